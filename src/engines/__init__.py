@@ -1,0 +1,1 @@
+"""What an engine is: its protocol, its knobs, its voice conditioning, the devices."""

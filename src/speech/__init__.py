@@ -1,0 +1,1 @@
+"""Audio and text by themselves: clips, files, mel spectrograms, loudness, sentences."""

@@ -1,0 +1,1 @@
+"""What the program can do, in words that a user would use."""

@@ -1,0 +1,1 @@
+"""Engine one: TorToiSe (draft, rank, latents, denoise, vocode)."""
