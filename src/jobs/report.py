@@ -1,0 +1,89 @@
+"""How long work says how far it is, and how it is told to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Cancelled(Exception):
+    """The work was asked to stop. Passes through everything; only the runner answers it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that long work has to say.
+
+    kind is "progress", "note", "warning" or a word of the work's own ("take"); `data` holds plain
+    values only, since events cross process borders as JSON.
+    """
+
+    kind: str
+    stage: str
+    done: int = 0
+    total: int | None = None
+    message: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON values of the work's choosing
+
+
+class Reporter:
+    """Carries events out of long work and the wish to stop into it.
+
+    `Reporter()` is silent and is never cancelled. `timings` holds seconds per stage.
+    """
+
+    def __init__(
+        self,
+        listener: Callable[[Event], None] | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> None:
+        self._listener = listener
+        self._stopped = stopped
+        self.timings: dict[str, float] = {}
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the work was asked to stop."""
+        if self._stopped is not None and self._stopped():
+            raise Cancelled("stopped on request")
+
+    def track(self, items: Iterable[T], stage: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items, telling how many are done; raise `Cancelled` between two of them."""
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        with self.stage(stage):
+            self._progress(stage, 0, total)
+            for done, item in enumerate(items, start=1):
+                yield item
+                self._progress(stage, done, total)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds spent inside the block to `timings[name]`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.timings[name] = self.timings.get(name, 0.0) + spent
+
+    def note(self, message: str, *, stage: str = "", **data: Any) -> None:
+        """Say something worth showing."""
+        self.emit(Event(kind="note", stage=stage, message=message, data=data))
+
+    def warn(self, message: str, *, stage: str = "", **data: Any) -> None:
+        """Say something the user should know about the result."""
+        self.emit(Event(kind="warning", stage=stage, message=message, data=data))
+
+    def emit(self, event: Event) -> None:
+        """Hand any event to whoever listens."""
+        if self._listener is not None:
+            self._listener(event)
+
+    def _progress(self, stage: str, done: int, total: int | None) -> None:
+        self.emit(Event(kind="progress", stage=stage, done=done, total=total))
+        self.check()
