@@ -1,0 +1,169 @@
+"""The diffusion network against the reference, and what training asks of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from golden_cases import Call, Case, golden, load_strictly
+from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder, timestep_embedding
+
+
+def config_of(constructor: dict[str, Any]) -> DiffusionConfig:
+    assert constructor["out_channels"] == 2 * constructor["in_channels"]
+    return DiffusionConfig(
+        width=constructor["model_channels"],
+        layers=constructor["num_layers"],
+        heads=constructor["num_heads"],
+        mel_bands=constructor["in_channels"],
+        latent_width=constructor["in_latent_channels"],
+        codes=constructor["in_tokens"],
+    )
+
+
+def decoder_of(case: Case) -> DiffusionDecoder:
+    net = DiffusionDecoder(config_of(case.constructor))
+    load_strictly(net, case.state())
+    return net
+
+
+def tiny(seed: int = 0) -> DiffusionDecoder:
+    """A tiny network whose zero-initialised parts are alive."""
+    generator = torch.Generator().manual_seed(seed)
+    net = DiffusionDecoder(DiffusionConfig.tiny())
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return net.eval()
+
+
+def embed(net: DiffusionDecoder, aligned: Tensor, conditioning: Tensor, frames: int) -> Tensor:
+    embed_aligned = net.embed_latents if aligned.is_floating_point() else net.embed_codes
+    return net.stretch(embed_aligned(aligned, conditioning), frames)
+
+
+def check_conditioning(net: DiffusionDecoder, call: Call) -> None:
+    mels = call.args["conditioning_input"]
+    call.check(latent=net.get_conditioning(mels if mels.dim() == 4 else [mels]))
+
+
+def check_embedding(net: DiffusionDecoder, call: Call) -> None:
+    args = call.args
+    embedding = embed(
+        net, args["aligned_conditioning"], args["conditioning_latent"], args["expected_seq_len"]
+    )
+    call.check(emb=embedding)
+    if args.get("return_code_pred"):
+        call.check(mel_pred=net.predict_mel(embedding))
+
+
+def check_forward(net: DiffusionDecoder, call: Call) -> None:
+    args, x = call.args, call.args["x"]
+    if "precomputed_aligned_embeddings" in args:
+        embedding = args["precomputed_aligned_embeddings"]
+    else:
+        embedding = embed(
+            net, args["aligned_conditioning"], args["conditioning_latent"], x.shape[-1]
+        )
+    if args.get("conditioning_free"):
+        embedding = net.unconditioned(embedding)
+    call.check(out=net(x, torch.as_tensor(args["timesteps"]), embedding))
+    if args.get("return_code_pred"):
+        call.check(mel_pred=net.predict_mel(embedding))
+
+
+def check_time(net: DiffusionDecoder, call: Call) -> None:
+    call.check(emb=timestep_embedding(torch.tensor(call.args["timesteps"]), call.args["dim"]))
+
+
+CHECKS = {
+    "get_conditioning": check_conditioning,
+    "timestep_independent": check_embedding,
+    "forward": check_forward,
+    "timestep_embedding": check_time,
+}
+
+
+@golden("diffusion_tts")
+@torch.no_grad()
+def test_the_network_agrees_with_the_reference(case: Case) -> None:
+    net = decoder_of(case)
+    checked = [CHECKS[call.method](net, call) for call in case.calls if call.method in CHECKS]
+    assert checked
+
+
+@torch.no_grad()
+def test_the_published_sizes_have_the_published_number_of_weights() -> None:
+    with torch.device("meta"):
+        net = DiffusionDecoder(DiffusionConfig.released())
+    assert sum(p.numel() for p in net.parameters()) == 292_334_380
+    assert len(net.state_dict()) == 359
+
+
+@torch.no_grad()
+def test_items_of_a_batch_do_not_see_each_other() -> None:
+    net, generator = tiny(), torch.Generator().manual_seed(1)
+    x, embedding = (torch.randn(2, n, 20, generator=generator) for n in (8, 16))
+    t = torch.tensor([5, 3000])
+    both = net(x, t, embedding)
+    for item in range(2):
+        alone = net(x[item : item + 1], t[item : item + 1], embedding[item : item + 1])
+        torch.testing.assert_close(both[item : item + 1], alone, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_clips_of_equal_length_count_equally_and_in_any_order() -> None:
+    net = tiny()
+    mels = torch.randn(1, 3, 8, 40, generator=torch.Generator().manual_seed(2))
+    together = net.get_conditioning(mels)
+    singly = torch.stack([net.get_conditioning([clip]) for clip in mels.unbind(1)]).mean(0)
+    torch.testing.assert_close(together, singly, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together, net.get_conditioning(mels.flip(1)), atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_only_forgotten_items_lose_their_embedding() -> None:
+    net = tiny()
+    embedding = torch.randn(3, 16, 9, generator=torch.Generator().manual_seed(3))
+    left = net.forget(embedding, torch.tensor([False, True, False]))
+    assert torch.equal(left[[0, 2]], embedding[[0, 2]])
+    assert torch.equal(left[1:2], net.unconditioned(embedding[1:2]))
+
+
+def test_layer_drop_spares_the_ends_and_repeats_with_its_seed() -> None:
+    net = tiny()
+    last = len(net.layers) - 1
+    assert net.draw_skipped_layers(1.0, torch.Generator()) == frozenset(range(1, last))
+    assert net.draw_skipped_layers(0.0, torch.Generator()) == frozenset()
+    first, second = (
+        net.draw_skipped_layers(0.5, torch.Generator().manual_seed(4)) for _ in range(2)
+    )
+    assert first == second
+
+
+@torch.no_grad()
+def test_a_skipped_layer_is_left_out() -> None:
+    net, generator = tiny(), torch.Generator().manual_seed(5)
+    x, embedding = (torch.randn(1, n, 12, generator=generator) for n in (8, 16))
+    t = torch.tensor([100])
+    whole, part = net(x, t, embedding), net(x, t, embedding, skipped={1})
+    assert not torch.allclose(whole, part)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="heads 3"):
+        DiffusionConfig(width=16, heads=3)
+
+
+@torch.no_grad()
+def test_bfloat16_autocast_stays_close() -> None:
+    net, generator = tiny(), torch.Generator().manual_seed(6)
+    x, embedding = (torch.randn(1, n, 12, generator=generator) for n in (8, 16))
+    exact = net(x, torch.tensor([50]), embedding)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = net(x, torch.tensor([50]), embedding)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).norm() < 0.05 * exact.norm()
