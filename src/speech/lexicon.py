@@ -1,0 +1,65 @@
+"""The pronunciation lexicon: words with their ARPAbet phonemes, one word a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
+CONSONANTS = (
+    ("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH")
+    + ("T", "TH", "V", "W", "Y", "Z", "ZH")
+)  # fmt: skip
+STRESSES = "012"  # none, main, second
+ARPABET = tuple(vowel + stress for vowel in VOWELS for stress in STRESSES) + CONSONANTS
+
+
+def parse_lexicon(text: str) -> dict[str, str]:
+    """Words and their phonemes (blank-separated) from lines of `word PH ON EME`."""
+    entries = (line.partition(" ") for line in text.splitlines())
+    return {word: phonemes for word, _, phonemes in entries if phonemes}
+
+
+def format_lexicon(lexicon: Mapping[str, str]) -> str:
+    """The lines that parse_lexicon reads."""
+    return "".join(f"{word} {phonemes}\n" for word, phonemes in sorted(lexicon.items()))
+
+
+def parse_cmudict(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """First pronunciation of every word of CMUdict; variants and remarks are left out."""
+    for line in lines:
+        word, _, phonemes = line.partition("#")[0].strip().partition(" ")
+        if phonemes and not word.endswith(")") and word.strip("'.-").replace("'", "").isalpha():
+            yield word, phonemes
+
+
+class PronunciationError(ValueError):
+    """A line of a pronunciation list that cannot be read."""
+
+
+def parse_pronunciations(text: str) -> dict[str, str]:
+    """A user's own list: `word TAB phonemes`, or `word TAB respelling` with ordinary words.
+
+    Phonemes are told from a respelling by their capitals; blank lines and # remarks are skipped.
+    Raises PronunciationError naming the line.
+    """
+    entries: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.partition("#")[0].strip()
+        if not line:
+            continue
+        word, _, spoken = (part.strip() for part in line.partition("\t"))
+        if not (word and spoken):
+            raise PronunciationError(
+                f"Line {number} of the pronunciations is {line!r}; write the word, a tab, then "
+                "its phonemes (HH AH0 L OW1) or a respelling (hello)."
+            )
+        entries[word.lower()] = spoken if is_phonemes(spoken) else spoken.lower()
+    return entries
+
+
+def is_phonemes(spoken: str) -> bool:
+    """Whether every part is an ARPAbet phoneme; a lone vowel letter pair needs its stress digit."""
+    return all(part in _PHONEMES for part in spoken.split())
+
+
+_PHONEMES = frozenset(ARPABET)

@@ -1,0 +1,229 @@
+"""From written words to phonemes: the user's list, the lexicon, word building, then letters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from speech.homographs import HOMOGRAPHS
+from speech.letter_to_sound import LetterToSound
+from speech.lexicon import ARPABET, is_phonemes
+
+SPACE = "[SPACE]"  # stands between words
+PUNCTUATION = (",", ".", "?", "!", ";", ":", "-", "…")
+SYMBOLS = ("[STOP]", "[UNK]", SPACE, *PUNCTUATION, *ARPABET)
+
+Phonemes = tuple[str, ...]
+
+# A dotted acronym, a word, or a mark; everything else only separates.
+_PIECE = re.compile(r"(?:[A-Za-z]\.){2,}|[A-Za-z]+(?:'[A-Za-z]+)*'?|\.\.+|[,.?!;:()…—–]|--+|\s-\s")
+_MARKS = {"(": ",", ")": ",", "—": "-", "–": "-"}
+_STRENGTH = "-,;:….!?"  # of marks that follow one another the strongest is kept
+_LETTER_NAMES = {
+    "a": "EY1", "b": "B IY1", "c": "S IY1", "d": "D IY1", "e": "IY1", "f": "EH1 F",
+    "g": "JH IY1", "h": "EY1 CH", "i": "AY1", "j": "JH EY1", "k": "K EY1", "l": "EH1 L",
+    "m": "EH1 M", "n": "EH1 N", "o": "OW1", "p": "P IY1", "q": "K Y UW1", "r": "AA1 R",
+    "s": "EH1 S", "t": "T IY1", "u": "Y UW1", "v": "V IY1", "w": "D AH1 B AH0 L Y UW0",
+    "x": "EH1 K S", "y": "W AY1", "z": "Z IY1",
+}  # fmt: skip
+_CLITICS = {"'ll": "AH0 L", "'ve": "V", "'re": "R", "'d": "D", "n't": "AH0 N T", "'m": "M"}
+_HISSING = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
+_VOICELESS = frozenset(("P", "T", "K", "F", "TH", "S", "SH", "CH", "HH"))
+_ENDINGS = {
+    "ing": "IH0 NG", "ly": "L IY0", "er": "ER0", "ers": "ER0 Z", "ness": "N AH0 S",
+    "less": "L AH0 S", "ful": "F AH0 L", "ment": "M AH0 N T", "able": "AH0 B AH0 L",
+}  # fmt: skip
+_SHORTEST_PART = 4  # letters of each half of a compound
+_LONGEST_SPELLED = 5  # capitals that are read letter by letter when no word is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pronouncer:
+    """Speaks written English as ARPAbet.
+
+    lexicon: lower-case word -> phonemes, or another spelling (a user's list may hold those).
+    """
+
+    lexicon: Mapping[str, str]
+    letter_to_sound: LetterToSound
+    _known: dict[str, Phonemes] = field(default_factory=dict, repr=False, compare=False)
+
+    def symbols(self, text: str) -> list[str]:
+        """Phonemes of the words, SPACE between words, marks right after the word they end."""
+        symbols: list[str] = []
+        before = ""
+        for piece in join_marks(_pieces(text)):
+            if piece in PUNCTUATION:
+                symbols.append(piece)
+                continue
+            if symbols:
+                symbols.append(SPACE)
+            symbols += self._in_context(piece, before)
+            before = piece.lower()
+        return symbols
+
+    def pronounce(self, word: str) -> Phonemes:
+        """Phonemes of one word of letters and apostrophes, in the case it was written in."""
+        spoken = self._known.get(word)
+        if spoken is None:
+            spoken = self._known[word] = self._look_up(word)
+        return spoken
+
+    def _in_context(self, word: str, before: str) -> Phonemes:
+        homograph = HOMOGRAPHS.get(word.lower())
+        spoken = homograph.after(before) if homograph else None
+        return tuple(spoken.split()) if spoken else self.pronounce(word)
+
+    def _look_up(self, word: str) -> Phonemes:
+        lower = word.lower()
+        if "." in word or len(word) == 1:
+            return self._article(lower) if word in ("a", "A") else spell(lower)
+        known = self._known_word(lower)
+        if known is not None:
+            return known
+        letters = lower.replace("'", "")
+        shouted = word.isupper() and len(letters) <= _LONGEST_SPELLED
+        if shouted or not set(letters) & set("aeiouy"):
+            return spell(letters)
+        built = self._possessive(word) or self._built(lower)
+        return built or self.letter_to_sound.pronounce(letters)
+
+    def _article(self, word: str) -> Phonemes:
+        return tuple(self.lexicon.get(word, "AH0").split())
+
+    def _known_word(self, word: str) -> Phonemes | None:
+        """What the lexicon says; a respelling is followed once."""
+        spoken = self.lexicon.get(word)
+        if spoken is None:
+            return None
+        if is_phonemes(spoken):
+            return tuple(spoken.split())
+        return tuple(phoneme for part in spoken.split() for phoneme in self._respelled(part))
+
+    def _respelled(self, word: str) -> Phonemes:
+        spoken = self.lexicon.get(word, "")
+        return (
+            tuple(spoken.split())
+            if spoken and is_phonemes(spoken)
+            else self.letter_to_sound.pronounce(word)
+        )
+
+    def _possessive(self, word: str) -> Phonemes | None:
+        """Words with something after an apostrophe: dog's, dogs', Anna'll."""
+        stem, apostrophe, rest = word.rpartition("'")
+        if not apostrophe or not stem:
+            return None
+        if not rest:
+            return self.pronounce(stem)
+        if rest.lower() == "s":
+            return with_s(self.pronounce(stem))
+        clitic = _CLITICS.get("'" + rest.lower())
+        return (*self.pronounce(stem), *clitic.split()) if clitic else None
+
+    def _built(self, word: str) -> Phonemes | None:
+        """Plurals, tenses and common endings of known words, and compounds of two of them."""
+        return self._with_s(word) or self._with_ed(word) or self._with_ending(word) or (
+            self._compound(word)
+        )
+
+    def _with_s(self, word: str) -> Phonemes | None:
+        if not word.endswith("s") or word.endswith("ss"):
+            return None
+        stems = [word[:-1]]
+        if word.endswith("es"):
+            stems.append(word[:-2])
+        if word.endswith("ies"):
+            stems.append(word[:-3] + "y")
+        stem = self._first_known(stems)
+        return with_s(stem) if stem else None
+
+    def _with_ed(self, word: str) -> Phonemes | None:
+        if not word.endswith("ed"):
+            return None
+        stem = self._first_known([word[:-1], *_stems(word[:-2])])
+        return with_ed(stem) if stem else None
+
+    def _with_ending(self, word: str) -> Phonemes | None:
+        for ending, sound in _ENDINGS.items():
+            if word.endswith(ending):
+                stem = self._first_known(_stems(word[: -len(ending)]))
+                if stem:
+                    return (*stem, *sound.split())
+        return None
+
+    def _compound(self, word: str) -> Phonemes | None:
+        for cut in range(len(word) - _SHORTEST_PART, _SHORTEST_PART - 1, -1):
+            first, second = self._known_word(word[:cut]), self._known_word(word[cut:])
+            if first and second:
+                return (*first, *(phoneme.replace("1", "2") for phoneme in second))
+        return None
+
+    def _first_known(self, words: Iterable[str]) -> Phonemes | None:
+        known = (self._known_word(word) for word in words if len(word) > 2)
+        return next((phonemes for phonemes in known if phonemes), None)
+
+
+def spell(letters: str) -> Phonemes:
+    """The names of the letters, one after the other."""
+    names = (_LETTER_NAMES.get(letter, "") for letter in letters)
+    return tuple(phoneme for name in names for phoneme in name.split())
+
+
+def with_s(stem: Phonemes) -> Phonemes:
+    """The stem with a plural or possessive s."""
+    if not stem:
+        return ("EH1", "S")
+    if stem[-1] in _HISSING:
+        return (*stem, "IH0", "Z")
+    return (*stem, "S" if stem[-1] in _VOICELESS else "Z")
+
+
+def with_ed(stem: Phonemes) -> Phonemes:
+    """The stem with the ending of the past."""
+    if stem[-1] in ("T", "D"):
+        return (*stem, "IH0", "D")
+    return (*stem, "T" if stem[-1] in _VOICELESS else "D")
+
+
+def _stems(base: str) -> list[str]:
+    """What may stand before an ending: hop(p)ing, mak(e)ing, happi(y)ly."""
+    stems = [base, base + "e"]
+    if len(base) > 2 and base[-1] == base[-2]:
+        stems.append(base[:-1])
+    if base.endswith("i"):
+        stems.append(base[:-1] + "y")
+    return stems
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Words and marks in order; brackets count as commas, runs of dots as an ellipsis."""
+    for match in _PIECE.finditer(text.replace("’", "'")):
+        piece = match.group().strip()
+        if piece.startswith(".."):
+            yield "…"
+        elif set(piece) == {"-"}:
+            yield "-"
+        else:
+            yield _MARKS.get(piece, piece)
+
+
+def join_marks(pieces: Iterable[str]) -> Iterator[str]:
+    """Keep one mark, the strongest, where several meet, and none before the first word."""
+    mark, spoken = "", False
+    for piece in pieces:
+        if piece in PUNCTUATION:
+            mark = max(mark, piece, key=_strength)
+            continue
+        if mark and spoken:
+            yield mark
+        mark, spoken = "", True
+        yield piece
+    if mark and spoken:
+        yield mark
+
+
+def _strength(mark: str) -> int:
+    return _STRENGTH.index(mark) if mark else -1
+
+

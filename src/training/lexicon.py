@@ -1,0 +1,243 @@
+"""Build the starter's pronunciation files from CMUdict: lexicon, letter-to-sound table, symbols.
+
+    python -m training.lexicon --cmudict cmudict.dict --license LICENSE --out models/starter
+
+Letters are aligned with phonemes by expectation-maximisation (each letter speaks none, one or two
+phonemes); then contexts grow neighbour by neighbour as long as that changes the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import logging
+import math
+import random
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech.letter_to_sound import LetterToSound, letter_context
+from speech.lexicon import format_lexicon, parse_cmudict
+from speech.phonemes import SYMBOLS
+
+Phonemes = tuple[str, ...]
+Scores = dict[tuple[str, Phonemes], float]  # log P(phonemes | letter)
+
+ORDER = (1, -1, 2, -2, 3, -3, 4, -4)
+ROUNDS = 5  # of expectation-maximisation
+ALIGNED_SAMPLE = 15_000  # words each round looks at
+UNSEEN = -14.0  # log-probability of a pair that no round has met
+HELD_OUT = 0.05
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How well unseen words are read: shares of whole words and of phonemes."""
+
+    words: float
+    words_without_stress: float
+    phonemes: float
+    phonemes_without_stress: float
+    count: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write tokenizer.json, lexicon.txt.gz, lexicon.LICENSE and lts.json.gz into a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cmudict", type=Path, required=True, help="the file cmudict.dict")
+    parser.add_argument("--license", type=Path, required=True, help="its licence notice")
+    parser.add_argument("--out", type=Path, required=True, help="the bundle to write into")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    lexicon = dict(parse_cmudict(options.cmudict.read_text("utf-8").splitlines()))
+    accuracy = measure(lexicon)
+    log.info("held out: %s", accuracy)
+    options.out.mkdir(parents=True, exist_ok=True)
+    _write_packed(options.out / "lexicon.txt.gz", format_lexicon(lexicon))
+    table = learn(lexicon).to_plain()
+    _write_packed(options.out / "lts.json.gz", json.dumps(table, separators=(",", ":")))
+    shutil.copyfile(options.license, options.out / "lexicon.LICENSE")
+    described = {
+        "type": "phonemes",
+        "version": 1,
+        "symbols": list(SYMBOLS),
+        "lexicon": "lexicon.txt.gz",
+        "letter_to_sound": "lts.json.gz",
+    }
+    (options.out / "tokenizer.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+
+
+def measure(lexicon: Mapping[str, str], seed: int = 0) -> Accuracy:
+    """Learn from most of the lexicon, then read the words held out."""
+    words = sorted(word for word in lexicon if word.isalpha())
+    random.Random(seed).shuffle(words)
+    cut = int(len(words) * HELD_OUT)
+    table = learn({word: lexicon[word] for word in words[cut:]})
+    return accuracy_of(table, {word: lexicon[word] for word in words[:cut]})
+
+
+def accuracy_of(table: LetterToSound, lexicon: Mapping[str, str]) -> Accuracy:
+    """Compare the table's reading of each word with the lexicon's."""
+    whole = whole_plain = wrong = wrong_plain = total = 0
+    for word, spoken in lexicon.items():
+        guess, truth = table.pronounce(word), tuple(spoken.split())
+        plain_guess, plain_truth = without_stress(guess), without_stress(truth)
+        whole += guess == truth
+        whole_plain += plain_guess == plain_truth
+        wrong += edit_distance(guess, truth)
+        wrong_plain += edit_distance(plain_guess, plain_truth)
+        total += len(truth)
+    return Accuracy(
+        words=whole / len(lexicon),
+        words_without_stress=whole_plain / len(lexicon),
+        phonemes=1 - wrong / total,
+        phonemes_without_stress=1 - wrong_plain / total,
+        count=len(lexicon),
+    )
+
+
+def learn(lexicon: Mapping[str, str], order: Sequence[int] = ORDER) -> LetterToSound:
+    """The letter-to-sound table that this lexicon teaches."""
+    words = {word: tuple(spoken.split()) for word, spoken in lexicon.items() if word.isalpha()}
+    aligned = align_all(words)
+    examples: list[tuple[str, str]] = []
+    for word, groups in aligned.items():
+        contexts = (letter_context(word, index, order) for index in range(len(word)))
+        examples += zip(contexts, (" ".join(group) for group in groups), strict=True)
+    return LetterToSound(order=tuple(order), sounds=grow_contexts(examples))
+
+
+def grow_contexts(examples: Sequence[tuple[str, str]], minimum: int = 2) -> dict[str, str]:
+    """Contexts with their commonest sound, keeping those that a shorter one gets wrong.
+
+    minimum: how many examples must gain from a context that is longer than one letter.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    sounds: dict[str, str] = {}
+    pending = [(context, sound) for context, sound in examples]
+    for length in range(1, len(examples[0][0]) + 1):
+        counts.clear()
+        for context, sound in pending:
+            counts[context[:length]][sound] += 1
+        for context, seen in counts.items():
+            fallback = _known(sounds, context[:-1])
+            best, times = seen.most_common(1)[0]
+            if best != fallback and times - seen[fallback or ""] >= minimum * (length > 1):
+                sounds[context] = best
+        mixed = {context for context, seen in counts.items() if len(seen) > 1}
+        pending = [example for example in pending if example[0][:length] in mixed]
+    return sounds
+
+
+def _known(sounds: Mapping[str, str], context: str) -> str | None:
+    """What the table says so far about a context."""
+    for length in range(len(context), 0, -1):
+        if context[:length] in sounds:
+            return sounds[context[:length]]
+    return None
+
+
+def align_all(words: Mapping[str, Phonemes]) -> dict[str, list[Phonemes]]:
+    """For every letter of every word the phonemes it speaks, stress kept."""
+    plain = {word: without_stress(phonemes) for word, phonemes in words.items()}
+    names = sorted(word for word in plain if 0.3 < len(plain[word]) / len(word) < 2)
+    sample = random.Random(0).sample(names, min(ALIGNED_SAMPLE, len(names)))
+    scores = first_scores((word, plain[word]) for word in sample)
+    for _ in range(ROUNDS):
+        scores = refine(scores, [(word, plain[word]) for word in sample])
+    aligned: dict[str, list[Phonemes]] = {}
+    for word in names:
+        groups = align(word, plain[word], scores)
+        if groups is None:
+            continue
+        stressed = iter(words[word])
+        aligned[word] = [tuple(next(stressed) for _ in group) for group in groups]
+    return aligned
+
+
+def first_scores(pairs: Iterable[tuple[str, Phonemes]]) -> Scores:
+    """A first guess: a letter speaks the phonemes that stand about as far into the word."""
+    counts: Counter[tuple[str, Phonemes]] = Counter()
+    for word, phonemes in pairs:
+        for index, letter in enumerate(word):
+            place = index * len(phonemes) / len(word)
+            counts[letter, ()] += 1
+            for near in range(max(0, int(place) - 1), min(len(phonemes), int(place) + 3)):
+                counts[letter, phonemes[near : near + 1]] += 4
+                counts[letter, phonemes[near : near + 2]] += 1
+    return _log_shares(counts)
+
+
+def refine(scores: Scores, pairs: Iterable[tuple[str, Phonemes]]) -> Scores:
+    """One round: align with the present scores, then count what was aligned."""
+    counts: Counter[tuple[str, Phonemes]] = Counter()
+    for word, phonemes in pairs:
+        groups = align(word, phonemes, scores)
+        counts.update(zip(word, groups, strict=True) if groups else ())
+    return _log_shares(counts)
+
+
+def _log_shares(counts: Mapping[tuple[str, Phonemes], int]) -> Scores:
+    totals: Counter[str] = Counter()
+    for (letter, _), count in counts.items():
+        totals[letter] += count
+    return {key: math.log(count / totals[key[0]]) for key, count in counts.items()}
+
+
+def align(word: str, phonemes: Phonemes, scores: Scores) -> list[Phonemes] | None:
+    """The most likely split of the phonemes among the letters; None where there is none."""
+    best = {0: 0.0}  # phonemes spoken so far -> log-probability
+    steps: list[dict[int, int]] = []  # per letter: phonemes spoken after it -> before it
+    for index, letter in enumerate(word):
+        reached: dict[int, float] = {}
+        before: dict[int, int] = {}
+        rest = 2 * (len(word) - index - 1)
+        for start, score in best.items():
+            for end in range(start, min(start + 2, len(phonemes)) + 1):
+                if len(phonemes) - end > rest:
+                    continue
+                total = score + scores.get((letter, phonemes[start:end]), UNSEEN)
+                if end not in reached or total > reached[end]:
+                    reached[end], before[end] = total, start
+        best = reached
+        steps.append(before)
+    end = len(phonemes)
+    if end not in best:
+        return None
+    groups: list[Phonemes] = []
+    for before in reversed(steps):
+        start = before[end]
+        groups.append(phonemes[start:end])
+        end = start
+    return groups[::-1]
+
+
+def without_stress(phonemes: Iterable[str]) -> Phonemes:
+    """The phonemes with the digits of their vowels removed."""
+    return tuple(phoneme.rstrip("012") for phoneme in phonemes)
+
+
+def edit_distance(left: Sequence[str], right: Sequence[str]) -> int:
+    """Fewest insertions, deletions and replacements between two sequences."""
+    row = list(range(len(right) + 1))
+    for number, one in enumerate(left, start=1):
+        diagonal, row[0] = row[0], number
+        for place, other in enumerate(right, start=1):
+            cost = min(row[place] + 1, row[place - 1] + 1, diagonal + (one != other))
+            diagonal, row[place] = row[place], cost
+    return row[-1]
+
+
+def _write_packed(path: Path, text: str) -> None:
+    """Gzip without a time stamp, so that the same input gives the same file."""
+    path.write_bytes(gzip.compress(text.encode("utf-8"), compresslevel=9, mtime=0))
+
+
+if __name__ == "__main__":
+    main()
