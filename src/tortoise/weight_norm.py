@@ -70,6 +70,21 @@ def conv1d(
     return WeightNormed(run, plain.weight, plain.bias, reflect=pad if reflect else 0)
 
 
+def conv_rows(channels: int, kernel: int, *, dilation: int = 1) -> WeightNormed:
+    """`conv1d` with the channels last: (b, n, channels) -> (b, n, channels), `kernel` odd."""
+    plain = nn.Conv1d(channels, channels, kernel)
+    return WeightNormed(partial(_convolve_rows, dilation=dilation), plain.weight, plain.bias)
+
+
+def _convolve_rows(x: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: int) -> Tensor:
+    """As a picture of height one, the form in which PyTorch keeps channels last through a layer."""
+    pad = dilation * (weight.shape[-1] - 1) // 2
+    picture = x.transpose(1, 2).unsqueeze(2)
+    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    y = F.conv2d(picture, kernel, bias, padding=(0, pad), dilation=(1, dilation))
+    return y.squeeze(2).transpose(1, 2)
+
+
 def conv2d(
     inputs: int,
     outputs: int,
