@@ -1,0 +1,112 @@
+"""Where everything lies: every path that the studio reads or writes is named here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import StudioError
+
+ROOT_VARIABLE = "TESTUDO_ROOT"
+LONGEST_NAME = 100  # characters; every file system in use takes 255 bytes
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|+]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The folders of one studio."""
+
+    root: Path
+    voices: Path
+    results: Path
+    models: Path
+    training: Path
+    state: Path
+    settings_file: Path
+
+    @classmethod
+    def at(cls, root: Path) -> Layout:
+        """Name the usual places under `root`."""
+        return cls(
+            root=root,
+            voices=root / "voices",
+            results=root / "results",
+            models=root / "models",
+            training=root / "training",
+            state=root / "state",
+            settings_file=root / "settings.yaml",
+        )
+
+    def voice(self, name: str) -> Path:
+        """Say where the clips of a voice lie."""
+        return self.voices / plain_name(name, "voice")
+
+    def results_of(self, voice: str) -> Path:
+        """Say where the clips that a voice spoke go."""
+        return self.results / plain_name(voice, "voice")
+
+    def bundle(self, name: str) -> Path:
+        """Say where the weights of a bundle lie; fine-tunes are named finetunes/NAME."""
+        parts = name.split("/")
+        if len(parts) == 2 and parts[0] == "finetunes":
+            return self.models / "finetunes" / plain_name(parts[1], "fine-tune")
+        return self.models / plain_name(name, "model")
+
+    def caches_of(self, voice: Path) -> tuple[Path, Path]:
+        """Name the folders for what engines made of a voice: the first that can be written wins."""
+        return voice / ".cache", self.state / "voices" / voice.name
+
+
+def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
+    """Find the studio's folder: named in the environment, else the checkout, else where we are.
+
+    source: a file of this package;  here: the current folder.
+    """
+    named = environment.get(ROOT_VARIABLE, "")
+    if named:
+        root = Path(named).expanduser()
+        if not root.is_dir():
+            raise StudioError(
+                f"{ROOT_VARIABLE} names {named}, which is not a folder. "
+                "Make it or unset the variable."
+            )
+        return root.resolve()
+    checkout = source.resolve().parents[2]
+    return checkout if (checkout / "pyproject.toml").is_file() else here.resolve()
+
+
+def open_layout(root: Path | None = None) -> Layout:
+    """Name the paths of the studio at `root`, or of the one that this process belongs to."""
+    return Layout.at(root or find_root(os.environ, Path(__file__), Path.cwd()))
+
+
+def plain_name(name: str, kind: str) -> str:
+    """Return `name` if it can name one folder or file on any system; refuse paths and tricks."""
+    fits = 0 < len(name) <= LONGEST_NAME and name.strip() == name and name[0] not in ".-~"
+    if fits and name[-1] != "." and not _FORBIDDEN.search(name) and not _RESERVED.fullmatch(name):
+        return name
+    raise StudioError(
+        f"{shown(name)} cannot name a {kind}. A name is 1 to {LONGEST_NAME} characters, "
+        'not a path, starts with a letter or digit and has none of / \\ : * ? " < > | +.'
+    )
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """Quote what the user gave, shortened and without control characters."""
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
+    return repr(short)
+
+
+def slug(text: str, longest: int = 40) -> str:
+    """Make a file name of the first words of a text."""
+    words = re.findall(r"[^\W_]+", text.lower())
+    name = ""
+    for word in words:
+        if len(name) + len(word) + 1 > longest:
+            break
+        name = f"{name}-{word}" if name else word
+    return name or "speech"

@@ -1,0 +1,99 @@
+"""What a spoken clip knows about itself: enough to say it again, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jobs.plain import PlainError, from_plain, to_plain
+from studio.errors import StudioError
+
+SCHEMA = 1  # raised when a reader of the old form would misunderstand the new one
+LONGEST_RECORD = 4_000_000  # characters of JSON; one with latents has some hundred thousand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a take was computed: the same numbers come out only there."""
+
+    device: str = ""
+    precision: str = ""
+    threads: int = 0
+    torch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeRecord:
+    """The settings of one take, as they travel inside its file.
+
+    text is as it was typed;  options holds every knob of the engine, delivery every knob of the
+    studio;  speakers maps each voice that speaks to the content id of its latents;  latents is
+    base64 of safetensors, only where asked for;  took is seconds per stage.
+    """
+
+    schema: int = SCHEMA
+    text: str
+    voice: str
+    engine: str
+    bundle: str
+    weights_id: str
+    seed: int
+    options: Mapping[str, Any]  # Any: an engine's knobs, checked by its options class
+    delivery: Mapping[str, Any]  # Any: the studio's knobs, checked by Delivery
+    speakers: Mapping[str, str] = field(default_factory=dict)
+    score: float | None = None
+    candidate: int = 1
+    duration_s: float = 0.0
+    took: Mapping[str, float] = field(default_factory=dict)
+    created: str = ""
+    machine: Machine = Machine()
+    warnings: tuple[str, ...] = ()
+    latents: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise PlainError(
+                f"schema is {self.schema}; this version of Testudo reads {SCHEMA}. "
+                "Use the version that wrote the file."
+            )
+
+    def without_latents(self) -> TakeRecord:
+        """Return the record as people want to see it."""
+        return replace(self, latents=None)
+
+
+def to_json(record: TakeRecord) -> str:
+    """Write the record as one JSON object, leaving out what it does not hold."""
+    plain = to_plain(record)
+    if record.latents is None:
+        del plain["latents"]
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str, source: str) -> TakeRecord:
+    """Read a record that may come from anyone.
+
+    Raises StudioError, and nothing else, for whatever is not a record of ours.
+    """
+    if len(text) > LONGEST_RECORD:
+        raise StudioError(
+            f"The settings in {source} take {len(text):,} characters; at most "
+            f"{LONGEST_RECORD:,} are read. They were not written by Testudo."
+        )
+    try:
+        data = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return from_plain(TakeRecord, data)
+    except (ValueError, TypeError, RecursionError) as cause:
+        raise StudioError(
+            f"The settings in {source} are not ones that Testudo wrote: {cause}"
+        ) from cause
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is not a finite number")
+    return number

@@ -1,0 +1,155 @@
+"""Voices: folders of clips, kept latents, the random voice, and blends of several."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from studio.errors import StudioError
+from studio.layout import Layout, plain_name, shown
+
+RANDOM = "random"
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
+KEPT_LATENTS = "latents.safetensors"  # a voice that was made, not recorded
+LOUDEST_PART = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """One folder under voices/.
+
+    clips are its audio files in order of name;  kept is its latents where it has no clips.
+    """
+
+    name: str
+    folder: Path
+    clips: tuple[Path, ...] = ()
+    kept: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A voice and its share of a blend; the shares are scaled to sum to one when blending."""
+
+    voice: str
+    weight: float = 1.0
+
+
+def list_voices(layout: Layout) -> list[Voice]:
+    """List the voices that can speak, by name; folders with nothing to hear are left out."""
+    if not layout.voices.is_dir():
+        return []
+    folders = sorted(
+        (path for path in layout.voices.iterdir() if _is_voice_folder(path)),
+        key=lambda path: path.name.casefold(),
+    )
+    found = [_look_into(folder) for folder in folders]
+    return [voice for voice in found if voice.clips or voice.kept]
+
+
+def find_voice(layout: Layout, name: str) -> Voice:
+    """Return the voice called `name`.
+
+    Raises StudioError when there is none, or nothing in it can be heard.
+    """
+    folder = layout.voice(name)
+    if not folder.is_dir():
+        raise StudioError(_missing(layout, name))
+    voice = _look_into(folder)
+    if not voice.clips and voice.kept is None:
+        raise StudioError(
+            f"The voice {shown(name)} has no clips in {folder}. Put one or more recordings of "
+            f"3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])})."
+        )
+    return voice
+
+
+def parse_blend(spoken_by: str) -> tuple[Part, ...]:
+    """Read who speaks: NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.
+
+    Raises StudioError for anything else.
+    """
+    if not spoken_by.strip():
+        raise StudioError("No voice was named. `testudo voices` lists them; `random` makes one up.")
+    parts = tuple(_parse_part(part.strip(), spoken_by) for part in spoken_by.split("+"))
+    names = [part.voice for part in parts]
+    if len(set(names)) < len(names):
+        raise StudioError(f"The blend {shown(spoken_by)} names a voice twice; add its weights up.")
+    if sum(part.weight for part in parts) <= 0:
+        raise StudioError(f"The weights of {shown(spoken_by)} are all zero; give one above zero.")
+    return parts
+
+
+def folder_name(spoken_by: str) -> str:
+    """Name the folder for what a voice or a blend spoke: `alice:0.7+bob:0.3` -> alice-and-bob."""
+    names = "-and-".join(part.voice for part in parse_blend(spoken_by))
+    return names if len(names) <= 100 else names[:99] + "…"
+
+
+def check_voices(layout: Layout, spoken_by: str) -> tuple[Part, ...]:
+    """Return the parts of `spoken_by` after making sure that each can be found."""
+    parts = parse_blend(spoken_by)
+    for part in parts:
+        if part.voice != RANDOM:
+            find_voice(layout, part.voice)
+    return parts
+
+
+def _parse_part(part: str, whole: str) -> Part:
+    name, colon, weight = part.rpartition(":")
+    if not colon:
+        return Part(voice=plain_name(part, "voice"))
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) or float(weight) > LOUDEST_PART:
+        raise StudioError(
+            f"{shown(weight)} in {shown(whole)} is not a weight; write a number from 0 to "
+            f"{LOUDEST_PART:g}, as in alice:0.7+bob:0.3."
+        )
+    return Part(voice=plain_name(name, "voice"), weight=float(weight))
+
+
+def _is_voice_folder(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    try:
+        plain_name(path.name, "voice")
+    except StudioError:
+        return False
+    return True
+
+
+def _look_into(folder: Path) -> Voice:
+    clips = tuple(
+        sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    )
+    kept = folder / KEPT_LATENTS
+    return Voice(
+        name=folder.name,
+        folder=folder,
+        clips=clips,
+        kept=kept if kept.is_file() else None,
+    )
+
+
+def _missing(layout: Layout, name: str) -> str:
+    known = [voice.name for voice in list_voices(layout)]
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"There is no voice {shown(name)} in {layout.voices}. Did you mean {close[0]!r}?"
+    if known:
+        listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+        return (
+            f"There is no voice {shown(name)} in {layout.voices}. There are: {listed}, and "
+            f"{RANDOM}. A new voice is a folder of clips there."
+        )
+    return (
+        f"There is no voice {shown(name)}: {layout.voices} has none yet. Make the folder "
+        f"{layout.voices / name} and put one or more recordings of 3 to 10 seconds into it."
+    )
