@@ -1,0 +1,107 @@
+"""CLVP: how well do these codes say this text? The judge that picks among the drafts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tortoise.contrastive import cosines, info_nce, mean_over_time
+from tortoise.transformer import Transformer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClvpConfig:
+    """The architecture of one CLVP, saved beside its weights."""
+
+    text_tokens: int = 256
+    codes: int = 8192
+    text_dim: int = 768
+    speech_dim: int = 768
+    latent_dim: int = 768
+    text_depth: int = 20
+    speech_depth: int = 20
+    text_heads: int = 12
+    speech_heads: int = 12
+
+    @classmethod
+    def released(cls) -> ClvpConfig:
+        """The sizes of the published clvp2.pth."""
+        return cls()
+
+    @classmethod
+    def tiny(cls) -> ClvpConfig:
+        """A size for tests."""
+        return cls(
+            text_tokens=40, codes=24, text_dim=32, speech_dim=32, latent_dim=16,
+            text_depth=1, speech_depth=1, text_heads=1, speech_heads=1,
+        )  # fmt: skip
+
+
+class Clvp(nn.Module):
+    """Text and codes meet in one space (parameter names of clvp2.pth).
+
+    Published weights were trained without padding masks and are scored so; a bundle of our own
+    may pass masks, which keep padding out of attention and out of the mean.
+    """
+
+    def __init__(self, config: ClvpConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.temperature = nn.Parameter(torch.tensor(1.0))
+        self.text_emb = nn.Embedding(config.text_tokens, config.text_dim)
+        self.text_transformer = Encoder(config.text_dim, config.text_depth, config.text_heads)
+        self.to_text_latent = nn.Linear(config.text_dim, config.latent_dim, bias=False)
+        self.speech_emb = nn.Embedding(config.codes, config.speech_dim)
+        self.speech_transformer = Encoder(
+            config.speech_dim, config.speech_depth, config.speech_heads
+        )
+        self.to_speech_latent = nn.Linear(config.speech_dim, config.latent_dim, bias=False)
+
+    def encode_text(self, text: Tensor, mask: Tensor | None = None) -> Tensor:
+        """text: (b, t) ids;  mask: (b, t), true where real.  Returns (b, d) latents."""
+        hidden = self.text_transformer(self.text_emb(text), mask)
+        return self.to_text_latent(mean_over_time(hidden, mask))
+
+    def encode_speech(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """codes: (b, m);  mask: (b, m), true where real.  Returns (b, d) latents."""
+        hidden = self.speech_transformer(self.speech_emb(codes), mask)
+        return self.to_speech_latent(mean_over_time(hidden, mask))
+
+    def compare(self, text_latents: Tensor, speech_latents: Tensor) -> Tensor:
+        """text_latents: (a, d);  speech_latents: (b, d).  Returns (a, b) scaled cosines."""
+        return cosines(text_latents, speech_latents) * self.temperature.float().exp()
+
+    def score(self, text: Tensor, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Score many drafts of one text, which is encoded once; more is better.
+
+        text: (1, t) ids;  codes: (b, m);  mask: (b, m) of the codes.  Returns (b,).
+        """
+        return self.compare(self.encode_text(text), self.encode_speech(codes, mask))[0]
+
+    def forward(
+        self,
+        text: Tensor,
+        codes: Tensor,
+        text_mask: Tensor | None = None,
+        codes_mask: Tensor | None = None,
+    ) -> Tensor:
+        """The training loss of pairs.
+
+        text: (b, t);  codes: (b, m);  masks: the same shapes, true where real.  Returns ().
+        """
+        text_latents = self.encode_text(text, text_mask)
+        return info_nce(self.compare(text_latents, self.encode_speech(codes, codes_mask)))
+
+
+class Encoder(nn.Module):
+    """CLVP's transformer, one name level above the shared one."""
+
+    def __init__(self, dim: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.transformer = Transformer(dim, depth, heads, feedforward_mult=2, wrapped=True)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x: (b, n, d);  mask: (b, n).  Returns (b, n, d)."""
+        return self.transformer(x, mask)
