@@ -1,0 +1,74 @@
+"""Where networks run: choosing a device, and bringing a network up for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+M = TypeVar("M", bound=nn.Module)
+DIRECTML = "torch_directml"  # Windows GPUs without CUDA; its devices are called "privateuseone:0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device that this machine has."""
+
+    name: str  # what pick_device takes
+    label: str  # what a person calls it
+    memory: int | None = None  # bytes, where the device has its own
+
+
+def list_devices() -> list[Device]:
+    """Return what there is to run on, the fastest first; "cpu" is always there."""
+    found = [_cuda_device(index) for index in range(torch.cuda.device_count())]
+    if hasattr(torch, "xpu") and torch.xpu.is_available():
+        found.append(Device(name="xpu", label="Intel GPU"))
+    if torch.backends.mps.is_available():
+        found.append(Device(name="mps", label="Apple GPU"))
+    if find_spec(DIRECTML) is not None:
+        found.append(Device(name="directml", label="DirectML GPU"))
+    return [*found, Device(name="cpu", label="processor")]
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """Return the named device, or the fastest for None or "auto".
+
+    Raises ValueError, listing what there is, for a device that this machine lacks.
+    """
+    known = [device.name for device in list_devices()]
+    wanted = known[0] if name in (None, "", "auto") else str(name).lower()
+    wanted = "cuda:0" if wanted == "cuda" else wanted
+    if wanted not in known:
+        raise ValueError(
+            f"There is no device {name!r} here. There is: auto, {', '.join(known)}. "
+            "A GPU that is missing from this list has no driver or no torch build made for it."
+        )
+    if wanted == "directml":
+        device: torch.device = import_module(DIRECTML).device()
+        return device
+    return torch.device(wanted)
+
+
+@contextmanager
+def on(device: torch.device, model: M) -> Iterator[M]:
+    """Bring a network to the device for the block and take it back to where it was."""
+    first = next(model.parameters(), None)
+    home = device if first is None else first.device
+    try:
+        yield model.to(device)
+    finally:
+        model.to(home)
+        if home != device and device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _cuda_device(index: int) -> Device:
+    traits = torch.cuda.get_device_properties(index)
+    return Device(name=f"cuda:{index}", label=traits.name, memory=traits.total_memory)
