@@ -1,0 +1,1 @@
+"""A corpus of speech with exact transcripts, made by free speech synthesizers."""

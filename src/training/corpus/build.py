@@ -1,0 +1,125 @@
+"""Make a corpus: `python -m training.corpus.build FOLDER --clips 40000`.
+
+Each shard is drawn from its own number alone, so an interrupted build goes on where it stopped and
+several processes can share the work. Most clips are said by the shipped speakers; the others by
+speakers drawn at random, a few clips each, so that the networks learn to listen to who speaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from jobs.report import Event, Reporter
+from training.corpus.reader import Row
+from training.corpus.speakers import SAMPLE_RATE, SHIPPED, Speaker, SynthesizerError, speak
+from training.corpus.text import sentences
+
+CLIPS_PER_SHARD = 250
+LONGEST_S = 11.5
+LEVELS = (0.5, 1.0)  # clips are scaled by a random factor of this range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusConfig:
+    """What a corpus is made of."""
+
+    seed: int = 1
+    clips: int = 40_000
+    guests: float = 0.3  # share of clips said by speakers who are not shipped
+    clips_per_guest: int = 8
+    texts: tuple[Path, ...] = ()  # files whose sentences are drawn from too
+
+
+def build(folder: Path, config: CorpusConfig, processes: int, report: Reporter) -> None:
+    """Write the shards that are missing."""
+    shards = folder / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    numbers = range(-(-config.clips // CLIPS_PER_SHARD))
+    missing = [n for n in numbers if not (shards / f"{n:04d}.jsonl").exists()]
+    with ProcessPoolExecutor(processes) as pool:
+        done = pool.map(partial(build_shard, shards, config), missing)
+        for _ in report.track(done, "speaking", len(missing)):
+            pass
+
+
+def build_shard(shards: Path, config: CorpusConfig, number: int) -> None:
+    """Write shard `number`: samples first, its rows last, each beside and then renamed."""
+    waves: list[np.ndarray] = []
+    rows: list[Row] = []
+    start, name = 0, f"{number:04d}.npy"
+    for speaker, text in _assignments(config, number):
+        try:
+            wave = speak(speaker, text)
+        except SynthesizerError:
+            continue  # a scrap such as "a." may be silent; the next sentence is as good
+        if len(wave) > LONGEST_S * SAMPLE_RATE:
+            continue
+        level = random.Random(f"{config.seed} {number} {start}").uniform(*LEVELS)
+        waves.append((wave * (level * 32767)).astype(np.int16))
+        row = Row(shard=name, start=start, samples=len(wave), speaker=speaker.name, text=text)
+        rows.append(row)
+        start += len(wave)
+    if not rows:
+        raise SynthesizerError(f"shard {number} has no sound; are flite and espeak-ng installed?")
+    beside = shards / f"{number:04d}.part.npy"
+    np.save(beside, np.concatenate(waves))
+    beside.replace(shards / name)
+    text_beside = shards / f"{number:04d}.part"
+    text_beside.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), "utf-8")
+    text_beside.replace(shards / f"{number:04d}.jsonl")
+
+
+def _assignments(config: CorpusConfig, number: int) -> Iterator[tuple[Speaker, str]]:
+    """Who says what in this shard."""
+    draw = random.Random(f"{config.seed} {number}")
+    texts = sentences(draw.randrange(2**31), texts=config.texts)
+    guests = max(1, round(CLIPS_PER_SHARD * config.guests / config.clips_per_guest))
+    for guest in [_guest(draw, f"g{number:04d}{index}") for index in range(guests)]:
+        for text in islice(texts, config.clips_per_guest):
+            yield guest, text
+    for text in islice(texts, CLIPS_PER_SHARD - guests * config.clips_per_guest):
+        yield draw.choice(SHIPPED), text
+
+
+def _guest(draw: random.Random, name: str) -> Speaker:
+    """A speaker who differs from the shipped ones in tract, pitch and pace."""
+    tract = draw.uniform(0.84, 1.16)
+    return Speaker(
+        name=name,
+        voice=draw.choice(("slt", "rms", "awb", "kal16")),
+        tract=tract,
+        pitch=tract * draw.uniform(0.85, 1.2),
+        pace=draw.uniform(0.9, 1.15),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and build."""
+    cli = argparse.ArgumentParser(prog="training.corpus.build", description=__doc__)
+    cli.add_argument("folder", type=Path)
+    cli.add_argument("--clips", type=int, default=CorpusConfig().clips)
+    cli.add_argument("--seed", type=int, default=CorpusConfig().seed)
+    cli.add_argument("--text", type=Path, action="append", default=[], help="a text file to use")
+    cli.add_argument("--processes", type=int, default=2)
+    given = cli.parse_args(arguments)
+    config = CorpusConfig(seed=given.seed, clips=given.clips, texts=tuple(given.text))
+    build(given.folder, config, given.processes, Reporter(_tell))
+
+
+def _tell(event: Event) -> None:
+    sys.stderr.write(f"\r{event.stage} {event.done}/{event.total}")
+
+
+if __name__ == "__main__":
+    main()

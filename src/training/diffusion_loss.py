@@ -1,0 +1,163 @@
+"""What the diffusion network is trained on: the noise, its variance, and the mel at once.
+
+Equation numbers are those of Nichol and Dhariwal, "Improved Denoising Diffusion" (arXiv:2102.09672).
+Shapes: b batch, c mel bands, d model width, f mel frames, l latent width, m codes, k clips.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tortoise.diffusion_decoder import DiffusionDecoder
+from tortoise.diffusion_schedule import Schedule, per_item
+
+HALF_BIN = 1 / 255  # the last step is judged as if mel were stored in 8 bits
+EDGE = 0.999  # values beyond it fall into the first or last bin
+LEAST_PROBABILITY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DiffusionBatch:
+    """What one training step looks at.
+
+    mel: (b, c, f) target, normalised to [-1, 1];  latents: (b, m, l) of the GPT, covering the target;
+    voice: (b, k, c, f') log-mel of the speaker, not normalised.
+    """
+
+    mel: Tensor
+    latents: Tensor
+    voice: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOptions:
+    """What training hides from the network, so that it learns to do without."""
+
+    unconditioned: float = 0.1  # share of items that lose their embedding, for guidance
+    layers: float = 0.0  # chance of each inner layer to be skipped
+
+    def __post_init__(self) -> None:
+        for name in ("unconditioned", "layers"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is a share from 0 to 1; got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DiffusionLosses:
+    """The three parts of the loss, each a mean over the batch: ()."""
+
+    noise: Tensor  # squared error
+    bound: Tensor  # variational bound on the variance, in bits
+    mel: Tensor  # squared error
+
+    def total(self) -> Tensor:
+        """All parts with the weights of the published training: ()."""
+        return self.noise + self.bound + self.mel
+
+
+def diffusion_losses(
+    decoder: DiffusionDecoder,
+    schedule: Schedule,
+    batch: DiffusionBatch,
+    drops: DropOptions,
+    generator: torch.Generator,
+) -> DiffusionLosses:
+    """Noise the batch to random steps and measure how well the network sees through it.
+
+    The generator lives on the CPU and draws steps, noise, forgotten items and skipped layers.
+    """
+    items, device = batch.mel.shape[0], batch.mel.device
+    t = torch.randint(len(schedule), (items,), generator=generator).to(device)
+    noise = torch.randn(batch.mel.shape, generator=generator).to(device)
+    forgotten = (torch.rand(items, generator=generator) < drops.unconditioned).to(device)
+    skipped = decoder.draw_skipped_layers(drops.layers, generator)
+
+    conditioning = decoder.get_conditioning(batch.voice)
+    embedding = decoder.embed_latents(batch.latents, conditioning)
+    embedding = decoder.stretch(decoder.forget(embedding, forgotten), batch.mel.shape[-1])
+    guess = decoder.predict_mel(embedding).float() * ~forgotten[:, None, None]
+
+    noisy = schedule.add_noise(batch.mel, t, noise)
+    timesteps = schedule.timesteps.to(device)[t]
+    output = decoder(noisy, timesteps, embedding, skipped)
+    terms = step_losses(output, schedule, clean=batch.mel, noise=noise, t=t)
+    return DiffusionLosses(
+        noise=terms.noise.mean(),
+        bound=terms.bound.mean(),
+        mel=functional.mse_loss(guess, batch.mel),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepLosses:
+    """The loss of every mel value: (b, c, f) each."""
+
+    noise: Tensor
+    bound: Tensor
+
+
+def step_losses(
+    output: Tensor, schedule: Schedule, *, clean: Tensor, noise: Tensor, t: Tensor
+) -> StepLosses:
+    """Judge what the network said of one step.
+
+    output: (b, 2 c, f);  clean, noise: (b, c, f);  t: (b,) indices into the schedule.
+    """
+    named, spread = output.chunk(2, dim=1)
+    noisy = schedule.add_noise(clean, t, noise)
+    return StepLosses(
+        noise=(named - noise).square(),
+        bound=variational_bound(named.detach(), spread, schedule, clean=clean, noisy=noisy, t=t),
+    )
+
+
+def variational_bound(
+    named: Tensor, spread: Tensor, schedule: Schedule, *, clean: Tensor, noisy: Tensor, t: Tensor
+) -> Tensor:
+    """Bits by which the step's Gaussian misses the true one (Eq. 4 to 6); (b, c, f) all.
+
+    The named noise must be detached: only the variance learns from the bound.
+    """
+
+    def mean(x0: Tensor) -> Tensor:
+        factor = per_item(schedule.posterior_mean_coef1, t, x0)
+        return factor * x0 + per_item(schedule.posterior_mean_coef2, t, x0) * noisy
+
+    guessed = mean(predict_clean(named, noisy, schedule, t))
+    least = per_item(schedule.posterior_log_variance, t, clean)
+    most = per_item(schedule.betas.log(), t, clean)
+    log_variance = least + (spread + 1) / 2 * (most - least)  # Eq. 15
+    divergence = gaussian_divergence(mean(clean), least, guessed, log_variance)
+    first = -discrete_log_likelihood(clean, guessed, log_variance / 2)
+    return torch.where((t == 0)[:, None, None], first, divergence) / math.log(2)
+
+
+def predict_clean(named: Tensor, noisy: Tensor, schedule: Schedule, t: Tensor) -> Tensor:
+    """Solve the forward process for the clean signal: (b, c, f)."""
+    scale = per_item(schedule.sqrt_recip_alphas_cumprod, t, noisy)
+    return scale * noisy - per_item(schedule.sqrt_recipm1_alphas_cumprod, t, noisy) * named
+
+
+def gaussian_divergence(mean: Tensor, log_var: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of two Gaussians, in nats."""
+    ratio = log_var - log_var2
+    return 0.5 * (ratio.exp() - 1 - ratio + (mean - mean2).square() * (-log_var2).exp())
+
+
+def discrete_log_likelihood(value: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Log probability of the 8-bit bin in [-1, 1] around each value; the outer bins are open."""
+    precision = (-log_scale).exp()
+    below_upper = normal_cdf(precision * (value - mean + HALF_BIN))
+    below_lower = normal_cdf(precision * (value - mean - HALF_BIN))
+    inside = torch.where(value < -EDGE, below_upper, below_upper - below_lower)
+    return torch.where(value > EDGE, 1 - below_lower, inside).clamp(min=LEAST_PROBABILITY).log()
+
+
+def normal_cdf(x: Tensor) -> Tensor:
+    """The tanh approximation of the normal distribution, as in the published training."""
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

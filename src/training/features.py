@@ -1,0 +1,97 @@
+"""Features of a whole corpus, computed once and mapped from disk.
+
+`features/<kind>/0007.npy` holds the frames of shard 0007, clip after clip, so the place of a clip
+follows from the lengths of the clips before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jobs.report import Reporter
+from speech.mel import GPT_MEL, VOCODER_MEL, log_mel, resample
+from training.corpus.reader import Row, wave_of
+from training.corpus.speakers import SAMPLE_RATE
+
+Kind = Literal["gpt", "vocoder"]
+SPECS = {"gpt": GPT_MEL, "vocoder": VOCODER_MEL}
+
+
+def frames_of(row: Row, kind: Kind) -> int:
+    """How many mel frames a clip has."""
+    spec = SPECS[kind]
+    samples = -(-row.samples * spec.sample_rate // SAMPLE_RATE)
+    return 1 + samples // spec.hop
+
+
+def write_features(
+    corpus: Path, rows: Sequence[Row], kind: Kind, processes: int, report: Reporter
+) -> None:
+    """Compute the log-mels of every shard that has none yet; float16 (f, bands)."""
+    folder = corpus / "features" / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = {shard: list(group) for shard, group in groupby(rows, key=lambda row: row.shard)}
+    missing = [group for shard, group in shards.items() if not (folder / shard).exists()]
+    with ProcessPoolExecutor(processes) as pool:
+        done = pool.map(partial(_write_shard, corpus, kind), missing)
+        for _ in report.track(done, f"{kind} mels", len(missing)):
+            pass
+
+
+def _write_shard(corpus: Path, kind: Kind, rows: Sequence[Row]) -> None:
+    torch.set_num_threads(1)
+    frames = np.concatenate([mel_of(corpus, row, kind) for row in rows])
+    path = corpus / "features" / kind / rows[0].shard
+    beside = path.with_suffix(".part.npy")
+    np.save(beside, frames)
+    beside.replace(path)
+
+
+def mel_of(corpus: Path, row: Row, kind: Kind) -> np.ndarray:
+    """The log-mel of one clip: (f, bands) float16."""
+    wave = torch.from_numpy(wave_of(corpus, row).astype(np.float32) / 32768.0)
+    spec = SPECS[kind]
+    mel = log_mel(resample(wave, SAMPLE_RATE, spec.sample_rate), spec)[0]
+    frames: np.ndarray = mel.T.to(torch.float16).numpy()
+    if len(frames) != frames_of(row, kind):
+        raise ValueError(f"{row.shard} {row.start}: {len(frames)} frames, not the expected number")
+    return frames
+
+
+class Features:
+    """The mels of a list of rows: `features[i]` is the log-mel (f, bands) of rows[i]."""
+
+    def __init__(self, corpus: Path, rows: Sequence[Row], kind: Kind) -> None:
+        self._shards: dict[str, np.ndarray] = {}
+        self._places: list[tuple[str, int, int]] = []
+        for shard, group in groupby(rows, key=lambda row: row.shard):
+            self._shards[shard] = np.load(corpus / "features" / kind / shard, mmap_mode="r")
+            start = 0
+            for row in group:
+                length = frames_of(row, kind)
+                self._places.append((shard, start, length))
+                start += length
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        shard, start, length = self._places[index]
+        return torch.from_numpy(self._shards[shard][start : start + length].astype(np.float32))
+
+    def crop(self, index: int, frames: int, generator: torch.Generator) -> Tensor:
+        """A random stretch of at most `frames` frames: (f, bands)."""
+        shard, start, length = self._places[index]
+        spare = max(0, length - frames)
+        first = start + int(torch.randint(spare + 1, (1,), generator=generator))
+        piece = self._shards[shard][first : first + min(frames, length)]
+        return torch.from_numpy(piece.astype(np.float32))

@@ -1,0 +1,93 @@
+"""Train the discrete VAE, the code book that everything after it is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jobs.report import Reporter
+from tortoise.dvae import Dvae, DvaeConfig
+from training.checkpoint import load_state, save_state
+from training.features import Features
+from training.run import Run, generator_for
+from training.schedule import adamw, clip_gradients, cosine, set_rate
+
+RESTART_EVERY = 100  # steps between moves of codes that nothing uses
+RESTART_UNTIL = 0.7  # of the run; later the book must settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DvaeRecipe:
+    """How the discrete VAE is trained."""
+
+    architecture: DvaeConfig = field(
+        default_factory=lambda: DvaeConfig(
+            hidden=160, codebook_dim=128, codes=1024, resnet_blocks=2
+        )
+    )
+    steps: int = 5_000
+    batch: int = 32
+    frames: int = 96
+    rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 1e-4
+    commitment: float = 0.25
+    seed: int = 1
+
+
+def train_dvae(
+    recipe: DvaeRecipe, mels: Features, norms: Tensor, folder: Path, report: Reporter
+) -> Dvae:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    mels: log-mels of the corpus;  norms: (80,) what each band is divided by.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Dvae(recipe.architecture).train()
+    optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    run = Run(folder, report)
+    first = step = load_state(folder, model=model, optimizer=optimizer)
+    if first == 0:
+        mel = _batch(recipe, mels, norms, generator_for(recipe.seed, -1), rows=8 * recipe.batch)
+        with torch.no_grad():
+            vectors = model.encode_vectors(mel).flatten(0, 1)
+        model.codebook.start_from(vectors, generator_for(recipe.seed, -2))
+    for step in run.steps(first, recipe.steps, "dvae"):
+        generator = generator_for(recipe.seed, step)
+        set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
+        mel = _batch(recipe, mels, norms, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            reconstruction, commitment, _ = model(mel)
+        optimizer.zero_grad(set_to_none=True)
+        (reconstruction + recipe.commitment * commitment).backward()
+        norm = clip_gradients(model.parameters(), 1.0)
+        optimizer.step()
+        if step % RESTART_EVERY == RESTART_EVERY - 1 and step < RESTART_UNTIL * recipe.steps:
+            with torch.no_grad():
+                model.codebook.restart_dead_codes(model.encode_vectors(mel).flatten(0, 1), generator)
+        if step % 50 == 49:
+            used = float((model.codebook.cluster_size > 0.05).float().sum())
+            run.write(step + 1, mse=reconstruction.item(), commitment=commitment.item(),
+                      gradient=norm, used=used)
+        if run.due():
+            save_state(folder, step + 1, model=model, optimizer=optimizer)
+    save_state(folder, step + 1 if step >= first else first, model=model, optimizer=optimizer)
+    return model.eval()
+
+
+def _batch(
+    recipe: DvaeRecipe, mels: Features, norms: Tensor, generator: torch.Generator, rows: int = 0
+) -> Tensor:
+    """Random stretches of normalised mel: (b, 80, f); short clips repeat their last frame."""
+    count = rows or recipe.batch
+    chosen = torch.randint(len(mels), (count,), generator=generator).tolist()
+    crops = []
+    for index in chosen:
+        crop = mels.crop(index, recipe.frames, generator)
+        lacking = recipe.frames - len(crop)
+        crops.append(torch.cat([crop, crop[-1:].expand(lacking, -1)]) if lacking else crop)
+    return torch.stack(crops).transpose(1, 2) / norms.unsqueeze(-1)

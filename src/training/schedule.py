@@ -1,0 +1,44 @@
+"""How large a step is, and which parameters decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def cosine(step: int, steps: int, peak: float, warm_up: int, floor: float = 0.05) -> float:
+    """Learning rate that rises in a line for `warm_up` steps, then falls as a half cosine.
+
+    It ends at `floor` times the peak.
+    """
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    way = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * way)))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Use this learning rate from now on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def adamw(
+    module: nn.Module, rate: float, decay: float, betas: tuple[float, float] = (0.9, 0.96)
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices only: no bias, norm or embedding (SPEC of the original, 11)."""
+    embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+    decayed, plain = [], []
+    for parameter in module.parameters():
+        matrix = parameter.dim() > 1 and id(parameter) not in embeddings
+        (decayed if matrix else plain).append(parameter)
+    groups = [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=betas)
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> float:
+    """Scale gradients down to a norm of `limit`; returns the norm before."""
+    return float(nn.utils.clip_grad_norm_(parameters, limit))
