@@ -58,9 +58,7 @@ class DiffusionDecoder(nn.Module):
         self.config = config
         width, heads, bands = config.width, config.heads, config.mel_bands
         self.inp_block = nn.Conv1d(bands, width, 3, padding=1)
-        self.time_embed = nn.Sequential(
-            nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.code_embedding = nn.Embedding(config.codes, width)
         self.code_converter = nn.Sequential(*attention_blocks(3, width, heads))
         self.code_norm = group_norm(width)

@@ -18,7 +18,8 @@ TRAINED_STEPS = 4000
 class Schedule:
     """How much noise each step adds, and which step of the training process it is.
 
-    betas: (n,) float64 variance added by each step;  timesteps: (n,) int64, what the network is told.
+    betas: (n,) float64 variance added by each step;
+    timesteps: (n,) int64, what the network is told.
     """
 
     betas: Tensor

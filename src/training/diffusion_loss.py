@@ -1,6 +1,6 @@
 """What the diffusion network is trained on: the noise, its variance, and the mel at once.
 
-Equation numbers are those of Nichol and Dhariwal, "Improved Denoising Diffusion" (arXiv:2102.09672).
+Equation numbers are those of Nichol and Dhariwal (arXiv:2102.09672).
 Shapes: b batch, c mel bands, d model width, f mel frames, l latent width, m codes, k clips.
 """
 
@@ -25,7 +25,8 @@ LEAST_PROBABILITY = 1e-12
 class DiffusionBatch:
     """What one training step looks at.
 
-    mel: (b, c, f) target, normalised to [-1, 1];  latents: (b, m, l) of the GPT, covering the target;
+    mel: (b, c, f) target, normalised to [-1, 1];
+    latents: (b, m, l) of the GPT, covering the target;
     voice: (b, k, c, f') log-mel of the speaker, not normalised.
     """
 
