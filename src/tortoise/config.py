@@ -1,0 +1,133 @@
+"""What a bundle's config.json says: the architecture of each network, and how to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from jobs.plain import PlainError, from_plain, nearest, to_plain
+from tortoise.bundle import CONFIG_FILE, BundleError, read_json, write_json
+from tortoise.classifier import Classifier, ClassifierConfig
+from tortoise.clvp import Clvp, ClvpConfig
+from tortoise.cvvp import Cvvp, CvvpConfig
+from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
+from tortoise.dvae import Dvae, DvaeConfig
+from tortoise.univnet import UnivNet, UnivNetConfig
+
+FORMAT = 1
+"""The version of the folder's form that this program reads and writes."""
+
+NETWORKS: Mapping[str, type[nn.Module]] = {
+    "clvp": Clvp,
+    "cvvp": Cvvp,
+    "diffusion": DiffusionDecoder,
+    "vocoder": UnivNet,
+    "dvae": Dvae,
+    "classifier": Classifier,
+}
+"""Network name (file stem and config key) -> the module that its architecture builds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conventions:
+    """What the networks were trained to expect, beyond their shapes. Defaults: as published."""
+
+    text_limit: int = 400
+    """Tokens of one text, its stop included, must be fewer."""
+    max_codes: int = 500
+    """Mel codes of one take at most; also the length that rows are filled up to for ranking."""
+    calm_code: int = 83
+    """The code that voices silence; what follows the stop code is overwritten with it."""
+    calm_run: int = 8
+    """Calm codes in a row that are kept; the ninth ends the take."""
+    fixup_codes: tuple[int, ...] = (45, 45, 248)
+    """The last codes of a row filled up with calm ones."""
+    clvp_trims_codes: bool = False
+    """Rank the codes up to the stop only, not rows filled up to `max_codes`."""
+    gpt_clip_samples: int = 132_300
+    """Length of a conditioning clip for the GPT at `gpt_rate`."""
+    diffusion_clip_samples: int = 102_400
+    """Length of a conditioning clip for the diffusion network at `sample_rate`."""
+    gpt_rate: int = 22_050
+    """Hz of the audio that codes stand for."""
+    sample_rate: int = 24_000
+    """Hz of the audio that the vocoder makes."""
+    samples_per_code: int = 1024
+    """Samples at `gpt_rate` that one code stands for."""
+    diffusion_steps: int = 4000
+    """Steps of the noise schedule in training."""
+
+    def __post_init__(self) -> None:
+        if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:
+            raise ValueError("limits and sample rates of a bundle must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleConfig:
+    """Everything about a bundle but its numbers. A network without architecture is not there."""
+
+    format: int = FORMAT
+    about: str = ""
+    conventions: Conventions = field(default_factory=Conventions)
+    clvp: ClvpConfig | None = None
+    cvvp: CvvpConfig | None = None
+    diffusion: DiffusionConfig | None = None
+    vocoder: UnivNetConfig | None = None
+    dvae: DvaeConfig | None = None
+    classifier: ClassifierConfig | None = None
+
+    @property
+    def networks(self) -> list[str]:
+        """Names of the networks that the bundle holds."""
+        return [name for name in NETWORKS if getattr(self, name) is not None]
+
+    def architecture(self, name: str) -> Any:
+        """The architecture of one network; Any: each has a dataclass of its own."""
+        architecture = getattr(self, check_network(name))
+        if architecture is None:
+            raise BundleError(
+                f"The bundle has no {name}; it holds {', '.join(self.networks) or 'nothing'}. "
+                "Choose another bundle, or do without."
+            )
+        return architecture
+
+    def with_network(self, name: str, architecture: Any) -> BundleConfig:
+        """Return the config with one network added or replaced."""
+        return replace(self, **{check_network(name): architecture})
+
+
+def check_network(name: str) -> str:
+    """Return `name` if a bundle can hold a network of that name."""
+    if name not in NETWORKS:
+        known = nearest(name, list(NETWORKS)) or f" Known are: {', '.join(NETWORKS)}."
+        raise BundleError(f"There is no network {name!r}.{known}")
+    return name
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """Read a bundle's config.json, strictly."""
+    path = folder / CONFIG_FILE
+    data = read_json(path)
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise BundleError(
+            f"{path} has format {found!r}; this program reads format {FORMAT}. "
+            "Update the program, or fetch the bundle again."
+        )
+    try:
+        return from_plain(BundleConfig, data)
+    except PlainError as error:
+        raise BundleError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise BundleError(f"{path} describes an impossible network: {error}") from error
+
+
+def write_config(folder: Path, config: BundleConfig) -> None:
+    """Write config.json, leaving out the networks that are not there."""
+    plain = to_plain(config)
+    absent = {item.name for item in fields(config) if getattr(config, item.name) is None}
+    write_json(folder / CONFIG_FILE, {key: plain[key] for key in plain if key not in absent})

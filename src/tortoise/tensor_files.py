@@ -1,0 +1,141 @@
+"""Networks and safetensors files: built empty, filled strictly, written in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tortoise.bundle import BundleError, record_checksum, replace_file
+
+SHOWN_MISFITS = 5
+"""Misfitting tensors that a refusal names before it only counts them."""
+
+
+def fill_network(network: nn.Module, file: Path, dtype: torch.dtype | None = torch.float32) -> None:
+    """Give a network the weights of a safetensors file, strictly.
+
+    Raises BundleError when the file is missing, damaged, or does not fit, and says how.
+    """
+    _check_fit(read_shapes(file), network, str(file))
+    tensors = read_tensors(file)
+    if dtype is not None:
+        tensors = {key: cast_floats(value, dtype) for key, value in tensors.items()}
+    network.load_state_dict(tensors, strict=True, assign=True)
+
+
+def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a floating tensor in another type, and any other tensor as it is."""
+    return value.to(dtype) if value.is_floating_point() else value
+
+
+def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file of a bundle in one step and record its checksum."""
+    whole = _without_sharing(tensors)
+    replace_file(file, lambda beside: _write_tensors(whole, beside))
+    record_checksum(file)
+
+
+def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor in a safetensors file, reading its header only."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise _missing(file) from None
+    except SafetensorError as error:
+        raise _damaged(file, error) from error
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Return every tensor of a safetensors file, mapped from disk."""
+    try:
+        return load_file(file)
+    except FileNotFoundError:
+        raise _missing(file) from None
+    except SafetensorError as error:
+        raise _damaged(file, error) from error
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Skips the random start of parameters: it costs seconds, and a file replaces it anyway.
+
+    Unlike the meta device this leaves computed buffers in place, and the global generator alone.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # Any: the signature that torch gives this hook
+        kwargs = kwargs or {}
+        fills = func in (torch.Tensor.uniform_, torch.Tensor.normal_)
+        if fills or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        if func in (torch.randn, torch.rand):
+            return torch.empty(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _without_sharing(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, each with memory of its own: safetensors refuses views."""
+    seen: set[int] = set()
+    whole: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        value = value.cpu().contiguous()
+        storage = value.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != value.nbytes:
+            value = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
+        whole[key] = value
+    return whole
+
+
+def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    try:
+        save_file(dict(tensors), file)
+    except SafetensorError as error:
+        raise BundleError(
+            f"{file.parent} could not be written: {error}. Is the disk full? Nothing was changed."
+        ) from error
+
+
+def _missing(file: Path) -> BundleError:
+    return BundleError(
+        f"{file.parent} has no {file.name}. Fetch the bundle again, or see what is missing with "
+        "`testudo models verify`."
+    )
+
+
+def _damaged(file: Path, error: Exception) -> BundleError:
+    return BundleError(
+        f"{file} is damaged or cut short ({error}). Fetch the bundle again, or restore the file."
+    )
+
+
+def _check_fit(shapes: Mapping[str, tuple[int, ...]], network: nn.Module, source: str) -> None:
+    """Refuse weights whose names or shapes are not the network's.  shapes: key -> shape."""
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    misfits = [f"lacks {key}" for key in wanted.keys() - shapes.keys()]
+    misfits += [f"has {key} too many" for key in shapes.keys() - wanted.keys()]
+    misfits += [
+        f"has {key} as {_told(shapes[key])} where {_told(wanted[key])} is expected"
+        for key in wanted.keys() & shapes.keys()
+        if shapes[key] != wanted[key]
+    ]
+    if misfits:
+        shown = "; it ".join(sorted(misfits)[:SHOWN_MISFITS])
+        rest = len(misfits) - SHOWN_MISFITS
+        more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
+        raise BundleError(
+            f"{source} does not fit the {type(network).__name__} that is described for it: it "
+            f"{shown}{more}. Use weights and config.json of the same bundle."
+        )
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"

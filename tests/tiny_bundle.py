@@ -1,0 +1,107 @@
+"""A whole bundle small enough for tests: every network at a tiny size that fits the others.
+
+    bundle = load_bundle(make_tiny_bundle(tmp_path / "tiny", seed=0))
+
+It speaks noise, but it speaks: 20 codes, 80- and 100-band mels, 24 kHz.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tortoise.bundle import TOKENIZER_FILE
+from tortoise.classifier import ClassifierConfig
+from tortoise.clvp import ClvpConfig
+from tortoise.config import NETWORKS, BundleConfig, Conventions, write_config
+from tortoise.cvvp import CvvpConfig
+from tortoise.diffusion_decoder import DiffusionConfig
+from tortoise.dvae import DvaeConfig
+from tortoise.univnet import UnivNetConfig
+from tortoise.weights import MelStats, save_mel_stats, save_network
+
+CODES = 20
+START_CODE, STOP_CODE = CODES, CODES + 1
+GPT_WIDTH = 16
+LETTERS = "!'(),-./:;?abcdefghijklmnopqrstuvwxyz"
+TEXT_TOKENS = 3 + len(LETTERS)
+
+CONVENTIONS = Conventions(
+    text_limit=60,
+    max_codes=24,
+    calm_code=3,
+    calm_run=4,
+    fixup_codes=(1, 1, 2),
+    gpt_clip_samples=22_050,
+    diffusion_clip_samples=24_000,
+)
+
+ARCHITECTURES: dict[str, Any] = {
+    "clvp": replace(ClvpConfig.tiny(), text_tokens=TEXT_TOKENS + 1, codes=CODES + 2),
+    "cvvp": replace(CvvpConfig.tiny(), mel_bands=80, codes=CODES + 2),
+    "diffusion": replace(
+        DiffusionConfig.tiny(), mel_bands=100, latent_width=GPT_WIDTH, codes=CODES + 1
+    ),
+    "vocoder": replace(UnivNetConfig.tiny(), mel_bands=100, strides=(8, 8, 4)),
+    "dvae": replace(DvaeConfig.tiny(), mel_bands=80, codes=CODES),
+    "classifier": ClassifierConfig.tiny(),
+}
+
+
+def make_tiny_bundle(folder: Path, seed: int = 0) -> Path:
+    """Write a bundle of random networks; equal seeds give equal bundles. Returns the folder."""
+    config = BundleConfig(about="random weights for tests", conventions=CONVENTIONS)
+    write_config(folder, config)
+    write_tiny_tokenizer(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        save_mel_stats(folder, MelStats(norms=-torch.rand(80) * 8 - 1.5))
+        for name, architecture in ARCHITECTURES.items():
+            save_network(folder, name, random_network(name), architecture)
+    return folder
+
+
+def random_network(name: str) -> nn.Module:
+    """A tiny network none of whose parameters is zero, so that every one of them is heard."""
+    network = NETWORKS[name](ARCHITECTURES[name])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    return network.eval()
+
+
+def write_tiny_tokenizer(folder: Path) -> None:
+    """Write a tokenizer of the published kind that knows single letters only."""
+    vocabulary = {"[STOP]": 0, "[UNK]": 1, "[SPACE]": 2}
+    vocabulary |= {letter: 3 + number for number, letter in enumerate(LETTERS)}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    described = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "special": True, "content": token, **flags}
+            for token, number in list(vocabulary.items())[:3]
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "vocab": vocabulary,
+            "merges": [],
+        },
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOKENIZER_FILE).write_text(json.dumps(described), encoding="utf-8")
