@@ -24,9 +24,21 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class AttentionBlock(nn.Module):
-    """Self-attention over time around a residual; q, k and v lie together head by head."""
+    """Self-attention over time around a residual; q, k and v lie together head by head.
 
-    def __init__(self, channels: int, heads: int, relative_positions: bool = False) -> None:
+    `residual_from_norm` adds the result to the normalised input instead of the input: so does the
+    conditioning encoder of the trainer (DL-Art-School), but not that of the published inference.
+    """
+
+    relative_pos_embeddings: RelativePositionBias | None
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        relative_positions: bool = False,
+        residual_from_norm: bool = False,
+    ) -> None:
         super().__init__()
         if channels % heads:
             raise ValueError(f"{channels} channels cannot be split into {heads} heads")
@@ -34,22 +46,25 @@ class AttentionBlock(nn.Module):
         self.norm = group_norm(channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = nn.Conv1d(channels, channels, 1)
-        nn.init.zeros_(self.proj_out.weight)  # a new block starts as the identity
-        nn.init.zeros_(self.proj_out.bias)
-        if relative_positions:
-            self.relative_pos_embeddings = RelativePositionBias(
-                heads, scale=math.sqrt(channels / heads)
-            )
-        self.relative_positions = relative_positions
+        for parameter in self.proj_out.parameters():
+            nn.init.zeros_(parameter)  # a new block starts as the identity
+        bias = (
+            RelativePositionBias(heads, math.sqrt(channels / heads)) if relative_positions else None
+        )
+        self.relative_pos_embeddings = bias
+        self.residual_from_norm = residual_from_norm
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (b, c, n).  Returns (b, c, n)."""
         b, c, n = x.shape
-        qkv = self.qkv(self.norm(x)).view(b, self.heads, 3 * c // self.heads, n)
+        normed = self.norm(x)
+        qkv = self.qkv(normed).view(b, self.heads, 3 * c // self.heads, n)
         q, k, v = qkv.transpose(2, 3).chunk(3, dim=-1)  # (b, h, n, c / h) each
-        bias = self.relative_pos_embeddings(n).to(q.dtype) if self.relative_positions else None
+        relative = self.relative_pos_embeddings
+        bias = None if relative is None else relative(n).to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return x + self.proj_out(mixed.transpose(2, 3).reshape(b, c, n))
+        attended: Tensor = self.proj_out(mixed.transpose(2, 3).reshape(b, c, n))
+        return attended + (normed if self.residual_from_norm else x)
 
 
 class RelativePositionBias(nn.Module):
@@ -64,8 +79,8 @@ class RelativePositionBias(nn.Module):
         """What to add to the scaled scores of n positions: (h, n, n)."""
         device = self.relative_attention_bias.weight.device
         distance = torch.arange(1 - n, n, device=device)  # key minus query: (2n - 1,)
-        by_distance = self.relative_attention_bias(distance_bucket(distance)).T * self.scale
-        return by_distance.unfold(-1, n, 1).flip(-2)  # one row per query, all of them shifted copies
+        by_distance: Tensor = self.relative_attention_bias(distance_bucket(distance)).T * self.scale
+        return by_distance.unfold(-1, n, 1).flip(-2)  # one row per query, each a shifted copy
 
 
 def distance_bucket(distance: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The shared blocks: the group rule, the relative position bias, and attention around a residual."""
+"""The shared blocks: group rule, relative position bias, attention around a residual."""
 
 from __future__ import annotations
 
