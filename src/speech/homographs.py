@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_VERB_COMES = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_VERB_COMES = _words(
     "to can could will would shall should may might must do does did don't doesn't didn't won't "
-    "can't cannot let's i you we they who please".split()
+    "can't cannot let's i you we they who please"
 )
-_NOUN_COMES = frozenset(
+_NOUN_COMES = _words(
     "a an the this that these those my your his her its our their no any some each every of in "
-    "for with new old first last next one two".split()
+    "for with new old first last next one two"
 )
-_PAST_COMES = frozenset(
+_PAST_COMES = _words(
     "have has had having i've you've we've they've he's she's was were been be is are being "
-    "never already".split()
+    "never already"
 )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
 CONSONANTS = (
-    ("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH")
-    + ("T", "TH", "V", "W", "Y", "Z", "ZH")
+    "B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH",
+    "T", "TH", "V", "W", "Y", "Z", "ZH",
 )  # fmt: skip
 STRESSES = "012"  # none, main, second
-ARPABET = tuple(vowel + stress for vowel in VOWELS for stress in STRESSES) + CONSONANTS
+ARPABET = (*(vowel + stress for vowel in VOWELS for stress in STRESSES), *CONSONANTS)
 
 
 def parse_lexicon(text: str) -> dict[str, str]:

@@ -123,9 +123,8 @@ class Pronouncer:
 
     def _built(self, word: str) -> Phonemes | None:
         """Plurals, tenses and common endings of known words, and compounds of two of them."""
-        return self._with_s(word) or self._with_ed(word) or self._with_ending(word) or (
-            self._compound(word)
-        )
+        inflected = self._with_s(word) or self._with_ed(word)
+        return inflected or self._with_ending(word) or self._compound(word)
 
     def _with_s(self, word: str) -> Phonemes | None:
         if not word.endswith("s") or word.endswith("ss"):
@@ -225,5 +224,3 @@ def join_marks(pieces: Iterable[str]) -> Iterator[str]:
 
 def _strength(mark: str) -> int:
     return _STRENGTH.index(mark) if mark else -1
-
-

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import tokenizers
+
 from speech.letter_to_sound import LetterToSound
 from speech.lexicon import parse_lexicon, parse_pronunciations
 from speech.normalize import normalize
-from speech.phonemes import Pronouncer
+from speech.phonemes import SPACE, Pronouncer
+from speech.published_cleaning import clean_for_tortoise
 
+_AGAIN = "copy or download the bundle again."
 UNKNOWN = 1  # id of whatever the vocabulary lacks
 
 
@@ -79,27 +84,86 @@ class PhonemeTokenizer:
         return [self._ids.get(symbol, UNKNOWN) for symbol in self.pieces(text)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BpeTokenizer:
+    """The byte-pair vocabulary of published weights; a blank is the literal symbol [SPACE]."""
+
+    vocabulary: tokenizers.Tokenizer
+    clean: Callable[[str], str] = clean_for_tortoise
+
+    @property
+    def size(self) -> int:
+        """How many symbols there are."""
+        return int(self.vocabulary.get_vocab_size())
+
+    def pieces(self, text: str) -> list[str]:
+        """The symbols behind the ids; what the vocabulary lacks is [UNK]."""
+        return [self.vocabulary.id_to_token(number) for number in self.encode(text)]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the cleaned text, without start or stop."""
+        return list(self.vocabulary.encode(self.clean(text).replace(" ", SPACE)).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text that the ids stand for; unknown characters are lost."""
+        symbols = (self.vocabulary.id_to_token(number) for number in ids if number > UNKNOWN)
+        return "".join(symbols).replace(SPACE, " ")
+
+
 def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
     """The tokenizer that a bundle's tokenizer.json describes.
 
-    pronunciations: a user's own list (see parse_pronunciations), which wins over the lexicon.
+    pronunciations: a user's own list (see parse_pronunciations), which wins over the lexicon;
+    only tokenizers that know phonemes can use it. Raises TokenizerError.
     """
-    described = json.loads((folder / "tokenizer.json").read_text("utf-8"))
-    return _phoneme_tokenizer(folder, described, pronunciations)
+    path = folder / "tokenizer.json"
+    try:
+        text = path.read_text("utf-8")
+        described = json.loads(text)
+    except FileNotFoundError as missing:
+        raise TokenizerError(
+            f"{path} is missing, and a bundle keeps its vocabulary there; {_AGAIN}"
+        ) from missing
+    except ValueError as broken:
+        raise TokenizerError(f"{path} is not JSON ({broken}); {_AGAIN}") from broken
+    if not isinstance(described, dict):
+        raise TokenizerError(f"{path} holds no JSON object; {_AGAIN}")
+    if described.get("type") == "phonemes":
+        return _phoneme_tokenizer(folder, described, pronunciations)
+    return BpeTokenizer(vocabulary=_vocabulary(path, text))
+
+
+def _vocabulary(path: Path, text: str) -> tokenizers.Tokenizer:
+    try:
+        return tokenizers.Tokenizer.from_str(text)
+    except Exception as broken:  # the library raises nothing narrower
+        raise TokenizerError(f"{path} is no vocabulary ({broken}); {_AGAIN}") from broken
 
 
 def _phoneme_tokenizer(
     folder: Path, described: Mapping[str, Any], pronunciations: str
 ) -> PhonemeTokenizer:
+    try:
+        symbols = tuple(described["symbols"])
+        lexicon_path = folder / described["lexicon"]
+        table_path = folder / described["letter_to_sound"]
+    except (KeyError, TypeError) as broken:
+        raise TokenizerError(
+            f"{folder / 'tokenizer.json'} lacks symbols, lexicon or letter_to_sound; {_AGAIN}"
+        ) from broken
     own_words = parse_pronunciations(pronunciations)
 
     def load_pronouncer() -> Pronouncer:
-        lexicon = parse_lexicon(_unpacked(folder / described["lexicon"]))
-        table = LetterToSound.from_plain(json.loads(_unpacked(folder / described["letter_to_sound"])))
+        lexicon = parse_lexicon(_unpacked(lexicon_path))
+        table = LetterToSound.from_plain(json.loads(_unpacked(table_path)))
         return Pronouncer(lexicon=lexicon | own_words, letter_to_sound=table)
 
-    return PhonemeTokenizer(symbols=tuple(described["symbols"]), load_pronouncer=load_pronouncer)
+    return PhonemeTokenizer(symbols=symbols, load_pronouncer=load_pronouncer)
 
 
 def _unpacked(path: Path) -> str:
-    return gzip.decompress(path.read_bytes()).decode("utf-8")
+    """The text of a gzip file; raises TokenizerError."""
+    try:
+        return gzip.decompress(path.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as broken:
+        raise TokenizerError(f"{path} cannot be read ({broken}); {_AGAIN}") from broken
