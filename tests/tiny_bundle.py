@@ -22,12 +22,13 @@ from tortoise.config import NETWORKS, BundleConfig, Conventions, write_config
 from tortoise.cvvp import CvvpConfig
 from tortoise.diffusion_decoder import DiffusionConfig
 from tortoise.dvae import DvaeConfig
+from tortoise.gpt import GptConfig
 from tortoise.univnet import UnivNetConfig
 from tortoise.weights import MelStats, save_mel_stats, save_network
 
 CODES = 20
 START_CODE, STOP_CODE = CODES, CODES + 1
-GPT_WIDTH = 16
+GPT_WIDTH = 32
 LETTERS = "!'(),-./:;?abcdefghijklmnopqrstuvwxyz"
 TEXT_TOKENS = 3 + len(LETTERS)
 
@@ -42,6 +43,15 @@ CONVENTIONS = Conventions(
 )
 
 ARCHITECTURES: dict[str, Any] = {
+    "gpt": replace(
+        GptConfig.tiny(),
+        model_dim=GPT_WIDTH,
+        number_text_tokens=TEXT_TOKENS + 1,
+        start_text_token=TEXT_TOKENS,
+        number_mel_codes=CODES + 2,
+        start_mel_token=START_CODE,
+        stop_mel_token=STOP_CODE,
+    ),
     "clvp": replace(ClvpConfig.tiny(), text_tokens=TEXT_TOKENS + 1, codes=CODES + 2),
     "cvvp": replace(CvvpConfig.tiny(), mel_bands=80, codes=CODES + 2),
     "diffusion": replace(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from torch import nn
 
@@ -16,12 +16,14 @@ from tortoise.clvp import Clvp, ClvpConfig
 from tortoise.cvvp import Cvvp, CvvpConfig
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.dvae import Dvae, DvaeConfig
+from tortoise.gpt import Gpt, GptConfig
 from tortoise.univnet import UnivNet, UnivNetConfig
 
 FORMAT = 1
 """The version of the folder's form that this program reads and writes."""
 
 NETWORKS: Mapping[str, type[nn.Module]] = {
+    "gpt": Gpt,
     "clvp": Clvp,
     "cvvp": Cvvp,
     "diffusion": DiffusionDecoder,
@@ -73,6 +75,7 @@ class BundleConfig:
     format: int = FORMAT
     about: str = ""
     conventions: Conventions = field(default_factory=Conventions)
+    gpt: GptConfig | None = None
     clvp: ClvpConfig | None = None
     cvvp: CvvpConfig | None = None
     diffusion: DiffusionConfig | None = None
@@ -106,6 +109,13 @@ def check_network(name: str) -> str:
         known = nearest(name, list(NETWORKS)) or f" Known are: {', '.join(NETWORKS)}."
         raise BundleError(f"There is no network {name!r}.{known}")
     return name
+
+
+def architecture_type(name: str) -> type[Any]:
+    """The dataclass that describes networks of this name; Any: each has one of its own."""
+    hint = get_type_hints(BundleConfig)[check_network(name)]
+    (kind,) = (kind for kind in get_args(hint) if isinstance(kind, type) and is_dataclass(kind))
+    return kind
 
 
 def read_config(folder: Path) -> BundleConfig:

@@ -23,11 +23,31 @@ def fill_network(network: nn.Module, file: Path, dtype: torch.dtype | None = tor
 
     Raises BundleError when the file is missing, damaged, or does not fit, and says how.
     """
-    _check_fit(read_shapes(file), network, str(file))
+    check_fit(read_shapes(file), network, str(file))
     tensors = read_tensors(file)
     if dtype is not None:
         tensors = {key: cast_floats(value, dtype) for key, value in tensors.items()}
     network.load_state_dict(tensors, strict=True, assign=True)
+
+
+def check_fit(shapes: Mapping[str, tuple[int, ...]], network: nn.Module, source: str) -> None:
+    """Refuse weights whose names or shapes are not the network's.  shapes: key -> shape."""
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    misfits = [f"lacks {key}" for key in wanted.keys() - shapes.keys()]
+    misfits += [f"has {key} too many" for key in shapes.keys() - wanted.keys()]
+    misfits += [
+        f"has {key} as {_told(shapes[key])} where {_told(wanted[key])} is expected"
+        for key in wanted.keys() & shapes.keys()
+        if shapes[key] != wanted[key]
+    ]
+    if misfits:
+        shown = "; it ".join(sorted(misfits)[:SHOWN_MISFITS])
+        rest = len(misfits) - SHOWN_MISFITS
+        more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
+        raise BundleError(
+            f"{source} does not fit the {type(network).__name__} that is described for it: it "
+            f"{shown}{more}. Use weights and config.json of the same bundle."
+        )
 
 
 def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -115,26 +135,6 @@ def _damaged(file: Path, error: Exception) -> BundleError:
     return BundleError(
         f"{file} is damaged or cut short ({error}). Fetch the bundle again, or restore the file."
     )
-
-
-def _check_fit(shapes: Mapping[str, tuple[int, ...]], network: nn.Module, source: str) -> None:
-    """Refuse weights whose names or shapes are not the network's.  shapes: key -> shape."""
-    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    misfits = [f"lacks {key}" for key in wanted.keys() - shapes.keys()]
-    misfits += [f"has {key} too many" for key in shapes.keys() - wanted.keys()]
-    misfits += [
-        f"has {key} as {_told(shapes[key])} where {_told(wanted[key])} is expected"
-        for key in wanted.keys() & shapes.keys()
-        if shapes[key] != wanted[key]
-    ]
-    if misfits:
-        shown = "; it ".join(sorted(misfits)[:SHOWN_MISFITS])
-        rest = len(misfits) - SHOWN_MISFITS
-        more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
-        raise BundleError(
-            f"{source} does not fit the {type(network).__name__} that is described for it: it "
-            f"{shown}{more}. Use weights and config.json of the same bundle."
-        )
 
 
 def _told(shape: tuple[int, ...]) -> str:

@@ -30,6 +30,7 @@ from tortoise.config import (
 from tortoise.cvvp import Cvvp
 from tortoise.diffusion_decoder import DiffusionDecoder
 from tortoise.dvae import Dvae
+from tortoise.gpt import Gpt
 from tortoise.tensor_files import (
     WithoutDraws,
     cast_floats,
@@ -91,6 +92,11 @@ class Bundle:
     def tokenizer(self) -> Tokenizer:
         """Text to ids."""
         return load_tokenizer(self.folder)
+
+    @property
+    def gpt(self) -> Gpt:
+        """Voice and text to codes and latents."""
+        return self._network("gpt", Gpt)
 
     @property
     def clvp(self) -> Clvp:

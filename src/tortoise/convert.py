@@ -1,0 +1,151 @@
+"""Published `.pth` files become a bundle, once.
+
+They are read with `weights_only=True` and never otherwise: a pickle may run programs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from engines.conditioning import Conditioning
+from tortoise.bundle import (
+    CONFIG_FILE,
+    MEL_STATS_FILE,
+    TOKENIZER_FILE,
+    BundleError,
+    replace_file,
+)
+from tortoise.config import BundleConfig, architecture_type, read_config, write_config
+from tortoise.published import ABOUT, PublishedFile
+from tortoise.tensor_files import check_fit
+from tortoise.tokenizer import load_tokenizer
+from tortoise.weights import MelStats, build_network, save_mel_stats, save_network
+
+ADVICE = "Take the file from where it was published."
+
+
+def start_bundle(folder: Path, about: str = ABOUT) -> None:
+    """Make a bundle with the published conventions that holds no network yet."""
+    if not (folder / CONFIG_FILE).is_file():
+        write_config(folder, BundleConfig(about=about))
+
+
+def holds(folder: Path, file: PublishedFile) -> bool:
+    """Say whether a bundle already has what this file becomes."""
+    if not file.network:
+        return (folder / _becomes(file)).is_file()
+    if not ((folder / CONFIG_FILE).is_file() and (folder / _becomes(file)).is_file()):
+        return False
+    return bool(getattr(read_config(folder), file.network) == published_architecture(file))
+
+
+def convert(
+    file: PublishedFile, source: Path, folder: Path, dtype: torch.dtype = torch.float32
+) -> list[str]:
+    """Turn one published file into its part of a bundle.
+
+    Returns the keys that were dropped because nothing is known of them, for the user to see.
+    """
+    if file.name == "tokenizer.json":
+        replace_file(folder / TOKENIZER_FILE, lambda beside: shutil.copyfile(source, beside))
+        load_tokenizer(folder)
+        return []
+    if file.name == "mel_norms.pth":
+        save_mel_stats(folder, MelStats(norms=read_mel_norms(source)))
+        return []
+    tensors, unknown = read_weights(file, source)
+    architecture = published_architecture(file)
+    network = build_network(file.network, architecture)
+    check_fit({key: tuple(value.shape) for key, value in tensors.items()}, network, str(source))
+    network.load_state_dict(tensors, strict=True, assign=True)
+    save_network(folder, file.network, network.float(), architecture, dtype)
+    return unknown
+
+
+def published_architecture(file: PublishedFile) -> Any:
+    """The architecture of a published network; Any: each has a dataclass of its own."""
+    return getattr(architecture_type(file.network), file.architecture)()
+
+
+def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """Read the weights of one network, without what is known to be no weight.
+
+    Returns them and, where the published keys are not known for certain, the surplus keys.
+    """
+    content = read_pickle(source)
+    if file.container and isinstance(content, Mapping) and file.container in content:
+        content = content[file.container]
+    if not isinstance(content, Mapping) or not content:
+        raise BundleError(f"{source} holds {type(content).__name__}, not weights. {ADVICE}")
+    odd = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if odd:
+        raise BundleError(
+            f"{source} holds {odd[0]!r} beside weights; it looks like a training state. {ADVICE}"
+        )
+    tensors = {key: value for key, value in content.items() if not file.is_leftover(key)}
+    if file.exact:
+        return tensors, []
+    wanted = build_network(file.network, published_architecture(file)).state_dict()
+    unknown = sorted(tensors.keys() - wanted.keys())
+    return {key: value for key, value in tensors.items() if key in wanted}, unknown
+
+
+def read_mel_norms(source: Path) -> Tensor:
+    """Read the divisors of the 80 mel bands, as published or as safetensors: (80,)."""
+    if source.suffix == ".safetensors":
+        with safe_open(source, framework="pt") as opened:
+            norms = opened.get_tensor("mel_norms")
+    else:
+        norms = read_pickle(source)
+    if not isinstance(norms, Tensor) or norms.shape != (80,) or not bool((norms != 0).all()):
+        raise BundleError(f"{source} does not hold one divisor for each of 80 mel bands. {ADVICE}")
+    return norms.float()
+
+
+def read_voice_latents(source: Path, weights_id: str) -> Conditioning:
+    """Read a voice that the original saved: its GPT latent and its diffusion latent.
+
+    weights_id: of the published weights, the only ones that such latents fit.
+    """
+    content = read_pickle(source)
+    pair = isinstance(content, (tuple, list)) and len(content) == 2
+    if not pair or not all(isinstance(part, Tensor) and part.dim() == 2 for part in content):
+        raise BundleError(
+            f"{source} holds no pair of latents (one row for the GPT, one for the diffusion "
+            "network). A .pth that lies beside clips holds their waves; use the clips."
+        )
+    gpt, diffusion = (part.float().mean(0, keepdim=True) for part in content)
+    return Conditioning(
+        engine="tortoise", weights_id=weights_id, tensors={"gpt": gpt, "diffusion": diffusion}
+    )
+
+
+def read_pickle(source: Path) -> Any:
+    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
+    if not source.is_file():
+        raise BundleError(f"There is no file {source}.")
+    try:
+        return torch.load(
+            source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
+        )
+    except pickle.UnpicklingError as error:
+        raise BundleError(
+            f"{source} is damaged, or holds more than tensors; a file that could run a program "
+            f"is not opened. {ADVICE}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BundleError(f"{source} is damaged or cut short. {ADVICE}") from error
+
+
+def _becomes(file: PublishedFile) -> str:
+    names = {"tokenizer.json": TOKENIZER_FILE, "mel_norms.pth": MEL_STATS_FILE}
+    return names.get(file.name) or f"{file.network}.safetensors"
