@@ -98,7 +98,7 @@ class BpeTokenizer:
 
     def pieces(self, text: str) -> list[str]:
         """The symbols behind the ids; what the vocabulary lacks is [UNK]."""
-        return [self.vocabulary.id_to_token(number) for number in self.encode(text)]
+        return [self._symbol(number) for number in self.encode(text)]
 
     def encode(self, text: str) -> list[int]:
         """Ids of the cleaned text, without start or stop."""
@@ -106,8 +106,11 @@ class BpeTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text that the ids stand for; unknown characters are lost."""
-        symbols = (self.vocabulary.id_to_token(number) for number in ids if number > UNKNOWN)
+        symbols = (self._symbol(number) for number in ids if number > UNKNOWN)
         return "".join(symbols).replace(SPACE, " ")
+
+    def _symbol(self, number: int) -> str:
+        return self.vocabulary.id_to_token(number) or ""
 
 
 def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
