@@ -1,0 +1,199 @@
+"""Train CLVP, the judge that picks the draft which says the text.
+
+In-batch negatives alone would teach it to tell sentences apart, which drafts of one text never
+ask for. So each text also meets spoiled versions of its own codes, and each clip spoiled versions
+of its own text, and batches hold clips of like length, so that length alone never tells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from jobs.report import Reporter
+from tortoise.clvp import Clvp, ClvpConfig
+from training.checkpoint import load_state, save_state
+from training.corruption import draw, spoil_codes, spoil_text
+from training.run import Run, generator_for
+from training.schedule import adamw, clip_gradients, cosine, set_rate
+
+STOP = 0  # the engine appends one stop to the text that CLVP reads
+FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
+LAST_TEMPERATURE = math.log(100)
+POOL = 8  # batches from which one of like length is taken
+JUDGE_EVERY = 250  # steps
+
+Pair = tuple[Tensor, Tensor]
+"""What was said and how: (t,) text ids without stop, (m,) codes without padding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClvpRecipe:
+    """How CLVP is trained."""
+
+    architecture: ClvpConfig = field(
+        default_factory=lambda: ClvpConfig(
+            text_tokens=80, codes=1024, text_dim=192, speech_dim=192, latent_dim=384,
+            text_depth=3, speech_depth=5, text_heads=3, speech_heads=3,
+        )
+    )  # fmt: skip
+    steps: int = 2_000
+    batch: int = 48
+    spoiled: int = 2
+    """Spoiled versions of each text, and as many of its codes."""
+    hidden: float = 0.05
+    """Share of ids and codes that the network does not get to see."""
+    rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 1e-2
+    seed: int = 1
+
+
+def train_clvp(
+    recipe: ClvpRecipe,
+    pairs: Sequence[Pair],
+    held_out: Sequence[Pair],
+    folder: Path,
+    report: Reporter,
+) -> Clvp:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    held_out: pairs that are only judged by; `ranked_first` tells how often the true codes of a
+    text are put before 15 spoiled versions of them (chance: 0.06).
+    """
+    model = _build(recipe)
+    optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    run = Run(folder, report)
+    lengths = torch.tensor([len(codes) for _, codes in pairs])
+    done = load_state(folder, model=model, optimizer=optimizer)
+    for step in run.steps(done, recipe.steps, "clvp"):
+        generator = generator_for(recipe.seed, step)
+        set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
+        batch = draw_batch(recipe, pairs, lengths, generator)
+        loss, found = ranking_loss(compare_batch(model, batch), batch.same_text)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = clip_gradients(model.parameters(), 1.0)
+        optimizer.step()
+        model.temperature.data.clamp_(max=LAST_TEMPERATURE)
+        done = step + 1
+        if done % 50 == 0:
+            run.write(done, loss=loss.item(), found=found.item(), gradient=norm)
+        if done % JUDGE_EVERY == 0 and held_out:
+            run.write(
+                done, ranked_first=ranked_first(model, held_out, generator_for(recipe.seed, -1))
+            )
+        if run.due():
+            save_state(folder, done, model=model, optimizer=optimizer)
+    save_state(folder, done, model=model, optimizer=optimizer)
+    return model.eval()
+
+
+def _build(recipe: ClvpRecipe) -> Clvp:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Clvp(recipe.architecture).train()
+    model.temperature.data.fill_(FIRST_TEMPERATURE)
+    return model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClvpBatch:
+    """b pairs and, below them, their spoiled versions: n rows in all.
+
+    text: (n, t);  codes: (n, m);  masks: the same shapes, true where real and not hidden;
+    same_text: (b, n), true where a clip says another pair's text too and so is no fair rival.
+    """
+
+    text: Tensor
+    text_mask: Tensor
+    codes: Tensor
+    codes_mask: Tensor
+    same_text: Tensor
+
+
+def draw_batch(
+    recipe: ClvpRecipe, pairs: Sequence[Pair], lengths: Tensor, generator: torch.Generator
+) -> ClvpBatch:
+    """Draw pairs of like length and spoil them.  lengths: (N,) codes of every pair."""
+    pool = torch.randperm(len(pairs), generator=generator)[: POOL * recipe.batch]
+    pool = pool[lengths[pool].argsort()]
+    first = draw(0, max(1, len(pool) - recipe.batch + 1), generator)
+    texts, codes = zip(*(pairs[i] for i in pool[first : first + recipe.batch]), strict=True)
+    b = len(texts)
+    all_texts, all_codes = list(texts), list(codes)
+    for _ in range(recipe.spoiled):
+        for text, spoken in zip(texts, codes, strict=True):
+            all_texts.append(spoil_text(text, texts[draw(0, b, generator)], generator))
+            all_codes.append(spoil_codes(spoken, generator))
+    text, text_mask = pad([with_stop(text) for text in all_texts])
+    padded, codes_mask = pad(all_codes)
+    twins = torch.tensor([[torch.equal(one, other) for other in texts] for one in texts])
+    twins.fill_diagonal_(False)
+    return ClvpBatch(
+        text=text,
+        text_mask=hide(text_mask, recipe.hidden, generator),
+        codes=padded,
+        codes_mask=hide(codes_mask, recipe.hidden, generator),
+        same_text=functional.pad(twins, (0, len(all_texts) - b)),
+    )
+
+
+def with_stop(text: Tensor) -> Tensor:
+    """The text as the engine hands it to CLVP: (t,) ids to (t + 1,)."""
+    return functional.pad(text, (0, 1), value=STOP)
+
+
+def pad(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows of any length as one tensor (n, longest) and the mask of what is real."""
+    lengths = torch.tensor([len(row) for row in rows])
+    padded = pad_sequence(list(rows), batch_first=True)
+    return padded, torch.arange(padded.shape[1]) < lengths.unsqueeze(1)
+
+
+def hide(mask: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Take some positions from sight, but never the first.  mask: (n, t), and so the answer."""
+    hidden = torch.rand(mask.shape, generator=generator) < share
+    hidden[:, 0] = False
+    return mask & ~hidden
+
+
+def compare_batch(model: Clvp, batch: ClvpBatch) -> tuple[Tensor, Tensor]:
+    """Scores of b texts against n clips, and of b clips against n texts: (b, n) each."""
+    b = len(batch.same_text)
+    with torch.autocast("cpu", torch.bfloat16):
+        text = model.encode_text(batch.text, batch.text_mask)
+        speech = model.encode_speech(batch.codes, batch.codes_mask)
+    return model.compare(text[:b], speech), model.compare(text, speech[:b]).T
+
+
+def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tensor, Tensor]:
+    """InfoNCE in both directions with spoiled rivals (info_nce, with more columns than rows).
+
+    scores: two of (b, n), partners on the diagonal;  same_text: (b, n).
+    Returns the loss () and the share of texts () whose own codes came first.
+    """
+    partners = torch.arange(len(same_text))
+    by_text, by_speech = (score.masked_fill(same_text, -math.inf) for score in scores)
+    loss = functional.cross_entropy(by_text, partners)
+    loss = (loss + functional.cross_entropy(by_speech, partners)) / 2
+    return loss, (by_text.argmax(1) == partners).float().mean()
+
+
+@torch.no_grad()
+def ranked_first(
+    model: Clvp, pairs: Sequence[Pair], generator: torch.Generator, rivals: int = 15
+) -> float:
+    """How often a text's own codes beat spoiled ones, with nothing hidden."""
+    wins = 0
+    for text, codes in pairs:
+        drafts, mask = pad([codes, *(spoil_codes(codes, generator) for _ in range(rivals))])
+        wins += int(model.score(with_stop(text)[None], drafts, mask).argmax() == 0)
+    return wins / len(pairs)
