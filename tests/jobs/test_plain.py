@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.plain import PlainError, from_plain, to_plain
@@ -68,6 +68,7 @@ outers = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(outers)
 def test_what_goes_through_json_comes_back_equal(outer: Outer) -> None:
     assert from_plain(Outer, json.loads(json.dumps(to_plain(outer)))) == outer

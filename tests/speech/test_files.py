@@ -20,6 +20,7 @@ from speech.clip import Clip, ClipError
 from speech.files import DEFAULT_LIMITS, WRITABLE, read_clip, write_clip
 
 RATE = 24_000
+NOISE = np.random.default_rng(0).bytes(4_096)
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
@@ -187,7 +188,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("content", [b"once upon a time\n" * 50, np.random.default_rng(0).bytes(4_096)])
+@pytest.mark.parametrize("content", [b"once upon a time\n" * 50, NOISE])
 def test_what_is_no_sound_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "story.wav").write_bytes(content)
     with pytest.raises(ClipError, match=r"story.wav cannot be read as sound \(.+\)"):
