@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -116,11 +117,11 @@ class Gpt(nn.Module):
         return latents.view(b, k, -1).mean(1)
 
     def text_inputs(self, text: Tensor) -> Tensor:
-        """What the network reads for a text: start, its tokens, and stop twice, as the original.
+        """What the network reads for a text: start, its tokens and one stop more.
 
-        text: (b, t) without start or stop.  Returns (b, t + 3).
+        text: (b, t) token ids ended by a stop already, as the original does.  Returns (b, t + 2).
         """
-        stopped = F.pad(text.long(), (0, 2), value=self.config.stop_text_token)
+        stopped = F.pad(text.long(), (0, 1), value=self.config.stop_text_token)
         return F.pad(stopped, (1, 0), value=self.config.start_text_token)
 
     def embed_text(self, inputs: Tensor) -> Tensor:
@@ -136,7 +137,7 @@ class Gpt(nn.Module):
     def prefix(self, conditioning: Tensor, text: Tensor) -> Tensor:
         """All that comes before the first code.
 
-        conditioning: (b, d);  text: (b, t) without start or stop.  Returns (b, 1 + t + 3, d).
+        conditioning: (b, d);  text: (b, t) ended by a stop.  Returns (b, 1 + t + 2, d).
         """
         return torch.cat([conditioning[:, None], self.embed_text(self.text_inputs(text))], dim=1)
 
@@ -148,7 +149,7 @@ class Gpt(nn.Module):
     def latents(self, conditioning: Tensor, text: Tensor, codes: Tensor) -> Tensor:
         """The state that predicts each code, which the decoders hear instead of the code.
 
-        conditioning: (b, d);  text: (b, t) without start or stop;  codes: (b, m).
+        conditioning: (b, d);  text: (b, t) ended by a stop;  codes: (b, m).
         Returns (b, m, d).
         """
         inputs = F.pad(codes, (1, 0), value=self.config.start_mel_token)[:, :-1]
@@ -168,8 +169,7 @@ class LearnedPositions(nn.Module):
         """The first n positions: (n, d)."""
         if n > self.emb.num_embeddings:
             raise ValueError(f"{n} positions asked for; the network has {self.emb.num_embeddings}")
-        weight: Tensor = self.emb.weight
-        return weight.narrow(0, 0, n)
+        return self.emb.weight[:n]
 
 
 class Gpt2(nn.Module):
@@ -180,6 +180,11 @@ class Gpt2(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.model_dim)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The layers, in order."""
+        return cast("list[Block]", list(self.h))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (b, n, d).  Returns (b, n, d); each position sees itself and those before."""
@@ -196,14 +201,15 @@ class Block(nn.Module):
     def __init__(self, config: GptConfig) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.model_dim)
-        self.attn = Attention(config)
+        self.attn: Attention = Attention(config)
         self.ln_2 = nn.LayerNorm(config.model_dim)
         self.mlp = FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop(self.attn(self.ln_1(x)))
-        return x + self.drop(self.mlp(self.ln_2(x)))
+        through: Tensor = x + self.drop(self.mlp(self.ln_2(x)))
+        return through
 
 
 class Attention(nn.Module):

@@ -44,7 +44,8 @@ def packed_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
     t, m = batch.text.shape[1], batch.codes.shape[1]
     text = batch.text.masked_fill(~_within(batch.text_lengths, t), gpt.config.stop_text_token)
     codes = F.pad(batch.codes, (1, 0), value=gpt.config.start_mel_token)  # (b, 1 + m)
-    embedded = torch.cat([gpt.prefix(conditioning, text), gpt.embed_codes(codes)], dim=1)
+    stopped = F.pad(text, (0, 1), value=gpt.config.stop_text_token)
+    embedded = torch.cat([gpt.prefix(conditioning, stopped), gpt.embed_codes(codes)], dim=1)
     first = batch.text_lengths[:, None] + 4  # (b, 1) where each row's codes begin
     there = torch.arange(embedded.shape[1], device=text.device)[None]  # (1, n)
     source = torch.where(there < first, there, there + (t + 4) - first)
@@ -52,7 +53,7 @@ def packed_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
     states = gpt.states(_take(embedded, source[:, :longest].clamp(max=embedded.shape[1] - 1)))
 
     text_valid = _within(batch.text_lengths + 1, t + 1)
-    text_targets = F.pad(text, (0, 1), value=gpt.config.stop_text_token)[text_valid]
+    text_targets = stopped[text_valid]
     mel_valid = _within(batch.code_lengths + 1, m + 1)
     mel_targets = F.pad(batch.codes, (0, 1)).scatter(
         1, batch.code_lengths[:, None], gpt.config.stop_mel_token

@@ -1,0 +1,266 @@
+"""Drawing drafts: filters and greedy codes of the reference, and what must hold for any draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from golden_cases import Call, Case, golden
+from gpt_cases import gpt_of
+from jobs.report import Cancelled, Event, Reporter
+from tortoise import decode
+from tortoise.decode import Draft, SamplingOptions, sample_codes
+from tortoise.gpt import Gpt, GptConfig
+from tortoise.logits import Shortlist, keep_top_p, keep_typical, penalize, shortlist
+from tortoise.stepping import Stepper, read_prefix
+
+OUT = -1e30  # how the reference writes "cannot be drawn"
+
+
+def whole(candidates: Shortlist, vocabulary: int) -> Tensor:
+    scores = candidates.scores.clamp(min=OUT)
+    full = torch.full((scores.shape[0], vocabulary), OUT)
+    return full.scatter(1, candidates.codes, scores)
+
+
+@golden("ar_sampling")
+def test_filters_agree_with_the_reference(case: Case) -> None:
+    knobs = case.constructor
+    for call in case.calls:
+        logits, ids = call.args["logits"], call.args["input_ids"]
+        said = torch.zeros_like(logits, dtype=torch.bool).scatter(1, ids, True)
+        penalized = penalize(logits, said, knobs["repetition_penalty"])
+        if "after_typical" in call.outputs:
+            typical = keep_typical(penalized, 0.9)
+            call.check(after_typical=typical.clamp(min=OUT))
+            best = shortlist(typical / knobs["temperature"], knobs["top_k"])
+            call.check(final=whole(keep_top_p(best, knobs["top_p"]), logits.shape[1]))
+            continue
+        warmed = penalized / knobs["temperature"]
+        best = shortlist(warmed, knobs["top_k"])
+        final = whole(keep_top_p(best, knobs["top_p"]), logits.shape[1])
+        call.check(
+            after_repetition=penalized,
+            after_temperature=warmed,
+            after_top_k=whole(best, logits.shape[1]),
+            after_top_p=final,
+            probs=final.softmax(-1),
+            n_kept=(final > OUT).sum(-1),
+        )
+
+
+def greedy(gpt: Gpt, call: Call) -> Tensor:
+    """Greedy codes of every row as the original returns them: padded with stop."""
+    stop = gpt.config.stop_mel_token
+    options = SamplingOptions(
+        samples=1,
+        top_k=1,
+        max_codes=call.args["max_generate_length"],
+        repetition_penalty=call.args["repetition_penalty"],
+        said_before=(1, gpt.config.start_mel_token),
+    )
+    rows = []
+    for voice, text in zip(
+        call.args["speech_conditioning_latent"], call.args["text_inputs"], strict=True
+    ):
+        [draft] = sample_codes(gpt, voice[None], text[None], options, torch.Generator(), Reporter())
+        rows.append(torch.cat([draft.codes, torch.full((int(draft.finished),), stop)]))
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=stop)
+
+
+@golden("unified_voice")
+def test_greedy_codes_agree_with_the_uncached_reference(case: Case) -> None:
+    gpt = gpt_of(case.constructor, case.state())
+    compared = 0
+    for call in case.calls:
+        greedily = call.method == "inference_speech" and not call.args["do_sample"]
+        if greedily and not call.args["kv_cache"]:  # with its cache the original counts wrongly
+            call.check(codes=greedy(gpt, call))
+            compared += 1
+    assert compared
+
+
+@golden("unified_voice")
+def test_logits_of_a_step_agree_with_the_reference(case: Case) -> None:
+    gpt = gpt_of(case.constructor, case.state())
+    [call] = [call for call in case.calls if call.method == "inference_model"]
+    [codes] = [
+        c.outputs["codes"].value
+        for c in case.calls
+        if c.method == "inference_speech"
+        and (c.args["do_sample"], c.args["kv_cache"], c.args["repetition_penalty"])
+        == (False, False, 1.0)
+    ]
+    start = torch.tensor([gpt.config.start_mel_token])
+    with torch.no_grad():
+        prefix = read_prefix(gpt, call.args["speech_conditioning_latent"], call.args["text_inputs"])
+        stepper = Stepper(gpt, prefix, rows=1)
+        steps = [stepper.feed(code) for code in [start, *codes[:, :8].T]]
+        call.check(logits=gpt.mel_head(torch.stack(steps, dim=1)))
+
+
+@golden("unified_voice")
+def test_sampled_codes_agree_with_the_reference(case: Case) -> None:
+    gpt = gpt_of(case.constructor, case.state())
+    for call in case.calls:
+        if call.method == "inference_speech" and call.args["do_sample"]:
+            call.check(codes=sampled_as_the_original(gpt, call))
+
+
+def sampled_as_the_original(gpt: Gpt, call: Call) -> Tensor:
+    """Our steps and filters with the original's way to draw: one multinomial for all rows."""
+    args, config = call.args, gpt.config
+    rng = torch.Generator().manual_seed(args["torch_manual_seed"])
+    rows = args["num_return_sequences"]
+    said = torch.zeros(rows, config.number_mel_codes, dtype=torch.bool)
+    said[:, [1, config.start_mel_token]] = True
+    codes = torch.full((rows,), config.start_mel_token)
+    alive, drawn = torch.ones(rows, dtype=torch.bool), []
+    with torch.no_grad():
+        prefix = read_prefix(gpt, args["speech_conditioning_latent"], args["text_inputs"])
+        stepper = Stepper(gpt, prefix, rows)
+        while len(drawn) < args["max_generate_length"] and alive.any():
+            logits = penalize(gpt.mel_head(stepper.feed(codes)), said, args["repetition_penalty"])
+            best = shortlist(logits / args["temperature"], args["implicit_top_k"])
+            final = whole(keep_top_p(best, args["top_p"]), logits.shape[1])
+            codes = torch.multinomial(final.softmax(-1), 1, generator=rng)[:, 0]
+            codes = torch.where(alive, codes, config.stop_mel_token)
+            alive &= codes != config.stop_mel_token
+            said.scatter_(1, codes[:, None], True)
+            drawn.append(codes)
+    return torch.stack(drawn, dim=1)
+
+
+@pytest.fixture(scope="module")
+def gpt() -> Gpt:
+    """Random weights, large enough that rows differ and end."""
+    torch.manual_seed(0)
+    gpt = Gpt(GptConfig.tiny()).eval()
+    for parameter in gpt.parameters():
+        torch.nn.init.normal_(parameter, std=0.25)
+    torch.nn.init.constant_(gpt.mel_head.bias[-1:], 1.0)  # stop comes now and then
+    return gpt
+
+
+VOICE = torch.randn(1, 32, generator=torch.Generator().manual_seed(5))
+TEXT = torch.tensor([[3, 4, 5, 6, 7, 8, 9, 10, 11, 0]])
+OPTIONS = SamplingOptions(samples=6, max_codes=40)
+
+
+def draw(gpt: Gpt, options: SamplingOptions, seed: int = 0) -> list[Draft]:
+    generator = torch.Generator().manual_seed(seed)
+    return sample_codes(gpt, VOICE, TEXT, options, generator, Reporter())
+
+
+def said(drafts: list[Draft]) -> list[list[int]]:
+    return [draft.codes.tolist() for draft in drafts]
+
+
+def test_cached_steps_equal_the_uncached_network(gpt: Gpt) -> None:
+    codes = torch.randint(0, 64, (3, 50), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = gpt.latents(VOICE.expand(3, -1), TEXT.expand(3, -1), codes)
+        stepper = Stepper(gpt, read_prefix(gpt, VOICE, TEXT), rows=3)
+        fed = torch.cat([torch.full((3, 1), gpt.config.start_mel_token), codes[:, :-1]], dim=1)
+        states = torch.stack([stepper.feed(column) for column in fed.T], dim=1)
+    torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_the_cache_grows_and_forgets_rows_without_changing_the_others(
+    gpt: Gpt, monkeypatch
+) -> None:
+    monkeypatch.setattr("tortoise.stepping.GROWTH", 3)
+    codes = torch.randint(0, 64, (3, 8), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = gpt.latents(VOICE, TEXT, codes[2:])[0]
+        stepper = Stepper(gpt, read_prefix(gpt, VOICE, TEXT), rows=3)
+        states = [stepper.feed(torch.full((3,), gpt.config.start_mel_token))[2]]
+        for step in range(7):
+            if step == 4:
+                stepper.keep(torch.tensor([2]))
+            states.append(stepper.feed(codes[2:, step] if step >= 4 else codes[:, step])[-1])
+    torch.testing.assert_close(torch.stack(states), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_rows_end_at_different_times_and_some_at_the_limit(gpt: Gpt) -> None:
+    drafts = draw(gpt, replace(OPTIONS, samples=12, max_codes=12))
+    assert {draft.finished for draft in drafts} == {True, False}
+    assert all(len(d.codes) == 12 for d in drafts if not d.finished)
+    assert all(len(d.codes) < 12 for d in drafts if d.finished)
+    assert all(max(codes, default=0) < gpt.config.codes for codes in said(drafts))
+
+
+def test_the_batch_size_changes_nothing(gpt: Gpt) -> None:
+    whole_batch = said(draw(gpt, replace(OPTIONS, batch=6)))
+    assert said(draw(gpt, replace(OPTIONS, batch=1))) == whole_batch
+    assert said(draw(gpt, replace(OPTIONS, batch=4))) == whole_batch
+
+
+def test_more_samples_begin_with_the_same_ones(gpt: Gpt) -> None:
+    few, many = draw(gpt, replace(OPTIONS, samples=3)), draw(gpt, replace(OPTIONS, samples=9))
+    assert said(many)[:3] == said(few)
+
+
+def test_a_seed_repeats_and_another_differs(gpt: Gpt) -> None:
+    assert said(draw(gpt, OPTIONS, seed=1)) == said(draw(gpt, OPTIONS, seed=1))
+    assert said(draw(gpt, OPTIONS, seed=1)) != said(draw(gpt, OPTIONS, seed=2))
+
+
+def test_confidence_is_the_mean_log_probability(gpt: Gpt) -> None:
+    draft = next(d for d in draw(gpt, OPTIONS) if d.finished)
+    codes = torch.cat([draft.codes, torch.tensor([gpt.config.stop_mel_token])])
+    with torch.no_grad():
+        logits = gpt.mel_head(gpt.latents(VOICE, TEXT, codes[None]))[0]
+    logits[:, gpt.config.start_mel_token] = -torch.inf
+    expected = logits.log_softmax(-1)[torch.arange(len(codes)), codes].mean()
+    assert draft.confidence == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_draws_follow_the_probabilities() -> None:
+    scores = torch.tensor([[0.6, 0.3, 0.1]]).log().expand(1000, -1)
+    uniform = torch.arange(1000) / 1000
+    codes = torch.tensor([[7, 5, 2]]).expand(1000, -1)
+    drawn = Shortlist(scores=scores, codes=codes).draw(uniform)
+    counts = torch.bincount(drawn, minlength=8)
+    assert counts[[7, 5, 2]].tolist() == pytest.approx([600, 300, 100], abs=1)
+
+
+def test_a_code_that_is_out_is_never_drawn() -> None:
+    scores = torch.tensor([[2.0, 1.0, -torch.inf]])
+    last = Shortlist(scores=scores, codes=torch.tensor([[0, 1, 2]])).draw(torch.tensor([0.9999999]))
+    assert last.item() == 1
+
+
+def test_running_out_of_memory_halves_the_batch_and_says_so_once(gpt: Gpt, monkeypatch) -> None:
+    expected = said(draw(gpt, OPTIONS))
+    original = decode._draw_batch
+
+    def cramped(gpt, prefix, uniform, *rest):  # type: ignore[no-untyped-def]
+        if len(uniform) > 3:
+            raise torch.OutOfMemoryError("no room")
+        return original(gpt, prefix, uniform, *rest)
+
+    monkeypatch.setattr(decode, "_draw_batch", cramped)
+    heard: list[Event] = []
+    drafts = sample_codes(
+        gpt, VOICE, TEXT, OPTIONS, torch.Generator().manual_seed(0), Reporter(heard.append)
+    )
+    assert said(drafts) == expected
+    warnings = [event.message for event in heard if event.kind == "warning"]
+    assert warnings == ["Memory ran out; going on with 3 samples at a time."]
+
+
+def test_cancelling_stops_within_one_step(gpt: Gpt) -> None:
+    steps: list[Event] = []
+    report = Reporter(steps.append, stopped=lambda: len(steps) >= 4)
+    with pytest.raises(Cancelled):
+        sample_codes(gpt, VOICE, TEXT, OPTIONS, torch.Generator(), report)
+    assert len(steps) == 4
+
+
+def test_more_codes_than_the_weights_can_say_are_refused(gpt: Gpt) -> None:
+    with pytest.raises(ValueError, match="max_codes is 61; these weights can say 60"):
+        draw(gpt, replace(OPTIONS, max_codes=61))
