@@ -80,11 +80,8 @@ class DiffusionDecoder(nn.Module):
             DiffusionLayer(width, heads, config.dropout) for _ in range(config.layers)
         )
         self.layers.extend(ResBlock(width, config.dropout) for _ in range(PLAIN_LAYERS))
-        self.out = nn.Sequential(
-            group_norm(width), nn.SiLU(), nn.Conv1d(width, 2 * bands, 3, padding=1)
-        )
-        nn.init.zeros_(self.out[2].weight)  # a new network names no noise
-        nn.init.zeros_(self.out[2].bias)
+        named = silent(nn.Conv1d(width, 2 * bands, 3, padding=1))  # a new network names no noise
+        self.out = nn.Sequential(group_norm(width), nn.SiLU(), named)
 
     def get_conditioning(self, mels: Tensor | Sequence[Tensor]) -> Tensor:
         """Hear whose voice it is: one mean over the time of all clips.
@@ -183,10 +180,8 @@ class ResBlock(nn.Module):
             group_norm(width),
             nn.SiLU(),
             nn.Dropout(dropout),
-            nn.Conv1d(width, width, 3, padding=1),
+            silent(nn.Conv1d(width, width, 3, padding=1)),  # a new block starts as the identity
         )
-        nn.init.zeros_(self.out_layers[3].weight)  # a new block starts as the identity
-        nn.init.zeros_(self.out_layers[3].bias)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x: (b, d, f);  time: (b, d).  Returns (b, d, f)."""
@@ -201,6 +196,13 @@ class ResBlock(nn.Module):
 def attention_blocks(count: int, width: int, heads: int) -> list[AttentionBlock]:
     """Attention blocks with relative positions, to be put in a row."""
     return [AttentionBlock(width, heads, relative_positions=True) for _ in range(count)]
+
+
+def silent(conv: nn.Conv1d) -> nn.Conv1d:
+    """Start a convolution at zero, so that what it feeds is untouched at first."""
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv
 
 
 def timestep_embedding(timesteps: Tensor, width: int) -> Tensor:

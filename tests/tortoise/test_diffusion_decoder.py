@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from golden_cases import Call, Case, golden, load_strictly
+from diffusion_cases import decoder_of, tiny_decoder
+from golden_cases import Call, Case, golden
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder, timestep_embedding
-
-
-def config_of(constructor: dict[str, Any]) -> DiffusionConfig:
-    assert constructor["out_channels"] == 2 * constructor["in_channels"]
-    return DiffusionConfig(
-        width=constructor["model_channels"],
-        layers=constructor["num_layers"],
-        heads=constructor["num_heads"],
-        mel_bands=constructor["in_channels"],
-        latent_width=constructor["in_latent_channels"],
-        codes=constructor["in_tokens"],
-    )
-
-
-def decoder_of(case: Case) -> DiffusionDecoder:
-    net = DiffusionDecoder(config_of(case.constructor))
-    load_strictly(net, case.state())
-    return net
-
-
-def tiny(seed: int = 0) -> DiffusionDecoder:
-    """A tiny network whose zero-initialised parts are alive."""
-    generator = torch.Generator().manual_seed(seed)
-    net = DiffusionDecoder(DiffusionConfig.tiny())
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return net.eval()
 
 
 def embed(net: DiffusionDecoder, aligned: Tensor, conditioning: Tensor, frames: int) -> Tensor:
@@ -105,7 +76,7 @@ def test_the_published_sizes_have_the_published_number_of_weights() -> None:
 
 @torch.no_grad()
 def test_items_of_a_batch_do_not_see_each_other() -> None:
-    net, generator = tiny(), torch.Generator().manual_seed(1)
+    net, generator = tiny_decoder(), torch.Generator().manual_seed(1)
     x, embedding = (torch.randn(2, n, 20, generator=generator) for n in (8, 16))
     t = torch.tensor([5, 3000])
     both = net(x, t, embedding)
@@ -116,7 +87,7 @@ def test_items_of_a_batch_do_not_see_each_other() -> None:
 
 @torch.no_grad()
 def test_clips_of_equal_length_count_equally_and_in_any_order() -> None:
-    net = tiny()
+    net = tiny_decoder()
     mels = torch.randn(1, 3, 8, 40, generator=torch.Generator().manual_seed(2))
     together = net.get_conditioning(mels)
     singly = torch.stack([net.get_conditioning([clip]) for clip in mels.unbind(1)]).mean(0)
@@ -126,7 +97,7 @@ def test_clips_of_equal_length_count_equally_and_in_any_order() -> None:
 
 @torch.no_grad()
 def test_only_forgotten_items_lose_their_embedding() -> None:
-    net = tiny()
+    net = tiny_decoder()
     embedding = torch.randn(3, 16, 9, generator=torch.Generator().manual_seed(3))
     left = net.forget(embedding, torch.tensor([False, True, False]))
     assert torch.equal(left[[0, 2]], embedding[[0, 2]])
@@ -134,7 +105,7 @@ def test_only_forgotten_items_lose_their_embedding() -> None:
 
 
 def test_layer_drop_spares_the_ends_and_repeats_with_its_seed() -> None:
-    net = tiny()
+    net = tiny_decoder()
     last = len(net.layers) - 1
     assert net.draw_skipped_layers(1.0, torch.Generator()) == frozenset(range(1, last))
     assert net.draw_skipped_layers(0.0, torch.Generator()) == frozenset()
@@ -146,7 +117,7 @@ def test_layer_drop_spares_the_ends_and_repeats_with_its_seed() -> None:
 
 @torch.no_grad()
 def test_a_skipped_layer_is_left_out() -> None:
-    net, generator = tiny(), torch.Generator().manual_seed(5)
+    net, generator = tiny_decoder(), torch.Generator().manual_seed(5)
     x, embedding = (torch.randn(1, n, 12, generator=generator) for n in (8, 16))
     t = torch.tensor([100])
     whole, part = net(x, t, embedding), net(x, t, embedding, skipped={1})
@@ -160,7 +131,7 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
 
 @torch.no_grad()
 def test_bfloat16_autocast_stays_close() -> None:
-    net, generator = tiny(), torch.Generator().manual_seed(6)
+    net, generator = tiny_decoder(), torch.Generator().manual_seed(6)
     x, embedding = (torch.randn(1, n, 12, generator=generator) for n in (8, 16))
     exact = net(x, torch.tensor([50]), embedding)
     with torch.autocast("cpu", dtype=torch.bfloat16):
