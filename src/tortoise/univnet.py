@@ -49,7 +49,7 @@ class UnivNetConfig:
     @classmethod
     def starter(cls) -> UnivNetConfig:
         """A size that trains, and speaks many times faster than real time, on one CPU core."""
-        return cls(noise_dim=16, channel_size=16, predictor_width=32)
+        return cls(noise_dim=16, channel_size=16, dilations=(1, 3, 9), predictor_width=48)
 
     @classmethod
     def tiny(cls) -> UnivNetConfig:

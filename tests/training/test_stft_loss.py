@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from golden_cases import Case, golden, load_strictly
 
+from golden_cases import Case, golden, load_strictly
 from training.discriminators import ResolutionDiscriminator, discriminator_loss, generator_loss
 from training.stft_loss import Resolution, stft_loss
 
