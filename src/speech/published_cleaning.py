@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from speech.money import read_money
-from speech.numbers import MOST_DIGITS, cardinal, ordinal, year
+from speech.reading.money import read_money
+from speech.reading.numbers import MOST_DIGITS, cardinal, ordinal, year
 from speech.transliterate import to_trained_ascii
 
 _GROUPED = re.compile(r"[0-9][0-9,]+[0-9]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from speech.numbers import cardinal
+from speech.reading.numbers import cardinal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

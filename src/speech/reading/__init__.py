@@ -1,0 +1,1 @@
+"""How numbers, signs and short forms are read aloud in English."""
