@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from jobs.report import Reporter
 from tortoise.clvp import Clvp, ClvpConfig
 from training.checkpoint import load_state, save_state
+from training.codes import Spoken
 from training.corruption import draw, spoil_codes, spoil_text
 from training.run import Run, generator_for
 from training.schedule import adamw, clip_gradients, cosine, set_rate
@@ -29,9 +30,6 @@ FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 LAST_TEMPERATURE = math.log(100)
 POOL = 8  # batches from which one of like length is taken
 JUDGE_EVERY = 250  # steps
-
-Pair = tuple[Tensor, Tensor]
-"""What was said and how: (t,) text ids without stop, (m,) codes without padding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +56,25 @@ class ClvpRecipe:
 
 def train_clvp(
     recipe: ClvpRecipe,
-    pairs: Sequence[Pair],
-    held_out: Sequence[Pair],
+    clips: Sequence[Spoken],
+    held_out: Sequence[Spoken],
     folder: Path,
     report: Reporter,
 ) -> Clvp:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
-    held_out: pairs that are only judged by; `ranked_first` tells how often the true codes of a
+    held_out: clips that are only judged by; `ranked_first` tells how often the true codes of a
     text are put before 15 spoiled versions of them (chance: 0.06).
     """
     model = _build(recipe)
     optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
     run = Run(folder, report)
-    lengths = torch.tensor([len(codes) for _, codes in pairs])
+    lengths = torch.tensor([len(clip.codes) for clip in clips])
     done = load_state(folder, model=model, optimizer=optimizer)
     for step in run.steps(done, recipe.steps, "clvp"):
         generator = generator_for(recipe.seed, step)
         set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
-        batch = draw_batch(recipe, pairs, lengths, generator)
+        batch = draw_batch(recipe, clips, lengths, generator)
         loss, found = ranking_loss(compare_batch(model, batch), batch.same_text)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -106,7 +104,7 @@ def _build(recipe: ClvpRecipe) -> Clvp:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClvpBatch:
-    """b pairs and, below them, their spoiled versions: n rows in all.
+    """b clips with their texts and, below them, their spoiled versions: n rows in all.
 
     text: (n, t);  codes: (n, m);  masks: the same shapes, true where real and not hidden;
     same_text: (b, n), true where a clip says another pair's text too and so is no fair rival.
@@ -120,15 +118,15 @@ class ClvpBatch:
 
 
 def draw_batch(
-    recipe: ClvpRecipe, pairs: Sequence[Pair], lengths: Tensor, generator: torch.Generator
+    recipe: ClvpRecipe, clips: Sequence[Spoken], lengths: Tensor, generator: torch.Generator
 ) -> ClvpBatch:
-    """Draw pairs of like length and spoil them.  lengths: (N,) codes of every pair."""
-    pool = torch.randperm(len(pairs), generator=generator)[: POOL * recipe.batch]
+    """Draw clips of like length and spoil them.  lengths: (N,) codes of every clip."""
+    pool = torch.randperm(len(clips), generator=generator)[: POOL * recipe.batch]
     pool = pool[lengths[pool].argsort()]
     first = draw(0, max(1, len(pool) - recipe.batch + 1), generator)
-    texts, codes = zip(*(pairs[i] for i in pool[first : first + recipe.batch]), strict=True)
-    b = len(texts)
-    all_texts, all_codes = list(texts), list(codes)
+    chosen = [clips[i] for i in pool[first : first + recipe.batch].tolist()]
+    texts, codes, b = [c.text for c in chosen], [c.codes for c in chosen], len(chosen)
+    all_texts, all_codes = [*texts], [*codes]
     for _ in range(recipe.spoiled):
         for text, spoken in zip(texts, codes, strict=True):
             all_texts.append(spoil_text(text, texts[draw(0, b, generator)], generator))
@@ -154,7 +152,7 @@ def with_stop(text: Tensor) -> Tensor:
 def pad(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Rows of any length as one tensor (n, longest) and the mask of what is real."""
     lengths = torch.tensor([len(row) for row in rows])
-    padded = pad_sequence(list(rows), batch_first=True)
+    padded = pad_sequence([row.long() for row in rows], batch_first=True)
     return padded, torch.arange(padded.shape[1]) < lengths.unsqueeze(1)
 
 
@@ -189,11 +187,13 @@ def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tens
 
 @torch.no_grad()
 def ranked_first(
-    model: Clvp, pairs: Sequence[Pair], generator: torch.Generator, rivals: int = 15
+    model: Clvp, clips: Sequence[Spoken], generator: torch.Generator, rivals: int = 15
 ) -> float:
     """How often a text's own codes beat spoiled ones, with nothing hidden."""
     wins = 0
-    for text, codes in pairs:
-        drafts, mask = pad([codes, *(spoil_codes(codes, generator) for _ in range(rivals))])
-        wins += int(model.score(with_stop(text)[None], drafts, mask).argmax() == 0)
-    return wins / len(pairs)
+    for clip in clips:
+        drafts, mask = pad(
+            [clip.codes, *(spoil_codes(clip.codes, generator) for _ in range(rivals))]
+        )
+        wins += int(model.score(with_stop(clip.text).long()[None], drafts, mask).argmax() == 0)
+    return wins / len(clips)
