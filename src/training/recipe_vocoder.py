@@ -114,7 +114,7 @@ def train_vocoder(
         fake = speak(recipe, learners.generator, batch.mel, generator_for(recipe.seed, step))
         figures = teach_critics(recipe, learners, fake.detach(), batch) if with_critics else {}
         figures |= teach_generator(recipe, learners, fake, batch, with_critics)
-        follow(learners.average, learners.generator, recipe.averaging)
+        follow(learners.average, learners.generator, recipe.averaging, step)
         done = step + 1
         if done % recipe.judge_every == 0:
             figures |= judge(recipe, learners.average, held)
@@ -180,8 +180,9 @@ def spectral_distances(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, leader: nn.Module, keep: float) -> None:
-    """Move the average towards the leader."""
+def follow(average: nn.Module, leader: nn.Module, averaging: float, step: int) -> None:
+    """Move the average towards the leader; at first quickly, since it starts from noise too."""
+    keep = min(averaging, (1 + step) / (10 + step))
     for slow, fast in zip(average.parameters(), leader.parameters(), strict=True):
         slow.lerp_(fast, 1 - keep)
 
@@ -230,9 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.add_argument("--steps", type=int, default=VocoderRecipe().steps)
     cli.add_argument("--critics-from", type=int, default=VocoderRecipe().critics_from)
     cli.add_argument("--threads", type=int, default=torch.get_num_threads())
+    cli.add_argument("--batch", type=int, default=SegmentConfig().batch)
     given = cli.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    recipe = VocoderRecipe(steps=given.steps, critics_from=given.critics_from)
+    segments = SegmentConfig(batch=given.batch)
+    recipe = VocoderRecipe(steps=given.steps, critics_from=given.critics_from, segments=segments)
     learned, held = pools_of(given.corpus, given.speech, given.speech_share)
     sys.stderr.write(f"{len(learned[0].waves)} clips of the corpus\n")
     train_vocoder(recipe, learned, held, given.out, Reporter())

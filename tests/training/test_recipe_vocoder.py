@@ -82,12 +82,12 @@ def test_a_few_steps_bring_the_spectra_closer(tmp_path: Path) -> None:
     config = VocoderRecipe(
         architecture=TINY,
         segments=SegmentConfig(samples=2048, batch=2),
-        steps=30,
-        critics_from=30,
+        steps=20,
+        critics_from=20,
         rate=1e-2,
         averaging=0.5,
-        report_every=30,
-        judge_every=30,
+        report_every=20,
+        judge_every=20,
         warm_up=1,
     )
     train_vocoder(config, POOLS, POOLS, tmp_path / "thirty", Reporter())
