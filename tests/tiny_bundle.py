@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tortoise.bigvgan import BigVganConfig
 from tortoise.bundle import TOKENIZER_FILE
 from tortoise.classifier import ClassifierConfig
 from tortoise.clvp import ClvpConfig
@@ -23,12 +24,15 @@ from tortoise.cvvp import CvvpConfig
 from tortoise.diffusion_decoder import DiffusionConfig
 from tortoise.dvae import DvaeConfig
 from tortoise.gpt import GptConfig
+from tortoise.hifigan import HifiganConfig
+from tortoise.random_voice import RandomVoiceConfig
 from tortoise.univnet import UnivNetConfig
 from tortoise.weights import MelStats, save_mel_stats, save_network
 
 CODES = 20
 START_CODE, STOP_CODE = CODES, CODES + 1
 GPT_WIDTH = 32
+DIFFUSION_LATENT = 2 * DiffusionConfig.tiny().width
 LETTERS = "!'(),-./:;?abcdefghijklmnopqrstuvwxyz"
 TEXT_TOKENS = 3 + len(LETTERS)
 
@@ -58,6 +62,18 @@ ARCHITECTURES: dict[str, Any] = {
         DiffusionConfig.tiny(), mel_bands=100, latent_width=GPT_WIDTH, codes=CODES + 1
     ),
     "vocoder": replace(UnivNetConfig.tiny(), mel_bands=100, strides=(8, 8, 4)),
+    "bigvgan": replace(
+        BigVganConfig.tiny(), mel_bands=100, upsample_rates=(16, 16), upsample_kernels=(32, 32)
+    ),
+    "hifigan": replace(
+        HifiganConfig.tiny(),
+        latent_dim=GPT_WIDTH,
+        voice_dim=GPT_WIDTH,
+        upsample_rates=(16, 16),
+        upsample_kernels=(32, 32),
+    ),
+    "random_gpt": RandomVoiceConfig(channels=GPT_WIDTH),
+    "random_diffusion": RandomVoiceConfig(channels=DIFFUSION_LATENT),
     "dvae": replace(DvaeConfig.tiny(), mel_bands=80, codes=CODES),
     "classifier": ClassifierConfig.tiny(),
 }

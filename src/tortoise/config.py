@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from torch import nn
 
 from jobs.plain import PlainError, from_plain, nearest, to_plain
+from tortoise.bigvgan import BigVgan, BigVganConfig
 from tortoise.bundle import CONFIG_FILE, BundleError, read_json, write_json
 from tortoise.classifier import Classifier, ClassifierConfig
 from tortoise.clvp import Clvp, ClvpConfig
@@ -17,6 +18,8 @@ from tortoise.cvvp import Cvvp, CvvpConfig
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.dvae import Dvae, DvaeConfig
 from tortoise.gpt import Gpt, GptConfig
+from tortoise.hifigan import Hifigan, HifiganConfig
+from tortoise.random_voice import RandomVoice, RandomVoiceConfig
 from tortoise.univnet import UnivNet, UnivNetConfig
 
 FORMAT = 1
@@ -28,6 +31,10 @@ NETWORKS: Mapping[str, type[nn.Module]] = {
     "cvvp": Cvvp,
     "diffusion": DiffusionDecoder,
     "vocoder": UnivNet,
+    "bigvgan": BigVgan,
+    "hifigan": Hifigan,
+    "random_gpt": RandomVoice,
+    "random_diffusion": RandomVoice,
     "dvae": Dvae,
     "classifier": Classifier,
 }
@@ -80,6 +87,10 @@ class BundleConfig:
     cvvp: CvvpConfig | None = None
     diffusion: DiffusionConfig | None = None
     vocoder: UnivNetConfig | None = None
+    bigvgan: BigVganConfig | None = None
+    hifigan: HifiganConfig | None = None
+    random_gpt: RandomVoiceConfig | None = None
+    random_diffusion: RandomVoiceConfig | None = None
     dvae: DvaeConfig | None = None
     classifier: ClassifierConfig | None = None
 

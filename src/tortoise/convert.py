@@ -22,15 +22,24 @@ from tortoise.bundle import (
     MEL_STATS_FILE,
     TOKENIZER_FILE,
     BundleError,
+    read_json,
     replace_file,
 )
 from tortoise.config import BundleConfig, architecture_type, read_config, write_config
 from tortoise.published import ABOUT, PublishedFile
 from tortoise.tensor_files import check_fit
-from tortoise.tokenizer import load_tokenizer
 from tortoise.weights import MelStats, build_network, save_mel_stats, save_network
 
 ADVICE = "Take the file from where it was published."
+
+PRECISIONS: Mapping[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+"""What a bundle's networks may be stored as."""
+
+PUBLISHED_TEXT_TOKENS = 255
 
 
 def start_bundle(folder: Path, about: str = ABOUT) -> None:
@@ -48,16 +57,14 @@ def holds(folder: Path, file: PublishedFile) -> bool:
     return bool(getattr(read_config(folder), file.network) == published_architecture(file))
 
 
-def convert(
-    file: PublishedFile, source: Path, folder: Path, dtype: torch.dtype = torch.float32
-) -> list[str]:
-    """Turn one published file into its part of a bundle.
+def convert(file: PublishedFile, source: Path, folder: Path, precision: str = "fp32") -> list[str]:
+    """Turn one published file into its part of a bundle, its weights stored in PRECISIONS.
 
     Returns the keys that were dropped because nothing is known of them, for the user to see.
     """
     if file.name == "tokenizer.json":
+        check_tokenizer(source)
         replace_file(folder / TOKENIZER_FILE, lambda beside: shutil.copyfile(source, beside))
-        load_tokenizer(folder)
         return []
     if file.name == "mel_norms.pth":
         save_mel_stats(folder, MelStats(norms=read_mel_norms(source)))
@@ -67,7 +74,7 @@ def convert(
     network = build_network(file.network, architecture)
     check_fit({key: tuple(value.shape) for key, value in tensors.items()}, network, str(source))
     network.load_state_dict(tensors, strict=True, assign=True)
-    save_network(folder, file.network, network.float(), architecture, dtype)
+    save_network(folder, file.network, network.float(), architecture, PRECISIONS[precision])
     return unknown
 
 
@@ -97,6 +104,18 @@ def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], 
     wanted = build_network(file.network, published_architecture(file)).state_dict()
     unknown = sorted(tensors.keys() - wanted.keys())
     return {key: value for key, value in tensors.items() if key in wanted}, unknown
+
+
+def check_tokenizer(source: Path) -> None:
+    """Refuse a file that is not the tokenizer of the published weights, whatever its spelling."""
+    described = read_json(source)
+    model = described.get("model", {}) if isinstance(described, dict) else {}
+    vocabulary = model.get("vocab", {}) if isinstance(model, dict) else {}
+    if len(vocabulary) != PUBLISHED_TEXT_TOKENS or vocabulary.get("[SPACE]") != 2:
+        raise BundleError(
+            f"{source} is not the published tokenizer: it has {len(vocabulary)} tokens, not "
+            f"{PUBLISHED_TEXT_TOKENS}. {ADVICE}"
+        )
 
 
 def read_mel_norms(source: Path) -> Tensor:

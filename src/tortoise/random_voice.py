@@ -25,7 +25,13 @@ class RandomVoiceConfig:
 
     @classmethod
     def released(cls) -> RandomVoiceConfig:
+        """The published network for GPT latents."""
         return cls()
+
+    @classmethod
+    def released_diffusion(cls) -> RandomVoiceConfig:
+        """The published network for diffusion latents."""
+        return cls(channels=2048)
 
     @classmethod
     def tiny(cls) -> RandomVoiceConfig:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from tortoise.bigvgan import BigVgan
 from tortoise.bundle import (
     CONFIG_FILE,
     MEL_STATS_FILE,
@@ -31,6 +32,8 @@ from tortoise.cvvp import Cvvp
 from tortoise.diffusion_decoder import DiffusionDecoder
 from tortoise.dvae import Dvae
 from tortoise.gpt import Gpt
+from tortoise.hifigan import Hifigan
+from tortoise.random_voice import RandomVoice
 from tortoise.tensor_files import (
     WithoutDraws,
     cast_floats,
@@ -117,6 +120,26 @@ class Bundle:
     def vocoder(self) -> UnivNet:
         """Mel to wave."""
         return self._network("vocoder", UnivNet)
+
+    @property
+    def bigvgan(self) -> BigVgan:
+        """Mel to wave, another way."""
+        return self._network("bigvgan", BigVgan)
+
+    @property
+    def hifigan(self) -> Hifigan:
+        """GPT latents straight to wave."""
+        return self._network("hifigan", Hifigan)
+
+    @property
+    def random_gpt(self) -> RandomVoice:
+        """Noise to the GPT's latent of a voice that nobody has."""
+        return self._network("random_gpt", RandomVoice)
+
+    @property
+    def random_diffusion(self) -> RandomVoice:
+        """Noise to the diffusion network's latent of the same."""
+        return self._network("random_diffusion", RandomVoice)
 
     @property
     def dvae(self) -> Dvae:
