@@ -1,0 +1,60 @@
+"""What is done to a row of mel codes between drawing it and speaking it.
+
+Shapes: m codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tortoise.config import Conventions
+
+
+def fix_up(codes: Tensor, stop_code: int, conventions: Conventions) -> Tensor:
+    """Overwrite a row from its first stop with calm, and end it with the fix-up codes.
+
+    As published weights are used: the ranker and the second pass were only ever shown rows filled
+    up like this. A row without stop stays as it is.  codes: (m,).  Returns (m,).
+    """
+    stops = (codes == stop_code).nonzero()
+    if len(stops) == 0:
+        return codes
+    fixed = codes.clone()
+    fixed[int(stops[0]) :] = conventions.calm_code
+    ending = torch.tensor(conventions.fixup_codes, device=codes.device)
+    fixed[-len(ending) :] = ending
+    return fixed
+
+
+def fill_row(codes: Tensor, finished: bool, stop_code: int, conventions: Conventions) -> Tensor:
+    """A draft as the published ranker knows it.  codes: (m,).  Returns (max_codes,) or longer."""
+    missing = max(conventions.max_codes - len(codes), int(finished))
+    return fix_up(F.pad(codes, (0, missing), value=stop_code), stop_code, conventions)
+
+
+def calm_cut(codes: Tensor, conventions: Conventions) -> int:
+    """Where a row falls silent: at the calm code that follows `calm_run` of them; else its end.
+
+    codes: (m,).  Returns how many codes to keep.
+    """
+    run = 0
+    for place, code in enumerate(codes.tolist()):
+        run = run + 1 if code == conventions.calm_code else 0
+        if run > conventions.calm_run:
+            return place
+    return len(codes)
+
+
+def spoken_codes(codes: Tensor, finished: bool, pause: int, conventions: Conventions) -> Tensor:
+    """The codes of a draft that are going to be heard, with a pause of calm codes at the end.
+
+    The original cuts every take at its first run of nine calm codes, be it a pause between two
+    sentences. A draft that came to its stop is said to its end here; only one that did not is cut
+    there, since what follows such a run is seldom speech.  codes: (m,).  Returns (m',).
+    """
+    kept = codes if finished else codes[: calm_cut(codes, conventions)]
+    voiced = (kept != conventions.calm_code).nonzero()
+    end = int(voiced[-1]) + 1 if len(voiced) else 0
+    return F.pad(codes[:end], (0, max(pause, 1 - end)), value=conventions.calm_code)

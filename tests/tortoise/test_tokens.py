@@ -1,0 +1,57 @@
+"""Codes between drawing and speaking: the original's fix-up and trim, and what we keep instead."""
+
+from __future__ import annotations
+
+import torch
+
+from golden_cases import Case, golden
+from tortoise.config import Conventions
+from tortoise.diffusion import frames_of
+from tortoise.tokens import calm_cut, fill_row, fix_up, spoken_codes
+
+PUBLISHED = Conventions()
+STOP = 8193
+
+
+@golden("pipeline_utils")
+def test_fix_up_trim_and_length_agree_with_the_reference(case: Case) -> None:
+    seen = set()
+    for call in case.calls:
+        seen.add(call.method)
+        if call.method == "fix_autoregressive_output":
+            call.check(fixed=fix_up(call.args["codes"], call.args["stop_token"], PUBLISHED))
+        elif call.method == "calm-token trim":
+            kept = calm_cut(call.args["codes"].flatten(), PUBLISHED)
+            expected = call.outputs["kept_latents"].value
+            call.check(kept_latents=torch.full_like(expected, kept))
+        elif call.method == "output_seq_len":
+            lengths = call.args["n_latents"]
+            frames = [frames_of(n) if n else 0 for n in lengths.flatten().tolist()]
+            call.check(frames=torch.tensor(frames).view_as(lengths))
+    assert {"fix_autoregressive_output", "calm-token trim", "output_seq_len"} <= seen
+
+
+def test_a_filled_row_is_as_long_as_the_ranker_expects() -> None:
+    row = fill_row(torch.tensor([5, 6, 7]), True, STOP, PUBLISHED)
+    assert row.shape == (500,)
+    assert row[:5].tolist() == [5, 6, 7, 83, 83]
+    assert row[-3:].tolist() == [45, 45, 248]
+
+
+def test_a_row_without_stop_stays_as_it_is() -> None:
+    codes = torch.arange(500)
+    assert torch.equal(fill_row(codes, False, STOP, PUBLISHED), codes)
+
+
+def test_a_pause_inside_a_finished_take_is_kept() -> None:
+    codes = torch.tensor([1, *[83] * 20, 2, 83, 83])
+    assert spoken_codes(codes, True, 3, PUBLISHED).tolist() == [1, *[83] * 20, 2, 83, 83, 83]
+
+
+def test_a_take_that_found_no_end_is_cut_at_its_first_long_pause() -> None:
+    codes = torch.tensor([1, *[83] * 20, 2, 2])
+    assert spoken_codes(codes, False, 2, PUBLISHED).tolist() == [1, 83, 83]
+
+
+def test_nothing_but_silence_still_gives_one_code_to_speak() -> None:
+    assert spoken_codes(torch.tensor([83, 83]), True, 0, PUBLISHED).tolist() == [83]
