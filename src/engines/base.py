@@ -27,6 +27,11 @@ class Engine(Protocol):
     sample_rate: ClassVar[int]  # Hz of what synthesize returns
     options: ClassVar[type]  # a frozen dataclass of knobs, see engines.knobs
 
+    @property
+    def weights_id(self) -> str:
+        """Name the weights: equal ids, equal numbers."""
+        ...
+
     @classmethod
     def load(cls, weights: Path, device: torch.device) -> Self:
         """Read a bundle of weights. Raises ValueError for one that is incomplete or damaged."""

@@ -6,9 +6,15 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class StudioError(Exception):
     """A refusal for the user: what came, what is allowed, what to do, in a sentence or two."""
+
+
+class Unusable(StudioError):
+    """A refusal that the next request would meet as well: no weights, no device, a full disk."""
 
 
 @contextmanager
@@ -29,12 +35,13 @@ def writing_to(place: object) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        raise StudioError(f"Cannot write {place}: {why(cause)}") from cause
+        kind = Unusable if cause.errno in FULL else StudioError
+        raise kind(f"Cannot write {place}: {why(cause)}") from cause
 
 
 def why(cause: OSError) -> str:
     """Say in words what the operating system refused, and what helps."""
-    if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+    if cause.errno in FULL:
         return "the disk is full. Free some space or choose another folder."
     if cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "permission denied. Choose a folder that you may write to."

@@ -140,7 +140,8 @@ def _open(path: Path) -> Any:  # Any: mutagen has no types
     from mutagen.oggvorbis import OggVorbis
     from mutagen.wave import WAVE
 
-    kinds: dict[str, Any] = {".wav": WAVE, ".mp3": MP3, ".flac": FLAC, ".ogg": OggVorbis, ".opus": OggOpus}
+    kinds: dict[str, Any] = {".wav": WAVE, ".mp3": MP3, ".flac": FLAC}
+    kinds |= {".ogg": OggVorbis, ".opus": OggOpus}
     return kinds[path.suffix.lower()](path)
 
 

@@ -20,7 +20,6 @@ class Machine:
     """Where a take was computed: the same numbers come out only there."""
 
     device: str = ""
-    precision: str = ""
     threads: int = 0
     torch: str = ""
 

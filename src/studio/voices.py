@@ -10,7 +10,7 @@ from pathlib import Path
 from studio.errors import StudioError
 from studio.layout import Layout, plain_name, shown
 
-RANDOM = "random"
+RANDOM = "random"  # or random#SEED, which names one of them
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 KEPT_LATENTS = "latents.safetensors"  # a voice that was made, not recorded
 LOUDEST_PART = 10.0
@@ -35,6 +35,12 @@ class Part:
 
     voice: str
     weight: float = 1.0
+    seed: int | None = None  # of a voice made up: random#7
+
+    @property
+    def is_random(self) -> bool:
+        """Whether this speaker is made up."""
+        return self.voice == RANDOM
 
 
 def list_voices(layout: Layout) -> list[Voice]:
@@ -74,7 +80,7 @@ def parse_blend(spoken_by: str) -> tuple[Part, ...]:
     if not spoken_by.strip():
         raise StudioError("No voice was named. `testudo voices` lists them; `random` makes one up.")
     parts = tuple(_parse_part(part.strip(), spoken_by) for part in spoken_by.split("+"))
-    names = [part.voice for part in parts]
+    names = [(part.voice, part.seed) for part in parts]
     if len(set(names)) < len(names):
         raise StudioError(f"The blend {shown(spoken_by)} names a voice twice; add its weights up.")
     if sum(part.weight for part in parts) <= 0:
@@ -92,20 +98,28 @@ def check_voices(layout: Layout, spoken_by: str) -> tuple[Part, ...]:
     """Return the parts of `spoken_by` after making sure that each can be found."""
     parts = parse_blend(spoken_by)
     for part in parts:
-        if part.voice != RANDOM:
+        if not part.is_random:
             find_voice(layout, part.voice)
     return parts
+
+
+def pin_random(spoken_by: str, seed: int) -> str:
+    """Say which random voice is meant: random -> random#SEED, within blends too."""
+    return re.sub(rf"(?<![^+\s]){RANDOM}(?=[:+\s]|$)", f"{RANDOM}#{seed}", spoken_by)
 
 
 def _parse_part(part: str, whole: str) -> Part:
     name, colon, weight = part.rpartition(":")
     if not colon:
-        return Part(voice=plain_name(part, "voice"))
+        name, weight = part, "1"
     if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) or float(weight) > LOUDEST_PART:
         raise StudioError(
             f"{shown(weight)} in {shown(whole)} is not a weight; write a number from 0 to "
             f"{LOUDEST_PART:g}, as in alice:0.7+bob:0.3."
         )
+    made_up = re.fullmatch(rf"{RANDOM}#(\d{{1,18}})", name)
+    if made_up:
+        return Part(voice=RANDOM, weight=float(weight), seed=int(made_up[1]))
     return Part(voice=plain_name(name, "voice"), weight=float(weight))
 
 

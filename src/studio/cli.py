@@ -1,0 +1,50 @@
+"""The command line: testudo speak, voices, read, models. Loads no network by itself."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from jobs.report import Cancelled
+from studio import cli_models, cli_read, cli_speak, cli_voices
+from studio.cli_flags import Parser
+from studio.errors import StudioError, why
+
+DONE, BUG, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 refused, 130 stopped, 1 a bug of ours.
+
+    A refusal is one sentence on standard error.
+    """
+    try:
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except StudioError as refusal:
+        return _complain(str(refusal), REFUSED)
+    except (KeyboardInterrupt, Cancelled):
+        return _complain("Stopped. Takes that were finished are kept.", STOPPED)
+    except BrokenPipeError:
+        return DONE  # whoever read our output has had enough
+    except OSError as cause:
+        return _complain(f"Cannot use {cause.filename or 'a file'}: {why(cause)}", REFUSED)
+    except Exception:  # the border of the process: a traceback helps whoever mends it
+        traceback.print_exc()
+        return _complain("That was a mistake in Testudo, not in what you asked.", BUG)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse the arguments and run the command they name."""
+    parser = Parser(prog="testudo", description="A local voice-cloning studio.", allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for part in (cli_speak, cli_voices, cli_read, cli_models):
+        part.add_command(commands, arguments)
+    parsed = parser.parse_all(arguments)
+    code: int = parsed.run(parsed)
+    return code
+
+
+def _complain(sentence: str, code: int) -> int:
+    sys.stderr.write(f"testudo: {sentence}\n")
+    return code

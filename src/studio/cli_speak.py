@@ -1,0 +1,162 @@
+"""testudo speak: a text, a table of lines, or a clip said again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from engines.knobs import KnobField, knobs_of
+from engines.registry import options_class
+from studio.cli_flags import add_knobs, given
+from studio.cli_output import reporter, say, say_json
+from studio.errors import StudioError, refusing
+from studio.requests import Wish, request_like, request_of
+from studio.speaking import Delivery, Spoken
+from studio.studio import Studio
+from studio.tags import read_record
+
+STATED = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents", "slim")
+
+
+def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
+    """Add `speak` to the program; its flags are the knobs of the engine and of the delivery."""
+    if "speak" not in arguments:  # the flags below come from imports that other commands can spare
+        commands.add_parser("speak", help="say a text in a voice", add_help=False)
+        return
+    parser = commands.add_parser(
+        "speak",
+        help="say a text in a voice",
+        description="Say a text in a voice. Without --out the clip goes to results/<voice>/.",
+        allow_abbrev=False,
+    )
+    _add_what(parser)
+    _add_how(parser)
+    knobs = _knobs(arguments)
+    add_knobs(parser, "the engine", knobs[0])
+    add_knobs(parser, "the text and the clip", knobs[1])
+    parser.set_defaults(run=run, knobs=knobs)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Speak what the parsed command line asks for."""
+    studio = Studio.open()
+    if parsed.lines:
+        return _speak_table(studio, parsed)
+    if parsed.out_dir:
+        raise StudioError("--out-dir belongs to --lines. For one clip give --out FILE.")
+    wish = _wish(parsed)
+    if parsed.like:
+        request = request_like(studio.settings, read_record(Path(parsed.like)), wish)
+    else:
+        request = request_of(studio.settings, wish)
+    _tell(studio.speak(request, reporter(parsed.quiet or parsed.json)), parsed)
+    return 0
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to say, and where it goes")
+    group.add_argument("text", nargs="?", help="the text; - reads it from standard input")
+    group.add_argument("--voice", metavar="NAME", help="a folder under voices/, random, or a blend "
+                       "as in alice:0.7+bob:0.3")  # fmt: skip
+    group.add_argument("--out", metavar="FILE", help="the clip to write: wav, flac, ogg, opus, mp3")
+    group.add_argument("--like", metavar="FILE", help="say it again as this clip was said; other "
+                       "flags change what they name")  # fmt: skip
+    group.add_argument("--lines", metavar="TABLE", help="speak each row of a CSV: text, and where "
+                       "wanted voice, seed, preset, name")  # fmt: skip
+    group.add_argument("--out-dir", metavar="DIR", help="where the clips of --lines go")
+    group.add_argument("--json", action="store_true", help="print one JSON object")
+    group.add_argument("--quiet", action="store_true", help="show no progress, only warnings")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("with what, and what the file keeps")
+    group.add_argument("--preset", metavar="NAME", help="ultra_fast, fast, standard, high_quality")
+    group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS)
+    group.add_argument(
+        "--bundle", "--model", metavar="NAME", default=argparse.SUPPRESS, help="weights in models/"
+    )
+    group.add_argument(
+        "--device", metavar="NAME", default=argparse.SUPPRESS, help="auto, cpu, cuda, mps, …"
+    )
+    group.add_argument("--threads", metavar="N", type=_threads, default=argparse.SUPPRESS)
+    for name, help in (
+        ("embed", "put the settings into the clip"),
+        ("sidecar", "put the settings into a JSON file beside the clip"),
+        ("embed-latents", "put the voice into the clip too"),
+        ("slim", "cache voices without what only the CVVP weight needs"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=help,
+        )
+
+
+def _threads(word: str) -> int:
+    if not word.isdecimal() or int(word) > 1024:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of threads, 0 to 1024")
+    return int(word)
+
+
+def _knobs(arguments: Sequence[str]) -> tuple[list[KnobField], list[KnobField]]:
+    """Return the knobs of the engine that the arguments name, and those of the delivery."""
+    named = [after for flag, after in pairwise(arguments) if flag == "--engine"]
+    with refusing(ValueError):
+        engine = options_class(named[-1] if named else "tortoise")
+    return knobs_of(engine), knobs_of(Delivery)
+
+
+def _wish(parsed: argparse.Namespace) -> Wish:
+    values: Mapping[str, Any] = vars(parsed)
+    engine_knobs, delivery_knobs = parsed.knobs
+    return Wish(
+        text=_text(parsed.text),
+        voice=parsed.voice,
+        preset=parsed.preset,
+        out=parsed.out,
+        options=given(parsed, engine_knobs),
+        delivery=given(parsed, delivery_knobs),
+        stated={name: values[name] for name in STATED if name in values},
+    )
+
+
+def _text(word: str | None) -> str | None:
+    if word != "-":
+        return word
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as cause:
+        raise StudioError("Standard input is not UTF-8 text. Convert it to UTF-8.") from cause
+
+
+def _speak_table(studio: Studio, parsed: argparse.Namespace) -> int:
+    for flag, value in (("a text", parsed.text), ("--out", parsed.out), ("--like", parsed.like)):
+        if value:
+            raise StudioError(f"--lines does not go with {flag}. Leave one of them out.")
+    if not parsed.out_dir:
+        raise StudioError("--lines needs a folder for its clips: add --out-dir DIR.")
+    wish = replace(_wish(parsed), text=None, out=None)
+    report = reporter(parsed.quiet or parsed.json)
+    table = studio.speak_table(Path(parsed.lines), Path(parsed.out_dir), wish, report)
+    if parsed.json:
+        say_json(table)
+    else:
+        say(f"{table.items}: {table.spoken} spoken, {table.kept} already there, "
+            f"{len(table.failed)} failed.")  # fmt: skip
+    return 2 if table.failed else 0
+
+
+def _tell(spoken: Spoken, parsed: argparse.Namespace) -> None:
+    if parsed.json:
+        say_json(spoken)
+        return
+    took = sum(spoken.stages.values())
+    say(f"{spoken.path}: {spoken.seconds:.1f} s, seed {spoken.seed}, spoken in {took:.1f} s")
+    for number, take in enumerate(spoken.candidates[1:], start=2):
+        say(f"{take.path}: candidate {number}")

@@ -1,0 +1,99 @@
+"""From what a user stated to a whole request: the command line over the file over defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from jobs.plain import from_plain, to_plain
+from studio.errors import StudioError, refusing
+from studio.results import chosen_destination
+from studio.settings import Settings
+from studio.speaking import Delivery, SpeakRequest, choose_options
+from studio.takes import TakeRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was stated, and only that: everything else comes from the settings or defaults.
+
+    options, delivery: knobs that were turned;  stated: further fields of the request.
+    Any: each knob has its own type, checked where the request is made.
+    """
+
+    text: str | None = None
+    voice: str | None = None
+    preset: str | None = None
+    out: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+    stated: Mapping[str, Any] = field(default_factory=dict)
+
+
+def request_of(settings: Settings, wish: Wish) -> SpeakRequest:
+    """Complete a wish. Raises StudioError naming whatever is missing or does not fit."""
+    if wish.text is None:
+        raise StudioError('No text was given. Say what to speak: testudo speak "Good evening."')
+    voice = wish.voice or settings.voice
+    if not voice:
+        raise StudioError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
+    stated = {**settings_of_request(settings), **wish.stated}
+    options = choose_options(
+        str(stated["engine"]), wish.preset or settings.preset or None, wish.options
+    )
+    delivery = _delivery({"format": settings.format, **wish.delivery}, wish.out)
+    return SpeakRequest(
+        text=wish.text, voice=voice, options=options, delivery=delivery, out=wish.out, **stated
+    )
+
+
+def request_like(settings: Settings, record: TakeRecord, wish: Wish) -> SpeakRequest:
+    """Ask for a clip again as its record says, except for what the wish states.
+
+    Raises StudioError where the record, or the wish, does not fit this version.
+    """
+    recorded = {
+        "engine": record.engine,
+        "bundle": record.bundle,
+        "device": record.machine.device or "auto",
+        "threads": record.machine.threads,
+    }
+    stated = {**settings_of_request(settings), **recorded, **wish.stated}
+    options = choose_options(
+        str(stated["engine"]), wish.preset, {**record.options, "seed": record.seed, **wish.options}
+    )
+    return SpeakRequest(
+        text=record.text if wish.text is None else wish.text,
+        voice=wish.voice or record.voice,
+        options=options,
+        delivery=_delivery({**record.delivery, **wish.delivery}, wish.out),
+        out=wish.out,
+        like=record.without_latents(),
+        **stated,
+    )
+
+
+def settings_of_request(settings: Settings) -> dict[str, Any]:
+    """Return the fields of a request that the settings file decides unless told otherwise."""
+    shared = {item.name for item in fields(SpeakRequest)} & {item.name for item in fields(Settings)}
+    return {name: getattr(settings, name) for name in sorted(shared - {"voice"})}
+
+
+def at(request: SpeakRequest, out: Path) -> SpeakRequest:
+    """Return the request with another file to write."""
+    return replace(request, out=str(out))
+
+
+def _delivery(turned: Mapping[str, Any], out: str | None) -> Delivery:
+    """Build the delivery; the suffix of a named file decides the format."""
+    named = {"format": chosen_destination(out).final.suffix[1:].lower()} if out is not None else {}
+    with refusing(ValueError):
+        return from_plain(Delivery, {**turned, **named})
+
+
+def plain_delivery(delivery: Delivery) -> Mapping[str, Any]:
+    """Return the delivery as the record of a take keeps it."""
+    plain: Mapping[str, Any] = to_plain(delivery)
+    return plain

@@ -1,0 +1,182 @@
+"""A request to hear a text in a voice, checked before anything is loaded; what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from engines.knobs import Knob, check_knobs
+from engines.registry import options_class
+from jobs.plain import from_plain, to_plain
+from speech.sentences import is_speakable
+from studio.errors import StudioError, refusing
+from studio.layout import shown
+from studio.results import FORMATS
+from studio.takes import TakeRecord
+
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
+MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
+LONGEST_PIECE = 600  # characters, even where the engine could take more at once
+LONGEST_TEXT = 1_000_000  # characters: a thick book
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How a text becomes pieces, and the spoken pieces one clip."""
+
+    delimiter: Annotated[
+        str, Knob(help="Where to split the text; \\n is a new line; empty: at sentence ends")
+    ] = ""
+    piece_chars: Annotated[int, Knob(20, LONGEST_PIECE, 10, "Length of pieces, about", "chars")] = 200
+    emotion: Annotated[
+        str, Knob(choices=EMOTIONS, help="Speak as if [I am really ...,] stood before each piece")
+    ] = "none"
+    prompt: Annotated[
+        str, Knob(help="Speak as if this stood before each piece; steers, is not heard")
+    ] = ""
+    pause_s: Annotated[float, Knob(0.0, 5.0, 0.05, "Silence between pieces", "s")] = 0.3
+    fade_ms: Annotated[int, Knob(0, 100, 1, "Fade at each join", "ms")] = 5
+    volume: Annotated[float, Knob(0.0, 4.0, 0.05, "Loudness of the clip, 1 leaves it", "x")] = 1.0
+    output_rate: Annotated[
+        int, Knob(0, 192_000, 1, "Sample rate of the clip, 0 for the engine's own", "Hz")
+    ] = 0
+    format: Annotated[str, Knob(choices=FORMATS, help="Format of clips without --out")] = "wav"
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+        check_rate(self.output_rate, self.format)
+        if "[" in self.prompt or "]" in self.prompt:
+            raise ValueError("prompt is already steered by and not heard; leave its brackets out.")
+
+    @property
+    def steering(self) -> str:
+        """The words before each piece that steer how it is spoken; often none."""
+        if self.prompt.strip():
+            return self.prompt.strip()
+        return f"I am really {self.emotion}," if self.emotion != "none" else ""
+
+
+def check_rate(rate: int, format: str) -> None:
+    """Raise ValueError for a sample rate that the format cannot hold; 0 is the engine's."""
+    allowed = {"opus": OPUS_RATES, "mp3": MP3_RATES}.get(format)
+    if rate and allowed and rate not in allowed:
+        told = ", ".join(map(str, allowed))
+        raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")
+    if 0 < rate < 8_000:
+        raise ValueError(f"output_rate is {rate}; it must be 0 or from 8000 to 192000 Hz.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakRequest:
+    """One text to be spoken, in plain values.
+
+    voice: a name, or a blend as in alice:0.7+bob:0.3;  options: every knob of the engine;
+    out: the file to write, None for a new one under results/;  device, threads: where and on how
+    many it is computed ("auto", 0: as fits);  embed …: what of this goes into the file;
+    like: the take that this one should equal.
+    """
+
+    text: str
+    voice: str
+    engine: str = "tortoise"
+    bundle: str = "starter"
+    options: Mapping[str, Any] = field(default_factory=dict)  # Any: checked by its options class
+    delivery: Delivery = Delivery()
+    out: str | None = None
+    device: str = "auto"
+    threads: int = 0
+    embed: bool = True
+    sidecar: bool = False
+    embed_latents: bool = False
+    slim: bool = False
+    like: TakeRecord | None = None
+
+    def __post_init__(self) -> None:
+        check_text(self.text)
+
+    @property
+    def seed(self) -> int:
+        """The number that every random draw follows from."""
+        return int(self.options["seed"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """One file that was spoken; score is what the engine ranked it by, where it did."""
+
+    path: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What came of a request: the best clip, its candidates and the takes of its lines.
+
+    heard: the text without what only steers;  seconds: of sound;  stages: seconds of work in each.
+    """
+
+    path: str
+    voice: str
+    text: str
+    heard: str
+    seed: int
+    seconds: float
+    stages: Mapping[str, float]
+    candidates: tuple[Take, ...]
+    lines: tuple[Take, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def check_text(text: str) -> str:
+    """Return the text if there is something in it to say; raise StudioError otherwise."""
+    if not text.strip():
+        raise StudioError("The text is empty. Give some words to speak.")
+    if len(text) > LONGEST_TEXT:
+        raise StudioError(
+            f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are spoken in one "
+            "go. Split it into chapters."
+        )
+    if not is_speakable(text):
+        raise StudioError(
+            f"There is nothing to speak in {shown(text.strip())}: it has no letter or digit."
+        )
+    return text
+
+
+def choose_options(engine: str, preset: str | None, chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return every knob of the engine as plain values: defaults, then the preset, then `chosen`.
+
+    A seed that nobody chose is drawn here, once, so that it can be told and used again.
+    Raises StudioError naming the knob or preset that does not fit.
+    """
+    with refusing(ValueError):
+        cls = options_class(engine)
+        options = from_plain(cls, {**preset_values(cls, preset), **chosen})
+    plain = dict(to_plain(options))
+    if plain.get("seed") is None:
+        plain["seed"] = secrets.randbelow(2**31)
+    return plain
+
+
+def preset_values(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
+    """Return the knobs that a preset of the engine turns; none for no preset."""
+    presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
+    if not preset:
+        return {}
+    if preset not in presets:
+        raise ValueError(f"There is no preset {preset!r}. Choose one of: {', '.join(presets)}.")
+    return presets[preset]
+
+
+def build_options(engine: str, plain: Mapping[str, Any]) -> Any:  # Any: every engine has its own
+    """Build the engine's options from plain values; raise StudioError where they do not fit."""
+    with refusing(ValueError):
+        return from_plain(options_class(engine), plain)
+
+
+def with_seed(request: SpeakRequest, seed: int) -> SpeakRequest:
+    """Return the request with another seed."""
+    return replace(request, options={**request.options, "seed": seed})

@@ -1,0 +1,1 @@
+"""What runs where torch is: speaking, and listening to voices."""

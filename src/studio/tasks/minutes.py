@@ -1,0 +1,42 @@
+"""What long work said while one request was spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.report import Event, Reporter
+
+
+class Minutes(Reporter):
+    """Passes everything on to another reporter, and keeps what belongs to one request.
+
+    warnings: for the record of the takes.  scores: of the candidates spoken last, best first.
+    resolved: knobs whose value the engine chose itself (a batch size that fits the memory).
+    """
+
+    def __init__(self, outer: Reporter) -> None:
+        super().__init__()
+        self._outer = outer
+        self.warnings: list[str] = []
+        self.scores: list[float] = []
+        self.resolved: Mapping[str, Any] = {}  # Any: each knob has its own type
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the outer work was asked to stop."""
+        self._outer.check()
+
+    def emit(self, event: Event) -> None:
+        """Keep what is kept, and pass the event on."""
+        if event.kind == "warning" and event.message not in self.warnings:
+            self.warnings.append(event.message)
+        elif event.kind == "candidates":
+            self.scores = list(event.data.get("scores", ()))
+        elif event.kind == "resolved":
+            self.resolved = {**self.resolved, **event.data}
+        self._outer.emit(event)
+
+    def close(self) -> None:
+        """Add the seconds of this request to those of the outer work."""
+        for stage, spent in self.timings.items():
+            self._outer.timings[stage] = self._outer.timings.get(stage, 0.0) + spent

@@ -1,0 +1,100 @@
+"""New voices: made up and kept, copied from clips, or taken out of a spoken clip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.report import Reporter
+from speech.clip import ClipError
+from speech.files import read_clip
+from studio.errors import StudioError, refusing, writing_to
+from studio.layout import Layout, shown
+from studio.speaking import SpeakRequest
+from studio.tags import read_record
+from studio.tasks.latents import unpacked
+from studio.tasks.listen import make_up
+from studio.tasks.warm import WarmEngine
+from studio.voices import AUDIO_SUFFIXES, KEPT_LATENTS, RANDOM, Voice, find_voice
+
+
+def keep_random(name: str, request: SpeakRequest, layout: Layout, report: Reporter) -> Voice:
+    """Make up the voice that `random#SEED` is, and keep its latents under a name.
+
+    Raises StudioError where the name is taken or the engine cannot make up voices.
+    """
+    folder = _new_folder(name, layout)
+    engine = WarmEngine(layout).ready_for(request, report)
+    speaker = make_up(engine, request.seed, report)
+    with writing_to(folder):
+        folder.mkdir(parents=True)
+        speaker.save(folder / KEPT_LATENTS)
+    return find_voice(layout, name)
+
+
+def import_voice(name: str, files: Sequence[Path], layout: Layout, report: Reporter) -> Voice:
+    """Copy clips into a voice, or take the voice out of one clip that carries its latents.
+
+    Every file is read before the first is copied. Raises StudioError for one that cannot be used.
+    """
+    if len(files) == 1 and (text := _latents_in(files[0])) is not None:
+        return _import_latents(name, text, files[0], layout)
+    folder = layout.voice(_not_random(name))
+    with refusing(ClipError):
+        for path in report.track(files, "reading clips"):
+            read_clip(path)
+    _check_names(files, folder)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            part = folder / f".{path.name}.part"
+            try:
+                shutil.copyfile(path, part)
+                part.replace(folder / path.name)
+            finally:
+                part.unlink(missing_ok=True)
+    return find_voice(layout, name)
+
+
+def _import_latents(name: str, text: str, source: Path, layout: Layout) -> Voice:
+    speaker = unpacked(text, source.name)
+    folder = _new_folder(name, layout)
+    with writing_to(folder):
+        folder.mkdir(parents=True)
+        speaker.save(folder / KEPT_LATENTS)
+    return find_voice(layout, name)
+
+
+def _latents_in(path: Path) -> str | None:
+    try:
+        return read_record(path).latents
+    except StudioError:  # a recording, which is the usual thing to import
+        return None
+
+
+def _new_folder(name: str, layout: Layout) -> Path:
+    folder = layout.voice(_not_random(name))
+    if folder.exists():
+        raise StudioError(f"There is already a voice {shown(name)}. Choose another name.")
+    return folder
+
+
+def _not_random(name: str) -> str:
+    if name == RANDOM or name.startswith(f"{RANDOM}#"):
+        raise StudioError(f"{name} always means a made-up voice. Choose another name.")
+    return name
+
+
+def _check_names(files: Sequence[Path], folder: Path) -> None:
+    names = [path.name for path in files]
+    for path in files:
+        if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
+            raise StudioError(
+                f"{path.name} would not be taken for a clip of a voice. Name it with one of "
+                f"{', '.join(AUDIO_SUFFIXES)}."
+            )
+        if names.count(path.name) > 1 or (folder / path.name).exists():
+            raise StudioError(
+                f"The voice would have two clips named {path.name}. Rename one of them."
+            )

@@ -1,0 +1,270 @@
+"""Listing, checking and taking over weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from published_files import fit_small_files, saved, small_files, small_tokenizer
+
+from jobs.report import Cancelled, Event, Reporter
+from studio.errors import StudioError
+from studio.layout import Layout
+from studio.weights import import_folder, list_bundles, summarise, verify
+from tiny_bundle import make_tiny_bundle
+from tortoise.bundle import network_file
+from tortoise.weights import load_bundle
+
+SPEAKING = ("autoregressive.pth", "clvp2.pth", "diffusion_decoder.pth", "vocoder.pth")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout.at(tmp_path / "studio")
+
+
+@pytest.fixture
+def tiny(layout: Layout) -> Path:
+    return make_tiny_bundle(layout.models / "tiny")
+
+
+@pytest.fixture
+def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of published files that somebody already has."""
+    folder = tmp_path / "lying"
+    tokenizer = small_tokenizer(folder / "tortoise" / "data")
+    fit_small_files(monkeypatch, tokenizer)
+    (folder / ".models").mkdir()
+    for name, content in small_files().items():
+        (folder / ".models" / name).write_bytes(content)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+class TestListing:
+    def test_an_empty_studio_has_no_bundles(self, layout: Layout) -> None:
+        assert list_bundles(layout) == []
+
+    def test_bundles_and_finetunes_are_listed_with_what_they_hold(
+        self, layout: Layout, tiny: Path
+    ) -> None:
+        shutil.copytree(tiny, layout.models / "finetunes" / "alice")
+        (layout.models / ".tortoise.part").mkdir()
+        (layout.models / "not a bundle").mkdir()
+        first, second = list_bundles(layout)
+        assert (first.name, second.name) == ("tiny", "finetunes/alice")
+        assert first.speaks and {"gpt", "clvp", "dvae"} <= set(first.networks)
+        assert first.weights_id == load_bundle(tiny).weights_id
+        assert first.size == sum(len(content) for content in contents(tiny).values())
+
+    def test_what_a_bundle_needs_before_it_speaks_is_said(self, layout: Layout, tiny: Path) -> None:
+        network_file(tiny, "gpt").unlink()
+        found = summarise(layout, "tiny")
+        assert not found.speaks and found.missing == ("gpt.safetensors",)
+
+    def test_a_bundle_with_a_broken_config_is_still_listed(
+        self, layout: Layout, tiny: Path
+    ) -> None:
+        (tiny / "config.json").write_text("{")
+        (found,) = list_bundles(layout)
+        assert "is not JSON" in found.problem and not found.speaks
+
+    def test_a_bundle_that_is_not_there_is_refused_with_those_that_are(
+        self, layout: Layout, tiny: Path
+    ) -> None:
+        with pytest.raises(StudioError, match=r"no weights 'tny'.*there: tiny"):
+            summarise(layout, "tny")
+
+
+class TestVerifying:
+    def test_a_whole_bundle_is_good(self, layout: Layout, tiny: Path) -> None:
+        found = verify(layout, "tiny", Reporter())
+        assert found.good, [check for check in found.checks if not check.good]
+        assert "gpt.safetensors" in [check.file for check in found.checks]
+
+    def test_each_network_is_a_step_at_which_one_can_stop(self, layout: Layout, tiny: Path) -> None:
+        with pytest.raises(Cancelled):
+            verify(layout, "tiny", Reporter(stopped=lambda: True))
+
+    def test_a_swapped_file_is_noticed(self, layout: Layout, tiny: Path) -> None:
+        file = network_file(tiny, "vocoder")
+        content = bytearray(file.read_bytes())
+        content[-4:] = b"\x00\x00\x80\x3f"  # one weight becomes 1.0
+        file.write_bytes(content)
+        assert self.wrong(layout) == {"vocoder.safetensors": "is not what was written"}
+
+    def test_a_damaged_a_missing_and_a_misfitting_file_are_each_named(
+        self, layout: Layout, tiny: Path
+    ) -> None:
+        network_file(tiny, "clvp").write_bytes(b"short")
+        network_file(tiny, "gpt").unlink()
+        shutil.copy(network_file(tiny, "dvae"), network_file(tiny, "vocoder"))
+        assert self.wrong(layout) == {
+            "clvp.safetensors": "is damaged or cut short",
+            "gpt.safetensors": "has no gpt.safetensors",
+            "vocoder.safetensors": "does not fit the UnivNet",
+        }
+
+    def test_weights_that_are_not_numbers_are_named(self, layout: Layout, tiny: Path) -> None:
+        from tortoise.tensor_files import read_tensors, save_tensors
+
+        file = network_file(tiny, "dvae")
+        tensors = {key: value.clone() for key, value in read_tensors(file).items()}
+        tensors["codebook.embed"][0, 0] = torch.nan
+        save_tensors(file, tensors)
+        assert self.wrong(layout) == {"dvae.safetensors": "codebook.embed holds values"}
+
+    def test_a_tokenizer_too_large_for_the_networks_is_named(
+        self, layout: Layout, tiny: Path
+    ) -> None:
+        described = json.loads((tiny / "tokenizer.json").read_text())
+        described["model"]["vocab"]["é"] = len(described["model"]["vocab"])
+        (tiny / "tokenizer.json").write_text(json.dumps(described))
+        assert self.wrong(layout) == {"tokenizer.json": "the GPT takes"}
+
+    def test_an_unreadable_config_is_the_only_finding(self, layout: Layout, tiny: Path) -> None:
+        (tiny / "config.json").write_text('{"format": 9}')
+        assert self.wrong(layout) == {"config.json": "this program reads format 1"}
+
+    def wrong(self, layout: Layout) -> dict[str, str]:
+        """The files found wrong, each with the beginning of why (as the expectation spells it)."""
+        found = verify(layout, "tiny", Reporter())
+        return {check.file: _Saying(check.message) for check in found.checks if not check.good}
+
+
+class _Saying(str):
+    """A message that equals any part of itself."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and other in str(self)
+
+
+class TestImporting:
+    def test_published_files_become_a_bundle_with_their_numbers(
+        self, layout: Layout, lying: Path
+    ) -> None:
+        before = contents(lying)
+        made = import_folder(layout, lying, Reporter())
+        assert made.speaks and made.name == "tortoise" and "random_diffusion" in made.networks
+        bundle = load_bundle(made.path)
+        published = torch.load(lying / ".models" / "vocoder.pth", weights_only=True)["model_g"]
+        ours = bundle.vocoder.state_dict()
+        assert all(torch.equal(ours[key], value) for key, value in published.items())
+        assert bundle.mel_stats.norms[0] == -9.5
+        assert bundle.tokenizer.encode("hello")
+        assert verify(layout, "tortoise", Reporter()).good
+        assert contents(lying) == before, "the user's files stay as they are"
+
+    def test_a_subset_that_is_enough_to_speak_is_enough(self, layout: Layout, lying: Path) -> None:
+        for path in (lying / ".models").iterdir():
+            if path.name not in (*SPEAKING, "mel_norms.pth"):
+                path.unlink()
+        made = import_folder(layout, lying, Reporter())
+        assert made.speaks and set(made.networks) == {"gpt", "clvp", "diffusion", "vocoder"}
+
+    def test_more_files_can_be_added_later(self, layout: Layout, lying: Path) -> None:
+        later = lying.with_name("later")
+        later.mkdir()
+        shutil.move(lying / ".models" / "cvvp.pth", later / "cvvp.pth")
+        assert "cvvp" not in import_folder(layout, lying, Reporter()).networks
+        assert "cvvp" in import_folder(layout, later, Reporter()).networks
+
+    def test_half_precision_takes_half_the_room(self, layout: Layout, lying: Path) -> None:
+        whole = import_folder(layout, lying, Reporter(), name="whole")
+        half = import_folder(layout, lying, Reporter(), name="half", precision="fp16")
+        assert half.size < 0.8 * whole.size  # tiny networks are headers, too
+        assert load_bundle(half.path).gpt.mel_head.weight.dtype == torch.float32
+
+    def test_progress_counts_files(self, layout: Layout, lying: Path) -> None:
+        events: list[Event] = []
+        import_folder(layout, lying, Reporter(events.append))
+        last = [event for event in events if event.kind == "progress"][-1]
+        assert last.stage == "convert" and last.done == last.total and last.done > 10
+
+    def test_what_is_not_enough_is_refused_with_a_list(self, layout: Layout, lying: Path) -> None:
+        (lying / ".models" / "clvp2.pth").unlink()
+        shutil.rmtree(lying / "tortoise")
+        with pytest.raises(StudioError, match=r"tokenizer.json, clvp2.pth missing.*tortoise/data"):
+            import_folder(layout, lying, Reporter())
+        assert not layout.models.exists()
+
+    def test_no_folder_is_refused(self, layout: Layout, tmp_path: Path) -> None:
+        with pytest.raises(StudioError, match="There is no folder"):
+            import_folder(layout, tmp_path / "nowhere", Reporter())
+
+    def test_an_unknown_precision_is_refused(self, layout: Layout, lying: Path) -> None:
+        with pytest.raises(StudioError, match="fp32, fp16 or bf16, not 'int4'"):
+            import_folder(layout, lying, Reporter(), precision="int4")
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"", "damaged or cut short"),
+            (b"PK\x03\x04 not really", "damaged"),
+            (small_files()["cvvp.pth"][:-2000], "damaged or cut short"),
+            (saved([torch.zeros(3)]), "holds list, not weights"),
+            (saved({"model": {"a": torch.zeros(1)}, "step": 3}), "looks like a training state"),
+            (small_files()["rlg_auto.pth"], "does not fit the Cvvp"),
+        ],
+    )
+    def test_a_file_that_is_not_what_it_is_called_is_refused_and_nothing_is_left(
+        self, layout: Layout, lying: Path, content: bytes, reason: str
+    ) -> None:
+        (lying / ".models" / "cvvp.pth").write_bytes(content)
+        with pytest.raises(StudioError, match=reason):
+            import_folder(layout, lying, Reporter())
+        assert list(layout.models.iterdir()) == []
+
+    def test_a_file_that_could_run_a_program_is_not_opened(
+        self, layout: Layout, lying: Path, tmp_path: Path
+    ) -> None:
+        class Trap:
+            def __reduce__(self) -> tuple[object, tuple[str]]:
+                return Path.touch, (tmp_path / "sprung",)  # type: ignore[return-value]
+
+        (lying / ".models" / "cvvp.pth").write_bytes(saved({"weight": Trap()}))
+        with pytest.raises(StudioError, match="could run a program is not opened"):
+            import_folder(layout, lying, Reporter())
+        assert not (tmp_path / "sprung").exists()
+
+    def test_a_full_disk_is_refused_before_anything_is_written(
+        self, layout: Layout, lying: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        usage = shutil.disk_usage(lying)._replace(free=1000)
+        monkeypatch.setattr("studio.weights.shutil.disk_usage", lambda path: usage)
+        with pytest.raises(StudioError, match=r"0\.0 GB free; 0\.2 GB are needed"):
+            import_folder(layout, lying, Reporter())
+        assert list(layout.models.iterdir()) == []
+
+    def test_a_disk_that_fills_up_leaves_nothing(
+        self, layout: Layout, lying: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fill(tensors: object, file: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("tortoise.tensor_files.save_file", fill)
+        with pytest.raises(StudioError, match="disk is full"):
+            import_folder(layout, lying, Reporter())
+        assert list(layout.models.iterdir()) == []
+
+    def test_stopping_leaves_nothing(self, layout: Layout, lying: Path) -> None:
+        with pytest.raises(Cancelled):
+            import_folder(layout, lying, Reporter(stopped=lambda: True))
+        assert list(layout.models.iterdir()) == []
+
+    def test_keys_nothing_is_known_of_are_left_out_aloud(self, layout: Layout, lying: Path) -> None:
+        file = lying / ".models" / "hifidecoder.pth"
+        state = torch.load(file, weights_only=True)
+        file.write_bytes(saved({**state, "surprise": torch.zeros(2)}))
+        events: list[Event] = []
+        made = import_folder(layout, lying, Reporter(events.append))
+        (warning,) = [event for event in events if event.kind == "warning"]
+        assert "surprise" in warning.message and "hifigan" in made.networks
