@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Install what the tests need, then run lint, types and tests.
+#
+#   ./test.sh [arguments of pytest]      such as -m golden, -m slow, tests/speech
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+./start.sh --no-launch || exit
+python=.venv/bin/python
+stamp=.venv/testudo-test-stamp
+if ! cmp --quiet requirements-test.txt "$stamp"; then
+    "$python" -m pip --disable-pip-version-check --no-input install --quiet \
+        -r requirements-test.txt </dev/null || exit
+    cp requirements-test.txt "$stamp"
+fi
+
+failed=0
+check() {
+    printf '\n== %s\n' "$*"
+    "$python" -m "$@" || failed=1
+}
+
+check ruff check .
+check ruff format --check .
+check mypy
+check pytest -q -m "not slow" "$@"
+exit $failed
