@@ -231,9 +231,24 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.split(x)
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        if q.device.type == "cpu" and q.requires_grad and not dropout:
+            mixed = _plain_attention(q, k, v)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
         projected: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
         return projected
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention by three plain steps; q, k, v: (b, h, n, e).  Returns the same shape.
+
+    Torch's fused kernel takes three times as long on CPU once a gradient is wanted (measured:
+    73 against 23 ms for 32 rows of 130 in bfloat16).
+    """
+    n, e = q.shape[-2:]
+    future = torch.full((n, n), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
+    scores = torch.baddbmm(future, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=e**-0.5)
+    return torch.bmm(scores.softmax(-1).to(v.dtype), v.flatten(0, 1)).view_as(q)
 
 
 class FeedForward(nn.Module):

@@ -25,10 +25,10 @@ class DvaeRecipe:
 
     architecture: DvaeConfig = field(
         default_factory=lambda: DvaeConfig(
-            hidden=160, codebook_dim=128, codes=1024, resnet_blocks=2
+            hidden=96, codebook_dim=64, codes=1024, resnet_blocks=2
         )
     )
-    steps: int = 5_000
+    steps: int = 3_200
     batch: int = 32
     frames: int = 96
     rate: float = 1e-3

@@ -39,6 +39,23 @@ def adamw(
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=betas)
 
 
+def muon_and_adamw(
+    module: nn.Module, blocks: nn.Module, rate: float, decay: float
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices inside `blocks`, AdamW for everything else of `module`.
+
+    Muon (arXiv:2502.16982) takes about a third fewer steps to the same loss; its steps are scaled
+    to the size of AdamW's, so both follow one learning rate.
+    """
+    matrices = [p for p in blocks.parameters() if p.dim() == 2]
+    inside = {id(p) for p in matrices}
+    rest = [p for p in module.parameters() if id(p) not in inside]
+    muon = torch.optim.Muon(
+        matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.96), weight_decay=0.0)
+
+
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> float:
     """Scale gradients down to a norm of `limit`; returns the norm before."""
     return float(nn.utils.clip_grad_norm_(parameters, limit))
