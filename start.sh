@@ -26,9 +26,9 @@ find_python() {
 make_venv() {
     local python=${PYTHON:-$(find_python)}
     if ! "$python" -c "$suits" >/dev/null 2>&1; then
-        echo "start.sh: ${PYTHON:-Nothing found here} is not a Python 3.10 to 3.14 with its venv" \
-            "module. Install one (Debian, Ubuntu: apt install python3 python3-venv), or set" \
-            "PYTHON to its path." >&2
+        echo "start.sh: Testudo needs Python 3.10 to 3.14 with its venv module, not" \
+            "${PYTHON:-what was found here}. Install one (Debian, Ubuntu: apt install python3" \
+            "python3-venv), or set PYTHON to its path." >&2
         exit 2
     fi
     "$python" -m venv --clear "$venv"
