@@ -25,7 +25,7 @@ from tortoise.bundle import (
     read_json,
     replace_file,
 )
-from tortoise.config import BundleConfig, architecture_type, read_config, write_config
+from tortoise.config import BundleConfig, Conventions, architecture_type, read_config, write_config
 from tortoise.published import ABOUT, PublishedFile
 from tortoise.tensor_files import check_fit
 from tortoise.weights import MelStats, build_network, save_mel_stats, save_network
@@ -40,12 +40,13 @@ PRECISIONS: Mapping[str, torch.dtype] = {
 """What a bundle's networks may be stored as."""
 
 PUBLISHED_TEXT_TOKENS = 255
+PUBLISHED_CONVENTIONS = Conventions()
 
 
 def start_bundle(folder: Path, about: str = ABOUT) -> None:
     """Make a bundle with the published conventions that holds no network yet."""
     if not (folder / CONFIG_FILE).is_file():
-        write_config(folder, BundleConfig(about=about))
+        write_config(folder, BundleConfig(about=about, conventions=PUBLISHED_CONVENTIONS))
 
 
 def holds(folder: Path, file: PublishedFile) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_files import fit_small_files, saved, small_files, small_tokenizer
 
 from jobs.report import Cancelled, Event, Reporter
+from published_files import fit_small_files, saved, small_files, small_tokenizer
 from studio.errors import StudioError
 from studio.layout import Layout
 from studio.weights import import_folder, list_bundles, summarise, verify
