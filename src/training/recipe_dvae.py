@@ -24,9 +24,7 @@ class DvaeRecipe:
     """How the discrete VAE is trained."""
 
     architecture: DvaeConfig = field(
-        default_factory=lambda: DvaeConfig(
-            hidden=96, codebook_dim=64, codes=1024, resnet_blocks=2
-        )
+        default_factory=lambda: DvaeConfig(hidden=96, codebook_dim=64, codes=1024, resnet_blocks=2)
     )
     steps: int = 3_200
     batch: int = 32
@@ -50,13 +48,11 @@ def train_dvae(
         model = Dvae(recipe.architecture).train()
     optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
     run = Run(folder, report)
-    first = step = load_state(folder, model=model, optimizer=optimizer)
-    if first == 0:
+    done = load_state(folder, model=model, optimizer=optimizer)
+    if done == 0:
         mel = _batch(recipe, mels, norms, generator_for(recipe.seed, -1), rows=8 * recipe.batch)
-        with torch.no_grad():
-            vectors = model.encode_vectors(mel).flatten(0, 1)
-        model.codebook.start_from(vectors, generator_for(recipe.seed, -2))
-    for step in run.steps(first, recipe.steps, "dvae"):
+        model.codebook.start_from(_vectors(model, mel), generator_for(recipe.seed, -2))
+    for step in run.steps(done, recipe.steps, "dvae"):
         generator = generator_for(recipe.seed, step)
         set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
         mel = _batch(recipe, mels, norms, generator)
@@ -66,17 +62,23 @@ def train_dvae(
         (reconstruction + recipe.commitment * commitment).backward()
         norm = clip_gradients(model.parameters(), 1.0)
         optimizer.step()
-        if step % RESTART_EVERY == RESTART_EVERY - 1 and step < RESTART_UNTIL * recipe.steps:
-            with torch.no_grad():
-                model.codebook.restart_dead_codes(model.encode_vectors(mel).flatten(0, 1), generator)
-        if step % 50 == 49:
+        done = step + 1
+        if done % RESTART_EVERY == 0 and step < RESTART_UNTIL * recipe.steps:
+            model.codebook.restart_dead_codes(_vectors(model, mel), generator)
+        if done % 50 == 0:
             used = float((model.codebook.cluster_size > 0.05).float().sum())
-            run.write(step + 1, mse=reconstruction.item(), commitment=commitment.item(),
-                      gradient=norm, used=used)
+            mse, distance = reconstruction.item(), commitment.item()
+            run.write(done, mse=mse, commitment=distance, gradient=norm, used=used)
         if run.due():
-            save_state(folder, step + 1, model=model, optimizer=optimizer)
-    save_state(folder, step + 1 if step >= first else first, model=model, optimizer=optimizer)
+            save_state(folder, done, model=model, optimizer=optimizer)
+    save_state(folder, done, model=model, optimizer=optimizer)
     return model.eval()
+
+
+@torch.no_grad()
+def _vectors(model: Dvae, mel: Tensor) -> Tensor:
+    """What the encoder says of normalised mel, before quantisation: (b, 80, f) to (n, e)."""
+    return model.encode_vectors(mel).flatten(0, 1)
 
 
 def _batch(
