@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from jobs.report import Reporter
+from tortoise.batches import in_batches
 from tortoise.gpt import Gpt
 from tortoise.logits import Shortlist, keep_top_p, keep_typical, penalize, shortlist
 from tortoise.stepping import Prefix, Stepper, read_prefix
@@ -69,20 +70,16 @@ def sample_codes(
             f"max_codes is {options.max_codes}; these weights can say {gpt.config.max_mel_tokens}"
         )
     uniform = torch.rand(options.samples, gpt.config.max_mel_tokens, generator=generator)
-    batch = min(options.batch or fitted_batch(gpt, options.max_codes), options.samples)
+    size = options.batch or fitted_batch(gpt, options.max_codes)
     prefix = read_prefix(gpt, conditioning, text)
-    drafts: list[Draft] = []
-    while len(drafts) < options.samples:
-        rows = uniform[len(drafts) : len(drafts) + batch]
-        left = -(-(options.samples - len(drafts)) // batch)  # batches, this one included
-        try:
-            drafts += _draw_batch(gpt, prefix, rows, options, report, left)
-        except torch.OutOfMemoryError:
-            if batch == 1:
-                raise
-            batch //= 2
-            report.warn(f"Memory ran out; going on with {batch} samples at a time.", stage="draft")
-    return drafts
+
+    def draw(first: int, end: int) -> list[Draft]:
+        rows = Rows(gpt, prefix, uniform[first:end], options)
+        for _ in report.track(rows.steps(), "draft", total=options.max_codes):
+            pass
+        return rows.drafts()
+
+    return in_batches(options.samples, size, draw, report, "draft")
 
 
 def fitted_batch(gpt: Gpt, max_codes: int) -> int:
@@ -93,22 +90,6 @@ def fitted_batch(gpt: Gpt, max_codes: int) -> int:
     free, _ = torch.cuda.mem_get_info(weight.device)
     per_row = 2 * gpt.config.layers * gpt.config.model_dim * max_codes * weight.element_size()
     return max(1, int(free * SHARE_OF_MEMORY / per_row))
-
-
-def _draw_batch(
-    gpt: Gpt,
-    prefix: Prefix,
-    uniform: Tensor,
-    options: SamplingOptions,
-    report: Reporter,
-    batches_left: int,
-) -> list[Draft]:
-    """uniform: (r, most codes) one number in [0, 1) for every code that a row may draw."""
-    rows = Rows(gpt, prefix, uniform, options)
-    total = options.max_codes * batches_left
-    for _ in report.track(rows.steps(), "draft", total=total):
-        pass
-    return rows.drafts()
 
 
 class Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -236,14 +237,14 @@ def test_a_code_that_is_out_is_never_drawn() -> None:
 
 def test_running_out_of_memory_halves_the_batch_and_says_so_once(gpt: Gpt, monkeypatch) -> None:
     expected = said(draw(gpt, OPTIONS))
-    original = decode._draw_batch
 
-    def cramped(gpt, prefix, uniform, *rest):  # type: ignore[no-untyped-def]
-        if len(uniform) > 3:
-            raise torch.OutOfMemoryError("no room")
-        return original(gpt, prefix, uniform, *rest)
+    class Cramped(decode.Rows):
+        def steps(self) -> Iterator[int]:
+            if len(self.uniform) > 1:
+                raise torch.OutOfMemoryError("no room")
+            return super().steps()
 
-    monkeypatch.setattr(decode, "_draw_batch", cramped)
+    monkeypatch.setattr(decode, "Rows", Cramped)
     heard: list[Event] = []
     drafts = sample_codes(
         gpt, VOICE, TEXT, OPTIONS, torch.Generator().manual_seed(0), Reporter(heard.append)

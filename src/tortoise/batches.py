@@ -1,0 +1,35 @@
+"""Work in batches that fit the memory: one that does not is halved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from jobs.report import Reporter
+
+T = TypeVar("T")
+
+
+def in_batches(
+    total: int, size: int, run: Callable[[int, int], list[T]], report: Reporter, stage: str
+) -> list[T]:
+    """Call `run(first, end)` over range(total), `size` at a time, and join what it returns.
+
+    When the memory runs out the size is halved, which is told once, and the batch is tried again.
+    """
+    done: list[T] = []
+    told = False
+    while len(done) < total:
+        try:
+            done += run(len(done), min(len(done) + size, total))
+            continue
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        size = max(1, min(size, total) // 2)
+        if not told:
+            report.warn(f"Memory ran out; going on with {size} samples at a time.", stage=stage)
+        told = True
+    return done
