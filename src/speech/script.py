@@ -17,6 +17,7 @@ LONGEST_NAME = 100  # characters of a voice's name
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}
 _OVERRIDE = re.compile(r"\s*\{\s*(?:[\"'}]|\w+\s*:)")
 _UNFIT_NAME = re.compile(r'[\x00-\x1f\x7f/\\*?"<>|]')
+_WEIGHT = re.compile(r"\d*\.?\d+")
 _JSON = json.JSONDecoder(parse_constant=lambda word: _refuse_constant(word))
 _BRACKETS = re.compile(r"[\[\]]")
 
@@ -208,8 +209,10 @@ def _check_option(number: int, key: str, value: object, known: Collection[str]) 
 def _check_voice(number: int, value: object) -> None:
     """A voice is a plain name, or a blend like alice:0.7+bob:0.3; never a path."""
     parts = value.split("+") if isinstance(value, str) else [""]
-    for name in (part.partition(":")[0].strip() for part in parts):
-        if not name or name.startswith(".") or _UNFIT_NAME.search(name) or len(name) > LONGEST_NAME:
+    for part in parts:
+        name, colon, weight = (piece.strip() for piece in part.partition(":"))
+        unfit = name.startswith(".") or _UNFIT_NAME.search(name) or len(name) > LONGEST_NAME
+        if not name or unfit or (colon and not _WEIGHT.fullmatch(weight)):
             _fail(number, f"voice is {value!r}; give the plain name of a voice, no path")
 
 
