@@ -20,7 +20,7 @@ from studio.speaking import Delivery, Spoken
 from studio.studio import Studio
 from studio.tags import read_record
 
-STATED = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents", "slim")
+STATED = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents")
 
 
 def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
@@ -88,7 +88,6 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         ("embed", "put the settings into the clip"),
         ("sidecar", "put the settings into a JSON file beside the clip"),
         ("embed-latents", "put the voice into the clip too"),
-        ("slim", "cache voices without what only the CVVP weight needs"),
     ):
         group.add_argument(
             f"--{name}",

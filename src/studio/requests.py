@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jobs.plain import from_plain, to_plain
@@ -13,6 +12,8 @@ from studio.results import chosen_destination
 from studio.settings import Settings
 from studio.speaking import Delivery, SpeakRequest, choose_options
 from studio.takes import TakeRecord
+
+OF_THEIR_OWN = {"voice", "options", "delivery"}  # merged knob by knob rather than taken over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,10 @@ def request_of(settings: Settings, wish: Wish) -> SpeakRequest:
     if not voice:
         raise StudioError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
     stated = {**settings_of_request(settings), **wish.stated}
-    options = choose_options(
-        str(stated["engine"]), wish.preset or settings.preset or None, wish.options
-    )
-    delivery = _delivery({"format": settings.format, **wish.delivery}, wish.out)
+    preset = wish.preset or settings.preset or None
+    options = choose_options(str(stated["engine"]), settings.options, preset, wish.options)
+    usual = {"format": settings.format, **settings.delivery}
+    delivery = _delivery({**usual, **wish.delivery}, wish.out)
     return SpeakRequest(
         text=wish.text, voice=voice, options=options, delivery=delivery, out=wish.out, **stated
     )
@@ -61,9 +62,8 @@ def request_like(settings: Settings, record: TakeRecord, wish: Wish) -> SpeakReq
         "threads": record.machine.threads,
     }
     stated = {**settings_of_request(settings), **recorded, **wish.stated}
-    options = choose_options(
-        str(stated["engine"]), wish.preset, {**record.options, "seed": record.seed, **wish.options}
-    )
+    recorded_options = {**record.options, "seed": record.seed}
+    options = choose_options(str(stated["engine"]), recorded_options, wish.preset, wish.options)
     return SpeakRequest(
         text=record.text if wish.text is None else wish.text,
         voice=wish.voice or record.voice,
@@ -78,12 +78,7 @@ def request_like(settings: Settings, record: TakeRecord, wish: Wish) -> SpeakReq
 def settings_of_request(settings: Settings) -> dict[str, Any]:
     """Return the fields of a request that the settings file decides unless told otherwise."""
     shared = {item.name for item in fields(SpeakRequest)} & {item.name for item in fields(Settings)}
-    return {name: getattr(settings, name) for name in sorted(shared - {"voice"})}
-
-
-def at(request: SpeakRequest, out: Path) -> SpeakRequest:
-    """Return the request with another file to write."""
-    return replace(request, out=str(out))
+    return {name: getattr(settings, name) for name in sorted(shared - OF_THEIR_OWN)}
 
 
 def _delivery(turned: Mapping[str, Any], out: str | None) -> Delivery:

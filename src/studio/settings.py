@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,7 +25,7 @@ class Settings:
     threads: of the processor, 0 to let PyTorch choose;  format: of clips without a --out;
     embed: settings go into the clips;  sidecar: and into a JSON file beside them;
     embed_latents: the voice too (whoever has the clip can then speak with it);
-    slim: voice latents are cached without the part that only the CVVP weight needs.
+    options, delivery: knobs by name, as `testudo speak --help` lists them.
     """
 
     voices: str = "voices"
@@ -39,7 +41,8 @@ class Settings:
     embed: bool = True
     sidecar: bool = False
     embed_latents: bool = False
-    slim: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)  # Any: each knob has its own type
+    delivery: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_settings(layout: Layout) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
@@ -30,7 +30,9 @@ class Delivery:
     delimiter: Annotated[
         str, Knob(help="Where to split the text; \\n is a new line; empty: at sentence ends")
     ] = ""
-    piece_chars: Annotated[int, Knob(20, LONGEST_PIECE, 10, "Length of pieces, about", "chars")] = 200
+    piece_chars: Annotated[int, Knob(20, LONGEST_PIECE, 10, "Length of pieces, about", "chars")] = (
+        200
+    )
     emotion: Annotated[
         str, Knob(choices=EMOTIONS, help="Speak as if [I am really ...,] stood before each piece")
     ] = "none"
@@ -91,7 +93,6 @@ class SpeakRequest:
     embed: bool = True
     sidecar: bool = False
     embed_latents: bool = False
-    slim: bool = False
     like: TakeRecord | None = None
 
     def __post_init__(self) -> None:
@@ -146,15 +147,17 @@ def check_text(text: str) -> str:
     return text
 
 
-def choose_options(engine: str, preset: str | None, chosen: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return every knob of the engine as plain values: defaults, then the preset, then `chosen`.
+def choose_options(
+    engine: str, usual: Mapping[str, Any], preset: str | None, chosen: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return every knob of the engine: `usual` over its defaults, the preset over that, `chosen`.
 
     A seed that nobody chose is drawn here, once, so that it can be told and used again.
     Raises StudioError naming the knob or preset that does not fit.
     """
     with refusing(ValueError):
         cls = options_class(engine)
-        options = from_plain(cls, {**preset_values(cls, preset), **chosen})
+        options = from_plain(cls, {**usual, **preset_values(cls, preset), **chosen})
     plain = dict(to_plain(options))
     if plain.get("seed") is None:
         plain["seed"] = secrets.randbelow(2**31)
@@ -169,14 +172,3 @@ def preset_values(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
     if preset not in presets:
         raise ValueError(f"There is no preset {preset!r}. Choose one of: {', '.join(presets)}.")
     return presets[preset]
-
-
-def build_options(engine: str, plain: Mapping[str, Any]) -> Any:  # Any: every engine has its own
-    """Build the engine's options from plain values; raise StudioError where they do not fit."""
-    with refusing(ValueError):
-        return from_plain(options_class(engine), plain)
-
-
-def with_seed(request: SpeakRequest, seed: int) -> SpeakRequest:
-    """Return the request with another seed."""
-    return replace(request, options={**request.options, "seed": seed})

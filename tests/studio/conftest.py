@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_engine import FakeEngine
 
+from fake_engine import FakeEngine
 from speech.clip import Clip
 from speech.files import write_clip
 from studio.layout import Layout

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from fake_engine import FakeEngine
 
+from fake_engine import FakeEngine
 from speech.files import read_clip
 from studio.layout import Layout
 

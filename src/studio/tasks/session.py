@@ -63,6 +63,23 @@ class Session:
             self.speakers[voice] = listen_to(voice, self.layout, listening)
         return self.speakers[voice]
 
+    def compare(self, like: TakeRecord) -> None:
+        """Warn of what has changed since the take that this request should equal."""
+        now = self.machine
+        changed = []
+        if like.weights_id != self.weights_id:
+            changed.append(f"its weights were {like.weights_id} and are {self.weights_id}")
+        for voice, speaker in self.speakers.items():
+            if like.speakers.get(voice, "") not in ("", content_id(speaker)):
+                changed.append(f"the clips of {voice!r} are others")
+        if like.machine.torch != now.torch or like.machine.device != now.device:
+            changed.append(
+                f"it was computed on {like.machine.device} with torch {like.machine.torch}, "
+                f"now {now.device} with {now.torch}"
+            )
+        if changed:
+            self.minutes.warn(f"This may sound different than before: {'; '.join(changed)}.")
+
     def speak_piece(self, piece: Piece) -> list[Version]:
         """Speak one piece; its candidates, best first, without what only steers."""
         speaker = self.listen(piece.planned.voice, piece.options)

@@ -49,6 +49,8 @@ class Speaker:
             pieces = split_pieces(plan, engine, request)
             for voice in dict.fromkeys(piece.planned.voice for piece in pieces):
                 session.listen(voice, pieces[0].options)
+            if request.like is not None:
+                session.compare(request.like)
             return _finish(session, pieces, _speak_all(session, pieces))
         finally:
             minutes.close()
