@@ -1,55 +1,56 @@
-"""One way to speak a mel, whichever vocoder a bundle holds.
+"""One way to speak a mel, whichever vocoder is chosen.
 
 Shapes: b batch, f mel frames, n samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
-from typing import Any
+from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tortoise.bigvgan import BigVgan, BigVganConfig
-from tortoise.hifigan import Hifigan, HifiganConfig
-from tortoise.univnet import UnivNet, UnivNetConfig
+from tortoise.bigvgan import BigVgan
+from tortoise.univnet import UnivNet
 from tortoise.weight_norm import fold_weight_norm
 
 SILENCE = -11.5129  # natural log, as the published vocoders were given it
 MARGIN = 10  # frames of silence spoken after the mel and cut off again, so that the end is whole
 
-VocoderConfig = UnivNetConfig | BigVganConfig | HifiganConfig
 MelVocoder = UnivNet | BigVgan
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
-VOCODERS: Mapping[str, tuple[type[Any], type[nn.Module]]] = {
-    "univnet": (UnivNetConfig, UnivNet),
-    "bigvgan": (BigVganConfig, BigVgan),
-    "hifigan": (HifiganConfig, Hifigan),
-}
+NETWORK_OF: Mapping[str, str] = MappingProxyType(
+    {"univnet": "vocoder", "bigvgan": "bigvgan", "hifigan": "hifigan"}
+)
+"""What a user calls a vocoder -> the network of a bundle that it is."""
 
 
-def vocoder_class(name: str) -> tuple[type[Any], type[nn.Module]]:
-    """The architecture and the network of a vocoder.
+def choose_vocoder(wanted: str, held: Collection[str]) -> str:
+    """The name of the bundle's network that speaks: "vocoder", "bigvgan" or "hifigan".
 
-    Raises ValueError for a name that is none.
+    wanted: as in the options; "auto" takes the first that speaks mels.
+    held: names of the networks that the bundle holds.
+    Raises ValueError for a vocoder that does not exist or that the bundle lacks.
     """
-    if name not in VOCODERS:
-        raise ValueError(f"There is no vocoder {name!r}; choose one of {', '.join(VOCODERS)}.")
-    return VOCODERS[name]
+    if wanted != "auto" and wanted not in NETWORK_OF:
+        raise ValueError(f"There is no vocoder {wanted!r}; choose auto, {', '.join(NETWORK_OF)}.")
+    here = [name for name, network in NETWORK_OF.items() if network in held]
+    speakers_of_mels = [name for name in here if name != "hifigan"]
+    chosen = speakers_of_mels[:1] if wanted == "auto" else [name for name in here if name == wanted]
+    if not chosen:
+        raise ValueError(
+            f"These weights hold no vocoder {wanted!r}; they hold {', '.join(here) or 'none'}. "
+            "Choose another vocoder, or fetch one with `testudo models download`."
+        )
+    return NETWORK_OF[chosen[0]]
 
 
-def build_vocoder(config: VocoderConfig) -> nn.Module:
-    """The network of an architecture, untrained and able to train."""
-    for kind, network in VOCODERS.values():
-        if type(config) is kind:
-            return network(config)
-    raise TypeError(f"{type(config).__name__} is no vocoder's architecture")
-
-
-def for_inference(vocoder: MelVocoder) -> MelVocoder:
+def for_inference(vocoder: NetworkT) -> NetworkT:
     """A copy that only speaks: weight norm folded, no gradients."""
     folded = deepcopy(vocoder).eval().requires_grad_(False)
     fold_weight_norm(folded)
@@ -60,7 +61,7 @@ def for_inference(vocoder: MelVocoder) -> MelVocoder:
 def vocode(vocoder: MelVocoder, mel: Tensor, generator: torch.Generator) -> Tensor:
     """Speak a natural-log mel (b, bands, f) on the device where both are.
 
-    generator: a CPU generator; UnivNet's noise is drawn from it, the others draw nothing.
+    generator: a CPU generator; UnivNet's noise is drawn from it, BigVGAN draws nothing.
     Returns the wave (b, hop * f) float32 in [-1, 1].
     """
     padded = F.pad(mel, (0, MARGIN), value=SILENCE)

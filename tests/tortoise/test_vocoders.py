@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 
 from golden_cases import GOLDEN, Case, golden, load_strictly
 from tortoise.bigvgan import BigVgan, BigVganConfig, low_pass
 from tortoise.hifigan import Hifigan, HifiganConfig, decode_latents
+from tortoise.options import VOCODERS
 from tortoise.univnet import UnivNet, UnivNetConfig
-from tortoise.vocoders import build_vocoder, for_inference, vocode, vocoder_class
+from tortoise.vocoders import NETWORK_OF, choose_vocoder, for_inference, vocode
 from tortoise.weight_norm import fold_weight_norm
 
 
@@ -18,18 +21,18 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 MEL = torch.randn(2, 10, 5, generator=seeded()) - 5
-MEL_VOCODERS = [UnivNetConfig.tiny(), BigVganConfig.tiny()]
+MEL_VOCODERS = [UnivNet(UnivNetConfig.tiny()), BigVgan(BigVganConfig.tiny())]
 
 
-@pytest.mark.parametrize("config", MEL_VOCODERS)
-def test_a_mel_is_spoken_in_full_and_within_range(config: UnivNetConfig | BigVganConfig) -> None:
-    wave = vocode(build_vocoder(config), MEL, seeded())
-    assert wave.shape == (2, 5 * config.hop) and wave.dtype == torch.float32
+@pytest.mark.parametrize("net", MEL_VOCODERS, ids=["univnet", "bigvgan"])
+def test_a_mel_is_spoken_in_full_and_within_range(net: UnivNet | BigVgan) -> None:
+    wave = vocode(net, MEL, seeded())
+    assert wave.shape == (2, 5 * net.config.hop) and wave.dtype == torch.float32
     assert wave.isfinite().all() and wave.abs().max() <= 1
 
 
 def test_the_same_seed_speaks_the_same_wave_and_another_seed_another() -> None:
-    net = build_vocoder(UnivNetConfig.tiny())
+    net = UnivNet(UnivNetConfig.tiny())
     torch.manual_seed(1)
     before = torch.get_rng_state()
     assert torch.equal(vocode(net, MEL, seeded(3)), vocode(net, MEL, seeded(3)))
@@ -38,7 +41,7 @@ def test_the_same_seed_speaks_the_same_wave_and_another_seed_another() -> None:
 
 
 def test_a_vocoder_for_inference_leaves_the_one_that_learns_as_it_was() -> None:
-    net = build_vocoder(UnivNetConfig.tiny())
+    net = UnivNet(UnivNetConfig.tiny())
     names = list(net.state_dict())
     quick = for_inference(net)
     torch.testing.assert_close(vocode(quick, MEL, seeded()), vocode(net, MEL, seeded()))
@@ -46,9 +49,25 @@ def test_a_vocoder_for_inference_leaves_the_one_that_learns_as_it_was() -> None:
     assert not any(p.requires_grad for p in quick.parameters())
 
 
+def test_auto_takes_the_first_that_speaks_mels() -> None:
+    assert choose_vocoder("auto", ["gpt", "vocoder", "bigvgan"]) == "vocoder"
+    assert choose_vocoder("auto", ["hifigan", "bigvgan"]) == "bigvgan"
+    assert choose_vocoder("hifigan", ["hifigan", "vocoder"]) == "hifigan"
+
+
+def test_every_vocoder_of_the_options_can_be_chosen() -> None:
+    assert set(VOCODERS) == {"auto", *NETWORK_OF}
+
+
 def test_an_unknown_vocoder_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"griffin.*univnet, bigvgan, hifigan"):
-        vocoder_class("griffin")
+        choose_vocoder("griffin", ["vocoder"])
+
+
+@pytest.mark.parametrize("wanted", ["bigvgan", "auto"])
+def test_a_vocoder_that_the_weights_lack_is_refused_with_those_they_hold(wanted: str) -> None:
+    with pytest.raises(ValueError, match=rf"no vocoder '{wanted}'; they hold hifigan"):
+        choose_vocoder(wanted, ["gpt", "hifigan"])
 
 
 def test_a_low_pass_keeps_low_tones_and_removes_high_ones() -> None:
@@ -104,23 +123,22 @@ def test_the_decoder_agrees_with_the_reference(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "config"),
+    ("file", "build"),
     [
-        ("vocoder.pth", UnivNetConfig.released()),
-        ("hifidecoder.pth", HifiganConfig.released()),
-        ("bigvgan_24khz_100band.pth", BigVganConfig.released()),
-        ("bigvgan_base_24khz_100band.pth", BigVganConfig.released_base()),
+        ("vocoder.pth", lambda: UnivNet(UnivNetConfig.released())),
+        ("hifidecoder.pth", lambda: Hifigan(HifiganConfig.released())),
+        ("bigvgan_24khz_100band.pth", lambda: BigVgan(BigVganConfig.released())),
+        ("bigvgan_base_24khz_100band.pth", lambda: BigVgan(BigVganConfig.released_base())),
     ],
 )
 def test_parameters_are_those_of_the_published_file(
-    file: str, config: UnivNetConfig | BigVganConfig | HifiganConfig
+    file: str, build: Callable[[], nn.Module]
 ) -> None:
     manifest = GOLDEN.parent / "manifest.json"
     if not manifest.exists():
         pytest.skip(f"no {manifest}")
     entry = json.loads(manifest.read_text("utf-8"))["checkpoints"][file]
     with torch.device("meta"):
-        net = build_vocoder(config)
+        net = build()
     published = {row["key"]: row["shape"] for row in entry["state_dict"]}
     assert {key: list(value.shape) for key, value in net.state_dict().items()} == published
-    assert isinstance(net, (UnivNet, BigVgan, Hifigan))
