@@ -1,0 +1,270 @@
+"""Downloading the published weights from a hub that breaks, lies and fills the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub_server import Hub, serving
+from jobs.report import Cancelled, Event, Reporter
+from published_files import (
+    fit_small_files,
+    published_by_name,
+    served,
+    small_files,
+    small_tokenizer,
+)
+from studio.errors import StudioError
+from studio.hub import Meter, _MeteredFile, fetch, offers
+from studio.layout import Layout
+from studio.weights import download, verify
+from tortoise.bundle import hash_content
+from tortoise.published import Place, PublishedFile
+from tortoise.weights import load_bundle
+
+CONTENT = bytes(range(256)) * 20
+FILE = replace(published_by_name("cvvp.pth"), places=(Place(repo="some/repo", path="cvvp.pth"),))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with one small file, which the downloader asks without waiting between attempts."""
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    with serving({"some/repo/cvvp.pth": CONTENT}) as serving_hub:
+        serving_hub.use(monkeypatch)
+        yield serving_hub
+
+
+def fetched(folder: Path, file: PublishedFile = FILE, report: Reporter | None = None) -> Path:
+    return fetch(file, folder, Meter(len(CONTENT), report or Reporter()))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+class TestOneFile:
+    def test_a_file_arrives_whole(self, hub: Hub, tmp_path: Path) -> None:
+        assert fetched(tmp_path).read_bytes() == CONTENT
+        assert names(tmp_path) == ["cvvp.pth"]
+
+    def test_progress_counts_bytes_and_guesses_the_rest(self, hub: Hub, tmp_path: Path) -> None:
+        events: list[Event] = []
+        fetched(tmp_path, report=Reporter(events.append))
+        counts = [event.done for event in events]
+        assert counts == sorted(counts) and counts[-1] == len(CONTENT) == events[-1].total
+        assert events[0].data["eta_s"] > 0 and events[-1].data["eta_s"] == 0
+
+    def test_a_cut_connection_is_taken_up_where_it_broke(self, hub: Hub, tmp_path: Path) -> None:
+        hub.cuts["some/repo/cvvp.pth"] = [1024, 512]
+        assert fetched(tmp_path).read_bytes() == CONTENT
+        assert hub.fetched("cvvp") == [0, 1024, 1536]
+
+    def test_a_later_run_goes_on_from_what_arrived(self, hub: Hub, tmp_path: Path) -> None:
+        hub.cuts["some/repo/cvvp.pth"] = [1024] + [0] * 9
+        with pytest.raises(StudioError, match=r"broke at 1024 of 5120 bytes.*same command again"):
+            fetched(tmp_path)
+        (part,) = tmp_path.iterdir()
+        assert part.name.endswith(".part") and part.read_bytes() == CONTENT[:1024]
+        hub.cuts.clear()
+        hub.asked.clear()
+        events: list[Event] = []
+        assert fetched(tmp_path, report=Reporter(events.append)).read_bytes() == CONTENT
+        assert hub.fetched("cvvp") == [1024] and events[-1].done == len(CONTENT)
+
+    def test_a_server_without_ranges_starts_over(self, hub: Hub, tmp_path: Path) -> None:
+        hub.ranges = False
+        hub.cuts["some/repo/cvvp.pth"] = [1024]
+        events: list[Event] = []
+        assert fetched(tmp_path, report=Reporter(events.append)).read_bytes() == CONTENT
+        assert events[-1].done == len(CONTENT)
+
+    def test_a_part_of_another_version_is_not_gone_on_with(self, hub: Hub, tmp_path: Path) -> None:
+        (tmp_path / "cvvp.pth.0123456789abcdef.part").write_bytes(b"old")
+        assert fetched(tmp_path).read_bytes() == CONTENT
+        assert names(tmp_path) == ["cvvp.pth"]
+
+    def test_stopping_keeps_what_arrived(self, hub: Hub, tmp_path: Path) -> None:
+        asked = iter([False, False, True])
+        with pytest.raises(Cancelled):
+            fetched(tmp_path, report=Reporter(stopped=lambda: next(asked)))
+        (part,) = tmp_path.iterdir()
+        assert part.read_bytes() == CONTENT[: 3 * 256]
+
+    def test_another_content_than_the_hub_promised_is_refused_and_removed(
+        self, hub: Hub, tmp_path: Path
+    ) -> None:
+        hub.lies["some/repo/cvvp.pth"] = CONTENT[::-1]
+        with pytest.raises(StudioError, match="is not the published file: its sha256 is"):
+            fetched(tmp_path)
+        assert names(tmp_path) == []
+
+    def test_another_content_than_the_table_knows_is_refused_and_removed(
+        self, hub: Hub, tmp_path: Path
+    ) -> None:
+        with pytest.raises(StudioError, match=f"not {'0' * 64}"):
+            fetched(tmp_path, replace(FILE, sha256="0" * 64))
+        assert names(tmp_path) == []
+
+    def test_the_known_sum_is_accepted(self, hub: Hub, tmp_path: Path) -> None:
+        (tmp_path / "copy").write_bytes(CONTENT)
+        known = replace(FILE, sha256=hash_content(tmp_path / "copy"))
+        assert fetched(tmp_path / "in", known).exists()
+
+    def test_a_second_place_serves_what_the_first_has_not(self, hub: Hub, tmp_path: Path) -> None:
+        elsewhere = Place(repo="gone/repo", path="cvvp.pth")
+        assert fetched(tmp_path, replace(FILE, places=(elsewhere, *FILE.places))).exists()
+
+    def test_the_source_serves_what_the_hub_has_wrong(self, hub: Hub, tmp_path: Path) -> None:
+        right = CONTENT + b"right"
+        (tmp_path / "right").write_bytes(right)
+        hub.files = {**hub.files, "source/us/code/abc/data/cvvp.pth": right}
+        source = Place(repo="us/code", path="data/cvvp.pth", revision="abc", in_source=True)
+        known = hash_content(tmp_path / "right")
+        file = replace(FILE, places=(*FILE.places, source), sha256=known)
+        assert fetched(tmp_path / "in", file).read_bytes() == right
+        assert names(tmp_path / "in") == ["cvvp.pth"]
+
+    def test_a_file_that_is_nowhere_is_refused(self, hub: Hub, tmp_path: Path) -> None:
+        gone = replace(FILE, places=(Place(repo="some/repo", path="gone.pth"),))
+        with pytest.raises(StudioError, match=r"answers 404 for gone\.pth of some/repo"):
+            fetched(tmp_path, gone)
+
+    def test_a_hub_that_is_not_there_is_refused(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        replace(hub, address="http://127.0.0.1:9").use(monkeypatch)
+        with pytest.raises(StudioError, match=r"127\.0\.0\.1:9 cannot be reached"):
+            fetched(tmp_path)
+
+    def test_offline_mode_asks_nobody(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(StudioError, match="HF_HUB_OFFLINE is set"):
+            next(offers(FILE))
+        assert hub.asked == []
+
+    def test_a_disk_that_fills_up_leaves_nothing(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = _MeteredFile.write
+
+        def fill(file: _MeteredFile, chunk: bytes) -> int:
+            if file.tell() >= 1024:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(file, chunk)
+
+        monkeypatch.setattr(_MeteredFile, "write", fill)
+        with pytest.raises(StudioError, match=r"the disk is full\. Free some space"):
+            fetched(tmp_path)
+        assert names(tmp_path) == []
+
+
+class TestTheWholeDownload:
+    @pytest.fixture
+    def layout(self, tmp_path: Path) -> Layout:
+        return Layout.at(tmp_path / "studio")
+
+    @pytest.fixture
+    def whole(self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+        """The hub with every published file, small."""
+        tokenizer = small_tokenizer(tmp_path / "tokenizer")
+        fit_small_files(monkeypatch, tokenizer)
+        hub.files = served({**small_files(), "tokenizer.json": tokenizer})
+        monkeypatch.setattr("studio.weights.SPARE_BYTES", 0)
+        return hub
+
+    def test_the_published_files_become_a_bundle_that_speaks(
+        self, whole: Hub, layout: Layout
+    ) -> None:
+        made = download(layout, "tortoise", Reporter())
+        assert made.speaks and "dvae" in made.networks and "bigvgan" not in made.networks
+        assert verify(layout, "tortoise", Reporter()).good
+        assert load_bundle(made.path).gpt is not None
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+        assert not list(made.path.glob("*.pt*"))
+
+    def test_a_second_download_fetches_only_what_is_new(self, whole: Hub, layout: Layout) -> None:
+        download(layout, "tortoise", Reporter())
+        whole.asked.clear()
+        made = download(layout, "tortoise", Reporter(), also=["bigvgan"])
+        assert "bigvgan" in made.networks
+        assert {path for _, path, _ in whole.asked} == {
+            "ecker/tortoise-tts-models/models/bigvgan_24khz_100band.pth"
+        }
+
+    def test_an_interrupted_download_goes_on_where_it_stopped(
+        self, whole: Hub, layout: Layout
+    ) -> None:
+        path = "jbetker/tortoise-tts-v2/.models/clvp2.pth"
+        mirror = whole.files[path]
+        whole.cuts[path] = [4096] + [0] * 9
+        with pytest.raises(StudioError, match=r"connection .* broke at 4096 of"):
+            download(layout, "tortoise", Reporter())
+        assert not layout.bundle("tortoise").exists() and mirror
+        whole.cuts.clear()
+        whole.asked.clear()
+        assert download(layout, "tortoise", Reporter()).speaks
+        assert whole.fetched("clvp2") == [4096] and whole.fetched("autoregressive") == []
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+
+    def test_a_disk_too_small_is_refused_before_anything_is_fetched(
+        self, whole: Hub, layout: Layout, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        layout.models.mkdir(parents=True)
+        usage = shutil.disk_usage(layout.models)._replace(free=10)
+        monkeypatch.setattr("studio.weights.shutil.disk_usage", lambda path: usage)
+        with pytest.raises(StudioError, match="Free some space"):
+            download(layout, "tortoise", Reporter())
+        assert not whole.fetched("")
+
+    @pytest.mark.parametrize(
+        ("name", "also", "reason"),
+        [
+            ("tortise", [], "Only 'tortoise' can be downloaded, not 'tortise'"),
+            ("tortoise", ["bigvgn"], "'bigvgn' is no optional part; these are: bigvgan"),
+        ],
+    )
+    def test_what_cannot_be_downloaded_is_refused(
+        self, whole: Hub, layout: Layout, name: str, also: list[str], reason: str
+    ) -> None:
+        with pytest.raises(StudioError, match=reason):
+            download(layout, name, Reporter(), also=also)
+        assert whole.asked == [] and not layout.models.exists()
+
+
+def test_the_environment_names_the_hub_and_can_forbid_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jobs.report import Reporter\n"
+        "from studio.hub import Meter, fetch; from studio.errors import StudioError\n"
+        "from tortoise.published import Place, PublishedFile\n"
+        "file = PublishedFile(name='a', size=1, places=(Place(repo='some/repo', path='a'),))\n"
+        "try: fetch(file, Path(sys.argv[1]), Meter(1, Reporter()))\n"
+        "except StudioError as refusal: sys.stdout.write(str(refusal))"
+    )
+
+    def run(**environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": "src", "HF_HOME": str(tmp_path), **environment},
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with serving({"some/repo/a": b"content"}) as hub:
+        assert run(HF_ENDPOINT=hub.address) == ""
+        assert (tmp_path / "a").read_bytes() == b"content"
+        assert "HF_HUB_OFFLINE is set" in run(HF_ENDPOINT=hub.address, HF_HUB_OFFLINE="1")
