@@ -19,8 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from jobs.report import Reporter
+from speech.clip import Clip
+from speech.files import write_clip
 from speech.mel import vocoder_mel
 from tortoise.univnet import UnivNet, UnivNetConfig
+from tortoise.vocoders import for_inference, vocode
 from tortoise.weights import save_network
 from training.checkpoint import load_state, save_state
 from training.corpus.reader import read_index, split_held_out, wave_of
@@ -32,7 +35,15 @@ from training.discriminators import (
 )
 from training.run import Run, generator_for
 from training.schedule import adamw, clip_gradients, cosine, set_rate
-from training.segments import Batch, Pool, SegmentConfig, draw_batch, read_folder
+from training.segments import (
+    SAMPLE_RATE,
+    Batch,
+    Pool,
+    Samples,
+    SegmentConfig,
+    draw_batch,
+    read_folder,
+)
 from training.stft_loss import stft_loss
 
 HELD_OUT_STEP = -1  # the segments of this step are looked at, never learned from
@@ -118,6 +129,7 @@ def train_vocoder(
         done = step + 1
         if done % recipe.judge_every == 0:
             figures |= judge(recipe, learners.average, held)
+            say_again(learners.average, held[0].waves[0], folder / "samples" / f"{done:06d}.wav")
         if done % recipe.report_every == 0:
             run.write(done, **{name: float(value) for name, value in figures.items()})
         if run.due():
@@ -194,6 +206,14 @@ def judge(recipe: VocoderRecipe, net: UnivNet, held: Sequence[Pool]) -> dict[str
     fake = speak(recipe, net, batch.mel, generator_for(recipe.seed, HELD_OUT_STEP))
     distances = spectral_distances(fake, batch.wave)
     return {f"held_{name}": value for name, value in distances.items()}
+
+
+def say_again(net: UnivNet, wave: Samples, path: Path) -> None:
+    """Write what the vocoder makes of one clip's mel, for people to hear how far it is."""
+    mel = vocoder_mel(torch.from_numpy(wave.astype("float32")) / 32768)
+    (spoken,) = vocode(for_inference(net), mel, generator_for(0, 0))
+    path.parent.mkdir(exist_ok=True)
+    write_clip(path, Clip(wave=spoken.clone(), sample_rate=SAMPLE_RATE, name=path.stem))
 
 
 def _save(folder: Path, done: int, learners: Learners) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from jobs.report import Reporter
+from speech.files import read_clip
 from tortoise.univnet import UnivNet, UnivNetConfig
 from tortoise.weights import load_network
 from training.discriminators import Discriminator, DiscriminatorConfig
@@ -68,6 +69,13 @@ def test_the_diary_tells_when_the_critics_join(tmp_path: Path) -> None:
     lines = diary(tmp_path)
     assert ["critics" in line for line in lines] == [False, False, True, True]
     assert ["held_mel" in line for line in lines] == [False, True, False, True]
+
+
+def test_a_sample_is_spoken_beside_each_judgement(tmp_path: Path) -> None:
+    train_vocoder(recipe(2), POOLS, POOLS, tmp_path, Reporter())
+    (sample,) = (tmp_path / "samples").iterdir()
+    assert sample.name == "000002.wav"
+    assert read_clip(sample).wave.shape == (9000 // HOP * HOP + HOP,)
 
 
 def test_the_export_loads_as_a_network_of_a_bundle(tmp_path: Path) -> None:
