@@ -22,7 +22,7 @@ LEAST_TRUST = 0.25  # share of the attention on the path; a head that reads alon
 def attention_to_text(gpt: Gpt, conditioning: Tensor, text: Tensor, codes: Tensor) -> Tensor:
     """Show where the network looks in the text while it predicts each code.
 
-    conditioning: (1, d);  text: (1, t) without start or stop;  codes: (1, m).
+    conditioning: (1, d);  text: (1, t) ended by a stop;  codes: (1, m).
     Returns (h, m, t): each head of each layer, the code being predicted, the token looked at.
     """
     spoken = F.pad(codes, (1, 0), value=gpt.config.start_mel_token)[:, :-1]
@@ -44,7 +44,7 @@ def align_parts(
     parts: joined with spaces they are the text;  conditioning: (1, d);  codes: (1, m).
     """
     tokens = tokenizer.encode(" ".join(parts))
-    text = torch.tensor([tokens], device=codes.device)
+    text = torch.tensor([[*tokens, gpt.config.stop_text_token]], device=codes.device)
     attention = attention_to_text(gpt, conditioning, text, codes).float().cpu()
     alignment = align_by_attention(attention)
     before = [len(tokenizer.encode(" ".join(parts[:index]))) for index in range(len(parts))]

@@ -33,7 +33,7 @@ from tortoise.pipeline import (
 )
 from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
 from tortoise.tokens import spoken_codes
-from tortoise.vocoders import vocode
+from tortoise.vocoders import choose_vocoder, vocode
 from tortoise.voice import (
     Crop,
     Hearing,
@@ -47,9 +47,6 @@ from tortoise.weights import Bundle, load_bundle
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-VOCODER_NETWORKS = {"univnet": "vocoder", "bigvgan": "bigvgan", "hifigan": "hifigan"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Take:
@@ -166,7 +163,7 @@ class TortoiseEngine:
     ) -> list[Take]:
         """Speak the text; the best take first, with all that is known about it."""
         options = with_seed(options, secrets.randbelow(2**31))
-        vocoder = self._choose_vocoder(options.vocoder)
+        vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._voice(speaker, options)
         bench = self._bench(options, report)
         conventions = self.bundle.conventions
@@ -279,13 +276,6 @@ class TortoiseEngine:
                 "slim or made up, or the bundle has no CVVP. Set it to 0."
             )
         return voice
-
-    def _choose_vocoder(self, wanted: str) -> str:
-        """The network that makes sound, as the bundle names it."""
-        there = [name for name, network in VOCODER_NETWORKS.items() if self.bundle.has(network)]
-        if wanted != "auto" and wanted not in there:
-            raise ValueError(f"vocoder is {wanted!r}; this bundle has {', '.join(there)}.")
-        return VOCODER_NETWORKS[there[0] if wanted == "auto" else wanted]
 
     def _longest(self, options: TortoiseOptions) -> int:
         most = min(
