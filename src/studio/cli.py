@@ -35,11 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Parse the arguments and run the command they name."""
+    """Parse the arguments and run the command they name; with none, say which there are."""
     parser = Parser(prog="testudo", description="A local voice-cloning studio.", allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (cli_speak, cli_voices, cli_read, cli_models):
         part.add_command(commands, arguments)
+    if not arguments:
+        parser.print_help()
+        return DONE
     parsed = parser.parse_all(arguments)
     code: int = parsed.run(parsed)
     return code

@@ -16,7 +16,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line with one sentence."""
-        raise StudioError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+        end = "" if message.endswith("?") else "."
+        raise StudioError(f"{message[:1].upper()}{message[1:]}{end} See {self.prog} --help.")
 
     def parse_all(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse every argument; an unknown flag is refused with the nearest known one."""
@@ -34,7 +35,7 @@ def nearest_flag(parser: argparse.ArgumentParser, flag: str) -> str:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 known += command._option_string_actions
-    return nearest(flag.split("=")[0], known).rstrip("?")
+    return nearest(flag.split("=")[0], known)
 
 
 def add_knobs(parser: argparse.ArgumentParser, title: str, knobs: Sequence[KnobField]) -> None:

@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from engines.knobs import KnobField, knobs_of
+from engines.knobs import knobs_of
 from engines.registry import options_class
 from studio.cli_flags import add_knobs, given
 from studio.cli_output import reporter, say, say_json
 from studio.errors import StudioError, refusing
 from studio.requests import Wish, request_like, request_of
-from studio.speaking import Delivery, Spoken
+from studio.speaking import Delivery, Spoken, presets_of
 from studio.studio import Studio
 from studio.tags import read_record
 
@@ -31,12 +31,16 @@ def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) 
     parser = commands.add_parser(
         "speak",
         help="say a text in a voice",
+        usage="testudo speak TEXT --voice NAME [--out FILE] [flags]\n"
+        "       testudo speak --lines TABLE --out-dir DIR [--voice NAME] [flags]\n"
+        "       testudo speak --like FILE [flags]",
         description="Say a text in a voice. Without --out the clip goes to results/<voice>/.",
         allow_abbrev=False,
     )
     _add_what(parser)
-    _add_how(parser)
-    knobs = _knobs(arguments)
+    engine = _engine(arguments)
+    _add_how(parser, engine)
+    knobs = (knobs_of(engine), knobs_of(Delivery))
     add_knobs(parser, "the engine", knobs[0])
     add_knobs(parser, "the text and the clip", knobs[1])
     parser.set_defaults(run=run, knobs=knobs)
@@ -73,9 +77,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="show no progress, only warnings")
 
 
-def _add_how(parser: argparse.ArgumentParser) -> None:
+def _add_how(parser: argparse.ArgumentParser, engine: type[Any]) -> None:
     group = parser.add_argument_group("with what, and what the file keeps")
-    group.add_argument("--preset", metavar="NAME", help="ultra_fast, fast, standard, high_quality")
+    group.add_argument("--preset", metavar="NAME", help=", ".join(presets_of(engine)))
     group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS)
     group.add_argument(
         "--bundle", "--model", metavar="NAME", default=argparse.SUPPRESS, help="weights in models/"
@@ -103,12 +107,11 @@ def _threads(word: str) -> int:
     return int(word)
 
 
-def _knobs(arguments: Sequence[str]) -> tuple[list[KnobField], list[KnobField]]:
-    """Return the knobs of the engine that the arguments name, and those of the delivery."""
+def _engine(arguments: Sequence[str]) -> type[Any]:
+    """Return the options class of the engine that the arguments name."""
     named = [after for flag, after in pairwise(arguments) if flag == "--engine"]
     with refusing(ValueError):
-        engine = options_class(named[-1] if named else "tortoise")
-    return knobs_of(engine), knobs_of(Delivery)
+        return options_class(named[-1] if named else "tortoise")
 
 
 def _wish(parsed: argparse.Namespace) -> Wish:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
 from engines.registry import options_class
-from jobs.plain import from_plain, to_plain
+from jobs.plain import from_plain, nearest, to_plain
 from speech.sentences import is_speakable
 from studio.errors import StudioError, refusing
 from studio.layout import shown
@@ -164,11 +164,20 @@ def choose_options(
     return plain
 
 
+def presets_of(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the presets of an engine's options: name -> the knobs it turns."""
+    presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
+    return presets
+
+
 def preset_values(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
     """Return the knobs that a preset of the engine turns; none for no preset."""
-    presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
     if not preset:
         return {}
+    presets = presets_of(cls)
     if preset not in presets:
-        raise ValueError(f"There is no preset {preset!r}. Choose one of: {', '.join(presets)}.")
+        raise ValueError(
+            f"There is no preset {preset!r}.{nearest(preset, list(presets))} "
+            f"Choose one of: {', '.join(presets)}."
+        )
     return presets[preset]

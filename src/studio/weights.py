@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,15 +200,15 @@ def _convert(
 
 
 def _wanted_files(also: Sequence[str]) -> list[PublishedFile]:
-    optional = {file.network for file in FILES if file.optional}
+    known = {file.network for file in FILES if file.network}
     for name in also:
-        if name not in optional:
+        if name not in known:
             raise StudioError(
-                f"{shown(name)} is no optional part; these are: {', '.join(sorted(optional))}."
+                f"{shown(name)} is no part of the published weights; these are: "
+                f"{', '.join(sorted(known))}."
             )
-    wanted = [file for file in FILES if not file.optional]
-    extra = [file for file in FILES if file.optional and file.network in also]
-    return wanted + extra[: len(set(also))]
+    parts = {file.name: file for file in FILES if not file.optional or file.network in also}
+    return _one_per_network(parts)
 
 
 def _check_precision(precision: str) -> None:
@@ -244,8 +244,8 @@ def _check_room(layout: Layout, needed: int) -> None:
         )
 
 
-def _one_per_network(found: Mapping[str, Path]) -> list[PublishedFile]:
-    """The found files in the table's order, the first only of several for one network."""
+def _one_per_network(found: Container[str]) -> list[PublishedFile]:
+    """The named files in the table's order, the first only of several for one network."""
     chosen: dict[str, PublishedFile] = {}
     for file in FILES:
         if file.name in found:
