@@ -105,29 +105,24 @@ def write_tiny_tokenizer(folder: Path) -> None:
     """Write a tokenizer of the published kind that knows single letters only."""
     vocabulary = {"[STOP]": 0, "[UNK]": 1, "[SPACE]": 2}
     vocabulary |= {letter: 3 + number for number, letter in enumerate(LETTERS)}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOKENIZER_FILE).write_text(bpe_tokenizer(vocabulary), encoding="utf-8")
+
+
+def bpe_tokenizer(vocabulary: dict[str, int]) -> str:
+    """A tokenizer.json of the published kind, without merges."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    special = [
+        {"id": number, "special": True, "content": token, **flags}
+        for token, number in list(vocabulary.items())[:3]
+    ]
+    model = {"type": "BPE", "unk_token": "[UNK]", "vocab": vocabulary, "merges": []}
+    absent = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
     described = {
         "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": number, "special": True, "content": token, **flags}
-            for token, number in list(vocabulary.items())[:3]
-        ],
-        "normalizer": None,
+        "added_tokens": special,
         "pre_tokenizer": {"type": "Whitespace"},
-        "post_processor": None,
-        "decoder": None,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": "[UNK]",
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "vocab": vocabulary,
-            "merges": [],
-        },
+        "model": {**model, **dict.fromkeys(absent), "fuse_unk": False},
+        **dict.fromkeys(("truncation", "padding", "normalizer", "post_processor", "decoder")),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TOKENIZER_FILE).write_text(json.dumps(described), encoding="utf-8")
+    return json.dumps(described)
