@@ -29,7 +29,10 @@ class DiffusionConfig:
     heads: int = 16
     mel_bands: int = 100
     latent_width: int = 1024  # of the GPT
-    codes: int = 8193  # one more than the code book has, as published
+    codes: int = 8193  # one more than the code book has, as published; unused where latents are fed
+    code_depth: int = 3  # attention blocks that read codes
+    latent_depth: int = 4  # attention blocks that read latents
+    voice_depth: int = 5  # attention blocks that hear the voice
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,15 +63,16 @@ class DiffusionDecoder(nn.Module):
         self.inp_block = nn.Conv1d(bands, width, 3, padding=1)
         self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.code_embedding = nn.Embedding(config.codes, width)
-        self.code_converter = nn.Sequential(*attention_blocks(3, width, heads))
+        self.code_converter = nn.Sequential(*attention_blocks(config.code_depth, width, heads))
         self.code_norm = group_norm(width)
         self.latent_conditioner = nn.Sequential(
-            nn.Conv1d(config.latent_width, width, 3, padding=1), *attention_blocks(4, width, heads)
+            nn.Conv1d(config.latent_width, width, 3, padding=1),
+            *attention_blocks(config.latent_depth, width, heads),
         )
         self.contextual_embedder = nn.Sequential(
             nn.Conv1d(bands, width, 3, padding=1, stride=2),
             nn.Conv1d(width, 2 * width, 3, padding=1, stride=2),
-            *attention_blocks(5, 2 * width, heads),
+            *attention_blocks(config.voice_depth, 2 * width, heads),
         )
         self.unconditioned_embedding = nn.Parameter(torch.randn(1, width, 1))
         self.conditioning_timestep_integrator = nn.ModuleList(

@@ -42,6 +42,36 @@ def packed_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
     the same loss alone as in any batch.  conditioning: (b, d).
     """
     t, m = batch.text.shape[1], batch.codes.shape[1]
+    states, at_codes = _packed_states(gpt, conditioning, batch)
+    stop_text, stop_mel = gpt.config.stop_text_token, gpt.config.stop_mel_token
+    text_valid = _within(batch.text_lengths + 1, t + 1)
+    text = batch.text.masked_fill(~_within(batch.text_lengths, t), stop_text)
+    text_targets = F.pad(text, (0, 1), value=stop_text)[text_valid]
+    mel_valid = _within(batch.code_lengths + 1, m + 1)
+    mel_targets = F.pad(batch.codes, (0, 1)).scatter(1, batch.code_lengths[:, None], stop_mel)
+    text_logits = gpt.text_head(states[:, 1 : t + 2][text_valid])
+    mel_logits = gpt.mel_head(_take(states, at_codes)[mel_valid])
+    return GptLosses(
+        text=F.cross_entropy(text_logits, text_targets.long()),
+        mel=F.cross_entropy(mel_logits, mel_targets[mel_valid].long()),
+    )
+
+
+def packed_latents(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> Tensor:
+    """The latents of `Gpt.latents` for texts of unlike length; those behind a row's codes are idle.
+
+    conditioning: (b, d).  Returns (b, m, d).
+    """
+    states, at_codes = _packed_states(gpt, conditioning, batch)
+    return _take(states, at_codes[:, :-1])
+
+
+def _packed_states(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> tuple[Tensor, Tensor]:
+    """Read every row with its padding moved to the end.
+
+    Returns the states (b, n, d) and where those lie that predict the codes and the stop (b, m + 1).
+    """
+    t, m = batch.text.shape[1], batch.codes.shape[1]
     text = batch.text.masked_fill(~_within(batch.text_lengths, t), gpt.config.stop_text_token)
     codes = F.pad(batch.codes, (1, 0), value=gpt.config.start_mel_token)  # (b, 1 + m)
     stopped = F.pad(text, (0, 1), value=gpt.config.stop_text_token)
@@ -51,18 +81,8 @@ def packed_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
     source = torch.where(there < first, there, there + (t + 4) - first)
     longest = int((batch.text_lengths + batch.code_lengths).max()) + 5
     states = gpt.states(_take(embedded, source[:, :longest].clamp(max=embedded.shape[1] - 1)))
-
-    text_valid = _within(batch.text_lengths + 1, t + 1)
-    text_targets = stopped[text_valid]
-    mel_valid = _within(batch.code_lengths + 1, m + 1)
-    mel_targets = F.pad(batch.codes, (0, 1)).scatter(
-        1, batch.code_lengths[:, None], gpt.config.stop_mel_token
-    )[mel_valid]
     at_codes = (first + torch.arange(m + 1, device=text.device)).clamp(max=states.shape[1] - 1)
-    return GptLosses(
-        text=F.cross_entropy(gpt.text_head(states[:, 1 : t + 2][text_valid]), text_targets.long()),
-        mel=F.cross_entropy(gpt.mel_head(_take(states, at_codes)[mel_valid]), mel_targets.long()),
-    )
+    return states, at_codes
 
 
 def _within(lengths: Tensor, width: int) -> Tensor:

@@ -108,19 +108,25 @@ class SpokenCorpus:
         return len(self.clips)
 
     def voices(
-        self, chosen: Sequence[int], frames: int, generator: torch.Generator
+        self,
+        chosen: Sequence[int],
+        frames: int,
+        generator: torch.Generator,
+        mels: Features | None = None,
     ) -> tuple[Tensor, Tensor]:
         """A stretch of some clip of everybody who speaks in `chosen`.
 
-        Returns log-mels (s, 80, frames), one per speaker, and for each chosen clip the number of
+        mels: features of the same clips to take it from, if not those that the GPT hears.
+        Returns log-mels (s, c, frames), one per speaker, and for each chosen clip the number of
         its speaker's row (b,).
         """
+        mels = mels or self.mels
         speakers = sorted({self.clips[index].speaker for index in chosen})
         crops = []
         for speaker in speakers:
             clips = self.by_speaker[speaker]
             clip = clips[int(torch.randint(len(clips), (1,), generator=generator))]
-            crop = self.mels.crop(clip, frames, generator)
+            crop = mels.crop(clip, frames, generator)
             again = -(-frames // len(crop))
             crops.append(crop.repeat(again, 1)[:frames])
         places = {speaker: place for place, speaker in enumerate(speakers)}

@@ -1,7 +1,8 @@
 """What the diffusion network is trained on: the noise, its variance, and the mel at once.
 
 Equation numbers are those of Nichol and Dhariwal (arXiv:2102.09672).
-Shapes: b batch, c mel bands, d model width, f mel frames, l latent width, m codes, k clips.
+Shapes: b batch, c mel bands, d model width, f mel frames, l latent width, m codes, k clips,
+s speakers.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ class DiffusionBatch:
 
     mel: (b, c, f) target, normalised to [-1, 1];
     latents: (b, m, l) of the GPT, covering the target;
-    voice: (b, k, c, f') log-mel of the speaker, not normalised.
+    voices: (s, k, c, f') log-mel of each speaker, not normalised;
+    speakers: (b,) whose voice each target has, a row of `voices`.
     """
 
     mel: Tensor
     latents: Tensor
-    voice: Tensor
+    voices: Tensor
+    speakers: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ def diffusion_losses(
     forgotten = (torch.rand(items, generator=generator) < drops.unconditioned).to(device)
     skipped = decoder.draw_skipped_layers(drops.layers, generator)
 
-    conditioning = decoder.get_conditioning(batch.voice)
+    conditioning = decoder.get_conditioning(batch.voices)[batch.speakers]
     embedding = decoder.embed_latents(batch.latents, conditioning)
     embedding = decoder.stretch(decoder.forget(embedding, forgotten), batch.mel.shape[-1])
     guess = decoder.predict_mel(embedding).float() * ~forgotten[:, None, None]

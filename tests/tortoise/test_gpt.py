@@ -12,6 +12,7 @@ from tortoise.gpt_losses import (
     GptBatch,
     PublishedBatch,
     PublishedOutputs,
+    packed_latents,
     packed_losses,
     published_outputs,
 )
@@ -186,3 +187,12 @@ def test_sizes_that_cannot_be_are_refused() -> None:
         GptConfig(model_dim=30, heads=4)
     with pytest.raises(ValueError, match="start_mel_token"):
         GptConfig(number_mel_codes=8193)
+
+
+def test_packed_latents_are_those_of_each_row_alone(gpt: Gpt) -> None:
+    voices, batch = random_batch(3, seed=4)
+    together = packed_latents(gpt, voices, batch)
+    for i, (t, m) in enumerate(zip(batch.text_lengths, batch.code_lengths, strict=True)):
+        text = torch.cat([batch.text[i : i + 1, :t], torch.tensor([[0]])], dim=1)
+        alone = gpt.latents(voices[i : i + 1], text, batch.codes[i : i + 1, :m])
+        torch.testing.assert_close(together[i : i + 1, :m], alone, atol=1e-4, rtol=1e-4)

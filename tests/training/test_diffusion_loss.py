@@ -50,7 +50,8 @@ def batch(items: int = 4) -> DiffusionBatch:
     return DiffusionBatch(
         mel=torch.rand(items, 8, 20, generator=generator) * 2 - 1,
         latents=torch.randn(items, 5, 12, generator=generator),
-        voice=torch.randn(items, 2, 8, 30, generator=generator),
+        voices=torch.randn(3, 2, 8, 30, generator=generator),
+        speakers=torch.arange(items) % 3,
     )
 
 

@@ -1,0 +1,192 @@
+"""Train the diffusion network: what the finished GPT meant, and a voice, in; noise named.
+
+It learns from the GPT's latents of true codes, so the GPT must be trained before. The network that
+is kept is a moving average over the steps, which sounds cleaner than any single one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from jobs.report import Reporter
+from speech.mel import normalize_mel
+from tortoise.diffusion import frames_of
+from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
+from tortoise.diffusion_schedule import linear_schedule
+from tortoise.gpt import Gpt
+from tortoise.gpt_losses import packed_latents
+from training.checkpoint import load_state, save_state
+from training.codes import SpokenCorpus, batch_of_equals
+from training.diffusion_loss import DiffusionBatch, DiffusionLosses, DropOptions, diffusion_losses
+from training.features import Features
+from training.recipe_gpt import VOICE_FRAMES, gpt_batch
+from training.run import Run, generator_for
+from training.schedule import adamw, clip_gradients, cosine, set_rate
+
+HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
+NOTE_EVERY = 25
+VALIDATE_EVERY = 250
+VALIDATION_BATCHES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionRecipe:
+    """How the diffusion network is trained."""
+
+    architecture: DiffusionConfig = field(
+        default_factory=lambda: DiffusionConfig(
+            width=224, layers=6, heads=4, latent_width=256, codes=1, code_depth=0, voice_depth=2
+        )
+    )
+    steps: int = 6_000
+    batch: int = 24
+    window: int = 64
+    """Codes of a stretch of speech; longer clips are cut."""
+    rate: float = 8e-4
+    warm_up: int = 200
+    decay: float = 1e-3
+    clip: float = 1.0
+    mel_first: int = 200
+    """Steps at the start that learn the mel at once and nothing of noise, as published."""
+    drops: DropOptions = field(default_factory=DropOptions)
+    average: float = 0.999
+    """How much of the moving average each step keeps."""
+    seed: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Teaching:
+    """Speech with what the GPT meant by it.
+
+    mels: what the vocoder hears of the corpus's clips;  norms: (80,) of the GPT's mel bands.
+    """
+
+    corpus: SpokenCorpus
+    mels: Features
+    gpt: Gpt
+    norms: Tensor
+
+
+def train_diffusion(
+    recipe: DiffusionRecipe, teaching: Teaching, held_out: Teaching, folder: Path, report: Reporter
+) -> DiffusionDecoder:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    Returns the moving average.
+    """
+    model = _build(recipe)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+    optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.99))
+    run = Run(folder, report)
+    done = load_state(folder, model=model, average=average, optimizer=optimizer)
+    for step in run.steps(done, recipe.steps, "diffusion"):
+        set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
+        losses = _losses(model, recipe, teaching, step, recipe.seed)
+        optimizer.zero_grad(set_to_none=True)
+        (losses.mel if step < recipe.mel_first else losses.total()).backward()
+        norm = clip_gradients(model.parameters(), recipe.clip)
+        optimizer.step()
+        average.update_parameters(model)
+        done = step + 1
+        if done % NOTE_EVERY == 0:
+            run.write(done, gradient=norm, **figures(losses))
+        if done % VALIDATE_EVERY == 0:
+            run.write(done, **validate(average.module, recipe, held_out))
+        if run.due():
+            save_state(folder, done, model=model, average=average, optimizer=optimizer)
+    save_state(folder, done, model=model, average=average, optimizer=optimizer)
+    kept: DiffusionDecoder = average.module
+    return kept.eval()
+
+
+def _build(recipe: DiffusionRecipe) -> DiffusionDecoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return DiffusionDecoder(recipe.architecture).train()
+
+
+def figures(losses: DiffusionLosses) -> dict[str, float]:
+    """The parts of the loss as numbers for the diary."""
+    return {
+        "noise": losses.noise.item(),
+        "bound": losses.bound.item(),
+        "mel": losses.mel.item(),
+    }
+
+
+@torch.no_grad()
+def validate(
+    model: DiffusionDecoder, recipe: DiffusionRecipe, held_out: Teaching
+) -> dict[str, float]:
+    """The mean losses on clips never learned from, always the same ones with the same noise."""
+    model.eval()
+    parts = [
+        figures(_losses(model, recipe, held_out, step, seed=0))
+        for step in range(VALIDATION_BATCHES)
+    ]
+    model.train()
+    return {f"validation_{name}": sum(p[name] for p in parts) / len(parts) for name in parts[0]}
+
+
+def _losses(
+    model: DiffusionDecoder, recipe: DiffusionRecipe, teaching: Teaching, step: int, seed: int
+) -> DiffusionLosses:
+    lengths = [len(clip.codes) for clip in teaching.corpus.clips]
+    chosen = batch_of_equals(lengths, recipe.batch, step, seed)
+    generator = generator_for(seed, step)
+    drops = recipe.drops if model.training else DropOptions(unconditioned=0.0)
+    batch = draw_batch(teaching, chosen, recipe.window, generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        return diffusion_losses(model, linear_schedule(), batch, drops, generator)
+
+
+@torch.no_grad()
+def draw_batch(
+    teaching: Teaching, chosen: list[int], window: int, generator: torch.Generator
+) -> DiffusionBatch:
+    """Cut a stretch of at most `window` codes from each clip and hear who speaks it."""
+    corpus, codes = teaching.corpus, gpt_batch(teaching.corpus, chosen)
+    heard, _ = corpus.voices(chosen, _between(VOICE_FRAMES, generator), generator)
+    voices, speakers = corpus.voices(
+        chosen, _between(HEARD_FRAMES, generator), generator, teaching.mels
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        conditioning = teaching.gpt.condition(heard / teaching.norms.unsqueeze(-1))[speakers]
+        latents = packed_latents(teaching.gpt, conditioning, codes).float()
+    length = min(window, int(codes.code_lengths.min()))
+    spare = codes.code_lengths - length
+    starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
+    return DiffusionBatch(
+        mel=torch.stack(
+            [
+                cut_mel(teaching.mels[clip], start, length)
+                for clip, start in zip(chosen, starts, strict=True)
+            ]
+        ),
+        latents=torch.stack(
+            [row[start : start + length] for row, start in zip(latents, starts, strict=True)]
+        ),
+        voices=voices.unsqueeze(1),
+        speakers=speakers,
+    )
+
+
+def cut_mel(mel: Tensor, start: int, codes: int) -> Tensor:
+    """The normalised frames of some codes: (f, c) log-mel to (c, f').
+
+    The last code of a clip reaches beyond its sound; the last frame stands in for what is lacking.
+    """
+    first = frames_of(start) if start else 0
+    frames = frames_of(codes)
+    cut = normalize_mel(mel[first : first + frames]).T
+    return functional.pad(cut, (0, frames - cut.shape[1]), mode="replicate")
+
+
+def _between(ends: tuple[int, int], generator: torch.Generator) -> int:
+    return int(torch.randint(ends[0], ends[1], (1,), generator=generator))

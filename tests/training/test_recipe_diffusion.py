@@ -1,0 +1,137 @@
+"""The diffusion network's training lowers the error, and an interruption leaves no trace."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from jobs.report import Event, Reporter
+from speech.mel import HIGHEST, LOWEST, denormalize_mel
+from tortoise.diffusion import frames_of
+from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
+from tortoise.gpt import Gpt, GptConfig
+from training.codes import Spoken, SpokenCorpus
+from training.recipe_diffusion import (
+    DiffusionRecipe,
+    Teaching,
+    cut_mel,
+    draw_batch,
+    train_diffusion,
+)
+
+WIDTH = GptConfig.tiny().model_dim
+RECIPE = DiffusionRecipe(
+    architecture=replace(DiffusionConfig.tiny(), latent_width=WIDTH, code_depth=0, codes=1),
+    steps=6,
+    batch=4,
+    window=8,
+    rate=3e-3,
+    warm_up=2,
+    mel_first=2,
+    average=0.9,
+)
+
+
+class ToyMels:
+    """Mels of clips in memory; the duties of Features that the recipe needs."""
+
+    def __init__(self, mels: list[Tensor]) -> None:
+        self.mels = mels  # (f, c) each
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.mels[index]
+
+    def crop(self, index: int, frames: int, generator: torch.Generator) -> Tensor:
+        return self.mels[index][:frames]
+
+
+class ToyCorpus(SpokenCorpus):
+    """Clips in which every code sounds always alike; two speakers take turns."""
+
+    def __init__(self, clips: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.mels = ToyMels([torch.randn(40, 80, generator=generator) for _ in range(clips)])  # type: ignore[assignment]
+        lengths = torch.randint(9, 13, (clips,), generator=generator).tolist()
+        self.clips = [
+            Spoken(
+                text=torch.randint(1, 20, (5,), generator=generator).short(),
+                codes=torch.randint(0, 4, (length,), generator=generator).short(),
+                speaker=number % 2,
+            )
+            for number, length in enumerate(lengths)
+        ]
+        self.by_speaker = defaultdict(list, {0: [*range(0, clips, 2)], 1: [*range(1, clips, 2)]})
+
+
+def sound_of(clip: Spoken) -> Tensor:
+    """A mel in which code n fills band n.  Returns (f, 8) log-mel."""
+    bands = torch.eye(8)[clip.codes.long()] * 1.6 - 0.8
+    places = torch.arange(frames_of(len(clip.codes))) * len(clip.codes)
+    return denormalize_mel(bands[places // frames_of(len(clip.codes))])
+
+
+@pytest.fixture(scope="module")
+def teaching() -> Teaching:
+    corpus = ToyCorpus(20, seed=1)
+    mels = ToyMels([sound_of(clip) for clip in corpus.clips])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        gpt = Gpt(GptConfig.tiny()).eval()
+    return Teaching(corpus=corpus, mels=mels, gpt=gpt, norms=-torch.ones(80))  # type: ignore[arg-type]
+
+
+def train(
+    recipe: DiffusionRecipe, teaching: Teaching, folder: Path, report: Reporter | None = None
+) -> DiffusionDecoder:
+    return train_diffusion(recipe, teaching, teaching, folder, report or Reporter())
+
+
+def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
+    teaching: Teaching, tmp_path: Path
+) -> None:
+    whole = train(RECIPE, teaching, tmp_path / "whole")
+
+    def stop_after_three(event: Event) -> None:
+        if event.done == 3:
+            (tmp_path / "cut" / "stop").touch()
+
+    train(RECIPE, teaching, tmp_path / "cut", Reporter(stop_after_three))
+    (tmp_path / "cut" / "stop").unlink()
+    begun = torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"]
+    assert 0 < begun < RECIPE.steps
+    resumed = train(RECIPE, teaching, tmp_path / "cut")
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_training_lowers_the_error(teaching: Teaching, tmp_path: Path) -> None:
+    train(replace(RECIPE, steps=100, batch=8, rate=1e-2), teaching, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").open()]
+    assert lines[-1]["noise"] < 0.8  # a network that names no noise misses 1
+    assert lines[-1]["mel"] < 0.8 * lines[0]["mel"]
+
+
+def test_the_mel_of_a_batch_lies_under_its_latents(teaching: Teaching) -> None:
+    chosen = [3, 4, 5]
+    batch = draw_batch(teaching, chosen, 6, torch.Generator().manual_seed(2))
+    assert batch.mel.shape == (3, 8, frames_of(6)) and batch.latents.shape == (3, 6, WIDTH)
+    middles = torch.arange(6) * frames_of(6) // 6 + 2  # a frame well inside each code
+    for row, clip in enumerate(chosen):
+        said = batch.mel[row].argmax(0)[middles]
+        codes = teaching.corpus.clips[clip].codes.long().unfold(0, 6, 1)  # every stretch of it
+        assert (codes == said).all(1).any()
+    assert batch.speakers.tolist() == [1, 0, 1]
+
+
+def test_what_lacks_behind_the_last_frame_is_filled_with_it() -> None:
+    mel = torch.linspace(LOWEST, HIGHEST, 10)[:, None].repeat(1, 3)
+    cut = cut_mel(mel, 0, 3)
+    assert cut.shape == (3, frames_of(3))
+    torch.testing.assert_close(cut[:, 9:], torch.ones(3, frames_of(3) - 9))
+    assert cut_mel(mel, 1, 1)[0, 0] == pytest.approx(-1 + 2 * 4 / 9)
