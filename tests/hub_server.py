@@ -34,7 +34,9 @@ class Hub:
     cuts: dict[str, list[int]] = field(default_factory=dict)
     lies: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # method, path, first byte
+    tokens: dict[str, set[str]] = field(default_factory=dict)  # host -> authorizations it was shown
     ranges: bool = True
+    elsewhere: bool = False  # large files lie on another host, as the real hub's do
     address: str = ""
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             path = re.sub(r"/resolve/[^/]+/", "/", self.path).lstrip("/")
             wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
             first = int(wanted[1]) if wanted and hub.ranges else 0
+            host = self.headers.get("Host", "").split(":")[0]
             hub.asked.append((self.command, path, first))
+            hub.tokens.setdefault(host, set()).add(self.headers.get("Authorization", ""))
+            if hub.elsewhere and host == "127.0.0.1" and path in hub.files:
+                return self.redirect(path)
             if path not in hub.files:
                 self.send_response(404)
                 self.send_header("X-Error-Code", "EntryNotFound")
@@ -89,6 +95,17 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             self.send(path, first, with_body)
+
+        def redirect(self, path: str) -> None:
+            """Send the caller to this server's other name, telling what is there."""
+            content = hub.files[path]
+            self.send_response(302)
+            self.send_header("X-Linked-ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Linked-Size", str(len(content)))
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Location", f"{hub.address.replace('127.0.0.1', 'localhost')}/{path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def send(self, path: str, first: int, with_body: bool) -> None:
             content = hub.files[path]

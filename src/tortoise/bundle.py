@@ -31,6 +31,12 @@ TENSORS_SUFFIX = ".safetensors"
 SPEAKING_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
 """Without these a bundle cannot speak; every other network adds something."""
 
+IDENTIFYING_FILES = tuple(
+    f"{stem}{TENSORS_SUFFIX}"
+    for stem in ("gpt", "clvp", "cvvp", "diffusion", "vocoder", "mel_stats")
+)
+"""What hears and speaks by itself. A further vocoder makes no kept voice unusable."""
+
 ID_DIGITS = 16
 _BLOCK_BYTES = 1 << 20
 
@@ -45,7 +51,7 @@ def network_file(folder: Path, name: str) -> Path:
 
 
 def tensor_files(folder: Path) -> list[Path]:
-    """List the files whose content decides what the bundle says, by name."""
+    """List the files that hold numbers, by name."""
     return sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
 
 
@@ -96,13 +102,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def weights_id(folder: Path) -> str:
-    """Name what the bundle's networks hold: equal ids, equal weights.
+    """Name what the networks that hear and speak hold: equal ids, equal weights.
 
     Conditioning latents made with one id are of no use with another.
     """
     digest = hashlib.sha256()
     for file in tensor_files(folder):
-        digest.update(f"{file.name} {sha256_of(file)}\n".encode())
+        if file.name in IDENTIFYING_FILES:
+            digest.update(f"{file.name} {sha256_of(file)}\n".encode())
     return digest.hexdigest()[:ID_DIGITS]
 
 

@@ -114,6 +114,16 @@ class TestOneFile:
             fetched(tmp_path, replace(FILE, sha256="0" * 64))
         assert names(tmp_path) == []
 
+    def test_a_large_file_comes_from_another_host_which_never_sees_the_token(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        hub.elsewhere = True
+        hub.cuts["some/repo/cvvp.pth"] = [1024]
+        assert fetched(tmp_path).read_bytes() == CONTENT
+        assert hub.fetched("cvvp") == [0, 0, 1024, 1024]  # each asked here, answered there
+        assert hub.tokens == {"127.0.0.1": {"Bearer secret"}, "localhost": {""}}
+
     def test_the_known_sum_is_accepted(self, hub: Hub, tmp_path: Path) -> None:
         (tmp_path / "copy").write_bytes(CONTENT)
         known = replace(FILE, sha256=hash_content(tmp_path / "copy"))

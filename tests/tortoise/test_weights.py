@@ -144,6 +144,13 @@ def test_equal_weights_have_equal_ids_and_a_changed_network_another(bundle: Path
     assert weights_id(bundle) != before
 
 
+def test_a_network_that_neither_hears_nor_speaks_leaves_the_id(bundle: Path) -> None:
+    before = weights_id(bundle)
+    save_network(bundle, "bigvgan", random_network("bigvgan"), ARCHITECTURES["bigvgan"])
+    network_file(bundle, "dvae").unlink()
+    assert weights_id(bundle) == before
+
+
 def test_the_id_sees_a_file_that_was_swapped_by_hand(bundle: Path) -> None:
     before, file = weights_id(bundle), network_file(bundle, "vocoder")
     content = bytearray(file.read_bytes())
