@@ -1,0 +1,300 @@
+"""What an engine promises, held for TorToiSe with a tiny bundle; then what only it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.conditioning import Conditioning, blend
+from jobs.report import Cancelled, Event, Reporter
+from speech.clip import Clip
+from tiny_bundle import make_tiny_bundle
+from tortoise.engine import Take, TortoiseEngine
+from tortoise.options import TortoiseOptions
+
+TEXT = "hello there"
+CPU = torch.device("cpu")
+
+
+def options(**changes: object) -> TortoiseOptions:
+    quick = {"samples": 5, "iterations": 3, "candidates": 2, "seed": 1, "max_codes": 12}
+    return TortoiseOptions(**{**quick, **changes})  # type: ignore[arg-type]
+
+
+def noise(seconds: float, seed: int = 0) -> Clip:
+    rng = torch.Generator().manual_seed(seed)
+    return Clip(wave=0.1 * torch.randn(round(seconds * 22_050), generator=rng), sample_rate=22_050)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> TortoiseEngine:
+    return TortoiseEngine.load(folder, CPU)
+
+
+@pytest.fixture(scope="module")
+def speaker(engine: TortoiseEngine) -> Conditioning:
+    return engine.condition([noise(1.0)], Reporter())
+
+
+Speak = Callable[..., list[Take]]
+
+
+@pytest.fixture
+def speak(engine: TortoiseEngine, speaker: Conditioning) -> Speak:
+    def speak(text: str = TEXT, report: Reporter | None = None, **changes: object) -> list[Take]:
+        return engine.speak(text, speaker, options(**changes), report or Reporter())
+
+    return speak
+
+
+def same(first: list[Take], second: list[Take]) -> bool:
+    pairs = zip(first, second, strict=True)
+    return all(torch.equal(a.clip.wave, b.clip.wave) for a, b in pairs)
+
+
+def test_the_same_seed_gives_the_same_takes_and_another_seed_others(speak: Speak) -> None:
+    first = speak()
+    assert same(first, speak())
+    assert not same(first, speak(seed=2))
+
+
+def test_without_a_seed_every_time_is_new(speak: Speak) -> None:
+    assert not same(speak(seed=None), speak(seed=None))
+
+
+def test_candidates_come_best_first_and_as_many_as_asked(speak: Speak) -> None:
+    takes = speak(candidates=5)
+    assert len(takes) == 5
+    for ended in (True, False):
+        scores = [take.score for take in takes if take.finished is ended]
+        assert scores == sorted(scores, reverse=True)
+    assert len({take.draft_index for take in takes}) == 5
+
+
+def test_the_best_take_does_not_depend_on_how_many_are_returned(speak: Speak) -> None:
+    assert same(speak(candidates=1), speak(candidates=3)[:1])
+
+
+def test_clips_are_sound_at_the_engines_rate(engine: TortoiseEngine, speak: Speak) -> None:
+    for take in speak():
+        assert take.clip.sample_rate == engine.sample_rate == 24_000
+        assert torch.isfinite(take.clip.wave).all()
+        assert take.clip.wave.abs().max() <= 1
+        frames = len(take.codes) * 4 * 24_000 // 22_050
+        assert take.clip.wave.shape == (frames * 256,)
+        assert take.latents.shape[:2] == (1, len(take.codes))
+
+
+def test_synthesize_returns_the_clips_and_tells_their_scores(
+    engine: TortoiseEngine, speaker: Conditioning
+) -> None:
+    heard: list[Event] = []
+    clips = engine.synthesize(TEXT, speaker, options(), Reporter(heard.append))
+    scores = next(event.data["scores"] for event in heard if event.kind == "candidates")
+    assert len(clips) == len(scores) == 2
+    assert {"draft", "rank", "diffusion", "vocode"} <= {event.stage for event in heard}
+
+
+@pytest.mark.parametrize("after", [1, 4, 16, 20])
+def test_it_stops_within_one_report(speak: Speak, after: int) -> None:
+    heard: list[Event] = []
+    report = Reporter(heard.append, stopped=lambda: len(heard) >= after)
+    with pytest.raises(Cancelled):
+        speak(report=report)
+    assert len(heard) == after
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [
+        ("temperature", 0.0),
+        ("samples", 0),
+        ("iterations", 1),
+        ("top_p", 1.5),
+        ("pause_size", -1),
+        ("cvvp_weight", 2.0),
+        ("diffusion_sampler", "euler"),
+        ("vocoder", "griffin"),
+        ("candidates", 6),
+    ],
+)
+def test_an_option_out_of_range_is_named(knob: str, value: object) -> None:
+    with pytest.raises(ValueError, match=knob):
+        options(**{knob: value})
+
+
+def test_presets_are_those_of_the_original() -> None:
+    told = {
+        name: (p["samples"], p["iterations"], p["cond_free"])
+        for name, p in TortoiseOptions.presets().items()
+    }
+    assert told == {
+        "ultra_fast": (16, 30, False),
+        "fast": (96, 80, True),
+        "standard": (256, 200, True),
+        "high_quality": (256, 400, True),
+    }
+    assert TortoiseOptions.preset("fast", seed=3) == TortoiseOptions(seed=3)
+    with pytest.raises(ValueError, match="preset is 'fats'"):
+        TortoiseOptions.preset("fats")
+
+
+def test_inputs_the_global_random_state_and_the_screen_are_left_alone(
+    engine: TortoiseEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = noise(1.0)
+    wave, state = clip.wave.clone(), torch.get_rng_state()
+    heard = engine.condition([clip], Reporter())
+    before = {name: tensor.clone() for name, tensor in heard.tensors.items()}
+    engine.speak(TEXT, heard, options(), Reporter())
+    engine.invent(3, Reporter())
+    assert torch.equal(clip.wave, wave)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in heard.tensors.items())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_loading_leaves_the_global_random_state_alone(folder: Path) -> None:
+    state = torch.get_rng_state()
+    engine = TortoiseEngine.load(folder, CPU)
+    engine.speak(TEXT, engine.condition([noise(1.0)], Reporter()), options(), Reporter())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_voice_survives_saving(
+    engine: TortoiseEngine, speaker: Conditioning, tmp_path: Path, speak: Speak
+) -> None:
+    speaker.save(tmp_path / "voice.safetensors")
+    again = Conditioning.load(tmp_path / "voice.safetensors")
+    assert same(engine.speak(TEXT, again, options(), Reporter()), speak())
+
+
+def test_two_engines_of_one_bundle_say_the_same(
+    folder: Path, speaker: Conditioning, speak: Speak
+) -> None:
+    other = TortoiseEngine.load(folder, CPU)
+    assert same(other.speak(TEXT, speaker, options(), Reporter()), speak())
+
+
+@pytest.mark.parametrize("change", [{"sample_batch_size": 2}, {"low_vram": True}])
+def test_how_it_fits_into_memory_changes_nothing(speak: Speak, change: dict[str, object]) -> None:
+    for plain, other in zip(speak(), speak(**change), strict=True):
+        assert torch.equal(plain.codes, other.codes)
+        torch.testing.assert_close(plain.clip.wave, other.clip.wave, atol=1e-4, rtol=1e-3)
+
+
+def test_half_precision_speaks(speak: Speak) -> None:
+    takes = speak(half_precision=True)
+    assert all(torch.isfinite(take.clip.wave).all() for take in takes)
+    assert all(take.latents.dtype == torch.float32 for take in takes)
+
+
+@pytest.mark.parametrize("sampler", ["p", "ddim", "dpm"])
+def test_every_sampler_speaks_in_its_own_way(speak: Speak, sampler: str) -> None:
+    ours = speak(diffusion_sampler=sampler, candidates=1)
+    others = [s for s in ("p", "ddim", "dpm") if s != sampler]
+    assert not any(same(ours, speak(diffusion_sampler=s, candidates=1)) for s in others)
+
+
+@pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "hifigan"])
+def test_every_vocoder_of_the_bundle_speaks(
+    engine: TortoiseEngine, speak: Speak, vocoder: str
+) -> None:
+    network = {"univnet": "vocoder"}.get(vocoder, vocoder)
+    if not engine.bundle.has(network):
+        with pytest.raises(ValueError, match=f"vocoder '{vocoder}'"):
+            speak(vocoder=vocoder)
+        return
+    heard: list[Event] = []
+    takes = speak(vocoder=vocoder, report=Reporter(heard.append))
+    assert all(take.clip.wave.abs().max() > 0 for take in takes)
+    assert any(event.stage == "diffusion" for event in heard) is (vocoder != "hifigan")
+
+
+def test_the_likeness_to_the_voice_can_decide(speak: Speak) -> None:
+    by_text, by_voice = speak(candidates=5), speak(candidates=5, cvvp_weight=1.0)
+    assert {t.draft_index for t in by_text} == {t.draft_index for t in by_voice}
+    assert [t.score for t in by_text] != [t.score for t in by_voice]
+
+
+def test_a_slim_voice_speaks_but_cannot_be_ranked_by_likeness(engine: TortoiseEngine) -> None:
+    slim = engine.condition_with([noise(1.0)], options(slim_latents=True), Reporter())
+    assert set(slim.tensors) == {"gpt", "diffusion"}
+    assert engine.speak(TEXT, slim, options(), Reporter())
+    with pytest.raises(ValueError, match=r"cvvp_weight is 0\.5.*slim"):
+        engine.speak(TEXT, slim, options(cvvp_weight=0.5), Reporter())
+
+
+def test_what_is_heard_of_the_clips_follows_the_knobs(engine: TortoiseEngine) -> None:
+    clips = [noise(3.0), noise(1.5, seed=1)]
+
+    def hear(**changes: object) -> torch.Tensor:
+        return engine.condition_with(clips, options(**changes), Reporter()).tensors["diffusion"]
+
+    ways = [hear(), hear(voice_crop="original"), hear(voice_crop="chunks"), hear(voice_chunk_s=3)]
+    assert all(not torch.equal(a, b) for i, a in enumerate(ways) for b in ways[:i])
+
+
+def test_made_up_voices_speak_and_blend_with_real_ones(
+    engine: TortoiseEngine, speaker: Conditioning
+) -> None:
+    made_up, again, other = (engine.invent(seed, Reporter()) for seed in (1, 1, 2))
+    assert torch.equal(made_up.tensors["gpt"], again.tensors["gpt"])
+    assert not torch.equal(made_up.tensors["gpt"], other.tensors["gpt"])
+    mixed = blend([(made_up, 1.0), (speaker, 3.0)])
+    assert engine.speak(TEXT, mixed, options(), Reporter())
+
+
+def test_a_voice_of_other_weights_is_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
+    other = TortoiseEngine.load(make_tiny_bundle(tmp_path / "other", seed=9), CPU)
+    foreign = other.condition([noise(1.0)], Reporter())
+    with pytest.raises(ValueError, match="Make it again from its clips"):
+        engine.speak(TEXT, foreign, options(), Reporter())
+
+
+def test_text_beyond_the_limit_or_without_sound_is_refused(
+    engine: TortoiseEngine, speak: Speak
+) -> None:
+    long = "a" * (engine.text_limit + 1)
+    assert engine.count_tokens(long) == engine.text_limit + 1
+    with pytest.raises(ValueError, match="Split it into shorter pieces"):
+        speak(long)
+    with pytest.raises(ValueError, match="nothing to speak"):
+        speak("")
+    assert speak(long[:-1], samples=1, candidates=1)
+
+
+def test_no_clips_make_no_voice(engine: TortoiseEngine) -> None:
+    with pytest.raises(ValueError, match="at least one clip"):
+        engine.condition([], Reporter())
+
+
+def test_a_take_that_never_ended_is_told(speak: Speak) -> None:
+    heard: list[Event] = []
+    speak(max_codes=1, samples=4, candidates=4, report=Reporter(heard.append))
+    told = [event.message for event in heard if event.kind == "warning"]
+    assert len(told) == 1 and "ended within 1 codes" in told[0]
+
+
+def test_parts_are_found_in_takes_just_spoken_only(
+    engine: TortoiseEngine, speaker: Conditioning, speak: Speak
+) -> None:
+    [take] = speak(candidates=1)
+    assert engine.align(["hello", "there"], noise(1.0), speaker, Reporter()) is None
+    starts = engine.align(["hello", "there"], take.clip, speaker, Reporter())
+    assert starts is None or (starts == sorted(starts) and len(starts) == 2)
+
+
+def test_a_bundle_that_lacks_a_network_cannot_speak(folder: Path, tmp_path: Path) -> None:
+    broken = make_tiny_bundle(tmp_path / "broken")
+    (broken / "gpt.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"lacks gpt\.safetensors and cannot speak"):
+        TortoiseEngine.load(broken, CPU)
