@@ -162,7 +162,7 @@ def _go_on(offer: Offer, name: str, stream: _MeteredFile) -> None:
     try:
         http_get(
             offer.url,
-            stream,  # type: ignore[arg-type]  # it asks for no more than tell, seek, truncate, write
+            stream,  # type: ignore[arg-type]  # it tells, seeks, truncates and writes, no more
             resume_size=present,
             headers=headers,
             expected_size=offer.size,

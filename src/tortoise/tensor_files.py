@@ -66,7 +66,8 @@ def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor in a safetensors file, reading its header only."""
     try:
         with safe_open(file, framework="pt") as opened:
-            return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+            keys = list(opened.keys())
+            return {key: tuple(opened.get_slice(key).get_shape()) for key in keys}
     except FileNotFoundError:
         raise _missing(file) from None
     except SafetensorError as error:
