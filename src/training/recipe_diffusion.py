@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -82,6 +83,7 @@ def train_diffusion(
     """
     model = _build(recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+    kept = cast(DiffusionDecoder, average.module)
     optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.99))
     run = Run(folder, report)
     done = load_state(folder, model=model, average=average, optimizer=optimizer)
@@ -97,11 +99,10 @@ def train_diffusion(
         if done % NOTE_EVERY == 0:
             run.write(done, gradient=norm, **figures(losses))
         if done % VALIDATE_EVERY == 0:
-            run.write(done, **validate(average.module, recipe, held_out))
+            run.write(done, **validate(kept, recipe, held_out))
         if run.due():
             save_state(folder, done, model=model, average=average, optimizer=optimizer)
     save_state(folder, done, model=model, average=average, optimizer=optimizer)
-    kept: DiffusionDecoder = average.module
     return kept.eval()
 
 
