@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
+from engines.registry import ENGINES
 from fake_engine import FakeEngine
 from speech.clip import Clip
 from speech.files import write_clip
 from studio.layout import Layout
+
+REAL_ENGINES = ENGINES
 
 
 def tone(seconds: float = 1.0, level: float = 0.5, rate: int = 24_000) -> Clip:
@@ -33,6 +36,12 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     (root / "models" / "starter" / "weights").write_bytes(b"some numbers")
     monkeypatch.setenv("TESTUDO_ROOT", str(root))
     return Layout.at(root.resolve())
+
+
+@pytest.fixture
+def real_engines() -> Mapping[str, tuple[str, str]]:
+    """What the registry holds outside of tests."""
+    return REAL_ENGINES
 
 
 @pytest.fixture(autouse=True)

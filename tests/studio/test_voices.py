@@ -150,6 +150,16 @@ def test_a_voice_that_cannot_be_written_to_is_cached_elsewhere(
     assert len(list((layout.state / "voices" / "alice").iterdir())) == 1
 
 
+def test_a_read_only_voice_stays_as_it_is(testudo: Run, layout: Layout, tmp_path: Path) -> None:
+    folder = layout.voices / "alice"
+    folder.chmod(0o555)
+    speak(testudo, tmp_path)
+    speak(testudo, tmp_path)
+    folder.chmod(0o755)
+    assert len(FakeEngine.listened) == 1
+    assert not (folder / ".cache").exists()
+
+
 def test_a_blend_lies_between_its_voices(testudo: Run, tmp_path: Path) -> None:
     alice = speak(testudo, tmp_path, voice="alice")
     assert torch.equal(alice, speak(testudo, tmp_path, voice="alice:1+bob:0"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,20 @@ def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*SPEAKING, "mel_norms.pth", "cvvp.pth", "hifidecoder.pth"):
         (folder / ".models" / name).write_bytes(small_files()[name])
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 kB, where this system lets us make one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("making a small file system is not allowed here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True, stdin=subprocess.DEVNULL)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -258,6 +274,15 @@ class TestImporting:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("tortoise.tensor_files.save_file", fill)
+        with pytest.raises(StudioError, match="disk is full"):
+            import_folder(layout, lying, Reporter())
+        assert list(layout.models.iterdir()) == []
+
+    def test_a_disk_that_is_really_full_leaves_nothing(
+        self, small_disk: Path, lying: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("studio.weights._check_room", lambda layout, needed: None)
+        layout = Layout.at(small_disk)
         with pytest.raises(StudioError, match="disk is full"):
             import_folder(layout, lying, Reporter())
         assert list(layout.models.iterdir()) == []

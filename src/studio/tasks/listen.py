@@ -94,7 +94,7 @@ def _listen(voice: Voice, listening: Listening) -> Conditioning:
     report, engine = listening.report, listening.engine
     with refusing(ClipError, about=f"The voice {voice.name!r} cannot be used"):
         clips = [read_clip(path) for path in report.track(voice.clips, "reading clips")]
-    with report.stage("listening"), refusing(ValueError, about=f"The voice {voice.name!r}"):
+    with refusing(ValueError, about=f"The voice {voice.name!r}"):
         if isinstance(engine, ListensByOptions):
             return engine.condition_with(clips, listening.options, report)
         return engine.condition(clips, report)
@@ -147,6 +147,8 @@ def _write_cached(
 ) -> None:
     """Keep the latents in the first folder that can be written; do without where none can."""
     for folder in folders:
+        if _is_read_only(folder.parent):
+            continue
         try:
             folder.mkdir(parents=True, exist_ok=True)
             heard.save(folder / name)
@@ -155,6 +157,11 @@ def _write_cached(
         except OSError:
             continue
     report.note("The voice could not be cached: no folder for it can be written.")
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether a folder is marked so; an administrator could write to it, but is not meant to."""
+    return folder.is_dir() and not folder.stat().st_mode & 0o222
 
 
 def _forget_oldest(folder: Path, engine: str) -> None:
