@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,8 +122,11 @@ def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     try:
         save_file(dict(tensors), file)
     except SafetensorError as error:
+        if f"os error {errno.ENOSPC}" in str(error):  # it has no exception of its own for that
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise BundleError(
-            f"{file.parent} could not be written: {error}. Is the disk full? Nothing was changed."
+            f"{file.parent} could not be written ({error}). Nothing was changed; choose another "
+            "folder, or look at the disk."
         ) from error
 
 
