@@ -6,10 +6,14 @@ Shapes: m frames of sound, t text tokens, h tables (attention heads).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+Row: TypeAlias = npt.NDArray[np.float64]
 
 MOST_SKIPPED = 3  # tokens that one frame may pass over: a comma and the blanks around it
 HEADS_HEARD = 4  # of all heads, those that follow the text best
@@ -49,7 +53,7 @@ def best_path(table: Tensor) -> tuple[Tensor, float]:
     """
     values = table.double().numpy()
     m, t = values.shape
-    steps = np.arange(MOST_SKIPPED + 2)  # how far a frame goes on: 0, 1, …
+    steps = range(MOST_SKIPPED + 2)  # how far a frame goes on
     best = np.full((m, t), -np.inf)
     came = np.zeros((m, t), dtype=np.int64)
     best[0, : MOST_SKIPPED + 1] = values[0, : MOST_SKIPPED + 1]
@@ -69,8 +73,8 @@ def best_path(table: Tensor) -> tuple[Tensor, float]:
     return torch.from_numpy(path), gathered
 
 
-def _shifted(row: np.ndarray[tuple[int], np.dtype[np.float64]], by: int) -> object:
+def _shifted(row: Row, by: int) -> Row:
     """Move a row to the right by `by`, letting nothing in from the left."""
-    moved = np.full_like(row, -np.inf)
-    moved[by:] = row[: len(row) - by] if by < len(row) else moved[by:]
+    moved: Row = np.full_like(row, -np.inf)
+    moved[by:] = row[: max(0, len(row) - by)]
     return moved

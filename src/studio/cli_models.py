@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import weights
+from studio.cli_flags import Parser
 from studio.cli_output import reporter, say, say_json
 from studio.studio import Studio
 from studio.weights import BundleSummary
@@ -30,7 +31,7 @@ class ListedModel:
     problem: str
 
 
-def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
+def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
     """Add `models` to the program."""
     parser = commands.add_parser("models", help="list, download, verify and import weights")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)

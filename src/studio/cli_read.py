@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from studio.cli_flags import Parser
 from studio.cli_output import say, say_json
 from studio.tags import read_record
 from studio.takes import TakeRecord
 
 
-def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
+def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
     """Add `read` to the program."""
     parser = commands.add_parser("read", help="print the settings that a clip was spoken with")
     parser.add_argument("file", metavar="FILE", help="a clip that Testudo spoke")

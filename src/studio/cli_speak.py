@@ -12,7 +12,7 @@ from typing import Any
 
 from engines.knobs import knobs_of
 from engines.registry import options_class
-from studio.cli_flags import add_knobs, given
+from studio.cli_flags import Parser, add_knobs, given
 from studio.cli_output import reporter, say, say_json
 from studio.errors import StudioError, refusing
 from studio.requests import Wish, request_like, request_of
@@ -23,7 +23,7 @@ from studio.tags import read_record
 STATED = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents")
 
 
-def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
+def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
     """Add `speak` to the program; its flags are the knobs of the engine and of the delivery."""
     if "speak" not in arguments:  # the flags below come from imports that other commands can spare
         commands.add_parser("speak", help="say a text in a voice", add_help=False)

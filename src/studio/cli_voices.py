@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.cli_flags import Parser
 from studio.cli_output import reporter, say, say_json
 from studio.studio import Studio
 from studio.voices import Voice, list_voices
@@ -22,7 +23,7 @@ class ListedVoice:
     folder: str
 
 
-def add_command(commands: argparse._SubParsersAction, arguments: Sequence[str]) -> None:  # type: ignore[type-arg]
+def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
     """Add `voices` to the program."""
     parser = commands.add_parser("voices", help="list the voices, keep or import one")
     parser.add_argument("--json", action="store_true", help="print a JSON list")

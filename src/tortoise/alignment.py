@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from speech.align import Alignment, align_by_attention
-from tortoise.gpt import Attention, Gpt
+from tortoise.gpt import Attention, Block, Gpt
 from tortoise.tokenizer import Tokenizer
 
 LEAST_TRUST = 0.25  # share of the attention on the path; a head that reads along has far more
@@ -29,7 +30,8 @@ def attention_to_text(gpt: Gpt, conditioning: Tensor, text: Tensor, codes: Tenso
     x = torch.cat([gpt.prefix(conditioning, text), gpt.embed_codes(spoken)], dim=1)
     first_token, t, m = 2, text.shape[1], codes.shape[1]  # after the voice and the start token
     looks = []
-    for block in gpt.gpt.h:
+    for layer in gpt.gpt.h:
+        block = cast(Block, layer)
         weights = _weights(block.attn, block.ln_1(x), m)  # (heads, m, n)
         looks.append(weights[..., first_token : first_token + t])
         x = block(x)
