@@ -145,10 +145,10 @@ def download(
     workplace = _workplace(layout, name)
     parts = layout.models / f".{name}.download"
     with refusing(BundleError), writing_to(workplace):
-        start_bundle(workplace)
         missing = [file for file in wanted if not holds(workplace, file)]
         sizes = {file.name: next(offers(file)).size for file in missing}
         _check_room(layout, sum(sizes.values()) + max(sizes.values(), default=0))
+        start_bundle(workplace)
         meter = Meter(sum(sizes.values()), report)
         with report.stage("download"):
             for file in missing:

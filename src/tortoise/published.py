@@ -21,6 +21,9 @@ SOURCE_REPO = "neonbjb/tortoise-tts"
 SOURCE_REVISION = "8a2563ecabe93c4fb626f876dd0c52c966edef2f"
 DVAE_REVISION = "3704aea61678e7e468a06d8eea121dba368a798e"
 
+DEEPEST_FILES = 2
+"""How many folders down published files are sought: the original's tortoise/data is two."""
+
 GPT_LEFTOVERS = r"gpt\.h\.\d+\.attn\.(bias|masked_bias)|gpt\.wte\.weight|inference_model\..+"
 """Masks that old transformers stored, and second names that later savers added: no weights."""
 
@@ -189,15 +192,15 @@ FILES: tuple[PublishedFile, ...] = (
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """Find published files in a folder and below, by the names under which they go around.
+    """Find published files in a folder and a little below, by the names they go around under.
 
     Returns published name -> path; of several with one name, the one least deep.
     """
-    lying = sorted(folder.rglob("*"), key=lambda path: (len(path.parts), str(path)))
     by_name: dict[str, Path] = {}
-    for path in lying:
-        if path.is_file():
-            by_name.setdefault(path.name, path)
+    for depth in range(DEEPEST_FILES + 1):
+        for path in sorted(folder.glob("*/" * depth + "*")):
+            if path.is_file():
+                by_name.setdefault(path.name, path)
     found = {}
     for file in FILES:
         names = [name for name in (file.name, *file.other_names) if name in by_name]

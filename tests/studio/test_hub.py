@@ -235,7 +235,7 @@ class TestTheWholeDownload:
         monkeypatch.setattr("studio.weights.shutil.disk_usage", lambda path: usage)
         with pytest.raises(StudioError, match="Free some space"):
             download(layout, "tortoise", Reporter())
-        assert not whole.fetched("")
+        assert not whole.fetched("") and list(layout.models.iterdir()) == []
 
     @pytest.mark.parametrize(
         ("name", "also", "reason"),

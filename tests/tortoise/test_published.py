@@ -96,7 +96,12 @@ def test_what_is_not_optional_fills_each_network_once() -> None:
 
 
 def test_files_are_found_under_any_of_their_names_least_deep_first(tmp_path: Path) -> None:
-    for name in ("deep/er/autoregressive.pth", "deep/autoregressive.pth", "clips_mel_norms.pth"):
+    for name in (
+        "deep/er/autoregressive.pth",
+        "deep/autoregressive.pth",
+        "clips_mel_norms.pth",
+        "much/deep/er/clvp2.pth",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert find_files(tmp_path) == {
