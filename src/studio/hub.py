@@ -30,6 +30,10 @@ AGAIN = "Run the same command again; it goes on from what has arrived."
 _SHA256_DIGITS = 64
 
 
+class NotAsPublished(StudioError):
+    """A file is nowhere to be had, or not as it was published; trying again will not help."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """A file as one place offers it. sha256 is "" where the place does not tell it."""
@@ -84,18 +88,19 @@ def offers(file: PublishedFile) -> Iterator[Offer]:
             "HF_HUB_OFFLINE is set, so nothing is fetched. Unset it, or take files that are "
             "already here with `testudo models import FOLDER`."
         )
-    refusals = []
-    found = False
+    refusals, gone, found = [], True, False
     for place in file.places:
         try:
             offer = _ask(file, place)
         except (httpx2.HTTPError, OSError) as error:
             refusals.append(_why_not(place, error))
+            gone = gone and _is_gone(error)
             continue
         found = True
         yield offer
     if not found:
-        raise StudioError(
+        refusal = NotAsPublished if gone else StudioError
+        raise refusal(
             f"{file.name} cannot be fetched: {'; '.join(refusals)}. Check the network (and "
             "HF_ENDPOINT, if it is set), then run the same command again."
         )
@@ -129,7 +134,7 @@ def _fetch_from(offer: Offer, file: PublishedFile, folder: Path, meter: Meter) -
     if wanted - {actual}:
         part.unlink()
         meter.skip(-offer.size)
-        raise StudioError(
+        raise NotAsPublished(
             f"{file.name} from {offer.place.repo} is not the published file: its sha256 is "
             f"{actual}, not {' or '.join(sorted(wanted - {actual}))}. It was removed. Try again "
             "later, or take a copy you trust with `testudo models import FOLDER`."
@@ -195,6 +200,11 @@ def _ask(file: PublishedFile, place: Place) -> Offer:
         mark="".join(letter for letter in mark if letter.isalnum()),
         sha256=str(told.etag) if is_sum else "",
     )
+
+
+def _is_gone(error: Exception) -> bool:
+    """Say whether a server answered that it does not have the file (or keeps it to itself)."""
+    return isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404, 410)
 
 
 def _why_not(place: Place, error: Exception) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.report import Reporter
 from studio.errors import StudioError, refusing, writing_to
@@ -21,6 +22,9 @@ from tortoise.bundle import (
     weights_id,
 )
 from tortoise.published import BUNDLE, FILES, PublishedFile, find_files
+
+if TYPE_CHECKING:
+    from studio.hub import Meter
 
 SPARE_BYTES = 200_000_000
 """Room to leave on the disk beside what a download or an import needs."""
@@ -137,7 +141,7 @@ def download(
     """
     if name != BUNDLE:
         raise StudioError(f"Only {BUNDLE!r} can be downloaded, not {shown(name)}.")
-    from studio.hub import Meter, fetch, offers
+    from studio.hub import Meter
     from tortoise.convert import holds, start_bundle
 
     wanted = _wanted_files(also)
@@ -145,16 +149,14 @@ def download(
     workplace = _workplace(layout, name)
     parts = layout.models / f".{name}.download"
     with refusing(BundleError), writing_to(workplace):
-        missing = [file for file in wanted if not holds(workplace, file)]
-        sizes = {file.name: next(offers(file)).size for file in missing}
+        sizes = _sizes([file for file in wanted if not holds(workplace, file)], report)
         _check_room(layout, sum(sizes.values()) + max(sizes.values(), default=0))
         start_bundle(workplace)
         meter = Meter(sum(sizes.values()), report)
         with report.stage("download"):
-            for file in missing:
-                came = fetch(file, parts, meter)
-                _convert(file, came, workplace, precision, report)
-                came.unlink()
+            for file in sizes:
+                with _perhaps_without(file, report):
+                    _fetch_and_convert(file, parts, workplace, precision, meter)
         shutil.rmtree(parts, ignore_errors=True)
         _put_in_place(workplace, layout.bundle(name))
     return summarise(layout, name)
@@ -182,6 +184,46 @@ def import_folder(
             _convert(file, found[file.name], workplace, precision, report)
         _put_in_place(workplace, target)
     return summarise(layout, name)
+
+
+def _sizes(files: Sequence[PublishedFile], report: Reporter) -> dict[PublishedFile, int]:
+    """Ask how large each file is, leaving out those that are gone and not needed."""
+    from studio.hub import offers
+
+    sizes = {}
+    for file in files:
+        with _perhaps_without(file, report):
+            sizes[file] = next(offers(file)).size
+    return sizes
+
+
+def _fetch_and_convert(
+    file: PublishedFile, parts: Path, workplace: Path, precision: str, meter: Meter
+) -> None:
+    from studio.hub import NotAsPublished, fetch
+
+    came = fetch(file, parts, meter)
+    try:
+        _convert(file, came, workplace, precision, meter.report)
+    except BundleError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # the disk, not the file
+        raise NotAsPublished(str(error)) from error
+    finally:
+        came.unlink()
+
+
+@contextmanager
+def _perhaps_without(file: PublishedFile, report: Reporter) -> Iterator[None]:
+    """Do without a file that cannot be had as it was published, if speaking does not need it."""
+    from studio.hub import NotAsPublished
+
+    try:
+        yield
+    except NotAsPublished as refusal:
+        if file.needed:
+            raise
+        report.warn(f"{refusal} The bundle goes without {file.network}.", stage="download")
 
 
 def _convert(

@@ -227,6 +227,35 @@ class TestTheWholeDownload:
         assert whole.fetched("clvp2") == [4096] and whole.fetched("autoregressive") == []
         assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
 
+    def test_a_wrong_file_that_speaking_needs_ends_the_download(
+        self, whole: Hub, layout: Layout
+    ) -> None:
+        for path in [path for path in whole.files if path.endswith("vocoder.pth")]:
+            whole.lies[path] = b"x" * len(whole.files[path])
+        with pytest.raises(StudioError, match=r"vocoder\.pth from .* is not the published file"):
+            download(layout, "tortoise", Reporter())
+        assert not layout.bundle("tortoise").exists()
+        assert not list(layout.models.rglob("vocoder*"))
+
+    @pytest.mark.parametrize("fate", ["wrong", "gone", "misfit"])
+    def test_without_a_file_that_speaking_does_not_need_it_goes_on_aloud(
+        self, whole: Hub, layout: Layout, fate: str
+    ) -> None:
+        (path,) = (path for path in whole.files if path.endswith("dvae.pth"))
+        files = dict(whole.files)
+        if fate == "wrong":
+            whole.lies[path] = b"x" * len(files[path])
+        elif fate == "gone":
+            del files[path]
+        else:
+            files[path] = small_files()["cvvp.pth"]
+        whole.files = files
+        events: list[Event] = []
+        made = download(layout, "tortoise", Reporter(events.append))
+        assert made.speaks and "dvae" not in made.networks
+        (warning,) = [event.message for event in events if event.kind == "warning"]
+        assert "dvae.pth" in warning and "goes without dvae" in warning
+
     def test_a_disk_too_small_is_refused_before_anything_is_fetched(
         self, whole: Hub, layout: Layout, monkeypatch: pytest.MonkeyPatch
     ) -> None:

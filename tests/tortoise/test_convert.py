@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,7 +108,7 @@ def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_files_of_the_published_size_are_converted_and_loaded(
-    tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Takes about 10 GB of disk and 4 GB of memory; the weights are random."""
     if "slow" not in request.config.option.markexpr.split():
@@ -122,9 +120,7 @@ def test_files_of_the_published_size_are_converted_and_loaded(
     assert made.speaks and verify(layout, made.name, Reporter()).good
     bundle = load_bundle(made.path)
     for name in made.networks:
-        started = time.perf_counter()
         network = getattr(bundle, name)
-        record_property(f"load_{name}_s", round(time.perf_counter() - started, 2))
         file = next(file for file in FILES if file.network == name)
         source = torch.load(folder / file.name, weights_only=True, mmap=True)
         source = source[file.container] if file.container else source
