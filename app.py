@@ -8,7 +8,7 @@ import sys
 INSTEAD = """\
 The page of the studio is not built yet. The command line speaks already:
 
-    .venv/bin/testudo speak "Good evening, and welcome." --voice NAME --out hello.wav
+    .venv/bin/testudo speak "Good evening, and welcome." --voice clara --out hello.wav
     .venv/bin/testudo voices            the names there are
     .venv/bin/testudo --help            everything else
 """
