@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.report import Event, Reporter
+from speech.script import VOICE
 from studio.errors import StudioError, Unusable
 from studio.layout import Layout
 from studio.lines import BadRow, Item, Row, write_items
@@ -90,7 +91,9 @@ def _speak_row(row: Row | BadRow, job: Job) -> tuple[Item, bool]:
     if not was_there:
         job.speaker.speak(request, job.report)
     heard = " ".join(planned.line.spoken for planned in plan)
-    return Item(wav=path.name, text=heard, voice=request.voice), was_there
+    voices = {str(planned.line.override.get(VOICE, request.voice)) for planned in plan}
+    voice = voices.pop() if len(voices) == 1 else request.voice
+    return Item(wav=path.name, text=heard, voice=voice), was_there
 
 
 def _request(row: Row, job: Job) -> SpeakRequest:

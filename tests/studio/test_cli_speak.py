@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from fake_engine import FakeEngine
@@ -138,3 +140,61 @@ def test_steering_words_that_cannot_be_found_stay_and_are_told(
     assert abs(read_clip(out).duration_s - 0.8) < 0.01
     record = json.loads(testudo("read", str(out), "--json")[1])
     assert "could not be found" in record["warnings"][0]
+
+
+def test_without_mutagen_the_settings_lie_beside_and_still_serve(
+    testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, again = tmp_path / "a.wav", tmp_path / "b.wav"
+    monkeypatch.setattr("studio.tags.find_spec", lambda name: None)
+    assert testudo("speak", "Good day.", "--voice", "alice", "--out", str(first))[0] == 0
+    assert (tmp_path / "a.wav.json").is_file()
+    assert testudo("speak", "--like", str(first), "--out", str(again))[0] == 0
+    assert torch.equal(read_clip(first).wave, read_clip(again).wave)
+
+
+def test_settings_can_be_left_out_or_laid_beside(testudo: Run, tmp_path: Path) -> None:
+    bare, both = tmp_path / "bare.wav", tmp_path / "both.wav"
+    testudo("speak", "Hi you.", "--voice", "alice", "--out", str(bare), "--no-embed")
+    testudo("speak", "Hi you.", "--voice", "alice", "--out", str(both), "--sidecar")
+    assert testudo("read", str(bare))[0] == 2
+    assert testudo("read", str(both))[0] == 0
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["both.wav.json"]
+
+
+def test_saying_it_again_tells_what_has_changed(
+    testudo: Run, tmp_path: Path, layout: Layout
+) -> None:
+    out = tmp_path / "a.wav"
+    testudo("speak", "Hi you.", "--voice", "alice", "--out", str(out))
+    (layout.voices / "alice" / "two.wav").unlink()
+    code, _, err = testudo("speak", "--like", str(out), "--out", str(tmp_path / "b.wav"))
+    assert code == 0 and "the clips of 'alice' are others" in err
+    (layout.models / "starter" / "weights").write_bytes(b"other numbers")
+    code, _, err = testudo("speak", "--like", str(out), "--out", str(tmp_path / "b.wav"))
+    assert code == 0 and "its weights were" in err
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".opus", ".mp3"])
+def test_every_format_is_written_by_its_suffix(testudo: Run, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"a{suffix}"
+    code, _, err = testudo(
+        *("speak", "Good day.", "--voice", "alice", "--out", str(out), "--output-rate", "48000")
+    )
+    assert (code, err) == (0, "")
+    assert read_clip(out).sample_rate == 48_000
+    assert testudo("read", str(out))[0] == 0
+
+
+def test_text_is_read_from_standard_input(
+    testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("From the pipe.\n"))
+    out = str(tmp_path / "a.wav")
+    assert testudo("speak", "-", "--voice", "alice", "--out", out)[0] == 0
+    assert FakeEngine.heard == ["From the pipe."]
+
+
+def test_without_a_command_the_program_says_what_it_can_do(testudo: Run) -> None:
+    code, told, _ = testudo()
+    assert code == 0 and "say a text in a voice" in told

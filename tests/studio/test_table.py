@@ -137,6 +137,12 @@ def test_steering_words_are_not_part_of_the_item(testudo: Run, tmp_path: Path) -
     assert items_in(tmp_path / "out")[0]["text"] == "please go on."
 
 
+def test_an_item_names_the_voice_that_really_spoke(testudo: Run, tmp_path: Path) -> None:
+    row = '"{""voice"": ""bob""} Hello.",alice'
+    speak(testudo, table_at(tmp_path, f"text,voice\n{row}\n"), tmp_path / "out")
+    assert items_in(tmp_path / "out") == [{"wav": "001.wav", "text": "Hello.", "voice": "bob"}]
+
+
 def test_missing_weights_stop_the_table_at_once(testudo: Run, tmp_path: Path) -> None:
     code, _, err = speak(testudo, table_at(tmp_path, THREE), tmp_path / "out", "--bundle", "none")
     assert code == 2 and err.count("\n") == 1 and "no weights 'none'" in err
