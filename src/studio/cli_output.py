@@ -33,6 +33,7 @@ class Progress:
     def __init__(self, *, watched: bool, quiet: bool) -> None:
         self._watched = watched
         self._quiet = quiet
+        self._piece = ""  # how many pieces of a long text are spoken
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -41,9 +42,11 @@ class Progress:
             sys.stderr.write(f"{clear}warning: {event.message}\n")
         elif event.kind == "note" and not self._quiet:
             sys.stderr.write(f"{clear}{event.message}\n")
+        elif event.kind == "take" and (event.total or 0) > 1:
+            self._piece = "" if event.done == event.total else f"{event.done} of {event.total}, "
         elif event.kind == "progress" and self._watched:
             of = f" of {event.total}" if event.total else ""
             finished = event.total is not None and event.done >= event.total
-            told = "" if finished else f"{event.stage}: {event.done}{of}"
+            told = "" if finished else f"{self._piece}{event.stage}: {event.done}{of}"
             sys.stderr.write(f"{CLEAR_LINE}{told}")
             sys.stderr.flush()

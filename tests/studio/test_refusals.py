@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speech.files import read_clip
 from studio.layout import Layout
+from tortoise.bundle import BundleError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -135,6 +137,32 @@ def test_damaged_weights_are_refused(testudo: Run, layout: Layout, tmp_path: Pat
     code, _, err = testudo("speak", "hi", "--voice", "alice", "--out", str(tmp_path / "a.wav"))
     assert code == 2 and "Fetch the bundle again" in err
     assert everything(tmp_path) == before
+
+
+def test_full_memory_is_told_with_what_helps(
+    testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("fake_engine.FakeEngine.synthesize", refuse)
+    code, _, err = testudo("speak", "hi", "--voice", "alice", "--out", str(tmp_path / "a.wav"))
+    assert code == 2 and "--low-vram" in err and err.count("\n") == 1
+
+
+def test_weights_found_damaged_while_speaking_stop_a_table(
+    testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BundleError("vocoder.safetensors is damaged. Fetch the bundle again.")
+
+    monkeypatch.setattr("fake_engine.FakeEngine.synthesize", refuse)
+    table = tmp_path / "lines.csv"
+    table.write_text("text\nhi\nho\n")
+    code, _, err = testudo(
+        *("speak", "--lines", str(table), "--out-dir", str(tmp_path / "out"), "--voice", "alice")
+    )
+    assert code == 2 and err.count("\n") == 1 and "vocoder.safetensors is damaged" in err
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(

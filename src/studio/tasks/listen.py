@@ -16,6 +16,7 @@ from speech.clip import ClipError
 from speech.files import read_clip
 from studio.errors import StudioError, refusing
 from studio.layout import Layout
+from studio.tasks.warm import working
 from studio.voices import Part, Voice, find_voice, parse_blend
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def make_up(engine: Engine, seed: int, report: Reporter) -> Conditioning:
     """Return a voice that nobody has; its seed decides which."""
     if not isinstance(engine, Invents):
         raise StudioError(f"{engine.name} cannot make up voices. Name a voice instead.")
-    with refusing(ValueError):
+    with working():
         return engine.invent(seed, report)
 
 
@@ -94,7 +95,7 @@ def _listen(voice: Voice, listening: Listening) -> Conditioning:
     report, engine = listening.report, listening.engine
     with refusing(ClipError, about=f"The voice {voice.name!r} cannot be used"):
         clips = [read_clip(path) for path in report.track(voice.clips, "reading clips")]
-    with refusing(ValueError, about=f"The voice {voice.name!r}"):
+    with working(f"The voice {voice.name!r}"):
         if isinstance(engine, ListensByOptions):
             return engine.condition_with(clips, listening.options, report)
         return engine.condition(clips, report)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from engines.conditioning import Conditioning
 from jobs.plain import to_plain
 from speech.clip import Clip
-from studio.errors import refusing
 from studio.layout import Layout
 from studio.requests import plain_delivery
 from studio.results import Destination
@@ -20,6 +19,7 @@ from studio.tasks.listen import Listening, listen_to
 from studio.tasks.minutes import Minutes
 from studio.tasks.pieces import Piece
 from studio.tasks.steer import keep_heard
+from studio.tasks.warm import working
 from studio.voices import pin_random
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Session:
         """Speak one piece; its candidates, best first, without what only steers."""
         speaker = self.listen(piece.planned.voice, piece.options)
         self.minutes.scores = []
-        with refusing(ValueError, about=f"Piece {piece.index + 1}"):
+        with working(f"Piece {piece.index + 1}"):
             clips = self.engine.synthesize(piece.text, speaker, piece.options, self.minutes)
         scores: list[float | None] = [*self.minutes.scores, *[None] * len(clips)]
         return [

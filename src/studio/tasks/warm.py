@@ -13,10 +13,12 @@ import torch
 from engines.device import pick_device
 from engines.registry import engine_class
 from jobs.report import Reporter
-from studio.errors import Unusable
-from studio.layout import Layout, shown
+from studio.errors import StudioError, Unusable
+from studio.layout import Layout
 from studio.speaking import SpeakRequest
 from studio.takes import Machine
+from studio.weights import existing_bundle
+from tortoise.bundle import BundleError
 
 if TYPE_CHECKING:
     from engines.base import Engine
@@ -45,7 +47,7 @@ class WarmEngine:
         Raises Unusable for an unknown engine or device, and missing or damaged weights.
         """
         folder = check_bundle(self._layout, request.bundle)
-        with _unusable():
+        with _loading():
             device = pick_device(request.device)
         if request.threads:
             torch.set_num_threads(request.threads)
@@ -53,7 +55,7 @@ class WarmEngine:
         held = self._loaded
         if held is None or (held.name, held.folder, held.device) != wanted:
             self._loaded = None  # let go of the old one before the new one takes its memory
-            with report.stage("load"), _unusable():
+            with report.stage("load"), _loading():
                 engine = engine_class(request.engine).load(folder, device)
             held = Loaded(engine=engine, name=request.engine, folder=folder, device=str(device))
             self._loaded = held
@@ -70,20 +72,35 @@ class WarmEngine:
 
 def check_bundle(layout: Layout, name: str) -> Path:
     """Return the folder of a bundle; raise Unusable when there is none."""
-    folder = layout.bundle(name)
-    if folder.is_dir():
-        return folder
-    models = layout.models
-    there = sorted(path.name for path in models.iterdir()) if models.is_dir() else []
-    known = f"There is: {', '.join(there)}." if there else "There is none yet."
-    raise Unusable(
-        f"There are no weights {shown(name)} in {layout.models}. {known} "
-        "`testudo models list` shows them and `testudo models download` fetches more."
-    )
+    try:
+        return existing_bundle(layout, name)
+    except StudioError as refusal:
+        raise Unusable(str(refusal)) from refusal
 
 
 @contextmanager
-def _unusable() -> Iterator[None]:
+def working(about: str = "") -> Iterator[None]:
+    """Turn what an engine refuses into a refusal; what would stop it again into an Unusable one.
+
+    about: which part of the request is worked on.
+    """
+    try:
+        yield
+    except (BundleError, OSError) as cause:
+        raise Unusable(str(cause)) from cause
+    except torch.OutOfMemoryError as cause:
+        raise Unusable(
+            "The memory of the device is full. Add --low-vram, a smaller --sample-batch-size, or "
+            "--device cpu; other programs may be using it too."
+        ) from cause
+    except MemoryError as cause:
+        raise Unusable("The memory of this machine is full. Draw fewer --samples.") from cause
+    except ValueError as cause:
+        raise StudioError(f"{about}: {cause}" if about else str(cause)) from cause
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as cause:
