@@ -16,12 +16,16 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from jobs.report import Reporter
-from speech.mel import normalize_mel
-from tortoise.diffusion import frames_of
+from speech.clip import Clip
+from speech.files import write_clip
+from speech.mel import VOCODER_MEL, normalize_mel
+from tortoise.diffusion import DenoiseOptions, denoise, frames_of
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.diffusion_schedule import linear_schedule
 from tortoise.gpt import Gpt
 from tortoise.gpt_losses import packed_latents
+from tortoise.vocoders import MelVocoder, for_inference, vocode
+from tortoise.weights import save_network
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
 from training.diffusion_loss import DiffusionBatch, DiffusionLosses, DropOptions, diffusion_losses
@@ -34,6 +38,7 @@ HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 NOTE_EVERY = 25
 VALIDATE_EVERY = 250
 VALIDATION_BATCHES = 4
+SAID_AGAIN = DenoiseOptions(steps=20, sampler="dpm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +80,17 @@ class Teaching:
 
 
 def train_diffusion(
-    recipe: DiffusionRecipe, teaching: Teaching, held_out: Teaching, folder: Path, report: Reporter
+    recipe: DiffusionRecipe,
+    teaching: Teaching,
+    held_out: Teaching,
+    folder: Path,
+    report: Reporter,
+    vocoder: MelVocoder | None = None,
 ) -> DiffusionDecoder:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
-    Returns the moving average.
+    With a vocoder, one held-out clip is spoken into `samples` at every validation.
+    Returns the moving average, which `export` holds as a network of a bundle.
     """
     model = _build(recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
@@ -100,9 +111,14 @@ def train_diffusion(
             run.write(done, gradient=norm, **figures(losses))
         if done % VALIDATE_EVERY == 0:
             run.write(done, **validate(kept, recipe, held_out))
+            if vocoder is not None:
+                wave = say_again(kept, held_out, vocoder)
+                write_sample(wave, folder / "samples" / f"{done:06d}.wav")
         if run.due():
             save_state(folder, done, model=model, average=average, optimizer=optimizer)
+            save_network(folder / "export", "diffusion", kept, kept.config)
     save_state(folder, done, model=model, average=average, optimizer=optimizer)
+    save_network(folder / "export", "diffusion", kept, kept.config)
     return kept.eval()
 
 
@@ -133,6 +149,24 @@ def validate(
     ]
     model.train()
     return {f"validation_{name}": sum(p[name] for p in parts) / len(parts) for name in parts[0]}
+
+
+@torch.no_grad()
+def say_again(model: DiffusionDecoder, held_out: Teaching, vocoder: MelVocoder) -> Tensor:
+    """Speak the first held-out clip from what the GPT meant by it: (n,) at 24 kHz."""
+    model.eval()
+    generator = generator_for(0, 0)
+    batch = draw_batch(held_out, [0], len(held_out.corpus.clips[0].codes), generator)
+    conditioning = model.get_conditioning(batch.voices)
+    mel = denoise(model, batch.latents, conditioning, SAID_AGAIN, generator, Reporter())
+    model.train()
+    return vocode(for_inference(vocoder), mel, generator)[0].clone()
+
+
+def write_sample(wave: Tensor, path: Path) -> None:
+    """Put a sample where people find it.  wave: (n,)."""
+    path.parent.mkdir(exist_ok=True)
+    write_clip(path, Clip(wave=wave, sample_rate=VOCODER_MEL.sample_rate, name=path.stem))
 
 
 def _losses(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from jobs.report import Event, Reporter
@@ -16,13 +17,16 @@ from speech.mel import HIGHEST, LOWEST, denormalize_mel
 from tortoise.diffusion import frames_of
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.gpt import Gpt, GptConfig
+from tortoise.univnet import UnivNet, UnivNetConfig
 from training.codes import Spoken, SpokenCorpus
 from training.recipe_diffusion import (
     DiffusionRecipe,
     Teaching,
     cut_mel,
     draw_batch,
+    say_again,
     train_diffusion,
+    write_sample,
 )
 
 WIDTH = GptConfig.tiny().model_dim
@@ -110,8 +114,29 @@ def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
         assert torch.equal(weight, resumed.state_dict()[name]), name
 
 
+def test_the_moving_average_is_exported_and_the_last_step_is_not_it(
+    teaching: Teaching, tmp_path: Path
+) -> None:
+    kept = train(RECIPE, teaching, tmp_path)
+    exported = load_file(tmp_path / "export" / "diffusion.safetensors")
+    assert all(torch.equal(exported[name], weight) for name, weight in kept.state_dict().items())
+    last = torch.load(tmp_path / "state.pt", weights_only=True)["model"]
+    assert not torch.equal(last["mel_head.weight"], kept.state_dict()["mel_head.weight"])
+
+
+def test_a_held_out_clip_can_be_heard(teaching: Teaching, tmp_path: Path) -> None:
+    net = DiffusionDecoder(RECIPE.architecture)
+    vocoder = UnivNet(replace(UnivNetConfig.tiny(), mel_bands=8))
+    wave = say_again(net, teaching, vocoder)
+    write_sample(wave, tmp_path / "samples" / "000001.wav")
+    frames = frames_of(len(teaching.corpus.clips[0].codes))
+    assert wave.shape == (frames * vocoder.config.hop,)
+    assert (tmp_path / "samples" / "000001.wav").stat().st_size > 2 * len(wave)
+    assert net.training
+
+
 def test_training_lowers_the_error(teaching: Teaching, tmp_path: Path) -> None:
-    train(replace(RECIPE, steps=100, batch=8, rate=1e-2), teaching, tmp_path)
+    train(replace(RECIPE, steps=60, batch=8, rate=1e-2), teaching, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").open()]
     assert lines[-1]["noise"] < 0.8  # a network that names no noise misses 1
     assert lines[-1]["mel"] < 0.8 * lines[0]["mel"]
