@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jobs.report import Reporter
+from jobs.report import Event, Reporter
 from tortoise.batches import in_batches
 from tortoise.gpt import Gpt
 from tortoise.logits import Shortlist, keep_top_p, keep_typical, penalize, shortlist
 from tortoise.stepping import Prefix, Stepper, read_prefix
 
 CPU_BATCH = 32  # rows at which the matrix products of a processor are fed
+CPU_MEMORY = 2 << 30  # bytes of keys and values, where the free memory is not known
 SHARE_OF_MEMORY = 0.6  # of what is free on the device, for keys and values
 
 
@@ -75,21 +76,25 @@ def sample_codes(
 
     def draw(first: int, end: int) -> list[Draft]:
         rows = Rows(gpt, prefix, uniform[first:end], options)
-        for _ in report.track(rows.steps(), "draft", total=options.max_codes):
-            pass
+        total = options.samples * options.max_codes
+        for step in rows.steps():
+            drawn = first * options.max_codes + (step + 1) * (end - first)
+            report.emit(Event(kind="progress", stage="draft", done=drawn, total=total))
+            report.check()
         return rows.drafts()
 
-    return in_batches(options.samples, size, draw, report, "draft")
+    with report.stage("draft"):
+        return in_batches(options.samples, size, draw, report, "draft")
 
 
 def fitted_batch(gpt: Gpt, max_codes: int) -> int:
     """How many rows at once suit the device and its free memory; at least 1."""
     weight = gpt.mel_head.weight
-    if weight.device.type != "cuda":
-        return CPU_BATCH
-    free, _ = torch.cuda.mem_get_info(weight.device)
     per_row = 2 * gpt.config.layers * gpt.config.model_dim * max_codes * weight.element_size()
-    return max(1, int(free * SHARE_OF_MEMORY / per_row))
+    if weight.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(weight.device)
+        return max(1, int(free * SHARE_OF_MEMORY / per_row))
+    return max(1, min(CPU_BATCH, CPU_MEMORY // per_row))
 
 
 class Rows:

@@ -48,6 +48,7 @@ from tortoise.weights import Bundle, load_bundle
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Take:
     """One spoken version with what it was made from.
@@ -127,9 +128,9 @@ class TortoiseEngine:
         norms = self.bundle.mel_stats.norms.to(self.networks.device)
         pieces = gpt_pieces(clips, hearing, conventions)
         heard = {}
-        with bench.use("gpt") as gpt:
+        with bench.use("gpt", exact=True) as gpt:
             heard["gpt"] = hear_for_gpt(gpt, pieces, norms, report)
-        with bench.use("diffusion") as decoder:
+        with bench.use("diffusion", exact=True) as decoder:
             heard["diffusion"] = hear_for_diffusion(
                 decoder, diffusion_pieces(clips, hearing, conventions), hearing.crop, report
             )
@@ -169,7 +170,7 @@ class TortoiseEngine:
         conventions = self.bundle.conventions
         ids = encode_text(self.bundle.tokenizer, text, conventions.text_limit)
         ids = ids.to(self.networks.device)
-        with bench.use("gpt", half=options.half_precision) as gpt:
+        with bench.use("gpt") as gpt:
             drafts = draft(gpt, voice, ids, options, self._longest(options), report)
         with report.stage("rank"):
             scores = self._rank(drafts, voice, ids, options, bench)
@@ -179,7 +180,7 @@ class TortoiseEngine:
             spoken_codes(drafts[i].codes, drafts[i].finished, options.pause_size, conventions)
             for i in best
         ]
-        with bench.use("gpt") as gpt, report.stage("latents"):
+        with bench.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [find_latents(gpt, voice, ids, row) for row in rows]
         waves = self._sound(best, latents, voice, options, bench, vocoder)
         self.takes[:] = [
@@ -228,7 +229,7 @@ class TortoiseEngine:
         weight = options.cvvp_weight
         clvp = cvvp = None
         if self.bundle.has("clvp") and weight < 1:
-            with bench.use("clvp", half=options.half_precision) as judge:
+            with bench.use("clvp") as judge:
                 clvp = clvp_scores(judge, text, rows, bench.report, options.sample_batch_size)
         if weight > 0 and voice.cvvp is not None:
             with bench.use("cvvp") as judge:
@@ -285,7 +286,12 @@ class TortoiseEngine:
         return min(options.max_codes or most, most)
 
     def _bench(self, options: TortoiseOptions, report: Reporter) -> Bench:
-        return Bench(networks=self.networks, low_vram=options.low_vram, report=report)
+        return Bench(
+            networks=self.networks,
+            low_vram=options.low_vram,
+            half=options.half_precision,
+            report=report,
+        )
 
     def _conditioning(self, heard: dict[str, Tensor]) -> Conditioning:
         tensors = {name: tensor.float().cpu().clone() for name, tensor in heard.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from tortoise.vocoders import for_inference
 from tortoise.weights import Bundle
 
 MEL_VOCODERS = ("vocoder", "bigvgan")
+COPIED_TO_HALF = ("gpt", "clvp")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,21 +46,30 @@ class Networks:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bench:
-    """Where one request works: with `low_vram` only one network at a time is on the device."""
+    """Where one request works; with `low_vram` only one network at a time is on the device."""
 
     networks: Networks
     low_vram: bool
+    half: bool
     report: Reporter
 
     @contextmanager
-    def use(self, name: str, half: bool = False) -> Iterator[Any]:
-        """Bring up one network, for inference.  Any: the class that the bundle has for the name."""
+    def use(self, name: str, exact: bool = False) -> Iterator[Any]:
+        """Bring up one network, for inference.  Any: the class that the bundle has for the name.
+
+        Where the request asks for half precision, rankers and GPT come as 16-bit copies unless
+        `exact`, and the diffusion network computes its products in 16 bits.
+        """
+        half = self.half and not exact
         with self.report.stage("load"):
-            network = self.networks.prepared(name, half)
+            network = self.networks.prepared(name, half and name in COPIED_TO_HALF)
             if self.low_vram:
                 for other in self.networks.ready.values():
                     other.to("cpu")
             else:
                 network.to(self.networks.device)
-        with on(self.networks.device, network), torch.inference_mode():
+        device, dtype = self.networks.device, self.networks.half
+        mixed = half and name == "diffusion"
+        precision = torch.autocast(device.type, dtype) if mixed else nullcontext()
+        with on(device, network), torch.inference_mode(), precision:
             yield network

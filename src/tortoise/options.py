@@ -74,7 +74,7 @@ class TortoiseOptions:
         float, Knob(0.0, 1.0, 0.05, "Share of the likeness to the voice in the ranking")
     ] = 0.0
     half_precision: Annotated[
-        bool, Knob(help="Draft and rank in 16 bits: fp16 on CUDA, bf16 elsewhere")
+        bool, Knob(help="Draft, rank and denoise in 16 bits: fp16 on CUDA, bf16 elsewhere")
     ] = False
     sample_batch_size: Annotated[
         int, Knob(0, 1024, 1, "Drafts drawn at once, 0 for what fits; changes the time only")

@@ -254,6 +254,23 @@ def test_running_out_of_memory_halves_the_batch_and_says_so_once(gpt: Gpt, monke
     assert warnings == ["Memory ran out; going on with 3 samples at a time."]
 
 
+def test_progress_never_goes_back_over_several_batches(gpt: Gpt) -> None:
+    heard: list[Event] = []
+    report = Reporter(heard.append)
+    few = replace(OPTIONS, batch=2)
+    sample_codes(gpt, VOICE, TEXT, few, torch.Generator().manual_seed(0), report)
+    done = [event.done for event in heard]
+    assert done == sorted(done) and done[-1] <= heard[-1].total == 6 * 40
+    assert report.timings["draft"] > 0
+
+
+def test_a_processor_holds_fewer_rows_of_a_larger_network() -> None:
+    with torch.device("meta"):
+        tiny, released = Gpt(GptConfig.tiny()), Gpt(GptConfig.released())
+    assert decode.fitted_batch(tiny, 60) == decode.CPU_BATCH
+    assert decode.fitted_batch(released, 500) == 17
+
+
 def test_cancelling_stops_within_one_step(gpt: Gpt) -> None:
     steps: list[Event] = []
     report = Reporter(steps.append, stopped=lambda: len(steps) >= 4)
