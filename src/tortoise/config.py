@@ -16,6 +16,7 @@ from tortoise.classifier import Classifier, ClassifierConfig
 from tortoise.clvp import Clvp, ClvpConfig
 from tortoise.cvvp import Cvvp, CvvpConfig
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
+from tortoise.diffusion_schedule import TRAINED_STEPS
 from tortoise.dvae import Dvae, DvaeConfig
 from tortoise.gpt import Gpt, GptConfig
 from tortoise.hifigan import Hifigan, HifiganConfig
@@ -67,12 +68,17 @@ class Conventions:
     """Hz of the audio that the vocoder makes."""
     samples_per_code: int = 1024
     """Samples at `gpt_rate` that one code stands for."""
-    diffusion_steps: int = 4000
+    diffusion_steps: int = TRAINED_STEPS
     """Steps of the noise schedule in training."""
 
     def __post_init__(self) -> None:
         if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:
             raise ValueError("limits and sample rates of a bundle must be at least 1")
+        if self.diffusion_steps != TRAINED_STEPS:
+            raise ValueError(
+                f"this program walks noise schedules of {TRAINED_STEPS} steps, not of "
+                f"{self.diffusion_steps}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +150,7 @@ def read_config(folder: Path) -> BundleConfig:
     except PlainError as error:
         raise BundleError(f"{path}: {error}") from error
     except ValueError as error:
-        raise BundleError(f"{path} describes an impossible network: {error}") from error
+        raise BundleError(f"{path} describes what cannot be: {error}") from error
 
 
 def write_config(folder: Path, config: BundleConfig) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from speech.mel import HIGHEST, LOWEST
 from tortoise.bigvgan import BigVgan
 from tortoise.bundle import (
     CONFIG_FILE,
@@ -51,13 +52,10 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 class MelStats:
     """How a bundle's mels are normalised.
 
-    norms: (80,) divisor of each band of the 22.05 kHz front end;  low, high: the log-mel range of
-    the 24 kHz front end that becomes [-1, 1].
+    norms: (80,) divisor of each band of the 22.05 kHz front end.
     """
 
     norms: Tensor
-    low: float = -11.512925148010254  # ln 1e-5
-    high: float = 2.3143386840820312
 
 
 class Bundle:
@@ -218,22 +216,29 @@ def load_mel_stats(folder: Path) -> MelStats:
     """Read how a bundle's mels are normalised."""
     file = folder / MEL_STATS_FILE
     tensors = read_tensors(file)
-    if sorted(tensors) != ["mel_norms", "mel_range"] or tensors["mel_range"].shape != (2,):
+    if not {"mel_norms"} <= tensors.keys() <= {"mel_norms", "mel_range"}:
         raise BundleError(
-            f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and "
-            "mel_range (2,). Fetch the bundle again."
+            f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and may "
+            "hold mel_range (2,). Fetch the bundle again."
         )
-    low, high = tensors["mel_range"].tolist()
-    return MelStats(norms=tensors["mel_norms"].float(), low=low, high=high)
+    told = tensors.get("mel_range", _mel_range())
+    if told.shape != (2,) or not torch.allclose(told.double(), _mel_range(), atol=1e-5):
+        raise BundleError(
+            f"{file} says that mels lie within {told.tolist()}; this program speaks networks "
+            f"trained on {_mel_range().tolist()} only. Choose another bundle."
+        )
+    return MelStats(norms=tensors["mel_norms"].float())
 
 
 def save_mel_stats(folder: Path, stats: MelStats) -> None:
     """Write how a bundle's mels are normalised."""
-    tensors = {
-        "mel_norms": stats.norms.float(),
-        "mel_range": torch.tensor([stats.low, stats.high], dtype=torch.float64),
-    }
+    tensors = {"mel_norms": stats.norms.float(), "mel_range": _mel_range()}
     save_tensors(folder / MEL_STATS_FILE, tensors)
+
+
+def _mel_range() -> Tensor:
+    """The log-mel range of the 24 kHz front end that becomes [-1, 1]: (2,)."""
+    return torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)
 
 
 def _shrunk(value: Tensor, dtype: torch.dtype) -> Tensor:

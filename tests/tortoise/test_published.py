@@ -13,7 +13,7 @@ import torch
 from golden_cases import GOLDEN
 from tortoise.bundle import SPEAKING_NETWORKS, hash_content
 from tortoise.config import NETWORKS
-from tortoise.convert import published_architecture
+from tortoise.convert import check_tokenizer, published_architecture, read_mel_norms
 from tortoise.published import FILES, PublishedFile, find_files
 from tortoise.weights import build_network
 
@@ -75,6 +75,13 @@ def test_the_reference_copies_have_the_checksums_in_the_table(inventory: dict[st
     by_name = {file.name: file for file in FILES}
     assert by_name["mel_norms.pth"].sha256 == inventory["mel_norms.pth"]["sha256"]
     assert by_name["tokenizer.json"].sha256 == hash_content(REFERENCE / "tokenizer.json")
+
+
+@needs_inventory
+def test_the_reference_copies_are_taken_for_published(inventory: dict[str, Any]) -> None:
+    check_tokenizer(REFERENCE / "tokenizer.json")
+    norms = read_mel_norms(REFERENCE / "mel_norms.safetensors")
+    assert norms.tolist() == inventory["mel_norms.pth"]["values"]
 
 
 @needs_inventory
