@@ -1,4 +1,7 @@
-"""How an unknown word probably sounds: the longest letter context that was learned decides."""
+"""How an unknown word probably sounds: the longest context that was learned decides.
+
+A word is read from its end, letter by letter, since English stress counts from the end.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,36 @@ from dataclasses import dataclass
 from typing import Any
 
 EDGE = "_"  # stands for the letters before the first and after the last
+NEXT_SOUND = "sound"  # clue: the phoneme that follows
+LATER_STRESS = "stress"  # clue: whether main stress follows, and the stress of the next vowel
+JOINT = "."  # between the clues of a context
+
+Clue = int | str  # the letter so far away, or one of the two above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterToSound:
     """A table from letters in context to phonemes, learned from a lexicon.
 
-    order: offsets of the neighbours that a context takes in, the most telling first.
-    sounds: context (the letter, then its neighbours in that order) -> phonemes, blank-separated.
+    order: the clues of a context after the letter itself, the most telling first.
+    sounds: context (a letter and its clues, joined) -> phonemes, blank-separated.
     """
 
-    order: tuple[int, ...]
+    order: tuple[Clue, ...]
     sounds: Mapping[str, str]
 
     def pronounce(self, word: str) -> tuple[str, ...]:
         """Phonemes of a lower-case word; letters the table never saw stay silent."""
         phonemes: list[str] = []
-        for index in range(len(word)):
-            phonemes += self.sound_of(letter_context(word, index, self.order)).split()
+        for index in reversed(range(len(word))):
+            context = context_of(word, index, phonemes, self.order)
+            phonemes = self.sound_of(context).split() + phonemes
         return with_one_main_stress(phonemes)
 
-    def sound_of(self, context: str) -> str:
+    def sound_of(self, context: Sequence[str]) -> str:
         """The sound under the longest known beginning of the context."""
         for length in range(len(context), 0, -1):
-            sound = self.sounds.get(context[:length])
+            sound = self.sounds.get(JOINT.join(context[:length]))
             if sound is not None:
                 return sound
         return ""
@@ -54,10 +63,21 @@ class LetterToSound:
         return cls(order=tuple(plain["order"]), sounds=sounds)
 
 
-def letter_context(word: str, index: int, order: Sequence[int]) -> str:
-    """The letter at index followed by its neighbours, in the order given."""
-    places = (index + offset for offset in order)
-    return word[index] + "".join(word[p] if 0 <= p < len(word) else EDGE for p in places)
+def context_of(
+    word: str, index: int, later: Sequence[str], order: Sequence[Clue]
+) -> tuple[str, ...]:
+    """The letter at index, then what each clue says; later: the phonemes of the letters after."""
+    return (word[index], *(_clue(clue, word, index, later) for clue in order))
+
+
+def _clue(clue: Clue, word: str, index: int, later: Sequence[str]) -> str:
+    if isinstance(clue, int):
+        place = index + clue
+        return word[place] if 0 <= place < len(word) else EDGE
+    if clue == NEXT_SOUND:
+        return later[0] if later else EDGE
+    stresses = [phoneme[-1] for phoneme in later if phoneme[-1].isdigit()]
+    return "".join((str(int("1" in stresses)), stresses[0] if stresses else EDGE))
 
 
 def with_one_main_stress(phonemes: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
     python -m training.lexicon --cmudict cmudict.dict --license LICENSE --out models/starter
 
 Letters are aligned with phonemes by expectation-maximisation (each letter speaks none, one or two
-phonemes); then contexts grow neighbour by neighbour as long as that changes the answer.
+phonemes); then contexts grow clue by clue as long as that changes the answer.
 """
 
 from __future__ import annotations
@@ -20,14 +20,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speech.letter_to_sound import LetterToSound, letter_context
+from speech.letter_to_sound import (
+    JOINT,
+    LATER_STRESS,
+    NEXT_SOUND,
+    Clue,
+    LetterToSound,
+    context_of,
+)
 from speech.lexicon import format_lexicon, parse_cmudict
 from speech.phonemes import SYMBOLS
 
 Phonemes = tuple[str, ...]
+Example = tuple[tuple[str, ...], str]  # the clues about a letter, the phonemes it speaks
 Scores = dict[tuple[str, Phonemes], float]  # log P(phonemes | letter)
 
-ORDER = (1, -1, 2, -2, 3, -3, 4, -4)
+ORDER: tuple[Clue, ...] = (1, -1, NEXT_SOUND, -2, 2, LATER_STRESS, -3, 3, -4, 4, -5)
 ROUNDS = 5  # of expectation-maximisation
 ALIGNED_SAMPLE = 15_000  # words each round looks at
 UNSEEN = -14.0  # log-probability of a pair that no round has met
@@ -102,25 +110,24 @@ def accuracy_of(table: LetterToSound, lexicon: Mapping[str, str]) -> Accuracy:
     )
 
 
-def learn(lexicon: Mapping[str, str], order: Sequence[int] = ORDER) -> LetterToSound:
+def learn(lexicon: Mapping[str, str], order: Sequence[Clue] = ORDER) -> LetterToSound:
     """The letter-to-sound table that this lexicon teaches."""
     words = {word: tuple(spoken.split()) for word, spoken in lexicon.items() if word.isalpha()}
     aligned = align_all(words)
-    examples: list[tuple[str, str]] = []
+    examples: list[Example] = []
     for word, groups in aligned.items():
-        contexts = (letter_context(word, index, order) for index in range(len(word)))
-        examples += zip(contexts, (" ".join(group) for group in groups), strict=True)
+        later: Phonemes = ()
+        for index in reversed(range(len(word))):
+            examples.append((context_of(word, index, later, order), " ".join(groups[index])))
+            later = groups[index] + later
     return LetterToSound(order=tuple(order), sounds=grow_contexts(examples))
 
 
-def grow_contexts(examples: Sequence[tuple[str, str]], minimum: int = 2) -> dict[str, str]:
-    """Contexts with their commonest sound, keeping those that a shorter one gets wrong.
-
-    minimum: how many examples must gain from a context that is longer than one letter.
-    """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+def grow_contexts(examples: Sequence[Example]) -> dict[str, str]:
+    """Contexts with their commonest sound, keeping those that a shorter one gets wrong."""
+    counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     sounds: dict[str, str] = {}
-    pending = [(context, sound) for context, sound in examples]
+    pending = examples
     for length in range(1, len(examples[0][0]) + 1):
         counts.clear()
         for context, sound in pending:
@@ -128,18 +135,19 @@ def grow_contexts(examples: Sequence[tuple[str, str]], minimum: int = 2) -> dict
         for context, seen in counts.items():
             fallback = _known(sounds, context[:-1])
             best, times = seen.most_common(1)[0]
-            if best != fallback and times - seen[fallback or ""] >= minimum * (length > 1):
-                sounds[context] = best
+            if fallback is None or times > seen[fallback]:
+                sounds[JOINT.join(context)] = best
         mixed = {context for context, seen in counts.items() if len(seen) > 1}
         pending = [example for example in pending if example[0][:length] in mixed]
     return sounds
 
 
-def _known(sounds: Mapping[str, str], context: str) -> str | None:
+def _known(sounds: Mapping[str, str], context: Sequence[str]) -> str | None:
     """What the table says so far about a context."""
     for length in range(len(context), 0, -1):
-        if context[:length] in sounds:
-            return sounds[context[:length]]
+        sound = sounds.get(JOINT.join(context[:length]))
+        if sound is not None:
+            return sound
     return None
 
 
@@ -195,17 +203,8 @@ def align(word: str, phonemes: Phonemes, scores: Scores) -> list[Phonemes] | Non
     best = {0: 0.0}  # phonemes spoken so far -> log-probability
     steps: list[dict[int, int]] = []  # per letter: phonemes spoken after it -> before it
     for index, letter in enumerate(word):
-        reached: dict[int, float] = {}
-        before: dict[int, int] = {}
-        rest = 2 * (len(word) - index - 1)
-        for start, score in best.items():
-            for end in range(start, min(start + 2, len(phonemes)) + 1):
-                if len(phonemes) - end > rest:
-                    continue
-                total = score + scores.get((letter, phonemes[start:end]), UNSEEN)
-                if end not in reached or total > reached[end]:
-                    reached[end], before[end] = total, start
-        best = reached
+        least = len(phonemes) - 2 * (len(word) - index - 1)  # the rest can speak no more
+        best, before = _speak(letter, phonemes, best, scores, least)
         steps.append(before)
     end = len(phonemes)
     if end not in best:
@@ -216,6 +215,20 @@ def align(word: str, phonemes: Phonemes, scores: Scores) -> list[Phonemes] | Non
         groups.append(phonemes[start:end])
         end = start
     return groups[::-1]
+
+
+def _speak(
+    letter: str, phonemes: Phonemes, best: Mapping[int, float], scores: Scores, least: int
+) -> tuple[dict[int, float], dict[int, int]]:
+    """Let a letter speak none, one or two phonemes: the best score and start for every end."""
+    reached: dict[int, float] = {}
+    before: dict[int, int] = {}
+    for start, score in best.items():
+        for end in range(max(start, least), min(start + 2, len(phonemes)) + 1):
+            total = score + scores.get((letter, phonemes[start:end]), UNSEEN)
+            if total > reached.get(end, -math.inf):
+                reached[end], before[end] = total, start
+    return reached, before
 
 
 def without_stress(phonemes: Iterable[str]) -> Phonemes:

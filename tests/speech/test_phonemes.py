@@ -37,7 +37,7 @@ WORDS = {
     "known": "N OW1 N",
 }
 LETTERS = LetterToSound(
-    order=(1,), sounds={"b": "B", "o": "AA1", "g": "G", "gg": "", "z": "Z", "e": "EH1", "e_": ""}
+    order=(1,), sounds={"b": "B", "o": "AA1", "g": "G", "g.g": "", "z": "Z", "e": "EH1", "e._": ""}
 )
 
 

@@ -13,7 +13,8 @@ _EMAIL = re.compile(
     rf"(?<![\w.+-])(?P<user>[\w.+-]{{1,64}})@(?P<host>{_HOST})(?![\w-])", re.ASCII | re.IGNORECASE
 )
 _URL = re.compile(
-    rf"(?<![\w.@-])(?:(?:https?|ftp)://(?P<full>[^\s<>\"]+)|(?P<bare>{_HOST}(?![\w-])(?:/[^\s<>\"]*)?))",
+    r"(?<![\w.@-])(?:(?:https?|ftp)://(?P<full>[^\s<>\"]+)"
+    rf"|(?P<bare>{_HOST}(?![\w-])(?:/[^\s<>\"]*)?))",
     re.ASCII | re.IGNORECASE,
 )
 _SPOKEN = {

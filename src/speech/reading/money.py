@@ -33,7 +33,8 @@ _SCALES = {
 _AMOUNT = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d*)(?:\.(?P<part>\d+))?(?![\d.]*\d)"
 _SCALE = rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})\b)?"
 _BEFORE = re.compile(
-    rf"(?P<minus>(?<!\w)[-−])?(?P<sign>[$£€¥₹]|\b(?:{'|'.join(_CODES)})\s)\s?(?=\.?\d){_AMOUNT}{_SCALE}",
+    rf"(?P<minus>(?<!\w)[-−])?(?P<sign>[$£€¥₹]|\b(?:{'|'.join(_CODES)})\s)"
+    rf"\s?(?=\.?\d){_AMOUNT}{_SCALE}",
     re.IGNORECASE | re.ASCII,
 )
 _AFTER = re.compile(
