@@ -196,8 +196,12 @@ def _stems(base: str) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Words and marks in order; brackets count as commas, runs of dots as an ellipsis."""
-    for match in _PIECE.finditer(text.replace("’", "'")):
+    """Words and marks in order; brackets count as commas, runs of dots as an ellipsis.
+
+    The last dot of an acronym at the very end ends the sentence too.
+    """
+    text = text.replace("’", "'").rstrip()
+    for match in _PIECE.finditer(text):
         piece = match.group().strip()
         if piece.startswith(".."):
             yield "…"
@@ -205,6 +209,8 @@ def _pieces(text: str) -> Iterator[str]:
             yield "-"
         else:
             yield _MARKS.get(piece, piece)
+            if "." in piece[:-1] and match.end() == len(text):
+                yield "."
 
 
 def join_marks(pieces: Iterable[str]) -> Iterator[str]:

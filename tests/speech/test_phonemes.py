@@ -90,6 +90,7 @@ def test_acronyms_are_spelled_out(pronouncer: Pronouncer) -> None:
     assert pronouncer.pronounce("BBZ") == spell("bbz") == ("B", "IY1", "B", "IY1", "Z", "IY1")
     assert pronouncer.pronounce("bzg") == spell("bzg")
     assert spoken(pronouncer, "B.B. book") == "B IY1 B IY1 _ B UH1 K"
+    assert spoken(pronouncer, "book B.B.") == "B UH1 K _ B IY1 B IY1 ."
 
 
 def test_other_words_are_read_letter_by_letter_with_one_main_stress(
