@@ -68,7 +68,7 @@ def mel_of(corpus: Path, row: Row, kind: Kind) -> np.ndarray:
 
 
 class Features:
-    """The mels of a list of rows: `features[i]` is the log-mel (f, bands) of rows[i]."""
+    """The mels of all clips of some shards: `features[i]` is the log-mel (f, bands) of rows[i]."""
 
     def __init__(self, corpus: Path, rows: Sequence[Row], kind: Kind) -> None:
         self._shards: dict[str, np.ndarray] = {}

@@ -50,9 +50,7 @@ def muon_and_adamw(
     matrices = [p for p in blocks.parameters() if p.dim() == 2]
     inside = {id(p) for p in matrices}
     rest = [p for p in module.parameters() if id(p) not in inside]
-    muon = torch.optim.Muon(
-        matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-    )
+    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     return muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.96), weight_decay=0.0)
 
 

@@ -25,7 +25,6 @@ from training.corpus.reader import Row
 from training.corpus.speakers import SAMPLE_RATE, SHIPPED, Speaker, SynthesizerError, speak
 from training.corpus.text import sentences
 
-CLIPS_PER_SHARD = 250
 LONGEST_S = 11.5
 LEVELS = (0.5, 1.0)  # clips are scaled by a random factor of this range
 
@@ -35,7 +34,8 @@ class CorpusConfig:
     """What a corpus is made of."""
 
     seed: int = 1
-    clips: int = 40_000
+    clips: int = 20_500
+    clips_per_shard: int = 250
     guests: float = 0.3  # share of clips said by speakers who are not shipped
     clips_per_guest: int = 8
     texts: tuple[Path, ...] = ()  # files whose sentences are drawn from too
@@ -45,7 +45,7 @@ def build(folder: Path, config: CorpusConfig, processes: int, report: Reporter) 
     """Write the shards that are missing."""
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    numbers = range(-(-config.clips // CLIPS_PER_SHARD))
+    numbers = range(-(-config.clips // config.clips_per_shard))
     missing = [n for n in numbers if not (shards / f"{n:04d}.jsonl").exists()]
     with ProcessPoolExecutor(processes) as pool:
         done = pool.map(partial(build_shard, shards, config), missing)
@@ -84,11 +84,12 @@ def _assignments(config: CorpusConfig, number: int) -> Iterator[tuple[Speaker, s
     """Who says what in this shard."""
     draw = random.Random(f"{config.seed} {number}")
     texts = sentences(draw.randrange(2**31), texts=config.texts)
-    guests = max(1, round(CLIPS_PER_SHARD * config.guests / config.clips_per_guest))
+    size = config.clips_per_shard
+    guests = max(1, round(size * config.guests / config.clips_per_guest))
     for guest in [_guest(draw, f"g{number:04d}{index}") for index in range(guests)]:
         for text in islice(texts, config.clips_per_guest):
             yield guest, text
-    for text in islice(texts, CLIPS_PER_SHARD - guests * config.clips_per_guest):
+    for text in islice(texts, size - guests * config.clips_per_guest):
         yield draw.choice(SHIPPED), text
 
 

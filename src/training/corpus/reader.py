@@ -53,7 +53,20 @@ def _shard(path: Path) -> Samples:
     return mapped
 
 
-def split_held_out(rows: Sequence[Row], every: int = 100) -> tuple[list[Row], list[Row]]:
-    """(learned from, held out): every so many-th shard is never learned from."""
-    held = [row for row in rows if int(row.shard.split(".")[0]) % every == every - 1]
-    return [row for row in rows if int(row.shard.split(".")[0]) % every != every - 1], held
+def split_held_out(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """(learned from, held out): the last shard is never learned from.
+
+    Raises ValueError when there is only one.
+    """
+    last = max(row.shard for row in rows)
+    learned = [row for row in rows if row.shard != last]
+    if not learned:
+        raise ValueError("the corpus has one shard; it needs two, one of them to be held out")
+    return learned, [row for row in rows if row.shard == last]
+
+
+def whole_shards(rows: Sequence[Row], clips: int) -> list[Row]:
+    """The first shards that together hold at least so many clips, or all."""
+    if clips >= len(rows):
+        return list(rows)
+    return [row for row in rows if row.shard <= rows[clips - 1].shard]

@@ -51,9 +51,7 @@ def grammar() -> dict[str, tuple[str, ...]]:
     return {key: tuple(value) for key, value in rules.items()}
 
 
-def sentences(
-    seed: int, mix: TextMix | None = None, texts: Sequence[Path] = ()
-) -> Iterator[str]:
+def sentences(seed: int, mix: TextMix | None = None, texts: Sequence[Path] = ()) -> Iterator[str]:
     """Draw sentences for ever; the same seed, mix and files give the same sequence."""
     mix, draw = mix or TextMix(), random.Random(seed)
     from_files = [line for path in texts for line in sentences_of(path.read_text("utf-8"))]
