@@ -1,13 +1,20 @@
-"""The autoregressive network at the size of a golden case."""
+"""The autoregressive network of a golden case, and the original's way to draw codes from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from golden_cases import load_strictly
 from tortoise.gpt import Gpt, GptConfig
+from tortoise.logits import Shortlist, keep_top_p, penalize, shortlist
+from tortoise.stepping import Stepper, read_prefix
+
+OUT = -1e30  # how the reference writes "cannot be drawn"
+TOP_K = 50  # in force in the original although it never asks for it
 
 
 def gpt_of(
@@ -22,3 +29,41 @@ def gpt_of(
         residual_from_norm=residual_from_norm,
     )
     return load_strictly(Gpt(config), state)
+
+
+def whole(candidates: Shortlist, vocabulary: int) -> Tensor:
+    """Scores of every code again.  Returns (r, vocabulary), OUT for what is not listed."""
+    scores = candidates.scores.clamp(min=OUT)
+    full = torch.full((scores.shape[0], vocabulary), OUT)
+    return full.scatter(1, candidates.codes, scores)
+
+
+@torch.no_grad()
+def drawn_as_the_original(
+    gpt: Gpt,
+    prefix_of: tuple[Tensor, Tensor],
+    rows: int,
+    longest: int,
+    knobs: Mapping[str, Any],
+    rng: torch.Generator,
+) -> Tensor:
+    """Our steps and filters, but one multinomial for all rows, and none of them leaves.
+
+    prefix_of: conditioning and text.  Returns (rows, m) with m <= longest, padded with stop.
+    """
+    config = gpt.config
+    said = torch.zeros(rows, config.number_mel_codes, dtype=torch.bool)
+    said[:, [1, config.start_mel_token]] = True  # its prompt is a list of these two
+    codes = torch.full((rows,), config.start_mel_token)
+    alive, drawn = torch.ones(rows, dtype=torch.bool), []
+    stepper = Stepper(gpt, read_prefix(gpt, *prefix_of), rows)
+    while len(drawn) < longest and alive.any():
+        logits = penalize(gpt.mel_head(stepper.feed(codes)), said, knobs["repetition_penalty"])
+        best = shortlist(logits / knobs["temperature"], TOP_K)
+        final = whole(keep_top_p(best, knobs["top_p"]), logits.shape[1])
+        codes = torch.multinomial(final.softmax(-1), 1, generator=rng)[:, 0]
+        codes = torch.where(alive, codes, config.stop_mel_token)
+        alive &= codes != config.stop_mel_token
+        said.scatter_(1, codes[:, None], True)
+        drawn.append(codes)
+    return torch.stack(drawn, dim=1)

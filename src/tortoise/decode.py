@@ -142,6 +142,11 @@ class Rows:
     def drafts(self) -> list[Draft]:
         """What came of the rows, in their first order."""
         drawn, log_p = self.drawn.cpu(), self.log_p.cpu()
+        if not bool(torch.isfinite(log_p).all()):
+            raise FloatingPointError(
+                "the GPT answered with numbers that are not finite. Turn half precision off; if "
+                "that does not help, verify the weights."
+            )
         said = zip(
             drawn, self.lengths.tolist(), self.finished.tolist(), log_p.tolist(), strict=True
         )

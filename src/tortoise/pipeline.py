@@ -50,7 +50,10 @@ class Voice:
         missing = [name for name in ("gpt", "diffusion") if name not in tensors]
         if missing:
             raise ValueError(f"The voice has no part {missing[0]!r}. Make it again from its clips.")
-        return cls(**{name: tensor.to(device) for name, tensor in tensors.items()})
+        cvvp = tensors["cvvp"].to(device) if "cvvp" in tensors else None
+        return cls(
+            gpt=tensors["gpt"].to(device), diffusion=tensors["diffusion"].to(device), cvvp=cvvp
+        )
 
 
 def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:

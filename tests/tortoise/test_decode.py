@@ -10,21 +10,13 @@ import torch
 from torch import Tensor
 
 from golden_cases import Call, Case, golden
-from gpt_cases import gpt_of
+from gpt_cases import OUT, drawn_as_the_original, gpt_of, whole
 from jobs.report import Cancelled, Event, Reporter
 from tortoise import decode
 from tortoise.decode import Draft, SamplingOptions, sample_codes
 from tortoise.gpt import Gpt, GptConfig
 from tortoise.logits import Shortlist, keep_top_p, keep_typical, penalize, shortlist
 from tortoise.stepping import Stepper, read_prefix
-
-OUT = -1e30  # how the reference writes "cannot be drawn"
-
-
-def whole(candidates: Shortlist, vocabulary: int) -> Tensor:
-    scores = candidates.scores.clamp(min=OUT)
-    full = torch.full((scores.shape[0], vocabulary), OUT)
-    return full.scatter(1, candidates.codes, scores)
 
 
 @golden("ar_sampling")
@@ -108,31 +100,11 @@ def test_sampled_codes_agree_with_the_reference(case: Case) -> None:
     gpt = gpt_of(case.constructor, case.state())
     for call in case.calls:
         if call.method == "inference_speech" and call.args["do_sample"]:
-            call.check(codes=sampled_as_the_original(gpt, call))
-
-
-def sampled_as_the_original(gpt: Gpt, call: Call) -> Tensor:
-    """Our steps and filters with the original's way to draw: one multinomial for all rows."""
-    args, config = call.args, gpt.config
-    rng = torch.Generator().manual_seed(args["torch_manual_seed"])
-    rows = args["num_return_sequences"]
-    said = torch.zeros(rows, config.number_mel_codes, dtype=torch.bool)
-    said[:, [1, config.start_mel_token]] = True
-    codes = torch.full((rows,), config.start_mel_token)
-    alive, drawn = torch.ones(rows, dtype=torch.bool), []
-    with torch.no_grad():
-        prefix = read_prefix(gpt, args["speech_conditioning_latent"], args["text_inputs"])
-        stepper = Stepper(gpt, prefix, rows)
-        while len(drawn) < args["max_generate_length"] and alive.any():
-            logits = penalize(gpt.mel_head(stepper.feed(codes)), said, args["repetition_penalty"])
-            best = shortlist(logits / args["temperature"], args["implicit_top_k"])
-            final = whole(keep_top_p(best, args["top_p"]), logits.shape[1])
-            codes = torch.multinomial(final.softmax(-1), 1, generator=rng)[:, 0]
-            codes = torch.where(alive, codes, config.stop_mel_token)
-            alive &= codes != config.stop_mel_token
-            said.scatter_(1, codes[:, None], True)
-            drawn.append(codes)
-    return torch.stack(drawn, dim=1)
+            args = call.args
+            rng = torch.Generator().manual_seed(args["torch_manual_seed"])
+            read = (args["speech_conditioning_latent"], args["text_inputs"])
+            rows, longest = args["num_return_sequences"], args["max_generate_length"]
+            call.check(codes=drawn_as_the_original(gpt, read, rows, longest, args, rng))
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +254,9 @@ def test_cancelling_stops_within_one_step(gpt: Gpt) -> None:
 def test_more_codes_than_the_weights_can_say_are_refused(gpt: Gpt) -> None:
     with pytest.raises(ValueError, match="max_codes is 61; these weights can say 60"):
         draw(gpt, replace(OPTIONS, max_codes=61))
+
+
+def test_numbers_that_are_not_finite_are_an_error_that_names_the_way_out(gpt: Gpt) -> None:
+    broken = torch.full_like(VOICE, torch.nan)
+    with pytest.raises(FloatingPointError, match="Turn half precision off"):
+        sample_codes(gpt, broken, TEXT, OPTIONS, torch.Generator(), Reporter())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional as F
 
 from diffusion_cases import config_of as diffusion_config
 from golden_cases import GOLDEN, Call, Case, golden, load_strictly
-from gpt_cases import gpt_of
+from gpt_cases import drawn_as_the_original, gpt_of
 from jobs.report import Reporter
 from speech.clip import Clip
 from tortoise import diffusion, vocoders
@@ -111,6 +113,18 @@ def listen(nets: Loaded, call: Call) -> Voice:
     )
 
 
+def draw(gpt: Gpt, voice: Voice, text: Tensor, args: Mapping[str, Any]) -> Tensor:
+    """All samples, in the reference's batches of two, padded with stop: (n, m)."""
+    rng = torch.Generator().manual_seed(args["use_deterministic_seed"])
+    batches = [
+        drawn_as_the_original(gpt, (voice.gpt, text), 2, args["max_mel_tokens"], args, rng)
+        for _ in range(args["num_autoregressive_samples"] // 2)
+    ]
+    stop = gpt.config.stop_mel_token
+    longest = args["max_mel_tokens"]
+    return torch.cat([F.pad(rows, (0, longest - rows.shape[1]), value=stop) for rows in batches])
+
+
 def as_drafts(padded: Tensor, stop: int) -> list[Draft]:
     """What our sampler would have returned for rows padded with stop."""
     lengths = [int((row == stop).int().argmax()) if stop in row else len(row) for row in padded]
@@ -132,7 +146,8 @@ def test_every_stage_agrees_with_the_reference(case: Case, monkeypatch: Any) -> 
         call.check(text_tokens=text)
 
         conventions = Conventions(max_codes=args["max_mel_tokens"])
-        padded = call.outputs["sampled_codes_padded"].value
+        padded = draw(nets.gpt, voice, text, args)
+        call.check(sampled_codes_padded=padded)
         drafts = as_drafts(padded, nets.gpt.config.stop_mel_token)
         rows = rows_to_rank(drafts, nets.gpt.config, conventions)
         call.check(fixed_codes=torch.stack(rows))
