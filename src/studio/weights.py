@@ -153,10 +153,9 @@ def download(
         _check_room(layout, sum(sizes.values()) + max(sizes.values(), default=0))
         start_bundle(workplace)
         meter = Meter(sum(sizes.values()), report)
-        with report.stage("download"):
-            for file in sizes:
-                with _perhaps_without(file, report):
-                    _fetch_and_convert(file, parts, workplace, precision, meter)
+        for file in sizes:
+            with _perhaps_without(file, report), report.stage("download"):
+                _fetch_and_convert(file, parts, workplace, precision, meter)
         shutil.rmtree(parts, ignore_errors=True)
         _put_in_place(workplace, layout.bundle(name))
     return summarise(layout, name)
