@@ -6,17 +6,13 @@ Shapes: m frames of sound, t text tokens, h tables (attention heads).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Row: TypeAlias = npt.NDArray[np.float64]
-
 MOST_SKIPPED = 3  # tokens that one frame may pass over: a comma and the blanks around it
-HEADS_HEARD = 4  # of all heads, those that follow the text best
+HEADS_TRIED = 48  # of all heads, those that gather most
+HEADS_HEARD = 4  # of those, the ones that read most surely forwards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,46 +31,70 @@ def align_by_attention(attention: Tensor) -> Alignment:
     """Follow the text through the heads of a network that speaks it.
 
     attention: (h, m, t) how much each frame looks at each token. Some heads read along and most do
-    something else; those that read along are found by how much of their attention one way through
-    the text, from its beginning to its end, can gather.
+    something else. Those that read along gather much attention on a way through the text and little
+    on a way through it backwards; how much less is the trust.
     """
     shares = attention / attention.sum(-1, keepdim=True).clamp_min(1e-9)  # (h, m, t)
-    gathered = torch.tensor([best_path(head)[1] for head in shares])  # (h,)
-    chosen = gathered.topk(min(HEADS_HEARD, len(gathered))).indices
-    path, trust = best_path(shares[chosen].mean(0))
-    return Alignment(token_of=path, trust=trust)
+    forwards = gathered(shares)  # (h,)
+    likely = forwards.topk(min(HEADS_TRIED, len(shares))).indices
+    ahead = forwards[likely] - gathered(shares[likely].flip(-1))
+    reading = likely[ahead.topk(min(HEADS_HEARD, len(likely))).indices]
+    table = shares[reading].mean(0)  # (m, t)
+    there, back = gathered(table[None]), gathered(table.flip(-1)[None])
+    trust = float(((there - back) / there.clamp_min(1e-9)).clamp(0, 1))
+    return Alignment(token_of=best_path(table), trust=trust)
 
 
-def best_path(table: Tensor) -> tuple[Tensor, float]:
-    """Find the way through a table from the first token to the last that gathers the most.
+def gathered(tables: Tensor) -> Tensor:
+    """Return how much the best way through each table gathers per frame; 0 where there is no way.
 
-    table: (m, t). Returns (m,) the token of each frame, and the mean gathered per frame. Each frame
+    tables: (h, m, t). Returns (h,).
+    """
+    best = _begin(tables[:, 0])
+    for frame in range(1, tables.shape[1]):
+        best = tables[:, frame] + _reached(best).amax(0)
+    ends = best[:, -1 - MOST_SKIPPED :].amax(-1)  # the last tokens may be passed over as well
+    return ends.nan_to_num(neginf=0.0) / tables.shape[1]
+
+
+def best_path(table: Tensor) -> Tensor:
+    """Find the way through a table, from its first token to its last, that gathers the most.
+
+    table: (m, t). Returns (m,) the token of each frame; all zero where there is no way. Each frame
     stays at its token or goes on by at most MOST_SKIPPED + 1.
     """
-    values = table.double().numpy()
-    m, t = values.shape
-    steps = range(MOST_SKIPPED + 2)  # how far a frame goes on
-    best = np.full((m, t), -np.inf)
-    came = np.zeros((m, t), dtype=np.int64)
-    best[0, : MOST_SKIPPED + 1] = values[0, : MOST_SKIPPED + 1]
+    m, t = table.shape
+    came = torch.zeros(m, t, dtype=torch.long)  # how far each place was from the one before it
+    best = _begin(table[0])
     for frame in range(1, m):
-        before = np.stack([_shifted(best[frame - 1], step) for step in steps])  # (steps, t)
-        came[frame] = before.argmax(0)
-        best[frame] = values[frame] + before.max(0)
-    ends = best[-1, max(0, t - 1 - MOST_SKIPPED) :]
-    if not np.isfinite(ends).any():  # more text than the frames can pass
-        return torch.zeros(m, dtype=torch.long), 0.0
-    token = int(ends.argmax()) + max(0, t - 1 - MOST_SKIPPED)
-    gathered = float(best[-1, token]) / m
-    path = np.zeros(m, dtype=np.int64)
+        most, came[frame] = _reached(best).max(0)
+        best = table[frame] + most
+    first_end = max(0, t - 1 - MOST_SKIPPED)
+    token = first_end + int(best[first_end:].argmax())
+    path = torch.zeros(m, dtype=torch.long)
+    if not bool(best[token].isfinite()):  # more text than the frames can pass
+        return path
     for frame in range(m - 1, -1, -1):
         path[frame] = token
         token -= int(came[frame, token])
-    return torch.from_numpy(path), gathered
+    return path
 
 
-def _shifted(row: Row, by: int) -> Row:
-    """Move a row to the right by `by`, letting nothing in from the left."""
-    moved: Row = np.full_like(row, -np.inf)
-    moved[by:] = row[: max(0, len(row) - by)]
-    return moved
+def _begin(row: Tensor) -> Tensor:
+    """What the first frame gathers: (…, t); a way begins at one of the first tokens."""
+    return torch.cat(
+        [row[..., : MOST_SKIPPED + 1], torch.full_like(row[..., MOST_SKIPPED + 1 :], -torch.inf)],
+        dim=-1,
+    )
+
+
+def _reached(best: Tensor) -> Tensor:
+    """What can be brought along to each token, from 0, 1, … tokens before it.
+
+    best: (…, t). Returns (MOST_SKIPPED + 2, …, t).
+    """
+    t = best.shape[-1]
+    padded = torch.nn.functional.pad(best, (MOST_SKIPPED + 1, 0), value=-torch.inf)
+    return torch.stack(
+        [padded[..., MOST_SKIPPED + 1 - by :][..., :t] for by in range(MOST_SKIPPED + 2)]
+    )
