@@ -1,4 +1,6 @@
-"""How clearly a bundle speaks, and in the right voice: `python benchmarks/starter.py --judge PROGRAM`.
+"""How clearly a bundle speaks, and in the right voice.
+
+    python benchmarks/starter.py --judge PROGRAM [--bundle NAME]
 
 Any bundle can be judged. PROGRAM is called with a CSV (wav,text,voice) and `--voices FOLDER`, and
 prints a JSON object with `wer`, `similarity` and `identified` last.

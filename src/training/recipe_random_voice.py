@@ -51,7 +51,7 @@ def train_random_voice(
         real = latents[torch.randint(len(latents), (recipe.batch,), generator=generator)]
         distance = sliced_distance(model(noise), real, recipe.directions, generator)
         optimizer.zero_grad(set_to_none=True)
-        distance.backward()  # type: ignore[no-untyped-call]
+        distance.backward()
         optimizer.step()
         done = step + 1
         if done % 50 == 0:

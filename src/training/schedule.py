@@ -31,7 +31,8 @@ def adamw(
 ) -> torch.optim.AdamW:
     """AdamW that decays matrices only: no bias, norm or embedding (SPEC of the original, 11)."""
     embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for parameter in module.parameters():
         matrix = parameter.dim() > 1 and id(parameter) not in embeddings
         (decayed if matrix else plain).append(parameter)

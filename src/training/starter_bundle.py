@@ -29,7 +29,7 @@ def write_bundle(folder: Path, vocabulary: Path, finished: Finished, norms: Tens
     vocabulary: the folder whose tokenizer and lexicon the texts were read with.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    gpt, dvae = finished.gpt(), finished.dvae()
+    gpt, dvae, diffusion = finished.gpt(), finished.dvae(), finished.diffusion()
     conventions = conventions_of(gpt.config, calm_code(dvae, norms))
     write_config(folder, BundleConfig(about=ABOUT, conventions=conventions))
     networks = {
@@ -37,12 +37,11 @@ def write_bundle(folder: Path, vocabulary: Path, finished: Finished, norms: Tens
         "dvae": dvae,
         "clvp": finished.clvp(),
         "cvvp": finished.cvvp(),
-        "diffusion": finished.diffusion(),
+        "diffusion": diffusion,
         "vocoder": finished.vocoder(),
         "random_gpt": finished.random_voice("random_gpt", gpt.config.model_dim),
+        "random_diffusion": finished.random_voice("random_diffusion", 2 * diffusion.config.width),
     }
-    width = networks["diffusion"].config.width
-    networks["random_diffusion"] = finished.random_voice("random_diffusion", 2 * width)
     for name, network in networks.items():
         save_network(folder, name, network, network.config, torch.float16)
     save_mel_stats(folder, MelStats(norms=norms))
@@ -75,7 +74,7 @@ def calm_code(dvae: Dvae, norms: Tensor) -> int:
 def voice_latents(
     corpus: Path, rows: Sequence[Row], finished: Finished, norms: Tensor, report: Reporter
 ) -> dict[str, Tensor]:
-    """What both networks hear in many clips: `random_gpt` (n, d) and `random_diffusion` (n, 2 c)."""
+    """What both networks hear in many clips: `random_gpt` (n, d), `random_diffusion` (n, 2 c)."""
     gpt, diffusion = finished.gpt(), finished.diffusion()
     heard: dict[str, list[Tensor]] = {"random_gpt": [], "random_diffusion": []}
     low, high = Features(corpus, rows, "gpt"), Features(corpus, rows, "vocoder")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from jobs.report import Reporter
+from speech.clip import Clip
 from tortoise.engine import TortoiseEngine
 from tortoise.options import TortoiseOptions
 from training.corpus.reader import read_index, wave_of
@@ -39,8 +40,6 @@ def test_every_network_of_a_starter_lands_in_the_bundle(shop: Workshop) -> None:
 
 
 def test_the_bundle_speaks_from_clips_of_the_corpus(shop: Workshop) -> None:
-    from speech.clip import Clip
-
     row = read_index(shop.corpus)[-1]
     wave = torch.from_numpy(wave_of(shop.corpus, row).copy()).float() / 32768
     clip = Clip(wave=wave, sample_rate=SAMPLE_RATE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -55,7 +55,7 @@ def sentences(seed: int, mix: TextMix | None = None, texts: Sequence[Path] = ())
     """Draw sentences for ever; the same seed, mix and files give the same sequence."""
     mix, draw = mix or TextMix(), random.Random(seed)
     from_files = [line for path in texts for line in sentences_of(path.read_text("utf-8"))]
-    kinds = {
+    kinds: dict[Callable[[random.Random], str], float] = {
         _from_grammar: mix.grammar,
         _from_words: mix.words,
         _scrap: mix.scraps,
