@@ -19,6 +19,7 @@ from speech.phonemes import SPACE, Pronouncer
 from speech.published_cleaning import clean_for_tortoise
 
 _AGAIN = "copy or download the bundle again."
+_PAUSES, _CLOSES = frozenset(",;:-…"), frozenset(".?!")
 UNKNOWN = 1  # id of whatever the vocabulary lacks
 
 
@@ -77,11 +78,17 @@ class PhonemeTokenizer:
 
     def pieces(self, text: str) -> list[str]:
         """The symbols behind the ids."""
-        return self.pronouncer.symbols(self.clean(text))
+        return _closed(self.pronouncer.symbols(self.clean(text)))
 
     def encode(self, text: str) -> list[int]:
         """Ids of the cleaned text, without start or stop."""
         return [self._ids.get(symbol, UNKNOWN) for symbol in self.pieces(text)]
+
+
+def _closed(symbols: list[str]) -> list[str]:
+    """End on a mark that ends a sentence, as all texts that phonemes are learned from do."""
+    said = symbols[:-1] if symbols and symbols[-1] in _PAUSES else symbols
+    return said if not said or said[-1] in _CLOSES else [*said, "."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,3 +124,8 @@ def test_the_starters_files_stay_small() -> None:
     assert (STARTER / "lts.json.gz").stat().st_size <= 400_000
     assert "Carnegie Mellon" in (STARTER / "lexicon.LICENSE").read_text(encoding="utf-8")
     assert json.loads((STARTER / "tokenizer.json").read_text("utf-8"))["type"] == "phonemes"
+
+
+@pytest.mark.parametrize("text", ["good night", "good night,", "good night -", "good night."])
+def test_phonemes_always_end_on_a_mark_that_ends_a_sentence(text: str) -> None:
+    assert load_tokenizer(STARTER).pieces(text)[-2:] == ["T", "."]
