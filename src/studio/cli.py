@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from jobs.report import Cancelled
 from studio import cli_models, cli_read, cli_speak, cli_voices
@@ -19,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A refusal is one sentence on standard error.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a text has
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(sys.argv[1:] if arguments is None else arguments)
     except StudioError as refusal:

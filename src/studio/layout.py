@@ -12,7 +12,7 @@ from studio.errors import StudioError
 
 ROOT_VARIABLE = "TESTUDO_ROOT"
 LONGEST_NAME = 100  # characters; every file system in use takes 255 bytes
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|+]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|+]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 

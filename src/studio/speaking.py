@@ -140,6 +140,8 @@ def check_text(text: str) -> str:
             f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are spoken in one "
             "go. Split it into chapters."
         )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise StudioError("The text is not UTF-8. Convert it to UTF-8.")
     if not is_speakable(text):
         raise StudioError(
             f"There is nothing to speak in {shown(text.strip())}: it has no letter or digit."

@@ -71,6 +71,15 @@ def test_a_clip_is_said_again_bit_for_bit(testudo: Run, tmp_path: Path) -> None:
     assert torch.equal(read_clip(first).wave, read_clip(again).wave)
 
 
+def test_a_candidate_that_was_not_the_best_is_said_again_too(testudo: Run, tmp_path: Path) -> None:
+    out, again = tmp_path / "a.wav", tmp_path / "b.wav"
+    testudo("speak", "Good day.", "--voice", "alice", "--out", str(out), "--candidates", "3")
+    second = tmp_path / "a.candidate-2.wav"
+    assert testudo("speak", "--like", str(second), "--out", str(again))[0] == 0
+    assert torch.equal(read_clip(second).wave, read_clip(again).wave)
+    assert not (tmp_path / "b.candidate-2.wav").exists()
+
+
 def test_like_with_another_seed_differs(testudo: Run, tmp_path: Path) -> None:
     first, again = tmp_path / "a.wav", tmp_path / "b.wav"
     testudo("speak", "One. Two.", "--voice", "alice", "--out", str(first))

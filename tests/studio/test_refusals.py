@@ -22,6 +22,8 @@ WRONG = {
     "blank text": ((" \n\t ",), "The text is empty"),
     "nothing speakable": (("?! ...",), "no letter or digit"),
     "no text": ((), "No text was given"),
+    "bytes that are no letters": (("caf\udce9",), "not UTF-8"),
+    "a voice of such bytes": (("hi", "--voice", "caf\udce9"), "cannot name a voice"),
     "unknown voice": (("hi", "--voice", "alicia"), "Did you mean 'alice'"),
     "a path for a voice": (("hi", "--voice", "../../etc"), "cannot name a voice"),
     "an absolute path": (("hi", "--voice", "/etc"), "cannot name a voice"),

@@ -87,25 +87,31 @@ def _finish(session: Session, pieces: list[Piece], takes: Takes) -> Spoken:
     spoken, lines = takes
     request, minutes = session.request, session.minutes
     kept: list[Take] = []
-    seconds = 0.0
-    for index in range(min(len(versions) for versions in spoken)):
-        whole = _joined([versions[index] for versions in spoken], request)
-        record = session.record(whole, index + 1)
-        path = session.destination.candidate(index + 1)
-        kept.append(keep_take(whole.clip, path, record, request))
-        seconds = seconds or whole.clip.duration_s
+    seconds: list[float] = []
+    for place, number in enumerate(_wanted(request, spoken), start=1):
+        whole = _joined([versions[number - 1] for versions in spoken], request)
+        path = session.destination.candidate(place)
+        kept.append(keep_take(whole.clip, path, session.record(whole, number), request))
+        seconds.append(whole.clip.duration_s)
     return Spoken(
         path=kept[0].path,
         voice=request.voice,
         text=request.text,
         heard=" ".join(piece.line.spoken for piece in pieces),
         seed=request.seed,
-        seconds=round(seconds, 3),
+        seconds=round(seconds[0], 3),
         stages={name: round(spent, 3) for name, spent in minutes.timings.items()},
         candidates=tuple(kept),
         lines=lines,
         warnings=tuple(minutes.warnings),
     )
+
+
+def _wanted(request: SpeakRequest, spoken: list[list[Version]]) -> list[int]:
+    """Number the candidates to keep: all, or the one that shall be said again."""
+    numbers = list(range(1, min(len(versions) for versions in spoken) + 1))
+    again = request.like.candidate if request.like is not None else 1
+    return [again] if again > 1 and again in numbers else numbers
 
 
 def _joined(versions: list[Version], request: SpeakRequest) -> Version:
