@@ -14,6 +14,7 @@ from tortoise.gpt import Gpt, GptConfig
 from tortoise.gpt_losses import GptBatch, GptLosses, packed_losses
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
+from training.listen import Listener
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, cosine, muon_and_adamw, set_rate
 
@@ -60,10 +61,12 @@ def train_gpt(
     norms: Tensor,
     folder: Path,
     report: Reporter,
+    listener: Listener | None = None,
 ) -> Gpt:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
-    norms: (80,) what each mel band is divided by.
+    norms: (80,) what each mel band is divided by. With a listener, a held-out text is spoken into
+    `samples` at every validation.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -88,6 +91,9 @@ def train_gpt(
             run.write(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
         if done % VALIDATE_EVERY == 0:
             run.write(done, validation=validate(model, held_out, norms, recipe))
+            if listener is not None:
+                listener.hear_gpt(model.eval(), held_out, folder / "samples" / f"{done:06d}.wav")
+                model.train()
         if run.due():
             save_state(folder, done, model=model, muon=muon, adamw=adamw)
     save_state(folder, done, model=model, muon=muon, adamw=adamw)

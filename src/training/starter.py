@@ -27,6 +27,7 @@ from training.corpus.build import build
 from training.corpus.reader import Row, read_index, split_held_out, whole_shards
 from training.features import Features, write_features
 from training.finished import Finished
+from training.listen import Listener
 from training.recipe_clvp import train_clvp
 from training.recipe_cvvp import train_cvvp
 from training.recipe_diffusion import Teaching, train_diffusion
@@ -109,7 +110,9 @@ def make_codes(shop: Workshop) -> None:
 def make_gpt(shop: Workshop) -> None:
     """The network that drafts."""
     learned, held = shop.spoken()
-    train_gpt(shop.recipes.gpt, learned, held, shop.norms(), shop.folder / "gpt", shop.report)
+    listener = Listener(dvae=shop.finished().dvae(), norms=shop.norms())
+    folder = shop.folder / "gpt"
+    train_gpt(shop.recipes.gpt, learned, held, shop.norms(), folder, shop.report, listener)
 
 
 def make_clvp(shop: Workshop) -> None:

@@ -1,0 +1,75 @@
+"""Make codes audible without a vocoder, to hear how far the GPT or the code book is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jobs.report import Reporter
+from speech.clip import Clip
+from speech.files import write_clip
+from speech.mel import GPT_MEL, filterbank, hann
+from tortoise.decode import SamplingOptions, sample_codes
+from tortoise.dvae import Dvae
+from tortoise.gpt import Gpt
+from training.codes import SpokenCorpus
+
+ROUNDS = 24  # of Griffin and Lim's phase search
+PEAK = 0.7
+HEARD_FRAMES = 240
+TEMPERATURE = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Speaks codes through the code book's decoder; norms: (80,)."""
+
+    dvae: Dvae
+    norms: Tensor
+
+    def hear_gpt(self, gpt: Gpt, corpus: SpokenCorpus, path: Path, number: int = 0) -> None:
+        """Let the network say the text of one clip of the corpus in that clip's voice."""
+        clip = corpus.clips[number]
+        mel = corpus.mels[number][:HEARD_FRAMES].T / self.norms.unsqueeze(-1)
+        text = torch.cat([clip.text.long(), torch.zeros(1, dtype=torch.long)])[None]
+        longest = min(2 * len(clip.codes) + 20, gpt.config.max_mel_tokens)
+        options = SamplingOptions(
+            samples=1, max_codes=longest, temperature=TEMPERATURE, repetition_penalty=1.0
+        )
+        draw = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            voice = gpt.condition(mel[None])
+            draft = sample_codes(gpt, voice, text, options, draw, Reporter())[0]
+        if len(draft.codes) >= 2:  # a network that has learned nothing may stop at once
+            self.write(draft.codes, path)
+
+    @torch.no_grad()
+    def write(self, codes: Tensor, path: Path) -> None:
+        """Write what codes (m,) sound like."""
+        mel = self.dvae.decode(codes[None])[0] * self.norms.unsqueeze(-1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(path, wave_of_mel(mel, torch.Generator().manual_seed(0)))
+
+
+def wave_of_mel(mel: Tensor, generator: torch.Generator) -> Clip:
+    """Find a wave with this 22.05 kHz log-mel (80, f) by Griffin and Lim's method (1984)."""
+    bands = torch.linalg.pinv(filterbank(GPT_MEL, mel.device))  # (n_fft // 2 + 1, 80)
+    power = (bands @ mel.exp()).clamp(min=1e-10)
+    phase = torch.rand(power.shape, generator=generator) * 2 * torch.pi
+    wave = _search(power.sqrt(), phase)
+    peak = wave.abs().max().clamp(min=1e-6)
+    return Clip(wave=wave * (PEAK / peak), sample_rate=GPT_MEL.sample_rate)
+
+
+def _search(magnitude: Tensor, phase: Tensor) -> Tensor:
+    """magnitude, phase: (n_fft // 2 + 1, f).  Returns (n,)."""
+    window = hann(GPT_MEL.n_fft, magnitude.device)
+    sizes = {"n_fft": GPT_MEL.n_fft, "hop_length": GPT_MEL.hop, "window": window}
+    wave = torch.istft(torch.polar(magnitude, phase), **sizes)
+    for _ in range(ROUNDS):
+        heard = torch.stft(wave, **sizes, return_complex=True)[:, : magnitude.shape[1]]
+        wave = torch.istft(torch.polar(magnitude, heard.angle()), **sizes)
+    return wave
