@@ -17,7 +17,7 @@ from tortoise.vocoders import for_inference
 from tortoise.weights import Bundle
 
 MEL_VOCODERS = ("vocoder", "bigvgan")
-COPIED_TO_HALF = ("gpt", "clvp")
+MIXED = ("clvp", "diffusion")  # compute their products in 16 bits and keep the rest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,19 +57,20 @@ class Bench:
     def use(self, name: str, exact: bool = False) -> Iterator[Any]:
         """Bring up one network, for inference.  Any: the class that the bundle has for the name.
 
-        Where the request asks for half precision, rankers and GPT come as 16-bit copies unless
-        `exact`, and the diffusion network computes its products in 16 bits.
+        Where the request asks for half precision, the GPT comes as a 16-bit copy, which its many
+        small steps want, and CLVP and the diffusion network compute their products in 16 bits.
+        With `exact` they do not.
         """
         half = self.half and not exact
         with self.report.stage("load"):
-            network = self.networks.prepared(name, half and name in COPIED_TO_HALF)
+            network = self.networks.prepared(name, half and name == "gpt")
             if self.low_vram:
                 for other in self.networks.ready.values():
                     other.to("cpu")
             else:
                 network.to(self.networks.device)
         device, dtype = self.networks.device, self.networks.half
-        mixed = half and name == "diffusion"
+        mixed = half and name in MIXED
         precision = torch.autocast(device.type, dtype) if mixed else nullcontext()
         with on(device, network), torch.inference_mode(), precision:
             yield network
