@@ -47,14 +47,21 @@ class DiffusionRecipe:
 
     architecture: DiffusionConfig = field(
         default_factory=lambda: DiffusionConfig(
-            width=224, layers=6, heads=4, latent_width=256, codes=1, code_depth=0, voice_depth=2
+            width=160,
+            layers=5,
+            heads=4,
+            latent_width=256,
+            codes=1,
+            code_depth=0,
+            latent_depth=3,
+            voice_depth=2,
         )
     )
     steps: int = 6_000
-    batch: int = 24
-    window: int = 64
+    batch: int = 12
+    window: int = 48
     """Codes of a stretch of speech; longer clips are cut."""
-    rate: float = 8e-4
+    rate: float = 1e-3
     warm_up: int = 200
     decay: float = 1e-3
     clip: float = 1.0
