@@ -1,7 +1,7 @@
 """The bidirectional transformer of CLVP and CVVP, under the parameter names of x-transformers.
 
 Pre-RMSNorm, gated feed-forward, rotary positions on the first half of every head.
-Attention is never stored: it runs fused. b batch, n positions, d width, h heads.
+b batch, n positions, d width, h heads.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from tortoise.blocks import attend
 
 HEAD_DIM = 64
 ROTARY_DIM = 32
@@ -48,10 +50,16 @@ class AttentionLayers(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (b, n, d);  mask: (b, n) or None.  Returns (b, n, d)."""
         rotation = self.rotary_pos_emb(x.shape[1])
-        attended = None if mask is None else mask[:, None, None, :]  # (b, 1, 1, n) over keys
+        bias = None if mask is None else _bias_of(mask)
         for layer in self.layers:
-            x = layer(x, rotation, attended)
+            x = layer(x, rotation, bias)
         return x
+
+
+def _bias_of(mask: Tensor) -> Tensor:
+    """What keeps padding from being a key.  mask: (b, n).  Returns (b, 1, 1, n) for all queries."""
+    bias = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -torch.inf)
+    return bias[:, None, None]
 
 
 class Residual(nn.ModuleList):
@@ -60,10 +68,10 @@ class Residual(nn.ModuleList):
     def __init__(self, dim: int, block: nn.Module) -> None:
         super().__init__([nn.Sequential(RmsNorm(dim)), block])
 
-    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (b, n, d);  rotation: (2, n, 32);  mask: (b, 1, 1, n) or None.  Returns (b, n, d)."""
+    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
+        """x: (b, n, d);  rotation: (2, n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
         norm, block = self
-        return x + block(norm(x), rotation, mask)
+        return x + block(norm(x), rotation, bias)
 
 
 class Wrapped(nn.Module):
@@ -73,8 +81,8 @@ class Wrapped(nn.Module):
         super().__init__()
         self.wrap = wrap
 
-    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor | None) -> Tensor:
-        return self.wrap(x, rotation, mask)
+    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
+        return self.wrap(x, rotation, bias)
 
 
 class Attention(nn.Module):
@@ -88,13 +96,13 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(dim, inner, bias=False)
         self.to_out = nn.Linear(inner, dim)
 
-    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (b, n, d);  rotation: (2, n, 32);  mask: (b, 1, 1, n) or None.  Returns (b, n, d)."""
+    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
+        """x: (b, n, d);  rotation: (2, n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
         q, k, v = (
             rotate(_split_heads(project(x)), rotation)
             for project in (self.to_q, self.to_k, self.to_v)
         )
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = attend(q, k, v, None if bias is None else bias.to(q.dtype))
         return self.to_out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -111,7 +119,7 @@ class FeedForward(nn.Module):
             nn.Linear(dim * mult, dim),
         )
 
-    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
         """x: (b, n, d); knows no positions.  Returns (b, n, d)."""
         return self.net(x)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from jobs.report import Reporter
 from tortoise.contrastive import info_nce
@@ -117,8 +116,7 @@ def _judge(
     mels, which = corpus.voices(chosen, frames, generator)
     m = int(torch.randint(*recipe.speech_codes, (1,), generator=generator))
     codes = torch.stack([crop_codes(corpus.clips[index], m, generator) for index in chosen])
-    # on CPUs the fused attention's backward in bfloat16 takes five times as long as plain products
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with torch.autocast("cpu", torch.bfloat16):
         voices = model.encode_voice(mels / norms.unsqueeze(-1))[which]
         speech = model.encode_speech(codes)
     similarity = model.compare(voices, speech)
