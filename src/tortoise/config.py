@@ -54,6 +54,8 @@ class Conventions:
     """The code that voices silence; what follows the stop code is overwritten with it."""
     calm_run: int = 8
     """Calm codes in a row that are kept; the ninth ends the take."""
+    calm_follows: bool = True
+    """Training went on after a take's end with calm codes, so a pause can be spoken as such."""
     fixup_codes: tuple[int, ...] = (45, 45, 248)
     """The last codes of a row filled up with calm ones."""
     clvp_trims_codes: bool = False

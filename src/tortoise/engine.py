@@ -25,6 +25,7 @@ from tortoise.pipeline import (
     Voice,
     draft,
     encode_text,
+    end_in_silence,
     find_latents,
     rows_to_rank,
     stream,
@@ -32,7 +33,7 @@ from tortoise.pipeline import (
     with_seed,
 )
 from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
-from tortoise.tokens import spoken_codes
+from tortoise.tokens import missing_pause, spoken_codes
 from tortoise.vocoders import choose_vocoder, vocode
 from tortoise.voice import (
     Crop,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 class Take:
     """One spoken version with what it was made from.
 
-    codes: (m,) as spoken, its pause included;  latents: (1, m, d);  score: what it was ranked by.
+    codes: (m,) as spoken;  latents: (1, m, d);  score: what it was ranked by.
     """
 
     clip: Clip
@@ -185,7 +186,7 @@ class TortoiseEngine:
         waves = self._sound(best, latents, voice, options, bench, vocoder)
         self.takes[:] = [
             Take(
-                clip=Clip(wave=wave, sample_rate=self.sample_rate),
+                clip=self._clip(wave, row, options.pause_size),
                 score=float(scores[index]),
                 codes=row,
                 latents=latent.cpu(),
@@ -263,6 +264,12 @@ class TortoiseEngine:
                 noise = stream(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())
         return waves
+
+    def _clip(self, wave: Tensor, codes: Tensor, pause: int) -> Clip:
+        """The sound of a take with the pause that its codes do not have."""
+        conventions = self.bundle.conventions
+        missing = missing_pause(codes, pause, conventions)
+        return Clip(wave=end_in_silence(wave, missing, conventions), sample_rate=self.sample_rate)
 
     def _voice(self, speaker: Conditioning, options: TortoiseOptions) -> Voice:
         if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):

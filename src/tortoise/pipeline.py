@@ -19,6 +19,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from jobs.report import Reporter
 from tortoise.config import Conventions
@@ -31,6 +32,7 @@ from tortoise.tokenizer import Tokenizer
 from tortoise.tokens import fill_row
 
 STOP = 0  # of the text
+FADE_OUT_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,6 +139,17 @@ def to_mel(
     )
     noise = stream(options.seed, "denoise", draft_index)
     return denoise(decoder, latents, voice.diffusion, how, noise, report)
+
+
+def end_in_silence(wave: Tensor, codes: int, conventions: Conventions) -> Tensor:
+    """Fade a wave out and add so many codes of silence.  wave: (n,).  Returns (n',)."""
+    if codes == 0:
+        return wave
+    fade = min(len(wave), round(FADE_OUT_S * conventions.sample_rate))
+    falling = torch.linspace(1.0, 0.0, fade, device=wave.device)
+    faded = torch.cat([wave[: len(wave) - fade], wave[len(wave) - fade :] * falling])
+    seconds = codes * conventions.samples_per_code / conventions.gpt_rate
+    return F.pad(faded, (0, round(seconds * conventions.sample_rate)))
 
 
 def stream(seed: int | None, *place: str | int) -> torch.Generator:

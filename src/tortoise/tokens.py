@@ -48,13 +48,25 @@ def calm_cut(codes: Tensor, conventions: Conventions) -> int:
 
 
 def spoken_codes(codes: Tensor, finished: bool, pause: int, conventions: Conventions) -> Tensor:
-    """The codes of a draft that are going to be heard, with a pause of calm codes at the end.
+    """The codes of a draft that are going to be heard, with up to `pause` calm codes at the end.
 
     The original cuts every take at its first run of nine calm codes, be it a pause between two
     sentences. A draft that came to its stop is said to its end here; only one that did not is cut
-    there, since what follows such a run is seldom speech.  codes: (m,).  Returns (m',).
+    there, since what follows such a run is seldom speech. Calm codes are added only where the
+    weights know them behind a take; see `missing_pause`.  codes: (m,).  Returns (m',), m' >= 1.
     """
     kept = codes if finished else codes[: calm_cut(codes, conventions)]
-    voiced = (kept != conventions.calm_code).nonzero()
-    end = int(voiced[-1]) + 1 if len(voiced) else 0
-    return F.pad(codes[:end], (0, max(pause, 1 - end)), value=conventions.calm_code)
+    end = len(kept) - _calm_at_end(kept, conventions)
+    if conventions.calm_follows or end + pause == 0 or len(kept) == 0:
+        return F.pad(kept[:end], (0, max(pause, 1 - end)), value=conventions.calm_code)
+    return kept[: end + pause]
+
+
+def missing_pause(codes: Tensor, pause: int, conventions: Conventions) -> int:
+    """How many codes of silence are still missing behind a row of spoken codes (m,)."""
+    return max(0, pause - _calm_at_end(codes, conventions))
+
+
+def _calm_at_end(codes: Tensor, conventions: Conventions) -> int:
+    voiced = (codes != conventions.calm_code).nonzero()
+    return len(codes) - (int(voiced[-1]) + 1 if len(voiced) else 0)

@@ -56,6 +56,7 @@ def conventions_of(gpt: GptConfig, calm: int) -> Conventions:
         text_limit=gpt.max_text_tokens - 2,
         max_codes=gpt.max_mel_tokens - 10,
         calm_code=calm,
+        calm_follows=False,
         fixup_codes=(calm, calm, calm),
         clvp_trims_codes=True,
         gpt_clip_samples=round(VOICE_S * 22_050),

@@ -25,7 +25,15 @@ from tortoise.decode import Draft
 from tortoise.diffusion_decoder import DiffusionDecoder
 from tortoise.gpt import Gpt, GptConfig
 from tortoise.options import TortoiseOptions
-from tortoise.pipeline import Voice, encode_text, find_latents, rows_to_rank, stream, to_mel
+from tortoise.pipeline import (
+    Voice,
+    encode_text,
+    end_in_silence,
+    find_latents,
+    rows_to_rank,
+    stream,
+    to_mel,
+)
 from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
 from tortoise.tokenizer import load_tokenizer
 from tortoise.tokens import calm_cut
@@ -232,6 +240,15 @@ def test_a_draft_of_no_codes_is_ranked_as_silence() -> None:
     empty = [Draft(codes=torch.tensor([], dtype=torch.long), finished=True, confidence=0.0)]
     conventions = replace(Conventions(), clvp_trims_codes=True)
     assert rows_to_rank(empty, GptConfig.released(), conventions)[0].tolist() == [83]
+
+
+def test_a_wave_ends_in_silence_without_a_click() -> None:
+    wave = torch.ones(24_000)
+    ended = end_in_silence(wave, 21, Conventions())
+    assert ended.shape == (24_000 + round(21 * 1024 / 22_050 * 24_000),)
+    assert torch.equal(ended[:23_700], wave[:23_700])
+    assert ended.diff().abs().max() < 0.01
+    assert end_in_silence(wave, 0, Conventions()) is wave
 
 
 def test_places_of_one_request_draw_different_numbers_and_repeat() -> None:

@@ -7,9 +7,10 @@ import torch
 from golden_cases import Case, golden
 from tortoise.config import Conventions
 from tortoise.diffusion import frames_of
-from tortoise.tokens import calm_cut, fill_row, fix_up, spoken_codes
+from tortoise.tokens import calm_cut, fill_row, fix_up, missing_pause, spoken_codes
 
 PUBLISHED = Conventions()
+OWN = Conventions(calm_follows=False)
 STOP = 8193
 
 
@@ -55,3 +56,17 @@ def test_a_take_that_found_no_end_is_cut_at_its_first_long_pause() -> None:
 
 def test_nothing_but_silence_still_gives_one_code_to_speak() -> None:
     assert spoken_codes(torch.tensor([83, 83]), True, 0, PUBLISHED).tolist() == [83]
+
+
+def test_weights_that_know_no_calm_behind_a_take_are_not_fed_any() -> None:
+    codes = torch.tensor([1, 83, 2, 83, 83])
+    assert spoken_codes(codes, True, 8, OWN).tolist() == [1, 83, 2, 83, 83]
+    assert spoken_codes(codes, True, 1, OWN).tolist() == [1, 83, 2, 83]
+    assert spoken_codes(torch.tensor([83]), True, 0, OWN).tolist() == [83]
+    assert spoken_codes(torch.tensor([], dtype=torch.long), True, 8, OWN)[:1].tolist() == [83]
+
+
+def test_the_pause_that_codes_do_not_have_is_counted() -> None:
+    assert missing_pause(torch.tensor([1, 2]), 8, OWN) == 8
+    assert missing_pause(torch.tensor([1, 83, 83]), 8, OWN) == 6
+    assert missing_pause(spoken_codes(torch.tensor([1, 2]), True, 8, PUBLISHED), 8, PUBLISHED) == 0
