@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engines.conditioning import Conditioning, blend
 from jobs.report import Cancelled, Event, Reporter
 from speech.clip import Clip
 from tiny_bundle import make_tiny_bundle
+from tortoise.config import read_config, write_config
 from tortoise.engine import Take, TortoiseEngine
 from tortoise.options import TortoiseOptions
 
@@ -298,3 +300,20 @@ def test_a_bundle_that_lacks_a_network_cannot_speak(folder: Path, tmp_path: Path
     (broken / "gpt.safetensors").unlink()
     with pytest.raises(ValueError, match=r"lacks gpt\.safetensors and cannot speak"):
         TortoiseEngine.load(broken, CPU)
+
+
+def test_the_pause_is_silence_where_the_weights_know_no_calm_behind_a_take(tmp_path: Path) -> None:
+    folder = make_tiny_bundle(tmp_path / "own")
+    config = read_config(folder)
+    own = replace(config.conventions, calm_follows=False, clvp_trims_codes=True)
+    write_config(folder, replace(config, conventions=own))
+    engine = TortoiseEngine.load(folder, CPU)
+    speaker = engine.condition([noise(1.0)], Reporter())
+    bare, paused = (
+        engine.speak(TEXT, speaker, options(pause_size=pause, candidates=1), Reporter())[0]
+        for pause in (0, 10)
+    )
+    added = paused.clip.wave.shape[0] - bare.clip.wave.shape[0]
+    assert added > 0
+    assert paused.clip.wave[-1] == 0
+    assert len(paused.codes) - len(bare.codes) in range(11)
