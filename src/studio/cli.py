@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,13 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a text has
             stream.reconfigure(errors="backslashreplace")
     try:
-        return run(sys.argv[1:] if arguments is None else arguments)
+        code = run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
     except StudioError as refusal:
         return _complain(str(refusal), REFUSED)
     except (KeyboardInterrupt, Cancelled):
         return _complain("Stopped. Takes that were finished are kept.", STOPPED)
     except BrokenPipeError:
-        return DONE  # whoever read our output has had enough
+        # whoever read our output has had enough; Python must not try to give them the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as cause:
         return _complain(f"Cannot use {cause.filename or 'a file'}: {why(cause)}", REFUSED)
     except Exception:  # the border of the process: a traceback helps whoever mends it

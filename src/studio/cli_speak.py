@@ -57,7 +57,7 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.like:
         request = request_like(studio.settings, read_record(Path(parsed.like)), wish)
     else:
-        request = request_of(studio.settings, wish)
+        request = request_of(studio.settings, wish, studio.layout)
     _tell(studio.speak(request, reporter(parsed.quiet or parsed.json)), parsed)
     return 0
 

@@ -10,7 +10,8 @@ from jobs.plain import from_plain, to_plain
 from studio.errors import StudioError, refusing
 from studio.results import chosen_destination
 from studio.settings import Settings
-from studio.speaking import Delivery, SpeakRequest, choose_options
+from studio.layout import Layout
+from studio.speaking import Delivery, SpeakRequest, advised, choose_options
 from studio.takes import TakeRecord
 
 OF_THEIR_OWN = {"voice", "options", "delivery"}  # merged knob by knob rather than taken over
@@ -33,8 +34,8 @@ class Wish:
     stated: Mapping[str, Any] = field(default_factory=dict)
 
 
-def request_of(settings: Settings, wish: Wish) -> SpeakRequest:
-    """Complete a wish. Raises StudioError naming whatever is missing or does not fit."""
+def request_of(settings: Settings, wish: Wish, layout: Layout) -> SpeakRequest:
+    """Complete a wish; knobs nobody turned stand as the weights advise. Raises StudioError naming whatever is missing or does not fit."""
     if wish.text is None:
         raise StudioError('No text was given. Say what to speak: testudo speak "Good evening."')
     voice = wish.voice or settings.voice
@@ -42,7 +43,9 @@ def request_of(settings: Settings, wish: Wish) -> SpeakRequest:
         raise StudioError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
     stated = {**settings_of_request(settings), **wish.stated}
     preset = wish.preset or settings.preset or None
-    options = choose_options(str(stated["engine"]), settings.options, preset, wish.options)
+    engine, weights = str(stated["engine"]), layout.bundle(str(stated["bundle"]))
+    wanted = {**advised(engine, weights), **settings.options}
+    options = choose_options(engine, wanted, preset, wish.options)
     usual = {"format": settings.format, **settings.delivery}
     delivery = _delivery({**usual, **wish.delivery}, wish.out)
     return SpeakRequest(

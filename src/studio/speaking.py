@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
@@ -20,7 +21,7 @@ OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
 LONGEST_PIECE = 600  # characters, even where the engine could take more at once
-LONGEST_TEXT = 1_000_000  # characters: a thick book
+LONGEST_TEXT = 100_000  # characters: some two hours, all in memory when they are joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,14 @@ def choose_options(
     if plain.get("seed") is None:
         plain["seed"] = secrets.randbelow(2**31)
     return plain
+
+
+def advised(engine: str, weights: Path) -> Mapping[str, Any]:
+    """Return the knobs that these weights want turned where nobody says otherwise."""
+    with refusing(ValueError):
+        cls = options_class(engine)
+        advice: Mapping[str, Any] = cls.advised(weights) if hasattr(cls, "advised") else {}
+    return advice
 
 
 def presets_of(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:

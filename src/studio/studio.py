@@ -65,7 +65,8 @@ class Studio:
             stated={key: value for key, value in stated.items() if value is not None},
         )
         task = import_module("studio.tasks.newcomers")
-        kept: Voice = task.keep_random(name, request_of(self.settings, wish), self.layout, report)
+        request = request_of(self.settings, wish, self.layout)
+        kept: Voice = task.keep_random(name, request, self.layout, report)
         return kept
 
     def import_voice(self, name: str, files: Sequence[Path], report: Reporter) -> Voice:

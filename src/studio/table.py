@@ -109,6 +109,7 @@ def _request(row: Row, job: Job) -> SpeakRequest:
             options={**wish.options, **seed},
             out=str(job.folder / f"{row.name}.{suffix}"),
         ),
+        job.layout,
     )
 
 
