@@ -89,6 +89,8 @@ class BundleConfig:
 
     format: int = FORMAT
     about: str = ""
+    advice: Mapping[str, Any] = field(default_factory=dict)
+    """Knobs that these weights want turned where nobody says otherwise; Any: their own types."""
     conventions: Conventions = field(default_factory=Conventions)
     gpt: GptConfig | None = None
     clvp: ClvpConfig | None = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
+from tortoise.bundle import CONFIG_FILE, read_json
 
 SAMPLERS = ("p", "ddim", "dpm")
 VOCODERS = ("auto", "univnet", "bigvgan", "hifigan")
@@ -116,6 +118,17 @@ class TortoiseOptions:
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
         """The named sets of knobs, from quick to careful."""
         return PRESETS
+
+    @classmethod
+    def advised(cls, weights: Path) -> Mapping[str, Any]:
+        """The knobs that a bundle wants turned where nobody says otherwise.
+
+        None for a folder that is no bundle: opening it will say what is wrong.
+        """
+        if not (weights / CONFIG_FILE).is_file():
+            return {}
+        advice: Mapping[str, Any] = read_json(weights / CONFIG_FILE).get("advice", {})
+        return advice
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> TortoiseOptions:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
@@ -23,7 +23,7 @@ from training.checkpoint import load_state, save_state
 from training.codes import Spoken
 from training.corruption import draw, spoil_codes, spoil_text
 from training.run import Run, generator_for
-from training.schedule import adamw, clip_gradients, cosine, set_rate
+from training.schedule import clip_gradients, cosine, muon_and_adamw, set_rate
 
 STOP = 0  # the engine appends one stop to the text that CLVP reads
 FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
@@ -49,7 +49,7 @@ class ClvpRecipe:
     """Spoiled versions of each text, and as many of its codes."""
     hidden: float = 0.05
     """Share of ids and codes that the network does not get to see."""
-    rate: float = 1e-3
+    rate: float = 1.5e-3
     warm_up: int = 100
     decay: float = 1e-2
     seed: int = 1
@@ -68,19 +68,22 @@ def train_clvp(
     clip score below it (chance: 0.5).
     """
     model = _build(recipe)
-    optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
+    muon, adamw = muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
     run = Run(folder, report)
     lengths = torch.tensor([len(clip.codes) for clip in clips])
-    done = load_state(folder, model=model, optimizer=optimizer)
+    done = load_state(folder, model=model, muon=muon, adamw=adamw)
     for step in run.steps(done, recipe.steps, "clvp"):
         generator = generator_for(recipe.seed, step)
-        set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
+        rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
         loss, found = ranking_loss(compare_batch(model, batch), batch.same_text)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         norm = clip_gradients(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in (muon, adamw):
+            set_rate(optimizer, rate)
+            optimizer.step()
         model.temperature.data.clamp_(max=LAST_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
@@ -89,8 +92,8 @@ def train_clvp(
             share = share_beaten(model, held_out[:JUDGED], generator_for(recipe.seed, -1))
             run.write(done, share_beaten=share)
         if run.due():
-            save_state(folder, done, model=model, optimizer=optimizer)
-    save_state(folder, done, model=model, optimizer=optimizer)
+            save_state(folder, done, model=model, muon=muon, adamw=adamw)
+    save_state(folder, done, model=model, muon=muon, adamw=adamw)
     return model.eval()
 
 

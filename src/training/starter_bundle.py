@@ -20,6 +20,9 @@ from training.finished import Finished
 VOICE_CLIPS = 3_000
 HEARD_FRAMES = 240  # of either mel, about 2.7 s
 VOICE_S = 3.0  # the longest stretch of a voice that training showed the GPT
+ADVICE = {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1}
+"""Knobs that a small code book wants otherwise: every code comes often."""
+
 ABOUT = "Trained from nothing by training.starter on speech of flite's voices"
 
 
@@ -31,7 +34,7 @@ def write_bundle(folder: Path, vocabulary: Path, finished: Finished, norms: Tens
     folder.mkdir(parents=True, exist_ok=True)
     gpt, dvae, diffusion = finished.gpt(), finished.dvae(), finished.diffusion()
     conventions = conventions_of(gpt.config, calm_code(dvae, norms))
-    write_config(folder, BundleConfig(about=ABOUT, conventions=conventions))
+    write_config(folder, BundleConfig(about=ABOUT, advice=ADVICE, conventions=conventions))
     networks = {
         "gpt": gpt,
         "dvae": dvae,
