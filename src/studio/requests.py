@@ -8,9 +8,9 @@ from typing import Any
 
 from jobs.plain import from_plain, to_plain
 from studio.errors import StudioError, refusing
+from studio.layout import Layout
 from studio.results import chosen_destination
 from studio.settings import Settings
-from studio.layout import Layout
 from studio.speaking import Delivery, SpeakRequest, advised, choose_options
 from studio.takes import TakeRecord
 
@@ -35,7 +35,10 @@ class Wish:
 
 
 def request_of(settings: Settings, wish: Wish, layout: Layout) -> SpeakRequest:
-    """Complete a wish; knobs nobody turned stand as the weights advise. Raises StudioError naming whatever is missing or does not fit."""
+    """Complete a wish; knobs nobody turned stand as the weights advise.
+
+    Raises StudioError naming whatever is missing or does not fit.
+    """
     if wish.text is None:
         raise StudioError('No text was given. Say what to speak: testudo speak "Good evening."')
     voice = wish.voice or settings.voice
