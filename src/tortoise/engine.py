@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -34,7 +35,7 @@ from tortoise.pipeline import (
 )
 from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
 from tortoise.tokens import missing_pause, spoken_codes
-from tortoise.vocoders import choose_vocoder, vocode
+from tortoise.vocoders import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.voice import (
     Crop,
     Hearing,
@@ -259,7 +260,7 @@ class TortoiseEngine:
                 for index, latent in zip(best, latents, strict=True)
             ]
         waves = []
-        with bench.use(vocoder) as network:
+        with nullcontext() if vocoder == GRIFFIN_LIM else bench.use(vocoder) as network:
             for index, mel in zip(best, bench.report.track(mels, "vocode"), strict=True):
                 noise = stream(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())

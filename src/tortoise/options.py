@@ -12,7 +12,7 @@ from engines.knobs import Knob, check_knobs
 from tortoise.bundle import CONFIG_FILE, read_json
 
 SAMPLERS = ("p", "ddim", "dpm")
-VOCODERS = ("auto", "univnet", "bigvgan", "hifigan")
+VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "griffin_lim")
 CROPS = ("whole", "original", "chunks", "clip_mean")
 
 # Any: knob values
@@ -83,7 +83,11 @@ class TortoiseOptions:
     ] = 0
     low_vram: Annotated[bool, Knob(help="Keep on the device only the network that works")] = False
     vocoder: Annotated[
-        str, Knob(choices=VOCODERS, help="What makes sound; hifigan skips the diffusion")
+        str,
+        Knob(
+            choices=VOCODERS,
+            help="What makes sound; hifigan skips the diffusion, griffin_lim needs no network",
+        ),
     ] = "auto"
     max_codes: Annotated[
         int, Knob(0, 4096, 1, "Longest draft, 1/21.5 s each; 0 for what the weights allow")

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speech.mel import VOCODER_MEL
+from speech.phase import wave_of_mel
 from tortoise.bigvgan import BigVgan
 from tortoise.univnet import UnivNet
 from tortoise.weight_norm import fold_weight_norm
@@ -29,16 +31,22 @@ NETWORK_OF: Mapping[str, str] = MappingProxyType(
 )
 """What a user calls a vocoder -> the network of a bundle that it is."""
 
+GRIFFIN_LIM = "griffin_lim"
+"""The vocoder that needs no network: phases are searched for."""
+
 
 def choose_vocoder(wanted: str, held: Collection[str]) -> str:
-    """The name of the bundle's network that speaks: "vocoder", "bigvgan" or "hifigan".
+    """The name of the bundle's network that speaks, or `GRIFFIN_LIM`, which is none.
 
     wanted: as in the options; "auto" takes the first that speaks mels.
     held: names of the networks that the bundle holds.
     Raises ValueError for a vocoder that does not exist or that the bundle lacks.
     """
+    if wanted == GRIFFIN_LIM:
+        return GRIFFIN_LIM
     if wanted != "auto" and wanted not in NETWORK_OF:
-        raise ValueError(f"There is no vocoder {wanted!r}; choose auto, {', '.join(NETWORK_OF)}.")
+        known = ", ".join(("auto", *NETWORK_OF, GRIFFIN_LIM))
+        raise ValueError(f"There is no vocoder {wanted!r}; choose {known}.")
     here = [name for name, network in NETWORK_OF.items() if network in held]
     speakers_of_mels = [name for name in here if name != "hifigan"]
     chosen = speakers_of_mels[:1] if wanted == "auto" else [name for name in here if name == wanted]
@@ -58,12 +66,16 @@ def for_inference(vocoder: NetworkT) -> NetworkT:
 
 
 @torch.inference_mode()
-def vocode(vocoder: MelVocoder, mel: Tensor, generator: torch.Generator) -> Tensor:
+def vocode(vocoder: MelVocoder | None, mel: Tensor, generator: torch.Generator) -> Tensor:
     """Speak a natural-log mel (b, bands, f) on the device where both are.
 
-    generator: a CPU generator; UnivNet's noise is drawn from it, BigVGAN draws nothing.
+    vocoder: None searches for phases. generator: a CPU generator; UnivNet's noise and the first
+    phases are drawn from it, BigVGAN draws nothing.
     Returns the wave (b, hop * f) float32 in [-1, 1].
     """
+    if vocoder is None:
+        found = wave_of_mel(F.pad(mel, (0, 1), value=SILENCE), VOCODER_MEL, generator)
+        return found.clamp(-1.0, 1.0)
     padded = F.pad(mel, (0, MARGIN), value=SILENCE)
     if isinstance(vocoder, UnivNet):
         shape = (mel.shape[0], vocoder.config.noise_dim, padded.shape[-1])

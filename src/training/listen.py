@@ -11,13 +11,13 @@ from torch import Tensor
 from jobs.report import Reporter
 from speech.clip import Clip
 from speech.files import write_clip
-from speech.mel import GPT_MEL, filterbank, hann
+from speech.mel import GPT_MEL
+from speech.phase import wave_of_mel
 from tortoise.decode import SamplingOptions, sample_codes
 from tortoise.dvae import Dvae
 from tortoise.gpt import Gpt
 from training.codes import SpokenCorpus
 
-ROUNDS = 24  # of Griffin and Lim's phase search
 PEAK = 0.7
 HEARD_FRAMES = 240
 TEMPERATURE = 0.6
@@ -50,26 +50,7 @@ class Listener:
     def write(self, codes: Tensor, path: Path) -> None:
         """Write what codes (m,) sound like."""
         mel = self.dvae.decode(codes[None])[0] * self.norms.unsqueeze(-1)
+        (wave,) = wave_of_mel(mel[None], GPT_MEL, torch.Generator().manual_seed(0))
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_clip(path, wave_of_mel(mel, torch.Generator().manual_seed(0)))
-
-
-def wave_of_mel(mel: Tensor, generator: torch.Generator) -> Clip:
-    """Find a wave with this 22.05 kHz log-mel (80, f) by Griffin and Lim's method (1984)."""
-    bands = torch.linalg.pinv(filterbank(GPT_MEL, mel.device))  # (n_fft // 2 + 1, 80)
-    power = (bands @ mel.exp()).clamp(min=1e-10)
-    phase = torch.rand(power.shape, generator=generator) * 2 * torch.pi
-    wave = _search(power.sqrt(), phase)
-    peak = wave.abs().max().clamp(min=1e-6)
-    return Clip(wave=wave * (PEAK / peak), sample_rate=GPT_MEL.sample_rate)
-
-
-def _search(magnitude: Tensor, phase: Tensor) -> Tensor:
-    """magnitude, phase: (n_fft // 2 + 1, f).  Returns (n,)."""
-    window = hann(GPT_MEL.n_fft, magnitude.device)
-    sizes = {"n_fft": GPT_MEL.n_fft, "hop_length": GPT_MEL.hop, "window": window}
-    wave = torch.istft(torch.polar(magnitude, phase), **sizes)
-    for _ in range(ROUNDS):
-        heard = torch.stft(wave, **sizes, return_complex=True)[:, : magnitude.shape[1]]
-        wave = torch.istft(torch.polar(magnitude, heard.angle()), **sizes)
-    return wave
+        loudest = float(wave.abs().max().clamp(min=1e-6))
+        write_clip(path, Clip(wave=wave * (PEAK / loudest), sample_rate=GPT_MEL.sample_rate))

@@ -20,7 +20,12 @@ from training.finished import Finished
 VOICE_CLIPS = 3_000
 HEARD_FRAMES = 240  # of either mel, about 2.7 s
 VOICE_S = 3.0  # the longest stretch of a voice that training showed the GPT
-ADVICE = {"temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1}
+ADVICE = {
+    "temperature": 0.6,
+    "top_p": 0.9,
+    "repetition_penalty": 1.1,
+    "vocoder": "griffin_lim",
+}
 """Knobs that a small code book wants otherwise: every code comes often."""
 
 ABOUT = "Trained from nothing by training.starter on speech of flite's voices"

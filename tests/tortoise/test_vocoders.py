@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -8,11 +9,12 @@ import torch
 from torch import nn
 
 from golden_cases import GOLDEN, Case, golden, load_strictly
+from speech.mel import vocoder_mel
 from tortoise.bigvgan import BigVgan, BigVganConfig, low_pass
 from tortoise.hifigan import Hifigan, HifiganConfig, decode_latents
 from tortoise.options import VOCODERS
 from tortoise.univnet import UnivNet, UnivNetConfig
-from tortoise.vocoders import NETWORK_OF, choose_vocoder, for_inference, vocode
+from tortoise.vocoders import GRIFFIN_LIM, NETWORK_OF, choose_vocoder, for_inference, vocode
 from tortoise.weight_norm import fold_weight_norm
 
 
@@ -56,7 +58,17 @@ def test_auto_takes_the_first_that_speaks_mels() -> None:
 
 
 def test_every_vocoder_of_the_options_can_be_chosen() -> None:
-    assert set(VOCODERS) == {"auto", *NETWORK_OF}
+    assert set(VOCODERS) == {"auto", GRIFFIN_LIM, *NETWORK_OF}
+
+
+def test_without_a_network_a_mel_is_spoken_by_searching_for_phases() -> None:
+    assert choose_vocoder("griffin_lim", []) == GRIFFIN_LIM
+    tone = 0.3 * torch.sin(torch.arange(24_000) * (2 * math.pi * 440 / 24_000))
+    mel = vocoder_mel(tone)
+    wave = vocode(None, mel, seeded())
+    assert wave.shape == (1, 256 * mel.shape[-1]) and wave.abs().max() <= 1
+    loudness = wave[0, 4_000:20_000].square().mean()
+    assert loudness == pytest.approx(float(tone.square().mean()), rel=0.3)
 
 
 def test_an_unknown_vocoder_is_refused_with_the_known_ones() -> None:
