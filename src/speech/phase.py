@@ -46,7 +46,8 @@ def spread(mel: Tensor, spec: MelSpec) -> Tensor:
     lines = (torch.linalg.pinv(bank) @ wanted).clamp(min=LEAST)
     for _ in range(SPREADING_ROUNDS):
         lines = lines * target / (covered @ lines).clamp(min=LEAST)
-    return lines.clamp(min=0.0).pow(1.0 / spec.power)
+    magnitude: Tensor = lines.clamp(min=0.0).pow(1.0 / spec.power)
+    return magnitude
 
 
 def search_phase(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:
