@@ -70,9 +70,12 @@ def diffusion_losses(
     batch: DiffusionBatch,
     drops: DropOptions,
     generator: torch.Generator,
+    clean_cap: float | None = None,
 ) -> DiffusionLosses:
     """Noise the batch to random steps and measure how well the network sees through it.
 
+    clean_cap: weigh each item's noise error as if it were the error of the clean mel that follows
+    from it, up to so many times; None weighs all steps alike, as published.
     The generator lives on the CPU and draws steps, noise, forgotten items and skipped layers.
     """
     items, device = batch.mel.shape[0], batch.mel.device
@@ -90,11 +93,24 @@ def diffusion_losses(
     timesteps = schedule.timesteps.to(device)[t]
     output = decoder(noisy, timesteps, embedding, skipped)
     terms = step_losses(output, schedule, clean=batch.mel, noise=noise, t=t)
+    weights = step_weights(schedule, t, clean_cap)
     return DiffusionLosses(
-        noise=terms.noise.mean(),
+        noise=(weights * terms.noise.mean((1, 2))).mean(),
         bound=terms.bound.mean(),
         mel=functional.mse_loss(guess, batch.mel),
     )
+
+
+def step_weights(schedule: Schedule, t: Tensor, clean_cap: float | None) -> Tensor:
+    """How much each item's noise error counts: (b,) for t (b,).
+
+    An error e of the noise is one of e / SNR of the clean mel (arXiv:2303.09556, section 3), so
+    without weights nearly clean steps, which hardly matter, take most of the gradient.
+    """
+    if clean_cap is None:
+        return torch.ones(t.shape, device=t.device)
+    snr = torch.exp(2 * schedule.log_snr).to(t.device)[t]
+    return (1 / snr).clamp(max=clean_cap).float()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -67,6 +67,8 @@ class DiffusionRecipe:
     clip: float = 1.0
     mel_first: int = 200
     """Steps at the start that learn the mel at once and nothing of noise, as published."""
+    clean_cap: float | None = 5.0
+    """Weight of very noisy steps, whose errors reach the mel most (see step_weights)."""
     drops: DropOptions = field(default_factory=DropOptions)
     average: float = 0.999
     """How much of the moving average each step keeps."""
@@ -185,7 +187,8 @@ def _losses(
     drops = recipe.drops if model.training else DropOptions(unconditioned=0.0)
     batch = draw_batch(teaching, chosen, recipe.window, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        return diffusion_losses(model, linear_schedule(), batch, drops, generator)
+        schedule, cap = linear_schedule(), recipe.clean_cap
+        return diffusion_losses(model, schedule, batch, drops, generator, cap)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from training.diffusion_loss import (
     gaussian_divergence,
     predict_clean,
     step_losses,
+    step_weights,
 )
 
 
@@ -129,3 +130,12 @@ def test_the_bins_share_out_the_whole_probability() -> None:
 def test_shares_outside_zero_to_one_are_refused() -> None:
     with pytest.raises(ValueError, match="unconditioned"):
         DropOptions(unconditioned=1.5)
+
+
+def test_steps_count_by_what_their_error_does_to_the_clean_mel() -> None:
+    schedule = linear_schedule()
+    weights = step_weights(schedule, torch.tensor([0, 1000, 3999]), 5.0)
+    error = schedule.sqrt_recipm1_alphas_cumprod[[0, 1000]].square().float()
+    torch.testing.assert_close(weights[:2], error)
+    assert weights[2] == 5.0
+    assert step_weights(schedule, torch.tensor([0, 3999]), None).tolist() == [1.0, 1.0]
