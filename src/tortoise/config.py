@@ -72,6 +72,8 @@ class Conventions:
     """Samples at `gpt_rate` that one code stands for."""
     diffusion_steps: int = TRAINED_STEPS
     """Steps of the noise schedule in training."""
+    shallow_start: int = 0
+    """Step where denoising begins, from the first guess; 0: in noise alone, as published."""
 
     def __post_init__(self) -> None:
         if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:

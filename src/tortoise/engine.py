@@ -254,9 +254,10 @@ class TortoiseEngine:
             with bench.use(vocoder) as network, bench.report.stage("vocode"):
                 straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
+        shallow = self.bundle.conventions.shallow_start
         with bench.use("diffusion") as decoder:
             mels = [
-                to_mel(decoder, voice, latent, index, options, bench.report)
+                to_mel(decoder, voice, latent, index, options, bench.report, shallow)
                 for index, latent in zip(best, latents, strict=True)
             ]
         waves = []
