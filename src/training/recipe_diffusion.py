@@ -70,7 +70,7 @@ class DiffusionRecipe:
     clean_cap: float | None = 5.0
     """Weight of very noisy steps, whose errors reach the mel most (see step_weights)."""
     drops: DropOptions = field(default_factory=DropOptions)
-    average: float = 0.999
+    average: float = 0.995
     """How much of the moving average each step keeps."""
     seed: int = 4
 
