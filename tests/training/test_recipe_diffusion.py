@@ -39,6 +39,7 @@ RECIPE = DiffusionRecipe(
     warm_up=2,
     mel_first=2,
     average=0.9,
+    clean_cap=None,  # the noise error as it is
 )
 
 
