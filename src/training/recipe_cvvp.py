@@ -37,7 +37,7 @@ class CvvpRecipe:
             codes=1024, dim=128, heads=2, voice_depth=2, speech_depth=3
         )
     )
-    steps: int = 1_500
+    steps: int = 500
     batch: int = 32
     voice_frames: tuple[int, int] = (100, 260)
     """Mel frames of a stretch of the voice: 1.2 to 3 s."""

@@ -44,7 +44,7 @@ class GptRecipe:
             attention_dropout=0.0,
         )
     )
-    steps: int = 6_000
+    steps: int = 2_800
     batch: int = 32
     rate: float = 2e-3
     warm_up: int = 200
