@@ -57,7 +57,7 @@ class DiffusionRecipe:
             voice_depth=2,
         )
     )
-    steps: int = 5_400
+    steps: int = 4_800
     batch: int = 12
     window: int = 48
     """Codes of a stretch of speech; longer clips are cut."""
