@@ -25,9 +25,11 @@ ADVICE = {
     "temperature": 0.6,
     "top_p": 0.9,
     "repetition_penalty": 1.1,
+    "cond_free_k": 0.0,
     "vocoder": "griffin_lim",
 }
-"""Knobs that a small code book wants otherwise: every code comes often."""
+"""Knobs that small networks want otherwise: every code of a small book comes often, and guidance
+needs an unconditioned network that has learned enough."""
 
 ABOUT = "Trained from nothing by training.starter on speech of flite's voices"
 
