@@ -72,6 +72,8 @@ class Conventions:
     """Samples at `gpt_rate` that one code stands for."""
     diffusion_steps: int = TRAINED_STEPS
     """Steps of the noise schedule in training."""
+    confidence_share: float = 0.0
+    """How much the GPT's own confidence counts beside the rankers; published weights: nothing."""
     shallow_start: int = 0
     """Step where denoising begins, from the first guess; 0: in noise alone, as published."""
 

@@ -33,7 +33,7 @@ from tortoise.pipeline import (
     to_mel,
     with_seed,
 )
-from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
+from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix, with_confidence
 from tortoise.tokens import missing_pause, spoken_codes
 from tortoise.vocoders import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.voice import (
@@ -238,7 +238,8 @@ class TortoiseEngine:
                 cvvp = cvvp_scores(judge, voice.cvvp, rows, bench.report)
         if clvp is None and cvvp is None:
             return torch.tensor([draft.confidence for draft in drafts])
-        return mix(clvp, cvvp, weight)
+        share = self.bundle.conventions.confidence_share
+        return with_confidence(mix(clvp, cvvp, weight), drafts, share)
 
     def _sound(
         self,

@@ -81,3 +81,18 @@ def best_first(
     leaning = (length_penalty - 1) * spread / math.log(2)
     worth = (scores.double() + leaning * lengths.log()).tolist()
     return tuple(sorted(range(len(drafts)), key=lambda i: (not drafts[i].finished, -worth[i])))
+
+
+def with_confidence(scores: Tensor, drafts: Sequence[Draft], share: float) -> Tensor:
+    """Let the GPT's own confidence count too, both measured by their spread over the drafts.
+
+    scores: (n,).  Returns (n,); with share 0, or a single draft, the scores as they are.
+    """
+    if share == 0 or len(drafts) < 2:
+        return scores
+    confidence = torch.tensor([draft.confidence for draft in drafts])
+    return (1 - share) * _standard(scores.cpu()) + share * _standard(confidence)
+
+
+def _standard(values: Tensor) -> Tensor:
+    return (values - values.mean()) / values.std().clamp(min=1e-6)

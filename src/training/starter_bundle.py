@@ -70,6 +70,7 @@ def conventions_of(gpt: GptConfig, calm: int) -> Conventions:
         calm_follows=False,
         fixup_codes=(calm, calm, calm),
         clvp_trims_codes=True,
+        confidence_share=0.5,
         shallow_start=SHALLOW_START,
         gpt_clip_samples=round(VOICE_S * 22_050),
     )

@@ -10,7 +10,7 @@ from jobs.report import Event, Reporter
 from tortoise.batches import in_batches
 from tortoise.clvp import Clvp, ClvpConfig
 from tortoise.decode import Draft
-from tortoise.ranking import best_first, clvp_scores, mix
+from tortoise.ranking import best_first, clvp_scores, mix, with_confidence
 
 
 def drafts(*lengths: int, unfinished: tuple[int, ...] = ()) -> list[Draft]:
@@ -84,3 +84,16 @@ def test_one_alone_that_does_not_fit_is_an_error() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         in_batches(3, 2, run, Reporter(), "draft")
+
+
+def test_confidence_counts_by_its_share_and_on_the_scale_of_its_spread() -> None:
+    sure = [
+        Draft(codes=torch.ones(4, dtype=torch.long), finished=True, confidence=value)
+        for value in (-1.0, -2.0, -3.0)
+    ]
+    scores = torch.tensor([10.0, 20.0, 30.0])  # against the GPT's own order
+    assert with_confidence(scores, sure, 0.0) is scores
+    assert with_confidence(scores, sure, 0.25).argmax() == 2
+    assert with_confidence(scores, sure, 0.5).abs().max() < 1e-6
+    assert with_confidence(scores, sure, 0.75).argmax() == 0
+    assert with_confidence(scores[:1], sure[:1], 0.5).tolist() == [10.0]
