@@ -229,8 +229,6 @@ def pools_of(
     speech_share: how much of each batch the recordings fill; one in 20 of them is held out.
     """
     learned, held = split_held_out(read_index(corpus))
-    if not held:  # a corpus of few shards
-        learned, held = learned[:-50], learned[-50:]
     waves = [wave for folder in speech for wave in read_folder(folder)]
     share = speech_share if waves else 0.0
     return (

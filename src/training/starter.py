@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from jobs.report import Event, Reporter
+from jobs.report import Reporter
 from tortoise.tokenizer import load_tokenizer
 from training.codes import SpokenCorpus, write_codes, write_tokens
 from training.corpus.build import build
@@ -37,6 +35,7 @@ from training.recipe_random_voice import train_random_voice
 from training.recipe_vocoder import pools_of, train_vocoder
 from training.recipes import Recipes
 from training.starter_bundle import voice_latents, write_bundle
+from training.teller import Teller
 
 STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 CODE_BOOK_CLIPS = 7_500  # enough to learn 1,024 codes from
@@ -186,18 +185,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shop = Workshop(folder=given.work, report=Reporter(Teller()), speech=tuple(given.speech))
     for name in STAGES if given.stage == "all" else [given.stage]:
         STAGES[name](shop)
-
-
-class Teller:
-    """One line on standard error, renewed at most once a second."""
-
-    def __init__(self) -> None:
-        self._told = 0.0
-
-    def __call__(self, event: Event) -> None:
-        if time.monotonic() - self._told >= 1.0:
-            self._told = time.monotonic()
-            sys.stderr.write(f"\r{event.stage} {event.done}/{event.total} {event.message}")
 
 
 if __name__ == "__main__":

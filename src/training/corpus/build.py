@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.report import Event, Reporter
+from jobs.report import Reporter
 from training.corpus.reader import Row
 from training.corpus.speakers import SAMPLE_RATE, SHIPPED, Speaker, SynthesizerError, speak
 from training.corpus.text import sentences
+from training.teller import Teller
 
 LONGEST_S = 11.5
 LEVELS = (0.5, 1.0)  # clips are scaled by a random factor of this range
@@ -115,11 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.add_argument("--processes", type=int, default=2)
     given = cli.parse_args(arguments)
     config = CorpusConfig(seed=given.seed, clips=given.clips, texts=tuple(given.text))
-    build(given.folder, config, given.processes, Reporter(_tell))
-
-
-def _tell(event: Event) -> None:
-    sys.stderr.write(f"\r{event.stage} {event.done}/{event.total}")
+    build(given.folder, config, given.processes, Reporter(Teller()))
 
 
 if __name__ == "__main__":
