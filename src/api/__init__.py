@@ -1,0 +1,1 @@
+"""HTTP beside the page: jobs, voices, results, models, and the speech endpoints of OpenAI."""

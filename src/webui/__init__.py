@@ -1,0 +1,1 @@
+"""The page: Gradio, and nothing that decides about speech."""
