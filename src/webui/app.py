@@ -1,0 +1,57 @@
+"""The page: five tabs over one studio, and the place under which a server carries it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from studio.studio import Studio
+from webui import generate, history, settings, training, utilities
+from webui.page import Page
+from webui.theme import HEAD, STYLE, QuietTheme
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+TITLE = "Testudo"
+UPLOAD_LIMIT = "500mb"
+TABS = (
+    ("generate", "Generate", generate.build),
+    ("history", "History", history.build),
+    ("utilities", "Utilities", utilities.build),
+    ("training", "Training", training.build),
+    ("settings", "Settings", settings.build),
+)
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """Build the whole page; every visitor sees the same studio."""
+    blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
+    with blocks:
+        with gr.Tabs(selected="generate", elem_id="tabs") as tabs:
+            page = Page(studio=studio, blocks=blocks, tabs=tabs)
+            for id, label, build in TABS:
+                with gr.Tab(label, id=id, elem_id=f"tab-{id}"):
+                    build(page)
+    return blocks
+
+
+def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
+    """Hang the page into a server under `path`; returns the server."""
+    return gr.mount_gradio_app(
+        server,
+        build_page(studio),
+        path=path,
+        theme=QuietTheme(),
+        css_paths=[STYLE],
+        head=HEAD,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        show_error=False,
+        max_file_size=UPLOAD_LIMIT,
+        blocked_paths=[str(Path(studio.layout.state))],
+    )

@@ -1,0 +1,48 @@
+"""What the tabs of one page share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from studio.studio import Studio
+
+if TYPE_CHECKING:
+    from webui.form import GenerateForm
+    from webui.job_panel import JobPanel
+
+
+@dataclass(kw_only=True)
+class Page:
+    """The page while it is built: the studio behind it and what the tabs reach of each other.
+
+    form and panel are there once the Generate tab is built, which comes first.
+    """
+
+    studio: Studio
+    blocks: gr.Blocks
+    tabs: gr.Tabs
+    _form: GenerateForm | None = None
+    _panel: JobPanel | None = None
+
+    @property
+    def form(self) -> GenerateForm:
+        """The controls of the Generate tab, to fill them from elsewhere."""
+        assert self._form is not None, "the Generate tab is built first"
+        return self._form
+
+    @form.setter
+    def form(self, form: GenerateForm) -> None:
+        self._form = form
+
+    @property
+    def panel(self) -> JobPanel:
+        """What runs and what waits."""
+        assert self._panel is not None, "the Generate tab is built first"
+        return self._panel
+
+    @panel.setter
+    def panel(self, panel: JobPanel) -> None:
+        self._panel = panel
