@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,16 +34,19 @@ class Event:
 class Reporter:
     """Carries events out of long work and the wish to stop into it.
 
-    `Reporter()` is silent and is never cancelled. `timings` holds seconds per stage.
+    `Reporter()` is silent and is never cancelled. `timings` holds seconds per stage; `kept` holds
+    the data of the "take" events of an earlier run that this work goes on from.
     """
 
     def __init__(
         self,
         listener: Callable[[Event], None] | None = None,
         stopped: Callable[[], bool] | None = None,
+        kept: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._listener = listener
         self._stopped = stopped
+        self.kept = tuple(kept)
         self.timings: dict[str, float] = {}
 
     def check(self) -> None:

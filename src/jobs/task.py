@@ -1,0 +1,43 @@
+"""What can be run: every task is two addresses, so that knowing it costs no import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from jobs.job import JobError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One kind of work.
+
+    request: "module:Class" of a frozen dataclass of plain values; light.
+    run: "module:function" of `run(workshop, request, report) -> result`; imported by the worker.
+    goes_on: whether the work can be taken up where it was cut off, given its earlier takes in
+    `report.kept`; such work goes on by itself after a crash.
+    gauge: "module:function" of `gauge(request) -> Gauge` (jobs/pace.py), light: how much there is
+    to do; "" where runs of the task take about the same time.
+    """
+
+    request: str
+    run: str
+    goes_on: bool = False
+    gauge: str = ""
+
+
+def resolve(address: str) -> Any:  # Any: whatever the address names
+    """Import what "module:name" names."""
+    module, name = address.split(":")
+    return getattr(import_module(module), name)
+
+
+def name_of_task(tasks: Mapping[str, Task], request: object) -> str:
+    """Return the name of the task for a request, by its class."""
+    wanted = f"{type(request).__module__}:{type(request).__qualname__}"
+    for name, task in tasks.items():
+        if task.request == wanted:
+            return name
+    raise JobError(f"No task takes a {type(request).__name__}.")

@@ -1,0 +1,31 @@
+"""What the worker can do, by name: each task is a light request and a heavy function.
+
+`run(workshop, request, report) -> result` is called in the worker process; `workshop` is the one
+`studio.tasks.workshop.Workshop` of that process, and the result is a dataclass with a plain form.
+Add a row for a new task; `Studio.submit` finds it by the class of the request.
+
+Going on after a crash or a stop: the function is called again with the same request, and
+`report.kept` holds the data of the "take" events of the earlier runs, in order (the mappings that
+`Job.takes` shows). A task with `goes_on=True` checks that what they name is still there, skips it,
+and does not emit it again: the kept takes stay in the job. Work that cannot skip leaves `goes_on`
+out; it fails when it is cut off, and a person may start it anew.
+`SpeakRequest.out` is always set in a submitted request: Studio.submit names the file, so that work
+taken up again writes to the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from jobs.task import Task
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "speak": Task(
+            request="studio.speaking:SpeakRequest",
+            run="studio.tasks.workshop:speak",
+            goes_on=True,
+        ),
+    }
+)
