@@ -56,6 +56,26 @@ class Layout:
             return self.models / "finetunes" / plain_name(parts[1], "fine-tune")
         return self.models / plain_name(name, "model")
 
+    @property
+    def history(self) -> Path:
+        """Say where the index of all clips lies; it can be made anew from the clips."""
+        return self.state / "history.sqlite"
+
+    @property
+    def stars(self) -> Path:
+        """Say where the starred clips are listed."""
+        return self.state / "stars.json"
+
+    @property
+    def bin(self) -> Path:
+        """Say where deleted clips wait for being wanted back."""
+        return self.state / "bin"
+
+    @property
+    def exports(self) -> Path:
+        """Say where zip files of clips are made."""
+        return self.state / "exports"
+
     def caches_of(self, voice: Path) -> tuple[Path, Path]:
         """Name the folders for what engines made of a voice: the first that can be written wins."""
         return voice / ".cache", self.state / "voices" / voice.name
