@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what the tests need, then run lint, types and tests.
 #
-#   ./test.sh [arguments of pytest]      such as -m golden, -m slow, tests/speech
+#   ./test.sh [arguments of pytest]      such as -m golden, -m browser, -m slow, tests/speech
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

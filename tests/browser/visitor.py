@@ -1,0 +1,75 @@
+"""Somebody in front of the page: what they open and press, and all that went wrong meanwhile."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+TABS = ("generate", "history", "utilities", "training", "settings")
+PATIENCE_MS = 20_000
+
+
+class Visitor:
+    """One browser context. Foreign requests are noted, as are errors of any kind."""
+
+    def __init__(self, browser: Any, **context: object) -> None:
+        size = {"width": 1280, "height": 900}
+        self.context = browser.new_context(**{"viewport": size, **context})
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.complaints: list[str] = []
+        self.forgiven: list[str] = []
+        self.home = ""
+        self.context.on("request", self._request)
+        self.context.on("console", self._console)
+        self.context.on("weberror", lambda error: self.complain(f"error: {error.error}"))
+        self.context.on("response", self._response)
+        self.page = self.context.new_page()
+
+    def open(self, url: str, tab: str = "generate") -> Any:
+        """Go to the page, wait until it can be used, choose a tab; returns Playwright's page."""
+        self.home = urlsplit(url).netloc
+        self.page.goto(url)
+        self.page.wait_for_selector("#generate-text", timeout=PATIENCE_MS)
+        if tab != "generate":
+            self.choose(tab)
+        return self.page
+
+    def choose(self, tab: str) -> None:
+        """Click a tab by its name."""
+        button = self.page.get_by_role("tab", name=re.compile(f"^{tab}$", re.IGNORECASE))
+        button.click()
+
+    def forgive(self, pattern: str) -> None:
+        """Expect complaints of this kind in this test."""
+        self.forgiven.append(pattern)
+
+    def complain(self, line: str) -> None:
+        """Note what went wrong, unless it was to be expected."""
+        if not any(re.search(pattern, line) for pattern in self.forgiven):
+            self.complaints.append(line)
+
+    def keep(self, path: Path) -> None:
+        """Save what is on the screen."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.page.is_closed():
+            self.page.screenshot(path=path, full_page=True)
+
+    def leave(self) -> None:
+        """Close the browser."""
+        self.context.close()
+
+    def _request(self, request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob") and address.netloc != self.home:
+            self.complain(f"foreign: {request.url}")
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error":
+            where = message.location.get("url", "")
+            self.complain(f"console: {message.text} ({where})")
+
+    def _response(self, response: Any) -> None:
+        if response.status >= 400:
+            self.complain(f"status {response.status}: {response.url}")
