@@ -10,7 +10,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StudioError(Exception):
-    """A refusal for the user: what came, what is allowed, what to do, in a sentence or two."""
+    """A refusal for the user: what came, what is allowed, what to do, in a sentence or two.
+
+    cause: its key in the catalogue of studio/causes.py, where whoever refuses knows it.
+    """
+
+    def __init__(self, *told: object, cause: str = "") -> None:
+        super().__init__(*told)
+        self.cause = cause
 
 
 class Unusable(StudioError):
