@@ -10,6 +10,7 @@ from engines.conditioning import Conditioning
 from jobs.plain import to_plain
 from speech.clip import Clip
 from studio.layout import Layout
+from studio.pieces import Piece
 from studio.requests import plain_delivery
 from studio.results import Destination
 from studio.speaking import LONGEST_PIECE, Delivery, SpeakRequest
@@ -17,7 +18,6 @@ from studio.takes import Machine, TakeRecord
 from studio.tasks.latents import content_id, packed
 from studio.tasks.listen import Listening, listen_to
 from studio.tasks.minutes import Minutes
-from studio.tasks.pieces import Piece
 from studio.tasks.steer import keep_heard
 from studio.tasks.warm import working
 from studio.voices import pin_random

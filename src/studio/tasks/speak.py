@@ -7,13 +7,13 @@ from statistics import fmean
 from jobs.report import Event, Reporter
 from speech.clip import Clip
 from studio.layout import Layout
+from studio.pieces import Piece, room_of, split_pieces
 from studio.plan import plan_lines
 from studio.results import Destination, chosen_destination, next_destination
 from studio.speaking import SpeakRequest, Spoken, Take
 from studio.tasks.join import join_clips
 from studio.tasks.keep import check_can_write, keep_take
 from studio.tasks.minutes import Minutes
-from studio.tasks.pieces import Piece, split_pieces
 from studio.tasks.session import Session, Version
 from studio.tasks.warm import WarmEngine, check_bundle
 from studio.voices import folder_name
@@ -46,7 +46,7 @@ class Speaker:
                 destination=destination,
                 minutes=minutes,
             )
-            pieces = split_pieces(plan, engine, request)
+            pieces = split_pieces(plan, room_of(engine), request)
             for voice in dict.fromkeys(piece.planned.voice for piece in pieces):
                 session.listen(voice, pieces[0].options)
             if request.like is not None:

@@ -1,10 +1,10 @@
-"""Lines cut into pieces that the engine can speak at once."""
+"""Lines cut into pieces that the engine can speak at once; nothing heavy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engines.abilities import Measures
 from speech.script import Line, split_line
@@ -12,11 +12,16 @@ from studio.errors import StudioError, refusing
 from studio.plan import Passage, PlannedLine, passages_of, seed_of
 from studio.speaking import LONGEST_PIECE, SpeakRequest
 
-if TYPE_CHECKING:
-    from engines.base import Engine
-
 NO_LIMIT = 1_000_000  # tokens; for an engine that does not measure texts
 LONGEST_OVER_DESIRED = 1.5  # a sentence may run over the wished length by as much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much text the engine can speak at once: so many tokens, counted so."""
+
+    limit: int = NO_LIMIT
+    count: Callable[[str], int] = len
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +47,21 @@ class Piece:
         return " ".join(passage.text for passage in self.passages)
 
 
-def split_pieces(plan: Sequence[PlannedLine], engine: Engine, request: SpeakRequest) -> list[Piece]:
+def room_of(measuring: object) -> Room:
+    """Return the room of an engine, or of what measures texts in its place."""
+    if isinstance(measuring, Measures):
+        return Room(limit=measuring.text_limit, count=measuring.count_tokens)
+    return Room()
+
+
+def split_pieces(plan: Sequence[PlannedLine], room: Room, request: SpeakRequest) -> list[Piece]:
     """Cut every line into pieces within the engine's limit.
 
     Raises StudioError where nothing speakable is left.
     """
-    limit, count = _measure(engine)
-    desired = request.delivery.piece_chars
-    longest = min(round(desired * LONGEST_OVER_DESIRED), LONGEST_PIECE)
     pieces: list[Piece] = []
     for planned in plan:
-        with refusing(ValueError):
-            lines = split_line(planned.line, limit, count, desired, longest)
-        for line in lines:
-            seed = seed_of(planned.options.seed, len(pieces))
-            options = replace(planned.options, seed=seed)
-            pieces.append(Piece(index=len(pieces), line=line, planned=planned, options=options))
+        pieces += pieces_of(planned, room, request, len(pieces))
     if not pieces:
         raise StudioError(
             "There is nothing to speak in the text: the engine has no sound for any of its "
@@ -66,7 +70,18 @@ def split_pieces(plan: Sequence[PlannedLine], engine: Engine, request: SpeakRequ
     return pieces
 
 
-def _measure(engine: Engine) -> tuple[int, Callable[[str], int]]:
-    if isinstance(engine, Measures):
-        return engine.text_limit, engine.count_tokens
-    return NO_LIMIT, len
+def pieces_of(planned: PlannedLine, room: Room, request: SpeakRequest, first: int) -> list[Piece]:
+    """Cut one line; its pieces are numbered from `first`."""
+    desired = request.delivery.piece_chars
+    longest = min(round(desired * LONGEST_OVER_DESIRED), LONGEST_PIECE)
+    with refusing(ValueError):
+        lines = split_line(planned.line, room.limit, room.count, desired, longest)
+    return [
+        Piece(
+            index=index,
+            line=line,
+            planned=planned,
+            options=replace(planned.options, seed=seed_of(planned.options.seed, index)),
+        )
+        for index, line in enumerate(lines, start=first)
+    ]
