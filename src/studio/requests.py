@@ -11,7 +11,7 @@ from studio.errors import StudioError, refusing
 from studio.layout import Layout
 from studio.results import chosen_destination
 from studio.settings import Settings
-from studio.speaking import Delivery, SpeakRequest, advised, choose_options
+from studio.speaking import Delivery, SpeakRequest, advised, choose_options, nearest_rate
 from studio.takes import TakeRecord
 
 OF_THEIR_OWN = {"voice", "options", "delivery"}  # merged knob by knob rather than taken over
@@ -47,10 +47,9 @@ def request_of(settings: Settings, wish: Wish, layout: Layout) -> SpeakRequest:
     stated = {**settings_of_request(settings), **wish.stated}
     preset = wish.preset or settings.preset or None
     engine, weights = str(stated["engine"]), layout.bundle(str(stated["bundle"]))
-    wanted = {**advised(engine, weights), **settings.options}
+    wanted = {**advised(engine, weights), **settings.turned}
     options = choose_options(engine, wanted, preset, wish.options)
-    usual = {"format": settings.format, **settings.delivery}
-    delivery = _delivery({**usual, **wish.delivery}, wish.out)
+    delivery = _delivery({**_delivered(settings, wish), **wish.delivery}, wish.out)
     return SpeakRequest(
         text=wish.text, voice=voice, options=options, delivery=delivery, out=wish.out, **stated
     )
@@ -87,11 +86,22 @@ def settings_of_request(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in sorted(shared - OF_THEIR_OWN)}
 
 
+def _delivered(settings: Settings, wish: Wish) -> Mapping[str, Any]:
+    """Return the settings' delivery, at a rate that the format of this very clip can have."""
+    usual = dict(settings.delivered)
+    asked = {**wish.delivery, **_named_format(wish.out)}.get("format", usual["format"])
+    usual["output_rate"] = nearest_rate(usual["output_rate"], asked)
+    return usual
+
+
+def _named_format(out: str | None) -> Mapping[str, Any]:
+    """Return the format that the suffix of a named file decides; none where no file is named."""
+    return {} if out is None else {"format": chosen_destination(out).final.suffix[1:].lower()}
+
+
 def _delivery(turned: Mapping[str, Any], out: str | None) -> Delivery:
-    """Build the delivery; the suffix of a named file decides the format."""
-    named = {"format": chosen_destination(out).final.suffix[1:].lower()} if out is not None else {}
     with refusing(ValueError):
-        return from_plain(Delivery, {**turned, **named})
+        return from_plain(Delivery, {**turned, **_named_format(out)})
 
 
 def plain_delivery(delivery: Delivery) -> Mapping[str, Any]:

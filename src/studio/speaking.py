@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
@@ -19,6 +20,7 @@ from studio.takes import TakeRecord
 
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+RATES_OF = MappingProxyType({"opus": OPUS_RATES, "mp3": MP3_RATES})
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
 LONGEST_PIECE = 600  # characters, even where the engine could take more at once
 LONGEST_TEXT = 100_000  # characters: some two hours, all in memory when they are joined
@@ -62,9 +64,17 @@ class Delivery:
         return f"I am really {self.emotion}," if self.emotion != "none" else ""
 
 
+def nearest_rate(rate: int, format: str) -> int:
+    """Return the rate, or the nearest that the format can hold; 0 stays the engine's."""
+    allowed = RATES_OF.get(format, ())
+    if not rate or not allowed:
+        return rate
+    return min(allowed, key=lambda known: (abs(known - rate), -known))
+
+
 def check_rate(rate: int, format: str) -> None:
     """Raise ValueError for a sample rate that the format cannot hold; 0 is the engine's."""
-    allowed = {"opus": OPUS_RATES, "mp3": MP3_RATES}.get(format)
+    allowed = RATES_OF.get(format)
     if rate and allowed and rate not in allowed:
         told = ", ".join(map(str, allowed))
         raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")

@@ -22,7 +22,7 @@ from speech.files import ClipLimits, read_clip, write_clip
 from studio.causes import CATALOGUE, cause_named, cause_of, details_of, told
 from studio.errors import StudioError, Unusable, refusing, writing_to
 from studio.layout import Layout, plain_name
-from studio.settings import load_settings
+from studio.settings_file import load_settings
 from studio.speaking import check_text, choose_options
 from studio.tags import read_record
 from studio.tasks.latents import unpacked
