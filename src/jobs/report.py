@@ -48,6 +48,7 @@ class Reporter:
         self._stopped = stopped
         self.kept = tuple(kept)
         self.timings: dict[str, float] = {}
+        self._within: set[str] = set()
 
     def check(self) -> None:
         """Raise `Cancelled` when the work was asked to stop."""
@@ -58,7 +59,7 @@ class Reporter:
         """Yield the items, telling how many are done; raise `Cancelled` between two of them."""
         if total is None and isinstance(items, Sized):
             total = len(items)
-        with self.stage(stage):
+        with self._timed(stage):
             self._progress(stage, 0, total)
             for done, item in enumerate(items, start=1):
                 yield item
@@ -66,13 +67,10 @@ class Reporter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds spent inside the block to `timings[name]`."""
-        started = time.perf_counter()
-        try:
+        """Say that a stage begins, and add the seconds inside the block to `timings[name]`."""
+        self._progress(name, 0, None)
+        with self._timed(name):
             yield
-        finally:
-            spent = time.perf_counter() - started
-            self.timings[name] = self.timings.get(name, 0.0) + spent
 
     def note(self, message: str, *, stage: str = "", **data: Any) -> None:
         """Say something worth showing."""
@@ -86,6 +84,20 @@ class Reporter:
         """Hand any event to whoever listens."""
         if self._listener is not None:
             self._listener(event)
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        if name in self._within:  # a stage inside itself takes no time twice
+            yield
+            return
+        started = time.perf_counter()
+        self._within.add(name)
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self._within.discard(name)
+            self.timings[name] = self.timings.get(name, 0.0) + spent
 
     def _progress(self, stage: str, done: int, total: int | None) -> None:
         self.emit(Event(kind="progress", stage=stage, done=done, total=total))

@@ -45,8 +45,8 @@ class Progress:
         elif event.kind == "take" and (event.total or 0) > 1:
             self._piece = "" if event.done == event.total else f"{event.done} of {event.total}, "
         elif event.kind == "progress" and self._watched:
-            of = f" of {event.total}" if event.total else ""
+            of = f": {event.done} of {event.total}" if event.total else " …"
             finished = event.total is not None and event.done >= event.total
-            told = "" if finished else f"{self._piece}{event.stage}: {event.done}{of}"
+            told = "" if finished else f"{self._piece}{event.stage}{of}"
             sys.stderr.write(f"{CLEAR_LINE}{told}")
             sys.stderr.flush()

@@ -57,6 +57,11 @@ class Layout:
         return self.models / plain_name(name, "model")
 
     @property
+    def journal(self) -> Path:
+        """Say where the list of jobs lies."""
+        return self.state / "journal.sqlite"
+
+    @property
     def history(self) -> Path:
         """Say where the index of all clips lies; it can be made anew from the clips."""
         return self.state / "history.sqlite"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+from jobs.job import Job, JobError
 from jobs.report import Reporter
+from studio.doing import Doing
+from studio.errors import refusing
 from studio.layout import Layout, open_layout
 from studio.lines import read_table
 from studio.requests import Wish, request_of
-from studio.settings import Settings, apply_folders, load_settings
+from studio.setting_sources import Effective, effective_settings
+from studio.settings import Settings, apply_folders
+from studio.settings_file import change_file
 from studio.speaking import SpeakRequest, Spoken
-from studio.table import Job, Table, speak_rows
+from studio.table import Table, TableJob, speak_rows
 from studio.voices import RANDOM, Voice
 
 if TYPE_CHECKING:
@@ -21,25 +28,122 @@ if TYPE_CHECKING:
 
 
 class Studio:
-    """One folder of voices, results and models, and one engine kept warm.
+    """One folder of voices, results and models.
 
-    Opening it loads nothing heavy; the first request does.
+    Opening it loads nothing heavy. Doors that stay open hand in requests with `submit` and watch
+    the job; one worker process does them one after another. What the command line asks for is
+    done at once, in its own process, by the methods that take a reporter.
+    Every method may be called from any thread.
     """
 
-    def __init__(self, layout: Layout, settings: Settings) -> None:
+    def __init__(self, layout: Layout, settings: Settings, *, inline: bool = False) -> None:
+        """Name the folders and settings.  inline: jobs run in a thread, for tests."""
         self.layout = layout
         self.settings = settings
+        self.given: Mapping[str, Any] = {}
+        self._inline = inline
         self._speaker: Speaker | None = None
+        self._doing: Doing | None = None
+        self._lock = Lock()
 
     @classmethod
-    def open(cls, root: Path | None = None) -> Studio:
+    def open(
+        cls,
+        root: Path | None = None,
+        *,
+        given: Mapping[str, Any] | None = None,
+        inline: bool = False,
+    ) -> Studio:
         """Open the studio at `root`, or the one this process belongs to.
 
-        Raises StudioError for a settings file that cannot be used.
+        given: settings that the command line names; they win over the file. Any: of each its type.
+        Raises StudioError for a settings file, or a given setting, that cannot be used.
         """
         layout = open_layout(root)
-        settings = load_settings(layout)
-        return cls(apply_folders(layout, settings), settings)
+        held = effective_settings(layout, given)
+        opened = cls(apply_folders(layout, held.settings), held.settings, inline=inline)
+        opened.given = held.given
+        return opened
+
+    def effective(self) -> Effective:
+        """Say which settings hold now, and where each comes from."""
+        return effective_settings(self.layout, self.given)
+
+    def change_settings(self, changes: Mapping[str, Any], unset: Sequence[str] = ()) -> Effective:
+        """Save changes to the settings file, and heed them from the next request on.
+
+        unset: names to take out of the file.  Raises StudioError, and saves nothing, for what
+        cannot be used.
+        """
+        change_file(self.layout, changes, unset)
+        held = self.effective()
+        self.settings = held.settings
+        return held
+
+    def start(self) -> None:
+        """Take up the jobs that were cut off, and start the worker; the first job does so too.
+
+        Raises StudioError where another program has this studio open.
+        """
+        with self._queue():
+            pass
+
+    def submit(self, request: Any, *, title: str = "") -> Job:
+        """Put a request at the end of the queue; it is on disk when this returns."""
+        with self._queue() as doing:
+            return doing.submit(request, title)
+
+    def job(self, id: str) -> Job:
+        """Return a job as it is now; raises StudioError for an unknown id."""
+        with self._queue() as doing:
+            return doing.runner.job(id)
+
+    def jobs(self, *, limit: int = 50) -> list[Job]:
+        """Return the newest jobs, newest first."""
+        with self._queue() as doing:
+            return doing.runner.jobs(limit)
+
+    def cancel(self, id: str) -> Job:
+        """Drop a waiting job, or stop a running one within two seconds; its takes are kept."""
+        with self._queue() as doing:
+            return doing.runner.cancel(id)
+
+    def wait(self, id: str, timeout_s: float | None = None) -> Job:
+        """Return the job once it is over, or as it is when the time is up."""
+        with self._queue() as doing:
+            return doing.runner.wait(id, timeout_s)
+
+    def resume(self, id: str) -> Job:
+        """Let a stopped or failed generation go on at its next unspoken line."""
+        with self._queue() as doing:
+            return doing.runner.resume(id)
+
+    def expected_s(self, request: Any) -> Mapping[str, float] | None:
+        """Say how many seconds each stage will take, as learnt on this machine; None if unknown."""
+        with self._queue() as doing:
+            return doing.expected_s(request)
+
+    def unload(self) -> bool:
+        """Free the memory of the loaded weights; False while a job is using them."""
+        with self._queue() as doing:
+            return doing.runner.dismiss()
+
+    def close(self) -> None:
+        """End the worker; jobs that are not over go on when the studio is opened again."""
+        with self._lock:
+            doing, self._doing = self._doing, None
+        if doing is not None:
+            doing.close()
+
+    @contextmanager
+    def _queue(self) -> Iterator[Doing]:
+        """Give the queue, made when first asked for; what it refuses is a StudioError."""
+        with refusing(JobError):
+            with self._lock:
+                if self._doing is None:
+                    self._doing = Doing(self.layout, lambda: self.settings, inline=self._inline)
+                doing = self._doing
+            yield doing
 
     @property
     def speaker(self) -> Speaker:
@@ -80,7 +184,7 @@ class Studio:
         rows = read_table(table)
         return speak_rows(
             rows,
-            Job(
+            TableJob(
                 folder=folder,
                 wish=wish,
                 layout=self.layout,

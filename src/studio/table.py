@@ -43,7 +43,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TableJob:
     """What all rows share."""
 
     folder: Path
@@ -54,7 +54,7 @@ class Job:
     report: Reporter
 
 
-def speak_rows(rows: Sequence[Row | BadRow], job: Job) -> Table:
+def speak_rows(rows: Sequence[Row | BadRow], job: TableJob) -> Table:
     """Speak the rows into the folder and list them in items.csv, which grows with every row.
 
     Raises Unusable for what would stop every row, such as missing weights.
@@ -81,7 +81,7 @@ def speak_rows(rows: Sequence[Row | BadRow], job: Job) -> Table:
     return Table(items=str(listed), spoken=len(items) - kept, kept=kept, failed=tuple(failed))
 
 
-def _speak_row(row: Row | BadRow, job: Job) -> tuple[Item, bool]:
+def _speak_row(row: Row | BadRow, job: TableJob) -> tuple[Item, bool]:
     if isinstance(row, BadRow):
         raise StudioError(row.reason)
     request = _request(row, job)
@@ -96,7 +96,7 @@ def _speak_row(row: Row | BadRow, job: Job) -> tuple[Item, bool]:
     return Item(wav=path.name, text=heard, voice=voice), was_there
 
 
-def _request(row: Row, job: Job) -> SpeakRequest:
+def _request(row: Row, job: TableJob) -> SpeakRequest:
     wish, seed = job.wish, {} if row.seed is None else {"seed": row.seed}
     suffix = wish.delivery.get("format", job.settings.format)
     return request_of(
@@ -113,7 +113,7 @@ def _request(row: Row, job: Job) -> SpeakRequest:
     )
 
 
-def _says_the_same(path: Path, request: SpeakRequest, row: Row, job: Job) -> bool:
+def _says_the_same(path: Path, request: SpeakRequest, row: Row, job: TableJob) -> bool:
     """Whether a clip from before is what this row asks for; a seed nobody chose may be any."""
     try:
         record = read_record(path)

@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from jobs.job import Failure
 from jobs.task import Task
+from studio.causes import cause_of, details_of, told
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -29,3 +31,8 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         ),
     }
 )
+
+
+def failure_of(error: Exception) -> Failure:
+    """Say why a job failed, as the page shows it."""
+    return Failure(cause=cause_of(error), message=told(error), details=details_of(error))

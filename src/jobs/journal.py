@@ -1,0 +1,282 @@
+"""The jobs on disk: what was asked, what came of it, and how long each stage took."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from jobs.job import Failure, Job, JobError, JobState, Progress
+from jobs.plain import from_plain, to_plain
+
+SCHEMA = 1
+KEPT_RUNS = 12  # of each stage; older ones say little about this machine as it is now
+_TABLES = """
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
+    task TEXT NOT NULL, request TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
+    created REAL NOT NULL, started REAL, ended REAL,
+    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX jobs_by_state ON jobs (state, turn);
+CREATE INDEX jobs_by_number ON jobs (number);
+CREATE TABLE said (
+    number INTEGER PRIMARY KEY, job TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX said_by_job ON said (job, number);
+CREATE TABLE rates (
+    number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL, rate REAL NOT NULL
+);
+CREATE INDEX rates_by_work ON rates (work, stage, number);
+"""
+_COLUMNS = (
+    "id, task, request, title, state, created, started, ended, progress, result, failure, turn"
+)
+
+
+class Journal:
+    """A SQLite file of jobs; safe to use from several threads of one process.
+
+    Raises JobError where the disk refuses. set_aside: where a damaged file was moved, if one was.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+        self._connection = connection
+        self._lock = RLock()
+        self.set_aside = set_aside
+
+    @classmethod
+    def open(cls, path: Path) -> Journal:
+        """Open the journal, or begin one; a file that cannot be read is kept beside the new one."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = None if _is_sound(path) else _set_aside(path)
+            return cls(_connected(path), aside)
+        except (sqlite3.Error, OSError) as cause:
+            raise JobError(
+                f"The list of jobs {path} cannot be kept: {cause}. Free some space, or make the "
+                "folder one that you may write to."
+            ) from cause
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def add(self, job: Job) -> Job:
+        """Put a new job at the end of the queue."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO jobs (id, turn, number, task, request, title, state, created)"
+                " VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"
+                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?)",
+                (job.id, job.task, _json(job.request), job.title, job.state, job.created),
+            )
+        return self.job(job.id)
+
+    def job(self, id: str) -> Job:
+        """Return a job; raises JobError for an id that is none."""
+        found = self._jobs("WHERE id = ?", (id,))
+        if not found:
+            raise JobError(f"There is no job {id[:40]!r}. It may be older than the list of jobs.")
+        return found[0]
+
+    def jobs(self, limit: int) -> list[Job]:
+        """Return the newest jobs, newest first."""
+        return self._jobs("ORDER BY number DESC LIMIT ?", (limit,))
+
+    def in_state(self, *states: JobState) -> list[Job]:
+        """Return the jobs in these states, in the order of their turns."""
+        marks = ", ".join("?" * len(states))
+        return self._jobs(f"WHERE state IN ({marks}) ORDER BY turn", states)
+
+    def next_waiting(self) -> Job | None:
+        """Return the job whose turn it is."""
+        found = self._jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ())
+        return found[0] if found else None
+
+    def begin(self, id: str) -> int:
+        """Mark a job as running; return how often it was begun since it last got on."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), ended = NULL,"
+                " attempts = attempts + 1 WHERE id = ?",
+                (time.time(), id),
+            )
+            (attempts,) = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
+        return int(attempts)
+
+    def end(
+        self,
+        id: str,
+        state: JobState,
+        *,
+        result: Mapping[str, Any] | None = None,
+        failure: Failure | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write down what came of a job."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, ended = ?, result = ?, failure = ?, progress = ?"
+                " WHERE id = ?",
+                (state, time.time(), _json(result), _json(failure), _json(progress), id),
+            )
+
+    def queue(self, id: str, *, at_end: bool, forgive: bool) -> None:
+        """Let a job wait again: at the end of the queue or in its old place.
+
+        forgive: forget how often it was begun.
+        """
+        last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
+        attempts = "0" if forgive else "attempts"
+        with self._writing() as db:
+            db.execute(
+                f"UPDATE jobs SET state = 'waiting', turn = {last}, attempts = {attempts},"
+                " ended = NULL, result = NULL, failure = NULL WHERE id = ?",
+                (id,),
+            )
+
+    def add_take(self, id: str, take: Mapping[str, Any]) -> None:
+        """Keep a take, which also shows that the job gets on."""
+        with self._writing() as db:
+            db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (id,))
+            self._say(db, id, "take", take)
+
+    def add_warning(self, id: str, message: str) -> None:
+        """Keep a warning, once."""
+        with self._writing() as db:
+            known = db.execute(
+                "SELECT 1 FROM said WHERE job = ? AND kind = 'warning' AND data = ?",
+                (id, _json(message)),
+            )
+            if known.fetchone() is None:
+                self._say(db, id, "warning", message)
+
+    def add_rates(self, work: str, rates: Mapping[str, float]) -> None:
+        """Keep how long each stage of some work took, in seconds per unit."""
+        with self._writing() as db:
+            for stage, rate in rates.items():
+                db.execute(
+                    "INSERT INTO rates (work, stage, rate) VALUES (?, ?, ?)", (work, stage, rate)
+                )
+                db.execute(
+                    "DELETE FROM rates WHERE work = ? AND stage = ? AND number NOT IN"
+                    " (SELECT number FROM rates WHERE work = ? AND stage = ?"
+                    " ORDER BY number DESC LIMIT ?)",
+                    (work, stage, work, stage, KEPT_RUNS),
+                )
+
+    def rates(self, work: str) -> Mapping[str, Sequence[float]]:
+        """Return what was kept of earlier runs, stages in the order in which they come."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT stage, rate FROM rates WHERE work = ? ORDER BY number", (work,)
+            ).fetchall()
+        found: dict[str, list[float]] = {}
+        for stage, rate in rows:
+            found.setdefault(stage, []).append(rate)
+        return found
+
+    def _jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {_COLUMNS} FROM jobs {where}", values).fetchall()
+            turns = [turn for (turn,) in db.execute(
+                "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
+            return [self._job(db, row, turns) for row in rows]
+
+    def _job(self, db: sqlite3.Connection, row: Sequence[Any], turns: list[int]) -> Job:
+        *_, progress, result, failure, turn = row
+        said = db.execute("SELECT kind, data FROM said WHERE job = ? ORDER BY number", (row[0],))
+        told = [(kind, json.loads(data)) for kind, data in said]
+        return Job(
+            id=row[0],
+            task=row[1],
+            request=json.loads(row[2]),
+            title=row[3],
+            state=row[4],
+            created=row[5],
+            started=row[6],
+            ended=row[7],
+            progress=from_plain(Progress, json.loads(progress)) if progress else Progress(),
+            result=json.loads(result) if result else None,
+            failure=from_plain(Failure, json.loads(failure)) if failure else None,
+            takes=tuple(data for kind, data in told if kind == "take"),
+            warnings=tuple(data for kind, data in told if kind == "warning"),
+            place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
+        )
+
+    def _say(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
+        db.execute("INSERT INTO said (job, kind, data) VALUES (?, ?, ?)", (id, kind, _json(data)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as cause:
+                raise JobError(f"The list of jobs cannot be used: {cause}.") from cause
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db, db:
+            yield db
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(to_plain(value), ensure_ascii=False)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        with connection:
+            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    return connection
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether the file is a journal of this version, or none is there yet."""
+    if not path.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if version == SCHEMA and verdict == "ok":
+                connection.execute(f"SELECT {_COLUMNS}, attempts, number FROM jobs LIMIT 1")
+                connection.execute("SELECT number, job, kind, data FROM said LIMIT 1")
+                connection.execute("SELECT number, work, stage, rate FROM rates LIMIT 1")
+            is_new = (
+                version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            )
+        return verdict == "ok" and (version == SCHEMA or is_new)
+    except sqlite3.OperationalError as cause:
+        if "locked" in str(cause) or "unable to open" in str(cause):
+            raise
+        return False
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _set_aside(path: Path) -> Path:
+    """Move a file that cannot be read, and what belongs to it, out of the way."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    return aside
