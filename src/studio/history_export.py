@@ -1,0 +1,81 @@
+"""Clips as one zip file, each with a JSON file of how it was spoken."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from jobs.report import Reporter
+from studio.errors import StudioError, writing_to
+from studio.tags import read_record
+from studio.takes import to_json
+
+KEPT_S = 24 * 3600  # how long an older export is still there
+MOST_CLIPS = 10_000
+
+
+def export_zip(folder: Path, clips: Sequence[Path], report: Reporter) -> Path:
+    """Write the clips into a new zip file in `folder`, and forget exports of yesterday.
+
+    The voice itself (latents) does not come along in the settings. Raises StudioError for too many
+    clips, and when the zip file cannot be written; nothing half-written is left then.
+    """
+    if not clips:
+        raise StudioError("No clip was chosen. Choose at least one to export.")
+    if len(clips) > MOST_CLIPS:
+        raise StudioError(f"{len(clips):,} clips were chosen; a zip file takes {MOST_CLIPS:,}.")
+    path = _new_file(folder)
+    part = path.with_name(f".{path.name}.part")
+    with writing_to(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        _forget_old(folder)
+        try:
+            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
+                # sound hardly shrinks: it is stored as it is
+                _fill(archive, clips, report)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def _fill(archive: zipfile.ZipFile, clips: Sequence[Path], report: Reporter) -> None:
+    taken: set[str] = set()
+    for clip in report.track(clips, "export"):
+        name = _free(clip, taken)
+        try:
+            archive.write(clip, name)
+        except FileNotFoundError:
+            raise StudioError(f"{clip.name} is not there any more. Choose again.") from None
+        with suppress(StudioError):  # a clip from elsewhere says nothing of itself
+            archive.writestr(f"{name}.json", to_json(read_record(clip).without_latents()) + "\n")
+
+
+def _free(clip: Path, taken: set[str]) -> str:
+    """Return a name that no other file of the archive has, in any mix of cases."""
+    name, number = clip.name, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{clip.stem} ({number}){clip.suffix}"
+    taken.update((name.casefold(), f"{name}.json".casefold()))
+    return name
+
+
+def _new_file(folder: Path) -> Path:
+    stem = f"testudo-{datetime.now():%Y%m%d-%H%M%S}"
+    path, number = folder / f"{stem}.zip", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.zip"
+    return path
+
+
+def _forget_old(folder: Path) -> None:
+    for path in folder.glob("testudo-*.zip"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()
