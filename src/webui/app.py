@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 TITLE = "Testudo"
+MASTHEAD = """\
+<div class="masthead"><h1>Testudo</h1><p>a voice studio on this machine</p>
+<button type="button" class="small" id="look-switch">Look: As the system</button></div>
+"""
 UPLOAD_LIMIT = "500mb"
 TABS = (
     ("generate", "Generate", generate.build),
@@ -30,17 +34,18 @@ def build_page(studio: Studio) -> gr.Blocks:
     """Build the whole page; every visitor sees the same studio."""
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
-        with gr.Tabs(selected="generate", elem_id="tabs") as tabs:
-            page = Page(studio=studio, blocks=blocks, tabs=tabs)
-            for id, label, build in TABS:
-                with gr.Tab(label, id=id, elem_id=f"tab-{id}"):
-                    build(page)
+        gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelLook();")
+    with blocks, gr.Tabs(selected="generate", elem_id="tabs") as tabs:
+        page = Page(studio=studio, blocks=blocks, tabs=tabs)
+        for id, label, build in TABS:
+            with gr.Tab(label, id=id, elem_id=f"tab-{id}"):
+                build(page)
     return blocks
 
 
 def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     """Hang the page into a server under `path`; returns the server."""
-    return gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         server,
         build_page(studio),
         path=path,
@@ -55,3 +60,4 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
         max_file_size=UPLOAD_LIMIT,
         blocked_paths=[str(Path(studio.layout.state))],
     )
+    return mounted

@@ -1,14 +1,125 @@
-"""What runs, what waits and what was just spoken."""
+"""What runs, what waits and what was just spoken: the same for every browser that looks.
+
+The state is asked for by a timer and painted by assets/studio.js, which touches only what changed:
+a player goes on playing and an open field stays open.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
 
 import gradio as gr
+
+from jobs.job import Job
+from studio.layout import Layout
+from studio.studio import Studio
+from webui.job_cards import card, progress_told, title_of
+from webui.page import QUIET
+
+TICK_S = 1.0
+SHOWN = 4  # ended jobs; the tab History has them all
+TITLE = "Testudo"
+HINT = (
+    '<p class="hint">What you generate appears here: press <strong>Generate</strong>. '
+    "Each line can be played as soon as it is spoken.</p>"
+)
+PAINT = "const show = () => window.testudo?.paint(props.value); watch('value', show); show();"
+PRESSED = """\
+element.addEventListener('click', (event) => {
+  const asked = window.testudo.wanted(event);
+  if (asked) trigger('click', asked);
+});
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobPanel:
-    """The part of the page that shows jobs."""
+    """The part of the page that shows jobs.
 
+    source: carries what is to be painted, unseen;  view: where it is painted, and what is pressed;
+    seen: the print of what this browser was sent last;  timer: asks for more.
+    """
+
+    source: gr.HTML
     view: gr.HTML
+    seen: gr.State
+    timer: gr.Timer
+
+
+def draw_panel() -> JobPanel:
+    """Draw the panel; `follow` lets it live."""
+    view = gr.HTML(
+        '<div id="generate-jobs-view"></div>',
+        html_template='<div id="generate-jobs-view"></div>',
+        js_on_load=PRESSED,
+        elem_id="generate-jobs",
+    )
+    source = gr.HTML(
+        "", html_template="<i></i>", js_on_load=PAINT, visible="hidden", elem_id="generate-source"
+    )
+    return JobPanel(view=view, source=source, seen=gr.State(""), timer=gr.Timer(TICK_S))
+
+
+def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
+    """Ask for the jobs at once and then again and again."""
+
+    def look(seen: str) -> tuple[object, object]:
+        return news(studio, seen)
+
+    for ask in (panel.timer.tick, blocks.load):
+        ask(
+            look,
+            inputs=[panel.seen],
+            outputs=[panel.seen, panel.source],
+            **QUIET,
+        )
+
+
+def news(studio: Studio, seen: str) -> tuple[object, object]:
+    """Return (print, HTML) of the jobs as they stand, or nothing where all of it was seen."""
+    html = panel_html(studio.jobs(limit=50), studio.layout)
+    now = sha256(html.encode()).hexdigest()[:16]
+    return (gr.skip(), gr.skip()) if now == seen else (now, html)
+
+
+def panel_html(jobs: Sequence[Job], layout: Layout) -> str:
+    """Draw all of it: what runs, the queue behind it, and what ended last."""
+    running = [job for job in jobs if job.state == "running"]
+    waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
+    ended = [job for job in jobs if job.is_over][:SHOWN]
+    newest = next((job.id for job in ended if job.state == "done"), "")
+    parts = [f'<p class="told" role="status" aria-live="polite">{announced(running, ended)}</p>']
+    if not (running or waiting or ended):
+        parts.append(HINT)
+    parts += [card(job, layout) for job in running]
+    if waiting:
+        cards = "".join(card(job, layout) for job in waiting)
+        parts.append(
+            f'<section data-key="queue" aria-label="Queue"><h2>Next ({len(waiting)})</h2>{cards}'
+            "</section>"
+        )
+    parts += [card(job, layout, newest=job.id == newest) for job in ended]
+    title = escape(page_title(running, waiting))
+    return f'<div class="jobs" data-key="jobs" data-title="{title}">{"".join(parts)}</div>'
+
+
+def announced(running: Sequence[Job], ended: Sequence[Job]) -> str:
+    """Say in a sentence what a screen reader should hear; it changes with the state only."""
+    if running:
+        return f"Working on: {escape(title_of(running[0]))}"
+    if ended:
+        told = {"done": "Done", "failed": "Failed", "stopped": "Stopped"}[ended[0].state]
+        return f"{told}: {escape(title_of(ended[0]))}"
+    return ""
+
+
+def page_title(running: Sequence[Job], waiting: Sequence[Job]) -> str:
+    """Name the window by how far the work is, for whoever looks at another one meanwhile."""
+    if not running:
+        return f"{len(waiting)} waiting · {TITLE}" if waiting else TITLE
+    share = running[0].progress.fraction
+    told = f"{round(100 * share)} %" if share is not None else progress_told(running[0])
+    return f"{told} · {TITLE}"

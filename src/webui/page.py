@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -12,6 +14,12 @@ from studio.studio import Studio
 if TYPE_CHECKING:
     from webui.form import GenerateForm
     from webui.job_panel import JobPanel
+
+# Any: options of Gradio's events
+QUIET: Mapping[str, Any] = MappingProxyType(
+    {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+)
+"""For events that answer at once: no queue, no spinner, no name in the API."""
 
 
 @dataclass(kw_only=True)

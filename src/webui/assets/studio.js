@@ -1,1 +1,143 @@
-// What the page does by itself, without the server.
+// What the page does by itself, without the server: repaints jobs without interrupting a player,
+// keys, copying, and files that are dropped anywhere.
+window.testudo = (() => {
+  const byId = (id) => document.getElementById(id);
+  const button = (id) => { const found = byId(id); return found && (found.matches("button") ? found : found.querySelector("button")); };
+
+  // ---- repainting: only what changed is touched, so that playing and typing go on -------------
+  const keyOf = (node) => (node.nodeType === 1 ? node.dataset.key : undefined);
+  function sameKind(one, other) {
+    return one.nodeType === other.nodeType && one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
+  }
+  function adopt(old, fresh) {
+    if (old.nodeType !== 1) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
+    if (old.matches("audio") && old.getAttribute("src") === fresh.getAttribute("src")) return;
+    if (old.matches("input, textarea")) return; // what is being typed stays
+    for (const { name, value } of [...fresh.attributes]) {
+      if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    }
+    repaint(old, fresh);
+  }
+  function repaint(old, fresh) {
+    let place = old.firstChild;
+    for (const wanted of [...fresh.childNodes]) {
+      let found = place;
+      while (found && !sameKind(found, wanted)) found = keyOf(wanted) ? found.nextSibling : null;
+      if (!found) { old.insertBefore(wanted, place); continue; }
+      while (place !== found) { const next = place.nextSibling; place.remove(); place = next; } // a move would stop a player
+      place = found.nextSibling;
+      adopt(found, wanted);
+    }
+    while (place) { const next = place.nextSibling; place.remove(); place = next; }
+  }
+  function paint(html) {
+    const view = byId("generate-jobs-view");
+    if (!view) return false;
+    const fresh = document.createElement("div");
+    fresh.innerHTML = html;
+    const root = fresh.firstElementChild;
+    if (root && root.dataset.title) document.title = root.dataset.title;
+    repaint(view, fresh);
+    return true;
+  }
+
+  // ---- keys ------------------------------------------------------------------------------------
+  const isTyping = (node) => node && node.closest && node.closest("input, textarea, select, [contenteditable=true]");
+  const onGenerate = () => { const run = byId("generate-run"); return run && run.offsetParent !== null; };
+  function playTake(number) {
+    const players = document.querySelectorAll("#generate-jobs-view .job.newest .side-by-side audio");
+    const chosen = players[number - 1];
+    if (!chosen) return false;
+    const going = !chosen.paused;
+    document.querySelectorAll("audio").forEach((player) => player.pause());
+    if (!going) { chosen.currentTime = 0; chosen.play(); }
+    return true;
+  }
+  document.addEventListener("keydown", (event) => {
+    if (!onGenerate()) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      const field = document.activeElement;
+      if (field && field.blur) { field.blur(); field.focus(); } // what was typed is sent first
+      setTimeout(() => button("generate-run")?.click(), 60);
+    } else if (event.key === "Escape" && !document.querySelector("[role=listbox], dialog[open]")) {
+      button("generate-stop")?.click();
+    } else if (/^[1-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target)) {
+      if (playTake(Number(event.key))) event.preventDefault();
+    }
+  }, true);
+
+  // one player at a time
+  document.addEventListener("play", (event) => {
+    document.querySelectorAll("audio").forEach((player) => { if (player !== event.target) player.pause(); });
+  }, true);
+
+  // ---- buttons inside what the server painted --------------------------------------------------
+  async function copy(text, button) {
+    try { await navigator.clipboard.writeText(text); } catch {
+      const field = document.createElement("textarea");
+      field.value = text; document.body.append(field); field.select();
+      document.execCommand("copy"); field.remove();
+    }
+    const was = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = was; }, 1500);
+  }
+  document.addEventListener("click", (event) => {
+    const pressed = event.target.closest?.("[data-copy]");
+    if (pressed) copy(pressed.dataset.copy, pressed);
+  });
+  function wanted(event) { // what a button of a job asks the server for
+    const pressed = event.target.closest("[data-act]");
+    if (!pressed) return null;
+    const asked = { act: pressed.dataset.act, job: pressed.dataset.job, value: pressed.dataset.value };
+    pressed.closest("details, article")?.querySelectorAll(":scope [data-field]").forEach((field) => {
+      if (field.closest("details, article") === pressed.closest("details, article")) asked[field.dataset.field] = field.value;
+    });
+    return asked;
+  }
+
+  // ---- a clip dropped anywhere on the tab Generate ----------------------------------------------
+  const carriesFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (carriesFiles(event) && onGenerate()) { event.preventDefault(); document.body.classList.add("dropping"); }
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+  document.addEventListener("drop", (event) => {
+    document.body.classList.remove("dropping");
+    if (!carriesFiles(event) || !onGenerate() || event.target.closest(".upload-container, [data-testid=upload-button], .audio-container")) return;
+    const field = byId("generate-drop")?.querySelector("input[type=file]");
+    if (!field) return;
+    event.preventDefault();
+    field.files = event.dataTransfer.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // ---- light and dark ----------------------------------------------------------------------------
+  const looks = { system: "As the system", light: "Light", dark: "Dark" };
+  function wear(look) {
+    const dark = look === "dark" || (look !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+    document.documentElement.style.colorScheme = dark ? "dark" : "light";
+    document.body.classList.toggle("dark", dark);
+  }
+  const chosenLook = () => { try { return localStorage.getItem("testudo-look") || "system"; } catch { return "system"; } };
+  function nextLook() {
+    const names = Object.keys(looks);
+    const look = names[(names.indexOf(chosenLook()) + 1) % names.length];
+    try { localStorage.setItem("testudo-look", look); } catch { /* a private window keeps nothing */ }
+    wear(look);
+    labelLook();
+  }
+  function labelLook() {
+    const switcher = byId("look-switch");
+    if (switcher) switcher.textContent = `Look: ${looks[chosenLook()]}`;
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => wear(chosenLook()));
+  document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
+  document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
+
+  return { paint, wanted, labelLook, wear, chosenLook };
+})();

@@ -1,0 +1,166 @@
+"""Drawing the form: few controls at first, every knob of the engine under Advanced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engines.knobs import KnobField
+from studio.studio import Studio
+from studio.voices import RANDOM, list_voices
+from studio.weights import list_bundles
+from webui.controls import control, help_of
+from webui.form import CUSTOM, MICROPHONE, Knobs
+
+# Any: each control shows a value of its own type.
+
+TAB = "generate"
+SEED, EMOTION = "seed", "emotion"
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "How the text is read": ("delimiter", "emotion", "prompt", "piece_chars", "pause_s"),
+        "How it is spoken": (
+            *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
+            "diffusion_sampler",
+        ),
+        "Experimental": (
+            *("half_precision", "cond_free", "cvvp_weight", "top_p", "diffusion_temperature"),
+            *("length_penalty", "repetition_penalty", "cond_free_k"),
+        ),
+        "The clip": ("format", "output_rate", "volume", "fade_ms"),
+    }
+)
+OTHERS = "More of the engine"
+OPEN = ("How the text is read", "How it is spoken")
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {"ultra_fast": "Ultra Fast", "high_quality": "High Quality", CUSTOM: "My own"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedButtons:
+    """What stands beside the seed."""
+
+    draw: gr.Button
+    open: gr.Button
+
+
+def grouped(knobs: Knobs) -> Iterator[tuple[str, list[KnobField]]]:
+    """Yield the knobs under their headings; one that no heading names comes under the last."""
+    by_name = {field.name: field for field in knobs.all}
+    for heading, names in GROUPS.items():
+        yield heading, [by_name.pop(name) for name in names if name in by_name]
+    yield OTHERS, list(by_name.values())
+
+
+def draw_text(values: Mapping[str, Any]) -> Component:
+    """Draw the field for the text."""
+    return gr.Textbox(
+        value=values["text"],
+        label="Input Prompt",
+        info="What to say. Words in [brackets] steer the voice and are not heard.",
+        placeholder="Type or paste the text to be spoken.",
+        lines=5,
+        max_lines=24,
+        elem_id="generate-text",
+    )
+
+
+def draw_choices(studio: Studio, values: Mapping[str, Any], knobs: Knobs) -> dict[str, Component]:
+    """Draw what is chosen before anything else: voice and preset."""
+    with gr.Row():
+        voice = gr.Dropdown(
+            choices=voice_choices(studio),
+            value=values["voice"],
+            label="Voice",
+            info="A folder under voices/. A blend is typed: clara:0.7+vera:0.3",
+            allow_custom_value=True,
+            elem_id="generate-voice",
+        )
+        preset = gr.Dropdown(
+            choices=preset_choices(knobs),
+            value=values["preset"],
+            label="Preset",
+            info="How much work goes into it: quick and rough to slow and clean.",
+            elem_id="generate-preset",
+        )
+    microphone = gr.Audio(
+        sources=["microphone", "upload"],
+        type="filepath",
+        label="Microphone Source",
+        visible=False,
+        elem_id="generate-microphone",
+    )
+    return {"voice": voice, "preset": preset, "microphone": microphone}
+
+
+def draw_advanced(
+    studio: Studio, values: Mapping[str, Any], knobs: Knobs
+) -> tuple[dict[str, Component], SeedButtons]:
+    """Draw every knob, group by group."""
+    bundle = gr.Dropdown(
+        choices=bundle_choices(studio),
+        value=values["bundle"],
+        label="Model",
+        info="The weights that speak. More of them are fetched in the tab Settings.",
+        elem_id="generate-bundle",
+    )
+    drawn: dict[str, Component] = {"bundle": bundle}
+    buttons = None
+    for heading, fields in grouped(knobs):
+        if not fields:
+            continue
+        with gr.Accordion(heading, open=heading in OPEN, elem_classes="group"):
+            for field in fields:
+                drawn[field.name] = draw_knob(field, values)
+                if field.name == SEED:
+                    buttons = draw_seed_buttons()
+    assert buttons is not None, "every engine has a seed"
+    return drawn, buttons
+
+
+def draw_knob(field: KnobField, values: Mapping[str, Any]) -> Component:
+    """Draw one knob; the emotions have one more, in the user's own words."""
+    if field.name == EMOTION:
+        return gr.Radio(
+            choices=[
+                *((word.capitalize(), word) for word in field.knob.choices),
+                ("Custom", CUSTOM),
+            ],
+            value=values[field.name],
+            label="Emotion",
+            info=help_of(field),
+            elem_id="generate-emotion",
+        )
+    return control(field, TAB, values[field.name])
+
+
+def draw_seed_buttons() -> SeedButtons:
+    """Draw the two ways to another seed."""
+    with gr.Row(elem_classes="seed-buttons"):
+        draw = gr.Button("Draw a seed", size="sm", elem_id="generate-seed-draw")
+        free = gr.Button("New seed each time", size="sm", elem_id="generate-seed-open")
+    return SeedButtons(draw=draw, open=free)
+
+
+def voice_choices(studio: Studio) -> list[tuple[str, str]]:
+    """List who can speak: the folders, a voice made up, and the microphone."""
+    names = [(voice.name, voice.name) for voice in list_voices(studio.layout)]
+    made_up = ("random (made up from the seed)", RANDOM)
+    return [*names, made_up, ("microphone (record your own)", MICROPHONE)]
+
+
+def bundle_choices(studio: Studio) -> list[str]:
+    """List the models that are whole enough to speak."""
+    return [bundle.name for bundle in list_bundles(studio.layout) if bundle.speaks]
+
+
+def preset_choices(knobs: Knobs) -> list[tuple[str, str]]:
+    """List the presets of the engine, and the one of the user's own."""
+    names = [*knobs.presets, CUSTOM]
+    return [(PRESETS.get(name, name.replace("_", " ").title()), name) for name in names]

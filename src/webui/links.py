@@ -1,0 +1,32 @@
+"""Where the page finds a file: addresses below its own, by names and never by paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from studio.layout import Layout
+
+
+def link_of(layout: Layout, path: str) -> str:
+    """Return the address of a clip under results/ or voices/, relative to the page; "" elsewhere.
+
+    A take that is spoken again keeps its name, so the time of the file is part of the address.
+    """
+    for kind, folder in (("results", layout.results), ("voices", layout.voices)):
+        if Path(path).is_relative_to(folder):
+            name = Path(path).relative_to(folder).as_posix()
+            return f"api/files/{kind}/{quote(name)}?v={_age(Path(path))}"
+    return ""
+
+
+def name_in_results(path: str) -> str:
+    """Name a clip by its folder and file: clara/00001-hello.wav."""
+    return "/".join(Path(path).parts[-2:])
+
+
+def _age(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return 0

@@ -1,0 +1,54 @@
+"""Numbers and stages as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+STAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "": "Getting ready",
+        "loading": "Loading the model",
+        "listening": "Listening to the voice",
+        "condition": "Listening to the voice",
+        "draft": "Drafting",
+        "rank": "Choosing the best draft",
+        "latents": "Reading the draft",
+        "diffusion": "Diffusion",
+        "vocode": "Making sound",
+        "speaking": "Speaking",
+        "align": "Finding the words",
+    }
+)
+
+
+def stage_told(stage: str) -> str:
+    """Name a stage of the work for people."""
+    return STAGES.get(stage) or stage.replace("_", " ").capitalize()
+
+
+def seconds_told(seconds: float) -> str:
+    """Say a time about as exactly as it is known: about 40 s, about 2 min 10 s, about 3 h."""
+    if seconds < 1.5:
+        return "about a second"
+    if seconds < 60:
+        return f"about {round(seconds) if seconds < 20 else round(seconds / 5) * 5} s"
+    minutes, rest = divmod(round(seconds / 10) * 10, 60)
+    if minutes < 10 and rest:
+        return f"about {minutes} min {rest} s"
+    if minutes < 90:
+        return f"about {minutes} min"
+    return f"about {minutes / 60:.1f} h"
+
+
+def clock(seconds: float) -> str:
+    """Say a time exactly: 0:07, 12:30, 1:02:03."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Say how many there are: 1 line, 2 lines."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
