@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any
 
 from jobs.job import Failure, Job, JobError, JobState, Progress
+from jobs.pace import Runs
 from jobs.plain import from_plain, to_plain
 
 SCHEMA = 1
@@ -29,10 +30,11 @@ CREATE TABLE said (
     number INTEGER PRIMARY KEY, job TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL
 );
 CREATE INDEX said_by_job ON said (job, number);
-CREATE TABLE rates (
-    number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL, rate REAL NOT NULL
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL,
+    seconds REAL NOT NULL, units REAL NOT NULL
 );
-CREATE INDEX rates_by_work ON rates (work, stage, number);
+CREATE INDEX runs_by_work ON runs (work, stage, number);
 """
 _COLUMNS = (
     "id, task, request, title, state, created, started, ended, progress, result, failure, turn"
@@ -158,29 +160,31 @@ class Journal:
             if known.fetchone() is None:
                 self._say(db, id, "warning", message)
 
-    def add_rates(self, work: str, rates: Mapping[str, float]) -> None:
-        """Keep how long each stage of some work took, in seconds per unit."""
+    def add_run(self, work: str, stages: Mapping[str, tuple[float, float]]) -> None:
+        """Keep how long each stage of some work took: stage -> (seconds, units)."""
         with self._writing() as db:
-            for stage, rate in rates.items():
+            for stage, (seconds, units) in stages.items():
                 db.execute(
-                    "INSERT INTO rates (work, stage, rate) VALUES (?, ?, ?)", (work, stage, rate)
+                    "INSERT INTO runs (work, stage, seconds, units) VALUES (?, ?, ?, ?)",
+                    (work, stage, seconds, units),
                 )
                 db.execute(
-                    "DELETE FROM rates WHERE work = ? AND stage = ? AND number NOT IN"
-                    " (SELECT number FROM rates WHERE work = ? AND stage = ?"
+                    "DELETE FROM runs WHERE work = ? AND stage = ? AND number NOT IN"
+                    " (SELECT number FROM runs WHERE work = ? AND stage = ?"
                     " ORDER BY number DESC LIMIT ?)",
                     (work, stage, work, stage, KEPT_RUNS),
                 )
 
-    def rates(self, work: str) -> Mapping[str, Sequence[float]]:
+    def runs(self, work: str) -> Runs:
         """Return what was kept of earlier runs, stages in the order in which they come."""
         with self._reading() as db:
             rows = db.execute(
-                "SELECT stage, rate FROM rates WHERE work = ? ORDER BY number", (work,)
+                "SELECT stage, seconds, units FROM runs WHERE work = ? ORDER BY number",
+                (work,),
             ).fetchall()
-        found: dict[str, list[float]] = {}
-        for stage, rate in rows:
-            found.setdefault(stage, []).append(rate)
+        found: dict[str, list[tuple[float, float]]] = {}
+        for stage, seconds, units in rows:
+            found.setdefault(stage, []).append((seconds, units))
         return found
 
     def _jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
@@ -254,7 +258,7 @@ def _is_sound(path: Path) -> bool:
             if version == SCHEMA and verdict == "ok":
                 connection.execute(f"SELECT {_COLUMNS}, attempts, number FROM jobs LIMIT 1")
                 connection.execute("SELECT number, job, kind, data FROM said LIMIT 1")
-                connection.execute("SELECT number, work, stage, rate FROM rates LIMIT 1")
+                connection.execute("SELECT number, work, stage, seconds, units FROM runs LIMIT 1")
             is_new = (
                 version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             )

@@ -12,12 +12,14 @@ from typing import Any
 
 from jobs.job import ENDED, Failure, Job, JobError, JobState, Progress
 from jobs.journal import Journal
+from jobs.pace import Gauge, Pace, expect, learnt
 from jobs.process import Hand
-from jobs.task import Task
+from jobs.task import Task, gauge_of
 from jobs.worker import Message
 
 GRACE_S = 1.5  # for a job to stop by itself; then its process is ended
 MOST_ATTEMPTS = 3  # in a row without a new take
+PARTS = "speaking"  # the stage that counts the parts of the whole
 LOOK_S = 0.1  # how often the queue looks up while a job runs
 
 
@@ -29,9 +31,30 @@ class _Running:
     """
 
     job: Job
+    gauge: Gauge
+    pace: Pace
     progress: Progress
     attempts: int
     stop_at: float | None = None
+
+    def now(self) -> Progress:
+        """Return how far the job is at this moment."""
+        fraction, eta_s = self.pace.told()
+        stopping = self.stop_at is not None
+        return replace(self.progress, fraction=fraction, eta_s=None if stopping else eta_s)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Heed what the work says about how far it is."""
+        stage, done, total = event["stage"], event["done"], event["total"]
+        if event["kind"] == "take" or stage == PARTS:
+            self.pace.finish_part(done, total)
+        elif event["kind"] == "progress":
+            self.pace.enter(stage, done, total)
+        else:
+            if self.stop_at is None:
+                self.progress = replace(self.progress, message=event["message"])
+            return
+        self.progress = replace(self.progress, stage=stage, done=done, total=total)
 
 
 class Runner:
@@ -47,6 +70,7 @@ class Runner:
         self._journal = journal
         self._hire = hire
         self._hand: Hand | None = None
+        self._warm_for = ""  # the work whose weights the worker holds
         self._changed = Condition()
         self._running: _Running | None = None
         self._is_closing = False
@@ -118,6 +142,13 @@ class Runner:
                     return job
                 self._changed.wait(left)
 
+    def expected_s(self, task: str, request: Mapping[str, Any]) -> Mapping[str, float] | None:
+        """Say how many seconds each stage of a request will take; None where nothing is known."""
+        with self._changed:
+            gauge = gauge_of(task, self._tasks.get(task), request)
+            runs = self._journal.runs(gauge.work)
+            return expect(gauge, runs, is_warm=self._warm_for == gauge.work) or None
+
     def dismiss(self) -> bool:
         """End the worker if it is idle, which frees all its memory; the next job gets another."""
         with self._changed:
@@ -139,12 +170,12 @@ class Runner:
 
     def _now(self, job: Job) -> Job:
         held = self._running
-        return replace(job, progress=held.progress) if held and held.job.id == job.id else job
+        return replace(job, progress=held.now()) if held and held.job.id == job.id else job
 
     def _stop(self, held: _Running) -> None:
         if held.stop_at is None:
             held.stop_at = time.monotonic() + GRACE_S
-            held.progress = replace(held.progress, message="Stopping …", eta_s=None)
+            held.progress = replace(held.progress, message="Stopping …")
             if self._hand is not None:
                 self._hand.send({"do": "stop"})
 
@@ -160,14 +191,25 @@ class Runner:
                 job = self._journal.next_waiting()
                 if job is not None:
                     attempts = self._journal.begin(job.id)
-                    message = "Going on where it stopped." if job.takes or attempts > 1 else ""
-                    self._running = _Running(
-                        job=job, progress=Progress(message=message), attempts=attempts
-                    )
+                    self._running = self._begun(job, attempts)
                     self._changed.notify_all()
                     return self._running
                 self._changed.wait()
             return None
+
+    def _begun(self, job: Job, attempts: int) -> _Running:
+        gauge = gauge_of(job.task, self._tasks.get(job.task), job.request)
+        expected = expect(
+            gauge, self._journal.runs(gauge.work), is_warm=self._warm_for == gauge.work
+        )
+        message = "Going on where it stopped." if job.takes or attempts > 1 else ""
+        return _Running(
+            job=job,
+            gauge=gauge,
+            pace=Pace(gauge, expected, before=len(job.takes)),
+            progress=Progress(stage="starting", message=message),
+            attempts=attempts,
+        )
 
     def _serve_one(self, held: _Running) -> None:
         hand = self._hired()
@@ -192,10 +234,8 @@ class Runner:
                 held.attempts = 1
             elif kind == "warning":
                 self._journal.add_warning(id, event["message"])
-            if kind in ("progress", "take"):
-                held.progress = replace(
-                    held.progress, stage=event["stage"], done=event["done"], total=event["total"]
-                )
+            if kind != "warning":
+                held.hear(event)
 
     def _settle(self, held: _Running, message: Message | None) -> None:
         """Write down how the job ended, and let whoever waits for it know."""
@@ -205,6 +245,7 @@ class Runner:
             if said == "done":
                 assert message is not None
                 self._journal.end(id, "done", result=message["result"])
+                self._learn(held, message)
             elif said == "failed":
                 assert message is not None
                 self._end(held, "failed", Failure(**message["failure"]))
@@ -218,6 +259,16 @@ class Runner:
             self._changed.notify_all()
         if self._hand is None and not self._is_closing:
             self._hired()
+
+    def _learn(self, held: _Running, message: Message) -> None:
+        """Remember how long a whole run took."""
+        self._warm_for = held.gauge.work
+        if held.job.takes:  # it only did the rest
+            return
+        known = list(self._journal.runs(held.gauge.work))
+        self._journal.add_run(
+            held.gauge.work, learnt(held.gauge, message["timings"], message["spent"], known)
+        )
 
     def _lost(self, held: _Running) -> None:
         """Answer a worker that died: work that can goes on, unless it keeps dying."""
@@ -260,6 +311,7 @@ class Runner:
         if self._hand is not None:
             self._hand.end()
             self._hand = None
+            self._warm_for = ""
 
 
 def told_exit(code: int | None) -> str:

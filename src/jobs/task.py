@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from jobs.job import JobError
+from jobs.pace import Gauge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +19,8 @@ class Task:
     run: "module:function" of `run(workshop, request, report) -> result`; imported by the worker.
     goes_on: whether the work can be taken up where it was cut off, given its earlier takes in
     `report.kept`; such work goes on by itself after a crash.
-    gauge: "module:function" of `gauge(request) -> Gauge` (jobs/pace.py), light: how much there is
-    to do; "" where runs of the task take about the same time.
+    gauge: "module:function" of `gauge(plain request) -> Gauge` (jobs/pace.py), light: how much
+    there is to do; "" where runs of the task take about the same time.
     """
 
     request: str
@@ -32,6 +33,14 @@ def resolve(address: str) -> Any:  # Any: whatever the address names
     """Import what "module:name" names."""
     module, name = address.split(":")
     return getattr(import_module(module), name)
+
+
+def gauge_of(name: str, task: Task | None, request: Mapping[str, Any]) -> Gauge:
+    """Say how much a plain request asks for."""
+    if task is None or not task.gauge:
+        return Gauge(work=name)
+    gauge: Gauge = resolve(task.gauge)(request)
+    return gauge
 
 
 def name_of_task(tasks: Mapping[str, Task], request: object) -> str:

@@ -67,7 +67,7 @@ class Doing:
 
     def expected_s(self, request: Any) -> Mapping[str, float] | None:
         """Say how many seconds each stage of a request will take; None if nothing is known."""
-        return None
+        return self.runner.expected_s(name_of_task(TASKS, request), to_plain(request))
 
     def _with_destination(self, request: SpeakRequest) -> SpeakRequest:
         """Name the file that a request is spoken into, so that going on writes to the same."""

@@ -28,6 +28,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.speaking:SpeakRequest",
             run="studio.tasks.workshop:speak",
             goes_on=True,
+            gauge="studio.gauges:gauge_speaking",
+        ),
+        "bring_voice": Task(
+            request="studio.bringing:BringVoice",
+            run="studio.tasks.bring:bring_voice",
         ),
     }
 )
