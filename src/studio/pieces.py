@@ -11,6 +11,7 @@ from speech.script import Line, split_line
 from studio.errors import StudioError, refusing
 from studio.plan import Passage, PlannedLine, passages_of, seed_of
 from studio.speaking import LONGEST_PIECE, SpeakRequest
+from studio.takes import Redone
 
 NO_LIMIT = 1_000_000  # tokens; for an engine that does not measure texts
 LONGEST_OVER_DESIRED = 1.5  # a sentence may run over the wished length by as much
@@ -28,13 +29,15 @@ class Room:
 class Piece:
     """What the engine speaks in one go.
 
-    index counts the pieces of the request from 0;  options has the piece's own seed.
+    index counts the pieces of the request from 0;  options has the piece's own seed;  redone says
+    how it differs from what the request alone would give.
     """
 
     index: int
     line: Line
     planned: PlannedLine
     options: Any  # the engine's own
+    redone: Redone | None = None
 
     @property
     def passages(self) -> list[Passage]:

@@ -25,12 +25,27 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redone:
+    """A line of a clip that was spoken anew, or in another of its candidates.
+
+    index counts the lines from 0;  text is as the engine was given it.
+    """
+
+    index: int
+    text: str
+    voice: str
+    options: Mapping[str, Any]  # Any: as in the record of a take
+    candidate: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeRecord:
     """The settings of one take, as they travel inside its file.
 
     text is as it was typed;  options holds every knob of the engine, delivery every knob of the
     studio;  speakers maps each voice that speaks to the content id of its latents;  latents is
-    base64 of safetensors, only where asked for;  took is seconds per stage.
+    base64 of safetensors, only where asked for;  took is seconds per stage;  redone are the lines
+    that the rest does not tell.
     """
 
     schema: int = SCHEMA
@@ -50,6 +65,7 @@ class TakeRecord:
     created: str = ""
     machine: Machine = Machine()
     warnings: tuple[str, ...] = ()
+    redone: tuple[Redone, ...] = ()
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -67,8 +83,9 @@ class TakeRecord:
 def to_json(record: TakeRecord) -> str:
     """Write the record as one JSON object, leaving out what it does not hold."""
     plain = to_plain(record)
-    if record.latents is None:
-        del plain["latents"]
+    for name in ("latents", "redone"):
+        if not plain[name]:
+            del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)
 
 

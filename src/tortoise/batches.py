@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from jobs.report import Reporter
+from jobs.report import Event, Reporter
 
 T = TypeVar("T")
 
@@ -17,7 +17,8 @@ def in_batches(
 ) -> list[T]:
     """Call `run(first, end)` over range(total), `size` at a time, and join what it returns.
 
-    When the memory runs out the size is halved, which is told once, and the batch is tried again.
+    When the memory runs out the size is halved, which is told once, and the batch is tried again;
+    the size that fits is told too, so that what comes after need not run out again.
     """
     done: list[T] = []
     told = False
@@ -30,6 +31,8 @@ def in_batches(
                 raise
         size = max(1, min(size, total) // 2)
         if not told:
-            report.warn(f"Memory ran out; going on with {size} samples at a time.", stage=stage)
+            told_so = f"Memory ran out; going on with {size} samples at a time."
+            report.warn(told_so, stage=stage, once="memory")
         told = True
+        report.emit(Event(kind="resolved", stage=stage, data={"sample_batch_size": size}))
     return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.report import Event, Reporter
@@ -13,13 +13,15 @@ class Minutes(Reporter):
 
     warnings: for the record of the takes.  scores: of the candidates spoken last, best first.
     resolved: knobs whose value the engine chose itself (a batch size that fits the memory).
+    A warning that says what it warns of (`once="memory"`) is passed on the first time only.
     """
 
     def __init__(self, outer: Reporter) -> None:
-        super().__init__()
+        super().__init__(kept=outer.kept)
         self._outer = outer
         self.warnings: list[str] = []
         self.scores: list[float] = []
+        self._warned: set[str] = set()
         self.resolved: Mapping[str, Any] = {}  # Any: each knob has its own type
 
     def check(self) -> None:
@@ -28,6 +30,8 @@ class Minutes(Reporter):
 
     def emit(self, event: Event) -> None:
         """Keep what is kept, and pass the event on."""
+        if event.kind == "warning" and self._is_stale(event):
+            return
         if event.kind == "warning" and event.message not in self.warnings:
             self.warnings.append(event.message)
         elif event.kind == "candidates":
@@ -36,7 +40,18 @@ class Minutes(Reporter):
             self.resolved = {**self.resolved, **event.data}
         self._outer.emit(event)
 
+    def recall(self, warnings: Iterable[str]) -> None:
+        """Keep warnings that were told before, when the same was spoken."""
+        self.warnings += [told for told in dict.fromkeys(warnings) if told not in self.warnings]
+
     def close(self) -> None:
         """Add the seconds of this request to those of the outer work."""
         for stage, spent in self.timings.items():
             self._outer.timings[stage] = self._outer.timings.get(stage, 0.0) + spent
+
+    def _is_stale(self, event: Event) -> bool:
+        subject = str(event.data.get("once", ""))
+        stale = subject in self._warned
+        if subject:
+            self._warned.add(subject)
+        return stale

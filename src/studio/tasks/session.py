@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,7 @@ from speech.clip import Clip
 from studio.layout import Layout
 from studio.pieces import Piece
 from studio.requests import plain_delivery
-from studio.results import Destination
-from studio.speaking import LONGEST_PIECE, Delivery, SpeakRequest
+from studio.speaking import Delivery, SpeakRequest
 from studio.takes import Machine, TakeRecord
 from studio.tasks.latents import content_id, packed
 from studio.tasks.listen import Listening, listen_to
@@ -24,6 +25,9 @@ from studio.voices import pin_random
 
 if TYPE_CHECKING:
     from engines.base import Engine
+
+
+KEY_FORMAT = 1  # raised when the same facts come to mean another sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +46,6 @@ class Session:
     layout: Layout
     engine: Engine
     machine: Machine
-    destination: Destination
     minutes: Minutes
     speakers: dict[str, Conditioning] = field(default_factory=dict)
 
@@ -83,9 +86,10 @@ class Session:
     def speak_piece(self, piece: Piece) -> list[Version]:
         """Speak one piece; its candidates, best first, without what only steers."""
         speaker = self.listen(piece.planned.voice, piece.options)
+        options = replace(piece.options, **self.minutes.resolved)  # what an earlier piece taught
         self.minutes.scores = []
         with working(f"Piece {piece.index + 1}"):
-            clips = self.engine.synthesize(piece.text, speaker, piece.options, self.minutes)
+            clips = self.engine.synthesize(piece.text, speaker, options, self.minutes)
         scores: list[float | None] = [*self.minutes.scores, *[None] * len(clips)]
         return [
             Version(
@@ -107,22 +111,35 @@ class Session:
             delivery=request.delivery,
         )
 
-    def record_of_piece(self, piece: Piece, version: Version, candidate: int) -> TakeRecord:
-        """Write down how one piece was spoken, so that it can be spoken again by itself."""
+    def record_of_piece(
+        self, piece: Piece, version: Version, candidate: int, delivery: Delivery
+    ) -> TakeRecord:
+        """Write down how one piece was spoken, so that it can be spoken again by itself.
+
+        delivery: that of a line's take.
+        """
         return self._record(
             version,
             candidate,
             text=piece.line.text,
             voice=piece.planned.voice,
             options=to_plain(piece.options),
-            delivery=replace(
-                self.request.delivery,
-                emotion="none",
-                prompt="",
-                delimiter="",
-                piece_chars=LONGEST_PIECE,  # it is one piece already
-            ),
+            delivery=delivery,
         )
+
+    def key_of(self, piece: Piece) -> str:
+        """Name what a take of the piece follows from: equal keys, equal sound on one machine."""
+        voice = piece.planned.voice
+        facts = {
+            "format": KEY_FORMAT,
+            "engine": self.request.engine,
+            "weights": self.weights_id,
+            "text": piece.line.text,
+            "speaker": content_id(self.listen(voice, piece.options)),
+            "options": to_plain(piece.options),
+        }
+        told = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(told.encode("utf-8")).hexdigest()[:24]
 
     def _record(
         self,

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from statistics import fmean
 
-from jobs.report import Event, Reporter
+from jobs.report import Reporter
 from speech.clip import Clip
 from studio.layout import Layout
 from studio.pieces import Piece, room_of, split_pieces
 from studio.plan import plan_lines
-from studio.results import Destination, chosen_destination, next_destination
+from studio.redo import as_before
+from studio.results import (
+    Destination,
+    chosen_destination,
+    next_destination,
+    reserved_destination,
+)
 from studio.speaking import SpeakRequest, Spoken, Take
 from studio.tasks.join import join_clips
 from studio.tasks.keep import check_can_write, keep_take
+from studio.tasks.line_store import LineStore, tell_take
 from studio.tasks.minutes import Minutes
 from studio.tasks.session import Session, Version
 from studio.tasks.warm import WarmEngine, check_bundle
@@ -29,29 +39,40 @@ class Speaker:
     def speak(self, request: SpeakRequest, report: Reporter) -> Spoken:
         """Speak a request and write its clips.
 
-        Raises StudioError, before anything is written, for whatever cannot be done.
+        Lines that an earlier, cut-off run of the same request has kept are read back. Raises
+        StudioError, before anything is written, for whatever cannot be done.
         """
         plan = plan_lines(request, self._layout)
         check_bundle(self._layout, request.bundle)
-        destination = _destination(request, self._layout)
-        check_can_write(destination.final)
-        minutes = Minutes(report)
-        try:
-            engine = self._warm.ready_for(request, minutes)
-            session = Session(
-                request=request,
-                layout=self._layout,
-                engine=engine,
-                machine=self._warm.machine(),
-                destination=destination,
-                minutes=minutes,
-            )
-            pieces = split_pieces(plan, room_of(engine), request)
+        check_can_write(_expected(request, self._layout).final)
+        with self.session(request, report) as session:
+            room = room_of(session.engine)
+            pieces = split_pieces(plan, room, request)
+            pieces = as_before(pieces, request, room, self._layout)
             for voice in dict.fromkeys(piece.planned.voice for piece in pieces):
                 session.listen(voice, pieces[0].options)
             if request.like is not None:
                 session.compare(request.like)
-            return _finish(session, pieces, _speak_all(session, pieces))
+            destination = _reserved(request, self._layout)
+            store = LineStore(session, destination, pieces)
+            try:
+                return _finish(session, pieces, store, _speak_all(session, pieces, store))
+            finally:
+                store.close()
+
+    @contextmanager
+    def session(self, request: SpeakRequest, report: Reporter) -> Iterator[Session]:
+        """Have the engine ready for a request, and write the minutes of what it says."""
+        minutes = Minutes(report)
+        try:
+            engine = self._warm.ready_for(request, minutes)
+            yield Session(
+                request=request,
+                layout=self._layout,
+                engine=engine,
+                machine=self._warm.machine(),
+                minutes=minutes,
+            )
         finally:
             minutes.close()
 
@@ -60,39 +81,36 @@ class Speaker:
         return self._warm.ready_for(request, report).weights_id
 
 
-Takes = tuple[list[list[Version]], tuple[Take, ...]]  # versions of each piece; kept line takes
-
-
-def _speak_all(session: Session, pieces: list[Piece]) -> Takes:
-    """Speak piece after piece and keep each take the moment it exists."""
-    spoken, lines = [], []
+def _speak_all(session: Session, pieces: list[Piece], store: LineStore) -> list[list[Version]]:
+    """Speak piece after piece, or read it back; each take is kept the moment it exists."""
+    spoken = []
     for piece in pieces:
         session.minutes.check()
-        versions = session.speak_piece(piece)
+        versions = store.read_back(piece)
+        if versions is None:
+            versions = session.speak_piece(piece)
+            if len(pieces) > 1:
+                versions = store.keep(piece, versions)
         spoken.append(versions)
-        if len(pieces) > 1:
-            for number, version in enumerate(versions, start=1):
-                path = session.destination.line(piece.index, number)
-                record = session.record_of_piece(piece, version, number)
-                take = keep_take(version.clip, path, record, session.request)
-                lines += [take] if number == 1 else []
-        session.minutes.emit(
-            Event(kind="take", stage="speaking", done=piece.index + 1, total=len(pieces))
-        )
-    return spoken, tuple(lines)
+    return spoken
 
 
-def _finish(session: Session, pieces: list[Piece], takes: Takes) -> Spoken:
+def _finish(
+    session: Session, pieces: list[Piece], store: LineStore, spoken: list[list[Version]]
+) -> Spoken:
     """Join the pieces, best with best, and keep the whole clips."""
-    spoken, lines = takes
     request, minutes = session.request, session.minutes
     kept: list[Take] = []
     seconds: list[float] = []
     for place, number in enumerate(_wanted(request, spoken), start=1):
-        whole = _joined([versions[number - 1] for versions in spoken], request)
-        path = session.destination.candidate(place)
-        kept.append(keep_take(whole.clip, path, session.record(whole, number), request))
+        whole = joined([versions[number - 1] for versions in spoken], request)
+        path = store.destination.candidate(place)
+        record = replace(session.record(whole, number), redone=store.redone())
+        kept.append(keep_take(whole.clip, path, record, request))
         seconds.append(whole.clip.duration_s)
+    store.finish(session.record(Version(clip=whole.clip, score=kept[0].score), 1))
+    if len(pieces) == 1:
+        tell_take(minutes, pieces[0], seconds[0], kept, total=1)
     return Spoken(
         path=kept[0].path,
         voice=request.voice,
@@ -102,7 +120,7 @@ def _finish(session: Session, pieces: list[Piece], takes: Takes) -> Spoken:
         seconds=round(seconds[0], 3),
         stages={name: round(spent, 3) for name, spent in minutes.timings.items()},
         candidates=tuple(kept),
-        lines=lines,
+        lines=store.takes_in_use(),
         warnings=tuple(minutes.warnings),
     )
 
@@ -114,14 +132,22 @@ def _wanted(request: SpeakRequest, spoken: list[list[Version]]) -> list[int]:
     return [again] if again > 1 and again in numbers else numbers
 
 
-def _joined(versions: list[Version], request: SpeakRequest) -> Version:
+def joined(versions: list[Version], request: SpeakRequest) -> Version:
+    """Join one version of each piece; the score of the whole is the mean of theirs."""
     clip: Clip = join_clips([version.clip for version in versions], request.delivery)
     scores = [version.score for version in versions if version.score is not None]
     return Version(clip=clip, score=fmean(scores) if len(scores) == len(versions) else None)
 
 
-def _destination(request: SpeakRequest, layout: Layout) -> Destination:
+def _expected(request: SpeakRequest, layout: Layout) -> Destination:
     if request.out is not None:
         return chosen_destination(request.out)
     folder = folder_name(request.voice)
     return next_destination(layout, folder, request.text, request.delivery.format)
+
+
+def _reserved(request: SpeakRequest, layout: Layout) -> Destination:
+    if request.out is not None:
+        return chosen_destination(request.out)
+    folder = folder_name(request.voice)
+    return reserved_destination(layout, folder, request.text, request.delivery.format)

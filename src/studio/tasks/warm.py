@@ -90,9 +90,21 @@ def working(about: str = "") -> Iterator[None]:
         raise Unusable(str(cause)) from cause
     except torch.OutOfMemoryError as cause:
         raise Unusable(
-            "The memory of the device is full. Add --low-vram, a smaller --sample-batch-size, or "
-            "--device cpu; other programs may be using it too."
+            "The memory of the device is full. Turn on low VRAM (--low-vram), choose a smaller "
+            "sample batch size (--sample-batch-size) or the processor (--device cpu); other "
+            "programs may be using it too."
         ) from cause
+    except FloatingPointError as cause:
+        told = f"{str(cause)[:1].lower()}{str(cause)[1:]}".rstrip(".")
+        hint = (
+            ""
+            if "alf precision" in told
+            else (
+                ". Turn half precision off and choose another seed; if that does not help, verify "
+                "the weights"
+            )
+        )
+        raise StudioError(f"{about or 'It'} could not be spoken: {told}{hint}.") from cause
     except MemoryError as cause:
         raise Unusable("The memory of this machine is full. Draw fewer --samples.") from cause
     except ValueError as cause:
