@@ -1,0 +1,64 @@
+"""The sound itself: clips below the results and the voices, whole or in ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+
+from api.errors import MISSING, Refused
+from api.views import Served
+from studio.errors import StudioError
+from studio.layout import plain_name, shown
+
+router = APIRouter(prefix="/api/files", tags=["Files"])
+TYPES = MappingProxyType(
+    {
+        ".wav": "audio/wav",
+        ".flac": "audio/flac",
+        ".ogg": "audio/ogg",
+        ".opus": "audio/ogg",
+        ".mp3": "audio/mpeg",
+        ".aif": "audio/aiff",
+        ".aiff": "audio/aiff",
+        ".m4a": "audio/mp4",
+        ".aac": "audio/aac",
+        ".wma": "audio/x-ms-wma",
+    }
+)
+
+
+@router.get("/{kind}/{name:path}", response_class=FileResponse)
+def file(
+    kind: Literal["results", "voices"],
+    name: str,
+    studio: Served,
+    download: Annotated[bool, Query(description="save it rather than play it")] = False,
+) -> FileResponse:
+    """Return a clip by its name below the results or the voices; ranges are served."""
+    folder = studio.layout.results if kind == "results" else studio.layout.voices
+    path = sound_below(folder, name)
+    return FileResponse(
+        path,
+        media_type=TYPES[path.suffix.lower()],
+        filename=path.name,
+        content_disposition_type="attachment" if download else "inline",
+        headers={"cache-control": "no-cache"},  # a clip may be spoken anew under its name
+    )
+
+
+def sound_below(folder: Path, name: str) -> Path:
+    """Return the sound file of that name below a folder; links that lead out of it do not count."""
+    missing = Refused(MISSING, f"There is no clip {shown(name)} here.", "not_found")
+    try:
+        parts = [plain_name(part, "file") for part in name.split("/")]
+        path = folder.joinpath(*parts)
+        is_inside = path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (StudioError, OSError, ValueError):
+        raise missing from None
+    if not is_inside or path.suffix.lower() not in TYPES or not path.is_file():
+        raise missing
+    return path

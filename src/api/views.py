@@ -1,0 +1,137 @@
+"""What clients see: jobs, voices and clips without a path of this machine in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field
+
+from jobs.job import Job, JobState
+from jobs.plain import to_plain
+from studio.layout import Layout
+from studio.studio import Studio
+from studio.voices import Voice
+
+# Any: requests, takes and results are plain values of the tasks' own choosing.
+
+
+def studio_of(request: Request) -> Studio:
+    """Return the studio that this server serves."""
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+def path_of(request: Request) -> str:
+    """Return what every address of this server begins with."""
+    path: str = request.app.state.path
+    return path
+
+
+Served = Annotated[Studio, Depends(studio_of)]
+At = Annotated[str, Depends(path_of)]
+
+
+class ProgressView(BaseModel):
+    """How far a job is: done of total steps of the stage, fraction of the whole, seconds left."""
+
+    stage: str
+    done: int
+    total: int | None
+    message: str
+    fraction: float | None
+    eta_s: float | None
+
+
+class FailureView(BaseModel):
+    """Why a job failed: a word for programs, a sentence for people."""
+
+    cause: str
+    message: str
+
+
+class JobView(BaseModel):
+    """A job at one moment. Files are named below the results, beside the address of each."""
+
+    id: str
+    task: str
+    title: str
+    state: JobState
+    created: float = Field(description="seconds since 1970, as are started and ended")
+    started: float | None
+    ended: float | None
+    place: int = Field(description="1 for the next in the queue, 0 when not waiting")
+    progress: ProgressView
+    request: dict[str, Any]
+    takes: list[dict[str, Any]] = Field(description="lines spoken so far")
+    warnings: list[str]
+    result: dict[str, Any] | None
+    failure: FailureView | None
+
+
+class ClipView(BaseModel):
+    """One recording of a voice."""
+
+    name: str
+    bytes: int
+    url: str
+
+
+class VoiceView(BaseModel):
+    """A voice that can speak. kept: it has no clips, but was made up or taken out of a clip."""
+
+    name: str
+    kept: bool
+    clips: list[ClipView]
+
+
+def job_view(job: Job, layout: Layout, path: str) -> JobView:
+    """Return a job as clients see it; details of failures stay here."""
+    plain: dict[str, Any] = to_plain(job)
+    for part in ("request", "takes", "result"):
+        plain[part] = without_paths(plain[part], layout, path)
+    return JobView.model_validate(plain)
+
+
+def voice_view(voice: Voice, path: str) -> VoiceView:
+    """Return a voice as clients see it."""
+    clips = [
+        ClipView(
+            name=clip.name,
+            bytes=clip.stat().st_size,
+            url=file_url(path, "voices", f"{voice.name}/{clip.name}"),
+        )
+        for clip in voice.clips
+    ]
+    return VoiceView(name=voice.name, kept=voice.kept is not None, clips=clips)
+
+
+def file_url(path: str, kind: str, name: str) -> str:
+    """Return the address of a file below the results or the voices."""
+    return f"{path}/api/files/{kind}/{quote(name)}"
+
+
+def without_paths(value: Any, layout: Layout, path: str) -> Any:
+    """Name files below the results by where they lie in them, and add the address of each."""
+    if isinstance(value, Mapping):
+        seen = {key: without_paths(item, layout, path) for key, item in value.items()}
+        name = _below(value.get("path"), layout.results)
+        if name is not None:
+            seen["url"] = file_url(path, "results", name)
+        return seen
+    if isinstance(value, (list, tuple)):
+        return [without_paths(item, layout, path) for item in value]
+    if isinstance(value, str):
+        return _below(value, layout.results) or value.replace(f"{layout.root}/", "")
+    return value
+
+
+def _below(value: Any, folder: Path) -> str | None:
+    """Return the name of a file below a folder; None for whatever is none."""
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        return None
+    place = Path(value)
+    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else None
