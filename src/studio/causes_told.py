@@ -60,7 +60,7 @@ CATALOGUE: Mapping[str, Cause] = MappingProxyType(
         ),
         "journal_damaged": _cause(
             "The list of jobs is damaged",
-            "The file state/jobs.sqlite cannot be read; a full disk or a power cut can do that.",
+            "The file state/journal.sqlite cannot be read; a full disk or a power cut can do that.",
             "Move the folder state away: clips and voices are not in it and stay as they are.",
             "mv state state.damaged",
         ),

@@ -1,4 +1,4 @@
-"""The command line: testudo speak, voices, read, models, history. Loads no network by itself."""
+"""The command line: testudo speak, voices, history and the rest. Loads no network by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from jobs.report import Cancelled
-from studio import cli_history, cli_models, cli_read, cli_speak, cli_voices
+from studio import (
+    cli_doctor,
+    cli_history,
+    cli_models,
+    cli_read,
+    cli_settings,
+    cli_speak,
+    cli_voices,
+)
 from studio.cli_flags import Parser
 from studio.errors import StudioError, why
 
@@ -47,7 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     """Parse the arguments and run the command they name; with none, say which there are."""
     parser = Parser(prog="testudo", description="A local voice-cloning studio.", allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in (cli_speak, cli_voices, cli_read, cli_models, cli_history):
+    parts = (cli_speak, cli_voices, cli_read, cli_models, cli_history, cli_settings, cli_doctor)
+    for part in parts:
         part.add_command(commands, arguments)
     if not arguments:
         parser.print_help()

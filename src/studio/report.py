@@ -1,0 +1,52 @@
+"""The report: what the system panel shows and `testudo doctor` prints, fit to be passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from studio.doctor import Finding
+from studio.system import System, gigabytes, without_private
+
+MARKS = MappingProxyType({"good": "good ", "note": "note ", "fault": "FAULT"})
+
+
+def report_text(system: System, findings: Sequence[Finding], root: Path) -> str:
+    """Write everything down, without the paths and names that are nobody else's business."""
+    return without_private("\n".join([*system_lines(system), "", *finding_lines(findings)]), root)
+
+
+def system_lines(system: System) -> list[str]:
+    """Describe the machine and the installation, one fact a line."""
+    torch = system.torch
+    facts = {
+        "Testudo": system.testudo,
+        "Python": system.python,
+        "System": system.platform,
+        "Processor": f"{system.cores} cores",
+        "Memory": f"{gigabytes(system.memory)}, {gigabytes(system.memory_free)} free",
+        "torch": f"{torch.torch or 'not loaded'}, torchaudio {torch.torchaudio or 'not loaded'}",
+        "CUDA": torch.cuda or "none",
+        "ffmpeg": system.ffmpeg or "not installed",
+    }
+    for device in torch.devices:
+        memory = f", {gigabytes(device.memory)}" if device.memory else ""
+        facts[f"Device {device.name}"] = f"{device.label}{memory}"
+    facts |= {f"Package {name}": version for name, version in system.packages.items()}
+    for folder in system.folders:
+        free = f"{gigabytes(folder.free)} free"
+        facts[f"Folder {folder.name}"] = f"{folder.path}, {free}"
+    width = max(map(len, facts))
+    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """List what was looked at, and under each fault the command that mends it."""
+    width = max((len(finding.name) for finding in findings), default=0)
+    lines = []
+    for finding in findings:
+        lines.append(f"{MARKS[finding.state]}  {finding.name:{width}}  {finding.told}")
+        if finding.fix:
+            lines.append(f"{'':7}{'':{width}}  mend it:  {finding.fix}")
+    return lines

@@ -1,0 +1,257 @@
+"""The doctor: each fault is found, with the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studio import needed
+from studio.causes import CATALOGUE
+from studio.doctor import Finding, examine
+from studio.layout import Layout
+from studio.report import report_text
+from studio.system import (
+    Folder,
+    FoundDevice,
+    System,
+    Torch,
+    ask_torch,
+    folders_of,
+    look_at_system,
+    without_private,
+)
+from tiny_bundle import make_tiny_bundle
+from tortoise.bundle import CHECKSUMS_FILE
+
+Run = Callable[..., tuple[int, str, str]]
+CPU = FoundDevice(name="cpu", label="processor")
+GPU = FoundDevice(name="cuda:0", label="NVIDIA H200", memory=150_000_000_000)
+GOOD = Torch(torch="2.11.0+cpu", torchaudio="2.11.0+cpu", devices=(CPU,))
+
+
+@pytest.fixture
+def whole(layout: Layout) -> Layout:
+    """A studio whose starter is a real, tiny bundle."""
+    shutil.rmtree(layout.models / "starter")
+    make_tiny_bundle(layout.models / "starter")
+    return layout
+
+
+@pytest.fixture
+def system(whole: Layout) -> System:
+    """This machine, with a torch that works."""
+    return look_at_system(whole, GOOD)
+
+
+def faults(layout: Layout, system: System, *, port: bool = False) -> list[Finding]:
+    return [f for f in examine(layout, system, port=port) if f.state == "fault"]
+
+
+def only_fault(layout: Layout, system: System, *, port: bool = False) -> Finding:
+    found = faults(layout, system, port=port)
+    assert len(found) == 1, found
+    assert found[0].cause in CATALOGUE and found[0].fix, found
+    return found[0]
+
+
+def test_a_whole_studio_has_no_fault(whole: Layout, system: System) -> None:
+    assert faults(whole, system) == []
+
+
+@pytest.mark.parametrize(
+    ("torch", "cause", "told"),
+    [
+        (replace(GOOD, torchaudio="2.10.0+cpu"), "torch_pair", "torchaudio 2.10.0+cpu"),
+        (replace(GOOD, torchaudio="2.11.0+cu130"), "torch_pair", "torchaudio 2.11.0+cu130"),
+        (Torch(cause="torch_broken", problem="libcudart.so.12: cannot open"), "torch_broken",
+         "libcudart"),
+        (replace(GOOD, said=("The NVIDIA driver on your system is too old",)), "old_driver",
+         "too old"),
+        (replace(GOOD, devices=(GPU, CPU), unsuited=("NVIDIA H200",)), "wrong_cuda_build",
+         "no code for NVIDIA H200"),
+    ],
+)  # fmt: skip
+def test_a_torch_that_does_not_fit_is_a_fault(
+    whole: Layout, system: System, torch: Torch, cause: str, told: str
+) -> None:
+    fault = only_fault(whole, replace(system, torch=torch))
+    assert fault.cause == cause and told in fault.told
+
+
+def test_a_driver_that_torch_does_not_see_is_a_fault(
+    whole: Layout, system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "version"
+    driver.write_text("NVRM version")
+    monkeypatch.setattr("studio.doctor.NVIDIA", driver)
+    assert only_fault(whole, system).cause == "wrong_cuda_build"
+    with_cuda = replace(system, torch=replace(GOOD, cuda="13.0"))
+    assert only_fault(whole, with_cuda).cause == "old_driver"
+
+
+def test_a_damaged_starter_is_a_fault_that_names_the_file(whole: Layout, system: System) -> None:
+    file = whole.models / "starter" / "gpt.safetensors"
+    raw = bytearray(file.read_bytes())
+    raw[-2] ^= 1
+    file.write_bytes(bytes(raw))
+    assert "gpt.safetensors" in only_fault(whole, system).told
+    file.unlink()
+    assert only_fault(whole, system).cause == "incomplete_weights"
+    shutil.rmtree(whole.models / "starter")
+    assert only_fault(whole, system).cause == "missing_weights"
+
+
+def test_a_starter_in_a_checkout_is_restored_by_git(whole: Layout, system: System) -> None:
+    (whole.root / ".git").mkdir()
+    (whole.models / "starter" / "clvp.safetensors").unlink()
+    assert only_fault(whole, system).fix.startswith("git checkout -- ")
+
+
+def test_a_starter_without_checksums_is_not_called_damaged(whole: Layout, system: System) -> None:
+    (whole.models / "starter" / CHECKSUMS_FILE).unlink()
+    assert faults(whole, system) == []
+
+
+def test_a_settings_file_with_a_mistake_is_a_fault(whole: Layout, system: System) -> None:
+    whole.settings_file.write_text("voise: alice\n")
+    fault = only_fault(whole, system)
+    assert fault.cause == "bad_settings" and "line 1" in fault.told
+    assert fault.fix == "mv settings.yaml settings.yaml.old"
+
+
+def test_a_port_that_is_taken_is_a_fault_and_not_looked_at_from_the_page(
+    whole: Layout, system: System
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        whole.settings_file.write_text(f"listen: 127.0.0.1:{other.getsockname()[1]}\n")
+        fault = only_fault(whole, system, port=True)
+        assert fault.cause == "port_taken" and "--listen" in fault.fix
+        assert faults(whole, system, port=False) == []
+
+
+def test_a_default_voice_or_model_that_is_gone_is_a_fault(whole: Layout, system: System) -> None:
+    whole.settings_file.write_text("voice: nobody\n")
+    assert only_fault(whole, system).cause == "missing_voice"
+    whole.settings_file.write_text("bundle: tortoise\n")
+    assert only_fault(whole, system).cause == "missing_weights"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_found_as_it_is(whole: Layout) -> None:
+    whole.voices.chmod(0o500)
+    assert not next(folder for folder in folders_of(whole) if folder.name == "voices").writable
+
+
+def test_a_folder_that_cannot_be_written_and_a_full_disk_are_faults(
+    whole: Layout, system: System
+) -> None:
+    shut = Folder(name="results", path=whole.results, free=10**11, writable=False)
+    assert only_fault(whole, replace(system, folders=(shut,))).cause == "permission"
+    full = Folder(name="results", path=whole.results, free=10**8, writable=True)
+    assert only_fault(whole, replace(system, folders=(full,))).cause == "no_disk"
+
+
+def test_a_damaged_list_of_jobs_is_a_fault(whole: Layout, system: System) -> None:
+    whole.journal.parent.mkdir(parents=True)
+    whole.journal.write_bytes(b"SQLite format 3\0" + b"but not really" * 400)
+    assert only_fault(whole, system).cause == "journal_damaged"
+    whole.journal.unlink()
+    sqlite3.connect(whole.journal).execute("create table jobs (id)").connection.close()
+    assert faults(whole, system) == []
+
+
+def test_a_missing_ffmpeg_is_worth_a_note_only(whole: Layout, system: System) -> None:
+    found = examine(whole, replace(system, ffmpeg=""), port=False)
+    (note,) = [finding for finding in found if finding.state == "note"]
+    assert note.name == "ffmpeg" and note.fix
+
+
+def test_packages_are_held_against_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"torch": "2.11.0+cpu", "numpy": "1.0"}
+    monkeypatch.setattr(needed, "installed", lambda name: here.get(name, ""))
+    pinned = (
+        "# why\ntorch==2.11.0\nnumpy==2.0  # pair\nscipy==1.0\n"
+        'old==1.0; python_version < "3.0"\nnew==1.0; python_version >= "3.10"\n'
+    )
+    assert needed.package_problems(pinned) == [
+        "numpy is 1.0, not 2.0", "scipy 1.0 is missing", "new 1.0 is missing",
+    ]  # fmt: skip
+
+
+def test_torch_is_asked_in_a_process_of_its_own() -> None:
+    told = ask_torch()
+    assert told.cause == "" and told.devices[-1] == CPU
+    assert told.torch.partition("+")[0] == told.torchaudio.partition("+")[0]
+
+
+def test_a_torch_that_cannot_be_loaded_is_told_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(
+        "raise ImportError('libcudart.so.12: cannot open shared object file')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = ask_torch()
+    assert told.cause == "torch_broken" and "libcudart" in told.problem
+
+
+def test_a_report_names_no_private_folder(whole: Layout, system: System) -> None:
+    text = report_text(system, examine(whole, system, port=False), whole.root)
+    assert str(whole.root) not in text and str(Path.home()) not in text
+    assert "<studio>/voices" in text and "Python" in text and "2.11.0+cpu" in text
+    assert without_private("a /nowhere b", Path("/")) == "a /nowhere b"
+
+
+def test_the_doctor_on_the_command_line_tells_and_answers_with_its_exit_code(
+    testudo: Run, whole: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.system.ask_torch", lambda: GOOD)
+    whole.settings_file.write_text("listen: 127.0.0.1:0\n")
+    code, out, err = testudo("doctor")
+    assert (code, err) == (0, "") and "No faults." in out
+    whole.settings_file.write_text("volume: 9\n")
+    code, out, _ = testudo("doctor", "--json")
+    told = json.loads(out)
+    (fault,) = [finding for finding in told["findings"] if finding["state"] == "fault"]
+    assert code == 2 and told["faults"] == 1 and "volume is 9" in fault["told"]
+    assert "mv settings.yaml" in testudo("doctor")[1]
+
+
+def test_settings_are_shown_set_and_unset_on_the_command_line(testudo: Run, layout: Layout) -> None:
+    assert testudo("settings", "set", "low_vram", "on")[1] == "low_vram: true (settings.yaml).\n"
+    assert "next start" in testudo("settings", "set", "listen", "127.0.0.1:8000")[1]
+    assert testudo("settings", "set", "options", "{samples: 9}")[0] == 0
+    shown = {row["name"]: row for row in json.loads(testudo("settings", "show", "--json")[1])}
+    assert shown["low_vram"] == {"name": "low_vram", "value": True, "source": "settings.yaml"}
+    assert shown["volume"]["source"] == "default"
+    assert testudo("settings", "unset", "low_vram")[1] == "low_vram: false (default).\n"
+    assert testudo("settings", "path")[1].strip() == str(layout.settings_file)
+    assert "low_vram" in testudo("settings")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("low_vrm", "on", "Did you mean 'low_vram'"),
+        ("low_vram", "perhaps", "must be true or false"),
+        ("threads", "many", "must be a whole number"),
+        ("volume", "9", "Nothing was saved. volume is 9.0"),
+        ("options", "[", "must be a table"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_on_the_command_line(
+    testudo: Run, layout: Layout, name: str, value: str, told: str
+) -> None:
+    code, _, err = testudo("settings", "set", name, value)
+    assert code == 2 and told in err and not layout.settings_file.exists()
