@@ -10,6 +10,7 @@ from pathlib import Path
 from studio import weights
 from studio.cli_flags import Parser
 from studio.cli_output import reporter, say, say_json
+from studio.models import refuse_offline
 from studio.studio import Studio
 from studio.weights import BundleSummary
 
@@ -79,6 +80,7 @@ def run_list(parsed: argparse.Namespace) -> int:
 def run_download(parsed: argparse.Namespace) -> int:
     """Fetch published weights."""
     studio = Studio.open()
+    refuse_offline(studio.settings.offline)
     report = reporter(parsed.json)
     made = weights.download(studio.layout, parsed.name, report, parsed.also, parsed.precision)
     _tell_new(listed(made), parsed.json)

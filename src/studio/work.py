@@ -34,6 +34,18 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.bringing:BringVoice",
             run="studio.tasks.bring:bring_voice",
         ),
+        "download_model": Task(
+            request="studio.models:DownloadModel",
+            run="studio.tasks.models:download_model",
+        ),
+        "verify_model": Task(
+            request="studio.models:VerifyModel",
+            run="studio.tasks.models:verify_model",
+        ),
+        "check_updates": Task(
+            request="studio.updates:CheckUpdates",
+            run="studio.tasks.news:check_updates",
+        ),
     }
 )
 

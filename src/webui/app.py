@@ -40,6 +40,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         for id, label, build in TABS:
             with gr.Tab(label, id=id, elem_id=f"tab-{id}"):
                 build(page)
+    blocks.queue(default_concurrency_limit=studio.settings.concurrency)
     return blocks
 
 
