@@ -130,18 +130,23 @@ class Journal:
                 (state, time.time(), _json(result), _json(failure), _json(progress), id),
             )
 
-    def queue(self, id: str, *, at_end: bool, forgive: bool) -> None:
+    def attempts(self, id: str) -> int:
+        """Say how often a job was begun since it last got on."""
+        with self._reading() as db:
+            found = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def queue(self, id: str, *, at_end: bool, attempts: int) -> None:
         """Let a job wait again: at the end of the queue or in its old place.
 
-        forgive: forget how often it was begun.
+        attempts: how often it was begun since it last got on.
         """
         last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
-        attempts = "0" if forgive else "attempts"
         with self._writing() as db:
             db.execute(
-                f"UPDATE jobs SET state = 'waiting', turn = {last}, attempts = {attempts},"
+                f"UPDATE jobs SET state = 'waiting', turn = {last}, attempts = ?,"
                 " ended = NULL, result = NULL, failure = NULL WHERE id = ?",
-                (id,),
+                (attempts, id),
             )
 
     def add_take(self, id: str, take: Mapping[str, Any]) -> None:
@@ -210,7 +215,7 @@ class Journal:
             progress=from_plain(Progress, json.loads(progress)) if progress else Progress(),
             result=json.loads(result) if result else None,
             failure=from_plain(Failure, json.loads(failure)) if failure else None,
-            takes=tuple(data for kind, data in told if kind == "take"),
+            takes=_latest([data for kind, data in told if kind == "take"]),
             warnings=tuple(data for kind, data in told if kind == "warning"),
             place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
         )
@@ -230,6 +235,12 @@ class Journal:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._reading() as db, db:
             yield db
+
+
+def _latest(takes: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Leave out takes whose place (their "index") was taken by a later one."""
+    by_place = {take.get("index", f"take {order}"): take for order, take in enumerate(takes)}
+    return tuple(by_place.values())
 
 
 def _json(value: Any) -> str | None:

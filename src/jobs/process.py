@@ -19,11 +19,16 @@ from jobs.worker import Bench, Message, Worker
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.worker import main; main()"
 )
+GONE_S = 5.0
 LOG_TAIL = 4000  # characters
 
 
 class Hand(Protocol):
     """Whoever does the work."""
+
+    def is_there(self) -> bool:
+        """Whether it can be given work."""
+        ...
 
     def send(self, command: Message) -> None:
         """Give a command; one that is gone does not mind."""
@@ -62,10 +67,9 @@ class WorkerProcess:
         Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
         self._write(to_plain(bench))
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+    def is_there(self) -> bool:
+        """Whether the process lives."""
+        return self._process.poll() is None
 
     def send(self, command: Message) -> None:
         """Give a command."""
@@ -81,16 +85,19 @@ class WorkerProcess:
     def end(self) -> None:
         """Kill the process and whatever it started."""
         with suppress(ProcessLookupError, PermissionError):
+            if not self.is_there():
+                return
             if os.name == "posix":
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:
                 self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # a driver can hold on to a dead process
+            self._process.wait(timeout=GONE_S)
 
     def last_words(self) -> tuple[int | None, str]:
         """Return the exit code (minus the signal that ended it) and the end of its log."""
         try:
-            code: int | None = self._process.wait(timeout=5)
+            code: int | None = self._process.wait(timeout=GONE_S)
         except subprocess.TimeoutExpired:
             code = None
         with suppress(OSError):
@@ -116,7 +123,12 @@ class WorkerThread:
     def __init__(self, bench: Bench) -> None:
         self._heard: SimpleQueue[Message | None] = SimpleQueue()
         self._worker = Worker(bench, self._heard.put)
-        Thread(target=self._worker.work, daemon=True).start()
+        self._thread = Thread(target=self._worker.work, daemon=True)
+        self._thread.start()
+
+    def is_there(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def send(self, command: Message) -> None:
         """Give a command."""
@@ -133,6 +145,7 @@ class WorkerThread:
         """Stop what runs at its next report."""
         self._worker.order({"do": "stop"})
         self._worker.order(None)
+        self._heard.put(None)
 
     def last_words(self) -> tuple[int | None, str]:
         """Say nothing: a thread leaves no log."""

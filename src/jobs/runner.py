@@ -6,80 +6,56 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from threading import Condition, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from jobs.job import ENDED, Failure, Job, JobError, JobState, Progress
 from jobs.journal import Journal
-from jobs.pace import Gauge, Pace, expect, learnt
+from jobs.pace import Pace, expect, learnt
 from jobs.process import Hand
+from jobs.running import Running
 from jobs.task import Task, gauge_of
 from jobs.worker import Message
 
 GRACE_S = 1.5  # for a job to stop by itself; then its process is ended
 MOST_ATTEMPTS = 3  # in a row without a new take
-PARTS = "speaking"  # the stage that counts the parts of the whole
 LOOK_S = 0.1  # how often the queue looks up while a job runs
+AGAIN_S = 1.0  # until what the disk refused is tried again
 
-
-@dataclass(slots=True)
-class _Running:
-    """The job in the worker's hands.
-
-    attempts: how often it was begun since its last take;  stop_at: when its process is ended.
-    """
-
-    job: Job
-    gauge: Gauge
-    pace: Pace
-    progress: Progress
-    attempts: int
-    stop_at: float | None = None
-
-    def now(self) -> Progress:
-        """Return how far the job is at this moment."""
-        fraction, eta_s = self.pace.told()
-        stopping = self.stop_at is not None
-        return replace(self.progress, fraction=fraction, eta_s=None if stopping else eta_s)
-
-    def hear(self, event: Mapping[str, Any]) -> None:
-        """Heed what the work says about how far it is."""
-        stage, done, total = event["stage"], event["done"], event["total"]
-        if event["kind"] == "take" or stage == PARTS:
-            self.pace.finish_part(done, total)
-        elif event["kind"] == "progress":
-            self.pace.enter(stage, done, total)
-        else:
-            if self.stop_at is None:
-                self.progress = replace(self.progress, message=event["message"])
-            return
-        self.progress = replace(self.progress, stage=stage, done=done, total=total)
+T = TypeVar("T")
 
 
 class Runner:
     """Runs the jobs of a journal in the order in which they came.
 
-    hire: starts a worker.  Every method may be called from any thread.
+    hire: starts a worker;  tidy: is given each job that is over.  Every method may be called from
+    any thread.
     """
 
     def __init__(
-        self, tasks: Mapping[str, Task], journal: Journal, hire: Callable[[], Hand]
+        self,
+        tasks: Mapping[str, Task],
+        journal: Journal,
+        hire: Callable[[], Hand],
+        tidy: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self._tasks = tasks
         self._journal = journal
         self._hire = hire
+        self._tidy = tidy
         self._hand: Hand | None = None
         self._warm_for = ""  # the work whose weights the worker holds
         self._changed = Condition()
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._is_closing = False
         self._thread = Thread(target=self._serve, name="jobs", daemon=True)
 
     def start(self) -> None:
         """Take up what an earlier studio left, and serve the queue from now on."""
         for job in self._journal.in_state("running"):
-            self._interrupted(job, forgive=False)
+            self._interrupted(job, self._journal.attempts(job.id))
         self._thread.start()
 
     def submit(self, task: str, request: Mapping[str, Any], title: str) -> Job:
@@ -113,6 +89,7 @@ class Runner:
             job = self._journal.job(id)
             if job.state == "waiting":
                 self._journal.end(id, "stopped")
+                self._tidy(self._journal.job(id))
             elif self._running is not None and self._running.job.id == id:
                 self._stop(self._running)
             self._changed.notify_all()
@@ -127,7 +104,7 @@ class Runner:
             task = self._tasks.get(job.task)
             if task is None or not task.goes_on:
                 raise JobError("This kind of job cannot go on where it stopped. Start it anew.")
-            self._journal.queue(id, at_end=True, forgive=True)
+            self._journal.queue(id, at_end=True, attempts=0)
             self._changed.notify_all()
             return self._journal.job(id)
 
@@ -172,7 +149,7 @@ class Runner:
         held = self._running
         return replace(job, progress=held.now()) if held and held.job.id == job.id else job
 
-    def _stop(self, held: _Running) -> None:
+    def _stop(self, held: Running) -> None:
         if held.stop_at is None:
             held.stop_at = time.monotonic() + GRACE_S
             held.progress = replace(held.progress, message="Stopping …")
@@ -180,30 +157,44 @@ class Runner:
                 self._hand.send({"do": "stop"})
 
     def _serve(self) -> None:
-        self._hired()
-        while (held := self._next()) is not None:
-            self._serve_one(held)
+        with suppress(OSError):  # the first job will meet it again, and tell
+            self._hired()
+        while (held := self._insist(self._next)) is not None:
+            message = self._served(held)
+            self._insist(lambda held=held, message=message: self._settle(held, message))
+            if not self._is_closing:
+                with suppress(OSError):
+                    self._hired()
 
-    def _next(self) -> _Running | None:
-        """Wait for the next job and mark it as running; None when the studio closes."""
+    def _insist(self, act: Callable[[], T]) -> T | None:
+        """Do what the disk may refuse for a while; give up when the studio closes."""
         with self._changed:
-            while not self._is_closing:
-                job = self._journal.next_waiting()
-                if job is not None:
-                    attempts = self._journal.begin(job.id)
-                    self._running = self._begun(job, attempts)
-                    self._changed.notify_all()
-                    return self._running
-                self._changed.wait()
-            return None
+            while True:
+                try:
+                    return act()
+                except JobError:
+                    if self._is_closing:
+                        return None
+                    self._changed.wait(AGAIN_S)
 
-    def _begun(self, job: Job, attempts: int) -> _Running:
+    def _next(self) -> Running | None:
+        """Wait for the next job and mark it as running; None when the studio closes."""
+        while not self._is_closing:
+            job = self._journal.next_waiting()
+            if job is not None:
+                self._running = self._begun(job, self._journal.begin(job.id))
+                self._changed.notify_all()
+                return self._running
+            self._changed.wait()
+        return None
+
+    def _begun(self, job: Job, attempts: int) -> Running:
         gauge = gauge_of(job.task, self._tasks.get(job.task), job.request)
         expected = expect(
             gauge, self._journal.runs(gauge.work), is_warm=self._warm_for == gauge.work
         )
         message = "Going on where it stopped." if job.takes or attempts > 1 else ""
-        return _Running(
+        return Running(
             job=job,
             gauge=gauge,
             pace=Pace(gauge, expected, before=len(job.takes)),
@@ -211,56 +202,59 @@ class Runner:
             attempts=attempts,
         )
 
-    def _serve_one(self, held: _Running) -> None:
-        hand = self._hired()
-        job = held.job
+    def _served(self, held: Running) -> Message | None:
+        """Let the worker do a job; return what it said at the end, None where it died."""
+        job, is_ended = held.job, False
+        try:
+            hand = self._hired()
+        except OSError as cause:
+            message = f"The worker cannot be started: {cause.strerror or cause}."
+            return {"say": "failed", "failure": {"cause": "worker_died", "message": message}}
         hand.send({"do": "run", "task": job.task, "request": job.request, "kept": job.takes})
+        if held.stop_at is not None:  # the wish came before the job did
+            hand.send({"do": "stop"})
         while (message := hand.hear(LOOK_S)) is not None:
             if message.get("say") == "event":
                 self._heard(held, message["event"])
             elif message:
-                break
-            if held.stop_at is not None and time.monotonic() > held.stop_at:
-                self._end_hand()
-                message = {"say": "stopped"}
-                break
-        self._settle(held, message)
+                return message
+            if held.stop_at is not None and time.monotonic() > held.stop_at and not is_ended:
+                self._end_hand()  # and hear what it had still said
+                is_ended = True
+        return {"say": "stopped"} if is_ended else None
 
-    def _heard(self, held: _Running, event: Mapping[str, Any]) -> None:
+    def _heard(self, held: Running, event: Mapping[str, Any]) -> None:
         id, kind = held.job.id, event["kind"]
-        with self._changed:
-            if kind == "take":
-                self._journal.add_take(id, event["data"])
-                held.attempts = 1
-            elif kind == "warning":
-                self._journal.add_warning(id, event["message"])
+        with self._changed, suppress(JobError):  # a disk that is full for a moment stops no work
             if kind != "warning":
                 held.hear(event)
+            if kind == "take":
+                held.attempts = 1
+                self._journal.add_take(id, event["data"])
+            elif kind == "warning":
+                self._journal.add_warning(id, event["message"])
 
-    def _settle(self, held: _Running, message: Message | None) -> None:
+    def _settle(self, held: Running, message: Message | None) -> None:
         """Write down how the job ended, and let whoever waits for it know."""
-        with self._changed:
-            id = held.job.id
-            said = message["say"] if message is not None else "gone"
-            if said == "done":
-                assert message is not None
-                self._journal.end(id, "done", result=message["result"])
-                self._learn(held, message)
-            elif said == "failed":
-                assert message is not None
-                self._end(held, "failed", Failure(**message["failure"]))
-            elif held.stop_at is None:
-                self._lost(held)
-            elif self._is_closing:
-                self._interrupted(held.job, forgive=True)
-            else:
-                self._end(held, "stopped")
-            self._running = None
-            self._changed.notify_all()
-        if self._hand is None and not self._is_closing:
-            self._hired()
+        said = message["say"] if message is not None else "gone"
+        if message is not None and said == "done":
+            self._journal.end(
+                held.job.id, "done", result=message["result"], progress=held.finished()
+            )
+            self._learn(held, message)
+        elif message is not None and said == "failed":
+            self._end(held, "failed", Failure(**message["failure"]))
+        elif held.stop_at is None:
+            self._lost(held)
+        elif self._is_closing:
+            self._interrupted(held.job, attempts=0)
+        else:
+            self._end(held, "stopped")
+        self._running = None
+        self._tidy(self._journal.job(held.job.id))
+        self._changed.notify_all()
 
-    def _learn(self, held: _Running, message: Message) -> None:
+    def _learn(self, held: Running, message: Message) -> None:
         """Remember how long a whole run took."""
         self._warm_for = held.gauge.work
         if held.job.takes:  # it only did the rest
@@ -270,17 +264,17 @@ class Runner:
             held.gauge.work, learnt(held.gauge, message["timings"], message["spent"], known)
         )
 
-    def _lost(self, held: _Running) -> None:
+    def _lost(self, held: Running) -> None:
         """Answer a worker that died: work that can goes on, unless it keeps dying."""
-        code, words = self._hand.last_words() if self._hand is not None else (None, "")
-        self._end_hand()
-        how = told_exit(code)
-        task = self._tasks[held.job.task]
-        if task.goes_on and held.attempts < MOST_ATTEMPTS:
-            self._journal.add_warning(
-                held.job.id, f"The worker {how}; the work went on where it had stopped."
-            )
-            self._journal.queue(held.job.id, at_end=False, forgive=False)
+        if self._hand is not None:
+            held.last_words = self._hand.last_words()
+            self._end_hand()
+        code, words = held.last_words
+        how, task = told_exit(code), self._tasks.get(held.job.task)
+        if task is not None and task.goes_on and held.attempts < MOST_ATTEMPTS:
+            told = f"The worker {how}; the work went on where it had stopped."
+            self._journal.add_warning(held.job.id, told)
+            self._journal.queue(held.job.id, at_end=False, attempts=held.attempts)
             return
         tries = f" {held.attempts} times at the same place" if held.attempts > 1 else ""
         message = (
@@ -289,29 +283,34 @@ class Runner:
         )
         self._end(held, "failed", Failure(cause="worker_died", message=message, details=words))
 
-    def _end(self, held: _Running, state: JobState, failure: Failure | None = None) -> None:
+    def _end(self, held: Running, state: JobState, failure: Failure | None = None) -> None:
         assert state in ENDED
         self._journal.end(held.job.id, state, failure=failure, progress=held.progress)
 
-    def _interrupted(self, job: Job, *, forgive: bool) -> None:
-        """Let a job that was cut off wait again, if it can go on; else it failed."""
+    def _interrupted(self, job: Job, attempts: int) -> None:
+        """Let a job that was cut off with the studio wait again; one that cannot go on failed."""
         task = self._tasks.get(job.task)
-        if task is not None and task.goes_on:
-            self._journal.queue(job.id, at_end=False, forgive=forgive)
+        if task is not None and task.goes_on and attempts < MOST_ATTEMPTS:
+            self._journal.queue(job.id, at_end=False, attempts=attempts)
             return
         message = "The studio was closed while this ran. Start it anew."
+        if attempts >= MOST_ATTEMPTS:
+            message = f"The studio ended {attempts} times while this ran. Ask for less at once."
         self._journal.end(job.id, "failed", failure=Failure(cause="interrupted", message=message))
 
     def _hired(self) -> Hand:
-        if self._hand is None:
-            self._hand = self._hire()
-        return self._hand
+        with self._changed:
+            if self._hand is not None and not self._hand.is_there():
+                self._end_hand()
+            if self._hand is None:
+                self._hand = self._hire()
+            return self._hand
 
     def _end_hand(self) -> None:
-        if self._hand is not None:
-            self._hand.end()
-            self._hand = None
-            self._warm_for = ""
+        with self._changed:
+            hand, self._hand, self._warm_for = self._hand, None, ""
+        if hand is not None:
+            hand.end()
 
 
 def told_exit(code: int | None) -> str:

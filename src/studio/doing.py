@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from jobs.job import Job
+from jobs.job import Job, JobError
 from jobs.journal import Journal
 from jobs.plain import to_plain
 from jobs.process import Hand, WorkerProcess, WorkerThread
@@ -19,7 +18,7 @@ from jobs.task import name_of_task
 from jobs.worker import Bench
 from studio.errors import StudioError
 from studio.layout import Layout
-from studio.results import chosen_destination, reserved_destination
+from studio.results import Destination, reserved_destination
 from studio.settings import Settings
 from studio.speaking import SpeakRequest
 from studio.voices import folder_name
@@ -38,7 +37,6 @@ class Doing:
         Raises StudioError where another studio has it.
         """
         self._layout = layout
-        self._naming = Lock()
         self._lock = _locked(layout.journal.with_suffix(".lock"), layout.root)
         try:
             self.journal = Journal.open(layout.journal)
@@ -54,36 +52,38 @@ class Doing:
                 WorkerThread(bench) if inline else WorkerProcess(bench, layout.state / "worker.log")
             )
 
-        self.runner = Runner(TASKS, self.journal, hire)
+        self.runner = Runner(TASKS, self.journal, hire, give_name_back)
         self.runner.start()
 
     def submit(self, request: Any, title: str) -> Job:
         """Put a request into the queue.  Raises StudioError where no task takes it."""
         task = name_of_task(TASKS, request)
-        with self._naming:  # two requests at once must not be given the same file
-            if isinstance(request, SpeakRequest):
-                request = self._with_destination(request)
+        if not isinstance(request, SpeakRequest) or request.out is not None:
             return self.runner.submit(task, to_plain(request), title)
+        place = folder_name(request.voice), request.text, request.delivery.format
+        destination = reserved_destination(self._layout, *place)
+        try:
+            request = replace(request, out=str(destination.final.absolute()))
+            return self.runner.submit(task, to_plain(request), title)
+        except JobError:
+            destination.release()
+            raise
 
     def expected_s(self, request: Any) -> Mapping[str, float] | None:
         """Say how many seconds each stage of a request will take; None if nothing is known."""
         return self.runner.expected_s(name_of_task(TASKS, request), to_plain(request))
-
-    def _with_destination(self, request: SpeakRequest) -> SpeakRequest:
-        """Name the file that a request is spoken into, so that going on writes to the same."""
-        if request.out is not None:
-            final = chosen_destination(request.out).final
-        else:
-            format = request.delivery.format
-            folder = folder_name(request.voice)
-            final = reserved_destination(self._layout, folder, request.text, format).final
-        return replace(request, out=str(final.absolute()))
 
     def close(self) -> None:
         """End the worker and let another studio have the queue."""
         self.runner.close()
         self.journal.close()
         self._lock.release()
+
+
+def give_name_back(job: Job) -> None:
+    """Free the name that was reserved for a clip, should nothing have come of it."""
+    if job.is_over and job.request.get("out"):
+        Destination(final=Path(job.request["out"])).release()
 
 
 def _locked(path: Path, root: Path) -> FileLock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.job import Job, JobError
 from jobs.report import Reporter
 from studio.doing import Doing
-from studio.errors import refusing
+from studio.errors import StudioError, refusing
 from studio.layout import Layout, open_layout
 from studio.lines import read_table
 from studio.requests import Wish, request_of
@@ -45,6 +45,7 @@ class Studio:
         self._speaker: Speaker | None = None
         self._doing: Doing | None = None
         self._lock = Lock()
+        self._is_closed = False
 
     @classmethod
     def open(
@@ -131,7 +132,7 @@ class Studio:
     def close(self) -> None:
         """End the worker; jobs that are not over go on when the studio is opened again."""
         with self._lock:
-            doing, self._doing = self._doing, None
+            doing, self._doing, self._is_closed = self._doing, None, True
         if doing is not None:
             doing.close()
 
@@ -140,6 +141,8 @@ class Studio:
         """Give the queue, made when first asked for; what it refuses is a StudioError."""
         with refusing(JobError):
             with self._lock:
+                if self._is_closed:
+                    raise StudioError("The studio is closed. Start it again.")
                 if self._doing is None:
                     self._doing = Doing(self.layout, lambda: self.settings, inline=self._inline)
                 doing = self._doing
