@@ -9,15 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tortoise.blocks import AttentionBlock, group_norm
+from tortoise.diffusion_schedule import linear_schedule, per_item
 
 PLAIN_LAYERS = 3  # residual blocks without attention at the end of the trunk
 SLOWEST_PERIOD = 10_000.0  # of the sinusoids that tell the step, in steps per radian
+
+Predicts = Literal["noise", "velocity"]
+"""What the output layer says: the noise itself, or the velocity (arXiv:2202.00512, appendix D),
+which is the noise where there is little of it and the mel where there is little else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +40,11 @@ class DiffusionConfig:
     latent_depth: int = 4  # attention blocks that read latents
     voice_depth: int = 5  # attention blocks that hear the voice
     dropout: float = 0.0
+    predicts: Predicts = "noise"  # as published
 
     def __post_init__(self) -> None:
+        if self.predicts not in get_args(Predicts):
+            raise ValueError(f"a diffusion network predicts noise or velocity; got {self.predicts}")
         if self.width % self.heads or self.width % 2 or self.layers < 1:
             raise ValueError(
                 f"a diffusion network needs layers >= 1 and an even width that its heads divide; "
@@ -144,7 +153,10 @@ class DiffusionDecoder(nn.Module):
         for number, layer in enumerate(self.layers):
             if number not in skipped:
                 hidden = layer(hidden, time)
-        return self.out(hidden.float()).float()
+        output: Tensor = self.out(hidden.float()).float()
+        if self.config.predicts == "velocity":
+            return noise_of_velocity(output, x, timesteps)
+        return output
 
     def draw_skipped_layers(self, chance: float, generator: torch.Generator) -> frozenset[int]:
         """Draw which trunk layers one training step leaves out; never the first or the last."""
@@ -158,6 +170,17 @@ class DiffusionDecoder(nn.Module):
         embedding: (b, d, f);  forgotten: (b,) bool.  Returns (b, d, f).
         """
         return torch.where(forgotten[:, None, None], self.unconditioned_embedding, embedding)
+
+
+def noise_of_velocity(output: Tensor, x: Tensor, timesteps: Tensor) -> Tensor:
+    """Read the first half of an output as v = alpha noise - sigma mel, and name the noise.
+
+    output: (b, 2 c, f);  x: (b, c, f) = alpha mel + sigma noise;  timesteps: (b,) of the training
+    schedule.  Returns (b, 2 c, f).
+    """
+    velocity, spread = output.chunk(2, dim=1)
+    abar = per_item(linear_schedule().alphas_cumprod, timesteps, x)
+    return torch.cat([abar.sqrt() * velocity + (1 - abar).sqrt() * x, spread], dim=1)
 
 
 class DiffusionLayer(nn.Module):

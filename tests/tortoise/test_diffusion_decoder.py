@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,13 @@ from torch import Tensor
 from diffusion_cases import decoder_of, tiny_decoder
 from golden_cases import Call, Case, golden
 from published import published_shapes, shapes_of
-from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder, timestep_embedding
+from tortoise.diffusion_decoder import (
+    DiffusionConfig,
+    DiffusionDecoder,
+    noise_of_velocity,
+    timestep_embedding,
+)
+from tortoise.diffusion_schedule import linear_schedule, per_item
 
 
 def embed(net: DiffusionDecoder, aligned: Tensor, conditioning: Tensor, frames: int) -> Tensor:
@@ -137,3 +145,30 @@ def test_bfloat16_autocast_stays_close() -> None:
         rough = net(x, torch.tensor([50]), embedding)
     assert rough.dtype == torch.float32
     assert (rough - exact).norm() < 0.05 * exact.norm()
+
+
+def test_the_true_velocity_names_the_true_noise_at_every_step() -> None:
+    draw = torch.Generator().manual_seed(0)
+    mel, noise, spread = (torch.randn(3, 8, 5, generator=draw) for _ in range(3))
+    t = torch.tensor([0, 2000, 3999])
+    schedule = linear_schedule()
+    abar = per_item(schedule.alphas_cumprod, t, mel)
+    velocity = abar.sqrt() * noise - (1 - abar).sqrt() * mel
+    noisy = schedule.add_noise(mel, t, noise)
+    named, kept = noise_of_velocity(torch.cat([velocity, spread], 1), noisy, t).chunk(2, dim=1)
+    torch.testing.assert_close(named, noise, atol=1e-5, rtol=1e-5)
+    assert torch.equal(kept, spread)
+
+
+def test_a_new_network_that_predicts_velocity_takes_pure_noise_for_noise() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = DiffusionDecoder(replace(DiffusionConfig.tiny(), predicts="velocity")).eval()
+        x, embedding = torch.randn(1, 8, 6), torch.randn(1, 16, 6)
+    named = net(x, torch.tensor([3999]), embedding)[:, :8]
+    torch.testing.assert_close(named, x, atol=1e-3, rtol=1e-3)
+
+
+def test_what_a_network_cannot_predict_is_refused() -> None:
+    with pytest.raises(ValueError, match="noise or velocity; got mel"):
+        DiffusionConfig(predicts="mel")  # type: ignore[arg-type]
