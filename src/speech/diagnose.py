@@ -18,6 +18,7 @@ Light = Literal["good", "fair", "poor"]
 WORST_FIRST: tuple[Light, ...] = ("poor", "fair", "good")
 
 SHORT_S, USEFUL_S = 2.0, 3.0
+QUIET_DB = 20.0
 HEARD_S = 2.5  # shorter clips have too few quiet moments to hear the background in
 LITTLE_S, ENOUGH_S = 5.0, 10.0  # of speech in a whole voice
 ROOM_FALL = 135.0  # dB per second; LibriSpeech falls with 138 to 517
@@ -160,7 +161,7 @@ def _noise(of: Traits) -> Finding:
             topic="Noise", light="good", measured="too short to tell", words="no hint of it"
         )
     kind = "low hum or rumble" if of.low_share > 0.6 else "noise"
-    if of.noise_db >= 20:
+    if of.noise_db >= QUIET_DB:
         return Finding(topic="Noise", light="good", measured=told, words="the background is quiet")
     return Finding(
         topic="Noise", light="poor" if of.noise_db < 12 else "fair", measured=told,
@@ -191,7 +192,7 @@ def _silence(of: Traits) -> Finding:
 
 
 def _echo(of: Traits) -> Finding:
-    if of.fall_db_s is None:
+    if of.fall_db_s is None or of.noise_db < QUIET_DB:  # noise hides how words end
         return Finding(topic="Echo", light="good", measured="cannot be told", words="no hint of it")
     told = f"words die away with {of.fall_db_s:.0f} dB per second"
     if of.fall_db_s >= ROOM_FALL:
