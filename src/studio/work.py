@@ -30,6 +30,14 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             goes_on=True,
             gauge="studio.gauges:gauge_speaking",
         ),
+        "redo": Task(
+            request="studio.redo:RedoRequest",
+            run="studio.tasks.redo:redo",
+        ),
+        "rejoin": Task(
+            request="studio.redo:RejoinRequest",
+            run="studio.tasks.redo:rejoin",
+        ),
         "bring_voice": Task(
             request="studio.bringing:BringVoice",
             run="studio.tasks.bring:bring_voice",

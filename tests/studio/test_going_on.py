@@ -1,0 +1,209 @@
+"""A request that was cut off goes on at its next unspoken line, and nothing can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fake_engine import FakeEngine
+from jobs.report import Cancelled, Event, Reporter
+from speech.files import read_clip
+from studio.errors import StudioError
+from studio.layout import Layout
+from studio.requests import Wish, request_of
+from studio.settings import Settings
+from studio.speaking import SpeakRequest, Spoken
+from studio.tags import read_record
+from studio.tasks.speak import Speaker
+from tiny_bundle import make_tiny_bundle
+
+TEXT = "This is the first of them.\nAnd the second.\n[hush] And a third.\nThe last."
+LINES = 4
+
+
+@pytest.fixture
+def ask(layout: Layout, tmp_path: Path) -> Callable[..., SpeakRequest]:
+    def request(name: str, *, bundle: str = "starter", **turned: Any) -> SpeakRequest:
+        wish = Wish(
+            text=TEXT,
+            voice="alice",
+            out=str(tmp_path / name),
+            options={"seed": 7, **turned},
+            delivery={"delimiter": "\\n", "volume": 0.7, "emotion": "sad"},
+            stated={"bundle": bundle},
+        )
+        return request_of(Settings(), wish, layout)
+
+    return request
+
+
+class Watched(Reporter):
+    """Hears every take, and stops after some."""
+
+    def __init__(self, stop_after: int = 99, kept: list[Mapping[str, Any]] | None = None) -> None:
+        self.takes: list[Mapping[str, Any]] = []
+        super().__init__(self._hear, lambda: len(self.takes) >= stop_after, kept or [])
+
+    def _hear(self, event: Event) -> None:
+        if event.kind == "take":
+            assert Path(event.data["path"]).is_file()
+            self.takes.append(event.data)
+
+
+def cut_off(layout: Layout, request: SpeakRequest, after: int) -> list[Mapping[str, Any]]:
+    report = Watched(stop_after=after)
+    with pytest.raises(Cancelled):
+        Speaker(layout).speak(request, report)
+    assert not Path(str(request.out)).exists()
+    return report.takes
+
+
+def files(spoken: Spoken) -> list[torch.Tensor]:
+    return [read_clip(Path(take.path)).wave for take in (*spoken.candidates, *spoken.lines)]
+
+
+def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(one) == len(other) and all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+def test_what_was_cut_off_sounds_like_what_was_not(
+    layout: Layout, ask: Callable[..., SpeakRequest], suffix: str
+) -> None:
+    whole = Speaker(layout).speak(ask(f"whole.{suffix}", candidates=2), Reporter())
+    FakeEngine.heard.clear()
+    request = ask(f"cut.{suffix}", candidates=2)
+    before = cut_off(layout, request, after=2)
+    assert [take["index"] for take in before] == [0, 1] and len(FakeEngine.heard) == 2
+    report = Watched(kept=before)
+    again = Speaker(layout).speak(request, report)
+    assert len(FakeEngine.heard) == LINES
+    assert [take["index"] for take in report.takes] == [2, 3]
+    assert len(again.candidates) == 2 and len(again.lines) == LINES
+    assert equal(files(whole), files(again))
+    assert again.heard == whole.heard and again.warnings == whole.warnings
+
+
+def test_the_real_engine_goes_on_bit_for_bit(
+    layout: Layout,
+    ask: Callable[..., SpeakRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    real_engines: object,
+) -> None:
+    monkeypatch.setattr("engines.registry.ENGINES", real_engines)
+    make_tiny_bundle(layout.models / "tiny", seed=0)
+    quick = {"samples": 3, "iterations": 2, "candidates": 2, "bundle": "tiny"}
+    whole = Speaker(layout).speak(ask("whole.wav", **quick), Reporter())
+    request = ask("cut.wav", **quick)
+    before = cut_off(layout, request, after=2)
+    again = Speaker(layout).speak(request, Reporter(kept=before))
+    assert len(again.lines) == LINES and equal(files(whole), files(again))
+    assert [take.score for take in again.lines] == [take.score for take in whole.lines]
+
+
+def test_takes_tell_what_the_page_shows(layout: Layout, ask: Callable[..., SpeakRequest]) -> None:
+    report = Watched()
+    Speaker(layout).speak(ask("a.wav", candidates=2), report)
+    take = report.takes[2]
+    assert (take["index"], take["text"], take["voice"]) == (2, "And a third.", "alice")
+    assert take["seed"] == 9 and take["seconds"] > 0.3
+    assert [Path(one["path"]).name for one in take["candidates"]] == [
+        "003.wav",
+        "003.candidate-2.wav",
+    ]
+    assert [one["score"] for one in take["candidates"]] == [1.0, 0.9]
+    assert take["path"] == take["candidates"][0]["path"] and take["score"] == 1.0
+
+
+def test_a_text_of_one_piece_tells_its_take_too(
+    layout: Layout, ask: Callable[..., SpeakRequest], tmp_path: Path
+) -> None:
+    report = Watched()
+    request = replace(ask("one.wav", candidates=2), text="Just this.")
+    spoken = Speaker(layout).speak(request, report)
+    (take,) = report.takes
+    assert take["path"] == spoken.path and len(take["candidates"]) == 2
+    assert not list(tmp_path.glob("one.lines"))
+
+
+@pytest.mark.parametrize("what", ["the seed", "the voice", "the weights", "the text"])
+def test_lines_that_would_be_others_now_are_spoken_again(
+    layout: Layout, ask: Callable[..., SpeakRequest], what: str
+) -> None:
+    request = ask("a.wav")
+    kept = cut_off(layout, request, after=2)
+    FakeEngine.heard.clear()
+    if what == "the seed":
+        request = ask("a.wav", seed=8)
+    elif what == "the text":
+        request = replace(request, text="Another.\nText.")
+    elif what == "the voice":
+        (layout.voices / "alice" / "two.wav").unlink()
+    else:
+        (layout.models / "starter" / "weights").write_bytes(b"other numbers")
+    spoken = Speaker(layout).speak(request, Reporter(kept=kept))
+    assert len(FakeEngine.heard) == len(spoken.lines) == (2 if what == "the text" else LINES)
+
+
+def test_a_damaged_take_is_spoken_again(
+    layout: Layout, ask: Callable[..., SpeakRequest], tmp_path: Path
+) -> None:
+    whole = Speaker(layout).speak(ask("whole.wav"), Reporter())
+    kept = cut_off(layout, ask("cut.wav"), after=2)
+    (tmp_path / "cut.lines" / "001.wav").write_bytes(b"RIFF")
+    FakeEngine.heard.clear()
+    again = Speaker(layout).speak(ask("cut.wav"), Reporter(kept=kept))
+    assert len(FakeEngine.heard) == 3
+    assert torch.equal(read_clip(Path(whole.path)).wave, read_clip(Path(again.path)).wave)
+
+
+def test_a_finished_clip_is_spoken_anew_when_it_is_asked_for_again(
+    layout: Layout, ask: Callable[..., SpeakRequest]
+) -> None:
+    for _ in range(2):
+        Speaker(layout).speak(ask("a.wav"), Reporter())
+    assert len(FakeEngine.heard) == 2 * LINES
+    kept = [{"index": 0, "path": "somewhere"}]  # cut off after the clip, before the job was over
+    Speaker(layout).speak(ask("a.wav"), Reporter(kept=kept))
+    assert len(FakeEngine.heard) == 2 * LINES
+
+
+def test_what_could_not_be_spoken_leaves_no_folder(
+    layout: Layout, ask: Callable[..., SpeakRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> list[object]:
+        raise FloatingPointError("the GPT answered with numbers that are not finite.")
+
+    monkeypatch.setattr(FakeEngine, "synthesize", fail)
+    request = replace(ask("a.wav"), out=None)
+    with pytest.raises(StudioError, match=r"Piece 1 could not be spoken: the GPT .*Turn half"):
+        Speaker(layout).speak(request, Reporter())
+    assert list((layout.results / "alice").iterdir()) == []
+
+
+def test_a_warning_about_memory_is_told_once(
+    layout: Layout, ask: Callable[..., SpeakRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = FakeEngine.synthesize
+    samples = []
+
+    def short_of_memory(
+        self: FakeEngine, text: str, speaker: Any, options: Any, report: Reporter
+    ) -> Any:
+        samples.append(options.samples)
+        report.warn(f"Memory ran out {len(samples)} times.", once="memory")
+        report.emit(Event(kind="resolved", stage="draft", data={"samples": 2}))
+        return spoken(self, text, speaker, options, report)
+
+    monkeypatch.setattr(FakeEngine, "synthesize", short_of_memory)
+    told: list[Event] = []
+    spoken_clip = Speaker(layout).speak(ask("a.wav"), Reporter(told.append))
+    warnings = [event.message for event in told if event.kind == "warning"]
+    assert warnings == ["Memory ran out 1 times."] == list(spoken_clip.warnings)
+    assert samples == [4, 2, 2, 2]  # what fitted once is not tried larger again
+    assert read_record(Path(spoken_clip.path)).options["samples"] == 2
