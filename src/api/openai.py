@@ -83,7 +83,7 @@ class Named(BaseModel):
     name: str
 
 
-class VoiceList(BaseModel):
+class SpeechVoices(BaseModel):
     """The voices there are."""
 
     voices: list[Named]
@@ -111,10 +111,10 @@ async def speech(body: SpeechBody, request: Request, studio: Served) -> Response
 
 
 @router.get("/audio/voices")
-def voices(studio: Served) -> VoiceList:
+def voices(studio: Served) -> SpeechVoices:
     """List the voices."""
     names = [voice.name for voice in list_voices(studio.layout)]
-    return VoiceList(voices=[Named(id=name, name=name) for name in [*names, RANDOM]])
+    return SpeechVoices(voices=[Named(id=name, name=name) for name in [*names, RANDOM]])
 
 
 @router.get("/audio/models")

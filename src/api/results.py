@@ -98,7 +98,7 @@ class DeletionView(BaseModel):
     refs: list[str]
 
 
-class Bin(BaseModel):
+class ResultBin(BaseModel):
     """What is in the bin, the latest first."""
 
     deletions: list[DeletionView]
@@ -143,9 +143,9 @@ def results(wanted: Annotated[Wanted, Query()], history: Known, path: At) -> Res
 
 
 @router.get("/bin")
-def binned(history: Known) -> Bin:
+def binned(history: Known) -> ResultBin:
     """List what was deleted."""
-    return Bin(deletions=[_deletion(item) for item in history.binned()])
+    return ResultBin(deletions=[_deletion(item) for item in history.binned()])
 
 
 @router.post("/bin/{id}/restore")

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 
 from api import docs, files, jobs, models, openai, results, system, voices
 from api.access import Access
-from api.errors import answer_refusals
+from api.errors import MISSING, Refused, answer_refusals
 from api.gate import Gate
 from api.guards import Rules, guarded
 from api.slot import PageSlot
@@ -24,6 +24,7 @@ ABOUT = (
     "Speak texts in cloned voices: jobs, voices, results and models under /api, and the speech "
     "endpoints of OpenAI under /v1."
 )
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 PARTS = (jobs, voices, results, models, system, files, openai)
 
 
@@ -65,6 +66,13 @@ def build_server(studio: Studio, serving: Serving) -> FastAPI:
         router: APIRouter = part.router
         app.include_router(router, prefix=serving.path)
     app.include_router(docs.router, prefix=serving.path)
+    for kept in ("/api", "/v1"):  # the page behind has an answer of its own for what is not there
+        app.add_api_route(
+            f"{serving.path}{kept}/{{rest:path}}",
+            _nowhere,
+            methods=METHODS,
+            include_in_schema=False,
+        )
     if serving.path:
         for short in ("/", serving.path):
             app.add_api_route(short, _to(f"{serving.path}/"), include_in_schema=False)
@@ -99,6 +107,12 @@ def _lifespan(studio: Studio, serving: Serving, slot: PageSlot) -> Lifespan:
 def _tell(page: asyncio.Task[None], serving: Serving) -> None:
     if not page.cancelled() and (problem := page.exception()) is not None:
         serving.broken(problem)
+
+
+def _nowhere() -> None:
+    raise Refused(
+        MISSING, "There is nothing at this address. See /docs for what there is.", "not_found"
+    )
 
 
 def _to(goal: str) -> Callable[[], RedirectResponse]:

@@ -27,7 +27,7 @@ from studio.voices import find_voice, list_voices
 router = APIRouter(prefix="/api/voices", tags=["Voices"])
 
 
-class VoiceList(BaseModel):
+class Voices(BaseModel):
     """The voices that can speak, by name."""
 
     voices: list[VoiceView]
@@ -49,22 +49,22 @@ class DeletedView(BaseModel):
     when: float
 
 
-class Bin(BaseModel):
+class VoiceBin(BaseModel):
     """What is in the bin, the latest first."""
 
     voices: list[DeletedView]
 
 
 @router.get("")
-def voices(studio: Served, path: At) -> VoiceList:
+def voices(studio: Served, path: At) -> Voices:
     """List the voices."""
-    return VoiceList(voices=[voice_view(voice, path) for voice in list_voices(studio.layout)])
+    return Voices(voices=[voice_view(voice, path) for voice in list_voices(studio.layout)])
 
 
 @router.get("/bin")
-def binned(studio: Served) -> Bin:
+def binned(studio: Served) -> VoiceBin:
     """List the voices that were deleted."""
-    return Bin(voices=[_deleted(voice) for voice in deleted_voices(studio.layout)])
+    return VoiceBin(voices=[_deleted(voice) for voice in deleted_voices(studio.layout)])
 
 
 @router.post("/bin/{id}/restore")
