@@ -98,9 +98,13 @@ class History:
             return
         self._looked = now
         whole = now - self._looked_whole > WHOLE_LOOK_S
-        if whole or anything_changed(self.layout.results, self._index):
+        if whole or self.has_changed():
             self._looked_whole = now if whole else self._looked_whole
             threading.Thread(target=self._scan_quietly, name="history", daemon=True).start()
+
+    def has_changed(self) -> bool:
+        """Say whether a clip may have come or gone on disk since the last look."""
+        return anything_changed(self.layout.results, self._index)
 
     def scan(self, report: Reporter) -> int:
         """Bring the index up to date; return how many files came, changed or went."""

@@ -15,6 +15,7 @@ from jobs.report import Event, Reporter
 from studio.errors import StudioError
 from studio.history_family import Place, is_text, place_of
 from studio.history_index import Facts, Index, drop_files, put_files
+from studio.results import FORMATS
 from studio.speaking import LONGEST_TEXT
 from studio.tags import read_record
 from studio.takes import TakeRecord
@@ -22,6 +23,7 @@ from studio.takes import TakeRecord
 DEEPEST = 8  # folders below the results; nobody sorts clips deeper, and links could go round
 BATCH = 200  # files read before they are written down, so that the first are seen soon
 TICK_S = 2.0  # a folder that changed less long ago may change again without its time showing it
+_SOUNDS = tuple(f".{format}" for format in FORMATS)
 UNSURE, GONE = -1, -2  # instead of a time: of a folder to be looked at again, and of no folder
 
 
@@ -186,7 +188,7 @@ def _listed(results: Path, folder: str) -> tuple[list[str], dict[str, str]]:
             continue
     files = {}
     for name, state in entries.items():
-        if place_of(name) is None:
+        if not name.lower().endswith(_SOUNDS):
             continue
         beside = entries.get(f"{name}.json")
         also = f":{beside.st_mtime_ns}:{beside.st_size}" if beside else ""

@@ -10,7 +10,7 @@ import gradio as gr
 from studio.studio import Studio
 from webui import generate, history, settings, training, utilities
 from webui.page import Page
-from webui.theme import HEAD, STYLE, QuietTheme
+from webui.theme import HEAD, STYLES, QuietTheme
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -51,7 +51,7 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
         build_page(studio),
         path=path,
         theme=QuietTheme(),
-        css_paths=[STYLE],
+        css_paths=STYLES,
         head=HEAD,
         footer_links=[],
         run_history=False,

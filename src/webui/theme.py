@@ -9,7 +9,7 @@ from types import MappingProxyType
 import gradio as gr
 
 ASSETS = Path(__file__).resolve().parent / "assets"
-STYLE = ASSETS / "studio.css"
+STYLES = sorted(ASSETS.glob("*.css"))
 SCRIPT = ASSETS / "studio.js"
 HEAD = (
     '<meta name="color-scheme" content="light dark">\n'

@@ -139,5 +139,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
   document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
 
-  return { paint, wanted, labelLook, wear, chosenLook };
+  return { paint, repaint, wanted, labelLook, wear, chosenLook };
 })();

@@ -1,0 +1,119 @@
+"""How quickly the history opens when there are many clips.
+
+    python benchmarks/history.py [--clips 10000] [--root FOLDER]
+
+The clips are tiny, but real: each a WAV file with its settings inside, some with lines and
+candidates. They are made once per FOLDER (default: under build/). Prints one JSON object;
+`open_ms` is what a page waits for its first rows and the number of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from statistics import median
+
+import numpy
+import soundfile
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from jobs.report import Reporter  # noqa: E402
+from studio.history import History  # noqa: E402
+from studio.history_query import Search  # noqa: E402
+from studio.layout import Layout  # noqa: E402
+from studio.tags import embed  # noqa: E402
+from studio.takes import TakeRecord  # noqa: E402
+
+VOICES = ("alice", "bob", "clara", "david", "emma")
+WORDS = "the of and a to in is was he for it with as his on be at by I this had not are".split()
+RARE = "heliotrope"  # in one clip of a hundred
+LINES_EVERY = 5  # so many clips share one that has lines and a candidate
+
+
+def make_clips(results: Path, count: int) -> None:
+    """Write clips with settings as the studio does."""
+    rng = random.Random(0)
+    for number in range(count):
+        voice = VOICES[number % len(VOICES)]
+        final = results / voice / f"{number:05d}-clip.wav"
+        if final.exists():
+            continue
+        text = " ".join(rng.choices(WORDS, k=30)) + (f" {RARE}" if number % 100 == 0 else "")
+        when = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=number)
+        record = TakeRecord(
+            text=text,
+            voice=voice,
+            engine="tortoise",
+            bundle="starter",
+            weights_id="0" * 16,
+            seed=number,
+            options={"temperature": 0.8, "samples": 16},
+            delivery={"pause_s": 0.3},
+            score=rng.random(),
+            duration_s=rng.uniform(1, 20),
+            created=when.isoformat(),
+        )
+        files = [final]
+        if number % LINES_EVERY == 0:
+            files.append(final.with_name(f"{final.stem}.candidate-2.wav"))
+            files += [final.with_name(f"{final.stem}.lines") / f"{k:03d}.wav" for k in (1, 2, 3)]
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, numpy.zeros(240), 24_000)
+            embed(path, replace(record, text=text[:40] if path.parent != final.parent else text))
+
+
+def measured(layout: Layout) -> Iterator[tuple[str, float]]:
+    """Give (what, milliseconds), one after another."""
+    layout.history.unlink(missing_ok=True)
+    yield "first_scan", timed(lambda: History.open(layout).scan(Reporter()))
+    yield "later_scan", typical(lambda: History.open(layout).scan(Reporter()))
+    yield "open", typical(lambda: History.open(layout).find(Search()))
+    history = History.open(layout)
+    yield "first_page", typical(lambda: history.find(Search()))
+    yield "last_page", typical(lambda: history.find(Search(), start=9_900))
+    yield "by_score", typical(lambda: history.find(Search(order="score")))
+    yield "rare_word", typical(lambda: history.find(Search(words=RARE)))
+    yield "common_words", typical(lambda: history.find(Search(words="the of")))
+    yield "filtered", typical(lambda: history.find(Search(words="the", voice="bob", since=1.78e9)))
+    yield "choices", typical(history.choices)
+    yield "look_at_folders", typical(history.has_changed)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Measure one call, in milliseconds."""
+    began = time.perf_counter()
+    work()
+    return 1_000 * (time.perf_counter() - began)
+
+
+def typical(work: Callable[[], object]) -> float:
+    """Return the median of a few calls."""
+    return median(timed(work) for _ in range(7))
+
+
+def main() -> None:
+    """Read the command line, make the clips, measure, print."""
+    cli = argparse.ArgumentParser(description=__doc__)
+    cli.add_argument("--clips", type=int, default=10_000)
+    cli.add_argument("--root", type=Path, default=ROOT / "build" / "history")
+    given = cli.parse_args()
+    layout = Layout.at(given.root)
+    make_clips(layout.results, given.clips)
+    figures = {f"{what}_ms": round(took, 1) for what, took in measured(layout)}
+    total = History.open(layout).find(Search()).total
+    size = layout.history.stat().st_size / 1e6
+    sys.stdout.write(json.dumps({"clips": total, **figures, "index_mb": round(size, 1)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

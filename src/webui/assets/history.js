@@ -1,0 +1,108 @@
+// The list of the tab History: which clips are chosen, what plays, and what its buttons ask for.
+// Runs when the list is there; `element` holds it, `trigger` tells the server.
+const chosen = new Set();
+const player = document.createElement("audio"); // for the quick listening in the list
+player.hidden = true;
+let playing = null;
+element.append(player);
+
+const view = () => element.querySelector("#history-view");
+const boxes = () => [...view().querySelectorAll("input[data-ref]")];
+
+function mark() { // shows what is chosen and what plays, after every paint and every choice
+  if (!view().querySelector(".chosen")) return;
+  for (const box of boxes()) {
+    box.checked = chosen.has(box.dataset.ref);
+    box.closest("li").classList.toggle("is-chosen", box.checked);
+  }
+  const all = view().querySelector("#history-all");
+  const here = boxes().filter((box) => box.checked).length;
+  all.checked = here > 0 && here === boxes().length;
+  all.indeterminate = here > 0 && !all.checked;
+  all.disabled = boxes().length === 0;
+  const told = chosen.size ? `${chosen.size} chosen` : "None chosen";
+  const count = view().querySelector("#history-chosen");
+  if (count.textContent !== told) count.textContent = told;
+  for (const button of view().querySelectorAll("[data-needs]")) {
+    const needs = Number(button.dataset.needs);
+    button.disabled = needs === 2 ? chosen.size !== 2 : chosen.size < needs;
+  }
+  for (const button of view().querySelectorAll("[data-play]")) {
+    const going = button.dataset.play === playing && !player.paused;
+    button.classList.toggle("is-playing", going);
+    button.firstElementChild.textContent = going ? "❚❚" : "▶";
+  }
+}
+
+function paint(html) {
+  if (!html || !view()) return;
+  const fresh = document.createElement("div");
+  fresh.innerHTML = html;
+  window.testudo.repaint(view(), fresh);
+  mark();
+}
+
+function hear(button) {
+  if (playing === button.dataset.play && !player.paused) { player.pause(); return; }
+  if (playing !== button.dataset.play) { playing = button.dataset.play; player.src = playing; }
+  player.play().catch(() => { playing = null; mark(); });
+}
+for (const event of ["play", "pause", "ended"]) player.addEventListener(event, mark);
+
+element.addEventListener("change", (event) => {
+  const box = event.target;
+  if (box.matches("input[data-ref]")) {
+    if (box.checked) chosen.add(box.dataset.ref); else chosen.delete(box.dataset.ref);
+  } else if (box.id === "history-all") {
+    for (const one of boxes()) if (box.checked) chosen.add(one.dataset.ref); else chosen.delete(one.dataset.ref);
+  }
+  mark();
+});
+
+element.addEventListener("click", (event) => {
+  const quick = event.target.closest("[data-play]");
+  if (quick) { hear(quick); return; }
+  const pressed = event.target.closest("[data-act]");
+  if (!pressed || pressed.disabled) return;
+  ask(pressed);
+});
+element.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.id === "history-name") element.querySelector("#history-rename")?.click();
+});
+
+function ask(pressed) {
+  const { act, ref } = pressed.dataset;
+  if (act === "clear") { chosen.clear(); mark(); return; }
+  const name = pressed.parentElement.querySelector("[data-name]")?.value || "";
+  const refs = [...chosen];
+  trigger("click", { act, ref: ref || "", refs, name });
+  if (act === "delete") chosen.clear();
+  if (act === "delete-one" || act === "rename") chosen.delete(ref);
+  if (act === "open" || act === "compare" || act === "bin") bring = true;
+  mark();
+}
+
+// On a telephone what was opened lies above the list: bring it into sight once it is painted.
+let bring = false;
+function bringPanel() {
+  const panel = view().querySelector(".panel");
+  if (!bring || !panel || !panel.firstElementChild) return;
+  bring = false;
+  if (matchMedia("(max-width: 899px)").matches) panel.scrollIntoView({ block: "start" });
+}
+
+document.addEventListener("keydown", (event) => { // two clips by ear
+  if (!/^[12]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable=true]")) return;
+  const section = element.querySelector(".compared");
+  if (!section || section.offsetParent === null) return;
+  const one = section.querySelectorAll("audio")[Number(event.key) - 1];
+  const going = !one.paused;
+  section.querySelectorAll("audio").forEach((audio) => audio.pause());
+  if (!going) { one.currentTime = 0; one.play(); }
+  event.preventDefault();
+});
+
+const show = () => { paint(window.testudoHistory?.()); bringPanel(); };
+document.addEventListener("testudo-history", show);
+show();
