@@ -12,7 +12,7 @@ from anyio import to_thread
 from fastapi import APIRouter, FastAPI
 from starlette.responses import RedirectResponse
 
-from api import docs, files, jobs, models, openai, results, system, voices
+from api import docs, exports, files, jobs, models, openai, results, system, voices
 from api.access import Access
 from api.errors import MISSING, Refused, answer_refusals
 from api.gate import Gate
@@ -25,7 +25,7 @@ ABOUT = (
     "endpoints of OpenAI under /v1."
 )
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-PARTS = (jobs, voices, results, models, system, files, openai)
+PARTS = (jobs, voices, results, exports, models, system, files, openai)
 
 
 def _nothing() -> None:
