@@ -75,7 +75,16 @@ class Pronouncer:
         spoken = homograph.after(before) if homograph else None
         return tuple(spoken.split()) if spoken else self.pronounce(word)
 
+    def guesses(self, word: str) -> bool:
+        """Whether the sound of a word can only be guessed from its letters."""
+        return not self._from_knowledge(word)
+
     def _look_up(self, word: str) -> Phonemes:
+        letters = word.lower().replace("'", "")
+        return self._from_knowledge(word) or self.letter_to_sound.pronounce(letters)
+
+    def _from_knowledge(self, word: str) -> Phonemes | None:
+        """What lexicon, spelling or word building say; None where they say nothing."""
         lower = word.lower()
         if "." in word or len(word) == 1:
             return self._article(lower) if word in ("a", "A") else spell(lower)
@@ -86,8 +95,7 @@ class Pronouncer:
         shouted = word.isupper() and len(letters) <= _LONGEST_SPELLED
         if shouted or not set(letters) & set("aeiouy"):
             return spell(letters)
-        built = self._possessive(word) or self._built(lower)
-        return built or self.letter_to_sound.pronounce(letters)
+        return self._possessive(word) or self._built(lower)
 
     def _article(self, word: str) -> Phonemes:
         return tuple(self.lexicon.get(word, "AH0").split())

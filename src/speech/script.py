@@ -52,6 +52,15 @@ class Line:
         return " ".join(" ".join([*heard, self.text[place:]]).split())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadLine:
+    """A line that cannot be spoken as it stands; reason: a sentence that names it."""
+
+    number: int
+    raw: str
+    reason: str
+
+
 def parse_script(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
 ) -> list[Line]:
@@ -62,13 +71,28 @@ def parse_script(
     that an override may set besides voice. steering: words that steer every line unheard.
     Raises ScriptError.
     """
+    lines = read_rows(text, delimiter, known=known, steering=steering)
+    for line in lines:
+        if isinstance(line, BadLine):
+            raise ScriptError(line.reason)
+    return [line for line in lines if isinstance(line, Line)]
+
+
+def read_rows(
+    text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
+) -> list[Line | BadLine]:
+    """The lines of a script as `parse_script` reads them, a bad one as what is wrong with it."""
     if _BRACKETS.search(steering):
         raise ScriptError("The steering words are put in brackets; write them without brackets.")
-    lines = (
-        _parse_line(number, raw, known, " ".join(steering.split()))
-        for number, raw in enumerate(_rows(text, delimiter), start=1)
-    )
-    return [line for line in lines if line is not None]
+    found: list[Line | BadLine] = []
+    for number, raw in enumerate(_rows(text, delimiter), start=1):
+        try:
+            line = _parse_line(number, raw, known, " ".join(steering.split()))
+        except ScriptError as wrong:
+            found.append(BadLine(number=number, raw=raw, reason=str(wrong)))
+            continue
+        found += [line] if line is not None else []
+    return found
 
 
 def split_line(

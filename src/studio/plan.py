@@ -50,7 +50,26 @@ def plan_lines(request: SpeakRequest, layout: Layout) -> list[PlannedLine]:
         )
     if not lines:
         raise StudioError("There is nothing to speak in the text: no line has a letter or digit.")
-    return [_planned(line, request, cls, layout) for line in lines]
+    return [plan_line(line, request, cls, layout) for line in lines]
+
+
+def plan_line(line: Line, request: SpeakRequest, cls: type[Any], layout: Layout) -> PlannedLine:
+    """Check one line: its override, and the voice that speaks it.  cls: the engine's options.
+
+    Raises StudioError naming the line where it differs from the others.
+    """
+    turned = {key: value for key, value in line.override.items() if key != VOICE}
+    about = f"Line {line.number}"
+    plain = {**request.options, **turned}
+    voice = pin_random(str(line.override.get(VOICE, request.voice)), request.seed)
+    try:
+        check_voices(layout, voice)
+        with refusing(ValueError):
+            options = from_plain(cls, plain)
+    except StudioError as refusal:
+        told = f"{about}: {refusal}" if line.override else str(refusal)
+        raise StudioError(told, cause=refusal.cause) from refusal
+    return PlannedLine(line=line, voice=voice, options=options, plain_options=plain)
 
 
 def passages_of(line: Line) -> list[Passage]:
@@ -66,17 +85,3 @@ def passages_of(line: Line) -> list[Passage]:
 def seed_of(seed: int, index: int) -> int:
     """Return the seed of a piece: each draws its own numbers, all follow from the request's."""
     return (seed + index) % (HIGHEST_SEED + 1)
-
-
-def _planned(line: Line, request: SpeakRequest, cls: type[Any], layout: Layout) -> PlannedLine:
-    turned = {key: value for key, value in line.override.items() if key != VOICE}
-    about = f"Line {line.number}"
-    plain = {**request.options, **turned}
-    voice = pin_random(str(line.override.get(VOICE, request.voice)), request.seed)
-    try:
-        check_voices(layout, voice)
-        with refusing(ValueError):
-            options = from_plain(cls, plain)
-    except StudioError as refusal:
-        raise StudioError(f"{about}: {refusal}" if line.override else str(refusal)) from refusal
-    return PlannedLine(line=line, voice=voice, options=options, plain_options=plain)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knobs
 from tortoise.bundle import CONFIG_FILE, read_json
+from tortoise.measure import TextMeasure, read_measure
 
 SAMPLERS = ("p", "ddim", "dpm")
 VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "griffin_lim")
@@ -133,6 +134,14 @@ class TortoiseOptions:
             return {}
         advice: Mapping[str, Any] = read_json(weights / CONFIG_FILE).get("advice", {})
         return advice
+
+    @classmethod
+    def measure(cls, weights: Path) -> TextMeasure:
+        """How a bundle reads texts, without the bundle being opened.
+
+        Raises ValueError for a folder whose vocabulary or config cannot be read.
+        """
+        return read_measure(weights)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> TortoiseOptions:
