@@ -80,9 +80,9 @@ def own_studio(browser: object, tmp_path: Path) -> Iterator[Callable[..., Studio
     """Start studios that a test may kill."""
     started: list[StudioProcess] = []
 
-    def start(*arguments: str, root: Path | None = None) -> StudioProcess:
+    def start(*arguments: str, root: Path | None = None, everywhere: bool = False) -> StudioProcess:
         made = root or make_root(tmp_path / f"root{len(started)}")
-        started.append(StudioProcess(made, arguments))
+        started.append(StudioProcess(made, arguments, everywhere))
         return started[-1].start()
 
     yield start
@@ -108,6 +108,31 @@ def visitor(browser: object, request: pytest.FixtureRequest) -> Iterator[Callabl
         one.leave()
     if not failed:
         assert [line for one in visitors for line in one.complaints] == []
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
+    """Keep a measured figure beside the pictures, and in the report of the test."""
+
+    def keep(what: str, figure: str) -> None:
+        record_property(what, figure)
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        with (SCREENSHOTS / "figures.txt").open("a", encoding="utf-8") as figures:
+            figures.write(f"{what}: {figure}\n")
+
+    return keep
+
+
+@pytest.fixture(autouse=True)
+def no_tracebacks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does, the server it shares has nothing to be sorry for."""
+    if "studio" not in request.fixturenames:
+        yield
+        return
+    running: StudioProcess = request.getfixturevalue("studio")
+    before = len(running.log)
+    yield
+    assert "Traceback" not in running.log[before:]
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def make_root(root: Path, advice: Mapping[str, int | bool] = QUICK) -> Path:
     for voice in VOICES:
         shutil.copytree(REPOSITORY / "voices" / voice, root / "voices" / voice)
     bundle = make_tiny_bundle(root / "models" / "starter")
+    (root / "settings.yaml").write_text(f"threads: 1\noptions: {json.dumps(dict(advice))}\n")
     config = bundle / "config.json"
     described = json.loads(config.read_text(encoding="utf-8"))
     config.write_text(json.dumps({**described, "advice": dict(advice)}), encoding="utf-8")
@@ -66,6 +67,7 @@ class StudioProcess:
 
     root: Path
     arguments: tuple[str, ...] = ()
+    everywhere: bool = False
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     start_s: float = 0.0
@@ -81,9 +83,10 @@ class StudioProcess:
         return (self.root / "server.log").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> StudioProcess:
-        """Start the server and wait for its first answer."""
+        """Start the server and wait until the page is there."""
         begin = time.monotonic()
-        listen = () if "--listen" in self.arguments else ("--listen", f"127.0.0.1:{self.port}")
+        host = "0.0.0.0" if self.everywhere else "127.0.0.1"
+        listen = ("--listen", f"{host}:{self.port}")
         with (self.root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py", *listen, "--no-browser", *self.arguments],
@@ -94,7 +97,7 @@ class StudioProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(self._answers, within_s=START_S, what=f"answer at {self.url}")
+        until(self._answers, within_s=START_S, what=f"page at {self.url}")
         self.start_s = time.monotonic() - begin
         return self
 
@@ -102,7 +105,7 @@ class StudioProcess:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log}")
-        return self.status("/") is not None
+        return self.status("/") == 200
 
     def status(self, path: str, headers: Mapping[str, str] | None = None) -> int | None:
         """The status of a GET, None where nobody answers."""
@@ -115,10 +118,24 @@ class StudioProcess:
         except (URLError, OSError):
             return None
 
-    def get(self, path: str) -> Any:
-        """The JSON at a path."""
-        with urllib.request.urlopen(self.url[:-1] + path, timeout=10) as answer:
+    def get(self, path: str, patience_s: float = 10) -> Any:
+        """The JSON at a path below the page's own."""
+        with urllib.request.urlopen(self.url + path, timeout=patience_s) as answer:
             return json.load(answer)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs, the newest first."""
+        return list(self.get("api/jobs")["jobs"])
+
+    def job(self, id: str) -> dict[str, Any]:
+        """One job."""
+        return dict(self.get(f"api/jobs/{id}"))
+
+    def stop(self, id: str) -> None:
+        """Stop a job."""
+        asked = urllib.request.Request(f"{self.url}api/jobs/{id}", method="DELETE")
+        with urllib.request.urlopen(asked, timeout=10):
+            pass
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal to the server alone, and wait until it is gone."""

@@ -29,17 +29,56 @@ class Visitor:
 
     def open(self, url: str, tab: str = "generate") -> Any:
         """Go to the page, wait until it can be used, choose a tab; returns Playwright's page."""
-        self.home = urlsplit(url).netloc
-        self.page.goto(url)
+        self.come_to(url)
         self.page.wait_for_selector("#generate-text", timeout=PATIENCE_MS)
         if tab != "generate":
             self.choose(tab)
         return self.page
 
+    def come_to(self, url: str) -> None:
+        """Go to an address, whatever is there."""
+        self.home = urlsplit(url).netloc
+        self.page.goto(url)
+
     def choose(self, tab: str) -> None:
         """Click a tab by its name."""
         button = self.page.get_by_role("tab", name=re.compile(f"^{tab}$", re.IGNORECASE))
         button.click()
+
+    def control(self, name: str) -> Any:
+        """The control of this element id."""
+        return self.page.locator(f"#{name}")
+
+    def unfold(self) -> None:
+        """Open every fold of the tab that is shown, and the folds in them."""
+        closed = self.page.locator(".label-wrap:not(.open):visible")
+        while closed.count():
+            closed.first.click()
+
+    def set(self, name: str, value: str | float | bool) -> None:
+        """Turn a control as a hand would: tick it, choose from it, or type and leave it."""
+        place = self.control(name)
+        place.wait_for(state="visible")
+        if isinstance(value, bool):
+            place.locator("input[type=checkbox]").set_checked(value)
+            return
+        if place.locator("input[type=radio]").count():
+            place.get_by_label(str(value), exact=True).check()
+            return
+        field = place.locator("textarea, input:not([type=range]):not([type=file])").first
+        field.fill(str(value))
+        if field.get_attribute("role") in ("combobox", "listbox"):
+            self.page.get_by_role("option", name=str(value)).first.click()
+        else:
+            field.press("Tab")
+
+    def settle(self) -> None:
+        """Wait until what is shown stands still: fonts there, nothing loading, two frames drawn."""
+        self.page.evaluate(
+            "() => document.fonts.ready.then(() => new Promise((done) =>"
+            " requestAnimationFrame(() => requestAnimationFrame(done))))"
+        )
+        self.page.wait_for_function("() => !document.querySelector('.wrap.generating:not(.hide)')")
 
     def forgive(self, pattern: str) -> None:
         """Expect complaints of this kind in this test."""
