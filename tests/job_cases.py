@@ -96,6 +96,7 @@ def _take(shed: Shed, chore: Chore, report: Reporter) -> None:
     have = {take["index"] for take in report.kept}
     for index in range(chore.times):
         if index in have:
+            _tell(chore, index, report)  # again: whoever watches may have missed it
             continue
         if chore.wait and index:
             _until(lambda: (shed.folder / "go").exists(), report)
@@ -104,12 +105,14 @@ def _take(shed: Shed, chore: Chore, report: Reporter) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         with report.stage("draft"):
             shed.log(f"take {index}")
-        data = {"index": index, "path": f"{index}.wav"}
-        report.emit(
-            Event(kind="take", stage="speaking", done=index + 1, total=chore.times, data=data)
-        )
+        _tell(chore, index, report)
         report.warn(f"take {index} is a bit loud")
         report.warn("all takes are a bit loud")
+
+
+def _tell(chore: Chore, index: int, report: Reporter) -> None:
+    data = {"index": index, "path": f"{index}.wav"}
+    report.emit(Event(kind="take", stage="speaking", done=index + 1, total=chore.times, data=data))
 
 
 def _dead_before(shed: Shed) -> int:

@@ -149,11 +149,23 @@ class Journal:
                 (attempts, id),
             )
 
-    def add_take(self, id: str, take: Mapping[str, Any]) -> None:
-        """Keep a take, which also shows that the job gets on."""
+    def add_take(self, id: str, take: Mapping[str, Any]) -> bool:
+        """Keep a take; say whether it is a new one, which shows that the job gets on.
+
+        One with an "index" that is there already stands in the place of the older one.
+        """
         with self._writing() as db:
+            older = db.execute(
+                "SELECT number FROM said WHERE job = ? AND kind = 'take'"
+                " AND json_extract(data, '$.index') = ?",
+                (id, take.get("index")),
+            ).fetchone()
+            if older is not None:
+                db.execute("UPDATE said SET data = ? WHERE number = ?", (_json(take), *older))
+                return False
             db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (id,))
             self._say(db, id, "take", take)
+            return True
 
     def add_warning(self, id: str, message: str) -> None:
         """Keep a warning, once."""
@@ -215,7 +227,7 @@ class Journal:
             progress=from_plain(Progress, json.loads(progress)) if progress else Progress(),
             result=json.loads(result) if result else None,
             failure=from_plain(Failure, json.loads(failure)) if failure else None,
-            takes=_latest([data for kind, data in told if kind == "take"]),
+            takes=tuple(data for kind, data in told if kind == "take"),
             warnings=tuple(data for kind, data in told if kind == "warning"),
             place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
         )
@@ -235,12 +247,6 @@ class Journal:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._reading() as db, db:
             yield db
-
-
-def _latest(takes: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Leave out takes whose place (their "index") was taken by a later one."""
-    by_place = {take.get("index", f"take {order}"): take for order, take in enumerate(takes)}
-    return tuple(by_place.values())
 
 
 def _json(value: Any) -> str | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
@@ -161,7 +162,7 @@ class Runner:
             self._hired()
         while (held := self._insist(self._next)) is not None:
             message = self._served(held)
-            self._insist(lambda held=held, message=message: self._settle(held, message))
+            self._insist(partial(self._settle, held, message))
             if not self._is_closing:
                 with suppress(OSError):
                     self._hired()
@@ -208,8 +209,8 @@ class Runner:
         try:
             hand = self._hired()
         except OSError as cause:
-            message = f"The worker cannot be started: {cause.strerror or cause}."
-            return {"say": "failed", "failure": {"cause": "worker_died", "message": message}}
+            why = f"The worker cannot be started: {cause.strerror or cause}."
+            return {"say": "failed", "failure": {"cause": "worker_died", "message": why}}
         hand.send({"do": "run", "task": job.task, "request": job.request, "kept": job.takes})
         if held.stop_at is not None:  # the wish came before the job did
             hand.send({"do": "stop"})
@@ -228,9 +229,8 @@ class Runner:
         with self._changed, suppress(JobError):  # a disk that is full for a moment stops no work
             if kind != "warning":
                 held.hear(event)
-            if kind == "take":
+            if kind == "take" and self._journal.add_take(id, event["data"]):
                 held.attempts = 1
-                self._journal.add_take(id, event["data"])
             elif kind == "warning":
                 self._journal.add_warning(id, event["message"])
 

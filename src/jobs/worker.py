@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -64,7 +65,7 @@ class Worker:
         """Run what is ordered until told to go home."""
         self._answer(self._open)  # whatever fails here fails again, and is told, with the first job
         while (command := self._commands.get()) is not None:
-            self._say(self._answer(lambda ordered=command: self._run(ordered)))
+            self._say(self._answer(partial(self._run, command)))
 
     def _open(self) -> Message:
         if self._workshop is None:

@@ -77,6 +77,13 @@ class Studio:
         cannot be used.
         """
         change_file(self.layout, changes, unset)
+        return self.reload_settings()
+
+    def reload_settings(self) -> Effective:
+        """Heed the settings file as it is now, which somebody may have edited.
+
+        Raises StudioError, and goes on with what held before, for a file that cannot be used.
+        """
         held = self.effective()
         self.settings = held.settings
         return held
@@ -123,6 +130,12 @@ class Studio:
         """Say how many seconds each stage will take, as learnt on this machine; None if unknown."""
         with self._queue() as doing:
             return doing.expected_s(request)
+
+    @property
+    def journal_set_aside(self) -> Path | None:
+        """Where a list of jobs that could not be read was moved when this studio began; or None."""
+        with self._queue() as doing:
+            return doing.journal.set_aside
 
     def unload(self) -> bool:
         """Free the memory of the loaded weights; False while a job is using them."""

@@ -1,0 +1,225 @@
+"""What every door relies on: requests become jobs that survive the worker and the studio."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from humming import WORKSHOP, spoken
+from jobs.job import Job
+from jobs.plain import to_plain
+from studio.errors import StudioError
+from studio.layout import Layout
+from studio.requests import Wish, request_of
+from studio.settings import Settings
+from studio.speaking import SpeakRequest
+from studio.studio import Studio
+
+HERE = Path(__file__).resolve().parent
+PATIENCE_S = 240.0  # a worker imports torch, which a busy machine takes its time for
+
+SERVER = f"""
+import json, sys, time
+sys.path[:0] = {[str(HERE.parent), str(HERE.parents[1] / "src")]!r}
+import studio.doing
+from pathlib import Path
+from jobs.plain import from_plain
+from studio.speaking import SpeakRequest
+from studio.studio import Studio
+studio.doing.WORKSHOP = {WORKSHOP!r}
+root, request = sys.argv[1:]
+job = Studio.open(Path(root)).submit(from_plain(SpeakRequest, json.loads(request)))
+sys.stdout.write(job.id + "\\n")
+sys.stdout.flush()
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def opened(layout: Layout) -> Iterator[Studio]:
+    """A studio whose jobs run in a thread of this process."""
+    made = Studio(layout, Settings(), inline=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def real(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Studio]]:
+    """Open studios with a worker process that hums."""
+    monkeypatch.setattr("studio.doing.WORKSHOP", WORKSHOP)
+    made: list[Studio] = []
+
+    def open_one() -> Studio:
+        made.append(Studio(layout, Settings()))
+        return made[-1]
+
+    yield open_one
+    for one in made:
+        one.close()
+
+
+def ask(layout: Layout, text: str, **options: Any) -> SpeakRequest:
+    wish = Wish(text=text, voice="alice", delivery={"delimiter": "|"}, options=options)
+    return request_of(Settings(), wish, layout)
+
+
+def until(studio: Studio, id: str, ready: Callable[[Job], bool]) -> Job:
+    deadline = time.monotonic() + PATIENCE_S
+    while not ready(job := studio.job(id)):
+        assert time.monotonic() < deadline and not job.is_over, job
+        time.sleep(0.02)
+    return job
+
+
+def test_a_submitted_text_is_spoken_where_the_job_says(opened: Studio, layout: Layout) -> None:
+    job = opened.submit(ask(layout, "Good evening.|And good night."), title="evening")
+    done = opened.wait(job.id, 60)
+    assert done.state == "done" and done.result is not None and done.title == "evening"
+    assert done.result["path"] == done.request["out"] and Path(done.request["out"]).is_file()
+    assert [take["text"] for take in done.takes] == ["Good evening.", "And good night."]
+    assert all(Path(take["path"]).is_file() for take in done.takes)
+    assert opened.jobs() == [done] and opened.job(done.id) == done
+
+
+def test_every_job_has_a_file_of_its_own_before_it_runs(opened: Studio, layout: Layout) -> None:
+    jobs = [opened.submit(ask(layout, "The same words.")) for _ in range(3)]
+    assert len({job.request["out"] for job in jobs}) == 3
+    for job in jobs:
+        assert opened.wait(job.id, 60).state == "done"
+
+
+def test_a_refusal_is_a_failed_job_that_leaves_nothing_behind(
+    opened: Studio, layout: Layout
+) -> None:
+    wish = Wish(text="Hello.", voice="nobody")
+    job = opened.wait(opened.submit(request_of(Settings(), wish, layout)).id, 60)
+    assert job.failure is not None and job.failure.cause == "missing_voice"
+    assert "nobody" in job.failure.message and "Traceback" not in job.failure.message
+    assert not list((layout.results / "nobody").iterdir())
+
+
+def test_an_unknown_job_and_an_unknown_request_are_refused(opened: Studio) -> None:
+    with pytest.raises(StudioError, match="There is no job 'x'"):
+        opened.job("x")
+    with pytest.raises(StudioError, match="No task takes a dict"):
+        opened.submit({"text": "hello"})
+
+
+def test_a_second_studio_over_the_same_folder_is_refused_until_the_first_is_closed(
+    opened: Studio, layout: Layout
+) -> None:
+    opened.start()
+    other = Studio(layout, Settings(), inline=True)
+    with pytest.raises(StudioError, match="already open in another program") as refusal:
+        other.jobs()
+    assert refusal.value.cause == "busy"
+    opened.close()
+    assert other.jobs() == []
+    other.close()
+    with pytest.raises(StudioError, match="The studio is closed"):
+        other.jobs()
+
+
+def test_many_threads_may_ask_at_once(opened: Studio, layout: Layout) -> None:
+    ids: list[str] = []
+
+    def ask_one(number: int) -> None:
+        ids.append(opened.submit(ask(layout, f"Number {number}.")).id)
+        opened.jobs()
+
+    threads = [Thread(target=ask_one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {opened.wait(id, 60).state for id in ids} == {"done"}
+
+
+def test_the_time_is_told_once_something_like_it_was_spoken(opened: Studio, layout: Layout) -> None:
+    request = ask(layout, "How long will this take?")
+    assert opened.expected_s(request) is None
+    opened.wait(opened.submit(request).id, 60)
+    expected = opened.expected_s(request)
+    assert expected is not None and set(expected) >= {"draft"} and "load" not in expected
+    assert all(seconds >= 0 for seconds in expected.values())
+
+
+def test_a_damaged_list_of_jobs_is_set_aside_and_told(layout: Layout) -> None:
+    layout.journal.parent.mkdir(parents=True)
+    layout.journal.write_bytes(b"no database at all" * 400)
+    opened = Studio(layout, Settings(), inline=True)
+    assert opened.jobs() == []
+    assert opened.journal_set_aside is not None and opened.journal_set_aside.exists()
+    opened.close()
+
+
+def test_a_worker_that_is_killed_mid_way_costs_no_line(
+    real: Callable[[], Studio], layout: Layout
+) -> None:
+    opened = real()
+    job = opened.submit(ask(layout, "The first.|A deadly one.|The third."))
+    done = opened.wait(job.id, PATIENCE_S)
+    assert done.state == "done" and len(done.takes) == 3
+    assert spoken(layout.root) == ["The first.", "A deadly one.", "A deadly one.", "The third."]
+    assert any("SIGKILL" in warning for warning in done.warnings)
+
+
+def test_stop_frees_the_worker_within_two_seconds_though_a_line_is_stuck(
+    real: Callable[[], Studio], layout: Layout
+) -> None:
+    opened = real()
+    job = opened.submit(ask(layout, "The first.|A stuck one.|The third."))
+    until(opened, job.id, lambda job: len(job.takes) == 1 and len(spoken(layout.root)) == 2)
+    asked = time.monotonic()
+    opened.cancel(job.id)
+    stopped = opened.wait(job.id, 10)
+    assert time.monotonic() - asked < 2.0 and stopped.state == "stopped"
+    assert len(stopped.takes) == 1 and Path(stopped.takes[0]["path"]).is_file()
+
+
+def test_a_studio_that_is_killed_goes_on_at_the_next_unspoken_line_when_it_is_opened_again(
+    real: Callable[[], Studio], layout: Layout
+) -> None:
+    request = json.dumps(to_plain(ask(layout, "The first.|A patient one.|Last.")))
+    command = [sys.executable, "-c", SERVER, str(layout.root), request]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        id = server.stdout.readline().strip()
+        deadline = time.monotonic() + PATIENCE_S
+        while len(spoken(layout.root)) < 2:
+            assert time.monotonic() < deadline and server.poll() is None
+            time.sleep(0.02)
+        workers = children_of(server.pid)
+        with pytest.raises(StudioError, match="already open"):
+            real().jobs()
+    finally:
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        server.stdout.close()
+    gone_by = time.monotonic() + 5
+    while any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers):
+        assert time.monotonic() < gone_by, "the worker outlives its studio"
+        time.sleep(0.02)
+    (layout.root / "go").touch()
+    done = real().wait(id, PATIENCE_S)
+    assert done.state == "done" and len(done.takes) == 3
+    assert spoken(layout.root) == ["The first.", "A patient one.", "A patient one.", "Last."]
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process started, as far as this system tells."""
+    task = Path(f"/proc/{pid}/task")
+    if not task.is_dir():
+        pytest.skip(f"{os.name} does not say which processes a process started")
+    return [int(one) for path in task.glob("*/children") for one in path.read_text().split()]
