@@ -77,7 +77,8 @@ def control(field: KnobField, tab: str, value: Any) -> Component:
         return gr.Textbox(value=shown_value(field, value), max_lines=1, **about)
     limits: dict[str, Any] = {"minimum": knob.low, "maximum": knob.high, "step": knob.step}
     if stops_of(field) > MOST_STOPS:
-        return gr.Number(value=value, precision=0 if kind is int else None, **limits, **about)
+        # its range is in its help: a component with a range answers in words that are not ours
+        return gr.Number(value=value, step=knob.step or 1, **about)
     return gr.Slider(value=value, **limits, **about)
 
 

@@ -13,7 +13,6 @@ from engines.knobs import KnobField, check_knob, knobs_of
 from engines.registry import options_class
 from studio.errors import StudioError
 from studio.requests import Wish
-from studio.settings import Settings
 from studio.speaking import Delivery, advised, choose_options, presets_of
 from studio.studio import Studio
 from studio.takes import TakeRecord
@@ -101,23 +100,29 @@ def wish_of(values: Mapping[str, Any], knobs: Knobs) -> Wish:
 def values_of(record: TakeRecord, knobs: Knobs, engine: str) -> dict[str, Any]:
     """Return what each control shows for a take; a take of another engine tells only its words."""
     told = {"text": record.text, "voice": record.voice}
-    delivery = {key: value for key, value in record.delivery.items() if key != "emotion"}
-    turned = _shown(delivery, knobs.delivery)
-    turned["emotion"] = CUSTOM if record.delivery.get("prompt") else record.delivery.get("emotion")
+    delivery = {"emotion": "none", **record.delivery}
+    turned = _shown_of_a_record(delivery, knobs.delivery)
+    if turned.get("prompt"):
+        turned["emotion"] = CUSTOM
     if record.engine != engine:
         return {**told, **turned}
     options = {**record.options, "seed": record.seed}
-    turned |= _shown(options, knobs.options)
+    turned |= _shown_of_a_record(options, knobs.options)
     turned["preset"] = preset_of(options, knobs)
     return {**told, "bundle": record.bundle, **turned}
 
 
 def first_values(studio: Studio) -> dict[str, Any]:
-    """Return what the form shows at first: the settings over what the weights advise."""
+    """Return what the form shows at first: the settings over what the weights advise.
+
+    Where no preset is set it is the quickest, so that the first sound is soon heard.
+    """
     settings = studio.settings
     knobs = knobs_for(settings.engine)
-    options = usual_options(studio, settings, settings.bundle)
-    usual = {"format": settings.format, **settings.delivery}
+    options = usual_options(
+        studio, settings.bundle, settings.preset or next(iter(knobs.presets), "")
+    )
+    usual = settings.delivered
     delivery = {field.name: usual.get(field.name, field.default) for field in knobs.delivery}
     names = [voice.name for voice in list_voices(studio.layout)]
     return {
@@ -130,11 +135,12 @@ def first_values(studio: Studio) -> dict[str, Any]:
     }
 
 
-def usual_options(studio: Studio, settings: Settings, bundle: str) -> dict[str, Any]:
+def usual_options(studio: Studio, bundle: str, preset: str) -> dict[str, Any]:
     """Return every knob of the engine as it stands when nobody turned one; the seed is open."""
-    wanted = {**advised(settings.engine, studio.layout.bundle(bundle)), **settings.options}
-    options = dict(choose_options(settings.engine, wanted, settings.preset or None, {}))
-    return {**options, "seed": settings.options.get("seed")}
+    settings = studio.settings
+    wanted = {**advised(settings.engine, studio.layout.bundle(bundle)), **settings.turned}
+    options = dict(choose_options(settings.engine, wanted, preset or None, {}))
+    return {**options, "seed": settings.turned.get("seed")}
 
 
 def preset_of(options: Mapping[str, Any], knobs: Knobs) -> str:
@@ -192,6 +198,11 @@ def _delivery_of(values: Mapping[str, Any], field: KnobField) -> Any:
         return str(values["prompt"] or "") if own_words else ""
     given = values.get(field.name, field.default)
     return given or "" if field.plain_type is str else given
+
+
+def _shown_of_a_record(plain: Mapping[str, Any], fields: Sequence[KnobField]) -> dict[str, Any]:
+    """Leave out what does not fit: a record may come from anyone."""
+    return _shown(plain, [f for f in fields if f.name in plain and _fits(f, plain[f.name])])
 
 
 def _shown(plain: Mapping[str, Any], fields: Sequence[KnobField]) -> dict[str, Any]:

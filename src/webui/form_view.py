@@ -23,7 +23,7 @@ TAB = "generate"
 SEED, EMOTION = "seed", "emotion"
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "How the text is read": ("delimiter", "emotion", "prompt", "piece_chars", "pause_s"),
+        "How the text is read": ("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
         "How it is spoken": (
             *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
             "diffusion_sampler",
@@ -108,6 +108,7 @@ def draw_advanced(
         value=values["bundle"],
         label="Model",
         info="The weights that speak. More of them are fetched in the tab Settings.",
+        allow_custom_value=True,
         elem_id="generate-bundle",
     )
     drawn: dict[str, Component] = {"bundle": bundle}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from webui.form_view import SeedButtons, draw_advanced, draw_choices, draw_text,
 from webui.job_panel import JobPanel, draw_panel, follow, news
 from webui.messages import note, refusal
 from webui.page import QUIET, Page
+from webui.painted import Painted, draw_painted
+from webui.preview_view import preview_of
 
 # Any: each control has a value of its own type.
 
@@ -46,7 +49,7 @@ class Tab:
     form: GenerateForm
     panel: JobPanel
     message: gr.HTML
-    preview: gr.HTML
+    preview: Painted
     run: gr.Button
     stop: gr.Button
     reset: gr.Button
@@ -83,7 +86,7 @@ def _draw(studio: Studio) -> Tab:
                 run = gr.Button("Generate", variant="primary", scale=3, elem_id="generate-run")
                 stop = gr.Button("Stop", scale=1, elem_id="generate-stop")
             message = gr.HTML("", elem_id="generate-message")
-            preview = gr.HTML("", elem_id="generate-preview")
+            preview = draw_painted("generate-preview")
             with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
                 drawn, seed_buttons = draw_advanced(studio, values, knobs)
                 reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
@@ -119,7 +122,6 @@ def request_from(studio: Studio, form: GenerateForm, given: Sequence[Any]) -> Sp
 def _wire_running(tab: Tab) -> None:
     """Generate, Stop, and the buttons of the jobs."""
     studio, panel = tab.studio, tab.panel
-    shown = [panel.seen, panel.source]
 
     def run(*given: Any) -> list[Any]:
         try:
@@ -144,9 +146,9 @@ def _wire_running(tab: Tab) -> None:
         form = tab.form.filled(came.values) if record is None else tab.form.filled_from(record)
         return [*news(studio, ""), *tab.told(note(came.message), form)]
 
-    tab.run.click(run, inputs=tab.form.components, outputs=[tab.message, *shown], **QUIET)
-    tab.stop.click(stop, outputs=[tab.message, *shown], **QUIET)
-    panel.view.click(press, outputs=[*shown, *tab.telling], **QUIET)
+    tab.run.click(run, inputs=tab.form.components, outputs=[tab.message, *panel.shown], **QUIET)
+    tab.stop.click(stop, outputs=[tab.message, *panel.shown], **QUIET)
+    panel.painted.view.click(press, outputs=[*panel.shown, *tab.telling], **QUIET)
 
 
 def _wire_form(tab: Tab) -> None:
@@ -163,7 +165,9 @@ def _wire_form(tab: Tab) -> None:
         return preset_of(dict(zip(turned, given, strict=True)), knobs)
 
     def take_advice(bundle: str) -> list[Any]:
-        return form.filled({**_advice(studio, bundle)})
+        kept = {"seed", *turned}
+        options = usual_options(studio, bundle, "")
+        return form.filled({name: to for name, to in options.items() if name not in kept})
 
     def reset() -> list[Any]:
         return tab.told(note("Everything is as at first."), form.filled(first_values(studio)))
@@ -185,20 +189,18 @@ def _wire_form(tab: Tab) -> None:
     )
 
 
-def _advice(studio: Studio, bundle: str) -> dict[str, Any]:
-    """Return what turns with the model: the knobs that its weights give advice on."""
-    options = usual_options(studio, studio.settings, bundle)
-    return {name: value for name, value in options.items() if name != "seed"}
-
-
 def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
-    """The form as it was at the last visit, and the voices as they are now."""
+    """The form as it was at the last visit, what it will give, and the voices as they are now."""
     form, studio = tab.form, tab.studio
     memory = gr.BrowserState(None, storage_key=STORAGE, secret=SECRET)
     known = gr.State(None)
 
-    def keep(*given: Any) -> dict[str, Any]:
-        return remembered(form.named(given))
+    def keep(*given: Any) -> tuple[Any, str]:
+        try:
+            told = preview_of(studio, request_from(studio, form, given))
+        except StudioError as cause:
+            told = f'<div class="preview"><p class="over">! {escape(str(cause))}</p></div>'
+        return remembered(form.named(given)), told
 
     def restore(kept: Any) -> list[Any]:
         return form.filled(restored(first_values(studio), kept, form.knobs))
@@ -212,7 +214,7 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
         [control.change for name, control in form.controls.items() if name != "microphone"],
         keep,
         form.components,
-        [memory],
+        [memory, tab.preview.source],
         trigger_mode="always_last",
         **QUIET,
     )

@@ -1,7 +1,6 @@
 """What runs, what waits and what was just spoken: the same for every browser that looks.
 
-The state is asked for by a timer and painted by assets/studio.js, which touches only what changed:
-a player goes on playing and an open field stays open.
+The state is asked for by a timer, and painted without stopping a player.
 """
 
 from __future__ import annotations
@@ -12,12 +11,16 @@ from hashlib import sha256
 from html import escape
 
 import gradio as gr
+from gradio.components import Component
 
 from jobs.job import Job
+from studio.errors import StudioError
 from studio.layout import Layout
 from studio.studio import Studio
-from webui.job_cards import card, progress_told, title_of
+from webui.job_cards import SPEAKING, card, progress_told, title_of
+from webui.messages import refusal
 from webui.page import QUIET
+from webui.painted import Painted, draw_painted
 
 TICK_S = 1.0
 SHOWN = 4  # ended jobs; the tab History has them all
@@ -26,41 +29,29 @@ HINT = (
     '<p class="hint">What you generate appears here: press <strong>Generate</strong>. '
     "Each line can be played as soon as it is spoken.</p>"
 )
-PAINT = "const show = () => window.testudo?.paint(props.value); watch('value', show); show();"
-PRESSED = """\
-element.addEventListener('click', (event) => {
-  const asked = window.testudo.wanted(event);
-  if (asked) trigger('click', asked);
-});
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobPanel:
     """The part of the page that shows jobs.
 
-    source: carries what is to be painted, unseen;  view: where it is painted, and what is pressed;
-    seen: the print of what this browser was sent last;  timer: asks for more.
+    painted: the place;  seen: the print of what this browser was sent last;  timer: asks for more.
     """
 
-    source: gr.HTML
-    view: gr.HTML
+    painted: Painted
     seen: gr.State
     timer: gr.Timer
+
+    @property
+    def shown(self) -> list[Component]:
+        """The outputs for `news`."""
+        return [self.seen, self.painted.source]
 
 
 def draw_panel() -> JobPanel:
     """Draw the panel; `follow` lets it live."""
-    view = gr.HTML(
-        '<div id="generate-jobs-view"></div>',
-        html_template='<div id="generate-jobs-view"></div>',
-        js_on_load=PRESSED,
-        elem_id="generate-jobs",
-    )
-    source = gr.HTML(
-        "", html_template="<i></i>", js_on_load=PAINT, visible="hidden", elem_id="generate-source"
-    )
-    return JobPanel(view=view, source=source, seen=gr.State(""), timer=gr.Timer(TICK_S))
+    painted = draw_painted("generate-jobs")
+    return JobPanel(painted=painted, seen=gr.State(""), timer=gr.Timer(TICK_S))
 
 
 def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
@@ -73,14 +64,17 @@ def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
         ask(
             look,
             inputs=[panel.seen],
-            outputs=[panel.seen, panel.source],
+            outputs=panel.shown,
             **QUIET,
         )
 
 
 def news(studio: Studio, seen: str) -> tuple[object, object]:
     """Return (print, HTML) of the jobs as they stand, or nothing where all of it was seen."""
-    html = panel_html(studio.jobs(limit=50), studio.layout)
+    try:
+        html = panel_html(studio.jobs(limit=50), studio.layout)
+    except StudioError as cause:
+        html = refusal(cause)
     now = sha256(html.encode()).hexdigest()[:16]
     return (gr.skip(), gr.skip()) if now == seen else (now, html)
 
@@ -89,7 +83,7 @@ def panel_html(jobs: Sequence[Job], layout: Layout) -> str:
     """Draw all of it: what runs, the queue behind it, and what ended last."""
     running = [job for job in jobs if job.state == "running"]
     waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
-    ended = [job for job in jobs if job.is_over][:SHOWN]
+    ended = [job for job in jobs if job.is_over and job.task in SPEAKING][:SHOWN]
     newest = next((job.id for job in ended if job.state == "done"), "")
     parts = [f'<p class="told" role="status" aria-live="polite">{announced(running, ended)}</p>']
     if not (running or waiting or ended):

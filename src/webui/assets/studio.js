@@ -33,15 +33,14 @@ window.testudo = (() => {
     }
     while (place) { const next = place.nextSibling; place.remove(); place = next; }
   }
-  function paint(html) {
-    const view = byId("generate-jobs-view");
-    if (!view) return false;
+  function paint(place, html) {
+    const view = byId(place);
+    if (!view) { setTimeout(() => byId(place) && paint(place, html), 200); return; }
     const fresh = document.createElement("div");
     fresh.innerHTML = html;
     const root = fresh.firstElementChild;
     if (root && root.dataset.title) document.title = root.dataset.title;
     repaint(view, fresh);
-    return true;
   }
 
   // ---- keys ------------------------------------------------------------------------------------
