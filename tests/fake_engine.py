@@ -20,6 +20,24 @@ RATE = 24_000
 WORD_S = 0.2
 
 
+class FakeMeasure:
+    """Reads texts as the engine does: every letter is a token, digits are unknown."""
+
+    text_limit = 400
+
+    def count_tokens(self, text: str) -> int:
+        return len(text)
+
+    def said(self, text: str) -> str:
+        return text.replace("Dr.", "Doctor")
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        return tuple(word for word in text.split() if word.isdigit())
+
+    def guessed(self, text: str) -> tuple[str, ...]:
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeOptions:
     """A few knobs of each kind."""
@@ -37,6 +55,10 @@ class FakeOptions:
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
         return {"fast": {"samples": 96}, "standard": {"samples": 256}}
+
+    @classmethod
+    def measure(cls, weights: Path) -> FakeMeasure:
+        return FakeMeasure()
 
 
 class FakeEngine:
