@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +19,13 @@ def report_text(system: System, findings: Sequence[Finding], root: Path) -> str:
 
 def system_lines(system: System) -> list[str]:
     """Describe the machine and the installation, one fact a line."""
+    facts = system_facts(system)
+    width = max(map(len, facts))
+    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+
+
+def system_facts(system: System) -> Mapping[str, str]:
+    """Name and tell every fact."""
     torch = system.torch
     facts = {
         "Testudo": system.testudo,
@@ -37,8 +44,7 @@ def system_lines(system: System) -> list[str]:
     for folder in system.folders:
         free = f"{gigabytes(folder.free)} free"
         facts[f"Folder {folder.name}"] = f"{folder.path}, {free}"
-    width = max(map(len, facts))
-    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+    return facts
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
