@@ -169,14 +169,12 @@ class Runner:
 
     def _insist(self, act: Callable[[], T]) -> T | None:
         """Do what the disk may refuse for a while; give up when the studio closes."""
-        with self._changed:
-            while True:
-                try:
-                    return act()
-                except JobError:
-                    if self._is_closing:
-                        return None
-                    self._changed.wait(AGAIN_S)
+        while True:
+            with self._changed, suppress(JobError):
+                return act()
+            if self._is_closing:
+                return None
+            time.sleep(AGAIN_S)
 
     def _next(self) -> Running | None:
         """Wait for the next job and mark it as running; None when the studio closes."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from statistics import fmean
 
-from jobs.report import Reporter
+from jobs.report import Event, Reporter
 from speech.clip import Clip
 from studio.layout import Layout
 from studio.pieces import Piece, room_of, split_pieces
@@ -84,6 +84,8 @@ class Speaker:
 def _speak_all(session: Session, pieces: list[Piece], store: LineStore) -> list[list[Version]]:
     """Speak piece after piece, or read it back; each take is kept the moment it exists."""
     spoken = []
+    if len(pieces) > 1:
+        session.minutes.emit(Event(kind="progress", stage="speaking", done=0, total=len(pieces)))
     for piece in pieces:
         session.minutes.check()
         versions = store.read_back(piece)
