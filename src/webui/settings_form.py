@@ -1,0 +1,181 @@
+"""The controls of the settings: what they show, where it comes from, and what was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engines.registry import ENGINES, options_class
+from studio.setting_sources import COMMAND_LINE, Effective
+from studio.settings import SettingField, fields_of_settings
+from studio.speaking import presets_of
+from studio.studio import Studio
+from studio.system import FoundDevice
+from studio.voices import RANDOM, list_voices
+from studio.weights import list_bundles
+from webui.controls import choices_of, id_of, plain_value
+
+# Any: each control has a value of its own type.
+
+TAB = "settings"
+OPEN_GROUPS = 2
+Choices = list[tuple[str, str]]
+FEW_DEVICES: Choices = [("Automatic: the fastest that is found", "auto"), ("Processor", "cpu")]
+PRESETS: Mapping[str, str] = MappingProxyType(
+    {
+        "ultra_fast": "Ultra Fast",
+        "fast": "Fast",
+        "standard": "Standard",
+        "high_quality": "High Quality",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsForm:
+    """The controls by the name of their setting, in order."""
+
+    controls: Mapping[str, Component]
+
+    @property
+    def components(self) -> list[Component]:
+        """The controls in order."""
+        return list(self.controls.values())
+
+    def changed(self, held: Effective, given: Sequence[Any]) -> dict[str, Any]:
+        """Return the settings whose controls say something else than what holds.
+
+        Raises StudioError naming a control that holds no value.
+        """
+        fields = {item.name: item for item in fields_of_settings()}
+        values = {
+            name: _meant(fields[name], value)
+            for name, value in zip(self.controls, given, strict=True)
+        }
+        return {
+            name: value for name, value in values.items() if value != getattr(held.settings, name)
+        }
+
+    def shown(self, studio: Studio, held: Effective) -> list[Any]:
+        """One update per control: its value, its choices and where the value comes from."""
+        return [self._update(item, studio, held) for item in _in_order(self.controls)]
+
+    def defaults(self) -> list[Any]:
+        """One update per control: its default, which is not saved yet."""
+        return [gr.update(value=item.field.default) for item in _in_order(self.controls)]
+
+    def _update(self, item: SettingField, studio: Studio, held: Effective) -> Any:
+        value = getattr(held.settings, item.name)
+        info = help_told(item, held.source(item.name))
+        if (choices := choices_for(item, studio, value)) is None:
+            return gr.update(value=value, info=info)
+        return gr.update(value=value, info=info, choices=choices)
+
+
+def draw_settings(studio: Studio, held: Effective) -> SettingsForm:
+    """Draw every setting under the heading of its group."""
+    groups: dict[str, list[SettingField]] = {}
+    for item in fields_of_settings():
+        groups.setdefault(item.about.group, []).append(item)
+    controls: dict[str, Component] = {}
+    for heading, items in groups.items():
+        with gr.Group(elem_classes="setting-group"):
+            gr.Markdown(f"### {heading}", elem_classes="setting-heading")
+            with gr.Row(elem_classes="setting-grid"):
+                for item in items:
+                    controls[item.name] = draw_setting(item, studio, held)
+    ordered = {item.name: controls[item.name] for item in fields_of_settings()}
+    return SettingsForm(controls=ordered)
+
+
+def draw_setting(item: SettingField, studio: Studio, held: Effective) -> Component:
+    """Draw the control of one setting."""
+    value, field = getattr(held.settings, item.name), item.field
+    about = {
+        "label": item.about.label,
+        "info": help_told(item, held.source(item.name)),
+        "elem_id": id_of(TAB, item.name),
+        "min_width": 240,
+    }
+    choices = choices_for(item, studio, value)
+    if choices is not None:
+        return gr.Dropdown(choices=choices, value=value, allow_custom_value=True, **about)
+    if field.plain_type is bool:
+        return gr.Checkbox(value=value, **about)
+    if field.plain_type is str:
+        return gr.Textbox(value=value, max_lines=1, **about)
+    whole = field.plain_type is int
+    return gr.Number(value=value, precision=0 if whole else None, step=field.knob.step, **about)
+
+
+def choices_for(item: SettingField, studio: Studio, value: Any) -> Choices | None:
+    """Return (shown, meant) for a setting that is chosen from a list; None for any other."""
+    lists = {
+        "voice": _voices,
+        "bundle": _bundles,
+        "preset": _presets,
+        "engine": lambda _: [(name.capitalize(), name) for name in ENGINES],
+        "device": lambda _: FEW_DEVICES,
+        "voice_fixer_device": lambda _: FEW_DEVICES[::-1],
+    }
+    if item.name in lists:
+        found = lists[item.name](studio)
+    elif item.field.knob.choices:
+        found = choices_of(item.field)
+    else:
+        return None
+    is_there = any(meant == value for _, meant in found)
+    return found if is_there else [*found, (f"{value} (not found)", str(value))]
+
+
+def device_choices(devices: Sequence[FoundDevice], value: str) -> Choices:
+    """Return the devices that were found, beside automatic and the one that is set."""
+    found = [FEW_DEVICES[0], *((f"{one.label} ({one.name})", one.name) for one in devices)]
+    is_there = any(meant == value for _, meant in found)
+    return found if is_there else [*found, (f"{value} (not found)", value)]
+
+
+def help_told(item: SettingField, source: str) -> str:
+    """Say what a setting does, its range, where its value comes from, and when it acts."""
+    knob = item.field.knob
+    limits = ""
+    if knob.low is not None and knob.high is not None:
+        unit = f" {knob.unit}" if knob.unit else ""
+        limits = f" From {knob.low:,} to {knob.high:,}{unit}."
+    badge = f'<span class="source">from {escape(source)}</span>'
+    if source == COMMAND_LINE:
+        badge += " A change counts when you start without it."
+    if item.about.restart:
+        badge += ' <span class="source restart">needs a restart</span>'
+    return f"{escape(knob.help)}.{limits} {badge}"
+
+
+def _meant(item: SettingField, given: Any) -> Any:
+    if item.field.plain_type is str:
+        return str(given or "").strip()
+    return plain_value(item.field, given)
+
+
+def _in_order(controls: Mapping[str, Component]) -> list[SettingField]:
+    fields = {item.name: item for item in fields_of_settings()}
+    return [fields[name] for name in controls]
+
+
+def _voices(studio: Studio) -> Choices:
+    names = [voice.name for voice in list_voices(studio.layout)]
+    return [("None", ""), *((name, name) for name in names), ("random: made up", RANDOM)]
+
+
+def _bundles(studio: Studio) -> Choices:
+    return [(bundle.name, bundle.name) for bundle in list_bundles(studio.layout)]
+
+
+def _presets(studio: Studio) -> Choices:
+    known = presets_of(options_class(studio.settings.engine))
+    return [("As the weights advise", ""), *((PRESETS.get(name, name), name) for name in known)]

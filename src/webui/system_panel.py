@@ -1,0 +1,96 @@
+"""This machine on the page: what it has, what is wrong with it, and a report to copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from studio.doctor import Finding, examine
+from studio.layout import open_layout
+from studio.report import report_text, system_facts
+from studio.studio import Studio
+from studio.system import System, look_at_system
+from webui.page import Page
+
+LOOKING = '<p class="hint">Press Look to see what this machine has and what may be wrong.</p>'
+SIGNS = {"good": ("✓", "Good"), "note": ("i", "Note"), "fault": ("✕", "Fault")}
+SECTION = "Settings"
+
+
+@dataclass
+class Seen:
+    """What was seen of the machine last; it seldom changes, and torch takes seconds to ask."""
+
+    systems: list[System] = field(default_factory=list)
+
+    def __call__(self) -> System | None:
+        """Return what was seen last."""
+        return self.systems[-1] if self.systems else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemPanel:
+    """What others may want of the panel: what was seen, and the event when it was."""
+
+    seen: Seen
+    looked: Any  # Any: Gradio's event has no type of its own
+
+
+def build_system(page: Page) -> SystemPanel:
+    """Draw the panel and wire it."""
+    seen = Seen()
+    gr.Markdown("## This machine", elem_classes="setting-section")
+    view = gr.HTML(LOOKING, elem_id="settings-system")
+    look = gr.Button("Look", elem_id="settings-look")
+
+    def show() -> str:
+        system = look_at_system(page.studio.layout)
+        seen.systems[:] = [system]
+        return panel_html(page.studio, system)
+
+    looked = look.click(
+        show, None, [view], show_progress="minimal", api_visibility="private", concurrency_limit=1
+    )
+    return SystemPanel(seen=seen, looked=looked)
+
+
+def panel_html(studio: Studio, system: System) -> str:
+    """Draw the facts, the findings and the button that copies the report."""
+    findings = examine(open_layout(studio.layout.root), system, port=False)
+    report = report_text(system, findings, studio.layout.root)
+    facts = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(told)}</td></tr>"
+        for name, told in system_facts(system).items()
+    )
+    order = {"fault": 0, "note": 1, "good": 2}
+    found = "".join(
+        finding_html(finding) for finding in sorted(findings, key=lambda one: order[one.state])
+    )
+    faults = sum(finding.state == "fault" for finding in findings)
+    told = f"{faults} to mend" if faults else "Nothing is wrong"
+    return (
+        f"<p role='status'><strong>{told}.</strong></p><ul class='findings'>{found}</ul>"
+        "<div class='table' tabindex='0' role='region' aria-label='This machine'>"
+        f"<table><tbody>{facts}</tbody></table></div>"
+        f"<div class='buttons'><button class='small' data-copy='{escape(report)}'>Copy report"
+        "</button><span class='quiet'>Without your name and the places of your folders.</span>"
+        "</div>"
+    )
+
+
+def finding_html(finding: Finding) -> str:
+    """Draw one finding: a sign and a word, what was found, and the command that mends it."""
+    sign, word = SIGNS[finding.state]
+    fix = ""
+    if finding.fix:
+        fix = (
+            f"<div class='fix'><code>{escape(finding.fix)}</code> "
+            f"<button class='small' data-copy='{escape(finding.fix)}'>Copy</button></div>"
+        )
+    return (
+        f"<li class='{finding.state}'><span class='sign' aria-hidden='true'>{sign}</span> "
+        f"<strong>{word}: {escape(finding.name)}.</strong> {escape(finding.told)}{fix}</li>"
+    )
