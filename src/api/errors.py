@@ -70,7 +70,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     message = error.detail
     if error.status_code == MISSING and message == "Not Found":
         message = "There is nothing at this address. See docs for what there is."
-    return refusal(error.status_code, str(message), cause, error.headers)
+    sentence = f"{str(message).rstrip('.')}."  # those of the framework have no end
+    return refusal(error.status_code, sentence, cause, error.headers)
 
 
 async def _unfit(request: Request, error: Exception) -> JSONResponse:

@@ -13,13 +13,15 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, MISSING, Refused
+from api.files import sound_below
 from api.schemas import schema_of_delivery, schema_of_options
 from api.views import At, JobView, Served, job_view
 from jobs.job import Job
 from studio.errors import StudioError
-from studio.history import History
+from studio.plan import plan_lines
 from studio.requests import Wish, request_like, request_of
 from studio.studio import Studio
+from studio.tags import read_record
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 LOOK_S = 0.25  # between two looks at a job that is watched
@@ -74,10 +76,11 @@ class JobList(BaseModel):
 def speak(body: SpeakBody, studio: Served, path: At) -> JobView:
     """Hand in a text to speak; the job waits its turn in the queue."""
     if body.like is not None:
-        record = History.open(studio.layout).record(body.like)
+        record = read_record(sound_below(studio.layout.results, body.like))
         request = request_like(studio.settings, record, body.wish())
     else:
         request = request_of(studio.settings, body.wish(), studio.layout)
+    plan_lines(request, studio.layout)  # what cannot be spoken is refused now, not in its turn
     return job_view(studio.submit(request, title=body.title), studio.layout, path)
 
 

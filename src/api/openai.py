@@ -16,6 +16,7 @@ from api.streaming import Spoken, respond
 from api.views import Served
 from studio.errors import StudioError
 from studio.layout import shown
+from studio.plan import plan_lines
 from studio.requests import Wish, request_of
 from studio.sound_stream import RATE, STREAMED, check_format
 from studio.studio import Studio
@@ -156,6 +157,7 @@ def _hand_in(body: SpeechBody, studio: Studio) -> Spoken:
         stated=stated,
     )
     request = request_of(studio.settings, wish, studio.layout)
+    plan_lines(request, studio.layout)
     job = studio.submit(request)
     return Spoken(
         job=job.id,
