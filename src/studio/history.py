@@ -113,6 +113,11 @@ class History:
             self._take_over_stars()
             return changed
 
+    def catch_up(self, report: Reporter) -> None:
+        """Bring the index up to date where clips came or went; cheap where none did."""
+        if self.has_changed():
+            self.scan(report)
+
     def rebuild(self, report: Reporter) -> int:
         """Forget the index and make it anew from the clips."""
         with self._index.writing() as db:

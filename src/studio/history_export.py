@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zipfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from studio.takes import to_json
 
 KEPT_S = 24 * 3600  # how long an older export is still there
 MOST_CLIPS = 10_000
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
 def export_zip(folder: Path, clips: Sequence[Path], report: Reporter) -> Path:
@@ -57,10 +59,11 @@ def _fill(archive: zipfile.ZipFile, clips: Sequence[Path], report: Reporter) -> 
 
 def _free(clip: Path, taken: set[str]) -> str:
     """Return a name that no other file of the archive has, in any mix of cases."""
-    name, number = clip.name, 1
+    stem = _FORBIDDEN.sub("_", clip.stem)  # the archive may be unpacked on another system
+    name, number = stem + clip.suffix, 1
     while name.casefold() in taken:
         number += 1
-        name = f"{clip.stem} ({number}){clip.suffix}"
+        name = f"{stem} ({number}){clip.suffix}"
     taken.update((name.casefold(), f"{name}.json".casefold()))
     return name
 

@@ -23,6 +23,7 @@ function mark() { // shows what is chosen and what plays, after every paint and 
   const told = chosen.size ? `${chosen.size} chosen` : "None chosen";
   const count = view().querySelector("#history-chosen");
   if (count.textContent !== told) count.textContent = told;
+  view().querySelector(".chosen").classList.toggle("has-some", chosen.size > 0);
   for (const button of view().querySelectorAll("[data-needs]")) {
     const needs = Number(button.dataset.needs);
     button.disabled = needs === 2 ? chosen.size !== 2 : chosen.size < needs;
