@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Any
 
 from jobs.job import Failure, Job, JobError, JobState, Progress
-from jobs.pace import Runs
+from jobs.pace import Run, Runs
 from jobs.plain import from_plain, to_plain
 
 SCHEMA = 1
@@ -32,7 +32,7 @@ CREATE TABLE said (
 CREATE INDEX said_by_job ON said (job, number);
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL,
-    seconds REAL NOT NULL, units REAL NOT NULL
+    seconds REAL NOT NULL, units REAL NOT NULL, reached REAL NOT NULL
 );
 CREATE INDEX runs_by_work ON runs (work, stage, number);
 """
@@ -177,13 +177,14 @@ class Journal:
             if known.fetchone() is None:
                 self._say(db, id, "warning", message)
 
-    def add_run(self, work: str, stages: Mapping[str, tuple[float, float]]) -> None:
-        """Keep how long each stage of some work took: stage -> (seconds, units)."""
+    def add_run(self, work: str, stages: Mapping[str, Run]) -> None:
+        """Keep how long each stage of some work took."""
         with self._writing() as db:
-            for stage, (seconds, units) in stages.items():
+            for stage, run in stages.items():
                 db.execute(
-                    "INSERT INTO runs (work, stage, seconds, units) VALUES (?, ?, ?, ?)",
-                    (work, stage, seconds, units),
+                    "INSERT INTO runs (work, stage, seconds, units, reached)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (work, stage, run.seconds, run.units, run.reached),
                 )
                 db.execute(
                     "DELETE FROM runs WHERE work = ? AND stage = ? AND number NOT IN"
@@ -196,12 +197,13 @@ class Journal:
         """Return what was kept of earlier runs, stages in the order in which they come."""
         with self._reading() as db:
             rows = db.execute(
-                "SELECT stage, seconds, units FROM runs WHERE work = ? ORDER BY number",
+                "SELECT stage, seconds, units, reached FROM runs WHERE work = ? ORDER BY number",
                 (work,),
             ).fetchall()
-        found: dict[str, list[tuple[float, float]]] = {}
-        for stage, seconds, units in rows:
-            found.setdefault(stage, []).append((seconds, units))
+        found: dict[str, list[Run]] = {}
+        for stage, seconds, units, reached in rows:
+            run = Run(seconds=seconds, units=units, reached=reached)
+            found.setdefault(stage, []).append(run)
         return found
 
     def _jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
@@ -275,7 +277,9 @@ def _is_sound(path: Path) -> bool:
             if version == SCHEMA and verdict == "ok":
                 connection.execute(f"SELECT {_COLUMNS}, attempts, number FROM jobs LIMIT 1")
                 connection.execute("SELECT number, job, kind, data FROM said LIMIT 1")
-                connection.execute("SELECT number, work, stage, seconds, units FROM runs LIMIT 1")
+                connection.execute(
+                    "SELECT number, work, stage, seconds, units, reached FROM runs LIMIT 1"
+                )
             is_new = (
                 version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             )

@@ -17,7 +17,20 @@ TRUSTED = 0.15  # of the work, after which its own speed says more than earlier 
 SLOWEST, FASTEST = 8.0, 0.125  # against earlier runs
 NEW_PART = 0.3  # of a new estimate in what is shown
 
-Runs = Mapping[str, Sequence[tuple[float, float]]]  # stage -> (seconds, units) of each run
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run says about one stage.
+
+    reached: the part of its counted steps that were taken; drafts are counted to their longest.
+    """
+
+    seconds: float
+    units: float = 1.0
+    reached: float = 1.0
+
+
+Runs = Mapping[str, Sequence[Run]]  # stage -> what earlier runs say about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +55,21 @@ def expect(gauge: Gauge, runs: Runs, *, is_warm: bool) -> Mapping[str, float]:
     told: dict[str, float] = {}
     for stage, known in runs.items():
         units = gauge.units.get(stage, 1.0)
-        alike = [run for run in known if units / LIKE <= run[1] <= units * LIKE]
+        alike = [run for run in known if units / LIKE <= run.units <= units * LIKE]
         chosen = alike if len(alike) >= FEWEST else known
         if not (is_warm and stage == LOAD):
-            told[stage] = median(seconds / max(amount, 1e-9) for seconds, amount in chosen) * units
+            told[stage] = units * median(run.seconds / max(run.units, 1e-9) for run in chosen)
     return told
 
 
 def learnt(
-    gauge: Gauge, timings: Mapping[str, float], spent: float, known: Sequence[str]
-) -> Mapping[str, tuple[float, float]]:
-    """Return what one finished run tells: stage -> (seconds, units).
+    gauge: Gauge,
+    timings: Mapping[str, float],
+    spent: float,
+    known: Sequence[str],
+    reached: Mapping[str, float],
+) -> Mapping[str, Run]:
+    """Return what one finished run tells of each stage.
 
     spent: seconds in all;  known: stages of earlier runs. One that did not come this time took no
     time, except for loading, which says nothing when it was not needed.
@@ -60,7 +77,9 @@ def learnt(
     seen = {**timings, OTHER: max(0.0, spent - sum(timings.values()))}
     absent = {stage: 0.0 for stage in known if stage not in seen and stage != LOAD}
     return {
-        stage: (seconds, gauge.units.get(stage, 1.0))
+        stage: Run(
+            seconds=seconds, units=gauge.units.get(stage, 1.0), reached=reached.get(stage, 1.0)
+        )
         for stage, seconds in {**seen, **absent}.items()
     }
 
@@ -69,17 +88,21 @@ class Pace:
     """Follows one running job and says which part of it is done, and when the rest will be.
 
     expected: seconds of each stage, in the order in which they come (what comes once is taken to
-    come before what comes with each part);  before: parts that an earlier run has done.
+    come before what comes with each part);  runs: how far earlier ones counted;  before: parts
+    that an earlier run of this very job has done.
     """
 
     def __init__(
         self,
         gauge: Gauge,
         expected: Mapping[str, float],
+        runs: Runs,
         before: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._reach = {name: median(run.reached for run in known) for name, known in runs.items()}
+        self._reached: dict[str, list[float]] = {}
         self._once = {stage: s for stage, s in expected.items() if stage not in gauge.units}
         self._each = {stage: s for stage, s in expected.items() if stage in gauge.units}
         self._order = [*self._once, *self._each]
@@ -93,6 +116,7 @@ class Pace:
     def enter(self, stage: str, done: int, total: int | None) -> None:
         """Hear that `done` of `total` steps of a stage are over."""
         if stage != self._stage:
+            self._leave()
             self._stage, self._entered = stage, self._clock()
         self._step = done / total if total else 0.0
 
@@ -100,7 +124,19 @@ class Pace:
         """Hear how many parts of the whole are over."""
         self._done = max(self._done, done)
         self._parts = max(total or self._parts, self._done, 1)
-        self._stage, self._step = "", 0.0
+        self._leave()
+        self._stage = ""
+
+    @property
+    def reached(self) -> Mapping[str, float]:
+        """How far each stage was counted when it ended."""
+        self._leave()
+        return {stage: median(steps) for stage, steps in self._reached.items()}
+
+    def _leave(self) -> None:
+        if self._step:
+            self._reached.setdefault(self._stage, []).append(self._step)
+            self._step = 0.0
 
     def told(self) -> tuple[float | None, float | None]:
         """Return the fraction that is done, which never falls, and the seconds left."""
@@ -137,7 +173,7 @@ class Pace:
     def _portion(self, now: float) -> float:
         """Return how much of the stage is over: as counted, else by the clock."""
         if self._step:
-            return min(1.0, self._step)
+            return min(1.0, self._step / max(self._reach.get(self._stage, 1.0), self._step))
         seconds = self._once.get(self._stage, 0.0)
         seconds += self._each.get(self._stage, 0.0) / self._parts
         return min(ALMOST, (now - self._entered) / seconds) if seconds > 0 else 0.0

@@ -189,14 +189,13 @@ class Runner:
 
     def _begun(self, job: Job, attempts: int) -> Running:
         gauge = gauge_of(job.task, self._tasks.get(job.task), job.request)
-        expected = expect(
-            gauge, self._journal.runs(gauge.work), is_warm=self._warm_for == gauge.work
-        )
+        runs = self._journal.runs(gauge.work)
+        expected = expect(gauge, runs, is_warm=self._warm_for == gauge.work)
         message = "Going on where it stopped." if job.takes or attempts > 1 else ""
         return Running(
             job=job,
             gauge=gauge,
-            pace=Pace(gauge, expected, before=len(job.takes)),
+            pace=Pace(gauge, expected, runs, before=len(job.takes)),
             progress=Progress(stage="starting", message=message),
             attempts=attempts,
         )
@@ -257,10 +256,9 @@ class Runner:
         self._warm_for = held.gauge.work
         if held.job.takes:  # it only did the rest
             return
-        known = list(self._journal.runs(held.gauge.work))
-        self._journal.add_run(
-            held.gauge.work, learnt(held.gauge, message["timings"], message["spent"], known)
-        )
+        gauge, known = held.gauge, list(self._journal.runs(held.gauge.work))
+        stages = learnt(gauge, message["timings"], message["spent"], known, held.pace.reached)
+        self._journal.add_run(gauge.work, stages)
 
     def _lost(self, held: Running) -> None:
         """Answer a worker that died: work that can goes on, unless it keeps dying."""

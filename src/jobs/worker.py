@@ -82,6 +82,7 @@ class Worker:
         started = time.perf_counter()
         result = resolve(function)(self._workshop, request, report)
         spent = time.perf_counter() - started
+        telling.flush()
         return {
             "say": "done",
             "result": to_plain(result),
@@ -100,12 +101,13 @@ class Worker:
 
 
 class _Telling:
-    """Passes events on; of progress only as much as anybody can watch."""
+    """Passes events on; of progress only as much as anybody can watch, and where a stage ended."""
 
     def __init__(self, say: Callable[[Message], None]) -> None:
         self._say = say
         self._stage = ""
         self._at = 0.0
+        self._held: Event | None = None
 
     def __call__(self, event: Event) -> None:
         if event.kind not in PASSED_ON:
@@ -113,8 +115,19 @@ class _Telling:
         now = time.monotonic()
         if event.kind == "progress":
             if event.stage == self._stage and now - self._at < BETWEEN_S:
+                self._held = event
                 return
             self._stage, self._at = event.stage, now
+        self.flush()
+        self._pass_on(event)
+
+    def flush(self) -> None:
+        """Say what was held back."""
+        if self._held is not None:
+            self._pass_on(self._held)
+
+    def _pass_on(self, event: Event) -> None:
+        self._held = None
         self._say({"say": "event", "event": to_plain(event)})
 
 

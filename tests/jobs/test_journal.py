@@ -11,6 +11,7 @@ import pytest
 
 from jobs.job import Failure, Job, JobError, Progress
 from jobs.journal import KEPT_RUNS, Journal
+from jobs.pace import Run
 
 JOB = Job(id="one", task="chore", request={"a": [1, "ä"]}, title="t", state="waiting", created=1.5)
 
@@ -67,10 +68,11 @@ def test_attempts_are_counted_until_the_work_gets_on(path: Path) -> None:
 def test_of_each_stage_only_the_latest_runs_are_kept(path: Path) -> None:
     journal = Journal.open(path)
     for number in range(KEPT_RUNS + 5):
-        journal.add_run("speak", {"draft": (float(number), 1.0), "vocode": (1.0, 2.0)})
+        run = Run(seconds=float(number), reached=0.5)
+        journal.add_run("speak", {"draft": run, "vocode": Run(seconds=1.0, units=2.0)})
     runs = journal.runs("speak")
     assert list(runs) == ["draft", "vocode"] and len(runs["draft"]) == KEPT_RUNS
-    assert runs["draft"][-1] == (KEPT_RUNS + 4.0, 1.0) and journal.runs("other") == {}
+    assert runs["draft"][-1] == run and journal.runs("other") == {}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.pace import Gauge, Pace, expect, learnt
+from jobs.pace import Gauge, Pace, Run, expect, learnt
 
 GAUGE = Gauge(work="speak", units={"draft": 100.0, "diffusion": 10.0}, parts=2)
 EXPECTED = {"load": 4.0, "draft": 10.0, "diffusion": 6.0}
@@ -21,7 +21,7 @@ class Clock:
 def pace(before: int = 0, parts: int = 2) -> tuple[Pace, Clock]:
     clock = Clock()
     gauge = Gauge(work="speak", units=GAUGE.units, parts=parts)
-    return Pace(gauge, EXPECTED, before=before, clock=clock), clock
+    return Pace(gauge, EXPECTED, {}, before=before, clock=clock), clock
 
 
 def test_nothing_is_expected_where_nothing_was_learnt() -> None:
@@ -29,24 +29,45 @@ def test_nothing_is_expected_where_nothing_was_learnt() -> None:
 
 
 def test_what_grows_with_the_work_is_scaled_and_the_rest_is_not() -> None:
-    runs = {"load": [(4.0, 1.0)] * 3, "draft": [(5.0, 50.0)] * 3}
+    runs = {"load": [Run(seconds=4.0)] * 3, "draft": [Run(seconds=5.0, units=50.0)] * 3}
     assert expect(GAUGE, runs, is_warm=False) == {"load": 4.0, "draft": pytest.approx(10.0)}
     assert expect(GAUGE, runs, is_warm=True) == {"draft": pytest.approx(10.0)}
 
 
 def test_one_odd_run_changes_little() -> None:
-    runs = {"draft": [(10.0, 100.0)] * 4 + [(900.0, 100.0)]}
+    usual, odd = Run(seconds=10.0, units=100.0), Run(seconds=900.0, units=100.0)
+    runs = {"draft": [usual] * 4 + [odd]}
     assert expect(GAUGE, runs, is_warm=True)["draft"] == pytest.approx(10.0)
 
 
 def test_runs_of_about_the_same_size_say_more_than_others() -> None:
-    runs = {"draft": [(5.0, 1.0)] * 9 + [(10.0, 90.0), (10.0, 110.0)]}
+    alike = [Run(seconds=10.0, units=90.0), Run(seconds=10.0, units=110.0)]
+    runs = {"draft": [Run(seconds=5.0)] * 9 + alike}
     assert expect(GAUGE, runs, is_warm=True)["draft"] == pytest.approx(10.1, rel=0.02)
 
 
 def test_a_run_tells_its_stages_its_rest_and_what_did_not_come() -> None:
-    told = learnt(GAUGE, {"draft": 3.0}, spent=5.0, known=["load", "listening", "draft"])
-    assert told == {"draft": (3.0, 100.0), "other": (2.0, 1.0), "listening": (0.0, 1.0)}
+    known = ["load", "listening", "draft"]
+    told = learnt(GAUGE, {"draft": 3.0}, 5.0, known, {"draft": 0.25})
+    assert told == {
+        "draft": Run(seconds=3.0, units=100.0, reached=0.25),
+        "other": Run(seconds=2.0),
+        "listening": Run(seconds=0.0),
+    }
+
+
+def test_steps_that_are_seldom_all_taken_are_counted_to_where_they_usually_end() -> None:
+    runs = {"draft": [Run(seconds=10.0, units=100.0, reached=0.2)] * 3}
+    gauge = Gauge(work="speak", units={"draft": 100.0})
+    clock = Clock()
+    follow = Pace(gauge, {"draft": 10.0}, runs, clock=clock)
+    follow.enter("draft", 100, 1000)
+    clock.now += 5
+    fraction, left = follow.told()
+    assert fraction == pytest.approx(0.5) and left == pytest.approx(5.0)
+    follow.enter("draft", 300, 1000)
+    follow.finish_part(1, 1)
+    assert follow.reached == {"draft": 0.3}
 
 
 def test_the_fraction_never_falls_and_the_time_left_ends_near_nothing() -> None:
@@ -101,7 +122,7 @@ def test_a_total_that_was_guessed_is_corrected() -> None:
 
 def test_without_earlier_runs_whole_parts_are_counted() -> None:
     clock = Clock()
-    follow = Pace(Gauge(work="new", parts=4), {}, clock=clock)
+    follow = Pace(Gauge(work="new", parts=4), {}, {}, clock=clock)
     assert follow.told() == (None, None)
     clock.now += 3
     follow.finish_part(1, 4)
@@ -109,6 +130,6 @@ def test_without_earlier_runs_whole_parts_are_counted() -> None:
 
 
 def test_work_in_a_single_part_without_earlier_runs_promises_nothing() -> None:
-    follow = Pace(Gauge(work="new"), {})
+    follow = Pace(Gauge(work="new"), {}, {})
     follow.enter("merging", 3, 10)
     assert follow.told() == (None, None)
