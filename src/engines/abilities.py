@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engines.conditioning import Conditioning
     from jobs.report import Reporter
     from speech.clip import Clip
@@ -32,6 +34,15 @@ class Invents(Protocol):
 
     def invent(self, seed: int, report: Reporter) -> Conditioning:
         """Make up a speaker; the same seed gives the same one."""
+        ...
+
+
+@runtime_checkable
+class ReadsLatents(Protocol):
+    """An engine that knows voices which another program has kept as latents."""
+
+    def read_latents(self, path: Path) -> Conditioning:
+        """Read such a file.  Raises ValueError for one that is none, or is of other weights."""
         ...
 
 

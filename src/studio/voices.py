@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,7 @@ from studio.layout import Layout, plain_name, shown
 RANDOM = "random"  # or random#SEED, which names one of them
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
 KEPT_LATENTS = "latents.safetensors"  # a voice that was made, not recorded
+FOREIGN_LATENTS = ".pth"  # what the original program keeps a voice in
 LOUDEST_PART = 10.0
 
 
@@ -20,7 +23,8 @@ LOUDEST_PART = 10.0
 class Voice:
     """One folder under voices/.
 
-    clips are its audio files in order of name;  kept is its latents where it has no clips.
+    clips are its audio files in order of name;  kept is its latents where it has no clips: ours, or
+    a `.pth` of the original program.
     """
 
     name: str
@@ -53,6 +57,22 @@ def list_voices(layout: Layout) -> list[Voice]:
     )
     found = [_look_into(folder) for folder in folders]
     return [voice for voice in found if voice.clips or voice.kept]
+
+
+def voices_stamp(layout: Layout) -> str:
+    """Name what the voices folder holds now: another stamp, another list. Cheap to ask often.
+
+    Looks at the names of the folders and at when something came into them or left.
+    """
+    if not layout.voices.is_dir():
+        return ""
+    with os.scandir(layout.voices) as entries:
+        told = sorted(
+            f"{entry.name} {entry.stat().st_mtime_ns}"
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir()
+        )
+    return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def find_voice(layout: Layout, name: str) -> Voice:
@@ -143,13 +163,16 @@ def _look_into(folder: Path) -> Voice:
             and path.is_file()
         )
     )
-    kept = folder / KEPT_LATENTS
-    return Voice(
-        name=folder.name,
-        folder=folder,
-        clips=clips,
-        kept=kept if kept.is_file() else None,
-    )
+    return Voice(name=folder.name, folder=folder, clips=clips, kept=_kept_in(folder))
+
+
+def _kept_in(folder: Path) -> Path | None:
+    """Find the latents in a voice's folder: ours, or else those of the original program."""
+    ours = folder / KEPT_LATENTS
+    if ours.is_file():
+        return ours
+    foreign = (path for path in folder.iterdir() if path.suffix.lower() == FOREIGN_LATENTS)
+    return min((path for path in foreign if path.is_file()), default=None)
 
 
 def _missing(layout: Layout, name: str) -> str:

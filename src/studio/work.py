@@ -42,6 +42,14 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.bringing:BringVoice",
             run="studio.tasks.bring:bring_voice",
         ),
+        "keep_random": Task(
+            request="studio.recordings:KeepRandom",
+            run="studio.tasks.recordings:keep_random",
+        ),
+        "keep_recording": Task(
+            request="studio.recordings:KeepRecording",
+            run="studio.tasks.recordings:keep_recording",
+        ),
         "download_model": Task(
             request="studio.models:DownloadModel",
             run="studio.tasks.models:download_model",

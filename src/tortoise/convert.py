@@ -131,22 +131,40 @@ def read_mel_norms(source: Path) -> Tensor:
     return norms.float()
 
 
-def read_voice_latents(source: Path, weights_id: str) -> Conditioning:
+def read_voice_latents(
+    source: Path, weights_id: str, widths: tuple[int, int] | None = None
+) -> Conditioning:
     """Read a voice that the original saved: its GPT latent and its diffusion latent.
 
-    weights_id: of the published weights, the only ones that such latents fit.
+    weights_id: of the weights that it is going to be spoken with;  widths: of the two latents that
+    these weights know, checked where given. Raises BundleError.
     """
     content = read_pickle(source)
     pair = isinstance(content, (tuple, list)) and len(content) == 2
-    if not pair or not all(isinstance(part, Tensor) and part.dim() == 2 for part in content):
+    if not pair or not all(_is_latent(part) for part in content):
         raise BundleError(
             f"{source} holds no pair of latents (one row for the GPT, one for the diffusion "
             "network). A .pth that lies beside clips holds their waves; use the clips."
+        )
+    found = tuple(part.shape[-1] for part in content)
+    if widths is not None and found != widths:
+        raise BundleError(
+            f"{source} holds latents {found[0]:,} and {found[1]:,} wide; these weights know "
+            f"{widths[0]:,} and {widths[1]:,}. They were made with other weights: use those, as "
+            "the published ones (`testudo models download tortoise`), or add clips of the voice."
         )
     gpt, diffusion = (part.float().mean(0, keepdim=True) for part in content)
     return Conditioning(
         engine="tortoise", weights_id=weights_id, tensors={"gpt": gpt, "diffusion": diffusion}
     )
+
+
+def _is_latent(part: object) -> bool:
+    """Whether it is some rows of finite numbers, none of them larger than it says."""
+    if not isinstance(part, Tensor) or part.dim() != 2 or part.layout != torch.strided:
+        return False
+    honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()
+    return honest and part.is_floating_point() and bool(torch.isfinite(part).all())
 
 
 def read_pickle(source: Path) -> Any:

@@ -18,6 +18,7 @@ from speech.clip import Clip
 from speech.mel import VOCODER_MEL
 from tortoise.alignment import LEAST_TRUST, align_parts
 from tortoise.bundle import missing_to_speak
+from tortoise.convert import read_voice_latents
 from tortoise.decode import Draft
 from tortoise.hifigan import decode_latents
 from tortoise.networks import Bench, Networks
@@ -151,6 +152,12 @@ class TortoiseEngine:
             with bench.use(f"random_{part}") as network:
                 heard[part] = network.draw(stream(seed, "invent", part))
         return self._conditioning(heard)
+
+    def read_latents(self, path: Path) -> Conditioning:
+        """Read a voice that the original program saved as a pair of latents in a `.pth`."""
+        config = self.bundle.config
+        widths = config.architecture("gpt").model_dim, 2 * config.architecture("diffusion").width
+        return read_voice_latents(path, self.weights_id, widths)
 
     def synthesize(
         self, text: str, speaker: Conditioning, options: TortoiseOptions, report: Reporter

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.abilities import Invents, ListensByOptions
+from engines.abilities import Invents, ListensByOptions, ReadsLatents
 from engines.conditioning import Conditioning, blend
 from jobs.report import Reporter
 from speech.clip import ClipError
@@ -17,7 +17,7 @@ from speech.files import read_clip
 from studio.errors import StudioError, refusing
 from studio.layout import Layout
 from studio.tasks.warm import working
-from studio.voices import Part, Voice, find_voice, parse_blend
+from studio.voices import FOREIGN_LATENTS, Part, Voice, find_voice, parse_blend
 
 if TYPE_CHECKING:
     from engines.base import Engine
@@ -68,6 +68,8 @@ def make_up(engine: Engine, seed: int, report: Reporter) -> Conditioning:
 
 def _kept(voice: Voice, listening: Listening) -> Conditioning:
     assert voice.kept is not None  # find_voice refuses a folder without anything to hear
+    if voice.kept.suffix.lower() == FOREIGN_LATENTS:
+        return _read_foreign(voice, voice.kept, listening.engine)
     with refusing(ValueError, OSError):
         heard = Conditioning.load(voice.kept)
     if (heard.engine, heard.weights_id) != (listening.engine.name, listening.weights_id):
@@ -77,6 +79,16 @@ def _kept(voice: Voice, listening: Listening) -> Conditioning:
             "add clips to the voice."
         )
     return heard
+
+
+def _read_foreign(voice: Voice, kept: Path, engine: Engine) -> Conditioning:
+    if not isinstance(engine, ReadsLatents):
+        raise StudioError(
+            f"The voice {voice.name!r} has only {kept.name}, which {engine.name} cannot read. Add "
+            "clips to the voice."
+        )
+    with refusing(ValueError, about=f"The voice {voice.name!r} cannot be used"):
+        return engine.read_latents(kept)
 
 
 def _hear_clips(voice: Voice, layout: Layout, listening: Listening) -> Conditioning:

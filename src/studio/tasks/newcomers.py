@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.report import Reporter
 from speech.clip import ClipError
@@ -18,15 +19,24 @@ from studio.tasks.listen import make_up
 from studio.tasks.warm import WarmEngine
 from studio.voices import AUDIO_SUFFIXES, KEPT_LATENTS, RANDOM, Voice, find_voice
 
+if TYPE_CHECKING:
+    from engines.base import Engine
+
 
 def keep_random(name: str, request: SpeakRequest, layout: Layout, report: Reporter) -> Voice:
     """Make up the voice that `random#SEED` is, and keep its latents under a name.
 
     Raises StudioError where the name is taken or the engine cannot make up voices.
     """
-    folder = _new_folder(name, layout)
+    _new_folder(name, layout)
     engine = WarmEngine(layout).ready_for(request, report)
-    speaker = make_up(engine, request.seed, report)
+    return kept_random(name, request.seed, engine, layout, report)
+
+
+def kept_random(name: str, seed: int, engine: Engine, layout: Layout, report: Reporter) -> Voice:
+    """Keep a voice that an engine makes up."""
+    folder = _new_folder(name, layout)
+    speaker = make_up(engine, seed, report)
     with writing_to(folder):
         folder.mkdir(parents=True)
         speaker.save(folder / KEPT_LATENTS)
