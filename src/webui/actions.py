@@ -9,7 +9,13 @@ from types import MappingProxyType
 from typing import Any
 
 from jobs.job import Job
+from jobs.report import Reporter
 from studio.errors import StudioError
+from studio.history import History
+from studio.history_stars import read_stars
+from studio.layout import shown
+from studio.redo import RedoRequest, RejoinRequest
+from studio.results import clip_name, existing_clip
 from studio.studio import Studio
 from studio.tags import read_record
 from studio.takes import TakeRecord
@@ -59,6 +65,47 @@ def _copy_settings(studio: Studio, job: Job, asked: Asked) -> Answer:
     return Answer(message="The form shows how this clip was spoken.", record=record)
 
 
+def _star(studio: Studio, job: Job, asked: Asked) -> Answer:
+    clip = _clip_of(studio, job)
+    on = clip not in read_stars(studio.layout.stars)
+    history = History.open(studio.layout)
+    history.scan(Reporter())  # it may not have seen the clip yet
+    history.star([clip], on)
+    return Answer()
+
+
+def _redo(studio: Studio, job: Job, asked: Asked) -> Answer:
+    clip, line = _clip_of(studio, job), _number(asked.get("value"), "line")
+    seed = str(asked.get("seed") or "").strip()
+    text = " ".join(str(asked.get("text") or "").split())
+    request = RedoRequest(
+        clip=clip, line=line, seed=_number(seed, "seed") if seed else None, text=text or None
+    )
+    studio.submit(request, title=f"Line {line + 1} again: {text or clip}")
+    return Answer()
+
+
+def _use(studio: Studio, job: Job, asked: Asked) -> Answer:
+    line, _, take = str(asked.get("value", "")).partition("/")
+    request = RejoinRequest(clip=_clip_of(studio, job), takes={line: take})
+    studio.submit(request, title=f"Another take of line {_number(line, 'line') + 1}")
+    return Answer()
+
+
+def _clip_of(studio: Studio, job: Job) -> str:
+    """Return the combined clip of a job by its name below the results."""
+    name = clip_name(studio.layout, Path(str(_result(job)["path"])))
+    existing_clip(studio.layout, name)
+    return name
+
+
+def _number(given: Any, kind: str) -> int:
+    word = str(given)
+    if not (word.isascii() and word.isdecimal() and len(word) <= 19):
+        raise StudioError(f"{shown(word)} is no number of a {kind}. Write digits only.")
+    return int(word)
+
+
 def _result(job: Job) -> Mapping[str, Any]:
     if job.result is None:
         raise StudioError("Nothing was spoken by this job yet. Wait until it is done.")
@@ -71,5 +118,8 @@ ACTS: Mapping[str, Callable[[Studio, Job, Asked], Answer]] = MappingProxyType(
         "resume": _resume,
         "seed": _keep_seed,
         "settings": _copy_settings,
+        "star": _star,
+        "redo": _redo,
+        "use": _use,
     }
 )

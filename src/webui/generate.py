@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -154,7 +154,8 @@ def _wire_running(tab: Tab) -> None:
 def _wire_form(tab: Tab) -> None:
     """Controls that turn others."""
     form, studio = tab.form, tab.studio
-    controls, knobs = form.controls, form.knobs
+    controls: Mapping[str, Any] = form.controls  # Any: Gradio adds the events at run time
+    knobs = form.knobs
     turned = [name for name in knobs.all_of_presets if name in controls]
 
     def take_preset(name: str) -> list[Any]:
@@ -192,6 +193,7 @@ def _wire_form(tab: Tab) -> None:
 def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
     """The form as it was at the last visit, what it will give, and the voices as they are now."""
     form, studio = tab.form, tab.studio
+    controls: Mapping[str, Any] = form.controls  # Any: as above
     memory = gr.BrowserState(None, storage_key=STORAGE, secret=SECRET)
     known = gr.State(None)
 
@@ -211,7 +213,7 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
 
     blocks.load(restore, [memory], form.components, **QUIET)
     gr.on(
-        [control.change for name, control in form.controls.items() if name != "microphone"],
+        [control.change for name, control in controls.items() if name != "microphone"],
         keep,
         form.components,
         [memory, tab.preview.source],

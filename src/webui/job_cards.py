@@ -6,19 +6,29 @@ Everything that came from a user or a file is escaped; buttons say in data-act w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from jobs.job import Job
 from studio.causes import cause_named
-from studio.errors import StudioError
 from studio.layout import Layout
-from studio.voices import find_voice, parse_blend
-from webui.links import link_of, name_in_results
-from webui.words import clock, counted, seconds_told, stage_told
+from studio.results import clip_name
+from webui.clips import (
+    Shown,
+    button,
+    clips_html,
+    copy_button,
+    sampled_voice,
+    score_told,
+    switch,
+)
+from webui.line_view import lines_of_clip, spoken_so_far
+from webui.links import name_in_results
+from webui.words import clock, seconds_told, stage_told
 
 # Any: requests, takes and results are plain values.
 
@@ -31,36 +41,34 @@ STATES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "stopped": ("Stopped", "■"),
     }
 )
-SPEAKING = ("speak", "redo")
+SPEAKING = ("speak", "redo", "rejoin")
 LONGEST_TITLE = 70
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One clip in a list: a label for the ear, and what stands beside the player."""
+class Looks:
+    """What a card needs beside its job.
 
-    key: str
-    label: str
-    path: str
-    note: str = ""
-    more: str = ""  # HTML
-
-
-def card(job: Job, layout: Layout, *, newest: bool = False, starred: bool = False) -> str:
-    """Draw one job.
-
-    newest: whether it is the one whose candidates the number keys play.
+    newest: the job whose candidates the number keys play;  stars: the clips that have one.
     """
+
+    layout: Layout
+    newest: str = ""
+    stars: Collection[str] = ()
+
+
+def card(job: Job, looks: Looks) -> str:
+    """Draw one job."""
     told, sign = STATES[job.state]
-    parts = [
+    title = escape(title_of(job))
+    header = (
         f'<header><span class="state {job.state}"><span aria-hidden="true">{sign}</span> '
-        f"{told}</span> <h3>{escape(title_of(job))}</h3></header>",
-        *_body(job, layout, starred),
-    ]
-    mark = " newest" if newest else ""
+        f"{told}</span> <h3>{title}</h3></header>"
+    )
+    mark = " newest" if job.id == looks.newest else ""
     return (
         f'<article class="job is-{job.state}{mark}" data-key="{escape(job.id)}" '
-        f'aria-label="{told}: {escape(title_of(job))}">{"".join(parts)}</article>'
+        f'aria-label="{told}: {title}">{header}{"".join(_body(job, looks))}</article>'
     )
 
 
@@ -70,29 +78,24 @@ def title_of(job: Job) -> str:
     return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
 
 
-def _body(job: Job, layout: Layout, starred: bool) -> Iterator[str]:
+def _body(job: Job, looks: Looks) -> Iterator[str]:
     if job.state == "waiting":
         place = f"Number {job.place} in the queue." if job.place else "In the queue."
         yield f'<p class="quiet">{place}</p>'
-        yield _buttons(_button("cancel", job, "Cancel"))
-        return
+        yield _buttons(button("cancel", job.id, "Cancel"))
     if job.state == "running":
         yield _progress(job)
-        yield _buttons(_button("cancel", job, "Stop", "danger"))
+        yield _buttons(button("cancel", job.id, "Stop", look="danger"))
     if job.failure is not None:
         yield _failure(job)
     yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
-    if job.state == "done" and job.result is not None and "candidates" in job.result:
-        yield from _spoken(job, job.result, layout, starred)
-    if job.state in ("stopped", "failed") and job.task in SPEAKING:
-        yield _buttons(_button("resume", job, _resume_words(job)))
-    yield _lines(job, layout)
-    if job.state == "done" and job.task in SPEAKING:
-        yield _sampled(job, layout)
-
-
-def _resume_words(job: Job) -> str:
-    return "Go on with the next line" if job.takes else "Try again"
+    if job.state == "done" and job.result is not None and job.task in SPEAKING:
+        yield from _spoken(job, job.result, looks)
+        return
+    if job.state in ("stopped", "failed") and job.task == "speak":
+        words = "Go on with the next line" if job.takes else "Try again"
+        yield _buttons(button("resume", job.id, words))
+    yield spoken_so_far(job, looks.layout)
 
 
 def _progress(job: Job) -> str:
@@ -136,35 +139,43 @@ def _failure(job: Job) -> str:
     ]
     told = "".join(f"<p>{line}</p>" for line in lines if line)
     return (
-        f'<div class="failure" role="alert">{told}'
-        f'<button type="button" class="small" data-copy="{escape(report)}">Copy the details'
-        "</button></div>"
+        f'<div class="failure" role="alert">{told}{copy_button("Copy the details", report)}</div>'
     )
 
 
-def _spoken(job: Job, result: Mapping[str, Any], layout: Layout, starred: bool) -> Iterator[str]:
-    candidates = result["candidates"]
-    several = len(candidates) > 1
-    shown = [
-        Shown(
-            key=f"{job.id}-c{number}",
-            label=f"Take {number}{' (best)' if several and number == 1 else ''}",
-            path=str(take["path"]),
-            note=_score(take.get("score")),
-            more=f'<kbd title="Press {number} to play">{number}</kbd>' if number < 10 else "",
-        )
-        for number, take in enumerate(candidates, start=1)
+def _spoken(job: Job, result: Mapping[str, Any], looks: Looks) -> Iterator[str]:
+    heard = " ".join(str(result.get("heard") or result.get("text", "")).split())
+    if heard != title_of(job):
+        yield f'<p class="heard">{escape(heard)}</p>'
+    candidates = [
+        _candidate(job, take, result) for take in enumerate(result["candidates"], start=1)
     ]
-    yield f'<p class="heard">{escape(str(result.get("heard") or result.get("text", "")))}</p>'
-    yield f'<div class="takes side-by-side">{_clips(shown, layout)}</div>'
-    yield _facts(job, result)
-    star = "Starred" if starred else "Star"
+    yield f'<div class="takes side-by-side">{clips_html(candidates, looks.layout)}</div>'
+    yield f'<p class="quiet">{escape(_facts(job, result))}</p>'
+    path = Path(str(result["path"]))
+    starred = clip_name(looks.layout, path) in looks.stars
     yield _buttons(
-        _button("seed", job, f"Keep seed {result['seed']}", value=str(result["seed"])),
-        _button("settings", job, "Copy Settings", value=str(result["path"])),
-        _button("star", job, star, "pressed" if starred else "", value=str(result["path"])),
-        f'<button type="button" class="small" data-copy="{escape(settings_line(job))}">'
-        "Copy the settings line</button>",
+        button("seed", job.id, "Keep this seed", value=str(result["seed"])),
+        button("settings", job.id, "Copy Settings"),
+        switch("star", job.id, "★ Starred" if starred else "☆ Star", on=starred),
+    )
+    yield lines_of_clip(job, path, looks.layout)
+    yield _settings(job)
+    yield sampled_voice(looks.layout, str(result.get("voice", "")), f"{job.id}-voice")
+
+
+def _candidate(
+    job: Job, numbered: tuple[int, Mapping[str, Any]], result: Mapping[str, Any]
+) -> Shown:
+    number, take = numbered
+    several = len(result["candidates"]) > 1
+    key = f'<kbd title="The key {number} plays it">{number}</kbd>' if number < 10 else ""
+    return Shown(
+        key=f"{job.id}-c{number}",
+        label=f"Take {number}{' (best)' if several and number == 1 else ''}",
+        path=str(take["path"]),
+        note=score_told(take.get("score")),
+        mark=key,
     )
 
 
@@ -173,112 +184,35 @@ def _facts(job: Job, result: Mapping[str, Any]) -> str:
     words = [
         f"{float(result.get('seconds', 0)):.1f} s of sound",
         f"spoken in {clock(took)}",
+        f"voice {result.get('voice', '')}",
         f"seed {result['seed']}",
         name_in_results(str(result["path"])),
     ]
-    line = escape(settings_line(job))
+    return " · ".join(words)
+
+
+def _settings(job: Job) -> str:
+    """The settings as a line that can be copied; a redone line has those of its clip."""
+    if job.task != "speak":
+        return ""
+    line = settings_line(job.request)
     return (
-        f'<p class="quiet">{escape(" · ".join(words))}</p>'
-        f'<p class="settings-line"><code>{line}</code></p>'
+        f'<details class="settings" data-key="{escape(job.id)}-settings">'
+        f"<summary>Settings</summary><p><code>{escape(line)}</code></p>"
+        f"{copy_button('Copy the settings line', line)}</details>"
     )
 
 
-def settings_line(job: Job) -> str:
-    """Tell how it was spoken in one line that can be copied."""
-    request = job.request
-    options = request.get("options", {})
-    named = {"voice": request.get("voice"), "model": request.get("bundle"), **options}
+def settings_line(request: Mapping[str, Any]) -> str:
+    """Tell how a request is spoken, in one line."""
+    named = {
+        "voice": request.get("voice"),
+        "model": request.get("bundle"),
+        **request.get("options", {}),
+        **{name: value for name, value in request.get("delivery", {}).items() if value != ""},
+    }
     return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
-
-
-def _lines(job: Job, layout: Layout) -> str:
-    """The takes of the single lines: to be heard at once, and to be spoken anew in the end."""
-    takes = [take for take in job.takes if take.get("path")]
-    if not takes or (job.state == "done" and len(takes) < 2):
-        return ""
-    is_over = job.state == "done"
-    shown = [_line(job, take, _redo(job, take) if is_over else "") for take in takes]
-    told = f"{counted(len(shown), 'line')} one by one, to hear or to redo"
-    return (
-        f'<details class="lines" data-key="{escape(job.id)}-lines"{"" if is_over else " open"}>'
-        f"<summary>{told if is_over else 'Spoken so far'}</summary>"
-        f'<div class="takes">{_clips(shown, layout)}</div></details>'
-    )
-
-
-def _line(job: Job, take: Mapping[str, Any], more: str = "") -> Shown:
-    number = int(take.get("index", 0)) + 1
-    return Shown(
-        key=f"{job.id}-l{number}",
-        label=f"Line {number}",
-        path=str(take["path"]),
-        note=" · ".join(filter(None, [str(take.get("text", "")), _score(take.get("score"))])),
-        more=more,
-    )
-
-
-def _redo(job: Job, take: Mapping[str, Any]) -> str:
-    index = int(take.get("index", 0))
-    text, seed = escape(str(take.get("text", ""))), escape(str(take.get("seed", "")))
-    return (
-        f'<details class="redo" data-key="{escape(job.id)}-r{index}"><summary>Redo</summary>'
-        f'<label>Text of line {index + 1}<textarea rows="2" data-field="text">{text}</textarea>'
-        '</label><label>Seed, empty for a new one<input inputmode="numeric" data-field="seed" '
-        f'placeholder="was {seed}"></label>'
-        f"{_button('redo', job, 'Speak this line again', value=str(index))}</details>"
-    )
-
-
-def _sampled(job: Job, layout: Layout) -> str:
-    """A clip of the voice that was imitated, to compare with."""
-    found = link_of_voice(layout, str(job.request.get("voice", "")))
-    if found is None:
-        return ""
-    name, link = found
-    return (
-        f'<details class="sampled" data-key="{escape(job.id)}-v"><summary>The sampled voice'
-        f'</summary><audio controls preload="none" src="{escape(link)}" '
-        f'aria-label="A clip of the voice {escape(name)}"></audio></details>'
-    )
-
-
-def link_of_voice(layout: Layout, voice: str) -> tuple[str, str] | None:
-    """Return (voice, address of its first clip), None for one without clips."""
-    try:
-        parts = [part for part in parse_blend(voice) if not part.is_random]
-        clips = find_voice(layout, parts[0].voice).clips if parts else ()
-    except StudioError:
-        return None
-    return (parts[0].voice, link_of(layout, str(clips[0]))) if clips else None
-
-
-def _clips(shown: Sequence[Shown], layout: Layout) -> str:
-    return "".join(_clip(clip, layout) for clip in shown)
-
-
-def _clip(clip: Shown, layout: Layout) -> str:
-    link = escape(link_of(layout, clip.path))
-    label = escape(clip.label)
-    return (
-        f'<figure class="take" data-key="{escape(clip.key)}"><figcaption><strong>{label}</strong> '
-        f'<span class="quiet">{escape(clip.note)}</span></figcaption>'
-        f'<div class="player"><audio controls preload="none" src="{link}" aria-label="{label}">'
-        f'</audio><a class="small" href="{link}" download aria-label="Download {label}">'
-        f"Download</a>{clip.more}</div></figure>"
-    )
-
-
-def _score(score: Any) -> str:
-    return f"score {float(score):.3f}" if isinstance(score, (int, float)) else ""
 
 
 def _buttons(*buttons: str) -> str:
     return f'<div class="buttons">{"".join(buttons)}</div>'
-
-
-def _button(act: str, job: Job, label: str, look: str = "", value: str = "") -> str:
-    pressed = ' aria-pressed="true"' if look == "pressed" else ""
-    return (
-        f'<button type="button" class="small {look}" data-act="{act}" data-job="{escape(job.id)}" '
-        f'data-value="{escape(value)}"{pressed}>{escape(label)}</button>'
-    )

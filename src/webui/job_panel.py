@@ -5,7 +5,7 @@ The state is asked for by a timer, and painted without stopping a player.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -15,9 +15,10 @@ from gradio.components import Component
 
 from jobs.job import Job
 from studio.errors import StudioError
+from studio.history_stars import read_stars
 from studio.layout import Layout
 from studio.studio import Studio
-from webui.job_cards import SPEAKING, card, progress_told, title_of
+from webui.job_cards import SPEAKING, Looks, card, progress_told, title_of
 from webui.messages import refusal
 from webui.page import QUIET
 from webui.painted import Painted, draw_painted
@@ -72,30 +73,31 @@ def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
 def news(studio: Studio, seen: str) -> tuple[object, object]:
     """Return (print, HTML) of the jobs as they stand, or nothing where all of it was seen."""
     try:
-        html = panel_html(studio.jobs(limit=50), studio.layout)
+        html = panel_html(studio.jobs(limit=50), studio.layout, read_stars(studio.layout.stars))
     except StudioError as cause:
         html = refusal(cause)
     now = sha256(html.encode()).hexdigest()[:16]
     return (gr.skip(), gr.skip()) if now == seen else (now, html)
 
 
-def panel_html(jobs: Sequence[Job], layout: Layout) -> str:
+def panel_html(jobs: Sequence[Job], layout: Layout, stars: Collection[str] = ()) -> str:
     """Draw all of it: what runs, the queue behind it, and what ended last."""
     running = [job for job in jobs if job.state == "running"]
     waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
     ended = [job for job in jobs if job.is_over and job.task in SPEAKING][:SHOWN]
     newest = next((job.id for job in ended if job.state == "done"), "")
+    looks = Looks(layout=layout, newest=newest, stars=stars)
     parts = [f'<p class="told" role="status" aria-live="polite">{announced(running, ended)}</p>']
     if not (running or waiting or ended):
         parts.append(HINT)
-    parts += [card(job, layout) for job in running]
+    parts += [card(job, looks) for job in running]
     if waiting:
-        cards = "".join(card(job, layout) for job in waiting)
+        cards = "".join(card(job, looks) for job in waiting)
         parts.append(
             f'<section data-key="queue" aria-label="Queue"><h2>Next ({len(waiting)})</h2>{cards}'
             "</section>"
         )
-    parts += [card(job, layout, newest=job.id == newest) for job in ended]
+    parts += [card(job, looks) for job in ended]
     title = escape(page_title(running, waiting))
     return f'<div class="jobs" data-key="jobs" data-title="{title}">{"".join(parts)}</div>'
 

@@ -9,14 +9,16 @@ from studio.layout import Layout
 
 
 def link_of(layout: Layout, path: str) -> str:
-    """Return the address of a clip under results/ or voices/, relative to the page; "" elsewhere.
+    """Return the address of a clip under results/ or voices/, relative to the page.
 
-    A take that is spoken again keeps its name, so the time of the file is part of the address.
+    "" for what lies elsewhere or is gone. A clip that is joined again keeps its name, so the time
+    of the file is part of the address.
     """
     for kind, folder in (("results", layout.results), ("voices", layout.voices)):
         if Path(path).is_relative_to(folder):
             name = Path(path).relative_to(folder).as_posix()
-            return f"api/files/{kind}/{quote(name)}?v={_age(Path(path))}"
+            changed = _time_of(Path(path))
+            return f"api/files/{kind}/{quote(name)}?v={changed}" if changed else ""
     return ""
 
 
@@ -25,7 +27,7 @@ def name_in_results(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def _age(path: Path) -> int:
+def _time_of(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns // 1_000_000
     except OSError:
