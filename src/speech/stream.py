@@ -13,11 +13,14 @@ import subprocess
 import wave
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 Steps: TypeAlias = npt.NDArray[np.int16]  # (n,): one channel, 16 bits
 CONTAINERS = MappingProxyType(  # as libsndfile calls them
@@ -121,13 +124,25 @@ class _Wav(_Pcm):
         return riff + b"fmt " + struct.pack("<I", 16) + form + b"data" + riff[4:8]
 
 
+class _Sink(io.BytesIO):
+    """Keeps what is written, and how much of it came first."""
+
+    first = 0
+
+    def write(self, data: Buffer, /) -> int:
+        written = super().write(data)
+        self.first = self.first or written
+        return written
+
+
 class _Container:
     """What libsndfile writes, taken from its hands as it comes."""
 
     def __init__(self, format: str, rate: int) -> None:
         container, encoding = CONTAINERS[format]
-        self.sink = io.BytesIO()
+        self.sink = _Sink()
         self._sent = 0
+        self._skips_first = format == "mp3"  # a frame that tells the length, wrongly until the end
         self._file = soundfile.SoundFile(
             self.sink, "w", rate, channels=1, format=container, subtype=encoding
         )
@@ -146,6 +161,8 @@ class _Container:
 
     def _ready(self) -> bytes:
         """Return what was appended; corrections of the header come too late for a stream."""
+        if self._skips_first and self.sink.first:
+            self._sent, self._skips_first = self.sink.first, False
         with self.sink.getbuffer() as written:
             ready = bytes(written[self._sent :])
         self._sent += len(ready)
