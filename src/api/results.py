@@ -29,7 +29,7 @@ def history_of(request: Request) -> History:
         if history is None:
             history = History.open(studio_of(request).layout)
             request.app.state.history = history
-    history.scan(Reporter())
+    history.catch_up(Reporter())
     return history
 
 
