@@ -19,10 +19,14 @@ KEPT_S = 24 * 3600.0  # an upload that nobody took is swept away after this
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BringVoice:
-    """A wish to copy clips into a voice. folder: where they wait; it is deleted in the end."""
+    """A wish to copy clips into a voice. folder: where they wait; it is deleted in the end.
+
+    sound_only: hear the clip anew, even where it carries the latents of its voice.
+    """
 
     name: str
     folder: str
+    sound_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,26 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.models:VerifyModel",
             run="studio.tasks.models:verify_model",
         ),
+        "clean_clip": Task(
+            request="studio.utilities:CleanClip",
+            run="studio.tasks.tend:clean_clip",
+        ),
+        "check_clip": Task(
+            request="studio.utilities:CheckClip",
+            run="studio.tasks.tend:check_clip",
+        ),
+        "check_voice": Task(
+            request="studio.utilities:CheckVoice",
+            run="studio.tasks.tend:check_voice",
+        ),
+        "judge_clip": Task(
+            request="studio.utilities:JudgeClip",
+            run="studio.tasks.tend:judge_clip",
+        ),
+        "merge_models": Task(
+            request="studio.utilities:MergeModels",
+            run="studio.tasks.merge:merge_models",
+        ),
         "check_updates": Task(
             request="studio.updates:CheckUpdates",
             run="studio.tasks.news:check_updates",

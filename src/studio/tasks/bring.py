@@ -23,7 +23,9 @@ def bring_voice(workshop: Workshop, request: BringVoice, report: Reporter) -> Br
         raise StudioError("The clips that were sent are gone. Send them again.")
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
-        voice = import_voice(request.name, files, workshop.layout, report)
+        voice = import_voice(
+            request.name, files, workshop.layout, report, sound_only=request.sound_only
+        )
         return BroughtVoice(voice=voice.name, clips=len(voice.clips))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

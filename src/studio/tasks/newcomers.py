@@ -43,12 +43,20 @@ def kept_random(name: str, seed: int, engine: Engine, layout: Layout, report: Re
     return find_voice(layout, name)
 
 
-def import_voice(name: str, files: Sequence[Path], layout: Layout, report: Reporter) -> Voice:
+def import_voice(
+    name: str,
+    files: Sequence[Path],
+    layout: Layout,
+    report: Reporter,
+    *,
+    sound_only: bool = False,
+) -> Voice:
     """Copy clips into a voice, or take the voice out of one clip that carries its latents.
 
     Every file is read before the first is copied. Raises StudioError for one that cannot be used.
+    sound_only: copy the clip even where it carries latents.
     """
-    if len(files) == 1 and (text := _latents_in(files[0])) is not None:
+    if not sound_only and len(files) == 1 and (text := _latents_in(files[0])) is not None:
         return _import_latents(name, text, files[0], layout)
     folder = layout.voice(_not_random(name))
     with refusing(ClipError):
