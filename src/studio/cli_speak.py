@@ -12,11 +12,13 @@ from typing import Any
 
 from engines.knobs import knobs_of
 from engines.registry import options_class
+from jobs.report import Cancelled, Event, Reporter
 from studio.cli_flags import Parser, add_knobs, given
 from studio.cli_output import reporter, say, say_json
 from studio.errors import StudioError, refusing
 from studio.requests import Wish, request_like, request_of
-from studio.speaking import Delivery, Spoken, presets_of
+from studio.results import LINES
+from studio.speaking import Delivery, SpeakRequest, Spoken, presets_of
 from studio.studio import Studio
 from studio.tags import read_record
 
@@ -58,8 +60,27 @@ def run(parsed: argparse.Namespace) -> int:
         request = request_like(studio.settings, read_record(Path(parsed.like)), wish)
     else:
         request = request_of(studio.settings, wish, studio.layout)
-    _tell(studio.speak(request, reporter(parsed.quiet or parsed.json)), parsed)
+    _tell(_spoken(studio, request, reporter(parsed.quiet or parsed.json)), parsed)
     return 0
+
+
+def _spoken(studio: Studio, request: SpeakRequest, shown: Reporter) -> Spoken:
+    """Speak; where that is stopped between two lines, say how it goes on."""
+    kept: list[Path] = []
+
+    def hear(event: Event) -> None:
+        if event.kind == "take":
+            kept.append(Path(str(event.data["path"])))
+        shown.emit(event)
+
+    try:
+        return studio.speak(request, Reporter(hear))
+    except (KeyboardInterrupt, Cancelled):
+        lines = kept[-1].parent if kept else Path()
+        if lines.name.endswith(LINES):
+            clip = lines.with_name(lines.name.removesuffix(LINES) + f".{request.delivery.format}")
+            shown.note(f"To go on: the same command with --seed {request.seed} --out '{clip}'")
+        raise
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from speech.files import read_clip
 from studio.errors import StudioError
 from studio.layout import Layout
 from studio.requests import Wish, request_of
+from studio.results import reserved_destination
 from studio.settings import Settings
 from studio.speaking import SpeakRequest, Spoken
 from studio.tags import read_record
@@ -207,3 +209,44 @@ def test_a_warning_about_memory_is_told_once(
     assert warnings == ["Memory ran out 1 times."] == list(spoken_clip.warnings)
     assert samples == [4, 2, 2, 2]  # what fitted once is not tried larger again
     assert read_record(Path(spoken_clip.path)).options["samples"] == 2
+
+
+def test_the_command_line_tells_how_to_go_on(
+    layout: Layout, testudo: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = FakeEngine.synthesize
+    command = (
+        "speak",
+        "One. Two.\nThree.",
+        "--voice",
+        "alice",
+        "--delimiter",
+        "\\n",
+        "--volume",
+        "2",
+    )
+
+    def stop_at_the_second(self: FakeEngine, text: str, *rest: Any) -> Any:
+        if text == "Three.":
+            raise KeyboardInterrupt
+        return spoken(self, text, *rest)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(FakeEngine, "synthesize", stop_at_the_second)
+        code, _, err = testudo(*command)
+    assert code == 130 and "To go on: the same command with --seed" in err
+    flags = shlex.split(err.splitlines()[0].partition("with ")[2])
+    FakeEngine.heard.clear()
+    code, out, err = testudo(*command, *flags)
+    assert (code, err) == (0, "") and FakeEngine.heard == ["Three."] and "00001-one-two" in out
+
+
+@pytest.mark.parametrize("refused", [{"voice": "nobody"}, {"bundle": "none"}])
+def test_a_name_that_was_reserved_is_given_back_when_the_request_is_refused(
+    layout: Layout, ask: Callable[..., SpeakRequest], refused: dict[str, Any]
+) -> None:
+    destination = reserved_destination(layout, "alice", TEXT, "wav")
+    request = replace(ask("a.wav"), out=str(destination.final), **refused)
+    with pytest.raises(StudioError):
+        Speaker(layout).speak(request, Reporter())
+    assert not destination.folder.exists()

@@ -19,7 +19,7 @@ from studio.tasks.keep import keep_take
 from studio.tasks.session import Session, Version
 
 KEPT = ClipLimits(shortest_s=0.0, quietest=0.0)  # what was spoken is taken as it is
-OF_THE_MACHINE = ("device", "threads", "embed", "sidecar", "embed_latents", "like")
+BESIDE_THE_SOUND = ("out", "device", "threads", "embed", "sidecar", "embed_latents", "like")
 
 
 class LineStore:
@@ -177,9 +177,11 @@ def _to_go_on_from(session: Session, destination: Destination) -> ClipLines | No
 
 
 def _is_same(before: SpeakRequest, now: SpeakRequest) -> bool:
-    """Whether two requests ask for the same words; where they are computed does not matter."""
+    """Whether two requests ask for the same sound, wherever it is computed and written."""
     plain = (to_plain(before), to_plain(now))
-    return all(plain[0][name] == plain[1][name] for name in plain[0] if name not in OF_THE_MACHINE)
+    return all(
+        plain[0][name] == plain[1][name] for name in plain[0] if name not in BESIDE_THE_SOUND
+    )
 
 
 def _preferred(piece: Piece, takes: Sequence[KeptTake]) -> KeptTake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 
 from jobs.report import Event, Reporter
@@ -42,6 +43,13 @@ class Speaker:
         Lines that an earlier, cut-off run of the same request has kept are read back. Raises
         StudioError, before anything is written, for whatever cannot be done.
         """
+        try:
+            return self._speak(request, report)
+        finally:
+            if request.out is not None:  # the name may have been reserved when it was asked for
+                Destination(final=Path(request.out).expanduser()).release()
+
+    def _speak(self, request: SpeakRequest, report: Reporter) -> Spoken:
         plan = plan_lines(request, self._layout)
         check_bundle(self._layout, request.bundle)
         check_can_write(_expected(request, self._layout).final)
