@@ -22,7 +22,6 @@ from webui.controls import name_of, plain_value, shown_value
 # Any throughout: each control has a value of its own type.
 
 CUSTOM = "custom"  # an emotion in one's own words; a preset of one's own
-MICROPHONE = "microphone"
 FIRST_TEXT = "Good evening, and welcome. This voice was made on this very machine."
 NOT_KEPT = ("microphone",)  # of a form that is remembered
 

@@ -11,11 +11,13 @@ import gradio as gr
 from gradio.components import Component
 
 from engines.knobs import KnobField
+from studio.recordings import MICROPHONE
 from studio.studio import Studio
 from studio.voices import RANDOM, list_voices
 from studio.weights import list_bundles
 from webui.controls import control, help_of
-from webui.form import CUSTOM, MICROPHONE, Knobs
+from webui.form import CUSTOM, Knobs
+from webui.own_voices import is_made_here
 
 # Any: each control shows a value of its own type.
 
@@ -48,6 +50,15 @@ class SeedButtons:
 
     draw: gr.Button
     open: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """Where a voice that was made here gets a name."""
+
+    fold: gr.Accordion
+    name: gr.Textbox
+    keep: gr.Button
 
 
 def grouped(knobs: Knobs) -> Iterator[tuple[str, list[KnobField]]]:
@@ -93,7 +104,7 @@ def draw_choices(studio: Studio, values: Mapping[str, Any], knobs: Knobs) -> dic
         sources=["microphone", "upload"],
         type="filepath",
         label="Microphone Source",
-        visible=False,
+        visible=values["voice"] == MICROPHONE,
         elem_id="generate-microphone",
     )
     return {"voice": voice, "preset": preset, "microphone": microphone}
@@ -149,9 +160,26 @@ def draw_seed_buttons() -> SeedButtons:
     return SeedButtons(draw=draw, open=free)
 
 
+def draw_keeping(voice: str) -> Keeping:
+    """Draw where a recording or a made-up voice is kept; shown only for such a voice."""
+    shown = is_made_here(voice)
+    with gr.Accordion(
+        "Keep this voice", open=False, visible=shown, elem_id="generate-keep-fold"
+    ) as fold:
+        name = gr.Textbox(
+            label="Name",
+            info="What the voice shall be called in the list.",
+            max_lines=1,
+            elem_id="generate-keep-name",
+        )
+        keep = gr.Button("Keep", size="sm", elem_id="generate-keep")
+    return Keeping(fold=fold, name=name, keep=keep)
+
+
 def voice_choices(studio: Studio) -> list[tuple[str, str]]:
     """List who can speak: the folders, a voice made up, and the microphone."""
-    names = [(voice.name, voice.name) for voice in list_voices(studio.layout)]
+    found = [voice.name for voice in list_voices(studio.layout)]
+    names = [(name, name) for name in found if name != MICROPHONE]
     made_up = ("random (made up from the seed)", RANDOM)
     return [*names, made_up, ("microphone (record your own)", MICROPHONE)]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,12 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
-from studio.requests import request_of
-from studio.speaking import SpeakRequest
+from studio.recordings import MICROPHONE
 from studio.studio import Studio
 from studio.tags import read_record
+from studio.voices import RANDOM
 from webui.actions import answer
 from webui.form import (
-    MICROPHONE,
     GenerateForm,
     first_values,
     knobs_for,
@@ -26,44 +25,20 @@ from webui.form import (
     remembered,
     restored,
     usual_options,
-    wish_of,
 )
-from webui.form_view import SeedButtons, draw_advanced, draw_choices, draw_text, voice_choices
-from webui.job_panel import JobPanel, draw_panel, follow, news
+from webui.form_view import draw_advanced, draw_choices, draw_keeping, draw_text
+from webui.generate_tab import Tab, request_from
+from webui.job_panel import draw_panel, follow, news
 from webui.messages import note, refusal
+from webui.own_voices import bring_recording, has_recording
 from webui.page import QUIET, Page
-from webui.painted import Painted, draw_painted
+from webui.painted import draw_painted
 from webui.preview_view import preview_of
+from webui.voice_events import wire_voices
 
 # Any: each control has a value of its own type.
 
 STORAGE, SECRET = "testudo-generate", "no secret: it lies in the browser of its owner"
-WATCH_S = 3.0  # between two looks into the folder of voices
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tab:
-    """Everything on the tab that handlers touch."""
-
-    studio: Studio
-    form: GenerateForm
-    panel: JobPanel
-    message: gr.HTML
-    preview: Painted
-    run: gr.Button
-    stop: gr.Button
-    reset: gr.Button
-    seed_buttons: SeedButtons
-    drop: gr.File
-
-    def told(self, message: str, form: Sequence[Any] | None = None) -> list[Any]:
-        """What a handler returns that says something, and where asked fills the form."""
-        return [message, *(form or [gr.skip()] * len(self.form.components))]
-
-    @property
-    def telling(self) -> list[Any]:
-        """The outputs for `told`."""
-        return [self.message, *self.form.components]
 
 
 def build(page: Page) -> None:
@@ -75,6 +50,7 @@ def build(page: Page) -> None:
     _wire_form(tab)
     _wire_memory(tab, page.blocks)
     _wire_clips(tab)
+    wire_voices(tab, page.blocks)
 
 
 def _draw(studio: Studio) -> Tab:
@@ -90,6 +66,7 @@ def _draw(studio: Studio) -> Tab:
             with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
                 drawn, seed_buttons = draw_advanced(studio, values, knobs)
                 reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
+            keeping = draw_keeping(str(values["voice"]))
             drop = gr.File(
                 label="Drop a clip of ours here to use its settings",
                 file_types=["audio"],
@@ -110,25 +87,26 @@ def _draw(studio: Studio) -> Tab:
         reset=reset,
         seed_buttons=seed_buttons,
         drop=drop,
+        keeping=keeping,
     )
-
-
-def request_from(studio: Studio, form: GenerateForm, given: Sequence[Any]) -> SpeakRequest:
-    """Translate what the controls hold into a request. Raises StudioError naming what is wrong."""
-    values = form.named(given)
-    return request_of(studio.settings, wish_of(values, form.knobs), studio.layout)
 
 
 def _wire_running(tab: Tab) -> None:
     """Generate, Stop, and the buttons of the jobs."""
     studio, panel = tab.studio, tab.panel
 
-    def run(*given: Any) -> list[Any]:
+    brought = gr.State("")  # the recording that is the microphone's voice already
+
+    def run(brought: str, *given: Any) -> list[Any]:
         try:
-            studio.submit(request_from(studio, tab.form, given))
+            request = request_from(studio, tab.form, given)
+            if request.voice == MICROPHONE:
+                recording = tab.form.named(given)["microphone"]
+                brought = bring_recording(studio, recording, brought)
+            studio.submit(request)
         except StudioError as cause:
-            return [refusal(cause), gr.skip(), gr.skip()]
-        return ["", *news(studio, "")]
+            return [brought, refusal(cause), gr.skip(), gr.skip()]
+        return [brought, "", *news(studio, "")]
 
     def stop() -> list[Any]:
         going = [job for job in studio.jobs() if job.state == "running"]
@@ -146,8 +124,9 @@ def _wire_running(tab: Tab) -> None:
         form = tab.form.filled(came.values) if record is None else tab.form.filled_from(record)
         return [*news(studio, ""), *tab.told(note(came.message), form)]
 
-    tab.run.click(run, inputs=tab.form.components, outputs=[tab.message, *panel.shown], **QUIET)
-    tab.stop.click(stop, outputs=[tab.message, *panel.shown], **QUIET)
+    told = [tab.message, *panel.shown]
+    tab.run.click(run, [brought, *tab.form.components], [brought, *told], **QUIET)
+    tab.stop.click(stop, outputs=told, **QUIET)
     panel.painted.view.click(press, outputs=[*panel.shown, *tab.telling], **QUIET)
 
 
@@ -182,34 +161,26 @@ def _wire_form(tab: Tab) -> None:
         lambda: str(secrets.randbelow(2**31)), outputs=[controls["seed"]], **QUIET
     )
     tab.seed_buttons.open.click(lambda: "", outputs=[controls["seed"]], **QUIET)
-    controls["voice"].change(
-        lambda voice: gr.update(visible=voice == MICROPHONE),
-        [controls["voice"]],
-        [controls["microphone"]],
-        **QUIET,
-    )
 
 
 def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
-    """The form as it was at the last visit, what it will give, and the voices as they are now."""
+    """The form as it was at the last visit, and what it will give."""
     form, studio = tab.form, tab.studio
     controls: Mapping[str, Any] = form.controls  # Any: as above
     memory = gr.BrowserState(None, storage_key=STORAGE, secret=SECRET)
-    known = gr.State(None)
 
     def keep(*given: Any) -> tuple[Any, str]:
         try:
-            told = preview_of(studio, request_from(studio, form, given))
+            request = request_from(studio, form, given)
+            if request.voice == MICROPHONE and not has_recording(studio):
+                request = replace(request, voice=RANDOM)  # the cuts are the same
+            told = preview_of(studio, request)
         except StudioError as cause:
             told = f'<div class="preview"><p class="over">! {escape(str(cause))}</p></div>'
         return remembered(form.named(given)), told
 
     def restore(kept: Any) -> list[Any]:
         return form.filled(restored(first_values(studio), kept, form.knobs))
-
-    def look(seen: Any) -> tuple[Any, Any]:
-        found = voice_choices(studio)
-        return (gr.skip(), gr.skip()) if found == seen else (found, gr.update(choices=found))
 
     blocks.load(restore, [memory], form.components, **QUIET)
     gr.on(
@@ -220,8 +191,6 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
         trigger_mode="always_last",
         **QUIET,
     )
-    for ask in (gr.Timer(WATCH_S).tick, blocks.load):
-        ask(look, [known], [known, form.controls["voice"]], **QUIET)
 
 
 def _wire_clips(tab: Tab) -> None:

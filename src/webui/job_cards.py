@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Any
 
@@ -75,7 +76,7 @@ def card(job: Job, looks: Looks) -> str:
 def title_of(job: Job) -> str:
     """Name a job in a few words."""
     title = " ".join((job.title or str(job.request.get("text", "")) or job.task).split())
-    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+    return shorten(title, LONGEST_TITLE, placeholder=" …")
 
 
 def _body(job: Job, looks: Looks) -> Iterator[str]:

@@ -14,10 +14,11 @@ def link_of(layout: Layout, path: str) -> str:
     "" for what lies elsewhere or is gone. A clip that is joined again keeps its name, so the time
     of the file is part of the address.
     """
+    file = Path(path).absolute()
     for kind, folder in (("results", layout.results), ("voices", layout.voices)):
-        if Path(path).is_relative_to(folder):
-            name = Path(path).relative_to(folder).as_posix()
-            changed = _time_of(Path(path))
+        if file.is_relative_to(folder.absolute()):
+            name = file.relative_to(folder.absolute()).as_posix()
+            changed = _time_of(file)
             return f"api/files/{kind}/{quote(name)}?v={changed}" if changed else ""
     return ""
 
