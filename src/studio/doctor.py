@@ -12,12 +12,13 @@ from typing import Literal
 
 from studio.causes import cause_named
 from studio.errors import StudioError
+from studio.fixer import why_not
 from studio.layout import Layout
 from studio.needed import package_problems
 from studio.serving import open_socket, parse_address
 from studio.setting_sources import effective_settings
 from studio.settings import Settings, apply_folders
-from studio.system import System, Torch, gigabytes, installed
+from studio.system import System, Torch, gigabytes
 from studio.voices import list_voices
 from tortoise.bundle import hash_content, missing_to_speak, recorded_checksums, tensor_files
 
@@ -206,9 +207,8 @@ def _chosen(layout: Layout, settings: Settings) -> Iterator[Finding]:
         told = f"The default model {settings.bundle!r} is not there."
         fix = ".venv/bin/testudo settings unset bundle"
         yield _fault("Default model", "missing_weights", told, fix)
-    if settings.voice_fixer and not installed("voicefixer"):
-        told = "Voice Fixer is on, but voicefixer is not installed."
-        yield _note("Voice Fixer", told, ".venv/bin/python -m pip install voicefixer")
+    if settings.voice_fixer and (reason := why_not()):
+        yield _note("Voice Fixer", f"It is on, but cannot be used. {reason}")
 
 
 def _port(settings: Settings) -> Finding:

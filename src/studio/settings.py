@@ -104,7 +104,7 @@ class Settings:
     ] = False
     voice_fixer_device: Annotated[
         str,
-        Knob(help="Where voicefixer computes: cpu spares the memory of the GPU"),
+        Knob(choices=("cpu", "cuda"), help="Where voicefixer computes; cpu spares the GPU"),
         About(group=SOUND, label="Voice Fixer Device"),
     ] = "cpu"
 

@@ -89,6 +89,7 @@ class SpeakRequest:
     voice: a name, or a blend as in alice:0.7+bob:0.3;  options: every knob of the engine;
     out: the file to write, None for a new one under results/;  device, threads: where and on how
     many it is computed ("auto", 0: as fits);  embed …: what of this goes into the file;
+    voice_fixer, …_device: whether and where voicefixer cleans the whole clip;
     like: the take that this one should equal.
     """
 
@@ -104,6 +105,8 @@ class SpeakRequest:
     embed: bool = True
     sidecar: bool = False
     embed_latents: bool = False
+    voice_fixer: bool = False
+    voice_fixer_device: str = "cpu"
     like: TakeRecord | None = None
 
     def __post_init__(self) -> None:

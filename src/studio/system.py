@@ -145,7 +145,9 @@ def installed(package: str) -> str:
 
 def gigabytes(count: int | None) -> str:
     """Tell a number of bytes."""
-    return "unknown" if count is None else f"{count / 1e9:.1f} GB"
+    if count is None:
+        return "unknown"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def without_private(text: str, root: Path) -> str:

@@ -128,13 +128,13 @@ def models_table(bundles: Sequence[BundleSummary]) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{escape(bundle.name)}</th>"
         f"<td>{gigabytes(bundle.size)}</td><td>{escape(state_told(bundle))}</td>"
-        f"<td class='quiet'>{escape(bundle.about)}</td></tr>"
+        f"<td class='quiet about'>{escape(bundle.about)}</td></tr>"
         for bundle in bundles
     )
     return (
         "<div class='table' tabindex='0' role='region' aria-label='Models'><table><thead><tr>"
         "<th scope='col'>Model</th><th scope='col'>Size</th><th scope='col'>State</th>"
-        f"<th scope='col'>About</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th scope='col' class='about'>About</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -108,6 +108,7 @@ def save(tab: Tab, given: tuple[Any, ...]) -> list[Any]:
     usual = [name for name, value in changes.items() if value == defaults[name]]
     kept = {name: value for name, value in changes.items() if name not in usual}
     held = studio.change_settings(kept, unset=usual)
+    studio.unload()  # a worker knows the settings of its start; one that works goes on with them
     followed = {name: value for name, value in changes.items() if name in FOLLOWED and value != ""}
     return tab.told(note(saved_told(held, list(changes))), tab.form.shown(studio, held), followed)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +23,6 @@ from webui.controls import choices_of, id_of, plain_value
 # Any: each control has a value of its own type.
 
 TAB = "settings"
-OPEN_GROUPS = 2
 Choices = list[tuple[str, str]]
 FEW_DEVICES: Choices = [("Automatic: the fastest that is found", "auto"), ("Processor", "cpu")]
 PRESETS: Mapping[str, str] = MappingProxyType(
@@ -85,11 +83,10 @@ def draw_settings(studio: Studio, held: Effective) -> SettingsForm:
         groups.setdefault(item.about.group, []).append(item)
     controls: dict[str, Component] = {}
     for heading, items in groups.items():
+        gr.Markdown(f"### {heading}", elem_classes="setting-heading")
         with gr.Group(elem_classes="setting-group"):
-            gr.Markdown(f"### {heading}", elem_classes="setting-heading")
-            with gr.Row(elem_classes="setting-grid"):
-                for item in items:
-                    controls[item.name] = draw_setting(item, studio, held)
+            for item in items:
+                controls[item.name] = draw_setting(item, studio, held)
     ordered = {item.name: controls[item.name] for item in fields_of_settings()}
     return SettingsForm(controls=ordered)
 
@@ -101,7 +98,6 @@ def draw_setting(item: SettingField, studio: Studio, held: Effective) -> Compone
         "label": item.about.label,
         "info": help_told(item, held.source(item.name)),
         "elem_id": id_of(TAB, item.name),
-        "min_width": 240,
     }
     choices = choices_for(item, studio, value)
     if choices is not None:
@@ -122,7 +118,6 @@ def choices_for(item: SettingField, studio: Studio, value: Any) -> Choices | Non
         "preset": _presets,
         "engine": lambda _: [(name.capitalize(), name) for name in ENGINES],
         "device": lambda _: FEW_DEVICES,
-        "voice_fixer_device": lambda _: FEW_DEVICES[::-1],
     }
     if item.name in lists:
         found = lists[item.name](studio)
@@ -148,12 +143,12 @@ def help_told(item: SettingField, source: str) -> str:
     if knob.low is not None and knob.high is not None:
         unit = f" {knob.unit}" if knob.unit else ""
         limits = f" From {knob.low:,} to {knob.high:,}{unit}."
-    badge = f'<span class="source">from {escape(source)}</span>'
+    marks = [f"from {source}"]
     if source == COMMAND_LINE:
-        badge += " A change counts when you start without it."
+        marks.append("a change counts when you start without it")
     if item.about.restart:
-        badge += ' <span class="source restart">needs a restart</span>'
-    return f"{escape(knob.help)}.{limits} {badge}"
+        marks.append("needs a restart")
+    return f"{knob.help}.{limits} ({'; '.join(marks)})"
 
 
 def _meant(item: SettingField, given: Any) -> Any:

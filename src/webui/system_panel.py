@@ -43,8 +43,8 @@ def build_system(page: Page) -> SystemPanel:
     """Draw the panel and wire it."""
     seen = Seen()
     gr.Markdown("## This machine", elem_classes="setting-section")
-    view = gr.HTML(LOOKING, elem_id="settings-system")
     look = gr.Button("Look", elem_id="settings-look")
+    view = gr.HTML(LOOKING, elem_id="settings-system")
 
     def show() -> str:
         system = look_at_system(page.studio.layout)

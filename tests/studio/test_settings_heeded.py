@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from fake_engine import FakeEngine
 from jobs.report import Reporter
+from speech.clip import Clip
 from speech.files import read_clip
 from studio.errors import StudioError
 from studio.layout import Layout
@@ -104,6 +106,24 @@ def test_metadata_is_embedded_or_not_as_set(layout: Layout) -> None:
     beside = Path(spoken(layout, embed=False, sidecar=True).path)
     assert read_record(beside).latents is None
     assert read_record(Path(spoken(layout, embed_latents=True).path)).latents
+
+
+def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_told(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = spoken(layout, voice_fixer=True)
+    assert "Voice Fixer is on but was left out" in absent.warnings[0]
+    asked_for: list[str] = []
+
+    def fix(clip: Clip, device: str, report: Reporter) -> Clip:
+        asked_for.append(device)
+        return replace(clip, wave=clip.wave * 0.5).resampled(44_100)
+
+    monkeypatch.setattr("studio.tasks.restore.why_not", lambda: "")
+    monkeypatch.setattr("studio.tasks.restore.fix", fix)
+    fixed = spoken(layout, voice_fixer=True, voice_fixer_device="cuda")
+    assert asked_for == ["cuda"] and fixed.warnings == ()
+    assert soundfile.info(fixed.path).samplerate == soundfile.info(absent.path).samplerate
 
 
 def test_threads_reach_torch(layout: Layout) -> None:

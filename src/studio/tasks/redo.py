@@ -27,6 +27,7 @@ from studio.tags import read_record
 from studio.takes import Redone, TakeRecord
 from studio.tasks.keep import check_can_write, keep_take
 from studio.tasks.line_store import keep_takes, read_takes, tell_take
+from studio.tasks.restore import restoring
 from studio.tasks.session import Session, Version
 from studio.tasks.speak import joined
 from studio.tasks.workshop import Workshop
@@ -186,7 +187,8 @@ def _join(destination: Destination, lines: ClipLines, report: Reporter) -> Spoke
         _copy(destination.folder / chosen[0].file, destination.final)
         kept = Take(path=str(destination.final), score=whole.score)
     else:
-        kept = keep_take(whole.clip, destination.final, record, request)
+        finished = restoring(request, report)(whole.clip)
+        kept = keep_take(finished, destination.final, record, request)
     return Spoken(
         path=kept.path,
         voice=request.voice,

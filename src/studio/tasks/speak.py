@@ -25,6 +25,7 @@ from studio.tasks.join import join_clips
 from studio.tasks.keep import check_can_write, keep_take
 from studio.tasks.line_store import LineStore, tell_take
 from studio.tasks.minutes import Minutes
+from studio.tasks.restore import restoring
 from studio.tasks.session import Session, Version
 from studio.tasks.warm import WarmEngine, check_bundle
 from studio.voices import folder_name
@@ -112,8 +113,10 @@ def _finish(
     request, minutes = session.request, session.minutes
     kept: list[Take] = []
     seconds: list[float] = []
+    restored = restoring(request, minutes)
     for place, number in enumerate(_wanted(request, spoken), start=1):
         whole = joined([versions[number - 1] for versions in spoken], request)
+        whole = replace(whole, clip=restored(whole.clip))
         path = store.destination.candidate(place)
         record = replace(session.record(whole, number), redone=store.redone())
         kept.append(keep_take(whole.clip, path, record, request))
