@@ -38,8 +38,12 @@ class Hand(Protocol):
         """Return what it says next, {} when it says nothing in time, None when it is gone."""
         ...
 
+    def kill(self) -> None:
+        """End it now, and do not wait until it is gone."""
+        ...
+
     def end(self) -> None:
-        """End it now."""
+        """End it now; it is gone when this returns."""
         ...
 
     def last_words(self) -> tuple[int | None, str]:
@@ -82,7 +86,7 @@ class WorkerProcess:
         except Empty:
             return {}
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill the process and whatever it started."""
         with suppress(ProcessLookupError, PermissionError):
             if not self.is_there():
@@ -91,6 +95,10 @@ class WorkerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:
                 self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process and wait until its memory is free."""
+        self.kill()
         with suppress(subprocess.TimeoutExpired):  # a driver can hold on to a dead process
             self._process.wait(timeout=GONE_S)
 
@@ -115,6 +123,7 @@ class WorkerProcess:
             with suppress(ValueError):  # the last line of a process that was killed
                 self._heard.put(json.loads(line))
         self._heard.put(None)
+        self._process.wait()  # so that the system forgets it
 
 
 class WorkerThread:
@@ -141,11 +150,15 @@ class WorkerThread:
         except Empty:
             return {}
 
-    def end(self) -> None:
-        """Stop what runs at its next report."""
+    def kill(self) -> None:
+        """Stop what runs at its next report, and hear no more of it."""
         self._worker.order({"do": "stop"})
         self._worker.order(None)
         self._heard.put(None)
+
+    def end(self) -> None:
+        """Do the same: a thread cannot be waited for while it works."""
+        self.kill()
 
     def last_words(self) -> tuple[int | None, str]:
         """Say nothing: a thread leaves no log."""

@@ -20,9 +20,10 @@ from jobs.running import Running
 from jobs.task import Task, gauge_of
 from jobs.worker import Message
 
-GRACE_S = 1.5  # for a job to stop by itself; then its process is ended
+GRACE_S = 1.0  # for a job to stop by itself; then its process is ended, which takes time as well
 MOST_ATTEMPTS = 3  # in a row without a new take
 LOOK_S = 0.1  # how often the queue looks up while a job runs
+LAST_WORDS_S = 0.3  # for what a worker had said before it was ended
 AGAIN_S = 1.0  # until what the disk refused is tried again
 
 T = TypeVar("T")
@@ -202,7 +203,7 @@ class Runner:
 
     def _served(self, held: Running) -> Message | None:
         """Let the worker do a job; return what it said at the end, None where it died."""
-        job, is_ended = held.job, False
+        job = held.job
         try:
             hand = self._hired()
         except OSError as cause:
@@ -211,15 +212,27 @@ class Runner:
         hand.send({"do": "run", "task": job.task, "request": job.request, "kept": job.takes})
         if held.stop_at is not None:  # the wish came before the job did
             hand.send({"do": "stop"})
+        message = self._answer(held, hand, lambda: held.stop_at)
+        if message != {}:
+            return message
+        hand.kill()
+        self._forget_hand()
+        deaf_at = time.monotonic() + LAST_WORDS_S
+        return self._answer(held, hand, lambda: deaf_at) or {"say": "stopped"}
+
+    def _answer(
+        self, held: Running, hand: Hand, until: Callable[[], float | None]
+    ) -> Message | None:
+        """Hear what the worker says to the end of the job; {} where that is not in time."""
         while (message := hand.hear(LOOK_S)) is not None:
             if message.get("say") == "event":
                 self._heard(held, message["event"])
             elif message:
                 return message
-            if held.stop_at is not None and time.monotonic() > held.stop_at and not is_ended:
-                self._end_hand()  # and hear what it had still said
-                is_ended = True
-        return {"say": "stopped"} if is_ended else None
+            limit = until()
+            if limit is not None and time.monotonic() > limit:
+                return {}
+        return None
 
     def _heard(self, held: Running, event: Mapping[str, Any]) -> None:
         id, kind = held.job.id, event["kind"]
@@ -303,10 +316,14 @@ class Runner:
             return self._hand
 
     def _end_hand(self) -> None:
-        with self._changed:
-            hand, self._hand, self._warm_for = self._hand, None, ""
+        hand = self._forget_hand()
         if hand is not None:
             hand.end()
+
+    def _forget_hand(self) -> Hand | None:
+        with self._changed:
+            hand, self._hand, self._warm_for = self._hand, None, ""
+            return hand
 
 
 def told_exit(code: int | None) -> str:
