@@ -11,8 +11,7 @@ from fastapi.responses import FileResponse
 
 from api.errors import MISSING, Refused
 from api.views import Served
-from studio.errors import StudioError
-from studio.layout import plain_name, shown
+from studio.layout import shown
 
 router = APIRouter(prefix="/api/files", tags=["Files"])
 TYPES = MappingProxyType(
@@ -54,10 +53,11 @@ def sound_below(folder: Path, name: str) -> Path:
     """Return the sound file of that name below a folder; links that lead out of it do not count."""
     missing = Refused(MISSING, f"There is no clip {shown(name)} here.", "not_found")
     try:
-        parts = [plain_name(part, "file") for part in name.split("/")]
-        path = folder.joinpath(*parts)
+        if any(part[:1] in ("", ".") for part in name.split("/")):  # up, hidden, or no name
+            raise missing
+        path = folder / name
         is_inside = path.resolve(strict=True).is_relative_to(folder.resolve())
-    except (StudioError, OSError, ValueError):
+    except (OSError, ValueError):
         raise missing from None
     if not is_inside or path.suffix.lower() not in TYPES or not path.is_file():
         raise missing

@@ -5,11 +5,13 @@ The API answers at once; the page says that it is opening, and then is there.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Event
 from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, Response
 
@@ -39,7 +41,7 @@ class PageSlot:
         self, draw: Callable[[], FastAPI], ended: Event, ready: Callable[[], object]
     ) -> None:
         """Draw the page beside what is served already, and keep it open until `ended` is set."""
-        page = await to_thread.run_sync(draw)
+        page = await _beside(draw)
         async with page.router.lifespan_context(page):
             self._page = page
             ready()
@@ -54,6 +56,33 @@ class PageSlot:
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
+
+
+async def _beside(draw: Callable[[], FastAPI]) -> FastAPI:
+    """Draw in a thread that nobody waits for when the server ends before it is done."""
+    drawn: Future[FastAPI] = Future()
+
+    def work() -> None:
+        with _HandingOn(drawn):
+            drawn.set_result(draw())
+
+    Thread(target=work, name="page", daemon=True).start()
+    return await asyncio.wrap_future(drawn)
+
+
+class _HandingOn:
+    """What goes wrong inside reaches whoever waits for the result."""
+
+    def __init__(self, awaited: Future[FastAPI]) -> None:
+        self._awaited = awaited
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
+        if problem is not None:
+            self._awaited.set_exception(problem)
+        return problem is not None
 
 
 def _opening(scope: Scope) -> Response:
