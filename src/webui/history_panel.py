@@ -11,7 +11,6 @@ from studio.errors import StudioError
 from studio.history import History
 from studio.history_bin import Deletion
 from studio.history_query import Part, Row
-from studio.layout import plain_name
 from studio.takes import TakeRecord, to_json
 from webui.history_view import View, said, when
 from webui.links import link_of
@@ -118,11 +117,11 @@ def _buttons(clip: Opened, can_show: bool, link: str) -> str:
 def _rename(row: Row) -> str:
     ref, name = escape(row.ref), escape(row.name)
     return (
-        '<details class="rename"><summary>Rename</summary><div class="naming">'
+        '<div class="naming"><label for="history-name">Name</label>'
         f'<input type="text" id="history-name" data-name="{ref}" value="{name}" maxlength="100" '
-        'aria-label="New name" autocomplete="off" spellcheck="false">'
+        'autocomplete="off" spellcheck="false">'
         f'<button type="button" class="small" id="history-rename" data-act="rename" '
-        f'data-ref="{ref}">Rename</button></div></details>'
+        f'data-ref="{ref}">Rename</button></div>'
     )
 
 
@@ -163,20 +162,7 @@ def _folded(kind: str, label: str, drawn: str) -> str:
     )
 
 
-def can_be_played(path: str) -> bool:
-    """Say whether a page may ask for a clip of that name: it has to be plain on every system."""
-    try:
-        return bool([plain_name(part, "file") for part in path.split("/")])
-    except StudioError:
-        return False
-
-
 def _player(history: History, path: str, key: str = "") -> str:
-    if not can_be_played(path):
-        return (
-            '<p class="warning">A page cannot play a file of this name. Rename the clip to hear '
-            "it.</p>"
-        )
     link = escape(link_of(history.layout, str(history.layout.results / path)))
     sign = f'<kbd title="Press {key} to play">{key}</kbd>' if key else ""
     return (

@@ -1,0 +1,283 @@
+"""The tab History: what it draws, what its buttons do, and that nothing a file says is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy
+import pytest
+import soundfile
+
+from jobs.report import Reporter
+from studio import history_folder
+from studio.errors import StudioError
+from studio.history import History, Looking
+from studio.history_query import PAGE, Search
+from studio.layout import Layout
+from studio.settings import Settings
+from studio.tags import embed
+from studio.takes import TakeRecord
+from webui import history as tab_module
+from webui.history import CHOSEN_BY, Seen, Tab, news, search_of
+from webui.history_acts import Asked, act, asked_of
+from webui.history_panel import panel_of
+from webui.history_view import Shelf, View, drawn
+
+RECORD = TakeRecord(
+    text='Good <b>evening</b> & "welcome"',
+    voice="clara",
+    engine="tortoise",
+    bundle="starter",
+    weights_id="0123456789abcdef",
+    seed=42,
+    options={"temperature": 0.8, "cond_free": True},
+    delivery={"pause_s": 0.3},
+    created="2026-01-02T03:04:05+00:00",
+    duration_s=2.0,
+)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """Three clips: one with lines and a candidate, one of another temperature, one foreign."""
+    opened = History.open(Layout.at(tmp_path))
+    put(opened, "clara/one.wav", RECORD)
+    put(opened, "clara/one.candidate-2.wav", RECORD)
+    put(opened, "clara/one.lines/001.wav", replace(RECORD, text="Good"))
+    put(opened, "clara/one.lines/002.wav", replace(RECORD, text="evening"))
+    put(opened, "felix/two.wav", replace(RECORD, options={"temperature": 0.5}, seed=43))
+    put(opened, "felix/<img src=x onerror=alert(1)>.wav", None)
+    opened.scan(Reporter())
+    return opened
+
+
+def put(history: History, path: str, record: TakeRecord | None) -> None:
+    clip = history.layout.results / path
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(clip, numpy.zeros(240), 24_000)
+    if record is not None:
+        embed(clip, record)
+
+
+def page(history: History, view: View | None = None, search: Search | None = None) -> str:
+    """Draw the tab as a browser is sent it."""
+    view, search = view or View(), search or Search()
+    shelf = Shelf(
+        layout=history.layout,
+        search=search,
+        listing=history.find(search, view.page * PAGE),
+        view=view,
+        looking=Looking(),
+    )
+    return drawn(shelf, panel_of(history, view, can_show=False))
+
+
+def press(history: History, view: View, act_named: str, *refs: str, name: str = "") -> View:
+    """Press a button of the tab."""
+    asked = Asked(act=act_named, ref=refs[0] if refs else "", refs=refs, name=name)
+    return act(history, view, asked).view
+
+
+def test_the_list_tells_each_clip_once_with_its_facts(history: History) -> None:
+    html = page(history)
+    assert html.count('<li class="clip"') == 3 and "3 clips" in html
+    for fact in ("clara · 0:02 · 2 Jan 2026", "2 candidates", "2 lines", "no settings inside"):
+        assert fact in html
+
+
+def test_nothing_that_a_file_says_becomes_markup(history: History) -> None:
+    for opened in ("clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"):
+        html = page(history, View(opened=(opened,)))
+        assert "<img" not in html and "<b>" not in html
+    assert "Good &lt;b&gt;evening&lt;/b&gt; &amp; &quot;welcome&quot;" in page(history)
+
+
+def test_no_path_of_this_machine_is_sent(history: History) -> None:
+    html = page(history, View(opened=("clara/one.wav",)))
+    assert str(history.layout.root) not in html
+    assert 'src="api/files/results/clara/one.wav?v=' in html
+
+
+def test_an_opened_clip_shows_its_files_and_settings(history: History) -> None:
+    html = page(history, View(opened=("clara/one.wav",)))
+    for part in ("one.candidate-2.wav", "one.lines/001.wav", "Line 2", "temperature", "on</td>"):
+        assert part in html
+    assert html.count("<audio") == 1 + 2 + 2
+
+
+def test_a_clip_without_settings_says_so_and_offers_none_to_copy(history: History) -> None:
+    html = page(history, View(opened=("felix/<img src=x onerror=alert(1)>.wav",)))
+    assert "carries no settings" in html and 'id="history-copy"' not in html
+    assert "%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.wav" in html
+
+
+def test_two_clips_are_compared_with_what_differs(history: History) -> None:
+    view = press(history, View(), "compare", "clara/one.wav", "felix/two.wav")
+    html = page(history, view)
+    assert html.count("<audio") == 2 and '<kbd title="Press 1 to play">' in html
+    differs = html[html.index("What differs") :]
+    assert "temperature" in differs and "43" in differs and "pause" not in differs
+    with pytest.raises(StudioError, match="1 clip chosen"):
+        press(history, View(), "compare", "clara/one.wav")
+
+
+def test_a_clip_that_went_says_so_instead_of_its_settings(history: History) -> None:
+    (history.layout.results / "felix/two.wav").unlink()
+    history.scan(Reporter())
+    assert "There is no clip" in page(history, View(opened=("felix/two.wav",)))
+
+
+def test_without_clips_the_tab_says_where_they_come_from(tmp_path: Path) -> None:
+    empty = History.open(Layout.at(tmp_path / "empty"))
+    assert "No clips yet" in page(empty)
+    assert "No clip fits" in page(empty, search=Search(words="fox"))
+
+
+def test_a_star_is_given_and_taken(history: History) -> None:
+    press(history, View(), "star-one", "clara/one.wav")
+    assert history.row("clara/one.wav").starred and 'aria-pressed="true"' in page(history)
+    press(history, View(), "star", "clara/one.wav", "felix/two.wav")
+    press(history, View(), "unstar", "clara/one.wav")
+    assert [row.ref for row in history.find(Search(starred=True)).rows] == ["felix/two.wav"]
+
+
+def test_a_deleted_clip_leaves_the_panel_and_undo_brings_it_back(history: History) -> None:
+    view = press(history, View(opened=("clara/one.wav",)), "delete", "clara/one.wav")
+    assert view.opened == () and 'id="history-undo"' in page(history, view)
+    id = history.binned()[0].id
+    view = press(history, view, "undo", id)
+    assert "1 clip back" in view.told and history.row("clara/one.wav").lines == 2
+
+
+def test_the_bin_is_emptied_after_a_second_yes(history: History) -> None:
+    press(history, View(), "delete-one", "felix/two.wav")
+    view = press(history, View(), "bin")
+    assert "felix/two.wav" in page(history, view) and 'id="history-empty"' in page(history, view)
+    view = press(history, view, "empty")
+    assert 'id="history-empty-really"' in page(history, view) and history.binned()
+    view = press(history, view, "empty-really")
+    assert history.binned() == [] and "The bin is empty" in page(history, view)
+
+
+def test_a_renamed_clip_stays_open(history: History) -> None:
+    view = press(history, View(opened=("felix/two.wav",)), "rename", "felix/two.wav", name="2nd")
+    assert view.opened == ("felix/2nd.wav",) and "2nd" in page(history, view)
+    with pytest.raises(StudioError, match="cannot name a clip"):
+        press(history, view, "rename", "felix/2nd.wav", name="../../out")
+
+
+def test_an_export_is_offered_by_a_name_of_the_server(history: History) -> None:
+    view = press(history, View(), "export", "clara/one.wav", "felix/two.wav")
+    name = next(history.layout.exports.glob("*.zip")).name
+    assert f'href="api/exports/{name}"' in view.told
+
+
+def test_settings_are_copied_from_the_clip_itself(history: History) -> None:
+    came = act(history, View(), Asked(act="copy", ref="clara/one.wav"))
+    assert came.record == RECORD
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "x", {"act": ["open"], "ref": {"a": 1}, "refs": "abc", "name": 7}]
+)
+def test_what_a_browser_sends_is_never_trusted(data: Any, history: History) -> None:
+    asked = asked_of(data)
+    assert asked == Asked()
+    with pytest.raises(StudioError, match="not known"):
+        act(history, View(), asked)
+
+
+@pytest.mark.parametrize(
+    "act_named", ["star-one", "star", "rename", "delete", "delete-one", "export", "copy", "show"]
+)
+def test_no_button_reaches_out_of_the_results(act_named: str, history: History) -> None:
+    (history.layout.root / "outside.wav").write_bytes(b"RIFF")
+    with pytest.raises(StudioError, match="There is no clip"):
+        press(history, View(), act_named, "../outside.wav", name="x")
+    assert (history.layout.root / "outside.wav").is_file()
+
+
+def filters(**given: object) -> dict[str, object]:
+    """The filters as they stand at first, but for those given."""
+    names = ("words", "voice", "engine", "model", "starred", "since", "until", "order")
+    return {**dict.fromkeys(names, ""), "starred": False, "order": "newest", **given}
+
+
+def test_filters_become_a_search() -> None:
+    assert search_of(filters()) == Search()
+    day = search_of(filters(since="2026-01-31", until="2026-01-31"))
+    assert day.until is not None and day.since is not None
+    assert day.until - day.since == 24 * 3600
+    for bad in ("tomorrow", "31.1.2026", "0001-01-01", "9999-12-31"):
+        with pytest.raises(StudioError, match="is no day"):
+            search_of(filters(until=bad))
+    with pytest.raises(StudioError, match="order is 'x'"):
+        search_of(filters(order="x"))
+
+
+def tab(history: History) -> Tab:
+    """The tab without a page around it; only the names of its filters matter."""
+    some: Any = SimpleNamespace()
+    return Tab(
+        history=history,
+        filters=filters(),
+        view=some,
+        seen=some,
+        source=some,
+        pressed=some,
+        timer=some,
+        may_show=lambda: False,
+    )
+
+
+def test_a_browser_is_sent_only_what_it_has_not_seen(history: History) -> None:
+    given = list(filters().values())
+    view, seen, html, *offered = news(tab(history), View(), Seen(), given)
+    assert "3 clips" in html and len(offered) == len(CHOSEN_BY)
+    assert ("felix", "felix") in offered[0]["choices"]
+    again = news(tab(history), view, seen, given)
+    assert all(answer == gr.skip() for answer in again)
+    history.star(["clara/one.wav"], True)
+    _, _, html, *offered = news(tab(history), view, seen, given)
+    assert "★" in html and all(answer == gr.skip() for answer in offered)
+
+
+def test_a_filter_that_is_wrong_is_told_beside_an_empty_list(history: History) -> None:
+    given = list(filters(since="soon").values())
+    view, _, html, *_ = news(tab(history), View(), Seen(), given)
+    assert "is no day" in view.told and "is no day" in html
+
+
+def test_a_page_that_is_no_more_shows_the_last_one(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab_module, "PAGE", 2)
+    view, *_ = news(tab(history), View(page=7), Seen(), list(filters().values()))
+    assert view.page == 1
+
+
+def test_a_folder_is_shown_only_to_whoever_sits_here(
+    history: History, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    monkeypatch.setattr(history_folder.sys, "platform", "linux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert history_folder.can_show(Settings())
+    assert not history_folder.can_show(Settings(listen="0.0.0.0:7860"))
+    assert not history_folder.can_show(Settings(share=True))
+    asked: list[list[str]] = []
+    monkeypatch.setattr(history_folder.subprocess, "Popen", lambda args, **_: asked.append(args))
+    press(history, View(), "show", "clara/one.wav")
+    assert asked == [[str(opener), str(history.layout.results / "clara")]]
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not history_folder.can_show(Settings())
+    with pytest.raises(StudioError, match="no desktop"):
+        press(history, View(), "show", "clara/one.wav")
