@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"app.py: {refusal}\n")
         return REFUSED
     except KeyboardInterrupt:
-        sys.stdout.write("\nThe studio is closed. What was not finished goes on next time.\n")
+        pass  # the usual way to end it
     return ENDED
 
 

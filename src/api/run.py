@@ -115,8 +115,11 @@ def _run(studio: Studio, start: Start, opened: _Opened) -> None:
         )
     )
     say(announcement(opened.address, opened.access, start))
-    with _EndingCleanly():
-        server.run(sockets=[opened.taken])
+    try:
+        with _EndingCleanly():
+            server.run(sockets=[opened.taken])
+    finally:
+        say("\nThe studio is closed. What was not finished goes on next time.\n")
     if problems:
         raise problems[0]
 

@@ -48,8 +48,12 @@ async def respond(spoken: Spoken, request: Request, studio: Studio) -> Response:
     Nothing is answered before the first line is spoken, so that what fails until then has its
     status. A clip of one line comes with its length.
     """
+    delivery = spoken.delivery
     stream = SoundStream(
-        spoken.format, pause_s=spoken.delivery.pause_s, fade_ms=spoken.delivery.fade_ms
+        spoken.format,
+        pause_s=delivery.pause_s,
+        fade_ms=delivery.fade_ms,
+        volume=delivery.volume,
     )
     listening = _Listening(spoken, request, studio)
     headers = {"x-job-id": spoken.job, "cache-control": "no-store"}

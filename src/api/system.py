@@ -1,4 +1,4 @@
-"""The studio itself over HTTP: whether it runs, and its settings."""
+"""The studio itself over HTTP: whether it runs, its settings, and what the doctor says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from pydantic import BaseModel
 
 from api.schemas import TYPES
 from api.views import Served
+from jobs.plain import to_plain
+from studio.doctor import examine
+from studio.layout import open_layout
+from studio.report import report_text, system_facts
 from studio.settings import fields_of_settings
+from studio.system import look_at_system, without_private
 
 router = APIRouter(prefix="/api", tags=["System"])
 
@@ -41,10 +46,45 @@ class SettingList(BaseModel):
     settings: list[SettingView]
 
 
+class FindingView(BaseModel):
+    """What was found about one thing. fix: the one command that mends it."""
+
+    name: str
+    state: Literal["good", "note", "fault"]
+    told: str
+    cause: str
+    fix: str
+
+
+class SystemReport(BaseModel):
+    """This machine and this installation. report: the same as text, fit to be passed on."""
+
+    facts: dict[str, str]
+    findings: list[FindingView]
+    report: str
+
+
 @router.get("/health")
 def health() -> Health:
     """Say that the studio runs."""
     return Health()
+
+
+@router.get("/system")
+def system(studio: Served) -> SystemReport:
+    """Look at this machine and this installation; takes seconds, since torch is asked."""
+    root = studio.layout.root
+    found = look_at_system(studio.layout)
+    findings = examine(open_layout(root), found, port=False)
+    facts = {name: without_private(told, root) for name, told in system_facts(found).items()}
+    return SystemReport(
+        facts=facts,
+        findings=[
+            FindingView.model_validate({**plain, "told": without_private(plain["told"], root)})
+            for plain in map(to_plain, findings)
+        ],
+        report=report_text(found, findings, root),
+    )
 
 
 @router.get("/settings")
