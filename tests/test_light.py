@@ -53,6 +53,10 @@ def test_a_door_opens_without_network_code(door: str) -> None:
     assert heavy_after(door) == []
 
 
+def test_the_page_needs_gradio_but_no_network_code() -> None:
+    assert heavy_after("webui.app") == ["webui.app imports gradio"]
+
+
 def test_no_light_module_imports_network_code() -> None:
     assert len(light_modules()) > 10
     assert heavy_after(*light_modules()) == []

@@ -35,7 +35,7 @@ def build_page(studio: Studio) -> gr.Blocks:
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelLook();")
-    with blocks, gr.Tabs(selected="generate", elem_id="tabs") as tabs:
+    with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
         page = Page(studio=studio, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:
             with gr.Tab(label, id=id, elem_id=f"tab-{id}"):

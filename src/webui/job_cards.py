@@ -133,12 +133,14 @@ def _failure(job: Job) -> str:
     assert job.failure is not None
     cause = cause_named(job.failure.cause)
     report = f"{job.failure.message}\n\n{job.failure.details}".strip()
+    message = job.failure.message
+    general = message.startswith(cause.title)  # the words of the catalogue, told here already
     lines = [
-        f"<strong>{escape(cause.title)}.</strong> {escape(job.failure.message)}",
-        f"Why: {escape(cause.why)}" if cause.why else "",
-        f"What to do: {escape(cause.what_to_do)}" if cause.what_to_do else "",
+        f"<strong>{escape(cause.title)}.</strong> {'' if general else escape(message)}",
+        f"Why: {escape(cause.why)}",
+        f"What to do: {escape(cause.what_to_do)}",
     ]
-    told = "".join(f"<p>{line}</p>" for line in lines if line)
+    told = "".join(f"<p>{line}</p>" for line in lines)
     return (
         f'<div class="failure" role="alert">{told}{copy_button("Copy the details", report)}</div>'
     )

@@ -31,7 +31,7 @@ def seconds_told(seconds: float) -> str:
     """Say a time about as exactly as it is known: about 40 s, about 2 min 10 s, about 3 h."""
     if seconds < 1.5:
         return "about a second"
-    if seconds < 60:
+    if seconds < 57.5:
         return f"about {round(seconds) if seconds < 20 else round(seconds / 5) * 5} s"
     minutes, rest = divmod(round(seconds / 10) * 10, 60)
     if minutes < 10 and rest:

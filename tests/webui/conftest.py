@@ -1,0 +1,47 @@
+"""A studio whose jobs run in a thread, with an engine that hums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fake_engine import FakeEngine
+from jobs.job import Job
+from speech.clip import Clip
+from speech.files import write_clip
+from studio.requests import Wish, request_of
+from studio.studio import Studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """A studio with the voices Anna and vera and the bundle starter."""
+    entry = ("fake_engine:FakeOptions", "fake_engine:FakeEngine")
+    monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry})
+    tone = 0.5 * torch.sin(2 * torch.pi * 220 * torch.arange(24_000) / 24_000)
+    for name in ("Anna", "vera"):
+        folder = tmp_path / "voices" / name
+        folder.mkdir(parents=True)
+        write_clip(folder / "one.wav", Clip(wave=tone, sample_rate=24_000))
+    (tmp_path / "models" / "starter").mkdir(parents=True)
+    (tmp_path / "models" / "starter" / "weights").write_bytes(b"some numbers")
+    FakeEngine.heard.clear()
+    opened = Studio.open(tmp_path, inline=True)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def spoken(studio: Studio) -> Callable[..., Job]:
+    """Speak a text to its end; returns the job."""
+
+    def speak(text: str, **delivery: Any) -> Job:
+        wish = Wish(text=text, voice="Anna", options={"seed": 5}, delivery=delivery)
+        job = studio.submit(request_of(studio.settings, wish, studio.layout))
+        return studio.wait(job.id, 30)
+
+    return speak
