@@ -20,6 +20,7 @@ from speech.stream import (
     silence,
 )
 from studio.errors import refusing
+from studio.results import LINES
 
 __all__ = ["RATE", "STREAMED", "SoundStream", "check_format"]
 
@@ -33,10 +34,14 @@ def check_format(format: str) -> None:
 
 
 class SoundStream:
-    """Joins takes of one rate as they come, with the pause and the fades of the combined clip."""
+    """Joins takes of one rate as they come, with the pause and the fades of the combined clip.
 
-    def __init__(self, format: str, *, pause_s: float, fade_ms: int) -> None:
+    volume: of the combined clip. Takes of lines are as the engine spoke them and get it here.
+    """
+
+    def __init__(self, format: str, *, pause_s: float, fade_ms: int, volume: float = 1.0) -> None:
         self._format = format
+        self._volume = volume
         self._pause = silence(pause_s, RATE)
         self._fade = round(fade_ms * RATE / 1000)
         self._encoder: Encoder | None = None
@@ -63,7 +68,17 @@ class SoundStream:
         with refusing(StreamError):
             steps, rate = read_steps(take)
         assert rate == RATE, "the request asked for takes of this rate"
+        if take.parent.name.endswith(LINES) and self._volume != 1.0:
+            steps = _louder(steps, self._volume)
         return _faded(steps, min(self._fade, len(steps) // 2))
+
+
+def _louder(steps: Steps, volume: float) -> Steps:
+    """Apply a volume; where that would clip, the loudest that does not."""
+    wave = steps.astype(np.float64) * volume
+    peak = float(np.abs(wave).max(initial=1.0))
+    scaled: Steps = (wave * min(1.0, 32_767 / peak)).round().astype(np.int16)
+    return scaled
 
 
 def _faded(steps: Steps, n: int) -> Steps:
