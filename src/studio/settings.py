@@ -51,7 +51,7 @@ SOUND, SPEED, FILES = "Sound", "Speed and memory", "Files"
 MODELS, PAGE, HABITS = (
     "Models and network",
     "Page and server",
-    "What is taken where nothing is said",
+    "Defaults",
 )
 
 

@@ -5,6 +5,7 @@ A file that cannot be used is refused, never overwritten: somebody wrote it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -95,7 +96,7 @@ def _write(layout: Layout, stated: Mapping[str, Any]) -> Settings:
     try:
         settings = checked(stated, layout)
     except StudioError as refusal:
-        told = str(refusal).removeprefix(f"{layout.settings_file}: ")
+        told = re.sub(r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file)))
         raise StudioError(f"Nothing was saved. {told}", cause="bad_request") from refusal
     path = layout.settings_file
     text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""

@@ -135,9 +135,17 @@ def _saver(tab: Tab) -> Callable[..., list[Any]]:
         try:
             return save(tab, given)
         except StudioError as cause:
-            return tab.told(refusal(cause))
+            return tab.told(refusal(named(cause)))
 
     return press
+
+
+def named(cause: StudioError) -> StudioError:
+    """Call a setting in a refusal as the page calls it."""
+    told = str(cause)
+    for item in fields_of_settings():
+        told = told.replace(f" {item.name} is ", f" {item.about.label} is ", 1)
+    return StudioError(told)
 
 
 def _shower(tab: Tab, words: str) -> Callable[[], list[Any]]:

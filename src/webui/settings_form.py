@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engines.registry import ENGINES, options_class
-from studio.setting_sources import COMMAND_LINE, Effective
+from studio.setting_sources import COMMAND_LINE, FILE, Effective
 from studio.settings import SettingField, fields_of_settings
 from studio.speaking import presets_of
 from studio.studio import Studio
@@ -24,6 +24,9 @@ from webui.controls import choices_of, id_of, plain_value
 
 TAB = "settings"
 Choices = list[tuple[str, str]]
+FROM: Mapping[str, str] = MappingProxyType(
+    {COMMAND_LINE: "from the command line", FILE: "from settings.yaml"}
+)
 FEW_DEVICES: Choices = [("Automatic: the fastest that is found", "auto"), ("Processor", "cpu")]
 PRESETS: Mapping[str, str] = MappingProxyType(
     {
@@ -143,7 +146,7 @@ def help_told(item: SettingField, source: str) -> str:
     if knob.low is not None and knob.high is not None:
         unit = f" {knob.unit}" if knob.unit else ""
         limits = f" From {knob.low:,} to {knob.high:,}{unit}."
-    marks = [f"from {source}"]
+    marks = [FROM.get(source, source)]
     if source == COMMAND_LINE:
         marks.append("a change counts when you start without it")
     if item.about.restart:

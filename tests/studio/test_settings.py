@@ -110,8 +110,9 @@ def test_a_change_that_cannot_be_used_saves_nothing(layout: Layout) -> None:
     change_file(layout, {"voice": "bob"})
     before = layout.settings_file.read_bytes()
     for wrong in ({"volume": 9.0}, {"volum": 1.0}, {"format": "aiff"}, {"threads": "many"}):
-        with pytest.raises(StudioError, match=r"Nothing was saved|There is no setting"):
+        with pytest.raises(StudioError, match=r"Nothing was saved|There is no setting") as refusal:
             change_file(layout, {"voice": "alice", **wrong})
+        assert "settings.yaml" not in str(refusal.value), "the change is wrong, not the file"
     assert layout.settings_file.read_bytes() == before
 
 

@@ -1,0 +1,145 @@
+"""The tab Settings: what its controls say, what Save does, and what the panels tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+import yaml
+
+from jobs.job import Failure, Job, Progress
+from studio.doctor import Finding
+from studio.errors import StudioError
+from studio.setting_sources import COMMAND_LINE, DEFAULT, FILE
+from studio.settings import fields_of_settings
+from studio.studio import Studio
+from studio.system import FoundDevice
+from studio.weights import BundleSummary
+from webui.models_panel import job_told, models_table
+from webui.settings import named, saved_told
+from webui.settings_form import SettingsForm, device_choices, draw_settings, help_told
+from webui.system_panel import finding_html
+
+
+@pytest.fixture
+def form(studio: Studio) -> SettingsForm:
+    with gr.Blocks():
+        return draw_settings(studio, studio.effective())
+
+
+def values(studio: Studio, form: SettingsForm, **changed: object) -> list[Any]:
+    """What the controls hold when somebody has changed some."""
+    held = studio.effective().settings
+    return [changed.get(name, getattr(held, name)) for name in form.controls]
+
+
+def test_every_setting_has_a_control_with_its_label_its_help_and_its_source(
+    studio: Studio, form: SettingsForm
+) -> None:
+    for item in fields_of_settings():
+        control: Any = form.controls[item.name]
+        assert control.label == item.about.label and item.field.knob.help in control.info
+        assert control.elem_id == f"settings-{item.name.replace('_', '-')}"
+        assert "(default" in control.info and ("restart" in control.info) == item.about.restart
+
+
+def test_only_what_was_changed_is_saved(studio: Studio, form: SettingsForm) -> None:
+    assert form.changed(studio.effective(), values(studio, form)) == {}
+    given = values(studio, form, volume=1.5, low_vram=True, voice=" Anna ", threads=2.0)
+    changed = form.changed(studio.effective(), given)
+    assert changed == {"volume": 1.5, "low_vram": True, "voice": "Anna", "threads": 2}
+    held = studio.change_settings(changed)
+    assert yaml.safe_load(studio.layout.settings_file.read_text()) == changed
+    shown = dict(zip(form.controls, form.shown(studio, held), strict=True))
+    assert shown["volume"]["value"] == 1.5 and "from settings.yaml" in shown["volume"]["info"]
+
+
+def test_an_empty_or_odd_value_is_refused_by_the_name_on_the_page(
+    studio: Studio, form: SettingsForm
+) -> None:
+    with pytest.raises(StudioError, match=r"Output Volume is empty"):
+        form.changed(studio.effective(), values(studio, form, volume=None))
+    with pytest.raises(StudioError, match="volume is 9") as refusal:
+        studio.change_settings({"volume": 9.0})
+    assert "Output Volume is 9" in str(named(refusal.value))
+
+
+def test_defaults_are_shown_and_not_saved(studio: Studio, form: SettingsForm) -> None:
+    studio.change_settings({"volume": 2.0})
+    shown = dict(zip(form.controls, form.defaults(), strict=True))
+    assert shown["volume"]["value"] == 1.0 and studio.settings.volume == 2.0
+
+
+def test_the_source_and_the_restart_are_told() -> None:
+    items = {item.name: item for item in fields_of_settings()}
+    assert "(default; needs a restart)" in help_told(items["listen"], DEFAULT)
+    assert "(from settings.yaml)" in help_told(items["volume"], FILE)
+    assert "counts when you start without it" in help_told(items["volume"], COMMAND_LINE)
+    assert "From 0.0 to 4.0 x" in help_told(items["volume"], FILE)
+
+
+def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_saving(
+    studio: Studio,
+) -> None:
+    studio.given = {"format": "flac"}
+    held = studio.change_settings({"listen": "127.0.0.1:8000", "format": "mp3", "volume": 2.0})
+    told = saved_told(held, ["listen", "format", "volume"])
+    assert "next start of the studio: Listen." in told
+    assert "command line still wins for: Output Format." in told and "Volume" not in told
+
+
+def test_a_file_that_was_broken_by_hand_is_told_and_what_held_goes_on(studio: Studio) -> None:
+    studio.change_settings({"volume": 2.0})
+    studio.layout.settings_file.write_text("volume: 9\n")
+    with pytest.raises(StudioError, match="line 1"):
+        studio.reload_settings()
+    assert studio.settings.volume == 2.0
+    with pytest.raises(StudioError, match="line 1"):
+        studio.change_settings({"voice": "Anna"})
+    assert studio.layout.settings_file.read_text() == "volume: 9\n"
+
+
+def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_told() -> None:
+    found = [FoundDevice(name="cuda:0", label="NVIDIA H200"), FoundDevice(name="cpu", label="CPU")]
+    assert ("NVIDIA H200 (cuda:0)", "cuda:0") in device_choices(found, "auto")
+    assert ("cuda:3 (not found)", "cuda:3") in device_choices(found, "cuda:3")
+
+
+def job(**changes: Any) -> Job:
+    made = Job(id="1", task="verify_model", request={"name": "<b>"}, title="", state="waiting",
+               created=0.0)  # fmt: skip
+    return replace(made, **changes)
+
+
+def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
+    wrong = {"checks": [{"file": "gpt", "good": False, "message": "cut short"}]}
+    told = {
+        "waiting": job_told(job()),
+        "running": job_told(job(state="running", progress=Progress(stage="checking"))),
+        "done": job_told(job(state="done", result=wrong)),
+        "failed": job_told(job(state="failed", failure=Failure(cause="x", message="<i>no"))),
+        "stopped": job_told(job(state="stopped")),
+    }
+    assert "gpt: cut short" in told["done"] and "&lt;i&gt;no" in told["failed"]
+    assert all("<b>" not in line and "&lt;b&gt;" in line for line in told.values())
+    news = {"told": "There is a newer version.", "fix": "./update.sh"}
+    assert "./update.sh" in job_told(job(task="check_updates", state="done", result=news))
+
+
+def test_models_are_told_with_what_they_lack_and_escaped() -> None:
+    bundle = BundleSummary(name="<x>", path=Path("x"), about="<y>", networks=("gpt",), size=5,
+                           weights_id="", missing=("clvp",))  # fmt: skip
+    table = models_table([bundle])
+    assert "<x>" not in table and "<y>" not in table and "lacks clvp" in table
+    assert "no weights yet" in models_table([])
+
+
+def test_a_finding_says_in_words_what_its_colour_says_and_its_command_can_be_copied() -> None:
+    html = finding_html(
+        Finding(name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'")
+    )
+    assert "Fault: Port" in html and "<taken>" not in html
+    assert "data-copy='run &#x27;it&#x27;'" in html
