@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from jobs.job import ENDED, Failure, Job, JobError, JobState, Progress
 from jobs.journal import Journal
-from jobs.pace import Pace, expect, learnt
+from jobs.pace import LOAD, Pace, expect, learnt
 from jobs.process import Hand
 from jobs.running import Running
 from jobs.task import Task, gauge_of
@@ -191,7 +191,8 @@ class Runner:
     def _begun(self, job: Job, attempts: int) -> Running:
         gauge = gauge_of(job.task, self._tasks.get(job.task), job.request)
         runs = self._journal.runs(gauge.work)
-        expected = expect(gauge, runs, is_warm=self._warm_for == gauge.work)
+        is_warm = self._warm_for == gauge.work
+        expected = expect(gauge, runs, is_warm=is_warm)
         message = "Going on where it stopped." if job.takes or attempts > 1 else ""
         return Running(
             job=job,
@@ -199,6 +200,7 @@ class Runner:
             pace=Pace(gauge, expected, runs, before=len(job.takes)),
             progress=Progress(stage="starting", message=message),
             attempts=attempts,
+            is_warm=is_warm,
         )
 
     def _served(self, held: Running) -> Message | None:
@@ -270,7 +272,8 @@ class Runner:
         if held.job.takes:  # it only did the rest
             return
         gauge, known = held.gauge, list(self._journal.runs(held.gauge.work))
-        stages = learnt(gauge, message["timings"], message["spent"], known, held.pace.reached)
+        timings = {k: s for k, s in message["timings"].items() if not (held.is_warm and k == LOAD)}
+        stages = learnt(gauge, timings, message["spent"], known, held.pace.reached)
         self._journal.add_run(gauge.work, stages)
 
     def _lost(self, held: Running) -> None:

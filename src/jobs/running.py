@@ -16,7 +16,8 @@ PARTS = "speaking"  # the stage that counts the parts of the whole
 class Running:
     """The job in the worker's hands.
 
-    attempts: how often it was begun since its last take;  stop_at: when its process is ended;
+    attempts: how often it was begun since its last take;  is_warm: whether the worker has loaded
+    what the job needs;  stop_at: when its process is ended;
     last_words: exit code and log of the process, should it have died.
     """
 
@@ -25,6 +26,7 @@ class Running:
     pace: Pace
     progress: Progress
     attempts: int
+    is_warm: bool
     stop_at: float | None = None
     last_words: tuple[int | None, str] = (None, "")
 

@@ -156,6 +156,15 @@ def test_what_was_learnt_is_told_before_and_while_the_next_job_runs(queue: Any) 
     queue.runner.wait(job.id, 60)
 
 
+def test_loading_is_expected_and_learnt_only_where_nothing_is_loaded_yet(queue: Any) -> None:
+    for _ in range(3):
+        queue.run(Errand(do="take"))
+    assert len(queue.journal.runs("errand")["load"]) == 1
+    assert "load" not in queue.runner.expected_s("errand", {"times": 3})
+    assert queue.runner.dismiss()
+    assert "load" in queue.runner.expected_s("errand", {"times": 3})
+
+
 # from here on with a real process
 
 

@@ -31,7 +31,7 @@ def test_takes_and_warnings_are_told_at_once_and_seconds_at_the_end(tmp_path: Pa
     *events, done = said_by(tmp_path, Chore(do="take", times=2))
     kinds = [message["event"]["kind"] for message in events]
     assert kinds.count("take") == 2 and kinds.count("warning") == 4
-    assert done["timings"].keys() == {"draft"} and done["spent"] >= done["timings"]["draft"]
+    assert done["timings"].keys() == {"load", "draft"} and done["spent"] >= done["timings"]["draft"]
 
 
 def test_one_job_after_another_is_answered(tmp_path: Path) -> None:
