@@ -52,6 +52,7 @@ class Runner:
         self._changed = Condition()
         self._running: Running | None = None
         self._is_closing = False
+        self._is_stale = False  # whether the worker is to be replaced before the next job
         self._thread = Thread(target=self._serve, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -129,12 +130,15 @@ class Runner:
             return expect(gauge, runs, is_warm=self._warm_for == gauge.work) or None
 
     def dismiss(self) -> bool:
-        """End the worker if it is idle, which frees all its memory; the next job gets another."""
+        """End the worker, which frees all its memory; the next job gets another.
+
+        False where it works: it is ended when the job is over.
+        """
         with self._changed:
-            if self._running is not None:
-                return False
-            self._end_hand()
-            return True
+            self._is_stale = self._running is not None
+            if not self._is_stale:
+                self._end_hand()
+            return not self._is_stale
 
     def close(self) -> None:
         """Stop the worker. What was running or waiting goes on when the studio is opened again."""
@@ -312,8 +316,9 @@ class Runner:
 
     def _hired(self) -> Hand:
         with self._changed:
-            if self._hand is not None and not self._hand.is_there():
+            if self._hand is not None and (self._is_stale or not self._hand.is_there()):
                 self._end_hand()
+            self._is_stale = False
             if self._hand is None:
                 self._hand = self._hire()
             return self._hand

@@ -138,7 +138,7 @@ class Studio:
             return doing.journal.set_aside
 
     def unload(self) -> bool:
-        """Free the memory of the loaded weights; False while a job is using them."""
+        """Free the memory of the loaded weights; False where a job uses them: when it is over."""
         with self._queue() as doing:
             return doing.runner.dismiss()
 

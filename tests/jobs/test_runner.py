@@ -221,6 +221,15 @@ def test_an_idle_worker_can_be_sent_home_to_free_its_memory(real: Any) -> None:
     assert real.run(Chore()).state == "done"
 
 
+def test_a_worker_that_is_busy_is_sent_home_after_its_job(queue: Any) -> None:
+    job = queue.submit(Errand(do="take", wait=True))
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    assert not queue.runner.dismiss()
+    queue.go()
+    assert queue.runner.wait(job.id, 60).state == "done"
+    assert queue.run(Chore()).state == "done" and len(queue.hands) == 2
+
+
 def test_closing_ends_the_worker_and_leaves_what_can_go_on_waiting(made: Made) -> None:
     queue = made(inline=False)
     job = queue.submit(Errand(do="take", wait=True))
