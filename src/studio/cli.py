@@ -16,6 +16,7 @@ from studio import (
     cli_read,
     cli_settings,
     cli_speak,
+    cli_tools,
     cli_voices,
 )
 from studio.cli_flags import Parser
@@ -55,7 +56,10 @@ def run(arguments: Sequence[str]) -> int:
     """Parse the arguments and run the command they name; with none, say which there are."""
     parser = Parser(prog="testudo", description="A local voice-cloning studio.", allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    parts = (cli_speak, cli_voices, cli_read, cli_models, cli_history, cli_settings, cli_doctor)
+    parts = (
+        *(cli_speak, cli_voices, cli_read, cli_tools),
+        *(cli_models, cli_history, cli_settings, cli_doctor),
+    )
     for part in parts:
         part.add_command(commands, arguments)
     if not arguments:

@@ -42,14 +42,24 @@ CLASSIFIER_RATE = 24_000
 def clean_clip(workshop: Workshop, request: CleanClip, report: Reporter) -> CleanedClip:
     """Clean a clip into a new file below results/cleaned."""
     source = file_of(workshop.layout, request.clip)
+    target = _new_name(workshop.layout, source)
+    device = workshop.settings.voice_fixer_device
+    return clean_file(source, target, request, device, report)
+
+
+def clean_file(
+    source: Path, target: Path, request: CleanClip, device: str, report: Reporter
+) -> CleanedClip:
+    """Clean a file into a new one.  device: where voicefixer computes."""
     started = time.monotonic()
     with refusing(ClipError):
         clip = read_clip(source)
-    cleaned = cleaned_by(request, clip, workshop.settings.voice_fixer_device, report)
-    path = _write_new(workshop.layout, source, cleaned)
+    cleaned = cleaned_by(request, clip, device, report)
+    with writing_to(target), refusing(ClipError):
+        write_clip(target, replace(cleaned, name=target.name))
     return CleanedClip(
-        clip=f"results/{CLEANED}/{path.name}",
-        path=str(path),
+        clip=f"results/{CLEANED}/{target.name}",
+        path=str(target),
         noise_db=(_noise_db(clip), _noise_db(cleaned)),
         lufs=(round(loudness_of(clip), 1), round(loudness_of(cleaned), 1)),
         seconds=round(time.monotonic() - started, 2),
@@ -162,7 +172,7 @@ def _pieces(samples: int) -> Sequence[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _write_new(layout: Layout, source: Path, clip: Clip) -> Path:
+def _new_name(layout: Layout, source: Path) -> Path:
     folder = layout.results / CLEANED
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +181,6 @@ def _write_new(layout: Layout, source: Path, clip: Clip) -> Path:
         while path.exists():
             number += 1
             path = folder / f"{source.stem}-{number}.wav"
-        write_clip(path, replace(clip, name=path.name))
     return path
 
 
