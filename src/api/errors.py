@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
@@ -57,10 +58,14 @@ def answer_refusals(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _broken)
 
 
+def without_root(text: str, root: Path) -> str:
+    """Take out of a text where the studio lies: that is nobody else's business."""
+    return text.replace(f"{root}{os.sep}", "")
+
+
 async def _studio_refused(request: Request, error: Exception) -> JSONResponse:
     cause = cause_of(error)
-    root = request.app.state.studio.layout.root
-    message = told(error).replace(f"{root}{os.sep}", "")  # where we lie is nobody's business
+    message = without_root(told(error), request.app.state.studio.layout.root)
     return refusal(STATUS_OF.get(cause, BAD), message, cause)
 
 
@@ -70,7 +75,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     message = error.detail
     if error.status_code == MISSING and message == "Not Found":
         message = "There is nothing at this address. See docs for what there is."
-    sentence = f"{str(message).rstrip('.')}."  # those of the framework have no end
+    sentence = without_root(str(message), request.app.state.studio.layout.root)
+    sentence = f"{sentence.rstrip('.')}."  # those of the framework have no end
     return refusal(error.status_code, sentence, cause, error.headers)
 
 

@@ -163,8 +163,7 @@ def _check(layout: Layout, name: str) -> None:
     try:
         existing_bundle(layout, name)
     except StudioError as refusal:
-        message = str(refusal).replace(f"{layout.root}/", "")
-        raise Refused(MISSING, message, "missing_weights") from refusal
+        raise Refused(MISSING, str(refusal), "missing_weights") from refusal
 
 
 def _view(bundle: BundleSummary) -> BundleView:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
+from api.errors import without_root
 from jobs.job import Job, JobState
 from jobs.plain import to_plain
 from studio.layout import Layout
@@ -93,6 +94,9 @@ def job_view(job: Job, layout: Layout, path: str) -> JobView:
     plain: dict[str, Any] = to_plain(job)
     for part in ("request", "takes", "result"):
         plain[part] = without_paths(plain[part], layout, path)
+    plain["warnings"] = [without_root(warning, layout.root) for warning in job.warnings]
+    if job.failure is not None:
+        plain["failure"]["message"] = without_root(job.failure.message, layout.root)
     return JobView.model_validate(plain)
 
 
@@ -125,7 +129,7 @@ def without_paths(value: Any, layout: Layout, path: str) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_paths(item, layout, path) for item in value]
     if isinstance(value, str):
-        return _below(value, layout.results) or value.replace(f"{layout.root}/", "")
+        return _below(value, layout.results) or without_root(value, layout.root)
     return value
 
 

@@ -122,8 +122,7 @@ def _check(layout: Layout, name: str) -> None:
     try:
         existing_voice(layout, name)
     except StudioError as refusal:
-        message = str(refusal).replace(f"{layout.root}/", "")
-        raise Refused(MISSING, message, "missing_voice") from refusal
+        raise Refused(MISSING, str(refusal), "missing_voice") from refusal
 
 
 def _store(file: UploadFile, path: Path) -> None:

@@ -400,3 +400,14 @@ def test_the_official_client_speaks(address: str) -> None:
         client.audio.speech.create(model="tts-1", voice="alloy", input="Hi.")
     with pytest.raises(openai.NotFoundError, match="There is no model"):
         client.audio.speech.create(model="gpt-9", voice="alice", input="Hi.")
+
+
+def test_a_failure_tells_no_path_of_this_machine(scripted: ScriptedStudio) -> None:
+    root = scripted.layout.root
+
+    async def scene(caller: Caller) -> None:
+        message = f"Cannot write {root}/results/a.wav: the disk is full."
+        scripted.end(state="failed", failure=Failure(cause="no_disk", message=message))
+
+    told = play(scripted, scene).sound.decode()
+    assert str(root) not in told and "Cannot write results/a.wav: the disk is full." in told
