@@ -162,6 +162,9 @@ def _journal(layout: Layout) -> Finding:
     except sqlite3.Error as cause:
         answer = str(cause)
     if answer == "ok" or "locked" in answer:
+        aside = sorted(layout.state.glob(f"{layout.journal.stem}.damaged-*{layout.journal.suffix}"))
+        if aside:
+            return _note("List of jobs", f"whole; a damaged one was kept as state/{aside[-1].name}")
         return _good("List of jobs", "whole")
     return _fault("List of jobs", "journal_damaged", f"{layout.journal.name}: {answer}.")
 

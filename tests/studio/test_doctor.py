@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.journal import Journal
 from studio import needed
 from studio.causes import CATALOGUE
 from studio.doctor import Finding, examine
@@ -174,6 +175,14 @@ def test_a_damaged_list_of_jobs_is_a_fault(whole: Layout, system: System) -> Non
     whole.journal.unlink()
     sqlite3.connect(whole.journal).execute("create table jobs (id)").connection.close()
     assert faults(whole, system) == []
+
+
+def test_a_list_of_jobs_that_was_set_aside_is_told(whole: Layout, system: System) -> None:
+    whole.journal.parent.mkdir(parents=True)
+    whole.journal.write_bytes(b"no database")
+    Journal.open(whole.journal).close()
+    notes = [one.told for one in examine(whole, system, port=False) if one.state == "note"]
+    assert any("a damaged one was kept as state/journal.damaged-" in told for told in notes)
 
 
 def test_a_missing_ffmpeg_is_worth_a_note_only(whole: Layout, system: System) -> None:
