@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,7 +43,6 @@ def _run(source: Path, target: Path, device: str, duration_s: float, report: Rep
     command = [sys.executable, "-m", f"{__package__}.fixer_child", *map(str, (source, target))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SRC), *_extra_paths()])}
     trace = source.with_name("trace.txt")
-    left = max(LEAST_S, duration_s * SECONDS_PER_SECOND)
     with trace.open("wb") as errors, report.stage("voicefixer"):
         child = subprocess.Popen(
             [*command, device],
@@ -52,12 +52,7 @@ def _run(source: Path, target: Path, device: str, duration_s: float, report: Rep
             env=environment,
         )
         try:
-            while child.poll() is None:
-                report.check()
-                if left <= 0:
-                    raise StudioError("voicefixer took too long and was stopped. Cut the clip.")
-                left -= LOOK_S
-                _wait(child)
+            _wait(child, max(LEAST_S, duration_s * SECONDS_PER_SECOND), report)
         finally:
             child.kill()
             child.wait()
@@ -65,11 +60,14 @@ def _run(source: Path, target: Path, device: str, duration_s: float, report: Rep
     return lines[-1][:300] if child.returncode and lines else ""
 
 
-def _wait(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait(LOOK_S)
-    except subprocess.TimeoutExpired:
-        return
+def _wait(child: subprocess.Popen[bytes], longest_s: float, report: Reporter) -> None:
+    """Wait for the end of the child; raise when it was stopped or takes too long."""
+    last = time.monotonic() + longest_s
+    while child.poll() is None:
+        report.check()
+        if time.monotonic() > last:
+            raise StudioError("voicefixer took too long and was stopped. Cut the clip.")
+        time.sleep(LOOK_S)
 
 
 def _extra_paths() -> list[str]:
