@@ -8,9 +8,9 @@ Light: errors of torch and of other libraries are told by their names and words,
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 from studio.cause_signs import ERRNO_SIGNS, SIGNS
 from studio.causes_told import CATALOGUE, Cause
@@ -48,7 +48,7 @@ def told(error: BaseException) -> str:
         return str(error)
     cause = CATALOGUE[cause_of(error)]
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{cause.title}: {os.path.basename(str(error.filename))}: {why(error)}"  # noqa: PTH119
+        return f"{cause.title}: {Path(str(error.filename)).name}: {why(error)}"
     return f"{cause.title}. {cause.what_to_do}"
 
 

@@ -50,39 +50,9 @@ def build_models(page: Page) -> None:
     gr.Markdown("## Models", elem_classes="setting-section")
     table = gr.HTML(models_table(list_bundles(studio.layout)), elem_id="settings-models")
     status = gr.HTML("", elem_id="settings-models-status")
-    with gr.Row():
-        chosen = gr.Dropdown(
-            choices=_names(studio),
-            value=studio.settings.bundle,
-            label="Model",
-            info="What the buttons beside are about.",
-            elem_id="settings-model",
-        )
-        with gr.Column(min_width=240):
-            check = gr.Button("Verify", size="md", elem_id="settings-verify")
-            delete = gr.Button("Delete", size="md", variant="stop", elem_id="settings-delete")
-    with gr.Row():
-        precision = gr.Dropdown(
-            choices=PRECISIONS,
-            value="fp32",
-            label="Download the published weights of TorToiSe",
-            info="They speak far better than the starter. Speaking waits until they are here; what "
-            "has arrived stays when you stop.",
-            elem_id="settings-precision",
-        )
-        with gr.Column(min_width=240):
-            download = gr.Button("Download", size="md", elem_id="settings-download")
-            stop = gr.Button("Stop download", size="md", elem_id="settings-download-stop")
-    with gr.Row():
-        binned = gr.Dropdown(
-            choices=_binned(studio),
-            label="Deleted models",
-            info="They wait in the bin of the models folder until you empty it.",
-            elem_id="settings-bin",
-        )
-        with gr.Column(min_width=240):
-            restore = gr.Button("Put back", size="md", elem_id="settings-restore")
-            empty = gr.Button("Empty the bin", size="md", elem_id="settings-empty-bin")
+    chosen, check, delete = _draw_chosen(studio)
+    precision, download, stop = _draw_download()
+    binned, restore, empty = _draw_bin(studio)
     with gr.Row():
         unload = gr.Button("Unload now", size="md", elem_id="settings-unload")
         news = gr.Button("Check for updates now", size="md", elem_id="settings-updates")
@@ -100,6 +70,54 @@ def build_models(page: Page) -> None:
     wire(unload, lambda: _unload(studio))
     wire(news, lambda: _ask_for_news(studio))
     _watch(page, status, shown)
+
+
+Drawn = tuple[gr.Dropdown, gr.Button, gr.Button]
+
+
+def _draw_chosen(studio: Studio) -> Drawn:
+    with gr.Row():
+        chosen = gr.Dropdown(
+            choices=_names(studio),
+            value=studio.settings.bundle,
+            label="Model",
+            info="What the buttons beside are about.",
+            elem_id="settings-model",
+        )
+        with gr.Column(min_width=240):
+            check = gr.Button("Verify", size="md", elem_id="settings-verify")
+            delete = gr.Button("Delete", size="md", variant="stop", elem_id="settings-delete")
+    return chosen, check, delete
+
+
+def _draw_download() -> Drawn:
+    with gr.Row():
+        precision = gr.Dropdown(
+            choices=PRECISIONS,
+            value="fp32",
+            label="Download the published weights of TorToiSe",
+            info="They speak far better than the starter. Speaking waits until they are here; what "
+            "has arrived stays when you stop.",
+            elem_id="settings-precision",
+        )
+        with gr.Column(min_width=240):
+            download = gr.Button("Download", size="md", elem_id="settings-download")
+            stop = gr.Button("Stop download", size="md", elem_id="settings-download-stop")
+    return precision, download, stop
+
+
+def _draw_bin(studio: Studio) -> Drawn:
+    with gr.Row():
+        binned = gr.Dropdown(
+            choices=_binned(studio),
+            label="Deleted models",
+            info="They wait in the bin of the models folder until you empty it.",
+            elem_id="settings-bin",
+        )
+        with gr.Column(min_width=240):
+            restore = gr.Button("Put back", size="md", elem_id="settings-restore")
+            empty = gr.Button("Empty the bin", size="md", elem_id="settings-empty-bin")
+    return binned, restore, empty
 
 
 def _watch(page: Page, status: gr.HTML, shown: list[Any]) -> None:
