@@ -105,7 +105,7 @@ class StudioProcess:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log}")
-        return self.status("/") == 200
+        return self.status("/") in (200, 401)  # there, or there for those who log in
 
     def status(self, path: str, headers: Mapping[str, str] | None = None) -> int | None:
         """The status of a GET, None where nobody answers."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 TABS = ("generate", "history", "utilities", "training", "settings")
-PATIENCE_MS = 20_000
+PATIENCE_MS = 120_000  # a page is there in two seconds, unless many tests share the machine
 
 
 class Visitor:
@@ -79,6 +80,18 @@ class Visitor:
             " requestAnimationFrame(() => requestAnimationFrame(done))))"
         )
         self.page.wait_for_function("() => !document.querySelector('.wrap.generating:not(.hide)')")
+
+    def parts(self, tab: str) -> Iterator[str]:
+        """Choose a tab, then each of the tabs within it; yields what is shown, all unfolded."""
+        self.choose(tab)
+        inner = self.page.locator(f"#tab-{tab} [role=tab]:visible")
+        names = inner.all_inner_texts() or [""]
+        for number, name in enumerate(names):
+            if name:
+                inner.nth(number).click()
+            self.unfold()
+            self.settle()
+            yield f"{tab} {name}".strip()
 
     def forgive(self, pattern: str) -> None:
         """Expect complaints of this kind in this test."""
