@@ -248,7 +248,8 @@ def test_stopping_keeps_the_takes_and_exits_with_130(
         "speak", text, "--delimiter", "\\n", "--voice", "alice", "--out", str(out)
     )
     assert code == 130 and "Stopped" in err
-    assert [path.name for path in (tmp_path / "out.lines").iterdir()] == ["001.wav"]
+    kept = sorted(path.name for path in (tmp_path / "out.lines").iterdir())
+    assert kept == ["001.wav", "lines.json"]
     assert not out.exists()
 
 
