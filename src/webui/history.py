@@ -174,7 +174,9 @@ def _draw_day(name: str, label: str) -> gr.Textbox:
 def _wire(tab: Tab, page: Page) -> None:
     def look(view: View, seen: Seen, *given: Any) -> list[Any]:
         tab.history.refresh()
-        return news(tab, view, seen, given)
+        now, *rest = news(tab, view, seen, given)
+        # a view that stays is not given back: a button may have changed it meanwhile
+        return [gr.skip() if now == view else now, *rest]
 
     def narrow(view: View, seen: Seen, *given: Any) -> list[Any]:
         return news(tab, replace(view, page=0, told=""), seen, given)
@@ -222,7 +224,7 @@ def news(tab: Tab, view: View, seen: Seen, given: Sequence[Any]) -> list[Any]:
         layout=history.layout, search=search, listing=listing, view=view, looking=history.looking
     )
     html = drawn(shelf, panel_of(history, view, tab.may_show()))
-    choices = history.choices()
+    choices = seen.choices if seen.choices and seen.state[0] == state[0] else history.choices()
     now = Seen(state=state, print=sha256(html.encode()).hexdigest(), choices=choices)
     source = gr.skip() if now.print == seen.print else html
     return [view, now, source, *_offered(choices, seen.choices)]
