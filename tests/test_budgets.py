@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC, TESTS = ROOT / "src", ROOT / "tests"
 
 FUNCTION_LINES, MODULE_LINES, PARAMETERS, NESTING, LINE = 50, 350, 8, 3, 100
-BROAD_EXCEPTS = 2  # one at each process border
+BROAD_EXCEPTS = 3  # one at each process border, one where tokenizers raises nothing narrower
 
 # "path" or "path:function": size today. It may only shrink; within budget, the entry has to go.
 ALLOWED: MappingProxyType[str, int] = MappingProxyType({})

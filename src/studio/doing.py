@@ -40,7 +40,7 @@ class Doing:
         self._lock = _locked(layout.journal.with_suffix(".lock"), layout.root)
         try:
             self.journal = Journal.open(layout.journal)
-        except BaseException:
+        except JobError:
             self._lock.release()
             raise
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
