@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-import soundfile
-
 from jobs.report import Event, Reporter
 from studio.errors import StudioError
 from studio.history_family import Place, is_text, place_of
@@ -167,6 +165,8 @@ def _time(created: str, written: float) -> float:
 
 
 def _length(file: Path) -> float | None:
+    import soundfile  # brings numpy, which few clips are worth: most tell their length
+
     try:
         return float(soundfile.info(file).duration)
     except (RuntimeError, OSError, TypeError, ValueError, ArithmeticError):
