@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TITLE = "Testudo"
 MASTHEAD = """\
 <div class="masthead"><h1>Testudo</h1><p>a voice studio on this machine</p>
-<button type="button" class="small" id="look-switch">Look: As the system</button></div>
+<button type="button" class="small" id="look-switch">Look: system</button></div>
 """
 UPLOAD_LIMIT = "500mb"
 TABS = (

@@ -75,7 +75,7 @@ def _take_of_job(job: Job, take: Mapping[str, Any]) -> Shown:
 def _line(job: Job, index: int, line: KeptLine, folder: Path) -> Shown:
     chosen = line.take(line.chosen) if line.chosen else line.takes[0]
     others = [take for take in line.takes if take.file != chosen.file]
-    told = [line.heard, f"seed {chosen.seed}", score_told(chosen.score)]
+    told = [chosen.heard, f"seed {chosen.seed}", score_told(chosen.score)]
     again = _redo(job, index, chosen.text, str(chosen.seed), f"Redo line {index + 1}")
     return Shown(
         key=f"{job.id}-l{index}",

@@ -116,7 +116,7 @@ window.testudo = (() => {
   });
 
   // ---- light and dark ----------------------------------------------------------------------------
-  const looks = { system: "As the system", light: "Light", dark: "Dark" };
+  const looks = { system: "system", light: "light", dark: "dark" };
   function wear(look) {
     const dark = look === "dark" || (look !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
     document.documentElement.style.colorScheme = dark ? "dark" : "light";
