@@ -51,6 +51,19 @@ class DropOptions:
                 raise ValueError(f"{name} is a share from 0 to 1; got {getattr(self, name)}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """Which steps of the schedule are taught, and how much each of them counts.
+
+    clean_cap: weigh each item's noise error as if it were the error of the clean mel that follows
+    from it, up to so many times; None weighs all steps alike, as published.
+    quietest: the first step that is drawn; 0 draws from all, as published.
+    """
+
+    clean_cap: float | None = None
+    quietest: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiffusionLosses:
     """The three parts of the loss, each a mean over the batch: ()."""
@@ -70,16 +83,16 @@ def diffusion_losses(
     batch: DiffusionBatch,
     drops: DropOptions,
     generator: torch.Generator,
-    clean_cap: float | None = None,
+    weighing: Weighing | None = None,
 ) -> DiffusionLosses:
     """Noise the batch to random steps and measure how well the network sees through it.
 
-    clean_cap: weigh each item's noise error as if it were the error of the clean mel that follows
-    from it, up to so many times; None weighs all steps alike, as published.
+    weighing: None as published.
     The generator lives on the CPU and draws steps, noise, forgotten items and skipped layers.
     """
     items, device = batch.mel.shape[0], batch.mel.device
-    t = torch.randint(len(schedule), (items,), generator=generator).to(device)
+    weighing = weighing or Weighing()
+    t = torch.randint(weighing.quietest, len(schedule), (items,), generator=generator).to(device)
     noise = torch.randn(batch.mel.shape, generator=generator).to(device)
     forgotten = (torch.rand(items, generator=generator) < drops.unconditioned).to(device)
     skipped = decoder.draw_skipped_layers(drops.layers, generator)
@@ -93,7 +106,7 @@ def diffusion_losses(
     timesteps = schedule.timesteps.to(device)[t]
     output = decoder(noisy, timesteps, embedding, skipped)
     terms = step_losses(output, schedule, clean=batch.mel, noise=noise, t=t)
-    weights = step_weights(schedule, t, clean_cap)
+    weights = step_weights(schedule, t, weighing.clean_cap)
     return DiffusionLosses(
         noise=(weights * terms.noise.mean((1, 2))).mean(),
         bound=terms.bound.mean(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -28,11 +28,18 @@ from tortoise.vocoders import MelVocoder, for_inference, vocode
 from tortoise.weights import save_network
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
-from training.diffusion_loss import DiffusionBatch, DiffusionLosses, DropOptions, diffusion_losses
+from training.conv_muon import conv_muon_and_adamw
+from training.diffusion_loss import (
+    DiffusionBatch,
+    DiffusionLosses,
+    DropOptions,
+    Weighing,
+    diffusion_losses,
+)
 from training.features import Features
 from training.recipe_gpt import VOICE_FRAMES, gpt_batch
 from training.run import Run, generator_for
-from training.schedule import adamw, clip_gradients, cosine, set_rate
+from training.schedule import clip_gradients, cosine, set_rate
 
 HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 NOTE_EVERY = 25
@@ -55,9 +62,10 @@ class DiffusionRecipe:
             code_depth=0,
             latent_depth=3,
             voice_depth=2,
+            predicts="velocity",
         )
     )
-    steps: int = 4_800
+    steps: int = 9_000
     batch: int = 12
     window: int = 48
     """Codes of a stretch of speech; longer clips are cut."""
@@ -67,10 +75,12 @@ class DiffusionRecipe:
     clip: float = 1.0
     mel_first: int = 200
     """Steps at the start that learn the mel at once and nothing of noise, as published."""
-    clean_cap: float | None = 5.0
+    clean_cap: float | None = 1e5
     """Weight of very noisy steps, whose errors reach the mel most (see step_weights)."""
-    drops: DropOptions = field(default_factory=DropOptions)
-    average: float = 0.995
+    quietest: int = 1_000
+    """Steps with less noise are not taught: the few iterations of a small network skip them."""
+    drops: DropOptions = field(default_factory=lambda: DropOptions(unconditioned=0.05))
+    average: float = 0.996
     """How much of the moving average each step keeps."""
     seed: int = 4
 
@@ -104,16 +114,32 @@ def train_diffusion(
     model = _build(recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
     kept = cast(DiffusionDecoder, average.module)
-    optimizer = adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.99))
+    blocks = nn.ModuleList(
+        [
+            model.layers,
+            model.conditioning_timestep_integrator,
+            model.latent_conditioner,
+            model.contextual_embedder,
+        ]
+    )
+    muon, adamw = conv_muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
+    parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+        "model": model,
+        "average": average,
+        "muon": muon,
+        "adamw": adamw,
+    }
     run = Run(folder, report)
-    done = load_state(folder, model=model, average=average, optimizer=optimizer)
+    done = load_state(folder, **parts)
     for step in run.steps(done, recipe.steps, "diffusion"):
-        set_rate(optimizer, cosine(step, recipe.steps, recipe.rate, recipe.warm_up))
+        rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         losses = _losses(model, recipe, teaching, step, recipe.seed)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         (losses.mel if step < recipe.mel_first else losses.total()).backward()
         norm = clip_gradients(model.parameters(), recipe.clip)
-        optimizer.step()
+        for optimizer in (muon, adamw):
+            set_rate(optimizer, rate)
+            optimizer.step()
         average.update_parameters(model)
         done = step + 1
         if done % NOTE_EVERY == 0:
@@ -124,9 +150,9 @@ def train_diffusion(
                 wave = say_again(kept, held_out, vocoder)
                 write_sample(wave, folder / "samples" / f"{done:06d}.wav")
         if run.due():
-            save_state(folder, done, model=model, average=average, optimizer=optimizer)
+            save_state(folder, done, **parts)
             save_network(folder / "export", "diffusion", kept, kept.config)
-    save_state(folder, done, model=model, average=average, optimizer=optimizer)
+    save_state(folder, done, **parts)
     save_network(folder / "export", "diffusion", kept, kept.config)
     return kept.eval()
 
@@ -187,8 +213,8 @@ def _losses(
     drops = recipe.drops if model.training else DropOptions(unconditioned=0.0)
     batch = draw_batch(teaching, chosen, recipe.window, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        schedule, cap = linear_schedule(), recipe.clean_cap
-        return diffusion_losses(model, schedule, batch, drops, generator, cap)
+        weighing = Weighing(clean_cap=recipe.clean_cap, quietest=recipe.quietest)
+        return diffusion_losses(model, linear_schedule(), batch, drops, generator, weighing)
 
 
 @torch.no_grad()
