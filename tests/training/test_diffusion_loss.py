@@ -13,6 +13,7 @@ from tortoise.diffusion_schedule import linear_schedule
 from training.diffusion_loss import (
     DiffusionBatch,
     DropOptions,
+    Weighing,
     diffusion_losses,
     discrete_log_likelihood,
     gaussian_divergence,
@@ -70,6 +71,21 @@ def test_the_losses_repeat_with_their_seed_and_leave_the_global_one_alone() -> N
     )
     assert first == again and first != other and torch.isfinite(first)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_quiet_steps_are_not_taught_where_the_weighing_says_so() -> None:
+    net, schedule = DiffusionDecoder(DiffusionConfig.tiny()), linear_schedule()
+    last = Weighing(quietest=len(schedule) - 1)
+    noisiest = schedule.alphas_cumprod[-1]
+    losses = diffusion_losses(
+        net, schedule, batch(8), DropOptions(), torch.Generator().manual_seed(3), last
+    )
+    capped = Weighing(quietest=len(schedule) - 1, clean_cap=2.0)
+    twice = diffusion_losses(
+        net, schedule, batch(8), DropOptions(), torch.Generator().manual_seed(3), capped
+    )
+    assert noisiest < 1e-4  # so that every weight is at its cap
+    torch.testing.assert_close(twice.noise, 2 * losses.noise)
 
 
 def test_a_new_network_misses_all_of_the_noise() -> None:
