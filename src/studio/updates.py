@@ -13,6 +13,8 @@ from studio.models import refuse_offline
 
 ASK_S = 20.0
 UPDATE = "./update.sh"
+SOURCE = Path(__file__).resolve().parents[2]
+"""Where Testudo itself lies, which need not be the studio's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from studio.models import (
 )
 from studio.studio import Studio
 from studio.system import gigabytes
-from studio.updates import CheckUpdates, can_check
+from studio.updates import SOURCE, CheckUpdates, can_check
 from studio.weights import BundleSummary, list_bundles
 from webui.job_cards import progress_told
 from webui.messages import note, refusal
@@ -257,10 +257,9 @@ def _unload(studio: Studio) -> str:
 
 
 def _ask_for_news(studio: Studio) -> str:
-    root = studio.layout.root
-    if not can_check(root):
+    if not can_check(SOURCE):
         raise StudioError("Testudo was not fetched with git here, so there is nobody to ask.")
-    request = CheckUpdates(root=str(root), offline=studio.settings.offline)
+    request = CheckUpdates(root=str(SOURCE), offline=studio.settings.offline)
     return _submit(studio, request, "Check for updates")
 
 
