@@ -28,8 +28,8 @@ def draw_merge(page: Page) -> dict[str, gr.HTML]:
     studio = page.studio
     gr.Markdown(ABOUT)
     with gr.Row():
-        first = _draw_model(studio, "First model", "utilities-merge-first")
-        second = _draw_model(studio, "Second model", "utilities-merge-second")
+        first = _draw_model(studio, "First model", 0)
+        second = _draw_model(studio, "Second model", 1)
     with gr.Row():
         (field,) = knobs_of(MergeModels)
         share = control(field, "utilities", field.default)
@@ -47,11 +47,14 @@ def draw_merge(page: Page) -> dict[str, gr.HTML]:
     return {"merge_models": shown}
 
 
-def _draw_model(studio: Studio, label: str, elem_id: str) -> gr.Dropdown:
+def _draw_model(studio: Studio, label: str, place: int) -> gr.Dropdown:
     names = _names(studio)
     return gr.Dropdown(
-        choices=names, value=next(iter(names), None), label=label, elem_id=elem_id
-    )  # fmt: skip
+        choices=names,
+        value=names[place] if place < len(names) else None,
+        label=label,
+        elem_id=f"utilities-merge-{('first', 'second')[place]}",
+    )
 
 
 def _names(studio: Studio) -> list[str]:

@@ -78,7 +78,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> str:
     rows = "".join(
         f"<li>{light(item['light'])} <strong>{escape(item['topic'])}:</strong> "
         f"{escape(item['words'])} <span class='quiet'>{escape(item['measured'])}</span>"
-        + (f"<p>{escape(item['advice'])}</p>" if item["advice"] else "")
+        + (f'<div class="advice">{escape(item["advice"])}</div>' if item["advice"] else "")
         + "</li>"
         for item in findings
     )
