@@ -60,6 +60,6 @@ def write_many(results: Path, count: int) -> None:
         model.unlink()
         assert spoken.count(MARK.encode()) == 1, "the text must stand in the file as it is"
         for at in range(number, count, 2):
-            name = f"{at + 1:05d}-sentence-number-{at:05d}.wav"
+            name = f"{at + 20_001:05d}-sentence-number-{at:05d}.wav"
             data = spoken.replace(MARK.encode(), f"{at:05d}".encode())
             (results / voice / name).write_bytes(data)
