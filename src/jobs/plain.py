@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,8 @@ def _read_container(origin: Any, arguments: tuple[Any, ...], value: Any, where: 
 
 def _read_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > sys.float_info.max:
+            raise _misfit(where, "a number of sane size", value)
         return float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)

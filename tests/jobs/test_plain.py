@@ -115,3 +115,8 @@ def test_what_does_not_fit_is_refused_with_its_place(data: Any, sentence: str) -
 def test_what_has_no_plain_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object has no plain form"):
         to_plain({"x": object()})
+
+
+def test_a_whole_number_beyond_all_floats_is_refused_where_a_number_is_wanted() -> None:
+    with pytest.raises(PlainError, match="ratio must be a number of sane size"):
+        from_plain(Inner, {"ratio": 10**400})
