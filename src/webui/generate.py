@@ -198,13 +198,12 @@ def _wire_clips(tab: Tab) -> None:
 
     def take(path: str | None) -> list[Any]:
         if path is None:
-            return tab.told("")
+            return [gr.skip(), *tab.told("")]
         try:
             record = read_record(Path(path))
         except StudioError as cause:
-            return tab.told(refusal(cause))
-        return tab.told(
-            note("The form shows how this clip was spoken."), tab.form.filled_from(record)
-        )
+            return [None, *tab.told(refusal(cause))]
+        told = note("The form shows how this clip was spoken.")
+        return [None, *tab.told(told, tab.form.filled_from(record))]  # room for the next one
 
-    tab.drop.upload(take, [tab.drop], tab.telling, **QUIET)
+    tab.drop.upload(take, [tab.drop], [tab.drop, *tab.telling], **QUIET)
