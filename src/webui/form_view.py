@@ -123,21 +123,19 @@ def draw_advanced(
         elem_id="generate-bundle",
     )
     drawn: dict[str, Component] = {"bundle": bundle}
-    buttons = None
+    seeds: list[SeedButtons] = []
     for heading, fields in grouped(knobs):
-        if not fields:
-            continue
-        with gr.Accordion(heading, open=heading in OPEN, elem_classes="group"):
-            for field in fields:
-                drawn[field.name] = draw_knob(field, values)
-                if field.name == SEED:
-                    buttons = draw_seed_buttons()
-    assert buttons is not None, "every engine has a seed"
-    return drawn, buttons
+        if fields:
+            with gr.Accordion(heading, open=heading in OPEN, elem_classes="group"):
+                drawn |= {field.name: draw_knob(field, values, seeds) for field in fields}
+    return drawn, seeds[0]
 
 
-def draw_knob(field: KnobField, values: Mapping[str, Any]) -> Component:
-    """Draw one knob; the emotions have one more, in the user's own words."""
+def draw_knob(field: KnobField, values: Mapping[str, Any], seeds: list[SeedButtons]) -> Component:
+    """Draw one knob; the emotions have one more, in the user's own words.
+
+    seeds: takes the buttons that stand beside the seed.
+    """
     if field.name == EMOTION:
         return gr.Radio(
             choices=[
@@ -149,7 +147,10 @@ def draw_knob(field: KnobField, values: Mapping[str, Any]) -> Component:
             info=help_of(field),
             elem_id="generate-emotion",
         )
-    return control(field, TAB, values[field.name])
+    drawn = control(field, TAB, values[field.name])
+    if field.name == SEED:
+        seeds.append(draw_seed_buttons())
+    return drawn
 
 
 def draw_seed_buttons() -> SeedButtons:
