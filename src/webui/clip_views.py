@@ -17,7 +17,7 @@ def clip_told(name: str, path: str) -> str:
     link = escape(f"gradio_api/file={quote(path)}")
     shown = escape(name)
     return (
-        f'<figure class="take"><figcaption><strong>Before</strong> <span class="quiet">{shown}'
+        f'<figure class="take"><figcaption><strong>As it is</strong> <span class="quiet">{shown}'
         f'</span></figcaption><audio controls preload="none" src="{link}" '
         f'aria-label="The clip {shown}"></audio></figure>'
     )

@@ -28,6 +28,7 @@ def draw_tokens(page: Page) -> None:
             info="It is cut into tokens as you type.",
             lines=3,
             scale=3,
+            min_width=300,
             elem_id="utilities-tokens-text",
         )
         bundle = gr.Dropdown(
@@ -41,7 +42,7 @@ def draw_tokens(page: Page) -> None:
         )
     shown = gr.HTML("", elem_id="utilities-tokens")
     gr.on(
-        [text.input, bundle.change, page.blocks.load],
+        [text.change, bundle.change, page.blocks.load],
         lambda words, name: tokens_told(studio, words, name),
         [text, bundle],
         shown,
