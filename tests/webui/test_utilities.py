@@ -1,0 +1,96 @@
+"""The tab Utilities: what a file from anyone says is shown as text, and jobs as they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.job import Failure, Job, Progress
+from studio.layout import Layout
+from studio.studio import Studio
+from studio.tags import write_sidecar
+from studio.takes import TakeRecord
+from studio.token_view import Token, TokenView
+from webui.clip_bench import put_on_bench
+from webui.clip_views import clip_told, settings_told
+from webui.token_panel import tokens_html
+from webui.utility_views import JOBS, job_told
+
+SCRIPT = "<script>alert(1)</script>"
+RESULTS: dict[str, dict[str, Any]] = {
+    "check_voice": {
+        "name": "alice",
+        "light": "poor",
+        "findings": [
+            {"topic": SCRIPT, "light": "fair", "words": SCRIPT, "measured": "", "advice": SCRIPT}
+        ],
+        "clips": [{"name": SCRIPT, "light": "poor", "duration_s": 1.0, "findings": []}],
+    },
+    "clean_clip": {
+        "clip": f"results/cleaned/{SCRIPT}.wav",
+        "path": "",
+        "noise_db": [10.0, 30.0],
+        "lufs": [-30.0, -20.0],
+        "seconds": 1.0,
+    },
+    "judge_clip": {"name": SCRIPT, "bundle": SCRIPT, "likely": 0.95, "pieces": [0.95]},
+    "merge_models": {"name": SCRIPT, "weights_id": SCRIPT, "mixed": ["gpt"], "size": 1_000_000},
+    "bring_voice": {"voice": SCRIPT, "clips": 1},
+}
+RESULTS["check_clip"] = RESULTS["check_voice"]
+
+
+def job(task: str, **changes: Any) -> Job:
+    facts = {"id": "1", "task": task, "request": {}, "title": SCRIPT, "state": "done", "created": 0}
+    return Job(**{**facts, "result": RESULTS[task], **changes})
+
+
+@pytest.mark.parametrize("task", JOBS)
+def test_what_was_found_is_told_and_stays_text(task: str, tmp_path: Path) -> None:
+    html = job_told(job(task), Layout.at(tmp_path))
+    assert "Done" in html and "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_a_light_is_a_word_and_a_sign_too(tmp_path: Path) -> None:
+    html = job_told(job("check_clip"), Layout.at(tmp_path))
+    assert "✕</span> Poor" in html and "!</span> Fair" in html
+
+
+def test_a_job_that_goes_on_or_failed_says_so(tmp_path: Path) -> None:
+    layout = Layout.at(tmp_path)
+    going = job("check_voice", state="running", progress=Progress(stage="check", done=1, total=4))
+    assert "1 of 4" in job_told(going, layout)
+    assert "Begins when" in job_told(job("check_voice", state="waiting"), layout)
+    failure = Failure(cause="refused", message=f"No: {SCRIPT}", details="Traceback")
+    told = job_told(job("check_voice", state="failed", failure=failure), layout)
+    assert "No: &lt;script" in told and "Traceback" not in told
+
+
+def test_a_dropped_clip_is_kept_and_what_it_says_stays_text(tmp_path: Path) -> None:
+    studio = Studio(Layout.at(tmp_path), Studio.open(tmp_path).settings)
+    clip = tmp_path / "evil <b>.m4a"
+    clip.write_bytes(b"no sound")
+    record = TakeRecord(
+        text=SCRIPT, voice=SCRIPT, engine="tortoise", bundle=SCRIPT, weights_id=SCRIPT, seed=1,
+        options={SCRIPT: SCRIPT}, delivery={}, latents="§",
+    )  # fmt: skip
+    held = put_on_bench(studio, clip)
+    assert held.record is None and "carries no settings" in held.problem
+    assert str(tmp_path) not in held.problem
+    write_sidecar(clip, record)
+    held = put_on_bench(studio, clip)
+    assert held.record is not None and held.latents is None and "cannot be used" in held.problem
+    html = settings_told(held.record, held.latents, held.problem) + clip_told(held.name, held.path)
+    assert "<script" not in html and "<b>" not in html and "evil &lt;b&gt;" in html
+
+
+def test_tokens_show_what_is_unknown_and_what_is_too_long() -> None:
+    tokens = (Token(piece="a", id=5, known=True), Token(piece="<b>", id=1, known=False))
+    view = TokenView(
+        text="a~", spoken="a <i>", tokens=tokens, limit=1, vocabulary=9, strange=("~",)
+    )
+    html = tokens_html(view)
+    assert "2 of 1 tokens" in html and "1 over" in html and "never read ~" in html
+    assert "? &lt;b&gt;" in html and "<b>" not in html and "<i>" not in html
