@@ -146,8 +146,9 @@ def plain_value(field: KnobField, given: Any) -> Any:
     if kind not in (int, float):
         return given
     try:
-        number = int(given) if isinstance(given, str) and kind is int else float(given)
-    except ValueError:
+        # what is whole already stays exact: a float holds whole numbers up to 2**53 only
+        number = int(given) if isinstance(given, (str, int)) and kind is int else float(given)
+    except (ValueError, TypeError, OverflowError):
         raise StudioError(f"{name} is {shown(str(given))}; it must be a number.") from None
     if kind is float:
         return float(number)
