@@ -71,7 +71,7 @@ class Visitor:
         if field.get_attribute("role") in ("combobox", "listbox"):
             self.page.get_by_role("option", name=str(value)).first.click()
         else:
-            field.press("Tab")
+            field.blur()  # with Tab the next list would open over what is to be clicked
 
     def settle(self) -> None:
         """Wait until what is shown stands still: fonts there, nothing loading, two frames drawn."""
