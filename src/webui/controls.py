@@ -83,7 +83,17 @@ def control(field: KnobField, tab: str, value: Any) -> Component:
     if stops_of(field) > MOST_STOPS:
         # its range is in its help: a component with a range answers in words that are not ours
         return gr.Number(value=value, step=knob.step or 1, **about)
-    return gr.Slider(value=value, **limits, **about)
+    slider = gr.Slider(value=value, **limits, **about)
+    slider.preprocess = _as_given  # type: ignore[method-assign]  # see there
+    return slider
+
+
+def _as_given(payload: float) -> float:
+    """Take what was typed beside a slider as it came.
+
+    Gradio would refuse what is out of range without naming the control; the request names it.
+    """
+    return payload
 
 
 def help_of(field: KnobField) -> str:

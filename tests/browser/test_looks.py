@@ -43,7 +43,8 @@ FOCUS = """
     return [style.outlineStyle === 'none' ? '' : style.outlineWidth + style.outlineColor,
             style.boxShadow, style.borderColor, style.backgroundColor].join('|');
   };
-  const around = [node, node.parentElement, node.parentElement?.parentElement].filter(Boolean);
+  const around = [];  // of a list, its frame shows the focus
+  for (let up = node; up && around.length < 4; up = up.parentElement) around.push(up);
   const focused = around.map(looks);
   node.blur();
   const plain = around.map(looks);

@@ -36,3 +36,10 @@ def test_help_is_one_line_each() -> None:
     assert [
         field.name for field in FIELDS if "\n" in help_of(field) or len(help_of(field)) < 8
     ] == []
+
+
+def test_a_number_out_of_range_reaches_our_own_refusal_which_names_the_control() -> None:
+    field = next(field for field in FIELDS if field.name == "temperature")
+    with gr.Blocks(analytics_enabled=False):
+        drawn = control(field, "generate", field.default)
+    assert drawn.preprocess(-999_999) == -999_999
