@@ -34,7 +34,8 @@ from studio.tags import embed  # noqa: E402
 from studio.takes import TakeRecord  # noqa: E402
 
 VOICES = ("alice", "bob", "clara", "david", "emma")
-WORDS = "the of and a to in is was he for it with as his on be at by I this had not are".split()
+SENTENCE = "the of and a to in is was he for it with as his on be at by I this had not are"
+WORDS = tuple(word for word in SENTENCE.split())
 RARE = "heliotrope"  # in one clip of a hundred
 LINES_EVERY = 5  # so many clips share one that has lines and a candidate
 

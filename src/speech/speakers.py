@@ -104,6 +104,8 @@ def _price(frames: Tensor) -> float:
 def _cosines(bands: int) -> Tensor:
     """The orthonormal cosine transform of type two: (bands, bands)."""
     at = torch.arange(bands)
-    table = torch.cos(torch.pi / bands * (at + 0.5)[None, :] * at[:, None]) * (2 / bands) ** 0.5
+    table: Tensor = (
+        torch.cos(torch.pi / bands * (at + 0.5)[None, :] * at[:, None]) * (2 / bands) ** 0.5
+    )
     table[0] *= 0.5**0.5
     return table

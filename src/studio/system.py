@@ -201,6 +201,7 @@ def _cores() -> int:
 def _torch_from(told: Mapping[str, Any]) -> Torch:  # Any: plain values of our own program
     devices = tuple(FoundDevice(**device) for device in told["devices"])
     lists = {name: tuple(told.get(name, ())) for name in ("unsuited", "said")}
-    words = {name: str(told.get(name, "")) for name in ("torch", "torchaudio", "cuda", "cause",
-                                                         "problem")}  # fmt: skip
-    return Torch(devices=devices, **lists, **words)
+    names = ("torch", "torchaudio", "cuda", "cause", "problem")
+    words = {name: str(told.get(name, "")) for name in names}
+    known: dict[str, Any] = {**lists, **words}  # Any: texts, and tuples of them
+    return Torch(devices=devices, **known)

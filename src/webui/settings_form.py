@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -97,7 +97,7 @@ def draw_settings(studio: Studio, held: Effective) -> SettingsForm:
 def draw_setting(item: SettingField, studio: Studio, held: Effective) -> Component:
     """Draw the control of one setting."""
     value, field = getattr(held.settings, item.name), item.field
-    about = {
+    about: dict[str, Any] = {  # Any: what every kind of control is given
         "label": item.about.label,
         "info": help_told(item, held.source(item.name)),
         "elem_id": id_of(TAB, item.name),
@@ -110,12 +110,14 @@ def draw_setting(item: SettingField, studio: Studio, held: Effective) -> Compone
     if field.plain_type is str:
         return gr.Textbox(value=value, max_lines=1, **about)
     whole = field.plain_type is int
-    return gr.Number(value=value, precision=0 if whole else None, step=field.knob.step, **about)
+    return gr.Number(
+        value=value, precision=0 if whole else None, step=field.knob.step or 1, **about
+    )
 
 
 def choices_for(item: SettingField, studio: Studio, value: Any) -> Choices | None:
     """Return (shown, meant) for a setting that is chosen from a list; None for any other."""
-    lists = {
+    lists: dict[str, Callable[[Studio], Choices]] = {
         "voice": _voices,
         "bundle": _bundles,
         "preset": _presets,
