@@ -74,8 +74,8 @@ class Conventions:
     """Steps of the noise schedule in training."""
     confidence_share: float = 0.0
     """How much the GPT's own confidence counts beside the rankers; published weights: nothing."""
-    shallow_start: int = 0
-    """Step where denoising begins, from the first guess; 0: in noise alone, as published."""
+    most_iterations: int = 0
+    """Diffusion steps that these weights are good for, whatever is asked; 0: any number."""
 
     def __post_init__(self) -> None:
         if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:

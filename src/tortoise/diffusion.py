@@ -18,7 +18,6 @@ from tortoise.diffusion_decoder import DiffusionDecoder
 from tortoise.diffusion_samplers import Ancestral, Ddim, DpmSolver, NoiseSource, Sampler, walk
 from tortoise.diffusion_schedule import (
     TRAINED_STEPS,
-    keep,
     linear_schedule,
     respace,
     respace_evenly_in_snr,
@@ -57,7 +56,6 @@ class DenoiseOptions:
     sampler: SamplerName = "ddim"
     guidance: Guidance = field(default_factory=Guidance)
     temperature: float = 1.0  # scales the noise that the walk starts from, not that of its steps
-    shallow: int = 0  # step of the training schedule to start at from the first guess; 0: noise
 
     def __post_init__(self) -> None:
         if not 2 <= self.steps <= TRAINED_STEPS:
@@ -66,11 +64,6 @@ class DenoiseOptions:
             raise ValueError(
                 f"diffusion sampler is one of {', '.join(get_args(SamplerName))}; "
                 f"got {self.sampler!r}"
-            )
-        if self.shallow and not self.steps <= self.shallow < TRAINED_STEPS:
-            raise ValueError(
-                f"a shallow walk of {self.steps} steps starts at a step from {self.steps} to "
-                f"{TRAINED_STEPS - 1}; got {self.shallow}"
             )
         if not 0.0 <= self.temperature <= 1.0:
             raise ValueError(f"diffusion temperature lies in 0 to 1; got {self.temperature}")
@@ -101,27 +94,13 @@ def denoise(
     sampler = make_sampler(options, noise)
     shape = (latents.shape[0], decoder.config.mel_bands, embedding.shape[-1])
     start = noise(torch.empty(shape, device=latents.device)) * options.temperature
-    if options.shallow:
-        start = noisy_guess(decoder.predict_mel(embedding), options.shallow, start)
     guided = GuidedDecoder(decoder, embedding, options.guidance)
     return denormalize_mel(walk(guided, start, sampler, report))
-
-
-def noisy_guess(guess: Tensor, step: int, noise: Tensor) -> Tensor:
-    """Hide the network's first guess in as much noise as `step` has (arXiv:2105.02446).
-
-    From there the walk only mends details, which a small network does well long before it can
-    find a mel in noise alone.  guess, noise: (b, c, f).  Returns (b, c, f).
-    """
-    t = torch.full((guess.shape[0],), step, device=guess.device)
-    return linear_schedule().add_noise(guess.clamp(-1.0, 1.0), t, noise)
 
 
 def make_sampler(options: DenoiseOptions, noise: NoiseSource) -> Sampler:
     """Choose the sampler and give it the schedule that suits it."""
     base, steps = linear_schedule(), options.steps
-    if options.shallow:
-        base = keep(base, range(options.shallow + 1))
     if options.sampler == "p":
         return Ancestral(schedule=respace(base, steps), noise=noise)
     if options.sampler == "ddim":

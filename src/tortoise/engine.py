@@ -262,10 +262,10 @@ class TortoiseEngine:
             with bench.use(vocoder) as network, bench.report.stage("vocode"):
                 straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        shallow = self.bundle.conventions.shallow_start
+        most = self.bundle.conventions.most_iterations
         with bench.use("diffusion") as decoder:
             mels = [
-                to_mel(decoder, voice, latent, index, options, bench.report, shallow)
+                to_mel(decoder, voice, latent, index, options, bench.report, most)
                 for index, latent in zip(best, latents, strict=True)
             ]
         waves = []

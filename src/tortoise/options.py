@@ -32,7 +32,15 @@ class TortoiseOptions:
     """The knobs of the engine; the defaults are those of the preset Fast."""
 
     samples: Annotated[int, Knob(1, 4096, 1, "Drafts to choose the best from")] = 96
-    iterations: Annotated[int, Knob(2, 4000, 1, "Steps of the diffusion; more is cleaner")] = 80
+    iterations: Annotated[
+        int,
+        Knob(
+            2,
+            4000,
+            1,
+            "Steps of the diffusion; more is cleaner, up to what the model is good for",
+        ),
+    ] = 80
     candidates: Annotated[int, Knob(1, 64, 1, "Takes to return, the best first")] = 1
     seed: Annotated[
         int | None, Knob(0, 2**63 - 1, 1, "Same seed, same take; unset: a new one each time")

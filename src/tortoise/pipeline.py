@@ -126,15 +126,15 @@ def to_mel(
     draft_index: int,
     options: TortoiseOptions,
     report: Reporter,
-    shallow: int = 0,
+    most: int = 0,
 ) -> Tensor:
     """Denoise one draft; its noise follows from the seed and from which draft it is.
 
-    latents: (1, m, d);  shallow: as in the bundle's conventions.  Returns (1, bands, f) log-mel.
+    latents: (1, m, d);  most: iterations that the bundle is good for, 0 for any number.
+    Returns (1, bands, f) log-mel.
     """
     how = DenoiseOptions(
-        steps=min(options.iterations, shallow or options.iterations),
-        shallow=shallow,
+        steps=min(options.iterations, most or options.iterations),
         sampler=cast(SamplerName, options.diffusion_sampler),
         guidance=Guidance(k=options.cond_free_k if options.cond_free else 0.0),
         temperature=options.diffusion_temperature,

@@ -19,7 +19,7 @@ from training.finished import Finished
 
 VOICE_CLIPS = 3_000
 HEARD_FRAMES = 240  # of either mel, about 2.7 s
-SHALLOW_START = 2_000  # of 4,000: the network does not find a mel in noise alone
+MOST_ITERATIONS = 3  # more steps add grain that a small network cannot mend: 0.35 WER to 0.67
 VOICE_S = 3.0  # the longest stretch of a voice that training showed the GPT
 ADVICE = {
     "temperature": 0.6,
@@ -71,7 +71,7 @@ def conventions_of(gpt: GptConfig, calm: int) -> Conventions:
         fixup_codes=(calm, calm, calm),
         clvp_trims_codes=True,
         confidence_share=0.5,
-        shallow_start=SHALLOW_START,
+        most_iterations=MOST_ITERATIONS,
         gpt_clip_samples=round(VOICE_S * 22_050),
     )
 

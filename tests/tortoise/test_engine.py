@@ -206,6 +206,21 @@ def test_every_sampler_speaks_in_its_own_way(speak: Speak, sampler: str) -> None
     assert not any(same(ours, speak(diffusion_sampler=s, candidates=1)) for s in others)
 
 
+def test_more_iterations_than_the_weights_are_good_for_are_not_taken(tmp_path: Path) -> None:
+    folder = make_tiny_bundle(tmp_path / "small")
+    config = read_config(folder)
+    small = replace(config.conventions, most_iterations=3)
+    write_config(folder, replace(config, conventions=small))
+    engine = TortoiseEngine.load(folder, CPU)
+    speaker = engine.condition([noise(1.0)], Reporter())
+    steps: list[int | None] = []
+    report = Reporter(lambda event: steps.append(event.total if event.stage == "diffusion" else 3))
+    many = engine.speak(TEXT, speaker, options(iterations=30), report)
+    assert set(steps) == {3}
+    assert same(many, engine.speak(TEXT, speaker, options(iterations=3), Reporter()))
+    assert not same(many, engine.speak(TEXT, speaker, options(iterations=2), Reporter()))
+
+
 @pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "hifigan"])
 def test_every_vocoder_of_the_bundle_speaks(
     engine: TortoiseEngine, speak: Speak, vocoder: str
