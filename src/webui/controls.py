@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -83,17 +84,16 @@ def control(field: KnobField, tab: str, value: Any) -> Component:
     if stops_of(field) > MOST_STOPS:
         # its range is in its help: a component with a range answers in words that are not ours
         return gr.Number(value=value, step=knob.step or 1, **about)
-    slider = gr.Slider(value=value, **limits, **about)
-    slider.preprocess = _as_given  # type: ignore[method-assign]  # see there
-    return slider
+    return gr.Slider(value=value, **limits, **about)
 
 
-def _as_given(payload: float) -> float:
-    """Take what was typed beside a slider as it came.
+def within(components: Sequence[Component]) -> str:
+    """Return the script that keeps half-typed numbers within their sliders on the way to us.
 
-    Gradio would refuse what is out of range without naming the control; the request names it.
+    Gradio would refuse the 1 of a 150 before anybody could finish it, and name no control.
     """
-    return payload
+    ranges = [[c.minimum, c.maximum] if isinstance(c, gr.Slider) else None for c in components]
+    return f"(...given) => window.testudo.within(given, {json.dumps(ranges)})"
 
 
 def help_of(field: KnobField) -> str:

@@ -17,6 +17,7 @@ from studio.studio import Studio
 from studio.tags import read_record
 from studio.voices import RANDOM
 from webui.actions import answer
+from webui.controls import within
 from webui.form import (
     GenerateForm,
     first_values,
@@ -188,6 +189,7 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
         keep,
         form.components,
         [memory, tab.preview.source],
+        js=within(form.components),
         trigger_mode="always_last",
         **QUIET,
     )

@@ -131,6 +131,7 @@ def test_broken_files_are_refused_in_words(
         page.locator("#utilities-drop input[type=file]").set_input_files(broken)
         place.get_by_text(f"evil {number}").first.wait_for()
         place.get_by_text(re.compile("damaged|no settings|empty|not a sound")).first.wait_for()
+        page.locator("#utilities-drop").get_by_label("Clear").click()
 
 
 def test_listening_wider_asks_for_a_login(

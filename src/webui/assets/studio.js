@@ -115,6 +115,11 @@ window.testudo = (() => {
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // what is typed beside a slider passes through numbers that it does not have
+  function within(given, ranges) {
+    return ranges.map((range, at) => (range && typeof given[at] === "number" ? Math.min(Math.max(given[at], range[0]), range[1]) : given[at]));
+  }
+
   // ---- light and dark ----------------------------------------------------------------------------
   const looks = { system: "system", light: "light", dark: "dark" };
   function wear(look) {
@@ -138,5 +143,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
   document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
 
-  return { paint, repaint, wanted, labelLook, wear, chosenLook };
+  return { paint, within, repaint, wanted, labelLook, wear, chosenLook };
 })();
