@@ -45,6 +45,7 @@ HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 NOTE_EVERY = 25
 VALIDATE_EVERY = 250
 VALIDATION_BATCHES = 4
+Parts = dict[str, nn.Module | torch.optim.Optimizer]
 SAID_AGAIN = DenoiseOptions(steps=20, sampler="dpm")
 
 
@@ -114,21 +115,8 @@ def train_diffusion(
     model = _build(recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
     kept = cast(DiffusionDecoder, average.module)
-    blocks = nn.ModuleList(
-        [
-            model.layers,
-            model.conditioning_timestep_integrator,
-            model.latent_conditioner,
-            model.contextual_embedder,
-        ]
-    )
-    muon, adamw = conv_muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
-    parts: dict[str, nn.Module | torch.optim.Optimizer] = {
-        "model": model,
-        "average": average,
-        "muon": muon,
-        "adamw": adamw,
-    }
+    muon, adamw = conv_muon_and_adamw(model, _blocks(model), recipe.rate, recipe.decay)
+    parts: Parts = {"model": model, "average": average, "muon": muon, "adamw": adamw}
     run = Run(folder, report)
     done = load_state(folder, **parts)
     for step in run.steps(done, recipe.steps, "diffusion"):
@@ -161,6 +149,12 @@ def _build(recipe: DiffusionRecipe) -> DiffusionDecoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return DiffusionDecoder(recipe.architecture).train()
+
+
+def _blocks(model: DiffusionDecoder) -> nn.Module:
+    """What lies between the first and the last layers, whose kernels mix widths alike."""
+    trunk = [model.layers, model.conditioning_timestep_integrator]
+    return nn.ModuleList([*trunk, model.latent_conditioner, model.contextual_embedder])
 
 
 def figures(losses: DiffusionLosses) -> dict[str, float]:

@@ -75,7 +75,9 @@ def test_a_batch_too_large_is_halved_and_told_once() -> None:
 
     assert in_batches(9, 8, run, Reporter(heard.append), "draft") == list(range(9))
     assert sizes == [2, 2, 2, 2, 1]
-    assert [event.kind for event in heard] == ["warning"]
+    assert [event.kind for event in heard if event.kind != "resolved"] == ["warning"]
+    fitted = [event.data["sample_batch_size"] for event in heard if event.kind == "resolved"]
+    assert fitted == [4, 2]
 
 
 def test_one_alone_that_does_not_fit_is_an_error() -> None:
