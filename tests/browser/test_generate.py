@@ -194,6 +194,6 @@ def test_the_voice_list_follows_the_folder(
         return bool(found)
 
     try:
-        until(listed, within_s=15, what="newcomer in the list of voices", every_s=0.5)
+        until(listed, within_s=60, what="newcomer in the list of voices", every_s=0.5)
     finally:
         newcomer.unlink()
