@@ -141,6 +141,7 @@ def test_listening_wider_asks_for_a_login(
     assert ask(studio, "/api/jobs")[0] == 401
     assert ask(studio, "/gradio_api/upload", "POST", body=b"x")[0] == 401
     one = visitor()
+    one.forgive("favicon")  # which Chromium asks for by itself
     one.come_to(studio.url)
     assert one.page.url.startswith(f"{studio.url}login")
     assert one.page.locator("input[type=password]").is_visible()
