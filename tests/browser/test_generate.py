@@ -157,9 +157,9 @@ def test_each_line_can_be_heard_before_the_last_one_is_spoken(
         "generate-text", "\n".join(f"Number {word}." for word in ("one", "two", "three", "four"))
     )
     one.set("generate-delimiter", r"\n")
-    one.set("generate-iterations", 30)
+    one.set("generate-iterations", 200)
     job = run(one, studio)
-    player = page.locator("article.job.is-running audio").first
+    player = page.locator(f"article.job[data-key='{job['id']}'] audio").first
     player.wait_for(state="attached", timeout=60_000)
     assert studio.job(job["id"])["state"] == "running"
     assert hear(player) > 0.1

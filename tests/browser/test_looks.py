@@ -37,7 +37,7 @@ SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElemen
 FOCUS = """
 () => {
   const node = document.activeElement;
-  if (!node || node === document.body) return null;
+  if (!node || node === document.body || node.tagName === 'AUDIO') return null;  // draws its own
   const looks = (one) => {
     const style = getComputedStyle(one);
     return [style.outlineStyle === 'none' ? '' : style.outlineWidth + style.outlineColor,
