@@ -180,10 +180,18 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
             told = f'<div class="preview"><p class="over">! {escape(str(cause))}</p></div>'
         return remembered(form.named(given)), told
 
-    def restore(kept: Any) -> list[Any]:
-        return form.filled(restored(first_values(studio), kept, form.knobs))
+    drawn = first_values(studio)
 
-    blocks.load(restore, [memory], form.components, **QUIET)
+    def restore(kept: Any) -> list[Any]:
+        """Fill only what stands otherwise: somebody quick may have begun to type."""
+        values = restored(first_values(studio), kept, form.knobs)
+        return form.filled({name: to for name, to in values.items() if to != drawn.get(name)})
+
+    def show(*given: Any) -> str:
+        return keep(*given)[1]
+
+    arrived = blocks.load(restore, [memory], form.components, **QUIET)
+    arrived.then(show, form.components, tab.preview.source, js=within(form.components), **QUIET)
     gr.on(
         [control.change for name, control in controls.items() if name != "microphone"],
         keep,

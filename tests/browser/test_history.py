@@ -110,11 +110,12 @@ def test_a_clip_is_renamed_deleted_and_brought_back(
     page.get_by_text(re.compile("cannot name")).first.wait_for()
     page.locator("#history-name").fill("a better name")
     page.locator("#history-rename").click()
-    until(lambda: named(archive, "a better name"), within_s=10, what="renamed file")
+    until(lambda: named(archive, "a better name"), within_s=30, what="renamed file")
+    page.get_by_text(re.compile("It is now named")).first.wait_for()
     page.locator("#history-delete-opened").click()
-    until(lambda: not named(archive, "a better name"), within_s=10, what="deletion")
+    until(lambda: not named(archive, "a better name"), within_s=30, what="deletion")
     page.locator("#history-undo").click()
-    until(lambda: named(archive, "a better name"), within_s=10, what="undone deletion")
+    until(lambda: named(archive, "a better name"), within_s=30, what="undone deletion")
 
 
 def named(studio: StudioProcess, name: str) -> list[Path]:
