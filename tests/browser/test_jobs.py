@@ -31,36 +31,39 @@ def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
                 running.stop(job["id"])
 
 
-def begin(one: Visitor, text: str, **knobs: str | float) -> None:
-    """Type a text, turn knobs and press Run."""
+def begin(one: Visitor, studio: StudioProcess, text: str, **knobs: str | float) -> str:
+    """Type a text, turn knobs and press Generate; returns the id of the job that comes of it."""
+    before = {job["id"] for job in studio.jobs()}
     one.set("generate-text", text)
     one.unfold()
     for name, value in knobs.items():
         one.set(f"generate-{name}", value)
     one.control("generate-run").click()
 
+    def look() -> str | None:
+        return next((job["id"] for job in studio.jobs() if job["id"] not in before), None)
 
-def newest(studio: StudioProcess) -> dict[str, Any]:
-    return studio.jobs()[0]
+    return until(look, within_s=30, what="new job", every_s=0.02)
 
 
-def reached(studio: StudioProcess, stage: str, within_s: float = 60.0) -> dict[str, Any]:
-    """Wait until the newest job is in this stage."""
+def reached(studio: StudioProcess, id: str, stage: str, within_s: float = 60.0) -> None:
+    """Wait until a job is in this stage."""
+
+    def look() -> bool:
+        job = studio.job(id)
+        assert job["state"] in ("waiting", "running"), job
+        return bool(re.search(stage, job["progress"]["stage"]))
+
+    until(look, within_s=within_s, what=f"stage {stage}", every_s=0.02)
+
+
+def with_takes(
+    studio: StudioProcess, id: str, count: int, within_s: float = 60.0
+) -> dict[str, Any]:
+    """Wait until a job has spoken this many lines."""
 
     def look() -> dict[str, Any] | None:
-        job = newest(studio)
-        if job["state"] not in ("waiting", "running"):
-            return None  # that of the test before: ours is still on its way
-        return job if re.search(stage, job["progress"]["stage"]) else None
-
-    return until(look, within_s=within_s, what=f"stage {stage}", every_s=0.02)
-
-
-def with_takes(studio: StudioProcess, count: int, within_s: float = 60.0) -> dict[str, Any]:
-    """Wait until the newest job has spoken this many lines."""
-
-    def look() -> dict[str, Any] | None:
-        job = newest(studio)
+        job = studio.job(id)
         return job if len(job["takes"]) >= count else None
 
     return until(look, within_s=within_s, what=f"take number {count}")
@@ -93,13 +96,13 @@ def test_stop_frees_the_worker_within_two_seconds(
 ) -> None:
     one = visitor()
     one.open(studio.url)
-    begin(one, LINES, delimiter=r"\n", **knobs)
-    job = reached(studio, stage)
+    id = begin(one, studio, LINES, delimiter=r"\n", **knobs)
+    reached(studio, id, stage)
     begun = time.monotonic()
     one.control("generate-stop").click()
-    assert ended(studio, job["id"], FREE_S)["state"] == "stopped"
+    assert ended(studio, id, FREE_S)["state"] == "stopped"
     measured("stop", f"{stage}, {time.monotonic() - begun:.2f} s")
-    one.page.get_by_text(re.compile("stopped", re.IGNORECASE)).first.wait_for()
+    one.page.locator(f"article.job.is-stopped[data-key='{id}']").wait_for()
 
 
 def test_stop_while_the_weights_are_still_being_loaded(
@@ -107,13 +110,12 @@ def test_stop_while_the_weights_are_still_being_loaded(
 ) -> None:
     studio, one = own_studio(), visitor()
     one.open(studio.url)
-    begin(one, "Good evening.")
-    job = until(lambda: newest(studio) if studio.jobs() else None, within_s=5, what="job")
-    assert job["takes"] == []
+    first = begin(one, studio, "Good evening.")
     one.control("generate-stop").click()
-    assert ended(studio, job["id"], FREE_S)["state"] == "stopped"
-    begin(one, "Good night.")
-    assert ended(studio, newest(studio)["id"], 60)["state"] == "done"
+    over = ended(studio, first, FREE_S)
+    assert (over["state"], over["takes"]) == ("stopped", [])
+    second = begin(one, studio, "Good night.")
+    assert ended(studio, second, 60)["state"] == "done"
 
 
 def test_escape_stops_and_keeps_the_takes_that_were_spoken(
@@ -121,10 +123,10 @@ def test_escape_stops_and_keeps_the_takes_that_were_spoken(
 ) -> None:
     one = visitor()
     one.open(studio.url)
-    begin(one, LINES, delimiter=r"\n", iterations=60)
-    job = with_takes(studio, 1)
+    id = begin(one, studio, LINES, delimiter=r"\n", iterations=60)
+    with_takes(studio, id, 1)
     one.page.keyboard.press("Escape")
-    over = ended(studio, job["id"], FREE_S)
+    over = ended(studio, id, FREE_S)
     assert over["state"] == "stopped" and 1 <= len(over["takes"]) < 5
     assert all((studio.root / "results" / take["path"]).is_file() for take in over["takes"])
 
@@ -134,8 +136,8 @@ def test_reload_second_browser_and_a_closed_tab_show_the_same_job(
 ) -> None:
     one, two, three = visitor(), visitor(), visitor()
     one.open(studio.url)
-    begin(one, "Good evening, all of you.", **FOREVER)
-    job = reached(studio, "diffusion")
+    id = begin(one, studio, "Good evening, all of you.", **FOREVER)
+    reached(studio, id, "diffusion")
     one.page.reload()
     two.open(studio.url)
     seen = [progress_in(one), progress_in(two)]
@@ -144,10 +146,10 @@ def test_reload_second_browser_and_a_closed_tab_show_the_same_job(
     seen.append(progress_in(three))
     assert all("Good evening, all of you" in text for text in seen)
     assert min(map(steps_in, seen)) > 0
-    assert newest(studio)["id"] == job["id"] and newest(studio)["state"] == "running"
+    assert studio.jobs()[0]["id"] == id and studio.job(id)["state"] == "running"
     two.control("generate-stop").click()
-    assert ended(studio, job["id"], FREE_S)["state"] == "stopped"
-    three.page.get_by_text(re.compile("stopped", re.IGNORECASE)).first.wait_for()
+    assert ended(studio, id, FREE_S)["state"] == "stopped"
+    three.page.locator(f"article.job.is-stopped[data-key='{id}']").wait_for()
 
 
 def progress_in(one: Visitor) -> str:
@@ -172,15 +174,15 @@ def test_a_new_server_goes_on_at_the_next_unspoken_line(
         r"ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status (of )?50\d|Failed to fetch|network|404"
     )
     one.open(studio.url)
-    begin(one, LINES, delimiter=r"\n", iterations=30)
-    job = with_takes(studio, 2)
+    id = begin(one, studio, LINES, delimiter=r"\n", iterations=30)
+    job = with_takes(studio, id, 2)
     worker = studio.worker()
     assert worker is not None
     spoken = times_of(studio, job)
     studio.end(how)
     until(lambda: not is_alive(worker), within_s=5, what="end of the orphaned worker")
     studio.start()
-    over = ended(studio, job["id"], 60)
+    over = ended(studio, id, 60)
     assert over["state"] == "done", over
     assert len(over["takes"]) == 5
     assert times_of(studio, over).items() >= spoken.items()  # nothing was spoken twice
@@ -193,15 +195,15 @@ def test_a_killed_worker_is_replaced_and_its_job_goes_on(
 ) -> None:
     studio, one = own_studio(), visitor()
     one.open(studio.url)
-    begin(one, LINES, delimiter=r"\n", iterations=30)
-    job = with_takes(studio, 2)
+    id = begin(one, studio, LINES, delimiter=r"\n", iterations=30)
+    job = with_takes(studio, id, 2)
     worker, spoken = studio.worker(), times_of(studio, job)
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
-    over = ended(studio, job["id"], 60)
+    over = ended(studio, id, 60)
     if over["state"] == "failed":  # told, and taken up at a click
         one.page.get_by_role("button", name=re.compile("go on|resume", re.IGNORECASE)).first.click()
-        over = until(lambda: all_of(studio, job["id"]), within_s=60, what="end of the job")
+        over = until(lambda: all_of(studio, id), within_s=60, what="end of the job")
     assert over["state"] == "done" and len(over["takes"]) == 5
     assert times_of(studio, over).items() >= spoken.items()
 
