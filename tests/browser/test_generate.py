@@ -132,7 +132,7 @@ def run(one: Visitor, studio: StudioProcess) -> dict[str, Any]:
         fresh = [job for job in studio.jobs() if job["id"] not in before]
         return fresh[0] if fresh else None
 
-    return until(look, within_s=10, what="new job")
+    return until(look, within_s=60, what="new job")
 
 
 def test_ctrl_enter_runs_what_was_just_typed(
@@ -143,7 +143,7 @@ def test_ctrl_enter_runs_what_was_just_typed(
     page.locator("#generate-text textarea").fill("Typed a moment ago.")
     before = len(studio.jobs())
     page.keyboard.press("Control+Enter")
-    until(lambda: len(studio.jobs()) > before, within_s=10, what="new job")
+    until(lambda: len(studio.jobs()) > before, within_s=60, what="new job")
     assert studio.jobs()[0]["request"]["text"] == "Typed a moment ago."
 
 
