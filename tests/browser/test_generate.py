@@ -83,7 +83,7 @@ def hear(player: Any) -> float:
     player.evaluate(code)
     reached = until(
         lambda: player.evaluate("(node) => node.ended ? node.duration : node.currentTime"),
-        within_s=10,
+        within_s=60,
         what="sound",
     )
     player.evaluate("(node) => node.pause()")

@@ -64,7 +64,7 @@ def test_words_find_one_of_ten_thousand_and_its_settings_go_to_generate(
     page.locator("#history-copy").click()
     page.locator("#generate-text").wait_for(state="visible")
     text = page.locator("#generate-text textarea")
-    until(lambda: text.input_value() == "Sentence number 04321 of many", within_s=10, what="text")
+    until(lambda: text.input_value() == "Sentence number 04321 of many", within_s=60, what="text")
     assert page.locator("#generate-voice input").input_value() == "felix"
     one.unfold()
     assert page.locator("#generate-seed textarea, #generate-seed input").first.input_value() == "7"

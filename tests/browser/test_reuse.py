@@ -80,7 +80,7 @@ def test_a_voice_is_imported_under_a_checked_name_only(
 def filled_in(one: Visitor) -> None:
     """Wait until the form says what the clip says."""
     text = one.page.locator("#generate-text textarea")
-    until(lambda: text.input_value() == SAID, within_s=20, what="text of the clip in the form")
+    until(lambda: text.input_value() == SAID, within_s=60, what="text of the clip in the form")
     assert one.page.locator("#generate-voice input").input_value() == "felix"
     one.unfold()
     assert (
