@@ -96,7 +96,7 @@ def test_stop_frees_the_worker_within_two_seconds(
 ) -> None:
     one = visitor()
     one.open(studio.url)
-    id = begin(one, studio, LINES, delimiter=r"\n", **knobs)
+    id = begin(one, studio, "\n".join([LINES] * 8), delimiter=r"\n", **knobs)
     reached(studio, id, stage)
     begun = time.monotonic()
     one.control("generate-stop").click()
