@@ -1,21 +1,19 @@
-"""The tab Training: what works today and what does not yet."""
+"""The tab Training: from recordings to a data set, to a plan, to a voice that was learned."""
 
 from __future__ import annotations
 
 import gradio as gr
 
+from webui import training_configure, training_prepare, training_train
 from webui.page import Page
-
-TEXT = """\
-## Training
-
-Making a data set of long recordings and fine-tuning a voice are **not in this version yet**.
-
-What works today without any training: put one or more recordings of 3 to 10 seconds into a folder
-under `voices/`, and the voice appears in the list of the tab Generate by itself.
-"""
 
 
 def build(page: Page) -> None:
-    """Draw the tab."""
-    gr.Markdown(TEXT, elem_id="training-text")
+    """Draw the three parts in the order in which they are used."""
+    with gr.Tabs(elem_id="training-parts"):
+        with gr.Tab("Prepare Dataset", id="prepare", elem_id="training-part-prepare"):
+            training_prepare.build(page)
+        with gr.Tab("Generate Configuration", id="configure", elem_id="training-part-configure"):
+            training_configure.build(page)
+        with gr.Tab("Train", id="train", elem_id="training-part-train"):
+            training_train.build(page)
