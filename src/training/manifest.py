@@ -1,0 +1,268 @@
+"""What a dataset holds: every clip kept or dropped and why, and the files that say so.
+
+    training/<name>/
+        audio/<id>.wav    22,050 Hz mono, 16 bit
+        train.txt         audio/<id>.wav|text, one line for each clip to learn from
+        validation.txt    the same for the clips that only judge
+        whisper.json      what was heard in each recording, before cutting (`training.hearing`)
+        dataset.json      all of it: sources, clips, reasons
+
+Light: the page and the command line read it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from jobs.plain import PlainError, from_plain, to_plain
+
+TRAIN, VALIDATION = "train.txt", "validation.txt"
+WHISPER, DATASET = "whisper.json", "dataset.json"
+AUDIO = "audio"
+FORMAT = 1  # of dataset.json
+CLIP_RATE = 22_050  # Hz
+
+Part = Literal["train", "validation", ""]
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "too_short": "shorter than a clip may be, with nothing beside it to join it to",
+        "too_long": "longer than a clip may be, with no known place to cut between words",
+        "too_much_text": "more text than the model reads at a time",
+        "silent": "nobody speaks",
+        "clipped": "its loudest peaks are cut off",
+        "noisy": "too much noise behind the voice",
+        "duplicate": "the same sound or text as another clip",
+        "no_words": "no words were heard or given",
+        "doubtful_text": "the text is probably not what is said",
+        "other_language": "spoken in another language",
+        "odd_pace": "far too many or too few words for its length",
+        "unreadable": "the file cannot be read as sound",
+        "by_hand": "dropped by you",
+        "merged": "joined with the clip before it",
+        "split": "cut into smaller clips",
+    }
+)
+_CLIP_ID = re.compile(r"[^\W_][\w.-]{0,119}")
+
+
+class ManifestError(ValueError):
+    """A file of a dataset cannot be used: what came, what is allowed, what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One spoken word and when, in seconds from the start of its clip."""
+
+    text: str
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRow:
+    """One clip, kept or dropped.
+
+    id: it lies at audio/<id>.wav;  source: the recording, as its SourceRow names it;  start_s,
+    stop_s: where it was cut from;  reason: a key of REASONS, also of a kept clip that is doubtful;
+    confidence: 0 to 1, how sure the transcriber was;  edited: changed by a person, so a further
+    run leaves it alone.
+    """
+
+    id: str
+    source: str
+    start_s: float
+    stop_s: float
+    text: str
+    kept: bool = True
+    reason: str = ""
+    part: Part = ""
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+    edited: bool = False
+    level_db: float | None = None
+    snr_db: float | None = None
+    clipped_share: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _CLIP_ID.fullmatch(self.id):
+            raise ManifestError(f"{self.id!r} cannot name a clip; letters, digits, - and _ can.")
+        if self.text != plain_text(self.text):
+            raise ManifestError(f"The text of {self.id} must be one line without '|'.")
+        if self.reason and self.reason not in REASONS:
+            raise ManifestError(
+                f"{self.reason!r} of {self.id} is no reason; there are {', '.join(REASONS)}."
+            )
+        if not 0 <= self.start_s <= self.stop_s:
+            raise ManifestError(f"{self.id} starts at {self.start_s} s and stops at {self.stop_s}.")
+
+    @property
+    def seconds(self) -> float:
+        """How long the clip lasts."""
+        return self.stop_s - self.start_s
+
+    @property
+    def words_per_s(self) -> float:
+        """How fast it is spoken."""
+        return len(self.text.split()) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def file(self) -> str:
+        """Where its sound lies in the dataset."""
+        return f"{AUDIO}/{self.id}.wav"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """One recording that a dataset is made of.
+
+    path: within the dataset's folder of recordings;  size, modified_ns: as it was when read;
+    recipe: names the options it was cut with;  message: why it failed, or what is odd about it.
+    """
+
+    path: str
+    seconds: float = 0.0
+    size: int = 0
+    modified_ns: int = 0
+    state: Literal["waiting", "done", "failed"] = "waiting"
+    message: str = ""
+    recipe: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """All that is known of a dataset.
+
+    voice: the studio's voice it was made of, "" for any folder;  folder: where its recordings lie;
+    transcriber: which one heard the text;  created: seconds since 1970.
+    """
+
+    name: str
+    voice: str = ""
+    folder: str = ""
+    language: str = "en"
+    transcriber: str = ""
+    created: float = 0.0
+    seed: int = 0
+    validation_share: float = 0.1
+    sources: tuple[SourceRow, ...] = ()
+    clips: tuple[ClipRow, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for clip in self.clips:
+            if clip.id.casefold() in seen:
+                raise ManifestError(f"Two clips of {self.name} are named {clip.id}.")
+            seen.add(clip.id.casefold())
+
+    def kept(self, part: Part | None = None) -> tuple[ClipRow, ...]:
+        """Return the clips that are learned from, of one part or of all."""
+        return tuple(clip for clip in self.clips if clip.kept and part in (None, clip.part))
+
+
+def plain_text(text: str) -> str:
+    """Return the text as one line that fits between the bars of a manifest."""
+    return " ".join(text.replace("|", " ").split())
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read dataset.json.  Raises ManifestError where it is missing or damaged."""
+    path = folder / DATASET
+    plain = read_json(path)
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        raise ManifestError(
+            f"{path} is not a dataset of this version (format {FORMAT}). Prepare it again."
+        )
+    try:
+        return from_plain(Dataset, {key: plain[key] for key in plain if key != "format"})
+    except (PlainError, ManifestError) as error:
+        raise ManifestError(f"{path} is damaged: {error} Prepare the dataset again.") from error
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> None:
+    """Write train.txt, validation.txt and dataset.json; each is the old one or the new one."""
+    for name, part in ((TRAIN, "train"), (VALIDATION, "validation")):
+        lines = [f"{clip.file}|{clip.text}\n" for clip in dataset.clips if _is_in(clip, part)]
+        write_text(folder / name, "".join(lines))
+    write_json(folder / DATASET, {"format": FORMAT, **to_plain(dataset)})
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """Return (audio, text) of each line of a file as LJSpeech has them.
+
+    A line is `audio|text` or `audio|text|text as it is read aloud`; the last is what counts.
+    Raises ManifestError, naming the line, for anything else.
+    """
+    lines = []
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        columns = [column.strip() for column in line.split("|")]
+        if len(columns) not in (2, 3) or not columns[0]:
+            raise ManifestError(
+                f"Line {number} of {path} is {_shown(line)}. A line must be audio|text, or "
+                "audio|text|text as it is read aloud."
+            )
+        lines.append((columns[0], plain_text(columns[-1] or columns[1])))
+    return lines
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file of a dataset.  Raises ManifestError where it is missing or damaged."""
+    try:
+        plain: object = json.loads(_read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ManifestError(f"{path} is not JSON ({error}). Prepare the dataset again.") from error
+    return plain
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text so that a reader sees the old file or the new one, never a part."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _is_in(clip: ClipRow, part: str) -> bool:
+    return clip.kept and clip.part == part
+
+
+def _read_text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError(f"There is no {path}. Prepare the dataset first.") from None
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if b"\0" in raw:
+        raise ManifestError(f"{path} is no text but some other kind of file. Look what it is.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path} is not UTF-8 text (byte {error.start + 1:,}). Save it as UTF-8."
+        ) from error
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= 60 else line[:59] + "…")
