@@ -1,4 +1,4 @@
-"""The sound itself: clips below the results and the voices, whole or in ranges."""
+"""The sound itself: clips of results, voices and training, whole or in ranges."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ TYPES = MappingProxyType(
 
 @router.get("/{kind}/{name:path}", response_class=FileResponse)
 def file(
-    kind: Literal["results", "voices"],
+    kind: Literal["results", "voices", "training"],
     name: str,
     studio: Served,
     download: Annotated[bool, Query(description="save it rather than play it")] = False,
 ) -> FileResponse:
-    """Return a clip by its name below the results or the voices; ranges are served."""
-    folder = studio.layout.results if kind == "results" else studio.layout.voices
-    path = sound_below(folder, name)
+    """Return a clip by its name below the results, the voices or training; ranges are served."""
+    if kind == "training":
+        path = sound_of_training(studio.layout.training, name)
+    else:
+        folder = studio.layout.results if kind == "results" else studio.layout.voices
+        path = sound_below(folder, name)
     return FileResponse(
         path,
         media_type=TYPES[path.suffix.lower()],
@@ -47,6 +50,14 @@ def file(
         content_disposition_type="attachment" if download else "inline",
         headers={"cache-control": "no-cache"},  # a clip may be spoken anew under its name
     )
+
+
+def sound_of_training(folder: Path, name: str) -> Path:
+    """Return a clip of a data set, or what a run spoke; nothing else that lies in training/."""
+    match name.split("/"):
+        case [_, "audio", _] | [_, "runs", _, "samples", _]:
+            return sound_below(folder, name)
+    raise Refused(MISSING, f"There is no clip {shown(name)} here.", "not_found")
 
 
 def sound_below(folder: Path, name: str) -> Path:

@@ -9,13 +9,14 @@ from studio.layout import Layout
 
 
 def link_of(layout: Layout, path: str) -> str:
-    """Return the address of a clip under results/ or voices/, relative to the page.
+    """Return the address of a clip under results/, voices/ or training/, relative to the page.
 
     "" for what lies elsewhere or is gone. A clip that is joined again keeps its name, so the time
     of the file is part of the address.
     """
     file = Path(path).absolute()
-    for kind, folder in (("results", layout.results), ("voices", layout.voices)):
+    served = {"results": layout.results, "voices": layout.voices, "training": layout.training}
+    for kind, folder in served.items():
         if file.is_relative_to(folder.absolute()):
             name = file.relative_to(folder.absolute()).as_posix()
             changed = _time_of(file)
