@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import webbrowser
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 GRACE_S = 1  # for answers that are under way when the server ends
+CLOSED = "The studio is closed. What was not finished goes on next time."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +118,12 @@ def _run(studio: Studio, start: Start, opened: _Opened) -> None:
         )
     )
     say(announcement(opened.address, opened.access, start))
+    logging.getLogger("uvicorn.error").addFilter(OnlyFaults(lambda: server.should_exit))
     try:
         with _EndingCleanly():
             server.run(sockets=[opened.taken])
     finally:
-        say("\nThe studio is closed. What was not finished goes on next time.\n")
+        say(f"\n{CLOSED}\n")
     if problems:
         raise problems[0]
 
@@ -166,6 +170,20 @@ def _share(tunnel: Callable[[int], str], opened: _Opened) -> None:
         return
     opened.rules.hosts.add(url.split("://")[-1].partition("/")[0].partition(":")[0].lower())
     say(f"Everyone who knows the login can reach it at {url}{opened.address.path}/\n")
+
+
+class OnlyFaults(logging.Filter):
+    """Once the server ends: no word on the pages that were open, whose streams it breaks off."""
+
+    def __init__(self, ending: Callable[[], bool]) -> None:
+        super().__init__()
+        self._ending = ending
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line of the server's log is worth reading."""
+        kind = record.exc_info[0] if record.exc_info else None
+        is_fault = kind is not None and not issubclass(kind, CancelledError)
+        return is_fault or not self._ending()
 
 
 class _EndingCleanly:

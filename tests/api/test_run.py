@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import signal
 import socket
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from asyncio import CancelledError
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -21,7 +22,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.access import Access, Login
-from api.run import Start, announcement, has_display, own_names
+from api.run import CLOSED, OnlyFaults, Start, announcement, has_display, own_names
 from api_cases import Serve, until
 from studio.serving import Address, open_socket, parse_address
 from studio.studio import Studio
@@ -46,12 +47,20 @@ def free_port() -> int:
     return address.port
 
 
-def health(port: int) -> bool:
+def url_of(port: int) -> str:
+    return f"http://127.0.0.1:{port}/"
+
+
+def answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5) as answer:
-            return bool(json.load(answer) == {"status": "ok"})
+        with urllib.request.urlopen(url_of(port) + path, timeout=20) as answer:
+            return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def health(port: int) -> bool:
+    return answers(port, "api/health")
 
 
 def is_gone(pid: int) -> bool:
@@ -90,15 +99,32 @@ def test_it_ends_quickly_with_its_worker_when_told_to(
     running: tuple[subprocess.Popen[str], int], how: signal.Signals
 ) -> None:
     started, port = running
+    until(lambda: answers(port, ""), PATIENCE_S)
+    open_page = urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/heartbeat/anna")
     listed = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(started.pid)], capture_output=True, text=True
     )
     children = [int(word) for word in listed.stdout.split()]
     started.send_signal(how)
     out, err = started.communicate(timeout=PATIENCE_S)
-    assert started.returncode == 0 and "Traceback" not in out + err, err
+    open_page.close()
+    assert started.returncode == 0 and err == ""
+    assert out.endswith(f"{url_of(port)}\n\n{CLOSED}\n"), out  # told once, and nothing else
     until(lambda: all(is_gone(child) for child in children))
-    assert f"http://127.0.0.1:{port}/" in out and not health(port)
+    assert not health(port)
+
+
+def test_what_goes_wrong_at_the_end_is_told_but_not_that_pages_were_open() -> None:
+    quiet = OnlyFaults(lambda: True)
+    assert not quiet.filter(record("Cancel 2 running task(s)"))
+    assert not quiet.filter(record("Exception in ASGI application", CancelledError()))
+    assert quiet.filter(record("Exception in lifespan", OSError("the disk is full")))
+    assert OnlyFaults(lambda: False).filter(record("said while it runs"))
+
+
+def record(message: str, problem: BaseException | None = None) -> logging.LogRecord:
+    info = (type(problem), problem, None) if problem is not None else None
+    return logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, message, (), info)
 
 
 @pytest.mark.parametrize(
