@@ -1,0 +1,89 @@
+"""Finding the field that somebody meant: in another section, or under another program's name.
+
+Light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, get_type_hints
+
+from jobs.plain import PlainError, nearest
+
+# Any: plain data as somebody wrote it.
+
+ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "lr": "optimizer.rate",
+        "learning_rate": "optimizer.rate",
+        "wd": "optimizer.weight_decay",
+        "batch_size": "optimizer.batch",
+        "gradient_accumulation": "optimizer.accumulate",
+        "gradient_accumulation_size": "optimizer.accumulate",
+        "mega_batch_factor": "optimizer.accumulate",
+        "grad_clip": "optimizer.clip",
+        "clip_grad_eps": "optimizer.clip",
+        "text_lr_weight": "optimizer.text_weight",
+        "text_ce_lr_weight": "optimizer.text_weight",
+        "mel_lr_weight": "optimizer.mel_weight",
+        "half_precision": "optimizer.precision",
+        "half_p": "optimizer.precision",
+        "bitsandbytes": "optimizer.eight_bit",
+        "epochs": "schedule.steps",
+        "niter": "schedule.steps",
+        "iterations": "schedule.steps",
+        "max_steps": "schedule.steps",
+        "lr_gamma": "schedule.gamma",
+        "learning_rate_schedule": "schedule.milestones",
+        "lr_scheme": "schedule.shape",
+        "warmup": "schedule.warm_up",
+        "warmup_steps": "schedule.warm_up",
+        "save_rate": "checkpoints.every",
+        "save_every": "checkpoints.every",
+        "save_checkpoint_freq": "checkpoints.every",
+        "val_freq": "checkpoints.every",
+        "gpus": "machine.processes",
+        "model": "weights.bundle",
+        "freeze": "weights.frozen",
+        "lora_rank": "weights.rank",
+    }
+)
+"""What other programs call our fields."""
+
+
+def check_names(cls: type[Any], plain: Any) -> None:
+    """Raise PlainError for the first unknown section or field, naming the nearest right one."""
+    if not isinstance(plain, Mapping):
+        raise PlainError("The file must hold sections such as optimizer: and schedule:.")
+    sections = sections_of(cls)
+    for name, section in plain.items():
+        if name not in sections:
+            raise PlainError(f"There is no {str(name)!r}.{_meant(str(name), sections)}")
+        for key in section if isinstance(section, Mapping) else ():
+            if key not in sections[name]:
+                where = f"{name}.{key}"
+                raise PlainError(f"There is no {where!r}.{_meant(where, sections)}")
+
+
+def sections_of(cls: type[Any]) -> dict[str, list[str]]:
+    """Return the sections of a configuration, each with the names of its fields."""
+    hints = get_type_hints(cls)
+    return {item.name: [inner.name for inner in fields(hints[item.name])] for item in fields(cls)}
+
+
+def _meant(written: str, sections: Mapping[str, list[str]]) -> str:
+    """Return ' Did you mean ...?' or what there is."""
+    section, _, field = written.rpartition(".")
+    keys = [f"{name}.{key}" for name, known in sections.items() for key in known]
+    close = get_close_matches(section, sections, n=1)
+    own = [f"{name}.{key}" for name in close for key in sections[name]]
+    meant = [ELSEWHERE[field.lower()]] if field.lower() in ELSEWHERE else []
+    meant = meant or [key for key in own if key.endswith(f".{field}")]
+    meant = meant or [key for key in keys if key.endswith(f".{field}")]
+    if meant:
+        return f" Did you mean {' or '.join(map(repr, meant))}?"
+    known = [f"{section}.{key}" for key in sections[section]] if section in sections else sections
+    return nearest(written, own or [*sections, *keys]) or f" There are: {', '.join(known)}."
