@@ -1,0 +1,197 @@
+"""Work that outlives the program that began it: its own process group, a diary in its folder.
+
+    start([sys.executable, "-m", "training.finetune", ...], folder)
+    is_alive(folder)       by the held file `lock`, never by a pid
+    ask_to_stop(folder)    touches `stop`: the work saves and ends by itself
+    end(folder, 5.0)       asks, waits, then ends it for good
+
+A keeper (`jobs.keeper`) stands between: it holds the lock, waits for its turn, runs the command
+with its output in `console.log`, and writes down in `keeper.json` how that ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from jobs.held import is_held, take
+from jobs.job import JobError
+
+LOCK, STOP, CONSOLE, KEPT = "lock", "stop", "console.log", "keeper.json"
+HELD_VARIABLE = "TESTUDO_HELD_FOLDER"
+RUNNING, TAKEN = "running", "taken"  # the keeper's first and only word to us
+TAIL = 8_000  # bytes
+PAUSE_S = 0.05
+_APART = (  # neither a closed console nor Ctrl-C reaches it; elsewhere a session of its own does
+    subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+    if sys.platform == "win32"
+    else 0
+)
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.keeper import main; main()"
+)
+
+
+class AlreadyRuns(JobError):
+    """Work goes on in this folder; two would spoil each other's files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the keeper wrote down of the latest start.
+
+    group: the process group;  launched: when the command began, None while it waits for its turn;
+    ended, code: when and with which exit code it ended (minus the signal that ended it), None
+    where nobody lived to see it. Times are seconds since 1970.
+    """
+
+    group: int = 0
+    launched: float | None = None
+    ended: float | None = None
+    code: int | None = None
+
+
+def start(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> None:
+    """Run a command for this folder, apart from this process and whatever ends it.
+
+    turn: a lock; of all who name the same one works one at a time, the others wait.
+    Raises AlreadyRuns where the folder's work goes on, JobError where it cannot be begun.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_alive(folder):
+        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
+    asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
+    with (folder / CONSOLE).open("ab") as console:
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, json.dumps([str(place) for place in sys.path]), asked],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=console,
+            cwd=folder.anchor or "/",  # so that no folder of the user's is kept busy
+            start_new_session=True,
+            creationflags=_APART,
+        )
+    assert keeper.stdout is not None
+    with keeper.stdout as said:
+        word = said.readline().decode("ascii", "replace").strip()
+    Thread(target=keeper.wait, daemon=True).start()  # so that the system forgets it
+    if word == TAKEN:
+        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
+    if word != RUNNING:
+        raise JobError(f"{folder.name} could not be begun. {tail_of(folder)[-300:].strip()}")
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the folder's work goes on, or waits for its turn."""
+    return is_held(folder / LOCK)
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask the work to save and end; nothing happens where none goes on."""
+    if is_alive(folder):
+        (folder / STOP).touch()
+
+
+def end(folder: Path, grace_s: float) -> bool:
+    """Ask the work to stop, and end it for good when the time is up.
+
+    Returns whether it ended by itself.
+    """
+    ask_to_stop(folder)
+    if _gone_within(folder, grace_s):
+        return True
+    _kill(kept_of(folder).group)
+    _gone_within(folder, 5.0)
+    return False
+
+
+def kept_of(folder: Path) -> Kept:
+    """Return what the keeper wrote down; nothing where the file is gone or damaged."""
+    try:
+        written = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        group, code = written.get("group"), written.get("code")
+        return Kept(
+            group=group if isinstance(group, int) else 0,
+            launched=_time(written.get("launched")),
+            ended=_time(written.get("ended")),
+            code=code if isinstance(code, int) else None,
+        )
+    except (OSError, ValueError, AttributeError):
+        return Kept()
+
+
+def tail_of(folder: Path, size: int = TAIL) -> str:
+    """Return the end of what the work wrote to its console."""
+    try:
+        with (folder / CONSOLE).open("rb") as console:
+            console.seek(max(0, console.seek(0, os.SEEK_END) - size))
+            return console.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say in words how a process ended by its exit code (minus the signal that ended it)."""
+    if code is None:
+        return "it vanished: the machine was turned off or restarted, or everything was ended"
+    if code == 0:
+        return "it ended without saying how far it came"
+    if code > 0:
+        return f"it ended with exit code {code}"
+    if code == -9:
+        return "it was killed (signal 9): most often the system does so when memory runs out"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"it was ended by signal {-code} ({known.get(-code, 'unknown')})"
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock while its work goes on, unless the keeper that began us does.
+
+    Raises AlreadyRuns where another holds it.
+    """
+    if os.environ.get(HELD_VARIABLE) == str(folder.absolute()):
+        yield
+        return
+    held = take(folder / LOCK)
+    if held is None:
+        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
+    try:
+        for stale in (STOP, KEPT):
+            (folder / stale).unlink(missing_ok=True)
+        yield
+    finally:
+        held.release()
+
+
+def _kill(group: int) -> None:
+    """End a process group at once; it is only called while its lock is held."""
+    if group <= 1:
+        return
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(group)], capture_output=True)
+    elif group != os.getpgid(0):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _gone_within(folder: Path, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while is_alive(folder):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(PAUSE_S)
+    return True
+
+
+def _time(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,194 @@
+"""Detached work: it outlives who began it, is known by its lock, and its end is told in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import detached
+from jobs.detached import AlreadyRuns, Kept
+from jobs.held import is_held, take
+from jobs.job import JobError
+
+SRC = Path(detached.__file__).resolve().parents[1]
+WORKS = (
+    "import pathlib, sys, time\n"
+    "place = pathlib.Path(sys.argv[1])\n"
+    "print('working', flush=True)\n"
+    "(place / 'began').touch()\n"
+    "while not (place / 'stop').exists(): time.sleep(0.01)\n"
+    "(place / 'saved').touch()\n"
+)
+DYING = "import os, sys; open(sys.argv[1] + '/began', 'w').close(); os.kill(os.getpid(), 9)"
+DEAF = "import time, sys; open(sys.argv[1] + '/began', 'w').close(); time.sleep(60)"
+
+
+def python(code: str, folder: Path) -> list[str]:
+    return [sys.executable, "-c", code, str(folder)]
+
+
+def until(happens: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "my run"
+    yield place
+    detached.end(place, 0.0)
+
+
+def begin(folder: Path, code: str = WORKS) -> None:
+    detached.start(python(code, folder), folder)
+    until((folder / "began").exists)
+
+
+def test_work_is_alive_until_it_is_asked_to_stop_and_saves_first(folder: Path) -> None:
+    begin(folder)
+    assert detached.is_alive(folder) and not (folder / "saved").exists()
+    detached.ask_to_stop(folder)
+    until(lambda: not detached.is_alive(folder))
+    assert (folder / "saved").exists()
+    kept = detached.kept_of(folder)
+    assert kept.code == 0 and kept.launched and kept.ended and kept.launched <= kept.ended
+    assert detached.tail_of(folder) == "working\n"
+
+
+def test_two_of_one_folder_are_refused_and_the_first_goes_on(folder: Path) -> None:
+    begin(folder)
+    with pytest.raises(AlreadyRuns, match="my run is already running"):
+        detached.start(python(WORKS, folder), folder)
+    with pytest.raises(AlreadyRuns, match="already running"), detached.holding(folder):
+        pass
+    assert detached.is_alive(folder)
+
+
+def test_work_survives_the_kill_of_who_began_it(folder: Path) -> None:
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(SRC)!r})\n"
+        "from pathlib import Path\n"
+        "from jobs import detached\n"
+        f"detached.start({python(WORKS, folder)!r}, Path({str(folder)!r}))\n"
+        "print('begun', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    ) as studio:
+        assert studio.stdout is not None and studio.stdout.readline() == b"begun\n"
+        os.killpg(studio.pid, signal.SIGKILL)
+    until((folder / "began").exists)
+    assert detached.is_alive(folder)
+    assert detached.end(folder, 20)
+    assert (folder / "saved").exists()
+
+
+def test_work_that_does_not_listen_is_ended_for_good(folder: Path) -> None:
+    begin(folder, DEAF)
+    assert not detached.end(folder, 0.1)
+    assert not detached.is_alive(folder)
+
+
+def test_how_killed_work_ended_is_written_down(folder: Path) -> None:
+    begin(
+        folder, "import os, sys; open(sys.argv[1] + '/began', 'w').close(); os.kill(os.getpid(), 9)"
+    )
+    until(lambda: not detached.is_alive(folder))
+    assert detached.kept_of(folder).code == -9
+    assert "memory runs out" in detached.how_it_ended(-9)
+
+
+def test_a_folder_stays_taken_while_the_work_lives_though_its_keeper_was_killed(
+    folder: Path,
+) -> None:
+    begin(folder)
+    os.kill(detached.kept_of(folder).group, signal.SIGKILL)
+    time.sleep(0.1)
+    assert detached.is_alive(folder)
+    assert detached.end(folder, 20)
+    assert detached.kept_of(folder).code is None
+
+
+def test_only_one_of_those_who_share_a_turn_works(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    turn = tmp_path / "turn"
+    try:
+        detached.start(python(WORKS, one), one, turn=turn)
+        until((one / "began").exists)
+        detached.start(python(WORKS, two), two, turn=turn)
+        assert detached.is_alive(two) and detached.kept_of(two).launched is None
+        assert not (two / "began").exists()
+        assert detached.end(one, 20)
+        until((two / "began").exists)
+    finally:
+        detached.end(one, 0), detached.end(two, 0)
+
+
+def test_waiting_work_can_be_stopped_before_its_turn(tmp_path: Path) -> None:
+    held = take(tmp_path / "turn")
+    assert held is not None
+    detached.start(python(WORKS, tmp_path / "two"), tmp_path / "two", turn=tmp_path / "turn")
+    assert detached.end(tmp_path / "two", 20)
+    assert not (tmp_path / "two" / "began").exists()
+    held.release()
+
+
+def test_a_stale_stop_does_not_end_what_begins_anew(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "stop").touch()
+    begin(folder)
+    assert detached.is_alive(folder) and not (folder / "saved").exists()
+
+
+def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
+    detached.start([str(folder / "nothing")], folder)
+    until(lambda: not detached.is_alive(folder))
+    assert "No such file" in detached.tail_of(folder)
+
+
+def test_a_damaged_diary_of_the_keeper_is_none(folder: Path) -> None:
+    folder.mkdir()
+    for junk in (b"\xff\x00", b"[1]", b'{"group": "x", "launched": {}, "code": "9"}', b""):
+        (folder / "keeper.json").write_bytes(junk)
+        assert detached.kept_of(folder) == Kept()
+    assert detached.tail_of(folder) == "" and not detached.is_alive(folder)
+    assert detached.end(folder, 0)
+
+
+def test_nothing_is_killed_for_a_folder_whose_lock_is_free(folder: Path) -> None:
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        (folder / "keeper.json").write_text(json.dumps({"group": bystander.pid}))
+        assert detached.end(folder, 0)
+        assert bystander.poll() is None
+        bystander.kill()
+
+
+def test_a_lock_is_seen_by_all_and_free_again_when_released(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lock"
+    assert not is_held(path)
+    held = take(path)
+    assert held is not None and is_held(path) and take(path) is None
+    held.release()
+    assert not is_held(path)
+
+
+def test_every_way_to_end_has_words() -> None:
+    for code in (None, 0, 1, -9, -15, -11, -400):
+        assert detached.how_it_ended(code).startswith("it ")
+
+
+def test_work_that_cannot_be_begun_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detached, "_BOOT", "raise SystemExit('no room')")
+    with pytest.raises(JobError, match=r"could not be begun.*no room"):
+        detached.start(python(WORKS, folder), folder)
