@@ -85,10 +85,10 @@ def _body(job: Job, looks: Looks) -> Iterator[str]:
         yield f'<p class="quiet">{place}</p>'
         yield _buttons(button("cancel", job.id, "Cancel"))
     if job.state == "running":
-        yield _progress(job)
+        yield progress_bar(job)
         yield _buttons(button("cancel", job.id, "Stop", look="danger"))
     if job.failure is not None:
-        yield _failure(job)
+        yield failure_told(job)
     yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
     if job.state == "done" and job.result is not None and job.task in SPEAKING:
         yield from _spoken(job, job.result, looks)
@@ -99,7 +99,8 @@ def _body(job: Job, looks: Looks) -> Iterator[str]:
     yield spoken_so_far(job, looks.layout)
 
 
-def _progress(job: Job) -> str:
+def progress_bar(job: Job) -> str:
+    """Draw how far a job is, and say it."""
     progress = job.progress
     share = progress.fraction
     if share is None and progress.total:
@@ -129,7 +130,8 @@ def progress_told(job: Job, now: float | None = None) -> str:
     return " · ".join(words)
 
 
-def _failure(job: Job) -> str:
+def failure_told(job: Job) -> str:
+    """Draw why a job failed and what to do, with the details to copy."""
     assert job.failure is not None
     cause = cause_named(job.failure.cause)
     report = f"{job.failure.message}\n\n{job.failure.details}".strip()
