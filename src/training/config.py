@@ -1,18 +1,14 @@
-"""What one finetuning is to do: dataset, weights, optimizer, schedule, checkpoints, samples.
-
-Light: no torch at import time. `train.yaml` is this, with every field's help above it.
-"""
+"""What one finetuning is to do: `train.yaml` is this, with every field's help above it. Light."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from engines.knobs import Knob, check_knob, knobs_of
-from jobs.plain import PlainError, from_plain, to_plain
+from jobs.plain import PlainError, from_plain
 from training.config_names import check_names
 from training.config_parts import layers_of
 from training.config_yaml import read_yaml, told_in_yaml, write_text
@@ -326,18 +322,6 @@ def config_of(plain: Any) -> FinetuneConfig:
         return from_plain(FinetuneConfig, plain)
     except PlainError as cause:
         raise ConfigError(str(cause).replace("FinetuneConfig", "The configuration")) from cause
-
-
-def with_changes(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
-    """Return the configuration with some fields set, such as {"optimizer.rate": 1e-4}."""
-    plain = to_plain(config)
-    for key, value in changes.items():
-        section, _, name = key.partition(".")
-        if isinstance(plain.get(section), dict) and name:
-            plain[section][name] = value
-        else:
-            plain[key] = value  # refused by its name
-    return config_of(plain)
 
 
 def _check(section: str, choice: Any) -> None:

@@ -90,10 +90,10 @@ def parse_yaml(text: str) -> Any:
 
 def told_in_yaml(config: Any) -> str:
     """Return a dataclass of sections as YAML, each field below its help."""
-    lines = [_comment(_first_sentence(type(config)), "")]
+    lines = [_comment(first_sentence(type(config)), "")]
     for section in fields(config):
         choice = getattr(config, section.name)
-        lines += ["", _comment(_first_sentence(type(choice)), ""), f"{section.name}:"]
+        lines += ["", _comment(first_sentence(type(choice)), ""), f"{section.name}:"]
         for knob in knobs_of(type(choice)):
             value = _scalar(to_plain(getattr(choice, knob.name)))
             lines += [_comment(help_of(knob), "  "), f"  {knob.name}: {value}"]
@@ -105,6 +105,11 @@ def help_of(field: KnobField) -> str:
     knob = field.knob
     told = [part for part in (_range(knob), knob.unit) if part]
     return f"{knob.help} ({' '.join(told)})" if told else knob.help
+
+
+def first_sentence(cls: type[Any]) -> str:
+    """Return what a dataclass says of itself, in one line."""
+    return (cls.__doc__ or "").strip().splitlines()[0]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -127,10 +132,6 @@ def _range(knob: Knob) -> str:
 
 def _number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value or 0.0:g}"
-
-
-def _first_sentence(cls: type[Any]) -> str:
-    return (cls.__doc__ or "").strip().splitlines()[0]
 
 
 def _comment(text: str, indent: str) -> str:

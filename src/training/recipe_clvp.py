@@ -22,8 +22,9 @@ from tortoise.clvp import Clvp, ClvpConfig
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken
 from training.corruption import draw, spoil_codes, spoil_text
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import clip_gradients, cosine, muon_and_adamw, set_rate
+from training.schedule import clip_gradients, muon_and_adamw, set_rate
 
 STOP = 0  # the engine appends one stop to the text that CLVP reads
 FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)

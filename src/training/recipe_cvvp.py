@@ -19,8 +19,9 @@ from tortoise.contrastive import info_nce
 from tortoise.cvvp import Cvvp, CvvpConfig
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken, SpokenCorpus
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import adamw, clip_gradients, cosine, set_rate
+from training.schedule import adamw, clip_gradients, set_rate
 
 FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 LAST_TEMPERATURE = math.log(100)

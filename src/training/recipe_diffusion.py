@@ -37,9 +37,10 @@ from training.diffusion_loss import (
     diffusion_losses,
 )
 from training.features import Features
+from training.rates import cosine
 from training.recipe_gpt import VOICE_FRAMES, gpt_batch
 from training.run import Run, generator_for
-from training.schedule import clip_gradients, cosine, set_rate
+from training.schedule import clip_gradients, set_rate
 
 HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 NOTE_EVERY = 25

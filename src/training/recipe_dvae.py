@@ -12,8 +12,9 @@ from jobs.report import Reporter
 from tortoise.dvae import Dvae, DvaeConfig
 from training.checkpoint import load_state, save_state
 from training.features import Features
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import adamw, clip_gradients, cosine, set_rate
+from training.schedule import adamw, clip_gradients, set_rate
 
 RESTART_EVERY = 100  # steps between moves of codes that nothing uses
 RESTART_UNTIL = 0.7  # of the run; later the book must settle

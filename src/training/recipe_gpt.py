@@ -15,8 +15,9 @@ from tortoise.gpt_losses import GptBatch, GptLosses, packed_losses
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
 from training.listen import Listener
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import clip_gradients, cosine, muon_and_adamw, set_rate
+from training.schedule import clip_gradients, muon_and_adamw, set_rate
 
 VOICE_FRAMES = (100, 260)  # a reference stretch of 1.2 to 3 s
 VALIDATE_EVERY = 250

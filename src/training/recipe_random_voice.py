@@ -15,8 +15,9 @@ from torch import Tensor
 from jobs.report import Reporter
 from tortoise.random_voice import RandomVoice, RandomVoiceConfig
 from training.checkpoint import load_state, save_state
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import cosine, set_rate
+from training.schedule import set_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

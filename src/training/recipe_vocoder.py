@@ -33,8 +33,9 @@ from training.discriminators import (
     discriminator_loss,
     generator_loss,
 )
+from training.rates import cosine
 from training.run import Run, generator_for
-from training.schedule import adamw, clip_gradients, cosine, set_rate
+from training.schedule import adamw, clip_gradients, set_rate
 from training.segments import (
     SAMPLE_RATE,
     Batch,

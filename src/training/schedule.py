@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
 from torch import nn
-
-
-def cosine(step: int, steps: int, peak: float, warm_up: int, floor: float = 0.05) -> float:
-    """Learning rate that rises in a line for `warm_up` steps, then falls as a half cosine.
-
-    It ends at `floor` times the peak.
-    """
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    way = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * way)))
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
