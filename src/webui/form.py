@@ -114,13 +114,13 @@ def values_of(record: TakeRecord, knobs: Knobs, engine: str) -> dict[str, Any]:
 def first_values(studio: Studio) -> dict[str, Any]:
     """Return what the form shows at first: the settings over what the weights advise.
 
-    Where no preset is set it is the quickest, so that the first sound is soon heard.
+    Where no preset is set it is the quickest, so that the first sound is soon heard; knobs that
+    are set win over it, since nobody chose it.
     """
     settings = studio.settings
     knobs = knobs_for(settings.engine)
-    options = usual_options(
-        studio, settings.bundle, settings.preset or next(iter(knobs.presets), "")
-    )
+    quickest = next(iter(knobs.presets.values()), {})
+    options = usual_options(studio, settings.bundle, {} if settings.preset else quickest)
     usual = settings.delivered
     delivery = {field.name: usual.get(field.name, field.default) for field in knobs.delivery}
     names = [voice.name for voice in list_voices(studio.layout)]
@@ -134,11 +134,15 @@ def first_values(studio: Studio) -> dict[str, Any]:
     }
 
 
-def usual_options(studio: Studio, bundle: str, preset: str) -> dict[str, Any]:
-    """Return every knob of the engine as it stands when nobody turned one; the seed is open."""
+def usual_options(studio: Studio, bundle: str, implied: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every knob of the engine as it stands when nobody turned one; the seed is open.
+
+    implied: knobs that the page turns by itself, over the advice of the weights.
+    """
     settings = studio.settings
-    wanted = {**advised(settings.engine, studio.layout.bundle(bundle)), **settings.turned}
-    options = dict(choose_options(settings.engine, wanted, preset or None, {}))
+    advice = advised(settings.engine, studio.layout.bundle(bundle))
+    wanted = {**advice, **implied, **settings.turned}
+    options = dict(choose_options(settings.engine, wanted, settings.preset or None, {}))
     return {**options, "seed": settings.turned.get("seed")}
 
 

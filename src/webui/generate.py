@@ -147,7 +147,7 @@ def _wire_form(tab: Tab) -> None:
 
     def take_advice(bundle: str) -> list[Any]:
         kept = {"seed", *turned}
-        options = usual_options(studio, bundle, "")
+        options = usual_options(studio, bundle, {})
         return form.filled({name: to for name, to in options.items() if name not in kept})
 
     def reset() -> list[Any]:

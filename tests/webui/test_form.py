@@ -214,6 +214,12 @@ def test_the_settings_stand_over_what_the_page_would_choose(studio: Studio) -> N
     assert (values["voice"], values["preset"], values["top_p"]) == ("vera", "standard", 0.5)
 
 
+def test_a_knob_of_the_settings_wins_over_a_preset_that_nobody_chose(studio: Studio) -> None:
+    values = first_values(Studio(studio.layout, Settings(options={"samples": 4})))
+    assert (values["samples"], values["preset"]) == (4, CUSTOM)
+    assert values["iterations"] == KNOBS.presets["ultra_fast"]["iterations"]
+
+
 def test_what_a_strange_record_holds_fills_nothing_that_it_does_not_fit(form: GenerateForm) -> None:
     take = record(options={"samples": "many", "top_p": 0.5, "temperature": [1]}, delivery={})
     values = values_of(take, KNOBS, "tortoise")
