@@ -31,11 +31,10 @@ HELD_VARIABLE = "TESTUDO_HELD_FOLDER"
 RUNNING, TAKEN = "running", "taken"  # the keeper's first and only word to us
 TAIL = 8_000  # bytes
 PAUSE_S = 0.05
-_APART = (  # neither a closed console nor Ctrl-C reaches it; elsewhere a session of its own does
-    subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
-    if sys.platform == "win32"
-    else 0
-)
+if sys.platform == "win32":  # neither a closed console nor Ctrl-C reaches it
+    _APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+else:
+    _APART = 0  # a session of its own does the same
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.keeper import main; main()"
 )
