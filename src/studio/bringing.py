@@ -14,6 +14,8 @@ from studio.layout import Layout, plain_name, shown
 from studio.voices import AUDIO_SUFFIXES, RANDOM
 
 MOST_CLIPS = 200
+TRANSCRIPTS = (".txt", ".csv", ".srt", ".vtt", ".json")
+"""What may lie beside clips and say their words; a data set made of the voice reads them."""
 KEPT_S = 24 * 3600.0  # an upload that nobody took is swept away after this
 
 
@@ -45,11 +47,12 @@ def waiting_folder(layout: Layout, voice: str, names: Sequence[str]) -> Path:
     layout.voice(voice)
     if voice.casefold() == RANDOM:
         raise StudioError(f"{voice} always means a made-up voice. Choose another name.")
-    if not 0 < len(names) <= MOST_CLIPS:
-        raise StudioError(f"{len(names)} clips were sent; send 1 to {MOST_CLIPS} at once.")
+    clips = [name for name in names if not is_transcript(name)]
+    if not 0 < len(clips) <= MOST_CLIPS or len(names) > 2 * MOST_CLIPS:
+        raise StudioError(f"{len(clips)} clips were sent; send 1 to {MOST_CLIPS} at once.")
     for name in names:
         plain_name(name, "clip")
-        if Path(name).suffix.lower() not in AUDIO_SUFFIXES:
+        if Path(name).suffix.lower() not in (*AUDIO_SUFFIXES, *TRANSCRIPTS):
             raise StudioError(
                 f"{shown(name)} is not named like a recording. Send files that end in one of "
                 f"{', '.join(AUDIO_SUFFIXES)}.",
@@ -61,6 +64,11 @@ def waiting_folder(layout: Layout, voice: str, names: Sequence[str]) -> Path:
     with writing_to(folder):
         folder.mkdir(parents=True, mode=0o700)
     return folder
+
+
+def is_transcript(name: str) -> bool:
+    """Say whether a file tells what is said in clips beside it."""
+    return Path(name).suffix.lower() in TRANSCRIPTS
 
 
 def sweep_uploads(layout: Layout) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jobs.report import Reporter
 from speech.clip import ClipError
 from speech.files import read_clip
+from studio.bringing import is_transcript
 from studio.errors import StudioError, refusing, writing_to
 from studio.layout import Layout, shown
 from studio.speaking import SpeakRequest
@@ -53,14 +54,16 @@ def import_voice(
 ) -> Voice:
     """Copy clips into a voice, or take the voice out of one clip that carries its latents.
 
-    Every file is read before the first is copied. Raises StudioError for one that cannot be used.
+    Every clip is read before the first is copied; transcripts beside them are copied as they are.
+    Raises StudioError for a clip that cannot be used.
     sound_only: copy the clip even where it carries latents.
     """
     if not sound_only and len(files) == 1 and (text := _latents_in(files[0])) is not None:
         return _import_latents(name, text, files[0], layout)
     folder = layout.voice(_not_random(name))
     with refusing(ClipError):
-        for path in report.track(files, "reading clips"):
+        clips = [path for path in files if not is_transcript(path.name)]
+        for path in report.track(clips, "reading clips"):
             read_clip(path)
     _check_names(files, folder)
     with writing_to(folder):
@@ -106,8 +109,11 @@ def _not_random(name: str) -> str:
 
 def _check_names(files: Sequence[Path], folder: Path) -> None:
     names = [path.name for path in files]
+    if all(is_transcript(name) for name in names):
+        raise StudioError("These are transcripts alone. Name the clips that they belong to, too.")
     for path in files:
-        if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
+        fits = path.suffix.lower() in AUDIO_SUFFIXES or is_transcript(path.name)
+        if not fits or path.name.startswith("."):
             raise StudioError(
                 f"{path.name} would not be taken for a clip of a voice. Name it with one of "
                 f"{', '.join(AUDIO_SUFFIXES)}."
