@@ -1,0 +1,164 @@
+"""What a proposal rests on: facts of the model, the machine and the dataset. Light.
+
+The model's files are read as far as their headers; no number of theirs is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tortoise.bundle import CONFIG_FILE, BundleError, network_file, read_json
+from tortoise.measure import PUBLISHED_LIMIT
+
+# Any: JSON.
+
+SMALL_PARAMETERS = 50_000_000  # the published GPT has 423 million
+LARGEST_HEADER = 100_000_000  # bytes, as the format says
+PUBLISHED = {"max_codes": 500, "gpt_rate": 22_050, "samples_per_code": 1024}
+PUBLISHED_GPT = {"layers": 30, "model_dim": 1024, "heads": 16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """One network of a model. size: bytes of its file."""
+
+    parameters: int = 0
+    size: int = 0
+    layers: int = 0
+    width: int = 0
+    heads: int = 0
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the model has it."""
+        return self.parameters > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleFacts:
+    """What of a model decides how it can learn."""
+
+    name: str
+    gpt: NetworkFacts
+    diffusion: NetworkFacts
+    dvae: NetworkFacts
+    text_limit: int = PUBLISHED_LIMIT
+    max_codes: int = PUBLISHED["max_codes"]
+    gpt_rate: int = PUBLISHED["gpt_rate"]
+    samples_per_code: int = PUBLISHED["samples_per_code"]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is of the starter's kind, which learns fast and needs to learn much."""
+        return self.gpt.parameters < SMALL_PARAMETERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """What a run would have to itself.
+
+    device: "cpu", "cuda:0" …;  gpus: how many of that kind;  memory: bytes of one of them, None
+    where nobody knows.
+    """
+
+    device: str = "cpu"
+    memory: int | None = None
+    cores: int = 1
+    gpus: int = 0
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is the processor that learns."""
+        return self.device == "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """What there is to learn from, clips that are left out not counted.
+
+    seconds: of all clips to learn from;  longest_s: of the longest;  codes, tokens: the most in
+    one clip.
+    """
+
+    name: str
+    clips: int
+    validation_clips: int = 0
+    seconds: float = 0.0
+    longest_s: float = 0.0
+    codes: int = 0
+    tokens: int = 0
+
+
+def read_bundle_facts(folder: Path, name: str) -> BundleFacts:
+    """Read what decides how a model can learn.
+
+    Raises BundleError where its config, or a network that is there, cannot be read.
+    """
+    config = read_json(folder / CONFIG_FILE)
+    if not isinstance(config, Mapping):
+        raise BundleError(f"{folder / CONFIG_FILE} is no table. Fetch the bundle again.")
+    rules = _numbers(config.get("conventions"), {**PUBLISHED, "text_limit": PUBLISHED_LIMIT})
+    return BundleFacts(
+        name=name,
+        gpt=_network(folder, "gpt", config, PUBLISHED_GPT),
+        diffusion=_network(folder, "diffusion", config, {"layers": 10, "width": 1024, "heads": 16}),
+        dvae=_network(folder, "dvae", config, {}),
+        text_limit=rules["text_limit"],
+        max_codes=rules["max_codes"],
+        gpt_rate=rules["gpt_rate"],
+        samples_per_code=rules["samples_per_code"],
+    )
+
+
+def count_parameters(file: Path) -> int:
+    """Count the numbers in a safetensors file from its header.
+
+    Raises BundleError where the file is damaged or cut short.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > min(size, LARGEST_HEADER):
+                raise ValueError("its header is longer than the file")
+            header = json.loads(stream.read(length))
+        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size:,} bytes of {8 + length + end:,}")
+        return sum(math.prod(entry["shape"]) for entry in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as cause:
+        raise BundleError(
+            f"{file} is damaged or cut short ({cause}). Fetch the bundle again."
+        ) from cause
+
+
+def _network(
+    folder: Path, name: str, config: Mapping[str, Any], usual: Mapping[str, int]
+) -> NetworkFacts:
+    file = network_file(folder, name)
+    if name not in config or not file.is_file():
+        return NetworkFacts()
+    shape = _numbers(config[name], usual)
+    return NetworkFacts(
+        parameters=count_parameters(file),
+        size=file.stat().st_size,
+        layers=shape.get("layers", 0),
+        width=shape.get("model_dim", shape.get("width", 0)),
+        heads=shape.get("heads", 0),
+    )
+
+
+def _numbers(told: Any, usual: Mapping[str, int]) -> dict[str, int]:
+    stated = told if isinstance(told, Mapping) else {}
+    found = {key: stated.get(key, value) for key, value in usual.items()}
+    return {
+        key: value if isinstance(value, int) and value > 0 else usual[key]
+        for key, value in found.items()
+    }
