@@ -56,6 +56,19 @@ class Layout:
             return self.models / "finetunes" / plain_name(parts[1], "fine-tune")
         return self.models / plain_name(name, "model")
 
+    def dataset(self, name: str) -> Path:
+        """Say where a dataset lies."""
+        return self.training / plain_name(name, "dataset")
+
+    def run(self, dataset: str, name: str) -> Path:
+        """Say where a training run of a dataset lies."""
+        return self.dataset(dataset) / "runs" / plain_name(name, "run")
+
+    @property
+    def training_turn(self) -> Path:
+        """Say which lock the trainings share, so that one works at a time."""
+        return self.state / "training.lock"
+
     @property
     def journal(self) -> Path:
         """Say where the list of jobs lies."""
