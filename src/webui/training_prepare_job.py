@@ -1,0 +1,72 @@
+"""The job that prepares a data set, as a piece of the page: how far it is, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from jobs.job import Job
+from webui.clips import button
+from webui.job_cards import STATES, failure_told, progress_bar, title_of
+
+BRING, PREPARE = "bring_voice", "prepare"
+HINT = (
+    '<p class="hint" data-key="hint">Choose a voice and press <strong>Prepare</strong>. How far '
+    "it is stands here, also after a reload; it goes on when you close the page.</p>"
+)
+
+
+def newest(jobs: Sequence[Job]) -> Job | None:
+    """Return the preparation to show: one that runs or waits, else the last; jobs: newest first."""
+    ours = [job for job in jobs if job.task == PREPARE]
+    return next((job for job in reversed(ours) if not job.is_over), next(iter(ours), None))
+
+
+def going(jobs: Sequence[Job]) -> list[Job]:
+    """Return the preparations that are not over."""
+    return [job for job in jobs if job.task == PREPARE and not job.is_over]
+
+
+def jobs_html(jobs: Sequence[Job]) -> str:
+    """Draw the preparation to show and those behind it; jobs: newest first."""
+    shown = newest(jobs)
+    if shown is None:
+        return f'<div class="jobs" data-key="jobs">{HINT}</div>'
+    others = [job for job in going(jobs) if job.id != shown.id]
+    cards = "".join(_card(job) for job in [shown, *reversed(others)])
+    return f'<div class="jobs" data-key="jobs">{cards}</div>'
+
+
+def _card(job: Job) -> str:
+    told, sign = STATES[job.state]
+    title = escape(title_of(job))
+    return (
+        f'<article class="job is-{job.state}" data-key="{escape(job.id)}" '
+        f'aria-label="{told}: {title}"><header><span class="state {job.state}">'
+        f'<span aria-hidden="true">{sign}</span> {told}</span> <h3>{title}</h3></header>'
+        f"{''.join(_body(job))}</article>"
+    )
+
+
+def _body(job: Job) -> Iterator[str]:
+    if job.state == "waiting":
+        place = f"Number {job.place} in the queue." if job.place else "In the queue."
+        yield f'<p class="quiet">{place}</p>'
+        yield _buttons(button("cancel", job.id, "Cancel"))
+    elif job.state == "running":
+        yield progress_bar(job)
+        yield _buttons(button("cancel", job.id, "Stop", look="danger"))
+    elif job.failure is not None:
+        yield failure_told(job)
+    yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
+    if job.state in ("stopped", "failed"):
+        yield (
+            '<p class="quiet">The recordings that were done are kept; it goes on at the next.</p>'
+        )
+        yield _buttons(button("again", job.id, "Go on"))
+    elif job.state == "done":
+        yield '<p class="quiet">What came of it stands below.</p>'
+
+
+def _buttons(*buttons: str) -> str:
+    return f'<div class="buttons">{"".join(buttons)}</div>'
