@@ -11,7 +11,7 @@ Light: no torch at import time; the trainer, the page and the command line ask i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 NEARLY_WER = 0.15  # two words of a sentence of thirteen
@@ -54,15 +54,24 @@ class Choice:
     overfit_since: int | None = None
 
 
-def choose(validations: Sequence[Validation], judgements: Sequence[Judgement] = ()) -> Choice:
-    """Say which of the validated or judged steps to take; of equals the earliest."""
+def choose(
+    validations: Sequence[Validation],
+    judgements: Sequence[Judgement] = (),
+    kept: Collection[int] | None = None,
+) -> Choice:
+    """Say which of the validated or judged steps to take; of equals the earliest.
+
+    kept: the steps that can be taken, because their checkpoints are there; None: all.
+    """
     losses = {item.step: item for item in sorted(validations, key=lambda item: item.step)}
     heard = {item.step: item for item in judgements}
-    steps = sorted(set(losses) & set(heard) or set(losses) or set(heard))
+    known = set(losses) | set(heard)
+    there = known if kept is None else known & set(kept)
+    steps = sorted(there & set(losses) & set(heard) or there & set(losses) or there)
     if not steps:
         return Choice()
     good = _sounding_right([heard.get(step, Judgement(step=step)) for step in steps])
-    best = min(good, key=lambda step: losses[step].loss) if losses else good[-1]
+    best = min(good, key=lambda step: losses[step].loss) if good[0] in losses else good[-1]
     since = _overfit_since(list(losses.values()))
     return Choice(
         step=best,
@@ -100,7 +109,7 @@ def _why(
         facts.append(f"word errors {sounds.wer:.0%}")
     if sounds.similarity is not None:
         facts.append(f"similarity {sounds.similarity:.2f}")
-    lowest = "it guesses unheard clips best" if losses else "it is the latest"
+    lowest = "it guesses unheard clips best" if best in losses else "it is the latest"
     among = " of those whose sample is understood and sounds like the speaker" if judged else ""
     return f"Step {best}: {lowest}{among} ({', '.join(facts) or 'nothing was measured'})."
 

@@ -56,6 +56,14 @@ def test_a_step_that_was_not_judged_is_not_preferred_to_one_that_was() -> None:
     assert choose(losses(2.0, 2.1), heard((None, None), (0.1, 0.6))).step == 200
 
 
+def test_only_a_checkpoint_that_is_there_is_taken() -> None:
+    told = losses(3.0, 2.0, 2.1, 2.2, 2.3, train=(3, 2, 1.5, 1, 0.5))
+    choice = choose(told, kept=(100, 400))
+    assert (choice.step, choice.overfit_since) == (400, 200)
+    assert choose(told, kept=()) == Choice()
+    assert choose(told[:1], heard((0, 1), (0, 1)), kept=[200]).step == 200
+
+
 def test_without_validations_the_latest_of_the_good_samples_is_taken() -> None:
     assert choose([], heard((0.5, 0.6), (0.0, 0.6), (0.1, 0.62), (0.9, 0.7))).step == 300
 

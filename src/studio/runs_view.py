@@ -1,0 +1,329 @@
+"""A training run as everybody sees it, made from its folder alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from jobs.detached import STOP, Kept, how_it_ended, is_alive, kept_of, tail_of
+from studio.causes import CATALOGUE
+from studio.runs_events import Diary, Figures
+from training.best import Choice, Judgement, Validation, choose
+
+RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
+OVER: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
+MOST_POINTS = 500  # of a curve: more are not seen on any screen
+SMOOTHING = 0.95  # of the running mean of the training loss
+RECENT = 200  # step events from which the pace is taken
+SAMPLES, CHECKPOINTS = "samples", "checkpoints"
+
+Points = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One measured thing over the steps of one stage ("gpt" or "diffusion").
+
+    name: loss, smoothed, validation, train_loss (at each validation), mel, text, rate, gradient.
+    """
+
+    stage: str
+    name: str
+    points: Points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleView:
+    """The sentence as it was spoken at a step. wer, similarity: None where nobody judged."""
+
+    step: int
+    path: Path
+    text: str
+    wer: float | None
+    similarity: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """A checkpoint. size: bytes;  loss: of validation;  there: it has not been pruned since."""
+
+    step: int
+    path: Path
+    size: int
+    loss: float | None
+    wer: float | None
+    similarity: float | None
+    there: bool
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run at one moment.
+
+    stage: "gpt" or "diffusion";  began, ended: seconds since 1970;  eta_s: seconds left;
+    memory: bytes;  best: the step to take and why;  overfitting, message: a sentence or "";
+    cause: a key of studio.causes;  details: the end of the console where it failed.
+    """
+
+    dataset: str
+    name: str
+    folder: Path
+    state: RunState
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    began: float | None = None
+    ended: float | None = None
+    eta_s: float | None = None
+    seconds_per_step: float | None = None
+    memory: int | None = None
+    device: str = ""
+    clips: int = 0
+    validation_clips: int = 0
+    curves: tuple[Curve, ...] = ()
+    samples: tuple[SampleView, ...] = ()
+    checkpoints: tuple[CheckpointView, ...] = ()
+    best: int | None = None
+    why_best: str = ""
+    overfitting: str = ""
+    overfit_since: int | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    message: str = ""
+    cause: str = ""
+    details: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it by itself."""
+        return self.state in OVER
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it can go on where it ended."""
+        return self.is_over and self.state != "done" and (self.folder / "train.yaml").is_file()
+
+    def curve(self, name: str, stage: str = "gpt") -> Points:
+        """Return the points of one curve; none where there is no such curve."""
+        found = (c.points for c in self.curves if (c.stage, c.name) == (stage, name))
+        return next(found, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run as a list shows it."""
+
+    dataset: str
+    name: str
+    state: RunState
+    step: int
+    steps: int
+    began: float | None
+    ended: float | None
+    eta_s: float | None
+    best: int | None
+
+
+def row_of(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunRow:
+    """Describe a run in a line."""
+    kept, figures = kept_of(folder), diary.read()
+    state = _state(folder, figures, kept, is_alive(folder))
+    return RunRow(
+        dataset=dataset,
+        name=folder.name,
+        state=state,
+        step=figures.step,
+        steps=figures.begun.steps if figures.begun else steps,
+        began=figures.first_begun or kept.launched,
+        ended=_end_time(figures, kept) if state in OVER else None,
+        eta_s=_left(figures, _pace(figures)) if state in ("running", "stopping") else None,
+        best=choice_of(folder, figures).step,
+    )
+
+
+def view_run(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunView:
+    """Describe a run.  steps: of its configuration, for a run that has not begun."""
+    kept, alive = kept_of(folder), is_alive(folder)
+    figures = diary.read()
+    state = _state(folder, figures, kept, alive)
+    message, cause, details = _told(state, folder, figures, kept)
+    begun, choice = figures.begun, choice_of(folder, figures)
+    pace = _pace(figures)
+    return RunView(
+        dataset=dataset,
+        name=folder.name,
+        folder=folder,
+        state=state,
+        stage=figures.stage,
+        step=figures.step,
+        steps=begun.steps if begun else steps,
+        began=figures.first_begun or kept.launched,
+        ended=_end_time(figures, kept) if state in OVER else None,
+        eta_s=_left(figures, pace) if state in ("running", "stopping") else None,
+        seconds_per_step=_recent(figures, "seconds") or pace,
+        memory=int(_recent(figures, "memory") or 0) or None,
+        device=begun.device if begun else "",
+        clips=begun.clips if begun else 0,
+        validation_clips=begun.validation_clips if begun else 0,
+        curves=_curves(figures),
+        samples=_samples(folder, figures),
+        checkpoints=_checkpoints(folder, figures, choice),
+        best=choice.step,
+        why_best=choice.why,
+        overfitting=choice.overfitting,
+        overfit_since=choice.overfit_since,
+        warnings=tuple(figures.warnings),
+        notes=tuple(figures.notes),
+        message=message,
+        cause=cause,
+        details=details,
+    )
+
+
+def choice_of(folder: Path, figures: Figures) -> Choice:
+    """Say which checkpoint that is there to take: by the last stage that was validated."""
+    stages = [stage for (stage, name), points in figures.points.items()
+              if name == "validation" and points]  # fmt: skip
+    stage = stages[-1] if stages else "gpt"
+    trained = dict(figures.points.get((stage, "train_loss"), ()))
+    validations = [
+        Validation(step=step, loss=loss, train_loss=trained.get(step))
+        for step, loss in figures.points.get((stage, "validation"), ())
+    ]
+    judgements = [
+        Judgement(step=spoken.step, wer=spoken.wer, similarity=spoken.similarity)
+        for spoken in figures.samples.values()
+    ]
+    kept = [step for step, saved in figures.checkpoints.items()
+            if _inside(folder / CHECKPOINTS, saved.path).is_dir()]  # fmt: skip
+    return choose(validations, judgements, kept)
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Points:
+    """Keep at most so many points, evenly spread, with the first and the last."""
+    if len(points) <= most:
+        return tuple(points)
+    last = len(points) - 1
+    return tuple(points[round(number * last / (most - 1))] for number in range(most))
+
+
+def smoothed(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Return the running mean, which is not drawn towards its first value."""
+    mean = weight = 0.0
+    drawn = []
+    for step, value in points:
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * value
+        weight = SMOOTHING * weight + (1 - SMOOTHING)
+        drawn.append((step, mean / weight))
+    return drawn
+
+
+def _state(folder: Path, figures: Figures, kept: Kept, alive: bool) -> RunState:
+    told = figures.ended
+    waits = alive and kept.group > 0 and kept.launched is None
+    if told is not None and told.time >= (kept.launched or 0.0) and not waits:
+        return told.state
+    if alive:
+        if (folder / STOP).exists():
+            return "stopping"
+        return "waiting" if waits else "running"
+    never_began = kept.launched is None and kept.code == 0  # it was stopped while it waited
+    return "stopped" if never_began else "died"
+
+
+def _told(state: RunState, folder: Path, figures: Figures, kept: Kept) -> tuple[str, str, str]:
+    """Say why a run ended: message, cause, details."""
+    if state == "died":
+        message = f"The training ended unexpectedly: {how_it_ended(kept.code)}."
+        saved = " Resume goes on from the last saved state." if figures.checkpoints else ""
+        cause = "out_of_host_memory" if kept.code == -9 else "worker_died"
+        return message + saved, cause, tail_of(folder)
+    if figures.ended is None or state not in OVER:
+        return "", "", ""
+    cause = figures.ended.cause if figures.ended.cause in CATALOGUE else ""
+    if state != "failed":
+        return figures.ended.message, cause, ""
+    words = figures.ended.message or CATALOGUE[cause or "crashed"].title
+    return words, cause or "crashed", tail_of(folder)
+
+
+def _end_time(figures: Figures, kept: Kept) -> float | None:
+    return figures.ended.time if figures.ended else kept.ended or figures.time
+
+
+def _pace(figures: Figures) -> float | None:
+    """Seconds per step of late, with all that happens between steps."""
+    recent = [item for item in figures.times[-RECENT:] if item[2] == figures.stage]
+    if len(recent) < 2 or recent[-1][1] <= recent[0][1]:
+        return None
+    return max(0.0, recent[-1][0] - recent[0][0]) / (recent[-1][1] - recent[0][1])
+
+
+def _left(figures: Figures, pace: float | None) -> float | None:
+    if pace is None or figures.begun is None or not figures.begun.steps:
+        return None
+    since = max(0.0, time.time() - figures.times[-1][0])
+    left = (figures.begun.steps - figures.step) * pace - since
+    return max(0.0, left)
+
+
+def _recent(figures: Figures, name: str) -> float | None:
+    points = figures.points.get((figures.stage, name), [])
+    return median(value for _, value in points[-20:]) if points else None
+
+
+def _curves(figures: Figures) -> tuple[Curve, ...]:
+    curves = []
+    for (stage, name), points in list(figures.points.items()):
+        if not points or name in ("seconds", "memory"):
+            continue
+        curves.append(Curve(stage=stage, name=name, points=thinned(points)))
+        if name == "loss":
+            mean = thinned(smoothed(points))
+            curves.append(Curve(stage=stage, name="smoothed", points=mean))
+    return tuple(curves)
+
+
+def _samples(folder: Path, figures: Figures) -> tuple[SampleView, ...]:
+    return tuple(
+        SampleView(
+            step=spoken.step,
+            path=_inside(folder / SAMPLES, spoken.path),
+            text=spoken.text,
+            wer=spoken.wer,
+            similarity=spoken.similarity,
+        )
+        for _, spoken in sorted(figures.samples.items())
+        if _inside(folder / SAMPLES, spoken.path).is_file()
+    )
+
+
+def _checkpoints(folder: Path, figures: Figures, choice: Choice) -> tuple[CheckpointView, ...]:
+    views = []
+    for step, saved in sorted(figures.checkpoints.items()):
+        path = _inside(folder / CHECKPOINTS, saved.path)
+        judged = figures.samples.get(step)
+        views.append(
+            CheckpointView(
+                step=step,
+                path=path,
+                size=saved.size,
+                loss=saved.loss,
+                wer=judged.wer if judged else None,
+                similarity=judged.similarity if judged else None,
+                there=path.is_dir(),
+                best=step == choice.step,
+            )
+        )
+    return tuple(views)
+
+
+def _inside(folder: Path, told: str) -> Path:
+    """Return a path of the diary as a file of this folder, whatever it says."""
+    name = told.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return folder / (name if name not in ("", ".", "..") and "\0" not in name else "missing")
