@@ -62,7 +62,7 @@ class WeightsChoice:
         Knob(
             choices=METHODS,
             help="full: every number may change. lora: small matrices beside them learn, which "
-            "needs less memory and less disk",
+            "needs less memory",
         ),
     ] = "full"
     rank: Annotated[int, Knob(1, 256, 1, "lora: width of the small matrices")] = 16

@@ -10,28 +10,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import soundfile
 
 from tortoise.measure import TextMeasure
+from training.config import DataChoice
 from training.manifest import AUDIO, ManifestError, read_lines
-from training.suggest_facts import BundleFacts
+from training.suggest_facts import BundleFacts, DatasetFacts
 
-SHORTEST_S = 0.6
-"""As published: what is shorter says too little to learn from."""
+FEWEST_CODES = 12
+"""About half a second; less says nothing of a voice."""
+RATES = (8_000, 384_000)  # Hz, as speech.files takes them
+QUIETEST = 10 ** (-70 / 20)  # peak; what lies below is silence, as speech.files has it
+BLOCK = 1 << 16  # samples
+SUFFIXES = (".wav", ".flac")
+FOLDERS = (AUDIO, "wavs")  # of this program, and of LJSpeech
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
-        "outside": "names a file outside the dataset",
-        "missing": "has no sound file",
-        "unreadable": "has a sound file that cannot be read",
-        "too_short": f"is shorter than {SHORTEST_S} s",
-        "too_long": "is longer than this model can speak at once",
-        "no_text": "has no text",
-        "much_text": "has more text than this model can read at once",
-        "unreadable_text": "has a text of which this model can read nothing",
+        "outside": "name a file outside the dataset",
+        "missing": "have no sound file",
+        "unreadable": "have a sound file that cannot be read",
+        "silent": "are silent",
+        "too_short": "are shorter than half a second",
+        "too_long": "are longer than this model can speak at once",
+        "no_text": "have no text that this model can read",
+        "much_text": "have more text than this model can read at once",
     }
 )
-"""Why a clip is left out, in words that go on from "this clip"."""
+"""Why clips are left out, in words that go on from "3 clips"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +59,42 @@ class ClipFacts:
     unknown: tuple[str, ...] = ()
 
 
-def look_at_clips(
-    folder: Path, lines: str, bundle: BundleFacts, measure: TextMeasure
-) -> tuple[ClipFacts, ...]:
-    """Look at every line of a list of clips; reads the headers of the sound files only.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clips:
+    """All lines of a dataset. train, validation: what is used;  left_out: the rest of both."""
 
-    lines: name of the list.  Raises ManifestError where it cannot be read at all.
+    train: tuple[ClipFacts, ...]
+    validation: tuple[ClipFacts, ...]
+    left_out: tuple[ClipFacts, ...] = ()
+
+    def facts(self, name: str) -> DatasetFacts:
+        """Sum up what there is to learn from."""
+        train = self.train
+        return DatasetFacts(
+            name=name,
+            clips=len(train),
+            validation_clips=len(self.validation),
+            seconds=sum(clip.seconds for clip in train),
+            longest_s=max((clip.seconds for clip in train), default=0.0),
+            codes=max((clip.codes for clip in train), default=0),
+            tokens=max((clip.tokens for clip in train), default=0),
+        )
+
+
+def look_at_clips(
+    folder: Path, choice: DataChoice, bundle: BundleFacts, measure: TextMeasure
+) -> Clips:
+    """Look at every line of both lists; a list of validation that is not there is empty.
+
+    Raises ManifestError where a list cannot be read.
     """
-    return tuple(
-        _look(folder, audio, text, bundle, measure) for audio, text in read_lines(folder / lines)
+    train = _look_at(folder, choice.train, bundle, measure)
+    is_there = (folder / choice.validation).exists()
+    validation = _look_at(folder, choice.validation, bundle, measure) if is_there else []
+    return Clips(
+        train=tuple(clip for clip in train if not clip.problem),
+        validation=tuple(clip for clip in validation if not clip.problem),
+        left_out=tuple(clip for clip in (*train, *validation) if clip.problem),
     )
 
 
@@ -70,14 +104,18 @@ def find_audio(folder: Path, named: str) -> Path | None:
     Raises ManifestError for a path that leads out of the dataset.
     """
     if Path(named).is_absolute() or ".." in Path(named).parts or "\0" in named:
-        raise ManifestError(f"{named!r} leads out of {folder}.")
-    places = (named, f"{named}.wav", f"{AUDIO}/{named}", f"{AUDIO}/{named}.wav")
+        raise ManifestError(f"{named!r} leads out of {folder}. Copy the sound into the dataset.")
+    bare = [f"{named}{suffix}" for suffix in SUFFIXES]
+    places = (named, *bare, *(f"{sub}/{name}" for sub in FOLDERS for name in (named, *bare)))
     return next((folder / place for place in places if (folder / place).is_file()), None)
 
 
-def codes_in(seconds: float, bundle: BundleFacts) -> int:
-    """Say how many codes so much speech makes."""
-    return int(seconds * bundle.gpt_rate) // bundle.samples_per_code + 1
+def _look_at(
+    folder: Path, lines: str, bundle: BundleFacts, measure: TextMeasure
+) -> list[ClipFacts]:
+    return [
+        _look(folder, audio, text, bundle, measure) for audio, text in read_lines(folder / lines)
+    ]
 
 
 def _look(
@@ -89,12 +127,14 @@ def _look(
         return ClipFacts(audio=audio, text=text, problem="outside")
     if path is None:
         return ClipFacts(audio=audio, text=text, problem="missing")
-    try:
-        seconds = float(soundfile.info(str(path)).duration)
-    except (soundfile.SoundFileError, OSError):
-        return ClipFacts(audio=audio, text=text, path=path, problem="unreadable")
-    tokens, codes = measure.count_tokens(text), codes_in(seconds, bundle)
-    problem = _sound_problem(seconds, codes, bundle) or _text_problem(text, tokens, measure)
+    seconds, problem = _listen(path)
+    samples = round(seconds * bundle.gpt_rate)
+    codes = samples // bundle.samples_per_code + 1
+    if not problem and samples < FEWEST_CODES * bundle.samples_per_code:
+        problem = "too_short"
+    elif not problem and codes > bundle.most_codes:
+        problem = "too_long"
+    tokens = measure.count_tokens(text)
     return ClipFacts(
         audio=audio,
         text=text,
@@ -102,20 +142,29 @@ def _look(
         seconds=seconds,
         tokens=tokens,
         codes=codes,
-        problem=problem,
+        problem=problem or _text_problem(tokens, bundle.most_tokens),
         unknown=measure.unknown(text),
     )
 
 
-def _sound_problem(seconds: float, codes: int, bundle: BundleFacts) -> str:
-    if seconds < SHORTEST_S:
-        return "too_short"
-    return "too_long" if codes > bundle.max_codes else ""
+def _listen(path: Path) -> tuple[float, str]:
+    """Return how long a file sounds and what is wrong with it; reads until something is heard."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            seconds = file.frames / file.samplerate
+            if not RATES[0] <= file.samplerate <= RATES[1] or file.frames < 1:
+                return 0.0, "unreadable"
+            while len(block := file.read(BLOCK, dtype="float32")):
+                if not np.isfinite(block).all():
+                    return seconds, "unreadable"
+                if np.abs(block).max() >= QUIETEST:
+                    return seconds, ""
+    except (soundfile.SoundFileError, OSError):
+        return 0.0, "unreadable"
+    return seconds, "silent"
 
 
-def _text_problem(text: str, tokens: int, measure: TextMeasure) -> str:
-    if not text.strip():
+def _text_problem(tokens: int, most: int) -> str:
+    if not tokens:
         return "no_text"
-    if tokens == 0:
-        return "unreadable_text"
-    return "much_text" if tokens > measure.text_limit else ""
+    return "much_text" if tokens > most else ""

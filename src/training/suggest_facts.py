@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from tortoise.bundle import CONFIG_FILE, BundleError, network_file, read_json
-from tortoise.measure import PUBLISHED_LIMIT
+from tortoise.measure import PUBLISHED_LIMIT, UNTOLD
 
 # Any: JSON.
 
 SMALL_PARAMETERS = 50_000_000  # the published GPT has 423 million
 LARGEST_HEADER = 100_000_000  # bytes, as the format says
 PUBLISHED = {"max_codes": 500, "gpt_rate": 22_050, "samples_per_code": 1024}
-PUBLISHED_GPT = {"layers": 30, "model_dim": 1024, "heads": 16}
+PUBLISHED_GPT = {
+    **{"layers": 30, "model_dim": 1024, "heads": 16},
+    **{"max_text_tokens": 402, "max_mel_tokens": 604},
+}
+PUBLISHED_DIFFUSION = {"layers": 10, "width": 1024, "heads": 16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +46,14 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFacts:
-    """What of a model decides how it can learn."""
+    """What of a model decides how it can learn. most_tokens, most_codes: of one clip."""
 
     name: str
     gpt: NetworkFacts
     diffusion: NetworkFacts
     dvae: NetworkFacts
-    text_limit: int = PUBLISHED_LIMIT
-    max_codes: int = PUBLISHED["max_codes"]
+    most_tokens: int = PUBLISHED_LIMIT - UNTOLD
+    most_codes: int = PUBLISHED["max_codes"]
     gpt_rate: int = PUBLISHED["gpt_rate"]
     samples_per_code: int = PUBLISHED["samples_per_code"]
 
@@ -104,13 +108,14 @@ def read_bundle_facts(folder: Path, name: str) -> BundleFacts:
     if not isinstance(config, Mapping):
         raise BundleError(f"{folder / CONFIG_FILE} is no table. Fetch the bundle again.")
     rules = _numbers(config.get("conventions"), {**PUBLISHED, "text_limit": PUBLISHED_LIMIT})
+    gpt = _numbers(config.get("gpt"), PUBLISHED_GPT)
     return BundleFacts(
         name=name,
         gpt=_network(folder, "gpt", config, PUBLISHED_GPT),
-        diffusion=_network(folder, "diffusion", config, {"layers": 10, "width": 1024, "heads": 16}),
+        diffusion=_network(folder, "diffusion", config, PUBLISHED_DIFFUSION),
         dvae=_network(folder, "dvae", config, {}),
-        text_limit=rules["text_limit"],
-        max_codes=rules["max_codes"],
+        most_tokens=min(rules["text_limit"] - UNTOLD, gpt["max_text_tokens"]),
+        most_codes=min(rules["max_codes"], gpt["max_mel_tokens"]),
         gpt_rate=rules["gpt_rate"],
         samples_per_code=rules["samples_per_code"],
     )
