@@ -21,7 +21,7 @@ from studio.history_bin import (
     size_of,
 )
 from studio.history_export import MOST_CLIPS, export_zip
-from studio.history_family import parts_of, renamed, target_of
+from studio.history_family import Folders, parts_of, renamed, target_of
 from studio.history_index import Index
 from studio.history_query import (
     PAGE,
@@ -33,6 +33,7 @@ from studio.history_query import (
     choices,
     find,
     is_known,
+    known_of,
     parts_in_order,
     refs_of,
     row_of,
@@ -47,6 +48,7 @@ from studio.takes import TakeRecord
 LOOK_S = 1.5  # seconds between two looks at the folders, however many pages are open
 WHOLE_LOOK_S = 60.0  # and at every file: a clip may be changed in place
 NO_CLIP = "Choose at least one clip."
+NO_SUCH = "There is no clip {} in the history. It may have gone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ class History:
         with self._index.reading() as db:
             row = row_of(db, ref)
         if row is None:
-            raise StudioError(f"There is no clip {shown(ref)} in the history. It may have gone.")
+            raise StudioError(NO_SUCH.format(shown(ref)))
         return row
 
     def parts(self, ref: str) -> list[Part]:
@@ -148,7 +150,7 @@ class History:
         with self._index.reading() as db:
             parts = parts_in_order(db, ref)
         if not parts:
-            raise StudioError(f"There is no clip {shown(ref)} in the history. It may have gone.")
+            raise StudioError(NO_SUCH.format(shown(ref)))
         return parts
 
     def file(self, path: str) -> Path:
@@ -160,7 +162,7 @@ class History:
             known = is_known(db, path)
         file = self.layout.results / path
         if not known or not file.is_file():
-            raise StudioError(f"There is no clip {shown(path)} in the history. It may have gone.")
+            raise StudioError(NO_SUCH.format(shown(path)))
         if not file.resolve().is_relative_to(self.layout.results.resolve()):
             raise StudioError(f"{shown(path)} leads out of the results and is left alone.")
         return file
@@ -249,21 +251,29 @@ class History:
         with self._index.reading() as db:
             return refs_of(db, search, MOST_CLIPS)
 
+    def still_there(self, refs: Sequence[str]) -> list[str]:
+        """Return those of the clips that have not gone since."""
+        with self._index.reading() as db:
+            known = known_of(db, refs)
+        return [ref for ref in refs if ref in known]
+
     def _check_all(self, refs: Sequence[str]) -> None:
         if not refs:
             raise StudioError(NO_CLIP)
+        there = set(self.still_there(refs))
         for ref in refs:
-            self.row(ref)
+            if ref not in there:
+                raise StudioError(NO_SUCH.format(shown(ref)))
 
     def _reread(self, refs: Sequence[str]) -> None:
         """Bring these clips in the index up to date with the disk."""
-        results = self.layout.results
+        results, folders = self.layout.results, Folders()
         paths: set[str] = set()
         with self._index.reading() as db:
             for ref in refs:
                 paths.update(part.path for part in parts_in_order(db, ref))
         for ref in refs:
-            for part in parts_of(results / ref):
+            for part in parts_of(results / ref, folders):
                 inside = part.iterdir() if part.name.endswith(LINES) and part.is_dir() else [part]
                 paths.update(file.relative_to(results).as_posix() for file in inside)
         read_files(results, self._index, {path: seen_of(results / path) for path in sorted(paths)})

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from jobs.plain import PlainError, from_plain, to_plain
 from studio.errors import StudioError, writing_to
-from studio.history_family import free_name, parts_of, renamed
+from studio.history_family import Folders, free_name, parts_of, renamed
 from studio.layout import plain_name, shown
 
 LIST = "deleted.json"
@@ -40,11 +40,11 @@ class Deletion:
 def delete(results: Path, bin: Path, refs: Sequence[str], starred: Iterable[str]) -> Deletion:
     """Move clips, with their candidates and lines, into the bin; all of them, or none."""
     now = datetime.now().astimezone()
-    stars = set(starred)
+    stars, folders = set(starred), Folders()
     deletion = Deletion(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         when=now.timestamp(),
-        clips=tuple(_deleted(results, ref, ref in stars) for ref in refs),
+        clips=tuple(_deleted(results, ref, ref in stars, folders) for ref in refs),
     )
     folder = bin / deletion.id
     with writing_to(folder):
@@ -67,14 +67,18 @@ def restore(results: Path, bin: Path, deletion: Deletion) -> dict[str, str]:
     """Move a deletion back; return where each clip is now, under a new name if its own is taken."""
     folder = bin / deletion.id
     back: dict[str, str] = {}
+    folders = Folders()
     with writing_to(results):
         for clip in deletion.clips:
             final = results / clip.ref
-            target = free_name(final)
+            target = free_name(final, folders)
             here = [part for part in clip.parts if (folder / FILES / part).exists()]
-            move_all(
+            moves = [
                 (folder / FILES / part, renamed(results / part, final, target)) for part in here
-            )
+            ]
+            move_all(moves)
+            for _, moved in moves:
+                folders.note(moved)
             if here:
                 back[clip.ref] = target.relative_to(results).as_posix()
     _remove(folder)
@@ -134,8 +138,8 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _deleted(results: Path, ref: str, starred: bool) -> DeletedClip:
-    parts = [part.relative_to(results).as_posix() for part in parts_of(results / ref)]
+def _deleted(results: Path, ref: str, starred: bool, folders: Folders) -> DeletedClip:
+    parts = [part.relative_to(results).as_posix() for part in parts_of(results / ref, folders)]
     if not parts:
         raise StudioError(f"{shown(ref)} is not there any more.")
     return DeletedClip(ref=ref, parts=tuple(parts), starred=starred)

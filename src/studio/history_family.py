@@ -76,18 +76,37 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def parts_of(final: Path) -> list[Path]:
+class Folders:
+    """What lies in folders of clips, each looked at once: for one go over many clips."""
+
+    def __init__(self) -> None:
+        self._named: dict[Path, dict[str, list[Path]]] = {}
+
+    def clips_named(self, final: Path) -> list[Path]:
+        """List the combined clips of that name and their candidates, in whatever format."""
+        if final.parent not in self._named:
+            self._named[final.parent] = _clips_by_stem(final.parent)
+        return self._named[final.parent].get(final.stem, [])
+
+    def note(self, path: Path) -> None:
+        """Remember a file that has come since."""
+        place = place_of(path.name)
+        if place is not None and path.parent in self._named:
+            self._named[path.parent].setdefault(place.stem, []).append(path)
+
+
+def parts_of(final: Path, folders: Folders | None = None) -> list[Path]:
     """List what must move with a combined clip: it, its candidates, settings beside, its lines.
 
     The folder of lines comes as a whole, unless a clip of the same name in another format has a
     share in it.
     """
-    clips = _clips_named(final)
+    clips = [path for path in (folders or Folders()).clips_named(final) if path.is_file()]
     own = sorted(path for path in clips if path.suffix == final.suffix)
     found = [path for clip in own for path in (clip, sidecar_of(clip)) if path.is_file()]
     lines = final.with_name(final.stem + LINES)
-    if not lines.is_dir():
-        return found
+    if not lines.is_dir() or not any(lines.iterdir()):
+        return found  # a folder that a deletion has emptied is nobody's
     suffixes = {path.suffix for path in clips}
     if suffixes <= {final.suffix}:
         return [*found, lines]
@@ -120,22 +139,19 @@ def target_of(final: Path, name: str) -> Path:
     return target
 
 
-def free_name(final: Path) -> Path:
+def free_name(final: Path, folders: Folders) -> Path:
     """Return `final`, or the first of `name (2)`, `name (3)` … that nothing is called yet."""
     number, free = 1, final
-    while parts_of(free):
+    while parts_of(free, folders):
         number += 1
         free = final.with_name(f"{final.stem} ({number}){final.suffix}")
     return free
 
 
-def _clips_named(final: Path) -> list[Path]:
-    """List the combined clips of that name and their candidates, in whatever format."""
-    if not final.parent.is_dir():
-        return []
-    found = []
-    for path in final.parent.iterdir():
+def _clips_by_stem(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
         place = place_of(path.name)
-        if place is not None and place.stem == final.stem and path.is_file():
-            found.append(path)
+        if place is not None:
+            found.setdefault(place.stem, []).append(path)
     return found

@@ -134,6 +134,16 @@ def row_of(db: sqlite3.Connection, ref: str) -> Row | None:
     return next(iter(_rows(db, page)), None)
 
 
+def known_of(db: sqlite3.Connection, refs: Sequence[str]) -> set[str]:
+    """Return those of the names that the index knows."""
+    known: set[str] = set()
+    for some in chunks(refs):
+        marks = ", ".join("?" * len(some))
+        found = db.execute(f"select family from files where head and family in ({marks})", some)
+        known.update(row["family"] for row in found)
+    return known
+
+
 def refs_of(db: sqlite3.Connection, search: Search, most: int) -> list[str]:
     """Name all clips that fit, in order."""
     where, values = _conditions(search)

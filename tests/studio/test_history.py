@@ -402,6 +402,31 @@ def test_what_comes_back_to_a_taken_name_gets_another(shelf: Shelf) -> None:
     assert shelf.history.row(ref).text == "Newer"
 
 
+def test_two_clips_of_one_name_come_back_to_their_names_together(shelf: Shelf) -> None:
+    for name in ("one.wav", "one.flac", "one (2).wav"):
+        shelf.put(f"bob/{name}", "One")
+    shelf.put("bob/one.lines/001.wav", "One")
+    before, refs = shelf.files(), shelf.found()
+    shelf.history.delete(refs)
+    assert shelf.files() == set()
+    assert sorted(shelf.history.undo()) == sorted(refs) and shelf.files() == before
+    shelf.history.delete(refs)
+    shelf.put("bob/one.wav", "Meanwhile")
+    assert set(shelf.history.undo()) == {"bob/one (2).wav", "bob/one (3).wav", "bob/one.flac"}
+
+
+def test_a_folder_of_many_clips_is_looked_at_once_to_delete_them(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        shelf.put(f"bob/{number}.wav")
+    refs, looked = shelf.found(), []
+    listing = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: looked.append(self) or listing(self))
+    shelf.history.delete(refs)
+    assert looked.count(shelf.results / "bob") == 2  # before, and after
+
+
 def test_a_chosen_deletion_is_undone_and_the_bin_emptied(shelf: Shelf) -> None:
     for name in ("a", "b"):
         shelf.put(f"alice/{name}.wav", "Hi")
