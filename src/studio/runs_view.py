@@ -13,6 +13,7 @@ from jobs.detached import STOP, Kept, how_it_ended, is_alive, kept_of, tail_of
 from studio.causes import CATALOGUE
 from studio.runs_events import Diary, Figures
 from training.best import Choice, Judgement, Validation, choose
+from training.config import CONFIG_FILE, ConfigError, read_config
 
 RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
 OVER: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
@@ -106,7 +107,7 @@ class RunView:
     @property
     def can_resume(self) -> bool:
         """Whether it can go on where it ended."""
-        return self.is_over and self.state != "done" and (self.folder / "train.yaml").is_file()
+        return self.is_over and self.state != "done" and (self.folder / CONFIG_FILE).is_file()
 
     def curve(self, name: str, stage: str = "gpt") -> Points:
         """Return the points of one curve; none where there is no such curve."""
@@ -129,7 +130,7 @@ class RunRow:
     best: int | None
 
 
-def row_of(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunRow:
+def row_of(dataset: str, folder: Path, diary: Diary) -> RunRow:
     """Describe a run in a line."""
     kept, figures = kept_of(folder), diary.read()
     state = _state(folder, figures, kept, is_alive(folder))
@@ -138,7 +139,7 @@ def row_of(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunRow:
         name=folder.name,
         state=state,
         step=figures.step,
-        steps=figures.begun.steps if figures.begun else steps,
+        steps=figures.begun.steps if figures.begun else planned_steps(folder),
         began=figures.first_begun or kept.launched,
         ended=_end_time(figures, kept) if state in OVER else None,
         eta_s=_left(figures, _pace(figures)) if state in ("running", "stopping") else None,
@@ -146,8 +147,8 @@ def row_of(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunRow:
     )
 
 
-def view_run(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunView:
-    """Describe a run.  steps: of its configuration, for a run that has not begun."""
+def view_run(dataset: str, folder: Path, diary: Diary) -> RunView:
+    """Describe a run."""
     kept, alive = kept_of(folder), is_alive(folder)
     figures = diary.read()
     state = _state(folder, figures, kept, alive)
@@ -161,7 +162,7 @@ def view_run(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunVie
         state=state,
         stage=figures.stage,
         step=figures.step,
-        steps=begun.steps if begun else steps,
+        steps=begun.steps if begun else planned_steps(folder),
         began=figures.first_begun or kept.launched,
         ended=_end_time(figures, kept) if state in OVER else None,
         eta_s=_left(figures, pace) if state in ("running", "stopping") else None,
@@ -183,6 +184,14 @@ def view_run(dataset: str, folder: Path, diary: Diary, steps: int = 0) -> RunVie
         cause=cause,
         details=details,
     )
+
+
+def planned_steps(folder: Path) -> int:
+    """Say how many steps a run that has not begun will take; 0 where its plan cannot be read."""
+    try:
+        return read_config(folder / CONFIG_FILE).total_steps
+    except (ConfigError, OSError):
+        return 0
 
 
 def choice_of(folder: Path, figures: Figures) -> Choice:

@@ -16,6 +16,7 @@ from studio.errors import StudioError, refusing
 from studio.layout import Layout, open_layout
 from studio.lines import read_table
 from studio.requests import Wish, request_of
+from studio.runs import Runs
 from studio.setting_sources import Effective, effective_settings
 from studio.settings import Settings, apply_folders
 from studio.settings_file import change_file
@@ -46,6 +47,7 @@ class Studio:
         self._doing: Doing | None = None
         self._lock = Lock()
         self._is_closed = False
+        self.runs = Runs(layout, self._make_room)
 
     @classmethod
     def open(
@@ -141,6 +143,13 @@ class Studio:
         """Free the memory of the loaded weights; False where a job uses them: when it is over."""
         with self._queue() as doing:
             return doing.runner.dismiss()
+
+    def _make_room(self) -> None:
+        """Free the memory of loaded weights, where this process has any loaded."""
+        with self._lock:
+            doing = self._doing
+        if doing is not None:
+            doing.runner.dismiss()
 
     def close(self) -> None:
         """End the worker; jobs that are not over go on when the studio is opened again."""
