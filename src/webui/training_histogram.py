@@ -60,8 +60,8 @@ def _drawing(bars: Sequence[Bar], top: int) -> Iterator[str]:
     every = max(1, -(-len(bars) // MOST_LABELS))
     for number, bar in enumerate(bars):
         if number % every == 0:
-            x = LEFT + number * step
-            yield f'<text x="{x:.1f}" y="{HEIGHT - 6:g}" text-anchor="middle">{bar.low:g}</text>'
+            x, low = LEFT + number * step, _signed(bar.low)
+            yield f'<text x="{x:.1f}" y="{HEIGHT - 6:g}" text-anchor="middle">{low}</text>'
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> str:
@@ -72,5 +72,9 @@ def _rect(kind: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _told(bar: Bar, unit: str) -> str:
-    words = f"{bar.low:g} to {bar.high:g} {unit}".rstrip() + f": {bar.kept:,} kept"
+    words = f"{_signed(bar.low)} to {_signed(bar.high)} {unit}".rstrip() + f": {bar.kept:,} kept"
     return f"{words}, {bar.dropped:,} dropped" if bar.dropped else words
+
+
+def _signed(number: float) -> str:
+    return f"{number:g}".replace("-", "−")
