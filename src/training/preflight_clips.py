@@ -75,6 +75,7 @@ class Clips:
             clips=len(train),
             validation_clips=len(self.validation),
             seconds=sum(clip.seconds for clip in train),
+            validation_s=sum(clip.seconds for clip in self.validation),
             longest_s=max((clip.seconds for clip in train), default=0.0),
             codes=max((clip.codes for clip in train), default=0),
             tokens=max((clip.tokens for clip in train), default=0),

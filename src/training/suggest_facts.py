@@ -86,7 +86,7 @@ class MachineFacts:
 class DatasetFacts:
     """What there is to learn from, clips that are left out not counted.
 
-    seconds: of all clips to learn from;  longest_s: of the longest;  codes, tokens: the most in
+    seconds: of all clips to learn from;  validation_s: of those to judge by;  longest_s: of the longest;  codes, tokens: the most in
     one clip.
     """
 
@@ -94,6 +94,7 @@ class DatasetFacts:
     clips: int
     validation_clips: int = 0
     seconds: float = 0.0
+    validation_s: float = 0.0
     longest_s: float = 0.0
     codes: int = 0
     tokens: int = 0
