@@ -86,8 +86,8 @@ class MachineFacts:
 class DatasetFacts:
     """What there is to learn from, clips that are left out not counted.
 
-    seconds: of all clips to learn from;  validation_s: of those to judge by;  longest_s: of the longest;  codes, tokens: the most in
-    one clip.
+    seconds: of all clips to learn from;  validation_s: of those to judge by;  longest_s: of the
+    longest;  codes, tokens: the most in one clip.
     """
 
     name: str
