@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 from asyncio import Event
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -17,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from api.errors import refusal
 from api.guards import Receive, Scope, Send
+from studio.beside import run_beside
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -41,7 +40,7 @@ class PageSlot:
         self, draw: Callable[[], FastAPI], ended: Event, ready: Callable[[], object]
     ) -> None:
         """Draw the page beside what is served already, and keep it open until `ended` is set."""
-        page = await _beside(draw)
+        page = await asyncio.wrap_future(run_beside(draw, "page"))
         async with page.router.lifespan_context(page):
             self._page = page
             ready()
@@ -56,33 +55,6 @@ class PageSlot:
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1013})
-
-
-async def _beside(draw: Callable[[], FastAPI]) -> FastAPI:
-    """Draw in a thread that nobody waits for when the server ends before it is done."""
-    drawn: Future[FastAPI] = Future()
-
-    def work() -> None:
-        with _HandingOn(drawn):
-            drawn.set_result(draw())
-
-    Thread(target=work, name="page", daemon=True).start()
-    return await asyncio.wrap_future(drawn)
-
-
-class _HandingOn:
-    """What goes wrong inside reaches whoever waits for the result."""
-
-    def __init__(self, awaited: Future[FastAPI]) -> None:
-        self._awaited = awaited
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
-        if problem is not None:
-            self._awaited.set_exception(problem)
-        return problem is not None
 
 
 def _opening(scope: Scope) -> Response:

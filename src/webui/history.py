@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from studio.history_query import ORDERS, PAGE, Choices, Listing, Search
 from studio.layout import shown
 from webui.history_acts import act, asked_of
 from webui.history_panel import panel_of
-from webui.history_view import Shelf, View, drawn
+from webui.history_view import Shelf, View, drawn, settled
 from webui.messages import refusal
 from webui.page import QUIET, Page
 from webui.theme import ASSETS
@@ -50,10 +50,14 @@ show();
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a browser was sent last: enough to see whether it has to be sent anything."""
+    """What a browser was sent last: enough to see whether it has to be sent anything.
+
+    search: whose clips it shows.
+    """
 
     state: tuple[object, ...] = ()
     print: str = ""
+    search: Search = field(default_factory=Search)
     choices: Choices | None = None
 
 
@@ -185,7 +189,7 @@ def _wire(tab: Tab, page: Page) -> None:
         form = page.form
         nothing = [gr.skip()] * (len(form.components) + 1)
         try:
-            came = act(tab.history, view, asked_of(asked._data))
+            came = act(tab.history, view, replace(asked_of(asked._data), search=seen.search))
         except StudioError as cause:
             told = replace(view, told=refusal(cause))
             return [*news(tab, told, seen, given), *nothing]
@@ -210,22 +214,27 @@ def _wire(tab: Tab, page: Page) -> None:
 
 def news(tab: Tab, view: View, seen: Seen, given: Sequence[Any]) -> list[Any]:
     """Return what `Tab.outputs` take: only what this browser has not seen."""
-    history = tab.history
-    state = (history.revision, history.looking, view, *given)
+    history, view = tab.history, settled(view)
+    progress = view.errand.progress if view.errand is not None else None
+    state = (history.revision, history.looking, progress, view, *given)
     if state == seen.state:
         return [gr.skip()] * len(tab.outputs)
+    search, listing = seen.search, None
     try:
         search = search_of(dict(zip(tab.filters, given, strict=True)))
+    except StudioError as cause:
+        view = replace(view, told=refusal(cause))  # the list stays as it was
+    try:
         view, listing = _page_that_is_there(history, search, view)
     except StudioError as cause:
-        search, listing = Search(), Listing(rows=(), total=0)
         view = replace(view, told=refusal(cause))
     shelf = Shelf(
         layout=history.layout, search=search, listing=listing, view=view, looking=history.looking
     )
     html = drawn(shelf, panel_of(history, view, tab.may_show()))
     choices = seen.choices if seen.choices and seen.state[0] == state[0] else history.choices()
-    now = Seen(state=state, print=sha256(html.encode()).hexdigest(), choices=choices)
+    print = sha256(html.encode()).hexdigest()
+    now = Seen(state=state, print=print, search=search, choices=choices)
     source = gr.skip() if now.print == seen.print else html
     return [view, now, source, *_offered(choices, seen.choices)]
 

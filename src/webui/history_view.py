@@ -5,15 +5,20 @@ Everything that came from a user or a file is escaped; buttons say in data-act w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 
+from jobs.report import Cancelled
+from studio.beside import Errand
+from studio.causes import told
+from studio.errors import StudioError
 from studio.history import Looking
 from studio.history_query import PAGE, Listing, Row, Search
 from studio.layout import Layout
 from webui.links import link_of
+from webui.messages import note, refusal
 from webui.words import clock, counted
 
 EMPTY = (
@@ -30,7 +35,8 @@ class View:
     """What one browser looks at.
 
     page: from 0;  opened: the clips in the panel, two to compare them;  binned: the bin is shown;
-    sure: asked whether the bin shall really be emptied;  told: what came of the last button, HTML.
+    sure: asked whether the bin shall really be emptied;  told: what came of the last button, HTML;
+    every: all clips of a search, where they were chosen at once;  errand: what is being done.
     """
 
     page: int = 0
@@ -38,22 +44,24 @@ class View:
     binned: bool = False
     sure: bool = False
     told: str = ""
+    every: tuple[str, ...] = ()
+    errand: Errand[Callable[[View], View]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """What is in the list, and how it came to be there."""
+    """What is in the list, and how it came to be there; listing: None where it cannot be told."""
 
     layout: Layout
     search: Search
-    listing: Listing
+    listing: Listing | None
     view: View
     looking: Looking
 
 
 def drawn(shelf: Shelf, panel: str) -> str:
     """Draw the whole tab below its filters; panel: HTML of what is opened, or of the bin."""
-    told = f'<div class="history-told" data-key="told">{shelf.view.told}</div>'
+    told = f'<div class="history-told" data-key="told">{_told(shelf.view)}</div>'
     mark = " has-panel" if panel else ""
     return (
         f'<div class="history{mark}" data-key="history">{told}'
@@ -62,19 +70,50 @@ def drawn(shelf: Shelf, panel: str) -> str:
     )
 
 
+def settled(view: View) -> View:
+    """Return the view as it is once what was being done is done; as it is where it is not."""
+    errand = view.errand
+    if errand is None or not errand.is_over:
+        return view
+    view, problem = replace(view, errand=None), errand.problem
+    if problem is None:
+        return errand.result()(view)
+    if isinstance(problem, Cancelled):
+        return replace(view, told=note("Stopped."))
+    return replace(view, told=refusal(StudioError(told(problem))))
+
+
+def _told(view: View) -> str:
+    """What came of the last button, or how far it is."""
+    if view.errand is None:
+        return view.told
+    done, total = view.errand.progress
+    label = escape(view.errand.label)
+    if not total:
+        return f'<p class="note" role="status">{label} …</p>'
+    return (
+        f'<p class="note undo" role="status">{label}: {done:,} of {total:,} <button type="button" '
+        'class="small" id="history-stop" data-act="stop">Stop</button></p>'
+    )
+
+
 def _found(shelf: Shelf) -> Iterator[str]:
-    total = shelf.listing.total
+    listing = shelf.listing
+    if listing is None:
+        return
+    total = listing.total
     yield (
         f'<p class="quiet counted" data-key="counted" role="status">{counted(total, "clip")}'
         f"{_looking(shelf.looking)}</p>"
     )
-    yield _chosen()
+    yield _chosen(listing, shelf.view)
     if total:
-        rows = "".join(_row(row, shelf) for row in shelf.listing.rows)
+        every = set(shelf.view.every)
+        rows = "".join(_row(row, shelf, row.ref in every) for row in listing.rows)
         yield f'<ul class="clips" data-key="clips" aria-label="Clips">{rows}</ul>'
     elif not shelf.looking.running:
         yield EMPTY if shelf.search == Search(order=shelf.search.order) else NOTHING_FITS
-    yield _pages(shelf)
+    yield _pages(total, shelf.view.page)
 
 
 def _looking(looking: Looking) -> str:
@@ -85,8 +124,14 @@ def _looking(looking: Looking) -> str:
     return f" · reading new clips: {looking.done:,} of {looking.total:,}"
 
 
-def _chosen() -> str:
+def _chosen(listing: Listing, view: View) -> str:
     """The buttons for the chosen clips; the page enables them as clips are chosen."""
+    every = (
+        f'<button type="button" class="small" id="history-every" data-act="every">'
+        f"Choose all {listing.total:,} found</button>"
+        if listing.total > len(listing.rows)
+        else ""
+    )
     buttons = (
         ("compare", "Compare two", "2"),
         ("star", "Star", "1"),
@@ -101,22 +146,24 @@ def _chosen() -> str:
         for act, label, needs in buttons
     )
     return (
-        '<div class="chosen" data-key="chosen"><label class="all"><input type="checkbox" '
-        'id="history-all"> <span>All on this page</span></label>'
+        f'<div class="chosen" data-key="chosen" data-every="{len(view.every)}">'
+        '<label class="all"><input type="checkbox" id="history-all"> '
+        f"<span>All on this page</span></label>{every}"
         '<span class="quiet how-many" id="history-chosen" role="status">None chosen</span>'
         f'<div class="buttons">{drawn}<button type="button" class="small" id="history-bin" '
         'data-act="bin">Bin</button></div></div>'
     )
 
 
-def _row(row: Row, shelf: Shelf) -> str:
+def _row(row: Row, shelf: Shelf, is_chosen: bool) -> str:
     ref, name = escape(row.ref), escape(row.name)
     link = escape(link_of(shelf.layout, str(shelf.layout.results / row.path)))
     current = ' aria-current="true"' if row.ref in shelf.view.opened else ""
+    among = " data-every" if is_chosen else ""
     star, pressed = ("★", "true") if row.starred else ("☆", "false")
     return (
         f'<li class="clip" data-key="{ref}"{current}>'
-        f'<input type="checkbox" data-ref="{ref}" aria-label="Choose {name}">'
+        f'<input type="checkbox" data-ref="{ref}"{among} aria-label="Choose {name}">'
         f'<button type="button" class="play" data-play="{link}" aria-label="Play {name}" '
         'title="Play"><span aria-hidden="true">▶</span></button>'
         f'<button type="button" class="open" data-act="open" data-ref="{ref}">'
@@ -159,8 +206,7 @@ def when(moment: float) -> str:
         return "some time"
 
 
-def _pages(shelf: Shelf) -> str:
-    total, page = shelf.listing.total, shelf.view.page
+def _pages(total: int, page: int) -> str:
     if total <= PAGE:
         return ""
     first, last = page * PAGE + 1, min(total, (page + 1) * PAGE)

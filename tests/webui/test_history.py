@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Event as Flag
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import soundfile
 
 from jobs.report import Reporter
+from studio import history as history_module
 from studio import history_folder
 from studio.errors import StudioError
 from studio.history import History, Looking
@@ -22,10 +26,11 @@ from studio.settings import Settings
 from studio.tags import embed
 from studio.takes import TakeRecord
 from webui import history as tab_module
+from webui import history_acts
 from webui.history import CHOSEN_BY, Seen, Tab, news, search_of
 from webui.history_acts import Asked, act, asked_of
 from webui.history_panel import panel_of
-from webui.history_view import Shelf, View, drawn
+from webui.history_view import Shelf, View, drawn, settled
 
 RECORD = TakeRecord(
     text='Good <b>evening</b> & "welcome"',
@@ -146,10 +151,10 @@ def test_a_star_is_given_and_taken(history: History) -> None:
 
 
 def test_a_deleted_clip_leaves_the_panel_and_undo_brings_it_back(history: History) -> None:
-    view = press(history, View(opened=("clara/one.wav",)), "delete", "clara/one.wav")
+    view = done(press(history, View(opened=("clara/one.wav",)), "delete", "clara/one.wav"))
     assert view.opened == () and 'id="history-undo"' in page(history, view)
     id = history.binned()[0].id
-    view = press(history, view, "undo", id)
+    view = done(press(history, view, "undo", id))
     assert "1 clip back" in view.told and history.row("clara/one.wav").lines == 2
 
 
@@ -171,7 +176,7 @@ def test_a_renamed_clip_stays_open(history: History) -> None:
 
 
 def test_an_export_is_offered_by_a_name_of_the_server(history: History) -> None:
-    view = press(history, View(), "export", "clara/one.wav", "felix/two.wav")
+    view = done(press(history, View(), "export", "clara/one.wav", "felix/two.wav"))
     name = next(history.layout.exports.glob("*.zip")).name
     assert f'href="api/exports/{name}"' in view.told
 
@@ -196,8 +201,11 @@ def test_what_a_browser_sends_is_never_trusted(data: Any, history: History) -> N
 )
 def test_no_button_reaches_out_of_the_results(act_named: str, history: History) -> None:
     (history.layout.root / "outside.wav").write_bytes(b"RIFF")
-    with pytest.raises(StudioError, match="There is no clip"):
-        press(history, View(), act_named, "../outside.wav", name="x")
+    try:
+        told = settled(press(history, View(), act_named, "../outside.wav", name="x")).told
+    except StudioError as cause:
+        told = str(cause)
+    assert "There is no clip" in told
     assert (history.layout.root / "outside.wav").is_file()
 
 
@@ -246,10 +254,87 @@ def test_a_browser_is_sent_only_what_it_has_not_seen(history: History) -> None:
     assert "★" in html and all(answer == gr.skip() for answer in offered)
 
 
-def test_a_filter_that_is_wrong_is_told_beside_an_empty_list(history: History) -> None:
-    given = list(filters(since="soon").values())
-    view, _, html, *_ = news(tab(history), View(), Seen(), given)
+def test_a_filter_that_is_wrong_is_told_and_the_list_stays(history: History) -> None:
+    narrowed = filters(voice="clara")
+    view, seen, *_ = news(tab(history), View(), Seen(), list(narrowed.values()))
+    given = list({**narrowed, "since": "soon"}.values())
+    view, seen, html, *_ = news(tab(history), view, seen, given)
     assert "is no day" in view.told and "is no day" in html
+    assert "1 clip<" in html and "No clip" not in html
+    _, seen, html, *_ = news(tab(history), View(), seen, list(filters().values()))
+    assert "3 clips" in html and seen.search == Search()
+
+
+def test_a_history_that_cannot_be_read_claims_nothing_of_its_clips(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(*_: object) -> None:
+        raise StudioError("Cannot use the index.")
+
+    monkeypatch.setattr(history, "find", find)
+    _, _, html, *_ = news(tab(history), View(), Seen(), list(filters().values()))
+    assert "Cannot use the index" in html and "No clip" not in html and "0 clips" not in html
+
+
+def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab_module, "PAGE", 2)
+    monkeypatch.setattr(history, "find", partial(history.find, count=2))
+    assert "Choose all 3 found" in page(history)
+    view = act(history, View(), Asked(act="every", search=Search(voice="felix"))).view
+    assert set(view.every) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
+    html = page(history, view)
+    assert 'data-every="2"' in html and html.count(" data-every aria-label") == 1
+    spared = Asked(act="star", spared=("felix/two.wav",), refs=("clara/one.wav",))
+    act(history, view, spared)
+    starred = {row.ref for row in history.find(Search(starred=True)).rows}
+    assert starred == {"clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"}
+    (history.layout.results / "felix/two.wav").unlink()
+    history.scan(Reporter())
+    assert "1 clip in a zip" in done(press(history, view, "export")).told
+    assert press(history, view, "clear").every == ()
+    view = done(press(history, view, "delete"))
+    assert view.every == () and history.find(Search()).total == 1
+
+
+def test_more_than_can_be_taken_at_once_is_told(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "MOST_CLIPS", 2)
+    view = press(history, View(), "every")
+    assert len(view.every) == 2 and "The first 2 of 3 are chosen" in view.told
+
+
+def test_an_export_of_many_clips_tells_how_far_it_is_and_can_be_stopped(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_acts, "SOON_S", 0)
+    begun, go_on = Flag(), Flag()
+
+    def slowly(refs: Sequence[str], report: Reporter) -> Path:
+        for _ in report.track(refs, "export"):
+            begun.set()
+            assert go_on.wait(20)
+        raise AssertionError("it was not stopped")
+
+    monkeypatch.setattr(history, "export", slowly)
+    view = press(history, View(), "export", "clara/one.wav", "felix/two.wav")
+    assert begun.wait(20) and settled(view) is view
+    html = page(history, view)
+    assert "Packing 2 clips: 0 of 2" in html and 'id="history-stop"' in html
+    with pytest.raises(StudioError, match="Packing 2 clips is not done yet"):
+        press(history, view, "export", "clara/one.wav")
+    press(history, view, "stop")
+    go_on.set()
+    view = done(view)
+    assert "Stopped" in view.told and view.errand is None
+
+
+def done(view: View) -> View:
+    """Wait for what is being done."""
+    assert view.errand is not None and view.errand.wait(20)
+    return settled(view)
 
 
 def test_a_page_that_is_no_more_shows_the_last_one(

@@ -1,18 +1,28 @@
 // The list of the tab History: which clips are chosen, what plays, and what its buttons ask for.
 // Runs when the list is there; `element` holds it, `trigger` tells the server.
-const chosen = new Set();
+const chosen = new Set(); // one by one; the server may know more, all of a search (data-every),
+const spared = new Set(); // of which these are not chosen after all
 const player = document.createElement("audio"); // for the quick listening in the list
 player.hidden = true;
 let playing = null;
 element.append(player);
 
 const view = () => element.querySelector("#history-view");
+const every = () => Number(view().querySelector(".chosen").dataset.every);
+const isChosen = (box) => chosen.has(box.dataset.ref) || ("every" in box.dataset && !spared.has(box.dataset.ref));
+function choose(box, on) {
+  const { ref } = box.dataset;
+  if (on) spared.delete(ref); else chosen.delete(ref);
+  if ("every" in box.dataset) { if (!on) spared.add(ref); } else if (on) chosen.add(ref);
+}
 const boxes = () => [...view().querySelectorAll("input[data-ref]")];
 
 function mark() { // shows what is chosen and what plays, after every paint and every choice
   if (!view().querySelector(".chosen")) return;
+  if (!every()) spared.clear();
+  const number = chosen.size + Math.max(0, every() - spared.size);
   for (const box of boxes()) {
-    box.checked = chosen.has(box.dataset.ref);
+    box.checked = isChosen(box);
     box.closest("li").classList.toggle("is-chosen", box.checked);
   }
   const all = view().querySelector("#history-all");
@@ -20,13 +30,13 @@ function mark() { // shows what is chosen and what plays, after every paint and 
   all.checked = here > 0 && here === boxes().length;
   all.indeterminate = here > 0 && !all.checked;
   all.disabled = boxes().length === 0;
-  const told = chosen.size ? `${chosen.size} chosen` : "None chosen";
+  const told = number ? `${number.toLocaleString("en")} chosen` : "None chosen";
   const count = view().querySelector("#history-chosen");
   if (count.textContent !== told) count.textContent = told;
-  view().querySelector(".chosen").classList.toggle("has-some", chosen.size > 0);
+  view().querySelector(".chosen").classList.toggle("has-some", number > 0);
   for (const button of view().querySelectorAll("[data-needs]")) {
     const needs = Number(button.dataset.needs);
-    button.disabled = needs === 2 ? chosen.size !== 2 : chosen.size < needs;
+    button.disabled = needs === 2 ? number !== 2 : number < needs;
   }
   for (const button of view().querySelectorAll("[data-play]")) {
     const going = button.dataset.play === playing && !player.paused;
@@ -53,9 +63,9 @@ for (const event of ["play", "pause", "ended"]) player.addEventListener(event, m
 element.addEventListener("change", (event) => {
   const box = event.target;
   if (box.matches("input[data-ref]")) {
-    if (box.checked) chosen.add(box.dataset.ref); else chosen.delete(box.dataset.ref);
+    choose(box, box.checked);
   } else if (box.id === "history-all") {
-    for (const one of boxes()) if (box.checked) chosen.add(one.dataset.ref); else chosen.delete(one.dataset.ref);
+    for (const one of boxes()) choose(one, box.checked);
   }
   mark();
 });
@@ -73,10 +83,10 @@ element.addEventListener("keydown", (event) => {
 
 function ask(pressed) {
   const { act, ref } = pressed.dataset;
-  if (act === "clear") { chosen.clear(); mark(); return; }
+  if (act === "clear" || act === "every") { chosen.clear(); spared.clear(); }
   const name = pressed.parentElement.querySelector("[data-name]")?.value || "";
   const refs = [...chosen];
-  trigger("click", { act, ref: ref || "", refs, name });
+  trigger("click", { act, ref: ref || "", refs, spared: [...spared], name });
   if (act === "delete") chosen.clear();
   if (act === "delete-one" || act === "rename") chosen.delete(ref);
   if (act === "open" || act === "compare" || act === "bin") bring = true;
