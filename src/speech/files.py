@@ -71,7 +71,7 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
     one. Channels that hold sound are averaged. Raises ClipError, saying what came, what is allowed
     and what to do, for a file that is missing, unreadable, damaged, silent, too short or too long.
     """
-    _check_file(path)
+    check_file(path)
     try:
         samples, rate = _decode(path, path, limits)
     except soundfile.LibsndfileError:
@@ -123,7 +123,8 @@ def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
 # reading, step by step
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise ClipError for what is no file that can be opened."""
     try:
         size = path.stat().st_size
     except OSError as error:

@@ -4,7 +4,7 @@
         audio/<id>.wav    22,050 Hz mono, 16 bit
         train.txt         audio/<id>.wav|text, one line for each clip to learn from
         validation.txt    the same for the clips that only judge
-        whisper.json      what was heard in each recording, before cutting (`training.hearing`)
+        whisper.json      what was heard in each recording, before it was cut
         dataset.json      all of it: sources, clips, reasons
 
 Light: the page and the command line read it too.
@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -54,6 +54,18 @@ REASONS: Mapping[str, str] = MappingProxyType(
 _CLIP_ID = re.compile(r"[^\W_][\w.-]{0,119}")
 
 
+_KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("id", "source", "text", "reason", "part", "sound"), (str,)),
+        **dict.fromkeys(("start_s", "stop_s"), (float, int)),
+        **dict.fromkeys(("kept", "edited"), (bool,)),
+        **dict.fromkeys(
+            ("confidence", "level_db", "snr_db", "clipped_share"), (float, int, type(None))
+        ),
+    }
+)
+
+
 class ManifestError(ValueError):
     """A file of a dataset cannot be used: what came, what is allowed, what to do."""
 
@@ -74,7 +86,7 @@ class ClipRow:
     id: it lies at audio/<id>.wav;  source: the recording, as its SourceRow names it;  start_s,
     stop_s: where it was cut from;  reason: a key of REASONS, also of a kept clip that is doubtful;
     confidence: 0 to 1, how sure the transcriber was;  edited: changed by a person, so a further
-    run leaves it alone.
+    run leaves it alone;  sound: two clips with the same one sound the same to the last bit.
     """
 
     id: str
@@ -91,6 +103,7 @@ class ClipRow:
     level_db: float | None = None
     snr_db: float | None = None
     clipped_share: float | None = None
+    sound: str = ""
 
     def __post_init__(self) -> None:
         if not _CLIP_ID.fullmatch(self.id):
@@ -101,6 +114,8 @@ class ClipRow:
             raise ManifestError(
                 f"{self.reason!r} of {self.id} is no reason; there are {', '.join(REASONS)}."
             )
+        if self.part not in ("train", "validation", ""):
+            raise ManifestError(f"{self.id} is in no part {self.part!r}.")
         if not 0 <= self.start_s <= self.stop_s:
             raise ManifestError(f"{self.id} starts at {self.start_s} s and stops at {self.stop_s}.")
 
@@ -118,6 +133,11 @@ class ClipRow:
     def file(self) -> str:
         """Where its sound lies in the dataset."""
         return f"{AUDIO}/{self.id}.wav"
+
+
+_USUAL = MappingProxyType(
+    {field.name: field.default for field in fields(ClipRow) if field.default is not MISSING}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +201,11 @@ def read_dataset(folder: Path) -> Dataset:
         raise ManifestError(
             f"{path} is not a dataset of this version (format {FORMAT}). Prepare it again."
         )
+    facts = {key: plain[key] for key in plain if key not in ("format", "clips")}
     try:
-        return from_plain(Dataset, {key: plain[key] for key in plain if key != "format"})
-    except (PlainError, ManifestError) as error:
+        clips = tuple(_clip_of(row) for row in plain.get("clips", ()))
+        return replace(from_plain(Dataset, facts), clips=clips)
+    except (PlainError, ManifestError, TypeError, ValueError) as error:
         raise ManifestError(f"{path} is damaged: {error} Prepare the dataset again.") from error
 
 
@@ -192,7 +214,9 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     for name, part in ((TRAIN, "train"), (VALIDATION, "validation")):
         lines = [f"{clip.file}|{clip.text}\n" for clip in dataset.clips if _is_in(clip, part)]
         write_text(folder / name, "".join(lines))
-    write_json(folder / DATASET, {"format": FORMAT, **to_plain(dataset)})
+    facts = to_plain(replace(dataset, clips=()))
+    clips = [_plain_clip(clip) for clip in dataset.clips]
+    write_json(folder / DATASET, {"format": FORMAT, **facts, "clips": clips})
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
@@ -226,7 +250,8 @@ def read_json(path: Path) -> object:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a part."""
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    write_text(path, dumps(content) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -241,6 +266,32 @@ def write_text(path: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+# Rows have their own way to and from JSON: there are ten thousands of them, and from_plain is slow.
+
+
+def _plain_clip(clip: ClipRow) -> dict[str, object]:
+    """Return a row in its plain form, without what is as usual; a word is [text, start, stop]."""
+    plain = {name: getattr(clip, name) for name in _KINDS}
+    kept = {name: value for name, value in plain.items() if value != _USUAL.get(name, ...)}
+    if clip.words:
+        kept["words"] = [[word.text, word.start_s, word.stop_s] for word in clip.words]
+    return kept
+
+
+def _clip_of(plain: object) -> ClipRow:
+    if not isinstance(plain, dict):
+        raise ManifestError(f"A clip is {_shown(str(plain))}.")
+    told = dict(plain)
+    words = tuple(
+        Word(text=str(text), start_s=float(start), stop_s=float(stop))
+        for text, start, stop in told.pop("words", ())
+    )
+    for name, value in told.items():
+        if not isinstance(value, _KINDS.get(name, ())):
+            raise ManifestError(f"{_shown(str(value))} cannot be the {name} of a clip.")
+    return ClipRow(**told, words=words)
 
 
 def _is_in(clip: ClipRow, part: str) -> bool:

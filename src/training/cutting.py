@@ -1,0 +1,201 @@
+"""Where a recording is cut into clips: between sentences, else in pauses, never inside a word.
+
+Pure arithmetic on seconds; what is heard when comes in, where to cut goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from training.prepare_options import PrepareOptions
+
+Times: TypeAlias = tuple[float, float]  # first and last second
+
+SENTENCE_PAUSE_S = 0.6  # as long a pause ends a sentence, with or without a full stop
+SENTENCE_ENDS = tuple(".!?…。！？")
+BREATHS = tuple(",;:—–，；：、")
+CLOSING = "\"'”’»)]"
+PAUSE_HEARD_S = 1.0  # a longer pause is no better place to cut
+FOR_SENTENCE, FOR_BREATH, FOR_EVENNESS = 1.0, 0.4, 0.6  # against seconds of pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What is never cut: one word, or a stretch of text of which only the ends are known.
+
+    Seconds are of the recording.  confidence: 0 to 1, None where nobody said.
+    """
+
+    text: str
+    start_s: float
+    stop_s: float
+    is_word: bool = True
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A clip to be: what is said in it, and where it is cut.  reason: why it cannot be kept."""
+
+    start_s: float
+    stop_s: float
+    units: tuple[Unit, ...]
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.stop_s - self.start_s
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the transcriber was, over the time; None where it never said."""
+        told = [(unit.confidence, unit.stop_s - unit.start_s) for unit in self.units]
+        sure = [(share, max(seconds, 0.01)) for share, seconds in told if share is not None]
+        total = sum(seconds for _, seconds in sure)
+        return sum(share * seconds for share, seconds in sure) / total if sure else None
+
+
+Group: TypeAlias = tuple[Unit, ...]
+
+
+def cut_recording(
+    units: Sequence[Unit],
+    speech: Sequence[Times],
+    seconds: float,
+    options: PrepareOptions,
+    blank: str = " ",
+) -> list[Piece]:
+    """Cut a recording into pieces, in order; none of them overlap.
+
+    units: what is said, in order;  speech: where somebody is heard;  seconds: of the recording;
+    blank: what stands between two words. What is too short or too long stays as a piece that says
+    so.
+    """
+    ordered = sorted((unit for unit in units if unit.text.strip()), key=lambda unit: unit.start_s)
+    fit = _Fit(options, blank)
+    groups = [part for sentence in _sentences(ordered) for part in fit.split(sentence)]
+    groups = fit.join(groups)
+    edges = [0.0, *(_cut_between(a[-1], b[0], speech) for a, b in pairwise(groups)), seconds]
+    pieces = []
+    for group, (left, right) in zip(groups, pairwise(edges), strict=True):
+        start, stop = _trimmed(group, (left, max(left, right)), speech, options.margin_s)
+        reason = fit.reason(group, stop - start)
+        pieces.append(Piece(start_s=start, stop_s=stop, units=group, reason=reason))
+    return pieces
+
+
+def text_of(units: Sequence[Unit], blank: str = " ") -> str:
+    """Return what the units say."""
+    return " ".join(blank.join(unit.text.strip() for unit in units).split())
+
+
+class _Fit:
+    """Which groups of units fit into one clip."""
+
+    def __init__(self, options: PrepareOptions, blank: str) -> None:
+        self._options = options
+        self._blank = blank
+        self._longest_s = options.longest_s - 2 * options.margin_s
+
+    def split(self, sentence: Group) -> Iterator[Group]:
+        """Cut a sentence at its best places until every part fits, or is a single unit."""
+        waiting = [sentence]
+        while waiting:
+            group = waiting.pop()
+            if len(group) == 1 or self._fits(group):
+                yield group
+                continue
+            at = max(range(1, len(group)), key=lambda at: self._worth(group, at))
+            waiting += [group[at:], group[:at]]
+
+    def join(self, groups: Sequence[Group]) -> list[Group]:
+        """Join what is short with what is said beside it."""
+        joined: list[Group] = []
+        for group in groups:
+            if joined and self._belong(joined[-1], group):
+                joined[-1] = joined[-1] + group
+            else:
+                joined.append(group)
+        return joined
+
+    def reason(self, group: Group, seconds: float) -> str:
+        """Say why a clip of this group cannot be kept, or ""."""
+        if len(text_of(group, self._blank)) > self._options.most_letters:
+            return "too_much_text"
+        if seconds > self._options.longest_s + 1e-6:
+            return "too_long"
+        return "too_short" if seconds < self._options.shortest_s - 1e-6 else ""
+
+    def _fits(self, group: Group) -> bool:
+        is_brief = len(text_of(group, self._blank)) <= self._options.most_letters
+        return is_brief and _seconds(group) <= self._longest_s
+
+    def _belong(self, left: Group, right: Group) -> bool:
+        is_short = min(_seconds(left), _seconds(right)) < self._options.join_below_s
+        pause = right[0].start_s - left[-1].stop_s
+        is_near = pause <= self._options.longest_pause_s
+        return is_short and is_near and self._fits(left + right)
+
+    def _worth(self, group: Group, at: int) -> float:
+        """Say how good a place before unit `at` is: pauses, punctuation, even halves."""
+        left, right = group[at - 1], group[at]
+        worth = min(PAUSE_HEARD_S, max(0.0, right.start_s - left.stop_s))
+        worth += FOR_SENTENCE * _ends(left, SENTENCE_ENDS) + FOR_BREATH * _ends(left, BREATHS)
+        before = left.stop_s - group[0].start_s
+        after = group[-1].stop_s - right.start_s
+        worth -= FOR_EVENNESS * abs(before - after) / max(before + after, 1e-6)
+        return worth - 10.0 * (min(before, after) < self._options.shortest_s)
+
+
+def _sentences(units: Sequence[Unit]) -> list[Group]:
+    """Group units into what is said in one go."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        last = groups[-1][-1] if groups else None
+        paused = last is not None and unit.start_s - last.stop_s >= SENTENCE_PAUSE_S
+        if last is None or paused or _ends(last, SENTENCE_ENDS) or not last.is_word:
+            groups.append([unit])
+        else:
+            groups[-1].append(unit)
+    return [tuple(group) for group in groups]
+
+
+def _ends(unit: Unit, signs: tuple[str, ...]) -> bool:
+    return unit.text.strip().rstrip(CLOSING).endswith(signs)
+
+
+def _seconds(group: Group) -> float:
+    return group[-1].stop_s - group[0].start_s
+
+
+def _cut_between(left: Unit, right: Unit, speech: Sequence[Times]) -> float:
+    """Choose the middle of the longest pause between two units."""
+    start, stop = left.stop_s, right.start_s
+    if stop <= start:
+        return (start + stop) / 2
+    spoken = [(max(a, start), min(b, stop)) for a, b in speech if b > start and a < stop]
+    edges = [start, *(edge for span in spoken for edge in span), stop]
+    pauses = list(zip(edges[::2], edges[1::2], strict=True))
+    first, last = max(pauses, key=lambda pause: pause[1] - pause[0])
+    return (first + last) / 2
+
+
+def _trimmed(group: Group, bounds: Times, speech: Sequence[Times], margin_s: float) -> Times:
+    """Return where the speech of a group begins and ends, with a margin, within its bounds.
+
+    Where nobody is heard during its first or last unit, the times of that unit count.
+    """
+    left, right = bounds
+    first, last = group[0], group[-1]
+    heard = [(a, b) for a, b in speech if b > left and a < right]
+    start, stop = first.start_s, last.stop_s
+    if heard and heard[0][0] < first.stop_s:
+        start = max(left, heard[0][0])
+    if heard and heard[-1][1] > last.start_s:
+        stop = min(right, heard[-1][1])
+    start, stop = max(left, start - margin_s), min(right, stop + margin_s)
+    return start, max(start, stop)
