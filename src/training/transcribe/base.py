@@ -29,7 +29,7 @@ TRANSCRIBERS: Mapping[str, str] = MappingProxyType(
         GIVEN: "only what lies beside the recordings: .txt, metadata.csv, .srt, .vtt or .json",
         WHISPER: "OpenAI's Whisper: accurate, about a hundred languages, needs a model",
         FASTER_WHISPER: "Whisper run by CTranslate2: as accurate and faster, an extra",
-        POCKETSPHINX: "built in, English only, works everywhere; gets about every fifth word wrong",
+        POCKETSPHINX: "built in, English only, works everywhere; every fourth word is wrong",
     }
 )
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})  # written without blanks

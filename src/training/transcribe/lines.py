@@ -1,0 +1,136 @@
+"""Lists of transcripts: metadata.csv and train.txt as LJSpeech has them, `id|text|normalised`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from training.transcribe.base import TranscribeError
+from training.transcribe.text import clean_text, read_text
+
+LISTS = (
+    *("metadata.csv", "metadata.txt", "transcripts.csv", "transcripts.txt"),
+    *("train.txt", "validation.txt", "val.txt"),
+)
+"""What such files are called."""
+SOUND = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"})  # what ids may end in
+_HEADS = frozenset({"id", "file", "file_name", "filename", "audio_file", "audio", "path", "wav"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The text of one recording.  id: its path as the list has it, without a sound's suffix."""
+
+    id: str
+    text: str
+    number: int
+
+
+def read_list(path: Path) -> list[Line]:
+    """Read `id|text` or `id|text|normalised`; the normalised text is taken where there is one.
+
+    A third column that says the same everywhere names the speaker and is passed over.  Raises
+    TranscribeError naming the line that is malformed.
+    """
+    rows = [
+        (number, [column.strip() for column in line.split("|")])
+        for number, line in enumerate(read_text(path).split("\n"), start=1)
+        if line.strip()
+    ]
+    if rows and rows[0][1][0].lower() in _HEADS:
+        rows = rows[1:]
+    for number, columns in rows:
+        _check(path, number, columns)
+    named = _third_names_a_speaker([columns for _, columns in rows])
+    lines = [
+        Line(id=_id(columns[0]), text=_text(columns, named), number=number)
+        for number, columns in rows
+    ]
+    _refuse_two_texts(path, lines)
+    return lines
+
+
+def match(lines: Sequence[Line], files: Sequence[Path], place: Path) -> dict[Path, Line]:
+    """Return the line that means each file, for those that have one.
+
+    place: the folder of the list.  Raises TranscribeError where a line could mean two files.
+    """
+    by_id = {line.id: line for line in lines}
+    by_stem: dict[str, list[Line]] = {}
+    for line in lines:
+        by_stem.setdefault(PurePosixPath(line.id).name, []).append(line)
+    matched: dict[Path, Line] = {}
+    takers: dict[str, Path] = {}
+    for file in files:
+        meant = _line_of(_tails(file, place), by_id, by_stem)
+        if meant is None:
+            continue
+        other = takers.setdefault(meant.id, file)
+        if other != file:
+            raise TranscribeError(
+                f"Line {meant.number} names {meant.id!r}, which could be {shown(other, place)} or "
+                f"{shown(file, place)}. Write the folder into the line, or rename one."
+            )
+        matched[file] = meant
+    return matched
+
+
+def shown(file: Path, place: Path) -> str:
+    """Return a file as a message names it."""
+    return file.relative_to(place).as_posix() if file.is_relative_to(place) else file.name
+
+
+def _line_of(
+    tails: Sequence[str], by_id: Mapping[str, Line], by_stem: Mapping[str, Sequence[Line]]
+) -> Line | None:
+    for tail in tails:
+        if tail in by_id:
+            return by_id[tail]
+    same = by_stem.get(tails[-1], ())
+    return same[0] if len(same) == 1 else None
+
+
+def _tails(file: Path, place: Path) -> list[str]:
+    """Return "a/b/c", "b/c", "c" for the file a/b/c.wav."""
+    inside = file.relative_to(place) if file.is_relative_to(place) else Path(file.name)
+    parts = [part.casefold() for part in inside.with_suffix("").parts]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def _check(path: Path, number: int, columns: Sequence[str]) -> None:
+    if not 2 <= len(columns) <= 3:
+        raise TranscribeError(
+            f"{path.name}, line {number}: {len(columns)} columns; 'clip|text' has two, "
+            "'clip|text|text as it is read' three."
+        )
+    if not columns[0]:
+        raise TranscribeError(f"{path.name}, line {number}: no clip is named before the '|'.")
+
+
+def _id(name: str) -> str:
+    """Return the path without a sound's suffix, in one spelling."""
+    path = PurePosixPath(name.replace("\\", "/").casefold())
+    path = path.with_suffix("") if path.suffix in SOUND else path
+    return path.as_posix().removeprefix("./")
+
+
+def _text(columns: Sequence[str], third_names_a_speaker: bool) -> str:
+    normalised = "" if third_names_a_speaker else "".join(columns[2:])
+    return clean_text(normalised or columns[1])
+
+
+def _third_names_a_speaker(rows: Sequence[Sequence[str]]) -> bool:
+    thirds = {row[2] if len(row) == 3 else "" for row in rows}
+    return len(rows) > 2 and len(thirds) == 1 and len({row[1] for row in rows}) > 1
+
+
+def _refuse_two_texts(path: Path, lines: Sequence[Line]) -> None:
+    seen: dict[str, Line] = {}
+    for line in lines:
+        first = seen.setdefault(line.id, line)
+        if first.text != line.text:
+            raise TranscribeError(
+                f"{path.name} gives {line.id!r} one text in line {first.number} and another in "
+                f"line {line.number}. Keep one of them."
+            )
