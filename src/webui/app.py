@@ -38,7 +38,8 @@ def build_page(studio: Studio) -> gr.Blocks:
     with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
         page = Page(studio=studio, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:
-            with gr.Tab(label, id=id, elem_id=f"tab-{id}"):
+            with gr.Tab(label, id=id, elem_id=f"tab-{id}") as tab:
+                page.tab = tab
                 build(page)
     blocks.queue(default_concurrency_limit=studio.settings.concurrency)
     return blocks

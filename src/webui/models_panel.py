@@ -251,9 +251,9 @@ def _delete(studio: Studio, name: str) -> str:
 
 
 def _unload(studio: Studio) -> str:
-    if studio.unload():
-        return "The memory of the models is free. The next clip loads them again."
-    return "Something is running; stop it first, or wait for it."
+    if not studio.unload():
+        raise StudioError("A job works with the models. Stop it on the tab Generate, or wait.")
+    return "The models' memory is free. The next clip loads them again."
 
 
 def _ask_for_news(studio: Studio) -> str:

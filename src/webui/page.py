@@ -26,12 +26,14 @@ QUIET: Mapping[str, Any] = MappingProxyType(
 class Page:
     """The page while it is built: the studio behind it and what the tabs reach of each other.
 
-    form and panel are there once the Generate tab is built, which comes first.
+    tab is the one that is being built; form and panel are there once the Generate tab is built,
+    which comes first.
     """
 
     studio: Studio
     blocks: gr.Blocks
     tabs: gr.Tabs
+    tab: gr.Tab | None = None
     _form: GenerateForm | None = None
     _panel: JobPanel | None = None
 

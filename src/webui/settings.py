@@ -16,7 +16,7 @@ from webui.messages import note, refusal
 from webui.models_panel import build_models
 from webui.page import QUIET, Page
 from webui.settings_form import SettingsForm, device_choices, draw_settings
-from webui.system_panel import build_system
+from webui.system_panel import Seen, build_system
 
 # Any: each control has a value of its own type.
 
@@ -57,7 +57,8 @@ def build(page: Page) -> None:
     """Draw the tab and wire it."""
     studio = page.studio
     gr.Markdown(WELCOME, elem_id="settings-heading")
-    form = draw_settings(studio, held_by(studio))
+    seen = Seen()
+    form = draw_settings(studio, held_by(studio), seen)
     message = gr.HTML("", elem_id="settings-message")
     with gr.Row(elem_id="settings-actions"):
         save = gr.Button("Save", variant="primary", scale=2, elem_id="settings-save")
@@ -74,19 +75,12 @@ def build(page: Page) -> None:
     )
     page.blocks.load(_shower(tab, ""), None, tab.telling, **QUIET)
     build_models(page)
-    system = build_system(page)
 
     def name_devices() -> Any:
-        seen = system.seen()
-        return (
-            gr.skip()
-            if seen is None
-            else gr.update(
-                choices=device_choices(seen.torch.devices, held_by(studio).settings.device)
-            )
-        )
+        return gr.update(choices=device_choices(seen.devices, held_by(studio).settings.device))
 
-    system.looked.then(name_devices, None, [form.controls["device"]], **QUIET)
+    for looked in build_system(page, seen):
+        looked.then(name_devices, None, [form.controls["device"]], **QUIET)
 
 
 def held_by(studio: Studio) -> Effective:

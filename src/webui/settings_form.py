@@ -19,6 +19,7 @@ from studio.system import FoundDevice
 from studio.voices import RANDOM, list_voices
 from studio.weights import list_bundles
 from webui.controls import choices_of, id_of, plain_value
+from webui.system_panel import Seen
 
 # Any: each control has a value of its own type.
 
@@ -40,9 +41,10 @@ PRESETS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsForm:
-    """The controls by the name of their setting, in order."""
+    """The controls by the name of their setting, in order; seen: the machine, once it was."""
 
     controls: Mapping[str, Component]
+    seen: Seen
 
     @property
     def components(self) -> list[Component]:
@@ -74,12 +76,15 @@ class SettingsForm:
     def _update(self, item: SettingField, studio: Studio, held: Effective) -> Any:
         value = getattr(held.settings, item.name)
         info = help_told(item, held.source(item.name))
-        if (choices := choices_for(item, studio, value)) is None:
+        choices = choices_for(item, studio, value)
+        if item.name == "device":
+            choices = device_choices(self.seen.devices, value)
+        if choices is None:
             return gr.update(value=value, info=info)
         return gr.update(value=value, info=info, choices=choices)
 
 
-def draw_settings(studio: Studio, held: Effective) -> SettingsForm:
+def draw_settings(studio: Studio, held: Effective, seen: Seen) -> SettingsForm:
     """Draw every setting under the heading of its group."""
     groups: dict[str, list[SettingField]] = {}
     for item in fields_of_settings():
@@ -91,7 +96,7 @@ def draw_settings(studio: Studio, held: Effective) -> SettingsForm:
             for item in items:
                 controls[item.name] = draw_setting(item, studio, held)
     ordered = {item.name: controls[item.name] for item in fields_of_settings()}
-    return SettingsForm(controls=ordered)
+    return SettingsForm(controls=ordered, seen=seen)
 
 
 def draw_setting(item: SettingField, studio: Studio, held: Effective) -> Component:
@@ -122,7 +127,7 @@ def choices_for(item: SettingField, studio: Studio, value: Any) -> Choices | Non
         "bundle": _bundles,
         "preset": _presets,
         "engine": lambda _: [(name.capitalize(), name) for name in ENGINES],
-        "device": lambda _: FEW_DEVICES,
+        "device": lambda _: device_choices((), value),
     }
     if item.name in lists:
         found = lists[item.name](studio)
@@ -135,8 +140,12 @@ def choices_for(item: SettingField, studio: Studio, value: Any) -> Choices | Non
 
 
 def device_choices(devices: Sequence[FoundDevice], value: str) -> Choices:
-    """Return the devices that were found, beside automatic and the one that is set."""
-    found = [FEW_DEVICES[0], *((f"{one.label} ({one.name})", one.name) for one in devices)]
+    """Return the devices that were found, beside automatic and the one that is set.
+
+    Where nobody has looked yet it is the processor, which is always there.
+    """
+    there = [(f"{one.label} ({one.name})", one.name) for one in devices]
+    found = [FEW_DEVICES[0], *(there or FEW_DEVICES[1:])]
     is_there = any(meant == value for _, meant in found)
     return found if is_there else [*found, (f"{value} (not found)", value)]
 

@@ -12,10 +12,11 @@ from studio.doctor import Finding, examine
 from studio.layout import open_layout
 from studio.report import report_text, system_facts
 from studio.studio import Studio
-from studio.system import System, look_at_system
+from studio.system import FoundDevice, System, look_at_system
 from webui.page import Page
 
-LOOKING = '<p class="hint">Press Look to see what this machine has and what may be wrong.</p>'
+LOOKING = '<p class="hint" role="status">Looking at this machine; this takes some seconds.</p>'
+ONE_AT_A_TIME = "look"  # of Gradio's queue
 SIGNS = {"good": ("✓", "Good"), "note": ("i", "Note"), "fault": ("✕", "Fault")}
 SECTION = "Settings"
 
@@ -26,35 +27,38 @@ class Seen:
 
     systems: list[System] = field(default_factory=list)
 
-    def __call__(self) -> System | None:
-        """Return what was seen last."""
-        return self.systems[-1] if self.systems else None
+    @property
+    def devices(self) -> tuple[FoundDevice, ...]:
+        """The devices that torch found, none before anybody looked."""
+        return self.systems[-1].torch.devices if self.systems else ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class SystemPanel:
-    """What others may want of the panel: what was seen, and the event when it was."""
+def build_system(page: Page, seen: Seen) -> list[Any]:  # Any: Gradio's events have no type
+    """Draw the panel and wire it; return the events when the machine was seen.
 
-    seen: Seen
-    looked: Any  # Any: Gradio's event has no type of its own
-
-
-def build_system(page: Page) -> SystemPanel:
-    """Draw the panel and wire it."""
-    seen = Seen()
+    It is looked at when the tab is first opened, and again when somebody asks for it.
+    """
     gr.Markdown("## This machine", elem_classes="setting-section")
-    look = gr.Button("Look", elem_id="settings-look")
     view = gr.HTML(LOOKING, elem_id="settings-system")
+    look = gr.Button("Look again", elem_id="settings-look")
+    is_shown = gr.State(False)
 
-    def show() -> str:
-        system = look_at_system(page.studio.layout)
-        seen.systems[:] = [system]
-        return panel_html(page.studio, system)
+    def show() -> tuple[str, bool]:
+        seen.systems[:] = [look_at_system(page.studio.layout)]
+        return panel_html(page.studio, seen.systems[-1]), True
 
-    looked = look.click(
-        show, None, [view], show_progress="minimal", api_visibility="private", concurrency_limit=1
-    )
-    return SystemPanel(seen=seen, looked=looked)
+    def show_first(is_shown: bool) -> tuple[Any, Any]:
+        if is_shown:
+            return gr.skip(), gr.skip()
+        return (panel_html(page.studio, seen.systems[-1]), True) if seen.systems else show()
+
+    asked = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 1,
+             "concurrency_id": ONE_AT_A_TIME}  # fmt: skip
+    opened: Any = page.tab  # Any: Gradio adds the events at run time
+    return [
+        opened.select(show_first, [is_shown], [view, is_shown], **asked),
+        look.click(show, None, [view, is_shown], **asked),
+    ]
 
 
 def panel_html(studio: Studio, system: System) -> str:

@@ -16,18 +16,18 @@ from studio.errors import StudioError
 from studio.setting_sources import COMMAND_LINE, DEFAULT, FILE
 from studio.settings import fields_of_settings
 from studio.studio import Studio
-from studio.system import FoundDevice
+from studio.system import FoundDevice, Torch, look_at_system
 from studio.weights import BundleSummary
-from webui.models_panel import job_told, models_table
+from webui.models_panel import _unload, job_told, models_table
 from webui.settings import named, saved_told
 from webui.settings_form import SettingsForm, device_choices, draw_settings, help_told
-from webui.system_panel import finding_html
+from webui.system_panel import Seen, finding_html
 
 
 @pytest.fixture
 def form(studio: Studio) -> SettingsForm:
     with gr.Blocks():
-        return draw_settings(studio, studio.effective())
+        return draw_settings(studio, studio.effective(), Seen())
 
 
 def values(studio: Studio, form: SettingsForm, **changed: object) -> list[Any]:
@@ -106,6 +106,27 @@ def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_told() ->
     found = [FoundDevice(name="cuda:0", label="NVIDIA H200"), FoundDevice(name="cpu", label="CPU")]
     assert ("NVIDIA H200 (cuda:0)", "cuda:0") in device_choices(found, "auto")
     assert ("cuda:3 (not found)", "cuda:3") in device_choices(found, "cuda:3")
+
+
+def test_devices_that_were_found_stay_in_the_list_after_saving(
+    studio: Studio, form: SettingsForm
+) -> None:
+    gpu = FoundDevice(name="cuda:0", label="NVIDIA H200")
+    shown = dict(zip(form.controls, form.shown(studio, studio.effective()), strict=True))
+    assert [name for _, name in shown["device"]["choices"]] == ["auto", "cpu"]
+    torch = Torch(devices=(gpu, FoundDevice(name="cpu", label="CPU")))
+    form.seen.systems.append(look_at_system(studio.layout, torch))
+    shown = dict(zip(form.controls, form.shown(studio, studio.effective()), strict=True))
+    assert [name for _, name in shown["device"]["choices"]] == ["auto", "cuda:0", "cpu"]
+
+
+def test_memory_is_freed_only_where_nothing_works_with_it(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "is free" in _unload(studio)
+    monkeypatch.setattr(studio, "unload", lambda: False)
+    with pytest.raises(StudioError, match="A job works with the models"):
+        _unload(studio)
 
 
 def job(**changes: Any) -> Job:
