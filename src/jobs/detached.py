@@ -31,6 +31,8 @@ HELD_VARIABLE = "TESTUDO_HELD_FOLDER"
 RUNNING, TAKEN = "running", "taken"  # the keeper's first and only word to us
 TAIL = 8_000  # bytes
 PAUSE_S = 0.05
+PATIENCE_S = 3.0
+"""Whoever worked in a folder may have told its end already, and just be ending."""
 if sys.platform == "win32":  # neither a closed console nor Ctrl-C reaches it
     _APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
 else:
@@ -66,7 +68,7 @@ def start(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> 
     Raises AlreadyRuns where the folder's work goes on, JobError where it cannot be begun.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if is_alive(folder):
+    if not _gone_within(folder, PATIENCE_S):
         raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
     asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
     with (folder / CONSOLE).open("ab") as console:

@@ -21,7 +21,7 @@ from typing import Any
 from jobs.detached import CONSOLE, HELD_VARIABLE, KEPT, LOCK, RUNNING, STOP, TAKEN
 from jobs.held import Held, take
 
-PATIENCE_S = 2.0  # whoever worked here may just be ending
+PATIENCE_S = 1.0  # somebody else may be beginning at the same moment
 TURN_PAUSE_S = 0.2
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 LONGEST_LINE = 1_000_000  # bytes; what is longer is no event
 MEASURED = ("loss", "mel", "text", "rate", "gradient", "seconds", "memory")
 MOST_MESSAGES = 100
+LARGEST = 2**53  # what a browser can count to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +130,10 @@ def _take_line(figures: Figures, line: bytes) -> None:
         figures.junk += 1
         return
     take = _TAKES.get(str(event.get("kind"))) if isinstance(event, dict) else None
-    if take is None:
+    if take is None or not _is_count(event.get("step")):
         figures.junk += 1
         return
-    time, step = _number(event.get("time")), _count(event.get("step"))
+    time, step = _number(event.get("time")), event["step"]
     figures.time = time if time is not None else figures.time
     take(figures, event, step, time if time is not None else figures.time or 0.0)
 
@@ -256,8 +257,12 @@ def _number(value: object) -> float | None:
         return None
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if isinstance(value, int) and _is_count(value) else 0
 
 
 def _words(value: object) -> str:

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Literal
 
 from jobs.detached import STOP, Kept, how_it_ended, is_alive, kept_of, tail_of
 from studio.causes import CATALOGUE
+from studio.runs_curves import Curve, Points, curves_of
 from studio.runs_events import Diary, Figures
 from training.best import Choice, Judgement, Validation, choose
 from training.config import CONFIG_FILE, ConfigError, read_config
 
 RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
 OVER: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
-MOST_POINTS = 500  # of a curve: more are not seen on any screen
-SMOOTHING = 0.95  # of the running mean of the training loss
 RECENT = 200  # step events from which the pace is taken
 SAMPLES, CHECKPOINTS = "samples", "checkpoints"
 
-Points = tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """One measured thing over the steps of one stage ("gpt" or "diffusion").
-
-    name: loss, smoothed, validation, train_loss (at each validation), mel, text, rate, gradient.
-    """
-
-    stage: str
-    name: str
-    points: Points
+CAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        "asked": "cancelled",
+        "diverged": "not_finite",
+        "disk": "no_disk",
+        "memory": "out_of_memory",
+        "refused": "refused",
+    }
+)
+"""The trainer's word for why it ended, as the catalogue of causes has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ class RunView:
 
     stage: "gpt" or "diffusion";  began, ended: seconds since 1970;  eta_s: seconds left;
     memory: bytes;  best: the step to take and why;  overfitting, message: a sentence or "";
-    cause: a key of studio.causes;  details: the end of the console where it failed.
+    cause: a key of studio.causes, of one that failed or died;  details: the end of its console.
     """
 
     dataset: str
@@ -171,7 +168,7 @@ def view_run(dataset: str, folder: Path, diary: Diary) -> RunView:
         device=begun.device if begun else "",
         clips=begun.clips if begun else 0,
         validation_clips=begun.validation_clips if begun else 0,
-        curves=_curves(figures),
+        curves=curves_of(figures.points),
         samples=_samples(folder, figures),
         checkpoints=_checkpoints(folder, figures, choice),
         best=choice.step,
@@ -213,25 +210,6 @@ def choice_of(folder: Path, figures: Figures) -> Choice:
     return choose(validations, judgements, kept)
 
 
-def thinned(points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Points:
-    """Keep at most so many points, evenly spread, with the first and the last."""
-    if len(points) <= most:
-        return tuple(points)
-    last = len(points) - 1
-    return tuple(points[round(number * last / (most - 1))] for number in range(most))
-
-
-def smoothed(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Return the running mean, which is not drawn towards its first value."""
-    mean = weight = 0.0
-    drawn = []
-    for step, value in points:
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * value
-        weight = SMOOTHING * weight + (1 - SMOOTHING)
-        drawn.append((step, mean / weight))
-    return drawn
-
-
 def _state(folder: Path, figures: Figures, kept: Kept, alive: bool) -> RunState:
     told = figures.ended
     waits = alive and kept.group > 0 and kept.launched is None
@@ -254,11 +232,10 @@ def _told(state: RunState, folder: Path, figures: Figures, kept: Kept) -> tuple[
         return message + saved, cause, tail_of(folder)
     if figures.ended is None or state not in OVER:
         return "", "", ""
-    cause = figures.ended.cause if figures.ended.cause in CATALOGUE else ""
     if state != "failed":
-        return figures.ended.message, cause, ""
-    words = figures.ended.message or CATALOGUE[cause or "crashed"].title
-    return words, cause or "crashed", tail_of(folder)
+        return figures.ended.message, "", ""
+    cause = CAUSES.get(figures.ended.cause, "crashed")
+    return figures.ended.message or CATALOGUE[cause].title, cause, tail_of(folder)
 
 
 def _end_time(figures: Figures, kept: Kept) -> float | None:
@@ -284,18 +261,6 @@ def _left(figures: Figures, pace: float | None) -> float | None:
 def _recent(figures: Figures, name: str) -> float | None:
     points = figures.points.get((figures.stage, name), [])
     return median(value for _, value in points[-20:]) if points else None
-
-
-def _curves(figures: Figures) -> tuple[Curve, ...]:
-    curves = []
-    for (stage, name), points in list(figures.points.items()):
-        if not points or name in ("seconds", "memory"):
-            continue
-        curves.append(Curve(stage=stage, name=name, points=thinned(points)))
-        if name == "loss":
-            mean = thinned(smoothed(points))
-            curves.append(Curve(stage=stage, name="smoothed", points=mean))
-    return tuple(curves)
 
 
 def _samples(folder: Path, figures: Figures) -> tuple[SampleView, ...]:

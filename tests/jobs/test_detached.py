@@ -65,7 +65,10 @@ def test_work_is_alive_until_it_is_asked_to_stop_and_saves_first(folder: Path) -
     assert detached.tail_of(folder) == "working\n"
 
 
-def test_two_of_one_folder_are_refused_and_the_first_goes_on(folder: Path) -> None:
+def test_two_of_one_folder_are_refused_and_the_first_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detached, "PATIENCE_S", 0.1)
     begin(folder)
     with pytest.raises(AlreadyRuns, match="my run is already running"):
         detached.start(python(WORKS, folder), folder)
@@ -141,6 +144,13 @@ def test_waiting_work_can_be_stopped_before_its_turn(tmp_path: Path) -> None:
     assert detached.end(tmp_path / "two", 20)
     assert not (tmp_path / "two" / "began").exists()
     held.release()
+
+
+def test_work_that_is_just_ending_is_waited_for(folder: Path) -> None:
+    begin(folder)
+    detached.ask_to_stop(folder)
+    detached.start(python(WORKS, folder), folder)
+    assert detached.is_alive(folder) and (folder / "saved").exists()
 
 
 def test_a_stale_stop_does_not_end_what_begins_anew(folder: Path) -> None:

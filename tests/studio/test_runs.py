@@ -1,0 +1,180 @@
+"""Training runs: begun, watched, stopped, gone on with; all of it read from their folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from jobs import detached
+from run_cases import make_dataset, until, use_fake_trainer
+from studio.errors import StudioError
+from studio.layout import Layout
+from studio.runs import Runs
+
+
+@pytest.fixture
+def runs(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    use_fake_trainer(monkeypatch)
+    opened = Runs(layout)
+    yield opened
+    for row in opened.list():
+        opened.end(row.dataset, row.name, 0.0)
+
+
+def test_a_run_is_begun_and_done_and_a_restart_shows_the_same(runs: Runs, layout: Layout) -> None:
+    make_dataset(layout)
+    assert runs.start("alice").name == "001"
+    view = until(runs, "alice", "001", "done")
+    assert (view.step, view.steps, view.device, view.clips) == (40, 40, "cpu", 8)
+    assert [item.step for item in view.checkpoints] == [10, 20, 30, 40]
+    assert view.best == 40 and view.why_best.startswith("Step 40") and view.message
+    assert len(view.curve("loss")) == 40 and view.curve("validation")[0] == (10, 2.75)
+    assert view.samples[0].path.name == "000010.wav"
+    assert Runs(layout).view("alice", "001") == view
+    (row,) = Runs(layout).list()
+    assert (row.dataset, row.name, row.state, row.step, row.best) == (
+        "alice",
+        "001",
+        "done",
+        40,
+        40,
+    )
+
+
+def test_memory_is_made_room_for_before_a_run_begins(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_fake_trainer(monkeypatch)
+    make_dataset(layout)
+    asked: list[bool] = []
+    runs = Runs(layout, lambda: asked.append((layout.run("alice", "001") / "lock").exists()))
+    runs.start("alice")
+    until(runs, "alice", "001", "done")
+    assert asked == [False]
+
+
+def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
+    runs: Runs, layout: Layout
+) -> None:
+    folder = make_dataset(layout, mode="wait")
+    runs.start("alice", "first")
+    view = until(runs, "alice", "first", "running", step=15)
+    assert runs.active() == runs.list()[0] and view.seconds_per_step and view.memory == 1_000_000
+    runs.stop("alice", "first")
+    view = until(runs, "alice", "first", "stopped")
+    assert view.can_resume and view.message == "Stopped." and runs.active() is None
+    (folder / "mode").write_text("done")
+    runs.resume("alice", "first")
+    view = until(runs, "alice", "first", "done")
+    assert [step for step, _ in view.curve("loss")] == list(range(1, 41))
+    with pytest.raises(StudioError, match="is done"):
+        runs.resume("alice", "first")
+
+
+def test_a_killed_trainer_is_told_in_words_and_goes_on(runs: Runs, layout: Layout) -> None:
+    folder = make_dataset(layout, mode="killed")
+    runs.start("alice")
+    view = until(runs, "alice", "001", "died")
+    assert view.step == 15 and view.cause == "out_of_host_memory" and view.is_over
+    assert "ended unexpectedly: it was killed (signal 9)" in view.message
+    assert "Resume" in view.message
+    (folder / "mode").write_text("done")
+    runs.resume("alice", "001")
+    view = until(runs, "alice", "001", "done")
+    assert [step for step, _ in view.curve("loss")] == list(range(1, 41)) and not view.cause
+
+
+def test_a_run_that_failed_says_what_it_said_itself(runs: Runs, layout: Layout) -> None:
+    make_dataset(layout, mode="failed")
+    runs.start("alice")
+    view = until(runs, "alice", "001", "failed")
+    assert (view.message, view.cause, view.can_resume) == ("The loss is NaN.", "not_finite", True)
+
+
+def test_a_trainer_that_cannot_begin_leaves_its_last_words(runs: Runs, layout: Layout) -> None:
+    make_dataset(layout, mode="broken")
+    runs.start("alice")
+    view = until(runs, "alice", "001", "died")
+    assert "exit code 1" in view.message and "no such library" in view.details
+    assert "no such library" in runs.console("alice", "001") and view.steps == 40
+
+
+def test_one_run_computes_at_a_time_and_the_next_waits(runs: Runs, layout: Layout) -> None:
+    make_dataset(layout, "alice", "wait")
+    make_dataset(layout, "bob", "wait")
+    runs.start("alice")
+    until(runs, "alice", "001", "running", step=15)
+    assert runs.start("bob").state == "waiting"
+    with pytest.raises(StudioError, match="is waiting already"):
+        runs.resume("bob", "001")
+    assert runs.view("bob", "001").steps == 40
+    runs.stop("bob", "001")
+    assert until(runs, "bob", "001", "stopped").step == 0
+    runs.stop("alice", "001")
+    until(runs, "alice", "001", "stopped")
+
+
+def test_two_runs_of_one_name_are_refused_in_whatever_case(runs: Runs, layout: Layout) -> None:
+    make_dataset(layout, mode="wait")
+    runs.start("alice", "Night")
+    with pytest.raises(StudioError, match="already a run 'night' of alice") as refusal:
+        runs.start("alice", "night")
+    assert refusal.value.cause == "name_taken"
+    with pytest.raises(StudioError, match="is running already"):
+        until(runs, "alice", "Night", "running") and runs.resume("alice", "Night")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".bin", "", "nobody"])
+def test_a_dataset_or_run_that_is_not_there_is_refused(runs: Runs, name: str) -> None:
+    with pytest.raises(StudioError, match=r"There is no dataset|cannot name a dataset"):
+        runs.start(name)
+    with pytest.raises(StudioError, match=r"There is no run|cannot name a"):
+        runs.view("alice", name)
+    with pytest.raises(StudioError, match=r"There is no run|cannot name a"):
+        runs.stop(name, "001")
+
+
+def test_a_run_needs_a_whole_configuration_and_the_model_it_names(
+    runs: Runs, layout: Layout
+) -> None:
+    folder = make_dataset(layout)
+    shutil.rmtree(layout.models / "starter")
+    with pytest.raises(StudioError, match="no weights 'starter'"):
+        runs.start("alice")
+    (folder / "train.yaml").write_bytes(b"\xff\x00 nonsense")
+    with pytest.raises(StudioError, match=r"train\.yaml"):
+        runs.start("alice")
+    (folder / "train.yaml").unlink()
+    with pytest.raises(StudioError, match="Generate its configuration first"):
+        runs.start("alice")
+    assert runs.list() == [] and not list((folder / "runs").iterdir())
+
+
+def test_a_dataset_deleted_in_mid_run_ends_in_words(runs: Runs, layout: Layout) -> None:
+    folder = make_dataset(layout, mode="wait")
+    runs.start("alice")
+    until(runs, "alice", "001", "running", step=15)
+    group = detached.kept_of(folder / "runs" / "001").group
+    shutil.rmtree(folder)
+    with pytest.raises(StudioError, match=r"There is no run"):
+        runs.view("alice", "001")
+    assert runs.list() == [] and runs.active() is None
+    os.killpg(group, signal.SIGKILL)
+
+
+def test_a_run_whose_disk_is_full_at_the_start_is_refused_and_leaves_nothing(
+    runs: Runs, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_dataset(layout)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jobs.detached.start", full)
+    with pytest.raises(StudioError, match="the disk is full"):
+        runs.start("alice")
+    assert not list((folder / "runs").iterdir())
