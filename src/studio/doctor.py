@@ -12,7 +12,7 @@ from typing import Literal
 
 from studio.causes import cause_named
 from studio.errors import StudioError
-from studio.fixer import why_not
+from studio.fixer import INSTALL, missing_packages, why_not
 from studio.layout import Layout
 from studio.needed import package_problems
 from studio.serving import open_socket, parse_address
@@ -211,7 +211,8 @@ def _chosen(layout: Layout, settings: Settings) -> Iterator[Finding]:
         fix = ".venv/bin/testudo settings unset bundle"
         yield _fault("Default model", "missing_weights", told, fix)
     if settings.voice_fixer and (reason := why_not()):
-        yield _note("Voice Fixer", f"It is on, but cannot be used. {reason}")
+        told = f"It is on, but cannot be used. {reason}"
+        yield _note("Voice Fixer", told, INSTALL if missing_packages() else "")
 
 
 def _port(settings: Settings) -> Finding:

@@ -14,13 +14,18 @@ WEIGHTS = (
     "analysis_module/checkpoints/vf.ckpt",
     "synthesis_module/44100/model.ckpt-1490000_trimed.pt",
 )
-INSTALL = "pip install --no-deps voicefixer==0.1.3 && pip install librosa torchlibrosa matplotlib"
+PIP = ".venv/bin/python -m pip install"
+INSTALL = f"{PIP} --no-deps voicefixer==0.1.3 && {PIP} librosa torchlibrosa matplotlib"
+
+
+def missing_packages() -> list[str]:
+    """Name the packages that voicefixer lacks here, itself among them."""
+    return [name for name in NEEDS if find_spec(name) is None]
 
 
 def why_not(home: Path | None = None) -> str:
     """Say why voicefixer cannot be used, and what to do; "" where it can."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
+    if missing := missing_packages():
         return (
             f"It is not installed ({', '.join(missing)} missing). Install it with: {INSTALL}. "
             "Then put its two files of weights in place; the built-in clean-up needs neither."

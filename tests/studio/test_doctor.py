@@ -17,6 +17,7 @@ from jobs.journal import Journal
 from studio import needed
 from studio.causes import CATALOGUE
 from studio.doctor import Finding, examine
+from studio.fixer import INSTALL
 from studio.layout import Layout
 from studio.report import report_text
 from studio.system import (
@@ -189,6 +190,16 @@ def test_a_missing_ffmpeg_is_worth_a_note_only(whole: Layout, system: System) ->
     found = examine(whole, replace(system, ffmpeg=""), port=False)
     (note,) = [finding for finding in found if finding.state == "note"]
     assert note.name == "ffmpeg" and note.fix
+
+
+def test_a_missing_voicefixer_that_is_wanted_comes_with_its_command(
+    whole: Layout, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.fixer.NEEDS", ("no_such_package",))
+    whole.settings_file.write_text("voice_fixer: true\n")
+    found = {one.name: one for one in examine(whole, system, port=False)}
+    assert found["Voice Fixer"].state == "note" and found["Voice Fixer"].fix == INSTALL
+    assert INSTALL.startswith(".venv/bin/python -m pip")  # not the pip of some other Python
 
 
 def test_packages_are_held_against_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
