@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 from studio.recordings import MICROPHONE
+from studio.voices import voices_stamp
 from webui.form_view import voice_choices
 from webui.generate_tab import Tab
 from webui.messages import note, refusal
@@ -24,11 +25,13 @@ def wire_voices(tab: Tab, blocks: gr.Blocks) -> None:
     """Let the list follow the folder, show what belongs to the voice chosen, and keep voices."""
     studio, keeping = tab.studio, tab.keeping
     controls: Mapping[str, Any] = tab.form.controls  # Any: Gradio adds the events at run time
-    known = gr.State(None)
+    known = gr.State("")
 
-    def look(seen: Any) -> tuple[Any, Any]:
-        found = voice_choices(studio)
-        return (gr.skip(), gr.skip()) if found == seen else (found, gr.update(choices=found))
+    def look(seen: str) -> tuple[Any, Any]:
+        now = f"as of {voices_stamp(studio.layout)}"
+        if now == seen:
+            return gr.skip(), gr.skip()
+        return now, gr.update(choices=voice_choices(studio))
 
     def show(voice: str | None) -> tuple[Any, Any]:
         recorded = gr.update(visible=voice == MICROPHONE)
