@@ -77,6 +77,29 @@ class DiffusionLosses:
         return self.noise + self.bound + self.mel
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DiffusionDraws:
+    """What is random about one training step, so that parts of a batch can be judged alone.
+
+    t: (b,) indices into the schedule;  noise: (b, c, f);  forgotten: (b,) items that lose their
+    embedding;  skipped: layers left out.
+    """
+
+    t: Tensor
+    noise: Tensor
+    forgotten: Tensor
+    skipped: frozenset[int]
+
+    def of(self, items: list[int]) -> DiffusionDraws:
+        """The draws of some items of the batch."""
+        return DiffusionDraws(
+            t=self.t[items],
+            noise=self.noise[items],
+            forgotten=self.forgotten[items],
+            skipped=self.skipped,
+        )
+
+
 def diffusion_losses(
     decoder: DiffusionDecoder,
     schedule: Schedule,
@@ -90,13 +113,43 @@ def diffusion_losses(
     weighing: None as published.
     The generator lives on the CPU and draws steps, noise, forgotten items and skipped layers.
     """
-    items, device = batch.mel.shape[0], batch.mel.device
     weighing = weighing or Weighing()
-    t = torch.randint(weighing.quietest, len(schedule), (items,), generator=generator).to(device)
-    noise = torch.randn(batch.mel.shape, generator=generator).to(device)
-    forgotten = (torch.rand(items, generator=generator) < drops.unconditioned).to(device)
-    skipped = decoder.draw_skipped_layers(drops.layers, generator)
+    draws = draw_noise(decoder, schedule, tuple(batch.mel.shape), drops, generator, weighing)
+    return drawn_losses(decoder, schedule, batch, draws, weighing)
 
+
+def draw_noise(
+    decoder: DiffusionDecoder,
+    schedule: Schedule,
+    shape: tuple[int, ...],
+    drops: DropOptions,
+    generator: torch.Generator,
+    weighing: Weighing,
+) -> DiffusionDraws:
+    """Draw all that is random about one training step, on the CPU.
+
+    shape: (b, c, f) of the mels.
+    """
+    items = shape[0]
+    t = torch.randint(weighing.quietest, len(schedule), (items,), generator=generator)
+    return DiffusionDraws(
+        t=t,
+        noise=torch.randn(shape, generator=generator),
+        forgotten=torch.rand(items, generator=generator) < drops.unconditioned,
+        skipped=decoder.draw_skipped_layers(drops.layers, generator),
+    )
+
+
+def drawn_losses(
+    decoder: DiffusionDecoder,
+    schedule: Schedule,
+    batch: DiffusionBatch,
+    draws: DiffusionDraws,
+    weighing: Weighing,
+) -> DiffusionLosses:
+    """Measure how well the network sees through noise that is drawn already."""
+    device = batch.mel.device
+    t, noise, forgotten = (x.to(device) for x in (draws.t, draws.noise, draws.forgotten))
     conditioning = decoder.get_conditioning(batch.voices)[batch.speakers]
     embedding = decoder.embed_latents(batch.latents, conditioning)
     embedding = decoder.stretch(decoder.forget(embedding, forgotten), batch.mel.shape[-1])
@@ -104,7 +157,7 @@ def diffusion_losses(
 
     noisy = schedule.add_noise(batch.mel, t, noise)
     timesteps = schedule.timesteps.to(device)[t]
-    output = decoder(noisy, timesteps, embedding, skipped)
+    output = decoder(noisy, timesteps, embedding, draws.skipped)
     terms = step_losses(output, schedule, clean=batch.mel, noise=noise, t=t)
     weights = step_weights(schedule, t, weighing.clean_cap)
     return DiffusionLosses(

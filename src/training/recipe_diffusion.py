@@ -116,7 +116,7 @@ def train_diffusion(
     model = _build(recipe)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
     kept = cast(DiffusionDecoder, average.module)
-    muon, adamw = conv_muon_and_adamw(model, _blocks(model), recipe.rate, recipe.decay)
+    muon, adamw = conv_muon_and_adamw(model, kernels_of(model), recipe.rate, recipe.decay)
     parts: Parts = {"model": model, "average": average, "muon": muon, "adamw": adamw}
     run = Run(folder, report)
     done = load_state(folder, **parts)
@@ -152,7 +152,7 @@ def _build(recipe: DiffusionRecipe) -> DiffusionDecoder:
         return DiffusionDecoder(recipe.architecture).train()
 
 
-def _blocks(model: DiffusionDecoder) -> nn.Module:
+def kernels_of(model: DiffusionDecoder) -> nn.Module:
     """What lies between the first and the last layers, whose kernels mix widths alike."""
     trunk = [model.layers, model.conditioning_timestep_integrator]
     return nn.ModuleList([*trunk, model.latent_conditioner, model.contextual_embedder])

@@ -1,0 +1,198 @@
+"""One step of learning: gradients of all its clips, added up, and what the optimizers do with them.
+
+    machine = machine_of(config, ranks, stage.batch, report)
+    figures = take_step(stage, step, rate, machine)
+
+The rows of a step are dealt to processes and cut into parts that fit the memory; a step's loss is
+the sum of its parts, so neither changes what is learned.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+
+from jobs.report import Reporter
+from training.clips_of_dataset import HeardClip
+from training.distributed import Ranks
+from training.frozen import learning
+from training.run import Diverged
+from training.schedule import clip_gradients, set_rate
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class OutOfMemory(RuntimeError):
+    """Not even a single clip fits the memory."""
+
+
+class Work(Protocol):
+    """What one step looks at."""
+
+    @property
+    def rows(self) -> list[HeardClip]: ...
+
+
+class Stateful(Protocol):
+    """What can be saved and gone on from. Any: state dicts are nested and heterogeneous."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+    def load_state_dict(self, state_dict: Any) -> Any: ...
+
+
+class Stage(Protocol):
+    """A network that learns. Any: each stage has work and parts of its own."""
+
+    name: ClassVar[str]
+    judged: ClassVar[str]  # the figure of a step that `validate` measures, too
+    optimizers: Sequence[torch.optim.Optimizer]
+
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def parts(self) -> Mapping[str, Stateful]: ...
+    def draw(self, step: int) -> Any: ...
+    def loss(self, work: Any, part: list[int]) -> tuple[Tensor, dict[str, Tensor]]: ...
+    def after_step(self) -> None: ...
+    def validate(self, clips: Sequence[HeardClip]) -> float: ...
+    def checkpoint(self) -> dict[str, dict[str, Tensor]]: ...
+
+
+@dataclass(kw_only=True, eq=False)
+class Machine:
+    """What computes.
+
+    rows: how many clips it holds at once; it halves when the memory runs out, which `warn` tells.
+    check: raises `Cancelled` when asked to stop.
+    """
+
+    ranks: Ranks
+    precision: str
+    rows: int
+    clip: float
+    seed: int
+    scaler: GradScaler
+    check: Callable[[], None]
+    warn: Callable[[str], None]
+
+    def autocast(self) -> torch.autocast:
+        """The precision that networks compute in."""
+        dtype = DTYPES.get(self.precision)
+        return torch.autocast(self.ranks.device.type, dtype, enabled=dtype is not None)
+
+    def halve(self) -> None:
+        """Hold half as many clips from now on.  Raises OutOfMemory where one is too many."""
+        if self.rows == 1:
+            raise OutOfMemory(
+                "The memory does not hold a single clip. Choose lora, half precision, shorter "
+                "clips or another device."
+            )
+        self.rows = -(-self.rows // 2)
+        gc.collect()
+        if self.ranks.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.warn(
+            f"The memory was full, so {self.rows} clips are held at once and more of them added "
+            "up: it takes longer, and the result is the same."
+        )
+
+
+def take_step(stage: Stage, step: int, rate: float, machine: Machine) -> dict[str, float]:
+    """Learn from one step's clips.
+
+    Returns the loss, its parts and the norm of the gradient.
+    Raises Diverged, before anything is changed, where one of them is not a number.
+    """
+    devices = [machine.ranks.device] if machine.ranks.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator
+        torch.manual_seed((machine.seed * 1_000_003 + step * 64 + machine.ranks.rank) % 2**63)
+        sums = _gradients(stage, stage.draw(step), machine)
+    parameters = learning(stage.module)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    machine.ranks.add_up([*gradients, *sums.values()])
+    for optimizer in stage.optimizers:
+        machine.scaler.unscale_(optimizer)
+    figures = {name: value.item() for name, value in sums.items()}
+    figures["gradient"] = clip_gradients(parameters, machine.clip)
+    _refuse_what_is_no_number(figures, machine)
+    for optimizer in stage.optimizers:
+        set_rate(optimizer, rate)
+        machine.scaler.step(optimizer)
+    machine.scaler.update()
+    stage.after_step()
+    return figures
+
+
+def _gradients(stage: Stage, work: Work, machine: Machine) -> dict[str, Tensor]:
+    """Fill the gradients from this process's share of the work; returns sums of the figures."""
+    while True:
+        try:
+            return _add_up(stage, work, machine)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        machine.halve()  # outside the handler, which still holds on to the tensors
+
+
+def _add_up(stage: Stage, work: Work, machine: Machine) -> dict[str, Tensor]:
+    stage.module.zero_grad(set_to_none=True)
+    mine = machine.ranks.share(len(work.rows))
+    sums: dict[str, Tensor] = {}
+    for start in range(0, len(mine), machine.rows):
+        machine.check()
+        with machine.autocast():
+            loss, parts = stage.loss(work, mine[start : start + machine.rows])
+        machine.scaler.scale(loss).backward()
+        for name, value in {"loss": loss.detach(), **parts}.items():
+            sums[name] = sums[name] + value if name in sums else value.float()
+    return sums
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is full, in any of torch's ways."""
+    told = str(error).lower()
+    known = "out of memory" in told or "can't allocate memory" in told
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or known
+
+
+def _refuse_what_is_no_number(figures: Mapping[str, float], machine: Machine) -> None:
+    """A scaler skips steps whose gradient overflowed in 16 bits; nothing else may be unlimited."""
+    skips = machine.scaler.is_enabled()
+    wrong = [
+        name
+        for name, value in figures.items()
+        if not math.isfinite(value) and not (skips and name == "gradient")
+    ]
+    if wrong:
+        raise Diverged(f"{' and '.join(wrong)} is not a number")
+
+
+def machine_of(
+    precision: str, seed: int, ranks: Ranks, report: Reporter, warn: Callable[[str], None]
+) -> Machine:
+    """Say what computes; a stage sets `rows` and `clip` as it begins.
+
+    Raises ValueError for a precision that the device cannot train in.
+    """
+    if precision == "fp16" and ranks.device.type == "cpu":
+        raise ValueError(
+            "optimizer.precision is fp16, which a processor cannot train with. "
+            "Use bf16 or fp32, or a GPU."
+        )
+    return Machine(
+        ranks=ranks,
+        precision=precision,
+        rows=1,
+        clip=1.0,
+        seed=seed,
+        scaler=GradScaler(ranks.device.type, enabled=precision == "fp16"),
+        check=report.check if ranks.count == 1 else Reporter().check,
+        warn=warn,
+    )

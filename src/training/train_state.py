@@ -1,0 +1,137 @@
+"""What must survive a restart, on disk: whole or not at all, beside what is still needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.checkpoint import STATE
+
+# Any: state dicts are nested and heterogeneous.
+
+GOOD = "state.good.pt"
+"""The last state that was judged and found sound."""
+SPARE_BYTES = 50_000_000
+
+
+class DiskFull(OSError):
+    """There is no room for what is to be saved; nothing was touched."""
+
+
+class StateError(ValueError):
+    """A saved state cannot be gone on from."""
+
+
+def save_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write the state beside, then rename it over the one before.
+
+    Raises DiskFull, with the old file intact, where there is no room.
+    """
+    check_room(folder, bytes_of(state))
+    beside = folder / f"{STATE}.part"
+    with room_on_disk(beside):
+        with beside.open("wb") as handle:
+            torch.save(dict(state), handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(folder / STATE)
+    sync_folder(folder)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """Read the saved state, None where there is none.  Raises StateError for a damaged one."""
+    path = folder / STATE
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
+        raise StateError(
+            f"{path} is damaged ({error}). Delete it to begin anew; checkpoints are not touched."
+        ) from error
+    return state
+
+
+def keep_good(folder: Path) -> None:
+    """Remember the state saved last as a sound one."""
+    _put(folder / STATE, folder / GOOD)
+
+
+def fall_back(folder: Path) -> None:
+    """Put the last sound state in the place of the last one; without any, begin anew."""
+    if (folder / GOOD).is_file():
+        _put(folder / GOOD, folder / STATE)
+    else:
+        (folder / STATE).unlink(missing_ok=True)
+
+
+def bytes_of(state: Any) -> int:
+    """Count what the tensors in nested containers take."""
+    if isinstance(state, Tensor):
+        return state.nbytes
+    if isinstance(state, Mapping):
+        return sum(bytes_of(value) for value in state.values())
+    if isinstance(state, (list, tuple)):
+        return sum(bytes_of(value) for value in state)
+    return 0
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise DiskFull when the disk has not that many bytes and some to spare."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise DiskFull(
+            errno.ENOSPC,
+            f"Saving takes {(needed + SPARE_BYTES) / 1e6:,.0f} MB, but the disk has "
+            f"{free / 1e6:,.0f} MB left. Free some space, then resume the run; everything saved "
+            "before is intact.",
+        )
+
+
+@contextmanager
+def room_on_disk(beside: Path) -> Iterator[None]:
+    """Turn a disk that fills up while `beside` is written into DiskFull, and remove the part."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk in its own words
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or isinstance(error, RuntimeError):
+            raise DiskFull(
+                errno.ENOSPC,
+                f"{beside.with_suffix('')} could not be written ({error}). Free some space, then "
+                "resume the run; everything saved before is intact.",
+            ) from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put(source: Path, target: Path) -> None:
+    """Give a file a second name at once, or a copy where there are no hard links."""
+    beside = target.with_name(f"{target.name}.part")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(source, beside)
+    except OSError:
+        check_room(source.parent, source.stat().st_size)
+        shutil.copyfile(source, beside)
+    beside.replace(target)
