@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 from jobs.report import Cancelled
 from studio import (
+    cli_configure,
     cli_doctor,
     cli_history,
     cli_models,
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parts = (
         *(cli_speak, cli_voices, cli_read, cli_tools),
-        *(cli_models, cli_history, cli_settings, cli_doctor),
+        *(cli_models, cli_history, cli_settings, cli_doctor, cli_configure),
     )
     for part in parts:
         part.add_command(commands, arguments)

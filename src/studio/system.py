@@ -75,12 +75,12 @@ def look_at_system(layout: Layout, torch: Torch | None = None) -> System:
 
     torch: what it said before, to spare asking again.
     """
-    memory, free = _memory()
+    memory, free = memory_of()
     return System(
         testudo=installed("testudo") or "from source",
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores(),
+        cores=usable_cores(),
         memory=memory,
         memory_free=free,
         ffmpeg=_ffmpeg(),
@@ -143,6 +143,22 @@ def installed(package: str) -> str:
         return ""
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    told = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return told or 1
+
+
+def memory_of() -> tuple[int | None, int | None]:
+    """Return all memory and what is free of it, in bytes; None where the system does not tell."""
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return _memory_elsewhere(), None
+    found = {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+):\s+(\d+) kB", told)}
+    return found.get("MemTotal"), found.get("MemAvailable")
+
+
 def gigabytes(count: int | None) -> str:
     """Tell a number of bytes."""
     if count is None:
@@ -177,25 +193,11 @@ def _ffmpeg() -> str:
     return words[2] if len(words) > 2 else "of unknown version"
 
 
-def _memory() -> tuple[int | None, int | None]:
-    """Return all memory and what is free of it, in bytes; None where the system does not tell."""
-    try:
-        told = Path("/proc/meminfo").read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return _memory_elsewhere(), None
-    found = {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+):\s+(\d+) kB", told)}
-    return found.get("MemTotal"), found.get("MemAvailable")
-
-
 def _memory_elsewhere() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
 
 
 def _torch_from(told: Mapping[str, Any]) -> Torch:  # Any: plain values of our own program

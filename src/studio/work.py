@@ -78,6 +78,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.utilities:MergeModels",
             run="studio.tasks.merge:merge_models",
         ),
+        "try_batch": Task(
+            request="studio.configuring_try:TryBatch",
+            run="studio.tasks.try_batch:try_batch",
+        ),
         "check_updates": Task(
             request="studio.updates:CheckUpdates",
             run="studio.tasks.news:check_updates",

@@ -7,7 +7,10 @@ A run whose configuration passes without a "stop" begins, learns and ends.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tortoise.measure import read_measure
+from training.config import DataChoice
 from training.manifest import ManifestError
 from training.preflight_clips import look_at_clips
 from training.preflight_dataset import dataset_findings, no_dataset
@@ -19,24 +22,28 @@ from training.suggest_facts import read_bundle_facts
 
 def check(situation: Situation) -> list[Finding]:
     """Return what was found, that which stops the run first."""
-    return judge(situation, look(situation))
-
-
-def look(situation: Situation) -> Sight | Finding:
-    """Look at the files, or say why they cannot be looked at."""
     config = situation.config
+    seen = look(situation.dataset, situation.bundle, config.dataset, config.weights.bundle)
+    return judge(situation, seen)
+
+
+def look(dataset: Path, bundle: Path, choice: DataChoice, model: str) -> Sight | Finding:
+    """Look at the files of a dataset and a model, or say why they cannot be looked at.
+
+    dataset, bundle: folders;  model: what the bundle is called.
+    """
     try:
-        bundle = read_bundle_facts(situation.bundle, config.weights.bundle)
-        measure = read_measure(situation.bundle)
+        facts = read_bundle_facts(bundle, model)
+        measure = read_measure(bundle)
     except (ValueError, OSError) as cause:
-        return no_bundle(config.weights.bundle, str(cause))
-    if not situation.dataset.is_dir():
-        return no_dataset(config.dataset.name, f"There is no folder {situation.dataset}.")
+        return no_bundle(model, str(cause))
+    if not dataset.is_dir():
+        return no_dataset(choice.name, f"There is no folder {dataset}.")
     try:
-        clips = look_at_clips(situation.dataset, config.dataset, bundle, measure)
+        clips = look_at_clips(dataset, choice, facts, measure)
     except (ManifestError, OSError) as cause:
-        return no_dataset(config.dataset.name, str(cause))
-    return Sight(bundle=bundle, measure=measure, clips=clips)
+        return no_dataset(choice.name, str(cause))
+    return Sight(bundle=facts, measure=measure, clips=clips)
 
 
 def judge(situation: Situation, seen: Sight | Finding) -> list[Finding]:

@@ -120,9 +120,9 @@ def _sentence(config: FinetuneConfig, seen: Sight) -> Iterator[Finding]:
         return
     fits = 0 < seen.measure.count_tokens(SENTENCE) <= seen.bundle.most_tokens
     yield Finding(
-        level="stop",
+        level="warn",
         kind="sentence",
-        what="The sentence of the samples cannot be spoken.",
+        what="The sentence of the samples cannot be spoken, so nothing can be heard meanwhile.",
         why=f"It has {tokens} tokens; this model reads 1 to {seen.bundle.most_tokens} at once.",
         fix="Use another sentence, or none.",
         changes={"samples.text": SENTENCE if fits and text != SENTENCE else ""},

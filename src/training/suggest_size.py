@@ -50,11 +50,11 @@ def fitting_batch(
 
 
 def checkpoint_bytes(config: FinetuneConfig, bundle: BundleFacts) -> int:
-    """Bytes of the larger kind of checkpoint: numbers are stored as the model stores them."""
-    gpt = bundle.gpt.size
+    """Bytes of a checkpoint of the last stage: numbers are stored as the model stores them."""
+    size = bundle.gpt.size + (bundle.diffusion.size if config.diffusion.steps else 0)
     if config.weights.method == "lora":
-        gpt += learning_parameters(config, bundle) * NUMBER  # the adapters beside it
-    return max(gpt, bundle.diffusion.size if config.diffusion.steps else 0)
+        size += learning_parameters(config, bundle) * NUMBER  # the adapters beside it
+    return size
 
 
 def peak_disk_bytes(

@@ -1,0 +1,119 @@
+"""A few real steps on the longest clips: what fits the memory, and how long a step takes."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from engines.device import list_devices
+from jobs.report import Reporter
+from studio.configuring import changed, config_from, examine, refuse_doomed
+from studio.configuring_machine import machine_facts, remember_devices
+from studio.configuring_pace import Trial, remember_trial, work_of
+from studio.configuring_try import TriedBatch, TryBatch
+from studio.errors import StudioError, refusing
+from studio.layout import Layout
+from studio.system import FoundDevice
+from studio.tasks.workshop import Workshop
+from training.config import FinetuneConfig
+from training.finetune_step import Tried, try_steps
+from training.finetune_update import is_out_of_memory
+
+Stage = Literal["gpt", "diffusion"]
+
+
+def try_batch(workshop: Workshop, request: TryBatch, report: Reporter) -> TriedBatch:
+    """Find the batches that fit, and keep how long their steps take for the plan."""
+    return tried(workshop.layout, request, workshop.settings.device, report)
+
+
+def tried(layout: Layout, request: TryBatch, device: str, report: Reporter) -> TriedBatch:
+    """Find the batches that fit.
+
+    Raises StudioError for a configuration that could not run, and where not one clip fits.
+    """
+    config = config_from(request.values)
+    remember_devices(layout, tuple(_devices()))
+    refuse_doomed(layout, config, device)
+    machine = machine_facts(layout, config.machine.device or device)
+    config = changed(config, {"machine.device": machine.device})
+    fit, gpt = _largest(layout, config, "gpt", report)
+    stretches, diffusion = 0, Tried(seconds=0.0, memory=0)
+    if config.diffusion.steps:
+        stretches, diffusion = _largest(layout, config, "diffusion", report)
+    trial = Trial(
+        work=work_of(config, machine),
+        clip_s=gpt.seconds / config.optimizer.clips_per_step,
+        stretch_s=diffusion.seconds / config.diffusion.batch,
+    )
+    remember_trial(layout.dataset(config.dataset.name), trial)
+    changes = _changes(config, fit, stretches)
+    planned = examine(layout, changed(config, changes), device).plan
+    return TriedBatch(
+        batch=fit,
+        diffusion_batch=stretches,
+        gpt_s=gpt.seconds,
+        diffusion_s=diffusion.seconds,
+        memory=max(gpt.memory, diffusion.memory),
+        device=machine.device,
+        seconds=planned.seconds if planned else None,
+        changes=changes,
+    )
+
+
+def _largest(
+    layout: Layout, config: FinetuneConfig, stage: Stage, report: Reporter
+) -> tuple[int, Tried]:
+    """Try the batch, then half of it, and so on; says so once."""
+    dataset, bundle = layout.dataset(config.dataset.name), layout.bundle(config.weights.bundle)
+    wanted = -(-config.optimizer.batch // config.machine.processes)
+    batch = whole = wanted if stage == "gpt" else config.diffusion.batch
+    while batch:
+        found = _fits(config, dataset, bundle, batch, stage, report)
+        if found is not None:
+            return batch, found
+        if batch == whole:
+            report.warn(f"The memory does not hold {whole} clips at once; fewer are tried.")
+        batch //= 2
+    raise StudioError(
+        "The memory does not hold a single clip. Choose lora, half precision, shorter clips or "
+        "another device.",
+        cause="out_of_host_memory" if config.machine.device == "cpu" else "out_of_memory",
+    )
+
+
+def _fits(
+    config: FinetuneConfig, dataset: Path, bundle: Path, batch: int, stage: Stage, report: Reporter
+) -> Tried | None:
+    """Take the steps; None where the memory is full."""
+    try:
+        with refusing(ValueError):
+            return try_steps(config, dataset, bundle, batch, stage, report)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    gc.collect()  # outside the handler, which still holds on to the tensors
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _changes(config: FinetuneConfig, batch: int, stretches: int) -> dict[str, object]:
+    """Return what to set so that it fits and learns from as many clips a step as before."""
+    changes: dict[str, object] = {}
+    held = batch * config.machine.processes
+    if held < config.optimizer.batch:
+        changes["optimizer.batch"] = held
+        changes["optimizer.accumulate"] = -(-config.optimizer.clips_per_step // held)
+    if 0 < stretches < config.diffusion.batch:
+        changes["diffusion.batch"] = stretches
+    return changes
+
+
+def _devices() -> list[FoundDevice]:
+    return [
+        FoundDevice(name=one.name, label=one.label, memory=one.memory) for one in list_devices()
+    ]
