@@ -35,6 +35,7 @@ class Page:
     tabs: gr.Tabs
     tab: gr.Tab | None = None
     _form: GenerateForm | None = None
+    _parts: gr.Tabs | None = None
     _panel: JobPanel | None = None
 
     @property
@@ -46,6 +47,16 @@ class Page:
     @form.setter
     def form(self, form: GenerateForm) -> None:
         self._form = form
+
+    @property
+    def parts(self) -> gr.Tabs:
+        """The parts of the tab Training, to go from one to another."""
+        assert self._parts is not None, "the tab Training is being built"
+        return self._parts
+
+    @parts.setter
+    def parts(self, parts: gr.Tabs) -> None:
+        self._parts = parts
 
     @property
     def panel(self) -> JobPanel:

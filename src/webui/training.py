@@ -10,7 +10,8 @@ from webui.page import Page
 
 def build(page: Page) -> None:
     """Draw the three parts in the order in which they are used."""
-    with gr.Tabs(elem_id="training-parts", overflow_behavior="wrap"):
+    with gr.Tabs(elem_id="training-parts", overflow_behavior="wrap") as parts:
+        page.parts = parts
         with gr.Tab("Prepare Dataset", id="prepare", elem_id="training-part-prepare"):
             training_prepare.build(page)
         with gr.Tab("Generate Configuration", id="configure", elem_id="training-part-configure"):
