@@ -1,0 +1,169 @@
+"""From what a person wishes to who listens, and who says what of each recording.
+
+Light to import; the network of a transcriber is loaded when it is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.report import Reporter
+from training.transcribe.available import (
+    automatic,
+    available,
+    best_model,
+    how_to_fetch,
+    local_models,
+)
+from training.transcribe.base import (
+    AUTO,
+    FASTER_WHISPER,
+    GIVEN,
+    RATE,
+    WHISPER,
+    TranscribeError,
+    Transcriber,
+    TranscriberWish,
+    Transcript,
+)
+from training.transcribe.given import Given
+from training.transcribe.languages import NAMES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHOWN_FILES = 5
+SUGGESTED = "base"  # small enough for any machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Says what is said in each recording: what was given with it, else what a machine hears.
+
+    name: what the dataset calls it;  machine: None where nothing but given words is wanted.
+    """
+
+    name: str
+    given: Mapping[Path, Given]
+    machine: Transcriber | None
+
+    def transcript(self, file: Path, wave: Tensor, report: Reporter) -> Transcript:
+        """Return what is said in a recording.  wave: (n,) at `base.RATE`, all of it."""
+        if file in self.given:
+            return self.given[file].transcript(wave.shape[0] / RATE)
+        if self.machine is None:
+            return Transcript(segments=())
+        return self.machine.transcribe(wave, report)
+
+
+def listener(
+    wish: TranscriberWish,
+    files: Sequence[Path],
+    given: Mapping[Path, Given],
+    models: Path,
+    report: Reporter,
+) -> Listener:
+    """Return who says what of these recordings; what has to be loaded is loaded here.
+
+    given: as `find_given` found it, heeded for "auto" and "given".  models: the folder of Whisper
+    models.  Says by a note what was chosen and why.  Raises TranscribeError.
+    """
+    told = {file: given[file] for file in files if file in given}
+    told = told if wish.name in (AUTO, GIVEN) else {}
+    rest = [file for file in files if file not in told]
+    if told:
+        report.note(f"{len(told)} of {len(files)} recordings come with what is said in them.")
+    if not rest:
+        return Listener(name=GIVEN, given=told, machine=None)
+    if wish.name == GIVEN:
+        _tell_missing(rest, len(files), report)
+        return Listener(name=GIVEN, given=told, machine=None)
+    machine = choose(wish, models, report)
+    name = f"{GIVEN}, else {machine.name}" if told else machine.name
+    return Listener(name=name, given=told, machine=machine)
+
+
+def choose(wish: TranscriberWish, models: Path, report: Reporter) -> Transcriber:
+    """Load the transcriber that is wished for; `auto` takes Whisper, else PocketSphinx.
+
+    Raises TranscribeError saying what is missing and how it is had.
+    """
+    if wish.name == GIVEN:
+        raise TranscribeError("Given transcripts are read, not heard; no transcriber listens.")
+    name = _automatic(wish, models, report) if wish.name == AUTO else wish.name
+    _refuse_missing(name, models)
+    if name == WHISPER:
+        return _whisper(wish, models, report)
+    if name == FASTER_WHISPER:
+        from training.transcribe.faster import FasterWhisper, find_converted
+
+        folder = find_converted(models, wish.model)
+        return FasterWhisper(folder, language=wish.language, device=wish.device)
+    from training.transcribe.sphinx import PocketSphinx
+
+    return PocketSphinx(_code(wish.language))
+
+
+def _automatic(wish: TranscriberWish, models: Path, report: Reporter) -> str:
+    language = _code(wish.language)
+    if wish.model:
+        return WHISPER
+    name = automatic(models, language)
+    if name == WHISPER:
+        return name
+    if language not in ("", "en"):
+        raise TranscribeError(
+            f"No Whisper model is in {models} that hears {wish.language!r}, and PocketSphinx hears "
+            f"English only. {how_to_fetch(SUGGESTED)} brings one; or give the transcripts, a .txt "
+            "beside each recording or a metadata.csv."
+        )
+    report.note(
+        f"No Whisper model is in {models}, so PocketSphinx listens: English only, and about every "
+        f"fourth word is wrong. Look through its text before training. {how_to_fetch(SUGGESTED)} "
+        "brings a better ear."
+    )
+    return name
+
+
+def _whisper(wish: TranscriberWish, models: Path, report: Reporter) -> Transcriber:
+    from training.transcribe.openai_whisper import OpenAiWhisper
+    from training.transcribe.whisper_file import find_whisper, load_whisper
+
+    language = _code(wish.language)
+    model = wish.model or best_model(local_models(models), language) or SUGGESTED
+    if wish.fetch and not model.endswith(".pt"):
+        from training.transcribe.fetch import fetch_whisper
+
+        fetch_whisper(model, models, report)
+    path = find_whisper(models, model)
+    with report.stage("loading"):
+        network = load_whisper(path)
+    return OpenAiWhisper(network, model=path.stem, language=wish.language, device=wish.device)
+
+
+def _refuse_missing(name: str, models: Path) -> None:
+    """Refuse a transcriber whose package is missing; models are looked for by who needs them."""
+    (choice,) = (one for one in available(models) if one.name == name)
+    if "not installed" in choice.why_not:
+        raise TranscribeError(f"{name} cannot listen: {choice.why_not}.")
+
+
+def _tell_missing(rest: Sequence[Path], all: int, report: Reporter) -> None:
+    if len(rest) == all:
+        raise TranscribeError(
+            "None of the recordings comes with what is said in it. Put a .txt beside each, or a "
+            "metadata.csv with lines such as 'clip|what is said' into the folder; or take `auto`, "
+            "and a machine listens."
+        )
+    more = f" and {len(rest) - SHOWN_FILES} more" if len(rest) > SHOWN_FILES else ""
+    names = ", ".join(file.name for file in rest[:SHOWN_FILES])
+    report.warn(f"Nothing is given for {names}{more}; they are left out.")
+
+
+def _code(language: str) -> str:
+    """Return the code of a language by its common names; what is no such name stays as it is."""
+    wanted = language.strip().lower()
+    return NAMES.get(wanted, wanted.split("-")[0])

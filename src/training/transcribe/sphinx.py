@@ -1,0 +1,96 @@
+"""PocketSphinx: its American English comes in its wheel, so there is always something that listens.
+
+Every word comes with its time and with how sure the recognizer is of it; numbers come as words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pocketsphinx import Decoder
+from torch import Tensor
+
+from jobs.report import Reporter
+from speech.vad import Span
+from training.manifest import Word
+from training.transcribe.base import POCKETSPHINX, RATE, Segment, TranscribeError, Transcript
+from training.transcribe.stretches import stretches
+
+LONGEST_S = 10.0  # of speech at a time: the search over it ends in one piece that cannot be stopped
+BLOCK_S = 0.5  # listened to between two looks at whether to stop
+_FRAMES_PER_S = 100
+_NO_WORD = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
+_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second way to say it
+
+
+class PocketSphinx:
+    """Hears American English.  language: "" or "en"; anything else is refused."""
+
+    name = f"{POCKETSPHINX} en-us"
+
+    def __init__(self, language: str = "") -> None:
+        if language not in ("", "en"):
+            raise TranscribeError(
+                f"PocketSphinx hears English only, not {language!r}. Take a Whisper model, or give "
+                "the transcripts: a .txt beside each recording, or a metadata.csv."
+            )
+        self._decoder = Decoder(samprate=RATE, loglevel="FATAL")
+
+    def transcribe(self, wave: Tensor, report: Reporter) -> Transcript:
+        """Write down what is said, stretch by stretch.  wave: (n,) at `RATE`."""
+        spans = stretches(wave, LONGEST_S)
+        heard = [self._hear(wave, span, report) for span in report.track(spans, "listening")]
+        return Transcript(segments=tuple(one for one in heard if one is not None), language="en")
+
+    def words(self, wave: Tensor, report: Reporter) -> list[tuple[Word, float]]:
+        """Return the words of one stretch of speech and how sure each is, 0 to 1.  wave: (n,)."""
+        self._listen(wave, report)
+        return list(self._told())
+
+    def _hear(self, wave: Tensor, span: Span, report: Reporter) -> Segment | None:
+        told = self.words(wave[span.start : span.stop], report)
+        if not told:
+            return None
+        offset = span.start / RATE
+        words = tuple(_later(word, offset) for word, _ in told)
+        return Segment(
+            start_s=words[0].start_s,
+            stop_s=words[-1].stop_s,
+            text=" ".join(word.text for word in words),
+            words=words,
+            confidence=sum(sure for _, sure in told) / len(told),
+        )
+
+    def _listen(self, wave: Tensor, report: Reporter) -> None:
+        samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
+        block = int(BLOCK_S * RATE)
+        self._decoder.start_utt()
+        try:
+            for start in range(0, len(samples), block):
+                report.check()
+                self._decoder.process_raw(samples[start : start + block].tobytes())
+        finally:
+            self._decoder.end_utt()
+
+    def _told(self) -> Iterator[tuple[Word, float]]:
+        heard: Any = self._decoder.seg() or ()  # Any: the wheel has no types
+        for segment in heard:
+            if not _NO_WORD.fullmatch(segment.word):
+                start, stop = segment.start_frame, segment.end_frame + 1
+                word = Word(
+                    text=_VARIANT.sub("", segment.word),
+                    start_s=start / _FRAMES_PER_S,
+                    stop_s=stop / _FRAMES_PER_S,
+                )
+                yield word, min(1.0, float(segment.prob))
+
+
+def _later(word: Word, offset_s: float) -> Word:
+    return Word(
+        text=word.text,
+        start_s=round(word.start_s + offset_s, 3),
+        stop_s=round(word.stop_s + offset_s, 3),
+    )
