@@ -56,7 +56,8 @@ class Outcome:
 class Finetune:
     """What finetune.json says of a published bundle.
 
-    scores: what judges found, such as {"wer": 0.2};  seconds: of speech it learned from.
+    scores: what judges found, such as {"wer": 0.2};  seconds: of speech it learned from;
+    sources: the recordings of the voice, path to (size, modified_ns), as they were prepared.
     """
 
     voice: str
@@ -71,6 +72,7 @@ class Finetune:
     seconds: float
     created: float
     scores: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:

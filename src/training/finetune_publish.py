@@ -35,7 +35,7 @@ from training.finetune_checkpoint import assemble, networks_in
 from training.finetune_gpt import GPT_HOP
 from training.finetune_voice import clips_to_hear, hear_voice
 from training.keeping import Point
-from training.manifest import ManifestError, read_dataset
+from training.manifest import Dataset, ManifestError, read_dataset
 
 
 class NotPublished(ValueError):
@@ -77,12 +77,12 @@ def publish(run: Path, step: int, places: Places, report: Reporter) -> Path:
 
 
 def _told(run: Path, places: Places, about: Point, clips: HeardClips, dataset: str) -> Finetune:
-    voice = ""
+    prepared = Dataset(name=dataset)
     with suppress(ManifestError):  # the dataset may be gone, or of the user's own making
-        voice = read_dataset(places.dataset).voice
+        prepared = read_dataset(places.dataset)
     measured = {"wer": about.wer, "similarity": about.similarity}
     return Finetune(
-        voice=voice,
+        voice=prepared.voice,
         dataset=dataset,
         base=places.bundle.name,
         base_weights_id=weights_id(places.bundle),
@@ -94,6 +94,7 @@ def _told(run: Path, places: Places, about: Point, clips: HeardClips, dataset: s
         seconds=round(sum(len(clip.gpt_mel) for clip in clips.train) * GPT_HOP / 22_050, 1),
         created=time.time(),
         scores={name: value for name, value in measured.items() if value is not None},
+        sources={row.path: (row.size, row.modified_ns) for row in prepared.sources},
     )
 
 
