@@ -25,6 +25,7 @@ TRAINER = (str(Path(__file__).with_name("fake_trainer.py")),)
 def use_fake_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs be done by the trainer that only writes events; nothing is looked at before."""
     monkeypatch.setattr("studio.runs.TRAINER", TRAINER)
+    monkeypatch.setattr("studio.runs.refuse_doomed", lambda layout, config, device: None)
 
 
 def make_dataset(layout: Layout, name: str = "alice", mode: str = "done") -> Path:

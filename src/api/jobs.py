@@ -46,7 +46,9 @@ class SpeakBody(BaseModel):
     like: str | None = Field(default=None, description="a clip below the results to say again")
     title: str = Field(default="", max_length=200)
     engine: str | None = None
-    bundle: str | None = Field(default=None, description="weights, see /api/models")
+    bundle: str | None = Field(
+        default=None, description="weights, see /api/models; auto: the voice's best"
+    )
     device: str | None = None
     threads: int | None = Field(default=None, ge=0, le=1024)
     embed: bool | None = None

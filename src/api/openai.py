@@ -15,6 +15,7 @@ from api.errors import BAD, MISSING, Refused
 from api.streaming import Spoken, respond
 from api.views import Served
 from studio.errors import StudioError
+from studio.finetunes import AUTO
 from studio.layout import shown
 from studio.plan import plan_lines
 from studio.requests import Wish, request_of
@@ -48,7 +49,7 @@ class VoiceId(BaseModel):
 class SpeechBody(BaseModel):
     """OpenAI's request. Fields that are not listed here are ignored, as their clients expect.
 
-    model: a bundle of weights, or one of OpenAI's names for the one in the settings.
+    model: a bundle of weights, auto, or one of OpenAI's names for the one in the settings.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -149,7 +150,8 @@ def _hand_in(body: SpeechBody, studio: Studio) -> Spoken:
         )
     stated = {}
     if (body.model or "") not in THEIR_MODELS:
-        stated["bundle"] = _known_model(studio, str(body.model)).name
+        own = str(body.model)
+        stated["bundle"] = own if own == AUTO else _known_model(studio, own).name
     wish = Wish(
         text=body.input,
         voice=_known_voice(studio, body.voice),

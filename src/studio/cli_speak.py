@@ -103,7 +103,11 @@ def _add_how(parser: argparse.ArgumentParser, engine: type[Any]) -> None:
     group.add_argument("--preset", metavar="NAME", help=", ".join(presets_of(engine)))
     group.add_argument("--engine", metavar="NAME", default=argparse.SUPPRESS)
     group.add_argument(
-        "--bundle", "--model", metavar="NAME", default=argparse.SUPPRESS, help="weights in models/"
+        "--bundle",
+        "--model",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="weights in models/; auto: the best finetune of the voice",
     )
     group.add_argument(
         "--device", metavar="NAME", default=argparse.SUPPRESS, help="auto, cpu, cuda, mps, …"

@@ -12,6 +12,7 @@ from typing import Literal
 
 from studio.causes import cause_named
 from studio.errors import StudioError
+from studio.finetunes import AUTO
 from studio.fixer import INSTALL, missing_packages, why_not
 from studio.layout import Layout
 from studio.needed import package_problems
@@ -206,7 +207,7 @@ def _chosen(layout: Layout, settings: Settings) -> Iterator[Finding]:
         yield _good("Voices", f"{len(voices)}")
     else:
         yield _note("Voices", f"none yet: put clips into a folder under {layout.voices}.")
-    if settings.bundle != STARTER and not layout.bundle(settings.bundle).is_dir():
+    if settings.bundle not in (STARTER, AUTO) and not layout.bundle(settings.bundle).is_dir():
         told = f"The default model {settings.bundle!r} is not there."
         fix = ".venv/bin/testudo settings unset bundle"
         yield _fault("Default model", "missing_weights", told, fix)

@@ -15,6 +15,7 @@ from engines.registry import options_class
 from jobs.plain import from_plain
 from speech.script import VOICE, BadLine, ScriptError, read_rows
 from studio.errors import StudioError, refusing
+from studio.finetunes import resolve_bundle
 from studio.layout import Layout
 from studio.pieces import Piece, Room, pieces_of, room_of
 from studio.plan import PlannedLine, plan_line
@@ -202,7 +203,7 @@ class _Previewer:
             text=draft.text,
             voice=voice,
             engine=draft.engine,
-            bundle=draft.bundle,
+            bundle=resolve_bundle(self._layout, draft.bundle, voice),
             options=options,
             delivery=draft.delivery,
         )
@@ -213,7 +214,8 @@ class _Previewer:
             return None
         try:
             with refusing(ValueError):
-                measure: Measuring = self._cls.measure(existing_bundle(self._layout, draft.bundle))
+                bundle = resolve_bundle(self._layout, draft.bundle, draft.voice)
+                measure: Measuring = self._cls.measure(existing_bundle(self._layout, bundle))
                 return measure
         except StudioError as refusal:
             self._problems.append(str(refusal))

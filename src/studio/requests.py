@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.plain import from_plain, to_plain
 from studio.errors import StudioError, refusing
+from studio.finetunes import resolve_bundle
 from studio.layout import Layout
 from studio.results import chosen_destination
 from studio.settings import Settings
@@ -45,6 +46,7 @@ def request_of(settings: Settings, wish: Wish, layout: Layout) -> SpeakRequest:
     if not voice:
         raise StudioError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
     stated = {**settings_of_request(settings), **wish.stated}
+    stated["bundle"] = resolve_bundle(layout, str(stated["bundle"]), voice)
     preset = wish.preset or settings.preset or None
     engine, weights = str(stated["engine"]), layout.bundle(str(stated["bundle"]))
     wanted = {**advised(engine, weights), **settings.turned}

@@ -17,6 +17,7 @@ from threading import Lock
 
 from jobs import detached
 from jobs.job import JobError
+from studio.configuring import refuse_doomed
 from studio.errors import StudioError, refusing, writing_to
 from studio.layout import Layout, shown
 from studio.runs_events import Diary
@@ -38,9 +39,19 @@ def _nothing() -> None:
 class Runs:
     """The training runs of one studio. Every method may be called from any thread."""
 
-    def __init__(self, layout: Layout, make_room: Callable[[], object] = _nothing) -> None:
-        """Name the folders.  make_room: called before a training begins, to free memory."""
+    def __init__(
+        self,
+        layout: Layout,
+        device: Callable[[], str] = lambda: "auto",
+        make_room: Callable[[], object] = _nothing,
+    ) -> None:
+        """Name the folders.
+
+        device: where a run computes that names no device;  make_room: called before a training
+        begins, to free memory.
+        """
         self._layout = layout
+        self._device = device
         self._make_room = make_room
         self._diaries: dict[Path, Diary] = {}
         self._lock = Lock()
@@ -85,6 +96,8 @@ class Runs:
                 "resume that one.",
                 cause="name_taken",
             )
+        existing_bundle(self._layout, config.weights.bundle)
+        refuse_doomed(self._layout, config, self._device())
         with writing_to(folder):
             folder.mkdir(parents=True)
         try:

@@ -70,7 +70,10 @@ class Settings:
     ] = ""
     bundle: Annotated[
         str,
-        Knob(help="The weights that speak where none are named"),
+        Knob(
+            help="The weights that speak where none are named; auto: the best finetune of the "
+            "voice, else the starter"
+        ),
         About(group=HABITS, label="Default Model"),
     ] = "starter"
     preset: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -13,6 +14,7 @@ from jobs.job import Job, JobError
 from jobs.report import Reporter
 from studio.doing import Doing
 from studio.errors import StudioError, refusing
+from studio.finetunes import resolve_bundle
 from studio.layout import Layout, open_layout
 from studio.lines import read_table
 from studio.requests import Wish, request_of
@@ -47,7 +49,7 @@ class Studio:
         self._doing: Doing | None = None
         self._lock = Lock()
         self._is_closed = False
-        self.runs = Runs(layout, self._make_room)
+        self.runs = Runs(layout, lambda: self.settings.device, self._make_room)
 
     @classmethod
     def open(
@@ -101,7 +103,7 @@ class Studio:
     def submit(self, request: Any, *, title: str = "") -> Job:
         """Put a request at the end of the queue; it is on disk when this returns."""
         with self._queue() as doing:
-            return doing.submit(request, title)
+            return doing.submit(self._resolved(request), title)
 
     def job(self, id: str) -> Job:
         """Return a job as it is now; raises StudioError for an unknown id."""
@@ -180,7 +182,13 @@ class Studio:
 
     def speak(self, request: SpeakRequest, report: Reporter) -> Spoken:
         """Speak one request."""
-        return self.speaker.speak(request, report)
+        return self.speaker.speak(self._resolved(request), report)
+
+    def _resolved(self, request: Any) -> Any:
+        """Name the model that `auto` means, so that what is spoken says with which weights."""
+        if not isinstance(request, SpeakRequest):
+            return request
+        return replace(request, bundle=resolve_bundle(self.layout, request.bundle, request.voice))
 
     def keep_random(
         self, name: str, seed: int | None, bundle: str | None, device: str | None, report: Reporter

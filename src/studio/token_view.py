@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import StudioError, refusing
+from studio.finetunes import resolve_bundle
 from studio.layout import Layout
 from studio.weights import existing_bundle
 from tortoise.bundle import CONFIG_FILE, TOKENIZER_FILE, BundleError, read_json
@@ -59,7 +60,7 @@ def view_tokens(layout: Layout, bundle: str, text: str) -> TokenView:
             f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are shown here. "
             "Look at a part of it."
         )
-    folder = existing_bundle(layout, bundle)
+    folder = existing_bundle(layout, resolve_bundle(layout, bundle, ""))
     with refusing(TokenizerError, BundleError, OSError):
         tokenizer = _tokenizer_of(folder)
         ids, pieces = tokenizer.encode(text), tokenizer.pieces(text)

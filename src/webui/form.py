@@ -12,6 +12,7 @@ from gradio.components import Component
 from engines.knobs import KnobField, check_knob, knobs_of
 from engines.registry import options_class
 from studio.errors import StudioError
+from studio.finetunes import resolve_bundle
 from studio.requests import Wish
 from studio.speaking import Delivery, advised, choose_options, presets_of
 from studio.studio import Studio
@@ -120,13 +121,15 @@ def first_values(studio: Studio) -> dict[str, Any]:
     settings = studio.settings
     knobs = knobs_for(settings.engine)
     quickest = next(iter(knobs.presets.values()), {})
-    options = usual_options(studio, settings.bundle, {} if settings.preset else quickest)
+    names = [voice.name for voice in list_voices(studio.layout)]
+    voice = settings.voice or (names[0] if names else "random")
+    meant = resolve_bundle(studio.layout, settings.bundle, voice)
+    options = usual_options(studio, meant, {} if settings.preset else quickest)
     usual = settings.delivered
     delivery = {field.name: usual.get(field.name, field.default) for field in knobs.delivery}
-    names = [voice.name for voice in list_voices(studio.layout)]
     return {
         "text": FIRST_TEXT,
-        "voice": settings.voice or (names[0] if names else "random"),
+        "voice": voice,
         "bundle": settings.bundle,
         "preset": preset_of(options, knobs),
         **_shown(options, knobs.options),

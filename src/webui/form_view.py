@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engines.knobs import KnobField
+from studio.finetunes import AUTO
 from studio.recordings import MICROPHONE
 from studio.studio import Studio
 from studio.voices import RANDOM, list_voices
@@ -118,7 +119,7 @@ def draw_advanced(
         choices=bundle_choices(studio),
         value=values["bundle"],
         label="Model",
-        info="The weights that speak. More of them are fetched in the tab Settings.",
+        info="The weights that speak. More are fetched in the tab Settings, or made in Training.",
         allow_custom_value=True,
         elem_id="generate-bundle",
     )
@@ -185,9 +186,10 @@ def voice_choices(studio: Studio) -> list[tuple[str, str]]:
     return [*names, made_up, ("microphone (record your own)", MICROPHONE)]
 
 
-def bundle_choices(studio: Studio) -> list[str]:
-    """List the models that are whole enough to speak."""
-    return [bundle.name for bundle in list_bundles(studio.layout) if bundle.speaks]
+def bundle_choices(studio: Studio) -> list[tuple[str, str]]:
+    """List the models that are whole enough to speak, and the one that is chosen by the voice."""
+    able = [(bundle.name, bundle.name) for bundle in list_bundles(studio.layout) if bundle.speaks]
+    return [*able, ("auto (best finetune of the voice)", AUTO)]
 
 
 def preset_choices(knobs: Knobs) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import StudioError
+from studio.finetunes import AUTO, resolve_bundle
 from studio.recordings import MICROPHONE
 from studio.studio import Studio
 from studio.tags import read_record
@@ -145,10 +146,13 @@ def _wire_form(tab: Tab) -> None:
     def name_preset(*given: Any) -> str:
         return preset_of(dict(zip(turned, given, strict=True)), knobs)
 
-    def take_advice(bundle: str) -> list[Any]:
+    def take_advice(bundle: str, voice: str) -> list[Any]:
         kept = {"seed", *turned}
-        options = usual_options(studio, bundle, {})
+        options = usual_options(studio, resolve_bundle(studio.layout, bundle, voice), {})
         return form.filled({name: to for name, to in options.items() if name not in kept})
+
+    def follow_voice(bundle: str, voice: str) -> list[Any]:
+        return take_advice(bundle, voice) if bundle == AUTO else form.filled({})
 
     def reset() -> list[Any]:
         return tab.told(note("Everything is as at first."), form.filled(first_values(studio)))
@@ -156,7 +160,9 @@ def _wire_form(tab: Tab) -> None:
     inputs = [controls[name] for name in turned]
     controls["preset"].input(take_preset, [controls["preset"]], inputs, **QUIET)
     gr.on([control.input for control in inputs], name_preset, inputs, [controls["preset"]], **QUIET)
-    controls["bundle"].input(take_advice, [controls["bundle"]], form.components, **QUIET)
+    chosen = [controls["bundle"], controls["voice"]]
+    controls["bundle"].input(take_advice, chosen, form.components, **QUIET)
+    controls["voice"].input(follow_voice, chosen, form.components, **QUIET)
     tab.reset.click(reset, outputs=tab.telling, **QUIET)
     tab.seed_buttons.draw.click(
         lambda: str(secrets.randbelow(2**31)), outputs=[controls["seed"]], **QUIET

@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engines.registry import ENGINES, options_class
+from studio.finetunes import AUTO
 from studio.setting_sources import COMMAND_LINE, FILE, Effective
 from studio.settings import SettingField, fields_of_settings
 from studio.speaking import presets_of
@@ -182,7 +183,8 @@ def _voices(studio: Studio) -> Choices:
 
 
 def _bundles(studio: Studio) -> Choices:
-    return [(bundle.name, bundle.name) for bundle in list_bundles(studio.layout)]
+    found = [(bundle.name, bundle.name) for bundle in list_bundles(studio.layout)]
+    return [*found, ("auto: best finetune of the voice", AUTO)]
 
 
 def _presets(studio: Studio) -> Choices:

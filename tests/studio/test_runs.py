@@ -51,7 +51,8 @@ def test_memory_is_made_room_for_before_a_run_begins(
     use_fake_trainer(monkeypatch)
     make_dataset(layout)
     asked: list[bool] = []
-    runs = Runs(layout, lambda: asked.append((layout.run("alice", "001") / "lock").exists()))
+    lock = layout.run("alice", "001") / "lock"
+    runs = Runs(layout, make_room=lambda: asked.append(lock.exists()))
     runs.start("alice")
     until(runs, "alice", "001", "done")
     assert asked == [False]
@@ -63,7 +64,9 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
     folder = make_dataset(layout, mode="wait")
     runs.start("alice", "first")
     view = until(runs, "alice", "first", "running", step=15)
-    assert runs.active() == runs.list()[0] and view.seconds_per_step and view.memory == 1_000_000
+    active = runs.active()
+    assert active is not None and (active.dataset, active.name) == ("alice", "first")
+    assert view.seconds_per_step and view.memory == 1_000_000
     runs.stop("alice", "first")
     view = until(runs, "alice", "first", "stopped")
     assert view.can_resume and view.message == "Stopped." and runs.active() is None
@@ -151,7 +154,14 @@ def test_a_run_needs_a_whole_configuration_and_the_model_it_names(
     (folder / "train.yaml").unlink()
     with pytest.raises(StudioError, match="Generate its configuration first"):
         runs.start("alice")
-    assert runs.list() == [] and not list((folder / "runs").iterdir())
+    assert runs.list() == [] and not (folder / "runs").exists()
+
+
+def test_a_run_that_would_end_badly_is_refused_before_it_begins(layout: Layout) -> None:
+    folder = make_dataset(layout)
+    with pytest.raises(StudioError, match=r"no config\.json"):
+        Runs(layout).start("alice")
+    assert not (folder / "runs").exists()
 
 
 def test_a_dataset_deleted_in_mid_run_ends_in_words(runs: Runs, layout: Layout) -> None:

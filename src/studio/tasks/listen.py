@@ -15,6 +15,7 @@ from jobs.report import Reporter
 from speech.clip import ClipError
 from speech.files import read_clip
 from studio.errors import StudioError, refusing
+from studio.finetunes import own_latents
 from studio.layout import Layout
 from studio.tasks.warm import working
 from studio.voices import FOREIGN_LATENTS, Part, Voice, find_voice, parse_blend
@@ -29,12 +30,16 @@ KEPT_FILES = 8  # latents of one voice and engine; older ones make room
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """An engine about to listen: its options, and who hears how far it is."""
+    """An engine about to listen: its options, and who hears how far it is.
+
+    bundle: where its weights lie; a finetune keeps the voice that it learned there.
+    """
 
     engine: Engine
     weights_id: str
     options: Any  # the engine's own
     report: Reporter
+    bundle: Path
 
 
 def listen_to(spoken_by: str, layout: Layout, listening: Listening) -> Conditioning:
@@ -92,6 +97,9 @@ def _read_foreign(voice: Voice, kept: Path, engine: Engine) -> Conditioning:
 
 
 def _hear_clips(voice: Voice, layout: Layout, listening: Listening) -> Conditioning:
+    own = own_latents(listening.bundle, voice)
+    if own is not None and (learned := _read_cached(own, listening)) is not None:
+        return learned
     name = f"{listening.engine.name}-{_cache_key(voice, listening)}.safetensors"
     folders = layout.caches_of(voice.folder)
     for folder in folders:
@@ -150,7 +158,8 @@ def _read_cached(path: Path, listening: Listening) -> Conditioning | None:
     try:
         found = Conditioning.load(path)
     except (ValueError, OSError):
-        listening.report.note(f"{path} was damaged and is made again.", stage="listening")
+        told = f"{path} is damaged; the voice is heard from its clips again."
+        listening.report.note(told, stage="listening")
         return None
     return found if found.weights_id == listening.weights_id else None
 

@@ -62,6 +62,7 @@ class Session:
                 weights_id=self.weights_id,
                 options=options,
                 report=self.minutes,
+                bundle=self.layout.bundle(self.request.bundle),
             )
             self.speakers[voice] = listen_to(voice, self.layout, listening)
         return self.speakers[voice]
