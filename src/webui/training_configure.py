@@ -1,12 +1,260 @@
-"""The part of the tab Training that stands under its second name: configure."""
+"""The part of the tab Training that plans: everything proposed, everything that follows shown."""
 
 from __future__ import annotations
 
-import gradio as gr
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
-from webui.page import Page
+import gradio as gr
+from gradio.components import Component
+
+from studio.configuring import config_sections
+from studio.errors import StudioError
+from studio.studio import Studio
+from webui.controls import within
+from webui.messages import note, refusal
+from webui.page import QUIET, Page
+from webui.painted import Painted, draw_painted
+from webui.training_configure_acts import (
+    Opened,
+    bundle_names,
+    changes_of_trial,
+    dataset_names,
+    diffusion_steps,
+    fix_for,
+    newest_trial,
+    opened,
+    planned_html,
+    proposed,
+    save_form,
+    start_trial,
+)
+from webui.training_configure_form import (
+    BOTH,
+    BUNDLE,
+    DATASET,
+    DIFFUSION,
+    SPEAKING_ONLY,
+    ConfigForm,
+    by_key,
+    draw_few,
+    draw_learns,
+    draw_rest,
+)
+from webui.training_configure_view import trial_html
+from webui.training_train_pulse import draw_pulse
+
+# Any: each control has a value of its own type.
+
+LOOK_S = 1.5
+PLAN = "training-configure-plan"
+LOOKING = "Looking at the dataset and at this machine …"
+ABOUT = (
+    "Choose a dataset: the rest is proposed from it and from this machine. Change what you like; "
+    "the plan below says what comes of it, and that is what will happen."
+)
+NO_DATASET = (
+    '<p class="hint" data-key="empty">There is no dataset yet. Make one under '
+    "<strong>Prepare Dataset</strong>; it appears here by itself.</p>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a browser was shown last.
+
+    names: the datasets in the list, None where nobody looked yet;  trial: the print of the job.
+    """
+
+    names: tuple[str, ...] | None = None
+    trial: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    """Everything on the tab that handlers touch."""
+
+    studio: Studio
+    form: ConfigForm
+    propose: gr.Button
+    trial: gr.Button
+    save: gr.Button
+    onward: gr.Button
+    message: gr.HTML
+    saved: gr.HTML
+    tried: Painted
+    planned: Painted
+
+    @property
+    def fields(self) -> list[Any]:
+        """The controls that stand for fields, in the order of the form."""
+        return list(self.form.controls.values())
+
+    @property
+    def telling(self) -> list[Component]:
+        """The outputs for `told`."""
+        return [self.message, *self.form.components]
+
+    def told(self, message: Any, form: Sequence[Any] | None = None) -> list[Any]:
+        """What a handler returns that says something, and where asked fills the form."""
+        return [message, *(form or [gr.skip()] * len(self.form.components))]
+
+    def filled(self, find: Callable[[], Opened]) -> list[Any]:
+        """What a handler returns that fills the form with what it finds."""
+        try:
+            found = find()
+        except StudioError as cause:
+            return self.told(refusal(cause))
+        return self.told(note(found.told), self.form.filled(found.values, found.reasons))
 
 
 def build(page: Page) -> None:
-    """Draw the part."""
-    gr.Markdown("This part is being built.", elem_id="training-configure-text")
+    """Draw the part and wire it."""
+    tab = _draw(page.studio)
+    _wire_form(tab)
+    _wire_plan(tab, page)
+    _wire_buttons(tab, page)
+    _wire_looking(tab)
+
+
+def _draw(studio: Studio) -> Tab:
+    sections = config_sections()
+    fields = by_key(sections)
+    gr.Markdown(ABOUT)
+    few = draw_few(sections, dataset_names(studio.layout), bundle_names(studio))
+    learns = draw_learns()
+    with gr.Accordion("Advanced", open=False, elem_id="training-configure-advanced"):
+        drawn = {**few, **draw_rest(sections)}
+        propose = gr.Button("Propose anew", size="md", elem_id="training-configure-propose")
+    message = gr.HTML(note(LOOKING), elem_id="training-configure-message")
+    planned = draw_painted(PLAN)
+    tried = draw_painted("training-configure-tried")
+    with gr.Row(elem_classes="run-row"):
+        save = gr.Button(
+            "Save Configuration", variant="primary", scale=3, elem_id="training-configure-save"
+        )
+        trial = gr.Button("Try a step", elem_id="training-configure-try")
+        onward = gr.Button("Go to Train", visible=False, elem_id="training-configure-onward")
+    return Tab(
+        studio=studio,
+        form=ConfigForm(controls={key: drawn[key] for key in fields}, fields=fields, learns=learns),
+        propose=propose,
+        trial=trial,
+        save=save,
+        onward=onward,
+        message=message,
+        saved=gr.HTML("", elem_id="training-configure-saved"),
+        tried=tried,
+        planned=planned,
+    )
+
+
+def _wire_form(tab: Tab) -> None:
+    """Controls that turn others: dataset and model propose all, what learns decides on steps."""
+    studio, controls, learns = tab.studio, tab.form.controls, tab.form.learns
+    dataset, bundle, diffusion = controls[DATASET], controls[BUNDLE], controls[DIFFUSION]
+
+    def choose_dataset(name: Any, model: Any) -> list[Any]:
+        return tab.filled(lambda: opened(studio, str(name or ""), str(model or "")))
+
+    def propose_anew(name: Any, model: Any) -> list[Any]:
+        return tab.filled(lambda: proposed(studio, str(name or ""), str(model or "")))
+
+    def choose_learns(what: str, steps: Any, name: Any, model: Any) -> Any:
+        if what == SPEAKING_ONLY:
+            return 0
+        try:
+            return steps or diffusion_steps(studio, str(name or ""), str(model or ""))
+        except StudioError:  # the plan says why
+            return gr.skip()
+
+    dataset.input(choose_dataset, [dataset, bundle], tab.telling, **QUIET)
+    gr.on([bundle.input, tab.propose.click], propose_anew, [dataset, bundle], tab.telling, **QUIET)
+    learns.input(choose_learns, [learns, diffusion, dataset, bundle], [diffusion], **QUIET)
+    diffusion.input(lambda steps: BOTH if steps else SPEAKING_ONLY, [diffusion], [learns], **QUIET)
+
+
+def _wire_plan(tab: Tab, page: Page) -> None:
+    """What the form comes to, as it changes; and the buttons that mend what speaks against it."""
+    form, studio, fields = tab.form, tab.studio, tab.fields
+    places = [page.tabs, page.parts]
+
+    def mend(asked: gr.EventData, *given: Any) -> list[Any]:
+        data = asked._data if isinstance(asked._data, Mapping) else {}
+        act, value = data.get("act"), str(data.get("value"))
+        stay = [gr.skip(), gr.skip()]
+        try:
+            if act == "fix":
+                finding = fix_for(studio, form.values(given), value)
+                return [*tab.told(note(finding.fix), form.filled(finding.changes)), *stay]
+            if act == "fit":
+                told = note("The form now asks for what fits.")
+                return [*tab.told(told, form.filled(changes_of_trial(studio))), *stay]
+        except StudioError as cause:
+            return [*tab.told(refusal(cause)), *stay]
+        goes = [gr.Tabs(selected=value), gr.skip()]
+        return [*tab.told(gr.skip()), *(goes if value == "settings" else goes[::-1])]
+
+    gr.on(
+        [control.change for control in fields],
+        lambda *given: planned_html(studio, lambda: form.values(given)),
+        fields,
+        tab.planned.source,
+        js=within(fields),
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    for painted in (tab.planned, tab.tried):
+        painted.view.click(mend, fields, [*tab.telling, *places], js=within(fields), **QUIET)
+
+
+def _wire_buttons(tab: Tab, page: Page) -> None:
+    """Save Configuration, Try a step, and the way on."""
+    form, studio, fields = tab.form, tab.studio, tab.fields
+
+    def save(*given: Any) -> tuple[str, Any]:
+        try:
+            return save_form(studio, form.values(given)), gr.update(visible=True)
+        except StudioError as cause:
+            return refusal(cause), gr.skip()
+
+    def start(*given: Any) -> str:
+        try:
+            return start_trial(studio, form.values(given))
+        except StudioError as cause:
+            return refusal(cause)
+
+    tab.save.click(save, fields, [tab.saved, tab.onward], js=within(fields), **QUIET)
+    tab.trial.click(start, fields, [tab.saved], js=within(fields), **QUIET)
+    tab.onward.click(lambda: gr.Tabs(selected="train"), None, [page.parts], **QUIET)
+
+
+def _wire_looking(tab: Tab) -> None:
+    """Follow the datasets on disk and the dry step, while somebody looks."""
+    studio, form = tab.studio, tab.form
+    where = 1 + list(form.controls).index(DATASET)
+
+    def look(seen: Seen, *given: Any) -> list[Any]:
+        held = dict(zip(form.controls, given, strict=True))
+        names = tuple(dataset_names(studio.layout))
+        trial = trial_html(newest_trial(studio))
+        now = Seen(names=names, trial=sha256(trial.encode()).hexdigest())
+        if now == seen:
+            return [gr.skip()] * (3 + len(tab.telling))
+        told = tab.told("" if seen.names is None else gr.skip())
+        if names and (seen.names is None or held[DATASET] not in names):
+            name = held[DATASET] if held[DATASET] in names else names[0]
+            told = tab.filled(lambda: opened(studio, name, str(held[BUNDLE] or "")))
+            told[where] = gr.update(choices=list(names), value=name)
+        elif names != seen.names:
+            told[where] = gr.update(choices=list(names))
+        plan = planned_html(studio, lambda: form.values(given)) if names else NO_DATASET
+        is_new = seen.names is not None or not names  # a form that is filled is planned by itself
+        return [now, trial, plan if is_new else gr.skip(), *told]
+
+    seen = gr.State(Seen())
+    pulse = draw_pulse(PLAN, LOOK_S)
+    outputs = [seen, tab.tried.source, tab.planned.source, *tab.telling]
+    pulse.click(look, [seen, *tab.fields], outputs, **QUIET)

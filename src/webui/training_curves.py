@@ -15,12 +15,11 @@ from typing import Literal, TypeAlias, TypeVar
 
 Point: TypeAlias = tuple[float, float]
 """A step, and what was measured there."""
-Look: TypeAlias = Literal["step", "smooth", "validation"]
+Look: TypeAlias = Literal["step", "smooth", "other", "validation"]
 Ends: TypeAlias = tuple[float, float]
 T = TypeVar("T")
 
 WIDTH, HEIGHT = 1000.0, 300.0  # of the drawing, in units of its own
-MOST_DRAWN = 160  # places along a line; a screen shows no more
 MOST_TOLD = 60  # places where values are told on hover
 OUTLIERS = 0.02  # share of the steps that may leave the picture, so that the rest can be seen
 MARGIN = 0.06  # air above and below the lines, as a share of the height
@@ -88,28 +87,6 @@ def finite(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if all(map(math.isfinite, point))]
 
 
-def smoothed(points: Sequence[Point]) -> list[Point]:
-    """Return the trend: a running mean whose memory is a twentieth of the points."""
-    solid = finite(points)
-    keep = 1 - 1 / max(3.0, len(solid) / 20)
-    mean, weight, trend = 0.0, 0.0, []
-    for step, value in solid:
-        mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)
-        trend.append((step, mean / weight))
-    return trend
-
-
-def thinned(points: Sequence[Point], most: int = MOST_DRAWN) -> list[Point]:
-    """Keep the highest and the lowest of each short stretch, and both ends."""
-    if len(points) <= 2 * most:
-        return list(points)
-    kept = [points[0]]
-    for stretch in _stretches(points[1:-1], most):
-        low, high = (pick(stretch, key=_value) for pick in (min, max))
-        kept += sorted({low, high})
-    return [*kept, points[-1]]
-
-
 def ticks(ends: Ends, most: int = TICKS) -> list[float]:
     """Return round numbers within the ends, at most `most` + 1 of them."""
     low, high = ends
@@ -154,7 +131,7 @@ def _drawing(plot: Plot, lines: Sequence[Line], frame: Frame) -> str:
 
 
 def _path(line: Line, frame: Frame) -> str:
-    places = [frame.place(point) for point in thinned(line.points)]
+    places = [frame.place(point) for point in line.points]
     steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     drawn = f'<path class="line {line.look}" d="M{steps}"/>'
     if line.look == "step" and len(places) > 1:

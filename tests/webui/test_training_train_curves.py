@@ -5,51 +5,23 @@ from __future__ import annotations
 import math
 import random
 import re
-from html.parser import HTMLParser
 
 import pytest
 
+from html_reader import EVIL, Reader
 from webui.training_curves import (
-    MOST_DRAWN,
     Line,
     Plot,
     number_told,
     plot_html,
-    smoothed,
     summary,
-    thinned,
     ticks,
 )
 
-EVIL = "<script>alert('x')</script>\""
 
-
-class Reader(HTMLParser):
-    """Collects start tags and words, and fails where a tag is not closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def paths(self, look: str) -> list[str]:
-        return [str(a["d"]) for tag, a in self.tags if tag == "path" and a["class"] == look]
+def paths(html: str, look: str) -> list[str]:
+    """What is drawn of one look."""
+    return [str(a["d"]) for a in Reader(html).all("path") if a["class"] == look]
 
 
 def loss(*values: float, name: str = "training", look: str = "step") -> Plot:
@@ -89,12 +61,12 @@ def test_what_is_drawn_lies_within_the_drawing_whatever_is_measured() -> None:
 
 
 def test_a_single_point_is_a_dot_and_a_level_line_is_drawn() -> None:
-    assert Reader(plot_html(loss(2.0))).paths("dots step")
-    assert Reader(plot_html(loss(2.0, 2.0))).paths("line step") == ["M0.0 150.0L1000.0 150.0"]
+    assert paths(plot_html(loss(2.0)), "dots step")
+    assert paths(plot_html(loss(2.0, 2.0)), "line step") == ["M0.0 150.0L1000.0 150.0"]
 
 
 def test_one_wild_step_does_not_flatten_the_rest() -> None:
-    (path,) = Reader(plot_html(loss(*[3.0, 2.0] * 60, 5000.0))).paths("line step")
+    (path,) = paths(plot_html(loss(*[3.0, 2.0] * 60, 5000.0)), "line step")
     heights = [float(y) for y in re.findall(r" ([\d.]+)", path)]
     assert heights[-1] == 0 and max(heights[:-1]) - min(heights[:-1]) > 200
 
@@ -103,23 +75,6 @@ def test_names_from_elsewhere_do_not_become_markup() -> None:
     plot = Plot(key=EVIL, title=EVIL, lines=[Line(name=EVIL, points=[(1, 1.0)])], across=EVIL)
     assert "<script" not in plot_html(plot)
     assert not any(tag == "script" for tag, _ in Reader(plot_html(plot)).tags)
-
-
-def test_thinning_keeps_the_ends_the_highest_and_the_lowest() -> None:
-    points = [(float(step), math.sin(step)) for step in range(10_000)]
-    points[5_000], points[7_000] = (5_000.0, 9.0), (7_000.0, -9.0)
-    kept = thinned(points)
-    assert len(kept) <= 2 * MOST_DRAWN + 2 and kept == sorted(kept)
-    assert {points[0], points[5_000], points[7_000], points[-1]} <= set(kept)
-
-
-def test_the_trend_is_of_the_level_and_calmer_than_the_steps() -> None:
-    assert [value for _, value in smoothed([(1, 2.0), (2, 2.0), (9, 2.0)])] == pytest.approx(
-        [2] * 3
-    )
-    noisy = [(float(step), 3 + (-1) ** step) for step in range(400)]
-    trend = [value for _, value in smoothed(noisy)][100:]
-    assert max(trend) - min(trend) < 0.2 and trend[-1] == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,259 @@
+"""The form of a training configuration: drawn from its fields, and what its controls mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from studio.configuring import ConfigField, ConfigSection
+from studio.errors import StudioError
+from studio.layout import shown
+
+# Any: each control has a value of its own type.
+
+TAB = "training-configure"
+DATASET, BUNDLE, DIFFUSION = "dataset.name", "weights.bundle", "diffusion.steps"
+FEW = ("schedule.steps", "optimizer.batch", "optimizer.rate")
+"""What is asked before anything else, beside dataset and model; the rest is under Advanced."""
+MOST_STOPS = 512  # of a slider that can be set with a finger
+SPEAKING_ONLY, BOTH = "gpt", "both"
+LEARNS = [
+    ("The network that speaks (GPT)", SPEAKING_ONLY),
+    ("That, and the one that shapes the sound (GPT + diffusion)", BOTH),
+]
+SECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "dataset": "Dataset",
+        "weights": "What learns",
+        "optimizer": "How each step learns",
+        "schedule": "How long, and how the learning rate goes",
+        "diffusion": "The network that shapes the sound (diffusion)",
+        "checkpoints": "Checkpoints",
+        "samples": "What is said at each checkpoint",
+        "machine": "Where it runs",
+    }
+)
+LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        DATASET: "Dataset",
+        BUNDLE: "Model",
+        "dataset.train": "Clips to learn from",
+        "dataset.validation": "Clips to check with",
+        "weights.rank": "LoRA rank",
+        "weights.alpha": "LoRA alpha",
+        "weights.frozen": "Parts that do not learn",
+        "optimizer.rate": "Learning rate",
+        "optimizer.batch": "Batch size",
+        "optimizer.clip": "Longest gradient",
+        "optimizer.accumulate": "Batches per step",
+        "optimizer.text_weight": "Weight of the letters",
+        "optimizer.mel_weight": "Weight of the sounds",
+        "optimizer.eight_bit": "8-bit optimizer",
+        "schedule.shape": "Course of the learning rate",
+        "schedule.warm_up": "Warm-up",
+        DIFFUSION: "Steps (diffusion)",
+        "diffusion.rate": "Learning rate (diffusion)",
+        "diffusion.batch": "Batch size (diffusion)",
+        "checkpoints.every": "Steps between checkpoints",
+        "checkpoints.keep_last": "Latest to keep",
+        "checkpoints.keep_best": "Keep the best",
+        "samples.text": "Sentence",
+        "samples.judge": "Judge it",
+    }
+)
+CHOICES: Mapping[str, str] = MappingProxyType(
+    {
+        "full": "All of it (full)",
+        "lora": "Small matrices beside it (LoRA)",
+        "constant": "Constant",
+        "multistep": "In steps",
+        "cosine": "A smooth curve (cosine)",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigForm:
+    """The controls by the key of their field; handlers take and give values in this order."""
+
+    controls: Mapping[str, Any]  # Gradio gives components their events at run time
+    fields: Mapping[str, ConfigField]
+    learns: gr.Radio
+
+    @property
+    def components(self) -> list[Component]:
+        """The controls in order; what learns, which is no field of its own, comes last."""
+        return [*self.controls.values(), self.learns]
+
+    def values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """Return what the form says, by key. Raises StudioError naming the control."""
+        return {
+            key: meant(self.fields[key], value)
+            for key, value in zip(self.controls, given, strict=False)
+        }
+
+    def filled(
+        self, values: Mapping[str, Any], reasons: Mapping[str, str] | None = None
+    ) -> list[Any]:
+        """One update per component: its value, and why it was proposed where that is told."""
+        updates = [self._update(key, values, reasons) for key in self.controls]
+        if DIFFUSION not in values:
+            return [*updates, gr.skip()]
+        return [*updates, BOTH if values[DIFFUSION] else SPEAKING_ONLY]
+
+    def _update(
+        self, key: str, values: Mapping[str, Any], reasons: Mapping[str, str] | None
+    ) -> Any:
+        if key not in values:
+            return gr.skip()
+        value = shown_value(self.fields[key], values[key])
+        if reasons is None or key == DATASET:
+            return value
+        return gr.update(value=value, info=help_told(self.fields[key], reasons.get(key, "")))
+
+
+def draw_few(
+    sections: Sequence[ConfigSection], datasets: Sequence[str], bundles: Sequence[str]
+) -> dict[str, Component]:
+    """Draw what is asked first: from what, with what, and how much."""
+    fields = by_key(sections)
+    with gr.Row(elem_classes="plan-row"):
+        dataset = gr.Dropdown(
+            choices=list(datasets),
+            value=next(iter(datasets), None),
+            label=LABELS[DATASET],
+            info="What is learned from. Datasets are made under Prepare Dataset.",
+            elem_id=id_of(DATASET),
+        )
+        bundle = gr.Dropdown(
+            choices=list(bundles),
+            value=next(iter(bundles), None),
+            label=LABELS[BUNDLE],
+            info="The model to begin with. It stays as it is.",
+            elem_id=id_of(BUNDLE),
+        )
+    with gr.Row(elem_classes="plan-row"):
+        few = {key: draw_field(fields[key]) for key in FEW}
+    return {DATASET: dataset, BUNDLE: bundle, **few}
+
+
+def draw_learns() -> gr.Radio:
+    """Draw which networks learn."""
+    return gr.Radio(
+        choices=LEARNS,
+        value=SPEAKING_ONLY,
+        label="What learns",
+        info="The first takes on the voice and how it speaks; the second its sound, in more time.",
+        elem_id=id_of("learns"),
+    )
+
+
+def draw_rest(sections: Sequence[ConfigSection]) -> dict[str, Component]:
+    """Draw every other field, section by section."""
+    drawn: dict[str, Component] = {}
+    for section in sections:
+        rest = [field for field in section.fields if field.key not in (*FEW, DATASET, BUNDLE)]
+        if not rest:
+            continue
+        heading = SECTIONS.get(section.name, section.label)
+        with gr.Accordion(heading, open=False, elem_classes="group"):
+            gr.Markdown(section.help, elem_classes="quiet")
+            drawn |= {field.key: draw_field(field) for field in rest}
+    return drawn
+
+
+def draw_field(field: ConfigField) -> Component:
+    """Draw the control of one field, with its line of help."""
+    value = shown_value(field, field.default)
+    about: dict[str, Any] = {
+        "label": label_of(field),
+        "info": help_told(field),
+        "elem_id": id_of(field.key),
+    }
+    if field.kind == "bool":
+        return gr.Checkbox(value=value, **about)
+    if field.kind == "choice":
+        choices = [(CHOICES.get(choice, choice), choice) for choice in field.choices]
+        return gr.Dropdown(choices=choices, value=value, **about)
+    if field.kind not in ("number", "whole"):
+        return gr.Textbox(value=value, max_lines=2, **about)
+    if is_slid(field):
+        limits = {"minimum": field.low, "maximum": field.high, "step": field.step}
+        return gr.Slider(value=value, **limits, **about)
+    return gr.Number(value=value, step=field.step or 1, **about)
+
+
+def by_key(sections: Sequence[ConfigSection]) -> dict[str, ConfigField]:
+    """Return every field by its key."""
+    return {field.key: field for section in sections for field in section.fields}
+
+
+def id_of(key: str) -> str:
+    """Name a control in the document: optimizer.rate -> training-configure-optimizer-rate."""
+    return f"{TAB}-{key.replace('.', '-').replace('_', '-')}"
+
+
+def label_of(field: ConfigField) -> str:
+    """Name a field as the page does."""
+    return LABELS.get(field.key, field.label)
+
+
+def help_told(field: ConfigField, reason: str = "") -> str:
+    """Say what a field does, from where to where it goes, and why it was proposed as it is."""
+    words = [f"{field.help.rstrip('.')}."]
+    if field.kind in ("number", "whole") and not is_slid(field) and field.high is not None:
+        unit = f" {field.unit}" if field.unit else ""
+        words.append(f"From {_told(field.low or 0)} to {_told(field.high)}{unit}.")
+    if reason:
+        words.append(f"Proposed: {reason.rstrip('.')}.")
+    return " ".join(words)
+
+
+def _told(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1 else f"{number:g}".replace("e-0", "e-")
+
+
+def is_slid(field: ConfigField) -> bool:
+    """Say whether a field has few enough values for a slider."""
+    if field.low is None or field.high is None or field.kind not in ("number", "whole"):
+        return False
+    return (field.high - field.low) / (field.step or 1) <= MOST_STOPS
+
+
+def shown_value(field: ConfigField, value: Any) -> Any:
+    """Return the value as the control of the field shows it."""
+    if field.kind in ("numbers", "texts"):
+        return ", ".join(f"{part:g}" if field.kind == "numbers" else part for part in value or ())
+    return value
+
+
+def meant(field: ConfigField, given: Any) -> Any:
+    """Return what a control says as the value of its field. Raises StudioError naming it."""
+    name = label_of(field)
+    if field.kind in ("numbers", "texts"):
+        parts = [part.strip() for part in str(given or "").split(",") if part.strip()]
+        return [_number(name, part) for part in parts] if field.kind == "numbers" else parts
+    if field.kind in ("number", "whole"):
+        number = _number(name, given)
+        if field.kind == "number":
+            return number
+        if not number.is_integer():
+            raise StudioError(f"{name} is {number:g}; it must be a whole number.")
+        return int(number)
+    if field.kind == "text":
+        return str(given or "")
+    return given
+
+
+def _number(name: str, given: Any) -> float:
+    if given is None or not str(given).strip():
+        raise StudioError(f"{name} is empty. Give a number, or press Propose.")
+    try:
+        return float(given)
+    except (ValueError, TypeError):
+        raise StudioError(f"{name} is {shown(str(given))}; it must be a number.") from None

@@ -1,0 +1,146 @@
+"""What a configuration comes to: its plan, what speaks against it, and the file of it.
+
+Everything that came from a user or a file is escaped; buttons say in data-act what they want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from types import MappingProxyType
+from typing import Any
+
+from jobs.job import Job
+from studio.configuring import Finding, Plan
+from studio.system import gigabytes
+from webui.clips import copy_button
+from webui.job_cards import STATES, failure_told, progress_bar
+from webui.training_curves import Line, Plot, number_told, plot_html
+from webui.words import counted, seconds_told
+
+SIGNS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {"stop": ("fault", "✕", "Must be mended"), "warn": ("note", "!", "Worth a look")}
+)
+
+
+PLACES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"prepare": ("prepare", "Go to Prepare Dataset"), "models": ("settings", "Go to Settings")}
+)
+
+
+def plan_html(plan: Plan) -> str:
+    """Draw what is going to happen: how much, how long, and how the learning rate goes."""
+    told = "".join(
+        f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts_of(plan).items()
+    )
+    lines = [Line(name="GPT", points=plan.curve)]
+    if plan.diffusion_curve:
+        lines.append(Line(name="Diffusion", points=plan.diffusion_curve, look="other"))
+    picture = plot_html(Plot(key="rate", title="Learning rate over the run", lines=lines, floor=0))
+    return f'<dl class="facts" data-key="facts">{told}</dl>{picture}'
+
+
+def facts_of(plan: Plan) -> dict[str, str]:
+    """Return what a run comes to, in words."""
+    steps = f"{plan.steps:,}"
+    if plan.diffusion_steps:
+        steps += f" ({plan.gpt_steps:,} GPT, {plan.diffusion_steps:,} diffusion)"
+    each = counted(plan.steps_per_epoch, "step")
+    time = "unknown; press Try a step" if plan.seconds is None else seconds_told(plan.seconds)
+    return {
+        "Steps": steps,
+        "Epochs": f"{number_told(plan.epochs)}, of {each} each",
+        "Checkpoints": f"{len(plan.checkpoints):,} of {gigabytes(plan.checkpoint_bytes)}",
+        "Disk": f"{gigabytes(plan.disk_bytes)} at most",
+        "Time": time,
+    }
+
+
+def findings_html(findings: Sequence[Finding]) -> str:
+    """Draw what the pre-flight found, the gravest first, each with a button that mends it."""
+    if not findings:
+        return (
+            '<p class="note" role="status" data-key="findings">Nothing speaks against this '
+            "configuration.</p>"
+        )
+    ordered = sorted(findings, key=lambda finding: finding.level != "stop")
+    drawn = "".join(_finding(finding) for finding in ordered)
+    return f'<ul class="findings" data-key="findings" aria-label="Findings">{drawn}</ul>'
+
+
+def _finding(finding: Finding) -> str:
+    look, sign, word = SIGNS[finding.level]
+    return (
+        f'<li class="{look}"><span class="sign" aria-hidden="true">{sign}</span> '
+        f"<strong>{word}: {escape(finding.what)}</strong> {escape(finding.why)}"
+        f'<div class="fix"><span class="quiet">{escape(finding.fix)}</span>{_way_out(finding)}'
+        "</div></li>"
+    )
+
+
+def _way_out(finding: Finding) -> str:
+    """Draw the button that mends it here, or goes to where it is mended."""
+    label = escape(f"Fix it: {finding.fix}")
+    if finding.changes:
+        act, value, word = "fix", finding.kind, "Fix it"
+    elif finding.place in PLACES:
+        act, (value, word) = "go", PLACES[finding.place]
+        label = word
+    else:
+        return ""
+    return (
+        f'<button type="button" class="small" data-act="{act}" data-value="{escape(value)}" '
+        f'aria-label="{label}">{word}</button>'
+    )
+
+
+def trial_html(trial: Job | None) -> str:
+    """Draw the latest dry step: how far it is, or what it found."""
+    if trial is None:
+        return ""
+    told, sign = STATES[trial.state]
+    head = (
+        f'<header><span class="state {trial.state}"><span aria-hidden="true">{sign}</span> {told}'
+        f"</span> <h2>{escape(trial.title)}</h2></header>"
+    )
+    body = "".join(f'<p class="warning">{escape(word)}</p>' for word in trial.warnings)
+    if trial.failure is not None:
+        body += failure_told(trial)
+    elif trial.state == "running":
+        body += progress_bar(trial)
+    elif trial.state == "done" and trial.result is not None:
+        body += _found(trial.result)
+    return f'<section class="job run" data-key="{escape(trial.id)}">{head}{body}</section>'
+
+
+def _found(result: Mapping[str, Any]) -> str:
+    facts = {
+        "Clips at once": f"{result['batch']:,}",
+        "Per step": f"{result['gpt_s']:.3g} s",
+        "Per step (diffusion)": f"{result['diffusion_s']:.3g} s" if result["diffusion_s"] else "",
+        "Memory": gigabytes(result["memory"]),
+        "Device": str(result["device"]),
+        "Whole run": seconds_told(result["seconds"]) if result["seconds"] else "",
+    }
+    told = "".join(
+        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts.items()
+        if value
+    )
+    fits = (
+        '<div class="buttons"><button type="button" class="small" data-act="fit" data-value="">'
+        "Set the batch that fits</button></div>"
+        if result["changes"]
+        else '<p class="quiet">It fits as it is.</p>'
+    )
+    return f'<dl class="facts">{told}</dl>{fits}'
+
+
+def saved_html(told: str, path: str, text: str) -> str:
+    """Say where a configuration was written, and show it to be read and copied."""
+    return (
+        f'<p class="note" role="status">{escape(told)}</p>'
+        f'<details class="file" open><summary>{escape(path)}</summary>'
+        f'<div class="buttons">{copy_button("Copy", text)}</div>'
+        f'<pre tabindex="0" aria-label="The configuration">{escape(text)}</pre></details>'
+    )
