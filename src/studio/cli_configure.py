@@ -93,8 +93,12 @@ def tell(seen: Examined, reasons: Mapping[str, str], tried: TriedBatch | None) -
     for key, why in reasons.items():
         say(f"{key:20} {_value(values[key])}   {why}")
     if tried is not None:
-        say(f"tried        {tried.batch} clips at once on {tried.device}: {tried.gpt_s:.2f} s a "
-            f"step, {gigabytes(tried.memory)} of memory")  # fmt: skip
+        parts = [(tried.batch, "clips", tried.gpt_s),
+                 (tried.diffusion_batch, "stretches", tried.diffusion_s)]  # fmt: skip
+        told = [f"{count} {what} at once, {spent:.2f} s a step"
+                for count, what, spent in parts if count]  # fmt: skip
+        say(f"tried        {'; '.join(told)}; {gigabytes(tried.memory)} on {tried.device}")
+        say(f"GPT loss     {tried.gpt_loss:.2f} (blind guessing: {tried.chance:.2f})")
     plan = seen.plan
     if plan is not None and seen.facts is not None:
         facts = seen.facts
@@ -102,7 +106,8 @@ def tell(seen: Examined, reasons: Mapping[str, str], tried: TriedBatch | None) -
             f"{facts.validation_clips} to judge by")  # fmt: skip
         say(f"steps        {plan.steps:,} ({plan.gpt_steps:,} GPT, {plan.diffusion_steps:,} "
             f"diffusion), {plan.clips_per_step} clips each")  # fmt: skip
-        say(f"epochs       {plan.epochs:.1f}, each of about {plan.steps_per_epoch} steps")
+        say(f"epochs       {plan.epochs or plan.diffusion_epochs:.1f}, "
+            f"each of about {plan.steps_per_epoch} steps")  # fmt: skip
         say(f"checkpoints  {len(plan.checkpoints)}, of up to {gigabytes(plan.checkpoint_bytes)}")
         say(f"disk         up to {gigabytes(plan.disk_bytes)}")
         say(f"time         {_duration(plan.seconds)}")

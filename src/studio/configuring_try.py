@@ -25,7 +25,9 @@ class TriedBatch:
 
     batch, diffusion_batch: clips and stretches that fit at once, 0 for a stage that is left out;
     gpt_s, diffusion_s: seconds of a whole step;  memory: bytes at the most;  seconds: of the whole
-    run without its checkpoints;  changes: fields to set so that it fits, {} where it does as it is.
+    run without its checkpoints;  gpt_loss, chance: how well the GPT guesses the dataset's codes
+    before it has learned anything, and how well nobody would;  advice: what to make of that, "" for
+    nothing;  changes: fields to set so that it fits and helps, {} where it does as it is.
     """
 
     batch: int
@@ -35,4 +37,7 @@ class TriedBatch:
     memory: int
     device: str
     seconds: float | None
+    gpt_loss: float
+    chance: float
+    advice: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)

@@ -150,7 +150,9 @@ class OptimizerChoice:
 class Schedule:
     """How long the speaking network (GPT) learns, and how its learning rate goes."""
 
-    steps: Annotated[int, Knob(1, 10_000_000, 1, "Steps of the speaking network (GPT)")] = 500
+    steps: Annotated[
+        int, Knob(0, 10_000_000, 1, "Steps of the speaking network (GPT); 0 leaves it as it is")
+    ] = 500
     shape: Annotated[
         str,
         Knob(
@@ -209,7 +211,7 @@ class DiffusionChoice:
     batch: Annotated[int, Knob(1, 1024, 1, "Stretches of speech held in memory at once")] = 8
     window: Annotated[
         int, Knob(4, 1000, 1, "Length of a stretch; 22 codes are one second", "codes")
-    ] = 48
+    ] = 64
     average: Annotated[
         float,
         Knob(0.0, 0.9999, 0.001, "How much its moving average keeps at each step; 0 for none"),
@@ -273,6 +275,11 @@ class FinetuneConfig:
     machine: MachineChoice = field(default_factory=MachineChoice)
 
     def __post_init__(self) -> None:
+        if not self.total_steps:
+            raise ConfigError(
+                "schedule.steps and diffusion.steps are both 0, so nothing would be learned. "
+                "Give one of them steps."
+            )
         processes, batch = self.machine.processes, self.optimizer.batch
         if batch % processes:
             raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from training.config import FinetuneConfig
 from training.preflight_clips import PROBLEMS, ClipFacts, Clips
@@ -32,8 +32,10 @@ def dataset_findings(situation: Situation, seen: Sight) -> Iterator[Finding]:
         yield no_dataset(config.dataset.name, _nothing_left(clips))
         return
     yield from _left_out(clips)
-    yield from _batches(config, len(clips.train))
-    yield from _window(config, clips)
+    if config.schedule.steps:
+        yield from _batches(config, len(clips.train))
+    if config.diffusion.steps:
+        yield from _stretches(config, clips)
     yield from _validation(config, clips)
     yield from _texts(clips)
     seconds = sum(clip.seconds for clip in clips.train)
@@ -76,14 +78,7 @@ def _batches(config: FinetuneConfig, clips: int) -> Iterator[Finding]:
         changes = {"optimizer.batch": fitting, "optimizer.accumulate": 1}
         if fitting > clips:
             changes = {"optimizer.batch": clips, "machine.processes": 1, "optimizer.accumulate": 1}
-        yield Finding(
-            level="stop",
-            kind="batch",
-            what=f"A batch of {optimizer.batch} clips is more than the dataset has.",
-            why=f"There are {_count(clips)} to learn from.",
-            fix=f"Use a batch of {changes['optimizer.batch']}.",
-            changes=changes,
-        )
+        yield _batch("optimizer.batch", optimizer.batch, clips, changes)
     elif clips < optimizer.clips_per_step:
         fitting = max(1, clips // optimizer.batch)
         yield Finding(
@@ -94,24 +89,29 @@ def _batches(config: FinetuneConfig, clips: int) -> Iterator[Finding]:
             fix=f"Set optimizer.accumulate to {fitting}.",
             changes={"optimizer.accumulate": fitting},
         )
-    if config.diffusion.steps and clips < config.diffusion.batch:
-        yield Finding(
-            level="stop",
-            kind="diffusion_batch",
-            what=f"A diffusion batch of {config.diffusion.batch} is more than there are clips.",
-            why=f"There are {_count(clips)} to learn from.",
-            fix=f"Use a batch of {clips}.",
-            changes={"diffusion.batch": clips},
-        )
 
 
-def _window(config: FinetuneConfig, clips: Clips) -> Iterator[Finding]:
+def _batch(key: str, batch: int, clips: int, changes: Mapping[str, int]) -> Finding:
+    return Finding(
+        level="stop",
+        kind="batch",
+        what=f"{key} is {batch}, more clips than the dataset has.",
+        why=f"There are {_count(clips)} to learn from.",
+        fix=f"Use {changes[key]}.",
+        changes=changes,
+    )
+
+
+def _stretches(config: FinetuneConfig, clips: Clips) -> Iterator[Finding]:
+    batch, window, count = config.diffusion.batch, config.diffusion.window, len(clips.train)
+    if count < batch:
+        yield _batch("diffusion.batch", batch, count, {"diffusion.batch": count})
     longest = max(clip.codes for clip in clips.train)
-    if config.diffusion.steps and config.diffusion.window > longest:
+    if window > longest:
         yield Finding(
             level="stop",
             kind="window",
-            what=f"diffusion.window is {config.diffusion.window} codes.",
+            what=f"diffusion.window is {window} codes.",
             why=f"The longest clip has {longest}.",
             fix=f"Use {longest}.",
             changes={"diffusion.window": longest},

@@ -72,7 +72,7 @@ def _precision(config: FinetuneConfig, machine: MachineFacts) -> Iterator[Findin
         yield _stop(
             "eight_bit",
             "The 8-bit optimizer is not installed.",
-            "It comes with `pip install bitsandbytes`.",
+            "`.venv/bin/python -m pip install bitsandbytes` brings it.",
             {"optimizer.eight_bit": False},
         )
 
@@ -102,18 +102,24 @@ def _memory(situation: Situation, seen: Sight, facts: DatasetFacts) -> Iterator[
         or config.machine.device not in ("", situation.machine.device)
     ):
         return
-    smaller: dict[str, Any] = {"weights.method": "lora"}
-    if config.optimizer.batch > 1 and not config.optimizer.batch % 2:
-        half = config.optimizer.batch // 2
-        smaller = {"optimizer.batch": half, "optimizer.accumulate": 2 * config.optimizer.accumulate}
     yield Finding(
         level="warn",
         kind="memory",
         what=f"It may need {needed / 1e9:.1f} GB of memory; there are {memory / 1e9:.1f} GB.",
         why="Should it run out, fewer clips are held at once, which is slower.",
         fix="Try measures it. Fewer clips at once, or lora, need less.",
-        changes=smaller,
+        changes=_smaller(config),
     )
+
+
+def _smaller(config: FinetuneConfig) -> dict[str, Any]:
+    """Return changes that need about half the memory."""
+    batch, accumulate = config.optimizer.batch, config.optimizer.accumulate
+    if not config.schedule.steps:
+        return {"diffusion.batch": max(1, config.diffusion.batch // 2)}
+    if batch % (2 * config.machine.processes):
+        return {"weights.method": "lora"}
+    return {"optimizer.batch": batch // 2, "optimizer.accumulate": 2 * accumulate}
 
 
 def _disk(situation: Situation, seen: Sight, facts: DatasetFacts) -> Iterator[Finding]:

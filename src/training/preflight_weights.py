@@ -10,6 +10,8 @@ from training.config_parts import PARTS
 from training.preflight_found import MODELS, Finding, Sight, Situation
 from training.suggest_facts import BundleFacts
 
+BOLD = 1e-4  # learning rate of a whole published network
+
 
 def no_bundle(name: str, why: str) -> Finding:
     """Say that a model cannot be begun from at all."""
@@ -27,10 +29,25 @@ def weights_findings(situation: Situation, seen: Sight) -> Iterator[Finding]:
     """Say what is wrong with the model, and with what is asked of it."""
     config, bundle = situation.config, seen.bundle
     yield from _networks(situation, bundle)
-    yield from _frozen(config, bundle)
     yield from _sentence(config, seen)
+    if config.schedule.steps:
+        yield from _frozen(config, bundle)
+        yield from _gpt(config, bundle)
+
+
+def _gpt(config: FinetuneConfig, bundle: BundleFacts) -> Iterator[Finding]:
+    if bundle.is_small and config.diffusion.steps:
+        yield Finding(
+            level="warn",
+            kind="small_gpt",
+            what="The speaking network of this small model forgets words when it learns.",
+            why="Its codes were made for synthetic voices and hardly carry real speech; what "
+            "brings the voice is the diffusion network.",
+            fix="Set schedule.steps to 0.",
+            changes={"schedule.steps": 0},
+        )
     is_bold = not bundle.is_small and config.weights.method == "full"
-    if is_bold and config.optimizer.rate > 1e-4:
+    if is_bold and config.optimizer.rate > BOLD:
         yield Finding(
             level="warn",
             kind="fast",

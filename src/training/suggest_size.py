@@ -29,7 +29,7 @@ def memory_bytes(config: FinetuneConfig, bundle: BundleFacts, facts: DatasetFact
     """Estimate what the hungrier of the two stages needs; the dry step measures it."""
     rows = -(-config.optimizer.batch // config.machine.processes)
     fixed = _fixed_bytes(bundle.gpt, learning_parameters(config, bundle))
-    needed = fixed + rows * _clip_bytes(bundle.gpt, _places(facts))
+    needed = fixed + rows * _clip_bytes(bundle.gpt, _places(facts)) if config.schedule.steps else 0
     if config.diffusion.steps:
         own = _clip_bytes(bundle.diffusion, FRAMES_PER_CODE * config.diffusion.window)
         own = own * config.diffusion.batch + bundle.gpt.parameters * NUMBER
@@ -51,9 +51,10 @@ def fitting_batch(
 
 def checkpoint_bytes(config: FinetuneConfig, bundle: BundleFacts) -> int:
     """Bytes of a checkpoint of the last stage: numbers are stored as the model stores them."""
-    size = bundle.gpt.size + (bundle.diffusion.size if config.diffusion.steps else 0)
-    if config.weights.method == "lora":
-        size += learning_parameters(config, bundle) * NUMBER  # the adapters beside it
+    size = bundle.diffusion.size if config.diffusion.steps else 0
+    if config.schedule.steps:
+        adapters = learning_parameters(config, bundle) if config.weights.method == "lora" else 0
+        size += bundle.gpt.size + adapters * NUMBER
     return size
 
 
@@ -65,13 +66,16 @@ def peak_disk_bytes(
     Kept checkpoints (the best of each stage and the last ones), one more while it is written, the
     states, and what was heard of the clips.
     """
-    stages = 2 if config.diffusion.steps else 1
-    kept = min(checkpoints, config.checkpoints.keep_last + stages) + 1
-    state = (bundle.gpt.parameters + MEMORIES * learning_parameters(config, bundle)) * NUMBER
+    states = [0]
+    if config.schedule.steps:
+        learning = learning_parameters(config, bundle)
+        states.append((bundle.gpt.parameters + MEMORIES * learning) * NUMBER)
     if config.diffusion.steps:  # its moving average is kept too
-        state = max(state, bundle.diffusion.parameters * (2 + MEMORIES) * NUMBER)
+        states.append(bundle.diffusion.parameters * (2 + MEMORIES) * NUMBER)
+    stages = len(states) - 1
+    kept = min(checkpoints, config.checkpoints.keep_last + stages) + 1
     heard = round((facts.seconds + facts.validation_s) * HEARD_BYTES_PER_S)
-    return kept * checkpoint_bytes(config, bundle) + STATES * state + 2 * heard + SPARE_BYTES
+    return kept * checkpoint_bytes(config, bundle) + STATES * max(states) + 2 * heard + SPARE_BYTES
 
 
 def _places(facts: DatasetFacts) -> int:
