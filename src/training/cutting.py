@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from training.manifest import Word
 from training.prepare_options import PrepareOptions
 
 Times: TypeAlias = tuple[float, float]  # first and last second
@@ -26,7 +27,8 @@ FOR_SENTENCE, FOR_BREATH, FOR_EVENNESS = 1.0, 0.4, 0.6  # against seconds of pau
 class Unit:
     """What is never cut: one word, or a stretch of text of which only the ends are known.
 
-    Seconds are of the recording.  confidence: 0 to 1, None where nobody said.
+    Seconds are of the recording.  confidence: 0 to 1, None where nobody said;  words: of a stretch
+    of text, where they are known.
     """
 
     text: str
@@ -34,6 +36,7 @@ class Unit:
     stop_s: float
     is_word: bool = True
     confidence: float | None = None
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,166 @@
+"""The books of a dataset while it is made: what is done already, and what a person changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from training.dataset_lock import editing
+from training.manifest import (
+    DATASET,
+    ClipRow,
+    Dataset,
+    ManifestError,
+    SourceRow,
+    read_dataset,
+)
+from training.manifest import write_dataset as write
+from training.prepare_sources import is_same_file
+
+WRITING_SHARE = 0.05  # of the time; large books are written less often
+OVERLAP = 0.5  # of the shorter of two clips; more is the same clip
+VANISHED = "It is no longer there; its clips are kept."
+
+
+class Ledger:
+    """Holds a dataset, row by row, and writes it now and then.
+
+    A person may edit the dataset on disk meanwhile: what was edited there is taken over before
+    anything is written.
+    """
+
+    def __init__(self, folder: Path, dataset: Dataset) -> None:
+        """Open the books.  dataset: what is known; what is on disk goes before its clips."""
+        self.folder = folder
+        self._facts = replace(dataset, sources=(), clips=())
+        self._sources = {row.path: row for row in dataset.sources}
+        self._clips = {clip.id: clip for clip in dataset.clips}
+        self._written_at = 0.0
+        self._writing_s = 0.0
+        self._stamp = _stamp(folder)
+
+    @property
+    def dataset(self) -> Dataset:
+        """Everything, in the order of the recordings."""
+        order = {path: at for at, path in enumerate(self._sources)}
+        last = len(order)
+        clips = sorted(
+            self._clips.values(),
+            key=lambda clip: (order.get(clip.source, last), clip.source, clip.start_s, clip.id),
+        )
+        return replace(self._facts, sources=tuple(self._sources.values()), clips=tuple(clips))
+
+    def begin(self, now: Sequence[SourceRow]) -> None:
+        """List the recordings there are; those that vanished stay, and say so."""
+        before = self._sources
+        listed = {row.path: before.get(row.path, row) for row in now}
+        gone = {
+            path: replace(row, message=VANISHED) for path, row in before.items()
+            if path not in listed and any(clip.source == path for clip in self._clips.values())
+        }  # fmt: skip
+        self._sources = {**listed, **gone}
+
+    def is_done(self, now: SourceRow) -> bool:
+        """Whether a recording was made into clips already, as it is and by this recipe."""
+        row = self._sources.get(now.path)
+        return (
+            row is not None
+            and row.state != "waiting"
+            and row.recipe == now.recipe
+            and is_same_file(row, now)
+        )
+
+    def free_id(self, wanted: str, taken: Collection[str] = ()) -> str:
+        """Return a name for a clip that no clip has, or had until now.  taken: further ones."""
+        used = {id.casefold() for id in (*self._clips, *taken)}
+        free, number = wanted, 1
+        while free.casefold() in used:
+            number += 1
+            free = f"{wanted}_{number}"
+        return free
+
+    def put(self, source: SourceRow, clips: Iterable[ClipRow]) -> None:
+        """Take the clips of a recording in place of those it had, except where a person edited."""
+        self._take_edits()
+        self._sources[source.path] = source
+        edited = [clip for clip in self._clips.values() if clip.edited]
+        mine = [clip for clip in edited if clip.source == source.path]
+        others = [clip for clip in self._clips.values() if clip.source != source.path]
+        fresh = [clip for clip in clips if not any(_overlap(clip, kept) for kept in mine)]
+        self._clips = {clip.id: clip for clip in [*others, *mine, *fresh]}
+
+    def change_all(self, change: Callable[[Sequence[ClipRow]], Sequence[ClipRow]]) -> None:
+        """Change every row, those that a person edits at this moment too, and write everything."""
+        with editing(self.folder):
+            self._take_edits()
+            self._clips = {clip.id: clip for clip in change(self.dataset.clips)}
+            write(self.folder, self.dataset)
+            self._stamp = _stamp(self.folder)
+
+    def save(self) -> None:
+        """Write everything."""
+        started = time.monotonic()
+        with editing(self.folder):
+            self._take_edits()
+            write(self.folder, self.dataset)
+            self._stamp = _stamp(self.folder)
+        self._written_at = time.monotonic()
+        self._writing_s = self._written_at - started
+
+    def save_now_and_then(self) -> None:
+        """Write everything, unless that would take up most of the time."""
+        if time.monotonic() - self._written_at >= self._writing_s / WRITING_SHARE:
+            self.save()
+
+    def _take_edits(self) -> None:
+        """Take over what a person changed on disk since it was last read or written."""
+        stamp = _stamp(self.folder)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        on_disk = read_dataset(self.folder)
+        edited = [clip for clip in on_disk.clips if clip.edited]
+        ids = {clip.id for clip in edited}
+        rest = [clip for clip in self._clips.values() if clip.id not in ids and not clip.edited]
+        free = [clip for clip in rest if not any(_same_place(clip, one) for one in edited)]
+        self._clips = {clip.id: clip for clip in [*free, *edited]}
+
+
+def open_ledger(folder: Path, fresh: Dataset) -> tuple[Ledger, str]:
+    """Open the books of a dataset, and say what was wrong with them, or "".
+
+    fresh: what is said of it now; its clips and recordings come from disk. Books that are damaged
+    are put aside, never overwritten.
+    """
+    path = folder / DATASET
+    if not path.is_file():
+        return Ledger(folder, fresh), ""
+    try:
+        before = read_dataset(folder)
+    except ManifestError as error:
+        aside = path.with_name(f"{DATASET}.damaged-{int(time.time())}")
+        path.rename(aside)
+        return Ledger(folder, fresh), f"{error} It was put aside as {aside.name}."
+    known = replace(
+        fresh, created=before.created or fresh.created, sources=before.sources, clips=before.clips
+    )
+    return Ledger(folder, known), ""
+
+
+def _overlap(one: ClipRow, other: ClipRow) -> bool:
+    shared = min(one.stop_s, other.stop_s) - max(one.start_s, other.start_s)
+    return shared > OVERLAP * max(0.01, min(one.seconds, other.seconds))
+
+
+def _same_place(one: ClipRow, other: ClipRow) -> bool:
+    return one.source == other.source and _overlap(one, other)
+
+
+def _stamp(folder: Path) -> tuple[int, int]:
+    try:
+        status = (folder / DATASET).stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)

@@ -1,0 +1,91 @@
+"""Which recordings a folder holds, and whether they are still what they were. Light."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.manifest import ManifestError, SourceRow
+
+SUFFIXES = frozenset(
+    {
+        *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aac", ".aif", ".aiff", ".au", ".caf", ".m4a"),
+        *(".mka", ".mkv", ".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
+    }
+)
+MOST_FILES = 100_000
+ROUGH_BYTES_PER_S = 16_000  # of a file of unknown kind: 128 kbit/s
+BYTES_PER_S = {".wav": 88_200, ".flac": 40_000, ".aif": 88_200, ".aiff": 88_200}
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Return the sound files in a folder and below it, in the order in which people count.
+
+    What is hidden is left out, and links to folders are not followed.  Raises ManifestError for a
+    folder that is missing, unreadable or without recordings.
+    """
+    if not folder.is_dir():
+        raise ManifestError(f"There is no folder {folder}. Name a folder of recordings.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ManifestError(f"{folder} may not be read by this user. Change its permissions.")
+    found = sorted(_files_below(folder), key=lambda path: _counted(path.relative_to(folder)))
+    if not found:
+        known = " ".join(sorted(SUFFIXES))
+        raise ManifestError(
+            f"There are no recordings in {folder}. Put sound files there ({known})."
+        )
+    if len(found) > MOST_FILES:
+        raise ManifestError(
+            f"{folder} holds more than {MOST_FILES:,} sound files. Name the folder of one speaker."
+        )
+    return found
+
+
+def rough_seconds_of(path: Path) -> float:
+    """Guess from its size how long a file lasts, without opening it."""
+    try:
+        return path.stat().st_size / BYTES_PER_S.get(path.suffix.lower(), ROUGH_BYTES_PER_S)
+    except OSError:
+        return 0.0
+
+
+def seen_now(path: Path, folder: Path) -> SourceRow:
+    """Return the row of a file that was not read yet."""
+    status = path.stat()
+    return SourceRow(
+        path=path.relative_to(folder).as_posix(),
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+    )
+
+
+def is_same_file(before: SourceRow, now: SourceRow) -> bool:
+    """Whether a file is what it was when it was read."""
+    return (before.size, before.modified_ns) == (now.size, now.modified_ns)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(place, name)
+            hidden = name.startswith((".", "~")) or _is_unwritable(name)
+            if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+                yield path
+
+
+def _is_unwritable(name: str) -> bool:
+    """Whether a name cannot stand in a text file: it is no text on this disk."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    """Sort chapter 2 before chapter 10."""
+    parts = re.split(r"(\d+)", path.as_posix().casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
