@@ -1,0 +1,251 @@
+"""The plan of a training: drawn from the typed configuration, and true to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from html_reader import EVIL, Reader
+from jobs.job import Failure, Job
+from studio.configuring import Finding, config_from, config_sections, propose, read, values_of
+from studio.configuring_machine import remember_devices
+from studio.errors import StudioError
+from studio.studio import Studio
+from studio.system import FoundDevice
+from tiny_bundle import make_tiny_bundle
+from tiny_dataset import make_tiny_dataset
+from webui.training_configure_acts import (
+    bundle_names,
+    changes_of_trial,
+    dataset_names,
+    diffusion_steps,
+    fix_for,
+    opened,
+    planned_html,
+    proposed,
+    save_form,
+    start_trial,
+)
+from webui.training_configure_form import (
+    BOTH,
+    FEW,
+    SPEAKING_ONLY,
+    ConfigForm,
+    by_key,
+    draw_few,
+    draw_learns,
+    draw_rest,
+    id_of,
+    meant,
+)
+from webui.training_configure_view import findings_html, saved_html, trial_html
+
+FIELDS = by_key(config_sections())
+FINDING = Finding(level="warn", kind="small", what="What.", why="Why.", fix="Fix.")
+JOB = Job(id="j1", task="try_batch", request={}, title="Try", state="done", created=1.0)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A studio with a bundle and a dataset that suit each other."""
+    root = tmp_path_factory.mktemp("planned")
+    make_tiny_bundle(root / "models" / "starter")
+    make_tiny_dataset(root / "training", "hum")
+    studio = Studio.open(root, inline=True)
+    cpu = FoundDevice(name="cpu", label="CPU", memory=None)
+    remember_devices(studio.layout, (cpu,))  # torch need not be asked
+    yield studio
+    studio.close()
+
+
+@pytest.fixture(scope="module")
+def form() -> ConfigForm:
+    """The form, drawn."""
+    sections = config_sections()
+    with gr.Blocks():
+        drawn = {**draw_few(sections, ["hum"], ["starter"]), **draw_rest(sections)}
+        learns = draw_learns()
+    controls = {key: drawn[key] for key in FIELDS}
+    return ConfigForm(controls=controls, fields=FIELDS, learns=learns)
+
+
+@pytest.fixture
+def values(planned: Studio) -> dict[str, Any]:
+    """What is proposed, as a form holds it."""
+    return values_of(propose(planned.layout, "hum").config)
+
+
+def test_every_field_has_one_control_with_a_name_a_line_of_help_and_an_id(form: ConfigForm) -> None:
+    assert list(form.controls) == list(FIELDS)
+    for key, control in form.controls.items():
+        assert control.label and control.info.endswith(".") and control.elem_id == id_of(key)
+    labels = [control.label for control in form.controls.values()]
+    assert sorted(labels) == sorted(set(labels))
+
+
+def test_what_the_form_is_filled_with_comes_back_as_the_same_configuration(
+    form: ConfigForm, values: dict[str, Any]
+) -> None:
+    values = {**values, "weights.frozen": ["text", "layers 0-1"], "optimizer.rate": 3.5e-6}
+    filled = form.filled(values)
+    assert config_from(form.values(filled)) == config_from(values)
+
+
+def test_a_reason_stands_beside_the_value_that_was_proposed(form: ConfigForm) -> None:
+    updates = form.filled({"optimizer.batch": 4}, {"optimizer.batch": "Four fit."})
+    batch = updates[list(FIELDS).index("optimizer.batch")]
+    assert batch["value"] == 4 and batch["info"].endswith("Proposed: Four fit.")
+
+
+def test_what_learns_follows_from_the_steps_of_the_diffusion_network(form: ConfigForm) -> None:
+    assert form.filled({"diffusion.steps": 100})[-1] == BOTH
+    assert form.filled({"diffusion.steps": 0})[-1] == SPEAKING_ONLY
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "told"),
+    [
+        ("optimizer.rate", "fast", "Learning rate is 'fast'; it must be a number"),
+        ("optimizer.batch", None, "Batch size is empty"),
+        ("optimizer.batch", 2.5, "Batch size is 2.5; it must be a whole number"),
+        ("schedule.steps", "nan", "Steps is nan; it must be a whole number"),
+        ("schedule.milestones", "0.5; 0.7", "must be a number"),
+    ],
+)
+def test_a_control_that_is_wrong_is_named(key: str, given: Any, told: str) -> None:
+    with pytest.raises(StudioError, match=told):
+        meant(FIELDS[key], given)
+
+
+def test_lists_are_typed_with_commas() -> None:
+    assert meant(FIELDS["schedule.milestones"], " 0.5 ,0.75,") == [0.5, 0.75]
+    assert meant(FIELDS["weights.frozen"], "text, layers 0-2") == ["text", "layers 0-2"]
+    assert meant(FIELDS["weights.frozen"], None) == []
+
+
+def test_the_plan_tells_what_will_happen_and_draws_the_learning_rate(
+    planned: Studio, values: dict[str, Any]
+) -> None:
+    values |= {"schedule.steps": 120, "optimizer.batch": 5, "diffusion.steps": 40}
+    html = planned_html(planned, lambda: values | {"checkpoints.every": 40})
+    for told in ("160 (120 GPT, 40 diffusion)", "60, of 2 steps each", "4 of ", "at most"):
+        assert told in html
+    (picture,) = Reader(html).all("svg")
+    assert str(picture["aria-label"]).startswith("Learning rate over the run: GPT from")
+
+
+def test_a_plan_that_cannot_be_says_why_in_the_words_of_the_page(planned: Studio) -> None:
+    def wrong() -> dict[str, Any]:
+        raise StudioError("Steps is empty.")
+
+    assert "Steps is empty." in planned_html(planned, wrong)
+
+
+def test_fix_it_mends_what_was_found(planned: Studio, values: dict[str, Any]) -> None:
+    values |= {"optimizer.batch": 64}
+    html = planned_html(planned, lambda: values)
+    kinds = [str(b["data-value"]) for b in Reader(html).all("button") if b["data-act"] == "fix"]
+    assert kinds
+    for kind in kinds:
+        values |= fix_for(planned, values, kind).changes
+    left = planned_html(planned, lambda: values)
+    assert not any(b["data-act"] == "fix" for b in Reader(left).all("button"))
+    with pytest.raises(StudioError, match="does not stand in the way"):
+        fix_for(planned, values, kinds[0])
+
+
+def test_a_finding_is_mended_here_or_says_where(planned: Studio) -> None:
+    here = replace(FINDING, level="stop", changes={"optimizer.batch": 2})
+    there = replace(FINDING, place="prepare")
+    models = replace(FINDING, place="models")
+    read_back = Reader(findings_html([FINDING, there, models, here]))
+    asked = [(b["data-act"], b["data-value"]) for b in read_back.all("button")]
+    assert asked == [("fix", "small"), ("go", "prepare"), ("go", "settings")]
+    assert [item["class"] for item in read_back.all("li")] == ["fault", "note", "note", "note"]
+    assert "Nothing speaks against" in findings_html([])
+
+
+def test_saving_writes_train_yaml_says_where_and_shows_it(
+    planned: Studio, values: dict[str, Any]
+) -> None:
+    html = save_form(planned, values | {"optimizer.rate": 0.002})
+    path = planned.layout.training / "hum" / "train.yaml"
+    assert "training/hum/train.yaml" in html and str(planned.layout.root) not in html
+    (copy,) = [b for b in Reader(html).all("button") if "data-copy" in b]
+    assert copy["data-copy"] == path.read_text(encoding="utf-8")
+    assert read(planned.layout, "hum").optimizer.rate == 0.002
+    again = opened(planned, "hum", "starter")
+    assert again.values["optimizer.rate"] == 0.002 and "saved configuration" in again.told
+    path.write_text("nonsense: [", encoding="utf-8")
+    mended = opened(planned, "hum", "starter")
+    assert "cannot be used" in mended.told and mended.reasons
+
+
+def test_contradictions_are_refused_before_anything_is_written(
+    planned: Studio, values: dict[str, Any], tmp_path: Path
+) -> None:
+    wrong = values | {"schedule.shape": "multistep", "schedule.milestones": []}
+    with pytest.raises(StudioError, match="milestones is empty"):
+        save_form(planned, wrong)
+    with pytest.raises(StudioError, match="cannot name a dataset"):
+        save_form(planned, values | {"dataset.name": "../../etc"})
+
+
+def test_datasets_and_models_are_listed(planned: Studio) -> None:
+    assert dataset_names(planned.layout) == ["hum"] and bundle_names(planned) == ["starter"]
+    with pytest.raises(StudioError, match="No dataset is chosen"):
+        proposed(planned, "", "starter")
+    assert diffusion_steps(planned, "hum", "starter") > 0
+
+
+def test_the_few_fields_are_fields() -> None:
+    assert set(FEW) <= set(FIELDS)
+
+
+def test_a_dry_step_tells_what_fits_and_offers_it() -> None:
+    result = {
+        "batch": 4,
+        "diffusion_batch": 0,
+        "gpt_s": 0.51,
+        "diffusion_s": 0.0,
+        "memory": 2_000_000_000,
+        "device": "cuda:0",
+        "seconds": 600.0,
+        "changes": {"optimizer.batch": 4},
+    }
+    html = trial_html(replace(JOB, result=result))
+    for told in ("0.51 s", "2.0 GB", "cuda:0", "about 10 min", "Set the batch that fits"):
+        assert told in html
+    assert "It fits as it is" in trial_html(replace(JOB, result={**result, "changes": {}}))
+    assert trial_html(None) == ""
+
+
+@pytest.mark.parametrize("state", ["waiting", "running", "failed", "stopped"])
+def test_a_dry_step_is_told_in_every_state(state: Any) -> None:
+    failure = Failure(cause="crashed", message=EVIL, details="lines")
+    job = replace(JOB, state=state, title=EVIL, failure=failure if state == "failed" else None)
+    html = trial_html(job)
+    assert not {"script", "img"} & {tag for tag, _ in Reader(html).tags}
+
+
+def test_nothing_that_came_from_a_file_becomes_markup() -> None:
+    evil = replace(FINDING, kind=EVIL, what=EVIL, why=EVIL, fix=EVIL, changes={"a": 1})
+    for html in (findings_html([evil]), saved_html(EVIL, EVIL, EVIL)):
+        assert not {"script", "img"} & {tag for tag, _ in Reader(html).tags}
+
+
+def test_a_dry_step_goes_through_the_queue(
+    planned: Studio, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StudioError, match="nothing to change"):
+        changes_of_trial(planned)
+    asked: list[Any] = []
+    monkeypatch.setattr(planned, "submit", lambda request, title: asked.append((request, title)))
+    assert "begins" in start_trial(planned, values)
+    ((request, title),) = asked
+    assert config_from(request.values) == config_from(values) and title == "Try a step with hum"
