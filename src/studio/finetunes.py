@@ -41,6 +41,12 @@ def list_finetunes(layout: Layout, voice: str = "") -> list[OwnModel]:
     return sorted(own, key=lambda item: -item.learned.created)
 
 
+def models_of_run(layout: Layout, dataset: str, run: str) -> list[OwnModel]:
+    """List the models that were made of a run, the latest first."""
+    made = (dataset, run)
+    return [m for m in list_finetunes(layout) if (m.learned.dataset, m.learned.run) == made]
+
+
 def best_finetune(layout: Layout, voice: str) -> OwnModel | None:
     """Return the finetune of a voice to speak with, or None.
 

@@ -21,6 +21,7 @@ from studio.configuring import refuse_doomed
 from studio.errors import StudioError, refusing, writing_to
 from studio.layout import Layout, shown
 from studio.runs_events import Diary
+from studio.runs_publish import finetune_name
 from studio.runs_view import RunRow, RunView, row_of, view_run
 from studio.weights import existing_bundle
 from training.config import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
@@ -134,12 +135,13 @@ class Runs:
 
     def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
         bundle = existing_bundle(self._layout, config.weights.bundle)
+        model = finetune_name(dataset, folder.name)
         self._make_room()
         command = [
             *(sys.executable, *TRAINER, str(folder)),
             *("--bundle", str(bundle)),
             *("--dataset", str(self._layout.dataset(dataset))),
-            *("--publish", str(self._layout.bundle(f"finetunes/{dataset}-{folder.name}"))),
+            *("--publish", str(self._layout.bundle(f"finetunes/{model}"))),
         ]
         with refusing(JobError), writing_to(folder):
             detached.start(command, folder, turn=self._layout.training_turn)

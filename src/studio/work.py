@@ -82,6 +82,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.configuring_try:TryBatch",
             run="studio.tasks.try_batch:try_batch",
         ),
+        "publish_run": Task(
+            request="studio.runs_publish:PublishRun",
+            run="studio.tasks.publish:publish_run",
+        ),
         "check_updates": Task(
             request="studio.updates:CheckUpdates",
             run="studio.tasks.news:check_updates",
