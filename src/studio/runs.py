@@ -20,6 +20,7 @@ from jobs.job import JobError
 from studio.configuring import refuse_doomed
 from studio.errors import StudioError, refusing, writing_to
 from studio.layout import Layout, shown
+from studio.runs_bin import DeletedRun, delete_run
 from studio.runs_events import Diary
 from studio.runs_publish import finetune_name
 from studio.runs_view import RunRow, RunView, row_of, view_run
@@ -132,6 +133,10 @@ class Runs:
         existing_dataset(self._layout, dataset)
         self._launch(dataset, view.folder, config_of(view.folder))
         return self.view(dataset, name)
+
+    def delete(self, dataset: str, name: str) -> DeletedRun:
+        """Move a run that is over into the bin; what it published stays."""
+        return delete_run(self._layout, dataset, name)
 
     def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
         bundle = existing_bundle(self._layout, config.weights.bundle)
