@@ -18,6 +18,7 @@ from studio import (
     cli_settings,
     cli_speak,
     cli_tools,
+    cli_train,
     cli_voices,
 )
 from studio.cli_flags import Parser
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parts = (
         *(cli_speak, cli_voices, cli_read, cli_tools),
-        *(cli_models, cli_history, cli_settings, cli_doctor, cli_configure),
+        *(cli_models, cli_history, cli_settings, cli_doctor, cli_configure, cli_train),
     )
     for part in parts:
         part.add_command(commands, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.report import Reporter
 from studio.errors import StudioError, refusing, writing_to
+from studio.layout import Layout
 from studio.runs import config_of
 from studio.runs_publish import PublishedRun, PublishRun, finetune_name
 from studio.tasks.workshop import Workshop
@@ -13,8 +14,12 @@ from training.finetune_publish import publish
 
 
 def publish_run(workshop: Workshop, request: PublishRun, report: Reporter) -> PublishedRun:
+    """Make the model in the worker."""
+    return publish_checkpoint(workshop.layout, request, report)
+
+
+def publish_checkpoint(layout: Layout, request: PublishRun, report: Reporter) -> PublishedRun:
     """Make the model; what the same run published before under this name is replaced."""
-    layout = workshop.layout
     run = layout.run(request.dataset, request.run)
     if not run.is_dir():
         raise StudioError(f"The run {request.run} of {request.dataset} is not there any more.")
