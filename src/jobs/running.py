@@ -9,7 +9,7 @@ from typing import Any
 from jobs.job import Job, Progress
 from jobs.pace import Gauge, Pace
 
-PARTS = "speaking"  # the stage that counts the parts of the whole
+PARTS = ("speaking", "seconds")  # the stages that count the parts of the whole
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Running:
     def hear(self, event: Mapping[str, Any]) -> None:
         """Heed what the work says about how far it is."""
         stage, done, total = event["stage"], event["done"], event["total"]
-        if event["kind"] == "take" or stage == PARTS:
+        if event["kind"] == "take" or stage in PARTS:
             self.pace.finish_part(done, total)
         elif event["kind"] == "progress":
             self.pace.enter(stage, done, total)

@@ -65,6 +65,11 @@ class Layout:
         return self.dataset(dataset) / "runs" / plain_name(name, "run")
 
     @property
+    def whisper(self) -> Path:
+        """Say where the models that hear what is said lie."""
+        return self.models / "whisper"
+
+    @property
     def training_turn(self) -> Path:
         """Say which lock the trainings share, so that one works at a time."""
         return self.state / "training.lock"

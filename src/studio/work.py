@@ -86,6 +86,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.runs_publish:PublishRun",
             run="studio.tasks.publish:publish_run",
         ),
+        "prepare": Task(
+            request="studio.dataset_request:PrepareRequest",
+            run="studio.tasks.prepare:prepare_dataset",
+            goes_on=True,
+        ),
         "check_updates": Task(
             request="studio.updates:CheckUpdates",
             run="studio.tasks.news:check_updates",

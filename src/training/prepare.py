@@ -25,9 +25,6 @@ from training.duplicates import find_duplicates
 from training.manifest import (
     AUDIO,
     CLIP_RATE,
-    DATASET,
-    TRAIN,
-    VALIDATION,
     ClipRow,
     Dataset,
     ManifestError,
@@ -38,7 +35,7 @@ from training.prepare_clips import Made, make_clips
 from training.prepare_hearing import Ears
 from training.prepare_ledger import Ledger, open_ledger
 from training.prepare_options import PrepareOptions
-from training.prepare_sources import find_recordings, seen_now
+from training.prepare_sources import find_recordings, refuse_foreign, seen_now
 from training.splitting import split_clips
 from training.transcribe.base import TranscriberWish
 from training.transcribe.choose import listener
@@ -110,17 +107,6 @@ def prepare(job: PrepareJob, report: Reporter) -> Prepared:
         told = _finish(ledger, job, report)
         _remove_sounds(job.target, before - {clip.id for clip in ledger.dataset.clips})
     return _prepared(ledger.dataset, told)
-
-
-def refuse_foreign(target: Path) -> None:
-    """Raise ManifestError for a folder with something in it that was not made here."""
-    if target.is_dir() and not (target / DATASET).is_file():
-        foreign = [name for name in (AUDIO, TRAIN, VALIDATION) if (target / name).exists()]
-        if foreign:
-            raise ManifestError(
-                f"{target} holds {', '.join(foreign)} but no {DATASET}: another program made it. "
-                "Choose another name, or move that folder away."
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

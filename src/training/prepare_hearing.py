@@ -174,10 +174,12 @@ def stretches(spans: Sequence[Times], seconds: float) -> list[Times]:
             groups[-1] = (groups[-1][0], stop)
         else:
             groups.append((start, stop))
+    if not groups:
+        return []
     edges = [0.0, *((a[1] + b[0]) / 2 for a, b in pairwise(groups)), seconds]
     return [
         (max(left, start - AROUND_S), min(right, stop + AROUND_S))
-        for (start, stop), left, right in zip(groups, edges, edges[1:], strict=True)
+        for (start, stop), (left, right) in zip(groups, pairwise(edges), strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.manifest import ManifestError, SourceRow
+from training.manifest import AUDIO, DATASET, TRAIN, VALIDATION, ManifestError, SourceRow
 
 SUFFIXES = frozenset(
     {
@@ -59,6 +59,17 @@ def seen_now(path: Path, folder: Path) -> SourceRow:
         size=status.st_size,
         modified_ns=status.st_mtime_ns,
     )
+
+
+def refuse_foreign(target: Path) -> None:
+    """Raise ManifestError for a folder with something in it that was not made here."""
+    if target.is_dir() and not (target / DATASET).is_file():
+        foreign = [name for name in (AUDIO, TRAIN, VALIDATION) if (target / name).exists()]
+        if foreign:
+            raise ManifestError(
+                f"{target} holds {', '.join(foreign)} but no {DATASET}: another program made it. "
+                "Choose another name, or move that folder away."
+            )
 
 
 def is_same_file(before: SourceRow, now: SourceRow) -> bool:
