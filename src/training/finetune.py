@@ -38,9 +38,10 @@ from training.finetune_diary import Diary
 from training.finetune_diffusion import CLIP as DIFFUSION_CLIP
 from training.finetune_diffusion import diffusion_stage
 from training.finetune_gpt import gpt_stage, network_file_name
+from training.finetune_judge import Score, score_of
 from training.finetune_publish import publish
 from training.finetune_update import OutOfMemory, Stage, machine_of
-from training.finetune_voice import Judge, Speak, speaker_of
+from training.finetune_voice import Speak, speaker_of
 from training.keeping import best_of
 from training.run import Diverged
 from training.train_state import DiskFull, fall_back, load_state
@@ -57,17 +58,26 @@ class Setting:
     diary: Diary
     asked: Reporter
     speak: Speak | None
-    judge: Judge | None
+    score: Score | None
 
     @property
     def stretches(self) -> dict[str, Stretch]:
         """The stages that there are, and the steps of each."""
         config = self.config
         middle, last = config.schedule.steps, config.total_steps
-        found = {"gpt": Stretch(first=0, last=middle, rate=config.optimizer.rate)}
+        found = {}
+        if middle:
+            found["gpt"] = Stretch(first=0, last=middle, rate=config.optimizer.rate)
         if last > middle:
             found["diffusion"] = Stretch(first=middle, last=last, rate=config.diffusion.rate)
         return found
+
+    @property
+    def scoring(self) -> Score | None:
+        """How sentences are judged, None where they are not to be."""
+        if not self.config.samples.judge:
+            return None
+        return self.score or score_of(self.places.dataset, self.config.dataset, self.diary.note)
 
     def best(self, stage: str) -> int | None:
         """The step of the checkpoint of a stage that is taken."""
@@ -80,12 +90,12 @@ def finetune(
     places: Places,
     report: Reporter,
     speak: Speak | None = None,
-    judge: Judge | None = None,
+    score: Score | None = None,
 ) -> Outcome:
     """Train until the last step, or until asked to stop; goes on from a saved state.
 
     speak: how the sentence is spoken at each checkpoint, None for the bundle's own way;
-    judge: says how well it was spoken, None for not at all.
+    score: says how well it was spoken, None for what `training.judging` has to say.
     Raises ConfigError for a configuration that cannot be read.
     """
     config = read_config(run / CONFIG_FILE)
@@ -100,7 +110,7 @@ def finetune(
             diary=diary,
             asked=asked,
             speak=speak,
-            judge=judge,
+            score=score,
         )
         try:
             outcome = _train(setting)
@@ -123,6 +133,11 @@ def _train(setting: Setting) -> Outcome:
         raise ValueError(
             f"The run was at its stage {state['stage']}, which the configuration leaves out now. "
             "Put it back, or begin a new run."
+        )
+    if not setting.stretches:
+        raise ValueError(
+            "schedule.steps and diffusion.steps are both 0, so there is nothing to learn. "
+            "Give one of them steps."
         )
     _begin(setting, clips, state)
     for name in setting.stretches:
@@ -184,14 +199,18 @@ def _walk_stage(
         setting.asked,
         setting.diary.warn,
     )
-    before = None if name == "gpt" else checkpoint_folder(run, setting.best("gpt") or 0)
-    if before is None:
+    learned = setting.best("gpt") if name == "diffusion" else None
+    before = None if learned is None else checkpoint_folder(run, learned)
+    if name == "gpt":
         stage: Stage = gpt_stage(bundle, clips, config, device)
+        machine.clip = config.optimizer.clip
+        rows = config.optimizer.batch
     else:
-        stage = diffusion_stage(bundle, _gpt_in(before, bundle, device), clips, config, device)
-    rows = config.optimizer.batch if before is None else config.diffusion.batch
+        gpt = bundle.gpt.to(device) if before is None else _gpt_in(before, bundle, device)
+        stage = diffusion_stage(bundle, gpt, clips, config, device)
+        machine.clip = DIFFUSION_CLIP
+        rows = config.diffusion.batch
     machine.rows = -(-rows // setting.ranks.count)
-    machine.clip = config.optimizer.clip if before is None else DIFFUSION_CLIP
     weights = config.weights
     course = Course(
         run=run,
@@ -210,7 +229,7 @@ def _walk_stage(
         },
         gpt=before,
         speak=setting.speak or speaker_of(clips.train, device, setting.asked),
-        judge=setting.judge,
+        score=setting.scoring,
     )
     course.take_up(state)
     walk(course)

@@ -27,8 +27,9 @@ from training.finetune_checkpoint import (
     thin_out,
 )
 from training.finetune_diary import Diary, notes_for
+from training.finetune_judge import Score
 from training.finetune_update import Machine, Stage, is_out_of_memory, take_step
-from training.finetune_voice import Judge, Speak, whole_bundle
+from training.finetune_voice import Speak, whole_bundle
 from training.finetune_watch import Watch
 from training.keeping import Point, best_of
 from training.rates import rate_at
@@ -76,7 +77,7 @@ class Course:
     identity: Mapping[str, str]
     gpt: Path | None = None
     speak: Speak | None = None
-    judge: Judge | None = None
+    score: Score | None = None
     watch: Watch = field(default_factory=Watch)
     done: int = 0
 
@@ -184,7 +185,7 @@ def look_at(course: Course) -> None:
         best = best_of(read_checkpoints(course.run), course.stage.name) == course.done
         course.diary.tell(
             "checkpoint",
-            path=str(checkpoint_folder(course.run, course.done)),
+            path=_within(course.run, checkpoint_folder(course.run, course.done)),
             bytes=size,
             loss=loss,
             best=best,
@@ -218,15 +219,19 @@ def _sample(course: Course, folder: Path) -> tuple[float | None, float | None]:
     try:
         with whole_bundle(course.base, networks_in(folder), course.run / SPEAKING) as bundle:
             course.speak(bundle, text, path)
-        judged = course.judge is not None and course.config.samples.judge
-        wer, similarity = course.judge(path, text) if judged and course.judge else (None, None)
+        wer, similarity = course.score(path, text) if course.score else (None, None)
     except (ValueError, RuntimeError, MemoryError) as error:
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         course.diary.warn(f"The sentence could not be spoken: {error}")
         return None, None
-    course.diary.tell("sample", path=str(path), text=text, wer=wer, similarity=similarity)
+    told = _within(course.run, path)
+    course.diary.tell("sample", path=told, text=text, wer=wer, similarity=similarity)
     return wer, similarity
+
+
+def _within(run: Path, path: Path) -> str:
+    return path.relative_to(run).as_posix()
 
 
 def was_asked(report: Reporter) -> bool:

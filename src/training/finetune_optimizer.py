@@ -23,7 +23,7 @@ def adamw_of(module: nn.Module, choice: OptimizerChoice) -> torch.optim.Optimize
     if find_spec(EIGHT_BIT) is None or not torch.cuda.is_available():
         raise ValueError(
             f"optimizer.eight_bit needs an NVIDIA GPU and the package {EIGHT_BIT}. Install it "
-            f"with `pip install {EIGHT_BIT}`, or turn eight_bit off."
+            f"with `.venv/bin/python -m pip install {EIGHT_BIT}`, or turn eight_bit off."
         )
     groups = [
         {"params": group["params"], "weight_decay": group["weight_decay"]}

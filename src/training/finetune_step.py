@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +22,22 @@ from training.finetune_gpt import gpt_stage
 from training.finetune_update import machine_of, take_step
 
 TRIED = 2  # steps; the first one warms up
+MOST_JUDGED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a step takes. memory: bytes at the most."""
+    """What a step takes.
+
+    memory: bytes at the most;  loss: on clips held out, or some of the others, before anything is
+    learned;  chance: the loss of guessing codes blindly, None for the diffusion network. A GPT
+    whose loss is near it cannot make sense of the dataset's codes.
+    """
 
     seconds: float
     memory: int
+    loss: float
+    chance: float | None = None
 
 
 def try_steps(
@@ -46,7 +55,8 @@ def try_steps(
     """
     report = report or Reporter()
     opened = load_bundle(bundle)
-    clips = _longest(load_clips(hear_dataset(dataset, config.dataset, opened, report)), batch)
+    heard = load_clips(hear_dataset(dataset, config.dataset, opened, report))
+    clips = _longest(heard, batch)
     once = replace(
         config,
         optimizer=replace(config.optimizer, batch=batch, accumulate=1),
@@ -63,6 +73,9 @@ def try_steps(
         once.optimizer.precision, 0, Ranks(device=device), report, _refuse_to_halve
     )
     machine.rows = batch
+    judged = (heard.validation or clips.train)[:MOST_JUDGED]
+    with machine.autocast():
+        loss = tried.validate(judged)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     for step in report.track(range(TRIED), "trying"):
@@ -70,7 +83,13 @@ def try_steps(
         take_step(tried, step, 1e-12, machine)
     seconds = time.perf_counter() - began
     whole = config.optimizer.clips_per_step if stage == "gpt" else config.diffusion.batch
-    return Tried(seconds=seconds * whole / batch, memory=memory_of(device))
+    codes = opened.config.architecture("gpt").codes
+    return Tried(
+        seconds=seconds * whole / batch,
+        memory=memory_of(device),
+        loss=loss,
+        chance=math.log(codes) if stage == "gpt" else None,
+    )
 
 
 def _longest(clips: HeardClips, count: int) -> HeardClips:

@@ -24,9 +24,6 @@ from training.finetune_gpt import GPT_HOP
 Speak = Callable[[Path, str, Path], None]
 """Speak a text with the bundle in a folder, into a file."""
 
-Judge = Callable[[Path, str], tuple[float | None, float | None]]
-"""Say of a spoken file and its text: the share of wrong words, and the likeness to the voice."""
-
 HEARD_S = 120.0
 """Seconds of speech that are heard of a dataset; more hardly changes the mean."""
 SEED = 1
