@@ -14,6 +14,7 @@ from studio import (
     cli_doctor,
     cli_history,
     cli_models,
+    cli_prepare,
     cli_read,
     cli_settings,
     cli_speak,
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parts = (
         *(cli_speak, cli_voices, cli_read, cli_tools),
-        *(cli_models, cli_history, cli_settings, cli_doctor, cli_configure, cli_train),
+        *(cli_models, cli_prepare, cli_history, cli_settings, cli_doctor, cli_configure, cli_train),
     )
     for part in parts:
         part.add_command(commands, arguments)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from jobs.detached import is_alive
 from studio.errors import StudioError, writing_to
 from studio.layout import Layout, plain_name, shown
 from training.dataset_lock import is_being_prepared
@@ -36,6 +37,9 @@ def delete_dataset(layout: Layout, name: str) -> DeletedDataset:
         raise StudioError(f"There is no dataset {shown(name)}.")
     if is_being_prepared(folder):
         raise StudioError(f"{shown(name)} is being prepared. Stop that first.")
+    runs = folder / "runs"
+    if any(is_alive(run) for run in _folders(runs)):
+        raise StudioError(f"A training runs on {shown(name)}. Stop it first.")
     now = datetime.now().astimezone()
     id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     place = layout.training / BIN / id
