@@ -40,10 +40,15 @@ def score_of(dataset: Path, choice: DataChoice, note: Callable[[str], None]) -> 
 
 def _speaker(dataset: Path, choice: DataChoice) -> list[Clip]:
     """A few clips of the dataset, as far as they are still there."""
-    clips: list[Clip] = []
     with suppress(ManifestError):
-        for named, _ in read_lines(dataset / choice.train)[:MOST_CLIPS]:
-            with suppress(ClipError, OSError):
-                if audio := find_audio(dataset, named):
-                    clips.append(read_clip(audio))
-    return clips
+        lines = read_lines(dataset / choice.train)[:MOST_CLIPS]
+        found = [find_audio(dataset, named) for named, _ in lines]
+        return [clip for audio in found if audio and (clip := _clip(audio))]
+    return []
+
+
+def _clip(audio: Path) -> Clip | None:
+    try:
+        return read_clip(audio)
+    except (ClipError, OSError):
+        return None

@@ -1,0 +1,445 @@
+"""A finetuning on the tiny bundle: what it writes, how it ends, and that nothing interrupts it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engines.conditioning import Conditioning
+from finetune_cases import Case, fingerprint, make_case
+from jobs.report import Event, Reporter
+from tortoise.bundle import network_file, weights_id
+from tortoise.engine import TortoiseEngine
+from tortoise.options import TortoiseOptions
+from tortoise.tensor_files import read_tensors
+from training import finetune_course, finetune_update, train_state
+from training.config import ConfigError
+from training.finetune import main
+from training.finetune_about import (
+    FINETUNE_FILE,
+    VOICE_FILE,
+    checkpoint_folder,
+    read_checkpoints,
+    read_finetune,
+    sample_file,
+)
+from training.finetune_publish import NotPublished, publish
+from training.finetune_update import Machine, Stage
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A whole run of both stages, spoken for real at its checkpoints."""
+    case = make_case(tmp_path_factory.mktemp("finished"))
+    outcome = case.train(speak=None)
+    assert (outcome.state, outcome.best_step) == ("done", read_finetune(published(case)).step)
+    return case
+
+
+def published(case: Case) -> Path:
+    assert case.places.publish is not None
+    return case.places.publish
+
+
+def test_a_run_tells_what_it_does_step_by_step(finished: Case) -> None:
+    (begin,) = finished.events("begin")
+    assert (begin["steps"], begin["gpt_steps"], begin["diffusion_steps"]) == (7, 4, 3)
+    assert (begin["clips"], begin["validation_clips"], begin["resumed"]) == (4, 2, False)
+    steps = finished.events("step")
+    assert [event["step"] for event in steps] == [1, 2, 3, 4, 5, 6, 7]
+    assert [event["stage"] for event in steps] == ["gpt"] * 4 + ["diffusion"] * 3
+    for name in ("loss", "mel", "rate", "gradient", "seconds"):
+        assert all(event[name] > 0 for event in steps), name
+    assert "text" in steps[0] and {"noise", "bound"} <= set(steps[-1])
+    judged = [(event["step"], event["stage"]) for event in finished.events("validation")]
+    assert judged == [
+        (0, "gpt"), (2, "gpt"), (4, "gpt"), (4, "diffusion"), (6, "diffusion"), (7, "diffusion")
+    ]  # fmt: skip
+    (end,) = finished.events("end")
+    assert end["state"] == "done" and finished.events()[-1] == end
+
+
+def test_the_sentence_is_spoken_at_every_checkpoint_with_the_new_networks(finished: Case) -> None:
+    told = finished.events("sample")
+    assert [event["step"] for event in told] == [2, 4, 6, 7]
+    assert all((finished.run / event["path"]).stat().st_size > 1000 for event in told)
+    spoken = {sample_file(finished.run, event["step"]).read_bytes() for event in told}
+    assert len(spoken) == 4
+
+
+def test_only_the_best_of_each_stage_and_the_latest_checkpoints_stay(finished: Case) -> None:
+    points = read_checkpoints(finished.run)
+    best = min((p for p in points if p.stage == "gpt"), key=lambda point: point.loss or 9.9)
+    assert {point.step for point in points} == {best.step, 6, 7}
+    gpt = read_tensors(checkpoint_folder(finished.run, best.step) / "gpt.safetensors")
+    later = read_tensors(checkpoint_folder(finished.run, 7) / "gpt.safetensors")
+    assert all(torch.equal(gpt[name], later[name]) for name in gpt)
+
+
+def test_what_is_published_is_a_whole_bundle_that_speaks_with_its_own_voice(finished: Case) -> None:
+    folder = published(finished)
+    told = read_finetune(folder)
+    assert (told.dataset, told.base, told.run, told.clips) == ("tiny", "tiny", "1", 4)
+    assert told.base_weights_id == weights_id(finished.places.bundle) != weights_id(folder)
+    engine = TortoiseEngine.load(folder, torch.device("cpu"))
+    voice = Conditioning.load(folder / VOICE_FILE)
+    options = TortoiseOptions(samples=1, iterations=2, seed=0, max_codes=8)
+    (clip,) = engine.synthesize("a cat.", voice, options, Reporter())
+    assert clip.duration_s > 0
+    old, new = (read_tensors(network_file(f, "gpt")) for f in (finished.places.bundle, folder))
+    assert old.keys() == new.keys() and all(old[k].dtype == new[k].dtype for k in old)
+    assert not torch.equal(old["mel_head.weight"], new["mel_head.weight"])
+    same = network_file(folder, "clvp").stat().st_ino
+    assert same == network_file(finished.places.bundle, "clvp").stat().st_ino
+
+
+def test_publishing_again_replaces_its_own_work_and_nothing_else(finished: Case) -> None:
+    folder = published(finished)
+    publish(finished.run, 6, finished.places, Reporter())
+    assert read_finetune(folder).step == 6
+    with pytest.raises(NotPublished, match="no checkpoint of step 3 any more; there is: "):
+        publish(finished.run, 3, finished.places, Reporter())
+    assert read_finetune(folder).step == 6
+    (folder / FINETUNE_FILE).rename(folder / "other.json")
+    with pytest.raises(NotPublished, match="is no finetune"):
+        publish(finished.run, 6, finished.places, Reporter())
+    (folder / "other.json").rename(folder / FINETUNE_FILE)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_learning_lowers_the_loss_of_both_stages(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    case.write(
+        schedule={"steps": 12, "shape": "constant"},
+        diffusion={"steps": 8},
+        checkpoints={"every": 50},
+        optimizer={"rate": 3e-3},
+    )
+    case.train()
+    told = {(e["step"], e["stage"]): e["loss"] for e in case.events("validation")}
+    assert told[12, "gpt"] < 0.95 * told[0, "gpt"]
+    assert told[20, "diffusion"] < told[12, "diffusion"]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing below may answer."""
+
+
+def killer(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
+    """Kill the run as it takes its `at`-th step; returns what makes it immortal again."""
+    taken = 0
+    real = finetune_update.take_step
+
+    def take_step(stage: Stage, step: int, rate: float, machine: Machine) -> dict[str, float]:
+        nonlocal taken
+        taken += 1
+        if taken == at:
+            raise Killed
+        return real(stage, step, rate, machine)
+
+    monkeypatch.setattr(finetune_course, "take_step", take_step)
+    return lambda: monkeypatch.setattr(finetune_course, "take_step", real)
+
+
+@pytest.mark.parametrize("at", [1, 2, 4, 5, 6, 7])
+def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(
+    finished: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    case = make_case(tmp_path)
+    monkeypatch.setattr(finetune_course, "SAVE_EVERY_S", 0.0 if at % 2 else 120.0)
+    revive = killer(monkeypatch, at)
+    with pytest.raises(Killed):
+        case.train()
+    assert case.events("end") == []
+    revive()
+    assert case.train().state == "done"
+    assert fingerprint(case.run) == fingerprint(finished.run)
+    assert case.curve() == finished.curve()
+    assert [e["step"] for e in case.events("begin")][1] <= at
+
+
+def test_a_run_stopped_in_the_middle_of_a_step_goes_on_as_if_it_had_not(
+    finished: Case, tmp_path: Path
+) -> None:
+    case = make_case(tmp_path)
+    seen: list[str] = []
+
+    def stop_within_the_third(event: Event) -> None:
+        seen.append(event.kind)
+
+    stopper = Reporter(stop_within_the_third, stopped=lambda: seen.count("step") == 2)
+    outcome = case.train(stopper)
+    assert (outcome.state, outcome.cause) == ("stopped", "asked")
+    assert case.events()[-1]["state"] == "stopped"
+    assert case.train().state == "done"
+    assert [e["resumed"] for e in case.events("begin")] == [False, True]
+    assert fingerprint(case.run) == fingerprint(finished.run)
+
+
+def test_a_stop_while_the_sentence_is_spoken_leaves_that_checkpoint_for_later(
+    finished: Case, tmp_path: Path
+) -> None:
+    case = make_case(tmp_path)
+    asked = False
+
+    def stop_while_speaking(bundle: Path, text: str, out: Path) -> None:
+        nonlocal asked
+        asked = True
+        Reporter(stopped=lambda: True).check()
+
+    outcome = case.train(Reporter(stopped=lambda: asked), speak=stop_while_speaking)
+    assert outcome.state == "stopped" and read_checkpoints(case.run) == []
+    case.train()
+    assert [e["step"] for e in case.events("checkpoint")] == [2, 4, 6, 7]
+    assert fingerprint(case.run) == fingerprint(finished.run)
+
+
+def test_accumulating_or_holding_fewer_clips_at_once_learns_the_same(tmp_path: Path) -> None:
+    curves = []
+    for name, batch, accumulate in (("whole", 4, 1), ("added", 1, 4)):
+        case = make_case(tmp_path, name)
+        case.write(optimizer={"batch": batch, "accumulate": accumulate}, diffusion={"steps": 0})
+        case.train()
+        curves.append(case.curve())
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_half_precision_learns_too(tmp_path: Path, precision: str) -> None:
+    case = make_case(tmp_path)
+    case.write(optimizer={"precision": precision})
+    assert case.train().state == "done"
+    assert all(math.isfinite(loss) for loss in case.curve().values())
+
+
+def test_memory_that_runs_out_halves_the_batch_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, plain = make_case(tmp_path, "full"), make_case(tmp_path, "plain")
+    for one in (case, plain):
+        one.write(optimizer={"batch": 4}, diffusion={"steps": 0})
+    plain.train()
+    real = finetune_update._add_up
+
+    def too_much(stage: Stage, work: Any, machine: Machine) -> dict[str, Tensor]:
+        if machine.rows > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(stage, work, machine)
+
+    monkeypatch.setattr(finetune_update, "_add_up", too_much)
+    assert case.train().state == "done"
+    warned = [e["message"] for e in case.events("warning")]
+    assert len(warned) == 2 and "1 clips are held at once" in warned[1]
+    assert case.curve() == pytest.approx(plain.curve(), rel=1e-4)
+
+
+def test_memory_that_holds_not_even_one_clip_ends_the_run_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(stage: Stage, work: Any, machine: Machine) -> dict[str, Tensor]:
+        raise MemoryError
+
+    monkeypatch.setattr(finetune_update, "_add_up", never)
+    outcome = make_case(tmp_path).train()
+    assert (outcome.state, outcome.cause) == ("failed", "memory")
+    assert "Choose lora" in outcome.message
+
+
+def test_a_loss_that_is_no_number_stops_the_run_at_its_last_sound_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path)
+    monkeypatch.setattr(finetune_course, "SAVE_EVERY_S", 0.0)
+    real = finetune_update._add_up
+
+    def poisoned(stage: Stage, work: Any, machine: Machine) -> dict[str, Tensor]:
+        sums = real(stage, work, machine)
+        return sums if case_steps(case) < 3 else {**sums, "loss": sums["loss"] * float("nan")}
+
+    monkeypatch.setattr(finetune_update, "_add_up", poisoned)
+    outcome = case.train()
+    assert (outcome.state, outcome.cause, outcome.best_step) == ("failed", "diverged", 2)
+    assert "loss is not a number" in outcome.message and "try 0.0003" in outcome.message
+    assert torch.load(case.run / "state.pt", weights_only=True)["step"] == 2
+    assert case.events()[-1]["state"] == "failed"
+    monkeypatch.setattr(finetune_update, "_add_up", real)
+    case.write(optimizer={"rate": 3e-4})
+    assert case.train().state == "done"
+
+
+def case_steps(case: Case) -> int:
+    return len(case.events("step"))
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path)
+    real = train_state.check_room
+
+    def full(folder: Path, needed: int) -> None:
+        real(folder, needed if case_steps(case) < 3 else 10**18)
+
+    monkeypatch.setattr(train_state, "check_room", full)
+    outcome = case.train()
+    assert (outcome.state, outcome.cause) == ("failed", "disk")
+    assert "Free some space" in outcome.message
+    assert torch.load(case.run / "state.pt", weights_only=True)["step"] == 2
+    monkeypatch.setattr(train_state, "check_room", real)
+    assert case.train().state == "done"
+
+
+def test_a_dataset_that_vanishes_is_not_missed_by_a_run_that_has_begun(
+    finished: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path)
+    revive = killer(monkeypatch, 3)
+    with pytest.raises(Killed):
+        case.train()
+    revive()
+    for name in ("audio", ".cache"):
+        shutil.rmtree(case.places.dataset / name)
+    (case.places.dataset / "train.txt").unlink()
+    assert case.train().state == "done"
+    assert fingerprint(case.run) == fingerprint(finished.run)
+
+
+def test_clips_that_cannot_be_learned_from_are_left_out_and_named(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    dataset = case.places.dataset
+    (dataset / "audio" / "c1.wav").write_bytes(b"no sound at all")
+    (dataset / "audio" / "c2.wav").unlink()
+    with (dataset / "train.txt").open("a", encoding="utf-8") as file:
+        file.write(f"audio/c0.wav|{'long ' * 40}\n")
+    case.write(schedule={"steps": 1}, diffusion={"steps": 0})
+    assert case.train().state == "done"
+    told = " ".join(event["message"] for event in case.events("warning"))
+    for reason in ("cannot be read as sound: c1.", "missing: c2.", "too long for the model: c0."):
+        assert reason in told
+    assert case.events("begin")[0]["clips"] == 2
+
+
+def test_a_dataset_with_nothing_to_learn_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    shutil.rmtree(case.places.dataset / "audio")
+    outcome = case.train()
+    assert (outcome.state, outcome.cause) == ("failed", "refused")
+    assert "nothing to learn from. Left out because the file is missing: c0" in outcome.message
+    assert case.events("begin") == []
+
+
+def test_one_clip_alone_and_none_for_validation_can_be_learned_from(tmp_path: Path) -> None:
+    case = make_case(tmp_path, clips=1, held=0)
+    outcome = case.train()
+    assert (outcome.state, outcome.best_step) == ("done", 7)
+    assert "No clip is kept for validation" in case.events("warning")[0]["message"]
+    assert case.events("validation") == []
+
+
+def test_a_state_is_not_gone_on_from_with_another_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path)
+    revive = killer(monkeypatch, 4)
+    with pytest.raises(Killed):
+        case.train()
+    revive()
+    case.write(weights={"frozen": ["text"]})
+    outcome = case.train()
+    assert outcome.cause == "refused" and "belongs to another model, method" in outcome.message
+
+
+def test_a_sentence_that_cannot_be_spoken_is_a_warning_and_no_end(tmp_path: Path) -> None:
+    def refuse(bundle: Path, text: str, out: Path) -> None:
+        raise ValueError("There is nothing to speak.")
+
+    case = make_case(tmp_path)
+    case.write(schedule={"steps": 2}, diffusion={"steps": 0})
+    assert case.train(speak=refuse).state == "done"
+    assert "could not be spoken: There is nothing" in case.events("warning")[0]["message"]
+
+
+def test_what_judges_a_sentence_decides_which_checkpoint_is_taken(tmp_path: Path) -> None:
+    scores = {"000002": (0.1, 0.9), "000004": (0.9, 0.2)}
+    case = make_case(tmp_path)
+    case.write(diffusion={"steps": 0}, samples={"judge": True})
+    outcome = case.train(score=lambda path, text: scores[path.stem])
+    assert outcome.best_step == 2
+    assert read_finetune(published(case)).scores == {"wer": 0.1, "similarity": 0.9}
+    assert [e["best"] for e in case.events("checkpoint")] == [True, False]
+
+
+def arguments(case: Case) -> list[str]:
+    places = case.places
+    return [
+        str(case.run), "--bundle", str(places.bundle),
+        "--dataset", str(places.dataset), "--publish", str(places.publish),
+    ]  # fmt: skip
+
+
+def test_a_missing_configuration_is_a_sentence_and_a_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = make_case(tmp_path)
+    (case.run / "train.yaml").write_text("schedule: [", encoding="utf-8")
+    with pytest.raises(ConfigError):
+        case.train()
+    assert main(arguments(case)) == 1
+    assert "train.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("how", ["stop file", "SIGTERM", "SIGKILL"])
+def test_a_process_that_is_ended_can_be_begun_again(
+    finished: Case, tmp_path: Path, how: str
+) -> None:
+    case = make_case(tmp_path)
+    slow = "import time, training.finetune_course as c; real = c.take_step\n"
+    slow += "def take_step(*given):\n time.sleep(0.5)\n return real(*given)\n"
+    slow += "c.take_step = take_step; c.SAVE_EVERY_S = 0\n"
+    slow += "from training.finetune import main; import sys; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow, *arguments(case)], env=environment, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: (case.run / "events.jsonl").is_file() and case_steps(case) >= 2)
+    began = time.monotonic()
+    if how == "stop file":
+        (case.run / "stop").touch()
+    else:
+        process.send_signal(getattr(signal, how))
+    code = process.wait(timeout=20)
+    if how != "SIGKILL":
+        assert code == 0 and time.monotonic() - began < 2.5
+        assert case.events("end")[-1]["state"] == "stopped"
+    (case.run / "stop").unlink(missing_ok=True)
+    assert case.train().state == "done"
+    assert fingerprint(case.run) == fingerprint(finished.run)
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_no_line_of_the_diary_holds_what_json_does_not_know(finished: Case) -> None:
+    for line in (finished.run / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        event = json.loads(line, parse_constant=lambda word: pytest.fail(word))
+        assert {"kind", "time", "step"} <= event.keys()
