@@ -16,24 +16,16 @@ HINT = (
 )
 
 
-def newest(jobs: Sequence[Job]) -> Job | None:
-    """Return the preparation to show: one that runs or waits, else the last; jobs: newest first."""
-    ours = [job for job in jobs if job.task == PREPARE]
-    return next((job for job in reversed(ours) if not job.is_over), next(iter(ours), None))
-
-
 def going(jobs: Sequence[Job]) -> list[Job]:
-    """Return the preparations that are not over."""
-    return [job for job in jobs if job.task == PREPARE and not job.is_over]
+    """Return what is not over of what this part asked for; jobs: newest first."""
+    return [job for job in jobs if job.task in (PREPARE, BRING) and not job.is_over]
 
 
 def jobs_html(jobs: Sequence[Job]) -> str:
-    """Draw the preparation to show and those behind it; jobs: newest first."""
-    shown = newest(jobs)
-    if shown is None:
-        return f'<div class="jobs" data-key="jobs">{HINT}</div>'
-    others = [job for job in going(jobs) if job.id != shown.id]
-    cards = "".join(_card(job) for job in [shown, *reversed(others)])
+    """Draw what runs and waits, in this order, else what ended last; jobs: newest first."""
+    ours = [job for job in jobs if job.task in (PREPARE, BRING)]
+    shown = going(jobs)[::-1] or ours[:1]
+    cards = "".join(_card(job) for job in shown) or HINT
     return f'<div class="jobs" data-key="jobs">{cards}</div>'
 
 
@@ -59,6 +51,8 @@ def _body(job: Job) -> Iterator[str]:
     elif job.failure is not None:
         yield failure_told(job)
     yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
+    if job.task != PREPARE:
+        return
     if job.state in ("stopped", "failed"):
         yield (
             '<p class="quiet">The recordings that were done are kept; it goes on at the next.</p>'

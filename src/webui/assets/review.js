@@ -113,7 +113,7 @@ function go(step) {
 function press(act) { rowOf(current)?.querySelector(`.buttons [data-act="${act}"]`)?.click(); }
 const KEYS = {
   j: () => go(1), arrowdown: () => go(1), k: () => go(-1), arrowup: () => go(-1),
-  d: () => press("drop"), r: () => press("restore"), m: () => press("merge"),
+  a: () => press("accept"), d: () => press("drop"), r: () => press("restore"), m: () => press("merge"),
   s: () => { const fold = rowOf(current)?.querySelector(".review-split"); if (fold) { fold.open = !fold.open; } },
   enter: () => { const field = rowOf(current)?.querySelector("textarea"); field?.focus(); field?.setSelectionRange(field.value.length, field.value.length); },
   " ": () => hear(rowOf(current)),

@@ -1,0 +1,78 @@
+"""What the buttons and keys of the review list do. What a browser sends is words and clip ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from studio.datasets import Datasets
+from studio.errors import StudioError
+
+# Any: whatever a browser sends.
+
+LONGEST = 4_000  # characters of a text, or of an id
+
+
+def act(datasets: Datasets, asked: Any) -> str:
+    """Do what a button asks for; return what to say.  Raises StudioError for what cannot be."""
+    told: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
+    wanted = ACTS.get(_word(told.get("act")))
+    if wanted is None:
+        raise StudioError("The page asked for something that is not known. Reload it.")
+    return wanted(datasets, _word(told.get("name")), _word(told.get("ref")), told.get("value"))
+
+
+def _word(value: Any) -> str:
+    return value[:LONGEST] if isinstance(value, str) else ""
+
+
+def _edit(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.edit_text(name, clip, _word(value))
+    return ""
+
+
+def _drop(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.drop(name, [clip])
+    return ""
+
+
+def _restore(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.restore(name, [clip])
+    return ""
+
+
+def _accept(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.accept(name, [clip])
+    return ""
+
+
+def _merge(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.merge(name, clip)
+    return "Two clips are one now. Split takes them apart again."
+
+
+def _split(datasets: Datasets, name: str, clip: str, value: Any) -> str:
+    datasets.split(name, clip, at_s=_seconds(value))
+    return "One clip is two now."
+
+
+def _seconds(value: Any) -> float:
+    """Read a second, or the middle of a pause given as its ends: "3.20 3.54"."""
+    try:
+        ends = [float(word) for word in _word(value).split()]
+        return sum(ends) / len(ends)
+    except (ValueError, ZeroDivisionError):
+        raise StudioError("Say at which second to cut, such as 2.5.") from None
+
+
+ACTS: Mapping[str, Callable[[Datasets, str, str, Any], str]] = MappingProxyType(
+    {
+        "edit": _edit,
+        "drop": _drop,
+        "restore": _restore,
+        "accept": _accept,
+        "merge": _merge,
+        "split": _split,
+    }
+)

@@ -1,0 +1,228 @@
+"""The review list: one page of the clips of a data set, worst first, each with why it is there.
+
+Everything that came from a recording or a person is escaped; buttons say in data-act what they
+want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+
+from studio.datasets import REASONS, ClipRow
+from studio.layout import Layout
+from webui.links import link_of
+from webui.words import counted
+
+PAGE = 25
+UNSURE = 0.6  # below this a transcriber's word is doubtful enough to be marked
+EMPTY = (
+    '<p class="hint" data-key="empty">Nothing to look through yet. Prepare a data set above, and '
+    "its clips are listed here with the doubtful ones first.</p>"
+)
+NOTHING_FITS = (
+    '<p class="hint" data-key="empty">No clip fits. Use fewer words, or show all clips.</p>'
+)
+KEYS = (
+    ("J or ↓", "next clip"),
+    ("K or ↑", "clip before"),
+    ("Space", "play, or pause"),
+    ("Enter", "edit the text; Enter again saves, Escape leaves it as it was"),
+    ("A", "accept it: right as it is"),
+    ("D", "drop the clip"),
+    ("R", "restore it"),
+    ("M", "join with the next one"),
+    ("S", "split"),
+    ("?", "show or hide these keys"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What is listed of a data set.
+
+    rows: one page;  total: how many fit;  page: from 0;  all: clips in the data set.
+    """
+
+    rows: Sequence[ClipRow] = ()
+    total: int = 0
+    page: int = 0
+    all: int = 0
+
+
+def review_html(name: str, listed: Listed, layout: Layout) -> str:
+    """Draw the list with what stands around it."""
+    inside = "".join(_parts(name, listed, layout))
+    return f'<div class="review" data-key="review" data-name="{escape(name)}">{inside}</div>'
+
+
+def _parts(name: str, listed: Listed, layout: Layout) -> Iterator[str]:
+    if not listed.all:
+        yield EMPTY
+        return
+    told = counted(listed.total, "clip")
+    if listed.total != listed.all:
+        told += f" of {listed.all:,}"
+    yield (
+        f'<div class="review-head" data-key="head"><p class="quiet counted" role="status">{told}, '
+        f"the doubtful first</p>{_keys()}</div>"
+    )
+    if not listed.rows:
+        yield NOTHING_FITS
+        return
+    folder = layout.training / name
+    rows = "".join(_row(row, folder, layout) for row in listed.rows)
+    yield f'<ol class="review-rows" data-key="rows" aria-label="Clips">{rows}</ol>'
+    yield _pages(listed)
+
+
+def _keys() -> str:
+    rows = "".join(f"<dt><kbd>{key}</kbd></dt><dd>{does}</dd>" for key, does in KEYS)
+    return (
+        '<details class="review-keys" data-key="keys"><summary>Keys <kbd>?</kbd></summary>'
+        f"<p>Click a clip, or reach it with Tab; then:</p><dl>{rows}</dl></details>"
+    )
+
+
+def _row(row: ClipRow, folder: Path, layout: Layout) -> str:
+    ref = escape(row.id)
+    link = escape(link_of(layout, str(folder / row.file)))
+    state = "is-kept" if row.kept else "is-dropped"
+    return (
+        f'<li class="review-row {state}" data-key="{ref}" data-ref="{ref}" tabindex="-1">'
+        f"{_play(ref, link)}"
+        f'<div class="review-body">{_text(row, ref)}<p class="about">{_tags(row)}'
+        f'<span class="quiet">{escape(" · ".join(_facts(row)))}</span></p>{_split(row, ref)}</div>'
+        f'<div class="buttons">{_buttons(row, ref)}</div></li>'
+    )
+
+
+def _play(ref: str, link: str) -> str:
+    if not link:
+        return '<span class="play none" title="Its sound is not kept">—</span>'
+    return (
+        f'<button type="button" class="play" data-play="{link}" aria-label="Play {ref}" '
+        'title="Play (Space)"><span aria-hidden="true">▶</span></button>'
+    )
+
+
+def _text(row: ClipRow, ref: str) -> str:
+    """The text as a field. Another text is another field, so that typing is never painted over."""
+    text = escape(row.text)
+    version = sha256(row.text.encode()).hexdigest()[:8]
+    lines = max(1, -(-len(row.text) // 70))
+    return (
+        f'<textarea data-key="{ref}-{version}" data-text="{ref}" data-was="{text}" rows="{lines}" '
+        f'aria-label="Text of {ref}" spellcheck="true" maxlength="2000">{text}</textarea>'
+    )
+
+
+def _tags(row: ClipRow) -> str:
+    return "".join(
+        f'<span class="tag {kind}"><span aria-hidden="true">{sign}</span> {escape(words)}</span>'
+        for kind, sign, words in _marks(row)
+    )
+
+
+def _is_doubtful(row: ClipRow) -> bool:
+    """Whether a kept clip has something against it that a person may answer."""
+    return bool(row.reason) or (
+        not row.edited and row.confidence is not None and row.confidence < UNSURE
+    )
+
+
+def _marks(row: ClipRow) -> Iterator[tuple[str, str, str]]:
+    """What stands out: (kind, sign, words); a kept clip may have a reason to look at it too."""
+    reason = REASONS.get(row.reason, "")
+    if not row.kept:
+        yield "dropped", "✕", f"Dropped: {reason or 'left out'}"
+    elif reason:
+        yield "doubtful", "!", reason[:1].upper() + reason[1:]
+    elif _is_doubtful(row):
+        yield "doubtful", "!", "The transcriber was not sure"
+    if row.edited:
+        yield "edited", "✎", "Edited by you"
+
+
+def _facts(row: ClipRow) -> Iterator[str]:
+    yield f"{row.seconds:.1f} s"
+    yield f"{row.words_per_s:.1f} words/s"
+    if row.confidence is not None:
+        yield f"{row.confidence:.0%} sure"
+    if row.level_db is not None:
+        yield f"level {_signed(row.level_db)} dB"
+    if row.snr_db is not None:
+        yield f"{_signed(row.snr_db)} dB over the noise"
+    if row.clipped_share:
+        yield f"{row.clipped_share:.2%} clipped"
+    if row.kept and row.part:
+        yield {"train": "to learn from", "validation": "to judge by"}[row.part]
+    yield f"{Path(row.source).name} at {_at(row.start_s)}"
+
+
+def _at(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+def _signed(number: float) -> str:
+    return f"{number:.0f}".replace("-", "−")
+
+
+def _buttons(row: ClipRow, ref: str) -> str:
+    """Drop or restore, and join; a dropped clip is restored before anything else is done to it."""
+    if not row.kept:
+        if row.reason in ("merged", "split"):
+            return ""  # what became of it is in the list already
+        return _button("restore", ref, "Restore", "R")
+    accept = _button("accept", ref, "Right as it is", "A") if _is_doubtful(row) else ""
+    return accept + _button("drop", ref, "Drop", "D") + _button("merge", ref, "Join with next", "M")
+
+
+def _button(act: str, ref: str, label: str, key: str) -> str:
+    return (
+        f'<button type="button" class="small" data-act="{act}" data-ref="{ref}" '
+        f'title="{label} ({key})">{label}</button>'
+    )
+
+
+def _split(row: ClipRow, ref: str) -> str:
+    """Where a clip can be cut: before any word whose time is known, or at a second."""
+    if not row.kept:
+        return ""
+    words = "".join(
+        f'<button type="button" class="word" data-act="split" data-ref="{ref}" '
+        f'data-value="{before.stop_s:.3f} {word.start_s:.3f}" '
+        f'aria-label="Cut before {escape(word.text)}, at {word.start_s:.1f} s">'
+        f"{escape(word.text)}</button> "
+        for before, word in zip(row.words, row.words[1:], strict=False)
+    )
+    if words:
+        first = escape(row.words[0].text)
+        words = f'<p class="quiet">Cut before a word:</p><p class="words">{first} {words}</p>'
+    return (
+        f'<details class="review-split" data-key="{ref}-split"><summary>Split</summary>{words}'
+        f'<p class="at"><label>Cut at <input type="number" data-at="{ref}" min="0" '
+        f'max="{row.seconds:.2f}" step="0.01" value="{row.seconds / 2:.2f}"> s</label> '
+        f'<button type="button" class="small" data-take="{ref}">Where the player stands</button> '
+        f'<button type="button" class="small" data-act="split" data-ref="{ref}">Cut</button></p>'
+        "</details>"
+    )
+
+
+def _pages(listed: Listed) -> str:
+    if listed.total <= PAGE:
+        return ""
+    first, last = listed.page * PAGE + 1, min(listed.total, (listed.page + 1) * PAGE)
+    before = "" if listed.page else " disabled"
+    after = "" if last < listed.total else " disabled"
+    return (
+        '<nav class="pages" data-key="pages" aria-label="Pages">'
+        '<button type="button" class="small" id="training-review-before" data-act="before"'
+        f'{before}>Back</button><span class="quiet">{first:,} to {last:,} of {listed.total:,}'
+        '</span><button type="button" class="small" id="training-review-after" data-act="after"'
+        f"{after}>Further</button></nav>"
+    )

@@ -1,0 +1,94 @@
+"""The review list: what it shows of a clip, what it offers, and that no word of it is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studio.layout import Layout
+from training.manifest import ClipRow, Word
+from webui.training_review_view import PAGE, Listed, review_html
+
+ROW = ClipRow(
+    id="talk-0001",
+    source="talk.mp3",
+    start_s=62.0,
+    stop_s=66.0,
+    text="Good evening to all of you.",
+    part="train",
+    confidence=0.91,
+    level_db=-20.4,
+    snr_db=31.0,
+)
+
+
+def drawn(*rows: ClipRow, layout: Layout, **facts: int) -> str:
+    counts = {"total": len(rows), "all": len(rows), **facts}
+    return review_html("nora", Listed(rows=rows, **counts), layout)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """A studio in which one clip of the data set nora can be heard."""
+    sound = tmp_path / "training" / "nora" / ROW.file
+    sound.parent.mkdir(parents=True)
+    sound.write_bytes(b"sound")
+    return Layout.at(tmp_path)
+
+
+def test_a_row_tells_what_is_known_of_its_clip(layout: Layout) -> None:
+    html = drawn(ROW, layout=layout)
+    assert "4.0 s · 1.5 words/s · 91% sure · level −20 dB" in html
+    assert "talk.mp3 at 1:02.0" in html and "api/files/training/nora/audio/talk-0001.wav" in html
+    assert "Drop</button>" in html and "Restore" not in html
+
+
+def test_a_dropped_clip_says_why_and_can_only_come_back(layout: Layout) -> None:
+    html = drawn(replace(ROW, kept=False, reason="noisy", part=""), layout=layout)
+    assert "Dropped: too much noise" in html and 'data-act="restore"' in html
+    assert 'data-act="drop"' not in html and 'data-act="split"' not in html
+
+
+def test_a_clip_that_became_others_offers_nothing(layout: Layout) -> None:
+    html = drawn(replace(ROW, kept=False, reason="merged", part=""), layout=layout)
+    assert 'data-act="restore"' not in html and "joined with the clip before" in html
+
+
+def test_a_clip_can_be_cut_between_words_and_at_a_second(layout: Layout) -> None:
+    words = tuple(
+        Word(text=text, start_s=at, stop_s=at + 0.5)
+        for at, text in enumerate(("Good", "<evening>", "all"))
+    )
+    html = drawn(replace(ROW, words=words), layout=layout)
+    assert html.count('class="word"') == 2 and 'data-value="0.500 1.000"' in html
+    assert 'data-at="talk-0001" min="0" max="4.00"' in html and "<evening>" not in html
+
+
+def test_words_of_a_recording_stay_text(layout: Layout) -> None:
+    script = '<script>alert("1")</script>'
+    html = drawn(replace(ROW, text=script, source=f"{script}.wav"), layout=layout)
+    assert "<script" not in html and 'alert("1")' not in html
+
+
+def test_another_text_is_another_field_so_that_typing_is_never_painted_over(
+    layout: Layout,
+) -> None:
+    before, after = (drawn(replace(ROW, text=text), layout=layout) for text in ("One.", "Two."))
+    field = [html.partition("<textarea data-key=")[2][:24] for html in (before, after)]
+    assert field[0] != field[1]
+
+
+def test_a_page_says_where_it_is_in_the_whole(layout: Layout) -> None:
+    html = drawn(ROW, layout=layout, total=60, all=90, page=1)
+    assert "60 clips of 90, the doubtful first" in html
+    assert f"{PAGE + 1} to {2 * PAGE} of 60" in html and "disabled" not in html
+    assert 'id="training-review-after" data-act="after" disabled' in drawn(
+        ROW, layout=layout, total=60, all=60, page=2
+    )
+
+
+def test_an_empty_list_says_why(layout: Layout) -> None:
+    assert "Nothing to look through yet" in drawn(layout=layout)
+    assert "No clip fits" in drawn(layout=layout, all=3)
