@@ -15,12 +15,14 @@ import gradio as gr
 from gradio.components import Component
 
 from studio.errors import StudioError
+from studio.runs_bin import deleted_runs
 from studio.runs_view import OVER, RunRow, RunView
 from studio.studio import Studio
 from webui.messages import note, refusal
 from webui.page import QUIET, Page
 from webui.painted import Painted, draw_painted
-from webui.training_train_acts import Came, answer, configured, place_of
+from webui.training_train_acts import Came, answer, configured, models_of, place_of
+from webui.training_train_kept import Models
 from webui.training_train_pulse import draw_pulse
 from webui.training_train_view import EMPTY, announced, run_html, runs_html, title_of
 
@@ -186,17 +188,40 @@ def news(studio: Studio, chosen: str, seen: Shown) -> list[Any]:
     return [
         now,
         gr.skip() if now.print == seen.print else html,
-        gr.skip() if names == seen.configured else gr.update(choices=list(names)),
+        gr.skip() if names == seen.configured else _offered(names),
         *(gr.update(interactive=is_on) for is_on in buttons),
     ]
+
+
+def _offered(names: tuple[str, ...]) -> Any:
+    """Offer the configurations; the one that was saved last is most likely meant."""
+    return gr.update(choices=list(names), value=next(iter(names), None))
 
 
 def panel_html(studio: Studio, run: RunView | None, rows: list[RunRow]) -> str:
     """Draw the run that is looked at, and the list of all."""
     told = f'<p class="told" role="status" aria-live="polite">{announced(run)}</p>'
+    layout = studio.layout
+    datasets = sorted(path.parent.name for path in layout.training.glob("*/runs"))
+    deleted = [one for name in datasets for one in deleted_runs(layout, name)]
+    shown = title_of(run) if run is not None else ""
+    listed = runs_html(rows, shown, deleted) if rows or deleted else ""
     if run is None:
-        return f"{told}{EMPTY}"
-    return f"{told}{run_html(run, studio.layout)}{runs_html(rows, title_of(run))}"
+        return f"{told}{EMPTY}{listed}"
+    return f"{told}{run_html(run, layout, _models(studio, run))}{listed}"
+
+
+def _models(studio: Studio, run: RunView) -> Models:
+    made = models_of(studio.layout, run.dataset, run.name)
+    jobs = (
+        job
+        for job in studio.jobs(limit=50)
+        if job.task == "publish_run"
+        and (job.request.get("dataset"), job.request.get("run")) == (run.dataset, run.name)
+    )
+    return Models(
+        made={step: model.bundle for step, model in made.items()}, making=next(jobs, None)
+    )
 
 
 def _run(studio: Studio, rows: list[RunRow], chosen: str) -> RunView | None:

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from studio.configuring import list_configs
 from studio.errors import StudioError
-from studio.layout import shown
+from studio.finetunes import OwnModel, list_finetunes
+from studio.layout import Layout, shown
+from studio.runs_bin import restore_run
+from studio.runs_publish import wish_to_publish
 from studio.studio import Studio
 from webui.messages import note
 
@@ -49,8 +53,8 @@ def place_of(title: str) -> tuple[str, str]:
 
 
 def configured(studio: Studio) -> list[str]:
-    """List the datasets that have a configuration."""
-    return [path.parent.name for path in sorted(studio.layout.training.glob("*/train.yaml"))]
+    """List the datasets that have a configuration, the one that was saved last first."""
+    return [saved.dataset for saved in list_configs(studio.layout) if not saved.problem]
 
 
 def _show(studio: Studio, dataset: str, name: str, value: str) -> Came:
@@ -60,17 +64,36 @@ def _show(studio: Studio, dataset: str, name: str, value: str) -> Came:
 
 def _delete(studio: Studio, dataset: str, name: str, value: str) -> Came:
     studio.runs.delete(dataset, name)
-    return Came(told=note(f"{dataset}{BETWEEN}{name} is in the bin."))
+    return Came(told=note(f"{dataset}{BETWEEN}{name} is in the bin; Put back brings it again."))
+
+
+def _restore(studio: Studio, dataset: str, name: str, value: str) -> Came:
+    back = f"{dataset}{BETWEEN}{restore_run(studio.layout, dataset, value)}"
+    return Came(told=note(f"{back} is back."), chosen=back)
 
 
 def _use(studio: Studio, dataset: str, name: str, value: str) -> Came:
-    bundle = studio.runs.publish(dataset, name, _step(value))
-    return Came(told=note(f"{bundle} is ready: choose it as Model on the tab Generate."))
+    step = _step(value)
+    wish = wish_to_publish(studio.layout, dataset, name, step)
+    studio.submit(wish, title=f"Make a model of step {step:,} of {dataset}{BETWEEN}{name}")
+    return Came(told=note(f"Step {step:,} becomes a model; Speak with it appears beside it."))
 
 
 def _speak(studio: Studio, dataset: str, name: str, value: str) -> Came:
-    bundle = studio.runs.publish(dataset, name, _step(value))
-    return Came(values={"bundle": bundle})
+    model = models_of(studio.layout, dataset, name).get(_step(value))
+    if model is None:
+        raise StudioError("That checkpoint is no model yet. Press Use this one first.")
+    voice = {"voice": model.learned.voice} if model.learned.voice else {}
+    return Came(values={"bundle": model.bundle, **voice})
+
+
+def models_of(layout: Layout, dataset: str, name: str) -> dict[int, OwnModel]:
+    """Return the models that were made of a run, by the step of their checkpoint."""
+    return {
+        model.learned.step: model
+        for model in list_finetunes(layout)
+        if (model.learned.dataset, model.learned.run) == (dataset, name)
+    }
 
 
 def _step(value: str) -> int:
@@ -80,5 +103,5 @@ def _step(value: str) -> int:
 
 
 ACTS: Mapping[str, Callable[[Studio, str, str, str], Came]] = MappingProxyType(
-    {"show": _show, "delete": _delete, "use": _use, "speak": _speak}
+    {"show": _show, "delete": _delete, "restore": _restore, "use": _use, "speak": _speak}
 )

@@ -11,12 +11,13 @@ from types import MappingProxyType
 
 from studio.causes import cause_named
 from studio.layout import Layout
+from studio.runs_bin import DeletedRun
 from studio.runs_view import OVER, RunRow, RunView
 from studio.system import gigabytes
 from webui.clips import button, copy_button
 from webui.history_view import when
 from webui.training_curves import Line, Plot, plot_html
-from webui.training_train_kept import kept_html
+from webui.training_train_kept import Models, kept_html
 from webui.words import counted, seconds_told
 
 STATES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -37,9 +38,10 @@ EMPTY = (
     "<strong>Generate Configuration</strong>, choose it above and press <strong>Train</strong>.</p>"
 )
 MOST_LISTED = 50
+NO_MODELS = Models()
 
 
-def run_html(run: RunView, layout: Layout) -> str:
+def run_html(run: RunView, layout: Layout, models: Models = NO_MODELS) -> str:
     """Draw one run from its head to its checkpoints."""
     told, sign = STATES[run.state]
     title = escape(title_of(run))
@@ -47,14 +49,14 @@ def run_html(run: RunView, layout: Layout) -> str:
         f'<header><span class="state {LOOKS.get(run.state, run.state)}">'
         f'<span aria-hidden="true">{sign}</span> {told}</span> <h2>{title}</h2></header>'
     )
-    body = "".join(_body(run)) + curves_html(run) + kept_html(run, layout)
+    body = "".join(_body(run)) + curves_html(run) + kept_html(run, layout, models)
     return (
         f'<section class="job run" data-key="run-{title}" aria-label="{told}: {title}">'
         f"{head}{body}</section>"
     )
 
 
-def title_of(run: RunView | RunRow) -> str:
+def title_of(run: RunView | RunRow | DeletedRun) -> str:
     """Name a run by its dataset and its own name."""
     return f"{run.dataset} / {run.name}"
 
@@ -169,12 +171,30 @@ def plots_of(run: RunView, stage: str) -> Iterator[Plot]:
     )
 
 
-def runs_html(runs: Sequence[RunRow], shown: str) -> str:
-    """List the runs, the newest first; shown: the title of the one that is drawn above."""
+def runs_html(runs: Sequence[RunRow], shown: str, deleted: Sequence[DeletedRun] = ()) -> str:
+    """List the runs, the newest first, and what lies in the bin.
+
+    shown: the title of the one that is drawn above.
+    """
     rows = "".join(_row(run, shown) for run in runs[:MOST_LISTED])
     return (
         f'<section class="runs" data-key="runs" aria-label="Runs"><h2>Runs ({len(runs):,})</h2>'
-        f"<ul>{rows}</ul></section>"
+        f"<ul>{rows}</ul>{_binned(deleted)}</section>"
+    )
+
+
+def _binned(deleted: Sequence[DeletedRun]) -> str:
+    if not deleted:
+        return ""
+    rows = "".join(
+        f'<li data-key="{escape(one.id)}"><span class="what"><strong>{escape(title_of(one))}'
+        f'</strong><span class="quiet">deleted {when(one.when)}</span></span>'
+        f"{button('restore', title_of(one), 'Put back', value=one.id)}</li>"
+        for one in deleted[:MOST_LISTED]
+    )
+    return (
+        f'<details data-key="bin"><summary>Bin ({len(deleted):,})</summary><ul>{rows}</ul>'
+        "</details>"
     )
 
 

@@ -9,8 +9,11 @@ from typing import get_args
 import pytest
 
 from html_reader import EVIL, Reader
+from jobs.job import Failure, Job, JobState
 from studio.layout import Layout
+from studio.runs_bin import DeletedRun
 from studio.runs_view import CheckpointView, Curve, RunRow, RunState, RunView, SampleView
+from webui.training_train_kept import Models
 from webui.training_train_view import STATES, announced, run_html, runs_html
 
 
@@ -117,11 +120,38 @@ def test_a_second_stage_gets_pictures_of_its_own(run: RunView, layout: Layout) -
 
 
 def test_only_a_checkpoint_that_is_kept_can_be_used(run: RunView, layout: Layout) -> None:
-    assert acts(run_html(run, layout)) == [
-        ("use", "anna / first", "3"),
-        ("speak", "anna / first", "3"),
-    ]
+    assert acts(run_html(run, layout)) == [("use", "anna / first", "3")]
     assert "not kept" in run_html(run, layout)
+
+
+def test_what_was_made_a_model_can_be_spoken_with_though_its_checkpoint_went(
+    run: RunView, layout: Layout
+) -> None:
+    html = run_html(run, layout, Models(made={2: "finetunes/anna-first"}))
+    assert acts(html) == [("use", "anna / first", "3"), ("speak", "anna / first", "2")]
+    assert "finetunes/anna-first" in html
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("waiting", "waiting"), ("failed", "No room."), ("done", "")]
+)
+def test_a_model_in_the_making_is_told_of(
+    state: JobState, told: str, run: RunView, layout: Layout
+) -> None:
+    failure = (
+        Failure(cause="no_disk", message="No room.", details="") if told == "No room." else None
+    )
+    job = Job(
+        id="j",
+        task="publish_run",
+        request={},
+        title="Make a model of step 3",
+        state=state,
+        created=1.0,
+        failure=failure if state == "failed" else None,
+    )
+    html = run_html(run, layout, Models(making=job))
+    assert told in html and ("Make a model" in html) == (state != "done")
 
 
 def test_samples_are_played_by_the_names_of_dataset_run_and_step(
@@ -215,3 +245,8 @@ def test_runs_are_listed_and_only_those_that_are_over_can_be_deleted() -> None:
         ("delete", "anna / second", ""),
     ]
     assert [item.get("aria-current") for item in Reader(html).all("li")] == ["true", None]
+
+
+def test_what_was_deleted_can_be_put_back() -> None:
+    gone = DeletedRun(id="20260101-120000-abcdef", dataset="anna", name="old", when=1.0)
+    assert acts(runs_html([], "", [gone])) == [("restore", "anna / old", gone.id)]

@@ -1,0 +1,159 @@
+"""Begin, watch, stop, go on, delete: what the part Train does when its buttons are pressed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from html_reader import Reader
+from jobs.detached import is_alive
+from run_cases import make_dataset, until, use_fake_trainer
+from studio.errors import StudioError
+from studio.studio import Studio
+from training.finetune_about import FINETUNE_FILE, Finetune, write_about
+from webui.training_train import Shown, news
+from webui.training_train_acts import answer, configured, place_of
+
+NOTHING = gr.skip()
+
+
+@pytest.fixture
+def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """A studio whose trainer only tells events, with the dataset alice."""
+    use_fake_trainer(monkeypatch)
+    (tmp_path / "models" / "starter").mkdir(parents=True)
+    (tmp_path / "models" / "starter" / "weights").write_bytes(b"some numbers")
+    studio = Studio.open(tmp_path, inline=True)
+    make_dataset(studio.layout)
+    yield studio
+    for row in studio.runs.list():
+        studio.runs.end(row.dataset, row.name, 5.0)
+    studio.close()
+
+
+def look(studio: Studio, chosen: str = "", seen: Shown | None = None) -> list[Any]:
+    return news(studio, chosen, seen or Shown())
+
+
+def publish(studio: Studio, bundle: str, step: int, voice: str) -> None:
+    """A model as a run publishes it."""
+    folder = studio.layout.bundle(bundle)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"about": "a finetune"}')
+    learned = Finetune(
+        voice=voice,
+        dataset="alice",
+        base="starter",
+        base_weights_id="b" * 16,
+        run="001",
+        step=step,
+        loss=2.0,
+        train_loss=2.0,
+        clips=8,
+        seconds=20.0,
+        created=1.0,
+    )
+    write_about(folder / FINETUNE_FILE, learned)
+
+
+def test_before_the_first_run_the_page_says_what_to_do(training: Studio) -> None:
+    _, html, config, stop, resume = look(training)
+    assert "Nothing has been trained yet" in html
+    assert config["choices"] == ["alice"] and config["value"] == "alice"
+    assert not stop["interactive"] and not resume["interactive"]
+
+
+def test_a_page_that_saw_everything_is_sent_nothing(training: Studio) -> None:
+    seen = look(training)[0]
+    assert look(training, seen=seen) == [NOTHING] * 5
+
+
+def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(training: Studio) -> None:
+    training.runs.start("alice")
+    until(training.runs, "alice", "001", "done")
+    _, html, _, stop, resume = look(training)
+    assert "40 of 40" in html and len(Reader(html).all("audio")) == 4
+    assert not stop["interactive"] and not resume["interactive"]
+    training.close()
+    again = Studio.open(training.layout.root, inline=True)
+    assert look(again)[1] == html
+    again.close()
+
+
+def test_what_is_stopped_can_be_resumed(training: Studio) -> None:
+    (training.layout.dataset("alice") / "mode").write_text("wait")
+    training.runs.start("alice")
+    until(training.runs, "alice", "001", "running", step=15)
+    _, html, _, stop, resume = look(training)
+    assert "Training" in html and stop["interactive"] and not resume["interactive"]
+    training.runs.stop("alice", "001")
+    until(training.runs, "alice", "001", "stopped")
+    _, html, _, stop, resume = look(training)
+    assert "Stopped" in html and not stop["interactive"] and resume["interactive"]
+
+
+def test_the_run_that_goes_on_is_shown_unless_another_was_asked_for(training: Studio) -> None:
+    training.runs.start("alice")
+    until(training.runs, "alice", "001", "done")
+    (training.layout.dataset("alice") / "mode").write_text("wait")
+    training.runs.start("alice")
+    until(training.runs, "alice", "002", "running", step=15)
+    assert 'data-key="run-alice / 002"' in look(training)[1]
+    assert 'data-key="run-alice / 001"' in look(training, "alice / 001")[1]
+    assert 'data-key="run-alice / 002"' in look(training, "alice / gone")[1]
+
+
+def test_a_deleted_run_is_put_back(training: Studio) -> None:
+    training.runs.start("alice")
+    over = until(training.runs, "alice", "001", "done")
+    while is_alive(over.folder):  # it ends a moment after it said so
+        time.sleep(0.02)
+    assert "in the bin" in answer(training, {"act": "delete", "job": "alice / 001"}).told
+    html = look(training)[1]
+    (back,) = [b for b in Reader(html).all("button") if b.get("data-act") == "restore"]
+    asked = {"act": "restore", "job": back["data-job"], "value": back["data-value"]}
+    assert answer(training, asked).chosen == "alice / 001"
+    assert training.runs.view("alice", "001").state == "done"
+
+
+def test_a_checkpoint_becomes_a_model_through_the_queue(
+    training: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(training, "submit", lambda request, title: asked.append(request))
+    assert (
+        "becomes a model"
+        in answer(training, {"act": "use", "job": "alice / 001", "value": "20"}).told
+    )
+    assert (asked[0].dataset, asked[0].run, asked[0].step) == ("alice", "001", 20)
+
+
+def test_a_model_is_spoken_with_in_its_own_voice(training: Studio) -> None:
+    asked = {"act": "speak", "job": "alice / 001", "value": "20"}
+    with pytest.raises(StudioError, match="no model yet"):
+        answer(training, asked)
+    publish(training, "finetunes/alice-001", 20, "Alice")
+    values = {"bundle": "finetunes/alice-001", "voice": "Alice"}
+    assert answer(training, asked).values == values
+
+
+def test_what_a_browser_makes_up_is_refused(training: Studio) -> None:
+    with pytest.raises(StudioError, match="not known"):
+        answer(training, {"act": "format", "job": "alice / 001"})
+    with pytest.raises(StudioError, match="cannot name a dataset"):
+        answer(training, {"act": "show", "job": "../.. / 001"})
+    with pytest.raises(StudioError, match="no step of a run"):
+        answer(training, {"act": "use", "job": "alice / 001", "value": "../1"})
+    with pytest.raises(StudioError, match="No run is chosen"):
+        place_of("")
+
+
+def test_a_configuration_that_cannot_be_read_is_not_offered(training: Studio) -> None:
+    folder = make_dataset(training.layout, "broken")
+    (folder / "train.yaml").write_text("nonsense: [")
+    assert configured(training) == ["alice"]
