@@ -19,7 +19,8 @@ WHISPER_MODELS = (
 )
 """Every name of a published Whisper model, the best first."""
 _FILES = {"turbo": "large-v3-turbo", "large": "large-v3"}
-EXTRA = "pip install -r requirements-extra.txt"
+PIP = ".venv/bin/python -m pip install"  # the pip of this Python, not of another
+EXTRA = f"{PIP} -r requirements-extra.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def available(models: Path) -> tuple[Choice, ...]:
     missing = {
         WHISPER: _missing_whisper(models),
         FASTER_WHISPER: _missing_faster(models),
-        POCKETSPHINX: _missing_package("pocketsphinx", "pip install -r requirements.txt"),
+        POCKETSPHINX: _missing_package("pocketsphinx", f"{PIP} -r requirements.txt"),
     }
     here = {WHISPER: local_models(models), FASTER_WHISPER: converted_models(models)}
     return tuple(
@@ -95,7 +96,7 @@ def how_to_fetch(name: str) -> str:
 
 
 def _missing_whisper(models: Path) -> str:
-    missing = _missing_package("whisper", "pip install -r requirements.txt")
+    missing = _missing_package("whisper", f"{PIP} -r requirements.txt")
     if missing or local_models(models):
         return missing
     return f"no model in {models}; {how_to_fetch('base')} brings one"

@@ -20,7 +20,7 @@ from training.transcribe.sphinx import PocketSphinx
 
 DOUBTFUL = 0.75  # word error rate above which a text is probably another one
 FEWEST_WORDS = 3
-LONGEST_S = 12.0  # what is listened to at most
+LONGEST_S = 20.0  # what is listened to at most
 _LETTERS = re.compile(r"[a-z']+")
 
 
