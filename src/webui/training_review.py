@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from webui.theme import ASSETS
 from webui.training_prepare_job import PREPARE
 from webui.training_report import report_html
 from webui.training_review_acts import act
+from webui.training_review_held import Held, held_rows
 from webui.training_review_view import PAGE, Listed, review_html
 from webui.words import counted
 
@@ -50,11 +51,12 @@ show();
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The prints of what a browser was sent last."""
+    """What a browser was sent last: the names, the prints of the rest, and the clips before it."""
 
     names: tuple[str, ...] | None = None
     report: str = ""
     rows: str = ""
+    held: Held = field(default_factory=Held)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,14 +207,17 @@ def news(
     review: Review, seen: Seen, name: str | None, words: str, show: str, page: int
 ) -> list[Any]:
     """Return what `Review.outputs` take: only what this browser has not seen."""
+    layout = review.studio.layout
     try:
         names = review.names()
         chosen = name if name in names else next(iter(names), None)
-        report, rows = _drawn(review, chosen or "", words or "", show or "all", page)
+        held, report, rows = _drawn(
+            review, (chosen or "", words or "", show or "all", page), seen.held
+        )
     except StudioError as cause:
         names, chosen = seen.names or (), name
-        report, rows = refusal(cause), review_html("", Listed(), review.studio.layout)
-    now = Seen(names=names, report=_print(report), rows=_print(rows))
+        held, report, rows = Held(), refusal(cause), review_html("", Listed(), layout)
+    now = Seen(names=names, report=_print(report), rows=_print(rows), held=held)
     listed = gr.skip() if names == seen.names else gr.update(choices=list(names), value=chosen)
     return [
         now,
@@ -222,20 +227,27 @@ def news(
     ]
 
 
-def _drawn(review: Review, name: str, words: str, show: str, page: int) -> tuple[str, str]:
-    """Draw the report and the list of a data set; both are empty where it is not there yet."""
-    layout, datasets = review.studio.layout, review.datasets
+def _drawn(review: Review, of: tuple[str, str, str, int], held: Held) -> tuple[Held, str, str]:
+    """Draw the report and the list of a data set; both are empty where it is not there yet.
+
+    of: the data set, the words and kind of clips to show, and the page.
+    """
+    (name, words, show, page), datasets = of, review.datasets
     if name not in datasets.names():
-        return "", review_html(name, Listed(), layout)
+        return Held(), "", review_html(name, Listed(), review.studio.layout)
     found = datasets.find(name, show=show, words=words, page=page + 1, per_page=PAGE)
+    ids = held.ids if held.of == of else ()
+    rows = held_rows(ids, datasets.dataset(name).clips, found.rows, PAGE)
     is_narrowed = bool(words.strip()) or show != "all"
     listed = Listed(
-        rows=found.rows,
+        rows=rows,
         total=found.total,
         page=found.page - 1,
         all=found.all if is_narrowed else found.total,
     )
-    return report_html(datasets.report(name)), review_html(name, listed, layout)
+    now = Held(of=of, ids=tuple(row.id for row in rows))
+    html = review_html(name, listed, review.studio.layout)
+    return now, report_html(datasets.report(name)), html
 
 
 def _print(html: str) -> str:

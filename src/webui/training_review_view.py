@@ -173,13 +173,13 @@ def _signed(number: float) -> str:
 
 
 def _buttons(row: ClipRow, ref: str) -> str:
-    """Drop or restore, and join; a dropped clip is restored before anything else is done to it."""
+    """Drop or restore, and join; one that is too short comes back joined, not as it is."""
+    join = _button("merge", ref, "Join with next", "M")
     if not row.kept:
-        if row.reason in ("merged", "split"):
-            return ""  # what became of it is in the list already
-        return _button("restore", ref, "Restore", "R")
+        restore = _button("restore", ref, "Restore", "R")
+        return join if row.reason == "too_short" else restore
     accept = _button("accept", ref, "Right as it is", "A") if _is_doubtful(row) else ""
-    return accept + _button("drop", ref, "Drop", "D") + _button("merge", ref, "Join with next", "M")
+    return accept + _button("drop", ref, "Drop", "D") + join
 
 
 def _button(act: str, ref: str, label: str, key: str) -> str:
@@ -191,7 +191,7 @@ def _button(act: str, ref: str, label: str, key: str) -> str:
 
 def _split(row: ClipRow, ref: str) -> str:
     """Where a clip can be cut: before any word whose time is known, or at a second."""
-    if not row.kept:
+    if len(row.text.split()) < 2:
         return ""
     words = "".join(
         f'<button type="button" class="word" data-act="split" data-ref="{ref}" '

@@ -9,6 +9,7 @@ import pytest
 
 from studio.layout import Layout
 from training.manifest import ClipRow, Word
+from webui.training_review_held import held_rows
 from webui.training_review_view import PAGE, Listed, review_html
 
 ROW = ClipRow(
@@ -45,15 +46,42 @@ def test_a_row_tells_what_is_known_of_its_clip(layout: Layout) -> None:
     assert "Drop</button>" in html and "Restore" not in html
 
 
-def test_a_dropped_clip_says_why_and_can_only_come_back(layout: Layout) -> None:
+def test_a_dropped_clip_says_why_and_can_come_back(layout: Layout) -> None:
     html = drawn(replace(ROW, kept=False, reason="noisy", part=""), layout=layout)
     assert "Dropped: too much noise" in html and 'data-act="restore"' in html
-    assert 'data-act="drop"' not in html and 'data-act="split"' not in html
+    assert 'data-act="drop"' not in html and 'data-act="merge"' not in html
 
 
-def test_a_clip_that_became_others_offers_nothing(layout: Layout) -> None:
-    html = drawn(replace(ROW, kept=False, reason="merged", part=""), layout=layout)
-    assert 'data-act="restore"' not in html and "joined with the clip before" in html
+def test_a_clip_that_is_too_short_is_joined_and_not_restored(layout: Layout) -> None:
+    html = drawn(replace(ROW, kept=False, reason="too_short", part=""), layout=layout)
+    assert 'data-act="merge"' in html and 'data-act="restore"' not in html
+
+
+def test_a_doubtful_clip_can_be_said_to_be_right(layout: Layout) -> None:
+    for doubtful in (replace(ROW, reason="odd_pace"), replace(ROW, confidence=0.2)):
+        assert 'data-act="accept"' in drawn(doubtful, layout=layout)
+    for fine in (ROW, replace(ROW, confidence=0.2, edited=True)):
+        assert 'data-act="accept"' not in drawn(fine, layout=layout)
+
+
+def test_clips_stay_in_place_while_they_are_worked_on() -> None:
+    rows = [replace(ROW, id=f"c{at}", start_s=4.0 * at, stop_s=4.0 * at + 4) for at in range(4)]
+    mended = replace(rows[0], text="Mended.", edited=True)
+    now = [rows[3], rows[2], rows[1], mended]
+    held = held_rows(("c0", "c1"), now, (rows[3], rows[2]), 3)
+    assert held == (mended, rows[1], rows[3])
+
+
+def test_what_was_joined_or_cut_is_there_as_what_became_of_it() -> None:
+    first = replace(ROW, id="c0", start_s=0.0, stop_s=4.0)
+    second = replace(first, id="c1", start_s=4.5, stop_s=8.0)
+    other = replace(first, id="o", source="another.wav")
+    both = replace(first, id="c0.m", stop_s=8.0)
+    gone = [replace(clip, kept=False, reason="merged") for clip in (first, second)]
+    assert held_rows(("c1", "c0", "o"), [*gone, both, other], (), 25) == (both, other)
+    parts = [replace(both, id="p", stop_s=4.2), replace(both, id="q", start_s=4.2)]
+    cut = replace(both, kept=False, reason="split")
+    assert held_rows(("c0.m",), [*gone, cut, *parts, other], (), 25) == tuple(parts)
 
 
 def test_a_clip_can_be_cut_between_words_and_at_a_second(layout: Layout) -> None:
