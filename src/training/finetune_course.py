@@ -163,35 +163,40 @@ def look_at(course: Course) -> None:
     Asked to stop meanwhile, it ends early and is done again when the run goes on.
     """
     course.save()
-    if not course.machine.ranks.leads or is_whole(course.run, course.done):
-        return
-    with suppress(Cancelled):
-        train_loss = course.watch.take_mean()
-        loss = validate(course, train_loss)
-        keep_good(course.run)
-        folder = begin_checkpoint(course.run, course.done, course.stage.checkpoint(), course.base)
-        for network in networks_in(course.gpt) if course.gpt else ():
-            link_or_copy(network, folder / network.name)
-        wer, similarity = _sample(course, folder)
-        point = Point(
-            step=course.done,
-            stage=course.stage.name,
-            loss=loss,
-            train_loss=train_loss,
-            wer=wer,
-            similarity=similarity,
-        )
-        size = finish_checkpoint(course.run, point)
-        best = best_of(read_checkpoints(course.run), course.stage.name) == course.done
-        course.diary.tell(
-            "checkpoint",
-            path=_within(course.run, checkpoint_folder(course.run, course.done)),
-            bytes=size,
-            loss=loss,
-            best=best,
-        )
-        kept = course.config.checkpoints
-        thin_out(course.run, kept.keep_last, kept.keep_best)
+    if course.machine.ranks.leads and not is_whole(course.run, course.done):
+        with suppress(Cancelled):
+            make_checkpoint(course)
+            course.watch.recent = []
+    else:
+        course.watch.recent = []
+
+
+def make_checkpoint(course: Course) -> None:
+    """Judge the stage as it is, speak with it, keep it, and let go of what is not needed.
+
+    Raises Cancelled when asked to stop, leaving nothing.
+    """
+    train_loss = course.watch.mean
+    loss = validate(course, train_loss)
+    keep_good(course.run)
+    folder = begin_checkpoint(course.run, course.done, course.stage.checkpoint(), course.base)
+    for network in networks_in(course.gpt) if course.gpt else ():
+        link_or_copy(network, folder / network.name)
+    wer, similarity = _sample(course, folder)
+    point = Point(
+        step=course.done,
+        stage=course.stage.name,
+        loss=loss,
+        train_loss=train_loss,
+        wer=wer,
+        similarity=similarity,
+    )
+    size = finish_checkpoint(course.run, point)
+    best = best_of(read_checkpoints(course.run), course.stage.name) == course.done
+    told = _within(course.run, checkpoint_folder(course.run, course.done))
+    course.diary.tell("checkpoint", path=told, bytes=size, loss=loss, best=best)
+    kept = course.config.checkpoints
+    thin_out(course.run, kept.keep_last, kept.keep_best)
 
 
 def validate(course: Course, train_loss: float | None = None) -> float | None:

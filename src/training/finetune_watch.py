@@ -40,11 +40,10 @@ class Watch:
                 f"({self.smoothed:.3g} against {self.best:.3g})"
             )
 
-    def take_mean(self) -> float | None:
-        """The mean of what was fed since this was asked before."""
-        mean = sum(self.recent) / len(self.recent) if self.recent else None
-        self.recent = []
-        return mean
+    @property
+    def mean(self) -> float | None:
+        """The mean of what was fed since the last checkpoint."""
+        return sum(self.recent) / len(self.recent) if self.recent else None
 
     def state_dict(self) -> dict[str, float | int | list[float]]:
         """What must survive a restart."""
