@@ -20,6 +20,7 @@ from training.transcribe.base import POCKETSPHINX, RATE, Segment, TranscribeErro
 from training.transcribe.stretches import stretches
 
 LONGEST_S = 10.0  # of speech at a time: the search over it ends in one piece that cannot be stopped
+SHORTEST_S = 0.1
 BLOCK_S = 0.5  # listened to between two looks at whether to stop
 _FRAMES_PER_S = 100
 _NO_WORD = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
@@ -38,6 +39,7 @@ class PocketSphinx:
                 "the transcripts: a .txt beside each recording, or a metadata.csv."
             )
         self._decoder = Decoder(samprate=RATE, loglevel="FATAL")
+        self._taster = Decoder(samprate=RATE, loglevel="FATAL", lm=None, keyphrase="hello")
 
     def transcribe(self, wave: Tensor, report: Reporter) -> Transcript:
         """Write down what is said, stretch by stretch.  wave: (n,) at `RATE`."""
@@ -47,6 +49,8 @@ class PocketSphinx:
 
     def words(self, wave: Tensor, report: Reporter) -> list[tuple[Word, float]]:
         """Return the words of one stretch of speech and how sure each is, 0 to 1.  wave: (n,)."""
+        if len(wave) < SHORTEST_S * RATE:
+            return []
         self._listen(wave, report)
         return list(self._told())
 
@@ -67,6 +71,7 @@ class PocketSphinx:
     def _listen(self, wave: Tensor, report: Reporter) -> None:
         samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
         block = int(BLOCK_S * RATE)
+        self._decoder.set_cmn(self._colour(samples.tobytes()))
         self._decoder.start_utt()
         try:
             for start in range(0, len(samples), block):
@@ -74,6 +79,18 @@ class PocketSphinx:
                 self._decoder.process_raw(samples[start : start + block].tobytes())
         finally:
             self._decoder.end_utt()
+
+    def _colour(self, samples: bytes) -> str:
+        """Return how the stretch sounds on average, which is taken off before words are looked for.
+
+        The recognizer would guess it while it listens to one block after the other; an old or
+        distant recording is hardly understood then. Looking for one word only finds it quickly.
+        """
+        self._taster.start_utt()
+        self._taster.process_raw(samples, full_utt=True)
+        colour: str = self._taster.get_cmn(False)
+        self._taster.end_utt()
+        return colour
 
     def _told(self) -> Iterator[tuple[Word, float]]:
         heard: Any = self._decoder.seg() or ()  # Any: the wheel has no types
