@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -53,9 +54,9 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise StateError(
-            f"{path} is damaged ({error}). Delete it to begin anew; checkpoints are not touched."
+            f"{path} is damaged or no saved state. Delete it to begin anew from the first step."
         ) from error
     return state
 
