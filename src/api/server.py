@@ -10,9 +10,21 @@ from typing import TypeAlias
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
-from api import docs, exports, files, jobs, models, openai, results, system, voices
+from api import (
+    datasets,
+    docs,
+    exports,
+    files,
+    jobs,
+    models,
+    openai,
+    results,
+    runs,
+    system,
+    voices,
+)
 from api.access import Access
 from api.errors import MISSING, Refused, answer_refusals
 from api.gate import Gate
@@ -21,11 +33,11 @@ from api.slot import PageSlot
 from studio.studio import Studio
 
 ABOUT = (
-    "Speak texts in cloned voices: jobs, voices, results and models under /api, and the speech "
-    "endpoints of OpenAI under /v1."
+    "Speak texts in cloned voices, and train on them: jobs, voices, results, models, datasets and "
+    "runs under /api, and the speech endpoints of OpenAI under /v1."
 )
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-PARTS = (jobs, voices, results, exports, models, system, files, openai)
+PARTS = (jobs, voices, results, exports, models, datasets, runs, system, files, openai)
 
 
 def _nothing() -> None:
@@ -76,6 +88,8 @@ def build_server(studio: Studio, serving: Serving) -> FastAPI:
     if serving.path:
         for short in ("/", serving.path):
             app.add_api_route(short, _to(f"{serving.path}/"), include_in_schema=False)
+    for icon in {"/favicon.ico", f"{serving.path}/favicon.ico"}:
+        app.add_api_route(icon, _no_icon, include_in_schema=False)
     app.mount("", slot)
     app.add_middleware(Gate, access=serving.access, path=serving.path)
     app.add_middleware(guarded, rules=serving.rules)
@@ -113,6 +127,11 @@ def _nowhere() -> None:
     raise Refused(
         MISSING, "There is nothing at this address. See /docs for what there is.", "not_found"
     )
+
+
+def _no_icon() -> Response:
+    """Answer browsers that ask before they have read which icon the page names."""
+    return Response(status_code=204, headers={"cache-control": "max-age=86400"})
 
 
 def _to(goal: str) -> Callable[[], RedirectResponse]:

@@ -68,7 +68,7 @@ def start(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> 
     Raises AlreadyRuns where the folder's work goes on, JobError where it cannot be begun.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not _gone_within(folder, PATIENCE_S):
+    if not gone_within(folder, PATIENCE_S):
         raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
     asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
     with (folder / CONSOLE).open("ab") as console:
@@ -96,6 +96,16 @@ def is_alive(folder: Path) -> bool:
     return is_held(folder / LOCK)
 
 
+def gone_within(folder: Path, seconds: float = PATIENCE_S) -> bool:
+    """Wait until nothing goes on in a folder; False where it still does when the time is up."""
+    until = time.monotonic() + seconds
+    while is_alive(folder):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(PAUSE_S)
+    return True
+
+
 def ask_to_stop(folder: Path) -> None:
     """Ask the work to save and end; nothing happens where none goes on."""
     if is_alive(folder):
@@ -108,10 +118,10 @@ def end(folder: Path, grace_s: float) -> bool:
     Returns whether it ended by itself.
     """
     ask_to_stop(folder)
-    if _gone_within(folder, grace_s):
+    if gone_within(folder, grace_s):
         return True
     _kill(kept_of(folder).group)
-    _gone_within(folder, 5.0)
+    gone_within(folder, 5.0)
     return False
 
 
@@ -183,15 +193,6 @@ def _kill(group: int) -> None:
     elif group != os.getpgid(0):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-
-
-def _gone_within(folder: Path, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while is_alive(folder):
-        if time.monotonic() >= until:
-            return False
-        time.sleep(PAUSE_S)
-    return True
 
 
 def _time(value: object) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from jobs.detached import is_alive
+from jobs.detached import gone_within
 from studio.errors import StudioError, writing_to
 from studio.layout import Layout, shown
 
@@ -31,15 +31,14 @@ def delete_run(layout: Layout, dataset: str, name: str) -> DeletedRun:
     folder = layout.run(dataset, name)
     if not folder.is_dir():
         raise StudioError(f"There is no run {shown(name)} of {dataset}.", cause="missing_file")
-    if is_alive(folder):
+    if not gone_within(folder):
         raise StudioError(f"{name} of {dataset} is still running. Stop it first.", cause="busy")
-    now = datetime.now().astimezone()
-    id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    id = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     place = folder.parent / BIN / id
     with writing_to(place):
         place.mkdir(parents=True)
         folder.rename(place / name)
-    return DeletedRun(id=id, dataset=dataset, name=name, when=now.timestamp())
+    return DeletedRun(id=id, dataset=dataset, name=name, when=_when(id))
 
 
 def deleted_runs(layout: Layout, dataset: str) -> list[DeletedRun]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.detached import is_alive
 from jobs.held import take
 from studio.errors import StudioError
 from studio.layout import Layout
@@ -34,7 +35,10 @@ def test_a_run_does_not_come_back_over_another(layout: Layout, run: str) -> None
         restore_run(layout, "alice", deleted.id)
 
 
-def test_a_running_run_and_one_that_is_not_there_are_not_deleted(layout: Layout, run: str) -> None:
+def test_a_running_run_and_one_that_is_not_there_are_not_deleted(
+    layout: Layout, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.runs_bin.gone_within", lambda folder: not is_alive(folder))
     held = take(layout.run("alice", run) / "lock")
     assert held is not None
     with pytest.raises(StudioError, match="still running"):
