@@ -25,6 +25,7 @@ from training.voice_activity import Activity, Times
 STRETCH_S = 120.0  # heard in one go
 AROUND_S = 0.2  # of silence around it
 KEPT_EVERY_S = 10.0
+ROUNDED_S = 0.01
 
 # Any: whisper.json in its plain form.
 
@@ -154,7 +155,7 @@ def hear_recording(
     """
     heard = before
     for start, stop in stretches(activity.spans, recording.seconds):
-        if stop <= before.until_s:
+        if stop <= before.until_s + ROUNDED_S:
             continue
         wave = recording.part(start, stop).resampled(RATE).wave
         told = transcriber.transcribe(wave, report)
