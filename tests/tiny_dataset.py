@@ -11,6 +11,8 @@ import struct
 import wave
 from pathlib import Path
 
+from training.manifest import ClipRow, Dataset, write_dataset
+
 RATE = 22_050
 SHORTEST_S = 0.62
 SENTENCES = (
@@ -29,17 +31,24 @@ SENTENCES = (
 )
 
 
-def make_tiny_dataset(training: Path, name: str, validation: int = 2) -> Path:
-    """Write audio, train.txt and validation.txt; returns the folder."""
+def make_tiny_dataset(training: Path, name: str, voice: str = "", validation: int = 2) -> Path:
+    """Write a dataset of a voice, with so many clips to check with; returns the folder."""
     folder = training / name
     (folder / "audio").mkdir(parents=True)
-    lines = []
+    clips = []
     for number, sentence in enumerate(SENTENCES):
-        clip = f"audio/{number:02d}.wav"
-        hum(folder / clip, SHORTEST_S + 0.03 * (number % 6), 110.0 + 15 * number)
-        lines.append(f"{clip}|{sentence}\n")
-    (folder / "train.txt").write_text("".join(lines[validation:]), encoding="utf-8")
-    (folder / "validation.txt").write_text("".join(lines[:validation]), encoding="utf-8")
+        seconds = SHORTEST_S + 0.03 * (number % 6)
+        clip = ClipRow(
+            id=f"clip{number:02d}",
+            source="hum.wav",
+            start_s=float(number),
+            stop_s=number + seconds,
+            text=sentence,
+            part="validation" if number < validation else "train",
+        )
+        hum(folder / clip.file, seconds, 110.0 + 15 * number)
+        clips.append(clip)
+    write_dataset(folder, Dataset(name=name, voice=voice, clips=tuple(clips)))
     return folder
 
 

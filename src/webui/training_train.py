@@ -51,6 +51,7 @@ class Tab:
 
     studio: Studio
     config: gr.Dropdown
+    name: gr.Textbox
     train: gr.Button
     stop: gr.Button
     resume: gr.Button
@@ -85,6 +86,12 @@ def _draw(studio: Studio) -> Tab:
             scale=3,
             elem_id="training-train-config",
         )
+        name = gr.Textbox(
+            label="Name of the run",
+            info="Empty: the next number.",
+            max_lines=1,
+            elem_id="training-train-name",
+        )
     with gr.Row(elem_classes="run-row"):
         train = gr.Button("Train", variant="primary", scale=3, elem_id="training-train-run")
         stop = gr.Button("Stop", interactive=False, elem_id="training-train-stop")
@@ -92,6 +99,7 @@ def _draw(studio: Studio) -> Tab:
     return Tab(
         studio=studio,
         config=config,
+        name=name,
         train=train,
         stop=stop,
         resume=resume,
@@ -106,10 +114,10 @@ def _wire_running(tab: Tab) -> None:
     """Train, Stop and Resume."""
     runs = tab.studio.runs
 
-    def train(dataset: str | None) -> tuple[str, str]:
+    def train(dataset: str | None, name: str) -> tuple[str, str]:
         if not dataset:
             raise StudioError("No configuration is chosen. Save one under Generate Configuration.")
-        run = runs.start(dataset)
+        run = runs.start(dataset, name.strip())
         return title_of(run), f"{title_of(run)} begins."
 
     def stop(chosen: str) -> tuple[str, str]:
@@ -121,15 +129,15 @@ def _wire_running(tab: Tab) -> None:
         return title_of(run), f"{title_of(run)} goes on where it was saved."
 
     outputs = [tab.chosen, tab.message, *tab.shown]
-    tab.train.click(_answering(tab, train), [tab.config], outputs, **QUIET)
+    tab.train.click(_answering(tab, train), [tab.config, tab.name], outputs, **QUIET)
     tab.stop.click(_answering(tab, stop), [tab.chosen], outputs, **QUIET)
     tab.resume.click(_answering(tab, resume), [tab.chosen], outputs, **QUIET)
 
 
-def _answering(tab: Tab, act: Callable[[Any], tuple[str, str]]) -> Callable[[Any], list[Any]]:
-    def press(given: Any) -> list[Any]:
+def _answering(tab: Tab, act: Callable[..., tuple[str, str]]) -> Callable[..., list[Any]]:
+    def press(*given: Any) -> list[Any]:
         try:
-            chosen, told = act(given)
+            chosen, told = act(*given)
         except StudioError as cause:
             return [gr.skip(), refusal(cause), *news(tab.studio, "", Shown())]
         return [chosen, note(told), *news(tab.studio, chosen, Shown())]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from studio.configuring import list_configs
 from studio.errors import StudioError
 from studio.finetunes import OwnModel, list_finetunes
 from studio.layout import Layout, shown
@@ -19,6 +18,7 @@ from webui.messages import note
 # Any: what a browser sends, and what the controls of a form show.
 
 Asked = Mapping[str, Any]
+CONFIG_FILE = "train.yaml"
 BETWEEN = " / "  # no name holds a stroke
 
 
@@ -54,7 +54,9 @@ def place_of(title: str) -> tuple[str, str]:
 
 def configured(studio: Studio) -> list[str]:
     """List the datasets that have a configuration, the one that was saved last first."""
-    return [saved.dataset for saved in list_configs(studio.layout) if not saved.problem]
+    found = studio.layout.training.glob(f"*/{CONFIG_FILE}")
+    dated = sorted(((path.stat().st_mtime, path.parent.name) for path in found), reverse=True)
+    return [name for _, name in dated]
 
 
 def _show(studio: Studio, dataset: str, name: str, value: str) -> Came:

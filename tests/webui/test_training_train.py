@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,7 +155,29 @@ def test_what_a_browser_makes_up_is_refused(training: Studio) -> None:
         place_of("")
 
 
-def test_a_configuration_that_cannot_be_read_is_not_offered(training: Studio) -> None:
-    folder = make_dataset(training.layout, "broken")
-    (folder / "train.yaml").write_text("nonsense: [")
-    assert configured(training) == ["alice"]
+def test_the_configuration_that_was_saved_last_comes_first(training: Studio) -> None:
+    folder = make_dataset(training.layout, "zoe")
+    os.utime(folder / "train.yaml", (1.0, 1.0))
+    assert configured(training) == ["alice", "zoe"]
+
+
+def test_looking_stays_quick_beside_many_long_runs(training: Studio) -> None:
+    told = [
+        {
+            "kind": "step",
+            "time": float(step),
+            "step": step,
+            "stage": "gpt",
+            "loss": 3.0,
+            "rate": 1.0,
+        }
+        for step in range(1, 2001)
+    ]
+    for number in range(20):
+        folder = training.layout.run("alice", f"{number:03d}")
+        folder.mkdir(parents=True)
+        (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
+    seen = look(training)[0]
+    begun = time.process_time()
+    assert look(training, seen=seen) == [NOTHING] * 5
+    assert time.process_time() - begun < 0.5
