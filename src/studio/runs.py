@@ -1,7 +1,7 @@
 """Training runs: begun apart from the studio, watched, stopped, gone on with, published.
 
-    studio.runs.start("alice")              training/alice/runs/001
-    studio.runs.view("alice", "001").step
+    studio.runs.start("alice")              training/alice/runs/1
+    studio.runs.view("alice", "1").step
 
 Nothing is remembered here but what was read of the diaries: each run is its folder.
 """
@@ -193,7 +193,7 @@ def config_of(folder: Path) -> FinetuneConfig:
 def next_name(runs: Path) -> str:
     """Return the next number that no run has."""
     taken = [int(path.name) for path in _inside(runs) if _NUMBER.fullmatch(path.name)]
-    return f"{max(taken, default=0) + 1:03d}"
+    return str(max(taken, default=0) + 1)
 
 
 def _inside(folder: Path) -> list[Path]:

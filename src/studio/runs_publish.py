@@ -34,7 +34,7 @@ class PublishedRun:
 
 def finetune_name(dataset: str, run: str) -> str:
     """Name the model that a run publishes."""
-    return f"{dataset}-{run}"
+    return dataset if run == dataset else f"{dataset}-{run}"
 
 
 def wish_to_publish(

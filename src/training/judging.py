@@ -46,7 +46,7 @@ class Judge:
         speaker = None if embed is None else _mean([embed(clip) for clip in clips[:MOST_CLIPS]])
         missing = [
             *(() if hears else ("its words are not counted (English with PocketSphinx only)",)),
-            *(() if embed else ("its voice is not compared (pip install resemblyzer does that)",)),
+            *(() if embed else ("its voice is not compared (Resemblyzer does, see requirements-extra.txt)",)),
         ]
         note = f"The sample is not fully judged: {'; '.join(missing)}." if missing else ""
         return cls(hears=hears, embed=embed, speaker=speaker, note=note)

@@ -30,22 +30,22 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(
 ) -> None:
     folder = make_dataset(studio.layout, mode="wait")
     begun = client.post("/api/runs", json={"dataset": "alice"})
-    assert begun.status_code == 202 and begun.json()["name"] == "001"
-    until(runs, "alice", "001", "running", step=15)
+    assert begun.status_code == 202 and begun.json()["name"] == "1"
+    until(runs, "alice", "1", "running", step=15)
     (row,) = client.get("/api/runs").json()["runs"]
     assert (row["dataset"], row["state"], row["steps"]) == ("alice", "running", 40)
-    assert client.post("/api/runs/alice/001/stop").status_code == 200
-    until(runs, "alice", "001", "stopped")
+    assert client.post("/api/runs/alice/1/stop").status_code == 200
+    until(runs, "alice", "1", "stopped")
     (folder / "mode").write_text("done")
-    assert client.post("/api/runs/alice/001/resume").status_code == 202
-    until(runs, "alice", "001", "done")
-    seen = client.get("/api/runs/alice/001").json()
+    assert client.post("/api/runs/alice/1/resume").status_code == 202
+    until(runs, "alice", "1", "done")
+    seen = client.get("/api/runs/alice/1").json()
     assert seen["best"] == 40 and len(seen["checkpoints"]) == 4
     loss = next(curve for curve in seen["curves"] if curve["name"] == "loss")
     assert loss["points"][0] == [1, 3.95] and len(loss["points"]) == 40
     assert client.get(seen["samples"][0]["url"]).status_code == 200
     assert str(studio.layout.root) not in json.dumps(seen)
-    assert "done, or goes on already" in refused(client.post("/api/runs/alice/001/resume"), 409)
+    assert "done, or goes on already" in refused(client.post("/api/runs/alice/1/resume"), 409)
 
 
 def test_what_cannot_be_is_refused_with_the_right_status(
@@ -57,9 +57,9 @@ def test_what_cannot_be_is_refused_with_the_right_status(
     refused(post("/api/runs", json={"dataset": "../x"}), 400)
     refused(post("/api/runs", json={"dataset": 7}), 422)
     refused(post("/api/runs", json={"dataset": "alice", "secret": 1}), 422)
-    refused(get("/api/runs/alice/001"), 404)
+    refused(get("/api/runs/alice/1"), 404)
     refused(get("/api/runs/alice/..%2f..%2fx"), 404)
-    refused(post("/api/runs/alice/001/stop"), 404)
+    refused(post("/api/runs/alice/1/stop"), 404)
     refused(post("/api/runs/alice/bin/x/restore"), 404)
     post("/api/runs", json={"dataset": "alice", "name": "one"})
     refused(post("/api/runs", json={"dataset": "alice", "name": "One"}), 409)
@@ -72,12 +72,12 @@ def test_what_cannot_be_is_refused_with_the_right_status(
 def test_a_run_is_deleted_and_comes_back(client: TestClient, studio: Studio, runs: Runs) -> None:
     make_dataset(studio.layout)
     client.post("/api/runs", json={"dataset": "alice"})
-    until(runs, "alice", "001", "done")
-    deleted = client.delete("/api/runs/alice/001").json()
+    until(runs, "alice", "1", "done")
+    deleted = client.delete("/api/runs/alice/1").json()
     assert client.get("/api/runs/alice/bin").json()["runs"] == [deleted]
     assert client.get("/api/runs").json()["runs"] == []
     back = client.post(f"/api/runs/alice/bin/{deleted['id']}/restore")
-    assert back.json()["state"] == "done" and runs.list("alice")[0].name == "001"
+    assert back.json()["state"] == "done" and runs.list("alice")[0].name == "1"
 
 
 def test_publishing_is_a_job_that_says_what_is_wrong(
@@ -85,8 +85,8 @@ def test_publishing_is_a_job_that_says_what_is_wrong(
 ) -> None:
     make_dataset(studio.layout)
     client.post("/api/runs", json={"dataset": "alice"})
-    until(runs, "alice", "001", "done")
-    job = client.post("/api/runs/alice/001/publish", json={"step": 7}).json()
+    until(runs, "alice", "1", "done")
+    job = client.post("/api/runs/alice/1/publish", json={"step": 7}).json()
     ended = studio.wait(job["id"], 20)
     assert ended.state == "failed" and ended.failure is not None
     assert "no checkpoint of step 7" in ended.failure.message

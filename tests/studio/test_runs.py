@@ -27,18 +27,18 @@ def runs(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
 
 def test_a_run_is_begun_and_done_and_a_restart_shows_the_same(runs: Runs, layout: Layout) -> None:
     make_dataset(layout)
-    assert runs.start("alice").name == "001"
-    view = until(runs, "alice", "001", "done")
+    assert runs.start("alice").name == "1"
+    view = until(runs, "alice", "1", "done")
     assert (view.step, view.steps, view.device, view.clips) == (40, 40, "cpu", 8)
     assert [item.step for item in view.checkpoints] == [10, 20, 30, 40]
     assert view.best == 40 and view.why_best.startswith("Step 40") and view.message
     assert len(view.curve("loss")) == 40 and view.curve("validation")[0] == (10, 2.75)
     assert view.samples[0].path.name == "000010.wav"
-    assert Runs(layout).view("alice", "001") == view
+    assert Runs(layout).view("alice", "1") == view
     (row,) = Runs(layout).list()
     assert (row.dataset, row.name, row.state, row.step, row.best) == (
         "alice",
-        "001",
+        "1",
         "done",
         40,
         40,
@@ -51,10 +51,10 @@ def test_memory_is_made_room_for_before_a_run_begins(
     use_fake_trainer(monkeypatch)
     make_dataset(layout)
     asked: list[bool] = []
-    lock = layout.run("alice", "001") / "lock"
+    lock = layout.run("alice", "1") / "lock"
     runs = Runs(layout, make_room=lambda: asked.append(lock.exists()))
     runs.start("alice")
-    until(runs, "alice", "001", "done")
+    until(runs, "alice", "1", "done")
     assert asked == [False]
 
 
@@ -81,44 +81,44 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
 def test_a_killed_trainer_is_told_in_words_and_goes_on(runs: Runs, layout: Layout) -> None:
     folder = make_dataset(layout, mode="killed")
     runs.start("alice")
-    view = until(runs, "alice", "001", "died")
+    view = until(runs, "alice", "1", "died")
     assert view.step == 15 and view.cause == "out_of_host_memory" and view.is_over
     assert "ended unexpectedly: it was killed (signal 9)" in view.message
     assert "Resume" in view.message
     (folder / "mode").write_text("done")
-    runs.resume("alice", "001")
-    view = until(runs, "alice", "001", "done")
+    runs.resume("alice", "1")
+    view = until(runs, "alice", "1", "done")
     assert [step for step, _ in view.curve("loss")] == list(range(1, 41)) and not view.cause
 
 
 def test_a_run_that_failed_says_what_it_said_itself(runs: Runs, layout: Layout) -> None:
     make_dataset(layout, mode="failed")
     runs.start("alice")
-    view = until(runs, "alice", "001", "failed")
+    view = until(runs, "alice", "1", "failed")
     assert (view.message, view.cause, view.can_resume) == ("The loss is NaN.", "not_finite", True)
 
 
 def test_a_trainer_that_cannot_begin_leaves_its_last_words(runs: Runs, layout: Layout) -> None:
     make_dataset(layout, mode="broken")
     runs.start("alice")
-    view = until(runs, "alice", "001", "died")
+    view = until(runs, "alice", "1", "died")
     assert "exit code 1" in view.message and "no such library" in view.details
-    assert "no such library" in runs.console("alice", "001") and view.steps == 40
+    assert "no such library" in runs.console("alice", "1") and view.steps == 40
 
 
 def test_one_run_computes_at_a_time_and_the_next_waits(runs: Runs, layout: Layout) -> None:
     make_dataset(layout, "alice", "wait")
     make_dataset(layout, "bob", "wait")
     runs.start("alice")
-    until(runs, "alice", "001", "running", step=15)
+    until(runs, "alice", "1", "running", step=15)
     assert runs.start("bob").state == "waiting"
     with pytest.raises(StudioError, match="is waiting already"):
-        runs.resume("bob", "001")
-    assert runs.view("bob", "001").steps == 40
-    runs.stop("bob", "001")
-    assert until(runs, "bob", "001", "stopped").step == 0
-    runs.stop("alice", "001")
-    until(runs, "alice", "001", "stopped")
+        runs.resume("bob", "1")
+    assert runs.view("bob", "1").steps == 40
+    runs.stop("bob", "1")
+    assert until(runs, "bob", "1", "stopped").step == 0
+    runs.stop("alice", "1")
+    until(runs, "alice", "1", "stopped")
 
 
 def test_two_runs_of_one_name_are_refused_in_whatever_case(runs: Runs, layout: Layout) -> None:
@@ -138,7 +138,7 @@ def test_a_dataset_or_run_that_is_not_there_is_refused(runs: Runs, name: str) ->
     with pytest.raises(StudioError, match=r"There is no run|cannot name a"):
         runs.view("alice", name)
     with pytest.raises(StudioError, match=r"There is no run|cannot name a"):
-        runs.stop(name, "001")
+        runs.stop(name, "1")
 
 
 def test_a_run_needs_a_whole_configuration_and_the_model_it_names(
@@ -167,11 +167,11 @@ def test_a_run_that_would_end_badly_is_refused_before_it_begins(layout: Layout) 
 def test_a_dataset_deleted_in_mid_run_ends_in_words(runs: Runs, layout: Layout) -> None:
     folder = make_dataset(layout, mode="wait")
     runs.start("alice")
-    until(runs, "alice", "001", "running", step=15)
-    group = detached.kept_of(folder / "runs" / "001").group
+    until(runs, "alice", "1", "running", step=15)
+    group = detached.kept_of(folder / "runs" / "1").group
     shutil.rmtree(folder)
     with pytest.raises(StudioError, match=r"There is no run"):
-        runs.view("alice", "001")
+        runs.view("alice", "1")
     assert runs.list() == [] and runs.active() is None
     os.killpg(group, signal.SIGKILL)
 

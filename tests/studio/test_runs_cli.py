@@ -54,7 +54,7 @@ def test_a_followed_training_tells_each_checkpoint_and_its_end(
     assert code == 0
     lines = out.splitlines()
     assert sum(line.startswith("checkpoint ") for line in lines) == 4
-    assert "alice/001: done at step 40 of 40. Finished." in lines
+    assert "alice/1: done at step 40 of 40. Finished." in lines
     assert any(line.startswith("Step 40: it guesses unheard clips best") for line in lines)
 
 
@@ -63,15 +63,15 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(
 ) -> None:
     make_dataset(layout, mode="wait")
     testudo("train", "alice")
-    until(runs, "alice", "001", "running", step=15)
+    until(runs, "alice", "1", "running", step=15)
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli_follow, "time", SimpleNamespace(sleep=interrupt, monotonic=lambda: 0.0))
-    code, out, _ = testudo("train", "watch", "alice/001")
-    assert code == 0 and "alice/001 goes on." in out and "testudo train stop alice/001" in out
-    assert runs.view("alice", "001").state == "running"
+    code, out, _ = testudo("train", "watch", "alice/1")
+    assert code == 0 and "alice/1 goes on." in out and "testudo train stop alice/1" in out
+    assert runs.view("alice", "1").state == "running"
 
 
 def test_a_training_that_died_is_told_and_goes_on(
@@ -80,16 +80,16 @@ def test_a_training_that_died_is_told_and_goes_on(
     folder = make_dataset(layout, mode="killed")
     code, out, _ = testudo("train", "alice", "--follow")
     assert code == 2 and "died at step 15 of 40" in out and "signal 9" in out
-    assert "testudo train resume alice/001" in out
+    assert "testudo train resume alice/1" in out
     (folder / "mode").write_text("done")
-    code, out, _ = testudo("train", "resume", "alice/001", "--follow")
+    code, out, _ = testudo("train", "resume", "alice/1", "--follow")
     assert code == 0 and "done at step 40" in out
 
 
 def test_what_is_wrong_is_one_sentence(testudo: Testudo, runs: Runs, layout: Layout) -> None:
     for words, told in (
         (("train", "nobody"), "There is no dataset 'nobody'"),
-        (("train", "pause", "alice/001"), "'pause alice/001' means nothing here"),
+        (("train", "pause", "alice/1"), "'pause alice/1' means nothing here"),
         (("train", "stop", "alice"), "'alice' names no run"),
         (("train", "watch", "alice/9"), "There is no run '9'"),
         (("train", "publish", "alice/9"), "There is no run '9'"),
@@ -104,9 +104,9 @@ def test_what_is_wrong_is_one_sentence(testudo: Testudo, runs: Runs, layout: Lay
 def test_json_is_for_programs(testudo: Testudo, runs: Runs, layout: Layout) -> None:
     make_dataset(layout)
     started = json.loads(testudo("train", "alice", "--json")[1])
-    assert (started["dataset"], started["name"]) == ("alice", "001")
-    until(runs, "alice", "001", "done")
-    shown = json.loads(testudo("runs", "alice/001", "--json")[1])
+    assert (started["dataset"], started["name"]) == ("alice", "1")
+    until(runs, "alice", "1", "done")
+    shown = json.loads(testudo("runs", "alice/1", "--json")[1])
     assert shown["state"] == "done" and shown["curves"][0]["points"][0] == [1, 3.95]
     (row,) = json.loads(testudo("runs", "--json")[1])
     assert row["best"] == 40
@@ -121,14 +121,14 @@ def test_a_run_is_published_and_deleted(
 
     def publish(layout: Layout, request: PublishRun, report: Any) -> PublishedRun:
         asked.append(request)
-        return PublishedRun(bundle="finetunes/alice-001", voice="alice", step=request.step)
+        return PublishedRun(bundle="finetunes/alice-1", voice="alice", step=request.step)
 
     monkeypatch.setattr(
         "studio.cli_train.import_module", lambda _: SimpleNamespace(publish_checkpoint=publish)
     )
-    code, out, _ = testudo("train", "publish", "alice/001")
-    assert code == 0 and "--voice alice --model finetunes/alice-001" in out
-    testudo("train", "publish", "alice/001", "--step", "10", "--name", "early")
+    code, out, _ = testudo("train", "publish", "alice/1")
+    assert code == 0 and "--voice alice --model finetunes/alice-1" in out
+    testudo("train", "publish", "alice/1", "--step", "10", "--name", "early")
     assert [(item.step, item.name) for item in asked] == [(40, ""), (10, "early")]
-    code, out, _ = testudo("train", "delete", "alice/001")
-    assert code == 0 and "alice/001 is in the bin" in out and runs.list() == []
+    code, out, _ = testudo("train", "delete", "alice/1")
+    assert code == 0 and "alice/1 is in the bin" in out and runs.list() == []
