@@ -140,16 +140,16 @@ def draw_options() -> tuple[dict[str, Component], list[KnobField]]:
     knobs = knobs_of(PrepareOptions)
     with gr.Column(elem_classes="group"):
         drawn = {field.name: control(field, TAB, field.default) for field in knobs}
-    anew = gr.Checkbox(
-        label="Begin anew",
-        info="Hear and cut every recording again, even those that are done. Your edits stay.",
-        elem_id=f"{TAB}-anew",
-    )
-    fetch = gr.Checkbox(
-        label="Download the Whisper model if it is not here",
-        info="The only part that asks the internet for anything.",
-        elem_id=f"{TAB}-fetch",
-    )
+        anew = gr.Checkbox(
+            label="Begin anew",
+            info="Hear and cut every recording again, even those that are done. Your edits stay.",
+            elem_id=f"{TAB}-anew",
+        )
+        fetch = gr.Checkbox(
+            label="Download the Whisper model if it is not here",
+            info="The only part that asks the internet for anything.",
+            elem_id=f"{TAB}-fetch",
+        )
     return {"anew": anew, "fetch": fetch, **drawn}, knobs
 
 

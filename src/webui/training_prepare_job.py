@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from jobs.job import Job
 from webui.clips import button
 from webui.job_cards import STATES, failure_told, progress_bar, title_of
+from webui.words import clock, counted
+
+# Any: results of jobs, in their plain form.
 
 BRING, PREPARE = "bring_voice", "prepare"
 HINT = (
@@ -59,7 +63,17 @@ def _body(job: Job) -> Iterator[str]:
         )
         yield _buttons(button("again", job.id, "Go on"))
     elif job.state == "done":
-        yield '<p class="quiet">What came of it stands below.</p>'
+        yield f"<p>{escape(_result_told(job.result or {}))}</p>"
+
+
+def _result_told(result: Mapping[str, Any]) -> str:
+    kept, dropped = int(result.get("kept", 0)), int(result.get("dropped", 0))
+    words = [f"Kept: {counted(kept, 'clip')}, {clock(float(result.get('kept_s', 0)))}."]
+    if dropped:
+        words.append(f"Dropped: {counted(dropped, 'clip')}; why stands below.")
+    if result.get("failed"):
+        words.append(f"{counted(int(result['failed']), 'recording')} could not be used.")
+    return " ".join([*words, str(result.get("split", ""))]).strip()
 
 
 def _buttons(*buttons: str) -> str:

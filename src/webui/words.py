@@ -18,6 +18,10 @@ STAGES: Mapping[str, str] = MappingProxyType(
         "vocode": "Making sound",
         "speaking": "Speaking",
         "align": "Finding the words",
+        "looking": "Looking through the recordings",
+        "cutting": "Cutting",
+        "comparing": "Looking for duplicates",
+        "seconds": "Seconds of recordings",
     }
 )
 

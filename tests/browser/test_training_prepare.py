@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from browser.visitor import Visitor
 
 RATE = 24_000
 PAUSE_S = 0.9
+MANY = 120
 SENTENCES = (
     "The first sentence is said here.",
     "Then a second one follows it.",
@@ -46,6 +48,16 @@ def write_talk(folder: Path) -> None:
     (folder / "note.txt").write_text("A note that stands alone.", encoding="utf-8")
 
 
+def write_many(folder: Path) -> None:
+    """As many recordings as take a while, each with its text."""
+    folder.mkdir(parents=True)
+    spoken = pieces()
+    for number in range(MANY):
+        piece = spoken[number % len(spoken)] * (1 - number / (2 * MANY))
+        soundfile.write(folder / f"{number:03d}.wav", piece, RATE)
+        (folder / f"{number:03d}.txt").write_text(f"Text number {number}.", encoding="utf-8")
+
+
 def stamp(seconds: float) -> str:
     """A time as subtitles have it."""
     whole, rest = divmod(round(1000 * seconds), 1000)
@@ -57,6 +69,7 @@ def school(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A studio with a voice whose recordings have transcripts."""
     root = make_root(tmp_path_factory.mktemp("school") / "root")
     write_talk(root / "voices" / "nora")
+    write_many(root / "voices" / "many")
     running = StudioProcess(root)
     try:
         yield running.start()
@@ -78,13 +91,29 @@ def dataset(running: StudioProcess, name: str) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def clips(running: StudioProcess, name: str) -> list[dict[str, Any]]:
-    """The clips of a data set."""
-    return list(dataset(running, name).get("clips", []))
+def clips(running: StudioProcess, name: str) -> dict[str, dict[str, Any]]:
+    """The clips of a data set by their ids."""
+    return {clip["id"]: clip for clip in dataset(running, name)["clips"]}
+
+
+def texts(running: StudioProcess, name: str) -> dict[str, tuple[str, bool]]:
+    """What is said in each clip, and whether it is kept."""
+    found = clips(running, name)
+    return {id: (clip["text"], clip.get("kept", True)) for id, clip in found.items()}
+
+
+def reasons(running: StudioProcess, name: str) -> set[str]:
+    """Why clips of a data set are dropped."""
+    return {str(clip.get("reason", "")) for clip in clips(running, name).values()}
+
+
+def text_field(page: Any, text: str) -> Any:
+    """The field in which a clip has this text."""
+    return page.locator(f'textarea[data-was="{text}"]')
 
 
 def test_a_voice_becomes_a_data_set_that_is_looked_through(
-    school: StudioProcess, visitor: Callable[..., Visitor]
+    school: StudioProcess, visitor: Callable[..., Visitor], screenshots: Path
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
@@ -95,18 +124,84 @@ def test_a_voice_becomes_a_data_set_that_is_looked_through(
     page.locator("#training-report .report").wait_for()
     assert page.locator("#training-report svg rect").count() >= 2
 
-    field = rows.first.locator("textarea")
+    one.keep(screenshots / "training-prepared.png")
     ref = str(rows.first.get_attribute("data-ref"))
-    field.fill("Words that were mended by hand.")
-    field.press("Enter")
     row = page.locator(f'.review-row[data-ref="{ref}"]')
+    rows.first.locator("textarea").fill("Words that were mended by hand.")
+    rows.first.locator("textarea").press("Enter")
     row.get_by_text("Edited by you").wait_for()
     page.keyboard.press("d")
     row.get_by_text("Dropped: dropped by you").wait_for()
     page.keyboard.press("r")
     row.get_by_role("button", name="Drop").wait_for()
-    kept = {clip["id"]: clip for clip in clips(school, "nora")}
-    assert kept[ref]["text"] == "Words that were mended by hand." and kept[ref]["kept"]
+    now = clips(school, "nora")
+    assert now[ref]["text"] == "Words that were mended by hand." and now[ref].get("kept", True)
+
+
+def test_clips_are_joined_and_cut_and_a_further_run_keeps_it(
+    school: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(school.url, "training")
+    first = page.locator(".review-row").filter(has=text_field(page, SENTENCES[0]))
+    first.get_by_role("button", name="Join with next").click()
+    both = page.locator(".review-row").filter(has=text_field(page, " ".join(SENTENCES[:2])))
+    both.wait_for()
+    both.locator("summary").click()
+    both.get_by_label("Cut at").fill("4.2")
+    both.get_by_role("button", name="Cut", exact=True).click()
+    page.locator("#training-review-message").get_by_text("One clip is two now").wait_for()
+    first.wait_for()
+    until(lambda: "split" in reasons(school, "nora"), within_s=30, what="cut in dataset.json")
+    before = texts(school, "nora")
+    prepare(one, "nora")
+    done = page.locator("#training-prepare-jobs .job.is-done")
+    until(lambda: len(school.jobs()) == 2, within_s=60, what="second preparation")
+    until(lambda: school.jobs()[0]["state"] == "done", within_s=120, what="end of it")
+    done.wait_for()
+    assert texts(school, "nora") == before
+
+
+def test_a_preparation_is_followed_after_a_reload_stopped_and_taken_up(
+    school: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(school.url, "training")
+    prepare(one, "many")
+    page.locator("#training-prepare-jobs .job.is-running [role=progressbar]").wait_for()
+    page.reload()
+    one.choose("training")
+    running = page.locator("#training-prepare-jobs .job.is-running")
+    running.get_by_text(re.compile("of [0-9]+")).wait_for()
+    page.locator("#training-prepare-stop").click()
+    stopped = page.locator("#training-prepare-jobs .job.is-stopped")
+    stopped.wait_for()
+    done = sum(source["state"] == "done" for source in dataset(school, "many")["sources"])
+    assert done < MANY
+    stopped.get_by_role("button", name="Go on").click()
+    page.locator("#training-prepare-jobs .job.is-done").wait_for()
+    sources = dataset(school, "many")["sources"]
+    assert [source["state"] for source in sources] == ["done"] * MANY
+
+
+def test_recordings_that_are_dropped_become_a_voice_with_their_texts(
+    school: StudioProcess, visitor: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    write_talk(tmp_path / "mine")
+    one = visitor()
+    page = one.open(school.url, "training")
+    page.locator("#training-prepare-new > button").click()
+    field = page.locator("#training-prepare-drop input[type=file]")
+    field.set_input_files(sorted(str(path) for path in (tmp_path / "mine").iterdir()))
+    page.locator("#training-prepare-drop").get_by_text("talk").first.wait_for()
+    one.set("training-prepare-voice-name", "wilma")
+    page.locator("#training-prepare-bring").click()
+    chosen = page.locator("#training-prepare-voice input")
+    until(lambda: chosen.input_value() == "wilma", within_s=60, what="voice that is chosen")
+    page.get_by_text("All of them come with their text").wait_for()
+    assert sorted(path.name for path in (school.root / "voices" / "wilma").iterdir()) == [
+        *("note.txt", "note.wav", "talk.srt", "talk.wav")
+    ]
 
 
 def test_what_is_not_there_is_said_in_place(
