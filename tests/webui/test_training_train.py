@@ -16,6 +16,7 @@ from html_reader import Reader
 from jobs.detached import is_alive
 from run_cases import make_dataset, until, use_fake_trainer
 from studio.errors import StudioError
+from studio.runs_view import RunView
 from studio.studio import Studio
 from training.finetune_about import FINETUNE_FILE, Finetune, write_about
 from webui.training_train import Shown, news
@@ -42,6 +43,13 @@ def look(studio: Studio, chosen: str = "", seen: Shown | None = None) -> list[An
     return news(studio, chosen, seen or Shown())
 
 
+def begin(studio: Studio, mode: str = "done", *, name: str, step: int = 0) -> RunView:
+    """Start a run and wait until it is over, or waits at a step."""
+    (studio.layout.dataset("alice") / "mode").write_text(mode)
+    studio.runs.start("alice", name)
+    return until(studio.runs, "alice", name, "done" if mode == "done" else "running", step=step)
+
+
 def publish(studio: Studio, bundle: str, step: int, voice: str) -> None:
     """A model as a run publishes it."""
     folder = studio.layout.bundle(bundle)
@@ -52,7 +60,7 @@ def publish(studio: Studio, bundle: str, step: int, voice: str) -> None:
         dataset="alice",
         base="starter",
         base_weights_id="b" * 16,
-        run="001",
+        run="first",
         step=step,
         loss=2.0,
         train_loss=2.0,
@@ -76,8 +84,7 @@ def test_a_page_that_saw_everything_is_sent_nothing(training: Studio) -> None:
 
 
 def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(training: Studio) -> None:
-    training.runs.start("alice")
-    until(training.runs, "alice", "001", "done")
+    begin(training, name="first")
     _, html, _, stop, resume = look(training)
     assert "40 of 40" in html and len(Reader(html).all("audio")) == 4
     assert not stop["interactive"] and not resume["interactive"]
@@ -88,39 +95,33 @@ def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(training: S
 
 
 def test_what_is_stopped_can_be_resumed(training: Studio) -> None:
-    (training.layout.dataset("alice") / "mode").write_text("wait")
-    training.runs.start("alice")
-    until(training.runs, "alice", "001", "running", step=15)
+    begin(training, "wait", name="first", step=15)
     _, html, _, stop, resume = look(training)
     assert "Training" in html and stop["interactive"] and not resume["interactive"]
-    training.runs.stop("alice", "001")
-    until(training.runs, "alice", "001", "stopped")
+    training.runs.stop("alice", "first")
+    until(training.runs, "alice", "first", "stopped")
     _, html, _, stop, resume = look(training)
     assert "Stopped" in html and not stop["interactive"] and resume["interactive"]
 
 
 def test_the_run_that_goes_on_is_shown_unless_another_was_asked_for(training: Studio) -> None:
-    training.runs.start("alice")
-    until(training.runs, "alice", "001", "done")
-    (training.layout.dataset("alice") / "mode").write_text("wait")
-    training.runs.start("alice")
-    until(training.runs, "alice", "002", "running", step=15)
-    assert 'data-key="run-alice / 002"' in look(training)[1]
-    assert 'data-key="run-alice / 001"' in look(training, "alice / 001")[1]
-    assert 'data-key="run-alice / 002"' in look(training, "alice / gone")[1]
+    begin(training, name="first")
+    begin(training, "wait", name="second", step=15)
+    assert 'data-key="run-alice / second"' in look(training)[1]
+    assert 'data-key="run-alice / first"' in look(training, "alice / first")[1]
+    assert 'data-key="run-alice / second"' in look(training, "alice / gone")[1]
 
 
 def test_a_deleted_run_is_put_back(training: Studio) -> None:
-    training.runs.start("alice")
-    over = until(training.runs, "alice", "001", "done")
+    over = begin(training, name="first")
     while is_alive(over.folder):  # it ends a moment after it said so
         time.sleep(0.02)
-    assert "in the bin" in answer(training, {"act": "delete", "job": "alice / 001"}).told
+    assert "in the bin" in answer(training, {"act": "delete", "job": "alice / first"}).told
     html = look(training)[1]
     (back,) = [b for b in Reader(html).all("button") if b.get("data-act") == "restore"]
     asked = {"act": "restore", "job": back["data-job"], "value": back["data-value"]}
-    assert answer(training, asked).chosen == "alice / 001"
-    assert training.runs.view("alice", "001").state == "done"
+    assert answer(training, asked).chosen == "alice / first"
+    assert training.runs.view("alice", "first").state == "done"
 
 
 def test_a_checkpoint_becomes_a_model_through_the_queue(
@@ -130,27 +131,27 @@ def test_a_checkpoint_becomes_a_model_through_the_queue(
     monkeypatch.setattr(training, "submit", lambda request, title: asked.append(request))
     assert (
         "becomes a model"
-        in answer(training, {"act": "use", "job": "alice / 001", "value": "20"}).told
+        in answer(training, {"act": "use", "job": "alice / first", "value": "20"}).told
     )
-    assert (asked[0].dataset, asked[0].run, asked[0].step) == ("alice", "001", 20)
+    assert (asked[0].dataset, asked[0].run, asked[0].step) == ("alice", "first", 20)
 
 
 def test_a_model_is_spoken_with_in_its_own_voice(training: Studio) -> None:
-    asked = {"act": "speak", "job": "alice / 001", "value": "20"}
+    asked = {"act": "speak", "job": "alice / first", "value": "20"}
     with pytest.raises(StudioError, match="no model yet"):
         answer(training, asked)
-    publish(training, "finetunes/alice-001", 20, "Alice")
-    values = {"bundle": "finetunes/alice-001", "voice": "Alice"}
+    publish(training, "finetunes/alice-first", 20, "Alice")
+    values = {"bundle": "finetunes/alice-first", "voice": "Alice"}
     assert answer(training, asked).values == values
 
 
 def test_what_a_browser_makes_up_is_refused(training: Studio) -> None:
     with pytest.raises(StudioError, match="not known"):
-        answer(training, {"act": "format", "job": "alice / 001"})
+        answer(training, {"act": "format", "job": "alice / first"})
     with pytest.raises(StudioError, match="cannot name a dataset"):
-        answer(training, {"act": "show", "job": "../.. / 001"})
+        answer(training, {"act": "show", "job": "../.. / first"})
     with pytest.raises(StudioError, match="no step of a run"):
-        answer(training, {"act": "use", "job": "alice / 001", "value": "../1"})
+        answer(training, {"act": "use", "job": "alice / first", "value": "../1"})
     with pytest.raises(StudioError, match="No run is chosen"):
         place_of("")
 

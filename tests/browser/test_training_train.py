@@ -1,0 +1,211 @@
+"""From a dataset to a voice that was learned, as somebody does it who has only the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser.server import StudioProcess, make_root
+from browser.test_looks import CUT_OFF, GRAVE, SIDEWAYS, SIZES, THEMES
+from browser.visitor import Visitor
+from tiny_dataset import make_tiny_dataset
+
+STEPS, EVERY = 6000, 100  # minutes: it is stopped and goes on meanwhile
+PATIENCE_MS = 240_000  # for what a training does on a machine that others use too
+LOADS = """
+(player) => new Promise((done) => {
+  player.onloadedmetadata = () => done(player.duration);
+  player.onerror = () => done(-1);
+  player.preload = 'metadata';
+  player.load();
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def school(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
+    """A studio with a dataset that its bundle can learn from."""
+    root = make_root(tmp_path_factory.mktemp("school") / "root")
+    make_tiny_dataset(root / "training", "hum", voice="clara")
+    running = StudioProcess(root)
+    try:
+        yield running.start()
+    finally:
+        running.close()
+
+
+def part(one: Visitor, name: str) -> None:
+    """Choose one of the three parts of the tab Training."""
+    one.page.locator("#training-parts").get_by_role("tab", name=name, exact=True).click()
+
+
+def see(one: Visitor, words: str, within: str) -> None:
+    """Wait until words stand in a place."""
+    one.page.locator(within, has_text=words).first.wait_for(timeout=PATIENCE_MS)
+
+
+def press(one: Visitor, name: str, within: str = "body") -> None:
+    """Press a button that the server painted, the first of that name."""
+    one.page.locator(within).get_by_role("button", name=name, exact=True).first.click(
+        timeout=PATIENCE_MS
+    )
+
+
+def test_a_voice_is_learned_on_the_page_alone(
+    school: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    one.forgive("ERR_CONNECTION_REFUSED|Failed to fetch|Connection errored|ERR_EMPTY_RESPONSE")
+    one.open(school.url, "training")
+    configure(one, school.root)
+    train_and_stop(one)
+    school.end()
+    school.start()
+    resume_before_two(one, visitor(), school)
+    speak_with_it(one, school)
+
+
+def configure(one: Visitor, root: Path) -> None:
+    """Propose, mend what was found, try a step, save."""
+    part(one, "Generate Configuration")
+    see(one, "Proposed from the dataset", "#training-configure-message")
+    see(one, "cannot be spoken", "#training-configure-plan")
+    one.page.locator("#training-configure-plan button[aria-label^='Fix it: Use another']").click()
+    one.page.locator("#training-configure-plan", has_text="cannot be spoken").wait_for(
+        state="hidden", timeout=PATIENCE_MS
+    )
+    one.set("training-configure-learns", "The network that speaks (GPT)")
+    one.set("training-configure-schedule-steps", STEPS)
+    one.set("training-configure-optimizer-batch", 4)
+    one.unfold()
+    one.set("training-configure-samples-text", "the cat sat")
+    one.set("training-configure-samples-judge", False)
+    one.set("training-configure-checkpoints-every", EVERY)
+    see(one, f"{STEPS:,}", "#training-configure-plan dd")
+    see(one, f"{STEPS // EVERY} of", "#training-configure-plan dd")
+    one.control("training-configure-try").click()
+    see(one, "Clips at once", "#training-configure-tried")
+    see(one, "about", "#training-configure-plan dd")  # the time is known now
+    one.control("training-configure-save").click()
+    see(one, "training/hum/train.yaml", "#training-configure-saved")
+    assert f"steps: {STEPS}" in (root / "training" / "hum" / "train.yaml").read_text()
+    one.control("training-configure-onward").click()
+
+
+def train_and_stop(one: Visitor) -> None:
+    """Begin, see curves and a sample that plays, stop."""
+    view = "#training-train"
+    see(one, "Nothing has been trained yet", view)
+    one.set("training-train-name", "first")
+    one.control("training-train-run").click()
+    see(one, "Training", f"{view} .state")
+    for curve in ("Loss", "Learning rate", "Length of the gradient"):
+        one.page.locator(f"{view} svg[aria-label^='{curve}']").wait_for(timeout=PATIENCE_MS)
+    player = one.page.locator(f"{view} .checkpoints audio").first
+    player.wait_for(timeout=PATIENCE_MS)
+    assert player.evaluate(LOADS) > 0.1
+    one.control("training-train-stop").click()
+    see(one, "Stopped", f"{view} .state")
+
+
+def resume_before_two(one: Visitor, other: Visitor, school: StudioProcess) -> None:
+    """After a restart of the studio it is all there; it goes on, and a second browser sees it."""
+    one.open(school.url, "training")
+    part(one, "Train")
+    see(one, "Stopped", "#training-train .state")
+    assert one.page.locator("#training-train .checkpoints audio").count() >= 1
+    one.page.locator("#training-train-resume:not([disabled])").click()
+    see(one, "Training", "#training-train .state")
+    other.open(school.url, "training")
+    part(other, "Train")
+    see(other, "hum / first", "#training-train h2")
+    one.page.reload()
+    one.page.wait_for_selector("#generate-text")
+    one.choose("training")
+    part(one, "Train")
+    see(one, "hum / first", "#training-train h2")
+    other.control("training-train-stop").click()
+    for each in (one, other):
+        see(each, "Stopped", "#training-train .state")
+
+
+def speak_with_it(one: Visitor, school: StudioProcess) -> None:
+    """A checkpoint becomes a model, and Generate speaks with it."""
+    one.page.locator("#training-train .mark.best").wait_for()
+    press(one, "Use this one", "#training-train")
+    see(one, "becomes a model", "#training-train-message")
+    press(one, "Speak with it", "#training-train")
+    run = one.control("generate-run")
+    run.wait_for(state="visible")
+    see_value(one, "#generate-bundle input", "finetunes/hum-first")
+    see_value(one, "#generate-voice input", "clara")
+    one.set("generate-text", "the cat sat")
+    run.click()
+    one.page.locator("#generate-jobs article.is-done audio").first.wait_for(timeout=PATIENCE_MS)
+    (job,) = [job for job in school.jobs() if job["task"] == "speak"]
+    assert job["request"]["bundle"] == "finetunes/hum-first"
+
+
+def see_value(one: Visitor, field: str, value: str) -> None:
+    """Wait until a field holds a value."""
+    script = "([field, value]) => document.querySelector(field)?.value === value"
+    one.page.wait_for_function(script, arg=[field, value])
+
+
+def test_nothing_is_asked_for_while_nobody_looks(
+    school: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(school.url, "training")
+    asked: list[int] = []
+
+    def note(request: Any) -> None:
+        if request.method == "POST" and "fn_index" in (request.post_data or ""):
+            asked.append(json.loads(request.post_data)["fn_index"])
+
+    part(one, "Train")
+    page.on("request", note)
+    page.wait_for_timeout(4000)
+    seen, asked[:] = set(asked), []
+    one.choose("history")
+    page.wait_for_timeout(500)
+    asked.clear()
+    page.wait_for_timeout(4000)
+    assert seen - set(asked), "the part Train asks while it is shown"
+    one.choose("training")
+    page.wait_for_timeout(4000)
+    assert seen <= set(asked)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_both_parts_look_right_and_can_be_reached(
+    size: str,
+    theme: str,
+    school: StudioProcess,
+    visitor: Callable[..., Visitor],
+    screenshots: Path,
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    width, height = SIZES[size]
+    viewport = {"width": width, "height": height}
+    one = visitor(color_scheme=theme, viewport=viewport, reduced_motion="reduce")
+    page = one.open(school.url, "training")
+    grave = []
+    for name, ready in (
+        ("Generate Configuration", "#training-configure-plan svg"),
+        ("Train", "#training-train .run"),
+    ):
+        part(one, name)
+        page.locator(ready).first.wait_for(timeout=PATIENCE_MS)
+        one.settle()
+        one.keep(screenshots / f"training-{name.split()[-1].lower()}-{size}-{theme}.png")
+        assert (page.evaluate(CUT_OFF), page.evaluate(SIDEWAYS)) == ([], 0)
+        found = Axe().run(page).response["violations"]
+        grave += [(name, item["id"]) for item in found if item["impact"] in GRAVE]
+    assert grave == []
