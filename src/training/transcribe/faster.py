@@ -24,6 +24,7 @@ from training.transcribe.stretches import stretches
 from training.transcribe.text import clean_text
 
 LONGEST_S = 28.0
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn while the text is unlikely
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 CONVERT = (
     "`ct2-transformers-converter --model FOLDER --output_dir models/whisper/NAME --copy_files "
@@ -64,6 +65,7 @@ class FasterWhisper:
         heard, _ = self._model.transcribe(
             wave[span.start : span.stop].float().numpy(),
             language=language,
+            temperature=list(TEMPERATURES),
             condition_on_previous_text=False,
             word_timestamps=True,
         )
@@ -74,6 +76,8 @@ class FasterWhisper:
                 yield segment
 
     def _language_of(self, wave: Tensor, spans: list[Span]) -> str:
+        if not self._model.model.is_multilingual:
+            return "en"
         if not spans:
             return ""
         longest = max(spans, key=lambda span: span.stop - span.start)
