@@ -12,6 +12,7 @@ from jobs.report import Cancelled
 from studio import (
     cli_configure,
     cli_doctor,
+    cli_finetune,
     cli_history,
     cli_models,
     cli_prepare,
@@ -61,7 +62,8 @@ def run(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parts = (
         *(cli_speak, cli_voices, cli_read, cli_tools),
-        *(cli_models, cli_prepare, cli_history, cli_settings, cli_doctor, cli_configure, cli_train),
+        *(cli_models, cli_history, cli_settings, cli_doctor),
+        *(cli_prepare, cli_configure, cli_train, cli_finetune),
     )
     for part in parts:
         part.add_command(commands, arguments)

@@ -124,9 +124,8 @@ def _publish(studio: Studio, dataset: str, name: str, parsed: argparse.Namespace
     request = wish_to_publish(studio.layout, dataset, name, step, parsed.name)
     task = import_module("studio.tasks.publish")
     made = task.publish_checkpoint(studio.layout, request, reporter(parsed.json))
-    voice = f" --voice {made.voice}" if made.voice else ""
-    _tell(made, f"{made.bundle} is there. Speak: testudo speak TEXT{voice} --model {made.bundle}",
-          parsed)  # fmt: skip
+    _tell(made, f"{made.bundle} is there. Speak: testudo speak TEXT --voice {shown(made.voice)} "
+          f"--model {shown(made.bundle)}", parsed)  # fmt: skip
     return 0
 
 

@@ -33,11 +33,16 @@ class OwnModel:
     speaks: bool
     learned: Finetune
 
+    @property
+    def voice(self) -> str:
+        """Whose it is; one that learned from a plain folder speaks as the dataset is called."""
+        return voice_of(self.learned)
+
 
 def list_finetunes(layout: Layout, voice: str = "") -> list[OwnModel]:
     """List the finetunes, of one voice or of all, the latest first; damaged ones are left out."""
     found = [_read(bundle) for bundle in list_bundles(layout) if bundle.name.startswith(FOLDER)]
-    own = [item for item in found if item is not None and voice in ("", item.learned.voice)]
+    own = [item for item in found if item is not None and voice in ("", item.voice)]
     return sorted(own, key=lambda item: -item.learned.created)
 
 
@@ -93,7 +98,12 @@ def own_latents(bundle: Path, voice: Voice) -> Path | None:
         learned = read_finetune(bundle)
     except (ValueError, OSError):
         return None
-    return path if learned.voice == voice.name and _is_as_learned(voice, learned) else None
+    return path if voice_of(learned) == voice.name and _is_as_learned(voice, learned) else None
+
+
+def voice_of(learned: Finetune) -> str:
+    """Name the voice that a finetune learned; see studio.finetune_voice."""
+    return learned.voice or learned.dataset
 
 
 def _is_as_learned(voice: Voice, learned: Finetune) -> bool:
@@ -102,7 +112,7 @@ def _is_as_learned(voice: Voice, learned: Finetune) -> bool:
         states = {path.name: path.stat() for path in voice.clips}
     except OSError:
         return False
-    if learned.sources:
+    if learned.voice and learned.sources:
         now = {name: (state.st_size, state.st_mtime_ns) for name, state in states.items()}
         return now == {Path(name).name: tuple(told) for name, told in learned.sources.items()}
     return all(max(s.st_mtime, s.st_ctime) <= learned.created for s in states.values())

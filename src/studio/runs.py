@@ -19,6 +19,7 @@ from jobs import detached
 from jobs.job import JobError
 from studio.configuring import refuse_doomed
 from studio.errors import StudioError, refusing, writing_to
+from studio.finetune_voice import ensure_voice
 from studio.layout import Layout, shown
 from studio.runs_bin import DeletedRun, delete_run
 from studio.runs_events import Diary
@@ -141,6 +142,7 @@ class Runs:
     def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
         bundle = existing_bundle(self._layout, config.weights.bundle)
         model = finetune_name(dataset, folder.name)
+        ensure_voice(self._layout, dataset)
         self._make_room()
         command = [
             *(sys.executable, *TRAINER, str(folder)),

@@ -25,7 +25,7 @@ class PublishRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """A model that speaks. voice: whose it is, "" where it learned from no voice of the studio."""
+    """A model that speaks. voice: whose it is."""
 
     bundle: str
     voice: str

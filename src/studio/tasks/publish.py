@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.report import Reporter
 from studio.errors import StudioError, refusing, writing_to
+from studio.finetunes import voice_of
 from studio.layout import Layout
 from studio.runs import config_of
 from studio.runs_publish import PublishedRun, PublishRun, finetune_name
@@ -30,4 +31,4 @@ def publish_checkpoint(layout: Layout, request: PublishRun, report: Reporter) ->
     with writing_to(target), refusing(ValueError), report.stage("publish"):
         publish(run, request.step, places, report)
         learned = read_finetune(target)
-    return PublishedRun(bundle=bundle, voice=learned.voice, step=learned.step)
+    return PublishedRun(bundle=bundle, voice=voice_of(learned), step=learned.step)
