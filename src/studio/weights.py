@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +80,15 @@ def list_bundles(layout: Layout) -> list[BundleSummary]:
     names = [path.name for path in _folders(layout.models) if path.name != "finetunes"]
     names += [f"finetunes/{path.name}" for path in _folders(layout.models / "finetunes")]
     return [summarise(layout, name) for name in names if _is_bundle(layout.models / name)]
+
+
+def models_stamp(layout: Layout) -> str:
+    """Name what the models folder holds now: another stamp, another list. Cheap to ask often."""
+    told = []
+    for folder in (*_folders(layout.models), *_folders(layout.models / "finetunes")):
+        with suppress(OSError):  # it is just being replaced
+            told.append(f"{folder.name} {folder.stat().st_mtime_ns}")
+    return " ".join(told)
 
 
 def summarise(layout: Layout, name: str) -> BundleSummary:

@@ -1,4 +1,4 @@
-"""The list of voices that follows the folder, and the voices that are made on the page."""
+"""Lists of voices and models that follow their folders, and voices that are made on the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import gradio as gr
 from studio.errors import StudioError
 from studio.recordings import MICROPHONE
 from studio.voices import voices_stamp
-from webui.form_view import voice_choices
+from studio.weights import models_stamp
+from webui.form_view import bundle_choices, voice_choices
 from webui.generate_tab import Tab
 from webui.messages import note, refusal
 from webui.own_voices import is_made_here, keep_voice
@@ -22,16 +23,17 @@ WATCH_S = 3.0  # between two looks into the folder
 
 
 def wire_voices(tab: Tab, blocks: gr.Blocks) -> None:
-    """Let the list follow the folder, show what belongs to the voice chosen, and keep voices."""
+    """Let the lists follow the folders, show what belongs to the voice chosen, and keep voices."""
     studio, keeping = tab.studio, tab.keeping
     controls: Mapping[str, Any] = tab.form.controls  # Any: Gradio adds the events at run time
     known = gr.State("")
 
-    def look(seen: str) -> tuple[Any, Any]:
-        now = f"as of {voices_stamp(studio.layout)}"
+    def look(seen: str) -> tuple[Any, Any, Any]:
+        now = f"as of {voices_stamp(studio.layout)} {models_stamp(studio.layout)}"
         if now == seen:
-            return gr.skip(), gr.skip()
-        return now, gr.update(choices=voice_choices(studio))
+            return gr.skip(), gr.skip(), gr.skip()
+        voices = gr.update(choices=voice_choices(studio))
+        return now, voices, gr.update(choices=bundle_choices(studio))
 
     def show(voice: str | None) -> tuple[Any, Any]:
         recorded = gr.update(visible=voice == MICROPHONE)
@@ -44,7 +46,7 @@ def wire_voices(tab: Tab, blocks: gr.Blocks) -> None:
             return refusal(cause)
 
     for ask in (gr.Timer(WATCH_S).tick, blocks.load):
-        ask(look, [known], [known, controls["voice"]], **QUIET)
+        ask(look, [known], [known, controls["voice"], controls["bundle"]], **QUIET)
     controls["voice"].change(
         show, [controls["voice"]], [controls["microphone"], keeping.fold], **QUIET
     )

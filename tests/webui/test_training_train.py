@@ -18,6 +18,7 @@ from run_cases import make_dataset, until, use_fake_trainer
 from studio.errors import StudioError
 from studio.runs_view import RunView
 from studio.studio import Studio
+from studio.weights import models_stamp
 from training.finetune_about import FINETUNE_FILE, Finetune, write_about
 from webui.training_train import Shown, news
 from webui.training_train_acts import answer, configured, place_of
@@ -143,6 +144,13 @@ def test_a_model_is_spoken_with_in_its_own_voice(training: Studio) -> None:
     publish(training, "finetunes/alice-first", 20, "Alice")
     values = {"bundle": "finetunes/alice-first", "voice": "Alice"}
     assert answer(training, asked).values == values
+
+
+def test_the_list_of_models_is_drawn_anew_when_one_was_made(training: Studio) -> None:
+    before = models_stamp(training.layout)
+    assert models_stamp(training.layout) == before
+    publish(training, "finetunes/alice-first", 20, "Alice")
+    assert models_stamp(training.layout) != before
 
 
 def test_what_a_browser_makes_up_is_refused(training: Studio) -> None:
