@@ -15,6 +15,7 @@ SINGLE = (  # light modules inside packages that are not
     *("engines.base", "engines.knobs", "engines.registry"),
     *("tortoise.options", "sv2tts.options"),
     *("training.config", "training.manifest", "training.suggest"),
+    *("training.transcribe.available", "training.transcribe.choose", "training.transcribe.given"),
 )
 
 

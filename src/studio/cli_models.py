@@ -10,11 +10,14 @@ from pathlib import Path
 from studio import weights
 from studio.cli_flags import Parser
 from studio.cli_output import reporter, say, say_json
+from studio.errors import refusing
 from studio.models import refuse_offline
 from studio.studio import Studio
 from studio.weights import BundleSummary
+from training.transcribe.base import TranscribeError
 
 PRECISIONS = ("fp32", "fp16", "bf16")
+LISTENS = "whisper-"  # begins the names of models that listen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
     listing.set_defaults(run=run_list)
 
     fetch = actions.add_parser("download", help="fetch published weights; goes on where it stopped")
-    fetch.add_argument("name", nargs="?", default="tortoise", help="what to fetch: tortoise")
+    fetch.add_argument("name", nargs="?", default="tortoise",
+                       help="tortoise, or whisper-base, whisper-turbo, …")  # fmt: skip
     fetch.add_argument("--also", action="append", default=[], metavar="PART",
                        help="an optional part: bigvgan, hifigan, …")  # fmt: skip
     _add_precision(fetch)
@@ -82,6 +86,8 @@ def run_download(parsed: argparse.Namespace) -> int:
     studio = Studio.open()
     refuse_offline(studio.settings.offline)
     report = reporter(parsed.json)
+    if parsed.name.startswith(LISTENS):
+        return _fetch_whisper(studio, parsed)
     made = weights.download(studio.layout, parsed.name, report, parsed.also, parsed.precision)
     _tell_new(listed(made), parsed.json)
     return 0
@@ -136,6 +142,20 @@ def told(model: ListedModel) -> str:
     if model.missing:
         return f"{size}, cannot speak yet: lacks {', '.join(model.missing)}"
     return f"{size}, {model.weights_id}, {', '.join(model.networks)}"
+
+
+def _fetch_whisper(studio: Studio, parsed: argparse.Namespace) -> int:
+    """Fetch what writes down what is said."""
+    from training.transcribe.fetch import fetch_whisper  # loads torch
+
+    name = parsed.name.removeprefix(LISTENS)
+    with refusing(TranscribeError):
+        path = fetch_whisper(name, studio.layout.whisper, reporter(parsed.json))
+    if parsed.json:
+        say_json({"name": parsed.name, "path": path})
+    else:
+        say(f"{parsed.name} is here: {path}")
+    return 0
 
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:

@@ -29,6 +29,7 @@ from whisper import Whisper
 from whisper.model import ModelDimensions
 
 from jobs.report import Cancelled, Event, Reporter
+from studio.cli import main
 from training.transcribe import fetch
 from training.transcribe.available import (
     WHISPER_MODELS,
@@ -372,3 +373,17 @@ def test_a_fetch_stops_when_asked_and_a_wrong_file_is_thrown_away(
     assert not list(tmp_path.iterdir())
     with pytest.raises(TranscribeError, match="no published Whisper model 'huge'; there are turbo"):
         fetch.fetch_whisper("huge", tmp_path, Reporter())
+
+
+def test_the_command_that_refusals_name_brings_a_model(
+    tmp_path: Path,
+    shelf: type[Shelf],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TESTUDO_ROOT", str(tmp_path))
+    assert main(["models", "download", "whisper-base"]) == 0
+    assert (tmp_path / "models/whisper/base.pt").read_bytes() == shelf.content
+    assert "whisper-base is here" in capsys.readouterr().out
+    assert main(["models", "download", "whisper-huge"]) == 2
+    assert "no published Whisper model 'huge'" in capsys.readouterr().err
