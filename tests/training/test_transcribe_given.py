@@ -87,7 +87,7 @@ def test_a_txt_beside_a_clip_is_its_text(recordings: Maker, tmp_path: Path) -> N
     write(tmp_path / "deep/two.flac.txt", "And good night.")
     found = find_given(tmp_path, [one, two])
     assert (found[one].text, found[two].text) == ("Good evening.", "And good night.")
-    assert found[one].source == "one.txt" and not found[one].timed
+    assert found[one].source == "one.txt" and found[one].told is None
     (segment,) = found[one].transcript(4.0).segments
     assert (segment.start_s, segment.stop_s, segment.confidence) == (0.0, 4.0, 1.0)
 
@@ -313,7 +313,7 @@ def test_our_own_whisper_json_names_recordings_by_file(recordings: Maker, tmp_pa
     one, two = recordings("one.wav", "two.wav")
     write(tmp_path / "whisper.json", json.dumps({"one.wav": WHISPER_OUTPUT, "other.wav": {}}))
     found = find_given(tmp_path, [one, two])
-    assert list(found) == [one] and found[one].timed and found[one].source == "whisper.json"
+    assert list(found) == [one] and found[one].told and found[one].source == "whisper.json"
 
 
 def test_all_that_is_malformed_is_told_at_once(recordings: Maker, tmp_path: Path) -> None:

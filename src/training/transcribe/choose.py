@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jobs.report import Reporter
 from training.transcribe.available import (
@@ -22,18 +21,13 @@ from training.transcribe.base import (
     AUTO,
     FASTER_WHISPER,
     GIVEN,
-    RATE,
     WHISPER,
     TranscribeError,
     Transcriber,
     TranscriberWish,
-    Transcript,
 )
 from training.transcribe.given import Given
 from training.transcribe.languages import NAMES
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHOWN_FILES = 5
 SUGGESTED = "base"  # small enough for any machine
@@ -41,22 +35,15 @@ SUGGESTED = "base"  # small enough for any machine
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Says what is said in each recording: what was given with it, else what a machine hears.
+    """Who says what is said in each recording: what was given with it, else a machine.
 
-    name: what the dataset calls it;  machine: None where nothing but given words is wanted.
+    name: what the dataset calls it;  given: of the recordings that have something;  machine: hears
+    the others, None where nobody needs to.
     """
 
     name: str
     given: Mapping[Path, Given]
     machine: Transcriber | None
-
-    def transcript(self, file: Path, wave: Tensor, report: Reporter) -> Transcript:
-        """Return what is said in a recording.  wave: (n,) at `base.RATE`, all of it."""
-        if file in self.given:
-            return self.given[file].transcript(wave.shape[0] / RATE)
-        if self.machine is None:
-            return Transcript(segments=())
-        return self.machine.transcribe(wave, report)
 
 
 def listener(

@@ -1,7 +1,7 @@
 """Is this what is said? A second opinion on a given text, from the recognizer that is built in.
 
 PocketSphinx mishears every fourth word of clear English, and far more of a strong accent or a noisy
-room. So only a text of which nearly nothing is heard is doubtful, and only where enough is said.
+room. So only a text of which nearly nothing is heard, above 0.75 or so, is probably another one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from training.lexicon import edit_distance
 from training.transcribe.base import RATE
 from training.transcribe.sphinx import PocketSphinx
 
-DOUBTFUL = 0.75  # word error rate above which a text is probably another one
 FEWEST_WORDS = 3
 LONGEST_S = 20.0  # what is listened to at most
 _LETTERS = re.compile(r"[a-z']+")
@@ -28,8 +27,7 @@ def doubt(wave: Tensor, text: str, report: Reporter | None = None) -> float | No
     """Return the word error rate of an English text against what is heard, 0 (sure) to 1.
 
     wave: (n,) at `RATE`.  None where it cannot be said: the text is too short, or the clip too long
-    to be listened to quickly.  Above `DOUBTFUL` the text is probably not what is said, or it is
-    said in another language.
+    to be listened to quickly.
     """
     said = spoken_words(text)
     if len(said) < FEWEST_WORDS or len(wave) > LONGEST_S * RATE:

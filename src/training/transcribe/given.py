@@ -36,11 +36,6 @@ class Given:
     told: Transcript | None = None
     language: str = ""
 
-    @property
-    def timed(self) -> bool:
-        """Whether it says when."""
-        return self.told is not None
-
     def transcript(self, seconds: float) -> Transcript:
         """Return it for a recording of that length; without times it is one segment."""
         if self.told is not None:
