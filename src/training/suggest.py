@@ -23,13 +23,13 @@ from training.rates import curve_of
 from training.suggest_facts import BundleFacts, DatasetFacts, MachineFacts
 from training.suggest_size import checkpoint_bytes, fitting_batch, peak_disk_bytes
 
-CHECKPOINTS = 8  # in a run, about
+CHECKPOINTS = 6  # in a run, about
 CODES_PER_S = 21.5
-NICE = (1, 2, 5)
+NICE = (10, 15, 20, 25, 30, 40, 50, 60, 75)
 SMALL_BATCH = 8
-SMALL_DIFFUSION_RATE = 5e-4  # measured on 20 clips of a real voice: similarity 0.42 to 0.64
-SMALL_DIFFUSION_STEPS, AT_S = 900, 150.0  # for so much speech; more speech bears more steps
-SMALL_STEPS = (300, 6_000)  # fewest and most
+SMALL_DIFFUSION_RATE = 5e-4
+SMALL_DIFFUSION_STEPS, AT_S = 450, 150.0  # measured on 20 clips of a real voice, 2.5 minutes
+SMALL_STEPS = (200, 4_000)  # fewest and most
 SMALL_RATE, SMALL_GPT_STEPS = 1e-4, 100  # where only the GPT can learn
 PUBLISHED_RATE, LORA_RATE = 1e-5, 1e-4
 PUBLISHED_CLIPS = 32  # of one step
@@ -126,9 +126,10 @@ def suggest(facts: DatasetFacts, machine: MachineFacts, bundle: BundleFacts) -> 
 
 
 def nice(number: float) -> int:
-    """Return the largest of 1, 2, 5, 10, 20, 50 … that is not above the number; at least 1."""
-    power = 10 ** math.floor(math.log10(max(1.0, number)))
-    return int(max(lead * power for lead in NICE if lead * power <= max(1.0, number)))
+    """Return the largest round number (1 to 9, 10, 15, 20, 25 …) not above it; at least 1."""
+    whole = max(1, int(number))
+    power: int = 10 ** max(0, len(str(whole)) - 2)
+    return max((lead * power for lead in NICE if lead * power <= whole), default=whole)
 
 
 def _small(facts: DatasetFacts, bundle: BundleFacts) -> Proposal:

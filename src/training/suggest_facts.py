@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tortoise.bundle import CONFIG_FILE, BundleError, network_file, read_json
+from tortoise.bundle import CONFIG_FILE, MEL_STATS_FILE, BundleError, network_file, read_json
 from tortoise.measure import PUBLISHED_LIMIT, UNTOLD
 
 # Any: JSON.
@@ -110,6 +110,8 @@ def read_bundle_facts(folder: Path, name: str) -> BundleFacts:
         raise BundleError(f"{folder / CONFIG_FILE} is no table. Fetch the bundle again.")
     rules = _numbers(config.get("conventions"), {**PUBLISHED, "text_limit": PUBLISHED_LIMIT})
     gpt = _numbers(config.get("gpt"), PUBLISHED_GPT)
+    if (folder / MEL_STATS_FILE).is_file():
+        count_parameters(folder / MEL_STATS_FILE)  # refused where it is damaged
     return BundleFacts(
         name=name,
         gpt=_network(folder, "gpt", config, PUBLISHED_GPT),
