@@ -15,6 +15,7 @@ from fake_engine import FakeEngine
 from jobs.report import Reporter
 from speech.clip import Clip
 from speech.files import read_clip
+from studio.dataset_request import PrepareRequest
 from studio.errors import StudioError
 from studio.layout import Layout
 from studio.models import DownloadModel
@@ -23,6 +24,8 @@ from studio.settings import fields_of_settings
 from studio.speaking import SpeakRequest, Spoken
 from studio.studio import Studio
 from studio.tags import read_record
+from studio.tasks import prepare as tasks_prepare
+from training.transcribe.base import TranscriberWish
 
 
 @pytest.fixture
@@ -173,15 +176,29 @@ def test_the_page_answers_as_many_at_once_as_set(layout: Layout) -> None:
     assert build_page(studio)._queue.default_concurrency_limit == 3
 
 
+def test_the_model_that_is_set_listens_where_it_is_here_and_nothing_is_fetched_offline(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes: list[TranscriberWish] = []
+    monkeypatch.setattr(tasks_prepare, "prepare", lambda job, report: wishes.append(job.wish))
+    layout.whisper.mkdir(parents=True)
+    for name in ("tiny", "medium"):
+        (layout.whisper / f"{name}.pt").touch()
+    request = PrepareRequest(folder=str(tmp_path), fetch=True)
+    for given in ({"whisper_model": "tiny"}, {"whisper_model": "small", "offline": True}):
+        settings = Studio.open(layout.root, given=given).settings
+        tasks_prepare.prepared(layout, settings, request, Reporter())
+    assert [(wish.model, wish.fetch) for wish in wishes] == [("tiny", True), ("", False)]
+
+
 HERE = {"low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents", "device", "threads",
         "embed", "sidecar", "embed_latents", "bundle", "voice", "preset", "format", "output_rate",
         "volume", "results", "voices", "models", "offline", "concurrency", "voice_fixer",
-        "voice_fixer_device", "check_updates"}  # fmt: skip
+        "voice_fixer_device", "check_updates", "whisper_model"}  # fmt: skip
 ELSEWHERE = {
     "engine": "the registry's own tests",
     "listen": "tests/api",
     "share": "tests/api",
-    "whisper_model": "the tab Training, which is not there yet",
 }
 
 
