@@ -143,8 +143,11 @@ def open_ledger(folder: Path, fresh: Dataset) -> tuple[Ledger, str]:
         aside = path.with_name(f"{DATASET}.damaged-{int(time.time())}")
         path.rename(aside)
         return Ledger(folder, fresh), f"{error} It was put aside as {aside.name}."
+    clips = before.clips
+    if (before.seed, before.validation_share) != (fresh.seed, fresh.validation_share):
+        clips = tuple(replace(clip, part="") for clip in clips)  # to be drawn anew
     known = replace(
-        fresh, created=before.created or fresh.created, sources=before.sources, clips=before.clips
+        fresh, created=before.created or fresh.created, sources=before.sources, clips=clips
     )
     return Ledger(folder, known), ""
 

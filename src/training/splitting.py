@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from training.manifest import ClipRow
@@ -23,13 +23,14 @@ class Split:
 def split_clips(clips: Sequence[ClipRow], share: float, seed: int) -> Split:
     """Draw a share of the kept clips for validation.
 
-    Clips with the same text go together. At least one judges where there are three texts or more,
-    and at least two stay to learn from, whatever the share. Dropped clips get no part.
+    Clips that have a part already keep it, so that what judged once is never learned from; clips
+    with the same text go together. At least one judges where there are three texts or more, and at
+    least two stay to learn from, whatever the share. Dropped clips get no part.
     """
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, list[ClipRow]] = {}
     for clip in clips:
         if clip.kept:
-            texts.setdefault(same_text(clip.text), []).append(clip.id)
+            texts.setdefault(same_text(clip.text), []).append(clip)
     judging = _drawn(texts, share, seed)
     parted = tuple(
         replace(clip, part=("validation" if clip.id in judging else "train") if clip.kept else "")
@@ -43,19 +44,23 @@ def same_text(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold().replace("'", ""))) or text
 
 
-def _drawn(texts: dict[str, list[str]], share: float, seed: int) -> set[str]:
+def _drawn(texts: Mapping[str, Sequence[ClipRow]], share: float, seed: int) -> set[str]:
+    """Name the clips that judge."""
     wanted = round(share * sum(map(len, texts.values())))
-    if share > 0:
-        wanted = max(1, wanted)
-    order = sorted(texts)
-    random.Random(seed).shuffle(order)
-    drawn: set[str] = set()
-    for text in order[:-STAYING]:
-        room = wanted - len(drawn)
-        if 0 < len(texts[text]) <= room:
-            drawn.update(texts[text])
-    if wanted and not drawn and len(order) > STAYING:
-        drawn.update(texts[min(order[:-STAYING], key=lambda text: len(texts[text]))])
+    wanted = max(1, wanted) if share > 0 else 0
+    parts = {text: {clip.part for clip in same} for text, same in texts.items()}
+    chosen = {text for text, has in parts.items() if "validation" in has and wanted}
+    open_texts = [text for text, has in parts.items() if has == {""}]
+    free = sorted(open_texts if chosen else texts)
+    random.Random(seed).shuffle(free)
+    drawn = {clip.id for text in chosen for clip in texts[text]}
+    room = len(texts) - STAYING
+    for text in free:
+        if len(chosen) < room and len(drawn) + len(texts[text]) <= wanted:
+            chosen.add(text)
+            drawn |= {clip.id for clip in texts[text]}
+    if wanted and not drawn and room > 0:
+        drawn = {clip.id for clip in texts[min(free, key=lambda text: len(texts[text]))]}
     return drawn
 
 

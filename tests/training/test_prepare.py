@@ -305,6 +305,19 @@ def test_odd_names_stay_apart(tmp_path: Path, ear: ExactEar) -> None:
     assert len(read_lines(tmp_path / "out" / TRAIN)) == len(names) - 1
 
 
+def test_the_parts_stay_until_another_draw_is_wanted(tmp_path: Path, ear: ExactEar) -> None:
+    record(tmp_path, "1.wav", said(*[range(at * 8, at * 8 + 8) for at in range(10)]))
+    prepare(job(tmp_path), Reporter())
+    before = {clip.id: clip.part for clip in made(tmp_path).clips}
+    write_dataset(tmp_path / "out", review.drop(made(tmp_path), [made(tmp_path).clips[0].id]))
+    prepare(job(tmp_path), Reporter())
+    after = {clip.id: clip.part for clip in made(tmp_path).clips}
+    assert {id: part for id, part in before.items() if after[id]} == dict(list(after.items())[1:])
+    wanted = PrepareOptions(seed=5, validation_share=0.4, check_text=False)
+    prepare(job(tmp_path, options=wanted), Reporter())
+    assert len(made(tmp_path).kept("validation")) == 4
+
+
 @pytest.mark.parametrize("clips", [1, 2, 3])
 def test_few_clips_are_parted_with_care(tmp_path: Path, ear: ExactEar, clips: int) -> None:
     record(tmp_path, "few.wav", said(*[range(at * 8, at * 8 + 8) for at in range(clips)]))

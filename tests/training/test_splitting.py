@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_there_is_always_something_to_learn_from(count: int, share: float) -> No
     assert parts.count("train") == count - judging >= max(1, count // 2)
     assert parts[count:] == ["", ""]
     if share and count >= 3:
-        assert judging == max(1, round(share * count))
+        assert judging == min(count - 2, max(1, round(share * count)))
     if count < 3 or not share:
         assert judging == 0 and "Over-fitting cannot be seen" in split.told
 
@@ -65,3 +66,17 @@ def test_one_text_said_by_all_clips_is_only_learned_from() -> None:
 
 def test_nothing_kept_is_told() -> None:
     assert split_clips(clips(dropped=3), 0.1, 0).told == "No clip is left to learn from."
+
+
+def test_who_judged_once_judges_on_and_only_newcomers_are_drawn() -> None:
+    first = split_clips(clips(*(f"text {at}" for at in range(20))), 0.2, 1).clips
+    more = clips(*(f"text {at}" for at in range(40)))[20:]
+    later = split_clips([*first, *more], 0.2, 99).clips
+    assert later[:20] == first
+    assert sum(clip.part == "validation" for clip in later) == 8
+
+
+def test_without_any_judge_left_one_is_drawn_anew() -> None:
+    rows = [replace(clip, part="train") for clip in clips(*(f"text {at}" for at in range(10)))]
+    parts = [clip.part for clip in split_clips(rows, 0.1, 1).clips]  # type: ignore[arg-type]
+    assert parts.count("validation") == 1
