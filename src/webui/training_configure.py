@@ -29,6 +29,7 @@ from webui.training_configure_acts import (
     planned_html,
     proposed,
     save_form,
+    stamp_of,
     start_trial,
 )
 from webui.training_configure_form import (
@@ -55,21 +56,19 @@ ABOUT = (
     "Choose a dataset: the rest is proposed from it and from this machine. Change what you like; "
     "the plan below says what comes of it, and that is what will happen."
 )
-NO_DATASET = (
-    '<p class="hint" data-key="empty">There is no dataset yet. Make one under '
-    "<strong>Prepare Dataset</strong>; it appears here by itself.</p>"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What a browser was shown last.
 
-    names: the datasets in the list, None where nobody looked yet;  trial: the print of the job.
+    names: the datasets in the list, None where nobody looked yet;  trial: the print of the job;
+    basis: what a plan follows from beside the form.
     """
 
     names: tuple[str, ...] | None = None
     trial: str = ""
+    basis: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +113,7 @@ def build(page: Page) -> None:
     """Draw the part and wire it."""
     tab = _draw(page.studio)
     _wire_form(tab)
-    _wire_plan(tab, page)
+    _wire_mending(tab, page)
     _wire_buttons(tab, page)
     _wire_looking(tab)
 
@@ -176,8 +175,8 @@ def _wire_form(tab: Tab) -> None:
     diffusion.input(lambda steps: BOTH if steps else SPEAKING_ONLY, [diffusion], [learns], **QUIET)
 
 
-def _wire_plan(tab: Tab, page: Page) -> None:
-    """What the form comes to, as it changes; and the buttons that mend what speaks against it."""
+def _wire_mending(tab: Tab, page: Page) -> None:
+    """The buttons that mend what speaks against a configuration, or go to where it is mended."""
     form, studio, fields = tab.form, tab.studio, tab.fields
     places = [page.tabs, page.parts]
 
@@ -197,15 +196,6 @@ def _wire_plan(tab: Tab, page: Page) -> None:
         goes = [gr.Tabs(selected=value), gr.skip()]
         return [*tab.told(gr.skip()), *(goes if value == "settings" else goes[::-1])]
 
-    gr.on(
-        [control.change for control in fields],
-        lambda *given: planned_html(studio, lambda: form.values(given)),
-        fields,
-        tab.planned.source,
-        js=within(fields),
-        trigger_mode="always_last",
-        **QUIET,
-    )
     for painted in (tab.planned, tab.tried):
         painted.view.click(mend, fields, [*tab.telling, *places], js=within(fields), **QUIET)
 
@@ -232,29 +222,40 @@ def _wire_buttons(tab: Tab, page: Page) -> None:
 
 
 def _wire_looking(tab: Tab) -> None:
-    """Follow the datasets on disk and the dry step, while somebody looks."""
+    """Follow the datasets and the dry step while somebody looks; plan what the form says."""
     studio, form = tab.studio, tab.form
     where = 1 + list(form.controls).index(DATASET)
 
-    def look(seen: Seen, *given: Any) -> list[Any]:
-        held = dict(zip(form.controls, given, strict=True))
+    def look(seen: Seen, name: Any, model: Any) -> list[Any]:
         names = tuple(dataset_names(studio.layout))
-        trial = trial_html(newest_trial(studio))
-        now = Seen(names=names, trial=sha256(trial.encode()).hexdigest())
+        job = newest_trial(studio)
+        trial = trial_html(job)
+        now = Seen(
+            names=names,
+            trial=sha256(trial.encode()).hexdigest(),
+            basis=(stamp_of(studio.layout, name), job.id if job and job.is_over else ""),
+        )
         if now == seen:
             return [gr.skip()] * (3 + len(tab.telling))
         told = tab.told("" if seen.names is None else gr.skip())
-        if names and (seen.names is None or held[DATASET] not in names):
-            name = held[DATASET] if held[DATASET] in names else names[0]
-            told = tab.filled(lambda: opened(studio, name, str(held[BUNDLE] or "")))
-            told[where] = gr.update(choices=list(names), value=name)
+        if names and (seen.names is None or name not in names):
+            chosen = name if name in names else names[0]
+            told = tab.filled(lambda: opened(studio, chosen, str(model or "")))
+            told[where] = gr.update(choices=list(names), value=chosen)
         elif names != seen.names:
             told[where] = gr.update(choices=list(names))
-        plan = planned_html(studio, lambda: form.values(given)) if names else NO_DATASET
-        is_new = seen.names is not None or not names  # a form that is filled is planned by itself
-        return [now, trial, plan if is_new else gr.skip(), *told]
+        return [now, trial, now.basis, *told]
 
-    seen = gr.State(Seen())
+    seen, basis = gr.State(Seen()), gr.State(None)
     pulse = draw_pulse(PLAN, LOOK_S)
-    outputs = [seen, tab.tried.source, tab.planned.source, *tab.telling]
-    pulse.click(look, [seen, *tab.fields], outputs, **QUIET)
+    outputs = [seen, tab.tried.source, basis, *tab.telling]
+    pulse.click(look, [seen, form.controls[DATASET], form.controls[BUNDLE]], outputs, **QUIET)
+    gr.on(
+        [basis.change, *(control.change for control in tab.fields)],
+        lambda *given: planned_html(studio, lambda: form.values(given)),
+        tab.fields,
+        tab.planned.source,
+        js=within(tab.fields),
+        trigger_mode="always_last",
+        **QUIET,
+    )

@@ -29,6 +29,10 @@ from webui.training_configure_view import findings_html, plan_html, saved_html
 # Any: each field of a configuration has its own type.
 
 TRIAL = "try_batch"
+NO_DATASET = (
+    '<p class="hint" data-key="empty">There is no dataset yet. Make one under '
+    "<strong>Prepare Dataset</strong>; it appears here by itself.</p>"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,14 @@ class Opened:
 def dataset_names(layout: Layout) -> list[str]:
     """List the datasets that have clips to learn from."""
     return sorted(path.parent.name for path in layout.training.glob("*/train.txt"))
+
+
+def stamp_of(layout: Layout, dataset: Any) -> str:
+    """Name the state of a dataset: another stamp, and a plan for it has to be made anew."""
+    try:
+        return str((layout.dataset(str(dataset or "")) / "train.txt").stat().st_mtime_ns)
+    except (OSError, StudioError):
+        return ""
 
 
 def bundle_names(studio: Studio) -> list[str]:
@@ -88,6 +100,8 @@ def planned_html(studio: Studio, read_form: Callable[[], Mapping[str, Any]]) -> 
 
     read_form: returns the fields, or raises StudioError naming the control that is wrong.
     """
+    if not dataset_names(studio.layout):
+        return NO_DATASET
     try:
         seen = _examined(studio, read_form())
     except StudioError as cause:

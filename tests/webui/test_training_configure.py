@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from webui.training_configure_acts import (
     planned_html,
     proposed,
     save_form,
+    stamp_of,
     start_trial,
 )
 from webui.training_configure_form import (
@@ -201,6 +203,17 @@ def test_datasets_and_models_are_listed(planned: Studio) -> None:
     with pytest.raises(StudioError, match="No dataset is chosen"):
         proposed(planned, "", "starter")
     assert diffusion_steps(planned, "hum", "starter") > 0
+
+
+def test_a_plan_is_made_anew_when_the_dataset_was_mended(planned: Studio, tmp_path: Path) -> None:
+    before = stamp_of(planned.layout, "hum")
+    path = planned.layout.training / "hum" / "train.txt"
+    os.utime(path, (1.0, 1.0))
+    assert before and stamp_of(planned.layout, "hum") not in ("", before)
+    for nothing in (None, "gone", "../hum"):
+        assert stamp_of(planned.layout, nothing) == ""
+    nobody = Studio.open(tmp_path, inline=True)
+    assert "There is no dataset yet" in planned_html(nobody, dict)
 
 
 def test_the_few_fields_are_fields() -> None:
