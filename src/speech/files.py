@@ -123,6 +123,17 @@ def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
 # reading, step by step
 
 
+class ReadForwards(soundfile.SoundFile):
+    """A file that is read from its first to its last sample.
+
+    The base class seeks around every read where it can, after which mp3 goes on with a click.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, whatever the file could."""
+        return False
+
+
 def check_file(path: Path) -> None:
     """Raise ClipError for what is no file that can be opened."""
     try:
@@ -139,7 +150,7 @@ def check_file(path: Path) -> None:
 
 def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[Samples, int]:
     """Read (n, c) samples and the rate; the header is checked before a sample is decoded."""
-    with soundfile.SoundFile(source) as file:
+    with ReadForwards(source) as file:
         rate, channels = file.samplerate, file.channels
         if not limits.lowest_rate <= rate <= limits.highest_rate:
             raise ClipError(

@@ -20,7 +20,7 @@ import soxr
 import torch
 
 from speech.clip import Clip, ClipError
-from speech.files import FFMPEG_FORMATS, Samples, check_file
+from speech.files import FFMPEG_FORMATS, ReadForwards, Samples, check_file
 
 Mono = npt.NDArray[np.float32]  # (n,)
 Runs = npt.NDArray[np.float64]  # (k, 3): first second, last second, level
@@ -132,9 +132,8 @@ def _write_mono(
     limits: RecordingLimits,
 ) -> Runs:
     """Mix and resample block by block; return where peaks are cut."""
-    with soundfile.SoundFile(readable) as file:
-        _check_header(path, file, limits)
-        weights = _weights(path, file, progress)
+    weights = _weights(path, readable, progress, limits)
+    with ReadForwards(readable) as file:
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, "float32", "HQ")
         peaks = _Peaks(file.samplerate)
         with work.open("wb") as sink:
@@ -184,21 +183,24 @@ def _blocks(path: Path, file: soundfile.SoundFile, limits: RecordingLimits) -> I
         raise ClipError(f"{path.name} is damaged at {done / file.samplerate:.0f} s.") from error
 
 
-def _weights(path: Path, file: soundfile.SoundFile, progress: Callable[[float], None]) -> Mono:
+def _weights(
+    path: Path, readable: Path, progress: Callable[[float], None], limits: RecordingLimits
+) -> Mono:
     """Say how much of each channel goes into the mix: (c,); no peak of it is beyond 1.
 
     Channels that hold sound are averaged. Where they cancel each other out (one is wired the wrong
     way round), the loudest is taken.
     """
-    if file.channels == 1 and file.subtype not in ("FLOAT", "DOUBLE"):
-        return np.ones(1, np.float32)
-    together, highest = np.zeros((file.channels, file.channels)), 1.0
-    for block in _blocks(path, file, DEFAULT_LIMITS):
-        wide = block.astype(np.float64)
-        together += wide.T @ wide  # (c, c)
-        highest = max(highest, float(np.abs(block).max()))
-        progress(0.0)
-    file.seek(0)
+    with ReadForwards(readable) as file:
+        _check_header(path, file, limits)
+        if file.channels == 1 and file.subtype not in ("FLOAT", "DOUBLE"):
+            return np.ones(1, np.float32)
+        together, highest = np.zeros((file.channels, file.channels)), 1.0
+        for block in _blocks(path, file, limits):
+            wide = block.astype(np.float64)
+            together += wide.T @ wide  # (c, c)
+            highest = max(highest, float(np.abs(block).max()))
+            progress(0.0)
     energy = np.diag(together)
     heard = energy > energy.max() * HEARD
     weights = heard / max(1, heard.sum())

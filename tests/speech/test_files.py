@@ -343,3 +343,11 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(
     with pytest.raises(OSError, match="No space left"):
         write_clip(path, clip_of(tone(level=0.1)))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_an_mp3_is_read_without_a_click_wherever_a_block_ends(tmp_path: Path) -> None:
+    seconds = torch.arange(48_000 * 5) / 48_000
+    tone = Clip(wave=0.5 * torch.sin(2 * torch.pi * 440 * seconds), sample_rate=48_000)
+    write_clip(tmp_path / "a.mp3", tone)
+    steps = read_clip(tmp_path / "a.mp3").wave[10_000:-10_000].diff().abs()
+    assert float(steps.max()) < 0.032  # 440 Hz at half scale moves by 0.029 at most
