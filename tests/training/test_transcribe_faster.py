@@ -18,10 +18,10 @@ from torch import Tensor
 
 from jobs.report import Cancelled, Reporter
 from training.transcribe import faster
-from training.transcribe.available import converted_models
+from training.transcribe.available import NEEDED, converted_models, find_converted
 from training.transcribe.base import RATE, TranscribeError, TranscriberWish
 from training.transcribe.choose import choose
-from training.transcribe.faster import FasterWhisper, find_converted
+from training.transcribe.faster import FasterWhisper
 
 LANGUAGES = ("en", "de", "fr")
 SPECIAL = (
@@ -112,8 +112,8 @@ def test_folders_of_converted_models_are_found_and_others_refused(
         find_converted(tmp_path, "")
     (tmp_path / "model.bin").touch()
     with pytest.raises(TranscribeError, match=r"lacks config\.json, tokenizer\.json"):
-        FasterWhisper(find_converted(models, str(tmp_path)))
-    for name in faster.NEEDED:
+        find_converted(models, str(tmp_path))
+    for name in NEEDED:
         (tmp_path / name).write_text("{}")
     with pytest.raises(TranscribeError, match="cannot be loaded"):
         FasterWhisper(tmp_path, device="cpu")
@@ -123,7 +123,7 @@ def test_without_the_package_the_command_that_brings_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    for name in faster.NEEDED:
+    for name in NEEDED:
         (tmp_path / name).touch()
     with pytest.raises(TranscribeError, match=r"not installed: .*pip install -r requirements-ext"):
         FasterWhisper(tmp_path, device="cpu")
@@ -157,7 +157,7 @@ def test_an_open_language_is_told_from_the_longest_stretch(
     package = ModuleType("faster_whisper")
     package.WhisperModel = StubModel  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
-    for name in faster.NEEDED:
+    for name in NEEDED:
         (tmp_path / name).touch()
     transcriber = FasterWhisper(tmp_path, device="cpu")
     silence = torch.zeros(30 * RATE)

@@ -13,7 +13,7 @@ from torch import Tensor
 from jobs.report import Cancelled, Event, Reporter
 from speech.files import read_clip
 from training.transcribe.base import RATE, TranscribeError, TranscriberWish
-from training.transcribe.choose import choose, listener
+from training.transcribe.choose import check_wish, choose, listener
 from training.transcribe.doubt import doubt, spoken_words, word_error_rate
 from training.transcribe.given import Given
 from training.transcribe.sphinx import PocketSphinx
@@ -154,8 +154,22 @@ def test_auto_takes_whisper_where_a_model_is_here_and_says_plainly_where_none_is
 
 def test_auto_refuses_a_language_that_nothing_here_hears(tmp_path: Path) -> None:
     wish = TranscriberWish(language="German")
-    with pytest.raises(TranscribeError, match=r"hears 'German'.*English only.*whisper-base"):
+    with pytest.raises(TranscribeError, match=r"English only, not 'German'.*whisper-base"):
         choose(wish, tmp_path, Reporter())
+
+
+def test_who_would_listen_is_told_without_loading_anything(tmp_path: Path) -> None:
+    assert check_wish(TranscriberWish(), tmp_path) == "pocketsphinx"
+    assert (
+        check_wish(TranscriberWish(language="de", model="base", fetch=True), tmp_path) == "whisper"
+    )
+    (tmp_path / "base.en.pt").touch()
+    assert check_wish(TranscriberWish(language="en-GB"), tmp_path) == "whisper"
+    assert check_wish(TranscriberWish(), tmp_path) == "pocketsphinx"  # may be in any language
+    for wish in ({"name": "whisper", "model": "large"}, {"name": "given"},
+                 {"name": "faster-whisper", "model": "none"}):  # fmt: skip
+        with pytest.raises(TranscribeError):
+            check_wish(TranscriberWish(**wish), tmp_path)
 
 
 def test_an_unknown_transcriber_is_refused() -> None:

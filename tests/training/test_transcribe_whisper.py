@@ -35,6 +35,7 @@ from training.transcribe.available import (
     WHISPER_MODELS,
     available,
     best_model,
+    find_whisper,
     local_models,
     model_file,
 )
@@ -42,7 +43,7 @@ from training.transcribe.base import RATE, TranscribeError, TranscriberWish, joi
 from training.transcribe.choose import choose
 from training.transcribe.languages import language_code
 from training.transcribe.openai_whisper import OpenAiWhisper
-from training.transcribe.whisper_file import find_whisper, load_whisper
+from training.transcribe.whisper_file import load_whisper
 from whisper_cases import ENGLISH, MULTILINGUAL, write_whisper
 
 

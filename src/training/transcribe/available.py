@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from training.transcribe.base import FASTER_WHISPER, POCKETSPHINX, TRANSCRIBERS, WHISPER
+from training.transcribe.base import (
+    FASTER_WHISPER,
+    POCKETSPHINX,
+    TRANSCRIBERS,
+    WHISPER,
+    TranscribeError,
+)
 
 ENGLISH_TOO = ("tiny", "base", "small", "medium")  # there is an .en of each
 WHISPER_MODELS = (
@@ -20,6 +26,11 @@ WHISPER_MODELS = (
 """Every name of a published Whisper model, the best first."""
 _FILES = {"turbo": "large-v3-turbo", "large": "large-v3"}
 PIP = ".venv/bin/python -m pip install"  # the pip of this Python, not of another
+NEEDED = ("model.bin", "config.json", "tokenizer.json")
+CONVERT = (
+    "`ct2-transformers-converter --model FOLDER --output_dir models/whisper/NAME --copy_files "
+    "tokenizer.json preprocessor_config.json` makes one"
+)
 EXTRA = f"{PIP} -r requirements-extra.txt"
 
 
@@ -88,6 +99,45 @@ def converted_models(models: Path) -> tuple[str, ...]:
     """Return the folders of models that CTranslate2 has converted."""
     found = models.glob("*/model.bin") if models.is_dir() else ()
     return tuple(sorted(path.parent.name for path in found))
+
+
+def find_whisper(models: Path, name: str) -> Path:
+    """Return the file of a model: a published one or an own one in the folder, or any path.
+
+    Raises TranscribeError saying how it can be fetched.
+    """
+    if name.endswith(".pt"):
+        own = Path(name).expanduser()
+        path = models / name if (models / name).is_file() else own
+        if not path.is_file():
+            raise TranscribeError(f"There is no file {path}. Name a .pt file of openai-whisper.")
+        return path
+    path = model_file(models, name)
+    if not path.is_file():
+        raise TranscribeError(
+            f"The Whisper model {name!r} is not in {models}. {how_to_fetch(name)} brings it; or "
+            "put the .pt file there yourself. Nothing is fetched unasked."
+        )
+    return path
+
+
+def find_converted(models: Path, name: str) -> Path:
+    """Return the folder of a converted model: one of `models`, any path, the first for "".
+
+    Raises TranscribeError saying how one is made.
+    """
+    here = converted_models(models)
+    if not name and not here:
+        raise TranscribeError(f"There is no converted Whisper model in {models}. {CONVERT}.")
+    own = models / (name or here[0])
+    folder = own if own.is_dir() else Path(name).expanduser()
+    missing = [part for part in NEEDED if not (folder / part).is_file()]
+    if missing:
+        raise TranscribeError(
+            f"{folder} is no Whisper model for faster-whisper: it lacks {', '.join(missing)}. "
+            f"{CONVERT}."
+        )
+    return folder
 
 
 def how_to_fetch(name: str) -> str:

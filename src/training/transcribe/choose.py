@@ -14,6 +14,8 @@ from training.transcribe.available import (
     automatic,
     available,
     best_model,
+    find_converted,
+    find_whisper,
     how_to_fetch,
     local_models,
 )
@@ -21,6 +23,7 @@ from training.transcribe.base import (
     AUTO,
     FASTER_WHISPER,
     GIVEN,
+    POCKETSPHINX,
     WHISPER,
     TranscribeError,
     Transcriber,
@@ -78,50 +81,58 @@ def choose(wish: TranscriberWish, models: Path, report: Reporter) -> Transcriber
 
     Raises TranscribeError saying what is missing and how it is had.
     """
-    if wish.name == GIVEN:
-        raise TranscribeError("Given transcripts are read, not heard; no transcriber listens.")
-    name = _automatic(wish, models, report) if wish.name == AUTO else wish.name
-    _refuse_missing(name, models)
+    name = check_wish(wish, models)
     if name == WHISPER:
         return _whisper(wish, models, report)
     if name == FASTER_WHISPER:
-        from training.transcribe.faster import FasterWhisper, find_converted
+        from training.transcribe.faster import FasterWhisper
 
         folder = find_converted(models, wish.model)
         return FasterWhisper(folder, language=wish.language, device=wish.device)
+    if wish.name == AUTO:
+        report.note(
+            f"No Whisper model is in {models}, so PocketSphinx listens: English only, and about "
+            "every fourth word is wrong. Look through its text before training. "
+            f"{how_to_fetch(SUGGESTED)} brings a better ear."
+        )
     from training.transcribe.sphinx import PocketSphinx
 
     return PocketSphinx(_code(wish.language))
 
 
-def _automatic(wish: TranscriberWish, models: Path, report: Reporter) -> str:
+def check_wish(wish: TranscriberWish, models: Path) -> str:
+    """Say who would listen, without loading anything.
+
+    Raises TranscribeError for whom this machine lacks, or who hears another language.
+    """
+    if wish.name == GIVEN:
+        raise TranscribeError("Given transcripts are read, not heard; no transcriber listens.")
     language = _code(wish.language)
-    if wish.model:
-        return WHISPER
-    name = automatic(models, language)
-    if name == WHISPER:
-        return name
-    if language not in ("", "en"):
+    name = wish.name
+    if name == AUTO:
+        name = WHISPER if wish.model or wish.fetch else automatic(models, language)
+    (choice,) = (one for one in available(models) if one.name == name)
+    if "not installed" in choice.why_not:
+        raise TranscribeError(f"{name} cannot listen: {choice.why_not}.")
+    if name == FASTER_WHISPER:
+        find_converted(models, wish.model)
+    elif name == WHISPER and not _will_be_fetched(wish):
+        find_whisper(models, _model_of(wish, models))
+    elif name == POCKETSPHINX and language not in ("", "en"):
         raise TranscribeError(
-            f"No Whisper model is in {models} that hears {wish.language!r}, and PocketSphinx hears "
-            f"English only. {how_to_fetch(SUGGESTED)} brings one; or give the transcripts, a .txt "
-            "beside each recording or a metadata.csv."
+            f"PocketSphinx hears English only, not {wish.language!r}, and no Whisper model is "
+            f"in {models} or wished for. {how_to_fetch(SUGGESTED)} brings one; or give the "
+            "transcripts, a .txt beside each recording or a metadata.csv."
         )
-    report.note(
-        f"No Whisper model is in {models}, so PocketSphinx listens: English only, and about every "
-        f"fourth word is wrong. Look through its text before training. {how_to_fetch(SUGGESTED)} "
-        "brings a better ear."
-    )
     return name
 
 
 def _whisper(wish: TranscriberWish, models: Path, report: Reporter) -> Transcriber:
     from training.transcribe.openai_whisper import OpenAiWhisper
-    from training.transcribe.whisper_file import find_whisper, load_whisper
+    from training.transcribe.whisper_file import load_whisper
 
-    language = _code(wish.language)
-    model = wish.model or best_model(local_models(models), language) or SUGGESTED
-    if wish.fetch and not model.endswith(".pt"):
+    model = _model_of(wish, models)
+    if _will_be_fetched(wish):
         from training.transcribe.fetch import fetch_whisper
 
         fetch_whisper(model, models, report)
@@ -131,11 +142,12 @@ def _whisper(wish: TranscriberWish, models: Path, report: Reporter) -> Transcrib
     return OpenAiWhisper(network, model=path.stem, language=wish.language, device=wish.device)
 
 
-def _refuse_missing(name: str, models: Path) -> None:
-    """Refuse a transcriber whose package is missing; models are looked for by who needs them."""
-    (choice,) = (one for one in available(models) if one.name == name)
-    if "not installed" in choice.why_not:
-        raise TranscribeError(f"{name} cannot listen: {choice.why_not}.")
+def _model_of(wish: TranscriberWish, models: Path) -> str:
+    return wish.model or best_model(local_models(models), _code(wish.language)) or SUGGESTED
+
+
+def _will_be_fetched(wish: TranscriberWish) -> bool:
+    return wish.fetch and not wish.model.endswith(".pt")
 
 
 def _tell_missing(rest: Sequence[Path], all: int, report: Reporter) -> None:

@@ -17,7 +17,7 @@ from engines.device import pick_device
 from jobs.report import Reporter
 from speech.vad import Span
 from training.manifest import Word
-from training.transcribe.available import EXTRA, converted_models
+from training.transcribe.available import CONVERT, EXTRA
 from training.transcribe.base import FASTER_WHISPER, RATE, Segment, TranscribeError, Transcript
 from training.transcribe.languages import language_code
 from training.transcribe.stretches import stretches
@@ -25,18 +25,16 @@ from training.transcribe.text import clean_text
 
 LONGEST_S = 28.0
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn while the text is unlikely
-NEEDED = ("model.bin", "config.json", "tokenizer.json")
-CONVERT = (
-    "`ct2-transformers-converter --model FOLDER --output_dir models/whisper/NAME --copy_files "
-    "tokenizer.json preprocessor_config.json` makes one"
-)
 
 
 class FasterWhisper:
-    """Listens with a converted model.  language: a code or a name, "" for whatever is heard."""
+    """Listens with a converted model.
+
+    folder: as `available.find_converted` returns it;  language: a code or a name, "" for whatever
+    is heard.
+    """
 
     def __init__(self, folder: Path, *, language: str = "", device: str = "auto") -> None:
-        _check_folder(folder)
         package = _package()
         self.name = f"{FASTER_WHISPER} {folder.name}"
         wanted = pick_device(device)
@@ -83,30 +81,6 @@ class FasterWhisper:
         longest = max(spans, key=lambda span: span.stop - span.start)
         samples = wave[longest.start : longest.stop].float().numpy()
         return str(self._model.detect_language(samples)[0])
-
-
-def find_converted(models: Path, name: str) -> Path:
-    """Return the folder of a converted model: one of `models`, any path, the first for "".
-
-    Raises TranscribeError saying how one is made.
-    """
-    here = converted_models(models)
-    if name and (models / name).is_dir():
-        return models / name
-    if name:
-        return Path(name).expanduser()
-    if not here:
-        raise TranscribeError(f"There is no converted Whisper model in {models}. {CONVERT}.")
-    return models / here[0]
-
-
-def _check_folder(folder: Path) -> None:
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise TranscribeError(
-            f"{folder} is no Whisper model for faster-whisper: it lacks {', '.join(missing)}. "
-            f"{CONVERT}."
-        )
 
 
 def _package() -> Any:  # Any: the package has no types

@@ -99,7 +99,11 @@ def _tails(file: Path, place: Path) -> list[str]:
 
 
 def _check(path: Path, number: int, columns: Sequence[str]) -> None:
-    if not 2 <= len(columns) <= 3:
+    if len(columns) == 1:
+        raise TranscribeError(
+            f"{path.name}, line {number}: it has no '|'. A line reads 'clip|what is said'."
+        )
+    if len(columns) > 3:
         raise TranscribeError(
             f"{path.name}, line {number}: {len(columns)} columns; 'clip|text' has two, "
             "'clip|text|text as it is read' three."

@@ -20,7 +20,6 @@ import torch
 from whisper import _ALIGNMENT_HEADS, Whisper
 from whisper.model import ModelDimensions
 
-from training.transcribe.available import how_to_fetch, model_file
 from training.transcribe.base import TranscribeError
 
 _ALLOWED: Mapping[str, range | tuple[int, ...]] = MappingProxyType(
@@ -125,20 +124,3 @@ def _choose_heads(network: Whisper, path: Path) -> None:
     heads = network.dims.n_text_layer * network.dims.n_text_head
     if dump is not None and len(gzip.decompress(base64.b85decode(dump))) == heads:
         network.set_alignment_heads(dump)
-
-
-def find_whisper(models: Path, name: str) -> Path:
-    """Return the file of a model: a published one or an own one in the folder, or any path.
-
-    Raises TranscribeError saying how it can be fetched.
-    """
-    if name.endswith(".pt"):
-        own = Path(name).expanduser()
-        return own if own.is_file() or not (models / name).is_file() else models / name
-    path = model_file(models, name)
-    if not path.is_file():
-        raise TranscribeError(
-            f"The Whisper model {name!r} is not in {models}. {how_to_fetch(name)} brings it; or "
-            "put the .pt file there yourself. Nothing is fetched unasked."
-        )
-    return path
