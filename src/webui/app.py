@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -60,6 +59,13 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
         ssr_mode=False,
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
-        blocked_paths=[str(Path(studio.layout.state))],
+        blocked_paths=_kept_to_ourselves(studio),
     )
     return mounted
+
+
+def _kept_to_ourselves(studio: Studio) -> list[str]:
+    """Name what the page never serves: of the studio's state, all but what was dropped on it."""
+    layout = studio.layout
+    ours = (layout.journal, layout.history, layout.stars, layout.bin, layout.exports)
+    return [str(path) for path in (*ours, layout.settings_file)]

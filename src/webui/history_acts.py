@@ -252,7 +252,7 @@ ACTS: Mapping[str, Callable[[History, View, Asked], Outcome]] = MappingProxyType
         "delete": _delete,
         "delete-one": _delete_one,
         "undo": _undo,
-        "every": _every,
+        "all-found": _every,
         "clear": _none,
         "stop": _stop,
         "bin": _bin,

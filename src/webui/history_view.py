@@ -127,7 +127,7 @@ def _looking(looking: Looking) -> str:
 def _chosen(listing: Listing, view: View) -> str:
     """The buttons for the chosen clips; the page enables them as clips are chosen."""
     every = (
-        f'<button type="button" class="small" id="history-every" data-act="every">'
+        f'<button type="button" class="small" id="history-every" data-act="all-found">'
         f"Choose all {listing.total:,} found</button>"
         if listing.total > len(listing.rows)
         else ""
@@ -146,7 +146,7 @@ def _chosen(listing: Listing, view: View) -> str:
         for act, label, needs in buttons
     )
     return (
-        f'<div class="chosen" data-key="chosen" data-every="{len(view.every)}">'
+        f'<div class="chosen" data-key="chosen" data-all="{len(view.every)}">'
         '<label class="all"><input type="checkbox" id="history-all"> '
         f"<span>All on this page</span></label>{every}"
         '<span class="quiet how-many" id="history-chosen" role="status">None chosen</span>'
@@ -159,7 +159,7 @@ def _row(row: Row, shelf: Shelf, is_chosen: bool) -> str:
     ref, name = escape(row.ref), escape(row.name)
     link = escape(link_of(shelf.layout, str(shelf.layout.results / row.path)))
     current = ' aria-current="true"' if row.ref in shelf.view.opened else ""
-    among = " data-every" if is_chosen else ""
+    among = " data-among" if is_chosen else ""
     star, pressed = ("★", "true") if row.starred else ("☆", "false")
     return (
         f'<li class="clip" data-key="{ref}"{current}>'

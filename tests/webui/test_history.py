@@ -282,10 +282,10 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     monkeypatch.setattr(tab_module, "PAGE", 2)
     monkeypatch.setattr(history, "find", partial(history.find, count=2))
     assert "Choose all 3 found" in page(history)
-    view = act(history, View(), Asked(act="every", search=Search(voice="felix"))).view
+    view = act(history, View(), Asked(act="all-found", search=Search(voice="felix"))).view
     assert set(view.every) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     html = page(history, view)
-    assert 'data-every="2"' in html and html.count(" data-every aria-label") == 1
+    assert 'data-all="2"' in html and html.count(" data-among aria-label") == 1
     spared = Asked(act="star", spared=("felix/two.wav",), refs=("clara/one.wav",))
     act(history, view, spared)
     starred = {row.ref for row in history.find(Search(starred=True)).rows}
@@ -302,7 +302,7 @@ def test_more_than_can_be_taken_at_once_is_told(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_module, "MOST_CLIPS", 2)
-    view = press(history, View(), "every")
+    view = press(history, View(), "all-found")
     assert len(view.every) == 2 and "The first 2 of 3 are chosen" in view.told
 
 

@@ -1,6 +1,6 @@
 // The list of the tab History: which clips are chosen, what plays, and what its buttons ask for.
 // Runs when the list is there; `element` holds it, `trigger` tells the server.
-const chosen = new Set(); // one by one; the server may know more, all of a search (data-every),
+const chosen = new Set(); // one by one; the server may know more, all of a search (data-all, data-among),
 const spared = new Set(); // of which these are not chosen after all
 const player = document.createElement("audio"); // for the quick listening in the list
 player.hidden = true;
@@ -8,19 +8,19 @@ let playing = null;
 element.append(player);
 
 const view = () => element.querySelector("#history-view");
-const every = () => Number(view().querySelector(".chosen").dataset.every);
-const isChosen = (box) => chosen.has(box.dataset.ref) || ("every" in box.dataset && !spared.has(box.dataset.ref));
+const found = () => Number(view().querySelector(".chosen").dataset.all);
+const isChosen = (box) => chosen.has(box.dataset.ref) || ("among" in box.dataset && !spared.has(box.dataset.ref));
 function choose(box, on) {
   const { ref } = box.dataset;
   if (on) spared.delete(ref); else chosen.delete(ref);
-  if ("every" in box.dataset) { if (!on) spared.add(ref); } else if (on) chosen.add(ref);
+  if ("among" in box.dataset) { if (!on) spared.add(ref); } else if (on) chosen.add(ref);
 }
 const boxes = () => [...view().querySelectorAll("input[data-ref]")];
 
 function mark() { // shows what is chosen and what plays, after every paint and every choice
   if (!view().querySelector(".chosen")) return;
-  if (!every()) spared.clear();
-  const number = chosen.size + Math.max(0, every() - spared.size);
+  if (!found()) spared.clear();
+  const number = chosen.size + Math.max(0, found() - spared.size);
   for (const box of boxes()) {
     box.checked = isChosen(box);
     box.closest("li").classList.toggle("is-chosen", box.checked);
@@ -83,7 +83,7 @@ element.addEventListener("keydown", (event) => {
 
 function ask(pressed) {
   const { act, ref } = pressed.dataset;
-  if (act === "clear" || act === "every") { chosen.clear(); spared.clear(); }
+  if (act === "clear" || act === "all-found") { chosen.clear(); spared.clear(); }
   const name = pressed.parentElement.querySelector("[data-name]")?.value || "";
   const refs = [...chosen];
   trigger("click", { act, ref: ref || "", refs, spared: [...spared], name });

@@ -1,0 +1,62 @@
+"""The page as a whole: what every visit is sent, and which files it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from studio.studio import Studio
+from webui import app
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio.open(tmp_path_factory.mktemp("page"), inline=True)
+
+
+@pytest.fixture(scope="module")
+def page(studio: Studio) -> gr.Blocks:
+    return app.build_page(studio)
+
+
+@pytest.fixture(scope="module")
+def client(studio: Studio, page: gr.Blocks) -> Iterator[TestClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        uploads = studio.layout.state / "page"
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        patch.setattr(app, "build_page", lambda _: page)
+        mounted = app.mount_page(FastAPI(), studio)
+        with TestClient(mounted, base_url="http://localhost") as client:
+            yield client
+
+
+def test_a_visit_is_sent_plain_values_only(page: gr.Blocks) -> None:
+    """Gradio copies them for each visit; a function among them would drag the whole page along."""
+    callables = {
+        (component["type"], name)
+        for component in page.config["components"]
+        for name, value in component["props"].items()
+        if callable(value) and component["type"] != "state"
+    }
+    assert callables == set()
+
+
+def test_a_dropped_clip_can_be_played_back_and_nothing_else_of_the_state(
+    studio: Studio, client: TestClient
+) -> None:
+    sound = b"RIFF of a clip"
+    answer = client.post("/gradio_api/upload", files={"files": ("clip.wav", sound, "audio/wav")})
+    (path,) = answer.json()
+    assert Path(path).is_relative_to(studio.layout.state)
+    assert client.get(f"/gradio_api/file={path}").content == sound
+    layout = studio.layout
+    private = (layout.journal, layout.history, layout.stars, layout.settings_file)
+    for file in (*private, layout.exports / "testudo.zip", layout.state / "session.key"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.exists() or file.write_bytes(b"private")
+        assert client.get(f"/gradio_api/file={file}").status_code == 403, file
