@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,8 @@ from studio.layout import shown
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
+        "check_text": "Hold Texts to the Sound",
+        "clean": "Cleaning",
         "cond_free": "Conditional Free",
         "cond_free_k": "Conditioning-Free K",
         "cut_hz": "Rumble Cut",
@@ -29,10 +32,19 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "fade_ms": "Fade",
         "format": "Output Format",
         "half_precision": "Half-Precision",
+        "join_below_s": "Join Below",
+        "least_confidence": "Least Sure",
+        "least_snr_db": "Least Voice over Noise",
         "length_penalty": "Length Penalty",
+        "longest_pause_s": "Longest Pause",
+        "longest_s": "Longest Clip",
+        "loudness": "Loudness",
         "low_vram": "Low VRAM",
         "lower_db": "Noise Reduction",
+        "margin_s": "Silence Around",
         "max_codes": "Longest Draft",
+        "most_clipped": "Most Clipped",
+        "most_letters": "Most Letters",
         "output_rate": "Output Sample Rate",
         "pause_s": "Pause Between Lines",
         "pause_size": "Pause Size",
@@ -41,15 +53,18 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "repetition_penalty": "Repetition Penalty",
         "sample_batch_size": "Sample Batch Size",
         "share": "Weight",
+        "shortest_s": "Shortest Clip",
         "slim_latents": "Slimmer Computed Latents",
         "top_k": "Top K",
         "top_p": "Top P",
         "typical_mass": "Typical Mass",
+        "validation_share": "Share to Judge By",
         "voice_chunk_s": "Voice Latent Max Chunk Size",
         "voice_crop": "Voice Crop",
         "volume": "Output Volume",
     }
 )
+_OTHER_NAMES = re.compile(r"[a-z]+_[a-z_]+")  # of knobs and choices, as the command line has them
 EXACT = 2**53
 """Above this a browser's number is not exact, so such a knob is typed as text."""
 MOST_STOPS = 512
@@ -99,11 +114,14 @@ def within(components: Sequence[Component]) -> str:
 def help_of(field: KnobField) -> str:
     """Say in one line what the knob does, in what unit, and from where to where it is typed."""
     knob, unit = field.knob, f" {field.knob.unit}" if field.knob.unit else ""
+    told = _OTHER_NAMES.sub(
+        lambda name: NAMES.get(name[0]) or WORDS.get(name[0], name[0]), knob.help
+    )
     if field.plain_type in (bool, str) or (knob.high or 0) > EXACT:
-        return f"{knob.help}."
+        return f"{told}."
     if stops_of(field) > MOST_STOPS:
-        return f"{knob.help}. From {knob.low:,} to {knob.high:,}{unit}."
-    return f"{knob.help}{f', in{unit}' if unit else ''}."
+        return f"{told}. From {knob.low:,} to {knob.high:,}{unit}."
+    return f"{told}{f', in{unit}' if unit not in ('', ' x') else ''}."
 
 
 def choices_of(field: KnobField) -> list[tuple[str, str]]:

@@ -82,9 +82,10 @@ def _draw_chosen(studio: Studio) -> Drawn:
             value=studio.settings.bundle,
             label="Model",
             info="What the buttons beside are about.",
+            scale=3,
             elem_id="settings-model",
         )
-        with gr.Column(min_width=240):
+        with gr.Column(scale=1, min_width=220):
             check = gr.Button("Verify", size="md", elem_id="settings-verify")
             delete = gr.Button("Delete", size="md", variant="stop", elem_id="settings-delete")
     return chosen, check, delete
@@ -98,9 +99,10 @@ def _draw_download() -> Drawn:
             label="Download the published weights of TorToiSe",
             info="They speak far better than the starter. Speaking waits until they are here; what "
             "has arrived stays when you stop.",
+            scale=3,
             elem_id="settings-precision",
         )
-        with gr.Column(min_width=240):
+        with gr.Column(scale=1, min_width=220):
             download = gr.Button("Download", size="md", elem_id="settings-download")
             stop = gr.Button("Stop download", size="md", elem_id="settings-download-stop")
     return precision, download, stop
@@ -112,9 +114,10 @@ def _draw_bin(studio: Studio) -> Drawn:
             choices=_binned(studio),
             label="Deleted models",
             info="They wait in the bin of the models folder until you empty it.",
+            scale=3,
             elem_id="settings-bin",
         )
-        with gr.Column(min_width=240):
+        with gr.Column(scale=1, min_width=220):
             restore = gr.Button("Put back", size="md", elem_id="settings-restore")
             empty = gr.Button("Empty the bin", size="md", elem_id="settings-empty-bin")
     return binned, restore, empty

@@ -14,6 +14,7 @@ from studio.report import report_text, system_facts
 from studio.studio import Studio
 from studio.system import FoundDevice, System, look_at_system
 from webui.page import Page
+from webui.words import counted
 
 LOOKING = '<p class="hint" role="status">Looking at this machine; this takes some seconds.</p>'
 ONE_AT_A_TIME = "look"  # of Gradio's queue
@@ -69,14 +70,13 @@ def panel_html(studio: Studio, system: System) -> str:
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(told)}</td></tr>"
         for name, told in system_facts(system).items()
     )
-    order = {"fault": 0, "note": 1, "good": 2}
-    found = "".join(
-        finding_html(finding) for finding in sorted(findings, key=lambda one: order[one.state])
-    )
-    faults = sum(finding.state == "fault" for finding in findings)
-    told = f"{faults} to mend" if faults else "Nothing is wrong"
+    told = {state: [finding_html(one) for one in findings if one.state == state] for state in SIGNS}
+    said = f"{len(told['fault'])} to mend" if told["fault"] else "Nothing is wrong"
     return (
-        f"<p role='status'><strong>{told}.</strong></p><ul class='findings'>{found}</ul>"
+        f"<p role='status'><strong>{said}.</strong></p>"
+        f"<ul class='findings'>{''.join(told['fault'] + told['note'])}</ul>"
+        f"<details><summary>{counted(len(told['good']), 'thing')} looked at and good</summary>"
+        f"<ul class='findings'>{''.join(told['good'])}</ul></details>"
         "<div class='table' tabindex='0' role='region' aria-label='This machine'>"
         f"<table><tbody>{facts}</tbody></table></div>"
         f"<div class='buttons'><button class='small' data-copy='{escape(report)}'>Copy report"

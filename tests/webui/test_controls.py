@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import gradio as gr
 import pytest
 
@@ -20,7 +22,7 @@ def test_a_knob_is_drawn_with_its_range_its_name_and_its_help(field: KnobField) 
     with gr.Blocks(analytics_enabled=False):
         drawn = control(field, "generate", field.default)
     config = drawn.get_config()
-    assert field.knob.help in config["info"] and config["label"] == name_of(field)
+    assert config["info"] == help_of(field) and config["label"] == name_of(field)
     assert drawn.elem_id == f"generate-{field.name.replace('_', '-')}"
     knob = field.knob
     if knob.choices:
@@ -36,6 +38,13 @@ def test_help_is_one_line_each() -> None:
     assert [
         field.name for field in FIELDS if "\n" in help_of(field) or len(help_of(field)) < 8
     ] == []
+
+
+def test_help_names_knobs_as_the_page_does() -> None:
+    told = {field.name: help_of(field) for field in FIELDS}
+    assert "CVVP Weight" in told["slim_latents"] and "Griffin-Lim" in told["vocoder"]
+    assert told["volume"].endswith("1 leaves it.") and told["fade_ms"].endswith(", in ms.")
+    assert [name for name, words in told.items() if re.search(r"[a-z]_[a-z]|--", words)] == []
 
 
 def test_half_typed_numbers_are_kept_within_their_sliders_and_nothing_else_is() -> None:
