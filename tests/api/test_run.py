@@ -230,6 +230,8 @@ def test_everything_lies_under_the_path(serve: Serve) -> None:
     client = serve(path="/studio")
     assert client.get("/studio/api/health").status_code == 200
     assert client.get("/api/health").status_code in (404, 503)
+    for icon in ("/favicon.ico", "/studio/favicon.ico"):  # browsers ask for it by themselves
+        assert client.get(icon).status_code == 204
     for short in ("/", "/studio"):
         answer = client.get(short, follow_redirects=False)
         assert answer.status_code == 307 and answer.headers["location"] == "/studio/"
