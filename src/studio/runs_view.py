@@ -253,9 +253,9 @@ def _pace(figures: Figures) -> float | None:
 def _left(figures: Figures, pace: float | None) -> float | None:
     if pace is None or figures.begun is None or not figures.begun.steps:
         return None
-    since = max(0.0, time.time() - figures.times[-1][0])
-    left = (figures.begun.steps - figures.step) * pace - since
-    return max(0.0, left)
+    before, last = figures.times[-2][0], figures.times[-1][0]
+    since = min(max(0.0, time.time() - last), last - before)  # longer: a checkpoint, no step
+    return max(0.0, (figures.begun.steps - figures.step) * pace - since)
 
 
 def _recent(figures: Figures, name: str) -> float | None:

@@ -127,7 +127,7 @@ def test_a_run_is_published_and_deleted(
         "studio.cli_train.import_module", lambda _: SimpleNamespace(publish_checkpoint=publish)
     )
     code, out, _ = testudo("train", "publish", "alice/1")
-    assert code == 0 and "--voice alice --model finetunes/alice-1" in out
+    assert code == 0 and "--voice 'alice' --model 'finetunes/alice-1'" in out
     testudo("train", "publish", "alice/1", "--step", "10", "--name", "early")
     assert [(item.step, item.name) for item in asked] == [(40, ""), (10, "early")]
     code, out, _ = testudo("train", "delete", "alice/1")
