@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -83,9 +83,18 @@ def is_joined() -> bool:
     return "WORLD_SIZE" in os.environ
 
 
+def leads() -> bool:
+    """Whether this is the first process, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def start_together(
-    processes: int, module: str, arguments: Sequence[str]
+    processes: int, module: str, arguments: Sequence[str], variables: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a module in several processes that join each other, on this machine."""
+    """Start a module in several processes that join each other, on this machine.
+
+    variables: what they find in their environment besides ours.
+    """
     launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.Popen([sys.executable, "-m", *launcher, "-m", module, *arguments])
+    command = [sys.executable, "-m", *launcher, "-m", module, *arguments]
+    return subprocess.Popen(command, env={**os.environ, **variables})

@@ -14,6 +14,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
@@ -22,7 +23,7 @@ from typing import Any
 import torch
 
 from engines.device import pick_device
-from jobs.detached import STOP, holding
+from jobs.detached import HELD_VARIABLE, STOP, holding
 from jobs.job import JobError
 from jobs.report import Cancelled, Reporter
 from tortoise.gpt import Gpt
@@ -30,8 +31,9 @@ from tortoise.tensor_files import fill_network
 from tortoise.weights import Bundle, build_network, load_bundle
 from training.clips_of_dataset import HeardClips, clips_of_run
 from training.config import CONFIG_FILE, FinetuneConfig, read_config
-from training.distributed import Ranks, is_joined, joined, start_together
+from training.distributed import Ranks, is_joined, joined, leads, start_together
 from training.finetune_about import Outcome, Places, checkpoint_folder, read_checkpoints
+from training.finetune_board import board_of
 from training.finetune_checkpoint import sweep
 from training.finetune_course import Course, Stretch, walk, was_asked
 from training.finetune_diary import Diary
@@ -40,7 +42,13 @@ from training.finetune_diffusion import diffusion_stage
 from training.finetune_gpt import gpt_stage, network_file_name
 from training.finetune_judge import Score, score_of
 from training.finetune_publish import publish
-from training.finetune_update import OutOfMemory, Stage, machine_of
+from training.finetune_update import (
+    Machine,
+    OutOfMemory,
+    Stage,
+    checked_within,
+    machine_of,
+)
 from training.finetune_voice import Speak, speaker_of
 from training.keeping import best_of
 from training.run import Diverged
@@ -102,6 +110,8 @@ def finetune(
     asked = Reporter(stopped=lambda: (run / STOP).exists() or was_asked(report))
     with joined(pick_device(config.machine.device)) as ranks:
         diary = Diary(run=run, leads=ranks.leads, report=report)
+        if ranks.leads:
+            diary.board = board_of(run)
         setting = Setting(
             run=run,
             places=places,
@@ -116,7 +126,7 @@ def finetune(
             outcome = _train(setting)
         except Cancelled:
             outcome = Outcome(state="stopped", cause="asked", message="Saved, and stopped.")
-        except (Diverged, DiskFull, OutOfMemory, ValueError) as error:
+        except (Diverged, OutOfMemory, OSError, ValueError) as error:
             outcome = _failed(setting, error)
         outcome = replace(outcome, best_step=_best(setting))
         diary.end(outcome)
@@ -191,29 +201,19 @@ def _walk_stage(
     clips: HeardClips,
     state: Mapping[str, Any] | None,
 ) -> None:
-    config, device, run = setting.config, setting.ranks.device, setting.run
-    machine = machine_of(
-        config.optimizer.precision,
-        config.optimizer.seed,
-        setting.ranks,
-        setting.asked,
-        setting.diary.warn,
-    )
+    """Load a stage and take all its steps that are left."""
+    config, weights = setting.config, setting.config.weights
     learned = setting.best("gpt") if name == "diffusion" else None
-    before = None if learned is None else checkpoint_folder(run, learned)
+    before = None if learned is None else checkpoint_folder(setting.run, learned)
+    machine = _machine_of(name, setting)
+    device = setting.ranks.device
     if name == "gpt":
         stage: Stage = gpt_stage(bundle, clips, config, device)
-        machine.clip = config.optimizer.clip
-        rows = config.optimizer.batch
     else:
         gpt = bundle.gpt.to(device) if before is None else _gpt_in(before, bundle, device)
         stage = diffusion_stage(bundle, gpt, clips, config, device)
-        machine.clip = DIFFUSION_CLIP
-        rows = config.diffusion.batch
-    machine.rows = -(-rows // setting.ranks.count)
-    weights = config.weights
     course = Course(
-        run=run,
+        run=setting.run,
         base=bundle.folder,
         config=config,
         stage=stage,
@@ -224,7 +224,7 @@ def _walk_stage(
         asked=setting.asked,
         identity={
             "bundle": bundle.weights_id,
-            "method": f"{weights.method} {weights.rank}",
+            "method": f"{weights.method} {weights.rank} {weights.alpha}",
             "frozen": ", ".join(weights.frozen),
         },
         gpt=before,
@@ -232,7 +232,24 @@ def _walk_stage(
         score=setting.scoring,
     )
     course.take_up(state)
-    walk(course)
+    with checked_within(stage.module, machine.check):
+        walk(course)
+
+
+def _machine_of(name: str, setting: Setting) -> Machine:
+    """What computes a stage.  Raises ValueError where its batch cannot be shared."""
+    config, ranks = setting.config, setting.ranks
+    chosen = config.optimizer
+    machine = machine_of(chosen.precision, chosen.seed, ranks, setting.asked, setting.diary.warn)
+    machine.clip = chosen.clip if name == "gpt" else DIFFUSION_CLIP
+    rows = chosen.batch if name == "gpt" else config.diffusion.batch
+    if rows < ranks.count:
+        raise ValueError(
+            f"{ranks.count} processes cannot share a batch of {rows}. Raise the batch of the "
+            f"stage {name}, or use fewer processes."
+        )
+    machine.rows = rows // ranks.count
+    return machine
 
 
 def _gpt_in(checkpoint: Path, bundle: Bundle, device: torch.device) -> Gpt:
@@ -264,6 +281,9 @@ def _failed(setting: Setting, error: Exception) -> Outcome:
         return Outcome(state="failed", cause="diverged", message=message)
     if isinstance(error, DiskFull):
         return Outcome(state="failed", cause="disk", message=error.strerror or str(error))
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Outcome(state="failed", cause="files", message=f"{where}{error.strerror or error}.")
     cause = "memory" if isinstance(error, OutOfMemory) else "refused"
     return Outcome(state="failed", cause=cause, message=str(error))
 
@@ -286,10 +306,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        if is_joined():
-            return _exit_code(finetune(run, places, Reporter(stopped=stopped.is_set)))
-        with holding(run):
-            processes = read_config(run / CONFIG_FILE).machine.processes
+        with holding(run) if leads() else nullcontext():
+            processes = 1 if is_joined() else read_config(run / CONFIG_FILE).machine.processes
             if processes > 1:
                 return _run_together(processes, run, places)
             return _exit_code(finetune(run, places, Reporter(stopped=stopped.is_set)))
@@ -304,8 +322,8 @@ def _run_together(processes: int, run: Path, places: Places) -> int:
         signal.signal(number, lambda *_: (run / STOP).touch())
     arguments = [str(run), "--bundle", str(places.bundle), "--dataset", str(places.dataset)]
     arguments += ["--publish", str(places.publish)] if places.publish else []
-    together = start_together(processes, "training.finetune", arguments)
-    return together.wait()
+    held = {HELD_VARIABLE: str(run)}
+    return start_together(processes, "training.finetune", arguments, held).wait()
 
 
 def _exit_code(outcome: Outcome) -> int:

@@ -43,7 +43,7 @@ class Places:
 class Outcome:
     """How a run ended.
 
-    cause: "", or a word for what stopped it: asked, diverged, disk, memory, refused.
+    cause: "", or a word for what stopped it: asked, diverged, disk, files, memory, refused.
     """
 
     state: State

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Diary:
     run: Path
     leads: bool
     report: Reporter
+    board: Callable[[Mapping[str, Any]], None] = lambda event: None
     step: int = 0
 
     def tell(self, kind: str, **data: Any) -> None:
@@ -37,6 +39,7 @@ class Diary:
         line |= {name: _plain(value) for name, value in data.items()}
         with (self.run / EVENTS).open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        self.board(line)
         self.report.emit(Event(kind=kind, stage="training", done=self.step, data=line))
 
     def warn(self, message: str) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -153,6 +154,27 @@ def _add_up(stage: Stage, work: Work, machine: Machine) -> dict[str, Tensor]:
         for name, value in {"loss": loss.detach(), **parts}.items():
             sums[name] = sums[name] + value if name in sums else value.float()
     return sums
+
+
+@contextmanager
+def checked_within(module: nn.Module, check: Callable[[], None]) -> Iterator[None]:
+    """Let `check` be called in the middle of steps: a single one may take long.
+
+    What it raises, while going forward or backward, ends the step before anything is changed.
+    """
+
+    def look(_: nn.Module, given: object, output: object) -> None:
+        check()
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(lambda gradient: check())
+
+    rows = (part for part in module.modules() if isinstance(part, (nn.ModuleList, nn.Sequential)))
+    hooks = [layer.register_forward_hook(look) for row in rows for layer in row]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from engines.conditioning import Conditioning
 from finetune_cases import Case, fingerprint, make_case
-from jobs.report import Event, Reporter
+from jobs.report import Reporter
 from tortoise.bundle import network_file, weights_id
 from tortoise.engine import TortoiseEngine
 from tortoise.options import TortoiseOptions
@@ -29,6 +28,7 @@ from training import finetune_course, finetune_update, train_state
 from training.config import ConfigError
 from training.finetune import main
 from training.finetune_about import (
+    EVENTS,
     FINETUNE_FILE,
     VOICE_FILE,
     checkpoint_folder,
@@ -156,7 +156,7 @@ def killer(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(finetune_course, "take_step", real)
 
 
-@pytest.mark.parametrize("at", [1, 2, 4, 5, 6, 7])
+@pytest.mark.parametrize("at", [1, 4, 6, 7])
 def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(
     finished: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -173,19 +173,20 @@ def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(
     assert [e["step"] for e in case.events("begin")][1] <= at
 
 
+@pytest.mark.parametrize("looks", [1, 7, 12, 17])
 def test_a_run_stopped_in_the_middle_of_a_step_goes_on_as_if_it_had_not(
-    finished: Case, tmp_path: Path
+    finished: Case, tmp_path: Path, looks: int
 ) -> None:
     case = make_case(tmp_path)
     seen: list[str] = []
 
-    def stop_within_the_third(event: Event) -> None:
-        seen.append(event.kind)
+    def stop_within_the_third() -> bool:
+        seen.append("look" if case_steps(case) == 2 else "")
+        return seen.count("look") > looks
 
-    stopper = Reporter(stop_within_the_third, stopped=lambda: seen.count("step") == 2)
-    outcome = case.train(stopper)
+    outcome = case.train(Reporter(stopped=stop_within_the_third))
     assert (outcome.state, outcome.cause) == ("stopped", "asked")
-    assert case.events()[-1]["state"] == "stopped"
+    assert case.events()[-1]["state"] == "stopped" and case_steps(case) == 2
     assert case.train().state == "done"
     assert [e["resumed"] for e in case.events("begin")] == [False, True]
     assert fingerprint(case.run) == fingerprint(finished.run)
@@ -219,12 +220,19 @@ def test_accumulating_or_holding_fewer_clips_at_once_learns_the_same(tmp_path: P
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
-def test_half_precision_learns_too(tmp_path: Path, precision: str) -> None:
+def test_half_precision_learns_nearly_the_same(finished: Case, tmp_path: Path) -> None:
     case = make_case(tmp_path)
-    case.write(optimizer={"precision": precision})
+    case.write(optimizer={"precision": "bf16"})
     assert case.train().state == "done"
-    assert all(math.isfinite(loss) for loss in case.curve().values())
+    assert case.curve() != finished.curve()
+    assert case.curve() == pytest.approx(finished.curve(), rel=0.05)
+
+
+def test_16_bits_with_a_narrow_range_are_refused_on_a_processor(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    case.write(optimizer={"precision": "fp16"}, machine={"device": ""})
+    outcome = case.train()
+    assert outcome.cause == "refused" and "a processor cannot train with" in outcome.message
 
 
 def test_memory_that_runs_out_halves_the_batch_and_is_told_once(
@@ -283,7 +291,8 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_last_sound_state(
 
 
 def case_steps(case: Case) -> int:
-    return len(case.events("step"))
+    there = (case.run / EVENTS).is_file()
+    return len(case.events("step")) if there else 0
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
@@ -404,7 +413,7 @@ def test_a_missing_configuration_is_a_sentence_and_a_code(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("how", ["stop file", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("how", ["stop", "SIGTERM", "SIGKILL"])
 def test_a_process_that_is_ended_can_be_begun_again(
     finished: Case, tmp_path: Path, how: str
 ) -> None:
@@ -417,9 +426,9 @@ def test_a_process_that_is_ended_can_be_begun_again(
     process = subprocess.Popen(
         [sys.executable, "-c", slow, *arguments(case)], env=environment, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: (case.run / "events.jsonl").is_file() and case_steps(case) >= 2)
+    wait_for(lambda: case_steps(case) >= 2)
     began = time.time()
-    if how == "stop file":
+    if how == "stop":
         (case.run / "stop").touch()
     else:
         process.send_signal(getattr(signal, how))
