@@ -36,6 +36,7 @@ from training.dataset_report import Bin, Report, Share, report_on, report_text
 from training.manifest import (
     DATASET,
     REASONS,
+    REPLACED,
     ClipRow,
     Dataset,
     ManifestError,
@@ -315,11 +316,11 @@ def _is_dataset(folder: Path) -> bool:
 
 def _is_shown(clip: ClipRow, show: str) -> bool:
     if show == "all":
-        return clip.reason not in review.REPLACED
+        return clip.reason not in REPLACED
     if show == "kept":
         return clip.kept
     if show == "dropped":
-        return not clip.kept and clip.reason not in review.REPLACED
+        return not clip.kept and clip.reason not in REPLACED
     if show == "edited":
         return clip.edited
     if show == "doubtful":

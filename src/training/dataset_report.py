@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
-from training.manifest import REASONS, ClipRow, Dataset
+from training.manifest import REASONS, REPLACED, ClipRow, Dataset
 
 LITTLE_S, FEW_S = 60.0, 300.0  # kept; below is too little for good results, or little
 LENGTH_STEP_S, LEVEL_STEP_DB = 1.0, 3.0
@@ -67,12 +67,13 @@ class Report:
 
 def report_on(dataset: Dataset) -> Report:
     """Look at a dataset from every side."""
-    kept = [clip for clip in dataset.clips if clip.kept]
-    dropped = [clip for clip in dataset.clips if not clip.kept]
-    levels = [clip for clip in dataset.clips if clip.level_db is not None]
+    clips = [clip for clip in dataset.clips if clip.reason not in REPLACED]
+    kept = [clip for clip in clips if clip.kept]
+    dropped = [clip for clip in clips if not clip.kept]
+    levels = [clip for clip in clips if clip.level_db is not None]
 
     def named(reason: str) -> tuple[str, ...]:
-        return tuple(clip.id for clip in dataset.clips if clip.reason == reason)
+        return tuple(clip.id for clip in clips if clip.reason == reason)
 
     return Report(
         name=dataset.name,
@@ -82,7 +83,7 @@ def report_on(dataset: Dataset) -> Report:
         validation=_share(dataset.kept("validation")),
         dropped_by=_by_reason(dropped),
         marked_by=_by_reason([clip for clip in kept if clip.reason]),
-        lengths=_bins(dataset.clips, lambda clip: clip.seconds, LENGTH_STEP_S),
+        lengths=_bins(clips, lambda clip: clip.seconds, LENGTH_STEP_S),
         levels=_bins(levels, lambda clip: max(QUIETEST_DB, clip.level_db or 0.0), LEVEL_STEP_DB),
         odd_pace=named("odd_pace"),
         duplicates=named("duplicate"),

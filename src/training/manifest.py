@@ -51,6 +51,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "split": "cut into smaller clips",
     }
 )
+REPLACED = ("merged", "split")
+"""Reasons of clips whose sound is in other clips now."""
 _CLIP_ID = re.compile(r"[^\W_][\w.-]{0,119}")
 
 

@@ -21,6 +21,7 @@ from speech.clip import ClipError
 from speech.files import write_clip
 from speech.recordings import copy_recording, rough_seconds
 from training.dataset_lock import preparing
+from training.dataset_report import report_on
 from training.duplicates import find_duplicates
 from training.manifest import (
     AUDIO,
@@ -258,15 +259,14 @@ def _revived(clip: ClipRow) -> ClipRow:
 
 
 def _prepared(dataset: Dataset, split: str) -> Prepared:
-    kept = [clip for clip in dataset.clips if clip.kept]
-    dropped = [clip for clip in dataset.clips if not clip.kept]
+    report = report_on(dataset)
     failed = sum(source.state == "failed" for source in dataset.sources)
     return Prepared(
         name=dataset.name,
-        kept=len(kept),
-        dropped=len(dropped),
-        kept_s=round(sum(clip.seconds for clip in kept), 1),
-        dropped_s=round(sum(clip.seconds for clip in dropped), 1),
+        kept=report.kept.clips,
+        dropped=report.dropped.clips,
+        kept_s=report.kept.seconds,
+        dropped_s=report.dropped.seconds,
         failed=failed,
         split=split,
     )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.manifest import CLIP_RATE, ClipRow, Dataset, ManifestError, Word, plain_text
+from training.manifest import CLIP_RATE, REPLACED, ClipRow, Dataset, ManifestError, Word, plain_text
 from training.prepare_options import PrepareOptions
 from training.review_sound import cut, joined, quietest, read_steps, write_steps
 from training.splitting import same_text
@@ -20,7 +20,6 @@ LONGEST_PAUSE_S = 1.5  # in a clip that a person joins
 SHORTEST_S = 0.3  # of a part that a person cuts off
 AROUND = 0.25  # of a clip: how far from the expected place quiet is looked for
 TEXT_REASONS = ("no_words", "doubtful_text", "other_language", "odd_pace")
-REPLACED = ("merged", "split")
 OF_SIZE = ("too_long", "too_short", "too_much_text")
 WORSE = {"doubtful_text": 3.0, "odd_pace": 2.0, "clipped": 1.5, "noisy": 1.0}  # of a kept clip
 GOOD_SNR_DB = 30.0
