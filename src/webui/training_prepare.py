@@ -100,7 +100,7 @@ def _draw(studio: Studio) -> Tab:
                 )
                 stop = gr.Button("Stop", scale=1, elem_id="training-prepare-stop")
             message = gr.HTML("", elem_id="training-prepare-message")
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=5, min_width=320, elem_classes="hearing"):
             jobs = draw_painted("training-prepare-jobs")
     return Tab(
         studio=studio,
@@ -119,10 +119,10 @@ def _draw_bringing() -> Bringing:
         label="Drop recordings here, and their transcripts if you have them",
         file_count="multiple",
         file_types=[*AUDIO_SUFFIXES, *TRANSCRIPTS],
-        height=130,
+        height=110,
         elem_id="training-prepare-drop",
     )
-    with gr.Row():
+    with gr.Row(elem_classes="dataset-row"):
         name = gr.Textbox(
             label="Name of the voice",
             info="A new one, or one that gets more recordings.",

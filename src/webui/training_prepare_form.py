@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -171,11 +172,16 @@ def transcribers_told(studio: Studio) -> str:
     """Say what each transcriber is, whether it is here, and what brings it."""
     rows = "".join(
         f"<li><strong>{escape(TRANSCRIBERS.get(one.name, one.name))}</strong>: {escape(one.help)}."
-        + (f' <span class="quiet">Not here: {escape(one.why_not)}.</span>' if one.why_not else "")
+        + (f' <span class="quiet">Not here: {_as_code(one.why_not)}.</span>' if one.why_not else "")
         + "</li>"
         for one in transcribers(studio.layout)
     )
     return f'<div class="dataset-about"><ul>{rows}</ul></div>'
+
+
+def _as_code(words: str) -> str:
+    """Show what stands between backticks as something to be typed; HTML."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def request_from(studio: Studio, form: PrepareForm, given: Sequence[Any]) -> PrepareRequest:

@@ -158,23 +158,28 @@ def _draw_filters() -> tuple[gr.Textbox, gr.Dropdown, gr.Number, gr.Button]:
             elem_id="training-review-words",
         )
         show = gr.Dropdown(
-            show_choices(), value="all", label="Show", scale=3, min_width=180,
+            show_choices(),
+            value="all",
+            label="Show",
+            scale=3,
+            min_width=180,
             elem_id="training-review-show",
-        )  # fmt: skip
+        )
+    with (
+        gr.Accordion("Accept many at once", open=False, elem_id="training-review-many"),
+        gr.Row(elem_classes="dataset-row"),
+    ):
         above = gr.Number(
             label="At least so sure, in %",
+            info="Doubtful texts that the transcriber was at least so sure of count as right.",
             value=80,
             minimum=0,
             maximum=100,
             step=1,
-            scale=2,
-            min_width=160,
+            min_width=220,
             elem_id="training-review-above",
         )
-        accept = gr.Button(
-            "Accept all of these", size="md", scale=1, min_width=170,
-            elem_id="training-review-accept",
-        )  # fmt: skip
+        accept = gr.Button("Accept them", size="md", elem_id="training-review-accept")
     return words, show, above, accept
 
 

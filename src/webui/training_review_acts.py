@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from studio.errors import StudioError
 
 # Any: whatever a browser sends.
 
+_SECOND = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 LONGEST = 4_000  # characters of a text, or of an id
 
 
@@ -59,11 +61,10 @@ def _split(datasets: Datasets, name: str, clip: str, value: Any) -> str:
 
 def _seconds(value: Any) -> float:
     """Read a second, or the middle of a pause given as its ends: "3.20 3.54"."""
-    try:
-        ends = [float(word) for word in _word(value).split()]
-        return sum(ends) / len(ends)
-    except (ValueError, ZeroDivisionError):
-        raise StudioError("Say at which second to cut, such as 2.5.") from None
+    ends = _word(value).split()
+    if not 1 <= len(ends) <= 2 or not all(map(_SECOND.fullmatch, ends)):
+        raise StudioError("Say at which second to cut, such as 2.5.")
+    return sum(map(float, ends)) / len(ends)
 
 
 ACTS: Mapping[str, Callable[[Datasets, str, str, Any], str]] = MappingProxyType(
