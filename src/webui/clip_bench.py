@@ -23,7 +23,7 @@ from studio.takes import TakeRecord
 from studio.utilities import VOICEFIXER, CheckClip, CleanClip, JudgeClip
 from studio.weights import list_bundles
 from webui.clip_views import clip_told, settings_told
-from webui.controls import control
+from webui.controls import control, plain_value
 from webui.messages import note, refusal
 from webui.page import QUIET, Page
 
@@ -250,15 +250,11 @@ def _import_wish(studio: Studio, held: OnBench, name: str, source: str) -> tuple
 
 
 def _clean_wish(_: Studio, held: OnBench, method: str, *knobs: Any) -> tuple[CleanClip, str]:
-    lower_db, cut_hz, even_level = knobs
-    wish = CleanClip(
-        clip=held.reference,
-        method=method,
-        lower_db=int(lower_db),
-        cut_hz=int(cut_hz),
-        even_level=bool(even_level),
-    )
-    return wish, "Clean-up"
+    fields = {field.name: field for field in knobs_of(CleanClip)}
+    meant = {
+        name: plain_value(fields[name], given) for name, given in zip(CLEANING, knobs, strict=True)
+    }
+    return CleanClip(clip=held.reference, method=method, **meant), "Clean-up"
 
 
 def _judge_state(studio: Studio) -> list[Any]:

@@ -160,7 +160,13 @@ def _draw_filters() -> dict[str, Any]:
 def _draw_choice(name: str, label: str) -> gr.Dropdown:
     every = [(EVERY[name], "")]
     return gr.Dropdown(
-        every, value="", label=label, scale=2, min_width=140, elem_id=f"history-{name}"
+        every,
+        value="",
+        label=label,
+        scale=2,
+        min_width=140,
+        allow_custom_value=True,  # a page that outlives a restart shows what is not listed yet
+        elem_id=f"history-{name}",
     )
 
 

@@ -12,7 +12,7 @@ from studio.layout import plain_name
 from studio.studio import Studio
 from studio.utilities import MergeModels
 from studio.weights import existing_bundle, list_bundles
-from webui.controls import control
+from webui.controls import control, plain_value
 from webui.messages import note, refusal
 from webui.page import QUIET, Page
 
@@ -53,6 +53,7 @@ def _draw_model(studio: Studio, label: str, place: int) -> gr.Dropdown:
         choices=names,
         value=names[place] if place < len(names) else None,
         label=label,
+        allow_custom_value=True,
         elem_id=f"utilities-merge-{('first', 'second')[place]}",
     )
 
@@ -70,7 +71,8 @@ def _ask(studio: Studio, first: Any, second: Any, share: Any, name: Any) -> str:
             raise StudioError("A model merged with itself stays what it is. Choose two.")
         wished = plain_name(str(name or "").strip(), "model")
         with refusing(ValueError):
-            wish = MergeModels(first=first, second=second, name=wished, share=float(share))
+            meant = plain_value(knobs_of(MergeModels)[0], share)
+            wish = MergeModels(first=first, second=second, name=wished, share=meant)
         job = studio.submit(wish, title=f"Merge of {first} and {second}")
         return note(f"{job.title} begins.")
     except StudioError as cause:

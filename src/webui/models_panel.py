@@ -83,6 +83,7 @@ def _draw_chosen(studio: Studio) -> Drawn:
             label="Model",
             info="What the buttons beside are about.",
             scale=3,
+            allow_custom_value=True,
             elem_id="settings-model",
         )
         with gr.Column(scale=1, min_width=220):
@@ -115,6 +116,7 @@ def _draw_bin(studio: Studio) -> Drawn:
             label="Deleted models",
             info="They wait in the bin of the models folder until you empty it.",
             scale=3,
+            allow_custom_value=True,
             elem_id="settings-bin",
         )
         with gr.Column(scale=1, min_width=220):

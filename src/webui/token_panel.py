@@ -38,6 +38,7 @@ def draw_tokens(page: Page) -> None:
             info="Each model has its own tokenizer.",
             scale=1,
             min_width=180,
+            allow_custom_value=True,
             elem_id="utilities-tokens-model",
         )
     shown = gr.HTML("", elem_id="utilities-tokens")

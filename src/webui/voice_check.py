@@ -24,6 +24,7 @@ def draw_voice_check(page: Page) -> dict[str, gr.HTML]:
             value=next(iter(_names(studio)), None),
             label="Voice",
             info="A folder under voices/.",
+            allow_custom_value=True,
             elem_id="utilities-voice",
         )
         run = gr.Button("Check the voice", elem_id="utilities-check-voice")

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from jobs.job import Failure, Job, Progress
+from studio.errors import StudioError
 from studio.layout import Layout
 from studio.studio import Studio
 from studio.tags import write_sidecar
 from studio.takes import TakeRecord
 from studio.token_view import Token, TokenView
-from webui.clip_bench import put_on_bench
+from webui.clip_bench import OnBench, _clean_wish, put_on_bench
 from webui.clip_views import clip_told, settings_told
 from webui.token_panel import tokens_html
 from webui.utility_views import JOBS, job_told
@@ -84,6 +85,15 @@ def test_a_dropped_clip_is_kept_and_what_it_says_stays_text(tmp_path: Path) -> N
     assert held.record is not None and held.latents is None and "cannot be used" in held.problem
     html = settings_told(held.record, held.latents, held.problem) + clip_told(held.name, held.path)
     assert "<script" not in html and "<b>" not in html and "evil &lt;b&gt;" in html
+
+
+def test_a_number_that_was_emptied_is_refused_by_its_name(tmp_path: Path) -> None:
+    studio = Studio(Layout.at(tmp_path), Studio.open(tmp_path).settings)
+    held = OnBench(reference="x", name="x.wav", path="x.wav", record=None, latents=None, problem="")
+    wish, _ = _clean_wish(studio, held, "built-in", 12.0, 80, True)
+    assert (wish.lower_db, wish.cut_hz, wish.even_level) == (12, 80, True)
+    with pytest.raises(StudioError, match="Noise Reduction is empty"):
+        _clean_wish(studio, held, "built-in", None, 80, True)
 
 
 def test_tokens_show_what_is_unknown_and_what_is_too_long() -> None:
