@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +141,7 @@ def test_vtt_passes_over_notes_styles_and_lines_that_roll(
     [
         ("1\n00:00:01,000 -> 00:00:02,000\nHello\n", r"talk\.srt, line 1: '1' is not the beginn"),
         ("1\n00:00:05,000 --> 00:00:02,000\nHello\n", r"talk\.srt, line 2: it stops before"),
+        (SRT.replace("\n\n", "\n"), r"talk\.srt, line 6: a blank line is missing before"),
         (SRT + "\n3\n00:61:xx --> 2\nBye\n", r"talk\.srt, line 11: '00:61:xx --> 2' is not"),
     ],
 )
@@ -333,3 +335,13 @@ def test_the_person_of_ljspeech_is_found_whole() -> None:
     found = find_given(folder, files)
     assert len(found) == len(files) == 24
     assert found[files[1]].text == "in being comparatively modern."
+
+
+def test_thousands_of_clips_are_looked_through_at_once(recordings: Maker, tmp_path: Path) -> None:
+    files = recordings(*(f"{number}.wav" for number in range(3000)))
+    for file in files[::2]:
+        write(file.with_suffix(".txt"), file.stem)
+    write(tmp_path / "metadata.csv", "".join(f"{file.stem}|{file.stem}\n" for file in files))
+    started = time.process_time()
+    assert len(find_given(tmp_path, files)) == 3000
+    assert time.process_time() - started < 5

@@ -6,10 +6,10 @@ Light, and before any network: what is malformed is refused while nothing is los
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from training.manifest import WHISPER
 from training.transcribe.base import Segment, TranscribeError, Transcript
@@ -20,7 +20,9 @@ from training.transcribe.timed import load_json, read_cues, read_json, transcrip
 SHOWN_PROBLEMS = 5
 _BESIDE = (".json", ".vtt", ".srt", ".txt")  # the most telling first
 _SOUND_FOLDERS = frozenset({"wavs", "wav", "audio", "clips"})
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
+_LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
+
+Named: TypeAlias = tuple[Path, str]  # a transcript, and the language in its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +61,10 @@ def find_given(folder: Path, files: Sequence[Path]) -> dict[Path, Given]:
     """
     found: dict[Path, Given] = {}
     problems: list[str] = []
+    named = _by_name({file.parent for file in files})
     for file in files:
         try:
-            given = _beside(file)
+            given = _beside(file, named)
         except TranscribeError as error:
             problems.append(str(error))
             continue
@@ -88,37 +91,42 @@ def _refuse(problems: Sequence[str]) -> None:
         raise TranscribeError("\n".join(problems[:SHOWN_PROBLEMS]) + more)
 
 
-def _beside(file: Path) -> Given | None:
-    for suffix in _BESIDE:
-        for path, language in _named_like(file, suffix):
-            given = _read(path, suffix, language)
-            if given is not None:
-                return given
+def _beside(file: Path, named: Mapping[Path, Sequence[Named]]) -> Given | None:
+    """Read what lies beside a recording: clip.srt, clip.wav.srt or clip.en.srt for clip.wav."""
+    there = [*named.get(file.with_suffix(""), ()), *named.get(file, ())]
+    for path, language in sorted(there, key=lambda one: (_BESIDE.index(_suffix(one[0])), one)):
+        given = _read(path, language)
+        if given is not None:
+            return given
     return None
 
 
-def _named_like(file: Path, suffix: str) -> Iterator[tuple[Path, str]]:
-    """Yield clip.srt, clip.wav.srt and clip.en.srt for clip.wav, with the language they name."""
-    for path in (file.with_suffix(suffix), file.with_name(file.name + suffix)):
-        if path.is_file() and path != file:
-            yield path, ""
-    if suffix == ".txt":
-        return
-    start = len(file.stem) + 1
-    for path in sorted(file.parent.glob(f"{_literal(file.stem)}.*{suffix}")):
-        language = path.name[start : -len(suffix)]
-        if _LANGUAGE.fullmatch(language):
-            yield path, language[:2].lower()
+def _by_name(folders: Collection[Path]) -> dict[Path, list[Named]]:
+    """Return the transcripts in some folders, and the language in their names, by what they name.
+
+    Each folder is listed once; there may be tens of thousands of clips.
+    """
+    named: dict[Path, list[Named]] = {}
+    for folder in folders:
+        for path in folder.iterdir():
+            if _suffix(path) not in _BESIDE or not path.is_file():
+                continue
+            base = path.with_suffix("")
+            named.setdefault(base, []).append((path, ""))
+            if _LANGUAGE.fullmatch(base.suffix) and _suffix(path) != ".txt":
+                about = base.with_suffix("")
+                named.setdefault(about, []).append((path, base.suffix[1:3].lower()))
+    return named
 
 
-def _literal(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
 
 
-def _read(path: Path, suffix: str, language: str) -> Given | None:
-    if suffix == ".txt":
+def _read(path: Path, language: str) -> Given | None:
+    if _suffix(path) == ".txt":
         return Given(source=path.name, text=clean_text(read_text(path)))
-    told = read_json(path) if suffix == ".json" else read_cues(path)
+    told = read_json(path) if _suffix(path) == ".json" else read_cues(path)
     return None if told is None else _timed(told, path.name, language)
 
 

@@ -101,7 +101,8 @@ def _tails(file: Path, place: Path) -> list[str]:
 def _check(path: Path, number: int, columns: Sequence[str]) -> None:
     if len(columns) == 1:
         raise TranscribeError(
-            f"{path.name}, line {number}: it has no '|'. A line reads 'clip|what is said'."
+            f"{path.name}, line {number}: it has no '|'. A line reads 'clip|what is said'; "
+            "a file that is no such list has to leave the folder."
         )
     if len(columns) > 3:
         raise TranscribeError(

@@ -87,9 +87,10 @@ def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _cue(path: Path, number: int, block: list[str]) -> Segment | None:
     """Return the cue of a block, None for a comment or a style."""
-    if block[0].startswith(_NOT_CUES) and "-->" not in block[0]:
+    arrows = [place for place, line in enumerate(block) if "-->" in line]
+    if block[0].startswith(_NOT_CUES) and not arrows:
         return None
-    at = next((place for place, line in enumerate(block[:2]) if "-->" in line), None)
+    at = next((place for place in arrows if place < 2), None)
     times = None if at is None else _TIMES.fullmatch(block[at])
     if at is None or times is None:
         raise TranscribeError(
@@ -99,6 +100,10 @@ def _cue(path: Path, number: int, block: list[str]) -> Segment | None:
     start, stop = _seconds(times.groups()[:4]), _seconds(times.groups()[4:])
     if stop < start:
         raise TranscribeError(f"{path.name}, line {number + at}: it stops before it starts.")
+    if len(arrows) > 1 or block[0].startswith("WEBVTT"):
+        raise TranscribeError(
+            f"{path.name}, line {number + arrows[-1]}: a blank line is missing before this cue."
+        )
     said = " ".join(block[at + 1 :])
     return Segment(start_s=start, stop_s=stop, text=clean_text(html.unescape(_TAG.sub("", said))))
 
