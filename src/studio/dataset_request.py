@@ -13,8 +13,9 @@ from training.dataset_lock import is_being_prepared
 from training.manifest import DATASET, ManifestError, read_dataset
 from training.prepare_options import PrepareOptions
 from training.prepare_sources import find_recordings, refuse_foreign, rough_seconds_of
-from training.transcribe.available import Choice, automatic, available
+from training.transcribe.available import Choice, available
 from training.transcribe.base import AUTO, GIVEN, TranscribeError, TranscriberWish
+from training.transcribe.choose import check_wish
 from training.transcribe.given import find_given
 from training.transcribe.languages import NAMES
 
@@ -99,14 +100,17 @@ def check_prepare(layout: Layout, request: PrepareRequest) -> Ready:
             cause="bad_clip",
         )
     seconds = sum(map(rough_seconds_of, files))
-    heard = len(files) > len(given) and request.transcriber != GIVEN
+    hears = ""
+    if len(files) > len(given) and request.transcriber != GIVEN:
+        with refusing(TranscribeError):
+            hears = check_wish(request.wish(), layout.whisper)
     return Ready(
         name=request.called,
         folder=str(folder),
         files=len(files),
         seconds=round(seconds, 1),
         given=len(given),
-        transcriber=_who(layout, request) if heard else "",
+        transcriber=hears,
         remarks=tuple(_remarks(seconds, len(files), len(given))),
     )
 
@@ -170,12 +174,6 @@ def name_of_folder(folder: Path) -> str:
     """Return a name for a dataset that any system takes, like that of a folder."""
     plain = re.sub(r"[^\w .()-]+", "-", folder.name or "recordings").strip(" .-~_")
     return plain[:LONGEST_NAME].strip(" .") or "recordings"
-
-
-def _who(layout: Layout, request: PrepareRequest) -> str:
-    if request.transcriber != AUTO:
-        return request.transcriber
-    return automatic(layout.whisper, language_code(request.language))
 
 
 def _remarks(seconds: float, files: int, given: int) -> list[str]:

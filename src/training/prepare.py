@@ -92,13 +92,12 @@ def prepare(job: PrepareJob, report: Reporter) -> Prepared:
     files = find_recordings(job.recordings)
     given = find_given(job.recordings, files)
     refuse_foreign(job.target)
+    listening = listener(job.wish, files, given, job.models, report)
     job.target.mkdir(parents=True, exist_ok=True)
     with preparing(job.target):
         _clear_working(job.target)
         (job.target / AUDIO).mkdir(exist_ok=True)
-        ears = Ears(
-            listener(job.wish, files, given, job.models, report), job.target, job.wish.language
-        )
+        ears = Ears(listening, job.target, job.wish.language)
         ledger, damage = open_ledger(job.target, _described(job, ears.name))
         if damage:
             report.warn(damage)

@@ -56,6 +56,8 @@ class Ears:
         self._listener = listener
         self._folder = folder
         self._language = language
+        machine = listener.machine
+        self._machine = "" if machine is None else f"{machine.name} {language}".strip()
         self._heard = read_heard(folder)
         self._written_at = time.monotonic()
 
@@ -64,7 +66,7 @@ class Ears:
         given = self._listener.given.get(path)
         if given is not None:
             return f"given {hashlib.sha256(repr(given).encode()).hexdigest()[:12]}"
-        return "" if self._listener.machine is None else self._listener.machine.name
+        return self._machine
 
     def is_machine(self, path: Path) -> bool:
         """Whether a recording has to be listened to."""
@@ -87,9 +89,9 @@ class Ears:
         if machine is None:
             return Said(transcript=Transcript(segments=()), is_given=True)
         begun = self._heard.get(source.path)
-        if begun is None or not begun.holds_for(source, machine.name):
+        if begun is None or not begun.holds_for(source, self._machine):
             begun = Heard(
-                by=machine.name, size=source.size, modified_ns=source.modified_ns, until_s=0.0,
+                by=self._machine, size=source.size, modified_ns=source.modified_ns, until_s=0.0,
                 transcript=Transcript(segments=()),
             )  # fmt: skip
         for heard in hear_recording(recording, activity, machine, begun, report):

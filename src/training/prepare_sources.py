@@ -64,12 +64,17 @@ def seen_now(path: Path, folder: Path) -> SourceRow:
 def refuse_foreign(target: Path) -> None:
     """Raise ManifestError for a folder with something in it that was not made here."""
     if target.is_dir() and not (target / DATASET).is_file():
-        foreign = [name for name in (AUDIO, TRAIN, VALIDATION) if (target / name).exists()]
+        foreign = [name for name in (AUDIO, TRAIN, VALIDATION) if _holds(target / name)]
         if foreign:
             raise ManifestError(
                 f"{target} holds {', '.join(foreign)} but no {DATASET}: another program made it. "
                 "Choose another name, or move that folder away."
             )
+
+
+def _holds(path: Path) -> bool:
+    """Whether there is something in a file or folder."""
+    return any(path.iterdir()) if path.is_dir() else path.is_file() and path.stat().st_size > 0
 
 
 def is_same_file(before: SourceRow, now: SourceRow) -> bool:

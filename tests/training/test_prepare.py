@@ -367,6 +367,32 @@ def test_what_another_program_made_is_left_alone(tmp_path: Path, ear: ExactEar) 
     assert (tmp_path / "out" / TRAIN).read_text() == "audio/x.wav|theirs\n"
 
 
+def test_a_run_that_was_refused_does_not_stand_in_the_way_of_the_next(
+    tmp_path: Path, ear: ExactEar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, "a.wav", said(range(8)))
+    (tmp_path / "out" / AUDIO).mkdir(parents=True)  # as a run leaves it that is killed early
+    (tmp_path / "out" / TRAIN).touch()
+    assert prepare(job(tmp_path), Reporter()).kept == 1
+    shutil.rmtree(tmp_path / "out")
+
+    def refuse(*asked: object) -> None:
+        raise TranscribeError("nobody listens")
+
+    monkeypatch.setattr(training.prepare, "listener", refuse)
+    with pytest.raises(TranscribeError, match="nobody listens"):
+        prepare(job(tmp_path), Reporter())
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_language_is_heard_anew(tmp_path: Path, ear: ExactEar) -> None:
+    record(tmp_path, "a.wav", said(range(8)))
+    prepare(job(tmp_path), Reporter())
+    ear.language = "de"
+    prepare(replace_language(tmp_path, "de"), Reporter())
+    assert len(ear.heard) == 2 and len(made(tmp_path).kept()) == 1
+
+
 def test_damaged_books_are_put_aside_and_made_anew(tmp_path: Path, ear: ExactEar) -> None:
     record(tmp_path, "a.wav", said(range(8)))
     prepare(job(tmp_path), Reporter())

@@ -1,0 +1,267 @@
+"""Datasets of the studio: asked for, listed, looked through, changed, deleted and had back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+import training.prepare
+import training.voice_activity
+from dataset_cases import ExactEar, listening, said
+from speech.files import write_clip
+from studio.datasets import (
+    ClipRow,
+    Datasets,
+    PrepareOptions,
+    PrepareRequest,
+    check_prepare,
+    transcribers,
+)
+from studio.errors import StudioError
+from studio.layout import Layout
+from studio.studio import Studio
+from training.manifest import Dataset, SourceRow, read_dataset, write_dataset
+from training.review_sound import write_steps
+
+Testudo = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ear(monkeypatch: pytest.MonkeyPatch) -> ExactEar:
+    ear = ExactEar()
+    monkeypatch.setattr(training.prepare, "listener", listening(ear))
+    monkeypatch.setattr(training.voice_activity, "has_silero", lambda: False)
+    return ear
+
+
+@pytest.fixture
+def talk(layout: Layout) -> Datasets:
+    """A dataset of 60 clips, some dropped, some marked."""
+    folder = layout.dataset("talk")
+    (folder / "audio").mkdir(parents=True)
+    rows = []
+    for at in range(60):
+        kept, reason = at % 10 != 9, {7: "noisy", 8: "doubtful_text", 9: "silent"}.get(at % 10, "")
+        rows.append(
+            ClipRow(
+                id=f"c{at:02d}", source=f"s{at // 30}.wav", start_s=at * 4.0, stop_s=at * 4.0 + 3,
+                text=f"the words of clip {at}", kept=kept, reason=reason, confidence=0.5,
+                part="train" if kept else "",
+            )
+        )  # fmt: skip
+        write_steps(folder / rows[-1].file, np.zeros(3 * 22_050, np.int16))
+    sources = (SourceRow(path="s0.wav", state="done"), SourceRow(path="s1.wav", state="done"))
+    write_dataset(
+        folder, Dataset(name="talk", voice="alice", transcriber="ear", sources=sources,
+                        clips=tuple(rows)),
+    )  # fmt: skip
+    return Datasets(layout)
+
+
+def test_a_voice_becomes_a_dataset_as_a_job(layout: Layout, ear: ExactEar) -> None:
+    layout.voice("carol").mkdir()
+    write_clip(layout.voice("carol") / "1.wav", said(range(8), range(8, 16)))
+    studio = Studio(layout, Studio.open(layout.root).settings, inline=True)
+    request = PrepareRequest(voice="carol", options=PrepareOptions(check_text=False))
+    job = studio.wait(studio.submit(request).id, 30)
+    studio.close()
+    assert job.state == "done", job.failure
+    assert job.result is not None and job.result["kept"] == 2
+    (info,) = Datasets(layout).list()
+    assert (info.name, info.voice, info.kept, info.state) == ("carol", "carol", 2, "ready")
+
+
+def test_a_folder_becomes_a_dataset_on_the_command_line(
+    layout: Layout, ear: ExactEar, testudo: Testudo, tmp_path: Path
+) -> None:
+    folder = tmp_path / "My talks"
+    folder.mkdir()
+    write_clip(folder / "1.wav", said(range(8), range(8, 16), range(16, 24)))
+    code, out, _ = testudo("prepare", str(folder), "--no-check-text", "--longest-s", "8")
+    assert code == 0 and "3 clips kept" in out and "1 clip to judge by" in out
+    assert read_dataset(layout.dataset("My talks")).folder == str(folder)
+    code, out, _ = testudo("datasets")
+    assert code == 0 and out.startswith("My talks  0.2 minutes in 3 of 3 clips")
+    code, out, _ = testudo("datasets", "show", "My talks", "--worst", "1")
+    assert code == 0 and out.count(" s  kept") == 1
+    testudo("datasets", "drop", "My talks", "1-0001")
+    testudo("datasets", "edit", "My talks", "1-0002", "Really said.")
+    texts = {c.id: (c.text, c.kept) for c in read_dataset(layout.dataset("My talks")).clips}
+    assert texts["1-0002"] == ("Really said.", True) and not texts["1-0001"][1]
+    assert testudo("datasets", "restore", "My talks", "1-0001")[0] == 0
+    code, _, err = testudo("datasets", "split", "My talks", "1-0001", "--after", "99")
+    assert code == 2 and "cut after word 1 to 7" in err
+    code, out, _ = testudo("datasets", "delete", "My talks")
+    assert testudo("datasets", "bring-back", out.split()[-1]) == (0, "My talks is back.\n", "")
+
+
+@pytest.mark.parametrize(
+    ("wish", "match"),
+    [
+        ({"voice": "nobody"}, "There is no voice 'nobody'"),
+        ({"folder": "/no/such/place"}, "There is no folder"),
+        ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
+        ({"voice": "alice", "transcriber": "given"}, "comes with what is said"),
+        ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
+        ({"voice": "alice", "language": "de"}, "hears English only"),
+        ({"voice": "alice", "name": "talk2"}, "already a dataset 'talk2'"),
+    ],
+)
+def test_what_would_fail_is_refused_before_time_is_lost(
+    layout: Layout, wish: dict[str, str], match: str
+) -> None:
+    other = layout.dataset("talk2")
+    other.mkdir(parents=True)
+    row = ClipRow(id="a", source="s", start_s=0, stop_s=2, text="x")
+    write_dataset(other, Dataset(name="talk2", voice="bob", clips=(row,)))
+    with pytest.raises(StudioError, match=match):
+        check_prepare(layout, PrepareRequest(**wish))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wish", "match"),
+    [
+        ({}, "Name a voice, or a folder"),
+        ({"voice": "a", "folder": "b"}, "one of the two"),
+        ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
+        ({"voice": "a", "language": "Elvish!"}, "is no language"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        PrepareRequest(**wish)  # type: ignore[arg-type]
+
+
+def test_a_wish_is_told_what_it_comes_to(layout: Layout) -> None:
+    (layout.voice("alice") / "one.txt").write_text("One.")
+    ready = check_prepare(layout, PrepareRequest(voice="alice", language="English"))
+    assert (ready.name, ready.files, ready.given) == ("alice", 2, 1)
+    assert ready.transcriber == "pocketsphinx" and "1 of 2 recordings" in ready.remarks[-1]
+    assert {choice.name for choice in transcribers(layout)} >= {"whisper", "pocketsphinx"}
+
+
+def test_an_empty_voice_folder_or_unreadable_place_is_told(layout: Layout, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(StudioError, match="There are no recordings in"):
+        check_prepare(layout, PrepareRequest(folder=str(empty)))
+    with pytest.raises(StudioError, match="is the studio itself"):
+        check_prepare(layout, PrepareRequest(folder=str(layout.root)))
+
+
+def test_the_worst_come_first_page_by_page(talk: Datasets) -> None:
+    first, last = talk.find("talk"), talk.find("talk", page=99)
+    assert (first.total, first.pages, last.page) == (60, 3, 3)
+    assert {row.reason for row in first.rows[:6]} == {"doubtful_text"}
+    assert {row.reason for row in last.rows[-6:]} == {"silent"}
+    seen = [row.id for page in (1, 2, 3) for row in talk.find("talk", page=page).rows]
+    assert len(set(seen)) == 60
+
+
+@pytest.mark.parametrize(
+    ("show", "words", "count"),
+    [("kept", "", 54), ("dropped", "", 6), ("doubtful", "", 12), ("noisy", "", 6),
+     ("edited", "", 0), ("all", "CLIP C07", 1), ("all", "s1.wav words", 30), ("all", "nowhere", 0)],
+)  # fmt: skip
+def test_clips_are_found_by_state_and_words(
+    talk: Datasets, show: str, words: str, count: int
+) -> None:
+    found = talk.find("talk", show=show, words=words)
+    assert found.total == count
+    with pytest.raises(StudioError, match="cannot be shown"):
+        talk.find("talk", show="pretty")
+
+
+def test_changes_are_on_disk_at_once_and_seen_by_others(talk: Datasets, layout: Layout) -> None:
+    other = Datasets(layout)
+    assert other.find("talk", show="edited").total == 0
+    (row,) = talk.edit_text("talk", "c08", "What is really said.")
+    assert (row.text, row.kept, row.reason) == ("What is really said.", True, "")
+    talk.drop("talk", ["c01", "c02"])
+    talk.restore("talk", ["c02"])
+    assert other.find("talk", show="edited").total == 3
+    assert other.report("talk").kept.clips == 53
+    train = (layout.dataset("talk") / "train.txt").read_text()
+    assert "audio/c08.wav|What is really said." in train and "c01.wav" not in train
+    assert talk.accept_above("talk", 0.5) == 5 and talk.accept_above("talk", 0.5) == 0
+
+
+def test_clips_are_joined_and_cut(talk: Datasets) -> None:
+    (joined,) = talk.merge("talk", "c03")
+    assert joined.seconds == pytest.approx(7.0, abs=0.01)
+    assert talk.audio("talk", joined.id).is_file()
+    parts = talk.split("talk", joined.id, after_words=5)
+    assert [part.text for part in parts] == ["the words of clip 3", "the words of clip 4"]
+    with pytest.raises(StudioError, match="no clip after c29"):
+        talk.merge("talk", "c29")
+    with pytest.raises(StudioError, match="has no clip 'zz'"):
+        talk.audio("talk", "zz")
+
+
+def test_many_threads_change_one_dataset_and_nothing_is_lost(
+    talk: Datasets, layout: Layout
+) -> None:
+    def change(at: int) -> None:
+        Datasets(layout).edit_text("talk", f"c{at:02d}", f"mended {at}")
+
+    threads = [threading.Thread(target=change, args=(at,)) for at in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert talk.find("talk", show="edited").total == 12
+
+
+def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
+    talk: Datasets, layout: Layout
+) -> None:
+    with pytest.raises(StudioError, match=r"There is no dataset 'none'\. There are: talk"):
+        talk.find("none")
+    with pytest.raises(StudioError, match="cannot name a dataset"):
+        talk.find("../talk")
+    known = read_dataset(layout.dataset("talk"))
+    waiting = replace(known, sources=(*known.sources, SourceRow(path="s2.wav")))
+    write_dataset(layout.dataset("talk"), waiting)
+    assert talk.list()[0].state == "unfinished"
+    with FileLock(layout.dataset("talk") / ".preparing.lock"):
+        assert talk.list()[0].state == "preparing"
+        with pytest.raises(StudioError, match="being prepared already"):
+            check_prepare(layout, PrepareRequest(voice="alice", name="talk"))
+        with pytest.raises(StudioError, match="Stop that first"):
+            talk.delete("talk")
+    (layout.dataset("talk") / "dataset.json").write_text("{")
+    assert talk.list()[0].state == "damaged"
+
+
+def test_a_deleted_dataset_can_be_had_back_beside_its_successor(
+    talk: Datasets, layout: Layout
+) -> None:
+    talk.delete("talk")
+    assert talk.list() == () and not talk.names()
+    layout.dataset("talk").mkdir()
+    (deleted,) = talk.deleted()
+    assert talk.restore_deleted(deleted.id) == "talk 2"
+    assert talk.names() == ["talk 2"] and talk.deleted() == []
+    with pytest.raises(StudioError, match=r"no dataset .* in the bin"):
+        talk.restore_deleted(deleted.id)
+
+
+def test_ten_thousand_clips_are_looked_through_at_once(layout: Layout) -> None:
+    folder = layout.dataset("large")
+    folder.mkdir(parents=True)
+    row = ClipRow(id="a", source="s", start_s=0, stop_s=5, text="some words " * 8 + "end")
+    rows = tuple(replace(row, id=f"c{at}") for at in range(10_000))
+    write_dataset(folder, Dataset(name="large", clips=rows))
+    datasets = Datasets(layout)
+    datasets.find("large")
+    begun = time.perf_counter()
+    for page in range(1, 11):
+        assert datasets.find("large", words="some END", page=page).total == 10_000
+    assert (time.perf_counter() - begun) / 10 < 0.5  # 0.02 s on a free machine
