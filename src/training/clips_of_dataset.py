@@ -29,6 +29,7 @@ from tortoise.weights import Bundle
 from training.config import DataChoice
 from training.manifest import read_lines
 from training.preflight_clips import FEWEST_CODES, find_audio
+from training.train_state import room_on_disk
 
 CLIPS_FILE = "clips.safetensors"
 FORMAT = 1
@@ -234,7 +235,8 @@ def _save(clips: HeardClips, path: Path) -> None:
     }
     tensors = {name: torch.cat(values) for name, values in columns.items()}
     tensors["text"], tensors["codes"] = tensors["text"].int(), tensors["codes"].int()
-    save_file(tensors, path, metadata={"clips": json.dumps(told)})
+    with room_on_disk(path):
+        save_file(tensors, path, metadata={"clips": json.dumps(told)})
 
 
 def _link(source: Path, target: Path) -> None:

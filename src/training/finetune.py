@@ -52,7 +52,7 @@ from training.finetune_update import (
 from training.finetune_voice import Speak, speaker_of
 from training.keeping import best_of
 from training.run import Diverged
-from training.train_state import DiskFull, fall_back, load_state
+from training.train_state import fall_back, is_full, load_state
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -279,9 +279,9 @@ def _failed(setting: Setting, error: Exception) -> Outcome:
             "earlier checkpoint."
         )
         return Outcome(state="failed", cause="diverged", message=message)
-    if isinstance(error, DiskFull):
-        return Outcome(state="failed", cause="disk", message=error.strerror or str(error))
     if isinstance(error, OSError):
+        if is_full(error):
+            return Outcome(state="failed", cause="disk", message=error.strerror or str(error))
         where = f"{error.filename}: " if error.filename else ""
         return Outcome(state="failed", cause="files", message=f"{where}{error.strerror or error}.")
     cause = "memory" if isinstance(error, OutOfMemory) else "refused"
@@ -311,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if processes > 1:
                 return _run_together(processes, run, places)
             return _exit_code(finetune(run, places, Reporter(stopped=stopped.is_set)))
-    except (JobError, ValueError) as error:
+    except (JobError, ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -28,7 +28,7 @@ from training.finetune_checkpoint import (
 )
 from training.finetune_diary import Diary, notes_for
 from training.finetune_judge import Score
-from training.finetune_update import Machine, Stage, is_out_of_memory, take_step
+from training.finetune_update import Machine, Stage, take_step
 from training.finetune_voice import Speak, whole_bundle
 from training.finetune_watch import Watch
 from training.keeping import Point, best_of
@@ -225,9 +225,7 @@ def _sample(course: Course, folder: Path) -> tuple[float | None, float | None]:
         with whole_bundle(course.base, networks_in(folder), course.run / SPEAKING) as bundle:
             course.speak(bundle, text, path)
         wer, similarity = course.score(path, text) if course.score else (None, None)
-    except (ValueError, RuntimeError, MemoryError) as error:
-        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-            raise
+    except (ValueError, RuntimeError, MemoryError, OSError) as error:  # no reason to end a run
         course.diary.warn(f"The sentence could not be spoken: {error}")
         return None, None
     told = _within(course.run, path)

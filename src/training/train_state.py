@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from training.checkpoint import STATE
@@ -102,17 +103,23 @@ def room_on_disk(beside: Path) -> Iterator[None]:
     """Turn a disk that fills up while `beside` is written into DiskFull, and remove the part."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk in its own words
+    except (OSError, RuntimeError, SafetensorError) as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or isinstance(error, RuntimeError):
+        if is_full(error):
             raise DiskFull(
                 errno.ENOSPC,
                 f"{beside.with_suffix('')} could not be written ({error}). Free some space, then "
                 "resume the run; everything saved before is intact.",
             ) from error
         raise
+
+
+def is_full(error: Exception) -> bool:
+    """Whether writing failed for want of room, which writers of tensors tell in their own words."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, (RuntimeError, SafetensorError))
 
 
 def sync_folder(folder: Path) -> None:

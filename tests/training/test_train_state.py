@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from training import train_state
 from training.train_state import (
@@ -60,7 +61,11 @@ def test_a_disk_without_room_is_told_of_before_anything_is_written(
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("PytorchStreamWriter failed")],
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed"),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+    ],
 )
 def test_a_disk_that_fills_up_while_writing_leaves_the_old_state_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -75,6 +80,17 @@ def test_a_disk_that_fills_up_while_writing_leaves_the_old_state_alone(
     with pytest.raises(DiskFull, match="everything saved before is intact"):
         save_state(tmp_path, {"step": 2})
     assert step_of(tmp_path) == 1 and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_fails_for_another_reason_is_told_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(state: Any, handle: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(PermissionError):
+        save_state(tmp_path, {"step": 2})
 
 
 def test_after_a_divergence_the_last_sound_state_is_the_one_to_go_on_from(tmp_path: Path) -> None:
