@@ -198,7 +198,8 @@ def _up(lines: Sequence[Line], floor: float | None) -> Ends:
     if floor is not None:
         low = min(low, floor)
     air = (high - low) * MARGIN or abs(high) * MARGIN or 1.0
-    return (low if low == floor else low - air), high + air
+    bottom = low - air if low < 0 else max(0.0, low - air)
+    return (low if low == floor else bottom), high + air
 
 
 def _share(value: float, ends: Ends) -> float:

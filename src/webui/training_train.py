@@ -18,7 +18,7 @@ from studio.errors import StudioError
 from studio.runs_bin import deleted_runs
 from studio.runs_view import OVER, RunRow, RunView
 from studio.studio import Studio
-from webui.messages import note, refusal
+from webui.messages import refusal
 from webui.page import QUIET, Page
 from webui.painted import Painted, draw_painted
 from webui.training_train_acts import Came, answer, configured, models_of, place_of
@@ -114,19 +114,16 @@ def _wire_running(tab: Tab) -> None:
     """Train, Stop and Resume."""
     runs = tab.studio.runs
 
-    def train(dataset: str | None, name: str) -> tuple[str, str]:
+    def train(dataset: str | None, name: str) -> RunView:
         if not dataset:
             raise StudioError("No configuration is chosen. Save one under Generate Configuration.")
-        run = runs.start(dataset, name.strip())
-        return title_of(run), f"{title_of(run)} begins."
+        return runs.start(dataset, name.strip())
 
-    def stop(chosen: str) -> tuple[str, str]:
-        run = runs.stop(*place_of(_title(tab.studio, chosen)))
-        return title_of(run), "Stopping. What was learned is saved first."
+    def stop(chosen: str) -> RunView:
+        return runs.stop(*place_of(_title(tab.studio, chosen)))
 
-    def resume(chosen: str) -> tuple[str, str]:
-        run = runs.resume(*place_of(_title(tab.studio, chosen)))
-        return title_of(run), f"{title_of(run)} goes on where it was saved."
+    def resume(chosen: str) -> RunView:
+        return runs.resume(*place_of(_title(tab.studio, chosen)))
 
     outputs = [tab.chosen, tab.message, *tab.shown]
     tab.train.click(_answering(tab, train), [tab.config, tab.name], outputs, **QUIET)
@@ -134,13 +131,13 @@ def _wire_running(tab: Tab) -> None:
     tab.resume.click(_answering(tab, resume), [tab.chosen], outputs, **QUIET)
 
 
-def _answering(tab: Tab, act: Callable[..., tuple[str, str]]) -> Callable[..., list[Any]]:
+def _answering(tab: Tab, act: Callable[..., RunView]) -> Callable[..., list[Any]]:
     def press(*given: Any) -> list[Any]:
         try:
-            chosen, told = act(*given)
+            chosen = title_of(act(*given))
         except StudioError as cause:
-            return [gr.skip(), refusal(cause), *news(tab.studio, "", Shown())]
-        return [chosen, note(told), *news(tab.studio, chosen, Shown())]
+            return [gr.skip(), refusal(cause), *[gr.skip()] * len(tab.shown)]
+        return [chosen, "", *news(tab.studio, chosen, Shown())]
 
     return press
 

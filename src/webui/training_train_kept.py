@@ -61,8 +61,9 @@ def _said(run: RunView) -> str:
     text = run.samples[-1].text if run.samples else ""
     if not text:
         return ""
+    stop = "" if text[-1] in ".!?" else "."
     return (
-        f'<p class="quiet">Each sample says: “{escape(text)}” Wrong words: the share that a '
+        f'<p class="quiet">Each sample says “{escape(text)}”{stop} Wrong words: the share that a '
         "recognizer did not understand; lower is better. Likeness: how near the voice comes to "
         "the dataset's, from 0 to 1; higher is better.</p>"
     )
