@@ -28,7 +28,6 @@ FOLDERS = (AUDIO, "wavs")  # of this program, and of LJSpeech
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
-        "outside": "name a file outside the dataset",
         "missing": "have no sound file",
         "unreadable": "have a sound file that cannot be read",
         "silent": "are silent",
@@ -87,7 +86,7 @@ def look_at_clips(
 ) -> Clips:
     """Look at every line of both lists; a list of validation that is not there is empty.
 
-    Raises ManifestError where a list cannot be read.
+    Raises ManifestError where a list cannot be read, or names a file outside the dataset.
     """
     train = _look_at(folder, choice.train, bundle, measure)
     is_there = (folder / choice.validation).exists()
@@ -122,10 +121,7 @@ def _look_at(
 def _look(
     folder: Path, audio: str, text: str, bundle: BundleFacts, measure: TextMeasure
 ) -> ClipFacts:
-    try:
-        path = find_audio(folder, audio)
-    except ManifestError:
-        return ClipFacts(audio=audio, text=text, problem="outside")
+    path = find_audio(folder, audio)
     if path is None:
         return ClipFacts(audio=audio, text=text, problem="missing")
     seconds, problem = _listen(path)

@@ -203,7 +203,7 @@ def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
         ("audio/clip00.wav|stra\xdfe".encode("latin-1"), "not UTF-8"),
         (b"one column only", "Line 1"),
         (b"nowhere.wav|text\n", "1 have no sound file"),
-        (b"../../etc/passwd|text\n", "1 name a file outside the dataset"),
+        (b"../../etc/passwd|text\n", "leads out of"),
     ):
         lists.write_bytes(content)
         found = findings()["no_dataset"]
@@ -227,7 +227,7 @@ def test_clips_that_cannot_be_learned_from_are_left_out_and_told(
     soundfile.write(audio / "good.flac", noise[:20_000], 22_050)
     lines = [f"audio/{name}.wav|so it is" for name in
              ("short", "long", "silent", "nan", "slow", "junk", "empty", "nowhere")]  # fmt: skip
-    lines += ["/etc/hosts|so it is", "good|" + "much text " * 9, "good|", "good|it is good"]
+    lines += ["good|" + "much text " * 9, "good|", "good|it is good"]
     (dataset / "train.txt").write_text("\n".join(lines) + "\n")
     clips = look_at_clips(
         dataset, CONFIG.dataset, read_bundle_facts(bundle, "tiny"), read_measure(bundle)
@@ -235,10 +235,10 @@ def test_clips_that_cannot_be_learned_from_are_left_out_and_told(
     assert [clip.text for clip in clips.train] == ["it is good"]
     assert [clip.problem for clip in clips.left_out] == [
         *("too_short", "too_long", "silent", "unreadable", "unreadable", "unreadable"),
-        *("unreadable", "missing", "outside", "much_text", "no_text"),
+        *("unreadable", "missing", "much_text", "no_text"),
     ]
     told = findings({"optimizer.batch": 1})["left_out"]
-    assert told.what.startswith("11 clips") and "4 have a sound file that cannot" in told.why
+    assert told.what.startswith("10 clips") and "4 have a sound file that cannot" in told.why
 
 
 def test_validation_that_is_missing_or_was_learned_is_told(findings: Look, dataset: Path) -> None:
