@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from studio.studio import Studio
 from studio.system import FoundDevice
 from tiny_bundle import make_tiny_bundle
 from tiny_dataset import make_tiny_dataset
+from webui.messages import refusal
 from webui.training_configure_acts import (
     bundle_names,
     changes_of_trial,
@@ -214,6 +217,37 @@ def test_a_plan_is_made_anew_when_the_dataset_was_mended(planned: Studio, tmp_pa
         assert stamp_of(planned.layout, nothing) == ""
     nobody = Studio.open(tmp_path, inline=True)
     assert "There is no dataset yet" in planned_html(nobody, dict)
+
+
+def test_whatever_is_typed_is_planned_or_refused_in_words(
+    planned: Studio, form: ConfigForm, values: dict[str, Any]
+) -> None:
+    odd = [
+        None,
+        "",
+        "nan",
+        "-inf",
+        1e308,
+        -999_999,
+        0,
+        2.5,
+        "../../x",
+        'Odd "<b>" \u202e 日本 {0} %s',
+    ]
+    draw = random.Random(8)
+    good = form.filled(values)
+    for number in range(150):
+        given = list(good)
+        at = number % len(FIELDS)
+        given[at] = draw.choice(odd)
+        given[draw.randrange(len(FIELDS))] = draw.choice(odd)
+        for act in (planned_html, save_form):
+            read_form = partial(form.values, given)
+            try:
+                html = act(planned, read_form if act is planned_html else read_form())
+            except StudioError as cause:
+                html = refusal(cause)
+            assert html.startswith("<") and "<b>" not in html
 
 
 def test_the_few_fields_are_fields() -> None:
