@@ -29,6 +29,7 @@ SPECIAL = (
     *("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"),
     "<|notimestamps|>",
 )
+CPU = torch.device("cpu")
 WORDS = tuple(f" word{number}" for number in range(100))
 STAMPS = tuple(f"<|{number * 0.02:.2f}|>" for number in range(1501))
 TOKENS = (*WORDS, *SPECIAL, *STAMPS)
@@ -116,7 +117,7 @@ def test_folders_of_converted_models_are_found_and_others_refused(
     for name in NEEDED:
         (tmp_path / name).write_text("{}")
     with pytest.raises(TranscribeError, match="cannot be loaded"):
-        FasterWhisper(tmp_path, device="cpu")
+        FasterWhisper(tmp_path, device=CPU)
 
 
 def test_without_the_package_the_command_that_brings_it_is_told(
@@ -126,7 +127,7 @@ def test_without_the_package_the_command_that_brings_it_is_told(
     for name in NEEDED:
         (tmp_path / name).touch()
     with pytest.raises(TranscribeError, match=r"not installed: .*pip install -r requirements-ext"):
-        FasterWhisper(tmp_path, device="cpu")
+        FasterWhisper(tmp_path, device=CPU)
 
 
 class StubModel:
@@ -159,7 +160,7 @@ def test_an_open_language_is_told_from_the_longest_stretch(
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
     for name in NEEDED:
         (tmp_path / name).touch()
-    transcriber = FasterWhisper(tmp_path, device="cpu")
+    transcriber = FasterWhisper(tmp_path, device=CPU)
     silence = torch.zeros(30 * RATE)
     transcript = transcriber.transcribe(torch.cat([wave(2), silence, wave(5)]), Reporter())
     (length,) = transcriber._model.heard
@@ -170,4 +171,4 @@ def test_an_open_language_is_told_from_the_longest_stretch(
     assert first.words[0].start_s == 0.0 and first.words[0].stop_s < 3
     assert transcriber.transcribe(silence, Reporter()).segments == ()
     with pytest.raises(TranscribeError, match="'xx' is no language"):
-        FasterWhisper(tmp_path, device="cpu", language="xx")
+        FasterWhisper(tmp_path, device=CPU, language="xx")

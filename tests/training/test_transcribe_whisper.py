@@ -292,6 +292,11 @@ def test_a_model_is_found_by_name_or_path_and_never_fetched_unasked(
         chosen(models, str(tmp_path / "gone.pt"))
 
 
+def test_a_device_that_is_not_there_is_refused(models: Path) -> None:
+    with pytest.raises(TranscribeError, match=r"no device 'cuda:99' here. There is: auto"):
+        choose(TranscriberWish(model="base", device="cuda:99"), models, Reporter())
+
+
 def test_what_is_missing_is_told_with_the_command_that_brings_it(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

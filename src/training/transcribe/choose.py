@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.report import Reporter
 from training.transcribe.available import (
@@ -31,6 +32,9 @@ from training.transcribe.base import (
 )
 from training.transcribe.given import Given
 from training.transcribe.languages import NAMES
+
+if TYPE_CHECKING:
+    import torch
 
 SHOWN_FILES = 5
 SUGGESTED = "base"  # small enough for any machine
@@ -88,7 +92,7 @@ def choose(wish: TranscriberWish, models: Path, report: Reporter) -> Transcriber
         from training.transcribe.faster import FasterWhisper
 
         folder = find_converted(models, wish.model)
-        return FasterWhisper(folder, language=wish.language, device=wish.device)
+        return FasterWhisper(folder, language=wish.language, device=_device(wish))
     if wish.name == AUTO:
         report.note(
             f"No Whisper model is in {models}, so PocketSphinx listens: English only, and about "
@@ -131,7 +135,7 @@ def _whisper(wish: TranscriberWish, models: Path, report: Reporter) -> Transcrib
     from training.transcribe.openai_whisper import OpenAiWhisper
     from training.transcribe.whisper_file import load_whisper
 
-    model = _model_of(wish, models)
+    model, device = _model_of(wish, models), _device(wish)
     if _will_be_fetched(wish):
         from training.transcribe.fetch import fetch_whisper
 
@@ -139,7 +143,16 @@ def _whisper(wish: TranscriberWish, models: Path, report: Reporter) -> Transcrib
     path = find_whisper(models, model)
     with report.stage("loading"):
         network = load_whisper(path)
-    return OpenAiWhisper(network, model=path.stem, language=wish.language, device=wish.device)
+    return OpenAiWhisper(network, model=path.stem, language=wish.language, device=device)
+
+
+def _device(wish: TranscriberWish) -> torch.device:
+    from engines.device import pick_device
+
+    try:
+        return pick_device(wish.device)
+    except ValueError as error:
+        raise TranscribeError(str(error)) from error
 
 
 def _model_of(wish: TranscriberWish, models: Path) -> str:

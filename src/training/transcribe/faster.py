@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from engines.device import pick_device
 from jobs.report import Reporter
 from speech.vad import Span
 from training.manifest import Word
@@ -34,15 +34,14 @@ class FasterWhisper:
     is heard.
     """
 
-    def __init__(self, folder: Path, *, language: str = "", device: str = "auto") -> None:
+    def __init__(self, folder: Path, *, device: torch.device, language: str = "") -> None:
         package = _package()
         self.name = f"{FASTER_WHISPER} {folder.name}"
-        wanted = pick_device(device)
         try:
             self._model = package.WhisperModel(
                 str(folder),
-                device="cuda" if wanted.type == "cuda" else "cpu",
-                device_index=wanted.index or 0,
+                device="cuda" if device.type == "cuda" else "cpu",
+                device_index=device.index or 0,
                 compute_type="auto",
                 local_files_only=True,
             )

@@ -19,7 +19,6 @@ from whisper import Whisper
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.tokenizer import LANGUAGES
 
-from engines.device import pick_device
 from jobs.report import Reporter
 from speech.vad import Span
 from training.manifest import Word
@@ -40,7 +39,9 @@ OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 class OpenAiWhisper:
     """Listens with a Whisper network.  language: a code or a name, "" for whatever is heard."""
 
-    def __init__(self, network: Whisper, *, model: str, language: str = "", device: str = "auto"):
+    def __init__(
+        self, network: Whisper, *, model: str, device: torch.device, language: str = ""
+    ) -> None:
         self.name = f"{WHISPER} {model}"
         self._network = network
         self._language = language_code(language, tuple(LANGUAGES)[: network.num_languages])
@@ -49,8 +50,7 @@ class OpenAiWhisper:
                 f"The Whisper model {model} hears English only, not {LANGUAGES[self._language]}. "
                 f"Take {model.removesuffix('.en')}, or leave the language open."
             )
-        wanted = pick_device(device)
-        self._device = wanted if wanted.type == "cuda" else torch.device("cpu")
+        self._device = device if device.type == "cuda" else torch.device("cpu")
 
     def transcribe(self, wave: Tensor, report: Reporter) -> Transcript:
         """Write down what is said, stretch by stretch.  wave: (n,) at `RATE`."""
