@@ -142,5 +142,6 @@ def saved_html(told: str, path: str, text: str) -> str:
         f'<p class="note" role="status">{escape(told)}</p>'
         f'<details class="file" open><summary>{escape(path)}</summary>'
         f'<div class="buttons">{copy_button("Copy", text)}</div>'
-        f'<pre tabindex="0" aria-label="The configuration">{escape(text)}</pre></details>'
+        '<pre tabindex="0" role="region" aria-label="The configuration">'
+        f"{escape(text)}</pre></details>"
     )
