@@ -203,7 +203,7 @@ def test_both_parts_look_right_and_can_be_reached(
     grave = []
     for name, ready in (
         ("Generate Configuration", "#training-configure-plan svg"),
-        ("Train", "#training-train .run"),
+        ("Train", "#training-train :is(.run, .hint)"),
     ):
         part(one, name)
         page.locator(ready).first.wait_for(timeout=PATIENCE_MS)
