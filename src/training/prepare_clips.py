@@ -158,6 +158,7 @@ def _made(
         kept, reason = False, piece.reason
     elif kept and (worse := _wrong_with_text(piece, text, said, options, is_doubted)):
         kept, reason = False, worse
+    sure = 0.0 if is_doubted else piece.confidence
     row = ClipRow(
         id=number,
         source=recording.name,
@@ -166,7 +167,7 @@ def _made(
         text=text,
         kept=kept,
         reason=reason,
-        confidence=None if piece.confidence is None else round(piece.confidence, 3),
+        confidence=None if sure is None else round(sure, 3),
         words=_words_within(piece),
         level_db=found.level_db,
         snr_db=found.snr_db,

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs.report import Reporter
+from jobs.report import Event, Reporter
 from speech.recordings import Recording
 from training.manifest import WHISPER, SourceRow, Word, plain_text, read_json, write_json
 from training.transcribe.base import RATE, UNSPACED, Segment, Transcriber, Transcript
@@ -94,9 +94,8 @@ class Ears:
                 by=self._machine, size=source.size, modified_ns=source.modified_ns, until_s=0.0,
                 transcript=Transcript(segments=()),
             )  # fmt: skip
-        for heard in hear_recording(recording, activity, machine, begun, report):
+        for heard in hear_recording(recording, activity, machine, begun, progress, report):
             self._heard[source.path] = heard
-            progress(heard.until_s)
             if time.monotonic() - self._written_at > KEPT_EVERY_S:
                 self.keep()
         heard = self._heard[source.path]
@@ -149,18 +148,19 @@ def hear_recording(
     activity: Activity,
     transcriber: Transcriber,
     before: Heard,
+    progress: Callable[[float], None],
     report: Reporter,
 ) -> Iterator[Heard]:
     """Hear a recording on from where it was left, and yield all that is known after each stretch.
 
-    The last one yielded has heard everything.
+    The last one yielded has heard everything.  progress: told how many seconds were heard.
     """
     heard = before
     for start, stop in stretches(activity.spans, recording.seconds):
         if stop <= before.until_s + ROUNDED_S:
             continue
         wave = recording.part(start, stop).resampled(RATE).wave
-        told = transcriber.transcribe(wave, report)
+        told = transcriber.transcribe(wave, _within(start, stop, progress, report))
         segments = heard.transcript.segments + tuple(moved(one, start) for one in told.segments)
         language = told.language or heard.transcript.language
         transcript = Transcript(segments=segments, language=language)
@@ -184,6 +184,24 @@ def stretches(spans: Sequence[Times], seconds: float) -> list[Times]:
         (max(left, start - AROUND_S), min(right, stop + AROUND_S))
         for (start, stop), (left, right) in zip(groups, pairwise(edges), strict=True)
     ]
+
+
+def _within(
+    start: float, stop: float, progress: Callable[[float], None], report: Reporter
+) -> Reporter:
+    """Return a reporter for one stretch that tells how far it is in seconds of the recording."""
+
+    def hear(event: Event) -> None:
+        if event.kind != "progress":
+            report.emit(event)
+        elif event.total:
+            progress(start + (stop - start) * event.done / event.total)
+
+    def is_stopped() -> bool:
+        report.check()
+        return False
+
+    return Reporter(hear, is_stopped)
 
 
 def moved(segment: Segment, by_s: float) -> Segment:
