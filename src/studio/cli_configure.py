@@ -33,7 +33,7 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
         "configure", help="make train.yaml for a dataset, and say what the training comes to"
     )
     parser.add_argument("dataset", metavar="DATASET", help="the dataset: a folder under training")
-    parser.add_argument("--bundle", default="starter", help="the model to begin with")
+    parser.add_argument("--bundle", default="", help="the model to begin with")
     parser.add_argument("--keep", action="store_true", help="begin from the saved train.yaml")
     for name, key in SHORT.items():
         flag = "--" + name.replace("_", "-")

@@ -51,7 +51,7 @@ __all__ = ["ConfigField", "ConfigSection", "Finding", "Plan", "Proposal", "confi
 
 BEFORE = "train.before.yaml"
 """The configuration that was saved before the last one, should somebody want it back."""
-STARTER = "starter"
+STARTER, PUBLISHED = "starter", "tortoise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +84,20 @@ class SavedConfig:
     problem: str = ""
 
 
-def propose(layout: Layout, dataset: str, bundle: str = STARTER, device: str = "auto") -> Proposal:
+def default_bundle(layout: Layout) -> str:
+    """Name the model to begin with where none is named: the published one, if it is there."""
+    return PUBLISHED if layout.bundle(PUBLISHED).is_dir() else STARTER
+
+
+def propose(layout: Layout, dataset: str, bundle: str = "", device: str = "auto") -> Proposal:
     """Propose a configuration from dataset, model and machine, each weighed field with its reason.
 
-    Raises StudioError where there is nothing to learn, or nothing to begin from.
+    bundle: "" for the usual one.  Raises StudioError where there is nothing to learn, or nothing to
+    begin from.
     """
-    start = FinetuneConfig(dataset=DataChoice(name=dataset), weights=WeightsChoice(bundle=bundle))
+    with refusing(ConfigError):
+        weights = WeightsChoice(bundle=bundle or default_bundle(layout))
+        start = FinetuneConfig(dataset=DataChoice(name=dataset), weights=weights)
     seen = examine(layout, start, device)
     if seen.facts is None or seen.bundle is None or not seen.facts.clips:
         finding = seen.stops[0]
