@@ -35,7 +35,8 @@ def nearest_flag(parser: argparse.ArgumentParser, flag: str) -> str:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 known += command._option_string_actions
-    return nearest(flag.split("=")[0], known)
+    name = flag.split("=")[0]
+    return nearest(name, [other for other in known if other != name])
 
 
 def add_knobs(parser: argparse.ArgumentParser, title: str, knobs: Sequence[KnobField]) -> None:

@@ -24,7 +24,8 @@ LIES = {"false": False, "off": False, "no": False, "0": False}
 def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
     """Add `settings` to the program."""
     parser = commands.add_parser("settings", help="show and change the settings")
-    parser.set_defaults(run=run_show, json=False)
+    parser.set_defaults(run=run_show)
+    parser.add_argument("--json", action="store_true", help="print JSON")
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
 
     show = actions.add_parser("show", help="list all settings and where each comes from")
@@ -42,7 +43,9 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
     path = actions.add_parser("path", help="say where the file is")
     path.set_defaults(run=run_path)
     for action in (show, change, forget, path):
-        action.add_argument("--json", action="store_true", help="print JSON")
+        action.add_argument(  # left alone where it is not said, as in settings --json show
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON"
+        )
 
 
 def run_show(parsed: argparse.Namespace) -> int:

@@ -264,6 +264,13 @@ def test_settings_are_shown_set_and_unset_on_the_command_line(testudo: Run, layo
     assert testudo("settings", "unset", "low_vram")[1] == "low_vram: false (default).\n"
     assert testudo("settings", "path")[1].strip() == str(layout.settings_file)
     assert "low_vram" in testudo("settings")[1]
+    listed = testudo("settings", "show", "--json")[1]
+    assert testudo("settings", "--json")[1] == testudo("settings", "--json", "show")[1] == listed
+
+
+def test_a_flag_in_the_wrong_place_is_not_told_to_be_itself(testudo: Run) -> None:
+    code, _, err = testudo("--json", "voices")
+    assert code == 2 and "--json means nothing here" in err and "Did you mean '--json'" not in err
 
 
 @pytest.mark.parametrize(
