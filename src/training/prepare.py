@@ -190,7 +190,7 @@ def _do_one(run: _Run, path: Path, row: SourceRow, meter: _Meter, report: Report
     try:
         copy = copy_recording(path, run.work / "copy.raw", CLIP_RATE, progress)
     except ClipError as error:
-        run.ledger.put(replace(row, state="failed", message=str(error)), ())
+        run.ledger.fail(row, str(error))
         report.warn(f"{row.path} was left out: {error}")
         return
     recording = replace(copy, name=row.path)

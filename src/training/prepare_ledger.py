@@ -21,7 +21,8 @@ from training.prepare_sources import is_same_file
 
 WRITING_SHARE = 0.05  # of the time; large books are written less often
 OVERLAP = 0.5  # of the shorter of two clips; more is the same clip
-VANISHED = "It is no longer there; its clips are kept."
+STAYING = "Its clips are kept."
+VANISHED = f"It is no longer there. {STAYING}"
 
 
 class Ledger:
@@ -55,7 +56,7 @@ class Ledger:
     def begin(self, now: Sequence[SourceRow]) -> None:
         """List the recordings there are; those that vanished stay, and say so."""
         before = self._sources
-        listed = {row.path: before.get(row.path, row) for row in now}
+        listed = {row.path: _back(before.get(row.path, row)) for row in now}
         gone = {
             path: replace(row, message=VANISHED) for path, row in before.items()
             if path not in listed and any(clip.source == path for clip in self._clips.values())
@@ -67,7 +68,7 @@ class Ledger:
         row = self._sources.get(now.path)
         return (
             row is not None
-            and row.state != "waiting"
+            and row.state == "done"
             and row.recipe == now.recipe
             and is_same_file(row, now)
         )
@@ -80,6 +81,12 @@ class Ledger:
             number += 1
             free = f"{wanted}_{number}"
         return free
+
+    def fail(self, source: SourceRow, message: str) -> None:
+        """Note that a recording cannot be used; clips that it once gave stay."""
+        gave = any(clip.source == source.path for clip in self._clips.values())
+        told = f"{message} {STAYING}" if gave else message
+        self._sources[source.path] = replace(source, state="failed", message=told)
 
     def put(self, source: SourceRow, clips: Iterable[ClipRow]) -> None:
         """Take the clips of a recording in place of those it had, except where a person edited."""
@@ -150,6 +157,11 @@ def open_ledger(folder: Path, fresh: Dataset) -> tuple[Ledger, str]:
         fresh, created=before.created or fresh.created, sources=before.sources, clips=clips
     )
     return Ledger(folder, known), ""
+
+
+def _back(row: SourceRow) -> SourceRow:
+    """Return the row of a recording that is there, which it may not have been the last time."""
+    return replace(row, message="") if row.message == VANISHED else row
 
 
 def _overlap(one: ClipRow, other: ClipRow) -> bool:

@@ -179,6 +179,24 @@ def test_a_recording_that_vanished_keeps_its_clips_and_is_told(
     rows = {row.path: row.message for row in made(tmp_path).sources}
     assert "no longer there" in rows["1.wav"] and not rows["2.wav"]
     assert len(made(tmp_path).kept()) == 2
+    record(tmp_path, "1.wav", said(range(8)))
+    prepare(job(tmp_path), Reporter())
+    assert not any(row.message for row in made(tmp_path).sources)
+
+
+def test_a_recording_that_was_damaged_since_keeps_its_clips_and_is_tried_again(
+    tmp_path: Path, ear: ExactEar
+) -> None:
+    source = record(tmp_path, "1.wav", said(range(8)))
+    prepare(job(tmp_path), Reporter())
+    whole = source.read_bytes()
+    source.write_bytes(b"junk" * 999)
+    assert prepare(job(tmp_path), Reporter()).failed == 1
+    (row,), (clip,) = made(tmp_path).sources, made(tmp_path).kept()
+    assert row.state == "failed" and "Its clips are kept" in row.message
+    assert (tmp_path / "out" / clip.file).is_file()
+    source.write_bytes(whole)
+    assert prepare(job(tmp_path), Reporter()).failed == 0
 
 
 def test_unusable_recordings_are_told_and_passed_over(tmp_path: Path, ear: ExactEar) -> None:
