@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudioError as refusal:
         return _complain(str(refusal), REFUSED)
     except (KeyboardInterrupt, Cancelled):
-        return _complain("Stopped. Takes that were finished are kept.", STOPPED)
+        return _complain("Stopped. What was finished is kept.", STOPPED)
     except BrokenPipeError:
         # whoever read our output has had enough; Python must not try to give them the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
