@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
@@ -63,7 +63,11 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """Everything on the tab that handlers touch."""
+    """Everything on the tab that handlers touch.
+
+    is_here: whether only this machine can reach the page, as it was served; what is saved in the
+    settings changes that at the next start only.
+    """
 
     history: History
     filters: Mapping[str, Any]  # Gradio gives components their events at run time
@@ -72,7 +76,7 @@ class Tab:
     source: gr.HTML
     pressed: gr.HTML
     timer: gr.Timer
-    may_show: Callable[[], bool]
+    is_here: bool
 
     @property
     def inputs(self) -> list[Component]:
@@ -112,7 +116,7 @@ def build(page: Page) -> None:
         source=source,
         pressed=pressed,
         timer=gr.Timer(TICK_S),
-        may_show=lambda: can_show(page.studio.settings),
+        is_here=can_show(page.studio.settings),
     )
     _wire(tab, page)
 
@@ -195,7 +199,11 @@ def _wire(tab: Tab, page: Page) -> None:
         form = page.form
         nothing = [gr.skip()] * (len(form.components) + 1)
         try:
-            came = act(tab.history, view, replace(asked_of(asked._data), search=seen.search))
+            came = act(
+                tab.history,
+                view,
+                replace(asked_of(asked._data), search=seen.search, is_here=tab.is_here),
+            )
         except StudioError as cause:
             told = replace(view, told=refusal(cause))
             return [*news(tab, told, seen, given), *nothing]
@@ -237,7 +245,7 @@ def news(tab: Tab, view: View, seen: Seen, given: Sequence[Any]) -> list[Any]:
     shelf = Shelf(
         layout=history.layout, search=search, listing=listing, view=view, looking=history.looking
     )
-    html = drawn(shelf, panel_of(history, view, tab.may_show()))
+    html = drawn(shelf, panel_of(history, view, tab.is_here))
     choices = seen.choices if seen.choices and seen.state[0] == state[0] else history.choices()
     print = sha256(html.encode()).hexdigest()
     now = Seen(state=state, print=print, search=search, choices=choices)

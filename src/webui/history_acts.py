@@ -32,7 +32,7 @@ class Asked:
 
     ref: the one clip it stands beside;  refs: the chosen ones;  spared: those of all that were
     chosen at once that are not chosen after all;  name: what was typed;  search: whose clips the
-    list shows.
+    list shows;  is_here: whoever asks sits at this machine.
     """
 
     act: str = ""
@@ -41,6 +41,7 @@ class Asked:
     spared: tuple[str, ...] = ()
     name: str = ""
     search: Search = field(default_factory=Search)
+    is_here: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +227,8 @@ def _export(history: History, view: View, asked: Asked) -> Outcome:
 
 def _show(history: History, view: View, asked: Asked) -> Outcome:
     path = history.file(history.row(asked.ref).path)
+    if not asked.is_here:
+        raise StudioError("A folder can be opened only by whoever sits at this machine.")
     show_folder(path)
     return _told(view, f"The folder of {path.name} is open.")
 

@@ -238,7 +238,7 @@ def tab(history: History) -> Tab:
         source=some,
         pressed=some,
         timer=some,
-        may_show=lambda: False,
+        is_here=False,
     )
 
 
@@ -359,10 +359,13 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     assert not history_folder.can_show(Settings(share=True))
     asked: list[list[str]] = []
     monkeypatch.setattr(history_folder.subprocess, "Popen", lambda args, **_: asked.append(args))
-    press(history, View(), "show", "clara/one.wav")
+    with pytest.raises(StudioError, match="whoever sits at this machine"):
+        press(history, View(), "show", "clara/one.wav")
+    here = Asked(act="show", ref="clara/one.wav", is_here=True)
+    act(history, View(), here)
     assert asked == [[str(opener), str(history.layout.results / "clara")]]
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert not history_folder.can_show(Settings())
     with pytest.raises(StudioError, match="no desktop"):
-        press(history, View(), "show", "clara/one.wav")
+        act(history, View(), here)
