@@ -119,25 +119,27 @@ def run_show(parsed: argparse.Namespace) -> int:
 def run_edit(parsed: argparse.Namespace) -> int:
     """Change the text of a clip."""
     datasets = Datasets(Studio.open().layout)
-    return _show(datasets.edit_text(parsed.name, parsed.clip, parsed.text), parsed.json)
+    return _show(datasets, parsed, datasets.edit_text(parsed.name, parsed.clip, parsed.text))
 
 
 def run_change(parsed: argparse.Namespace) -> int:
     """Drop, restore or accept clips."""
     datasets = Datasets(Studio.open().layout)
     change = {"drop": datasets.drop, "restore": datasets.restore, "accept": datasets.accept}
-    return _show(change[parsed.change](parsed.name, parsed.clips), parsed.json)
+    return _show(datasets, parsed, change[parsed.change](parsed.name, parsed.clips))
 
 
 def run_merge(parsed: argparse.Namespace) -> int:
     """Join a clip with the next."""
-    return _show(Datasets(Studio.open().layout).merge(parsed.name, parsed.clip), parsed.json)
+    datasets = Datasets(Studio.open().layout)
+    return _show(datasets, parsed, datasets.merge(parsed.name, parsed.clip))
 
 
 def run_split(parsed: argparse.Namespace) -> int:
     """Cut a clip in two."""
     datasets = Datasets(Studio.open().layout)
-    return _show(datasets.split(parsed.name, parsed.clip, parsed.at, parsed.after), parsed.json)
+    parts = datasets.split(parsed.name, parsed.clip, parsed.at, parsed.after)
+    return _show(datasets, parsed, parts)
 
 
 def run_delete(parsed: argparse.Namespace) -> int:
@@ -218,11 +220,13 @@ def _told(one: DatasetInfo) -> str:
     return f"{one.kept_s / 60:.1f} minutes in {of}{by}{state}"
 
 
-def _show(rows: Sequence[ClipRow], as_json: bool) -> int:
-    if as_json:
+def _show(datasets: Datasets, parsed: argparse.Namespace, rows: Sequence[ClipRow]) -> int:
+    if parsed.json:
         say_json(list(rows))
     else:
         _tell(rows)
+    if datasets.is_trained_on(parsed.name):
+        reporter(parsed.json).note("A training runs on it; this counts from the next one on.")
     return 0
 
 

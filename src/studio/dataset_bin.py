@@ -37,8 +37,7 @@ def delete_dataset(layout: Layout, name: str) -> DeletedDataset:
         raise StudioError(f"There is no dataset {shown(name)}.")
     if is_being_prepared(folder):
         raise StudioError(f"{shown(name)} is being prepared. Stop that first.")
-    runs = folder / "runs"
-    if any(is_alive(run) for run in _folders(runs)):
+    if is_trained_on(layout, name):
         raise StudioError(f"A training runs on {shown(name)}. Stop it first.")
     now = datetime.now().astimezone()
     id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -47,6 +46,11 @@ def delete_dataset(layout: Layout, name: str) -> DeletedDataset:
         place.mkdir(parents=True)
         folder.rename(place / name)
     return DeletedDataset(id=id, name=name, when=now.timestamp())
+
+
+def is_trained_on(layout: Layout, name: str) -> bool:
+    """Whether a training works on a dataset, or waits for its turn."""
+    return any(is_alive(run) for run in _folders(layout.dataset(name) / "runs"))
 
 
 def deleted_datasets(layout: Layout) -> list[DeletedDataset]:

@@ -20,6 +20,7 @@ from studio.dataset_bin import (
     DeletedDataset,
     delete_dataset,
     deleted_datasets,
+    is_trained_on,
     restore_dataset,
 )
 from studio.dataset_request import (
@@ -218,6 +219,10 @@ class Datasets:
         """Cut a clip in two near a second, or after so many words; return the parts."""
         folder = self._layout.dataset(name)
         return self._change(name, lambda known: review.split(known, id, folder, at_s, after_words))
+
+    def is_trained_on(self, name: str) -> bool:
+        """Whether a training works on a dataset; what is changed counts from the next one on."""
+        return is_trained_on(self._layout, name)
 
     def delete(self, name: str) -> DeletedDataset:
         """Move a dataset, with its trainings, into the bin."""

@@ -64,7 +64,7 @@ class Followed:
 
 def can_align(language: str) -> bool:
     """Whether texts of this language can be followed here."""
-    return language in (LANGUAGE, "") and find_spec("pocketsphinx") is not None
+    return language == LANGUAGE and find_spec("pocketsphinx") is not None
 
 
 def align_words(wave: Tensor, text: str) -> Followed | None:

@@ -171,8 +171,8 @@ def _remarks(dataset: Dataset, kept: Sequence[ClipRow], dropped: Sequence[ClipRo
     if doubted > MANY * len(dataset.clips):
         told.append(
             f"The text of {doubted} of {len(dataset.clips)} clips is not what is said in them. "
-            "Look whether the texts belong to these recordings; if they are right, prepare again "
-            "without checking the text."
+            "Look whether the texts belong to these recordings. If they are right, prepare again "
+            "and say which language they are in, or leave the text unchecked."
         )
     if kept and not any(clip.part == "validation" for clip in kept):
         told.append("No clip judges the training, so over-fitting cannot be seen.")

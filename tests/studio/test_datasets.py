@@ -15,6 +15,7 @@ from filelock import FileLock
 import training.prepare
 import training.voice_activity
 from dataset_cases import ExactEar, listening, said
+from jobs.detached import LOCK
 from speech.files import write_clip
 from studio.datasets import (
     ClipRow,
@@ -238,6 +239,17 @@ def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
             talk.delete("talk")
     (layout.dataset("talk") / "dataset.json").write_text("{")
     assert talk.list()[0].state == "damaged"
+
+
+def test_what_is_changed_while_a_training_runs_is_said_to_count_later(
+    talk: Datasets, layout: Layout, testudo: Testudo
+) -> None:
+    (layout.dataset("talk") / "runs" / "001").mkdir(parents=True)
+    assert "counts from the next" not in testudo("datasets", "drop", "talk", "c01")[2]
+    with FileLock(layout.dataset("talk") / "runs" / "001" / LOCK):
+        assert "counts from the next one" in testudo("datasets", "drop", "talk", "c02")[2]
+        with pytest.raises(StudioError, match="A training runs on 'talk'"):
+            talk.delete("talk")
 
 
 def test_a_deleted_dataset_can_be_had_back_beside_its_successor(

@@ -96,7 +96,7 @@ def test_numbers_dashes_and_unknown_words_are_followed_too() -> None:
     silence = torch.zeros(RATE)
     assert align_words(silence, "") is None and align_words(silence, "— …") is None
     assert align_words(torch.zeros(200 * RATE), "too long") is None
-    assert not can_align("de")
+    assert not can_align("de") and not can_align("")
 
 
 def test_one_recording_in_two_formats_is_alike_and_two_readings_are_not(tmp_path: Path) -> None:
