@@ -107,7 +107,7 @@ def _wire_running(tab: Tab) -> None:
                 brought = bring_recording(studio, recording, brought)
             studio.submit(request)
         except StudioError as cause:
-            return [brought, refusal(cause), gr.skip(), gr.skip()]
+            return [brought, refusal(cause), *[gr.skip()] * len(panel.shown)]
         return [brought, "", *news(studio, "")]
 
     def stop() -> list[Any]:
@@ -197,7 +197,12 @@ def _wire_memory(tab: Tab, blocks: gr.Blocks) -> None:
         return keep(*given)[1]
 
     arrived = blocks.load(restore, [memory], form.components, **QUIET)
-    arrived.then(show, form.components, tab.preview.source, js=within(form.components), **QUIET)
+    shown = {"js": within(form.components), **QUIET}
+    arrived.then(show, form.components, tab.preview.source, **shown)
+    done: Any = tab.panel.done  # Any: as above
+    done.change(
+        show, form.components, tab.preview.source, **shown
+    )  # a run teaches how long it takes
     gr.on(
         [control.change for name, control in controls.items() if name != "microphone"],
         keep,

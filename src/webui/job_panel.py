@@ -36,29 +36,32 @@ HINT = (
 class JobPanel:
     """The part of the page that shows jobs.
 
-    painted: the place;  seen: the print of what this browser was sent last;  timer: asks for more.
+    painted: the place;  seen: the print of what this browser was sent last;  done: the job that was
+    done last;  timer: asks for more.
     """
 
     painted: Painted
     seen: gr.State
+    done: gr.State
     timer: gr.Timer
 
     @property
     def shown(self) -> list[Component]:
         """The outputs for `news`."""
-        return [self.seen, self.painted.source]
+        return [self.seen, self.painted.source, self.done]
 
 
 def draw_panel() -> JobPanel:
     """Draw the panel; `follow` lets it live."""
     painted = draw_painted("generate-jobs")
-    return JobPanel(painted=painted, seen=gr.State(""), timer=gr.Timer(TICK_S))
+    timer = gr.Timer(TICK_S)
+    return JobPanel(painted=painted, seen=gr.State(""), done=gr.State(""), timer=timer)
 
 
 def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
     """Ask for the jobs at once and then again and again."""
 
-    def look(seen: str) -> tuple[object, object]:
+    def look(seen: str) -> tuple[object, ...]:
         return news(studio, seen)
 
     for ask in (panel.timer.tick, blocks.load):
@@ -70,14 +73,17 @@ def follow(panel: JobPanel, studio: Studio, blocks: gr.Blocks) -> None:
         )
 
 
-def news(studio: Studio, seen: str) -> tuple[object, object]:
-    """Return (print, HTML) of the jobs as they stand, or nothing where all of it was seen."""
+def news(studio: Studio, seen: str) -> tuple[object, ...]:
+    """Return what `JobPanel.shown` take, or nothing where all of it was seen."""
+    done = ""
     try:
-        html = panel_html(studio.jobs(limit=50), studio.layout, read_stars(studio.layout.stars))
+        jobs = studio.jobs(limit=50)
+        done = next((job.id for job in jobs if job.state == "done"), "")
+        html = panel_html(jobs, studio.layout, read_stars(studio.layout.stars))
     except StudioError as cause:
         html = refusal(cause)
     now = sha256(html.encode()).hexdigest()[:16]
-    return (gr.skip(), gr.skip()) if now == seen else (now, html)
+    return (gr.skip(),) * 3 if now == seen else (now, html, done)
 
 
 def panel_html(jobs: Sequence[Job], layout: Layout, stars: Collection[str] = ()) -> str:

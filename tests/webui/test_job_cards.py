@@ -131,10 +131,12 @@ def test_a_clip_that_is_gone_has_no_player(studio: Studio, spoken: Callable[...,
     assert "was renamed, moved or deleted" in html and "Download" not in html
 
 
-def test_what_was_seen_is_not_sent_again(studio: Studio) -> None:
-    seen, html = news(studio, "")
-    assert isinstance(seen, str) and "Generate" in str(html)
+def test_what_was_seen_is_not_sent_again(studio: Studio, spoken: Callable[..., Job]) -> None:
+    seen, html, done = news(studio, "")
+    assert isinstance(seen, str) and "Generate" in str(html) and done == ""
     assert all(isinstance(update, dict) for update in news(studio, seen))
+    job = spoken("Good evening.")
+    assert news(studio, seen)[2] == job.id  # which tells the preview how long it takes
 
 
 def test_the_settings_line_tells_every_knob() -> None:
