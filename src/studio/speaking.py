@@ -33,9 +33,9 @@ class Delivery:
     delimiter: Annotated[
         str, Knob(help="Where to split the text; \\n is a new line; empty: at sentence ends")
     ] = ""
-    piece_chars: Annotated[int, Knob(20, LONGEST_PIECE, 10, "About how long pieces are", "characters")] = (
-        200
-    )
+    piece_chars: Annotated[
+        int, Knob(20, LONGEST_PIECE, 10, "About how long pieces are", "characters")
+    ] = 200
     emotion: Annotated[
         str, Knob(choices=EMOTIONS, help="Speak as if [I am really ...,] stood before each piece")
     ] = "none"
@@ -48,7 +48,9 @@ class Delivery:
     output_rate: Annotated[
         int, Knob(0, 192_000, 1, "Sample rate of the clip, 0 for the engine's own", "Hz")
     ] = 0
-    format: Annotated[str, Knob(choices=FORMATS, help="Format of the clip, where its name does not say it")] = "wav"
+    format: Annotated[
+        str, Knob(choices=FORMATS, help="Format of the clip, where its name does not say it")
+    ] = "wav"
 
     def __post_init__(self) -> None:
         check_knobs(self)

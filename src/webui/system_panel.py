@@ -53,8 +53,12 @@ def build_system(page: Page, seen: Seen) -> list[Any]:  # Any: Gradio's events h
             return gr.skip(), gr.skip()
         return (panel_html(page.studio, seen.systems[-1]), True) if seen.systems else show()
 
-    asked = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 1,
-             "concurrency_id": ONE_AT_A_TIME}  # fmt: skip
+    asked: dict[str, Any] = {  # Any: options of Gradio's events
+        "show_progress": "minimal",
+        "api_visibility": "private",
+        "concurrency_limit": 1,
+        "concurrency_id": ONE_AT_A_TIME,
+    }
     opened: Any = page.tab  # Any: Gradio adds the events at run time
     return [
         opened.select(show_first, [is_shown], [view, is_shown], **asked),
