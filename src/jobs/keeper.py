@@ -34,17 +34,22 @@ def main() -> None:
         _answer(TAKEN)
         return
     (place / STOP).unlink(missing_ok=True)
+    mine = take(Path(turn)) if turn else None
+    waits = bool(turn) and mine is None
     written: dict[str, Any] = {"group": os.getpid()}  # Any: numbers and None
+    if not waits:
+        written["launched"] = time.time()
     _write(place, written)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stay)  # the command ends by them; we have to see how
     _answer(RUNNING)
-    mine = _wait_for_turn(place, Path(turn)) if turn else None
-    if turn and mine is None:
-        _write(place, written | {"ended": time.time(), "code": 0})
-        return
-    written["launched"] = time.time()
-    _write(place, written)
+    if waits:
+        mine = _wait_for_turn(place, Path(turn))
+        if mine is None:
+            _write(place, written | {"ended": time.time(), "code": 0})
+            return
+        written["launched"] = time.time()
+        _write(place, written)
     code = _run(command, place, [held] if mine is None else [held, mine])
     _write(place, written | {"ended": time.time(), "code": code})
 

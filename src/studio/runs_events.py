@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 # Any: values of a diary that may hold anything.
 
@@ -113,14 +113,20 @@ class Diary:
                     self._identity = (state.st_dev, state.st_ino)
                     self._at, self._figures = 0, Figures()
                 handle.seek(self._at)
-                while line := handle.readline(LONGEST_LINE):
-                    if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
-                        break  # it is still being written
+                for line in _whole_lines(handle):
                     self._at += len(line)
                     _take_line(self._figures, line)
         except OSError:
             return self._figures
         return self._figures
+
+
+def _whole_lines(handle: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a diary; the last one only once it is whole."""
+    while line := handle.readline(LONGEST_LINE):
+        if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+            return  # it is still being written
+        yield line
 
 
 def _take_line(figures: Figures, line: bytes) -> None:

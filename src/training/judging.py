@@ -24,6 +24,8 @@ from training.transcribe.base import RATE
 RESEMBLYZER = "resemblyzer"
 MOST_CLIPS = 12
 """Of the speaker: more do not change what they sound like together."""
+UNHEARD = "its words are not counted (English with PocketSphinx only)"
+UNCOMPARED = "its voice is not compared (Resemblyzer does that, see requirements-extra.txt)"
 LEAST_S = 0.5  # of voiced sound, below which an encoder only guesses
 
 Embed = Callable[[Clip], "NDArray[np.float32] | None"]
@@ -45,8 +47,8 @@ class Judge:
         embed = load_encoder()
         speaker = None if embed is None else _mean([embed(clip) for clip in clips[:MOST_CLIPS]])
         missing = [
-            *(() if hears else ("its words are not counted (English with PocketSphinx only)",)),
-            *(() if embed else ("its voice is not compared (Resemblyzer does, see requirements-extra.txt)",)),
+            *(() if hears else (UNHEARD,)),
+            *(() if embed else (UNCOMPARED,)),
         ]
         note = f"The sample is not fully judged: {'; '.join(missing)}." if missing else ""
         return cls(hears=hears, embed=embed, speaker=speaker, note=note)

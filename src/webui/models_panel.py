@@ -11,6 +11,7 @@ import gradio as gr
 
 from jobs.job import Job
 from studio.errors import StudioError
+from studio.finetunes import resolve_bundle
 from studio.models import (
     DownloadModel,
     VerifyModel,
@@ -79,7 +80,7 @@ def _draw_chosen(studio: Studio) -> Drawn:
     with gr.Row():
         chosen = gr.Dropdown(
             choices=_names(studio),
-            value=studio.settings.bundle,
+            value=resolve_bundle(studio.layout, studio.settings.bundle, ""),
             label="Model",
             info="What the buttons beside are about.",
             scale=3,

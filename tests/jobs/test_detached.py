@@ -55,7 +55,9 @@ def begin(folder: Path, code: str = WORKS) -> None:
 
 
 def test_work_is_alive_until_it_is_asked_to_stop_and_saves_first(folder: Path) -> None:
-    begin(folder)
+    detached.start(python(WORKS, folder), folder, turn=folder.with_name("turn"))
+    assert detached.kept_of(folder).launched
+    until((folder / "began").exists)
     assert detached.is_alive(folder) and not (folder / "saved").exists()
     detached.ask_to_stop(folder)
     until(lambda: not detached.is_alive(folder))

@@ -83,7 +83,7 @@ def test_without_the_packages_nothing_is_judged_and_that_is_said(
     monkeypatch.setattr(judging, "find_spec", lambda name: None)
     judge = Judge.of([tone(200)])
     assert judge.words(tone(200), "one") is None and judge.voice(tone(200)) is None
-    assert "words are not counted" in judge.note and "Resemblyzer does" in judge.note
+    assert "words are not counted" in judge.note and "Resemblyzer does that" in judge.note
 
 
 def test_a_broken_encoder_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
