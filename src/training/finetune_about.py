@@ -23,6 +23,8 @@ from training.manifest import write_json
 
 LOCK, STOP, EVENTS = "lock", "stop", "events.jsonl"
 CHECKPOINTS, SAMPLES, ABOUT = "checkpoints", "samples", "about.json"
+SPEAKING = ".speaking"
+"""A bundle made for a moment, to speak a sentence with a checkpoint."""
 FINETUNE_FILE = "finetune.json"
 VOICE_FILE = "voice.latents"
 """The dataset's voice as the finetuned networks hear it: an `engines.conditioning` file."""

@@ -19,6 +19,7 @@ from training.finetune_about import (
     ABOUT,
     CHECKPOINTS,
     FINETUNE_FILE,
+    SPEAKING,
     VOICE_FILE,
     checkpoint_folder,
     read_checkpoints,
@@ -74,7 +75,7 @@ def sweep(run: Path, step: int) -> None:
     for about in read_checkpoints(run):
         if about.step > step:
             shutil.rmtree(checkpoint_folder(run, about.step), ignore_errors=True)
-    for part in (run / CHECKPOINTS).glob(f"*{PART}"):
+    for part in (*(run / CHECKPOINTS).glob(f"*{PART}"), run / SPEAKING):
         shutil.rmtree(part, ignore_errors=True)
     for part in run.glob(f"*{PART}"):
         if part.is_file():

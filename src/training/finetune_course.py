@@ -17,7 +17,7 @@ from typing import Any
 from jobs.report import Cancelled, Reporter
 from training.clips_of_dataset import HeardClips
 from training.config import FinetuneConfig
-from training.finetune_about import checkpoint_folder, read_checkpoints, sample_file
+from training.finetune_about import SPEAKING, checkpoint_folder, read_checkpoints, sample_file
 from training.finetune_checkpoint import (
     begin_checkpoint,
     finish_checkpoint,
@@ -40,7 +40,6 @@ from training.train_state import StateError, keep_good, save_state
 SAVE_EVERY_S = 120.0
 MOST_VALIDATED = 64
 """Clips that are judged at each checkpoint; more tell little more."""
-SPEAKING = ".speaking"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ python -m training.finetune_publish RUN --step 400 --bundle DIR --dataset DIR --
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -50,6 +49,8 @@ def publish(run: Path, step: int, places: Places, report: Reporter) -> Path:
     target = places.publish
     if target is None:
         raise NotPublished("No folder was named to publish into.")
+    beside, old = (target.with_name(f".{target.name}{end}") for end in (".part", ".old"))
+    _tidy(target, beside, old)
     if target.exists() and not (target / FINETUNE_FILE).is_file():
         raise NotPublished(f"{target} is there already and is no finetune. Choose another name.")
     known = {about.step: about for about in read_checkpoints(run)}
@@ -59,9 +60,6 @@ def publish(run: Path, step: int, places: Places, report: Reporter) -> Path:
     config = read_config(run / CONFIG_FILE)
     base = load_bundle(places.bundle)
     clips = clips_of_run(run, places.dataset, config.dataset, base, report)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.parent.mkdir(parents=True, exist_ok=True)
     told = _told(run, places, known[step], clips, config.dataset.name)
     try:
         about = f"{places.bundle.name} finetuned on {told.dataset}, step {step}"
@@ -70,7 +68,7 @@ def publish(run: Path, step: int, places: Places, report: Reporter) -> Path:
         voice = hear_voice(engine, clips_to_hear(clips.train), report)
         voice.save(beside / VOICE_FILE)
         write_about(beside / FINETUNE_FILE, told)
-        _replace(beside, target)
+        _replace(target, beside, old)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target
@@ -98,9 +96,17 @@ def _told(run: Path, places: Places, about: Point, clips: HeardClips, dataset: s
     )
 
 
-def _replace(new: Path, target: Path) -> None:
+def _tidy(target: Path, new: Path, old: Path) -> None:
+    """Clear away what an earlier process left when it was killed, and bring back what it moved."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(new, ignore_errors=True)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(target: Path, new: Path, old: Path) -> None:
     """Put a folder where another one was; the other goes only after."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         target.rename(old)
     new.rename(target)
