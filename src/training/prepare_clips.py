@@ -6,21 +6,25 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from jobs.report import Reporter
 from speech.cleanup import CleanOptions, clean
 from speech.clip import Clip, ClipError
 from speech.loudness import with_loudness
 from speech.recordings import Recording
-from training.align_words import LONGEST_S, align_words, can_align
+from training.align_words import LONGEST_S, Followed, align_words, can_align
 from training.cutting import Piece, Unit, cut_recording, text_of
 from training.manifest import ClipRow, Word, plain_text
 from training.measures import Measures, faded, judge_sound, measure_clip
 from training.prepare_hearing import Said
 from training.prepare_options import LIGHT_CLEANING, PrepareOptions
 from training.transcribe.base import RATE, Segment
+from training.transcribe.doubt import doubt
 from training.voice_activity import Activity, Times
 
-UNEXPLAINED_S = 0.25  # of speech beside the words of a text; right texts leave up to 0.03 s
+UNEXPLAINED_S = 0.25  # of sound beside the words of a text; clean clips with right texts leave 0.03
+DOUBTFUL = 0.75  # of the words are not heard; right texts of noisy clips came to 0.55, wrong to 1
 UNHEARD_S = 0.6  # shorter speech without words is not worth a row
 ROW_S = 30.0  # of speech without words in one row
 NEAR_S = 1.0
@@ -65,7 +69,7 @@ def _units(
         report.check()
         words, is_doubted = segment.words, False
         if not words:
-            words, is_doubted = _followed(recording, segment, said, options)
+            words, is_doubted = _followed(recording, segment, said, options, report)
         is_whole = not segment.words and len(segments) == 1 and _fits(segment, options)
         if words and not is_whole:
             units += _words(segment, words)
@@ -95,7 +99,7 @@ def _words(segment: Segment, words: Sequence[Word]) -> list[Unit]:
 
 
 def _followed(
-    recording: Recording, segment: Segment, said: Said, options: PrepareOptions
+    recording: Recording, segment: Segment, said: Said, options: PrepareOptions, report: Reporter
 ) -> tuple[tuple[Word, ...], bool]:
     """Return when the words of a text are said, and whether they probably are not."""
     needed = not _fits(segment, options) or (said.is_given and options.check_text)
@@ -105,18 +109,24 @@ def _followed(
         return (), False
     wave = recording.part(segment.start_s, segment.stop_s).resampled(RATE).wave
     found = align_words(wave, segment.text)
-    if found is None:
-        return (), options.check_text
-    moved = tuple(
-        Word(
-            text=word.text,
-            start_s=word.start_s + segment.start_s,
-            stop_s=word.stop_s + segment.start_s,
-        )
-        for word in found.words
-    )
-    is_doubted = options.check_text and found.unexplained_s > UNEXPLAINED_S
-    return (() if is_doubted else moved), is_doubted
+    suspect = found is None or found.unexplained_s > UNEXPLAINED_S
+    if suspect and options.check_text and _is_doubtful(wave, segment.text, found, report):
+        return (), True
+    return () if found is None else tuple(_later(found.words, segment.start_s)), False
+
+
+def _is_doubtful(wave: Tensor, text: str, found: Followed | None, report: Reporter) -> bool:
+    """Ask for a second opinion: nearly nothing of a wrong text is heard by who does not know it.
+
+    An echo or a crowd makes a right text suspect as well.
+    """
+    wrong = doubt(wave, text, report)
+    return found is None if wrong is None else wrong >= DOUBTFUL
+
+
+def _later(words: Sequence[Word], by_s: float) -> Iterator[Word]:
+    for word in words:
+        yield replace(word, start_s=word.start_s + by_s, stop_s=word.stop_s + by_s)
 
 
 def _unheard(activity: Activity, pieces: Sequence[Piece]) -> list[Piece]:

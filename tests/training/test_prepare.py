@@ -18,6 +18,7 @@ from dataset_cases import ExactEar, job, listening, record, said, spoken
 from jobs.report import Cancelled, Event, Reporter
 from speech.clip import Clip
 from training import review
+from training.align_words import Followed
 from training.manifest import (
     AUDIO,
     DATASET,
@@ -26,6 +27,7 @@ from training.manifest import (
     WHISPER,
     Dataset,
     ManifestError,
+    Word,
     read_dataset,
     read_lines,
     write_dataset,
@@ -256,6 +258,39 @@ def test_text_of_another_script_is_dropped(tmp_path: Path, ear: ExactEar) -> Non
     (tmp_path / "in" / "a.txt").write_text("Это по-русски", encoding="utf-8")
     prepare(job(tmp_path), Reporter())
     assert [clip.reason for clip in made(tmp_path).clips] == ["other_language"]
+
+
+@pytest.mark.parametrize(
+    ("followed", "wrong", "reason"),
+    [
+        (0.0, 1.0, ""),  # nobody is asked
+        (2.0, 0.4, ""),  # a crowd between right words
+        (2.0, 0.9, "doubtful_text"),
+        (None, 0.4, ""),
+        (None, 0.9, "doubtful_text"),
+        (None, None, "doubtful_text"),  # too short to be heard
+        (2.0, None, ""),
+    ],
+)
+def test_a_given_text_is_dropped_where_it_is_neither_followed_nor_heard(
+    tmp_path: Path,
+    ear: ExactEar,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: float | None,
+    wrong: float | None,
+    reason: str,
+) -> None:
+    words = (Word(text="Given", start_s=0.5, stop_s=1.0), Word(text="text", start_s=1, stop_s=2))
+    found = None if followed is None else Followed(words=words, unexplained_s=followed)
+    monkeypatch.setattr("training.prepare_clips.can_align", lambda language: True)
+    monkeypatch.setattr("training.prepare_clips.align_words", lambda wave, text: found)
+    monkeypatch.setattr("training.prepare_clips.doubt", lambda wave, text, report: wrong)
+    record(tmp_path, "a.wav", said(range(9)))
+    (tmp_path / "in" / "a.txt").write_text("Given text")
+    prepare(job(tmp_path, options=PrepareOptions()), Reporter())
+    (clip,) = made(tmp_path).clips
+    assert (clip.reason, clip.kept, clip.confidence) == (reason, not reason, float(not reason))
+    assert len(clip.words) == (2 if found and not reason else 0)
 
 
 def test_copies_of_a_clip_are_dropped_in_whatever_format(tmp_path: Path, ear: ExactEar) -> None:
