@@ -5,11 +5,8 @@ What must hold is everything around the words: files, names, times, languages, s
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # compiling takes longer than all tests together
-
 import hashlib
+import os
 import pickle
 import shutil
 import threading
@@ -59,6 +56,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an untrained network says is unlikely at every temperature; two are enough to try."""
     monkeypatch.setattr("training.transcribe.openai_whisper.TEMPERATURES", (0.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling what lines words up with the sound takes longer than all tests together."""
+    for name in ("backtrace", "dtw_cpu"):
+        monkeypatch.setattr(whisper.timing, name, getattr(whisper.timing, name).py_func)
 
 
 def wave(seconds: float) -> Tensor:
