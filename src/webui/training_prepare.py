@@ -27,6 +27,7 @@ from webui.training_prepare_form import (
     draw_words,
     made_already,
     model_choices,
+    offers_folders,
     ready_html,
     request_from,
     transcriber_choices,
@@ -104,7 +105,11 @@ def _draw(studio: Studio) -> Tab:
             jobs = draw_painted("training-prepare-jobs")
     return Tab(
         studio=studio,
-        form=PrepareForm(controls={**controls, **options}, knobs=knobs),
+        form=PrepareForm(
+            controls={**controls, **options},
+            knobs=knobs,
+            local=offers_folders(studio.settings),
+        ),
         ready=ready,
         run=run,
         stop=stop,
@@ -144,16 +149,17 @@ def _wire_form(tab: Tab, page: Page, review: Review) -> None:
 
     def prepare(*given: Any) -> list[Any]:
         try:
-            request = request_from(studio, tab.form, given)
+            request = request_from(tab.form, given)
             ready = check_prepare(studio.layout, request)
             studio.submit(request, title=f"Data set {ready.name}")
+            chosen = review.choosing(ready.name)
         except StudioError as cause:
             return [refusal(cause), gr.skip(), gr.skip()]
-        return ["", jobs_html(studio.jobs(limit=JOBS_LOOKED_AT)), review.choosing(ready.name)]
+        return ["", jobs_html(studio.jobs(limit=JOBS_LOOKED_AT)), chosen]
 
     def foretell(*given: Any) -> str:
         try:
-            ready = check_prepare(studio.layout, request_from(studio, tab.form, given))
+            ready = check_prepare(studio.layout, request_from(tab.form, given))
             there = {info.name: info for info in review.datasets.list()}.get(ready.name)
         except StudioError as cause:
             return f'<p class="warning">{escape(str(cause))}</p>'
@@ -206,7 +212,10 @@ def _wire_jobs(tab: Tab, page: Page) -> None:
     seen = gr.State("")
 
     def look(before: str) -> list[Any]:
-        told = jobs_html(studio.jobs(limit=JOBS_LOOKED_AT))
+        try:
+            told = jobs_html(studio.jobs(limit=JOBS_LOOKED_AT))
+        except StudioError as cause:
+            told = refusal(cause)
         return [gr.skip(), gr.skip()] if told == before else [told, told]
 
     def stop() -> list[Any]:

@@ -58,10 +58,15 @@ ASKED_FIRST = ("voice", "name", "folder", "transcriber", "model", "language")
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareForm:
-    """The controls of the form by name; knobs: those of the options among them."""
+    """The controls of the form by name.
+
+    knobs: those of the options among them;  local: whether folders may be named. That is decided
+    once, as the server listens: a browser can change what the settings say of it.
+    """
 
     controls: Mapping[str, Component]
     knobs: Sequence[KnobField]
+    local: bool
 
     @property
     def components(self) -> list[Component]:
@@ -184,12 +189,12 @@ def _as_code(words: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
-def request_from(studio: Studio, form: PrepareForm, given: Sequence[Any]) -> PrepareRequest:
+def request_from(form: PrepareForm, given: Sequence[Any]) -> PrepareRequest:
     """Translate what the controls hold. Raises StudioError naming what is wrong."""
     values = dict(zip(form.controls, given, strict=True))
     folder = str(values["folder"] or "").strip()
     model = str(values["model"] or "").strip()
-    if not offers_folders(studio.settings) and (folder or any(mark in model for mark in "/\\")):
+    if not form.local and (folder or any(mark in model for mark in "/\\")):
         raise StudioError(
             "Folders and files of this machine can only be named where the studio listens on it "
             "alone. Choose a voice, or drop the recordings here."

@@ -162,6 +162,33 @@ def test_clips_are_joined_and_cut_and_a_further_run_keeps_it(
     assert texts(school, "nora") == before
 
 
+def test_the_list_is_worked_through_with_keys_alone(
+    school: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(school.url, "training")
+    rows = page.locator("#training-review .review-row")
+    rows.nth(2).wait_for()
+    rows.first.focus()
+    page.keyboard.press("?")
+    page.locator(".review-keys[open]").get_by_text("next clip").wait_for()
+    for key, at in (("j", 1), ("ArrowDown", 2), ("k", 1)):
+        page.keyboard.press(key)
+        assert rows.nth(at).evaluate("(row) => row === document.activeElement")
+    page.keyboard.press("Space")
+    rows.nth(1).locator(".play.is-playing").wait_for()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    field = rows.nth(1).locator("textarea")
+    was = field.input_value()
+    field.fill("Something else.")
+    page.keyboard.press("Escape")
+    assert field.input_value() == was
+    assert rows.nth(1).evaluate("(row) => row === document.activeElement")
+    page.keyboard.press("s")
+    rows.nth(1).locator(".review-split[open]").wait_for()
+
+
 def test_a_preparation_is_followed_after_a_reload_stopped_and_taken_up(
     school: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:

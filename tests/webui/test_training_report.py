@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from training.dataset_report import report_on
+from training.manifest import ClipRow, Dataset, SourceRow
 from webui.training_histogram import HEIGHT, WIDTH, Bar, histogram_html
+from webui.training_report import report_html
 
 
 def test_a_histogram_has_a_bar_for_each_count_and_tells_all_of_them() -> None:
@@ -30,3 +33,24 @@ def test_nothing_counted_is_nothing_drawn_and_a_title_stays_text() -> None:
     assert histogram_html("Length", "s", [Bar(low=0, high=1, kept=0)]) == ""
     html = histogram_html("<b>x</b>", "s", [Bar(low=0, high=1, kept=1)], about="<i>")
     assert "<b>" not in html and "<i>" not in html
+
+
+def test_a_report_tells_what_is_kept_and_why_the_rest_is_not() -> None:
+    kept = [
+        ClipRow(
+            id=f"c{at}", source="talk.wav", start_s=5.0 * at, stop_s=5.0 * at + 4,
+            text=f"Text {at}.", part="validation" if at == 0 else "train", level_db=-20.0 - at,
+        )
+        for at in range(20)
+    ]  # fmt: skip
+    noisy = ClipRow(
+        id="n", source="talk.wav", start_s=200.0, stop_s=262.0, text="Noise.", kept=False,
+        reason="noisy",
+    )  # fmt: skip
+    failed = SourceRow(path="<b>.mp3", state="failed", message="It is <i>no</i> sound.")
+    html = report_html(report_on(Dataset(name="nora", clips=(*kept, noisy), sources=(failed,))))
+    assert "Kept</span><b>1:20</b><span class='quiet'>20 clips" in html
+    assert "Dropped</span><b>1:02</b><span class='quiet'>1 clip<" in html
+    assert "To judge by</span><b>0:04</b>" in html
+    assert 'data-act="show" data-value="noisy"' in html and html.count("<figure") == 2
+    assert "1 recording could not be used" in html and "<b>.mp3" not in html and "<i>" not in html
