@@ -22,7 +22,6 @@ from webui.training_configure_acts import (
     bundle_names,
     changes_of_trial,
     dataset_names,
-    diffusion_steps,
     fix_for,
     newest_trial,
     opened,
@@ -31,18 +30,23 @@ from webui.training_configure_acts import (
     save_form,
     stamp_of,
     start_trial,
+    usual_steps,
 )
 from webui.training_configure_form import (
-    BOTH,
     BUNDLE,
     DATASET,
     DIFFUSION,
-    SPEAKING_ONLY,
+    SHAPING,
+    SPEAKING,
+    STEPS,
     ConfigForm,
     by_key,
+    changes_told,
+    draw_chosen,
     draw_few,
     draw_learns,
     draw_rest,
+    learning,
 )
 from webui.training_configure_view import trial_html
 from webui.training_train_pulse import draw_pulse
@@ -68,7 +72,7 @@ class Seen:
 
     names: tuple[str, ...] | None = None
     trial: str = ""
-    basis: tuple[str, str] | None = None
+    basis: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,11 @@ class Tab:
         """What a handler returns that says something, and where asked fills the form."""
         return [message, *(form or [gr.skip()] * len(self.form.components))]
 
+    def changed(self, changes: Mapping[str, Any]) -> list[Any]:
+        """What a handler returns that sets some fields."""
+        told = note(changes_told(changes, self.form.fields))
+        return self.told(told, self.form.filled(changes))
+
     def filled(self, find: Callable[[], Opened]) -> list[Any]:
         """What a handler returns that fills the form with what it finds."""
         try:
@@ -122,10 +131,11 @@ def _draw(studio: Studio) -> Tab:
     sections = config_sections()
     fields = by_key(sections)
     gr.Markdown(ABOUT)
-    few = draw_few(sections, dataset_names(studio.layout), bundle_names(studio))
+    chosen = draw_chosen(dataset_names(studio.layout), bundle_names(studio))
     learns = draw_learns()
+    few, rows = draw_few(sections)
     with gr.Accordion("Advanced", open=False, elem_id="training-configure-advanced"):
-        drawn = {**few, **draw_rest(sections)}
+        drawn = {**chosen, **few, **draw_rest(sections)}
         propose = gr.Button("Propose anew", size="md", elem_id="training-configure-propose")
     message = gr.HTML(note(LOOKING), elem_id="training-configure-message")
     planned = draw_painted(PLAN)
@@ -138,7 +148,9 @@ def _draw(studio: Studio) -> Tab:
         onward = gr.Button("Go to Train", visible=False, elem_id="training-configure-onward")
     return Tab(
         studio=studio,
-        form=ConfigForm(controls={key: drawn[key] for key in fields}, fields=fields, learns=learns),
+        form=ConfigForm(
+            controls={key: drawn[key] for key in fields}, fields=fields, learns=learns, rows=rows
+        ),
         propose=propose,
         trial=trial,
         save=save,
@@ -153,7 +165,8 @@ def _draw(studio: Studio) -> Tab:
 def _wire_form(tab: Tab) -> None:
     """Controls that turn others: dataset and model propose all, what learns decides on steps."""
     studio, controls, learns = tab.studio, tab.form.controls, tab.form.learns
-    dataset, bundle, diffusion = controls[DATASET], controls[BUNDLE], controls[DIFFUSION]
+    dataset, bundle = controls[DATASET], controls[BUNDLE]
+    steps, diffusion = controls[STEPS], controls[DIFFUSION]
 
     def choose_dataset(name: Any, model: Any) -> list[Any]:
         return tab.filled(lambda: opened(studio, str(name or ""), str(model or "")))
@@ -161,18 +174,23 @@ def _wire_form(tab: Tab) -> None:
     def propose_anew(name: Any, model: Any) -> list[Any]:
         return tab.filled(lambda: proposed(studio, str(name or ""), str(model or "")))
 
-    def choose_learns(what: str, steps: Any, name: Any, model: Any) -> Any:
-        if what == SPEAKING_ONLY:
-            return 0
+    def choose_learns(what: str, *given: Any) -> tuple[Any, Any]:
+        speaking, shaping, name, model = given
         try:
-            return steps or diffusion_steps(studio, str(name or ""), str(model or ""))
+            usual = usual_steps(studio, str(name or ""), str(model or ""))
         except StudioError:  # the plan says why
-            return gr.skip()
+            return gr.skip(), gr.skip()
+        return (
+            0 if what == SHAPING else speaking or usual,
+            0 if what == SPEAKING else shaping or usual,
+        )
 
     dataset.input(choose_dataset, [dataset, bundle], tab.telling, **QUIET)
     gr.on([bundle.input, tab.propose.click], propose_anew, [dataset, bundle], tab.telling, **QUIET)
-    learns.input(choose_learns, [learns, diffusion, dataset, bundle], [diffusion], **QUIET)
-    diffusion.input(lambda steps: BOTH if steps else SPEAKING_ONLY, [diffusion], [learns], **QUIET)
+    each = [steps, diffusion]
+    learns.input(choose_learns, [learns, *each, dataset, bundle], each, **QUIET)
+    shown = [learns, *tab.form.rows]
+    gr.on([control.change for control in each], learning, each, shown, **QUIET)
 
 
 def _wire_mending(tab: Tab, page: Page) -> None:
@@ -186,11 +204,10 @@ def _wire_mending(tab: Tab, page: Page) -> None:
         stay = [gr.skip(), gr.skip()]
         try:
             if act == "fix":
-                finding = fix_for(studio, form.values(given), value)
-                return [*tab.told(note(finding.fix), form.filled(finding.changes)), *stay]
+                changes = fix_for(studio, form.values(given), value).changes
+                return [*tab.changed(changes), *stay]
             if act == "fit":
-                told = note("The form now asks for what fits.")
-                return [*tab.told(told, form.filled(changes_of_trial(studio))), *stay]
+                return [*tab.changed(changes_of_trial(studio)), *stay]
         except StudioError as cause:
             return [*tab.told(refusal(cause)), *stay]
         goes = [gr.Tabs(selected=value), gr.skip()]
@@ -233,7 +250,7 @@ def _wire_looking(tab: Tab) -> None:
         now = Seen(
             names=names,
             trial=sha256(trial.encode()).hexdigest(),
-            basis=(stamp_of(studio.layout, name), job.id if job and job.is_over else ""),
+            basis=f"{stamp_of(studio.layout, name)} {job.id if job and job.is_over else ''}",
         )
         if now == seen:
             return [gr.skip()] * (3 + len(tab.telling))
@@ -246,7 +263,9 @@ def _wire_looking(tab: Tab) -> None:
             told[where] = gr.update(choices=list(names))
         return [now, trial, now.basis, *told]
 
-    seen, basis = gr.State(Seen()), gr.State(None)
+    seen = gr.State(Seen())
+    # a state would tell of its change only to those who wait in a queue
+    basis = gr.Textbox(visible="hidden", elem_id="training-configure-basis")
     pulse = draw_pulse(PLAN, LOOK_S)
     outputs = [seen, tab.tried.source, basis, *tab.telling]
     pulse.click(look, [seen, form.controls[DATASET], form.controls[BUNDLE]], outputs, **QUIET)

@@ -23,7 +23,7 @@ from studio.errors import StudioError
 from studio.layout import Layout
 from studio.studio import Studio
 from studio.weights import list_bundles
-from webui.messages import note, refusal
+from webui.messages import refusal
 from webui.training_configure_view import findings_html, plan_html, saved_html
 
 # Any: each field of a configuration has its own type.
@@ -89,10 +89,10 @@ def proposed(studio: Studio, dataset: str, bundle: str) -> Opened:
     return Opened(values=values_of(found.config), reasons=found.reasons, told=told)
 
 
-def diffusion_steps(studio: Studio, dataset: str, bundle: str) -> int:
-    """Return how many steps the diffusion network would learn for."""
+def usual_steps(studio: Studio, dataset: str, bundle: str) -> int:
+    """Return for how many steps a network would learn that has learned for none yet."""
     config = propose(studio.layout, dataset, bundle, studio.settings.device).config
-    return config.diffusion.steps or config.schedule.steps
+    return config.schedule.steps or config.diffusion.steps
 
 
 def planned_html(studio: Studio, read_form: Callable[[], Mapping[str, Any]]) -> str:
@@ -131,11 +131,11 @@ def save_form(studio: Studio, values: Mapping[str, Any]) -> str:
 
 
 def start_trial(studio: Studio, values: Mapping[str, Any]) -> str:
-    """Put a dry step into the queue."""
+    """Put a dry step into the queue; how it stands is shown above, so there is nothing to say."""
     config = config_from(values)
     title = f"Try a step with {config.dataset.name}"
     studio.submit(TryBatch(values=values_of(config)), title=title)
-    return note(f"{title} begins.")
+    return ""
 
 
 def newest_trial(studio: Studio) -> Job | None:

@@ -17,19 +17,26 @@ from studio.layout import shown
 # Any: each control has a value of its own type.
 
 TAB = "training-configure"
-DATASET, BUNDLE, DIFFUSION = "dataset.name", "weights.bundle", "diffusion.steps"
-FEW = ("schedule.steps", "optimizer.batch", "optimizer.rate")
-"""What is asked before anything else, beside dataset and model; the rest is under Advanced."""
+DATASET, BUNDLE = "dataset.name", "weights.bundle"
+STEPS, DIFFUSION = "schedule.steps", "diffusion.steps"
+FEW: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "gpt": (STEPS, "optimizer.batch", "optimizer.rate"),
+        "diffusion": (DIFFUSION, "diffusion.batch", "diffusion.rate"),
+    }
+)
+"""What is asked of each network that learns, before anything else; the rest is under Advanced."""
 MOST_STOPS = 512  # of a slider that can be set with a finger
-SPEAKING_ONLY, BOTH = "gpt", "both"
+SPEAKING, SHAPING, BOTH = "gpt", "diffusion", "both"
 LEARNS = [
-    ("The network that speaks (GPT)", SPEAKING_ONLY),
-    ("That, and the one that shapes the sound (GPT + diffusion)", BOTH),
+    ("The network that speaks (GPT)", SPEAKING),
+    ("The one that shapes the sound (diffusion)", SHAPING),
+    ("Both, one after the other", BOTH),
 ]
 SECTIONS: Mapping[str, str] = MappingProxyType(
     {
         "dataset": "Dataset",
-        "weights": "What learns",
+        "weights": "Which parts of it learn",
         "optimizer": "How each step learns",
         "schedule": "How long, and how the learning rate goes",
         "diffusion": "The network that shapes the sound (diffusion)",
@@ -56,6 +63,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "optimizer.eight_bit": "8-bit optimizer",
         "schedule.shape": "Course of the learning rate",
         "schedule.warm_up": "Warm-up",
+        STEPS: "Steps",
         DIFFUSION: "Steps (diffusion)",
         "diffusion.rate": "Learning rate (diffusion)",
         "diffusion.batch": "Batch size (diffusion)",
@@ -79,32 +87,34 @@ CHOICES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigForm:
-    """The controls by the key of their field; handlers take and give values in this order."""
+    """The controls by the key of their field; handlers take and give values in this order.
+
+    learns: which networks learn; it follows from the steps of each, and sets them;  rows: what is
+    asked of the GPT, and of the diffusion network.
+    """
 
     controls: Mapping[str, Any]  # Gradio gives components their events at run time
     fields: Mapping[str, ConfigField]
     learns: gr.Radio
+    rows: Sequence[gr.Row]
 
     @property
     def components(self) -> list[Component]:
-        """The controls in order; what learns, which is no field of its own, comes last."""
-        return [*self.controls.values(), self.learns]
+        """The controls in order."""
+        return list(self.controls.values())
 
     def values(self, given: Sequence[Any]) -> dict[str, Any]:
         """Return what the form says, by key. Raises StudioError naming the control."""
         return {
             key: meant(self.fields[key], value)
-            for key, value in zip(self.controls, given, strict=False)
+            for key, value in zip(self.controls, given, strict=True)
         }
 
     def filled(
         self, values: Mapping[str, Any], reasons: Mapping[str, str] | None = None
     ) -> list[Any]:
         """One update per component: its value, and why it was proposed where that is told."""
-        updates = [self._update(key, values, reasons) for key in self.controls]
-        if DIFFUSION not in values:
-            return [*updates, gr.skip()]
-        return [*updates, BOTH if values[DIFFUSION] else SPEAKING_ONLY]
+        return [self._update(key, values, reasons) for key in self.controls]
 
     def _update(
         self, key: str, values: Mapping[str, Any], reasons: Mapping[str, str] | None
@@ -117,11 +127,8 @@ class ConfigForm:
         return gr.update(value=value, info=help_told(self.fields[key], reasons.get(key, "")))
 
 
-def draw_few(
-    sections: Sequence[ConfigSection], datasets: Sequence[str], bundles: Sequence[str]
-) -> dict[str, Component]:
-    """Draw what is asked first: from what, with what, and how much."""
-    fields = by_key(sections)
+def draw_chosen(datasets: Sequence[str], bundles: Sequence[str]) -> dict[str, Component]:
+    """Draw what is chosen first: what is learned from, and what with."""
     with gr.Row(elem_classes="plan-row"):
         dataset = gr.Dropdown(
             choices=list(datasets),
@@ -137,27 +144,53 @@ def draw_few(
             info="The model to begin with. It stays as it is.",
             elem_id=id_of(BUNDLE),
         )
-    with gr.Row(elem_classes="plan-row"):
-        few = {key: draw_field(fields[key]) for key in FEW}
-    return {DATASET: dataset, BUNDLE: bundle, **few}
+    return {DATASET: dataset, BUNDLE: bundle}
+
+
+def draw_few(sections: Sequence[ConfigSection]) -> tuple[dict[str, Component], list[gr.Row]]:
+    """Draw what is asked of each network: a row for each, shown while it learns."""
+    fields, drawn, rows = by_key(sections), {}, []
+    for keys in FEW.values():
+        with gr.Row(elem_classes="plan-row") as row:
+            drawn |= {key: draw_field(fields[key]) for key in keys}
+        rows.append(row)
+    return drawn, rows
 
 
 def draw_learns() -> gr.Radio:
     """Draw which networks learn."""
     return gr.Radio(
         choices=LEARNS,
-        value=SPEAKING_ONLY,
+        value=SPEAKING,
         label="What learns",
-        info="The first takes on the voice and how it speaks; the second its sound, in more time.",
+        info="The first takes on how somebody speaks, the second how it sounds.",
         elem_id=id_of("learns"),
     )
+
+
+def learning(steps: Any, diffusion: Any) -> list[Any]:
+    """Say for so many steps of each which networks learn, and which rows are shown."""
+    if not steps and not diffusion:
+        return [gr.skip()] * 3
+    what = BOTH if steps and diffusion else SPEAKING if steps else SHAPING
+    return [what, gr.update(visible=what != SHAPING), gr.update(visible=what != SPEAKING)]
+
+
+def changes_told(changes: Mapping[str, Any], fields: Mapping[str, ConfigField]) -> str:
+    """Say which controls stand otherwise now."""
+    told = []
+    for key, value in changes.items():
+        words = shown_value(fields[key], value)
+        told.append(f"{label_of(fields[key])} is now {'empty' if words == '' else words}.")
+    return " ".join(told)
 
 
 def draw_rest(sections: Sequence[ConfigSection]) -> dict[str, Component]:
     """Draw every other field, section by section."""
     drawn: dict[str, Component] = {}
     for section in sections:
-        rest = [field for field in section.fields if field.key not in (*FEW, DATASET, BUNDLE)]
+        asked = {DATASET, BUNDLE, *(key for keys in FEW.values() for key in keys)}
+        rest = [field for field in section.fields if field.key not in asked]
         if not rest:
             continue
         heading = SECTIONS.get(section.name, section.label)

@@ -42,18 +42,17 @@ def plan_html(plan: Plan) -> str:
 
 def facts_of(plan: Plan) -> dict[str, str]:
     """Return what a run comes to, in words."""
-    steps = f"{plan.steps:,}"
-    if plan.diffusion_steps:
-        steps += f" ({plan.gpt_steps:,} GPT, {plan.diffusion_steps:,} diffusion)"
-    each = counted(plan.steps_per_epoch, "step")
-    time = "unknown; press Try a step" if plan.seconds is None else seconds_told(plan.seconds)
-    return {
-        "Steps": steps,
-        "Epochs": f"{number_told(plan.epochs)}, of {each} each",
-        "Checkpoints": f"{len(plan.checkpoints):,} of {gigabytes(plan.checkpoint_bytes)}",
-        "Disk": f"{gigabytes(plan.disk_bytes)} at most",
-        "Time": time,
-    }
+    parts = {"GPT": plan.gpt_steps, "diffusion": plan.diffusion_steps}
+    steps = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    facts = {"Steps": f"{plan.steps:,} ({steps})"}
+    if plan.gpt_steps:
+        each = counted(plan.steps_per_epoch, "step")
+        facts["Epochs"] = f"{number_told(plan.epochs)}, of {each} each"
+    facts["Checkpoints"] = f"{len(plan.checkpoints):,} of {gigabytes(plan.checkpoint_bytes)}"
+    facts["Disk"] = f"{gigabytes(plan.disk_bytes)} at most"
+    known = plan.seconds is not None
+    facts["Time"] = seconds_told(plan.seconds or 0) if known else "unknown; press Try a step"
+    return facts
 
 
 def findings_html(findings: Sequence[Finding]) -> str:

@@ -27,7 +27,6 @@ from webui.training_configure_acts import (
     bundle_names,
     changes_of_trial,
     dataset_names,
-    diffusion_steps,
     fix_for,
     opened,
     planned_html,
@@ -35,17 +34,22 @@ from webui.training_configure_acts import (
     save_form,
     stamp_of,
     start_trial,
+    usual_steps,
 )
 from webui.training_configure_form import (
     BOTH,
     FEW,
-    SPEAKING_ONLY,
+    SHAPING,
+    SPEAKING,
     ConfigForm,
     by_key,
+    changes_told,
+    draw_chosen,
     draw_few,
     draw_learns,
     draw_rest,
     id_of,
+    learning,
     meant,
 )
 from webui.training_configure_view import findings_html, saved_html, trial_html
@@ -73,10 +77,11 @@ def form() -> ConfigForm:
     """The form, drawn."""
     sections = config_sections()
     with gr.Blocks():
-        drawn = {**draw_few(sections, ["hum"], ["starter"]), **draw_rest(sections)}
+        few, rows = draw_few(sections)
+        drawn = {**draw_chosen(["hum"], ["starter"]), **few, **draw_rest(sections)}
         learns = draw_learns()
     controls = {key: drawn[key] for key in FIELDS}
-    return ConfigForm(controls=controls, fields=FIELDS, learns=learns)
+    return ConfigForm(controls=controls, fields=FIELDS, learns=learns, rows=rows)
 
 
 @pytest.fixture
@@ -107,9 +112,29 @@ def test_a_reason_stands_beside_the_value_that_was_proposed(form: ConfigForm) ->
     assert batch["value"] == 4 and batch["info"].endswith("Proposed: Four fit.")
 
 
-def test_what_learns_follows_from_the_steps_of_the_diffusion_network(form: ConfigForm) -> None:
-    assert form.filled({"diffusion.steps": 100})[-1] == BOTH
-    assert form.filled({"diffusion.steps": 0})[-1] == SPEAKING_ONLY
+@pytest.mark.parametrize(
+    ("steps", "diffusion", "what", "shown"),
+    [
+        (5, 0, SPEAKING, (True, False)),
+        (0, 5, SHAPING, (False, True)),
+        (5, 5, BOTH, (True, True)),
+        (None, 5, SHAPING, (False, True)),
+    ],
+)
+def test_what_learns_follows_from_the_steps_of_each_network(
+    steps: Any, diffusion: Any, what: str, shown: tuple[bool, bool]
+) -> None:
+    told, *rows = learning(steps, diffusion)
+    assert told == what and tuple(row["visible"] for row in rows) == shown
+
+
+def test_where_nothing_learns_nothing_is_hidden() -> None:
+    assert learning(0, None) == [gr.skip()] * 3
+
+
+def test_a_change_is_told_by_the_names_on_the_page() -> None:
+    told = changes_told({"samples.text": "", "schedule.milestones": [0.5, 0.75]}, FIELDS)
+    assert told == "Sentence is now empty. Milestones is now 0.5, 0.75."
 
 
 @pytest.mark.parametrize(
@@ -205,7 +230,7 @@ def test_datasets_and_models_are_listed(planned: Studio) -> None:
     assert dataset_names(planned.layout) == ["hum"] and bundle_names(planned) == ["starter"]
     with pytest.raises(StudioError, match="No dataset is chosen"):
         proposed(planned, "", "starter")
-    assert diffusion_steps(planned, "hum", "starter") > 0
+    assert usual_steps(planned, "hum", "starter") > 0
 
 
 def test_a_plan_is_made_anew_when_the_dataset_was_mended(planned: Studio, tmp_path: Path) -> None:
@@ -251,7 +276,7 @@ def test_whatever_is_typed_is_planned_or_refused_in_words(
 
 
 def test_the_few_fields_are_fields() -> None:
-    assert set(FEW) <= set(FIELDS)
+    assert {key for keys in FEW.values() for key in keys} <= set(FIELDS)
 
 
 def test_a_dry_step_tells_what_fits_and_offers_it() -> None:
@@ -293,6 +318,6 @@ def test_a_dry_step_goes_through_the_queue(
         changes_of_trial(planned)
     asked: list[Any] = []
     monkeypatch.setattr(planned, "submit", lambda request, title: asked.append((request, title)))
-    assert "begins" in start_trial(planned, values)
+    assert start_trial(planned, values) == ""
     ((request, title),) = asked
     assert config_from(request.values) == config_from(values) and title == "Try a step with hum"
