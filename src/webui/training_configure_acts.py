@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from jobs.job import Job
@@ -29,6 +30,9 @@ from webui.training_configure_view import findings_html, plan_html, saved_html
 # Any: each field of a configuration has its own type.
 
 TRIAL = "try_batch"
+STAGES: Mapping[str, str] = MappingProxyType(
+    {"schedule.steps": "speaking", "diffusion.steps": "diffusion"}
+)
 NO_DATASET = (
     '<p class="hint" data-key="empty">There is no dataset yet. Make one under '
     "<strong>Prepare Dataset</strong>; it appears here by itself.</p>"
@@ -86,7 +90,11 @@ def proposed(studio: Studio, dataset: str, bundle: str) -> Opened:
         ask_machine(layout, device)
     found = propose(layout, dataset, bundle, device)
     told = "Proposed from the dataset and this machine; each reason stands beside its value."
-    return Opened(values=values_of(found.config), reasons=found.reasons, told=told)
+    values = values_of(found.config)
+    for key, name in STAGES.items():
+        if not values[key] and key in found.reasons:  # its controls are not shown
+            told += f" The {name} network stays as it is: {found.reasons[key].rstrip('.')}."
+    return Opened(values=values, reasons=found.reasons, told=told)
 
 
 def usual_steps(studio: Studio, dataset: str, bundle: str) -> int:

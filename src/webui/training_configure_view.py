@@ -43,8 +43,9 @@ def plan_html(plan: Plan) -> str:
 def facts_of(plan: Plan) -> dict[str, str]:
     """Return what a run comes to, in words."""
     parts = {"GPT": plan.gpt_steps, "diffusion": plan.diffusion_steps}
-    steps = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
-    facts = {"Steps": f"{plan.steps:,} ({steps})"}
+    learn = {name: count for name, count in parts.items() if count}
+    steps = ", ".join(f"{count:,} {name}" for name, count in learn.items())
+    facts = {"Steps": f"{plan.steps:,} ({steps if len(learn) > 1 else next(iter(learn), '')})"}
     if plan.gpt_steps:
         each = counted(plan.steps_per_epoch, "step")
         facts["Epochs"] = f"{number_told(plan.epochs)}, of {each} each"
@@ -114,9 +115,10 @@ def trial_html(trial: Job | None) -> str:
 
 def _found(result: Mapping[str, Any]) -> str:
     facts = {
-        "Clips at once": f"{result['batch']:,}",
-        "Per step": f"{result['gpt_s']:.3g} s",
-        "Per step (diffusion)": f"{result['diffusion_s']:.3g} s" if result["diffusion_s"] else "",
+        "Clips at once": _told(result["batch"], ""),
+        "Per step": _told(result["gpt_s"], " s"),
+        "Stretches at once (diffusion)": _told(result["diffusion_batch"], ""),
+        "Per step (diffusion)": _told(result["diffusion_s"], " s"),
         "Memory": gigabytes(result["memory"]),
         "Device": str(result["device"]),
         "Whole run": seconds_told(result["seconds"]) if result["seconds"] else "",
@@ -133,6 +135,11 @@ def _found(result: Mapping[str, Any]) -> str:
         else '<p class="quiet">It fits as it is.</p>'
     )
     return f'<dl class="facts">{told}</dl>{fits}'
+
+
+def _told(figure: float, unit: str) -> str:
+    """Write a figure; nothing for a network that does not learn."""
+    return f"{number_told(figure)}{unit}" if figure else ""
 
 
 def saved_html(told: str, path: str, text: str) -> str:
