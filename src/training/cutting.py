@@ -5,6 +5,7 @@ Pure arithmetic on seconds; what is heard when comes in, where to cut goes out.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -74,18 +75,33 @@ def cut_recording(
 ) -> list[Piece]:
     """Cut a recording into pieces, in order; none of them overlap.
 
-    units: what is said, in order;  speech: where somebody is heard;  seconds: of the recording;
-    blank: what stands between two words. What is too short or too long stays as a piece that says
-    so.
+    units: what is said;  speech: where somebody is heard, in order and apart;  seconds: of the
+    recording;  blank: what stands between two words. What is too short or too long stays as a
+    piece that says so.
     """
     ordered = sorted((unit for unit in units if unit.text.strip()), key=lambda unit: unit.start_s)
     fit = _Fit(options, blank)
     groups = [part for sentence in _sentences(ordered) for part in fit.split(sentence)]
     groups = fit.join(groups)
+    while True:
+        pieces = _pieces(groups, speech, seconds, fit)
+        long = {piece.units for piece in pieces if piece.reason == "too_long"}
+        parted = [part for group in groups for part in (fit.halves(group, group in long))]
+        if len(parted) == len(groups):
+            return pieces
+        groups = parted  # what is heard around the words made some longer than their words are
+
+
+def _pieces(
+    groups: Sequence[Group], speech: Sequence[Times], seconds: float, fit: _Fit
+) -> list[Piece]:
+    """Find where each group begins and ends."""
+    if not groups:
+        return []
     edges = [0.0, *(_cut_between(a[-1], b[0], speech) for a, b in pairwise(groups)), seconds]
     pieces = []
     for group, (left, right) in zip(groups, pairwise(edges), strict=True):
-        start, stop = _trimmed(group, (left, max(left, right)), speech, options.margin_s)
+        start, stop = _trimmed(group, (left, max(left, right)), speech, fit.margin_s)
         reason = fit.reason(group, stop - start)
         pieces.append(Piece(start_s=start, stop_s=stop, units=group, reason=reason))
     return pieces
@@ -102,6 +118,7 @@ class _Fit:
     def __init__(self, options: PrepareOptions, blank: str) -> None:
         self._options = options
         self._blank = blank
+        self.margin_s = options.margin_s
         self._longest_s = options.longest_s - 2 * options.margin_s
 
     def split(self, sentence: Group) -> Iterator[Group]:
@@ -112,8 +129,14 @@ class _Fit:
             if len(group) == 1 or self._fits(group):
                 yield group
                 continue
-            at = max(range(1, len(group)), key=lambda at: self._worth(group, at))
-            waiting += [group[at:], group[:at]]
+            waiting += reversed(self.halves(group, True))
+
+    def halves(self, group: Group, cut: bool) -> list[Group]:
+        """Cut a group at its best place, where that is wanted and there is one."""
+        if not cut or len(group) == 1:
+            return [group]
+        at = max(range(1, len(group)), key=lambda at: self._worth(group, at))
+        return [group[:at], group[at:]]
 
     def join(self, groups: Sequence[Group]) -> list[Group]:
         """Join what is short with what is said beside it."""
@@ -180,11 +203,17 @@ def _cut_between(left: Unit, right: Unit, speech: Sequence[Times]) -> float:
     start, stop = left.stop_s, right.start_s
     if stop <= start:
         return (start + stop) / 2
-    spoken = [(max(a, start), min(b, stop)) for a, b in speech if b > start and a < stop]
+    spoken = [(max(a, start), min(b, stop)) for a, b in times_within(speech, start, stop)]
     edges = [start, *(edge for span in spoken for edge in span), stop]
     pauses = list(zip(edges[::2], edges[1::2], strict=True))
     first, last = max(pauses, key=lambda pause: pause[1] - pause[0])
     return (first + last) / 2
+
+
+def times_within(times: Sequence[Times], start: float, stop: float) -> Sequence[Times]:
+    """Return those of many times, in order and apart, that touch a stretch."""
+    first = bisect_right(times, start, key=lambda span: span[1])
+    return times[first : bisect_left(times, stop, lo=first, key=lambda span: span[0])]
 
 
 def _trimmed(group: Group, bounds: Times, speech: Sequence[Times], margin_s: float) -> Times:
@@ -194,7 +223,7 @@ def _trimmed(group: Group, bounds: Times, speech: Sequence[Times], margin_s: flo
     """
     left, right = bounds
     first, last = group[0], group[-1]
-    heard = [(a, b) for a, b in speech if b > left and a < right]
+    heard = times_within(speech, left, right)
     start, stop = first.start_s, last.stop_s
     if heard and heard[0][0] < first.stop_s:
         start = max(left, heard[0][0])

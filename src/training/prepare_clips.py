@@ -14,7 +14,7 @@ from speech.clip import Clip, ClipError
 from speech.loudness import with_loudness
 from speech.recordings import Recording
 from training.align_words import LONGEST_S, Followed, align_words, can_align
-from training.cutting import Piece, Unit, cut_recording, text_of
+from training.cutting import Piece, Unit, cut_recording, text_of, times_within
 from training.manifest import ClipRow, Word, plain_text
 from training.measures import Measures, faded, judge_sound, measure_clip
 from training.prepare_hearing import Said
@@ -134,7 +134,7 @@ def _unheard(activity: Activity, pieces: Sequence[Piece]) -> list[Piece]:
     gaps: list[Times] = []
     edges = sorted((piece.start_s, piece.stop_s) for piece in pieces)
     for start, stop in activity.spans:
-        for left, right in [*edges, (stop, stop)]:
+        for left, right in [*times_within(edges, start, stop), (stop, stop)]:
             if left > start and min(left, stop) - start >= UNHEARD_S:
                 gaps.append((start, min(left, stop)))
             start = max(start, right)

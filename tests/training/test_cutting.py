@@ -54,6 +54,19 @@ def test_whatever_is_said_every_piece_fits_or_says_why_and_every_word_is_in_one(
         assert before.stop_s <= after.start_s + 1e-6
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_what_is_heard_beyond_the_words_makes_no_piece_too_long(seed: int) -> None:
+    units, chance = drawn(seed), random.Random(seed)
+    speech = [
+        (u.start_s - chance.uniform(0, 0.4), u.stop_s + chance.uniform(0, 0.4)) for u in units
+    ]
+    pieces = cut_recording(units, speech, units[-1].stop_s + 5, USUAL)
+    assert [unit for piece in pieces for unit in piece.units] == units
+    assert not [piece for piece in pieces if piece.reason == "too_long" and len(piece.units) > 1]
+    for before, after in pairwise(pieces):
+        assert before.stop_s <= after.start_s + 1e-6
+
+
 def test_sentences_stay_whole_and_short_ones_are_joined_with_a_neighbour() -> None:
     first = said("This is a whole sentence that lasts for more than three seconds.")
     second = said("And here.", start=first[-1].stop_s + 0.3)
