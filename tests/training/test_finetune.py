@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from finetune_cases import Case, fingerprint, make_case
 from jobs.report import Event, Reporter
 from speech.files import read_clip
 from tortoise.bundle import network_file, weights_id
+from tortoise.config import read_config as read_bundle_config
+from tortoise.config import write_config as write_bundle_config
 from tortoise.engine import TortoiseEngine
 from tortoise.options import TortoiseOptions
 from tortoise.tensor_files import read_tensors
@@ -204,6 +207,32 @@ def test_a_run_that_was_killed_ends_with_the_numbers_of_one_that_was_not(
     assert [e["step"] for e in case.events("begin")][1] <= at
 
 
+def test_a_killed_run_of_a_network_that_says_velocity_ends_alike_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = make_case(tmp_path, "whole"), make_case(tmp_path, "killed")
+    config = read_bundle_config(whole.places.bundle)
+    velocity = replace(config.architecture("diffusion"), predicts="velocity")
+    write_bundle_config(whole.places.bundle, config.with_network("diffusion", velocity))
+    for case in (whole, killed):
+        case.write(schedule={"steps": 0}, diffusion={"steps": 4})
+    whole.train()
+    revive = killer(monkeypatch, 4)
+    with pytest.raises(Killed):
+        killed.train()
+    revive()
+    assert killed.train().state == "done"
+    assert fingerprint(killed.run) == fingerprint(whole.run)
+    moved = state_of(whole)["parts"]["optimizer0"]["state"]
+    assert moved and all("momentum_buffer" in kept for kept in moved.values())
+    same = network_file(published(whole), "gpt").stat().st_ino
+    assert same == network_file(whole.places.bundle, "gpt").stat().st_ino
+
+
+def state_of(case: Case) -> Any:
+    return torch.load(case.run / "state.pt", weights_only=True)
+
+
 @pytest.mark.parametrize("looks", [1, 5, 9])
 def test_a_run_stopped_in_the_middle_of_a_step_goes_on_as_if_it_had_not(
     finished: Case, tmp_path: Path, looks: int
@@ -328,7 +357,7 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_last_sound_state(
     outcome = case.train()
     assert (outcome.state, outcome.cause, outcome.best_step) == ("failed", "diverged", 2)
     assert "loss is not a number" in outcome.message and "try 0.0003" in outcome.message
-    assert torch.load(case.run / "state.pt", weights_only=True)["step"] == 2
+    assert state_of(case)["step"] == 2
     assert case.events()[-1]["state"] == "failed"
     monkeypatch.setattr(finetune_update, "_add_up", real)
     case.write(optimizer={"rate": 3e-4})
@@ -353,7 +382,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
     outcome = case.train()
     assert (outcome.state, outcome.cause) == ("failed", "disk")
     assert "Free some space" in outcome.message
-    assert torch.load(case.run / "state.pt", weights_only=True)["step"] == 2
+    assert state_of(case)["step"] == 2
     monkeypatch.setattr(train_state, "check_room", real)
     assert case.train().state == "done"
 
