@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+import torch
 
 from speech.background import power_of, speech_to_noise_db
 from speech.clip import Clip
@@ -23,6 +24,7 @@ FASTEST, SLOWEST = 2.0, 0.4  # of the usual letters per second; beyond is marked
 MOST_LETTERS_PER_S, FEWEST_LETTERS_PER_S = 40.0, 2.0  # nobody speaks so
 ENOUGH_TO_COMPARE = 6  # clips
 FADE_S = 0.005
+VOICE_HZ = 100.0  # below it a microphone picks up the building
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,17 @@ def measure_clip(clip: Clip, clipped_share: float) -> Measures:
     level = loudness_of(clip)
     return Measures(
         level_db=round(level, 2) if math.isfinite(level) else -100.0,
-        snr_db=round(speech_to_noise_db(power_of(clip)), 1) if bool(clip.wave.any()) else 0.0,
+        snr_db=round(_above_noise(clip), 1) if bool(clip.wave.any()) else 0.0,
         clipped_share=round(clipped_share, 6),
         sound=hashlib.sha256(steps.tobytes()).hexdigest()[:16],
     )
+
+
+def _above_noise(clip: Clip) -> float:
+    """Say how far the voice lies above the noise, in dB, where voices are: rumble is not heard."""
+    power = power_of(clip)  # (k, f)
+    hz = torch.linspace(0, clip.sample_rate / 2, power.shape[0])
+    return speech_to_noise_db(power[hz >= VOICE_HZ])
 
 
 def judge_sound(found: Measures, options: PrepareOptions) -> tuple[bool, str]:

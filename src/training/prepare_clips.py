@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from jobs.report import Reporter
-from speech.cleanup import CleanOptions, clean
+from speech.cleanup import CleanOptions, clean, without_rumble
 from speech.clip import Clip, ClipError
 from speech.loudness import with_loudness
 from speech.recordings import Recording
@@ -28,6 +28,7 @@ DOUBTFUL = 0.75  # of the words are not heard; right texts of noisy clips came t
 UNHEARD_S = 0.6  # shorter speech without words is not worth a row
 ROW_S = 30.0  # of speech without words in one row
 NEAR_S = 1.0
+INAUDIBLE_HZ = 20.0
 CONTEXT_S = 10.0  # around a clip, in which its noise is learnt before it is cleaned
 LATIN = frozenset({"en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "pl", "tr", "fi"})
 OTHER_LETTERS = 0.3  # of the letters
@@ -192,6 +193,8 @@ def _sounding(recording: Recording, piece: Piece, options: PrepareOptions) -> tu
     clip = recording.part(piece.start_s, piece.stop_s)
     if options.clean == LIGHT_CLEANING:
         clip = _cleaned(recording, piece)
+    level = without_rumble(clip.wave, clip.sample_rate, INAUDIBLE_HZ)  # some recorders add a level
+    clip = replace(clip, wave=level.clamp(-1, 1))
     return clip, measure_clip(clip, recording.cut_share(piece.start_s, piece.stop_s))
 
 

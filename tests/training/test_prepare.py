@@ -17,6 +17,8 @@ import training.voice_activity
 from dataset_cases import ExactEar, job, listening, record, said, spoken
 from jobs.report import Cancelled, Event, Reporter
 from speech.clip import Clip
+from speech.files import read_clip
+from speech.loudness import loudness_of
 from training import review
 from training.align_words import Followed
 from training.manifest import (
@@ -348,6 +350,14 @@ def test_hearing_goes_on_within_a_recording(
     assert len(ear.heard) == 1 and len(made(tmp_path).kept()) == 7
 
 
+def test_a_constant_level_in_a_recording_is_taken_out(tmp_path: Path, ear: ExactEar) -> None:
+    clip = said(range(9))
+    record(tmp_path, "a.wav", replace(clip, wave=clip.wave + 0.2))
+    prepare(job(tmp_path), Reporter())
+    (row,) = made(tmp_path).kept()
+    assert abs(float(read_clip(tmp_path / "out" / row.file).wave.mean())) < 0.002
+
+
 def test_odd_names_stay_apart(tmp_path: Path, ear: ExactEar) -> None:
     names = ["a b|c.wav", "a b+c.wav", "Ünï'cödé.wav", "sub/a b c.wav", "-x.wav", "日本.wav"]
     for at, name in enumerate(names):
@@ -490,9 +500,6 @@ def test_every_clip_becomes_equally_loud(tmp_path: Path, ear: ExactEar) -> None:
     record(tmp_path, "quiet.wav", said(range(8), level=0.02))
     record(tmp_path, "loud.wav", said(range(8, 16), level=0.5))
     prepare(job(tmp_path, options=PrepareOptions(loudness=-24.0, check_text=False)), Reporter())
-    from speech.files import read_clip
-    from speech.loudness import loudness_of
-
     levels = [loudness_of(read_clip(tmp_path / "out" / c.file)) for c in made(tmp_path).clips]
     assert levels == [pytest.approx(-24.0, abs=0.3)] * 2
     assert {round(clip.level_db or 0) for clip in made(tmp_path).clips} != {-24}

@@ -119,6 +119,14 @@ def test_a_clip_is_measured_as_it_is() -> None:
     assert silent.level_db == -100.0
 
 
+def test_a_level_and_rumble_under_a_voice_are_no_noise() -> None:
+    clip = shipped()
+    seconds = torch.arange(clip.wave.shape[0]) / clip.sample_rate
+    rumble = 0.1 + 0.05 * torch.sin(2 * torch.pi * 30 * seconds)
+    low = measure_clip(replace(clip, wave=clip.wave * 0.5 + rumble), 0.0)
+    assert low.snr_db > measure_clip(clip, 0.0).snr_db - 3
+
+
 def test_an_odd_pace_is_marked_and_an_impossible_one_dropped() -> None:
     rows = [
         ClipRow(id=f"{at}", source="s", start_s=0, stop_s=5, text="usual words " * 5 + "end")
