@@ -162,8 +162,8 @@ def _row(row: Row, shelf: Shelf, is_chosen: bool) -> str:
     among = " data-among" if is_chosen else ""
     star, pressed = ("★", "true") if row.starred else ("☆", "false")
     return (
-        f'<li class="clip" data-key="{ref}"{current}>'
-        f'<input type="checkbox" data-ref="{ref}"{among} aria-label="Choose {name}">'
+        f'<li class="clip" data-key="{ref}"{current}{among}>'
+        f'<input type="checkbox" data-ref="{ref}" aria-label="Choose {name}">'
         f'<button type="button" class="play" data-play="{link}" aria-label="Play {name}" '
         'title="Play"><span aria-hidden="true">▶</span></button>'
         f'<button type="button" class="open" data-act="open" data-ref="{ref}">'

@@ -81,9 +81,11 @@ def own_studio(browser: object, tmp_path: Path) -> Iterator[Callable[..., Studio
     """Start studios that a test may kill."""
     started: list[StudioProcess] = []
 
-    def start(*arguments: str, root: Path | None = None, everywhere: bool = False) -> StudioProcess:
+    def start(
+        *, root: Path | None = None, everywhere: bool = False, path: str = ""
+    ) -> StudioProcess:
         made = root or make_root(tmp_path / f"root{len(started)}")
-        started.append(StudioProcess(made, arguments, everywhere))
+        started.append(StudioProcess(made, everywhere=everywhere, path=path))
         return started[-1].start()
 
     yield start

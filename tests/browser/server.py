@@ -69,6 +69,7 @@ class StudioProcess:
     root: Path
     arguments: tuple[str, ...] = ()
     everywhere: bool = False
+    path: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     start_s: float = 0.0
@@ -76,7 +77,7 @@ class StudioProcess:
     @property
     def url(self) -> str:
         """Where the page is."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://127.0.0.1:{self.port}{self.path}/"
 
     @property
     def log(self) -> str:
@@ -87,7 +88,7 @@ class StudioProcess:
         """Start the server and wait until the page is there."""
         begin = time.monotonic()
         host = "0.0.0.0" if self.everywhere else "127.0.0.1"
-        listen = ("--listen", f"{host}:{self.port}")
+        listen = ("--listen", f"{host}:{self.port}{self.path}")
         with (self.root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py", *listen, "--no-browser", *self.arguments],

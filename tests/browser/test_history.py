@@ -98,6 +98,43 @@ def test_two_are_compared_starred_and_exported(
     assert len([name for name in zipfile.ZipFile(packed).namelist() if name[-4:] == ".wav"]) == 2
 
 
+def test_all_that_were_found_are_chosen_but_for_one_and_packed(
+    archive: StudioProcess, visitor: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    one = visitor()
+    page = one.open(archive.url, "history")
+    find(one, "001", 100)  # two pages
+    page.locator("#history-every").click()
+    chosen = page.locator("#history-chosen")
+    chosen.get_by_text("100 chosen", exact=True).wait_for()
+    page.locator("#history-list li.clip input").first.uncheck()
+    chosen.get_by_text("99 chosen", exact=True).wait_for()
+    page.locator("#history-after").click()
+    page.locator("#history-list").get_by_text("51 to 100 of 100").wait_for()
+    assert page.locator("#history-list li.clip input:checked").count() == 50
+    page.locator("#history-export").click()
+    with page.expect_download() as coming:
+        page.locator("#history-zip").click()
+    packed = tmp_path / "export.zip"
+    coming.value.save_as(packed)
+    assert len([name for name in zipfile.ZipFile(packed).namelist() if name[-4:] == ".wav"]) == 99
+    page.locator("#history-clear").click()
+    chosen.get_by_text("None chosen").wait_for()
+
+
+def test_a_day_that_is_none_is_refused_and_the_list_stays(
+    archive: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(archive.url, "history")
+    find(one, "04321", 1)
+    one.unfold()
+    one.set("history-since", "soon")
+    page.get_by_text("is no day").first.wait_for()
+    assert page.locator("#history-list li.clip").count() == 1
+    assert page.get_by_text("No clip").count() == 0
+
+
 def test_a_clip_is_renamed_deleted_and_brought_back(
     archive: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from browser.clips import record, write_spoken
 from browser.server import StudioProcess, until
-from browser.visitor import Visitor
+from browser.visitor import Visitor, length_of
 
 SAID = "The words of a clip that was dropped."
 
@@ -57,6 +57,7 @@ def test_utilities_show_the_settings_of_a_clip_and_copy_them(
     page = one.open(studio.url, "utilities")
     page.locator("#utilities-drop input[type=file]").set_input_files(clip)
     page.locator("#tab-utilities").get_by_text(SAID).first.wait_for()
+    assert length_of(page.locator("#utilities-clip audio").first) > 3
     page.locator("#utilities-copy").click()
     page.locator("#generate-text").wait_for(state="visible")
     filled_in(one)

@@ -125,3 +125,14 @@ class Visitor:
     def _response(self, response: Any) -> None:
         if response.status >= 400:
             self.complain(f"status {response.status}: {response.url}")
+
+
+def length_of(player: Any) -> float:
+    """Let a player fetch its clip; returns how many seconds it has."""
+    player.evaluate("(node) => { node.preload = 'auto'; node.load(); }")
+    code = """(node) => new Promise((done, failed) => {
+        if (node.duration) done(node.duration);
+        node.addEventListener('loadedmetadata', () => done(node.duration));
+        node.addEventListener('error', () => failed(new Error(`cannot play ${node.src}`)));
+    })"""
+    return float(player.evaluate(code))

@@ -285,7 +285,7 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     view = act(history, View(), Asked(act="all-found", search=Search(voice="felix"))).view
     assert set(view.every) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     html = page(history, view)
-    assert 'data-all="2"' in html and html.count(" data-among aria-label") == 1
+    assert 'data-all="2"' in html and html.count(" data-among>") == 1
     spared = Asked(act="star", spared=("felix/two.wav",), refs=("clara/one.wav",))
     act(history, view, spared)
     starred = {row.ref for row in history.find(Search(starred=True)).rows}

@@ -9,11 +9,12 @@ element.append(player);
 
 const view = () => element.querySelector("#history-view");
 const found = () => Number(view().querySelector(".chosen").dataset.all);
-const isChosen = (box) => chosen.has(box.dataset.ref) || ("among" in box.dataset && !spared.has(box.dataset.ref));
+const isAmong = (box) => "among" in box.closest("li").dataset; // an input is never repainted
+const isChosen = (box) => chosen.has(box.dataset.ref) || (isAmong(box) && !spared.has(box.dataset.ref));
 function choose(box, on) {
   const { ref } = box.dataset;
   if (on) spared.delete(ref); else chosen.delete(ref);
-  if ("among" in box.dataset) { if (!on) spared.add(ref); } else if (on) chosen.add(ref);
+  if (isAmong(box)) { if (!on) spared.add(ref); } else if (on) chosen.add(ref);
 }
 const boxes = () => [...view().querySelectorAll("input[data-ref]")];
 
