@@ -60,7 +60,10 @@ def run(parsed: argparse.Namespace) -> int:
         request = request_like(studio.settings, read_record(Path(parsed.like)), wish)
     else:
         request = request_of(studio.settings, wish, studio.layout)
-    _tell(_spoken(studio, request, reporter(parsed.quiet or parsed.json)), parsed)
+    shown = reporter(parsed.quiet or parsed.json)
+    if studio.runs.computes:
+        shown.note("A training computes on this machine too, so speaking is slower.")
+    _tell(_spoken(studio, request, shown), parsed)
     return 0
 
 

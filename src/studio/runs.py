@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 from jobs import detached
+from jobs.held import is_held
 from jobs.job import JobError
 from studio.configuring import refuse_doomed
 from studio.errors import StudioError, refusing, writing_to
@@ -83,6 +84,11 @@ class Runs:
         """Return the run that computes now, if any: speaking is slower meanwhile."""
         rows = [row for row in self.list() if row.state in ("running", "stopping")]
         return rows[0] if rows else None
+
+    @property
+    def computes(self) -> bool:
+        """Whether a training computes now; cheaper to ask than which."""
+        return is_held(self._layout.training_turn)
 
     def start(self, dataset: str, name: str = "") -> RunView:
         """Begin a run of a dataset as its train.yaml says; it waits while another computes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,14 @@ from run_cases import make_dataset, until, use_fake_trainer
 from studio.errors import StudioError
 from studio.layout import Layout
 from studio.runs import Runs
+
+
+def until_free(runs: Runs) -> None:
+    """Wait until no training computes."""
+    end = time.monotonic() + 20
+    while runs.computes:
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -66,10 +75,11 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
     view = until(runs, "alice", "first", "running", step=15)
     active = runs.active()
     assert active is not None and (active.dataset, active.name) == ("alice", "first")
-    assert view.seconds_per_step and view.memory == 1_000_000
+    assert view.seconds_per_step and view.memory == 1_000_000 and runs.computes
     runs.stop("alice", "first")
     view = until(runs, "alice", "first", "stopped")
     assert view.can_resume and view.message == "Stopped." and runs.active() is None
+    until_free(runs)
     (folder / "mode").write_text("done")
     runs.resume("alice", "first")
     view = until(runs, "alice", "first", "done")

@@ -40,6 +40,8 @@ def test_a_training_is_begun_and_leaves_the_terminal_at_once(
     assert "checkpoint 10, validation loss 2.750, word errors 10%, similarity 0.70, best" in out
     code, out, _ = testudo("runs")
     assert out == "alice/night  running, step 15 of 40, best 10\n"
+    said = testudo("speak", "Hello.", "--voice", "bob")
+    assert said[0] == 0 and "A training computes on this machine too" in said[2]
     code, out, _ = testudo("train", "stop", "alice/night")
     assert code == 0 and out == "alice/night saves, then ends.\n"
     until(runs, "alice", "night", "stopped")
