@@ -21,7 +21,7 @@ from jobs.plain import from_plain, to_plain
 from training.keeping import Point
 from training.manifest import write_json
 
-LOCK, STOP, EVENTS = "lock", "stop", "events.jsonl"
+EVENTS = "events.jsonl"
 CHECKPOINTS, SAMPLES, ABOUT = "checkpoints", "samples", "about.json"
 SPEAKING = ".speaking"
 """A bundle made for a moment, to speak a sentence with a checkpoint."""

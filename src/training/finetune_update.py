@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -83,10 +83,10 @@ class Machine:
     check: Callable[[], None]
     warn: Callable[[str], None]
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[object]:
         """The precision that networks compute in."""
         dtype = DTYPES.get(self.precision)
-        return torch.autocast(self.ranks.device.type, dtype, enabled=dtype is not None)
+        return torch.autocast(self.ranks.device.type, dtype) if dtype else nullcontext()
 
     def halve(self) -> None:
         """Hold half as many clips from now on.  Raises OutOfMemory where one is too many."""

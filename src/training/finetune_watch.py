@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from training.run import Diverged
 
@@ -47,7 +47,7 @@ class Watch:
 
     def state_dict(self) -> dict[str, float | int | list[float]]:
         """What must survive a restart."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
 
     def load_state_dict(self, state: dict[str, float | int | list[float]]) -> None:
         """Go on from there."""
