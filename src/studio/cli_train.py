@@ -9,13 +9,12 @@ from importlib import import_module
 from studio.cli_flags import Parser
 from studio.cli_follow import checkpoint_line, ending, follow, step_line
 from studio.cli_output import reporter, say, say_json
-from studio.errors import StudioError, refusing, writing_to
+from studio.errors import StudioError
 from studio.layout import shown
 from studio.runs_bin import delete_run
 from studio.runs_publish import wish_to_publish
 from studio.runs_view import RunRow, RunView
 from studio.studio import Studio
-from training.tensorboard_events import NoTensorboard, write_tensorboard
 
 ACTIONS = ("watch", "stop", "resume", "publish", "delete")
 
@@ -41,8 +40,6 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
     parser.set_defaults(run=run_train)
     listing = commands.add_parser("runs", help="list the trainings, or show one")
     listing.add_argument("which", metavar="DATASET[/RUN]", nargs="?", default="")
-    listing.add_argument("--tensorboard", action="store_true", help="write the curves and samples "
-                         "of a run for TensorBoard, where that is installed")  # fmt: skip
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=run_runs)
 
@@ -82,16 +79,11 @@ def run_runs(parsed: argparse.Namespace) -> int:
     runs = Studio.open().runs
     if "/" in parsed.which:
         view = runs.view(*place_of(parsed.which))
-        if parsed.tensorboard:
-            with refusing(NoTensorboard), writing_to(view.folder):
-                say(f"tensorboard --logdir {shown(str(write_tensorboard(view.folder)))}")
-        elif parsed.json:
+        if parsed.json:
             say_json(view)
         else:
             _tell_run(view)
         return 0
-    if parsed.tensorboard:
-        raise StudioError("Name one run for TensorBoard: testudo runs DATASET/RUN --tensorboard")
     rows = runs.list(parsed.which)
     if parsed.json:
         say_json(rows)

@@ -29,6 +29,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "disk": "no_disk",
         "memory": "out_of_memory",
         "refused": "refused",
+        "files": "refused",
     }
 )
 """The trainer's word for why it ended, as the catalogue of causes has it."""
