@@ -43,8 +43,8 @@ class Report:
     """The state of a dataset.
 
     dropped_by, marked_by: reason -> clips dropped for it, clips kept though doubtful;  lengths: in
-    seconds;  levels: in LUFS;  odd_pace … doubtful: ids, dropped or marked;  failed: recordings
-    and why;  remarks: what a person should know or do, in words.
+    seconds;  levels: in LUFS;  odd_pace … doubtful: ids, dropped or marked;  failed: recordings that
+    could not be used, are gone or silent, and why;  remarks: what a person should know or do, in words.
     """
 
     name: str
@@ -90,7 +90,7 @@ def report_on(dataset: Dataset) -> Report:
         clipped=named("clipped"),
         noisy=named("noisy"),
         doubtful=named("doubtful_text"),
-        failed=tuple((row.path, row.message) for row in dataset.sources if row.state == "failed"),
+        failed=tuple((row.path, row.message) for row in dataset.sources if row.message),
         remarks=tuple(_remarks(dataset, kept, dropped)),
     )
 
@@ -105,7 +105,7 @@ def report_text(report: Report) -> str:
     lines += _histogram("Length in seconds", report.lengths)
     lines += _histogram("Loudness in LUFS", report.levels)
     if report.failed:
-        lines += ["", "Recordings that could not be used"]
+        lines += ["", "Recordings to look at"]
         lines += [f"  {path}: {message}" for path, message in report.failed[:SHOWN]]
     if report.remarks:
         lines += ["", *report.remarks]

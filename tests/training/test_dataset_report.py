@@ -22,7 +22,11 @@ def mixed() -> Dataset:
         replace(CLIP, id=f"d{at}", kept=False, reason=reason, part="", level_db=None)
         for at, reason in enumerate(drops)
     ]
-    sources = (SourceRow(path="bad.wav", state="failed", message="It is damaged."),)
+    sources = (
+        SourceRow(path="bad.wav", state="failed", message="It is damaged."),
+        SourceRow(path="hush.wav", state="done", message="Nobody speaks in it."),
+        SourceRow(path="good.wav", state="done"),
+    )
     return Dataset(name="talk", sources=sources, clips=(*kept, *dropped))
 
 
@@ -43,7 +47,8 @@ def test_every_clip_is_counted_once() -> None:
 def test_the_text_tells_minutes_reasons_failures_and_what_to_do() -> None:
     told = report_text(report_on(mixed()))
     assert "talk: 0.5 minutes in 6 clips kept, 0.5 minutes in 6 clips dropped" in told
-    assert "bad.wav: It is damaged." in told and "too much noise behind the voice" in told
+    assert "bad.wav: It is damaged." in told and "hush.wav: Nobody" in told
+    assert "good.wav" not in told and "too much noise behind the voice" in told
     assert "Only 27 s are kept" in told
 
 
