@@ -43,8 +43,8 @@ class Report:
     """The state of a dataset.
 
     dropped_by, marked_by: reason -> clips dropped for it, clips kept though doubtful;  lengths: in
-    seconds;  levels: in LUFS;  odd_pace … doubtful: ids, dropped or marked;  failed: recordings that
-    could not be used, are gone or silent, and why;  remarks: what a person should know or do, in words.
+    seconds;  levels: in LUFS;  odd_pace … doubtful: ids, dropped or marked;  failed: recordings
+    that could not be used, are gone or silent, and why;  remarks: what a person should know or do.
     """
 
     name: str
