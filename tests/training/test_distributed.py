@@ -36,7 +36,7 @@ def start(case: Case) -> subprocess.CompletedProcess[str]:
     command += ["--bundle", str(places.bundle), "--dataset", str(places.dataset)]
     command += ["--publish", str(places.publish)]
     environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="gloo as on posix")
