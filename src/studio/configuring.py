@@ -40,7 +40,7 @@ from training.config_fields import (
     with_changes,
 )
 from training.config_yaml import told_in_yaml
-from training.preflight import judge, look
+from training.preflight import check, judge, look
 from training.preflight_found import Finding, Sight, Situation
 from training.suggest import Plan, Proposal, plan, suggest
 from training.suggest_facts import BundleFacts, DatasetFacts, MachineFacts
@@ -105,15 +105,12 @@ def propose(layout: Layout, dataset: str, bundle: str = "", device: str = "auto"
     return suggest(seen.facts, seen.machine, seen.bundle)
 
 
-def examine(
-    layout: Layout, config: FinetuneConfig, device: str = "auto", *, run: str = ""
-) -> Examined:
+def examine(layout: Layout, config: FinetuneConfig, device: str = "auto") -> Examined:
     """Look at everything a configuration needs: what is wrong, and what the run comes to.
 
-    run: the name it is to have, "" where none was chosen.  Raises StudioError for names that
-    cannot name a dataset or model.
+    Raises StudioError for names that cannot name a dataset or model.
     """
-    situation = situation_of(layout, config, device, run)
+    situation = situation_of(layout, config, device)
     seen = _look_once(*_asked(situation), _stamp(situation))
     findings = tuple(judge(situation, seen))
     if not isinstance(seen, Sight):
@@ -133,27 +130,20 @@ def examine(
 def refuse_doomed(layout: Layout, config: FinetuneConfig, device: str = "auto") -> None:
     """Raise StudioError, with all that has to be mended, for a run that would end badly."""
     situation = situation_of(layout, config, device)
-    found = judge(situation, look(*_asked(situation)))
-    stops = [item for item in found if item.level == "stop"]
+    stops = [item for item in check(situation) if item.level == "stop"]
     if stops:
         words = " ".join(f"{item.what} {item.why} {item.fix}" for item in stops)
         raise StudioError(words, cause="bad_request")
 
 
-def situation_of(
-    layout: Layout, config: FinetuneConfig, device: str = "auto", run: str = ""
-) -> Situation:
+def situation_of(layout: Layout, config: FinetuneConfig, device: str = "auto") -> Situation:
     """Name the folders and the machine that a configuration is for."""
-    dataset = layout.dataset(config.dataset.name)
-    runs = dataset / "runs"
     return Situation(
         config=config,
-        dataset=dataset,
+        dataset=layout.dataset(config.dataset.name),
         bundle=layout.bundle(config.weights.bundle),
         machine=machine_facts(layout, config.machine.device or device),
         free=free_bytes(layout.training),
-        run=run,
-        taken=tuple(sorted(path.name for path in runs.iterdir())) if runs.is_dir() else (),
     )
 
 

@@ -145,20 +145,24 @@ def _look(
 
 
 def _listen(path: Path) -> tuple[float, str]:
-    """Return how long a file sounds and what is wrong with it; reads until something is heard."""
+    """Return how long a file sounds and what is wrong with it."""
     try:
         with soundfile.SoundFile(path) as file:
-            seconds = file.frames / file.samplerate
-            if not RATES[0] <= file.samplerate <= RATES[1] or file.frames < 1:
-                return 0.0, "unreadable"
-            while len(block := file.read(BLOCK, dtype="float32")):
-                if not np.isfinite(block).all():
-                    return seconds, "unreadable"
-                if np.abs(block).max() >= QUIETEST:
-                    return seconds, ""
+            if file.frames and RATES[0] <= file.samplerate <= RATES[1]:
+                return file.frames / file.samplerate, _heard(file)
     except (soundfile.SoundFileError, OSError):
-        return 0.0, "unreadable"
-    return seconds, "silent"
+        pass  # told like any other file that is no sound
+    return 0.0, "unreadable"
+
+
+def _heard(file: soundfile.SoundFile) -> str:
+    """Return what is wrong with what is in a file; reads until something is heard."""
+    while len(block := file.read(BLOCK, dtype="float32")):
+        if not np.isfinite(block).all():
+            return "unreadable"
+        if np.abs(block).max() >= QUIETEST:
+            return ""
+    return "silent"
 
 
 def _text_problem(tokens: int, most: int) -> str:

@@ -39,8 +39,7 @@ class Finding:
 class Situation:
     """A run that somebody wants: its configuration, what it begins from, and where.
 
-    dataset, bundle: folders;  free: bytes left on the disk;  run: the name it is to have, "" where
-    none was chosen;  taken: names of runs that are there.
+    dataset, bundle: folders;  free: bytes left on the disk.
     """
 
     config: FinetuneConfig
@@ -48,8 +47,6 @@ class Situation:
     bundle: Path
     machine: MachineFacts
     free: int
-    run: str = ""
-    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

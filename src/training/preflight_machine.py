@@ -19,7 +19,6 @@ def machine_findings(situation: Situation, seen: Sight) -> Iterator[Finding]:
     """Say what the machine lacks for this configuration."""
     config, machine = situation.config, situation.machine
     facts = seen.clips.facts(config.dataset.name)
-    yield from _name(situation)
     yield from _precision(config, machine)
     yield from _processes(config, machine)
     yield from _memory(situation, seen, facts)
@@ -39,17 +38,6 @@ def machine_findings(situation: Situation, seen: Sight) -> Iterator[Finding]:
 def device_of(config: FinetuneConfig, machine: MachineFacts) -> str:
     """Return the kind of device that a run would use: "cpu", "cuda" …"""
     return (config.machine.device or machine.device).split(":")[0].lower()
-
-
-def _name(situation: Situation) -> Iterator[Finding]:
-    if situation.run and situation.run.casefold() in {name.casefold() for name in situation.taken}:
-        yield Finding(
-            level="stop",
-            kind="name_taken",
-            what=f"There is already a run {situation.run!r} of this dataset.",
-            why="Nothing of it is written over.",
-            fix="Give another name, resume that run, or delete it.",
-        )
 
 
 def _precision(config: FinetuneConfig, machine: MachineFacts) -> Iterator[Finding]:

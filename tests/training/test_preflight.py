@@ -153,11 +153,6 @@ def test_eight_bits_need_the_package(findings: Look, monkeypatch: pytest.MonkeyP
     assert "eight_bit" not in findings({"optimizer.eight_bit": True}, machine=machine)
 
 
-def test_a_name_that_is_taken_is_told(findings: Look) -> None:
-    assert findings(run="First", taken=("first",))["name_taken"].level == "stop"
-    assert "name_taken" not in findings(run="second", taken=("first",))
-
-
 @pytest.fixture
 def hurt(tmp_path: Path, bundle: Path) -> Path:
     """A copy of the bundle, to be harmed."""
