@@ -2,7 +2,7 @@
 
     python fake_trainer.py RUN --bundle DIR --dataset DIR --publish DIR
 
-mode in the dataset: done (default), wait (until `stop`), killed, failed, or broken.
+mode in the dataset: done (default), wait (until `stop`), deaf, killed, failed, or broken.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def main() -> None:
         if step == 15 and mode == "failed":
             tell(run, "end", step, state="failed", cause="diverged", message="The loss is NaN.")
             return
+        while mode == "deaf" and step == 15:
+            time.sleep(1)
         while mode == "wait" and step == 15 and not (run / "stop").exists():
             time.sleep(0.01)
         if (run / "stop").exists():

@@ -25,7 +25,7 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
         "train",
         help="begin, watch, stop, resume or publish a training",
         usage="testudo train DATASET [--name NAME] [--follow]\n"
-        "       testudo train watch|stop|resume|delete DATASET/RUN [--follow]\n"
+        "       testudo train watch|stop|resume|delete DATASET/RUN [--follow|--now]\n"
         "       testudo train publish DATASET/RUN --step N [--name NAME]",
         description="A training runs by itself: closing the terminal or the studio leaves it be.",
     )
@@ -34,6 +34,8 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
     parser.add_argument("--name", default="", help="what to call the run (or, for publish, the "
                         "model); the next number where none is given")  # fmt: skip
     parser.add_argument("--step", type=int, help="publish: which checkpoint")
+    parser.add_argument("--now", action="store_true", help="stop: end it for good where it does "
+                        "not end by itself within half a minute")  # fmt: skip
     parser.add_argument("--follow", action="store_true", help="stay and show how it goes; Ctrl-C "
                         "leaves the run going")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -67,11 +69,7 @@ def run_train(parsed: argparse.Namespace) -> int:
         deleted = delete_run(studio.layout, dataset, name)
         _tell(deleted, f"{where} is in the bin, as {deleted.id}.", parsed)
         return 0
-    was = studio.runs.view(dataset, name)
-    view = studio.runs.stop(dataset, name)
-    told = f"{where} is {was.state} already." if was.is_over else f"{where} saves, then ends."
-    _tell(view, told, parsed)
-    return follow(studio.runs, dataset, name) if parsed.follow and not was.is_over else 0
+    return _stop(studio, dataset, name, parsed)
 
 
 def run_runs(parsed: argparse.Namespace) -> int:
@@ -114,6 +112,19 @@ def _begun(studio: Studio, view: RunView, parsed: argparse.Namespace) -> int:
     _tell(view, f"{where} runs by itself.{waits} Look: testudo runs {where}; end it: testudo train "
           f"stop {where}", parsed)  # fmt: skip
     return 0
+
+
+def _stop(studio: Studio, dataset: str, name: str, parsed: argparse.Namespace) -> int:
+    where, was = f"{dataset}/{name}", studio.runs.view(dataset, name)
+    if was.is_over:
+        _tell(was, f"{where} is {was.state} already.", parsed)
+        return 0
+    if parsed.now:
+        view = studio.runs.end(dataset, name)
+        _tell(view, f"{where} ended at step {view.step}: {view.message}".rstrip(), parsed)
+        return 0
+    _tell(studio.runs.stop(dataset, name), f"{where} saves, then ends.", parsed)
+    return follow(studio.runs, dataset, name) if parsed.follow and not parsed.json else 0
 
 
 def _publish(studio: Studio, dataset: str, name: str, parsed: argparse.Namespace) -> int:

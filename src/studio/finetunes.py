@@ -19,7 +19,6 @@ from training.best import Judgement, Validation, choose
 from training.finetune_about import FINETUNE_FILE, VOICE_FILE, Finetune, read_finetune
 
 AUTO = "auto"
-AUTO_HELP = "auto takes the best finetune of the voice, or the starter where there is none"
 USUAL = "starter"
 FOLDER = "finetunes/"
 

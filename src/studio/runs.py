@@ -31,8 +31,8 @@ from training.config import CONFIG_FILE, ConfigError, FinetuneConfig, read_confi
 
 EVENTS = "events.jsonl"
 TRAINER = ("-m", "training.finetune")
-GRACE_S = 120.0
-"""How long a training that is ended may go on to save; a large state takes its time."""
+GRACE_S = 30.0
+"""How long a training that is ended for good may still take to save."""
 _NUMBER = re.compile(r"\d{1,6}")
 
 
@@ -76,18 +76,9 @@ class Runs:
         with self._lock:
             return view_run(dataset, folder, self._diary(folder))
 
-    def console(self, dataset: str, name: str) -> str:
-        """Return the end of what the program of a run wrote."""
-        return detached.tail_of(self._folder(dataset, name))
-
-    def active(self) -> RunRow | None:
-        """Return the run that computes now, if any: speaking is slower meanwhile."""
-        rows = [row for row in self.list() if row.state in ("running", "stopping")]
-        return rows[0] if rows else None
-
     @property
     def computes(self) -> bool:
-        """Whether a training computes now; cheaper to ask than which."""
+        """Whether a training computes now, so that speaking is slower."""
         return is_held(self._layout.training_turn)
 
     def start(self, dataset: str, name: str = "") -> RunView:

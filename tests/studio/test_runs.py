@@ -73,12 +73,10 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
     folder = make_dataset(layout, mode="wait")
     runs.start("alice", "first")
     view = until(runs, "alice", "first", "running", step=15)
-    active = runs.active()
-    assert active is not None and (active.dataset, active.name) == ("alice", "first")
     assert view.seconds_per_step and view.memory == 1_000_000 and runs.computes
     runs.stop("alice", "first")
     view = until(runs, "alice", "first", "stopped")
-    assert view.can_resume and view.message == "Stopped." and runs.active() is None
+    assert view.can_resume and view.message == "Stopped."
     until_free(runs)
     (folder / "mode").write_text("done")
     runs.resume("alice", "first")
@@ -113,7 +111,7 @@ def test_a_trainer_that_cannot_begin_leaves_its_last_words(runs: Runs, layout: L
     runs.start("alice")
     view = until(runs, "alice", "1", "died")
     assert "exit code 1" in view.message and "no such library" in view.details
-    assert "no such library" in runs.console("alice", "1") and view.steps == 40
+    assert view.steps == 40
 
 
 def test_one_run_computes_at_a_time_and_the_next_waits(runs: Runs, layout: Layout) -> None:
@@ -182,7 +180,7 @@ def test_a_dataset_deleted_in_mid_run_ends_in_words(runs: Runs, layout: Layout) 
     shutil.rmtree(folder)
     with pytest.raises(StudioError, match=r"There is no run"):
         runs.view("alice", "1")
-    assert runs.list() == [] and runs.active() is None
+    assert runs.list() == []
     os.killpg(group, signal.SIGKILL)
 
 

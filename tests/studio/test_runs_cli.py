@@ -88,6 +88,17 @@ def test_a_training_that_died_is_told_and_goes_on(
     assert code == 0 and "done at step 40" in out
 
 
+def test_a_training_that_does_not_listen_is_ended_for_good(
+    testudo: Testudo, runs: Runs, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(layout, mode="deaf")
+    testudo("train", "alice")
+    until(runs, "alice", "1", "running", step=15)
+    monkeypatch.setattr(Runs.end, "__defaults__", (0.1,))
+    code, out, _ = testudo("train", "stop", "alice/1", "--now")
+    assert code == 0 and "alice/1 ended at step 15" in out
+
+
 def test_what_is_wrong_is_one_sentence(testudo: Testudo, runs: Runs, layout: Layout) -> None:
     for words, told in (
         (("train", "nobody"), "There is no dataset 'nobody'"),
