@@ -123,7 +123,7 @@ def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
 # reading, step by step
 
 
-class ReadForwards(soundfile.SoundFile):
+class ReadForwards(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A file that is read from its first to its last sample.
 
     The base class seeks around every read where it can, after which mp3 goes on with a click.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from training.manifest import CLIP_RATE, REPLACED, ClipRow, Dataset, ManifestError, Word, plain_text
 from training.prepare_options import PrepareOptions
-from training.review_sound import cut, joined, quietest, read_steps, write_steps
+from training.review_sound import Steps, cut, joined, quietest, read_steps, write_steps
 from training.splitting import same_text
 
 LONGEST_S = PrepareOptions().longest_s
@@ -172,9 +172,7 @@ def find_clip(dataset: Dataset, id: str) -> ClipRow:
     raise ManifestError(f"{dataset.name} has no clip {shown!r}. Look at the list anew.")
 
 
-def _place(
-    clip: ClipRow, steps: Sequence[int], at_s: float | None, after: int | None
-) -> tuple[int, float]:
+def _place(clip: ClipRow, steps: Steps, at_s: float | None, after: int | None) -> tuple[int, float]:
     """Return after how many words, and at which second, a clip is cut."""
     total = len(clip.text.split())
     if total < 2:
