@@ -190,7 +190,14 @@ def _wire_form(tab: Tab) -> None:
     each = [steps, diffusion]
     learns.input(choose_learns, [learns, *each, dataset, bundle], each, **QUIET)
     shown = [learns, *tab.form.rows]
-    gr.on([control.change for control in each], learning, each, shown, **QUIET)
+    gr.on(
+        [control.change for control in each],
+        learning,
+        each,
+        shown,
+        trigger_mode="always_last",
+        **QUIET,
+    )
 
 
 def _wire_mending(tab: Tab, page: Page) -> None:
