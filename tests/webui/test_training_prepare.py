@@ -32,7 +32,7 @@ from webui.training_prepare_form import (
     request_from,
     transcribers_told,
 )
-from webui.training_prepare_job import going, jobs_html
+from webui.training_prepare_job import going, jobs_html, with_rest
 from webui.training_prepare_voice import bring_files
 from webui.training_review import Review, Seen, draw_review, news
 from webui.training_review_acts import act
@@ -152,6 +152,16 @@ def job(**changes: Any) -> Job:
 def test_a_job_is_told_in_every_state(changes: dict[str, Any], told: str) -> None:
     html = jobs_html([job(**changes)])
     assert told in html and "<script" not in html
+
+
+def test_the_rest_is_guessed_once_something_is_done() -> None:
+    running = job(state="running", started=1000.0)
+
+    def left(done: int) -> float | None:
+        told = replace(running, progress=Progress(stage="seconds", done=done, total=100))
+        return with_rest(told, 1030.0).progress.eta_s
+
+    assert (left(0), left(4), left(25), left(100)) == (None, None, 90.0, 0.0)
 
 
 def test_what_runs_comes_before_what_waits_and_what_ended_goes() -> None:
