@@ -149,7 +149,8 @@ def draw_chosen(datasets: Sequence[str], bundles: Sequence[str]) -> dict[str, Co
 
 def draw_few(sections: Sequence[ConfigSection]) -> tuple[dict[str, Component], list[gr.Row]]:
     """Draw what is asked of each network: a row for each, shown while it learns."""
-    fields, drawn, rows = by_key(sections), {}, []
+    fields, rows = by_key(sections), []
+    drawn: dict[str, Component] = {}
     for keys in FEW.values():
         with gr.Row(elem_classes="plan-row") as row:
             drawn |= {key: draw_field(fields[key]) for key in keys}
@@ -215,9 +216,8 @@ def draw_field(field: ConfigField) -> Component:
         return gr.Dropdown(choices=choices, value=value, **about)
     if field.kind not in ("number", "whole"):
         return gr.Textbox(value=value, max_lines=2, **about)
-    if is_slid(field):
-        limits = {"minimum": field.low, "maximum": field.high, "step": field.step}
-        return gr.Slider(value=value, **limits, **about)
+    if field.low is not None and field.high is not None and is_slid(field):
+        return gr.Slider(field.low, field.high, value=value, step=field.step, **about)
     return gr.Number(value=value, step=field.step or 1, **about)
 
 
