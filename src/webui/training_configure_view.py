@@ -46,9 +46,12 @@ def facts_of(plan: Plan) -> dict[str, str]:
     learn = {name: count for name, count in parts.items() if count}
     steps = ", ".join(f"{count:,} {name}" for name, count in learn.items())
     facts = {"Steps": f"{plan.steps:,} ({steps if len(learn) > 1 else next(iter(learn), '')})"}
-    if plan.gpt_steps:
-        each = counted(plan.steps_per_epoch, "step")
-        facts["Epochs"] = f"{number_told(plan.epochs)}, of {each} each"
+    epochs = {"GPT": plan.epochs, "diffusion": plan.diffusion_epochs}
+    each = counted(plan.steps_per_epoch, "step")
+    if len(learn) > 1:
+        facts["Epochs"] = ", ".join(f"{number_told(epochs[name])} {name}" for name in learn)
+    elif learn:
+        facts["Epochs"] = f"{number_told(epochs[next(iter(learn))])}, of {each} each"
     facts["Checkpoints"] = f"{len(plan.checkpoints):,} of {gigabytes(plan.checkpoint_bytes)}"
     facts["Disk"] = f"{gigabytes(plan.disk_bytes)} at most"
     known = plan.seconds is not None

@@ -163,8 +163,11 @@ def test_the_plan_tells_what_will_happen_and_draws_the_learning_rate(
 ) -> None:
     values |= {"schedule.steps": 120, "optimizer.batch": 5, "diffusion.steps": 40}
     html = planned_html(planned, lambda: values | {"checkpoints.every": 40})
-    for told in ("160 (120 GPT, 40 diffusion)", "60, of 2 steps each", "4 of ", "at most"):
+    for told in ("160 (120 GPT, 40 diffusion)", "60 GPT, ", " diffusion<", "4 of ", "at most"):
         assert told in html
+    alone = planned_html(planned, lambda: values | {"diffusion.steps": 0})
+    assert "120 (GPT)" in alone
+    assert "60, of 2 steps each" in alone
     (picture,) = Reader(html).all("svg")
     assert str(picture["aria-label"]).startswith("Learning rate over the run: GPT from")
 
