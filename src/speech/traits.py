@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -49,7 +49,8 @@ class Traits:
 
 def measure(clip: Clip) -> Traits:
     """Measure a clip that holds sound."""
-    power = power_of(clip)  # (k, f)
+    level = replace(clip, wave=clip.wave - clip.wave.mean())  # an offset is not heard, so no noise
+    power = power_of(level)  # (k, f)
     hz = torch.linspace(0, clip.sample_rate / 2, power.shape[0])
     noise = background(power)
     peak = float(clip.wave.abs().max())

@@ -11,6 +11,7 @@ import torch
 from speech.clip import Clip
 from speech.diagnose import diagnose, diagnose_voice, unreadable
 from speech.files import read_clip
+from speech.traits import measure
 from speech_cases import SHARED, VOICES, in_a_room, joined, shipped, with_noise
 
 CLIPS = sorted(VOICES.glob("*/*.flac"))
@@ -97,6 +98,11 @@ def test_a_voice_of_little_uneven_and_broken_clips_says_so() -> None:
     assert lights == {"Amount": "fair", "Evenness": "fair", "One person": "good", "Clips": "fair"}
     assert found.clips[-1].findings[0].words.startswith("song.mp3 cannot")
     assert diagnose_voice("none", [], [bad]).light == "poor"
+
+
+def test_an_offset_that_nobody_hears_is_no_noise() -> None:
+    straight, shifted = shipped(), replace(shipped(), wave=shipped().wave * 0.8 + 0.1)
+    assert measure(shifted).noise_db == pytest.approx(measure(straight).noise_db, abs=3.0)
 
 
 def test_one_person_saying_much_is_one_person() -> None:
