@@ -26,8 +26,20 @@ check mypy
 
 # A browser on a busy machine can be too slow once; what fails twice has failed.
 tests() {
-    "$python" -m pytest -q -m "not slow" "$@"
+    "$python" -m pytest -q -m "not slow" "$@" ||
+        "$python" -m pytest -q -m "not slow" --last-failed --last-failed-no-failures none "$@"
 }
-printf '\n== pytest\n'
-tests "$@" || tests --last-failed --last-failed-no-failures none "$@" || failed=1
+if [ $# -gt 0 ]; then
+    printf '\n== pytest %s\n' "$*"
+    tests "$@" || failed=1
+else # a browser waits more than it computes, so it goes beside the rest
+    mkdir -p build
+    tests -o cache_dir=.pytest_cache/browser tests/browser >build/browser-tests.log 2>&1 &
+    browser=$!
+    printf '\n== pytest\n'
+    tests --ignore tests/browser || failed=1
+    printf '\n== pytest tests/browser\n'
+    wait "$browser" || failed=1
+    cat build/browser-tests.log
+fi
 exit $failed

@@ -120,7 +120,7 @@ def test_a_file_says_only_what_differs_and_may_write_numbers_as_people_do(tmp_pa
         (HEAD + "schedule: {shape: multistep, milestones: []}", "milestones is empty"),
         (HEAD + "schedule: {shape: multistep, warm_up: 0.6}", "Warm up for less"),
         (HEAD + "schedule: {shape: cosin}", "Did you mean 'cosine'"),
-        (HEAD + "schedule: {steps: 0}", "schedule.steps is 0"),
+        (HEAD + "schedule: {steps: 0}", "schedule.steps and diffusion.steps are both 0"),
         (HEAD + "machine: {processes: 3}", "Use a batch of 9"),
         (HEAD + "machine: {device: cpu}\noptimizer: {precision: fp16}", "Use bf16 or fp32"),
         (HEAD + "machine: {device: cpu}\noptimizer: {eight_bit: true}", "NVIDIA"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from gradio.queueing import Queue
 
 from studio.studio import Studio
 from webui import app
@@ -44,6 +46,11 @@ def test_a_visit_is_sent_plain_values_only(page: gr.Blocks) -> None:
         if callable(value) and component["type"] != "state"
     }
     assert callables == set()
+
+
+def test_an_idle_page_does_not_keep_the_processor_busy(page: gr.Blocks) -> None:
+    assert page._queue.sleep_when_free >= 0.02
+    assert "self.sleep_when_free" in inspect.getsource(Queue.start_processing)  # it is heeded
 
 
 def test_a_dropped_clip_can_be_played_back_and_nothing_else_of_the_state(
