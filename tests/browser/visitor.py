@@ -53,8 +53,13 @@ class Visitor:
     def unfold(self) -> None:
         """Open every fold of the tab that is shown, and the folds in them."""
         closed = self.page.locator(".label-wrap:not(.open):visible")
-        while closed.count():
-            closed.first.click()
+        quiet = 0
+        while quiet < 3:  # what lies in a fold is drawn a moment after it opens
+            if closed.count():
+                closed.first.click()
+                quiet = 0
+            self.settle()
+            quiet += 1
 
     def set(self, name: str, value: str | float | bool) -> None:
         """Turn a control as a hand would: tick it, choose from it, or type and leave it."""
