@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from jobs.detached import gone_within
-from studio.errors import StudioError, writing_to
+from studio.errors import StudioError
+from studio.folder_bin import binned_in, bring_back, find_binned, put_away
 from studio.layout import Layout, shown
 
-BIN = ".bin"
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
@@ -33,29 +31,24 @@ def delete_run(layout: Layout, dataset: str, name: str) -> DeletedRun:
         raise StudioError(f"There is no run {shown(name)} of {dataset}.", cause="missing_file")
     if not gone_within(folder):
         raise StudioError(f"{name} of {dataset} is still running. Stop it first.", cause="busy")
-    id = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    place = folder.parent / BIN / id
-    with writing_to(place):
-        place.mkdir(parents=True)
-        folder.rename(place / name)
+    id = put_away(folder).id
     return DeletedRun(id=id, dataset=dataset, name=name, when=_when(id))
 
 
 def deleted_runs(layout: Layout, dataset: str) -> list[DeletedRun]:
     """List what lies in the bin of a dataset, the latest first."""
-    bin = layout.dataset(dataset) / "runs" / BIN
-    ids = sorted(path.name for path in bin.iterdir()) if bin.is_dir() else []
+    found = binned_in(layout.dataset(dataset) / "runs")
     return [
-        DeletedRun(id=id, dataset=dataset, name=held.name, when=_when(id))
-        for id in reversed(ids)
-        if _ID.fullmatch(id) and (held := _held(bin / id)) is not None
+        DeletedRun(id=one.id, dataset=dataset, name=one.name, when=_when(one.id))
+        for one in sorted(found, key=lambda one: one.id, reverse=True)
+        if _ID.fullmatch(one.id)
     ]
 
 
 def restore_run(layout: Layout, dataset: str, id: str) -> str:
     """Move a deleted run back; returns its name.  Raises StudioError where that is taken."""
-    place = layout.dataset(dataset) / "runs" / BIN / id
-    held = _held(place) if _ID.fullmatch(id) else None
+    runs = layout.dataset(dataset) / "runs"
+    held = find_binned(runs, id) if _ID.fullmatch(id) else None
     if held is None:
         raise StudioError(f"There is no deleted run {shown(id)} of {dataset}.")
     target = layout.run(dataset, held.name)
@@ -64,15 +57,8 @@ def restore_run(layout: Layout, dataset: str, id: str) -> str:
             f"There is already a run {shown(held.name)} of {dataset}. Delete that one first.",
             cause="name_taken",
         )
-    with writing_to(target):
-        held.rename(target)
-        place.rmdir()
+    bring_back(held, target)
     return held.name
-
-
-def _held(place: Path) -> Path | None:
-    inside = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
-    return inside[0] if len(inside) == 1 else None
 
 
 def _when(id: str) -> float:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from studio.folder_bin import BIN as VOICES_BIN
 from studio.layout import Layout
 from studio.models import BIN as MODELS_BIN
-from studio.voice_bin import BIN as VOICES_BIN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
