@@ -66,8 +66,11 @@ class Clvp(nn.Module):
 
     def encode_speech(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
         """codes: (b, m);  mask: (b, m), true where real.  Returns (b, d) latents."""
-        hidden = self.speech_transformer(self.speech_emb(codes), mask)
-        return self.to_speech_latent(mean_over_time(hidden, mask))
+        return self.to_speech_latent(mean_over_time(self.hear(codes, mask), mask))
+
+    def hear(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What the speech half says of every code: (b, m) to (b, m, d)."""
+        return self.speech_transformer(self.speech_emb(codes), mask)
 
     def compare(self, text_latents: Tensor, speech_latents: Tensor) -> Tensor:
         """text_latents: (a, d);  speech_latents: (b, d).  Returns (a, b) scaled cosines."""

@@ -87,7 +87,8 @@ class SpokenCorpus:
 
     def __init__(self, corpus: Path, rows: Sequence[Row]) -> None:
         self.mels = Features(corpus, rows, "gpt")
-        names = {name: number for number, name in enumerate(sorted({r.speaker for r in rows}))}
+        self.names = sorted({row.speaker for row in rows})
+        names = {name: number for number, name in enumerate(self.names)}
         self.clips: list[Spoken] = []
         self.by_speaker: dict[int, list[int]] = defaultdict(list)
         for shard, group in groupby(rows, key=lambda row: row.shard):

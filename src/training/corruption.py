@@ -101,6 +101,21 @@ def mumble(words: Words, foreign: Words, generator: torch.Generator) -> Words:
     return [*words[:at], mumbled, *words[at + 1 :]]
 
 
+def slip(words: Words, foreign: Words, generator: torch.Generator) -> Words:
+    """Leave out, add or change a single sound of a word."""
+    sounds = [symbol for word in foreign for symbol in word]
+    at = draw(0, len(words), generator)
+    word = words[at]
+    if not sounds or not word:
+        return words
+    place, sound = draw(0, len(word), generator), sounds[draw(0, len(sounds), generator)]
+    ways: Words = [[sound], [sound, word[place]]]
+    if len(word) > 1:
+        ways.append([])
+    said = [*word[:place], *ways[draw(0, len(ways), generator)], *word[place + 1 :]]
+    return [*words[:at], said, *words[at + 1 :]]
+
+
 def babble_on(words: Words, foreign: Words, generator: torch.Generator) -> Words:
     """Go on with foreign words after the end."""
     at = draw(0, len(foreign), generator)
@@ -108,7 +123,7 @@ def babble_on(words: Words, foreign: Words, generator: torch.Generator) -> Words
 
 
 TEXT_FAULTS: Sequence[Callable[[Words, Words, torch.Generator], Words]] = (
-    leave_out, say_twice, replace, change_places, mumble, mumble, babble_on,
+    leave_out, say_twice, replace, change_places, mumble, mumble, slip, slip, babble_on,
 )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 In-batch negatives alone would teach it to tell sentences apart, which drafts of one text never
 ask for. So each text also meets spoiled versions of its own codes, and each clip spoiled versions
-of its own text, and batches hold clips of like length, so that length alone never tells.
+of its own text, and batches hold clips of like length, so that length alone never tells. Beside
+that the speech half learns to spell what it hears (CTC, Graves 2006): a head that is thrown away
+afterwards, but whoever can spell a clip notices a single wrong sound in it.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from jobs.report import Reporter
 from tortoise.clvp import Clvp, ClvpConfig
+from tortoise.contrastive import mean_over_time
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken
-from training.corruption import draw, spoil_codes, spoil_text
+from training.corruption import BOUNDARY, draw, spoil_codes, spoil_text
 from training.rates import cosine
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, muon_and_adamw, set_rate
@@ -32,6 +35,7 @@ LAST_TEMPERATURE = math.log(100)
 POOL = 8  # batches from which one of like length is taken
 JUDGE_EVERY = 250  # steps
 JUDGED = 100  # clips
+Parts = dict[str, nn.Module | torch.optim.Optimizer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class ClvpRecipe:
     """Spoiled versions of each text, and as many of its codes."""
     hidden: float = 0.05
     """Share of ids and codes that the network does not get to see."""
+    spelling: float = 0.3
+    """Weight of the spelling loss, in nats a symbol."""
     rate: float = 1.5e-3
     warm_up: int = 100
     decay: float = 1e-2
@@ -68,42 +74,50 @@ def train_clvp(
     held_out: clips that are only judged by; `share_beaten` tells how many spoiled versions of a
     clip score below it (chance: 0.5).
     """
-    model = _build(recipe)
+    model, speller = _build(recipe)
     blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
-    muon, adamw = muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
+    both = nn.ModuleList([model, speller])
+    muon, adamw = muon_and_adamw(both, blocks, recipe.rate, recipe.decay)
+    parts: Parts = {"model": model, "speller": speller, "muon": muon, "adamw": adamw}
     run = Run(folder, report)
     lengths = torch.tensor([len(clip.codes) for clip in clips])
-    done = load_state(folder, model=model, muon=muon, adamw=adamw)
+    done = load_state(folder, **parts)
     for step in run.steps(done, recipe.steps, "clvp"):
         generator = generator_for(recipe.seed, step)
         rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
-        loss, found = ranking_loss(compare_batch(model, batch), batch.same_text)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = clip_gradients(model.parameters(), 1.0)
+        scores, heard = compare_batch(model, batch)
+        loss, found = ranking_loss(scores, batch.same_text)
+        spelled = spelling_loss(speller, heard, batch)
+        both.zero_grad(set_to_none=True)
+        (loss + recipe.spelling * spelled).backward()
+        norm = clip_gradients(both.parameters(), 1.0)
         for optimizer in (muon, adamw):
             set_rate(optimizer, rate)
             optimizer.step()
         model.temperature.data.clamp_(max=LAST_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            run.write(done, loss=loss.item(), found=found.item(), gradient=norm)
+            figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
+            run.write(done, **figures, gradient=norm)
         if done % JUDGE_EVERY == 0 and held_out:
             share = share_beaten(model, held_out[:JUDGED], generator_for(recipe.seed, -1))
             run.write(done, share_beaten=share)
         if run.due():
-            save_state(folder, done, model=model, muon=muon, adamw=adamw)
-    save_state(folder, done, model=model, muon=muon, adamw=adamw)
+            save_state(folder, done, **parts)
+    save_state(folder, done, **parts)
     return model.eval()
 
 
-def _build(recipe: ClvpRecipe) -> Clvp:
+def _build(recipe: ClvpRecipe) -> tuple[Clvp, nn.Linear]:
+    """The network, and the head that spells what its speech half hears."""
+    architecture = recipe.architecture
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = Clvp(recipe.architecture).train()
+        model = Clvp(architecture).train()
+        speller = nn.Linear(architecture.speech_dim, architecture.text_tokens)
     model.temperature.data.fill_(FIRST_TEMPERATURE)
-    return model
+    return model, speller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,7 +125,9 @@ class ClvpBatch:
     """b clips with their texts and, below them, their spoiled versions: n rows in all.
 
     text: (n, t);  codes: (n, m);  masks: the same shapes, true where real and not hidden;
-    same_text: (b, n), true where a clip says another pair's text too and so is no fair rival.
+    same_text: (b, n), true where a clip says another pair's text too and so is no fair rival;
+    symbols: what each of the b clips says, without the boundaries between words;
+    lengths: (b,) codes of each.
     """
 
     text: Tensor
@@ -119,6 +135,8 @@ class ClvpBatch:
     codes: Tensor
     codes_mask: Tensor
     same_text: Tensor
+    symbols: tuple[Tensor, ...]
+    lengths: Tensor
 
 
 def draw_batch(
@@ -145,6 +163,8 @@ def draw_batch(
         codes=padded,
         codes_mask=hide(codes_mask, recipe.hidden, generator),
         same_text=functional.pad(twins, (0, len(all_texts) - b)),
+        symbols=tuple(text[text != BOUNDARY].long() for text in texts),
+        lengths=torch.tensor([len(spoken) for spoken in codes]),
     )
 
 
@@ -167,13 +187,32 @@ def hide(mask: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return mask & ~hidden
 
 
-def compare_batch(model: Clvp, batch: ClvpBatch) -> tuple[Tensor, Tensor]:
-    """Scores of b texts against n clips, and of b clips against n texts: (b, n) each."""
+def compare_batch(model: Clvp, batch: ClvpBatch) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Scores of b texts against n clips, and of b clips against n texts: (b, n) each.
+
+    Also returns what the speech half hears at every code of the b clips: (b, m, d).
+    """
     b = len(batch.same_text)
     with torch.autocast("cpu", torch.bfloat16):
         text = model.encode_text(batch.text, batch.text_mask)
-        speech = model.encode_speech(batch.codes, batch.codes_mask)
-    return model.compare(text[:b], speech), model.compare(text, speech[:b]).T
+        heard = model.hear(batch.codes, batch.codes_mask)
+        speech = model.to_speech_latent(mean_over_time(heard, batch.codes_mask))
+    return (model.compare(text[:b], speech), model.compare(text, speech[:b]).T), heard[:b]
+
+
+def spelling_loss(speller: nn.Linear, heard: Tensor, batch: ClvpBatch) -> Tensor:
+    """How badly the b clips are spelled from what is heard of them, in nats a symbol: ().
+
+    heard: (b, m, d).  The stop, which no clip says, stands for nothing new.
+    """
+    return functional.ctc_loss(
+        speller(heard.float()).log_softmax(-1).transpose(0, 1),
+        torch.cat(batch.symbols),
+        batch.lengths,
+        torch.tensor([len(symbols) for symbols in batch.symbols]),
+        blank=STOP,
+        zero_infinity=True,  # a clip of fewer codes than symbols cannot be spelled
+    )
 
 
 def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,9 @@
 """Train the diffusion network: what the finished GPT meant, and a voice, in; noise named.
 
-It learns from the GPT's latents of true codes, so the GPT must be trained before. The network that
-is kept is a moving average over the steps, which sounds cleaner than any single one of them.
+It learns from the GPT's latents of true codes, so the GPT must be trained before. Some speakers are
+disguised, in what is heard of them and in what is wanted alike: latents tell what is said, but only
+the reference tells how. The network that is kept is a moving average over the steps, which sounds
+cleaner than any single one of them.
 """
 
 from __future__ import annotations
@@ -18,12 +20,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from jobs.report import Reporter
 from speech.clip import Clip
 from speech.files import write_clip
-from speech.mel import VOCODER_MEL, normalize_mel
+from speech.mel import VOCODER_MEL, denormalize_mel, normalize_mel
 from tortoise.diffusion import DenoiseOptions, denoise, frames_of
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.diffusion_schedule import linear_schedule
-from tortoise.gpt import Gpt
-from tortoise.gpt_losses import packed_latents
 from tortoise.vocoders import MelVocoder, for_inference, vocode
 from tortoise.weights import save_network
 from training.checkpoint import load_state, save_state
@@ -37,10 +37,11 @@ from training.diffusion_loss import (
     diffusion_losses,
 )
 from training.features import Features
+from training.latents import Latents
 from training.rates import cosine
-from training.recipe_gpt import VOICE_FRAMES, gpt_batch
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, set_rate
+from training.strangers import Hearing, disguise, disturb, draw_curve, draw_tract
 
 HEARD_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 NOTE_EVERY = 25
@@ -82,6 +83,11 @@ class DiffusionRecipe:
     quietest: int = 1_000
     """Steps with less noise are not taught: the few iterations of a small network skip them."""
     drops: DropOptions = field(default_factory=lambda: DropOptions(unconditioned=0.05))
+    disguised: float = 0.5
+    """Share of the speakers of a batch whose vocal tract and spectrum are changed."""
+    hearing: Hearing = field(
+        default_factory=lambda: Hearing(equalised=0.0, noisy=0.3, echoing=0.15)
+    )
     average: float = 0.996
     """How much of the moving average each step keeps."""
     seed: int = 4
@@ -91,13 +97,12 @@ class DiffusionRecipe:
 class Teaching:
     """Speech with what the GPT meant by it.
 
-    mels: what the vocoder hears of the corpus's clips;  norms: (80,) of the GPT's mel bands.
+    mels: what the vocoder hears of the corpus's clips.
     """
 
     corpus: SpokenCorpus
     mels: Features
-    gpt: Gpt
-    norms: Tensor
+    latents: Latents
 
 
 def train_diffusion(
@@ -206,37 +211,57 @@ def _losses(
     chosen = batch_of_equals(lengths, recipe.batch, step, seed)
     generator = generator_for(seed, step)
     drops = recipe.drops if model.training else DropOptions(unconditioned=0.0)
-    batch = draw_batch(teaching, chosen, recipe.window, generator)
+    ways = Ways(disguised=recipe.disguised, hearing=recipe.hearing) if model.training else AS_IS
+    batch = draw_batch(teaching, chosen, recipe.window, generator, ways)
     with torch.autocast("cpu", torch.bfloat16):
         weighing = Weighing(clean_cap=recipe.clean_cap, quietest=recipe.quietest)
         return diffusion_losses(model, linear_schedule(), batch, drops, generator, weighing)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How voices are changed before the network hears them."""
+
+    disguised: float  # share of speakers
+    hearing: Hearing
+
+
+AS_IS = Ways(disguised=0.0, hearing=Hearing(equalised=0.0, noisy=0.0, echoing=0.0))
+
+
 @torch.no_grad()
 def draw_batch(
-    teaching: Teaching, chosen: list[int], window: int, generator: torch.Generator
+    teaching: Teaching,
+    chosen: list[int],
+    window: int,
+    generator: torch.Generator,
+    ways: Ways = AS_IS,
 ) -> DiffusionBatch:
     """Cut a stretch of at most `window` codes from each clip and hear who speaks it."""
-    corpus, codes = teaching.corpus, gpt_batch(teaching.corpus, chosen)
-    heard, _ = corpus.voices(chosen, _between(VOICE_FRAMES, generator), generator)
-    voices, speakers = corpus.voices(
-        chosen, _between(HEARD_FRAMES, generator), generator, teaching.mels
-    )
-    with torch.autocast("cpu", torch.bfloat16):
-        conditioning = teaching.gpt.condition(heard / teaching.norms.unsqueeze(-1))[speakers]
-        latents = packed_latents(teaching.gpt, conditioning, codes).float()
-    length = min(window, int(codes.code_lengths.min()))
-    spare = codes.code_lengths - length
-    starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
+    corpus = teaching.corpus
+    voices, speakers = corpus.voices(chosen, _voice_frames(generator), generator, teaching.mels)
+    codes = torch.tensor([len(corpus.clips[index].codes) for index in chosen])
+    length = min(window, int(codes.min()))
+    starts = (torch.rand(len(chosen), generator=generator) * (codes - length + 1)).long().tolist()
+    mels = [
+        cut_mel(teaching.mels[clip], start, length)
+        for clip, start in zip(chosen, starts, strict=True)
+    ]
+    for speaker in range(len(voices)):
+        if float(torch.rand(1, generator=generator)) < ways.disguised:
+            factor, curve = draw_tract(generator), draw_curve(VOCODER_MEL, generator)
+            voices[speaker] = disguise(voices[speaker], factor, curve, VOCODER_MEL)
+            for place in (speakers == speaker).nonzero().flatten().tolist():
+                changed = disguise(denormalize_mel(mels[place]), factor, curve, VOCODER_MEL)
+                mels[place] = normalize_mel(changed)
+        voices[speaker] = disturb(voices[speaker], VOCODER_MEL, ways.hearing, generator)
     return DiffusionBatch(
-        mel=torch.stack(
+        mel=torch.stack(mels),
+        latents=torch.stack(
             [
-                cut_mel(teaching.mels[clip], start, length)
+                teaching.latents[clip][start : start + length]
                 for clip, start in zip(chosen, starts, strict=True)
             ]
-        ),
-        latents=torch.stack(
-            [row[start : start + length] for row, start in zip(latents, starts, strict=True)]
         ),
         voices=voices.unsqueeze(1),
         speakers=speakers,
@@ -254,5 +279,5 @@ def cut_mel(mel: Tensor, start: int, codes: int) -> Tensor:
     return functional.pad(cut, (0, frames - cut.shape[1]), mode="replicate")
 
 
-def _between(ends: tuple[int, int], generator: torch.Generator) -> int:
-    return int(torch.randint(ends[0], ends[1], (1,), generator=generator))
+def _voice_frames(generator: torch.Generator) -> int:
+    return int(torch.randint(*HEARD_FRAMES, (1,), generator=generator))

@@ -18,6 +18,7 @@ from training.listen import Listener
 from training.rates import cosine
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, muon_and_adamw, set_rate
+from training.strangers import Hearing, Strangers, hear
 
 VOICE_FRAMES = (100, 260)  # a reference stretch of 1.2 to 3 s
 VALIDATE_EVERY = 250
@@ -52,6 +53,7 @@ class GptRecipe:
     decay: float = 0.02
     text_weight: float = 0.01
     clip: float = 1.0
+    hearing: Hearing = field(default_factory=Hearing)
     seed: int = 2
 
 
@@ -63,11 +65,12 @@ def train_gpt(
     folder: Path,
     report: Reporter,
     listener: Listener | None = None,
+    strangers: Strangers | None = None,
 ) -> Gpt:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
     norms: (80,) what each mel band is divided by. With a listener, a held-out text is spoken into
-    `samples` at every validation.
+    `samples` at every validation. Strangers are heard in place of those who stand in for them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -80,7 +83,10 @@ def train_gpt(
     for step in run.steps(first, recipe.steps, "gpt"):
         rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         chosen = batch_of_equals(lengths, recipe.batch, step, recipe.seed)
-        losses = _losses(model, corpus, chosen, norms, generator_for(recipe.seed, step))
+        generator = generator_for(recipe.seed, step)
+        frames = draw_voice_frames(generator)
+        heard = hear(corpus, chosen, frames, strangers or Strangers(), recipe.hearing, generator)
+        losses = _losses(model, gpt_batch(corpus, chosen), heard, norms)
         model.zero_grad(set_to_none=True)
         losses.total(recipe.text_weight).backward()
         norm = clip_gradients(model.parameters(), recipe.clip)
@@ -109,20 +115,23 @@ def validate(model: Gpt, corpus: SpokenCorpus, norms: Tensor, recipe: GptRecipe)
     total = 0.0
     for step in range(VALIDATION_BATCHES):
         chosen = batch_of_equals(lengths, recipe.batch, step, seed=0, pool=VALIDATION_BATCHES)
-        total += _losses(model, corpus, chosen, norms, generator_for(0, step)).mel.item()
+        generator = generator_for(0, step)
+        heard = corpus.voices(chosen, draw_voice_frames(generator), generator)
+        total += _losses(model, gpt_batch(corpus, chosen), heard, norms).mel.item()
     model.train()
     return total / VALIDATION_BATCHES
 
 
-def _losses(
-    model: Gpt, corpus: SpokenCorpus, chosen: list[int], norms: Tensor, generator: torch.Generator
-) -> GptLosses:
-    low, high = VOICE_FRAMES
-    frames = int(torch.randint(low, high, (1,), generator=generator))
-    mels, which = corpus.voices(chosen, frames, generator)
+def _losses(model: Gpt, batch: GptBatch, heard: tuple[Tensor, Tensor], norms: Tensor) -> GptLosses:
+    mels, which = heard
     with torch.autocast("cpu", torch.bfloat16):
         conditioning = model.condition(mels / norms.unsqueeze(-1))[which]
-        return packed_losses(model, conditioning, gpt_batch(corpus, chosen))
+        return packed_losses(model, conditioning, batch)
+
+
+def draw_voice_frames(generator: torch.Generator) -> int:
+    """How much of a voice is heard this time."""
+    return int(torch.randint(*VOICE_FRAMES, (1,), generator=generator))
 
 
 def gpt_batch(corpus: SpokenCorpus, chosen: list[int]) -> GptBatch:

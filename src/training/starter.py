@@ -25,6 +25,7 @@ from training.corpus.build import build
 from training.corpus.reader import Row, read_index, split_held_out, whole_shards
 from training.features import Features, write_features
 from training.finished import Finished
+from training.latents import Latents, write_latents
 from training.listen import Listener
 from training.recipe_clvp import train_clvp
 from training.recipe_cvvp import train_cvvp
@@ -35,11 +36,13 @@ from training.recipe_random_voice import train_random_voice
 from training.recipe_vocoder import pools_of, train_vocoder
 from training.recipes import Recipes
 from training.starter_bundle import voice_latents, write_bundle
+from training.strangers import read_strangers
 from training.teller import Teller
 
 STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 CODE_BOOK_CLIPS = 7_500  # enough to learn 1,024 codes from
-DIFFUSION_CLIPS = 9_000
+DIFFUSION_CLIPS = 25_000
+STAND_INS = "martin", "clara"  # speak for strangers of a low and of a high voice
 SPEECH_SHARE = 0.25  # of the vocoder's batches, where there are recordings
 
 
@@ -110,8 +113,16 @@ def make_gpt(shop: Workshop) -> None:
     """The network that drafts."""
     learned, held = shop.spoken()
     listener = Listener(dvae=shop.finished().dvae(), norms=shop.norms())
-    folder = shop.folder / "gpt"
-    train_gpt(shop.recipes.gpt, learned, held, shop.norms(), folder, shop.report, listener)
+    strangers = read_strangers(shop.speech, *STAND_INS)
+    folder, norms = shop.folder / "gpt", shop.norms()
+    train_gpt(shop.recipes.gpt, learned, held, norms, folder, shop.report, listener, strangers)
+
+
+def make_latents(shop: Workshop) -> None:
+    """What the finished GPT means by every clip that the diffusion network learns from."""
+    learned, held = shop.rows()
+    rows = [*whole_shards(learned, DIFFUSION_CLIPS), *held]
+    write_latents(shop.corpus, rows, shop.finished().gpt(), shop.norms(), shop.report)
 
 
 def make_clvp(shop: Workshop) -> None:
@@ -129,12 +140,12 @@ def make_cvvp(shop: Workshop) -> None:
 def make_diffusion(shop: Workshop) -> None:
     """The network that makes mel of what the GPT meant."""
     learned, held = shop.rows()
-    gpt, folder = shop.finished().gpt(), shop.folder / "diffusion"
+    folder = shop.folder / "diffusion"
 
     def teaching(rows: Sequence[Row]) -> Teaching:
         mels = Features(shop.corpus, rows, "vocoder")
         corpus = SpokenCorpus(shop.corpus, rows)
-        return Teaching(corpus=corpus, mels=mels, gpt=gpt, norms=shop.norms())
+        return Teaching(corpus=corpus, mels=mels, latents=Latents(shop.corpus, rows, corpus))
 
     lessons = teaching(whole_shards(learned, DIFFUSION_CLIPS))
     train_diffusion(shop.recipes.diffusion, lessons, teaching(held), folder, shop.report)
@@ -164,6 +175,7 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "dvae": make_dvae,
     "codes": make_codes,
     "gpt": make_gpt,
+    "latents": make_latents,
     "clvp": make_clvp,
     "cvvp": make_cvvp,
     "diffusion": make_diffusion,

@@ -108,6 +108,20 @@ def test_fewer_clips_than_a_batch_are_enough(tmp_path: Path) -> None:
     train_clvp(replace(RECIPE, steps=1), speak(3, 6), [], tmp_path, Reporter())
 
 
+def test_the_speech_half_learns_to_spell(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=50, batch=12, rate=5e-3)
+    train_clvp(recipe, speak(300, 1), [], tmp_path, Reporter())
+    spelled = [json.loads(line)["spelling"] for line in (tmp_path / "events.jsonl").open()]
+    assert spelled[-1] < 0.75 * math.log(20)  # of a guess among all sounds
+
+
+def test_what_is_spelled_has_no_boundaries_and_no_stop() -> None:
+    clips = speak(20, 8)
+    batch = draw_batch(RECIPE, clips, lengths_of(clips), torch.Generator().manual_seed(0))
+    assert len(batch.symbols) == len(batch.lengths) == 6
+    assert all((symbols > 2).all() for symbols in batch.symbols)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_some_of_every_row_stays_in_sight(share: float) -> None:
     clips = speak(20, 7)

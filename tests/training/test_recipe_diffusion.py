@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from jobs.report import Event, Reporter
-from speech.mel import HIGHEST, LOWEST, denormalize_mel
+from speech.mel import HIGHEST, LOWEST, VOCODER_MEL, denormalize_mel
 from tortoise.diffusion import frames_of
 from tortoise.diffusion_decoder import DiffusionConfig, DiffusionDecoder
-from tortoise.gpt import Gpt, GptConfig
+from tortoise.gpt import GptConfig
 from tortoise.univnet import UnivNet, UnivNetConfig
 from training.codes import Spoken, SpokenCorpus
 from training.recipe_diffusion import (
+    AS_IS,
     DiffusionRecipe,
     Teaching,
     cut_mel,
@@ -28,6 +29,7 @@ from training.recipe_diffusion import (
     train_diffusion,
     write_sample,
 )
+from training.strangers import Hearing
 
 WIDTH = GptConfig.tiny().model_dim
 RECIPE = DiffusionRecipe(
@@ -40,6 +42,8 @@ RECIPE = DiffusionRecipe(
     mel_first=2,
     average=0.9,
     clean_cap=None,  # the noise error as it is
+    disguised=0.0,
+    hearing=AS_IS.hearing,
 )
 
 
@@ -85,10 +89,9 @@ def sound_of(clip: Spoken) -> Tensor:
 def teaching() -> Teaching:
     corpus = ToyCorpus(20, seed=1)
     mels = ToyMels([sound_of(clip) for clip in corpus.clips])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        gpt = Gpt(GptConfig.tiny()).eval()
-    return Teaching(corpus=corpus, mels=mels, gpt=gpt, norms=-torch.ones(80))  # type: ignore[arg-type]
+    meaning = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0))  # of each code
+    latents = ToyMels([meaning[clip.codes.long()] for clip in corpus.clips])
+    return Teaching(corpus=corpus, mels=mels, latents=latents)  # type: ignore[arg-type]
 
 
 def train(
@@ -153,6 +156,36 @@ def test_the_mel_of_a_batch_lies_under_its_latents(teaching: Teaching) -> None:
         codes = teaching.corpus.clips[clip].codes.long().unfold(0, 6, 1)  # every stretch of it
         assert (codes == said).all(1).any()
     assert batch.speakers.tolist() == [1, 0, 1]
+
+
+def test_a_disguise_is_worn_by_the_reference_and_by_the_target_alike() -> None:
+    corpus = ToyCorpus(6, seed=2)
+    tone = torch.full((40, VOCODER_MEL.bands), LOWEST)
+    tone[:, 30] = 0.0
+    mels, latents = ToyMels([tone] * 6), ToyMels([torch.zeros(12, WIDTH)] * 6)
+    teaching = Teaching(corpus=corpus, mels=mels, latents=latents)  # type: ignore[arg-type]
+    moved = set()
+    for seed in range(8):
+        ways = replace(AS_IS, disguised=1.0)
+        batch = draw_batch(teaching, [0, 1, 2], 4, torch.Generator().manual_seed(seed), ways)
+        heard = batch.voices[:, 0].mean(2).argmax(1)
+        assert torch.equal(batch.mel.mean(2).argmax(1), heard[batch.speakers])
+        moved |= set(heard.tolist())
+    assert len(moved) > 3
+
+
+def test_disturbing_changes_what_is_heard_and_never_what_is_wanted() -> None:
+    corpus = ToyCorpus(6, seed=3)
+    mels = ToyMels([torch.randn(40, VOCODER_MEL.bands) - 4 for _ in range(6)])
+    latents = ToyMels([torch.zeros(12, WIDTH)] * 6)
+    teaching = Teaching(corpus=corpus, mels=mels, latents=latents)  # type: ignore[arg-type]
+    loud = replace(AS_IS, hearing=Hearing(equalised=0.0, noisy=1.0, echoing=1.0))
+    clean, noisy = (
+        draw_batch(teaching, [0, 1], 4, torch.Generator().manual_seed(1), ways)
+        for ways in (AS_IS, loud)
+    )
+    assert torch.equal(clean.mel, noisy.mel)
+    assert (noisy.voices >= clean.voices - 1e-5).all() and noisy.voices.mean() > clean.voices.mean()
 
 
 def test_what_lacks_behind_the_last_frame_is_filled_with_it() -> None:
