@@ -4,7 +4,8 @@ In-batch negatives alone would teach it to tell sentences apart, which drafts of
 ask for. So each text also meets spoiled versions of its own codes, and each clip spoiled versions
 of its own text, and batches hold clips of like length, so that length alone never tells. Beside
 that the speech half learns to spell what it hears (CTC, Graves 2006): a head that is thrown away
-afterwards, but whoever can spell a clip notices a single wrong sound in it.
+afterwards, but whoever can spell a clip notices a single wrong sound in it. And the spelling tells
+which of the GPT's own drafts say their text best, which CLVP then learns to say at a glance.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -24,12 +26,13 @@ from tortoise.clvp import Clvp, ClvpConfig
 from tortoise.contrastive import mean_over_time
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken
-from training.corruption import BOUNDARY, draw, spoil_codes, spoil_text
+from training.corruption import draw, spoil_codes, spoil_text
+from training.drafted import Drafted
 from training.rates import cosine
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, muon_and_adamw, set_rate
+from training.spelling import STOP, misspelled, spelling_loss, symbols_of
 
-STOP = 0  # the engine appends one stop to the text that CLVP reads
 FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 LAST_TEMPERATURE = math.log(100)
 POOL = 8  # batches from which one of like length is taken
@@ -56,6 +59,12 @@ class ClvpRecipe:
     """Share of ids and codes that the network does not get to see."""
     spelling: float = 0.3
     """Weight of the spelling loss, in nats a symbol."""
+    choosing: float = 0.5
+    """Weight of the loss of the choice among drafts, in nats a text."""
+    drafted: int = 3
+    """Texts with drafts in each step."""
+    doubt: float = 4.0
+    """Nats of spelling by which a draft must be worse to be an e-th as likely the best."""
     rate: float = 1.5e-3
     warm_up: int = 100
     decay: float = 1e-2
@@ -68,11 +77,12 @@ def train_clvp(
     held_out: Sequence[Spoken],
     folder: Path,
     report: Reporter,
+    drafts: Sequence[Drafted] = (),
 ) -> Clvp:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
     held_out: clips that are only judged by; `share_beaten` tells how many spoiled versions of a
-    clip score below it (chance: 0.5).
+    clip score below it (chance: 0.5). drafts: what the GPT made of texts, if there is any.
     """
     model, speller = _build(recipe)
     blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
@@ -86,11 +96,9 @@ def train_clvp(
         generator = generator_for(recipe.seed, step)
         rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
-        scores, heard = compare_batch(model, batch)
-        loss, found = ranking_loss(scores, batch.same_text)
-        spelled = spelling_loss(speller, heard, batch)
+        losses = _losses(model, speller, recipe, batch, drafts, generator)
         both.zero_grad(set_to_none=True)
-        (loss + recipe.spelling * spelled).backward()
+        losses.total.backward()
         norm = clip_gradients(both.parameters(), 1.0)
         for optimizer in (muon, adamw):
             set_rate(optimizer, rate)
@@ -98,8 +106,7 @@ def train_clvp(
         model.temperature.data.clamp_(max=LAST_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
-            run.write(done, **figures, gradient=norm)
+            run.write(done, **losses.figures, gradient=norm)
         if done % JUDGE_EVERY == 0 and held_out:
             share = share_beaten(model, held_out[:JUDGED], generator_for(recipe.seed, -1))
             run.write(done, share_beaten=share)
@@ -107,6 +114,33 @@ def train_clvp(
             save_state(folder, done, **parts)
     save_state(folder, done, **parts)
     return model.eval()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClvpLosses:
+    """All parts together, weighed: ();  and each for the diary."""
+
+    total: Tensor
+    figures: dict[str, float]
+
+
+def _losses(
+    model: Clvp,
+    speller: nn.Linear,
+    recipe: ClvpRecipe,
+    batch: ClvpBatch,
+    drafts: Sequence[Drafted],
+    generator: torch.Generator,
+) -> ClvpLosses:
+    scores, heard = compare_batch(model, batch)
+    loss, found = ranking_loss(scores, batch.same_text)
+    spelled = spelling_loss(speller, heard, batch.lengths, batch.symbols)
+    figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
+    total = loss + recipe.spelling * spelled
+    if drafts:
+        chosen = choose_loss(model, speller, recipe, drafts, generator)
+        total, figures["choosing"] = total + recipe.choosing * chosen, chosen.item()
+    return ClvpLosses(total=total, figures=figures)
 
 
 def _build(recipe: ClvpRecipe) -> tuple[Clvp, nn.Linear]:
@@ -163,13 +197,13 @@ def draw_batch(
         codes=padded,
         codes_mask=hide(codes_mask, recipe.hidden, generator),
         same_text=functional.pad(twins, (0, len(all_texts) - b)),
-        symbols=tuple(text[text != BOUNDARY].long() for text in texts),
+        symbols=tuple(symbols_of(text) for text in texts),
         lengths=torch.tensor([len(spoken) for spoken in codes]),
     )
 
 
 def with_stop(text: Tensor) -> Tensor:
-    """The text as the engine hands it to CLVP: (t,) ids to (t + 1,)."""
+    """The text as the engine hands it to CLVP, ended by one stop: (t,) ids to (t + 1,)."""
     return functional.pad(text, (0, 1), value=STOP)
 
 
@@ -200,21 +234,6 @@ def compare_batch(model: Clvp, batch: ClvpBatch) -> tuple[tuple[Tensor, Tensor],
     return (model.compare(text[:b], speech), model.compare(text, speech[:b]).T), heard[:b]
 
 
-def spelling_loss(speller: nn.Linear, heard: Tensor, batch: ClvpBatch) -> Tensor:
-    """How badly the b clips are spelled from what is heard of them, in nats a symbol: ().
-
-    heard: (b, m, d).  The stop, which no clip says, stands for nothing new.
-    """
-    return functional.ctc_loss(
-        speller(heard.float()).log_softmax(-1).transpose(0, 1),
-        torch.cat(batch.symbols),
-        batch.lengths,
-        torch.tensor([len(symbols) for symbols in batch.symbols]),
-        blank=STOP,
-        zero_infinity=True,  # a clip of fewer codes than symbols cannot be spelled
-    )
-
-
 def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tensor, Tensor]:
     """InfoNCE in both directions with spoiled rivals (info_nce, with more columns than rows).
 
@@ -226,6 +245,37 @@ def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tens
     loss = functional.cross_entropy(by_text, partners)
     loss = (loss + functional.cross_entropy(by_speech, partners)) / 2
     return loss, (by_text.argmax(1) == partners).float().mean()
+
+
+def choose_loss(
+    model: Clvp,
+    speller: nn.Linear,
+    recipe: ClvpRecipe,
+    drafts: Sequence[Drafted],
+    generator: torch.Generator,
+) -> Tensor:
+    """How far CLVP's choice among drafts is from that of the spelling, in nats a text: ()."""
+    groups = [drafts[draw(0, len(drafts), generator)] for _ in range(recipe.drafted)]
+    text, text_mask = pad([with_stop(group.text) for group in groups])
+    codes, mask = pad([row for group in groups for row in group.rows])
+    with torch.autocast("cpu", torch.bfloat16):
+        heard = model.hear(codes, mask)
+        speech = model.to_speech_latent(mean_over_time(heard, mask))
+        scores = model.compare(model.encode_text(text, text_mask), speech)  # (g, n)
+    sizes = [len(group.rows) for group in groups]
+    said = [symbols_of(group.text) for group in groups for _ in group.rows]
+    wrong = misspelled(speller, heard, mask.sum(1), said).split(sizes)
+    parts = []
+    for row, worse, mine in zip(scores.split(1), wrong, _blocks(sizes), strict=True):
+        likely = (-worse / recipe.doubt).softmax(0)
+        parts.append(functional.cross_entropy(row[:, mine], likely[None]))
+    return torch.stack(parts).mean()
+
+
+def _blocks(sizes: Sequence[int]) -> list[slice]:
+    """Where each of some neighbours lies."""
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 @torch.no_grad()
