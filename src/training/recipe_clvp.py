@@ -51,7 +51,7 @@ class ClvpRecipe:
             text_depth=2, speech_depth=4, text_heads=3, speech_heads=3,
         )
     )  # fmt: skip
-    steps: int = 1_200
+    steps: int = 2_100
     batch: int = 24
     spoiled: int = 2
     """Spoiled versions of each text, and as many of its codes."""

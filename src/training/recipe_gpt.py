@@ -46,7 +46,7 @@ class GptRecipe:
             attention_dropout=0.0,
         )
     )
-    steps: int = 2_800
+    steps: int = 5_300
     batch: int = 32
     rate: float = 2e-3
     warm_up: int = 200

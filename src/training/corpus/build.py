@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,8 @@ from training.teller import Teller
 
 LONGEST_S = 11.5
 LEVELS = (0.5, 1.0)  # clips are scaled by a random factor of this range
+FLITE_VOICES = ("slt", "rms", "awb", "kal16")
+ESPEAK_VARIANTS = ("m1", "m2", "m4", "m5", "m6", "m8", "f1", "f3", "f4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +36,10 @@ class CorpusConfig:
     """What a corpus is made of."""
 
     seed: int = 1
-    clips: int = 20_500
+    clips: int = 37_000
     clips_per_shard: int = 250
-    guests: float = 0.3  # share of clips said by speakers who are not shipped
+    guests: float = 0.35  # share of clips said by speakers who are not shipped
+    espeak: float = 0.3  # share of guests who speak with espeak-ng
     clips_per_guest: int = 8
     texts: tuple[Path, ...] = ()  # files whose sentences are drawn from too
 
@@ -86,23 +89,27 @@ def _assignments(config: CorpusConfig, number: int) -> Iterator[tuple[Speaker, s
     texts = sentences(draw.randrange(2**31), texts=config.texts)
     size = config.clips_per_shard
     guests = max(1, round(size * config.guests / config.clips_per_guest))
-    for guest in [_guest(draw, f"g{number:04d}{index}") for index in range(guests)]:
+    for guest in [_guest(draw, config, f"g{number:04d}{index}") for index in range(guests)]:
         for text in islice(texts, config.clips_per_guest):
             yield guest, text
     for text in islice(texts, size - guests * config.clips_per_guest):
         yield draw.choice(SHIPPED), text
 
 
-def _guest(draw: random.Random, name: str) -> Speaker:
+def _guest(draw: random.Random, config: CorpusConfig, name: str) -> Speaker:
     """A speaker who differs from the shipped ones in tract, pitch and pace."""
     tract = draw.uniform(0.84, 1.16)
-    return Speaker(
+    guest = Speaker(
         name=name,
-        voice=draw.choice(("slt", "rms", "awb", "kal16")),
+        voice=draw.choice(FLITE_VOICES),
         tract=tract,
         pitch=tract * draw.uniform(0.85, 1.2),
         pace=draw.uniform(0.9, 1.15),
     )
+    if draw.random() >= config.espeak:
+        return guest
+    voice = f"en-us+{draw.choice(ESPEAK_VARIANTS)}"
+    return replace(guest, synthesizer="espeak-ng", voice=voice)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
