@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tortoise.contrastive import cosines, info_nce, mean_over_time
+from tortoise.spelling import misspelled, symbols_of
 from tortoise.transformer import Transformer
 
 
@@ -24,6 +25,8 @@ class ClvpConfig:
     speech_depth: int = 20
     text_heads: int = 12
     speech_heads: int = 12
+    spells: bool = False
+    """Whether the speech half can also spell what it hears; published ones cannot."""
 
     @classmethod
     def released(cls) -> ClvpConfig:
@@ -43,7 +46,9 @@ class Clvp(nn.Module):
     """Text and codes meet in one space (parameter names of clvp2.pth).
 
     Published weights were trained without padding masks and are scored so; a bundle of our own
-    may pass masks, which keep padding out of attention and out of the mean.
+    may pass masks, which keep padding out of attention and out of the mean. One that spells is
+    scored by how well its drafts spell the text: a cosine of two whole sentences hardly notices a
+    single wrong sound, which is what drafts of one text differ by.
     """
 
     def __init__(self, config: ClvpConfig) -> None:
@@ -58,6 +63,8 @@ class Clvp(nn.Module):
             config.speech_dim, config.speech_depth, config.speech_heads
         )
         self.to_speech_latent = nn.Linear(config.speech_dim, config.latent_dim, bias=False)
+        if config.spells:
+            self.to_symbols = nn.Linear(config.speech_dim, config.text_tokens)
 
     def encode_text(self, text: Tensor, mask: Tensor | None = None) -> Tensor:
         """text: (b, t) ids;  mask: (b, t), true where real.  Returns (b, d) latents."""
@@ -79,9 +86,14 @@ class Clvp(nn.Module):
     def score(self, text: Tensor, codes: Tensor, mask: Tensor | None = None) -> Tensor:
         """Score many drafts of one text, which is encoded once; more is better.
 
-        text: (1, t) ids;  codes: (b, m);  mask: (b, m) of the codes.  Returns (b,).
+        text: (1, t) ids;  codes: (b, m);  mask: (b, m) of the codes.
+        Returns (b,): scaled cosines, or log-probabilities of the text as drafts spell it.
         """
-        return self.compare(self.encode_text(text), self.encode_speech(codes, mask))[0]
+        if not self.config.spells:
+            return self.compare(self.encode_text(text), self.encode_speech(codes, mask))[0]
+        lengths = torch.full(codes.shape[:1], codes.shape[1]) if mask is None else mask.sum(1)
+        said = [symbols_of(text[0])] * len(codes)
+        return -misspelled(self.to_symbols, self.hear(codes, mask), lengths, said)
 
     def forward(
         self,

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-BOUNDARY = 2
-"""The id between words, in the published vocabulary and in ours."""
+from tortoise.spelling import BOUNDARY
 
 SHORTEST_SPAN = 5  # codes: 0.23 s, longer than most pauses, so that a cut is heard
 SPAN_SHARE = (0.1, 0.4)  # of the clip

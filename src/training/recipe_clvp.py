@@ -2,10 +2,9 @@
 
 In-batch negatives alone would teach it to tell sentences apart, which drafts of one text never
 ask for. So each text also meets spoiled versions of its own codes, and each clip spoiled versions
-of its own text, and batches hold clips of like length, so that length alone never tells. Beside
-that the speech half learns to spell what it hears (CTC, Graves 2006): a head that is thrown away
-afterwards, but whoever can spell a clip notices a single wrong sound in it. And the spelling tells
-which of the GPT's own drafts say their text best, which CLVP then learns to say at a glance.
+of its own text, and batches hold clips of like length, so that length alone never tells. Above all
+the speech half learns to spell what it hears (CTC): drafts of one text differ by single sounds,
+which a cosine of whole sentences hardly notices, and a bundle that spells ranks by the spelling.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -24,14 +22,13 @@ from torch.nn.utils.rnn import pad_sequence
 from jobs.report import Reporter
 from tortoise.clvp import Clvp, ClvpConfig
 from tortoise.contrastive import mean_over_time
+from tortoise.spelling import STOP, spelling_loss, symbols_of
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken
 from training.corruption import draw, spoil_codes, spoil_text
-from training.drafted import Drafted
 from training.rates import cosine
 from training.run import Run, generator_for
 from training.schedule import clip_gradients, muon_and_adamw, set_rate
-from training.spelling import STOP, misspelled, spelling_loss, symbols_of
 
 FIRST_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 LAST_TEMPERATURE = math.log(100)
@@ -48,7 +45,7 @@ class ClvpRecipe:
     architecture: ClvpConfig = field(
         default_factory=lambda: ClvpConfig(
             text_tokens=80, codes=1024, text_dim=192, speech_dim=192, latent_dim=384,
-            text_depth=2, speech_depth=4, text_heads=3, speech_heads=3,
+            text_depth=2, speech_depth=4, text_heads=3, speech_heads=3, spells=True,
         )
     )  # fmt: skip
     steps: int = 2_100
@@ -57,14 +54,8 @@ class ClvpRecipe:
     """Spoiled versions of each text, and as many of its codes."""
     hidden: float = 0.05
     """Share of ids and codes that the network does not get to see."""
-    spelling: float = 0.3
+    spelling: float = 4.0
     """Weight of the spelling loss, in nats a symbol."""
-    choosing: float = 0.5
-    """Weight of the loss of the choice among drafts, in nats a text."""
-    drafted: int = 3
-    """Texts with drafts in each step."""
-    doubt: float = 4.0
-    """Nats of spelling by which a draft must be worse to be an e-th as likely the best."""
     rate: float = 1.5e-3
     warm_up: int = 100
     decay: float = 1e-2
@@ -77,18 +68,16 @@ def train_clvp(
     held_out: Sequence[Spoken],
     folder: Path,
     report: Reporter,
-    drafts: Sequence[Drafted] = (),
 ) -> Clvp:
     """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
 
     held_out: clips that are only judged by; `share_beaten` tells how many spoiled versions of a
-    clip score below it (chance: 0.5). drafts: what the GPT made of texts, if there is any.
+    clip score below it (chance: 0.5).
     """
-    model, speller = _build(recipe)
+    model = _build(recipe)
     blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
-    both = nn.ModuleList([model, speller])
-    muon, adamw = muon_and_adamw(both, blocks, recipe.rate, recipe.decay)
-    parts: Parts = {"model": model, "speller": speller, "muon": muon, "adamw": adamw}
+    muon, adamw = muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
+    parts: Parts = {"model": model, "muon": muon, "adamw": adamw}
     run = Run(folder, report)
     lengths = torch.tensor([len(clip.codes) for clip in clips])
     done = load_state(folder, **parts)
@@ -96,17 +85,20 @@ def train_clvp(
         generator = generator_for(recipe.seed, step)
         rate = cosine(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
-        losses = _losses(model, speller, recipe, batch, drafts, generator)
-        both.zero_grad(set_to_none=True)
-        losses.total.backward()
-        norm = clip_gradients(both.parameters(), 1.0)
+        scores, heard = compare_batch(model, batch)
+        loss, found = ranking_loss(scores, batch.same_text)
+        spelled = spelling_loss(model.to_symbols, heard, batch.lengths, batch.symbols)
+        model.zero_grad(set_to_none=True)
+        (loss + recipe.spelling * spelled).backward()
+        norm = clip_gradients(model.parameters(), 1.0)
         for optimizer in (muon, adamw):
             set_rate(optimizer, rate)
             optimizer.step()
         model.temperature.data.clamp_(max=LAST_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            run.write(done, **losses.figures, gradient=norm)
+            figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
+            run.write(done, **figures, gradient=norm)
         if done % JUDGE_EVERY == 0 and held_out:
             share = share_beaten(model, held_out[:JUDGED], generator_for(recipe.seed, -1))
             run.write(done, share_beaten=share)
@@ -116,42 +108,12 @@ def train_clvp(
     return model.eval()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClvpLosses:
-    """All parts together, weighed: ();  and each for the diary."""
-
-    total: Tensor
-    figures: dict[str, float]
-
-
-def _losses(
-    model: Clvp,
-    speller: nn.Linear,
-    recipe: ClvpRecipe,
-    batch: ClvpBatch,
-    drafts: Sequence[Drafted],
-    generator: torch.Generator,
-) -> ClvpLosses:
-    scores, heard = compare_batch(model, batch)
-    loss, found = ranking_loss(scores, batch.same_text)
-    spelled = spelling_loss(speller, heard, batch.lengths, batch.symbols)
-    figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
-    total = loss + recipe.spelling * spelled
-    if drafts:
-        chosen = choose_loss(model, speller, recipe, drafts, generator)
-        total, figures["choosing"] = total + recipe.choosing * chosen, chosen.item()
-    return ClvpLosses(total=total, figures=figures)
-
-
-def _build(recipe: ClvpRecipe) -> tuple[Clvp, nn.Linear]:
-    """The network, and the head that spells what its speech half hears."""
-    architecture = recipe.architecture
+def _build(recipe: ClvpRecipe) -> Clvp:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = Clvp(architecture).train()
-        speller = nn.Linear(architecture.speech_dim, architecture.text_tokens)
+        model = Clvp(recipe.architecture).train()
     model.temperature.data.fill_(FIRST_TEMPERATURE)
-    return model, speller
+    return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -245,37 +207,6 @@ def ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tens
     loss = functional.cross_entropy(by_text, partners)
     loss = (loss + functional.cross_entropy(by_speech, partners)) / 2
     return loss, (by_text.argmax(1) == partners).float().mean()
-
-
-def choose_loss(
-    model: Clvp,
-    speller: nn.Linear,
-    recipe: ClvpRecipe,
-    drafts: Sequence[Drafted],
-    generator: torch.Generator,
-) -> Tensor:
-    """How far CLVP's choice among drafts is from that of the spelling, in nats a text: ()."""
-    groups = [drafts[draw(0, len(drafts), generator)] for _ in range(recipe.drafted)]
-    text, text_mask = pad([with_stop(group.text) for group in groups])
-    codes, mask = pad([row for group in groups for row in group.rows])
-    with torch.autocast("cpu", torch.bfloat16):
-        heard = model.hear(codes, mask)
-        speech = model.to_speech_latent(mean_over_time(heard, mask))
-        scores = model.compare(model.encode_text(text, text_mask), speech)  # (g, n)
-    sizes = [len(group.rows) for group in groups]
-    said = [symbols_of(group.text) for group in groups for _ in group.rows]
-    wrong = misspelled(speller, heard, mask.sum(1), said).split(sizes)
-    parts = []
-    for row, worse, mine in zip(scores.split(1), wrong, _blocks(sizes), strict=True):
-        likely = (-worse / recipe.doubt).softmax(0)
-        parts.append(functional.cross_entropy(row[:, mine], likely[None]))
-    return torch.stack(parts).mean()
-
-
-def _blocks(sizes: Sequence[int]) -> list[slice]:
-    """Where each of some neighbours lies."""
-    ends = list(accumulate(sizes))
-    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 @torch.no_grad()

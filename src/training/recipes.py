@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 
 from tortoise.clvp import ClvpConfig
 from tortoise.cvvp import CvvpConfig
-from tortoise.decode import SamplingOptions
 from tortoise.diffusion_decoder import DiffusionConfig
 from tortoise.dvae import DvaeConfig
 from tortoise.gpt import GptConfig
 from tortoise.univnet import UnivNetConfig
 from training.corpus.build import CorpusConfig
 from training.discriminators import DiscriminatorConfig
-from training.drafted import DraftsRecipe
 from training.recipe_clvp import ClvpRecipe
 from training.recipe_cvvp import CvvpRecipe
 from training.recipe_diffusion import DiffusionRecipe
@@ -31,7 +29,6 @@ class Recipes:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     dvae: DvaeRecipe = field(default_factory=DvaeRecipe)
     gpt: GptRecipe = field(default_factory=GptRecipe)
-    drafts: DraftsRecipe = field(default_factory=DraftsRecipe)
     clvp: ClvpRecipe = field(default_factory=ClvpRecipe)
     cvvp: CvvpRecipe = field(default_factory=CvvpRecipe)
     diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
@@ -56,11 +53,10 @@ class Recipes:
                 ),
                 steps=2, batch=4,
             ),
-            drafts=DraftsRecipe(texts=2, options=SamplingOptions(samples=2, max_codes=12)),
             clvp=ClvpRecipe(
                 architecture=ClvpConfig(
                     text_tokens=80, codes=32, text_dim=64, speech_dim=64, latent_dim=32,
-                    text_depth=1, speech_depth=1, text_heads=1, speech_heads=1,
+                    text_depth=1, speech_depth=1, text_heads=1, speech_heads=1, spells=True,
                 ),
                 steps=2, batch=4,
             ),

@@ -23,7 +23,6 @@ from tortoise.tokenizer import load_tokenizer
 from training.codes import SpokenCorpus, write_codes, write_tokens
 from training.corpus.build import build
 from training.corpus.reader import Row, read_index, split_held_out, whole_shards
-from training.drafted import read_drafts, write_drafts
 from training.features import Features, write_features
 from training.finished import Finished
 from training.latents import Latents, write_latents
@@ -126,18 +125,10 @@ def make_latents(shop: Workshop) -> None:
     write_latents(shop.corpus, rows, shop.finished().gpt(), shop.norms(), shop.report)
 
 
-def make_drafts(shop: Workshop) -> None:
-    """What the finished GPT makes of some texts, for CLVP to choose among."""
-    learned, _ = shop.spoken()
-    gpt, folder = shop.finished().gpt(), shop.folder / "drafts"
-    write_drafts(shop.recipes.drafts, learned, gpt, shop.norms(), folder, shop.report)
-
-
 def make_clvp(shop: Workshop) -> None:
     """The network that ranks drafts by text."""
     learned, held = shop.spoken()
-    folder, drafts = shop.folder / "clvp", read_drafts(shop.folder / "drafts")
-    train_clvp(shop.recipes.clvp, learned.clips, held.clips, folder, shop.report, drafts)
+    train_clvp(shop.recipes.clvp, learned.clips, held.clips, shop.folder / "clvp", shop.report)
 
 
 def make_cvvp(shop: Workshop) -> None:
@@ -185,7 +176,6 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "codes": make_codes,
     "gpt": make_gpt,
     "latents": make_latents,
-    "drafts": make_drafts,
     "clvp": make_clvp,
     "cvvp": make_cvvp,
     "diffusion": make_diffusion,

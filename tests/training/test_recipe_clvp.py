@@ -13,20 +13,17 @@ import torch
 from jobs.report import Event, Reporter
 from tortoise.clvp import ClvpConfig
 from training.codes import Spoken
-from training.corruption import spoil_codes
-from training.drafted import Drafted
 from training.recipe_clvp import (
     ClvpRecipe,
     draw_batch,
     pad,
     share_beaten,
     train_clvp,
-    with_stop,
 )
 
 ARCHITECTURE = ClvpConfig(
     text_tokens=24, codes=48, text_dim=32, speech_dim=32, latent_dim=48,
-    text_depth=1, speech_depth=1, text_heads=1, speech_heads=1,
+    text_depth=1, speech_depth=1, text_heads=1, speech_heads=1, spells=True,
 )  # fmt: skip
 RECIPE = ClvpRecipe(architecture=ARCHITECTURE, steps=6, batch=6, spoiled=1, rate=3e-3, warm_up=3)
 
@@ -122,24 +119,6 @@ def test_the_speech_half_learns_to_spell(tmp_path: Path) -> None:
     train_clvp(recipe, speak(300, 1), [], tmp_path, Reporter())
     spelled = [json.loads(line)["spelling"] for line in (tmp_path / "events.jsonl").open()]
     assert spelled[-1] < 0.75 * math.log(20)  # of a guess among all sounds
-
-
-def test_a_choice_among_drafts_is_learned_from_their_spelling(tmp_path: Path) -> None:
-    clips = speak(300, 1)
-    made = torch.Generator().manual_seed(3)
-    drafts = [
-        Drafted(text=c.text, rows=(c.codes, *(spoil_codes(c.codes, made) for _ in range(3))))
-        for c in clips[:60]
-    ]
-    recipe = replace(RECIPE, steps=100, batch=12, rate=5e-3, choosing=1.0)
-    model = train_clvp(recipe, clips, [], tmp_path, Reporter(), drafts)
-    right = 0
-    for clip in speak(40, 9):
-        rows, mask = pad([clip.codes, *(spoil_codes(clip.codes, made) for _ in range(3))])
-        scores = model.score(with_stop(clip.text).long()[None], rows, mask)
-        right += int(scores.argmax() == 0)
-    assert right > 18  # of 40; chance is 10
-    assert "choosing" in json.loads((tmp_path / "events.jsonl").read_text().splitlines()[0])
 
 
 def test_what_is_spelled_has_no_boundaries_and_no_stop() -> None:

@@ -15,7 +15,6 @@ from tortoise.options import TortoiseOptions
 from training.codes import SpokenCorpus
 from training.corpus.reader import read_index, wave_of
 from training.corpus.speakers import SAMPLE_RATE
-from training.drafted import read_drafts
 from training.latents import Latents
 from training.recipes import Recipes
 from training.starter import STAGES, Workshop
@@ -62,13 +61,6 @@ def test_every_clip_has_as_many_latents_as_codes(shop: Workshop) -> None:
     for index, clip in enumerate(spoken.clips):
         assert latents[index].shape == (len(clip.codes), width)
         assert torch.isfinite(latents[index]).all()
-
-
-def test_drafts_are_kept_beside_their_texts(shop: Workshop) -> None:
-    drafts = read_drafts(shop.folder / "drafts")
-    assert all(len(one.rows) == 2 and len(one.text) for one in drafts)
-    texts = [clip.text.tolist() for clip in shop.spoken()[0].clips]
-    assert all(one.text.tolist() in texts for one in drafts)
 
 
 def test_a_stage_that_has_finished_does_nothing_when_it_is_run_again(shop: Workshop) -> None:

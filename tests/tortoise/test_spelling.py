@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
-from training.spelling import misspelled, spelling_loss, symbols_of
+from tortoise.clvp import Clvp, ClvpConfig
+from tortoise.spelling import misspelled, spelling_loss, symbols_of
 
 
 def speller() -> nn.Linear:
@@ -45,3 +48,20 @@ def test_a_clip_too_short_to_be_spelled_is_the_worst_and_finite() -> None:
     rows = torch.cat([heard(3, 4, 5), heard(3, 3, 3)])
     nats = misspelled(speller(), rows, torch.tensor([3, 2]), [torch.tensor([3, 4, 5])] * 2)
     assert torch.isfinite(nats).all() and nats[1] > nats[0]
+
+
+def test_a_ranker_that_spells_puts_the_draft_that_says_the_text_first() -> None:
+    clvp = Clvp(replace(ClvpConfig.tiny(), spells=True)).eval()
+    text = torch.tensor([[5, 2, 6, 7, 0]])
+    codes = torch.randint(0, 24, (3, 12), generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([12, 9, 3])
+    mask = torch.arange(12) < lengths[:, None]
+    with torch.inference_mode():
+        scores = clvp.score(text, codes, mask)
+        alone = [clvp.score(text, codes[n : n + 1, :m]) for n, m in enumerate(lengths.tolist())]
+    assert scores.shape == (3,) and scores.max() < 0
+    assert torch.allclose(scores, torch.cat(alone), atol=1e-4)  # whatever is ranked beside it
+
+
+def test_published_rankers_have_nothing_to_spell_with() -> None:
+    assert not any("to_symbols" in name for name in Clvp(ClvpConfig.tiny()).state_dict())

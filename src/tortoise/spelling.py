@@ -1,7 +1,7 @@
 """Spell what a network hears of codes, with connectionist temporal classification (Graves, 2006).
 
-Shapes: n clips, m codes, d width. The head that spells is a linear layer (d to symbols); the stop,
-which no clip says, stands for nothing new.
+Shapes: n clips, m codes, d width, s symbols. The head that spells is a linear layer (d to s); the
+stop, which no clip says, stands for nothing new.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.corruption import BOUNDARY
-
 STOP = 0
+BOUNDARY = 2
+"""The id between words, in the published vocabulary and in ours."""
 
 
 def symbols_of(text: Tensor) -> Tensor:
-    """What is said of a text: its ids (t,) without the boundaries between words."""
-    return text[text != BOUNDARY].long()
+    """What is said of a text: its ids (t,) without the stop and the boundaries between words."""
+    return text[(text != BOUNDARY) & (text != STOP)].long()
 
 
 def spelling_loss(
@@ -40,7 +40,7 @@ def misspelled(
 ) -> Tensor:
     """How badly each clip spells what it should say: nats (n,), never infinite."""
     nats = _ctc(speller, heard, lengths, said, "none")
-    hopeless = 1.0 + float(nats[nats > 0].max()) if (nats > 0).any() else 1.0
+    hopeless = 2.0 * float(nats.max()) + 1.0
     return torch.where(nats > 0, nats, hopeless)
 
 
@@ -51,13 +51,16 @@ def _ctc(
     said: Sequence[Tensor],
     reduction: Literal["mean", "none"],
 ) -> Tensor:
-    loss: Tensor = functional.ctc_loss(
-        speller(heard.float()).log_softmax(-1).transpose(0, 1),
-        torch.cat(list(said)),
-        lengths,
-        torch.tensor([len(symbols) for symbols in said]),
-        blank=STOP,
-        reduction=reduction,
-        zero_infinity=True,
-    )
+    with torch.autocast(heard.device.type, enabled=False):
+        spelled = functional.linear(heard.float(), speller.weight.float(), speller.bias.float())
+        # on the CPU: the same sums on every device, and there is little to add up
+        loss: Tensor = functional.ctc_loss(
+            spelled.log_softmax(-1).transpose(0, 1).cpu(),
+            torch.cat(list(said)).cpu(),
+            lengths.cpu(),
+            torch.tensor([len(symbols) for symbols in said]),
+            blank=STOP,
+            reduction=reduction,
+            zero_infinity=True,
+        )
     return loss
