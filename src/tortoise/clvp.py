@@ -46,9 +46,9 @@ class Clvp(nn.Module):
     """Text and codes meet in one space (parameter names of clvp2.pth).
 
     Published weights were trained without padding masks and are scored so; a bundle of our own
-    may pass masks, which keep padding out of attention and out of the mean. One that spells is
-    scored by how well its drafts spell the text: a cosine of two whole sentences hardly notices a
-    single wrong sound, which is what drafts of one text differ by.
+    may pass masks, which keep padding out of attention and out of the mean. One that spells also
+    counts how well a draft spells the text: a cosine of two whole sentences hardly notices a single
+    wrong sound, which is what drafts of one text differ by.
     """
 
     def __init__(self, config: ClvpConfig) -> None:
@@ -87,13 +87,16 @@ class Clvp(nn.Module):
         """Score many drafts of one text, which is encoded once; more is better.
 
         text: (1, t) ids;  codes: (b, m);  mask: (b, m) of the codes.
-        Returns (b,): scaled cosines, or log-probabilities of the text as drafts spell it.
+        Returns (b,): scaled cosines, and the log-probability of the text as each draft spells it.
         """
+        heard = self.hear(codes, mask)
+        speech = self.to_speech_latent(mean_over_time(heard, mask))
+        fit = self.compare(self.encode_text(text), speech)[0]
         if not self.config.spells:
-            return self.compare(self.encode_text(text), self.encode_speech(codes, mask))[0]
+            return fit
         lengths = torch.full(codes.shape[:1], codes.shape[1]) if mask is None else mask.sum(1)
         said = [symbols_of(text[0])] * len(codes)
-        return -misspelled(self.to_symbols, self.hear(codes, mask), lengths, said)
+        return fit - misspelled(self.to_symbols, heard, lengths, said).to(fit.device)
 
     def forward(
         self,
