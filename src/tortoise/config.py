@@ -48,6 +48,8 @@ class Conventions:
 
     text_limit: int = 400
     """Tokens of one text, its stop included, must be fewer."""
+    piece_limit: int = 0
+    """Text tokens that these weights say well at once, where they can read more; 0: all of them."""
     max_codes: int = 500
     """Mel codes of one take at most; also the length that rows are filled up to for ranking."""
     calm_code: int = 83
@@ -80,6 +82,11 @@ class Conventions:
     def __post_init__(self) -> None:
         if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:
             raise ValueError("limits and sample rates of a bundle must be at least 1")
+        if not 0 <= self.piece_limit <= self.text_limit:
+            raise ValueError(
+                f"piece_limit lies in 0 to the text_limit of {self.text_limit}; "
+                f"got {self.piece_limit}"
+            )
         if self.diffusion_steps != TRAINED_STEPS:
             raise ValueError(
                 f"this program walks noise schedules of {TRAINED_STEPS} steps, not of "

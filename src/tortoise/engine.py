@@ -108,8 +108,9 @@ class TortoiseEngine:
 
     @property
     def text_limit(self) -> int:
-        """The most tokens that can be spoken in one piece."""
-        return self.bundle.conventions.text_limit - 2
+        """The most tokens that should be spoken in one piece."""
+        conventions = self.bundle.conventions
+        return (conventions.piece_limit or conventions.text_limit) - 2
 
     def count_tokens(self, text: str) -> int:
         """Say how many tokens the text makes."""

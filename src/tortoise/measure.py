@@ -77,7 +77,9 @@ def read_measure(folder: Path) -> TextMeasure:
 def _read_once(folder: Path, times: tuple[int, ...]) -> TextMeasure:
     described = read_json(folder / CONFIG_FILE)
     conventions = described.get("conventions", {}) if isinstance(described, dict) else {}
-    limit = conventions.get("text_limit", PUBLISHED_LIMIT) if isinstance(conventions, dict) else 0
+    limit = 0
+    if isinstance(conventions, dict):
+        limit = conventions.get("piece_limit") or conventions.get("text_limit", PUBLISHED_LIMIT)
     if not isinstance(limit, int) or limit <= UNTOLD:
         raise BundleError(f"{folder / CONFIG_FILE} says that texts have at most {limit!r} tokens.")
     tokenizer = load_tokenizer(folder)

@@ -20,7 +20,9 @@ from training.finished import Finished
 VOICE_CLIPS = 3_000
 HEARD_FRAMES = 240  # of either mel, about 2.7 s
 MOST_ITERATIONS = 3  # more steps add grain that a small network cannot mend: 0.35 WER to 0.67
-TEXT_LIMIT = 72  # symbols, some 5 s: few clips of the corpus are longer, and what is longer babbles
+PIECE_LIMIT = (
+    72  # symbols, some 5 s: few clips of the corpus are longer, and what is longer babbles
+)
 VOICE_S = 3.0  # the longest stretch of a voice that training showed the GPT
 ADVICE = {
     "temperature": 0.6,
@@ -65,7 +67,8 @@ def write_bundle(folder: Path, vocabulary: Path, finished: Finished, norms: Tens
 def conventions_of(gpt: GptConfig, calm: int) -> Conventions:
     """How the starter's networks are meant to be used."""
     return Conventions(
-        text_limit=TEXT_LIMIT,
+        text_limit=gpt.max_text_tokens - 2,
+        piece_limit=PIECE_LIMIT,
         max_codes=gpt.max_mel_tokens - 10,
         calm_code=calm,
         calm_follows=False,
