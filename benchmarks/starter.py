@@ -269,8 +269,7 @@ def item_errors(folder: Path) -> list[float]:
 
 def takes_of(best: Path) -> list[Path]:
     """A clip and its other candidates, the best first."""
-    others = best.parent.glob(f"{best.stem}_cand*.wav")
-    return [best, *sorted(others)]
+    return [best, *sorted(best.parent.glob(f"{best.stem}.candidate-*.wav"))]
 
 
 def seconds(folder: Path) -> list[float]:

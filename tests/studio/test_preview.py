@@ -58,7 +58,7 @@ def test_the_light_measure_counts_as_the_engine_does(tmp_path: Path) -> None:
     assert light.text_limit == engine.text_limit
     assert light.count_tokens("Hello, 42!") == engine.count_tokens("Hello, 42!")
     assert Conventions().text_limit == PUBLISHED_LIMIT
-    assert read_measure(STARTER).text_limit == read_config(STARTER).conventions.text_limit - 2
+    assert read_measure(STARTER).text_limit == read_config(STARTER).conventions.piece_limit - 2
 
 
 def test_numbers_and_short_forms_are_shown_as_words(real: Layout) -> None:
