@@ -48,15 +48,15 @@ class ClvpRecipe:
             text_depth=2, speech_depth=4, text_heads=3, speech_heads=3, spells=True,
         )
     )  # fmt: skip
-    steps: int = 2_100
-    batch: int = 24
-    spoiled: int = 2
+    steps: int = 3_500
+    batch: int = 40
+    spoiled: int = 1
     """Spoiled versions of each text, and as many of its codes."""
     hidden: float = 0.05
     """Share of ids and codes that the network does not get to see."""
     spelling: float = 4.0
     """Weight of the spelling loss, in nats a symbol."""
-    rate: float = 1.5e-3
+    rate: float = 2.5e-3
     warm_up: int = 100
     decay: float = 1e-2
     seed: int = 1

@@ -68,7 +68,7 @@ class DiffusionRecipe:
             predicts="velocity",
         )
     )
-    steps: int = 9_000
+    steps: int = 12_000
     batch: int = 12
     window: int = 48
     """Codes of a stretch of speech; longer clips are cut."""
