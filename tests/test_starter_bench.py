@@ -16,7 +16,7 @@ from training.corpus.build import ESPEAK_VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES = ROOT / "benchmarks" / "lines"
-LETTERS = {"fbi": "f b i", "ceo": "c e o", "usa": "u s a", "mr": "mister", "mrs": "missus"}
+LETTERS = {"fbi": "f b i", "bbc": "b b c", "usa": "u s a", "mr": "mister", "mrs": "missus"}
 
 
 @pytest.fixture(scope="module")
