@@ -99,9 +99,8 @@ def long(bench: Bench) -> Figures:
 
 def hard(bench: Bench) -> Figures:
     """Numbers, dates, abbreviations and names."""
-    with (HERE / "hard.csv").open(newline="", encoding="utf-8") as handle:
-        rows = [(row["text"], row["words"]) for row in csv.DictReader(handle)]
-    lines = [(text, words, NAMES[n % len(NAMES)]) for n, (text, words) in enumerate(rows)]
+    rows = read_rows(HERE / "hard.csv")
+    lines = [(row["text"], row["words"], NAMES[n % len(NAMES)]) for n, row in enumerate(rows)]
     return spoken(bench, "hard", lines)
 
 
@@ -139,8 +138,7 @@ def people(bench: Bench) -> Figures:
     if bench.people is None:
         raise SystemExit("starter: people needs --people FOLDER, a folder of clips for each person")
     names = sorted(folder.name for folder in bench.people.iterdir() if folder.is_dir())
-    texts = bench.sentences()
-    lines = [(texts[n % len(texts)],) * 2 + (names[n % len(names)],) for n in range(42)]
+    lines = over_voices((bench.sentences() * 2)[:42], names)
     return spoken(bench, "people", lines, voices=bench.people)
 
 

@@ -73,11 +73,15 @@ class Clvp(nn.Module):
 
     def encode_speech(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
         """codes: (b, m);  mask: (b, m), true where real.  Returns (b, d) latents."""
-        return self.to_speech_latent(mean_over_time(self.hear(codes, mask), mask))
+        return self.pool(self.hear(codes, mask), mask)
 
     def hear(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
         """What the speech half says of every code: (b, m) to (b, m, d)."""
         return self.speech_transformer(self.speech_emb(codes), mask)
+
+    def pool(self, heard: Tensor, mask: Tensor | None = None) -> Tensor:
+        """One latent of what is heard of all codes: (b, m, d) to (b, d')."""
+        return self.to_speech_latent(mean_over_time(heard, mask))
 
     def compare(self, text_latents: Tensor, speech_latents: Tensor) -> Tensor:
         """text_latents: (a, d);  speech_latents: (b, d).  Returns (a, b) scaled cosines."""
@@ -90,8 +94,7 @@ class Clvp(nn.Module):
         Returns (b,): scaled cosines, and the log-probability of the text as each draft spells it.
         """
         heard = self.hear(codes, mask)
-        speech = self.to_speech_latent(mean_over_time(heard, mask))
-        fit = self.compare(self.encode_text(text), speech)[0]
+        fit = self.compare(self.encode_text(text), self.pool(heard, mask))[0]
         if not self.config.spells:
             return fit
         lengths = torch.full(codes.shape[:1], codes.shape[1]) if mask is None else mask.sum(1)

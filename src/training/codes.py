@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from jobs.report import Reporter
 from tortoise.dvae import Dvae
 from training.corpus.reader import Row
-from training.features import Features
+from training.features import Features, save_array, shards_without
 
 
 @torch.inference_mode()
@@ -29,16 +29,13 @@ def write_codes(
     norms: (80,) what each mel band is divided by.
     """
     folder = corpus / "features" / "codes"
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = [(shard, list(group)) for shard, group in groupby(rows, key=lambda row: row.shard)]
-    for shard, group in report.track(shards, "codes"):
-        if (folder / shard).exists():
-            continue
+    for group in report.track(shards_without(folder, ".npy", rows), "codes"):
+        shard = group[0].shard
         mels = Features(corpus, group, "gpt")
         codes = [_encode(dvae, mels[index], norms) for index in range(len(mels))]
         counts = np.array([len(code) for code in codes], dtype=np.int16)
-        _save(folder / shard.replace(".npy", ".counts.npy"), counts)
-        _save(folder / shard, np.concatenate(codes))
+        save_array(folder / shard.replace(".npy", ".counts.npy"), counts)
+        save_array(folder / shard, np.concatenate(codes))
 
 
 def _encode(dvae: Dvae, mel: Tensor, norms: Tensor) -> np.ndarray:
@@ -49,12 +46,6 @@ def _encode(dvae: Dvae, mel: Tensor, norms: Tensor) -> np.ndarray:
     return codes
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    beside = path.with_suffix(".part.npy")
-    np.save(beside, array)
-    beside.replace(path)
-
-
 def write_tokens(
     corpus: Path,
     rows: Sequence[Row],
@@ -63,14 +54,11 @@ def write_tokens(
 ) -> None:
     """Write `features/tokens/<shard>.json`: the ids of every text of the shard."""
     folder = corpus / "features" / "tokens"
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = [(shard, list(group)) for shard, group in groupby(rows, key=lambda row: row.shard)]
-    for shard, group in report.track(shards, "tokens"):
-        path = folder / shard.replace(".npy", ".json")
-        if not path.exists():
-            beside = path.with_suffix(".part")
-            beside.write_text(json.dumps([encode(row.text) for row in group]), "utf-8")
-            beside.replace(path)
+    for group in report.track(shards_without(folder, ".json", rows), "tokens"):
+        path = (folder / group[0].shard).with_suffix(".json")
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps([encode(row.text) for row in group]), "utf-8")
+        beside.replace(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,10 +37,7 @@ def write_features(
     corpus: Path, rows: Sequence[Row], kind: Kind, processes: int, report: Reporter
 ) -> None:
     """Compute the log-mels of every shard that has none yet; float16 (f, bands)."""
-    folder = corpus / "features" / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = {shard: list(group) for shard, group in groupby(rows, key=lambda row: row.shard)}
-    missing = [group for shard, group in shards.items() if not (folder / shard).exists()]
+    missing = shards_without(corpus / "features" / kind, ".npy", rows)
     with ProcessPoolExecutor(processes) as pool:
         done = pool.map(partial(_write_shard, corpus, kind), missing)
         for _ in report.track(done, f"{kind} mels", len(missing)):
@@ -50,10 +47,7 @@ def write_features(
 def _write_shard(corpus: Path, kind: Kind, rows: Sequence[Row]) -> None:
     torch.set_num_threads(1)
     frames = np.concatenate([mel_of(corpus, row, kind) for row in rows])
-    path = corpus / "features" / kind / rows[0].shard
-    beside = path.with_suffix(".part.npy")
-    np.save(beside, frames)
-    beside.replace(path)
+    save_array(corpus / "features" / kind / rows[0].shard, frames)
 
 
 def mel_of(corpus: Path, row: Row, kind: Kind) -> np.ndarray:
@@ -65,6 +59,20 @@ def mel_of(corpus: Path, row: Row, kind: Kind) -> np.ndarray:
     if len(frames) != frames_of(row, kind):
         raise ValueError(f"{row.shard} {row.start}: {len(frames)} frames, not the expected number")
     return frames
+
+
+def shards_without(folder: Path, suffix: str, rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of every shard that has no file of that suffix in the folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = [list(group) for _, group in groupby(rows, key=lambda row: row.shard)]
+    return [g for g in shards if not (folder / g[0].shard).with_suffix(suffix).exists()]
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array beside its place, then rename it."""
+    beside = path.with_suffix(".part.npy")
+    np.save(beside, array)
+    beside.replace(path)
 
 
 class Features:

@@ -18,6 +18,7 @@ from tortoise.gpt import Gpt
 from tortoise.gpt_losses import packed_latents
 from training.codes import SpokenCorpus
 from training.corpus.reader import Row
+from training.features import save_array, shards_without
 from training.recipe_gpt import draw_voice_frames, gpt_batch
 from training.run import generator_for
 
@@ -34,15 +35,10 @@ def write_latents(
     norms: (80,) what each mel band is divided by.
     """
     folder = corpus / "features" / "latents"
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = [(shard, list(group)) for shard, group in groupby(rows, key=lambda row: row.shard)]
-    for shard, group in report.track(shards, "latents"):
-        if (folder / shard).exists():
-            continue
+    for group in report.track(shards_without(folder, ".npy", rows), "latents"):
+        shard = group[0].shard
         means = _meant(gpt, SpokenCorpus(corpus, group), norms, seed=SEED + int(Path(shard).stem))
-        beside = (folder / shard).with_suffix(".part.npy")
-        np.save(beside, np.concatenate(means))
-        beside.replace(folder / shard)
+        save_array(folder / shard, np.concatenate(means))
 
 
 def _meant(gpt: Gpt, corpus: SpokenCorpus, norms: Tensor, seed: int) -> list[np.ndarray]:

@@ -21,7 +21,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from jobs.report import Reporter
 from tortoise.clvp import Clvp, ClvpConfig
-from tortoise.contrastive import mean_over_time
 from tortoise.spelling import STOP, spelling_loss, symbols_of
 from training.checkpoint import load_state, save_state
 from training.codes import Spoken
@@ -192,7 +191,7 @@ def compare_batch(model: Clvp, batch: ClvpBatch) -> tuple[tuple[Tensor, Tensor],
     with torch.autocast("cpu", torch.bfloat16):
         text = model.encode_text(batch.text, batch.text_mask)
         heard = model.hear(batch.codes, batch.codes_mask)
-        speech = model.to_speech_latent(mean_over_time(heard, batch.codes_mask))
+        speech = model.pool(heard, batch.codes_mask)
     return (model.compare(text[:b], speech), model.compare(text, speech[:b]).T), heard[:b]
 
 

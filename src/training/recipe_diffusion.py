@@ -29,6 +29,7 @@ from tortoise.weights import save_network
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
 from training.conv_muon import conv_muon_and_adamw
+from training.corruption import draw
 from training.diffusion_loss import (
     DiffusionBatch,
     DiffusionLosses,
@@ -239,7 +240,9 @@ def draw_batch(
 ) -> DiffusionBatch:
     """Cut a stretch of at most `window` codes from each clip and hear who speaks it."""
     corpus = teaching.corpus
-    voices, speakers = corpus.voices(chosen, _voice_frames(generator), generator, teaching.mels)
+    voices, speakers = corpus.voices(
+        chosen, draw(*HEARD_FRAMES, generator), generator, teaching.mels
+    )
     codes = torch.tensor([len(corpus.clips[index].codes) for index in chosen])
     length = min(window, int(codes.min()))
     starts = (torch.rand(len(chosen), generator=generator) * (codes - length + 1)).long().tolist()
@@ -277,7 +280,3 @@ def cut_mel(mel: Tensor, start: int, codes: int) -> Tensor:
     frames = frames_of(codes)
     cut = normalize_mel(mel[first : first + frames]).T
     return functional.pad(cut, (0, frames - cut.shape[1]), mode="replicate")
-
-
-def _voice_frames(generator: torch.Generator) -> int:
-    return int(torch.randint(*HEARD_FRAMES, (1,), generator=generator))

@@ -14,6 +14,7 @@ from tortoise.gpt import Gpt, GptConfig
 from tortoise.gpt_losses import GptBatch, GptLosses, packed_losses
 from training.checkpoint import load_state, save_state
 from training.codes import SpokenCorpus, batch_of_equals
+from training.corruption import draw
 from training.listen import Listener
 from training.rates import cosine
 from training.run import Run, generator_for
@@ -131,7 +132,7 @@ def _losses(model: Gpt, batch: GptBatch, heard: tuple[Tensor, Tensor], norms: Te
 
 def draw_voice_frames(generator: torch.Generator) -> int:
     """How much of a voice is heard this time."""
-    return int(torch.randint(*VOICE_FRAMES, (1,), generator=generator))
+    return draw(*VOICE_FRAMES, generator)
 
 
 def gpt_batch(corpus: SpokenCorpus, chosen: list[int]) -> GptBatch:

@@ -23,6 +23,7 @@ from torchaudio import functional as audio
 from speech.files import read_clip
 from speech.mel import GPT_MEL, HIGHEST, LOWEST, MelSpec, filterbank, log_mel, resample
 from training.codes import SpokenCorpus
+from training.corruption import draw
 from training.segments import AUDIO
 
 WAVES = 4  # cosines that make up an equaliser's curve
@@ -97,7 +98,7 @@ def hear(
     for place, index in enumerate(chosen):
         others = strangers.mels.get(corpus.names[corpus.clips[index].speaker])
         if others and _chance(hearing.strangers, generator):
-            other = others[_below(len(others), generator)]
+            other = others[draw(0, len(others), generator)]
             which[place] = len(rows)
             rows.append(_cut(other, frames, generator).T)
     return torch.stack([disturb(row, GPT_MEL, hearing, generator) for row in rows]), which
@@ -176,16 +177,12 @@ def disguise(mel: Tensor, factor: float, curve: Tensor, spec: MelSpec) -> Tensor
 def _cut(mel: Tensor, frames: int, generator: torch.Generator) -> Tensor:
     """A stretch of a log-mel (f, c), repeated if it is short."""
     mel = mel.repeat(-(-frames // len(mel)), 1)
-    first = _below(len(mel) - frames + 1, generator)
+    first = draw(0, len(mel) - frames + 1, generator)
     return mel[first : first + frames]
 
 
 def _chance(share: float, generator: torch.Generator) -> bool:
     return float(torch.rand(1, generator=generator)) < share
-
-
-def _below(end: int, generator: torch.Generator) -> int:
-    return int(torch.randint(end, (1,), generator=generator))
 
 
 def _between(ends: tuple[float, float], generator: torch.Generator) -> float:
