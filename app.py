@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from api.access import KEY_VARIABLE, LOGIN_VARIABLE
-from api.run import Start, serve
-from studio.cli_flags import Parser, add_knobs, given
-from studio.errors import StudioError, writing_to
-from studio.layout import Layout
-from studio.serving import parse_address
-from studio.settings import fields_of_settings
-from studio.studio import Studio
+from api.auth import API_KEY_ENV_VAR, LOGIN_ENV_VAR
+from api.server import ServerOptions, serve
+from cli.options import Parser, add_option_flags, collect_given_options
+from cli.start_flags import add_start_flags, replacement_notes
+from core.errors import AppError, translate_write_errors
+from core.network_address import parse_address
+from core.paths import ProjectPaths
+from studio.app.studio import Studio
+from studio.diagnostics.system_info import format_device_lines, probe_torch
+from studio.schemas.settings import list_setting_fields
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the studio in the browser until it is ended; a refusal is one sentence."""
     try:
         run(sys.argv[1:] if arguments is None else arguments)
-    except StudioError as refusal:
+    except AppError as refusal:
         sys.stderr.write(f"app.py: {refusal}\n")
         return REFUSED
     except KeyboardInterrupt:
@@ -42,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str]) -> None:
     """Read the command line, then serve."""
-    knobs = [item.field for item in fields_of_settings()]
+    knobs = [item.field for item in list_setting_fields()]
     parser = Parser(prog="app.py", description="Open the studio in a browser.", allow_abbrev=False)
     parser.add_argument(
         "--login",
         metavar="USER:PASSWORD",
         default="",
-        help=f"ask for this login; {LOGIN_VARIABLE} keeps it from other programs, and programs may "
-        f"show {KEY_VARIABLE} instead",
+        help=f"ask for this login; {LOGIN_ENV_VAR} keeps it from other programs, and programs may "
+        f"show {API_KEY_ENV_VAR} instead",
     )
     parser.add_argument(
         "--allow-host",
@@ -59,19 +61,27 @@ def run(arguments: Sequence[str]) -> None:
         help="a further name that this studio goes by, as behind a proxy",
     )
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
-    add_knobs(parser, "settings, which win over settings.yaml", knobs)
+    parser.add_argument(
+        "--list-devices", action="store_true", help="print what --device takes here, and exit"
+    )
+    add_option_flags(parser, "settings, which win over settings.yaml", knobs)
+    add_start_flags(parser)
     parsed = parser.parse_all(arguments)
-    studio = Studio.open(given=given(parsed, knobs))
+    if parsed.list_devices:
+        sys.stdout.writelines(f"{line}\n" for line in format_device_lines(probe_torch()))
+        return
+    sys.stderr.writelines(f"app.py: {note}\n" for note in replacement_notes(parsed.replaced))
+    studio = Studio.open(given=collect_given_options(parsed, knobs))
     serve(
         studio,
-        Start(
+        ServerOptions(
             address=parse_address(studio.settings.listen),
             share=studio.settings.share,
             login=parsed.login,
-            hosts=tuple(parsed.allow_host),
-            browser=not parsed.no_browser,
-            draw=lambda path: draw_page(studio, path),
-            tunnel=open_tunnel,
+            extra_hosts=tuple(parsed.allow_host),
+            open_browser=not parsed.no_browser,
+            build_page=lambda path: draw_page(studio, path),
+            open_tunnel=open_tunnel,
         ),
     )
 
@@ -86,10 +96,10 @@ def draw_page(studio: Studio, path: str) -> FastAPI:
     return mounted
 
 
-def keep_to_ourselves(layout: Layout) -> None:
+def keep_to_ourselves(layout: ProjectPaths) -> None:
     """Let the page's libraries call nobody, and keep what is dropped on the page in our folder."""
     uploads = layout.state / "page"
-    with writing_to(uploads):
+    with translate_write_errors(uploads):
         uploads.mkdir(parents=True, exist_ok=True)
         uploads.chmod(0o700)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Install what the tests need, then run lint, types and tests.
 #
-#   ./test.sh [arguments of pytest]      such as -m golden, -m browser, -m slow, tests/speech
+#   ./test.sh                            everything but what is marked slow
+#   ./test.sh --quick                    what runs within two minutes
+#   ./test.sh [arguments of pytest]      such as -m golden, -m browser, -m slow, tests/audio
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -23,13 +25,17 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
+printf '\n== lint-imports\n'
+PYTHONPATH=src:. .venv/bin/lint-imports --no-cache || failed=1
 
-# A browser on a busy machine can be too slow once; what fails twice has failed.
 tests() {
-    "$python" -m pytest -q -m "not slow" "$@" ||
-        "$python" -m pytest -q -m "not slow" --last-failed --last-failed-no-failures none "$@"
+    "$python" -m pytest -q -m "not slow" "$@"
 }
-if [ $# -gt 0 ]; then
+if [ "${1-}" = --quick ]; then
+    shift
+    printf '\n== pytest, without the browser, subprocesses and trainings\n'
+    "$python" -m pytest -q -m "not slow and not browser and not thorough" "$@" || failed=1
+elif [ $# -gt 0 ]; then
     printf '\n== pytest %s\n' "$*"
     tests "$@" || failed=1
 else # a browser waits more than it computes, so it goes beside the rest
@@ -37,7 +43,7 @@ else # a browser waits more than it computes, so it goes beside the rest
     tests -o cache_dir=.pytest_cache/browser tests/browser >build/browser-tests.log 2>&1 &
     browser=$!
     printf '\n== pytest\n'
-    tests --ignore tests/browser || failed=1
+    tests --ignore tests/browser --cov --cov-report=term:skip-covered || failed=1
     printf '\n== pytest tests/browser\n'
     wait "$browser" || failed=1
     cat build/browser-tests.log

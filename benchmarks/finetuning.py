@@ -28,8 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from training.manifest import read_dataset, read_lines  # noqa: E402
-from training.transcribe.doubt import spoken_words, word_error_rate  # noqa: E402
+from training.asr.wer import normalize_to_words, word_error_rate  # noqa: E402
+from training.dataset_prep.manifest import read_clip_list, read_dataset  # noqa: E402
 
 SEED = 20_000
 SENTENCES = 20
@@ -116,8 +116,8 @@ def prepare_by_ear(bench: Bench) -> dict[str, Any]:
     wrong = words = 0.0
     for source, text in said.items():
         clips = sorted((c for c in dataset.clips if c.source == source), key=lambda c: c.start_s)
-        truth = spoken_words(text)
-        heard = spoken_words(" ".join(clip.text for clip in clips))
+        truth = normalize_to_words(text)
+        heard = normalize_to_words(" ".join(clip.text for clip in clips))
         wrong += word_error_rate(truth, heard) * len(truth)
         words += len(truth)
     kept = [clip for clip in dataset.clips if clip.kept]
@@ -205,7 +205,7 @@ def _said(bench: Bench) -> dict[str, str]:
     """Return what is said in each clip, by the name of its file."""
     files = {path.stem: path.name for path in (bench.studio / "voices" / PERSON).iterdir()}
     return {
-        files[Path(clip).stem]: text for clip, text in read_lines(bench.speech / "metadata.csv")
+        files[Path(clip).stem]: text for clip, text in read_clip_list(bench.speech / "metadata.csv")
     }
 
 

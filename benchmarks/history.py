@@ -26,12 +26,12 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from jobs.report import Reporter  # noqa: E402
-from studio.history import History  # noqa: E402
-from studio.history_query import Search  # noqa: E402
-from studio.layout import Layout  # noqa: E402
-from studio.tags import embed  # noqa: E402
-from studio.takes import TakeRecord  # noqa: E402
+from core.paths import ProjectPaths  # noqa: E402
+from core.progress import ProgressReporter  # noqa: E402
+from studio.history.query import Search  # noqa: E402
+from studio.history.service import History  # noqa: E402
+from studio.schemas.take_metadata import TakeMetadata  # noqa: E402
+from studio.synthesis.audio_metadata import write_metadata  # noqa: E402
 
 VOICES = ("alice", "bob", "clara", "david", "emma")
 SENTENCE = "the of and a to in is was he for it with as his on be at by I this had not are"
@@ -50,7 +50,7 @@ def make_clips(results: Path, count: int) -> None:
             continue
         text = " ".join(rng.choices(WORDS, k=30)) + (f" {RARE}" if number % 100 == 0 else "")
         when = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=number)
-        record = TakeRecord(
+        record = TakeMetadata(
             text=text,
             voice=voice,
             engine="tortoise",
@@ -70,14 +70,16 @@ def make_clips(results: Path, count: int) -> None:
         for path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, numpy.zeros(240), 24_000)
-            embed(path, replace(record, text=text[:40] if path.parent != final.parent else text))
+            write_metadata(
+                path, replace(record, text=text[:40] if path.parent != final.parent else text)
+            )
 
 
-def measured(layout: Layout) -> Iterator[tuple[str, float]]:
+def measured(layout: ProjectPaths) -> Iterator[tuple[str, float]]:
     """Give (what, milliseconds), one after another."""
-    layout.history.unlink(missing_ok=True)
-    yield "first_scan", timed(lambda: History.open(layout).scan(Reporter()))
-    yield "later_scan", typical(lambda: History.open(layout).scan(Reporter()))
+    layout.history_db.unlink(missing_ok=True)
+    yield "first_scan", timed(lambda: History.open(layout).scan(ProgressReporter()))
+    yield "later_scan", typical(lambda: History.open(layout).scan(ProgressReporter()))
     yield "open", typical(lambda: History.open(layout).find(Search()))
     history = History.open(layout)
     yield "first_page", typical(lambda: history.find(Search()))
@@ -86,7 +88,7 @@ def measured(layout: Layout) -> Iterator[tuple[str, float]]:
     yield "rare_word", typical(lambda: history.find(Search(words=RARE)))
     yield "common_words", typical(lambda: history.find(Search(words="the of")))
     yield "filtered", typical(lambda: history.find(Search(words="the", voice="bob", since=1.78e9)))
-    yield "choices", typical(history.choices)
+    yield "choices", typical(history.get_filter_choices)
     yield "look_at_folders", typical(history.has_changed)
 
 
@@ -108,11 +110,11 @@ def main() -> None:
     cli.add_argument("--clips", type=int, default=10_000)
     cli.add_argument("--root", type=Path, default=ROOT / "build" / "history")
     given = cli.parse_args()
-    layout = Layout.at(given.root)
+    layout = ProjectPaths.from_root(given.root)
     make_clips(layout.results, given.clips)
     figures = {f"{what}_ms": round(took, 1) for what, took in measured(layout)}
     total = History.open(layout).find(Search()).total
-    size = layout.history.stat().st_size / 1e6
+    size = layout.history_db.stat().st_size / 1e6
     sys.stdout.write(json.dumps({"clips": total, **figures, "index_mb": round(size, 1)}) + "\n")
 
 

@@ -29,13 +29,13 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from speech.clip import Clip  # noqa: E402
-from speech.files import read_clip, write_clip  # noqa: E402
-from speech.mel import VOCODER_MEL, resample, vocoder_mel  # noqa: E402
-from tortoise.vocoders import vocode  # noqa: E402
-from tortoise.weights import load_bundle, load_network  # noqa: E402
-from training.corpus.shipped import LINES, say  # noqa: E402
-from training.corpus.speakers import SHIPPED, Speaker  # noqa: E402
+from audio.clip import Clip  # noqa: E402
+from audio.io import read_clip, write_clip  # noqa: E402
+from audio.mel import VOCODER_MEL, resample, vocoder_mel  # noqa: E402
+from recipes.corpus.sample_voices import SAMPLE_SENTENCES, synthesize_clip  # noqa: E402
+from recipes.corpus.speakers import SAMPLE_SPEAKERS, SyntheticSpeaker  # noqa: E402
+from tortoise.checkpoints.loading import load_model, load_network  # noqa: E402
+from tortoise.generation.vocoding import vocode  # noqa: E402
 
 SEED = 20_000
 HERE = Path(__file__).parent / "lines"
@@ -46,16 +46,16 @@ Line = tuple[str, str, str]  # what is written, what must be heard, the voice
 Figures = dict[str, Any]
 
 STRANGERS = (
-    Speaker(name="slt_high", voice="slt", tract=1.13, pitch=1.32),
-    Speaker(name="slt_broad", voice="slt", tract=0.93, pitch=1.12, pace=1.1),
-    Speaker(name="rms_small", voice="rms", tract=1.22, pitch=1.5),
-    Speaker(name="rms_deep", voice="rms", tract=0.86, pitch=0.72),
-    Speaker(name="awb_flat", voice="awb", tract=0.94, pitch=0.8, pace=0.92),
-    Speaker(name="espeak", synthesizer="espeak-ng", voice="en-us"),
-    Speaker(name="espeak_f2", synthesizer="espeak-ng", voice="en-us+f2"),
-    Speaker(name="espeak_f5", synthesizer="espeak-ng", voice="en-us+f5"),
-    Speaker(name="espeak_m3", synthesizer="espeak-ng", voice="en-us+m3"),
-    Speaker(name="espeak_m7", synthesizer="espeak-ng", voice="en-gb+m7", tract=0.93),
+    SyntheticSpeaker(name="slt_high", voice="slt", tract=1.13, pitch=1.32),
+    SyntheticSpeaker(name="slt_broad", voice="slt", tract=0.93, pitch=1.12, pace=1.1),
+    SyntheticSpeaker(name="rms_small", voice="rms", tract=1.22, pitch=1.5),
+    SyntheticSpeaker(name="rms_deep", voice="rms", tract=0.86, pitch=0.72),
+    SyntheticSpeaker(name="awb_flat", voice="awb", tract=0.94, pitch=0.8, pace=0.92),
+    SyntheticSpeaker(name="espeak", synthesizer="espeak-ng", voice="en-us"),
+    SyntheticSpeaker(name="espeak_f2", synthesizer="espeak-ng", voice="en-us+f2"),
+    SyntheticSpeaker(name="espeak_f5", synthesizer="espeak-ng", voice="en-us+f5"),
+    SyntheticSpeaker(name="espeak_m3", synthesizer="espeak-ng", voice="en-us+m3"),
+    SyntheticSpeaker(name="espeak_m7", synthesizer="espeak-ng", voice="en-gb+m7", tract=0.93),
 )
 """New voices: nobody in the corpus is one of them."""
 
@@ -126,8 +126,8 @@ def new_voices(bench: Bench) -> Figures:
     voices = bench.out / "new_voices" / "voices"
     for stranger in STRANGERS:
         (voices / stranger.name).mkdir(parents=True, exist_ok=True)
-        for number, line in enumerate(LINES[:CLIPS_OF_A_STRANGER]):
-            write_clip(voices / stranger.name / f"{number}.flac", say(stranger, line))
+        for number, line in enumerate(SAMPLE_SENTENCES[:CLIPS_OF_A_STRANGER]):
+            write_clip(voices / stranger.name / f"{number}.flac", synthesize_clip(stranger, line))
     names = [stranger.name for stranger in STRANGERS]
     lines = over_voices(bench.sentences(), names)
     return spoken(bench, "new_voices", lines, voices=voices)
@@ -172,7 +172,7 @@ def copies(bench: Bench) -> Figures:
     source = said_by_sources(bench, "recordings", over_voices(bench.sentences(), NAMES))
     folder = fresh(bench.out / "copies")
     bundle = ROOT / "models" / bench.bundle
-    advised = str(load_bundle(bundle).config.advice.get("vocoder", "univnet"))
+    advised = str(load_model(bundle).config.advice.get("vocoder", "univnet"))
     network = None if advised == "griffin_lim" else load_network(bundle, "vocoder").float().eval()
     rows = read_rows(source / "items.csv")
     for number, row in enumerate(rows):
@@ -240,10 +240,10 @@ def speak(
 def said_by_sources(bench: Bench, part: str, lines: Sequence[Line]) -> Path:
     """Let the synthesizers behind the shipped voices say lines."""
     folder = fresh(bench.out / part)
-    speakers = {speaker.name: speaker for speaker in SHIPPED}
+    speakers = {speaker.name: speaker for speaker in SAMPLE_SPEAKERS}
     rows = []
     for number, (text, words, voice) in enumerate(lines):
-        write_clip(folder / f"{number:03d}.wav", say(speakers[voice], text))
+        write_clip(folder / f"{number:03d}.wav", synthesize_clip(speakers[voice], text))
         rows.append((f"{number:03d}.wav", words, voice))
     write_rows(folder / "items.csv", ("wav", "text", "voice"), rows)
     return folder
@@ -296,7 +296,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object
         writer.writerows(rows)
 
 
-NAMES = [speaker.name for speaker in SHIPPED]
+NAMES = [speaker.name for speaker in SAMPLE_SPEAKERS]
 PARTS: dict[str, Callable[[Bench], Figures]] = {
     "ceiling": ceiling,
     "ultra_fast": lambda bench: preset(bench, "ultra_fast"),

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from studio.layout import Layout
-from studio.requests import Wish, request_of
-from studio.settings import Settings
-from studio.studio import Studio
+from core.paths import ProjectPaths
+from studio.app.studio import Studio
+from studio.schemas.settings import Settings
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = ("starting", "load", "draft", "latents", "diffusion", "vocode")
@@ -24,7 +24,7 @@ TURNED = {"samples": 16, "iterations": 100, "seed": 1}
 def main() -> None:
     """Stop one job at each stage, and say how long it took."""
     with tempfile.TemporaryDirectory() as folder:
-        layout = Layout.at(Path(folder))
+        layout = ProjectPaths.from_root(Path(folder))
         layout.models.mkdir()
         (layout.models / "starter").symlink_to(REPOSITORY / "models" / "starter")
         for stage in STAGES:
@@ -38,8 +38,8 @@ def main() -> None:
 
 def stop_at(stage: str, studio: Studio) -> str:
     """Speak until the stage is there, stop, and tell the seconds until the worker was free."""
-    wish = Wish(text=TEXT, voice="random", options=TURNED)
-    job = studio.submit(request_of(studio.settings, wish, studio.layout))
+    wish = SpeechRequestInput(text=TEXT, voice="random", options=TURNED)
+    job = studio.submit(build_request(studio.settings, wish, studio.layout))
     while (held := studio.job(job.id)).progress.stage != stage:
         if held.is_over:
             return f"never seen: {held.state} {held.failure}"

@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from statistics import mean
 
-from jobs.report import Reporter
-from speech.files import READABLE, read_clip
-from training.lexicon import edit_distance
-from training.transcribe.base import RATE, TranscriberWish
-from training.transcribe.choose import choose
-from training.transcribe.doubt import spoken_words
-from training.transcribe.given import find_given
+from audio.io import READABLE_SUFFIXES, read_clip
+from core.progress import ProgressReporter
+from training.asr.base import SAMPLE_RATE, TranscriberConfig
+from training.asr.selection import load_transcriber
+from training.asr.transcripts.discovery import find_existing_transcripts
+from training.asr.wer import edit_distance, normalize_to_words
 
 
 def main() -> None:
@@ -33,19 +32,21 @@ def main() -> None:
     cli.add_argument("--models", type=Path, default=Path("models/whisper"))
     cli.add_argument("--clips", type=int, default=0, help="how many; all where 0")
     parsed = cli.parse_args()
-    files = sorted(path for path in parsed.folder.rglob("*") if path.suffix.lower() in READABLE)
-    given = find_given(parsed.folder, files)
+    files = sorted(
+        path for path in parsed.folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES
+    )
+    given = find_existing_transcripts(parsed.folder, files)
     chosen = [file for file in files if file in given][: parsed.clips or None]
-    transcriber = choose(
-        TranscriberWish(name=parsed.name, model=parsed.model), parsed.models, Reporter()
+    transcriber = load_transcriber(
+        TranscriberConfig(name=parsed.name, model=parsed.model), parsed.models, ProgressReporter()
     )
     rows = []
     started = time.process_time()
     for file in chosen:
-        clip = read_clip(file).resampled(RATE)
-        heard = transcriber.transcribe(clip.wave, Reporter())
-        said = spoken_words(given[file].text)
-        wrong = edit_distance(said, spoken_words(heard.text))
+        clip = read_clip(file).resample(SAMPLE_RATE)
+        heard = transcriber.transcribe(clip.wave, ProgressReporter())
+        said = normalize_to_words(given[file].text)
+        wrong = edit_distance(said, normalize_to_words(heard.text))
         sure = [one.confidence for one in heard.segments if one.confidence is not None]
         rows.append((wrong, len(said), clip.duration_s, mean(sure) if sure else None))
     spent = time.process_time() - started

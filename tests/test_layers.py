@@ -1,101 +1,69 @@
-"""Packages import only what lies below them: the table of the house, held by `ast`."""
+"""Packages import only what lies below them: the contracts of pyproject.toml, and small folders."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parent.parent / "src"
-
-ENGINES = frozenset({"tortoise", "sv2tts"})
-BELOW_ENGINES = frozenset({"jobs", "speech", "engines"})
-BELOW_STUDIO = BELOW_ENGINES | ENGINES | {"training"}
-DOORS = frozenset({"api", "webui"})
-SCREENS = frozenset({"gradio", "fastapi", "uvicorn"})
-
-OURS = BELOW_STUDIO | {"studio"} | DOORS
-
-MAY_IMPORT = {  # of our own packages, besides itself
-    "jobs": frozenset[str](),
-    "speech": frozenset[str](),
-    "engines": frozenset({"jobs", "speech"}),
-    "tortoise": BELOW_ENGINES,
-    "sv2tts": BELOW_ENGINES,
-    "training": BELOW_ENGINES | ENGINES,
-    "studio": BELOW_STUDIO,
-    "api": frozenset({"jobs", "engines", "studio"}),
-    "webui": frozenset({"jobs", "engines", "studio"}),
-}
-NEVER = {  # of other people's packages
-    "jobs": SCREENS | {"torch", "numpy"},
-    "speech": SCREENS,
-    "engines": SCREENS,
-    "tortoise": SCREENS,
-    "sv2tts": SCREENS,
-    "training": SCREENS,
-    "studio": SCREENS,
-    "api": frozenset({"torch", "gradio"}),
-    "webui": frozenset({"torch"}),
-}
+ROOT = Path(__file__).resolve().parent.parent
+SRC, RECIPES = ROOT / "src", ROOT / "recipes"
+MAX_MODULES = 17  # in one folder
+RUN = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    """Every absolute module name that the code imports, wherever in it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
+def packages() -> list[Path]:
+    return sorted({path.parent for top in (SRC, RECIPES) for path in top.rglob("*.py")})
 
 
-def modules() -> list[Path]:
-    return sorted(SRC.rglob("*.py"))
+def lint(config: Path, *places: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the packages in these folders."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
+    return subprocess.run(
+        [sys.executable, "-c", RUN, "--config", str(config), "--no-cache"],
+        cwd=config.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
-def offences(package: str, source: str) -> set[str]:
-    """What this source may not import when it lies in the package."""
-    found = set()
-    for name in imported(ast.parse(source)):
-        top = name.split(".")[0]
-        upwards = top in OURS and top != package and top not in MAY_IMPORT[package]
-        if upwards or top in NEVER[package]:
-            found.add(name)
-    return found
+def test_the_import_contracts_are_kept() -> None:
+    done = lint(ROOT / "pyproject.toml", SRC, ROOT)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def test_every_package_has_a_place_in_the_table() -> None:
-    packages = {path.parent.name for path in SRC.glob("*/__init__.py")}
-    assert packages <= OURS and set(MAY_IMPORT) == set(NEVER) == OURS
-    assert not list(SRC.glob("*.py")), "modules belong in a package"
+def test_an_import_of_a_higher_layer_breaks_a_contract(tmp_path: Path) -> None:
+    for name, source in (("low", "import high\n"), ("high", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(source)
+    config = tmp_path / "pyproject.toml"
+    config.write_text(
+        '[tool.importlinter]\nroot_packages = ["low", "high"]\n'
+        '[[tool.importlinter.contracts]]\nname = "layers"\ntype = "layers"\n'
+        'layers = ["high", "low"]\n'
+    )
+    done = lint(config, tmp_path)
+    assert done.returncode == 1 and "low is not allowed to import high" in done.stdout
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SRC)))
-def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
-    package = path.relative_to(SRC).parts[0]
-    assert offences(package, path.read_text(encoding="utf-8")) == set()
+def test_a_folder_holds_few_modules() -> None:
+    full = {str(folder): len(list(folder.glob("[!_]*.py"))) for folder in packages()}
+    assert {name: count for name, count in full.items() if count > MAX_MODULES} == {}
 
 
-@pytest.mark.parametrize(
-    ("package", "source"),
-    [
-        ("jobs", "import torch"),
-        ("jobs", "from speech.clip import Clip"),
-        ("engines", "def f():\n    from tortoise.engine import TortoiseEngine"),
-        ("tortoise", "import sv2tts.pipeline"),
-        ("tortoise", "from studio import layout"),
-        ("studio", "import gradio as gr"),
-        ("webui", "from training.config import TrainConfig"),
-    ],
-)
-def test_an_import_upwards_is_noticed(package: str, source: str) -> None:
-    assert len(offences(package, source)) == 1
+@pytest.mark.parametrize("folder", packages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_folder_of_code_is_a_package_that_says_what_lives_in_it(folder: Path) -> None:
+    body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+    assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{folder}: a docstring only"
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert "May import" in text, f"{folder}/__init__.py says what the package may import"
 
 
-def test_every_folder_of_code_is_a_package_and_its_init_only_says_what_it_is() -> None:
-    for folder in {path.parent for path in modules()}:
-        init = folder / "__init__.py"
-        body = ast.parse(init.read_text(encoding="utf-8")).body
-        assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{init}: a docstring only"
+def test_modules_belong_in_a_package() -> None:
+    assert not list(SRC.glob("*.py"))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs.report import Reporter
-from speech.files import read_clip
+from audio.io import read_clip
+from core.progress import ProgressReporter
+from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.engine import TortoiseEngine
-from tortoise.options import TortoiseOptions
-from tortoise.verify import check_bundle
+from tortoise.generation.options import TortoiseOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTER, VOICES = ROOT / "models" / "starter", ROOT / "voices"
@@ -28,7 +28,9 @@ def test_the_starter_is_small_enough_to_be_cloned_with_the_code() -> None:
 
 
 def test_every_network_of_the_starter_opens_and_is_what_was_written() -> None:
-    wrong = [(file, fault) for file, fault in check_bundle(STARTER, Reporter()) if fault]
+    wrong = [
+        (file, fault) for file, fault in verify_model_folder(STARTER, ProgressReporter()) if fault
+    ]
     assert wrong == []
 
 
@@ -37,19 +39,19 @@ def test_every_shipped_voice_can_be_heard_and_is_one_speaker(
     engine: TortoiseEngine, voice: str
 ) -> None:
     clips = [read_clip(path) for path in sorted((VOICES / voice).glob("*.flac"))]
-    heard = engine.condition(clips, Reporter()).tensors["gpt"]
+    heard = engine.condition(clips, ProgressReporter()).tensors["gpt"]
     assert len(clips) == 4 and heard.shape == (1, 256) and bool(heard.isfinite().all())
 
 
 def test_the_starter_says_a_sentence_of_likely_length(engine: TortoiseEngine) -> None:
     clips = [read_clip(path) for path in sorted((VOICES / "martin").glob("*.flac"))]
-    voice = engine.condition(clips, Reporter())
-    (said,) = engine.synthesize("We could hear music.", voice, QUICK, Reporter())
+    voice = engine.condition(clips, ProgressReporter())
+    (said,) = engine.synthesize("We could hear music.", voice, QUICK, ProgressReporter())
     assert 0.8 < said.duration_s < 3.0  # martin himself takes 1.5 s
     assert 0.01 < float(said.wave.square().mean().sqrt()) < 0.5
 
 
 def test_a_voice_made_up_by_the_starter_speaks(engine: TortoiseEngine) -> None:
-    voice = engine.invent(3, Reporter())
-    (said,) = engine.synthesize("We could hear music.", voice, QUICK, Reporter())
+    voice = engine.sample_random_speaker(3, ProgressReporter())
+    (said,) = engine.synthesize("We could hear music.", voice, QUICK, ProgressReporter())
     assert 0.5 < said.duration_s < 5.0 and bool(said.wave.isfinite().all())

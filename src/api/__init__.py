@@ -1,1 +1,4 @@
-"""HTTP beside the page: jobs, voices, results, models, and the speech endpoints of OpenAI."""
+"""The HTTP server: application, login, security middleware, streaming.
+
+May import: studio, jobs, engines' light parts, core; no torch, no gradio.
+"""

@@ -11,21 +11,28 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from studio.causes import cause_of, told
-from studio.errors import StudioError
+from core.error_classifier import classify_error, format_user_message
+from core.errors import AppError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
-BAD, MISSING, CONFLICT, UNFIT, FULL, BROKEN = 400, 404, 409, 422, 507, 500
-STATUS_OF = {
-    "no_disk": FULL,
+BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE, INSUFFICIENT_STORAGE, SERVER_ERROR = (
+    400,
+    404,
+    409,
+    422,
+    507,
+    500,
+)
+STATUS_BY_CAUSE = {
+    "no_disk": INSUFFICIENT_STORAGE,
     "name_taken": CONFLICT,
-    "crashed": BROKEN,
+    "crashed": SERVER_ERROR,
 }  # by cause; anything else is BAD
-NAMES = {
+CAUSE_BY_STATUS = {
     401: "login_needed",
-    MISSING: "not_found",
+    NOT_FOUND: "not_found",
     405: "wrong_method",
     CONFLICT: "conflict",
     413: "upload_too_large",
@@ -33,7 +40,7 @@ NAMES = {
 }
 
 
-class Refused(HTTPException):
+class ApiError(HTTPException):
     """A refusal with its status; cause is a word that a program can act on."""
 
     def __init__(self, status: int, message: str, cause: str = "refused") -> None:
@@ -41,56 +48,58 @@ class Refused(HTTPException):
         self.cause = cause
 
 
-def refusal(
+def error_response(
     status: int, message: str, cause: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Return a refusal; `type` and `code` are what OpenAI's clients look at."""
-    kind = "server_error" if status >= BROKEN else "invalid_request_error"
+    kind = "server_error" if status >= SERVER_ERROR else "invalid_request_error"
     error = {"message": message, "cause": cause, "type": kind, "code": cause}
     return JSONResponse({"error": error}, status, headers=dict(headers or {}))
 
 
-def answer_refusals(app: FastAPI) -> None:
+def register_exception_handlers(app: FastAPI) -> None:
     """Let an app answer every refusal, its own and the studio's, in the one shape."""
-    app.add_exception_handler(StudioError, _studio_refused)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _unfit)
-    app.add_exception_handler(Exception, _broken)
+    app.add_exception_handler(AppError, _handle_app_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-def without_root(text: str, root: Path) -> str:
+def strip_root_path(text: str, root: Path) -> str:
     """Take out of a text where the studio lies: that is nobody else's business."""
     return text.replace(f"{root}{os.sep}", "")
 
 
-async def _studio_refused(request: Request, error: Exception) -> JSONResponse:
-    cause = cause_of(error)
-    message = without_root(told(error), request.app.state.studio.layout.root)
-    return refusal(STATUS_OF.get(cause, BAD), message, cause)
+async def _handle_app_error(request: Request, error: Exception) -> JSONResponse:
+    cause = classify_error(error)
+    message = strip_root_path(format_user_message(error), request.app.state.studio.layout.root)
+    return error_response(STATUS_BY_CAUSE.get(cause, BAD_REQUEST), message, cause)
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    cause = getattr(error, "cause", NAMES.get(error.status_code, "refused"))
+    cause = getattr(error, "cause", CAUSE_BY_STATUS.get(error.status_code, "refused"))
     message = error.detail
-    if error.status_code == MISSING and message == "Not Found":
+    if error.status_code == NOT_FOUND and message == "Not Found":
         message = "There is nothing at this address. See docs for what there is."
-    sentence = without_root(str(message), request.app.state.studio.layout.root)
+    sentence = strip_root_path(str(message), request.app.state.studio.layout.root)
     sentence = f"{sentence.rstrip('.')}."  # those of the framework have no end
-    return refusal(error.status_code, sentence, cause, error.headers)
+    return error_response(error.status_code, sentence, cause, error.headers)
 
 
-async def _unfit(request: Request, error: Exception) -> JSONResponse:
+async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
-    return refusal(UNFIT, " ".join(problems[:5]), "unfit")
+    problems = [_format_validation_error(item["loc"], item["msg"]) for item in error.errors()]
+    return error_response(UNPROCESSABLE, " ".join(problems[:5]), "unfit")
 
 
-async def _broken(request: Request, error: Exception) -> JSONResponse:
-    cause = cause_of(error)
-    return refusal(STATUS_OF.get(cause, BROKEN), told(error), cause)
+async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    cause = classify_error(error)
+    return error_response(
+        STATUS_BY_CAUSE.get(cause, SERVER_ERROR), format_user_message(error), cause
+    )
 
 
-def _problem(place: tuple[int | str, ...], message: str) -> str:
+def _format_validation_error(place: tuple[int | str, ...], message: str) -> str:
     where = ".".join(str(part) for part in place[1:]) or "The request"
     return f"{where}: {message[:1].lower()}{message[1:].rstrip('.')}."

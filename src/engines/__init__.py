@@ -1,1 +1,4 @@
-"""What an engine is: its protocol, its knobs, its voice conditioning, the devices."""
+"""What a text-to-speech engine is: protocols, registry, speaker latents, devices.
+
+May import: core, audio, text; no concrete engine (the registry holds names).
+"""

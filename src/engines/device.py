@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
-DIRECTML = "torch_directml"  # Windows GPUs without CUDA; its devices are called "privateuseone:0"
+DIRECTML_PACKAGE = (
+    "torch_directml"  # Windows GPUs without CUDA; its devices are called "privateuseone:0"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ def list_devices() -> list[Device]:
         found.append(Device(name="xpu", label="Intel GPU"))
     if torch.backends.mps.is_available():
         found.append(Device(name="mps", label="Apple GPU"))
-    if find_spec(DIRECTML) is not None:
+    if find_spec(DIRECTML_PACKAGE) is not None:
         found.append(Device(name="directml", label="DirectML GPU"))
     return [*found, Device(name="cpu", label="processor")]
 
@@ -51,13 +53,13 @@ def pick_device(name: str | None = None) -> torch.device:
             "A GPU that is missing from this list has no driver or no torch build made for it."
         )
     if wanted == "directml":
-        device: torch.device = import_module(DIRECTML).device()
+        device: torch.device = import_module(DIRECTML_PACKAGE).device()
         return device
     return torch.device(wanted)
 
 
 @contextmanager
-def on(device: torch.device, model: M) -> Iterator[M]:
+def module_on_device(device: torch.device, model: M) -> Iterator[M]:
     """Bring a network to the device for the block and take it back to where it was."""
     first = next(model.parameters(), None)
     home = device if first is None else first.device

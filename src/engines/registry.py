@@ -7,36 +7,36 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from jobs.plain import nearest
+from core.serialization import suggest_similar
 
 if TYPE_CHECKING:
-    from engines.base import Engine
+    from engines.protocols import Engine
 
 # name: (options class, light; engine class, imports torch)
 ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"tortoise": ("tortoise.options:TortoiseOptions", "tortoise.engine:TortoiseEngine")}
+    {"tortoise": ("tortoise.generation.options:TortoiseOptions", "tortoise.engine:TortoiseEngine")}
 )
 
 
-def options_class(name: str) -> type[Any]:  # Any: every engine has its own
+def get_options_class(name: str) -> type[Any]:  # Any: every engine has its own
     """Return the engine's options class; imports no torch."""
-    return _imported(_entry(name)[0])
+    return _import_class(_get_entry(name)[0])
 
 
-def engine_class(name: str) -> type[Engine]:
+def get_engine_class(name: str) -> type[Engine]:
     """Return the engine's class; imports torch, so only a worker asks."""
-    return cast("type[Engine]", _imported(_entry(name)[1]))
+    return cast("type[Engine]", _import_class(_get_entry(name)[1]))
 
 
-def _entry(name: str) -> tuple[str, str]:
+def _get_entry(name: str) -> tuple[str, str]:
     if name not in ENGINES:
         known = list(ENGINES)
-        hint = nearest(name, known) or f" There is: {', '.join(known)}."
+        hint = suggest_similar(name, known) or f" There is: {', '.join(known)}."
         raise ValueError(f"There is no engine {name!r}.{hint}")
     return ENGINES[name]
 
 
-def _imported(address: str) -> type[Any]:
+def _import_class(address: str) -> type[Any]:
     module, name = address.split(":")
     found: type[Any] = getattr(import_module(module), name)
     return found

@@ -1,1 +1,4 @@
-"""Long work: progress out, cancel in. Imports nothing heavy and nothing of ours."""
+"""The job queue, its SQLite store, the worker process, detached processes and ETA.
+
+May import: core; no torch.
+"""

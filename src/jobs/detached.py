@@ -1,11 +1,11 @@
 """Work that outlives the program that began it: its own process group, a diary in its folder.
 
-    start([sys.executable, "-m", "training.finetune", ...], folder)
+    start([sys.executable, "-m", "training.finetuning.trainer", ...], folder)
     is_alive(folder)       by the held file `lock`, never by a pid
     ask_to_stop(folder)    touches `stop`: the work saves and ends by itself
     end(folder, 5.0)       asks, waits, then ends it for good
 
-A keeper (`jobs.keeper`) stands between: it holds the lock, waits for its turn, runs the command
+A keeper (`jobs.supervisor`) stands between: it holds the lock, waits for its turn, runs the command
 with its output in `console.log`, and writes down in `keeper.json` how that ended.
 """
 
@@ -23,31 +23,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-from jobs.held import is_held, take
-from jobs.job import JobError
+from jobs.file_lock import acquire_lock, is_locked
+from jobs.models import JobError
 
-LOCK, STOP, CONSOLE, KEPT = "lock", "stop", "console.log", "keeper.json"
-HELD_VARIABLE = "TESTUDO_HELD_FOLDER"
-RUNNING, TAKEN = "running", "taken"  # the keeper's first and only word to us
-TAIL = 8_000  # bytes
-PAUSE_S = 0.05
-PATIENCE_S = 3.0
+LOCK_FILE, STOP_FILE, LOG_FILE, RECORD_FILE = "lock", "stop", "console.log", "keeper.json"
+LOCKED_FOLDER_ENV_VAR = "TESTUDO_HELD_FOLDER"
+STARTED_REPLY, LOCKED_REPLY = "running", "taken"  # the keeper's first and only word to us
+LOG_TAIL_BYTES = 8_000  # bytes
+POLL_INTERVAL_S = 0.05
+EXIT_TIMEOUT_S = 3.0
 """Whoever worked in a folder may have told its end already, and just be ending."""
 if sys.platform == "win32":  # neither a closed console nor Ctrl-C reaches it
-    _APART = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+    _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
 else:
-    _APART = 0  # a session of its own does the same
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.keeper import main; main()"
+    _CREATION_FLAGS = 0  # a session of its own does the same
+_SUPERVISOR_CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from jobs.supervisor import main; main()"
 )
 
 
-class AlreadyRuns(JobError):
+class AlreadyRunningError(JobError):
     """Work goes on in this folder; two would spoil each other's files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ProcessRecord:
     """What the keeper wrote down of the latest start.
 
     group: the process group;  launched: when the command began, None while it waits for its turn;
@@ -61,96 +62,106 @@ class Kept:
     code: int | None = None
 
 
-def start(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> None:
+def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> None:
     """Run a command for this folder, apart from this process and whatever ends it.
 
     turn: a lock; of all who name the same one works one at a time, the others wait.
     Raises AlreadyRuns where the folder's work goes on, JobError where it cannot be begun.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not gone_within(folder, PATIENCE_S):
-        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
+    if not wait_for_exit(folder, EXIT_TIMEOUT_S):
+        raise AlreadyRunningError(
+            f"{folder.name} is already running. Wait for it, or stop it first."
+        )
     asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
-    with (folder / CONSOLE).open("ab") as console:
+    with (folder / LOG_FILE).open("ab") as console:
         keeper = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps([str(place) for place in sys.path]), asked],
+            [
+                sys.executable,
+                "-c",
+                _SUPERVISOR_CODE,
+                json.dumps([str(place) for place in sys.path]),
+                asked,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=console,
             cwd=folder.anchor or "/",  # so that no folder of the user's is kept busy
             start_new_session=True,
-            creationflags=_APART,
+            creationflags=_CREATION_FLAGS,
         )
     assert keeper.stdout is not None
     with keeper.stdout as said:
         word = said.readline().decode("ascii", "replace").strip()
     Thread(target=keeper.wait, daemon=True).start()  # so that the system forgets it
-    if word == TAKEN:
-        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
-    if word != RUNNING:
-        raise JobError(f"{folder.name} could not be begun. {tail_of(folder)[-300:].strip()}")
+    if word == LOCKED_REPLY:
+        raise AlreadyRunningError(
+            f"{folder.name} is already running. Wait for it, or stop it first."
+        )
+    if word != STARTED_REPLY:
+        raise JobError(f"{folder.name} could not be begun. {read_log_tail(folder)[-300:].strip()}")
 
 
 def is_alive(folder: Path) -> bool:
     """Whether the folder's work goes on, or waits for its turn."""
-    return is_held(folder / LOCK)
+    return is_locked(folder / LOCK_FILE)
 
 
-def gone_within(folder: Path, seconds: float = PATIENCE_S) -> bool:
+def wait_for_exit(folder: Path, seconds: float = EXIT_TIMEOUT_S) -> bool:
     """Wait until nothing goes on in a folder; False where it still does when the time is up."""
     until = time.monotonic() + seconds
     while is_alive(folder):
         if time.monotonic() >= until:
             return False
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_INTERVAL_S)
     return True
 
 
-def ask_to_stop(folder: Path) -> None:
+def request_stop(folder: Path) -> None:
     """Ask the work to save and end; nothing happens where none goes on."""
     if is_alive(folder):
-        (folder / STOP).touch()
+        (folder / STOP_FILE).touch()
 
 
-def end(folder: Path, grace_s: float) -> bool:
+def stop_or_kill(folder: Path, grace_s: float) -> bool:
     """Ask the work to stop, and end it for good when the time is up.
 
     Returns whether it ended by itself.
     """
-    ask_to_stop(folder)
-    if gone_within(folder, grace_s):
+    request_stop(folder)
+    if wait_for_exit(folder, grace_s):
         return True
-    _kill(kept_of(folder).group)
-    gone_within(folder, 5.0)
+    _kill_process_group(read_process_record(folder).group)
+    wait_for_exit(folder, 5.0)
     return False
 
 
-def kept_of(folder: Path) -> Kept:
+def read_process_record(folder: Path) -> ProcessRecord:
     """Return what the keeper wrote down; nothing where the file is gone or damaged."""
     try:
-        written = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         group, code = written.get("group"), written.get("code")
-        return Kept(
+        return ProcessRecord(
             group=group if isinstance(group, int) else 0,
-            launched=_time(written.get("launched")),
-            ended=_time(written.get("ended")),
+            launched=_parse_time(written.get("launched")),
+            ended=_parse_time(written.get("ended")),
             code=code if isinstance(code, int) else None,
         )
     except (OSError, ValueError, AttributeError):
-        return Kept()
+        return ProcessRecord()
 
 
-def tail_of(folder: Path, size: int = TAIL) -> str:
+def read_log_tail(folder: Path, size: int = LOG_TAIL_BYTES) -> str:
     """Return the end of what the work wrote to its console."""
     try:
-        with (folder / CONSOLE).open("rb") as console:
+        with (folder / LOG_FILE).open("rb") as console:
             console.seek(max(0, console.seek(0, os.SEEK_END) - size))
             return console.read().decode("utf-8", "replace")
     except OSError:
         return ""
 
 
-def how_it_ended(code: int | None) -> str:
+def describe_exit_code(code: int | None) -> str:
     """Say in words how a process ended by its exit code (minus the signal that ended it)."""
     if code is None:
         return "it vanished: the machine was turned off or restarted, or everything was ended"
@@ -165,26 +176,28 @@ def how_it_ended(code: int | None) -> str:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def hold_folder_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock while its work goes on, unless the keeper that began us does.
 
     Raises AlreadyRuns where another holds it.
     """
-    if os.environ.get(HELD_VARIABLE) == str(folder.absolute()):
+    if os.environ.get(LOCKED_FOLDER_ENV_VAR) == str(folder.absolute()):
         yield
         return
-    held = take(folder / LOCK)
+    held = acquire_lock(folder / LOCK_FILE)
     if held is None:
-        raise AlreadyRuns(f"{folder.name} is already running. Wait for it, or stop it first.")
+        raise AlreadyRunningError(
+            f"{folder.name} is already running. Wait for it, or stop it first."
+        )
     try:
-        for stale in (STOP, KEPT):
+        for stale in (STOP_FILE, RECORD_FILE):
             (folder / stale).unlink(missing_ok=True)
         yield
     finally:
         held.release()
 
 
-def _kill(group: int) -> None:
+def _kill_process_group(group: int) -> None:
     """End a process group at once; it is only called while its lock is held."""
     if group <= 1:
         return
@@ -195,5 +208,5 @@ def _kill(group: int) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def _time(value: object) -> float | None:
+def _parse_time(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from jobs.job import JobError
-from jobs.pace import Gauge
+from jobs.eta import WorkEstimate
+from jobs.models import JobError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,25 +25,25 @@ class Task:
 
     request: str
     run: str
-    goes_on: bool = False
-    gauge: str = ""
+    resumable: bool = False
+    work_estimator: str = ""
 
 
-def resolve(address: str) -> Any:  # Any: whatever the address names
+def import_from_string(address: str) -> Any:  # Any: whatever the address names
     """Import what "module:name" names."""
     module, name = address.split(":")
     return getattr(import_module(module), name)
 
 
-def gauge_of(name: str, task: Task | None, request: Mapping[str, Any]) -> Gauge:
+def estimate_work(name: str, task: Task | None, request: Mapping[str, Any]) -> WorkEstimate:
     """Say how much a plain request asks for."""
-    if task is None or not task.gauge:
-        return Gauge(work=name)
-    gauge: Gauge = resolve(task.gauge)(request)
+    if task is None or not task.work_estimator:
+        return WorkEstimate(work=name)
+    gauge: WorkEstimate = import_from_string(task.work_estimator)(request)
     return gauge
 
 
-def name_of_task(tasks: Mapping[str, Task], request: object) -> str:
+def get_task_name(tasks: Mapping[str, Task], request: object) -> str:
     """Return the name of the task for a request, by its class."""
     wanted = f"{type(request).__module__}:{type(request).__qualname__}"
     for name, task in tasks.items():

@@ -19,17 +19,17 @@ from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Any
 
-from jobs.plain import from_plain, to_plain
-from jobs.report import Cancelled, Event, Reporter
-from jobs.task import resolve
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from core.serialization import from_dict, to_dict
+from jobs.task import import_from_string
 
-Message = Mapping[str, Any]  # plain values
-PASSED_ON = ("progress", "note", "warning", "take")
-BETWEEN_S = 0.25  # at most four times a second somebody looks
+WorkerMessage = Mapping[str, Any]  # plain values
+FORWARDED_KINDS = ("progress", "note", "warning", "take")
+MIN_PROGRESS_INTERVAL_S = 0.25  # at most four times a second somebody looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class WorkerConfig:
     """What a worker works with, in plain values.
 
     workshop: "module:function" that makes what tasks share, from `setting`;  tasks: name ->
@@ -45,14 +45,14 @@ class Bench:
 class Worker:
     """Runs tasks one at a time; commands come from another thread."""
 
-    def __init__(self, bench: Bench, say: Callable[[Message], None]) -> None:
-        self._bench = bench
-        self._say = say
+    def __init__(self, bench: WorkerConfig, say: Callable[[WorkerMessage], None]) -> None:
+        self._config = bench
+        self._send = say
         self._stop = Flag()
-        self._commands: SimpleQueue[Message | None] = SimpleQueue()
-        self._workshop: Any = None
+        self._commands: SimpleQueue[WorkerMessage | None] = SimpleQueue()
+        self._context: Any = None
 
-    def order(self, command: Message | None) -> None:
+    def submit_command(self, command: WorkerMessage | None) -> None:
         """Take a command: {"do": "run", …}, {"do": "stop"}, or None to go home."""
         if command is not None and command["do"] == "stop":
             self._stop.set()
@@ -61,74 +61,79 @@ class Worker:
             self._stop.clear()
         self._commands.put(command)
 
-    def work(self) -> None:
+    def run(self) -> None:
         """Run what is ordered until told to go home."""
-        self._answer(self._open)  # whatever fails here fails again, and is told, with the first job
+        self._catch_errors(
+            self._create_context
+        )  # whatever fails here fails again, and is told, with the first job
         while (command := self._commands.get()) is not None:
-            self._say(self._answer(partial(self._run, command)))
+            self._send(self._catch_errors(partial(self._run_task, command)))
 
-    def _open(self) -> Message:
-        if self._workshop is None:
-            self._workshop = resolve(self._bench.workshop)(**self._bench.setting)
+    def _create_context(self) -> WorkerMessage:
+        if self._context is None:
+            self._context = import_from_string(self._config.workshop)(**self._config.setting)
         return {}
 
-    def _run(self, command: Message) -> Message:
-        self._open()
-        request_class, function = self._bench.tasks[command["task"]]
-        request = from_plain(resolve(request_class), command["request"])
-        telling = _Telling(self._say)
-        report = Reporter(telling, self._stop.is_set, command["kept"])
-        report.check()
+    def _run_task(self, command: WorkerMessage) -> WorkerMessage:
+        self._create_context()
+        request_class, function = self._config.tasks[command["task"]]
+        request = from_dict(import_from_string(request_class), command["request"])
+        telling = _EventForwarder(self._send)
+        report = ProgressReporter(telling, self._stop.is_set, command["kept"])
+        report.check_cancelled()
         started = time.perf_counter()
-        result = resolve(function)(self._workshop, request, report)
+        result = import_from_string(function)(self._context, request, report)
         spent = time.perf_counter() - started
         telling.flush()
         return {
             "say": "done",
-            "result": to_plain(result),
+            "result": to_dict(result),
             "timings": dict(report.timings),
             "spent": spent,
         }
 
-    def _answer(self, work: Callable[[], Message]) -> Message:
+    def _catch_errors(self, work: Callable[[], WorkerMessage]) -> WorkerMessage:
         """The border of the process: whatever happens inside becomes a message."""
         try:
             return work()
         except Cancelled:
             return {"say": "stopped"}
         except Exception as cause:
-            return {"say": "failed", "failure": to_plain(resolve(self._bench.explain)(cause))}
+            return {
+                "say": "failed",
+                "failure": to_dict(import_from_string(self._config.explain)(cause)),
+            }
 
 
-class _Telling:
+class _EventForwarder:
     """Passes events on; of progress only as much as anybody can watch, and where a stage ended."""
 
-    def __init__(self, say: Callable[[Message], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[WorkerMessage], None]) -> None:
+        self._send = say
         self._stage = ""
-        self._at = 0.0
-        self._held: Event | None = None
+        self._sent_at = 0.0
+        self._pending: ProgressEvent | None = None
 
-    def __call__(self, event: Event) -> None:
-        if event.kind not in PASSED_ON:
+    def __call__(self, event: ProgressEvent) -> None:
+        if event.kind not in FORWARDED_KINDS:
             return
         now = time.monotonic()
         if event.kind == "progress":
-            if event.stage == self._stage and now - self._at < BETWEEN_S:
-                self._held = event
+            if event.stage == self._stage and now - self._sent_at < MIN_PROGRESS_INTERVAL_S:
+                self._pending = event
                 return
-            self._stage, self._at = event.stage, now
+            self._stage, self._sent_at = event.stage, now
         self.flush()
-        self._pass_on(event)
+        self._forward(event)
 
     def flush(self) -> None:
         """Say what was held back."""
-        if self._held is not None:
-            self._pass_on(self._held)
+        if self._pending is not None:
+            self._forward(self._pending)
 
-    def _pass_on(self, event: Event) -> None:
-        self._held = None
-        self._say({"say": "event", "event": to_plain(event)})
+    def _forward(self, event: ProgressEvent) -> None:
+        self._pending = None
+        self._send({"say": "event", "event": to_dict(event)})
 
 
 def main() -> None:
@@ -143,18 +148,18 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print goes to the log
     writing = Lock()
 
-    def say(message: Message) -> None:
+    def say(message: WorkerMessage) -> None:
         with writing:
             events.write(json.dumps(message).encode() + b"\n")
             events.flush()
 
-    worker = Worker(from_plain(Bench, json.loads(commands.readline())), say)
+    worker = Worker(from_dict(WorkerConfig, json.loads(commands.readline())), say)
 
     def listen() -> None:
         for line in commands:
-            worker.order(json.loads(line))
+            worker.submit_command(json.loads(line))
         os._exit(0)
 
     Thread(target=listen, daemon=True).start()
-    worker.work()
+    worker.run()
     sys.exit(0)

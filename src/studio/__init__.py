@@ -1,1 +1,4 @@
-"""What the program can do, in words that a user would use."""
+"""The application behind page, command line and API: voices, synthesis, history, training.
+
+May import: All packages below studio; never gradio, fastapi, cli, api, webui.
+"""

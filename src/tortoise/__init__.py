@@ -1,1 +1,4 @@
-"""Engine one: TorToiSe (draft, rank, latents, denoise, vocode)."""
+"""The TorToiSe engine: networks, generation, checkpoints.
+
+May import: core, audio, text, jobs, engines.
+"""

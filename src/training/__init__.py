@@ -1,1 +1,4 @@
-"""Recipes that train the networks, and the corpus and datasets they learn from."""
+"""Speech recognition, dataset preparation and finetuning.
+
+May import: core, audio, text, jobs, engines, tortoise; not the studio.
+"""

@@ -1,1 +1,4 @@
-"""The page: Gradio, and nothing that decides about speech."""
+"""The Gradio page: five tabs and what they share.
+
+May import: studio, jobs, engines' light parts, core; no torch.
+"""

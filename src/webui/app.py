@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from studio.studio import Studio
-from webui import generate, history, settings, training, utilities
-from webui.page import Page
-from webui.theme import HEAD, STYLES, QuietTheme
+from studio.app.studio import Studio
+from webui.components.page_context import PageContext
+from webui.components.theme import HEAD, STYLES, QuietTheme
+from webui.generate import tab as generate
+from webui.history import tab as history
+from webui.settings import tab as settings
+from webui.tools import tab as utilities
+from webui.training import tab as training
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,14 +24,14 @@ MASTHEAD = """\
 <button type="button" class="small" id="look-switch">Look: system</button></div>
 """
 UPLOAD_LIMIT = "500mb"
-IDLE_S = 0.02
+QUEUE_POLL_INTERVAL_S = 0.02
 """Between two looks of Gradio at its empty queue. Its own 1 ms takes 6 % of a core all day long."""
 TABS = (
-    ("generate", "Generate", generate.build),
-    ("history", "History", history.build),
-    ("utilities", "Utilities", utilities.build),
-    ("training", "Training", training.build),
-    ("settings", "Settings", settings.build),
+    ("generate", "Generate", generate.build_generate_tab),
+    ("history", "History", history.build_history_tab),
+    ("utilities", "Utilities", utilities.build_utilities_tab),
+    ("training", "Training", training.build_training_tab),
+    ("settings", "Settings", settings.build_settings_tab),
 )
 
 
@@ -37,13 +41,13 @@ def build_page(studio: Studio) -> gr.Blocks:
     with blocks:
         gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelLook();")
     with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
-        page = Page(studio=studio, blocks=blocks, tabs=tabs)
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:
             with gr.Tab(label, id=id, elem_id=f"tab-{id}") as tab:
                 page.tab = tab
                 build(page)
     blocks.queue(default_concurrency_limit=studio.settings.concurrency)
-    blocks._queue.sleep_when_free = IDLE_S
+    blocks._queue.sleep_when_free = QUEUE_POLL_INTERVAL_S
     return blocks
 
 
@@ -62,13 +66,13 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
         ssr_mode=False,
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
-        blocked_paths=_kept_to_ourselves(studio),
+        blocked_paths=_list_private_paths(studio),
     )
     return mounted
 
 
-def _kept_to_ourselves(studio: Studio) -> list[str]:
+def _list_private_paths(studio: Studio) -> list[str]:
     """Name what the page never serves: of the studio's state, all but what was dropped on it."""
     layout = studio.layout
-    ours = (layout.journal, layout.history, layout.stars, layout.bin, layout.exports)
+    ours = (layout.jobs_db, layout.history_db, layout.stars, layout.trash, layout.exports)
     return [str(path) for path in (*ours, layout.settings_file)]

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.server import Serving, build_server
-from api_cases import Serve, done, tone
-from fake_engine import FakeEngine
-from jobs.job import Job
-from speech.files import write_clip
-from studio.studio import Studio
+from api.app import AppConfig, create_app
+from audio.io import write_clip
+from jobs.models import Job
+from studio.app.studio import Studio
+from support.api_helpers import Serve, done, tone
+from support.fake_engine import FakeEngine
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
 @pytest.fixture(autouse=True)
 def humming(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry knows the engine that hums, and any folder with a config speaks."""
-    entry = ("fake_engine:FakeOptions", "fake_engine:FakeEngine")
+    entry = ("support.fake_engine:FakeOptions", "support.fake_engine:FakeEngine")
     monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry})
-    monkeypatch.setattr("studio.weights.missing_to_speak", lambda folder: [])
+    monkeypatch.setattr("studio.model_store.bundles.find_missing_files", lambda folder: [])
     for calls in (FakeEngine.loads, FakeEngine.heard, FakeEngine.listened):
         calls.clear()
 
@@ -44,6 +48,17 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """app.py as a module, for a studio of the test's own."""
+    monkeypatch.setenv("TESTUDO_ROOT", str(root))
+    spec = spec_from_file_location("testudo_app", APP)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
 def studio(root: Path) -> Iterator[Studio]:
     """The studio in that folder; its jobs run in a thread."""
     opened = Studio.open(root, inline=True)
@@ -53,11 +68,11 @@ def studio(root: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def serve(studio: Studio) -> Iterator[Serve]:
-    """Serve the studio; everything of `Serving` can be said."""
+    """Serve the studio; everything of `AppConfig` can be said."""
     clients: list[TestClient] = []
 
     def open_client(**serving: Any) -> TestClient:
-        app = build_server(studio, replace(Serving(), **serving))
+        app = create_app(studio, replace(AppConfig(), **serving))
         client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
         clients.append(client.__enter__())
         return clients[-1]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api_cases import refused
-from jobs.job import Job
+from jobs.models import Job
+from support.api_helpers import refused
 
 ONE = "/api/files/voices/alice/one.wav"
 

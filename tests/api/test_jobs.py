@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api_cases import done, refused
-from jobs.job import Job
-from studio.studio import Studio
+from jobs.models import Job
+from studio.app.studio import Studio
+from support.api_helpers import done, refused
 
 
 def test_a_text_is_spoken_and_its_clip_is_fetched(client: TestClient, studio: Studio) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api_cases import refused
-from studio.studio import Studio
-from studio.system import Torch
+from studio.app.studio import Studio
+from studio.diagnostics.system_info import TorchInfo
+from support.api_helpers import refused
 
 
 def test_bundles_are_listed_and_one_is_shown(client: TestClient) -> None:
@@ -72,7 +72,10 @@ def test_each_setting_says_where_it_comes_from(client: TestClient, root: Path) -
 def test_the_doctor_tells_no_paths(
     client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studio.system.ask_torch", lambda: Torch(torch="2.0", torchaudio="2.0"))
+    monkeypatch.setattr(
+        "studio.diagnostics.system_info.probe_torch",
+        lambda: TorchInfo(torch="2.0", torchaudio="2.0"),
+    )
     told = client.get("/api/system")
     assert told.json()["facts"]["Python"] and told.json()["findings"]
     assert str(root) not in told.text and "Traceback" not in told.text

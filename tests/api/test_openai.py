@@ -19,10 +19,10 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
-from api_cases import refused, tone, until
-from jobs.job import Failure, Job
-from speech.files import write_clip
-from studio.studio import Studio
+from audio.io import write_clip
+from jobs.models import Job, JobFailure
+from studio.app.studio import Studio
+from support.api_helpers import refused, tone, until
 
 SPEECH = "/v1/audio/speech"
 HEADS = {
@@ -245,10 +245,10 @@ class Caller:
 
 def play(scripted: ScriptedStudio, scene: Callable[[Caller], Any], **more: Any) -> Caller:
     """Serve the scripted studio to one caller while the scene is played."""
-    from api.server import Serving, build_server
+    from api.app import AppConfig, create_app
 
     async def run() -> Caller:
-        app = build_server(scripted, Serving())
+        app = create_app(scripted, AppConfig())
         caller = Caller(app, body(**{"response_format": "pcm", **more}))
         await scene(caller)
         async with asyncio.timeout(10):
@@ -327,7 +327,7 @@ def test_a_job_that_fails_first_has_its_status(
     scripted: ScriptedStudio, cause: str, status: int
 ) -> None:
     async def scene(caller: Caller) -> None:
-        failure = Failure(cause=cause, message="It went wrong.", details="Traceback")
+        failure = JobFailure(cause=cause, message="It went wrong.", details="Traceback")
         scripted.end(state="failed", failure=failure)
 
     caller = play(scripted, scene)
@@ -347,7 +347,7 @@ def test_a_failure_on_the_way_breaks_the_answer_off(scripted: ScriptedStudio) ->
     async def scene(caller: Caller) -> None:
         scripted.say(1.0)
         await caller.hears(0)
-        scripted.end(state="failed", failure=Failure(cause="crashed", message="It went wrong."))
+        scripted.end(state="failed", failure=JobFailure(cause="crashed", message="It went wrong."))
         with pytest.raises(Exception, match="already started"):
             await caller.task
         caller.task = asyncio.create_task(asyncio.sleep(0))
@@ -407,7 +407,7 @@ def test_a_failure_tells_no_path_of_this_machine(scripted: ScriptedStudio) -> No
 
     async def scene(caller: Caller) -> None:
         message = f"Cannot write {root}/results/a.wav: the disk is full."
-        scripted.end(state="failed", failure=Failure(cause="no_disk", message=message))
+        scripted.end(state="failed", failure=JobFailure(cause="no_disk", message=message))
 
     told = play(scripted, scene).sound.decode()
     assert str(root) not in told and "Cannot write results/a.wav: the disk is full." in told

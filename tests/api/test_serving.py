@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from studio.errors import StudioError
-from studio.serving import Address, open_socket, parse_address
+from core.errors import AppError
+from core.network_address import Address, open_socket, parse_address
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_any_part_of_an_address_may_be_left_out(text: str, host: str, port: int,
     ],
 )
 def test_an_address_that_cannot_be_is_refused_in_words(text: str, told: str) -> None:
-    with pytest.raises(StudioError, match=re.escape(told)):
+    with pytest.raises(AppError, match=re.escape(told)):
         parse_address(text)
 
 
@@ -72,7 +72,7 @@ def test_a_browser_is_sent_to_an_address_that_it_can_open() -> None:
 def test_a_taken_port_is_refused_and_a_free_one_is_named() -> None:
     first, address = open_socket(Address(port=0))
     with first:
-        with pytest.raises(StudioError, match="is taken by another program") as refusal:
+        with pytest.raises(AppError, match="is taken by another program") as refusal:
             open_socket(address)
         named = re.search(r"(\d+) is free: add --listen 127.0.0.1:(\d+)\.", str(refusal.value))
         assert named and int(named[1]) != address.port
@@ -81,7 +81,7 @@ def test_a_taken_port_is_refused_and_a_free_one_is_named() -> None:
 
 
 def test_a_host_of_another_machine_is_refused() -> None:
-    with pytest.raises(StudioError, match=r"203\.0\.113\.7 is not an address of this machine"):
+    with pytest.raises(AppError, match=r"203\.0\.113\.7 is not an address of this machine"):
         open_socket(Address(host="203.0.113.7", port=0))
 
 
@@ -90,5 +90,5 @@ def test_a_name_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         raise socket.gaierror(-2, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(StudioError, match="is not known on this network"):
+    with pytest.raises(AppError, match="is not known on this network"):
         open_socket(Address(host="no.such.host", port=0))

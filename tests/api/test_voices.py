@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api_cases import done, refused, tone
-from speech.files import encode_clip
-from studio.studio import Studio
+from audio.io import encode_clip
+from studio.app.studio import Studio
+from support.api_helpers import done, refused, tone
 
 CLIP = encode_clip(tone(2.0), ".wav")
 HOSTILE = ["../x", "%2e%2e%2fx", "con", "a:b", "-rf", "x" * 200, ".hidden", "random", "a|b", "~x"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from speech.clip import Clip
-from speech.files import write_clip
-from studio.tags import embed
-from studio.takes import TakeRecord
-from tortoise.options import TortoiseOptions
+from audio.clip import Clip
+from audio.io import write_clip
+from studio.schemas.take_metadata import TakeMetadata
+from studio.synthesis.audio_metadata import write_metadata
+from tortoise.generation.options import TortoiseOptions
 
 MARK = "00000"  # stands for the number of a clip, in as many letters
 
@@ -21,13 +21,13 @@ def tone(seconds: float = 0.05, rate: int = 8_000) -> Clip:
     return Clip(wave=0.2 * torch.sin(2 * torch.pi * 220 * time), sample_rate=rate)
 
 
-def record(text: str, voice: str = "clara", **changes: object) -> TakeRecord:
+def record(text: str, voice: str = "clara", **changes: object) -> TakeMetadata:
     """How a clip was spoken."""
     from dataclasses import asdict, replace
 
-    from studio.speaking import Delivery
+    from studio.schemas.speech import OutputOptions
 
-    usual = TakeRecord(
+    usual = TakeMetadata(
         text=text,
         voice=voice,
         engine="tortoise",
@@ -35,18 +35,18 @@ def record(text: str, voice: str = "clara", **changes: object) -> TakeRecord:
         weights_id="none",
         seed=7,
         options={**asdict(TortoiseOptions(samples=4, iterations=4)), "seed": 7},
-        delivery=asdict(Delivery()),
+        delivery=asdict(OutputOptions()),
         duration_s=0.05,
         created="2026-03-04T05:06:07+00:00",
     )
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
-def write_spoken(path: Path, told: TakeRecord, seconds: float = 0.05) -> Path:
+def write_spoken(path: Path, told: TakeMetadata, seconds: float = 0.05) -> Path:
     """Write a clip that carries its settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_clip(path, tone(seconds))
-    embed(path, told)
+    write_metadata(path, told)
     return path
 
 

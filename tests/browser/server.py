@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 
-from tiny_bundle import make_tiny_bundle
+from support.tiny_bundle import make_tiny_bundle
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VOICES = ("clara", "felix")

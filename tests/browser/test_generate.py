@@ -10,9 +10,9 @@ from typing import Any
 
 from browser.server import StudioProcess, until
 from browser.visitor import Visitor
-from engines.knobs import knobs_of
-from studio.speaking import Delivery
-from tortoise.options import TortoiseOptions
+from core.options import list_option_fields
+from studio.schemas.speech import OutputOptions
+from tortoise.generation.options import TortoiseOptions
 
 # What a hand chooses -> what the request holds. No knob may stand as it stands by itself.
 TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
@@ -93,7 +93,9 @@ def hear(player: Any) -> float:
 def test_the_values_of_all_controls_reach_the_request(
     studio: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
-    knobs = {field.name for cls in (TortoiseOptions, Delivery) for field in knobs_of(cls)}
+    knobs = {
+        field.name for cls in (TortoiseOptions, OutputOptions) for field in list_option_fields(cls)
+    }
     assert knobs == TURNED.keys() | BY_ITSELF  # a new knob wants its row above
     one = visitor()
     one.open(studio.url)

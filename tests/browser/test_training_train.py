@@ -12,7 +12,7 @@ import pytest
 from browser.server import StudioProcess, make_root
 from browser.test_looks import CUT_OFF, GRAVE, SIDEWAYS, SIZES, THEMES
 from browser.visitor import Visitor
-from tiny_dataset import make_tiny_dataset
+from support.tiny_dataset import make_tiny_dataset
 
 STEPS, EVERY = 6000, 100  # minutes: it is stopped and goes on meanwhile
 PATIENCE_MS = 240_000  # for what a training does on a machine that others use too

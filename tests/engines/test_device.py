@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engines.device import list_devices, on, pick_device
+from engines.device import list_devices, module_on_device, pick_device
 
 
 def test_the_processor_is_always_there_and_last() -> None:
@@ -33,11 +33,14 @@ def test_a_network_is_taken_back_even_when_the_work_fails() -> None:
             moves.append(str(device))
             return self
 
-    with pytest.raises(RuntimeError, match="out of memory"), on(torch.device("meta"), Traced(1, 1)):
+    with (
+        pytest.raises(RuntimeError, match="out of memory"),
+        module_on_device(torch.device("meta"), Traced(1, 1)),
+    ):
         raise RuntimeError("out of memory")
     assert moves == ["meta", "cpu"]
 
 
 def test_a_network_without_parameters_can_be_brought_up() -> None:
-    with on(torch.device("cpu"), nn.Identity()) as model:
+    with module_on_device(torch.device("cpu"), nn.Identity()) as model:
         assert model(3) == 3

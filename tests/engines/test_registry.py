@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.registry import ENGINES, options_class
+from engines.registry import ENGINES, get_options_class
 
 
 def test_every_entry_is_two_importable_addresses() -> None:
@@ -14,4 +14,4 @@ def test_every_entry_is_two_importable_addresses() -> None:
 
 def test_an_unknown_engine_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"no engine 'tortois'\. Did you mean 'tortoise'"):
-        options_class("tortois")
+        get_options_class("tortois")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from job_cases import TASKS, Chore, bench
-from jobs.job import Job
-from jobs.journal import Journal
-from jobs.plain import to_plain
-from jobs.process import Hand, WorkerProcess, WorkerThread
-from jobs.runner import Runner
-from jobs.task import name_of_task
+from core.serialization import to_dict
+from jobs.models import Job
+from jobs.queue import JobQueue
+from jobs.store import JobStore
+from jobs.task import get_task_name
+from jobs.worker_process import WorkerHandle, WorkerProcess, WorkerThread
+from support.job_helpers import TASKS, Chore, bench
 
 
 class Queue:
@@ -22,19 +22,19 @@ class Queue:
 
     def __init__(self, folder: Path, *, inline: bool) -> None:
         self.folder = folder
-        self.hands: list[Hand] = []
-        self.journal = Journal.open(folder / "journal.sqlite")
+        self.hands: list[WorkerHandle] = []
+        self.journal = JobStore.open(folder / "journal.sqlite")
         self._inline = inline
-        self.runner = Runner(TASKS, self.journal, self._hire)
+        self.runner = JobQueue(TASKS, self.journal, self._hire)
 
-    def _hire(self) -> Hand:
+    def _hire(self) -> WorkerHandle:
         work = bench(self.folder)
         hand = WorkerThread(work) if self._inline else WorkerProcess(work, self.folder / "w.log")
         self.hands.append(hand)
         return hand
 
     def submit(self, chore: Chore) -> Job:
-        return self.runner.submit(name_of_task(TASKS, chore), to_plain(chore), chore.name)
+        return self.runner.submit(get_task_name(TASKS, chore), to_dict(chore), chore.name)
 
     def run(self, chore: Chore) -> Job:
         return self.runner.wait(self.submit(chore).id, 60)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from jobs import detached
-from jobs.detached import AlreadyRuns, Kept
-from jobs.held import is_held, take
-from jobs.job import JobError
+from jobs.detached import AlreadyRunningError, ProcessRecord
+from jobs.file_lock import acquire_lock, is_locked
+from jobs.models import JobError
 
 SRC = Path(detached.__file__).resolve().parents[1]
 WORKS = (
@@ -46,35 +46,38 @@ def until(happens: Callable[[], object], seconds: float = 20) -> None:
 def folder(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "my run"
     yield place
-    detached.end(place, 0.0)
+    detached.stop_or_kill(place, 0.0)
 
 
 def begin(folder: Path, code: str = WORKS) -> None:
-    detached.start(python(code, folder), folder)
+    detached.start_detached(python(code, folder), folder)
     until((folder / "began").exists)
 
 
 def test_work_is_alive_until_it_is_asked_to_stop_and_saves_first(folder: Path) -> None:
-    detached.start(python(WORKS, folder), folder, turn=folder.with_name("turn"))
-    assert detached.kept_of(folder).launched
+    detached.start_detached(python(WORKS, folder), folder, turn=folder.with_name("turn"))
+    assert detached.read_process_record(folder).launched
     until((folder / "began").exists)
     assert detached.is_alive(folder) and not (folder / "saved").exists()
-    detached.ask_to_stop(folder)
+    detached.request_stop(folder)
     until(lambda: not detached.is_alive(folder))
     assert (folder / "saved").exists()
-    kept = detached.kept_of(folder)
+    kept = detached.read_process_record(folder)
     assert kept.code == 0 and kept.launched and kept.ended and kept.launched <= kept.ended
-    assert detached.tail_of(folder) == "working\n"
+    assert detached.read_log_tail(folder) == "working\n"
 
 
 def test_two_of_one_folder_are_refused_and_the_first_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detached, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(detached, "EXIT_TIMEOUT_S", 0.1)
     begin(folder)
-    with pytest.raises(AlreadyRuns, match="my run is already running"):
-        detached.start(python(WORKS, folder), folder)
-    with pytest.raises(AlreadyRuns, match="already running"), detached.holding(folder):
+    with pytest.raises(AlreadyRunningError, match="my run is already running"):
+        detached.start_detached(python(WORKS, folder), folder)
+    with (
+        pytest.raises(AlreadyRunningError, match="already running"),
+        detached.hold_folder_lock(folder),
+    ):
         pass
     assert detached.is_alive(folder)
 
@@ -84,7 +87,7 @@ def test_work_survives_the_kill_of_who_began_it(folder: Path) -> None:
         f"import sys, time; sys.path.insert(0, {str(SRC)!r})\n"
         "from pathlib import Path\n"
         "from jobs import detached\n"
-        f"detached.start({python(WORKS, folder)!r}, Path({str(folder)!r}))\n"
+        f"detached.start_detached({python(WORKS, folder)!r}, Path({str(folder)!r}))\n"
         "print('begun', flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen(
@@ -94,13 +97,13 @@ def test_work_survives_the_kill_of_who_began_it(folder: Path) -> None:
         os.killpg(studio.pid, signal.SIGKILL)
     until((folder / "began").exists)
     assert detached.is_alive(folder)
-    assert detached.end(folder, 20)
+    assert detached.stop_or_kill(folder, 20)
     assert (folder / "saved").exists()
 
 
 def test_work_that_does_not_listen_is_ended_for_good(folder: Path) -> None:
     begin(folder, DEAF)
-    assert not detached.end(folder, 0.1)
+    assert not detached.stop_or_kill(folder, 0.1)
     assert not detached.is_alive(folder)
 
 
@@ -109,49 +112,51 @@ def test_how_killed_work_ended_is_written_down(folder: Path) -> None:
         folder, "import os, sys; open(sys.argv[1] + '/began', 'w').close(); os.kill(os.getpid(), 9)"
     )
     until(lambda: not detached.is_alive(folder))
-    assert detached.kept_of(folder).code == -9
-    assert "memory runs out" in detached.how_it_ended(-9)
+    assert detached.read_process_record(folder).code == -9
+    assert "memory runs out" in detached.describe_exit_code(-9)
 
 
 def test_a_folder_stays_taken_while_the_work_lives_though_its_keeper_was_killed(
     folder: Path,
 ) -> None:
     begin(folder)
-    os.kill(detached.kept_of(folder).group, signal.SIGKILL)
+    os.kill(detached.read_process_record(folder).group, signal.SIGKILL)
     time.sleep(0.1)
     assert detached.is_alive(folder)
-    assert detached.end(folder, 20)
-    assert detached.kept_of(folder).code is None
+    assert detached.stop_or_kill(folder, 20)
+    assert detached.read_process_record(folder).code is None
 
 
 def test_only_one_of_those_who_share_a_turn_works(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     turn = tmp_path / "turn"
     try:
-        detached.start(python(WORKS, one), one, turn=turn)
+        detached.start_detached(python(WORKS, one), one, turn=turn)
         until((one / "began").exists)
-        detached.start(python(WORKS, two), two, turn=turn)
-        assert detached.is_alive(two) and detached.kept_of(two).launched is None
+        detached.start_detached(python(WORKS, two), two, turn=turn)
+        assert detached.is_alive(two) and detached.read_process_record(two).launched is None
         assert not (two / "began").exists()
-        assert detached.end(one, 20)
+        assert detached.stop_or_kill(one, 20)
         until((two / "began").exists)
     finally:
-        detached.end(one, 0), detached.end(two, 0)
+        detached.stop_or_kill(one, 0), detached.stop_or_kill(two, 0)
 
 
 def test_waiting_work_can_be_stopped_before_its_turn(tmp_path: Path) -> None:
-    held = take(tmp_path / "turn")
+    held = acquire_lock(tmp_path / "turn")
     assert held is not None
-    detached.start(python(WORKS, tmp_path / "two"), tmp_path / "two", turn=tmp_path / "turn")
-    assert detached.end(tmp_path / "two", 20)
+    detached.start_detached(
+        python(WORKS, tmp_path / "two"), tmp_path / "two", turn=tmp_path / "turn"
+    )
+    assert detached.stop_or_kill(tmp_path / "two", 20)
     assert not (tmp_path / "two" / "began").exists()
     held.release()
 
 
 def test_work_that_is_just_ending_is_waited_for(folder: Path) -> None:
     begin(folder)
-    detached.ask_to_stop(folder)
-    detached.start(python(WORKS, folder), folder)
+    detached.request_stop(folder)
+    detached.start_detached(python(WORKS, folder), folder)
     assert detached.is_alive(folder) and (folder / "saved").exists()
 
 
@@ -163,44 +168,44 @@ def test_a_stale_stop_does_not_end_what_begins_anew(folder: Path) -> None:
 
 
 def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
-    detached.start([str(folder / "nothing")], folder)
+    detached.start_detached([str(folder / "nothing")], folder)
     until(lambda: not detached.is_alive(folder))
-    assert "No such file" in detached.tail_of(folder)
+    assert "No such file" in detached.read_log_tail(folder)
 
 
 def test_a_damaged_diary_of_the_keeper_is_none(folder: Path) -> None:
     folder.mkdir()
     for junk in (b"\xff\x00", b"[1]", b'{"group": "x", "launched": {}, "code": "9"}', b""):
         (folder / "keeper.json").write_bytes(junk)
-        assert detached.kept_of(folder) == Kept()
-    assert detached.tail_of(folder) == "" and not detached.is_alive(folder)
-    assert detached.end(folder, 0)
+        assert detached.read_process_record(folder) == ProcessRecord()
+    assert detached.read_log_tail(folder) == "" and not detached.is_alive(folder)
+    assert detached.stop_or_kill(folder, 0)
 
 
 def test_nothing_is_killed_for_a_folder_whose_lock_is_free(folder: Path) -> None:
     folder.mkdir()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         (folder / "keeper.json").write_text(json.dumps({"group": bystander.pid}))
-        assert detached.end(folder, 0)
+        assert detached.stop_or_kill(folder, 0)
         assert bystander.poll() is None
         bystander.kill()
 
 
 def test_a_lock_is_seen_by_all_and_free_again_when_released(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "lock"
-    assert not is_held(path)
-    held = take(path)
-    assert held is not None and is_held(path) and take(path) is None
+    assert not is_locked(path)
+    held = acquire_lock(path)
+    assert held is not None and is_locked(path) and acquire_lock(path) is None
     held.release()
-    assert not is_held(path)
+    assert not is_locked(path)
 
 
 def test_every_way_to_end_has_words() -> None:
     for code in (None, 0, 1, -9, -15, -11, -400):
-        assert detached.how_it_ended(code).startswith("it ")
+        assert detached.describe_exit_code(code).startswith("it ")
 
 
 def test_work_that_cannot_be_begun_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detached, "_BOOT", "raise SystemExit('no room')")
+    monkeypatch.setattr(detached, "_SUPERVISOR_CODE", "raise SystemExit('no room')")
     with pytest.raises(JobError, match=r"could not be begun.*no room"):
-        detached.start(python(WORKS, folder), folder)
+        detached.start_detached(python(WORKS, folder), folder)

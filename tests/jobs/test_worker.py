@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from job_cases import Chore, bench
-from jobs.plain import to_plain
+from core.serialization import to_dict
 from jobs.worker import Worker
+from support.job_helpers import Chore, bench
 
 
 def said_by(folder: Path, *chores: Chore) -> list[Any]:
     heard: list[Any] = []
     worker = Worker(bench(folder), heard.append)
     for chore in chores:
-        worker.order({"do": "run", "task": "chore", "request": to_plain(chore), "kept": []})
-    worker.order(None)
-    worker.work()
+        worker.submit_command({"do": "run", "task": "chore", "request": to_dict(chore), "kept": []})
+    worker.submit_command(None)
+    worker.run()
     return heard
 
 

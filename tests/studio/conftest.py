@@ -1,69 +1,7 @@
-"""A studio in a temporary folder, with two voices and an engine that hums."""
+"""The fixtures of the studio tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from support.studio_fixtures import humming, layout, real_engines, testudo
 
-import pytest
-import torch
-
-from engines.registry import ENGINES
-from fake_engine import FakeEngine
-from speech.clip import Clip
-from speech.files import write_clip
-from studio.layout import Layout
-
-REAL_ENGINES = ENGINES
-
-
-def tone(seconds: float = 1.0, level: float = 0.5, rate: int = 24_000) -> Clip:
-    """A clip that every reader accepts."""
-    time = torch.arange(round(seconds * rate)) / rate
-    return Clip(wave=level * torch.sin(2 * torch.pi * 220 * time), sample_rate=rate)
-
-
-@pytest.fixture
-def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """A root with voices alice and bob, and the bundle starter."""
-    root = tmp_path / "root"
-    for name, level in (("alice", 0.2), ("bob", 0.6)):
-        folder = root / "voices" / name
-        folder.mkdir(parents=True)
-        write_clip(folder / "one.wav", tone(level=level))
-        write_clip(folder / "two.wav", tone(level=level / 2))
-    (root / "models" / "starter").mkdir(parents=True)
-    (root / "models" / "starter" / "weights").write_bytes(b"some numbers")
-    monkeypatch.setenv("TESTUDO_ROOT", str(root))
-    return Layout.at(root.resolve())
-
-
-@pytest.fixture
-def real_engines() -> Mapping[str, tuple[str, str]]:
-    """What the registry holds outside of tests."""
-    return REAL_ENGINES
-
-
-@pytest.fixture(autouse=True)
-def humming(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry knows the engine that hums, under the usual name."""
-    entry = ("fake_engine:FakeOptions", "fake_engine:FakeEngine")
-    monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry})
-    for calls in (FakeEngine.loads, FakeEngine.heard, FakeEngine.listened):
-        calls.clear()
-
-
-@pytest.fixture
-def testudo(
-    layout: Layout, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the program: exit code, standard output, standard error."""
-    from studio.cli import main
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+__all__ = ["humming", "layout", "real_engines", "testudo"]

@@ -12,24 +12,24 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-import training.prepare
-import training.voice_activity
-from dataset_cases import ExactEar, listening, said
-from jobs.detached import LOCK
-from speech.files import write_clip
-from studio.datasets import (
+import training.asr.voice_activity
+import training.dataset_prep.prepare
+from audio.io import write_clip
+from core.errors import AppError
+from core.paths import ProjectPaths
+from jobs.detached import LOCK_FILE
+from studio.app.studio import Studio
+from studio.datasets.service import (
     ClipRow,
     Datasets,
     PrepareOptions,
     PrepareRequest,
-    check_prepare,
-    transcribers,
+    list_transcribers,
+    plan_preparation,
 )
-from studio.errors import StudioError
-from studio.layout import Layout
-from studio.studio import Studio
-from training.manifest import Dataset, SourceRow, read_dataset, write_dataset
-from training.review_sound import write_steps
+from support.dataset_helpers import ExactEar, listening, said
+from training.dataset_prep.manifest import Dataset, SourceRow, read_dataset, write_dataset
+from training.dataset_prep.review_audio import write_samples
 
 Testudo = Callable[..., tuple[int, str, str]]
 
@@ -37,13 +37,13 @@ Testudo = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def ear(monkeypatch: pytest.MonkeyPatch) -> ExactEar:
     ear = ExactEar()
-    monkeypatch.setattr(training.prepare, "listener", listening(ear))
-    monkeypatch.setattr(training.voice_activity, "has_silero", lambda: False)
+    monkeypatch.setattr(training.dataset_prep.prepare, "create_transcript_provider", listening(ear))
+    monkeypatch.setattr(training.asr.voice_activity, "is_silero_installed", lambda: False)
     return ear
 
 
 @pytest.fixture
-def talk(layout: Layout) -> Datasets:
+def talk(layout: ProjectPaths) -> Datasets:
     """A dataset of 60 clips, some dropped, some marked."""
     folder = layout.dataset("talk")
     (folder / "audio").mkdir(parents=True)
@@ -57,7 +57,7 @@ def talk(layout: Layout) -> Datasets:
                 part="train" if kept else "",
             )
         )  # fmt: skip
-        write_steps(folder / rows[-1].file, np.zeros(3 * 22_050, np.int16))
+        write_samples(folder / rows[-1].file, np.zeros(3 * 22_050, np.int16))
     sources = (SourceRow(path="s0.wav", state="done"), SourceRow(path="s1.wav", state="done"))
     write_dataset(
         folder, Dataset(name="talk", voice="alice", transcriber="ear", sources=sources,
@@ -66,7 +66,7 @@ def talk(layout: Layout) -> Datasets:
     return Datasets(layout)
 
 
-def test_a_voice_becomes_a_dataset_as_a_job(layout: Layout, ear: ExactEar) -> None:
+def test_a_voice_becomes_a_dataset_as_a_job(layout: ProjectPaths, ear: ExactEar) -> None:
     layout.voice("carol").mkdir()
     write_clip(layout.voice("carol") / "1.wav", said(range(8), range(8, 16)))
     studio = Studio(layout, Studio.open(layout.root).settings, inline=True)
@@ -80,7 +80,7 @@ def test_a_voice_becomes_a_dataset_as_a_job(layout: Layout, ear: ExactEar) -> No
 
 
 def test_a_folder_becomes_a_dataset_on_the_command_line(
-    layout: Layout, ear: ExactEar, testudo: Testudo, tmp_path: Path
+    layout: ProjectPaths, ear: ExactEar, testudo: Testudo, tmp_path: Path
 ) -> None:
     folder = tmp_path / "My talks"
     folder.mkdir()
@@ -116,14 +116,14 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
     ],
 )
 def test_what_would_fail_is_refused_before_time_is_lost(
-    layout: Layout, wish: dict[str, str], match: str
+    layout: ProjectPaths, wish: dict[str, str], match: str
 ) -> None:
     other = layout.dataset("talk2")
     other.mkdir(parents=True)
     row = ClipRow(id="a", source="s", start_s=0, stop_s=2, text="x")
     write_dataset(other, Dataset(name="talk2", voice="bob", clips=(row,)))
-    with pytest.raises(StudioError, match=match):
-        check_prepare(layout, PrepareRequest(**wish))  # type: ignore[arg-type]
+    with pytest.raises(AppError, match=match):
+        plan_preparation(layout, PrepareRequest(**wish))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -140,21 +140,23 @@ def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: 
         PrepareRequest(**wish)  # type: ignore[arg-type]
 
 
-def test_a_wish_is_told_what_it_comes_to(layout: Layout) -> None:
+def test_a_wish_is_told_what_it_comes_to(layout: ProjectPaths) -> None:
     (layout.voice("alice") / "one.txt").write_text("One.")
-    ready = check_prepare(layout, PrepareRequest(voice="alice", language="English"))
+    ready = plan_preparation(layout, PrepareRequest(voice="alice", language="English"))
     assert (ready.name, ready.files, ready.given) == ("alice", 2, 1)
     assert ready.transcriber == "pocketsphinx" and "1 of 2 recordings" in ready.remarks[-1]
-    assert {choice.name for choice in transcribers(layout)} >= {"whisper", "pocketsphinx"}
+    assert {choice.name for choice in list_transcribers(layout)} >= {"whisper", "pocketsphinx"}
 
 
-def test_an_empty_voice_folder_or_unreadable_place_is_told(layout: Layout, tmp_path: Path) -> None:
+def test_an_empty_voice_folder_or_unreadable_place_is_told(
+    layout: ProjectPaths, tmp_path: Path
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(StudioError, match="There are no recordings in"):
-        check_prepare(layout, PrepareRequest(folder=str(empty)))
-    with pytest.raises(StudioError, match="is the studio itself"):
-        check_prepare(layout, PrepareRequest(folder=str(layout.root)))
+    with pytest.raises(AppError, match="There are no recordings in"):
+        plan_preparation(layout, PrepareRequest(folder=str(empty)))
+    with pytest.raises(AppError, match="is the studio itself"):
+        plan_preparation(layout, PrepareRequest(folder=str(layout.root)))
 
 
 def test_the_worst_come_first_page_by_page(talk: Datasets) -> None:
@@ -176,11 +178,13 @@ def test_clips_are_found_by_state_and_words(
 ) -> None:
     found = talk.find("talk", show=show, words=words)
     assert found.total == count
-    with pytest.raises(StudioError, match="cannot be shown"):
+    with pytest.raises(AppError, match="cannot be shown"):
         talk.find("talk", show="pretty")
 
 
-def test_changes_are_on_disk_at_once_and_seen_by_others(talk: Datasets, layout: Layout) -> None:
+def test_changes_are_on_disk_at_once_and_seen_by_others(
+    talk: Datasets, layout: ProjectPaths
+) -> None:
     other = Datasets(layout)
     assert other.find("talk", show="edited").total == 0
     (row,) = talk.edit_text("talk", "c08", "What is really said.")
@@ -197,17 +201,17 @@ def test_changes_are_on_disk_at_once_and_seen_by_others(talk: Datasets, layout: 
 def test_clips_are_joined_and_cut(talk: Datasets) -> None:
     (joined,) = talk.merge("talk", "c03")
     assert joined.seconds == pytest.approx(7.0, abs=0.01)
-    assert talk.audio("talk", joined.id).is_file()
+    assert talk.get_audio_path("talk", joined.id).is_file()
     parts = talk.split("talk", joined.id, after_words=5)
     assert [part.text for part in parts] == ["the words of clip 3", "the words of clip 4"]
-    with pytest.raises(StudioError, match="no clip after c29"):
+    with pytest.raises(AppError, match="no clip after c29"):
         talk.merge("talk", "c29")
-    with pytest.raises(StudioError, match="has no clip 'zz'"):
-        talk.audio("talk", "zz")
+    with pytest.raises(AppError, match="has no clip 'zz'"):
+        talk.get_audio_path("talk", "zz")
 
 
 def test_many_threads_change_one_dataset_and_nothing_is_lost(
-    talk: Datasets, layout: Layout
+    talk: Datasets, layout: ProjectPaths
 ) -> None:
     def change(at: int) -> None:
         Datasets(layout).edit_text("talk", f"c{at:02d}", f"mended {at}")
@@ -221,11 +225,11 @@ def test_many_threads_change_one_dataset_and_nothing_is_lost(
 
 
 def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
-    talk: Datasets, layout: Layout
+    talk: Datasets, layout: ProjectPaths
 ) -> None:
-    with pytest.raises(StudioError, match=r"There is no dataset 'none'\. There are: talk"):
+    with pytest.raises(AppError, match=r"There is no dataset 'none'\. There are: talk"):
         talk.find("none")
-    with pytest.raises(StudioError, match="cannot name a dataset"):
+    with pytest.raises(AppError, match="cannot name a dataset"):
         talk.find("../talk")
     known = read_dataset(layout.dataset("talk"))
     waiting = replace(known, sources=(*known.sources, SourceRow(path="s2.wav")))
@@ -233,39 +237,39 @@ def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
     assert talk.list()[0].state == "unfinished"
     with FileLock(layout.dataset("talk") / ".preparing.lock"):
         assert talk.list()[0].state == "preparing"
-        with pytest.raises(StudioError, match="being prepared already"):
-            check_prepare(layout, PrepareRequest(voice="alice", name="talk"))
-        with pytest.raises(StudioError, match="Stop that first"):
+        with pytest.raises(AppError, match="being prepared already"):
+            plan_preparation(layout, PrepareRequest(voice="alice", name="talk"))
+        with pytest.raises(AppError, match="Stop that first"):
             talk.delete("talk")
     (layout.dataset("talk") / "dataset.json").write_text("{")
     assert talk.list()[0].state == "damaged"
 
 
 def test_what_is_changed_while_a_training_runs_is_said_to_count_later(
-    talk: Datasets, layout: Layout, testudo: Testudo
+    talk: Datasets, layout: ProjectPaths, testudo: Testudo
 ) -> None:
     (layout.dataset("talk") / "runs" / "001").mkdir(parents=True)
     assert "counts from the next" not in testudo("datasets", "drop", "talk", "c01")[2]
-    with FileLock(layout.dataset("talk") / "runs" / "001" / LOCK):
+    with FileLock(layout.dataset("talk") / "runs" / "001" / LOCK_FILE):
         assert "counts from the next one" in testudo("datasets", "drop", "talk", "c02")[2]
-        with pytest.raises(StudioError, match="A training runs on 'talk'"):
+        with pytest.raises(AppError, match="A training runs on 'talk'"):
             talk.delete("talk")
 
 
 def test_a_deleted_dataset_can_be_had_back_beside_its_successor(
-    talk: Datasets, layout: Layout
+    talk: Datasets, layout: ProjectPaths
 ) -> None:
     talk.delete("talk")
     assert talk.list() == () and not talk.names()
     layout.dataset("talk").mkdir()
-    (deleted,) = talk.deleted()
+    (deleted,) = talk.list_deleted()
     assert talk.restore_deleted(deleted.id) == "talk 2"
-    assert talk.names() == ["talk 2"] and talk.deleted() == []
-    with pytest.raises(StudioError, match=r"no dataset .* in the bin"):
+    assert talk.names() == ["talk 2"] and talk.list_deleted() == []
+    with pytest.raises(AppError, match=r"no dataset .* in the bin"):
         talk.restore_deleted(deleted.id)
 
 
-def test_ten_thousand_clips_are_looked_through_at_once(layout: Layout) -> None:
+def test_ten_thousand_clips_are_looked_through_at_once(layout: ProjectPaths) -> None:
     folder = layout.dataset("large")
     folder.mkdir(parents=True)
     row = ClipRow(id="a", source="s", start_s=0, stop_s=5, text="some words " * 8 + "end")

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 import soundfile
 
-from jobs.report import Cancelled, Reporter
-from studio.errors import StudioError
-from studio.history import History
-from studio.history_query import Search
-from studio.layout import Layout
-from studio.tags import embed, write_sidecar
-from studio.takes import TakeRecord
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.progress import Cancelled, ProgressReporter
+from studio.history.query import Search
+from studio.history.service import History
+from studio.schemas.take_metadata import TakeMetadata
+from studio.synthesis.audio_metadata import write_metadata, write_sidecar
 
-QUIET = Reporter()
-RECORD = TakeRecord(
+QUIET = ProgressReporter()
+RECORD = TakeMetadata(
     text="",
     voice="alice",
     engine="tortoise",
@@ -42,7 +42,7 @@ class Shelf:
     """A studio's results, and a way to put clips there."""
 
     def __init__(self, root: Path) -> None:
-        self.layout = Layout.at(root)
+        self.layout = ProjectPaths.from_root(root)
         self.results = self.layout.results
         self.history = History.open(self.layout)
 
@@ -52,7 +52,7 @@ class Shelf:
         clip.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(clip, [0.0] * 2_400, 24_000)
         if text:
-            embed(clip, replace(RECORD, text=text, **facts))
+            write_metadata(clip, replace(RECORD, text=text, **facts))
         return clip
 
     def found(self, words: str = "", **wanted: Any) -> list[str]:
@@ -83,14 +83,14 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def test_without_results_there_is_nothing_and_no_error(shelf: Shelf) -> None:
-    assert shelf.found() == [] and shelf.history.choices().voices == ()
+    assert shelf.found() == [] and shelf.history.get_filter_choices().voices == ()
 
 
 def test_candidates_and_lines_are_shown_under_their_clip(shelf: Shelf) -> None:
     ref = shelf.family()
     (row,) = shelf.history.find(Search()).rows
     assert (row.ref, row.candidates, row.lines, row.whole, row.score) == (ref, 2, 2, True, 0.5)
-    assert [(part.line, part.candidate) for part in shelf.history.parts(ref)] == [
+    assert [(part.line, part.candidate) for part in shelf.history.list_files(ref)] == [
         *((0, 1), (0, 2), (1, 1), (2, 1))
     ]
 
@@ -99,11 +99,11 @@ def test_lines_without_their_clip_stand_for_it_until_it_comes(shelf: Shelf) -> N
     shelf.put("bob/00002-long.lines/002.flac", "the second")
     shelf.put("bob/00002-long.lines/001.flac", "the first")
     assert shelf.found() == ["bob/00002-long.flac"]
-    row = shelf.history.row("bob/00002-long.flac")
+    row = shelf.history.get_clip("bob/00002-long.flac")
     assert not row.whole and row.text == "the first" and row.path.endswith("/001.flac")
     shelf.put("bob/00002-long.mp3", "the first the second")
     assert shelf.found() == ["bob/00002-long.mp3"]
-    assert shelf.history.row("bob/00002-long.mp3").lines == 2
+    assert shelf.history.get_clip("bob/00002-long.mp3").lines == 2
 
 
 def test_two_formats_of_one_name_are_two_clips_and_the_lines_go_with_one(shelf: Shelf) -> None:
@@ -111,7 +111,7 @@ def test_two_formats_of_one_name_are_two_clips_and_the_lines_go_with_one(shelf: 
         shelf.put(f"alice/one.{suffix}", "Hello")
     shelf.put("alice/one.lines/001.wav", "Hello")
     assert sorted(shelf.found()) == ["alice/one.mp3", "alice/one.wav"]
-    assert [shelf.history.row(f"alice/one.{end}").lines for end in ("mp3", "wav")] == [0, 1]
+    assert [shelf.history.get_clip(f"alice/one.{end}").lines for end in ("mp3", "wav")] == [0, 1]
     shelf.history.delete(["alice/one.mp3"])
     assert shelf.files() == {"alice/one.wav", "alice/one.lines/001.wav"}
 
@@ -143,9 +143,9 @@ def test_filters_narrow_the_list(shelf: Shelf) -> None:
     assert shelf.found(model="mine") == ["bob/b.wav"]
     assert shelf.found(engine="other") == ["bob/c.wav"]
     assert shelf.found(since=1_769_000_000.0, until=1_771_000_000.0) == ["bob/b.wav"]
-    shelf.history.star(["bob/c.wav"], True)
+    shelf.history.set_starred(["bob/c.wav"], True)
     assert shelf.found(starred=True) == ["bob/c.wav"]
-    assert shelf.history.choices().models == ("mine", "starter")
+    assert shelf.history.get_filter_choices().models == ("mine", "starter")
 
 
 def test_an_order_nobody_knows_is_refused() -> None:
@@ -180,7 +180,7 @@ def test_clips_come_in_the_wished_order_and_page_by_page(shelf: Shelf) -> None:
 def test_what_comes_changes_and_goes_on_disk_is_noticed(shelf: Shelf) -> None:
     clip = shelf.put("alice/a.wav", "Before")
     assert shelf.found("before") == ["alice/a.wav"]
-    embed(clip, replace(RECORD, text="After"))
+    write_metadata(clip, replace(RECORD, text="After"))
     assert shelf.found("before") == [] and shelf.found("after") == ["alice/a.wav"]
     clip.unlink()
     assert shelf.found() == []
@@ -188,7 +188,7 @@ def test_what_comes_changes_and_goes_on_disk_is_noticed(shelf: Shelf) -> None:
 
 def test_a_clip_without_a_tag_is_known_by_the_file_beside_it(shelf: Shelf) -> None:
     clip = shelf.put("alice/a.wav")
-    assert shelf.found() == ["alice/a.wav"] and shelf.history.row("alice/a.wav").foreign
+    assert shelf.found() == ["alice/a.wav"] and shelf.history.get_clip("alice/a.wav").foreign
     write_sidecar(clip, replace(RECORD, text="Told beside"))
     assert shelf.found("beside") == ["alice/a.wav"]
 
@@ -200,12 +200,12 @@ def test_a_scan_of_nothing_new_changes_nothing(shelf: Shelf) -> None:
 
 
 def test_a_stopped_scan_keeps_what_it_read(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studio.history_scan.BATCH", 2)
+    monkeypatch.setattr("studio.history.scanner.BATCH_SIZE", 2)
     for number in range(5):
         shelf.put(f"alice/{number}.wav", "Hi")
     stops = iter([False, True])
     with pytest.raises(Cancelled):
-        shelf.history.scan(Reporter(stopped=lambda: next(stops)))
+        shelf.history.scan(ProgressReporter(stopped=lambda: next(stops)))
     assert shelf.history.find(Search()).total == 2
     assert len(shelf.found()) == 5
 
@@ -213,15 +213,15 @@ def test_a_stopped_scan_keeps_what_it_read(shelf: Shelf, monkeypatch: pytest.Mon
 def test_a_look_in_the_background_notices_a_new_clip(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studio.history.LOOK_S", 0.0)
+    monkeypatch.setattr("studio.history.service.SCAN_INTERVAL_S", 0.0)
     shelf.put("alice/a.wav", "Hi")
     shelf.history.scan(QUIET)
     shelf.put("alice/b.wav", "Ho")
     wait(lambda: shelf.history.refresh() or shelf.history.find(Search()).total == 2)
     shutil.rmtree(shelf.results)
     wait(lambda: shelf.history.refresh() or shelf.history.find(Search()).total == 0)
-    wait(lambda: not shelf.history.looking.running)
-    assert shelf.history.looking.problem == ""
+    wait(lambda: not shelf.history.scan_status.running)
+    assert shelf.history.scan_status.problem == ""
 
 
 def wait(look: Callable[[], object]) -> None:
@@ -253,7 +253,7 @@ def test_damaged_files_and_names_break_no_scan(shelf: Shelf) -> None:
     Path(bytes_of_old.decode("utf-8", "surrogateescape")).write_bytes(b"")
     shelf.put("alice/good.wav", "Hi")
     assert len(shelf.found()) == 5 * len(HOSTILE) + 2
-    assert shelf.history.row("alice/no sound.wav").foreign
+    assert shelf.history.get_clip("alice/no sound.wav").foreign
 
 
 @pytest.mark.parametrize(
@@ -296,33 +296,33 @@ def test_a_link_out_of_the_results_is_not_followed(shelf: Shelf, tmp_path: Path)
     assert shelf.found() == ["alice/a.wav"]
     shutil.move(shelf.results / "alice", outside / "alice")
     (shelf.results / "alice").symlink_to(outside / "alice")
-    with pytest.raises(StudioError, match="leads out of the results"):
-        shelf.history.file("alice/a.wav")
+    with pytest.raises(AppError, match="leads out of the results"):
+        shelf.history.resolve_path("alice/a.wav")
 
 
 @pytest.mark.parametrize("path", ["../x.wav", "/etc/passwd", "", "alice", "alice/../alice/a.wav"])
 def test_a_path_that_the_index_does_not_hold_is_refused(path: str, shelf: Shelf) -> None:
     shelf.put("alice/a.wav", "Hi")
     shelf.history.scan(QUIET)
-    for ask in (shelf.history.file, shelf.history.row, shelf.history.parts):
-        with pytest.raises(StudioError, match="There is no clip"):
+    for ask in (shelf.history.resolve_path, shelf.history.get_clip, shelf.history.list_files):
+        with pytest.raises(AppError, match="There is no clip"):
             ask(path)
-    with pytest.raises(StudioError, match="There is no clip"):
+    with pytest.raises(AppError, match="There is no clip"):
         shelf.history.delete(["alice/a.wav", path])
     assert shelf.files() == {"alice/a.wav"}
 
 
 def test_a_renamed_clip_takes_everything_with_it(shelf: Shelf) -> None:
-    shelf.history.star([shelf.family()], True)
+    shelf.history.set_starred([shelf.family()], True)
     new = shelf.history.rename("alice/00001-hello.mp3", "Greeting.mp3")
-    assert new == "alice/Greeting.mp3" and shelf.history.row(new).starred
+    assert new == "alice/Greeting.mp3" and shelf.history.get_clip(new).starred
     assert shelf.files() == {
         "alice/Greeting.mp3",
         "alice/Greeting.mp3.json",
         "alice/Greeting.candidate-2.mp3",
         *(f"alice/Greeting.lines/{name}" for name in ("001.flac", "002.flac", "lines.json")),
     }
-    row = shelf.history.row(new)
+    row = shelf.history.get_clip(new)
     assert (row.candidates, row.lines) == (2, 2) and shelf.found() == [new]
 
 
@@ -343,7 +343,7 @@ def test_a_name_that_cannot_be_is_refused(name: str, reason: str, shelf: Shelf) 
     shelf.put("alice/taken.mp3", "Hi")
     shelf.history.scan(QUIET)
     before = shelf.files()
-    with pytest.raises(StudioError, match=reason):
+    with pytest.raises(AppError, match=reason):
         shelf.history.rename(ref, name)
     assert shelf.files() == before
 
@@ -359,47 +359,47 @@ def test_a_rename_that_fails_half_way_is_undone(
             raise PermissionError(13, "no")
         return move(source, target)
 
-    monkeypatch.setattr("studio.history_bin.shutil.move", fail)
-    with pytest.raises(StudioError, match="permission denied"):
+    monkeypatch.setattr("studio.history.trash.shutil.move", fail)
+    with pytest.raises(AppError, match="permission denied"):
         shelf.history.rename(ref, "new")
     assert shelf.files() == before
-    with pytest.raises(StudioError, match="There is no clip"):
-        shelf.history.row("alice/new.mp3")
+    with pytest.raises(AppError, match="There is no clip"):
+        shelf.history.get_clip("alice/new.mp3")
 
 
 def test_a_deleted_clip_comes_back_with_everything_and_its_star(shelf: Shelf) -> None:
     ref = shelf.family()
     shelf.put("bob/b.wav", "Other")
     shelf.history.scan(QUIET)
-    shelf.history.star([ref], True)
+    shelf.history.set_starred([ref], True)
     before = shelf.files()
     deletion = shelf.history.delete([ref, "bob/b.wav", ref])
     assert shelf.files() == set() and shelf.found() == []
     assert not any((shelf.results / "alice").iterdir())
     assert [clip.ref for clip in deletion.clips] == [ref, "bob/b.wav"]
-    assert shelf.history.undo() == [ref, "bob/b.wav"]
-    assert shelf.files() == before and shelf.history.row(ref).starred
-    with pytest.raises(StudioError, match="bin is empty"):
-        shelf.history.undo()
+    assert shelf.history.restore() == [ref, "bob/b.wav"]
+    assert shelf.files() == before and shelf.history.get_clip(ref).starred
+    with pytest.raises(AppError, match="bin is empty"):
+        shelf.history.restore()
 
 
 def test_a_star_does_not_pass_to_a_new_clip_of_the_same_name(shelf: Shelf) -> None:
-    shelf.history.star([shelf.family()], True)
+    shelf.history.set_starred([shelf.family()], True)
     shelf.history.delete(["alice/00001-hello.mp3"])
     shelf.put("alice/00001-hello.mp3", "Another")
     shelf.found()
-    assert not shelf.history.row("alice/00001-hello.mp3").starred
+    assert not shelf.history.get_clip("alice/00001-hello.mp3").starred
 
 
 def test_what_comes_back_to_a_taken_name_gets_another(shelf: Shelf) -> None:
     ref = shelf.family()
     shelf.history.delete([ref])
     shelf.put(ref, "Newer")
-    assert shelf.history.undo() == ["alice/00001-hello (2).mp3"]
+    assert shelf.history.restore() == ["alice/00001-hello (2).mp3"]
     assert sorted(shelf.found()) == ["alice/00001-hello (2).mp3", ref]
-    row = shelf.history.row("alice/00001-hello (2).mp3")
+    row = shelf.history.get_clip("alice/00001-hello (2).mp3")
     assert (row.text, row.lines, row.candidates) == ("Hello world", 2, 2)
-    assert shelf.history.row(ref).text == "Newer"
+    assert shelf.history.get_clip(ref).text == "Newer"
 
 
 def test_two_clips_of_one_name_come_back_to_their_names_together(shelf: Shelf) -> None:
@@ -409,10 +409,10 @@ def test_two_clips_of_one_name_come_back_to_their_names_together(shelf: Shelf) -
     before, refs = shelf.files(), shelf.found()
     shelf.history.delete(refs)
     assert shelf.files() == set()
-    assert sorted(shelf.history.undo()) == sorted(refs) and shelf.files() == before
+    assert sorted(shelf.history.restore()) == sorted(refs) and shelf.files() == before
     shelf.history.delete(refs)
     shelf.put("bob/one.wav", "Meanwhile")
-    assert set(shelf.history.undo()) == {"bob/one (2).wav", "bob/one (3).wav", "bob/one.flac"}
+    assert set(shelf.history.restore()) == {"bob/one (2).wav", "bob/one (3).wav", "bob/one.flac"}
 
 
 def test_a_folder_of_many_clips_is_looked_at_once_to_delete_them(
@@ -433,18 +433,18 @@ def test_a_chosen_deletion_is_undone_and_the_bin_emptied(shelf: Shelf) -> None:
     shelf.history.scan(QUIET)
     first = shelf.history.delete(["alice/a.wav"])
     shelf.history.delete(["alice/b.wav"])
-    assert len(shelf.history.binned()) == 2
-    assert shelf.history.undo(first.id) == ["alice/a.wav"]
-    assert shelf.history.empty_bin() > 4_800 and shelf.history.binned() == []
+    assert len(shelf.history.list_trash()) == 2
+    assert shelf.history.restore(first.id) == ["alice/a.wav"]
+    assert shelf.history.empty_trash() > 4_800 and shelf.history.list_trash() == []
     assert shelf.files() == {"alice/a.wav"}
-    with pytest.raises(StudioError, match="no deletion"):
-        shelf.history.undo(first.id)
+    with pytest.raises(AppError, match="no deletion"):
+        shelf.history.restore(first.id)
 
 
 @pytest.mark.parametrize("id", ["../../results", "..", "x/y"])
 def test_only_a_deletion_can_be_undone(id: str, shelf: Shelf) -> None:
-    with pytest.raises(StudioError, match="cannot name a deletion"):
-        shelf.history.undo(id)
+    with pytest.raises(AppError, match="cannot name a deletion"):
+        shelf.history.restore(id)
 
 
 def test_a_list_in_the_bin_that_points_elsewhere_is_left_alone(
@@ -453,11 +453,11 @@ def test_a_list_in_the_bin_that_points_elsewhere_is_left_alone(
     shelf.put("alice/a.wav", "Hi")
     shelf.history.scan(QUIET)
     deletion = shelf.history.delete(["alice/a.wav"])
-    listed = shelf.layout.bin / deletion.id / "deleted.json"
+    listed = shelf.layout.trash / deletion.id / "deleted.json"
     listed.write_text(listed.read_text().replace("alice/a.wav", "../../a.wav"))
-    assert shelf.history.binned() == []
-    with pytest.raises(StudioError, match="no deletion"):
-        shelf.history.undo(deletion.id)
+    assert shelf.history.list_trash() == []
+    with pytest.raises(AppError, match="no deletion"):
+        shelf.history.restore(deletion.id)
 
 
 def test_a_deletion_that_fails_leaves_everything_in_place(
@@ -472,19 +472,19 @@ def test_a_deletion_that_fails_leaves_everything_in_place(
         return move(source, target)
 
     before = shelf.files()
-    monkeypatch.setattr("studio.history_bin.shutil.move", fail)
-    with pytest.raises(StudioError, match="disk is full"):
+    monkeypatch.setattr("studio.history.trash.shutil.move", fail)
+    with pytest.raises(AppError, match="disk is full"):
         shelf.history.delete([ref])
-    assert shelf.files() == before and shelf.history.binned() == []
+    assert shelf.files() == before and shelf.history.list_trash() == []
 
 
 def test_stars_survive_the_loss_of_the_index(shelf: Shelf) -> None:
-    shelf.history.star([shelf.family()], True)
-    shelf.layout.history.unlink()
+    shelf.history.set_starred([shelf.family()], True)
+    shelf.layout.history_db.unlink()
     assert shelf.found(starred=True) == ["alice/00001-hello.mp3"]
     shelf.history.rebuild(QUIET)
     assert shelf.found(starred=True) == ["alice/00001-hello.mp3"]
-    shelf.history.star(["alice/00001-hello.mp3"], False)
+    shelf.history.set_starred(["alice/00001-hello.mp3"], False)
     assert shelf.found(starred=True) == []
 
 
@@ -492,16 +492,16 @@ def test_stars_survive_the_loss_of_the_index(shelf: Shelf) -> None:
 def test_a_damaged_index_is_made_anew(content: bytes, tmp_path: Path) -> None:
     first = Shelf(tmp_path)
     first.family()
-    first.layout.history.write_bytes(content)
+    first.layout.history_db.write_bytes(content)
     for ending in ("-wal", "-shm"):
-        first.layout.history.with_name(f"history.sqlite{ending}").unlink(missing_ok=True)
+        first.layout.history_db.with_name(f"history.sqlite{ending}").unlink(missing_ok=True)
     assert Shelf(tmp_path).found() == ["alice/00001-hello.mp3"]
 
 
 def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
     first = Shelf(tmp_path)
     first.family()
-    db = sqlite3.connect(first.layout.history)
+    db = sqlite3.connect(first.layout.history_db)
     db.execute("pragma user_version = 99")
     db.close()
     second = Shelf(tmp_path)
@@ -511,11 +511,11 @@ def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
 def test_a_list_of_stars_that_cannot_be_read_stops_no_scan(shelf: Shelf) -> None:
     shelf.put("alice/a.wav", "Hi")
     shelf.layout.stars.write_text("{", encoding="utf-8")
-    with pytest.raises(StudioError, match="cannot be read"):
+    with pytest.raises(AppError, match="cannot be read"):
         shelf.history.scan(QUIET)
     assert shelf.history.find(Search()).total == 1
-    with pytest.raises(StudioError, match="cannot be read"):
-        shelf.history.star(["alice/a.wav"], True)
+    with pytest.raises(AppError, match="cannot be read"):
+        shelf.history.set_starred(["alice/a.wav"], True)
     assert shelf.layout.stars.read_text() == "{"
 
 
@@ -535,7 +535,7 @@ def test_an_export_holds_each_clip_under_a_name_of_its_own_with_its_settings(
         assert told["text"] == "One" and "latents" not in told
         assert archive.read("Same.wav") == (shelf.results / "alice/Same.wav").read_bytes()
     assert shelf.history.export(refs[:1], QUIET) != path
-    with pytest.raises(StudioError, match="No clip was chosen"):
+    with pytest.raises(AppError, match="No clip was chosen"):
         shelf.history.export([], QUIET)
 
 
@@ -546,7 +546,7 @@ def test_many_threads_may_ask_and_change_at_once(shelf: Shelf) -> None:
     shelf.history.scan(QUIET)
     others = [History.open(shelf.layout) for _ in refs]
     work = [
-        threading.Thread(target=other.star, args=([ref], True))
+        threading.Thread(target=other.set_starred, args=([ref], True))
         for other, ref in zip(others, refs, strict=True)
     ] + [threading.Thread(target=shelf.history.scan, args=(QUIET,)) for _ in range(3)]
     for thread in work:

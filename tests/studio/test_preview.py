@@ -9,26 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from fake_engine import FakeEngine
-from golden_cases import ROOT
-from jobs.report import Reporter
-from studio.layout import Layout
-from studio.preview import Draft, preview
-from studio.requests import Wish, request_of
-from studio.settings import Settings
-from studio.speaking import Delivery
-from studio.tasks.speak import Speaker
-from tiny_bundle import make_tiny_bundle
-from tortoise.config import Conventions, read_config
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.schemas.settings import Settings
+from studio.schemas.speech import OutputOptions
+from studio.synthesis.preview import PreviewRequest, preview
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from studio.workers.synthesis.synthesizer import Synthesizer
+from support.fake_engine import FakeEngine
+from support.golden_cases import ROOT
+from support.tiny_bundle import make_tiny_bundle
+from tortoise.checkpoints.config import ModelConventions, read_config
 from tortoise.engine import TortoiseEngine
-from tortoise.measure import PUBLISHED_LIMIT, read_measure
+from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, load_text_analyzer
 
 STARTER = ROOT / "models" / "starter"
 LONG = "One is here. Two, which is longer, is there. [whispering] And three! " * 6
 
 
 @pytest.fixture
-def real(layout: Layout, monkeypatch: pytest.MonkeyPatch, real_engines: object) -> Layout:
+def real(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch, real_engines: object
+) -> ProjectPaths:
     """The studio with the real engine's options and the starter's own vocabulary."""
     monkeypatch.setattr("engines.registry.ENGINES", real_engines)
     (layout.models / "starter" / "weights").unlink()
@@ -39,12 +41,16 @@ def real(layout: Layout, monkeypatch: pytest.MonkeyPatch, real_engines: object) 
 
 @pytest.mark.parametrize("delimiter", ["", "\\n", "."])
 @pytest.mark.parametrize("emotion", ["none", "sad"])
-def test_the_cuts_are_those_of_the_real_run(layout: Layout, delimiter: str, emotion: str) -> None:
+def test_the_cuts_are_those_of_the_real_run(
+    layout: ProjectPaths, delimiter: str, emotion: str
+) -> None:
     delivery = {"delimiter": delimiter, "emotion": emotion, "piece_chars": 40}
     text = f'Good day.\n{{"voice": "bob"}} And to you.\n{LONG}'
-    request = request_of(Settings(), Wish(text=text, voice="alice", delivery=delivery), layout)
+    request = build_request(
+        Settings(), SpeechRequestInput(text=text, voice="alice", delivery=delivery), layout
+    )
     shown = preview(request, layout)
-    spoken = Speaker(layout).speak(request, Reporter())
+    spoken = Synthesizer(layout).speak(request, ProgressReporter())
     assert shown.speakable and len(shown.pieces) == len(spoken.lines) > 5
     assert " ".join(piece.text for piece in shown.pieces) == spoken.heard
     assert [piece.tokens for piece in shown.pieces] == [len(text) for text in FakeEngine.heard]
@@ -54,15 +60,17 @@ def test_the_light_measure_counts_as_the_engine_does(tmp_path: Path) -> None:
     import torch
 
     folder = make_tiny_bundle(tmp_path / "tiny", seed=0)
-    engine, light = TortoiseEngine.load(folder, torch.device("cpu")), read_measure(folder)
+    engine, light = TortoiseEngine.load(folder, torch.device("cpu")), load_text_analyzer(folder)
     assert light.text_limit == engine.text_limit
     assert light.count_tokens("Hello, 42!") == engine.count_tokens("Hello, 42!")
-    assert Conventions().text_limit == PUBLISHED_LIMIT
-    assert read_measure(STARTER).text_limit == read_config(STARTER).conventions.piece_limit - 2
+    assert ModelConventions().text_limit == PUBLISHED_TEXT_LIMIT
+    assert (
+        load_text_analyzer(STARTER).text_limit == read_config(STARTER).conventions.piece_limit - 2
+    )
 
 
-def test_numbers_and_short_forms_are_shown_as_words(real: Layout) -> None:
-    shown = preview(Draft(text="Dr. Smith paid $12.50.", voice="alice"), real)
+def test_numbers_and_short_forms_are_shown_as_words(real: ProjectPaths) -> None:
+    shown = preview(PreviewRequest(text="Dr. Smith paid $12.50.", voice="alice"), real)
     (piece,) = shown.pieces
     assert piece.said == "Doctor Smith paid twelve dollars and fifty cents."
     assert piece.text == "Dr. Smith paid $12.50."
@@ -70,21 +78,23 @@ def test_numbers_and_short_forms_are_shown_as_words(real: Layout) -> None:
     assert 2 < piece.seconds < 5 and shown.seconds == piece.seconds
 
 
-def test_what_is_lost_or_guessed_is_named(real: Layout, tmp_path: Path) -> None:
-    (piece,) = preview(Draft(text="Hello 😀 Zyxqwol, dear dog's dogs.", voice="alice"), real).pieces
+def test_what_is_lost_or_guessed_is_named(real: ProjectPaths, tmp_path: Path) -> None:
+    (piece,) = preview(
+        PreviewRequest(text="Hello 😀 Zyxqwol, dear dog's dogs.", voice="alice"), real
+    ).pieces
     assert piece.unknown == ("😀",) and piece.guessed == ("Zyxqwol",)
     make_tiny_bundle(real.models / "tiny", seed=0)
-    draft = Draft(text="A price* of #6 and more", voice="alice", bundle="tiny")
+    draft = PreviewRequest(text="A price* of #6 and more", voice="alice", bundle="tiny")
     (piece,) = preview(draft, real).pieces
     assert piece.unknown == ("price*", "#6") and piece.said == "a price* of #six and more"
 
 
-def test_what_is_wrong_with_a_line_stands_at_that_line(layout: Layout) -> None:
+def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> None:
     text = (
         '{"voice": "carol"} One.\nTwo, and [softly] more.\n{"temperature": 9} Three.\n'
         '{"temprature": 1} Four.\n[all of it]\n{"voice": "bob"} Six.'
     )
-    shown = preview(Draft(text=text, voice="alice"), layout)
+    shown = preview(PreviewRequest(text=text, voice="alice"), layout)
     told = [(piece.line, piece.problem) for piece in shown.pieces]
     assert [line for line, _ in told] == [1, 2, 3, 4, 5, 6] and not shown.speakable
     reasons = ("Line 1: There is no voice 'carol'", "", "Line 3: temperature is 9",
@@ -95,40 +105,49 @@ def test_what_is_wrong_with_a_line_stands_at_that_line(layout: Layout) -> None:
 
 
 WRONG = {
-    "no text": (Draft(text="  ", voice="alice"), "text is empty"),
-    "nothing speakable": (Draft(text="?!", voice="alice"), "no letter or digit"),
-    "no voice": (Draft(text="Hi."), "No voice was named"),
-    "unknown voice": (Draft(text="Hi.\nYou.", voice="alicia"), "Did you mean 'alice'"),
-    "unknown engine": (Draft(text="Hi.", voice="alice", engine="hare"), "no engine 'hare'"),
-    "unknown bundle": (Draft(text="Hi.", voice="alice", bundle="none"), "no weights 'none'"),
-    "a bad knob": (Draft(text="Hi.", voice="alice", options={"temperature": 9}), "from 0.05"),
+    "no text": (PreviewRequest(text="  ", voice="alice"), "text is empty"),
+    "nothing speakable": (PreviewRequest(text="?!", voice="alice"), "no letter or digit"),
+    "no voice": (PreviewRequest(text="Hi."), "No voice was named"),
+    "unknown voice": (PreviewRequest(text="Hi.\nYou.", voice="alicia"), "Did you mean 'alice'"),
+    "unknown engine": (
+        PreviewRequest(text="Hi.", voice="alice", engine="hare"),
+        "no engine 'hare'",
+    ),
+    "unknown bundle": (
+        PreviewRequest(text="Hi.", voice="alice", bundle="none"),
+        "no weights 'none'",
+    ),
+    "a bad knob": (
+        PreviewRequest(text="Hi.", voice="alice", options={"temperature": 9}),
+        "from 0.05",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_with_the_whole_is_told_once(case: str, layout: Layout) -> None:
+def test_what_is_wrong_with_the_whole_is_told_once(case: str, layout: ProjectPaths) -> None:
     draft, reason = WRONG[case]
     shown = preview(draft, layout)
     assert not shown.speakable and len(shown.problems) == 1 and reason in shown.problems[0]
     assert all(piece.problem == "" for piece in shown.pieces)
 
 
-def test_pauses_and_delivery_count_for_the_length(layout: Layout) -> None:
+def test_pauses_and_delivery_count_for_the_length(layout: ProjectPaths) -> None:
     def seconds(pause_s: float) -> float:
-        delivery = Delivery(delimiter="\\n", pause_s=pause_s)
+        delivery = OutputOptions(delimiter="\\n", pause_s=pause_s)
         return preview(
-            Draft(text="One.\nTwo.\nSix.", voice="alice", delivery=delivery), layout
+            PreviewRequest(text="One.\nTwo.\nSix.", voice="alice", delivery=delivery), layout
         ).seconds
 
     assert seconds(2.0) - seconds(0.5) == pytest.approx(3.0)
 
 
-def test_two_thousand_letters_are_shown_at_once(real: Layout) -> None:
+def test_two_thousand_letters_are_shown_at_once(real: ProjectPaths) -> None:
     words = "The old man paid 12 pounds, and Mr. Jones sang of love; nobody heard it! Why? "
     text = (words * 30)[:1_990]
-    preview(Draft(text=text, voice="alice"), real)
+    preview(PreviewRequest(text=text, voice="alice"), real)
     started = time.process_time()
-    shown = preview(Draft(text=text + " And so.", voice="alice"), real)
+    shown = preview(PreviewRequest(text=text + " And so.", voice="alice"), real)
     assert time.process_time() - started < 0.1 and len(shown.pieces) > 5
 
 
@@ -136,8 +155,10 @@ def test_a_preview_needs_no_network_code() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\n"
         "from pathlib import Path\n"
-        "from studio.layout import Layout\nfrom studio.preview import Draft, preview\n"
-        f"shown = preview(Draft(text='Hi 42.', voice='random'), Layout.at(Path({str(ROOT)!r})))\n"
+        "from core.paths import ProjectPaths\n"
+        "from studio.synthesis.preview import PreviewRequest, preview\n"
+        f"paths = ProjectPaths.from_root(Path({str(ROOT)!r}))\n"
+        "shown = preview(PreviewRequest(text='Hi 42.', voice='random'), paths)\n"
         "assert shown.speakable and shown.pieces[0].said == 'Hi forty-two.', shown\n"
         "assert not {'torch', 'gradio', 'scipy'} & set(sys.modules)\n"
     )

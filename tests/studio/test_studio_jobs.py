@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from humming import WORKSHOP, spoken
-from jobs.job import Job
-from jobs.plain import to_plain
-from studio.errors import StudioError
-from studio.layout import Layout
-from studio.requests import Wish, request_of
-from studio.settings import Settings
-from studio.speaking import SpeakRequest
-from studio.studio import Studio
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.serialization import to_dict
+from jobs.models import Job
+from studio.app.studio import Studio
+from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from support.fake_engine_process import WORKSHOP, spoken
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 240.0  # a worker imports torch, which a busy machine takes its time for
@@ -31,14 +31,14 @@ PATIENCE_S = 240.0  # a worker imports torch, which a busy machine takes its tim
 SERVER = f"""
 import json, sys, time
 sys.path[:0] = {[str(HERE.parent), str(HERE.parents[1] / "src")]!r}
-import studio.doing
+import studio.app.job_service
 from pathlib import Path
-from jobs.plain import from_plain
-from studio.speaking import SpeakRequest
-from studio.studio import Studio
-studio.doing.WORKSHOP = {WORKSHOP!r}
+from core.serialization import from_dict
+from studio.schemas.speech import SpeechRequest
+from studio.app.studio import Studio
+studio.app.job_service.CONTEXT_FACTORY = {WORKSHOP!r}
 root, request = sys.argv[1:]
-job = Studio.open(Path(root)).submit(from_plain(SpeakRequest, json.loads(request)))
+job = Studio.open(Path(root)).submit(from_dict(SpeechRequest, json.loads(request)))
 sys.stdout.write(job.id + "\\n")
 sys.stdout.flush()
 time.sleep(600)
@@ -46,7 +46,7 @@ time.sleep(600)
 
 
 @pytest.fixture
-def opened(layout: Layout) -> Iterator[Studio]:
+def opened(layout: ProjectPaths) -> Iterator[Studio]:
     """A studio whose jobs run in a thread of this process."""
     made = Studio(layout, Settings(), inline=True)
     yield made
@@ -54,9 +54,9 @@ def opened(layout: Layout) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def real(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Studio]]:
+def real(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Studio]]:
     """Open studios with a worker process that hums."""
-    monkeypatch.setattr("studio.doing.WORKSHOP", WORKSHOP)
+    monkeypatch.setattr("studio.app.job_service.CONTEXT_FACTORY", WORKSHOP)
     made: list[Studio] = []
 
     def open_one() -> Studio:
@@ -68,9 +68,11 @@ def real(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         one.close()
 
 
-def ask(layout: Layout, text: str, **options: Any) -> SpeakRequest:
-    wish = Wish(text=text, voice="alice", delivery={"delimiter": "|"}, options=options)
-    return request_of(Settings(), wish, layout)
+def ask(layout: ProjectPaths, text: str, **options: Any) -> SpeechRequest:
+    wish = SpeechRequestInput(
+        text=text, voice="alice", delivery={"delimiter": "|"}, options=options
+    )
+    return build_request(Settings(), wish, layout)
 
 
 def until(studio: Studio, id: str, ready: Callable[[Job], bool]) -> Job:
@@ -81,7 +83,9 @@ def until(studio: Studio, id: str, ready: Callable[[Job], bool]) -> Job:
     return job
 
 
-def test_a_submitted_text_is_spoken_where_the_job_says(opened: Studio, layout: Layout) -> None:
+def test_a_submitted_text_is_spoken_where_the_job_says(
+    opened: Studio, layout: ProjectPaths
+) -> None:
     job = opened.submit(ask(layout, "Good evening.|And good night."), title="evening")
     done = opened.wait(job.id, 60)
     assert done.state == "done" and done.result is not None and done.title == "evening"
@@ -91,7 +95,9 @@ def test_a_submitted_text_is_spoken_where_the_job_says(opened: Studio, layout: L
     assert opened.jobs() == [done] and opened.job(done.id) == done
 
 
-def test_every_job_has_a_file_of_its_own_before_it_runs(opened: Studio, layout: Layout) -> None:
+def test_every_job_has_a_file_of_its_own_before_it_runs(
+    opened: Studio, layout: ProjectPaths
+) -> None:
     jobs = [opened.submit(ask(layout, "The same words.")) for _ in range(3)]
     assert len({job.request["out"] for job in jobs}) == 3
     for job in jobs:
@@ -99,38 +105,38 @@ def test_every_job_has_a_file_of_its_own_before_it_runs(opened: Studio, layout: 
 
 
 def test_a_refusal_is_a_failed_job_that_leaves_nothing_behind(
-    opened: Studio, layout: Layout
+    opened: Studio, layout: ProjectPaths
 ) -> None:
-    wish = Wish(text="Hello.", voice="nobody")
-    job = opened.wait(opened.submit(request_of(Settings(), wish, layout)).id, 60)
+    wish = SpeechRequestInput(text="Hello.", voice="nobody")
+    job = opened.wait(opened.submit(build_request(Settings(), wish, layout)).id, 60)
     assert job.failure is not None and job.failure.cause == "missing_voice"
     assert "nobody" in job.failure.message and "Traceback" not in job.failure.message
     assert not list((layout.results / "nobody").iterdir())
 
 
 def test_an_unknown_job_and_an_unknown_request_are_refused(opened: Studio) -> None:
-    with pytest.raises(StudioError, match="There is no job 'x'"):
+    with pytest.raises(AppError, match="There is no job 'x'"):
         opened.job("x")
-    with pytest.raises(StudioError, match="No task takes a dict"):
+    with pytest.raises(AppError, match="No task takes a dict"):
         opened.submit({"text": "hello"})
 
 
 def test_a_second_studio_over_the_same_folder_is_refused_until_the_first_is_closed(
-    opened: Studio, layout: Layout
+    opened: Studio, layout: ProjectPaths
 ) -> None:
     opened.start()
     other = Studio(layout, Settings(), inline=True)
-    with pytest.raises(StudioError, match="already open in another program") as refusal:
+    with pytest.raises(AppError, match="already open in another program") as refusal:
         other.jobs()
     assert refusal.value.cause == "busy"
     opened.close()
     assert other.jobs() == []
     other.close()
-    with pytest.raises(StudioError, match="The studio is closed"):
+    with pytest.raises(AppError, match="The studio is closed"):
         other.jobs()
 
 
-def test_many_threads_may_ask_at_once(opened: Studio, layout: Layout) -> None:
+def test_many_threads_may_ask_at_once(opened: Studio, layout: ProjectPaths) -> None:
     ids: list[str] = []
 
     def ask_one(number: int) -> None:
@@ -145,26 +151,28 @@ def test_many_threads_may_ask_at_once(opened: Studio, layout: Layout) -> None:
     assert {opened.wait(id, 60).state for id in ids} == {"done"}
 
 
-def test_the_time_is_told_once_something_like_it_was_spoken(opened: Studio, layout: Layout) -> None:
+def test_the_time_is_told_once_something_like_it_was_spoken(
+    opened: Studio, layout: ProjectPaths
+) -> None:
     request = ask(layout, "How long will this take?")
-    assert opened.expected_s(request) is None
+    assert opened.estimate_stage_seconds(request) is None
     opened.wait(opened.submit(request).id, 60)
-    expected = opened.expected_s(request)
+    expected = opened.estimate_stage_seconds(request)
     assert expected is not None and set(expected) >= {"draft"} and "load" not in expected
     assert all(seconds >= 0 for seconds in expected.values())
 
 
-def test_a_damaged_list_of_jobs_is_set_aside_and_told(layout: Layout) -> None:
-    layout.journal.parent.mkdir(parents=True)
-    layout.journal.write_bytes(b"no database at all" * 400)
+def test_a_damaged_list_of_jobs_is_set_aside_and_told(layout: ProjectPaths) -> None:
+    layout.jobs_db.parent.mkdir(parents=True)
+    layout.jobs_db.write_bytes(b"no database at all" * 400)
     opened = Studio(layout, Settings(), inline=True)
     assert opened.jobs() == []
-    assert opened.journal_set_aside is not None and opened.journal_set_aside.exists()
+    assert opened.unreadable_job_store is not None and opened.unreadable_job_store.exists()
     opened.close()
 
 
 def test_a_worker_that_is_killed_mid_way_costs_no_line(
-    real: Callable[[], Studio], layout: Layout
+    real: Callable[[], Studio], layout: ProjectPaths
 ) -> None:
     opened = real()
     job = opened.submit(ask(layout, "The first.|A deadly one.|The third."))
@@ -175,7 +183,7 @@ def test_a_worker_that_is_killed_mid_way_costs_no_line(
 
 
 def test_stop_frees_the_worker_within_two_seconds_though_a_line_is_stuck(
-    real: Callable[[], Studio], layout: Layout
+    real: Callable[[], Studio], layout: ProjectPaths
 ) -> None:
     opened = real()
     job = opened.submit(ask(layout, "The first.|A stuck one.|The third."))
@@ -188,9 +196,9 @@ def test_stop_frees_the_worker_within_two_seconds_though_a_line_is_stuck(
 
 
 def test_a_studio_that_is_killed_goes_on_at_the_next_unspoken_line_when_it_is_opened_again(
-    real: Callable[[], Studio], layout: Layout
+    real: Callable[[], Studio], layout: ProjectPaths
 ) -> None:
-    request = json.dumps(to_plain(ask(layout, "The first.|A patient one.|Last.")))
+    request = json.dumps(to_dict(ask(layout, "The first.|A patient one.|Last.")))
     command = [sys.executable, "-c", SERVER, str(layout.root), request]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -201,7 +209,7 @@ def test_a_studio_that_is_killed_goes_on_at_the_next_unspoken_line_when_it_is_op
             assert time.monotonic() < deadline and server.poll() is None
             time.sleep(0.02)
         workers = children_of(server.pid)
-        with pytest.raises(StudioError, match="already open"):
+        with pytest.raises(AppError, match="already open"):
             real().jobs()
     finally:
         server.send_signal(signal.SIGKILL)

@@ -9,28 +9,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from fake_engine import FakeEngine
-from speech.clip import Clip
-from speech.files import read_clip, write_clip
-from studio.errors import StudioError
-from studio.layout import Layout, plain_name
-from studio.voices import Part, find_voice, folder_name, list_voices, parse_blend, pin_random
+from audio.clip import Clip
+from audio.io import read_clip, write_clip
+from core.errors import AppError
+from core.paths import ProjectPaths, validate_name
+from studio.voices.catalog import (
+    BlendComponent,
+    find_voice,
+    get_results_folder_name,
+    list_voices,
+    parse_blend,
+    resolve_random_seed,
+)
+from support.fake_engine import FakeEngine
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-def names(layout: Layout) -> list[str]:
+def names(layout: ProjectPaths) -> list[str]:
     return [voice.name for voice in list_voices(layout)]
 
 
-def test_folders_with_clips_are_voices(layout: Layout, tmp_path: Path) -> None:
+def test_folders_with_clips_are_voices(layout: ProjectPaths, tmp_path: Path) -> None:
     (layout.voices / "empty").mkdir()
     (layout.voices / ".hidden").mkdir()
     (layout.voices / "note.txt").write_text("no voice")
     assert names(layout) == ["alice", "bob"]
 
 
-def test_a_linked_folder_is_a_voice(layout: Layout, tmp_path: Path) -> None:
+def test_a_linked_folder_is_a_voice(layout: ProjectPaths, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "one.wav").write_bytes((layout.voices / "alice" / "one.wav").read_bytes())
@@ -38,7 +45,7 @@ def test_a_linked_folder_is_a_voice(layout: Layout, tmp_path: Path) -> None:
     assert names(layout) == ["1688", "alice", "bob"]
 
 
-def test_only_sound_that_is_not_hidden_counts_as_a_clip(layout: Layout) -> None:
+def test_only_sound_that_is_not_hidden_counts_as_a_clip(layout: ProjectPaths) -> None:
     folder = layout.voices / "alice"
     (folder / ".one.part.wav").write_bytes(b"")
     (folder / "notes.txt").write_text("")
@@ -52,7 +59,7 @@ def test_only_sound_that_is_not_hidden_counts_as_a_clip(layout: Layout) -> None:
 
 @pytest.mark.parametrize("name", ["alice", "Zoë", "猫", "a b", "x-1_2", "1688", "a.b"])
 def test_plain_names_are_allowed(name: str) -> None:
-    assert plain_name(name, "voice") == name
+    assert validate_name(name, "voice") == name
 
 
 BAD_NAMES = ["", ".", "..", "a/b", "a\\b", "/a", "C:x", "~a", "-a", " a", "a ", "a.", "a\0", "CON"]
@@ -61,25 +68,25 @@ BAD_NAMES += ["nul.x", "x" * 101, "a\n", "a*", "a|b"]
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_paths_and_tricks_are_refused(name: str) -> None:
-    with pytest.raises(StudioError, match="cannot name a voice"):
-        plain_name(name, "voice")
+    with pytest.raises(AppError, match="cannot name a voice"):
+        validate_name(name, "voice")
 
 
 def test_a_blend_names_voices_and_weights() -> None:
     assert parse_blend("alice:0.7 + bob:0.3") == (
-        Part(voice="alice", weight=0.7),
-        Part(voice="bob", weight=0.3),
+        BlendComponent(voice="alice", weight=0.7),
+        BlendComponent(voice="bob", weight=0.3),
     )
-    assert parse_blend("alice") == (Part(voice="alice"),)
-    assert parse_blend("random#12:2")[0] == Part(voice="random", weight=2.0, seed=12)
-    assert folder_name("alice:0.7+random#5:0.3") == "alice-and-random"
+    assert parse_blend("alice") == (BlendComponent(voice="alice"),)
+    assert parse_blend("random#12:2")[0] == BlendComponent(voice="random", weight=2.0, seed=12)
+    assert get_results_folder_name("alice:0.7+random#5:0.3") == "alice-and-random"
 
 
 def test_the_random_voice_is_pinned_to_its_seed() -> None:
-    assert pin_random("random", 7) == "random#7"
-    assert pin_random("alice:0.7+random:0.3", 7) == "alice:0.7+random#7:0.3"
-    assert pin_random("random#1", 7) == "random#1"
-    assert pin_random("randomly+my-random", 7) == "randomly+my-random"
+    assert resolve_random_seed("random", 7) == "random#7"
+    assert resolve_random_seed("alice:0.7+random:0.3", 7) == "alice:0.7+random#7:0.3"
+    assert resolve_random_seed("random#1", 7) == "random#1"
+    assert resolve_random_seed("randomly+my-random", 7) == "randomly+my-random"
 
 
 def speak(testudo: Run, tmp_path: Path, *flags: str, voice: str = "alice") -> torch.Tensor:
@@ -91,21 +98,21 @@ def speak(testudo: Run, tmp_path: Path, *flags: str, voice: str = "alice") -> to
     return read_clip(out).wave
 
 
-def test_a_voice_is_listened_to_once(testudo: Run, layout: Layout, tmp_path: Path) -> None:
+def test_a_voice_is_listened_to_once(testudo: Run, layout: ProjectPaths, tmp_path: Path) -> None:
     first = speak(testudo, tmp_path)
     assert torch.equal(first, speak(testudo, tmp_path))
     assert FakeEngine.listened == [["one.wav", "two.wav"]]
     assert len(list((layout.voices / "alice" / ".cache").glob("tortoise-*.safetensors"))) == 1
 
 
-def change_a_clip(layout: Layout) -> None:
+def change_a_clip(layout: ProjectPaths) -> None:
     write_clip(
         layout.voices / "alice" / "two.wav",
         Clip(wave=0.9 * torch.sin(torch.arange(24_000) * 0.1), sample_rate=24_000),
     )
 
 
-CHANGES: dict[str, Callable[[Layout], object]] = {
+CHANGES: dict[str, Callable[[ProjectPaths], object]] = {
     "a clip changed": change_a_clip,
     "a clip gone": lambda layout: (layout.voices / "alice" / "two.wav").unlink(),
     "a clip more": lambda layout: (layout.voices / "alice" / "3.wav").write_bytes(
@@ -120,7 +127,7 @@ CHANGES: dict[str, Callable[[Layout], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_voice_is_listened_to_again_after(
-    change: str, testudo: Run, layout: Layout, tmp_path: Path
+    change: str, testudo: Run, layout: ProjectPaths, tmp_path: Path
 ) -> None:
     speak(testudo, tmp_path)
     CHANGES[change](layout)
@@ -141,7 +148,7 @@ def test_knobs_of_listening_are_part_of_the_key_and_others_are_not(
 
 
 def test_a_voice_that_cannot_be_written_to_is_cached_elsewhere(
-    testudo: Run, layout: Layout, tmp_path: Path
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
 ) -> None:
     (layout.voices / "alice" / ".cache").write_text("a file is in the way")
     speak(testudo, tmp_path)
@@ -150,7 +157,9 @@ def test_a_voice_that_cannot_be_written_to_is_cached_elsewhere(
     assert len(list((layout.state / "voices" / "alice").iterdir())) == 1
 
 
-def test_a_read_only_voice_stays_as_it_is(testudo: Run, layout: Layout, tmp_path: Path) -> None:
+def test_a_read_only_voice_stays_as_it_is(
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
+) -> None:
     folder = layout.voices / "alice"
     folder.chmod(0o555)
     speak(testudo, tmp_path)
@@ -168,7 +177,7 @@ def test_a_blend_lies_between_its_voices(testudo: Run, tmp_path: Path) -> None:
     assert torch.equal(both, speak(testudo, tmp_path, voice="alice:3+bob:3"))
 
 
-def test_a_random_voice_can_be_kept(testudo: Run, layout: Layout, tmp_path: Path) -> None:
+def test_a_random_voice_can_be_kept(testudo: Run, layout: ProjectPaths, tmp_path: Path) -> None:
     made_up = speak(testudo, tmp_path, voice="random#42")
     code, told, _ = testudo("voices", "keep-random", "carol", "--seed", "42", "--json")
     assert code == 0 and json.loads(told)["kept"] is True
@@ -181,7 +190,7 @@ def test_a_random_voice_can_be_kept(testudo: Run, layout: Layout, tmp_path: Path
     assert code == 2 and "has no clips, only latents" in err
 
 
-def test_clips_are_imported_as_they_are(testudo: Run, layout: Layout, tmp_path: Path) -> None:
+def test_clips_are_imported_as_they_are(testudo: Run, layout: ProjectPaths, tmp_path: Path) -> None:
     source = layout.voices / "bob" / "one.wav"
     code, told, _ = testudo("voices", "import", "carol", str(source))
     assert code == 0 and "1 clip" in told
@@ -191,7 +200,7 @@ def test_clips_are_imported_as_they_are(testudo: Run, layout: Layout, tmp_path: 
 
 
 def test_nothing_is_imported_when_one_clip_is_bad(
-    testudo: Run, layout: Layout, tmp_path: Path
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     good = layout.voices / "bob" / "one.wav"
@@ -201,7 +210,7 @@ def test_nothing_is_imported_when_one_clip_is_bad(
 
 
 def test_a_voice_travels_inside_a_clip_only_when_asked(
-    testudo: Run, layout: Layout, tmp_path: Path
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
 ) -> None:
     said = speak(testudo, tmp_path, "--embed-latents")
     code, _, err = testudo("voices", "import", "carol", str(tmp_path / "out.wav"))

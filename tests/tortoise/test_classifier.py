@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from golden_cases import Case, golden, load_strictly
-from published import published_shapes, shapes_of
-from tortoise.classifier import Classifier, ClassifierConfig
+from support.golden_cases import Case, golden, load_strictly
+from support.published_layers import published_shapes, shapes_of
+from tortoise.modules.classifier import Classifier, ClassifierConfig
 
 
 def config_of(published: dict[str, Any]) -> ClassifierConfig:

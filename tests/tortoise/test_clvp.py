@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from golden_cases import Case, golden, load_strictly
-from published import published_shapes, shapes_of
-from tortoise.clvp import Clvp, ClvpConfig
-from tortoise.transformer import RotaryPositions, rotate
+from support.golden_cases import Case, golden, load_strictly
+from support.published_layers import published_shapes, shapes_of
+from tortoise.modules.clvp import Clvp, ClvpConfig
+from tortoise.modules.transformer import RotaryEmbedding, apply_rotary_embedding
 
 
 def config_of(published: dict[str, Any]) -> ClvpConfig:
@@ -77,10 +77,10 @@ def test_masked_text_padding_changes_nothing() -> None:
 
 def test_rotation_makes_scores_depend_on_distance_only() -> None:
     q, k = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
-    rotation = RotaryPositions()(20)
+    rotation = RotaryEmbedding()(20)
     queries, keys = (
-        rotate(q.expand(1, 1, 20, 64), rotation),
-        rotate(k.expand(1, 1, 20, 64), rotation),
+        apply_rotary_embedding(q.expand(1, 1, 20, 64), rotation),
+        apply_rotary_embedding(k.expand(1, 1, 20, 64), rotation),
     )
     scores = (queries @ keys.transpose(-1, -2))[0, 0]
     torch.testing.assert_close(scores[3, 7], scores[12, 16], rtol=1e-4, atol=1e-4)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tortoise.config import Conventions, read_config
-from tortoise.measure import read_measure
+from tortoise.checkpoints.config import ModelConventions, read_config
+from tortoise.generation.text_length import load_text_analyzer
 
 STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 
@@ -15,10 +15,10 @@ STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 @pytest.mark.parametrize("limit", [-1, 401])
 def test_a_piece_is_never_longer_than_what_can_be_read(limit: int) -> None:
     with pytest.raises(ValueError, match="piece_limit lies in 0 to the text_limit of 400"):
-        Conventions(piece_limit=limit)
+        ModelConventions(piece_limit=limit)
 
 
 def test_texts_are_split_by_what_is_said_well_not_by_what_can_be_read() -> None:
     conventions = read_config(STARTER).conventions
     assert conventions.piece_limit < conventions.text_limit
-    assert read_measure(STARTER).text_limit == conventions.piece_limit - 2
+    assert load_text_analyzer(STARTER).text_limit == conventions.piece_limit - 2

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs.report import Reporter
-from published_files import published_by_name, saved, small_files
-from studio.layout import Layout
-from studio.weights import import_folder, verify
-from tiny_bundle import ARCHITECTURES, CONVENTIONS, bpe_tokenizer
-from tortoise.bundle import BundleError
-from tortoise.config import read_config
-from tortoise.convert import (
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.model_store.bundles import import_model_folder, verify_model_files
+from support.published_files import published_by_name, saved, small_files
+from support.tiny_bundle import ARCHITECTURES, CONVENTIONS, bpe_tokenizer
+from tortoise.checkpoints.config import read_config
+from tortoise.checkpoints.convert import (
     check_tokenizer,
-    published_architecture,
+    create_model_folder,
+    get_published_architecture,
     read_mel_norms,
     read_pickle,
     read_voice_latents,
     read_weights,
-    start_bundle,
 )
-from tortoise.published import FILES
-from tortoise.weights import build_network, load_bundle
+from tortoise.checkpoints.layout import ModelFileError
+from tortoise.checkpoints.loading import build_network, load_model
+from tortoise.checkpoints.published import PUBLISHED_FILES
 
 
 def stored(tmp_path: Path, content: bytes, name: str = "file.pth") -> Path:
@@ -55,7 +55,7 @@ class TestWeights:
         assert read_pickle(tmp_path / "old.pth")["a"].tolist() == [1.0, 1.0]
 
     def test_a_new_bundle_has_the_published_conventions(self, tmp_path: Path) -> None:
-        start_bundle(tmp_path)
+        create_model_folder(tmp_path)
         rules = read_config(tmp_path).conventions
         assert (rules.calm_code, rules.fixup_codes, rules.max_codes) == (83, (45, 45, 248), 500)
         assert rules != CONVENTIONS
@@ -72,7 +72,7 @@ class TestMelNorms:
 
     @pytest.mark.parametrize("norms", [torch.ones(79), torch.zeros(80), {"a": 1}])
     def test_anything_else_is_refused(self, tmp_path: Path, norms: object) -> None:
-        with pytest.raises(BundleError, match="does not hold one divisor for each of 80"):
+        with pytest.raises(ModelFileError, match="does not hold one divisor for each of 80"):
             read_mel_norms(stored(tmp_path, saved(norms)))
 
 
@@ -90,18 +90,18 @@ class TestVoiceLatents:
     def test_saved_waves_and_other_things_are_refused(
         self, tmp_path: Path, content: object
     ) -> None:
-        with pytest.raises(BundleError, match="no pair of latents"):
+        with pytest.raises(ModelFileError, match="no pair of latents"):
             read_voice_latents(stored(tmp_path, saved(content)), "0123")
 
     def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(BundleError, match="There is no file"):
+        with pytest.raises(ModelFileError, match="There is no file"):
             read_voice_latents(tmp_path / "pat.pth", "0123")
 
 
 def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="is not the published tokenizer: it has 0 tokens"):
+    with pytest.raises(ModelFileError, match="is not the published tokenizer: it has 0 tokens"):
         check_tokenizer(stored(tmp_path, b'{"model": {}}', "tokenizer.json"))
-    with pytest.raises(BundleError, match="is not JSON"):
+    with pytest.raises(ModelFileError, match="is not JSON"):
         check_tokenizer(stored(tmp_path, b"<html>", "tokenizer.json"))
 
 
@@ -115,18 +115,18 @@ def test_files_of_the_published_size_are_converted_and_loaded(
         pytest.skip("writes files of the published size; run with -m slow")
     folder = tmp_path / "published"
     write_published_sizes(folder)
-    layout = Layout.at(tmp_path)
-    made = import_folder(layout, folder, Reporter())
-    assert made.speaks and verify(layout, made.name, Reporter()).good
-    bundle = load_bundle(made.path)
+    layout = ProjectPaths.from_root(tmp_path)
+    made = import_model_folder(layout, folder, ProgressReporter())
+    assert made.speaks and verify_model_files(layout, made.name, ProgressReporter()).good
+    bundle = load_model(made.path)
     for name in made.networks:
         network = getattr(bundle, name)
-        file = next(file for file in FILES if file.network == name)
+        file = next(file for file in PUBLISHED_FILES if file.network == name)
         source = torch.load(folder / file.name, weights_only=True, mmap=True)
         source = source[file.container] if file.container else source
         key, value = next(iter(network.state_dict().items()))
         assert torch.equal(value, source[key].float())
-        bundle.forget(name)
+        bundle.unload(name)
 
 
 def write_published_sizes(folder: Path) -> None:
@@ -135,10 +135,10 @@ def write_published_sizes(folder: Path) -> None:
     vocabulary = {"[STOP]": 0, "[UNK]": 1, "[SPACE]": 2} | {f"t{n}": n for n in range(3, 255)}
     (folder / "tokenizer.json").write_text(bpe_tokenizer(vocabulary))
     torch.save(-torch.linspace(9.5, 1.6, 80), folder / "mel_norms.pth")
-    for file in FILES:
+    for file in PUBLISHED_FILES:
         if not file.network or file.optional:
             continue
-        network = build_network(file.network, published_architecture(file))
+        network = build_network(file.network, get_published_architecture(file))
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.normal_(std=0.02)

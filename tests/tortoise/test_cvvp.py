@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from golden_cases import Case, golden, load_strictly
-from published import published_shapes, shapes_of
-from tortoise.cvvp import Cvvp, CvvpConfig
+from support.golden_cases import Case, golden, load_strictly
+from support.published_layers import published_shapes, shapes_of
+from tortoise.modules.cvvp import Cvvp, CvvpConfig
 
 
 def config_of(published: dict[str, Any]) -> CvvpConfig:

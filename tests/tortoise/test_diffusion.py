@@ -10,33 +10,43 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion_cases import tiny_decoder
-from jobs.report import Event, Reporter
-from speech.mel import HIGHEST, LOWEST
-from tortoise.diffusion import DenoiseOptions, Guidance, denoise, frames_of, steer
+from audio.mel import LOG_MEL_MAX, LOG_MEL_MIN
+from core.progress import ProgressEvent, ProgressReporter
+from support.diffusion_helpers import tiny_decoder
+from tortoise.generation.diffusion import (
+    DiffusionSamplingOptions,
+    Guidance,
+    apply_classifier_free_guidance,
+    codes_to_frames,
+    denoise,
+)
 
-QUICK = DenoiseOptions(steps=3)
+QUICK = DiffusionSamplingOptions(steps=3)
 
 
-def mel_of(options: DenoiseOptions, seed: int = 0, report: Reporter | None = None) -> Tensor:
+def mel_of(
+    options: DiffusionSamplingOptions, seed: int = 0, report: ProgressReporter | None = None
+) -> Tensor:
     draws = torch.Generator().manual_seed(7)
     latents = torch.randn(1, 6, 12, generator=draws)
     conditioning = torch.randn(1, 32, generator=draws)
     generator = torch.Generator().manual_seed(seed)
-    return denoise(tiny_decoder(), latents, conditioning, options, generator, report or Reporter())
+    return denoise(
+        tiny_decoder(), latents, conditioning, options, generator, report or ProgressReporter()
+    )
 
 
 @pytest.mark.parametrize("codes, frames", [(1, 4), (86, 374), (500, 2176)])
 def test_frames_last_as_long_as_their_codes(codes: int, frames: int) -> None:
-    assert frames_of(codes) == frames
+    assert codes_to_frames(codes) == frames
     assert frames * 256 / 24_000 == pytest.approx(codes * 1024 / 22_050, abs=256 / 24_000)
 
 
 @pytest.mark.parametrize("sampler", ["p", "ddim", "dpm"])
 def test_the_mel_has_the_vocoders_range_and_the_length_of_its_codes(sampler: Any) -> None:
     mel = mel_of(replace(QUICK, sampler=sampler))
-    assert mel.shape == (1, 8, frames_of(6))
-    assert mel.min() >= LOWEST - 1e-4 and mel.max() <= HIGHEST + 1e-4 and mel.std() > 0
+    assert mel.shape == (1, 8, codes_to_frames(6))
+    assert mel.min() >= LOG_MEL_MIN - 1e-4 and mel.max() <= LOG_MEL_MAX + 1e-4 and mel.std() > 0
 
 
 @pytest.mark.parametrize("sampler", ["p", "ddim", "dpm"])
@@ -49,7 +59,14 @@ def test_a_seed_gives_the_same_mel_and_another_seed_another(sampler: Any) -> Non
 def test_a_walk_leaves_the_global_generator_alone() -> None:
     net, state = tiny_decoder(), torch.get_rng_state()
     options = replace(QUICK, sampler="p")
-    denoise(net, torch.zeros(1, 2, 12), torch.zeros(1, 32), options, torch.Generator(), Reporter())
+    denoise(
+        net,
+        torch.zeros(1, 2, 12),
+        torch.zeros(1, 32),
+        options,
+        torch.Generator(),
+        ProgressReporter(),
+    )
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -63,7 +80,7 @@ def test_no_guidance_is_the_conditional_network_alone() -> None:
 
 def test_guidance_moves_the_noise_and_leaves_the_variance() -> None:
     voiced, without = torch.randn(2, 1, 4, 5, generator=torch.Generator().manual_seed(0))
-    steered = steer(voiced, without, 2.0)
+    steered = apply_classifier_free_guidance(voiced, without, 2.0)
     torch.testing.assert_close(steered[:, :2], 3 * voiced[:, :2] - 2 * without[:, :2])
     assert torch.equal(steered[:, 2:], voiced[:, 2:])
 
@@ -79,8 +96,8 @@ def test_temperature_zero_starts_from_the_same_silence_whatever_the_seed() -> No
 
 
 def test_every_step_is_reported() -> None:
-    events: list[Event] = []
-    mel_of(QUICK, report=Reporter(listener=events.append))
+    events: list[ProgressEvent] = []
+    mel_of(QUICK, report=ProgressReporter(listener=events.append))
     progress = [(event.stage, event.done, event.total) for event in events]
     assert progress == [("diffusion", done, 3) for done in range(4)]
 
@@ -104,7 +121,7 @@ def test_bfloat16_autocast_comes_close() -> None:
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        DenoiseOptions(**wrong)
+        DiffusionSamplingOptions(**wrong)
 
 
 @pytest.mark.parametrize("k", [-1.0, math.inf, math.nan])
@@ -116,9 +133,16 @@ def test_guidance_out_of_range_is_refused(k: float) -> None:
 def test_latents_that_are_not_numbers_are_refused() -> None:
     latents = torch.full((1, 6, 12), math.nan)
     with pytest.raises(FloatingPointError, match="latents"):
-        denoise(tiny_decoder(), latents, torch.zeros(1, 32), QUICK, torch.Generator(), Reporter())
+        denoise(
+            tiny_decoder(),
+            latents,
+            torch.zeros(1, 32),
+            QUICK,
+            torch.Generator(),
+            ProgressReporter(),
+        )
 
 
 def test_nothing_to_say_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one code"):
-        frames_of(0)
+        codes_to_frames(0)

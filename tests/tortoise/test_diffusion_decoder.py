@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion_cases import decoder_of, tiny_decoder
-from golden_cases import Call, Case, golden
-from published import published_shapes, shapes_of
-from tortoise.diffusion_decoder import (
+from support.diffusion_helpers import decoder_of, tiny_decoder
+from support.golden_cases import Call, Case, golden
+from support.published_layers import published_shapes, shapes_of
+from tortoise.modules.diffusion_decoder import (
     DiffusionConfig,
     DiffusionDecoder,
-    noise_of_velocity,
+    noise_from_velocity,
     timestep_embedding,
 )
-from tortoise.diffusion_schedule import linear_schedule, per_item
+from tortoise.modules.noise_schedule import gather_per_item, make_linear_schedule
 
 
 def embed(net: DiffusionDecoder, aligned: Tensor, conditioning: Tensor, frames: int) -> Tensor:
     embed_aligned = net.embed_latents if aligned.is_floating_point() else net.embed_codes
-    return net.stretch(embed_aligned(aligned, conditioning), frames)
+    return net.interpolate_to_frames(embed_aligned(aligned, conditioning), frames)
 
 
 def check_conditioning(net: DiffusionDecoder, call: Call) -> None:
@@ -49,7 +49,7 @@ def check_forward(net: DiffusionDecoder, call: Call) -> None:
             net, args["aligned_conditioning"], args["conditioning_latent"], x.shape[-1]
         )
     if args.get("conditioning_free"):
-        embedding = net.unconditioned(embedding)
+        embedding = net.expand_unconditioned_embedding(embedding)
     call.check(out=net(x, torch.as_tensor(args["timesteps"]), embedding))
     if args.get("return_code_pred"):
         call.check(mel_pred=net.predict_mel(embedding))
@@ -106,18 +106,18 @@ def test_clips_of_equal_length_count_equally_and_in_any_order() -> None:
 def test_only_forgotten_items_lose_their_embedding() -> None:
     net = tiny_decoder()
     embedding = torch.randn(3, 16, 9, generator=torch.Generator().manual_seed(3))
-    left = net.forget(embedding, torch.tensor([False, True, False]))
+    left = net.drop_conditioning(embedding, torch.tensor([False, True, False]))
     assert torch.equal(left[[0, 2]], embedding[[0, 2]])
-    assert torch.equal(left[1:2], net.unconditioned(embedding[1:2]))
+    assert torch.equal(left[1:2], net.expand_unconditioned_embedding(embedding[1:2]))
 
 
 def test_layer_drop_spares_the_ends_and_repeats_with_its_seed() -> None:
     net = tiny_decoder()
     last = len(net.layers) - 1
-    assert net.draw_skipped_layers(1.0, torch.Generator()) == frozenset(range(1, last))
-    assert net.draw_skipped_layers(0.0, torch.Generator()) == frozenset()
+    assert net.sample_skipped_layers(1.0, torch.Generator()) == frozenset(range(1, last))
+    assert net.sample_skipped_layers(0.0, torch.Generator()) == frozenset()
     first, second = (
-        net.draw_skipped_layers(0.5, torch.Generator().manual_seed(4)) for _ in range(2)
+        net.sample_skipped_layers(0.5, torch.Generator().manual_seed(4)) for _ in range(2)
     )
     assert first == second
 
@@ -151,11 +151,11 @@ def test_the_true_velocity_names_the_true_noise_at_every_step() -> None:
     draw = torch.Generator().manual_seed(0)
     mel, noise, spread = (torch.randn(3, 8, 5, generator=draw) for _ in range(3))
     t = torch.tensor([0, 2000, 3999])
-    schedule = linear_schedule()
-    abar = per_item(schedule.alphas_cumprod, t, mel)
+    schedule = make_linear_schedule()
+    abar = gather_per_item(schedule.alphas_cumprod, t, mel)
     velocity = abar.sqrt() * noise - (1 - abar).sqrt() * mel
     noisy = schedule.add_noise(mel, t, noise)
-    named, kept = noise_of_velocity(torch.cat([velocity, spread], 1), noisy, t).chunk(2, dim=1)
+    named, kept = noise_from_velocity(torch.cat([velocity, spread], 1), noisy, t).chunk(2, dim=1)
     torch.testing.assert_close(named, noise, atol=1e-5, rtol=1e-5)
     assert torch.equal(kept, spread)
 

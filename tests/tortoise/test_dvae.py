@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from golden_cases import Case, golden, load_strictly
-from published import published_shapes, shapes_of
-from tortoise.dvae import Codebook, Dvae, DvaeConfig
+from support.golden_cases import Case, golden, load_strictly
+from support.published_layers import published_shapes, shapes_of
+from tortoise.modules.dvae import Codebook, Dvae, DvaeConfig
 
 
 def config_of(published: dict[str, Any]) -> DvaeConfig:
@@ -100,7 +100,7 @@ def clusters(count: int, generator: torch.Generator, repeats: int = 20) -> Tenso
 
 def far_off(book: Codebook, vectors: Tensor) -> float:
     """Mean squared distance of vectors from their codes."""
-    return float((book.look_up(book.nearest(vectors)) - vectors).square().mean())
+    return float((book.look_up(book.find_nearest_codes(vectors)) - vectors).square().mean())
 
 
 @pytest.mark.parametrize(("frames", "codes"), [(1, 1), (4, 1), (5, 2), (37, 10), (40, 10)])
@@ -127,9 +127,9 @@ def test_listening_leaves_the_codebook_alone_and_training_moves_it() -> None:
 
 def test_codes_do_not_change_under_bfloat16_autocast_of_the_quantiser() -> None:
     book, vectors = tiny().codebook, torch.randn(50, 6)
-    plain = book.nearest(vectors)
+    plain = book.find_nearest_codes(vectors)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(book.nearest(vectors), plain)
+        assert torch.equal(book.find_nearest_codes(vectors), plain)
         assert book.eval()(vectors[None])[0].dtype == torch.float32
 
 
@@ -146,14 +146,14 @@ def test_a_book_begun_from_data_lies_nearer_to_it_than_a_random_one() -> None:
     generator = torch.Generator().manual_seed(1)
     book, vectors = tiny().codebook, clusters(16, generator)
     before = far_off(book, vectors)
-    book.start_from(vectors, generator)
+    book.init_with_kmeans(vectors, generator)
     assert far_off(book, vectors) < 0.3 * before
 
 
 def test_a_book_can_begin_from_fewer_vectors_than_it_has_codes() -> None:
     generator = torch.Generator().manual_seed(1)
     book, vectors = tiny().codebook, torch.randn(5, 6)
-    book.start_from(vectors, generator)
+    book.init_with_kmeans(vectors, generator)
     assert book.embed.isfinite().all() and far_off(book, vectors) < 1e-10
 
 
@@ -176,7 +176,7 @@ def test_training_from_nothing_learns_to_copy_a_mel() -> None:
     mel = sounds[spoken].repeat_interleave(4, dim=1).transpose(1, 2)  # (4, 8, 32)
     dvae = tiny()
     with torch.no_grad():
-        dvae.codebook.start_from(dvae.encode_vectors(mel).flatten(0, 1), generator)
+        dvae.codebook.init_with_kmeans(dvae.encode_vectors(mel).flatten(0, 1), generator)
     optimizer = torch.optim.AdamW(dvae.parameters(), lr=1e-2)
     losses = []
     for _ in range(60):

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.conditioning import Conditioning, blend
-from jobs.report import Cancelled, Event, Reporter
-from speech.clip import Clip
-from tiny_bundle import make_tiny_bundle
-from tortoise.config import read_config, write_config
-from tortoise.engine import Take, TortoiseEngine
-from tortoise.options import TortoiseOptions
+from audio.clip import Clip
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.speaker_latents import SpeakerLatents, interpolate_latents
+from support.tiny_bundle import make_tiny_bundle
+from tortoise.checkpoints.config import read_config, write_config
+from tortoise.engine import SpeechCandidate, TortoiseEngine
+from tortoise.generation.options import TortoiseOptions
 
 TEXT = "hello there"
 CPU = torch.device("cpu")
@@ -42,22 +42,26 @@ def engine(folder: Path) -> TortoiseEngine:
 
 
 @pytest.fixture(scope="module")
-def speaker(engine: TortoiseEngine) -> Conditioning:
-    return engine.condition([noise(1.0)], Reporter())
+def speaker(engine: TortoiseEngine) -> SpeakerLatents:
+    return engine.condition([noise(1.0)], ProgressReporter())
 
 
-Speak = Callable[..., list[Take]]
+Speak = Callable[..., list[SpeechCandidate]]
 
 
 @pytest.fixture
-def speak(engine: TortoiseEngine, speaker: Conditioning) -> Speak:
-    def speak(text: str = TEXT, report: Reporter | None = None, **changes: object) -> list[Take]:
-        return engine.speak(text, speaker, options(**changes), report or Reporter())
+def speak(engine: TortoiseEngine, speaker: SpeakerLatents) -> Speak:
+    def speak(
+        text: str = TEXT, report: ProgressReporter | None = None, **changes: object
+    ) -> list[SpeechCandidate]:
+        return engine.synthesize_candidates(
+            text, speaker, options(**changes), report or ProgressReporter()
+        )
 
     return speak
 
 
-def same(first: list[Take], second: list[Take]) -> bool:
+def same(first: list[SpeechCandidate], second: list[SpeechCandidate]) -> bool:
     pairs = zip(first, second, strict=True)
     return all(torch.equal(a.clip.wave, b.clip.wave) for a, b in pairs)
 
@@ -78,7 +82,7 @@ def test_candidates_come_best_first_and_as_many_as_asked(speak: Speak) -> None:
     for ended in (True, False):
         scores = [take.score for take in takes if take.finished is ended]
         assert scores == sorted(scores, reverse=True)
-    assert len({take.draft_index for take in takes}) == 5
+    assert len({take.candidate_index for take in takes}) == 5
 
 
 def test_the_best_take_does_not_depend_on_how_many_are_returned(speak: Speak) -> None:
@@ -96,10 +100,10 @@ def test_clips_are_sound_at_the_engines_rate(engine: TortoiseEngine, speak: Spea
 
 
 def test_synthesize_returns_the_clips_and_tells_their_scores(
-    engine: TortoiseEngine, speaker: Conditioning
+    engine: TortoiseEngine, speaker: SpeakerLatents
 ) -> None:
-    heard: list[Event] = []
-    clips = engine.synthesize(TEXT, speaker, options(), Reporter(heard.append))
+    heard: list[ProgressEvent] = []
+    clips = engine.synthesize(TEXT, speaker, options(), ProgressReporter(heard.append))
     scores = next(event.data["scores"] for event in heard if event.kind == "candidates")
     assert len(clips) == len(scores) == 2
     assert {"draft", "rank", "diffusion", "vocode"} <= {event.stage for event in heard}
@@ -107,8 +111,8 @@ def test_synthesize_returns_the_clips_and_tells_their_scores(
 
 @pytest.mark.parametrize("after", [1, 4, 16, 20])
 def test_it_stops_within_one_report(speak: Speak, after: int) -> None:
-    heard: list[Event] = []
-    report = Reporter(heard.append, stopped=lambda: len(heard) >= after)
+    heard: list[ProgressEvent] = []
+    report = ProgressReporter(heard.append, stopped=lambda: len(heard) >= after)
     with pytest.raises(Cancelled):
         speak(report=report)
     assert len(heard) == after
@@ -154,10 +158,10 @@ def test_inputs_the_global_random_state_and_the_screen_are_left_alone(
 ) -> None:
     clip = noise(1.0)
     wave, state = clip.wave.clone(), torch.get_rng_state()
-    heard = engine.condition([clip], Reporter())
+    heard = engine.condition([clip], ProgressReporter())
     before = {name: tensor.clone() for name, tensor in heard.tensors.items()}
-    engine.speak(TEXT, heard, options(), Reporter())
-    engine.invent(3, Reporter())
+    engine.synthesize_candidates(TEXT, heard, options(), ProgressReporter())
+    engine.sample_random_speaker(3, ProgressReporter())
     assert torch.equal(clip.wave, wave)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], tensor) for name, tensor in heard.tensors.items())
@@ -167,23 +171,25 @@ def test_inputs_the_global_random_state_and_the_screen_are_left_alone(
 def test_loading_leaves_the_global_random_state_alone(folder: Path) -> None:
     state = torch.get_rng_state()
     engine = TortoiseEngine.load(folder, CPU)
-    engine.speak(TEXT, engine.condition([noise(1.0)], Reporter()), options(), Reporter())
+    engine.synthesize_candidates(
+        TEXT, engine.condition([noise(1.0)], ProgressReporter()), options(), ProgressReporter()
+    )
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_voice_survives_saving(
-    engine: TortoiseEngine, speaker: Conditioning, tmp_path: Path, speak: Speak
+    engine: TortoiseEngine, speaker: SpeakerLatents, tmp_path: Path, speak: Speak
 ) -> None:
     speaker.save(tmp_path / "voice.safetensors")
-    again = Conditioning.load(tmp_path / "voice.safetensors")
-    assert same(engine.speak(TEXT, again, options(), Reporter()), speak())
+    again = SpeakerLatents.load(tmp_path / "voice.safetensors")
+    assert same(engine.synthesize_candidates(TEXT, again, options(), ProgressReporter()), speak())
 
 
 def test_two_engines_of_one_bundle_say_the_same(
-    folder: Path, speaker: Conditioning, speak: Speak
+    folder: Path, speaker: SpeakerLatents, speak: Speak
 ) -> None:
     other = TortoiseEngine.load(folder, CPU)
-    assert same(other.speak(TEXT, speaker, options(), Reporter()), speak())
+    assert same(other.synthesize_candidates(TEXT, speaker, options(), ProgressReporter()), speak())
 
 
 @pytest.mark.parametrize("change", [{"sample_batch_size": 2}, {"low_vram": True}])
@@ -212,13 +218,19 @@ def test_more_iterations_than_the_weights_are_good_for_are_not_taken(tmp_path: P
     small = replace(config.conventions, most_iterations=3)
     write_config(folder, replace(config, conventions=small))
     engine = TortoiseEngine.load(folder, CPU)
-    speaker = engine.condition([noise(1.0)], Reporter())
+    speaker = engine.condition([noise(1.0)], ProgressReporter())
     steps: list[int | None] = []
-    report = Reporter(lambda event: steps.append(event.total if event.stage == "diffusion" else 3))
-    many = engine.speak(TEXT, speaker, options(iterations=30), report)
+    report = ProgressReporter(
+        lambda event: steps.append(event.total if event.stage == "diffusion" else 3)
+    )
+    many = engine.synthesize_candidates(TEXT, speaker, options(iterations=30), report)
     assert set(steps) == {3}
-    assert same(many, engine.speak(TEXT, speaker, options(iterations=3), Reporter()))
-    assert not same(many, engine.speak(TEXT, speaker, options(iterations=2), Reporter()))
+    assert same(
+        many, engine.synthesize_candidates(TEXT, speaker, options(iterations=3), ProgressReporter())
+    )
+    assert not same(
+        many, engine.synthesize_candidates(TEXT, speaker, options(iterations=2), ProgressReporter())
+    )
 
 
 @pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "hifigan"])
@@ -230,51 +242,57 @@ def test_every_vocoder_of_the_bundle_speaks(
         with pytest.raises(ValueError, match=f"vocoder '{vocoder}'"):
             speak(vocoder=vocoder)
         return
-    heard: list[Event] = []
-    takes = speak(vocoder=vocoder, report=Reporter(heard.append))
+    heard: list[ProgressEvent] = []
+    takes = speak(vocoder=vocoder, report=ProgressReporter(heard.append))
     assert all(take.clip.wave.abs().max() > 0 for take in takes)
     assert any(event.stage == "diffusion" for event in heard) is (vocoder != "hifigan")
 
 
 def test_the_likeness_to_the_voice_can_decide(speak: Speak) -> None:
     by_text, by_voice = speak(candidates=5), speak(candidates=5, cvvp_weight=1.0)
-    assert {t.draft_index for t in by_text} == {t.draft_index for t in by_voice}
+    assert {t.candidate_index for t in by_text} == {t.candidate_index for t in by_voice}
     assert [t.score for t in by_text] != [t.score for t in by_voice]
 
 
 def test_a_slim_voice_speaks_but_cannot_be_ranked_by_likeness(engine: TortoiseEngine) -> None:
-    slim = engine.condition_with([noise(1.0)], options(slim_latents=True), Reporter())
+    slim = engine.condition_with_options(
+        [noise(1.0)], options(slim_latents=True), ProgressReporter()
+    )
     assert set(slim.tensors) == {"gpt", "diffusion"}
-    assert engine.speak(TEXT, slim, options(), Reporter())
+    assert engine.synthesize_candidates(TEXT, slim, options(), ProgressReporter())
     with pytest.raises(ValueError, match=r"cvvp_weight is 0\.5.*slim"):
-        engine.speak(TEXT, slim, options(cvvp_weight=0.5), Reporter())
+        engine.synthesize_candidates(TEXT, slim, options(cvvp_weight=0.5), ProgressReporter())
 
 
 def test_what_is_heard_of_the_clips_follows_the_knobs(engine: TortoiseEngine) -> None:
     clips = [noise(3.0), noise(1.5, seed=1)]
 
     def hear(**changes: object) -> torch.Tensor:
-        return engine.condition_with(clips, options(**changes), Reporter()).tensors["diffusion"]
+        return engine.condition_with_options(clips, options(**changes), ProgressReporter()).tensors[
+            "diffusion"
+        ]
 
     ways = [hear(), hear(voice_crop="original"), hear(voice_crop="chunks"), hear(voice_chunk_s=3)]
     assert all(not torch.equal(a, b) for i, a in enumerate(ways) for b in ways[:i])
 
 
 def test_made_up_voices_speak_and_blend_with_real_ones(
-    engine: TortoiseEngine, speaker: Conditioning
+    engine: TortoiseEngine, speaker: SpeakerLatents
 ) -> None:
-    made_up, again, other = (engine.invent(seed, Reporter()) for seed in (1, 1, 2))
+    made_up, again, other = (
+        engine.sample_random_speaker(seed, ProgressReporter()) for seed in (1, 1, 2)
+    )
     assert torch.equal(made_up.tensors["gpt"], again.tensors["gpt"])
     assert not torch.equal(made_up.tensors["gpt"], other.tensors["gpt"])
-    mixed = blend([(made_up, 1.0), (speaker, 3.0)])
-    assert engine.speak(TEXT, mixed, options(), Reporter())
+    mixed = interpolate_latents([(made_up, 1.0), (speaker, 3.0)])
+    assert engine.synthesize_candidates(TEXT, mixed, options(), ProgressReporter())
 
 
 def test_a_voice_of_other_weights_is_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
     other = TortoiseEngine.load(make_tiny_bundle(tmp_path / "other", seed=9), CPU)
-    foreign = other.condition([noise(1.0)], Reporter())
+    foreign = other.condition([noise(1.0)], ProgressReporter())
     with pytest.raises(ValueError, match="Make it again from its clips"):
-        engine.speak(TEXT, foreign, options(), Reporter())
+        engine.synthesize_candidates(TEXT, foreign, options(), ProgressReporter())
 
 
 def test_text_beyond_the_limit_or_without_sound_is_refused(
@@ -291,22 +309,22 @@ def test_text_beyond_the_limit_or_without_sound_is_refused(
 
 def test_no_clips_make_no_voice(engine: TortoiseEngine) -> None:
     with pytest.raises(ValueError, match="at least one clip"):
-        engine.condition([], Reporter())
+        engine.condition([], ProgressReporter())
 
 
 def test_a_take_that_never_ended_is_told(speak: Speak) -> None:
-    heard: list[Event] = []
-    speak(max_codes=1, samples=4, candidates=4, report=Reporter(heard.append))
+    heard: list[ProgressEvent] = []
+    speak(max_codes=1, samples=4, candidates=4, report=ProgressReporter(heard.append))
     told = [event.message for event in heard if event.kind == "warning"]
     assert len(told) == 1 and "ended within 1 codes" in told[0]
 
 
 def test_parts_are_found_in_takes_just_spoken_only(
-    engine: TortoiseEngine, speaker: Conditioning, speak: Speak
+    engine: TortoiseEngine, speaker: SpeakerLatents, speak: Speak
 ) -> None:
     [take] = speak(candidates=1)
-    assert engine.align(["hello", "there"], noise(1.0), speaker, Reporter()) is None
-    starts = engine.align(["hello", "there"], take.clip, speaker, Reporter())
+    assert engine.align(["hello", "there"], noise(1.0), speaker, ProgressReporter()) is None
+    starts = engine.align(["hello", "there"], take.clip, speaker, ProgressReporter())
     assert starts is None or (starts == sorted(starts) and len(starts) == 2)
 
 
@@ -323,9 +341,11 @@ def test_the_pause_is_silence_where_the_weights_know_no_calm_behind_a_take(tmp_p
     own = replace(config.conventions, calm_follows=False, clvp_trims_codes=True)
     write_config(folder, replace(config, conventions=own))
     engine = TortoiseEngine.load(folder, CPU)
-    speaker = engine.condition([noise(1.0)], Reporter())
+    speaker = engine.condition([noise(1.0)], ProgressReporter())
     bare, paused = (
-        engine.speak(TEXT, speaker, options(pause_size=pause, candidates=1), Reporter())[0]
+        engine.synthesize_candidates(
+            TEXT, speaker, options(pause_size=pause, candidates=1), ProgressReporter()
+        )[0]
         for pause in (0, 10)
     )
     added = paused.clip.wave.shape[0] - bare.clip.wave.shape[0]

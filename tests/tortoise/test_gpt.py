@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from golden_cases import Call, Case, golden
-from gpt_cases import gpt_of
-from tortoise.gpt import Gpt, GptConfig
-from tortoise.gpt_losses import (
+from support.golden_cases import Call, Case, golden
+from support.gpt_helpers import gpt_of
+from tortoise.modules.gpt import Gpt, GptConfig
+from training.finetuning.optim.gpt_loss import (
     GptBatch,
     PublishedBatch,
     PublishedOutputs,
-    packed_latents,
-    packed_losses,
-    published_outputs,
+    compute_gpt_losses,
+    compute_packed_latents,
+    compute_published_outputs,
 )
 
 
@@ -44,7 +44,7 @@ def test_losses_and_latents_agree_with_the_reference(case: Case) -> None:
             wav_lengths=torch.as_tensor(args["wav_lengths"]),
         )
         with torch.no_grad():
-            out = published_outputs(
+            out = compute_published_outputs(
                 gpt,
                 args["speech_conditioning_latent"][:, None],
                 batch,
@@ -98,7 +98,7 @@ def test_training_agrees_with_the_reference(case: Case) -> None:
             codes=args["mel_codes"],
             wav_lengths=args["wav_lengths"],
         )
-        out = published_outputs(gpt, tokens, batch, clip_codes=not args["tortoise_compat"])
+        out = compute_published_outputs(gpt, tokens, batch, clip_codes=not args["tortoise_compat"])
         if call.method.startswith("backward"):
             check_gradients(gpt, call, out)
         else:
@@ -132,10 +132,10 @@ def random_batch(rows: int, seed: int) -> tuple[torch.Tensor, GptBatch]:
 
 def test_a_row_has_the_same_loss_alone_as_in_a_batch(gpt: Gpt) -> None:
     voices, batch = random_batch(3, seed=1)
-    together = packed_losses(gpt, voices, batch)
+    together = compute_gpt_losses(gpt, voices, batch)
     text = mel = 0.0
     for i, (t, m) in enumerate(zip(batch.text_lengths, batch.code_lengths, strict=True)):
-        alone = packed_losses(
+        alone = compute_gpt_losses(
             gpt,
             voices[i : i + 1],
             GptBatch(
@@ -158,7 +158,9 @@ def test_the_mel_loss_is_that_of_the_states_used_as_latents(gpt: Gpt) -> None:
     text = torch.cat([batch.text[:, :t], torch.tensor([[0]])], dim=1)
     latents = gpt.latents(voices, text, codes)
     expected = torch.nn.functional.cross_entropy(gpt.mel_head(latents)[0], codes[0])
-    assert packed_losses(gpt, voices, batch).mel.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert compute_gpt_losses(gpt, voices, batch).mel.item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
 
 
 def test_it_learns_one_batch_under_bf16_autocast() -> None:
@@ -169,7 +171,7 @@ def test_it_learns_one_batch_under_bf16_autocast() -> None:
     losses = []
     for _ in range(30):
         with torch.autocast("cpu", torch.bfloat16):
-            loss = packed_losses(gpt, voices, batch).total(text_weight=1.0)
+            loss = compute_gpt_losses(gpt, voices, batch).total(text_weight=1.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -191,7 +193,7 @@ def test_sizes_that_cannot_be_are_refused() -> None:
 
 def test_packed_latents_are_those_of_each_row_alone(gpt: Gpt) -> None:
     voices, batch = random_batch(3, seed=4)
-    together = packed_latents(gpt, voices, batch)
+    together = compute_packed_latents(gpt, voices, batch)
     for i, (t, m) in enumerate(zip(batch.text_lengths, batch.code_lengths, strict=True)):
         text = torch.cat([batch.text[i : i + 1, :t], torch.tensor([[0]])], dim=1)
         alone = gpt.latents(voices[i : i + 1], text, batch.codes[i : i + 1, :m])

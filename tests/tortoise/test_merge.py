@@ -10,27 +10,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs.report import Cancelled, Event, Reporter
-from speech.clip import Clip
-from studio.errors import StudioError
-from studio.layout import Layout
-from studio.tasks.merge import merged
-from studio.utilities import Merged, MergeModels
-from tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
-from tortoise.bundle import weights_id, write_json
-from tortoise.clvp import Clvp
+from audio.clip import Clip
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from studio.schemas.clip_tools import MergeModelsRequest, MergeModelsResult
+from studio.workers.merge_models import merge_two_models
+from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
+from tortoise.checkpoints.layout import compute_weights_id, write_json
+from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
+from tortoise.checkpoints.merge import interpolate_tensors
+from tortoise.checkpoints.safetensors_io import read_tensors, save_tensors
+from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.engine import TortoiseEngine
-from tortoise.merge import mix
-from tortoise.options import TortoiseOptions
-from tortoise.tensor_files import read_tensors, save_tensors
-from tortoise.verify import check_bundle
-from tortoise.weights import MelStats, save_mel_stats, save_network
+from tortoise.generation.options import TortoiseOptions
+from tortoise.modules.clvp import Clvp
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> ProjectPaths:
     """Two tiny bundles of one architecture: the models one and two."""
-    layout = Layout.at(tmp_path_factory.mktemp("root"))
+    layout = ProjectPaths.from_root(tmp_path_factory.mktemp("root"))
     for seed, name in enumerate(("one", "two")):
         make_tiny_bundle(layout.models / name, seed=seed)
     save_mel_stats(layout.models / "two", norms(layout.models / "one"))
@@ -41,21 +41,23 @@ def norms(folder: Path) -> MelStats:
     return MelStats(norms=read_tensors(folder / "mel_stats.safetensors")["mel_norms"])
 
 
-def merge(layout: Layout, share: float, name: str, report: Reporter | None = None) -> Merged:
-    wish = MergeModels(first="one", second="two", name=name, share=share)
-    return merged(layout, wish, report or Reporter())
+def merge(
+    layout: ProjectPaths, share: float, name: str, report: ProgressReporter | None = None
+) -> MergeModelsResult:
+    wish = MergeModelsRequest(first="one", second="two", name=name, share=share)
+    return merge_two_models(layout, wish, report or ProgressReporter())
 
 
 @pytest.mark.parametrize(("share", "parent"), [(0.0, "one"), (1.0, "two")])
 def test_nothing_or_all_of_the_second_is_one_of_the_parents(
-    studio: Layout, share: float, parent: str
+    studio: ProjectPaths, share: float, parent: str
 ) -> None:
     made = merge(studio, share, f"all-{parent}")
-    assert made.weights_id == weights_id(studio.models / parent)
+    assert made.weights_id == compute_weights_id(studio.models / parent)
     assert set(made.mixed) == set(ARCHITECTURES)
 
 
-def test_every_weight_lies_between(studio: Layout) -> None:
+def test_every_weight_lies_between(studio: ProjectPaths) -> None:
     merge(studio, 0.25, "quarter")
     folders = [studio.models / name for name in ("one", "two", "finetunes/quarter")]
     for name in ARCHITECTURES:
@@ -68,27 +70,27 @@ def test_every_weight_lies_between(studio: Layout) -> None:
             torch.testing.assert_close(value, wanted)
 
 
-def test_a_merged_model_is_whole_and_speaks(studio: Layout) -> None:
+def test_a_merged_model_is_whole_and_speaks(studio: ProjectPaths) -> None:
     made = merge(studio, 0.5, "both")
-    folder = studio.bundle(made.name)
-    assert all(not wrong for _, wrong in check_bundle(folder, Reporter()))
+    folder = studio.model(made.name)
+    assert all(not wrong for _, wrong in verify_model_folder(folder, ProgressReporter()))
     engine = TortoiseEngine.load(folder, torch.device("cpu"))
     wave = torch.sin(torch.arange(48_000) * 0.05) * 0.3
-    speaker = engine.condition([Clip(wave=wave, sample_rate=24_000)], Reporter())
+    speaker = engine.condition([Clip(wave=wave, sample_rate=24_000)], ProgressReporter())
     options = TortoiseOptions(samples=2, iterations=2, seed=1)
-    (clip,) = engine.synthesize("hello.", speaker, options, Reporter())
+    (clip,) = engine.synthesize("hello.", speaker, options, ProgressReporter())
     assert clip.wave.numel() and bool(torch.isfinite(clip.wave).all())
 
 
-def test_the_parents_are_recorded_with_their_shares(studio: Layout) -> None:
+def test_the_parents_are_recorded_with_their_shares(studio: ProjectPaths) -> None:
     made = merge(studio, 0.3, "recorded")
-    folder = studio.bundle(made.name)
+    folder = studio.model(made.name)
     record = json.loads((folder / "merge.json").read_text())
     assert [(parent["name"], parent["share"]) for parent in record["parents"]] == [
         ("one", 0.7),
         ("two", 0.3),
     ]
-    assert record["parents"][0]["weights_id"] == weights_id(studio.models / "one")
+    assert record["parents"][0]["weights_id"] == compute_weights_id(studio.models / "one")
     about = json.loads((folder / "config.json").read_text())["about"]
     assert about == "Merged: 70 % one, 30 % two"
 
@@ -132,38 +134,42 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_models_that_do_not_go_together_are_refused_by_their_first_difference(
     what: str, tmp_path: Path
 ) -> None:
-    layout = Layout.at(tmp_path)
+    layout = ProjectPaths.from_root(tmp_path)
     for name in ("one", "two"):
         make_tiny_bundle(layout.models / name)
     change, told = REFUSED[what]
     change(layout.models / "two")
-    with pytest.raises(StudioError, match=told):
+    with pytest.raises(AppError, match=told):
         merge(layout, 0.5, "new")
     assert not (layout.models / "finetunes").exists()
 
 
-def test_names_are_checked_and_nothing_is_overwritten(studio: Layout) -> None:
-    with pytest.raises(StudioError, match="cannot name a model"):
+def test_names_are_checked_and_nothing_is_overwritten(studio: ProjectPaths) -> None:
+    with pytest.raises(AppError, match="cannot name a model"):
         merge(studio, 0.5, "../escape")
     merge(studio, 0.0, "taken")
-    with pytest.raises(StudioError, match="already a model 'taken'"):
+    with pytest.raises(AppError, match="already a model 'taken'"):
         merge(studio, 0.5, "taken")
-    same = MergeModels(first="one", second="one", name="same")
-    with pytest.raises(StudioError, match="merged with itself"):
-        merged(studio, same, Reporter())
+    same = MergeModelsRequest(first="one", second="one", name="same")
+    with pytest.raises(AppError, match="merged with itself"):
+        merge_two_models(studio, same, ProgressReporter())
     with pytest.raises(ValueError, match=r"share is 1.5; it must be from 0.0 to 1.0"):
-        MergeModels(first="one", second="two", name="far", share=1.5)
+        MergeModelsRequest(first="one", second="two", name="far", share=1.5)
 
 
-def test_a_full_disk_is_noticed_first(studio: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studio.tasks.merge.SPARE_BYTES", 10**18)
-    with pytest.raises(StudioError, match="free; the merged model needs"):
+def test_a_full_disk_is_noticed_first(
+    studio: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.workers.merge_models.RESERVED_DISK_BYTES", 10**18)
+    with pytest.raises(AppError, match="free; the merged model needs"):
         merge(studio, 0.5, "large")
 
 
-def test_stopping_leaves_nothing(studio: Layout) -> None:
-    seen: list[Event] = []
-    report = Reporter(seen.append, stopped=lambda: sum(e.kind == "progress" for e in seen) > 2)
+def test_stopping_leaves_nothing(studio: ProjectPaths) -> None:
+    seen: list[ProgressEvent] = []
+    report = ProgressReporter(
+        seen.append, stopped=lambda: sum(e.kind == "progress" for e in seen) > 2
+    )
     with pytest.raises(Cancelled):
         merge(studio, 0.5, "stopped", report)
     assert not [path for path in (studio.models / "finetunes").iterdir() if "stopped" in path.name]
@@ -171,12 +177,14 @@ def test_stopping_leaves_nothing(studio: Layout) -> None:
 
 def test_whole_numbers_are_taken_from_the_nearer_parent() -> None:
     one, two = torch.tensor([1, 2]), torch.tensor([5, 6])
-    assert mix(one, two, 0.4).tolist() == [1, 2] and mix(one, two, 0.6).tolist() == [5, 6]
-    assert mix(one.half(), two.float(), 0.5).dtype == torch.float32
+    assert interpolate_tensors(one, two, 0.4).tolist() == [1, 2] and interpolate_tensors(
+        one, two, 0.6
+    ).tolist() == [5, 6]
+    assert interpolate_tensors(one.half(), two.float(), 0.5).dtype == torch.float32
 
 
 def test_a_network_that_only_the_first_has_is_kept(tmp_path: Path) -> None:
-    layout = Layout.at(tmp_path)
+    layout = ProjectPaths.from_root(tmp_path)
     for name in ("one", "two"):
         make_tiny_bundle(layout.models / name)
     config = json.loads((layout.models / "two" / "config.json").read_text())
@@ -186,4 +194,4 @@ def test_a_network_that_only_the_first_has_is_kept(tmp_path: Path) -> None:
     save_network(layout.models / "two", "gpt", random_network("gpt"), ARCHITECTURES["gpt"])
     made = merge(layout, 0.5, "kept")
     assert made.mixed == ("gpt",)
-    assert (layout.bundle(made.name) / "classifier.safetensors").is_file()
+    assert (layout.model(made.name) / "classifier.safetensors").is_file()

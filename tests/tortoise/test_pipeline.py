@@ -12,41 +12,47 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusion_cases import config_of as diffusion_config
-from golden_cases import GOLDEN, Call, Case, golden, load_strictly
-from gpt_cases import drawn_as_the_original, gpt_of
-from jobs.report import Reporter
-from speech.clip import Clip
-from tortoise import diffusion, vocoders
-from tortoise.clvp import Clvp, ClvpConfig
-from tortoise.config import Conventions
-from tortoise.cvvp import Cvvp, CvvpConfig
-from tortoise.decode import Draft
-from tortoise.diffusion_decoder import DiffusionDecoder
-from tortoise.gpt import Gpt, GptConfig
-from tortoise.options import TortoiseOptions
-from tortoise.pipeline import (
-    Voice,
+from audio.clip import Clip
+from core.progress import ProgressReporter
+from support.diffusion_helpers import config_of as diffusion_config
+from support.golden_cases import GOLDEN, Call, Case, golden, load_strictly
+from support.gpt_helpers import drawn_as_the_original, gpt_of
+from text.tokenizer import load_tokenizer
+from tortoise.checkpoints.config import ModelConventions
+from tortoise.generation import diffusion
+from tortoise.generation import vocoding as vocoders
+from tortoise.generation.code_postprocessing import find_silence_start
+from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.pipeline import (
+    ConditioningLatents,
+    append_silence,
+    compute_gpt_latents,
     encode_text,
-    end_in_silence,
-    find_latents,
-    rows_to_rank,
-    stream,
-    to_mel,
+    generate_mel,
+    make_generator,
+    prepare_codes_for_ranking,
 )
-from tortoise.ranking import best_first, clvp_scores, cvvp_scores, mix
-from tortoise.tokenizer import load_tokenizer
-from tortoise.tokens import calm_cut
-from tortoise.univnet import UnivNet, UnivNetConfig
-from tortoise.vocoders import vocode
-from tortoise.voice import (
-    Hearing,
-    diffusion_pieces,
-    gpt_pieces,
-    hear_for_cvvp,
-    hear_for_diffusion,
-    hear_for_gpt,
+from tortoise.generation.reranking import (
+    combine_scores,
+    compute_clvp_scores,
+    compute_cvvp_scores,
+    rank_candidates,
 )
+from tortoise.generation.sampling import CodeCandidate
+from tortoise.generation.vocoding import vocode
+from tortoise.generation.voice_conditioning import (
+    ConditioningOptions,
+    encode_cvvp_conditioning,
+    encode_diffusion_conditioning,
+    encode_gpt_conditioning,
+    split_clips_for_diffusion,
+    split_clips_for_gpt,
+)
+from tortoise.modules.clvp import Clvp, ClvpConfig
+from tortoise.modules.cvvp import Cvvp, CvvpConfig
+from tortoise.modules.diffusion_decoder import DiffusionDecoder
+from tortoise.modules.gpt import Gpt, GptConfig
+from tortoise.modules.univnet import UnivNet, UnivNetConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,22 +112,25 @@ def load(case: Case) -> Loaded:
     )
 
 
-def listen(nets: Loaded, call: Call) -> Voice:
+def listen(nets: Loaded, call: Call) -> ConditioningLatents:
     """The reference's way to hear a voice, with our functions."""
     norms = load_file(GOLDEN.parent / "mel_norms.safetensors")["mel_norms"]
     clips = [Clip(wave=wave, sample_rate=22_050) for wave in call.args["voice_samples"]]
-    hearing, conventions = Hearing(crop="original"), Conventions()
-    pieces = gpt_pieces(clips, hearing, conventions)
-    return Voice(
-        gpt=hear_for_gpt(nets.gpt, pieces, norms, Reporter()),
-        diffusion=hear_for_diffusion(
-            nets.decoder, diffusion_pieces(clips, hearing, conventions), "original", Reporter()
+    hearing, conventions = ConditioningOptions(crop="original"), ModelConventions()
+    pieces = split_clips_for_gpt(clips, hearing, conventions)
+    return ConditioningLatents(
+        gpt=encode_gpt_conditioning(nets.gpt, pieces, norms, ProgressReporter()),
+        diffusion=encode_diffusion_conditioning(
+            nets.decoder,
+            split_clips_for_diffusion(clips, hearing, conventions),
+            "original",
+            ProgressReporter(),
         ),
-        cvvp=hear_for_cvvp(nets.cvvp, pieces, norms),
+        cvvp=encode_cvvp_conditioning(nets.cvvp, pieces, norms),
     )
 
 
-def draw(gpt: Gpt, voice: Voice, text: Tensor, args: Mapping[str, Any]) -> Tensor:
+def draw(gpt: Gpt, voice: ConditioningLatents, text: Tensor, args: Mapping[str, Any]) -> Tensor:
     """All samples, in the reference's batches of two, padded with stop: (n, m)."""
     rng = torch.Generator().manual_seed(args["use_deterministic_seed"])
     batches = [
@@ -133,11 +142,11 @@ def draw(gpt: Gpt, voice: Voice, text: Tensor, args: Mapping[str, Any]) -> Tenso
     return torch.cat([F.pad(rows, (0, longest - rows.shape[1]), value=stop) for rows in batches])
 
 
-def as_drafts(padded: Tensor, stop: int) -> list[Draft]:
+def as_drafts(padded: Tensor, stop: int) -> list[CodeCandidate]:
     """What our sampler would have returned for rows padded with stop."""
     lengths = [int((row == stop).int().argmax()) if stop in row else len(row) for row in padded]
     return [
-        Draft(codes=row[:length], finished=length < len(row), confidence=0.0)
+        CodeCandidate(codes=row[:length], finished=length < len(row), confidence=0.0)
         for row, length in zip(padded, lengths, strict=True)
     ]
 
@@ -153,31 +162,37 @@ def test_every_stage_agrees_with_the_reference(case: Case, monkeypatch: Any) -> 
         text = encode_text(load_tokenizer(GOLDEN.parent), args["text"], 400)
         call.check(text_tokens=text)
 
-        conventions = Conventions(max_codes=args["max_mel_tokens"])
+        conventions = ModelConventions(max_codes=args["max_mel_tokens"])
         padded = draw(nets.gpt, voice, text, args)
         call.check(sampled_codes_padded=padded)
         drafts = as_drafts(padded, nets.gpt.config.stop_mel_token)
-        rows = rows_to_rank(drafts, nets.gpt.config, conventions)
+        rows = prepare_codes_for_ranking(drafts, nets.gpt.config, conventions)
         call.check(fixed_codes=torch.stack(rows))
 
-        clvp = clvp_scores(nets.clvp, text, rows, Reporter())
+        clvp = compute_clvp_scores(nets.clvp, text, rows, ProgressReporter())
         call.check(clvp_scores=clvp)
-        cvvp = cvvp_scores(nets.cvvp, voice.cvvp, rows, Reporter())
+        cvvp = compute_cvvp_scores(nets.cvvp, voice.cvvp, rows, ProgressReporter())
         per_call = call.outputs["cvvp_scores_calls"].value  # (batches x clips, rows of a batch)
         expected = per_call.unflatten(0, (-1, len(args["voice_samples"]))).mean(1).flatten()
         torch.testing.assert_close(cvvp, expected, atol=3.1e-5, rtol=1e-4)
 
         # the reference ranks rows that never stopped like the others
-        order = best_first(mix(clvp, cvvp, args["cvvp_amount"]), [drafts[0]] * len(drafts))
+        order = rank_candidates(
+            combine_scores(clvp, cvvp, args["cvvp_amount"]), [drafts[0]] * len(drafts)
+        )
         best = [rows[index] for index in order[: args["k"]]]
         call.check(best_codes=torch.stack(best))
-        latents = [find_latents(nets.gpt, voice, text, row) for row in best]
+        latents = [compute_gpt_latents(nets.gpt, voice, text, row) for row in best]
         call.check(best_latents=torch.cat(latents))
         check_sound(case, nets, voice, (best, latents), monkeypatch)
 
 
 def check_sound(
-    case: Case, nets: Loaded, voice: Voice, chosen: tuple[list, list], monkeypatch: Any
+    case: Case,
+    nets: Loaded,
+    voice: ConditioningLatents,
+    chosen: tuple[list, list],
+    monkeypatch: Any,
 ) -> None:
     [call] = case.calls
     args, draws = call.args, iter(case.rng)
@@ -188,11 +203,11 @@ def check_sound(
         cond_free_k=args["cond_free_k"],
         diffusion_temperature=args["diffusion_temperature"],
     )
-    monkeypatch.setattr(diffusion, "noise_source", lambda generator: lambda like: next(draws))
+    monkeypatch.setattr(diffusion, "make_noise_source", lambda generator: lambda like: next(draws))
     monkeypatch.setattr(vocoders.torch, "randn", lambda *shape, **_: next(draws))
     for index, (codes, latents) in enumerate(zip(*chosen, strict=True)):
-        kept = latents[:, : calm_cut(codes, Conventions())]
-        mel = to_mel(nets.decoder, voice, kept, index, options, Reporter())
+        kept = latents[:, : find_silence_start(codes, ModelConventions())]
+        mel = generate_mel(nets.decoder, voice, kept, index, options, ProgressReporter())
         wave = vocode(nets.vocoder, mel, torch.Generator())
         call.check(**{f"mel{index}": mel, f"wav{index}": wave[:, None]})
     assert next(draws, None) is None, "the reference drew more often"
@@ -229,31 +244,33 @@ def test_a_text_beyond_the_limit_is_refused_with_both_numbers() -> None:
 
 
 def test_rows_are_ranked_filled_up_or_bare_as_the_weights_say() -> None:
-    drafts = [Draft(codes=torch.tensor([5, 6]), finished=True, confidence=0.0)]
-    filled = rows_to_rank(drafts, GptConfig.released(), Conventions())
-    bare = rows_to_rank(drafts, GptConfig.released(), Conventions(clvp_trims_codes=True))
+    drafts = [CodeCandidate(codes=torch.tensor([5, 6]), finished=True, confidence=0.0)]
+    filled = prepare_codes_for_ranking(drafts, GptConfig.released(), ModelConventions())
+    bare = prepare_codes_for_ranking(
+        drafts, GptConfig.released(), ModelConventions(clvp_trims_codes=True)
+    )
     assert filled[0].shape == (500,)
     assert bare[0].tolist() == [5, 6]
 
 
 def test_a_draft_of_no_codes_is_ranked_as_silence() -> None:
-    empty = [Draft(codes=torch.tensor([], dtype=torch.long), finished=True, confidence=0.0)]
-    conventions = replace(Conventions(), clvp_trims_codes=True)
-    assert rows_to_rank(empty, GptConfig.released(), conventions)[0].tolist() == [83]
+    empty = [CodeCandidate(codes=torch.tensor([], dtype=torch.long), finished=True, confidence=0.0)]
+    conventions = replace(ModelConventions(), clvp_trims_codes=True)
+    assert prepare_codes_for_ranking(empty, GptConfig.released(), conventions)[0].tolist() == [83]
 
 
 def test_a_wave_ends_in_silence_without_a_click() -> None:
     wave = torch.ones(24_000)
-    ended = end_in_silence(wave, 21, Conventions())
+    ended = append_silence(wave, 21, ModelConventions())
     assert ended.shape == (24_000 + round(21 * 1024 / 22_050 * 24_000),)
     assert torch.equal(ended[:23_700], wave[:23_700])
     assert ended.diff().abs().max() < 0.01
-    assert end_in_silence(wave, 0, Conventions()) is wave
+    assert append_silence(wave, 0, ModelConventions()) is wave
 
 
 def test_places_of_one_request_draw_different_numbers_and_repeat() -> None:
     def first(*place: str | int) -> float:
-        return torch.rand(1, generator=stream(7, *place)).item()
+        return torch.rand(1, generator=make_generator(7, *place)).item()
 
     assert first("draft") == first("draft")
     assert len({first("draft"), first("denoise", 0), first("denoise", 1), first("vocode", 1)}) == 4

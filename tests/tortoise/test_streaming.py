@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from golden_cases import Case, golden
-from tortoise.streaming import ChunkJoiner
+from support.golden_cases import Case, golden
+from tortoise.generation.streaming import ChunkJoiner
 
 
 @golden("streaming")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from golden_cases import Case, golden, load_strictly
-from tortoise.univnet import UnivNet, UnivNetConfig, location_variable_conv
-from tortoise.vocoders import MARGIN, SILENCE
-from tortoise.weight_norm import fold_weight_norm
+from support.golden_cases import Case, golden, load_strictly
+from tortoise.generation.vocoding import PADDING_FRAMES, SILENCE_LOG_MEL
+from tortoise.modules.univnet import UnivNet, UnivNetConfig, location_variable_conv
+from tortoise.modules.weight_norm import fold_weight_norm
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -72,8 +72,8 @@ def test_univnet_agrees_with_the_reference(case: Case) -> None:
 def run(net: torch.nn.Module, method: str, mel: Tensor, noise: Tensor) -> Tensor:
     if method == "forward":
         return net(mel, noise)
-    padded = torch.nn.functional.pad(mel, (0, MARGIN), value=SILENCE)
-    return net(padded, noise)[..., : -MARGIN * 256].clamp(-1, 1)
+    padded = torch.nn.functional.pad(mel, (0, PADDING_FRAMES), value=SILENCE_LOG_MEL)
+    return net(padded, noise)[..., : -PADDING_FRAMES * 256].clamp(-1, 1)
 
 
 def config_of(constructor: dict[str, object]) -> UnivNetConfig:

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from fake_engine import FakeEngine
-from jobs.job import Job
-from speech.clip import Clip
-from speech.files import write_clip
-from studio.requests import Wish, request_of
-from studio.studio import Studio
+from audio.clip import Clip
+from audio.io import write_clip
+from jobs.models import Job
+from studio.app.studio import Studio
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from support.fake_engine import FakeEngine
 
 
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     """A studio with the voices Anna and vera and the bundle starter."""
-    entry = ("fake_engine:FakeOptions", "fake_engine:FakeEngine")
+    entry = ("support.fake_engine:FakeOptions", "support.fake_engine:FakeEngine")
     monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry})
     tone = 0.5 * torch.sin(2 * torch.pi * 220 * torch.arange(24_000) / 24_000)
     for name in ("Anna", "vera"):
@@ -40,8 +40,8 @@ def spoken(studio: Studio) -> Callable[..., Job]:
     """Speak a text to its end; returns the job."""
 
     def speak(text: str, **delivery: Any) -> Job:
-        wish = Wish(text=text, voice="Anna", options={"seed": 5}, delivery=delivery)
-        job = studio.submit(request_of(studio.settings, wish, studio.layout))
+        wish = SpeechRequestInput(text=text, voice="Anna", options={"seed": 5}, delivery=delivery)
+        job = studio.submit(build_request(studio.settings, wish, studio.layout))
         return studio.wait(job.id, 30)
 
     return speak

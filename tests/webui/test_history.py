@@ -15,24 +15,30 @@ import numpy
 import pytest
 import soundfile
 
-from jobs.report import Reporter
-from studio import history as history_module
-from studio import history_folder
-from studio.errors import StudioError
-from studio.history import History, Looking
-from studio.history_query import PAGE, Search
-from studio.layout import Layout
-from studio.settings import Settings
-from studio.tags import embed
-from studio.takes import TakeRecord
-from webui import history as tab_module
-from webui import history_acts
-from webui.history import CHOSEN_BY, Seen, Tab, news, search_of
-from webui.history_acts import Asked, act, asked_of
-from webui.history_panel import panel_of
-from webui.history_view import Shelf, View, drawn, settled
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.history import file_manager as history_folder
+from studio.history import service as history_module
+from studio.history.query import PAGE_SIZE, Search
+from studio.history.service import History, ScanStatus
+from studio.schemas.settings import Settings
+from studio.schemas.take_metadata import TakeMetadata
+from studio.synthesis.audio_metadata import write_metadata
+from webui.history import actions as history_acts
+from webui.history import tab as tab_module
+from webui.history.actions import HistoryAction, handle_history_action, parse_action
+from webui.history.detail_panel import detail_panel_html
+from webui.history.list_view import HistoryViewState, ListContext, apply_finished_task, history_html
+from webui.history.tab import (
+    DROPDOWN_FILTERS,
+    HistorySessionState,
+    HistoryTab,
+    build_search,
+    get_history_updates,
+)
 
-RECORD = TakeRecord(
+RECORD = TakeMetadata(
     text='Good <b>evening</b> & "welcome"',
     voice="clara",
     engine="tortoise",
@@ -49,42 +55,46 @@ RECORD = TakeRecord(
 @pytest.fixture
 def history(tmp_path: Path) -> History:
     """Three clips: one with lines and a candidate, one of another temperature, one foreign."""
-    opened = History.open(Layout.at(tmp_path))
+    opened = History.open(ProjectPaths.from_root(tmp_path))
     put(opened, "clara/one.wav", RECORD)
     put(opened, "clara/one.candidate-2.wav", RECORD)
     put(opened, "clara/one.lines/001.wav", replace(RECORD, text="Good"))
     put(opened, "clara/one.lines/002.wav", replace(RECORD, text="evening"))
     put(opened, "felix/two.wav", replace(RECORD, options={"temperature": 0.5}, seed=43))
     put(opened, "felix/<img src=x onerror=alert(1)>.wav", None)
-    opened.scan(Reporter())
+    opened.scan(ProgressReporter())
     return opened
 
 
-def put(history: History, path: str, record: TakeRecord | None) -> None:
+def put(history: History, path: str, record: TakeMetadata | None) -> None:
     clip = history.layout.results / path
     clip.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(clip, numpy.zeros(240), 24_000)
     if record is not None:
-        embed(clip, record)
+        write_metadata(clip, record)
 
 
-def page(history: History, view: View | None = None, search: Search | None = None) -> str:
+def page(
+    history: History, view: HistoryViewState | None = None, search: Search | None = None
+) -> str:
     """Draw the tab as a browser is sent it."""
-    view, search = view or View(), search or Search()
-    shelf = Shelf(
+    view, search = view or HistoryViewState(), search or Search()
+    shelf = ListContext(
         layout=history.layout,
         search=search,
-        listing=history.find(search, view.page * PAGE),
+        listing=history.find(search, view.page * PAGE_SIZE),
         view=view,
-        looking=Looking(),
+        scan_status=ScanStatus(),
     )
-    return drawn(shelf, panel_of(history, view, can_show=False))
+    return history_html(shelf, detail_panel_html(history, view, can_show=False))
 
 
-def press(history: History, view: View, act_named: str, *refs: str, name: str = "") -> View:
+def press(
+    history: History, view: HistoryViewState, act_named: str, *refs: str, name: str = ""
+) -> HistoryViewState:
     """Press a button of the tab."""
-    asked = Asked(act=act_named, ref=refs[0] if refs else "", refs=refs, name=name)
-    return act(history, view, asked).view
+    asked = HistoryAction(act=act_named, ref=refs[0] if refs else "", refs=refs, name=name)
+    return handle_history_action(history, view, asked).view
 
 
 def test_the_list_tells_each_clip_once_with_its_facts(history: History) -> None:
@@ -96,93 +106,103 @@ def test_the_list_tells_each_clip_once_with_its_facts(history: History) -> None:
 
 def test_nothing_that_a_file_says_becomes_markup(history: History) -> None:
     for opened in ("clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"):
-        html = page(history, View(opened=(opened,)))
+        html = page(history, HistoryViewState(open_refs=(opened,)))
         assert "<img" not in html and "<b>" not in html
     assert "Good &lt;b&gt;evening&lt;/b&gt; &amp; &quot;welcome&quot;" in page(history)
 
 
 def test_no_path_of_this_machine_is_sent(history: History) -> None:
-    html = page(history, View(opened=("clara/one.wav",)))
+    html = page(history, HistoryViewState(open_refs=("clara/one.wav",)))
     assert str(history.layout.root) not in html
     assert 'src="api/files/results/clara/one.wav?v=' in html
 
 
 def test_an_opened_clip_shows_its_files_and_settings(history: History) -> None:
-    html = page(history, View(opened=("clara/one.wav",)))
+    html = page(history, HistoryViewState(open_refs=("clara/one.wav",)))
     for part in ("one.candidate-2.wav", "one.lines/001.wav", "Line 2", "temperature", "on</td>"):
         assert part in html
     assert html.count("<audio") == 1 + 2 + 2
 
 
 def test_a_clip_without_settings_says_so_and_offers_none_to_copy(history: History) -> None:
-    html = page(history, View(opened=("felix/<img src=x onerror=alert(1)>.wav",)))
+    html = page(history, HistoryViewState(open_refs=("felix/<img src=x onerror=alert(1)>.wav",)))
     assert "carries no settings" in html and 'id="history-copy"' not in html
     assert "%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.wav" in html
 
 
 def test_two_clips_are_compared_with_what_differs(history: History) -> None:
-    view = press(history, View(), "compare", "clara/one.wav", "felix/two.wav")
+    view = press(history, HistoryViewState(), "compare", "clara/one.wav", "felix/two.wav")
     html = page(history, view)
     assert html.count("<audio") == 2 and '<kbd title="Press 1 to play">' in html
     differs = html[html.index("What differs") :]
     assert "temperature" in differs and "43" in differs and "pause" not in differs
-    with pytest.raises(StudioError, match="1 clip chosen"):
-        press(history, View(), "compare", "clara/one.wav")
+    with pytest.raises(AppError, match="1 clip chosen"):
+        press(history, HistoryViewState(), "compare", "clara/one.wav")
 
 
 def test_a_clip_that_went_says_so_instead_of_its_settings(history: History) -> None:
     (history.layout.results / "felix/two.wav").unlink()
-    history.scan(Reporter())
-    assert "There is no clip" in page(history, View(opened=("felix/two.wav",)))
+    history.scan(ProgressReporter())
+    assert "There is no clip" in page(history, HistoryViewState(open_refs=("felix/two.wav",)))
 
 
 def test_without_clips_the_tab_says_where_they_come_from(tmp_path: Path) -> None:
-    empty = History.open(Layout.at(tmp_path / "empty"))
+    empty = History.open(ProjectPaths.from_root(tmp_path / "empty"))
     assert "No clips yet" in page(empty)
     assert "No clip fits" in page(empty, search=Search(words="fox"))
 
 
 def test_a_star_is_given_and_taken(history: History) -> None:
-    press(history, View(), "star-one", "clara/one.wav")
-    assert history.row("clara/one.wav").starred and 'aria-pressed="true"' in page(history)
-    press(history, View(), "star", "clara/one.wav", "felix/two.wav")
-    press(history, View(), "unstar", "clara/one.wav")
+    press(history, HistoryViewState(), "star-one", "clara/one.wav")
+    assert history.get_clip("clara/one.wav").starred and 'aria-pressed="true"' in page(history)
+    press(history, HistoryViewState(), "star", "clara/one.wav", "felix/two.wav")
+    press(history, HistoryViewState(), "unstar", "clara/one.wav")
     assert [row.ref for row in history.find(Search(starred=True)).rows] == ["felix/two.wav"]
 
 
 def test_a_deleted_clip_leaves_the_panel_and_undo_brings_it_back(history: History) -> None:
-    view = done(press(history, View(opened=("clara/one.wav",)), "delete", "clara/one.wav"))
-    assert view.opened == () and 'id="history-undo"' in page(history, view)
-    id = history.binned()[0].id
+    view = done(
+        press(history, HistoryViewState(open_refs=("clara/one.wav",)), "delete", "clara/one.wav")
+    )
+    assert view.open_refs == () and 'id="history-undo"' in page(history, view)
+    id = history.list_trash()[0].id
     view = done(press(history, view, "undo", id))
-    assert "1 clip back" in view.told and history.row("clara/one.wav").lines == 2
+    assert "1 clip back" in view.message_html and history.get_clip("clara/one.wav").lines == 2
 
 
 def test_the_bin_is_emptied_after_a_second_yes(history: History) -> None:
-    press(history, View(), "delete-one", "felix/two.wav")
-    view = press(history, View(), "bin")
+    press(history, HistoryViewState(), "delete-one", "felix/two.wav")
+    view = press(history, HistoryViewState(), "bin")
     assert "felix/two.wav" in page(history, view) and 'id="history-empty"' in page(history, view)
     view = press(history, view, "empty")
-    assert 'id="history-empty-really"' in page(history, view) and history.binned()
+    assert 'id="history-empty-really"' in page(history, view) and history.list_trash()
     view = press(history, view, "empty-really")
-    assert history.binned() == [] and "The bin is empty" in page(history, view)
+    assert history.list_trash() == [] and "The bin is empty" in page(history, view)
 
 
 def test_a_renamed_clip_stays_open(history: History) -> None:
-    view = press(history, View(opened=("felix/two.wav",)), "rename", "felix/two.wav", name="2nd")
-    assert view.opened == ("felix/2nd.wav",) and "2nd" in page(history, view)
-    with pytest.raises(StudioError, match="cannot name a clip"):
+    view = press(
+        history,
+        HistoryViewState(open_refs=("felix/two.wav",)),
+        "rename",
+        "felix/two.wav",
+        name="2nd",
+    )
+    assert view.open_refs == ("felix/2nd.wav",) and "2nd" in page(history, view)
+    with pytest.raises(AppError, match="cannot name a clip"):
         press(history, view, "rename", "felix/2nd.wav", name="../../out")
 
 
 def test_an_export_is_offered_by_a_name_of_the_server(history: History) -> None:
-    view = done(press(history, View(), "export", "clara/one.wav", "felix/two.wav"))
+    view = done(press(history, HistoryViewState(), "export", "clara/one.wav", "felix/two.wav"))
     name = next(history.layout.exports.glob("*.zip")).name
-    assert f'href="api/exports/{name}"' in view.told
+    assert f'href="api/exports/{name}"' in view.message_html
 
 
 def test_settings_are_copied_from_the_clip_itself(history: History) -> None:
-    came = act(history, View(), Asked(act="copy", ref="clara/one.wav"))
+    came = handle_history_action(
+        history, HistoryViewState(), HistoryAction(act="copy", ref="clara/one.wav")
+    )
     assert came.record == RECORD
 
 
@@ -190,10 +210,10 @@ def test_settings_are_copied_from_the_clip_itself(history: History) -> None:
     "data", [None, [], "x", {"act": ["open"], "ref": {"a": 1}, "refs": "abc", "name": 7}]
 )
 def test_what_a_browser_sends_is_never_trusted(data: Any, history: History) -> None:
-    asked = asked_of(data)
-    assert asked == Asked()
-    with pytest.raises(StudioError, match="not known"):
-        act(history, View(), asked)
+    asked = parse_action(data)
+    assert asked == HistoryAction()
+    with pytest.raises(AppError, match="not known"):
+        handle_history_action(history, HistoryViewState(), asked)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +222,10 @@ def test_what_a_browser_sends_is_never_trusted(data: Any, history: History) -> N
 def test_no_button_reaches_out_of_the_results(act_named: str, history: History) -> None:
     (history.layout.root / "outside.wav").write_bytes(b"RIFF")
     try:
-        told = settled(press(history, View(), act_named, "../outside.wav", name="x")).told
-    except StudioError as cause:
+        told = apply_finished_task(
+            press(history, HistoryViewState(), act_named, "../outside.wav", name="x")
+        ).message_html
+    except AppError as cause:
         told = str(cause)
     assert "There is no clip" in told
     assert (history.layout.root / "outside.wav").is_file()
@@ -216,52 +238,58 @@ def filters(**given: object) -> dict[str, object]:
 
 
 def test_filters_become_a_search() -> None:
-    assert search_of(filters()) == Search()
-    day = search_of(filters(since="2026-01-31", until="2026-01-31"))
+    assert build_search(filters()) == Search()
+    day = build_search(filters(since="2026-01-31", until="2026-01-31"))
     assert day.until is not None and day.since is not None
     assert day.until - day.since == 24 * 3600
     for bad in ("tomorrow", "31.1.2026", "0001-01-01", "9999-12-31"):
-        with pytest.raises(StudioError, match="is no day"):
-            search_of(filters(until=bad))
-    with pytest.raises(StudioError, match="order is 'x'"):
-        search_of(filters(order="x"))
+        with pytest.raises(AppError, match="is no day"):
+            build_search(filters(until=bad))
+    with pytest.raises(AppError, match="order is 'x'"):
+        build_search(filters(order="x"))
 
 
-def tab(history: History) -> Tab:
+def tab(history: History) -> HistoryTab:
     """The tab without a page around it; only the names of its filters matter."""
     some: Any = SimpleNamespace()
-    return Tab(
+    return HistoryTab(
         history=history,
         filters=filters(),
         view=some,
-        seen=some,
+        session_state=some,
         source=some,
-        pressed=some,
+        list_view=some,
         timer=some,
-        is_here=False,
+        is_local=False,
     )
 
 
 def test_a_browser_is_sent_only_what_it_has_not_seen(history: History) -> None:
     given = list(filters().values())
-    view, seen, html, *offered = news(tab(history), View(), Seen(), given)
-    assert "3 clips" in html and len(offered) == len(CHOSEN_BY)
+    view, seen, html, *offered = get_history_updates(
+        tab(history), HistoryViewState(), HistorySessionState(), given
+    )
+    assert "3 clips" in html and len(offered) == len(DROPDOWN_FILTERS)
     assert ("felix", "felix") in offered[0]["choices"]
-    again = news(tab(history), view, seen, given)
+    again = get_history_updates(tab(history), view, seen, given)
     assert all(answer == gr.skip() for answer in again)
-    history.star(["clara/one.wav"], True)
-    _, _, html, *offered = news(tab(history), view, seen, given)
+    history.set_starred(["clara/one.wav"], True)
+    _, _, html, *offered = get_history_updates(tab(history), view, seen, given)
     assert "★" in html and all(answer == gr.skip() for answer in offered)
 
 
 def test_a_filter_that_is_wrong_is_told_and_the_list_stays(history: History) -> None:
     narrowed = filters(voice="clara")
-    view, seen, *_ = news(tab(history), View(), Seen(), list(narrowed.values()))
+    view, seen, *_ = get_history_updates(
+        tab(history), HistoryViewState(), HistorySessionState(), list(narrowed.values())
+    )
     given = list({**narrowed, "since": "soon"}.values())
-    view, seen, html, *_ = news(tab(history), view, seen, given)
-    assert "is no day" in view.told and "is no day" in html
+    view, seen, html, *_ = get_history_updates(tab(history), view, seen, given)
+    assert "is no day" in view.message_html and "is no day" in html
     assert "1 clip<" in html and "No clip" not in html
-    _, seen, html, *_ = news(tab(history), View(), seen, list(filters().values()))
+    _, seen, html, *_ = get_history_updates(
+        tab(history), HistoryViewState(), seen, list(filters().values())
+    )
     assert "3 clips" in html and seen.search == Search()
 
 
@@ -269,79 +297,85 @@ def test_a_history_that_cannot_be_read_claims_nothing_of_its_clips(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(*_: object) -> None:
-        raise StudioError("Cannot use the index.")
+        raise AppError("Cannot use the index.")
 
     monkeypatch.setattr(history, "find", find)
-    _, _, html, *_ = news(tab(history), View(), Seen(), list(filters().values()))
+    _, _, html, *_ = get_history_updates(
+        tab(history), HistoryViewState(), HistorySessionState(), list(filters().values())
+    )
     assert "Cannot use the index" in html and "No clip" not in html and "0 clips" not in html
 
 
 def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab_module, "PAGE", 2)
+    monkeypatch.setattr(tab_module, "PAGE_SIZE", 2)
     monkeypatch.setattr(history, "find", partial(history.find, count=2))
     assert "Choose all 3 found" in page(history)
-    view = act(history, View(), Asked(act="all-found", search=Search(voice="felix"))).view
-    assert set(view.every) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
+    view = handle_history_action(
+        history, HistoryViewState(), HistoryAction(act="all-found", search=Search(voice="felix"))
+    ).view
+    assert set(view.bulk_selection) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     html = page(history, view)
     assert 'data-all="2"' in html and html.count(" data-among>") == 1
-    spared = Asked(act="star", spared=("felix/two.wav",), refs=("clara/one.wav",))
-    act(history, view, spared)
+    spared = HistoryAction(act="star", excluded=("felix/two.wav",), refs=("clara/one.wav",))
+    handle_history_action(history, view, spared)
     starred = {row.ref for row in history.find(Search(starred=True)).rows}
     assert starred == {"clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     (history.layout.results / "felix/two.wav").unlink()
-    history.scan(Reporter())
-    assert "1 clip in a zip" in done(press(history, view, "export")).told
-    assert press(history, view, "clear").every == ()
+    history.scan(ProgressReporter())
+    assert "1 clip in a zip" in done(press(history, view, "export")).message_html
+    assert press(history, view, "clear").bulk_selection == ()
     view = done(press(history, view, "delete"))
-    assert view.every == () and history.find(Search()).total == 1
+    assert view.bulk_selection == () and history.find(Search()).total == 1
 
 
 def test_more_than_can_be_taken_at_once_is_told(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_module, "MOST_CLIPS", 2)
-    view = press(history, View(), "all-found")
-    assert len(view.every) == 2 and "The first 2 of 3 are chosen" in view.told
+    monkeypatch.setattr(history_module, "MAX_EXPORT_CLIPS", 2)
+    view = press(history, HistoryViewState(), "all-found")
+    assert len(view.bulk_selection) == 2 and "The first 2 of 3 are chosen" in view.message_html
 
 
 def test_an_export_of_many_clips_tells_how_far_it_is_and_can_be_stopped(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_acts, "SOON_S", 0)
+    monkeypatch.setattr(history_acts, "PROGRESS_DELAY_S", 0)
     begun, go_on = Flag(), Flag()
 
-    def slowly(refs: Sequence[str], report: Reporter) -> Path:
+    def slowly(refs: Sequence[str], report: ProgressReporter) -> Path:
         for _ in report.track(refs, "export"):
             begun.set()
             assert go_on.wait(20)
         raise AssertionError("it was not stopped")
 
     monkeypatch.setattr(history, "export", slowly)
-    view = press(history, View(), "export", "clara/one.wav", "felix/two.wav")
-    assert begun.wait(20) and settled(view) is view
+    view = press(history, HistoryViewState(), "export", "clara/one.wav", "felix/two.wav")
+    assert begun.wait(20) and apply_finished_task(view) is view
     html = page(history, view)
     assert "Packing 2 clips: 0 of 2" in html and 'id="history-stop"' in html
-    with pytest.raises(StudioError, match="Packing 2 clips is not done yet"):
+    with pytest.raises(AppError, match="Packing 2 clips is not done yet"):
         press(history, view, "export", "clara/one.wav")
     press(history, view, "stop")
     go_on.set()
     view = done(view)
-    assert "Stopped" in view.told and view.errand is None
+    assert "Stopped" in view.message_html and view.background_task is None
 
 
-def done(view: View) -> View:
+def done(view: HistoryViewState) -> HistoryViewState:
     """Wait for what is being done."""
-    assert view.errand is not None and view.errand.wait(20)
-    return settled(view)
+    assert view.background_task is not None and view.background_task.wait(20)
+    return apply_finished_task(view)
 
 
 def test_a_page_that_is_no_more_shows_the_last_one(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab_module, "PAGE", 2)
-    view, *_ = news(tab(history), View(page=7), Seen(), list(filters().values()))
+    monkeypatch.setattr(tab_module, "PAGE_SIZE", 2)
+    view, *_ = get_history_updates(
+        tab(history), HistoryViewState(page=7), HistorySessionState(), list(filters().values())
+    )
     assert view.page == 1
 
 
@@ -354,18 +388,18 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     monkeypatch.setattr(history_folder.sys, "platform", "linux")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DISPLAY", ":0")
-    assert history_folder.can_show(Settings())
-    assert not history_folder.can_show(Settings(listen="0.0.0.0:7860"))
-    assert not history_folder.can_show(Settings(share=True))
+    assert history_folder.can_open_folder(Settings())
+    assert not history_folder.can_open_folder(Settings(listen="0.0.0.0:7860"))
+    assert not history_folder.can_open_folder(Settings(share=True))
     asked: list[list[str]] = []
     monkeypatch.setattr(history_folder.subprocess, "Popen", lambda args, **_: asked.append(args))
-    with pytest.raises(StudioError, match="whoever sits at this machine"):
-        press(history, View(), "show", "clara/one.wav")
-    here = Asked(act="show", ref="clara/one.wav", is_here=True)
-    act(history, View(), here)
+    with pytest.raises(AppError, match="whoever sits at this machine"):
+        press(history, HistoryViewState(), "show", "clara/one.wav")
+    here = HistoryAction(act="show", ref="clara/one.wav", is_local=True)
+    handle_history_action(history, HistoryViewState(), here)
     assert asked == [[str(opener), str(history.layout.results / "clara")]]
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert not history_folder.can_show(Settings())
-    with pytest.raises(StudioError, match="no desktop"):
-        act(history, View(), here)
+    assert not history_folder.can_open_folder(Settings())
+    with pytest.raises(AppError, match="no desktop"):
+        handle_history_action(history, HistoryViewState(), here)

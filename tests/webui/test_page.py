@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from gradio.queueing import Queue
 
-from studio.studio import Studio
+from studio.app.studio import Studio
 from webui import app
 
 
@@ -62,7 +62,7 @@ def test_a_dropped_clip_can_be_played_back_and_nothing_else_of_the_state(
     assert Path(path).is_relative_to(studio.layout.state)
     assert client.get(f"/gradio_api/file={path}").content == sound
     layout = studio.layout
-    private = (layout.journal, layout.history, layout.stars, layout.settings_file)
+    private = (layout.jobs_db, layout.history_db, layout.stars, layout.settings_file)
     for file in (*private, layout.exports / "testudo.zip", layout.state / "session.key"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.exists() or file.write_bytes(b"private")

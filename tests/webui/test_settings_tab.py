@@ -10,83 +10,88 @@ import gradio as gr
 import pytest
 import yaml
 
-from jobs.job import Failure, Job, Progress
-from studio.doctor import Finding
-from studio.errors import StudioError
-from studio.setting_sources import COMMAND_LINE, DEFAULT, FILE
-from studio.settings import fields_of_settings
-from studio.studio import Studio
-from studio.system import FoundDevice, Torch, look_at_system
-from studio.weights import BundleSummary
-from webui.models_panel import _unload, job_told, models_table
-from webui.settings import named, saved_told
-from webui.settings_form import SettingsForm, device_choices, draw_settings, help_told
-from webui.system_panel import Seen, finding_html
+from core.errors import AppError
+from jobs.models import Job, JobFailure, JobProgress
+from studio.app.studio import Studio
+from studio.diagnostics.checks import HealthCheckResult
+from studio.diagnostics.system_info import DeviceInfo, TorchInfo, collect_system_info
+from studio.model_store.bundles import ModelSummary
+from studio.schemas.settings import list_setting_fields
+from studio.settings.sources import COMMAND_LINE, DEFAULT, FILE
+from webui.settings.form import (
+    SettingsForm,
+    build_settings_form,
+    device_choices,
+    format_setting_help,
+)
+from webui.settings.models import _unload, model_job_html, models_table_html
+from webui.settings.system import SystemInfoCache, finding_html
+from webui.settings.tab import format_saved_message, replace_setting_names
 
 
 @pytest.fixture
 def form(studio: Studio) -> SettingsForm:
     with gr.Blocks():
-        return draw_settings(studio, studio.effective(), Seen())
+        return build_settings_form(studio, studio.resolve_settings(), SystemInfoCache())
 
 
 def values(studio: Studio, form: SettingsForm, **changed: object) -> list[Any]:
     """What the controls hold when somebody has changed some."""
-    held = studio.effective().settings
+    held = studio.resolve_settings().settings
     return [changed.get(name, getattr(held, name)) for name in form.controls]
 
 
 def test_every_setting_has_a_control_with_its_label_its_help_and_its_source(
     studio: Studio, form: SettingsForm
 ) -> None:
-    for item in fields_of_settings():
+    for item in list_setting_fields():
         control: Any = form.controls[item.name]
-        assert control.label == item.about.label and item.field.knob.help in control.info
+        assert control.label == item.ui_info.label and item.field.info.help in control.info
         assert control.elem_id == f"settings-{item.name.replace('_', '-')}"
-        assert "(default" in control.info and ("restart" in control.info) == item.about.restart
+        assert "(default" in control.info and ("restart" in control.info) == item.ui_info.restart
 
 
 def test_only_what_was_changed_is_saved(studio: Studio, form: SettingsForm) -> None:
-    assert form.changed(studio.effective(), values(studio, form)) == {}
+    assert form.get_changes(studio.resolve_settings(), values(studio, form)) == {}
     given = values(studio, form, volume=1.5, low_vram=True, voice=" Anna ", threads=2.0)
-    changed = form.changed(studio.effective(), given)
+    changed = form.get_changes(studio.resolve_settings(), given)
     assert changed == {"volume": 1.5, "low_vram": True, "voice": "Anna", "threads": 2}
     held = studio.change_settings(changed)
     assert yaml.safe_load(studio.layout.settings_file.read_text()) == changed
-    shown = dict(zip(form.controls, form.shown(studio, held), strict=True))
+    shown = dict(zip(form.controls, form.build_updates(studio, held), strict=True))
     assert shown["volume"]["value"] == 1.5 and "from settings.yaml" in shown["volume"]["info"]
 
 
 def test_an_empty_or_odd_value_is_refused_by_the_name_on_the_page(
     studio: Studio, form: SettingsForm
 ) -> None:
-    with pytest.raises(StudioError, match=r"Output Volume is empty"):
-        form.changed(studio.effective(), values(studio, form, volume=None))
-    with pytest.raises(StudioError, match="volume is 9") as refusal:
+    with pytest.raises(AppError, match=r"Output Volume is empty"):
+        form.get_changes(studio.resolve_settings(), values(studio, form, volume=None))
+    with pytest.raises(AppError, match="volume is 9") as refusal:
         studio.change_settings({"volume": 9.0})
-    assert "Output Volume is 9" in str(named(refusal.value))
+    assert "Output Volume is 9" in str(replace_setting_names(refusal.value))
 
 
 def test_defaults_are_shown_and_not_saved(studio: Studio, form: SettingsForm) -> None:
     studio.change_settings({"volume": 2.0})
-    shown = dict(zip(form.controls, form.defaults(), strict=True))
+    shown = dict(zip(form.controls, form.build_default_updates(), strict=True))
     assert shown["volume"]["value"] == 1.0 and studio.settings.volume == 2.0
 
 
 def test_the_source_and_the_restart_are_told() -> None:
-    items = {item.name: item for item in fields_of_settings()}
-    assert "(default; needs a restart)" in help_told(items["listen"], DEFAULT)
-    assert "(from settings.yaml)" in help_told(items["volume"], FILE)
-    assert "counts when you start without it" in help_told(items["volume"], COMMAND_LINE)
-    assert "From 0.0 to 4.0 x" in help_told(items["volume"], FILE)
+    items = {item.name: item for item in list_setting_fields()}
+    assert "(default; needs a restart)" in format_setting_help(items["listen"], DEFAULT)
+    assert "(from settings.yaml)" in format_setting_help(items["volume"], FILE)
+    assert "counts when you start without it" in format_setting_help(items["volume"], COMMAND_LINE)
+    assert "From 0.0 to 4.0 x" in format_setting_help(items["volume"], FILE)
 
 
 def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_saving(
     studio: Studio,
 ) -> None:
-    studio.given = {"format": "flac"}
+    studio.command_line_values = {"format": "flac"}
     held = studio.change_settings({"listen": "127.0.0.1:8000", "format": "mp3", "volume": 2.0})
-    told = saved_told(held, ["listen", "format", "volume"])
+    told = format_saved_message(held, ["listen", "format", "volume"])
     assert "next start of the studio: Listen." in told
     assert "command line still wins for: Output Format." in told and "Volume" not in told
 
@@ -94,16 +99,16 @@ def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_
 def test_a_file_that_was_broken_by_hand_is_told_and_what_held_goes_on(studio: Studio) -> None:
     studio.change_settings({"volume": 2.0})
     studio.layout.settings_file.write_text("volume: 9\n")
-    with pytest.raises(StudioError, match="line 1"):
+    with pytest.raises(AppError, match="line 1"):
         studio.reload_settings()
     assert studio.settings.volume == 2.0
-    with pytest.raises(StudioError, match="line 1"):
+    with pytest.raises(AppError, match="line 1"):
         studio.change_settings({"voice": "Anna"})
     assert studio.layout.settings_file.read_text() == "volume: 9\n"
 
 
 def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_told() -> None:
-    found = [FoundDevice(name="cuda:0", label="NVIDIA H200"), FoundDevice(name="cpu", label="CPU")]
+    found = [DeviceInfo(name="cuda:0", label="NVIDIA H200"), DeviceInfo(name="cpu", label="CPU")]
     assert ("NVIDIA H200 (cuda:0)", "cuda:0") in device_choices(found, "auto")
     assert ("cuda:3 (not found)", "cuda:3") in device_choices(found, "cuda:3")
 
@@ -111,12 +116,16 @@ def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_told() ->
 def test_devices_that_were_found_stay_in_the_list_after_saving(
     studio: Studio, form: SettingsForm
 ) -> None:
-    gpu = FoundDevice(name="cuda:0", label="NVIDIA H200")
-    shown = dict(zip(form.controls, form.shown(studio, studio.effective()), strict=True))
+    gpu = DeviceInfo(name="cuda:0", label="NVIDIA H200")
+    shown = dict(
+        zip(form.controls, form.build_updates(studio, studio.resolve_settings()), strict=True)
+    )
     assert [name for _, name in shown["device"]["choices"]] == ["auto", "cpu"]
-    torch = Torch(devices=(gpu, FoundDevice(name="cpu", label="CPU")))
-    form.seen.systems.append(look_at_system(studio.layout, torch))
-    shown = dict(zip(form.controls, form.shown(studio, studio.effective()), strict=True))
+    torch = TorchInfo(devices=(gpu, DeviceInfo(name="cpu", label="CPU")))
+    form.system_info.systems.append(collect_system_info(studio.layout, torch))
+    shown = dict(
+        zip(form.controls, form.build_updates(studio, studio.resolve_settings()), strict=True)
+    )
     assert [name for _, name in shown["device"]["choices"]] == ["auto", "cuda:0", "cpu"]
 
 
@@ -125,7 +134,7 @@ def test_memory_is_freed_only_where_nothing_works_with_it(
 ) -> None:
     assert "is free" in _unload(studio)
     monkeypatch.setattr(studio, "unload", lambda: False)
-    with pytest.raises(StudioError, match="A job works with the models"):
+    with pytest.raises(AppError, match="A job works with the models"):
         _unload(studio)
 
 
@@ -138,29 +147,33 @@ def job(**changes: Any) -> Job:
 def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
     wrong = {"checks": [{"file": "gpt", "good": False, "message": "cut short"}]}
     told = {
-        "waiting": job_told(job()),
-        "running": job_told(job(state="running", progress=Progress(stage="checking"))),
-        "done": job_told(job(state="done", result=wrong)),
-        "failed": job_told(job(state="failed", failure=Failure(cause="x", message="<i>no"))),
-        "stopped": job_told(job(state="stopped")),
+        "waiting": model_job_html(job()),
+        "running": model_job_html(job(state="running", progress=JobProgress(stage="checking"))),
+        "done": model_job_html(job(state="done", result=wrong)),
+        "failed": model_job_html(
+            job(state="failed", failure=JobFailure(cause="x", message="<i>no"))
+        ),
+        "stopped": model_job_html(job(state="stopped")),
     }
     assert "gpt: cut short" in told["done"] and "&lt;i&gt;no" in told["failed"]
     assert all("<b>" not in line and "&lt;b&gt;" in line for line in told.values())
     news = {"told": "There is a newer version.", "fix": "./update.sh"}
-    assert "./update.sh" in job_told(job(task="check_updates", state="done", result=news))
+    assert "./update.sh" in model_job_html(job(task="check_updates", state="done", result=news))
 
 
 def test_models_are_told_with_what_they_lack_and_escaped() -> None:
-    bundle = BundleSummary(name="<x>", path=Path("x"), about="<y>", networks=("gpt",), size=5,
+    bundle = ModelSummary(name="<x>", path=Path("x"), about="<y>", networks=("gpt",), size=5,
                            weights_id="", missing=("clvp",))  # fmt: skip
-    table = models_table([bundle])
+    table = models_table_html([bundle])
     assert "<x>" not in table and "<y>" not in table and "lacks clvp" in table
-    assert "no weights yet" in models_table([])
+    assert "no weights yet" in models_table_html([])
 
 
 def test_a_finding_says_in_words_what_its_colour_says_and_its_command_can_be_copied() -> None:
     html = finding_html(
-        Finding(name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'")
+        HealthCheckResult(
+            name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'"
+        )
     )
     assert "Fault: Port" in html and "<taken>" not in html
     assert "data-copy='run &#x27;it&#x27;'" in html

@@ -1,0 +1,4 @@
+"""The corpus of synthetic speech: speakers, sentences, shards.
+
+May import: The same as recipes.
+"""

@@ -1,0 +1,72 @@
+"""Read a corpus: which clips there are, and the wave of one.
+
+A corpus is a folder of shards. `shards/0007.npy` holds the int16 samples of many clips end to end
+(mono, 24 kHz), `shards/0007.jsonl` a row for each of them. A shard without its rows is unfinished
+and not part of the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusRow:
+    """One clip of a corpus: where its samples lie, who says what."""
+
+    shard: str
+    start: int
+    samples: int
+    speaker: str
+    text: str
+
+
+def read_index(folder: Path) -> list[CorpusRow]:
+    """All clips of the corpus in a fixed order.
+
+    Raises FileNotFoundError when there is no finished shard.
+    """
+    indexes = sorted((folder / "shards").glob("*.jsonl"))
+    if not indexes:
+        raise FileNotFoundError(f"{folder} holds no corpus; make one with training.corpus.build")
+    lines = [line for path in indexes for line in path.read_text("utf-8").splitlines()]
+    return [CorpusRow(**json.loads(line)) for line in lines]
+
+
+def read_wave(folder: Path, row: CorpusRow) -> Samples:
+    """The samples of one clip: (n,) int16 at 24 kHz, mapped from disk."""
+    return _open_shard(folder / "shards" / row.shard)[row.start : row.start + row.samples]
+
+
+@lru_cache(maxsize=4096)
+def _open_shard(path: Path) -> Samples:
+    mapped: Samples = np.load(path, mmap_mode="r")
+    return mapped
+
+
+def split_held_out(rows: Sequence[CorpusRow]) -> tuple[list[CorpusRow], list[CorpusRow]]:
+    """(learned from, held out): the last shard is never learned from.
+
+    Raises ValueError when there is only one.
+    """
+    last = max(row.shard for row in rows)
+    learned = [row for row in rows if row.shard != last]
+    if not learned:
+        raise ValueError("the corpus has one shard; it needs two, one of them to be held out")
+    return learned, [row for row in rows if row.shard == last]
+
+
+def select_whole_shards(rows: Sequence[CorpusRow], clips: int) -> list[CorpusRow]:
+    """The first shards that together hold at least so many clips, or all."""
+    if clips >= len(rows):
+        return list(rows)
+    return [row for row in rows if row.shard <= rows[clips - 1].shard]

@@ -1,0 +1,117 @@
+"""Who speaks in the corpus: flite's and espeak-ng's voices, and the speakers made from them.
+
+A speaker is a synthesizer voice whose vocal tract is scaled. Flite is asked for speech that is
+`tract` times slower and whose pitch is `tract` times lower, and the wave is then played `tract`
+times faster: length and pitch come back, the formants move. No vocoder is involved, so nothing of
+the voice's clarity is lost.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+import soxr
+
+SAMPLE_RATE = 24_000  # Hz of everything in a corpus
+SYNTHESIS_TIMEOUT_S = 60.0  # a synthesizer that needs longer for one sentence hangs
+PEAK_LEVEL = 0.7  # of full scale, before the small level differences between clips
+
+
+class SynthesizerError(RuntimeError):
+    """A synthesizer is missing or said nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticSpeaker:
+    """One voice of the corpus."""
+
+    name: str
+    synthesizer: str = "flite"  # or "espeak-ng"
+    voice: str = "slt"
+    tract: float = 1.0  # formants are multiplied by this
+    pitch: float = 1.0  # fundamental frequency relative to the voice's own
+    pace: float = 1.0  # > 1 is slower
+
+    def __post_init__(self) -> None:
+        if self.synthesizer not in ("flite", "espeak-ng"):
+            raise ValueError(f"synthesizer is {self.synthesizer!r}; known are flite, espeak-ng")
+        for field in ("tract", "pitch", "pace"):
+            if not 0.5 <= getattr(self, field) <= 2.0:
+                raise ValueError(f"{field} of {self.name} is {getattr(self, field)}, not 0.5..2")
+
+
+SAMPLE_SPEAKERS = (
+    SyntheticSpeaker(name="clara", voice="slt"),
+    SyntheticSpeaker(name="martin", voice="rms"),
+    SyntheticSpeaker(name="angus", voice="awb"),
+    SyntheticSpeaker(name="vera", voice="slt", tract=0.87, pitch=0.80),
+    SyntheticSpeaker(name="felix", voice="rms", tract=1.12, pitch=1.2),
+    SyntheticSpeaker(name="iris", voice="awb", tract=1.12, pitch=1.3),
+)
+"""The speakers that the repository ships in `voices/`."""
+
+
+def synthesize_speech(speaker: SyntheticSpeaker, text: str) -> np.ndarray:
+    """Say one sentence: (n,) float32 at `SAMPLE_RATE`, silence trimmed to a tenth of a second.
+
+    Raises SynthesizerError when the program is missing or gives no sound.
+    """
+    wave, rate = (
+        _run_flite(speaker, text) if speaker.synthesizer == "flite" else _run_espeak(speaker, text)
+    )
+    wave = soxr.resample(wave, rate * speaker.tract, SAMPLE_RATE, quality="HQ")
+    wave = _trim_silence(wave)
+    peak = float(np.abs(wave).max(initial=0.0))
+    if peak < 1e-3:
+        raise SynthesizerError(f"{speaker.name} said nothing for {text!r}")
+    return (wave * (PEAK_LEVEL / peak)).astype(np.float32)
+
+
+def _run_flite(speaker: SyntheticSpeaker, text: str) -> tuple[np.ndarray, float]:
+    command = ["flite", "-voice", speaker.voice]
+    command += ["--setf", f"duration_stretch={speaker.tract * speaker.pace:.4f}"]
+    command += ["--setf", f"f0_shift={speaker.pitch / speaker.tract:.4f}"]
+    return _run_synthesizer([*command, "-t", text, "-o", "/dev/stdout"])
+
+
+def _run_espeak(speaker: SyntheticSpeaker, text: str) -> tuple[np.ndarray, float]:
+    words_per_minute = round(165 / (speaker.pace * speaker.tract))
+    pitch = round(50 * speaker.pitch / speaker.tract)
+    options = ["-v", speaker.voice, "-s", str(words_per_minute), "-p", str(min(99, pitch))]
+    return _run_synthesizer(["espeak-ng", *options, "--stdout", "--", text])
+
+
+def _run_synthesizer(command: list[str]) -> tuple[np.ndarray, float]:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=SYNTHESIS_TIMEOUT_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise SynthesizerError(
+            f"{command[0]} is not installed; on Debian: apt-get install flite espeak-ng"
+        ) from error
+    if not done.stdout:
+        raise SynthesizerError(f"{command[0]} gave no sound: {done.stderr.decode()[:200]}")
+    wave, rate = soundfile.read(io.BytesIO(_fix_wav_length(done.stdout)), dtype="float32")
+    return wave, float(rate)
+
+
+def _fix_wav_length(riff: bytes) -> bytes:
+    """Mend the length fields of a WAV that was written to a pipe."""
+    at = riff.index(b"data")
+    body = riff[at + 8 :]
+    head = riff[:4] + (len(riff) - 8).to_bytes(4, "little") + riff[8 : at + 4]
+    return head + len(body).to_bytes(4, "little") + body
+
+
+def _trim_silence(wave: np.ndarray, margin_s: float = 0.1) -> np.ndarray:
+    """Cut silence at both ends down to `margin_s`."""
+    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max(initial=1e-9))
+    if not loud.size:
+        return wave
+    margin = round(margin_s * SAMPLE_RATE)
+    return wave[max(0, loud[0] - margin) : loud[-1] + margin]

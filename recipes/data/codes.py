@@ -1,0 +1,139 @@
+"""The corpus as the GPT sees it: codes of every clip, ids of every text, who speaks."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.progress import ProgressReporter
+from recipes.corpus.reader import CorpusRow
+from recipes.data.features import MelDataset, find_missing_shards, save_array
+from tortoise.modules.dvae import Dvae
+
+
+@torch.inference_mode()
+def write_codes(
+    corpus: Path, rows: Sequence[CorpusRow], dvae: Dvae, norms: Tensor, report: ProgressReporter
+) -> None:
+    """Write `features/codes/<shard>`: the int16 codes of its clips end to end, and their counts.
+
+    norms: (80,) what each mel band is divided by.
+    """
+    folder = corpus / "features" / "codes"
+    for group in report.track(find_missing_shards(folder, ".npy", rows), "codes"):
+        shard = group[0].shard
+        mels = MelDataset(corpus, group, "gpt")
+        codes = [_encode(dvae, mels[index], norms) for index in range(len(mels))]
+        counts = np.array([len(code) for code in codes], dtype=np.int16)
+        save_array(folder / shard.replace(".npy", ".counts.npy"), counts)
+        save_array(folder / shard, np.concatenate(codes))
+
+
+def _encode(dvae: Dvae, mel: Tensor, norms: Tensor) -> np.ndarray:
+    """mel: (f, 80) log-mel.  Returns (m,) int16."""
+    lacking = -len(mel) % dvae.config.frames_per_code
+    padded = F.pad((mel / norms).T[None], (0, lacking), mode="replicate")
+    codes: np.ndarray = dvae.encode(padded)[0].numpy().astype(np.int16)
+    return codes
+
+
+def write_tokens(
+    corpus: Path,
+    rows: Sequence[CorpusRow],
+    encode: Callable[[str], list[int]],
+    report: ProgressReporter,
+) -> None:
+    """Write `features/tokens/<shard>.json`: the ids of every text of the shard."""
+    folder = corpus / "features" / "tokens"
+    for group in report.track(find_missing_shards(folder, ".json", rows), "tokens"):
+        path = (folder / group[0].shard).with_suffix(".json")
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps([encode(row.text) for row in group]), "utf-8")
+        beside.replace(path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizedClip:
+    """One clip: ids of what is said, codes of how, and its place among the features."""
+
+    text: Tensor  # (t,)
+    codes: Tensor  # (m,)
+    speaker: int
+
+
+class TokenizedCorpus:
+    """Texts and codes of many clips in memory, and the mels of their speakers on disk."""
+
+    def __init__(self, corpus: Path, rows: Sequence[CorpusRow]) -> None:
+        self.mels = MelDataset(corpus, rows, "gpt")
+        self.names = sorted({row.speaker for row in rows})
+        names = {name: number for number, name in enumerate(self.names)}
+        self.clips: list[TokenizedClip] = []
+        self.by_speaker: dict[int, list[int]] = defaultdict(list)
+        for shard, group in groupby(rows, key=lambda row: row.shard):
+            texts = json.loads(
+                (corpus / "features" / "tokens" / shard.replace(".npy", ".json")).read_text("utf-8")
+            )
+            codes = torch.from_numpy(np.load(corpus / "features" / "codes" / shard))
+            counts = np.load(corpus / "features" / "codes" / shard.replace(".npy", ".counts.npy"))
+            pieces = codes.split(counts.tolist())
+            for row, text, code in zip(group, texts, pieces, strict=True):
+                speaker = names[row.speaker]
+                self.by_speaker[speaker].append(len(self.clips))
+                self.clips.append(
+                    TokenizedClip(
+                        text=torch.tensor(text, dtype=torch.int16), codes=code, speaker=speaker
+                    )
+                )
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def sample_speaker_mels(
+        self,
+        chosen: Sequence[int],
+        frames: int,
+        generator: torch.Generator,
+        mels: MelDataset | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """A stretch of some clip of everybody who speaks in `chosen`.
+
+        mels: features of the same clips to take it from, if not those that the GPT hears.
+        Returns log-mels (s, c, frames), one per speaker, and for each chosen clip the number of
+        its speaker's row (b,).
+        """
+        mels = mels or self.mels
+        speakers = sorted({self.clips[index].speaker for index in chosen})
+        crops = []
+        for speaker in speakers:
+            clips = self.by_speaker[speaker]
+            clip = clips[int(torch.randint(len(clips), (1,), generator=generator))]
+            crop = mels.crop(clip, frames, generator)
+            again = -(-frames // len(crop))
+            crops.append(crop.repeat(again, 1)[:frames])
+        places = {speaker: place for place, speaker in enumerate(speakers)}
+        which = torch.tensor([places[self.clips[index].speaker] for index in chosen])
+        return torch.stack(crops).transpose(1, 2), which
+
+
+def sample_length_bucketed_batch(
+    lengths: Sequence[int], batch: int, step: int, seed: int, pool: int = 32
+) -> list[int]:
+    """The clips of one step: drawn at random, then grouped so that little is padding.
+
+    `pool` batches are drawn together and sorted by length. Depends on seed and step alone.
+    """
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step // pool) % 2**63)
+    drawn = torch.randint(len(lengths), (pool * batch,), generator=generator).tolist()
+    drawn.sort(key=lambda index: lengths[index])
+    turn = torch.randperm(pool, generator=generator)[step % pool]
+    return drawn[int(turn) * batch : (int(turn) + 1) * batch]

@@ -1,0 +1,104 @@
+"""What the finished GPT means by every clip of a corpus, computed once and mapped from disk.
+
+`features/latents/0007.npy` holds the latents of shard 0007, one row a code, clip after clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from core.progress import ProgressReporter
+from recipes.corpus.reader import CorpusRow
+from recipes.data.codes import TokenizedCorpus
+from recipes.data.features import find_missing_shards, save_array
+from recipes.data.negatives import random_int
+from recipes.loop import make_step_generator
+from tortoise.modules.gpt import Gpt
+from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
+
+REFERENCE_FRAMES = (100, 260)  # a reference stretch of 1.2 to 3 s
+
+BATCH_SIZE = 25
+SEED = 77
+
+
+@torch.inference_mode()
+def write_latents(
+    corpus: Path, rows: Sequence[CorpusRow], gpt: Gpt, norms: Tensor, report: ProgressReporter
+) -> None:
+    """Write the latents of every shard that has none yet; float16 (m, l) of true codes.
+
+    norms: (80,) what each mel band is divided by.
+    """
+    folder = corpus / "features" / "latents"
+    for group in report.track(find_missing_shards(folder, ".npy", rows), "latents"):
+        shard = group[0].shard
+        means = _compute_latents(
+            gpt, TokenizedCorpus(corpus, group), norms, seed=SEED + int(Path(shard).stem)
+        )
+        save_array(folder / shard, np.concatenate(means))
+
+
+def _compute_latents(
+    gpt: Gpt, corpus: TokenizedCorpus, norms: Tensor, seed: int
+) -> list[np.ndarray]:
+    """The latents of every clip (m, l), each with a stretch of its speaker as the reference."""
+    clips = corpus.clips
+    order = sorted(range(len(clips)), key=lambda i: len(clips[i].codes) + len(clips[i].text))
+    found: dict[int, np.ndarray] = {}
+    for first in range(0, len(order), BATCH_SIZE):
+        chosen = order[first : first + BATCH_SIZE]
+        generator = make_step_generator(seed, first)
+        mels, which = corpus.sample_speaker_mels(
+            chosen, sample_reference_length(generator), generator
+        )
+        with torch.autocast("cpu", torch.bfloat16):
+            conditioning = gpt.condition(mels / norms.unsqueeze(-1))[which]
+            latents = compute_packed_latents(
+                gpt, conditioning, collate_gpt_batch(corpus, chosen)
+            ).half()
+        for index, row in zip(chosen, latents, strict=True):
+            found[index] = row[: len(clips[index].codes)].numpy()
+    return [found[index] for index in range(len(clips))]
+
+
+class GptLatents:
+    """The latents of some clips: `latents[i]` is (m, l) of rows[i], as long as its codes."""
+
+    def __init__(self, corpus: Path, rows: Sequence[CorpusRow], clips: TokenizedCorpus) -> None:
+        self._slices: list[tuple[np.ndarray, int, int]] = []
+        lengths = iter([len(clip.codes) for clip in clips.clips])
+        for shard, group in groupby(rows, key=lambda row: row.shard):
+            held = np.load(corpus / "features" / "latents" / shard, mmap_mode="r")
+            start = 0
+            for _ in group:
+                length = next(lengths)
+                self._slices.append((held, start, length))
+                start += length
+
+    def __getitem__(self, index: int) -> Tensor:
+        held, start, length = self._slices[index]
+        return torch.from_numpy(held[start : start + length].astype(np.float32))
+
+
+def sample_reference_length(generator: torch.Generator) -> int:
+    """How much of a voice is heard this time."""
+    return random_int(*REFERENCE_FRAMES, generator)
+
+
+def collate_gpt_batch(corpus: TokenizedCorpus, chosen: list[int]) -> GptBatch:
+    """Pad the chosen clips into one batch."""
+    clips = [corpus.clips[index] for index in chosen]
+    return GptBatch(
+        text=pad_sequence([clip.text.long() for clip in clips], batch_first=True),
+        text_lengths=torch.tensor([len(clip.text) for clip in clips]),
+        codes=pad_sequence([clip.codes.long() for clip in clips], batch_first=True),
+        code_lengths=torch.tensor([len(clip.codes) for clip in clips]),
+    )

@@ -1,0 +1,92 @@
+"""Cut training segments from waves: the same step always draws the same batch.
+
+Shapes: b batch, n samples, f mel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from audio.io import read_clip
+from audio.mel import VOCODER_MEL, vocoder_mel
+
+Samples = npt.NDArray[np.int16]
+SAMPLE_RATE, HOP_LENGTH = VOCODER_MEL.sample_rate, VOCODER_MEL.hop
+CONTEXT_FRAMES = 4  # mel frames beside a segment, so that its mel equals that of the whole clip
+AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WavePool:
+    """Waves of one origin (int16, 24 kHz) and how large a share of every batch they fill."""
+
+    waves: Sequence[Samples]
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentConfig:
+    """How segments are drawn."""
+
+    samples: int = 8192
+    batch: int = 8
+    quietest_db: float = -12.0  # a segment is made quieter by at most this
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.samples % HOP_LENGTH:
+            raise ValueError(
+                f"segments of {self.samples} samples; make them a multiple of {HOP_LENGTH}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderBatch:
+    """Mel (b, 100, f) and the wave (b, 256 * f) it was taken from, in [-1, 1]."""
+
+    mel: Tensor
+    wave: Tensor
+
+
+def draw_batch(pools: Sequence[WavePool], config: SegmentConfig, step: int) -> VocoderBatch:
+    """Return the batch of one step; it depends on nothing but the arguments."""
+    draw = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    shares = torch.tensor([pool.share for pool in pools])
+    cuts = []
+    for origin in torch.multinomial(shares, config.batch, True, generator=draw).tolist():
+        waves = pools[origin].waves
+        wave = waves[int(torch.randint(len(waves), (), generator=draw))]
+        gain = 10 ** (config.quietest_db / 20 * float(torch.rand((), generator=draw)))
+        cuts.append(
+            gain * _random_crop(wave, config.samples + 2 * CONTEXT_FRAMES * HOP_LENGTH, draw)
+        )
+    wide = torch.stack(cuts)
+    mel = vocoder_mel(wide)[..., CONTEXT_FRAMES : CONTEXT_FRAMES + config.samples // HOP_LENGTH]
+    return VocoderBatch(
+        mel=mel,
+        wave=wide[:, CONTEXT_FRAMES * HOP_LENGTH : CONTEXT_FRAMES * HOP_LENGTH + config.samples],
+    )
+
+
+def _random_crop(wave: Samples, length: int, draw: torch.Generator) -> Tensor:
+    """A random piece (length,) of the wave, which counts as followed by silence."""
+    room = max(len(wave) - length, 0)
+    start = int(torch.randint(room + 1, (), generator=draw))
+    piece = torch.from_numpy(np.array(wave[start : start + length], dtype=np.float32)) / 32768
+    return torch.nn.functional.pad(piece, (0, length - len(piece)))
+
+
+def read_audio_folder(folder: Path) -> list[Samples]:
+    """Every audio file below a folder as int16 samples at 24 kHz, in the order of their names."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no audio; give a folder of wav or flac files")
+    clips = (read_clip(path).resample(SAMPLE_RATE) for path in files)
+    return [(clip.wave.clamp(-1, 1) * 32767).to(torch.int16).numpy() for clip in clips]

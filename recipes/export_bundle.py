@@ -1,0 +1,112 @@
+"""Put finished networks into a bundle, with what they were trained to expect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.progress import ProgressReporter
+from recipes.corpus.reader import CorpusRow
+from recipes.data.features import MelDataset
+from recipes.stage_outputs import StageOutputs
+from tortoise.checkpoints.config import ModelConfig, ModelConventions, write_config
+from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
+from tortoise.modules.dvae import Dvae
+from tortoise.modules.gpt import GptConfig
+
+VOICE_CLIPS = 3_000
+REFERENCE_FRAMES = 240  # of either mel, about 2.7 s
+MAX_ITERATIONS = 3  # more steps add grain that a small network cannot mend: 0.35 WER to 0.67
+MAX_CHUNK_TOKENS = (
+    72  # symbols, some 5 s: few clips of the corpus are longer, and what is longer babbles
+)
+MAX_REFERENCE_S = 3.0  # the longest stretch of a voice that training showed the GPT
+RECOMMENDED_OPTIONS = {
+    "temperature": 0.6,
+    "top_p": 0.9,
+    "repetition_penalty": 1.1,
+    "cond_free_k": 0.0,
+    "vocoder": "griffin_lim",
+}
+"""Knobs that small networks want otherwise: every code of a small book comes often, and guidance
+needs an unconditioned network that has learned enough."""
+
+DESCRIPTION = "Trained from nothing by recipes.build_starter on speech of flite's voices"
+
+
+def write_starter_model(
+    folder: Path, vocabulary: Path, finished: StageOutputs, norms: Tensor
+) -> None:
+    """Write all networks as float16, the config and the mel statistics.
+
+    vocabulary: the folder whose tokenizer and lexicon the texts were read with.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    gpt, dvae, diffusion = finished.gpt(), finished.dvae(), finished.diffusion()
+    conventions = make_conventions(gpt.config, find_silence_code(dvae, norms))
+    write_config(
+        folder, ModelConfig(about=DESCRIPTION, advice=RECOMMENDED_OPTIONS, conventions=conventions)
+    )
+    networks = {
+        "gpt": gpt,
+        "dvae": dvae,
+        "clvp": finished.clvp(),
+        "cvvp": finished.cvvp(),
+        "diffusion": diffusion,
+        "vocoder": finished.vocoder(),
+        "random_gpt": finished.random_voice("random_gpt", gpt.config.model_dim),
+        "random_diffusion": finished.random_voice("random_diffusion", 2 * diffusion.config.width),
+    }
+    for name, network in networks.items():
+        save_network(folder, name, network, network.config, torch.float16)
+    save_mel_stats(folder, MelStats(norms=norms))
+    for source in sorted(vocabulary.iterdir()):
+        if source.name.startswith(("tokenizer", "lexicon", "lts")) and vocabulary != folder:
+            (folder / source.name).write_bytes(source.read_bytes())
+
+
+def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
+    """How the starter's networks are meant to be used."""
+    return ModelConventions(
+        text_limit=gpt.max_text_tokens - 2,
+        piece_limit=MAX_CHUNK_TOKENS,
+        max_codes=gpt.max_mel_tokens - 10,
+        calm_code=calm,
+        calm_follows=False,
+        fixup_codes=(calm, calm, calm),
+        clvp_trims_codes=True,
+        most_iterations=MAX_ITERATIONS,
+        gpt_clip_samples=round(MAX_REFERENCE_S * 22_050),
+    )
+
+
+@torch.inference_mode()
+def find_silence_code(dvae: Dvae, norms: Tensor) -> int:
+    """The code that voices digital silence."""
+    silence = torch.full((1, len(norms), 64), torch.tensor(1e-5).log().item())
+    codes = dvae.encode(silence / norms.unsqueeze(-1))[0]
+    return int(codes[4:-4].mode().values)
+
+
+@torch.inference_mode()
+def compute_voice_latents(
+    corpus: Path,
+    rows: Sequence[CorpusRow],
+    finished: StageOutputs,
+    norms: Tensor,
+    report: ProgressReporter,
+) -> dict[str, Tensor]:
+    """What both networks hear in many clips: `random_gpt` (n, d), `random_diffusion` (n, 2 c)."""
+    gpt, diffusion = finished.gpt(), finished.diffusion()
+    heard: dict[str, list[Tensor]] = {"random_gpt": [], "random_diffusion": []}
+    low, high = MelDataset(corpus, rows, "gpt"), MelDataset(corpus, rows, "vocoder")
+    spread = range(0, len(rows), max(1, len(rows) // VOICE_CLIPS))
+    for index in report.track(spread, "hearing voices"):
+        mel = (low[index][:REFERENCE_FRAMES] / norms).T[None]
+        heard["random_gpt"].append(gpt.condition(mel)[0])
+        voice = high[index][:REFERENCE_FRAMES].T[None]
+        heard["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
+    return {name: torch.stack(values) for name, values in heard.items()}

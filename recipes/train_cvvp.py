@@ -1,0 +1,149 @@
+"""Train CVVP, the judge of whether codes sound like a voice.
+
+Everybody in a batch is another speaker, and the voice is heard in a clip drawn on its own, so what
+was said rarely helps: only who spoke does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.progress import ProgressReporter
+from recipes.data.codes import TokenizedClip, TokenizedCorpus
+from recipes.loop import TrainingLoop, make_step_generator
+from recipes.state import load_state, save_state
+from tortoise.modules.cvvp import Cvvp, CvvpConfig
+from tortoise.modules.losses import info_nce_loss
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+
+INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
+MAX_LOG_TEMPERATURE = math.log(100)
+EVALUATE_EVERY = 250  # steps
+EVALUATION_BATCHES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvvpRecipe:
+    """How CVVP is trained."""
+
+    architecture: CvvpConfig = field(
+        default_factory=lambda: CvvpConfig(
+            codes=1024, dim=128, heads=2, voice_depth=2, speech_depth=3
+        )
+    )
+    steps: int = 500
+    batch: int = 32
+    voice_frames: tuple[int, int] = (100, 260)
+    """Mel frames of a stretch of the voice: 1.2 to 3 s."""
+    speech_codes: tuple[int, int] = (20, 100)
+    """Codes of a stretch of speech: 1 to 4.6 s."""
+    rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 1e-2
+    seed: int = 3
+
+
+def train_cvvp(
+    recipe: CvvpRecipe,
+    corpus: TokenizedCorpus,
+    held_out: TokenizedCorpus,
+    norms: Tensor,
+    folder: Path,
+    report: ProgressReporter,
+) -> Cvvp:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    norms: (80,) what each mel band is divided by.
+    """
+    model = _build_model(recipe)
+    optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    run = TrainingLoop(folder, report)
+    done = load_state(folder, model=model, optimizer=optimizer)
+    for step in run.steps(done, recipe.steps, "cvvp"):
+        generator = make_step_generator(recipe.seed, step)
+        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        loss, found = _compute_loss(model, recipe, corpus, norms, generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = clip_grad_norm(model.parameters(), 1.0)
+        optimizer.step()
+        model.temperature.data.clamp_(max=MAX_LOG_TEMPERATURE)
+        done = step + 1
+        if done % 50 == 0:
+            run.log_metrics(done, loss=loss.item(), found=found.item(), gradient=norm)
+        if done % EVALUATE_EVERY == 0:
+            run.log_metrics(
+                done, held_out=compute_retrieval_accuracy(model, recipe, held_out, norms)
+            )
+        if run.is_save_due():
+            save_state(folder, done, model=model, optimizer=optimizer)
+    save_state(folder, done, model=model, optimizer=optimizer)
+    return model.eval()
+
+
+def _build_model(recipe: CvvpRecipe) -> Cvvp:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Cvvp(recipe.architecture).train()
+    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
+    return model
+
+
+@torch.no_grad()
+def compute_retrieval_accuracy(
+    model: Cvvp, recipe: CvvpRecipe, corpus: TokenizedCorpus, norms: Tensor
+) -> float:
+    """How often a voice finds its own speech among that of other speakers, over a few batches."""
+    found = [
+        _compute_loss(model, recipe, corpus, norms, make_step_generator(recipe.seed, -1 - turn))[1]
+        for turn in range(EVALUATION_BATCHES)
+    ]
+    return float(torch.stack(found).mean())
+
+
+def _compute_loss(
+    model: Cvvp,
+    recipe: CvvpRecipe,
+    corpus: TokenizedCorpus,
+    norms: Tensor,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Loss () of one batch, and the share of voices () that found their own speech."""
+    chosen = sample_speakers(corpus, recipe.batch, generator)
+    frames = int(torch.randint(*recipe.voice_frames, (1,), generator=generator))
+    mels, which = corpus.sample_speaker_mels(chosen, frames, generator)
+    m = int(torch.randint(*recipe.speech_codes, (1,), generator=generator))
+    codes = torch.stack([crop_codes(corpus.clips[index], m, generator) for index in chosen])
+    with torch.autocast("cpu", torch.bfloat16):
+        voices = model.encode_voice(mels / norms.unsqueeze(-1))[which]
+        speech = model.encode_speech(codes)
+    similarity = model.compare(voices, speech)
+    found = similarity.argmax(1) == torch.arange(len(chosen))
+    return info_nce_loss(similarity), found.float().mean()
+
+
+def sample_speakers(
+    corpus: TokenizedCorpus, batch: int, generator: torch.Generator
+) -> Sequence[int]:
+    """Draw clips at random, but at most one of each speaker: up to `batch` clip numbers."""
+    chosen: dict[int, int] = {}
+    for index in torch.randperm(len(corpus), generator=generator).tolist():
+        chosen.setdefault(corpus.clips[index].speaker, index)
+        if len(chosen) == batch:
+            break
+    return list(chosen.values())
+
+
+def crop_codes(clip: TokenizedClip, m: int, generator: torch.Generator) -> Tensor:
+    """A random stretch of a clip's codes, said again and again where it is short: (m,)."""
+    spare = max(0, len(clip.codes) - m)
+    first = int(torch.randint(spare + 1, (1,), generator=generator))
+    stretch = clip.codes[first : first + m].long()
+    return stretch.repeat(-(-m // len(stretch)))[:m]

@@ -1,0 +1,100 @@
+"""Train the discrete VAE, the code book that everything after it is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.progress import ProgressReporter
+from recipes.data.features import MelDataset
+from recipes.loop import TrainingLoop, make_step_generator
+from recipes.state import load_state, save_state
+from tortoise.modules.dvae import Dvae, DvaeConfig
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+
+RESTART_EVERY = 100  # steps between moves of codes that nothing uses
+RESTART_UNTIL = 0.7  # of the run; later the book must settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DvaeRecipe:
+    """How the discrete VAE is trained."""
+
+    architecture: DvaeConfig = field(
+        default_factory=lambda: DvaeConfig(hidden=96, codebook_dim=64, codes=1024, resnet_blocks=2)
+    )
+    steps: int = 3_200
+    batch: int = 32
+    frames: int = 96
+    rate: float = 1e-3
+    warm_up: int = 100
+    decay: float = 1e-4
+    commitment: float = 0.25
+    seed: int = 1
+
+
+def train_dvae(
+    recipe: DvaeRecipe, mels: MelDataset, norms: Tensor, folder: Path, report: ProgressReporter
+) -> Dvae:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    mels: log-mels of the corpus;  norms: (80,) what each band is divided by.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Dvae(recipe.architecture).train()
+    optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    run = TrainingLoop(folder, report)
+    done = load_state(folder, model=model, optimizer=optimizer)
+    if done == 0:
+        mel = _sample_batch(
+            recipe, mels, norms, make_step_generator(recipe.seed, -1), rows=8 * recipe.batch
+        )
+        model.codebook.init_with_kmeans(
+            _encode_vectors(model, mel), make_step_generator(recipe.seed, -2)
+        )
+    for step in run.steps(done, recipe.steps, "dvae"):
+        generator = make_step_generator(recipe.seed, step)
+        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        mel = _sample_batch(recipe, mels, norms, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            reconstruction, commitment, _ = model(mel)
+        optimizer.zero_grad(set_to_none=True)
+        (reconstruction + recipe.commitment * commitment).backward()
+        norm = clip_grad_norm(model.parameters(), 1.0)
+        optimizer.step()
+        done = step + 1
+        if done % RESTART_EVERY == 0 and step < RESTART_UNTIL * recipe.steps:
+            model.codebook.restart_dead_codes(_encode_vectors(model, mel), generator)
+        if done % 50 == 0:
+            used = float((model.codebook.cluster_size > 0.05).float().sum())
+            mse, distance = reconstruction.item(), commitment.item()
+            run.log_metrics(done, mse=mse, commitment=distance, gradient=norm, used=used)
+        if run.is_save_due():
+            save_state(folder, done, model=model, optimizer=optimizer)
+    save_state(folder, done, model=model, optimizer=optimizer)
+    return model.eval()
+
+
+@torch.no_grad()
+def _encode_vectors(model: Dvae, mel: Tensor) -> Tensor:
+    """What the encoder says of normalised mel, before quantisation: (b, 80, f) to (n, e)."""
+    return model.encode_vectors(mel).flatten(0, 1)
+
+
+def _sample_batch(
+    recipe: DvaeRecipe, mels: MelDataset, norms: Tensor, generator: torch.Generator, rows: int = 0
+) -> Tensor:
+    """Random stretches of normalised mel: (b, 80, f); short clips repeat their last frame."""
+    count = rows or recipe.batch
+    chosen = torch.randint(len(mels), (count,), generator=generator).tolist()
+    crops = []
+    for index in chosen:
+        crop = mels.crop(index, recipe.frames, generator)
+        lacking = recipe.frames - len(crop)
+        crops.append(torch.cat([crop, crop[-1:].expand(lacking, -1)]) if lacking else crop)
+    return torch.stack(crops).transpose(1, 2) / norms.unsqueeze(-1)

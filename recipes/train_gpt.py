@@ -1,0 +1,140 @@
+"""Train the autoregressive network: phonemes and a voice in, codes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.progress import ProgressReporter
+from recipes.data.audition import SampleWriter
+from recipes.data.codes import TokenizedCorpus, sample_length_bucketed_batch
+from recipes.data.latents import collate_gpt_batch, sample_reference_length
+from recipes.data.voice_augmentation import (
+    AugmentationOptions,
+    UnseenSpeakers,
+    sample_augmented_references,
+)
+from recipes.loop import TrainingLoop, make_step_generator
+from recipes.state import load_state, save_state
+from tortoise.modules.gpt import Gpt, GptConfig
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.gpt_loss import GptBatch, GptLosses, compute_gpt_losses
+from training.finetuning.optim.optimizers import clip_grad_norm, make_muon_and_adamw, set_lr
+
+VALIDATE_EVERY = 250
+VALIDATION_BATCHES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GptRecipe:
+    """How the autoregressive network is trained."""
+
+    architecture: GptConfig = field(
+        default_factory=lambda: GptConfig(
+            layers=6,
+            model_dim=256,
+            heads=4,
+            max_text_tokens=240,
+            max_mel_tokens=300,
+            number_text_tokens=128,
+            start_text_token=127,
+            number_mel_codes=1026,
+            start_mel_token=1024,
+            stop_mel_token=1025,
+            conditioning_depth=3,
+            dropout=0.0,
+            attention_dropout=0.0,
+        )
+    )
+    steps: int = 5_300
+    batch: int = 32
+    rate: float = 2e-3
+    warm_up: int = 200
+    decay: float = 0.02
+    text_weight: float = 0.01
+    clip: float = 1.0
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    seed: int = 2
+
+
+def train_gpt(
+    recipe: GptRecipe,
+    corpus: TokenizedCorpus,
+    held_out: TokenizedCorpus,
+    norms: Tensor,
+    folder: Path,
+    report: ProgressReporter,
+    listener: SampleWriter | None = None,
+    strangers: UnseenSpeakers | None = None,
+) -> Gpt:
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    norms: (80,) what each mel band is divided by. With a listener, a held-out text is spoken into
+    `samples` at every validation. Strangers are heard in place of those who stand in for them.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = Gpt(recipe.architecture).train()
+    muon, adamw = make_muon_and_adamw(model, model.gpt.h, recipe.rate, recipe.decay)
+    run = TrainingLoop(folder, report)
+    first = load_state(folder, model=model, muon=muon, adamw=adamw)
+    done = first
+    lengths = [len(clip.text) + len(clip.codes) for clip in corpus.clips]
+    for step in run.steps(first, recipe.steps, "gpt"):
+        rate = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        chosen = sample_length_bucketed_batch(lengths, recipe.batch, step, recipe.seed)
+        generator = make_step_generator(recipe.seed, step)
+        frames = sample_reference_length(generator)
+        heard = sample_augmented_references(
+            corpus, chosen, frames, strangers or UnseenSpeakers(), recipe.augmentation, generator
+        )
+        losses = _compute_losses(model, collate_gpt_batch(corpus, chosen), heard, norms)
+        model.zero_grad(set_to_none=True)
+        losses.total(recipe.text_weight).backward()
+        norm = clip_grad_norm(model.parameters(), recipe.clip)
+        for optimizer in (muon, adamw):
+            set_lr(optimizer, rate)
+            optimizer.step()
+        done = step + 1
+        if done % 25 == 0:
+            run.log_metrics(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
+        if done % VALIDATE_EVERY == 0:
+            run.log_metrics(done, validation=validate(model, held_out, norms, recipe))
+            if listener is not None:
+                listener.write_gpt_sample(
+                    model.eval(), held_out, folder / "samples" / f"{done:06d}.wav"
+                )
+                model.train()
+        if run.is_save_due():
+            save_state(folder, done, model=model, muon=muon, adamw=adamw)
+    save_state(folder, done, model=model, muon=muon, adamw=adamw)
+    return model.eval()
+
+
+@torch.no_grad()
+def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptRecipe) -> float:
+    """Cross entropy per code, in nats, on clips never learned from."""
+    model.eval()
+    lengths = [len(clip.codes) for clip in corpus.clips]
+    total = 0.0
+    for step in range(VALIDATION_BATCHES):
+        chosen = sample_length_bucketed_batch(
+            lengths, recipe.batch, step, seed=0, pool=VALIDATION_BATCHES
+        )
+        generator = make_step_generator(0, step)
+        heard = corpus.sample_speaker_mels(chosen, sample_reference_length(generator), generator)
+        total += _compute_losses(model, collate_gpt_batch(corpus, chosen), heard, norms).mel.item()
+    model.train()
+    return total / VALIDATION_BATCHES
+
+
+def _compute_losses(
+    model: Gpt, batch: GptBatch, heard: tuple[Tensor, Tensor], norms: Tensor
+) -> GptLosses:
+    mels, which = heard
+    with torch.autocast("cpu", torch.bfloat16):
+        conditioning = model.condition(mels / norms.unsqueeze(-1))[which]
+        return compute_gpt_losses(model, conditioning, batch)

@@ -1,0 +1,278 @@
+"""Train the vocoder: first on spectra alone, then against critics (arXiv:2106.07889).
+
+    python -m recipes.train_vocoder --corpus FOLDER --speech FOLDER --out FOLDER
+
+The first part makes words audible within minutes; the second takes away the buzz. What is exported
+is the moving average of the generator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from audio.clip import Clip
+from audio.io import write_clip
+from audio.mel import vocoder_mel
+from core.progress import ProgressReporter
+from recipes.corpus.reader import read_index, read_wave, split_held_out
+from recipes.data.segments import (
+    SAMPLE_RATE,
+    Samples,
+    SegmentConfig,
+    VocoderBatch,
+    WavePool,
+    draw_batch,
+    read_audio_folder,
+)
+from recipes.discriminators import (
+    Discriminator,
+    DiscriminatorConfig,
+    discriminator_loss,
+    generator_loss,
+)
+from recipes.loop import TrainingLoop, make_step_generator
+from recipes.state import load_state, save_state
+from recipes.stft_loss import compute_stft_loss
+from tortoise.checkpoints.loading import save_network
+from tortoise.generation.vocoding import prepare_for_inference, vocode
+from tortoise.modules.univnet import UnivNet, UnivNetConfig
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+
+HELD_OUT_STEP = -1  # the segments of this step are looked at, never learned from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocoderRecipe:
+    """How the vocoder is trained."""
+
+    architecture: UnivNetConfig = field(default_factory=UnivNetConfig.starter)
+    critics: DiscriminatorConfig = field(default_factory=DiscriminatorConfig.starter)
+    segments: SegmentConfig = field(default_factory=SegmentConfig)
+    steps: int = 12_000
+    critics_from: int = 6_000  # step
+    critic_samples: int = 4096  # of each segment that the critics look at
+    rate: float = 1e-3
+    critic_rate: float = 5e-4
+    warm_up: int = 100
+    betas: tuple[float, float] = (0.8, 0.99)
+    stft_weight: float = 2.5
+    mel_weight: float = 2.5
+    averaging: float = 0.999  # share of the moving average that a step keeps
+    report_every: int = 50
+    judge_every: int = 500
+    low_precision: bool = True  # bf16 autocast of the generator; narrow critics gain nothing
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderTrainState:
+    """Everything that changes from step to step."""
+
+    generator: UnivNet
+    average: UnivNet
+    critics: Discriminator
+    optimizer: torch.optim.Optimizer
+    critic_optimizer: torch.optim.Optimizer
+
+    @classmethod
+    def start(cls, recipe: VocoderRecipe) -> VocoderTrainState:
+        """Random weights of the recipe's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            generator, critics = UnivNet(recipe.architecture), Discriminator(recipe.critics)
+        return cls(
+            generator=generator,
+            average=deepcopy(generator).requires_grad_(False),
+            critics=critics,
+            optimizer=make_adamw(generator, recipe.rate, 0.01, recipe.betas),
+            critic_optimizer=make_adamw(critics, recipe.critic_rate, 0.01, recipe.betas),
+        )
+
+    def to_state_parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """By the names that they have in a saved state."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def train_vocoder(
+    recipe: VocoderRecipe, pools: Sequence[WavePool], held: Sequence[WavePool], folder: Path,
+    report: ProgressReporter,
+) -> UnivNet:  # fmt: skip
+    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+
+    pools: what is learned from;  held: what only the diary's `held_*` figures look at.
+    The averaged generator is exported to `folder/export` with every saved state and returned.
+    """
+    learners = VocoderTrainState.start(recipe)
+    run = TrainingLoop(folder, report)
+    first = load_state(folder, **learners.to_state_parts())
+    done = first
+    for step in run.steps(first, recipe.steps, "vocoder"):
+        with_critics = step >= recipe.critics_from
+        set_lr(
+            learners.optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        )
+        set_lr(learners.critic_optimizer, compute_cosine_lr(
+            step - recipe.critics_from, recipe.steps - recipe.critics_from,
+            recipe.critic_rate, recipe.warm_up,
+        ))  # fmt: skip
+        batch = draw_batch(pools, recipe.segments, step)
+        fake = generate_wave(
+            recipe, learners.generator, batch.mel, make_step_generator(recipe.seed, step)
+        )
+        figures = train_critics_step(recipe, learners, fake.detach(), batch) if with_critics else {}
+        figures |= train_generator_step(recipe, learners, fake, batch, with_critics)
+        update_ema(learners.average, learners.generator, recipe.averaging, step)
+        done = step + 1
+        if done % recipe.judge_every == 0:
+            figures |= evaluate_vocoder(recipe, learners.average, held)
+            write_vocoder_sample(
+                learners.average, held[0].waves[0], folder / "samples" / f"{done:06d}.wav"
+            )
+        if done % recipe.report_every == 0:
+            run.log_metrics(done, **{name: float(value) for name, value in figures.items()})
+        if run.is_save_due():
+            _save_checkpoint(folder, done, learners)
+    _save_checkpoint(folder, done, learners)
+    return learners.average.eval()
+
+
+def generate_wave(
+    recipe: VocoderRecipe, net: UnivNet, mel: Tensor, draw: torch.Generator
+) -> Tensor:
+    """mel: (b, bands, f) -> wave (b, n), float32."""
+    shape = (mel.shape[0], recipe.architecture.noise_dim, mel.shape[2])
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.low_precision):
+        wave: Tensor = net(mel, torch.randn(shape, generator=draw))
+    return wave.squeeze(1).float()
+
+
+def train_critics_step(
+    recipe: VocoderRecipe, learners: VocoderTrainState, fake: Tensor, batch: VocoderBatch
+) -> dict[str, Tensor]:
+    """One step of the critics; returns figures for the diary."""
+    critics = learners.critics.requires_grad_(True)
+    seen = torch.cat([fake, batch.wave])[:, : recipe.critic_samples]
+    pairs = [scores.chunk(2) for scores in critics(seen)]
+    loss = discriminator_loss([fake for fake, _ in pairs], [real for _, real in pairs])
+    learners.critic_optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    clip_grad_norm(critics.parameters(), 10.0)
+    learners.critic_optimizer.step()
+    return {"critics": loss.detach()}
+
+
+def train_generator_step(
+    recipe: VocoderRecipe,
+    learners: VocoderTrainState,
+    fake: Tensor,
+    batch: VocoderBatch,
+    with_critics: bool,
+) -> dict[str, Tensor]:
+    """One step of the generator; returns figures for the diary."""
+    distances = compute_spectral_losses(fake, batch.wave)
+    loss = recipe.stft_weight * (distances["convergence"] + distances["log_magnitude"])
+    loss = loss + recipe.mel_weight * distances["mel"]
+    figures = {name: value.detach() for name, value in distances.items()}
+    if with_critics:
+        critics = learners.critics.requires_grad_(False)
+        adversarial = generator_loss(critics(fake[:, : recipe.critic_samples]))
+        loss = loss + adversarial
+        figures["adversarial"] = adversarial.detach()
+    learners.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = clip_grad_norm(learners.generator.parameters(), 10.0)
+    learners.optimizer.step()
+    return figures | {"gradient": torch.tensor(norm)}
+
+
+def compute_spectral_losses(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """Both waves (b, n): the two STFT terms and the mean difference of log mels."""
+    spectra = compute_stft_loss(fake, real)
+    return {
+        "convergence": spectra.spectral_convergence,
+        "log_magnitude": spectra.log_magnitude,
+        "mel": (vocoder_mel(fake) - vocoder_mel(real)).abs().mean(),
+    }
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, leader: nn.Module, averaging: float, step: int) -> None:
+    """Move the average towards the leader; at first quickly, since it starts from noise too."""
+    keep = min(averaging, (1 + step) / (10 + step))
+    for slow, fast in zip(average.parameters(), leader.parameters(), strict=True):
+        slow.lerp_(fast, 1 - keep)
+
+
+@torch.no_grad()
+def evaluate_vocoder(
+    recipe: VocoderRecipe, net: UnivNet, held: Sequence[WavePool]
+) -> dict[str, Tensor]:
+    """Distances on segments that are never learned from."""
+    batch = draw_batch(held, recipe.segments, HELD_OUT_STEP)
+    fake = generate_wave(recipe, net, batch.mel, make_step_generator(recipe.seed, HELD_OUT_STEP))
+    distances = compute_spectral_losses(fake, batch.wave)
+    return {f"held_{name}": value for name, value in distances.items()}
+
+
+def write_vocoder_sample(net: UnivNet, wave: Samples, path: Path) -> None:
+    """Write what the vocoder makes of one clip's mel, for people to hear how far it is."""
+    mel = vocoder_mel(torch.from_numpy(wave.astype("float32")) / 32768)
+    (spoken,) = vocode(prepare_for_inference(net), mel, make_step_generator(0, 0))
+    path.parent.mkdir(exist_ok=True)
+    write_clip(path, Clip(wave=spoken.clone(), sample_rate=SAMPLE_RATE, name=path.stem))
+
+
+def _save_checkpoint(folder: Path, done: int, learners: VocoderTrainState) -> None:
+    save_state(folder, done, **learners.to_state_parts())
+    save_network(folder / "export", "vocoder", learners.average, learners.average.config)
+
+
+def load_wave_pools(
+    corpus: Path, speech: Sequence[Path], speech_share: float
+) -> tuple[list[WavePool], list[WavePool]]:
+    """(learned from, held out): a corpus of synthetic speech, and folders of recordings.
+
+    speech_share: how much of each batch the recordings fill; one in 20 of them is held out.
+    """
+    learned, held = split_held_out(read_index(corpus))
+    waves = [wave for folder in speech for wave in read_audio_folder(folder)]
+    share = speech_share if waves else 0.0
+    return (
+        [WavePool(waves=[read_wave(corpus, row) for row in learned], share=1 - share)]
+        + [WavePool(waves=[w for i, w in enumerate(waves) if i % 20], share=share)] * bool(waves),
+        [WavePool(waves=[read_wave(corpus, row) for row in held], share=1 - share)]
+        + [WavePool(waves=waves[::20], share=share)] * bool(waves),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and train."""
+    cli = argparse.ArgumentParser(prog="recipes.train_vocoder", description=__doc__)
+    cli.add_argument("--corpus", type=Path, required=True)
+    cli.add_argument("--speech", type=Path, action="append", default=[], help="recordings")
+    cli.add_argument("--speech-share", type=float, default=0.25)
+    cli.add_argument("--out", type=Path, required=True)
+    cli.add_argument("--steps", type=int, default=VocoderRecipe().steps)
+    cli.add_argument("--critics-from", type=int, default=VocoderRecipe().critics_from)
+    cli.add_argument("--threads", type=int, default=torch.get_num_threads())
+    cli.add_argument("--batch", type=int, default=SegmentConfig().batch)
+    given = cli.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    segments = SegmentConfig(batch=given.batch)
+    recipe = VocoderRecipe(steps=given.steps, critics_from=given.critics_from, segments=segments)
+    learned, held = load_wave_pools(given.corpus, given.speech, given.speech_share)
+    sys.stderr.write(f"{len(learned[0].waves)} clips of the corpus\n")
+    train_vocoder(recipe, learned, held, given.out, ProgressReporter())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The door with the lock: whoever is not known is sent to the login page, or told what is missing.
+
+It stands before the page and the API alike, in plain ASGI, so that no route can be forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from http.cookies import CookieError, SimpleCookie
+from importlib.resources import files
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.auth import (
+    SESSION_COOKIE,
+    SESSION_MAX_AGE_S,
+    AuthConfig,
+    LoginThrottle,
+    parse_basic_auth,
+    parse_bearer_token,
+)
+from api.errors import error_response
+from api.security_middleware import ASGIApp, Receive, Scope, Send
+
+FAILED_LOGIN_DELAY_S = 0.5  # after a wrong try
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
+MAX_LOGIN_BODY_BYTES = 4_096
+PUBLIC_PATHS = frozenset({"/api/health"})  # tells nothing but that something runs
+
+
+class AuthMiddleware:
+    """Lets in who is known; path is what all addresses begin with."""
+
+    def __init__(
+        self, app: ASGIApp, access: AuthConfig, path: str, delay_s: float = FAILED_LOGIN_DELAY_S
+    ) -> None:
+        self._app = app
+        self._access = access
+        self._path = path
+        self._delay_s = delay_s
+        self._throttle = LoginThrottle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        place = scope["path"].removeprefix(self._path)
+        if (
+            self._access.login is not None
+            and scope["type"] == "http"
+            and place in (LOGIN_PATH, LOGOUT_PATH)
+        ):
+            answer = await self._handle_login_page(Request(scope, receive), place)
+            await answer(scope, receive, send)
+            return
+        answered = await self._check_auth(Headers(scope=scope), scope, place)
+        if answered is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "login_needed"})
+        else:
+            await answered(scope, receive, send)
+
+    async def _check_auth(self, headers: Headers, scope: Scope, place: str) -> Response | None:
+        """Answer who may not come in; None for who may."""
+        if place in PUBLIC_PATHS or not self._requires_auth(place):
+            return None
+        access, caller = self._access, _get_client_host(scope)
+        if access.login is not None and access.is_valid_session(_get_session_cookie(headers)):
+            return None
+        shown = headers.get("authorization", "")
+        if shown:
+            if wait := self._throttle.retry_after_s(caller):
+                return _too_many_requests_response(wait)
+            named = parse_basic_auth(shown)
+            if access.is_valid_api_key(parse_bearer_token(shown)) or (
+                named and access.is_valid_login(*named)
+            ):
+                return None
+            if named or parse_bearer_token(shown):
+                await self._note_failure(caller)
+        return self._unauthenticated_response(headers, scope, place)
+
+    def _requires_auth(self, place: str) -> bool:
+        """Whether this address needs a login, or, where only a key was set, the key.
+
+        Without a login the page is open, and with it the clips that it plays.
+        """
+        if self._access.login is not None:
+            return True
+        is_api = place.startswith(("/api/", "/v1/")) and not place.startswith("/api/files/")
+        return bool(self._access.key) and is_api
+
+    def _unauthenticated_response(self, headers: Headers, scope: Scope, place: str) -> Response:
+        wants_page = "text/html" in headers.get("accept", "") and scope.get("method") == "GET"
+        if wants_page and self._access.login is not None:
+            asked = scope["path"] + (f"?{query}" if (query := _get_query_string(scope)) else "")
+            return RedirectResponse(f"{self._path}{LOGIN_PATH}?next={quote(asked, safe='/')}", 303)
+        message = "Log in first, or show the key: Authorization: Bearer KEY."
+        scheme = {"www-authenticate": "Bearer"}  # Basic would open the browser's own window
+        return error_response(401, message, "login_needed", scheme)
+
+    async def _note_failure(self, caller: str) -> None:
+        self._throttle.add(caller)
+        await asyncio.sleep(self._delay_s)
+
+    async def _handle_login_page(self, request: Request, place: str) -> Response:
+        if place == LOGOUT_PATH:
+            answer: Response = RedirectResponse(f"{self._path}{LOGIN_PATH}", 303)
+            answer.delete_cookie(SESSION_COOKIE, path=self._path or "/")
+            return answer
+        goal = self._get_safe_redirect(request.query_params.get("next", ""))
+        if request.method in ("GET", "HEAD"):
+            return _render_login_page(goal, "")
+        if request.method != "POST":
+            return error_response(405, "Log in with POST.", "wrong_method", {"allow": "GET, POST"})
+        if (
+            int(request.headers.get("content-length", MAX_LOGIN_BODY_BYTES + 1))
+            > MAX_LOGIN_BODY_BYTES
+        ):
+            return error_response(413, "That is no login.", "upload_too_large")
+        return await self._try_login(request, goal)
+
+    async def _try_login(self, request: Request, goal: str) -> Response:
+        caller = _get_client_host(request.scope)
+        if wait := self._throttle.retry_after_s(caller):
+            return _render_login_page(goal, f"Too many tries. Wait {wait:.0f} seconds.", 429)
+        form = await request.form(max_files=0, max_fields=4)
+        user, password = str(form.get("user", "")), str(form.get("password", ""))
+        if not self._access.is_valid_login(user, password):
+            await self._note_failure(caller)
+            return _render_login_page(goal, "The name or the password is wrong.", 401)
+        answer = RedirectResponse(goal, 303)
+        answer.set_cookie(
+            SESSION_COOKIE,
+            self._access.create_session(),
+            max_age=SESSION_MAX_AGE_S,
+            path=self._path or "/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
+    def _get_safe_redirect(self, wanted: str) -> str:
+        """Return where to go after the login: within this studio, whatever the address says."""
+        is_ours = wanted.startswith(f"{self._path}/") and not wanted.startswith("//")
+        is_plain = wanted.isprintable() and "\\" not in wanted
+        return wanted if is_ours and is_plain else f"{self._path}/"
+
+
+def _render_login_page(goal: str, problem: str, status: int = 200) -> HTMLResponse:
+    text = files("api").joinpath("login.html").read_text(encoding="utf-8")
+    told = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    text = text.replace("{next}", html.escape(quote(goal, safe="/"))).replace("{problem}", told)
+    return HTMLResponse(text, status, {"cache-control": "no-store"})
+
+
+def _too_many_requests_response(seconds: float) -> Response:
+    whole = f"{int(seconds) + 1}"
+    message = f"Too many wrong tries. Wait {whole} seconds."
+    return error_response(429, message, "too_many_tries", {"retry-after": whole})
+
+
+def _get_session_cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def _get_query_string(scope: Scope) -> str:
+    query: bytes = scope.get("query_string", b"")
+    return query.decode("latin-1")
+
+
+def _get_client_host(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -1,0 +1,64 @@
+"""The place of the page in the server: empty at first, since drawing the page takes seconds.
+
+The API answers at once; the page says that it is opening, and then is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Event
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, Response
+
+from api.errors import error_response
+from api.security_middleware import Receive, Scope, Send
+from core.background import run_in_background
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+LOADING_PAGE_HTML = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="1">
+<title>Testudo</title>
+<style>:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 22rem; margin: 12vh auto; padding: 0 1rem }</style></head>
+<body><h1>Testudo</h1><p role="status">The studio is opening. This takes some seconds.</p></body>
+</html>
+"""
+
+
+class LazyAsgiApp:
+    """Serves the page once `hold` has drawn it."""
+
+    def __init__(self) -> None:
+        self._page: FastAPI | None = None
+
+    async def load_and_serve(
+        self, draw: Callable[[], FastAPI], ended: Event, ready: Callable[[], object]
+    ) -> None:
+        """Draw the page beside what is served already, and keep it open until `ended` is set."""
+        page = await asyncio.wrap_future(run_in_background(draw, "page"))
+        async with page.router.lifespan_context(page):
+            self._page = page
+            ready()
+            await ended.wait()
+            self._page = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._page is not None:
+            await self._page(scope, receive, send)
+        elif scope["type"] == "http":
+            await _loading_response(scope)(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1013})
+
+
+def _loading_response(scope: Scope) -> Response:
+    soon = {"retry-after": "1", "cache-control": "no-store"}
+    if "text/html" in Headers(scope=scope).get("accept", ""):
+        return HTMLResponse(LOADING_PAGE_HTML, 503, soon)
+    return error_response(503, "The page is opening. Try again in a second.", "opening", soon)

@@ -1,0 +1,4 @@
+"""HTTP routes, one module for each resource.
+
+May import: api's modules, studio and below; no torch, no gradio.
+"""

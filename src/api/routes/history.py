@@ -1,0 +1,219 @@
+"""What was spoken, over HTTP: find it, see how it was made, name it, star it, delete it, undo."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.errors import NOT_FOUND, ApiError
+from api.schemas import BasePathDep, get_file_url, get_studio
+from core.errors import AppError
+from core.progress import ProgressReporter
+from core.serialization import to_dict
+from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, Search
+from studio.history.service import History
+from studio.history.trash import Deletion
+
+router = APIRouter(prefix="/api/results", tags=["Results"])
+MAX_PAGE_SIZE = 500  # clips in one answer
+_HISTORY_LOCK = Lock()
+
+
+def get_history(request: Request) -> History:
+    """Return the history of the studio, brought up to date with the disk."""
+    with _HISTORY_LOCK:
+        history: History | None = getattr(request.app.state, "history", None)
+        if history is None:
+            history = History.open(get_studio(request).layout)
+            request.app.state.history = history
+    history.scan_if_changed(ProgressReporter())
+    return history
+
+
+HistoryDep = Annotated[History, Depends(get_history)]
+
+
+class ResultView(BaseModel):
+    """A clip in a list. ref: its name in all that is asked about it."""
+
+    ref: str
+    name: str
+    voice: str
+    text: str = Field(description="its beginning")
+    engine: str
+    model: str
+    seed: str
+    score: float | None
+    seconds: float | None
+    created: float
+    bytes: int
+    starred: bool
+    candidates: int
+    lines: int
+    url: str
+
+
+class ResultFileView(BaseModel):
+    """A file of a clip: of the whole (line 0) or of a line."""
+
+    line: int
+    candidate: int
+    text: str
+    score: float | None
+    seconds: float | None
+    url: str
+
+
+class ResultDetail(ResultView):
+    """A clip with its files, and how it was spoken where it says so."""
+
+    parts: list[ResultFileView]
+    record: dict[str, Any] | None  # Any: an engine's own knobs
+
+
+class ResultList(BaseModel):
+    """One page of clips, and how many there are in all."""
+
+    results: list[ResultView]
+    total: int
+
+
+class ResultUpdate(BaseModel):
+    """What to change about a clip."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str | None = None
+    starred: bool | None = None
+
+
+class DeletionView(BaseModel):
+    """What was deleted in one go, and can be had back."""
+
+    id: str
+    when: float
+    refs: list[str]
+
+
+class ResultTrash(BaseModel):
+    """What is in the bin, the latest first."""
+
+    deletions: list[DeletionView]
+
+
+class RestoreResult(BaseModel):
+    """Where clips are after they were brought back."""
+
+    refs: list[str]
+
+
+SortOrder = Literal["newest", "oldest", "voice", "name", "longest", "shortest", "score"]
+
+
+class ResultQuery(BaseModel):
+    """What of the results is wanted; what is left out does not matter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    search: str = Field(default="", max_length=500, description="words in the text or the name")
+    voice: str = ""
+    engine: str = ""
+    model: str = ""
+    starred: bool = False
+    since: float | None = None
+    until: float | None = None
+    order: SortOrder = "newest"
+    start: int = Field(default=0, ge=0)
+    count: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
+
+    def as_search(self) -> Search:
+        """Return the question to the index."""
+        own = self.model_dump(exclude={"search", "start", "count"})
+        return Search(words=self.search, **own)
+
+
+@router.get("")
+def read_results(
+    wanted: Annotated[ResultQuery, Query()], history: HistoryDep, path: BasePathDep
+) -> ResultList:
+    """List clips: search, filter, sort."""
+    listing = history.find(wanted.as_search(), wanted.start, wanted.count)
+    return ResultList(
+        results=[_build_result_view(row, path) for row in listing.rows], total=listing.total
+    )
+
+
+@router.get("/bin")
+def read_trash(history: HistoryDep) -> ResultTrash:
+    """List what was deleted."""
+    return ResultTrash(deletions=[_build_deletion_view(item) for item in history.list_trash()])
+
+
+@router.post("/bin/{id}/restore")
+def restore(id: str, history: HistoryDep) -> RestoreResult:
+    """Bring back what was deleted in one go."""
+    try:
+        return RestoreResult(refs=history.restore(id))
+    except AppError as refusal:
+        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
+
+
+@router.get("/{ref:path}")
+def read_result(ref: str, history: HistoryDep, path: BasePathDep) -> ResultDetail:
+    """Return a clip with its files and how it was spoken."""
+    row = _get_row_or_404(history, ref)
+    try:
+        record = to_dict(history.read_metadata(row.path))
+    except AppError:  # somebody else's file: it can be heard, and that is all
+        record = None
+    return ResultDetail(
+        **_build_result_view(row, path).model_dump(),
+        parts=[_build_file_view(part, path) for part in history.list_files(ref)],
+        record=record,
+    )
+
+
+@router.patch("/{ref:path}")
+def update_result(
+    ref: str, change: ResultUpdate, history: HistoryDep, path: BasePathDep
+) -> ResultView:
+    """Rename a clip, or give it a star."""
+    _get_row_or_404(history, ref)
+    if change.starred is not None:
+        history.set_starred([ref], change.starred)
+    if change.name is not None:
+        ref = history.rename(ref, change.name)
+    return _build_result_view(history.get_clip(ref), path)
+
+
+@router.delete("/{ref:path}")
+def delete(ref: str, history: HistoryDep) -> DeletionView:
+    """Move a clip, with its candidates and lines, into the bin."""
+    _get_row_or_404(history, ref)
+    return _build_deletion_view(history.delete([ref]))
+
+
+def _get_row_or_404(history: History, ref: str) -> ClipSummary:
+    try:
+        return history.get_clip(ref)
+    except AppError as refusal:
+        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
+
+
+def _build_result_view(row: ClipSummary, path: str) -> ResultView:
+    plain = to_dict(row)
+    url = get_file_url(path, "results", row.path)
+    return ResultView.model_validate({**plain, "bytes": row.size, "url": url})
+
+
+def _build_file_view(part: ClipFile, path: str) -> ResultFileView:
+    url = get_file_url(path, "results", part.path)
+    return ResultFileView.model_validate({**to_dict(part), "url": url})
+
+
+def _build_deletion_view(deletion: Deletion) -> DeletionView:
+    refs = [clip.ref for clip in deletion.clips]
+    return DeletionView(id=deletion.id, when=deletion.when, refs=refs)

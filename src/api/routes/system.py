@@ -1,0 +1,112 @@
+"""The studio itself over HTTP: whether it runs, its settings, and what the doctor says."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.option_schemas import JSON_TYPES
+from api.schemas import StudioDep
+from core.paths import get_project_paths
+from core.serialization import to_dict
+from studio.diagnostics.checks import run_checks
+from studio.diagnostics.report import collect_system_facts, format_report
+from studio.diagnostics.system_info import collect_system_info, redact_private_data
+from studio.schemas.settings import list_setting_fields
+
+router = APIRouter(prefix="/api", tags=["System"])
+
+
+class Health(BaseModel):
+    """That the studio runs; the one thing that is told without a login."""
+
+    status: Literal["ok"] = "ok"
+
+
+class SettingView(BaseModel):
+    """A setting, where its value comes from, and whether it waits for a restart."""
+
+    name: str
+    label: str
+    group: str
+    help: str
+    type: str
+    value: Any  # Any: each setting has its own type
+    default: Any
+    choices: list[str]
+    source: str
+    restart: bool
+
+
+class SettingList(BaseModel):
+    """The settings that hold now."""
+
+    settings: list[SettingView]
+
+
+class FindingView(BaseModel):
+    """What was found about one thing. fix: the one command that mends it."""
+
+    name: str
+    state: Literal["good", "note", "fault"]
+    told: str
+    cause: str
+    fix: str
+
+
+class SystemReport(BaseModel):
+    """This machine and this installation. report: the same as text, fit to be passed on."""
+
+    facts: dict[str, str]
+    findings: list[FindingView]
+    report: str
+
+
+@router.get("/health")
+def read_health() -> Health:
+    """Say that the studio runs."""
+    return Health()
+
+
+@router.get("/system")
+def read_system(studio: StudioDep) -> SystemReport:
+    """Look at this machine and this installation; takes seconds, since torch is asked."""
+    root = studio.layout.root
+    found = collect_system_info(studio.layout)
+    findings = run_checks(get_project_paths(root), found, port=False)
+    facts = {
+        name: redact_private_data(told, root) for name, told in collect_system_facts(found).items()
+    }
+    return SystemReport(
+        facts=facts,
+        findings=[
+            FindingView.model_validate({**plain, "told": redact_private_data(plain["told"], root)})
+            for plain in map(to_dict, findings)
+        ],
+        report=format_report(found, findings, root),
+    )
+
+
+@router.get("/settings")
+def read_settings(studio: StudioDep) -> SettingList:
+    """List the settings; they are changed on the page or in settings.yaml."""
+    effective = studio.resolve_settings()
+    return SettingList(
+        settings=[
+            SettingView(
+                name=item.name,
+                label=item.ui_info.label,
+                group=item.ui_info.group,
+                help=item.field.info.help,
+                type=JSON_TYPES[item.field.plain_type],
+                value=getattr(studio.settings, item.name),
+                default=item.field.default,
+                choices=list(item.field.info.choices),
+                source=effective.source(item.name),
+                restart=item.ui_info.restart,
+            )
+            for item in list_setting_fields()
+        ]
+    )

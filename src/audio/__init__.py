@@ -1,0 +1,4 @@
+"""Audio files and streams, mel spectrograms, loudness, denoising, quality checks.
+
+May import: core.
+"""

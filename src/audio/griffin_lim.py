@@ -1,0 +1,76 @@
+"""Sound from a mel spectrogram without a trained network.
+
+The mel is spread over the spectrum's lines (non-negative least squares by multiplicative updates,
+Lee and Seung 2001), and phases that fit it are searched for by the fast form of Griffin and Lim's
+method (Perraudin, Balazs and Sondergaard 2013).
+Shapes: b batch, f frames, k spectrum lines, n samples.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from audio.mel import MelSpec, hann_window, mel_filterbank
+
+NNLS_ITERATIONS = 40
+GRIFFIN_LIM_ITERATIONS = 40
+MOMENTUM = 0.99
+EPSILON = 1e-8
+
+
+def mel_to_audio(
+    mel: Tensor, spec: MelSpec, generator: torch.Generator, guide: Tensor | None = None
+) -> Tensor:
+    """Find a wave with this mel.
+
+    mel: (b, bands, f) natural log;  generator: on the CPU, of the phases to begin with;
+    guide: (b, n) a wave whose phases to begin with instead.  Returns (b, hop * (f - 1)).
+    """
+    magnitude = invert_mel_scale(mel, spec)
+    if guide is None:
+        angle = torch.rand(magnitude.shape, generator=generator).to(mel) * (2 * math.pi)
+    else:
+        angle = _stft(guide, spec, magnitude.shape[-1]).angle()
+    return griffin_lim(magnitude, angle, spec)
+
+
+def invert_mel_scale(mel: Tensor, spec: MelSpec) -> Tensor:
+    """Spread a natural-log mel (b, bands, f) over spectrum lines: (b, k, f) magnitudes."""
+    bank = mel_filterbank(spec, mel.device)  # (bands, k)
+    wanted = mel.float().exp()
+    covered = bank.T @ bank
+    target = bank.T @ wanted
+    lines = (torch.linalg.pinv(bank) @ wanted).clamp(min=EPSILON)
+    for _ in range(NNLS_ITERATIONS):
+        lines = lines * target / (covered @ lines).clamp(min=EPSILON)
+    magnitude: Tensor = lines.clamp(min=0.0).pow(1.0 / spec.power)
+    return magnitude
+
+
+def griffin_lim(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:
+    """Walk from these phases to ones that a real wave can have.
+
+    magnitude, angle: (b, k, f).  Returns (b, hop * (f - 1)).
+    """
+    before = torch.zeros_like(magnitude, dtype=torch.complex64)
+    for _ in range(GRIFFIN_LIM_ITERATIONS):
+        wave = _istft(torch.polar(magnitude, angle), spec)
+        heard = _stft(wave, spec, magnitude.shape[-1])
+        angle = (heard + MOMENTUM * (heard - before)).angle()
+        before = heard
+    return _istft(torch.polar(magnitude, angle), spec)
+
+
+def _istft(spectrum: Tensor, spec: MelSpec) -> Tensor:
+    window = hann_window(spec.n_fft, spectrum.device)
+    wave: Tensor = torch.istft(spectrum, spec.n_fft, spec.hop, window=window)
+    return wave
+
+
+def _stft(wave: Tensor, spec: MelSpec, frames: int) -> Tensor:
+    window = hann_window(spec.n_fft, wave.device)
+    heard: Tensor = torch.stft(wave, spec.n_fft, spec.hop, window=window, return_complex=True)
+    return heard[..., :frames]

@@ -1,0 +1,337 @@
+"""Is a recording fit to clone a voice from? Each finding in words, with what to do about it.
+
+The limits are held against LibriSpeech, LJ Speech and the shipped voices by
+`tests/speech/test_diagnose.py`; what cannot be told for sure is worded as a hint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from audio.clip import Clip
+from audio.quality_metrics import QualityMetrics, measure_quality
+from audio.speaker_similarity import (
+    CROSS_CLIP_THRESHOLD,
+    TWO_SPEAKERS_THRESHOLD,
+    compute_speaker_distance,
+)
+
+Rating = Literal["good", "fair", "poor"]
+RATINGS_WORST_FIRST: tuple[Rating, ...] = ("poor", "fair", "good")
+
+MIN_CLIP_S, GOOD_CLIP_S = 2.0, 3.0
+GOOD_SNR_DB = 20.0  # speech above its background
+MIN_NOISE_ESTIMATE_S = 2.5  # shorter clips have too few quiet moments to hear the background in
+MIN_VOICE_S, GOOD_VOICE_S = 5.0, 10.0  # of speech in a whole voice
+MIN_DECAY_DB_S = 130.0  # dB per second; LibriSpeech falls with 138 to 517
+MAX_LOUDNESS_SPREAD_LU = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityFinding:
+    """One thing that was looked at.
+
+    measured: the number, for people;  advice: what to do, "" where nothing needs doing.
+    """
+
+    topic: str
+    light: Rating
+    measured: str
+    words: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityReport:
+    """What was found about one clip; the light is that of its worst finding."""
+
+    name: str
+    light: Rating
+    duration_s: float
+    findings: tuple[QualityFinding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceQualityReport:
+    """What was found about the clips of a voice together, and each by itself."""
+
+    name: str
+    light: Rating
+    spoken_s: float
+    findings: tuple[QualityFinding, ...]
+    clips: tuple[QualityReport, ...]
+
+
+def assess_clip_quality(clip: Clip) -> QualityReport:
+    """Look at one clip from every side."""
+    return summarize_findings(clip.name, measure_quality(clip))
+
+
+def summarize_findings(name: str, traits: QualityMetrics) -> QualityReport:
+    """Judge what was measured of a clip."""
+    findings = tuple(look(traits) for look in CLIP_CHECKS)
+    return QualityReport(
+        name=name, light=get_worst_rating(findings), duration_s=traits.duration_s, findings=findings
+    )
+
+
+def report_unreadable_file(name: str, reason: str) -> QualityReport:
+    """Say that a file is no clip."""
+    finding = QualityFinding(
+        topic="File", light="poor", measured="", words=reason, advice="Replace it or take it out."
+    )
+    return QualityReport(name=name, light="poor", duration_s=0.0, findings=(finding,))
+
+
+def assess_voice_quality(
+    name: str, clips: Sequence[Clip], bad: Sequence[QualityReport]
+) -> VoiceQualityReport:
+    """Look at the clips of one voice, and whether they go together.
+
+    bad: what was found of files that could not be read.
+    """
+    traits = [measure_quality(clip) for clip in clips]
+    each = [summarize_findings(clip.name, of) for clip, of in zip(clips, traits, strict=True)]
+    spoken_s = sum(of.duration_s * of.speech_share for of in traits)
+    together = [_check_total_duration(spoken_s)]
+    if len(traits) > 1:
+        together += [
+            _check_loudness_spread([of.lufs for of in traits]),
+            _check_same_speaker(compute_speaker_distance(clips)),
+        ]
+    whole = [*each, *bad]
+    few_bad = [item for item in whole if item.light == "poor"]
+    if few_bad:
+        together.append(_report_poor_clips(few_bad, len(whole)))
+    return VoiceQualityReport(
+        name=name,
+        light=get_worst_rating(together),
+        spoken_s=spoken_s,
+        findings=tuple(together),
+        clips=tuple(whole),
+    )
+
+
+def get_worst_rating(findings: Sequence[QualityFinding]) -> Rating:
+    """Return the light of the whole."""
+    return min(
+        (finding.light for finding in findings), key=RATINGS_WORST_FIRST.index, default="good"
+    )
+
+
+def _check_length(of: QualityMetrics) -> QualityFinding:
+    told = f"{of.duration_s:.1f} s"
+    if of.duration_s < MIN_CLIP_S:
+        return QualityFinding(
+            topic="Length",
+            light="poor",
+            measured=told,
+            words="too short to hear a voice in",
+            advice="Record 3 to 10 seconds in one go, or join it with another clip.",
+        )
+    if of.duration_s < GOOD_CLIP_S:
+        return QualityFinding(
+            topic="Length",
+            light="fair",
+            measured=told,
+            words="rather short",
+            advice="Clips of 3 to 10 seconds tell more of a voice.",
+        )
+    return QualityFinding(topic="Length", light="good", measured=told, words="long enough")
+
+
+def _check_level(of: QualityMetrics) -> QualityFinding:
+    told = f"{of.lufs:.0f} LUFS, peak {of.peak_db:.0f} dB"
+    if of.lufs < -36:
+        return QualityFinding(
+            topic="Level",
+            light="poor" if of.lufs < -45 else "fair",
+            measured=told,
+            words="very quiet" if of.lufs < -45 else "quiet",
+            advice="Record closer to the microphone or with more gain; raising it later raises "
+            "the noise too.",
+        )
+    if of.lufs > -10:
+        return QualityFinding(
+            topic="Level",
+            light="fair",
+            measured=told,
+            words="very loud all the way",
+            advice="It may have been squashed by a limiter. Use the recording before that.",
+        )
+    return QualityFinding(topic="Level", light="good", measured=told, words="loud enough")
+
+
+def _check_clipping(of: QualityMetrics) -> QualityFinding:
+    per_minute = of.clipped_runs / max(of.duration_s / 60, 0.05)
+    told = f"{of.clipped_runs} flat peaks"
+    if of.clipped_runs < 3:
+        return QualityFinding(
+            topic="Clipping", light="good", measured=told, words="peaks are whole"
+        )
+    return QualityFinding(
+        topic="Clipping",
+        light="poor" if per_minute > 120 else "fair",
+        measured=told,
+        words="the loudest peaks were cut off, which sounds harsh",
+        advice="Record again with less gain; cut peaks cannot be brought back.",
+    )
+
+
+def _check_noise(of: QualityMetrics) -> QualityFinding:
+    told = f"speech {of.snr_db:.0f} dB above the background"
+    if of.duration_s < MIN_NOISE_ESTIMATE_S:
+        return QualityFinding(
+            topic="Noise", light="good", measured="too short to tell", words="no hint of it"
+        )
+    kind = "low hum or rumble" if of.low_frequency_share > 0.6 else "noise"
+    if of.snr_db >= GOOD_SNR_DB:
+        return QualityFinding(
+            topic="Noise", light="good", measured=told, words="the background is quiet"
+        )
+    return QualityFinding(
+        topic="Noise",
+        light="poor" if of.snr_db < 12 else "fair",
+        measured=told,
+        words=f"there is {kind} behind the voice, which is cloned with it",
+        advice="Clean the clip up here, or record in a quieter place.",
+    )
+
+
+def _check_bandwidth(of: QualityMetrics) -> QualityFinding:
+    told = f"{of.sample_rate / 1000:g} kHz, sound up to {of.highest_hz / 1000:.1f} kHz"
+    if of.highest_hz >= 6_000:
+        return QualityFinding(topic="Sharpness", light="good", measured=told, words="clear enough")
+    return QualityFinding(
+        topic="Sharpness",
+        light="poor" if of.highest_hz < 4_500 else "fair",
+        measured=told,
+        words="muffled, as over a telephone; a high sample rate does not help afterwards",
+        advice="Use the original recording, made with 22 kHz or more and not compressed much.",
+    )
+
+
+def _check_silence(of: QualityMetrics) -> QualityFinding:
+    told = f"{of.speech_share:.0%} of the time is spoken"
+    if of.speech_share >= 0.5:
+        return QualityFinding(topic="Silence", light="good", measured=told, words="few pauses")
+    return QualityFinding(
+        topic="Silence",
+        light="poor" if of.speech_share < 0.25 else "fair",
+        measured=told,
+        words="much of the clip is silence",
+        advice="Cut the long pauses out.",
+    )
+
+
+def _check_reverberation(of: QualityMetrics) -> QualityFinding:
+    if of.decay_db_s is None:
+        return QualityFinding(
+            topic="Echo", light="good", measured="cannot be told", words="no hint of it"
+        )
+    told = f"words die away with {of.decay_db_s:.0f} dB per second"
+    if of.decay_db_s >= MIN_DECAY_DB_S:
+        return QualityFinding(
+            topic="Echo", light="good", measured=told, words="no hint of a large room"
+        )
+    return QualityFinding(
+        topic="Echo",
+        light="fair",
+        measured=told,
+        words="perhaps an echoing room",
+        advice="Listen: if it echoes, record closer to the microphone, among soft furniture.",
+    )
+
+
+def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
+    if of.speaker_distance is None:
+        return QualityFinding(
+            topic="One person", light="good", measured="too short to tell", words="no hint of two"
+        )
+    told = (
+        f"likeness of its parts {of.speaker_distance:.1f} (two people: "
+        f"{TWO_SPEAKERS_THRESHOLD} or more)"
+    )
+    if of.speaker_distance < TWO_SPEAKERS_THRESHOLD:
+        return QualityFinding(
+            topic="One person", light="good", measured=told, words="no hint of two"
+        )
+    return QualityFinding(
+        topic="One person",
+        light="fair",
+        measured=told,
+        words="perhaps two people, or two places",
+        advice="Listen: if somebody else speaks too, cut that out. Voices that are much alike "
+        "cannot be told apart here.",
+    )
+
+
+def _check_total_duration(spoken_s: float) -> QualityFinding:
+    told = f"{spoken_s:.0f} s of speech"
+    if spoken_s >= GOOD_VOICE_S:
+        return QualityFinding(
+            topic="Amount", light="good", measured=told, words="enough to clone from"
+        )
+    return QualityFinding(
+        topic="Amount",
+        light="poor" if spoken_s < MIN_VOICE_S else "fair",
+        measured=told,
+        words="little to clone from",
+        advice="Two to six clips of 3 to 10 seconds are a good voice; more helps little.",
+    )
+
+
+def _check_loudness_spread(lufs: Sequence[float]) -> QualityFinding:
+    apart = max(lufs) - min(lufs)
+    told = f"{apart:.0f} LU between the quietest and the loudest clip"
+    if apart <= MAX_LOUDNESS_SPREAD_LU:
+        return QualityFinding(topic="Evenness", light="good", measured=told, words="equally loud")
+    return QualityFinding(
+        topic="Evenness",
+        light="fair",
+        measured=told,
+        words="some clips are much louder",
+        advice="Bring the clips to the same loudness; clean-up does that here.",
+    )
+
+
+def _check_same_speaker(found: float | None) -> QualityFinding:
+    if found is None or found < CROSS_CLIP_THRESHOLD:
+        told = "too short to tell" if found is None else f"likeness of the clips {found:.1f}"
+        return QualityFinding(
+            topic="One person", light="good", measured=told, words="no hint of two"
+        )
+    return QualityFinding(
+        topic="One person",
+        light="fair",
+        words="perhaps two people, or two microphones",
+        measured=f"likeness of the clips {found:.1f} (two people: {CROSS_CLIP_THRESHOLD} or more)",
+        advice="Listen to the clips; a voice should have one person in it, recorded in one place.",
+    )
+
+
+def _report_poor_clips(bad: Sequence[QualityReport], among: int) -> QualityFinding:
+    named = ", ".join(item.name for item in bad[:5]) + (", …" if len(bad) > 5 else "")
+    return QualityFinding(
+        topic="Clips",
+        light="fair" if len(bad) < among else "poor",
+        measured=f"{len(bad)} of {among} clips are poor",
+        words=named,
+        advice="Replace these clips or take them out of the voice.",
+    )
+
+
+CLIP_CHECKS: tuple[Callable[[QualityMetrics], QualityFinding], ...] = (
+    *(
+        _check_length,
+        _check_level,
+        _check_clipping,
+        _check_noise,
+        _check_bandwidth,
+        _check_silence,
+        _check_reverberation,
+        _check_single_speaker,
+    ),
+)

@@ -1,0 +1,7 @@
+"""`python -m studio` is the command line program `testudo`."""
+
+import sys
+
+from cli.main import main
+
+sys.exit(main())

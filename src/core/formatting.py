@@ -1,0 +1,67 @@
+"""Numbers and stages as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+STAGE_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "": "Getting ready",
+        "loading": "Loading the model",
+        "listening": "Listening to the voice",
+        "condition": "Listening to the voice",
+        "draft": "Drafting",
+        "rank": "Choosing the best draft",
+        "latents": "Reading the draft",
+        "diffusion": "Diffusion",
+        "vocode": "Making sound",
+        "speaking": "Speaking",
+        "align": "Finding the words",
+        "looking": "Looking through the recordings",
+        "cutting": "Cutting",
+        "comparing": "Looking for duplicates",
+        "seconds": "Seconds of recordings",
+    }
+)
+
+
+def format_stage(stage: str) -> str:
+    """Name a stage of the work for people."""
+    return STAGE_LABELS.get(stage) or stage.replace("_", " ").capitalize()
+
+
+def format_duration(seconds: float) -> str:
+    """Say a time about as exactly as it is known: about 40 s, about 2 min 10 s, about 3 h."""
+    if seconds < 1.5:
+        return "about a second"
+    if seconds < 57.5:
+        return f"about {round(seconds) if seconds < 20 else round(seconds / 5) * 5} s"
+    minutes, rest = divmod(round(seconds / 10) * 10, 60)
+    if minutes < 10 and rest:
+        return f"about {minutes} min {rest} s"
+    if minutes < 90:
+        return f"about {minutes} min"
+    return f"about {minutes / 60:.1f} h"
+
+
+def format_clock(seconds: float) -> str:
+    """Say a time exactly: 0:07, 12:30, 1:02:03."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def format_count(number: int, thing: str) -> str:
+    """Say how many there are: 1 line, 2 lines."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def format_timestamp(moment: float) -> str:
+    """Say a time as people write it."""
+    try:
+        return datetime.fromtimestamp(moment).strftime("%d %b %Y, %H:%M").lstrip("0")
+    except (ValueError, OverflowError, OSError):
+        return "some time"

@@ -1,0 +1,150 @@
+"""YAML as a person writes it, read without surprises; dataclasses written with their help.
+
+Light. Beyond what a safe loader refuses, nothing may be said twice and nothing may stand for
+something else; `1e-4` is a number.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.options import OptionField, OptionInfo, list_option_fields
+from core.serialization import to_dict
+
+# Any: plain data, and dataclasses of any kind.
+
+MAX_FILE_BYTES = 1_000_000  # bytes
+COMMENT_WIDTH = 96
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses repeated keys and references."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                None, None, "refers to another place (*); write the value out", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"says {key.value!r} twice; keep one", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+_StrictLoader.add_implicit_resolver(  # YAML 1.1 takes 1e-4, without a dot, for a word
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+"), list("-+0123456789")
+)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says as plain data; {} for an empty one.
+
+    Raises ValueError saying what is wrong and in which line; the path is the caller's to name.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(
+                f"the file is larger than {MAX_FILE_BYTES:,} bytes. Is it the right one?"
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as cause:
+        raise ValueError(f"cannot be read ({cause.strerror or cause}).") from cause
+    except UnicodeDecodeError as cause:
+        raise ValueError(
+            f"is not text in UTF-8 (byte {cause.start + 1}). Save it as UTF-8, or make it anew."
+        ) from cause
+    return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """Return what YAML says as plain data; {} for nothing. Raises ValueError with the line."""
+    try:
+        data = _StrictLoader(text).get_single_data()
+    except yaml.MarkedYAMLError as cause:
+        mark = cause.problem_mark or cause.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{where}{cause.problem or cause.context}.") from cause
+    except yaml.YAMLError as cause:
+        first = str(cause).splitlines()[0]
+        raise ValueError(f"is not YAML: {first}. Correct it, or make it anew.") from cause
+    except RecursionError as cause:
+        raise ValueError("is nested too deeply to be settings. Make it anew.") from cause
+    return {} if data is None else data
+
+
+def format_commented_yaml(config: Any) -> str:
+    """Return a dataclass of sections as YAML, each field below its help."""
+    lines = [_format_comment(get_docstring_summary(type(config)), "")]
+    for section in fields(config):
+        choice = getattr(config, section.name)
+        lines += ["", _format_comment(get_docstring_summary(type(choice)), ""), f"{section.name}:"]
+        for knob in list_option_fields(type(choice)):
+            value = _format_scalar(to_dict(getattr(choice, knob.name)))
+            lines += [_format_comment(format_field_help(knob), "  "), f"  {knob.name}: {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def format_field_help(field: OptionField) -> str:
+    """Return what a field means and how far it goes, in one line."""
+    knob = field.info
+    told = [part for part in (_format_range(knob), knob.unit) if part]
+    return f"{knob.help} ({' '.join(told)})" if told else knob.help
+
+
+def get_docstring_summary(cls: type[Any]) -> str:
+    """Return what a dataclass says of itself, in one line."""
+    return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a neighbour, then rename it: whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _format_range(knob: OptionInfo) -> str:
+    if knob.choices or knob.low is None:
+        return ""
+    low, high = (_format_number(bound) for bound in (knob.low, knob.high))
+    return f"from {low}" if knob.high is None else f"{low} to {high}"
+
+
+def _format_number(value: float | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value or 0.0:g}"
+
+
+def _format_comment(text: str, indent: str) -> str:
+    return "\n".join(_wrap_lines(text, f"{indent}# "))
+
+
+def _wrap_lines(text: str, lead: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, COMMENT_WIDTH, initial_indent=lead, subsequent_indent=lead)
+
+
+def _format_scalar(value: Any) -> str:
+    """Return a value on one line of YAML."""
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, width=10**9, explicit_end=False
+    )
+    return text.removesuffix("\n").removesuffix("...").rstrip("\n")

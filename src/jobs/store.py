@@ -1,0 +1,311 @@
+"""The jobs on disk: what was asked, what came of it, and how long each stage took."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from core.serialization import from_dict, to_dict
+from jobs.eta import StageTiming, TimingHistory
+from jobs.models import Job, JobError, JobFailure, JobProgress, JobState
+
+SCHEMA_VERSION = 1
+MAX_TIMINGS_PER_STAGE = 12  # of each stage; older ones say little about this machine as it is now
+_CREATE_TABLES_SQL = """
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
+    task TEXT NOT NULL, request TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
+    created REAL NOT NULL, started REAL, ended REAL,
+    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX jobs_by_state ON jobs (state, turn);
+CREATE INDEX jobs_by_number ON jobs (number);
+CREATE TABLE said (
+    number INTEGER PRIMARY KEY, job TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX said_by_job ON said (job, number);
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL,
+    seconds REAL NOT NULL, units REAL NOT NULL, reached REAL NOT NULL
+);
+CREATE INDEX runs_by_work ON runs (work, stage, number);
+"""
+_JOB_COLUMNS = (
+    "id, task, request, title, state, created, started, ended, progress, result, failure, turn"
+)
+
+
+class JobStore:
+    """A SQLite file of jobs; safe to use from several threads of one process.
+
+    Raises JobError where the disk refuses. set_aside: where a damaged file was moved, if one was.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+        self._connection = connection
+        self._lock = RLock()
+        self.damaged_file = set_aside
+
+    @classmethod
+    def open(cls, path: Path) -> JobStore:
+        """Open the journal, or begin one; a file that cannot be read is kept beside the new one."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = None if _is_intact(path) else _move_damaged_file(path)
+            return cls(_connect(path), aside)
+        except (sqlite3.Error, OSError) as cause:
+            raise JobError(
+                f"The list of jobs {path} cannot be kept: {cause}. Free some space, or make the "
+                "folder one that you may write to."
+            ) from cause
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def add(self, job: Job) -> Job:
+        """Put a new job at the end of the queue."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO jobs (id, turn, number, task, request, title, state, created)"
+                " VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"
+                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?)",
+                (job.id, job.task, _to_json(job.request), job.title, job.state, job.created),
+            )
+        return self.job(job.id)
+
+    def job(self, id: str) -> Job:
+        """Return a job; raises JobError for an id that is none."""
+        found = self._select_jobs("WHERE id = ?", (id,))
+        if not found:
+            raise JobError(f"There is no job {id[:40]!r}. It may be older than the list of jobs.")
+        return found[0]
+
+    def jobs(self, limit: int) -> list[Job]:
+        """Return the newest jobs, newest first."""
+        return self._select_jobs("ORDER BY number DESC LIMIT ?", (limit,))
+
+    def list_jobs_in_state(self, *states: JobState) -> list[Job]:
+        """Return the jobs in these states, in the order of their turns."""
+        marks = ", ".join("?" * len(states))
+        return self._select_jobs(f"WHERE state IN ({marks}) ORDER BY turn", states)
+
+    def next_waiting(self) -> Job | None:
+        """Return the job whose turn it is."""
+        found = self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ())
+        return found[0] if found else None
+
+    def mark_running(self, id: str) -> int:
+        """Mark a job as running; return how often it was begun since it last got on."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), ended = NULL,"
+                " attempts = attempts + 1 WHERE id = ?",
+                (time.time(), id),
+            )
+            (attempts,) = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
+        return int(attempts)
+
+    def mark_ended(
+        self,
+        id: str,
+        state: JobState,
+        *,
+        result: Mapping[str, Any] | None = None,
+        failure: JobFailure | None = None,
+        progress: JobProgress | None = None,
+    ) -> None:
+        """Write down what came of a job."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, ended = ?, result = ?, failure = ?, progress = ?"
+                " WHERE id = ?",
+                (state, time.time(), _to_json(result), _to_json(failure), _to_json(progress), id),
+            )
+
+    def attempts(self, id: str) -> int:
+        """Say how often a job was begun since it last got on."""
+        with self._locked_connection() as db:
+            found = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def requeue(self, id: str, *, at_end: bool, attempts: int) -> None:
+        """Let a job wait again: at the end of the queue or in its old place.
+
+        attempts: how often it was begun since it last got on.
+        """
+        last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
+        with self._transaction() as db:
+            db.execute(
+                f"UPDATE jobs SET state = 'waiting', turn = {last}, attempts = ?,"
+                " ended = NULL, result = NULL, failure = NULL WHERE id = ?",
+                (attempts, id),
+            )
+
+    def add_take(self, id: str, take: Mapping[str, Any]) -> bool:
+        """Keep a take; say whether it is a new one, which shows that the job gets on.
+
+        One with an "index" that is there already stands in the place of the older one.
+        """
+        with self._transaction() as db:
+            older = db.execute(
+                "SELECT number FROM said WHERE job = ? AND kind = 'take'"
+                " AND json_extract(data, '$.index') = ?",
+                (id, take.get("index")),
+            ).fetchone()
+            if older is not None:
+                db.execute("UPDATE said SET data = ? WHERE number = ?", (_to_json(take), *older))
+                return False
+            db.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (id,))
+            self._insert_message(db, id, "take", take)
+            return True
+
+    def add_warning(self, id: str, message: str) -> None:
+        """Keep a warning, once."""
+        with self._transaction() as db:
+            known = db.execute(
+                "SELECT 1 FROM said WHERE job = ? AND kind = 'warning' AND data = ?",
+                (id, _to_json(message)),
+            )
+            if known.fetchone() is None:
+                self._insert_message(db, id, "warning", message)
+
+    def add_timings(self, work: str, stages: Mapping[str, StageTiming]) -> None:
+        """Keep how long each stage of some work took."""
+        with self._transaction() as db:
+            for stage, run in stages.items():
+                db.execute(
+                    "INSERT INTO runs (work, stage, seconds, units, reached)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (work, stage, run.seconds, run.units, run.reached),
+                )
+                db.execute(
+                    "DELETE FROM runs WHERE work = ? AND stage = ? AND number NOT IN"
+                    " (SELECT number FROM runs WHERE work = ? AND stage = ?"
+                    " ORDER BY number DESC LIMIT ?)",
+                    (work, stage, work, stage, MAX_TIMINGS_PER_STAGE),
+                )
+
+    def get_timings(self, work: str) -> TimingHistory:
+        """Return what was kept of earlier runs, stages in the order in which they come."""
+        with self._locked_connection() as db:
+            rows = db.execute(
+                "SELECT stage, seconds, units, reached FROM runs WHERE work = ? ORDER BY number",
+                (work,),
+            ).fetchall()
+        found: dict[str, list[StageTiming]] = {}
+        for stage, seconds, units, reached in rows:
+            run = StageTiming(seconds=seconds, units=units, reached=reached)
+            found.setdefault(stage, []).append(run)
+        return found
+
+    def _select_jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
+        with self._locked_connection() as db:
+            rows = db.execute(f"SELECT {_JOB_COLUMNS} FROM jobs {where}", values).fetchall()
+            turns = [turn for (turn,) in db.execute(
+                "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
+            return [self._row_to_job(db, row, turns) for row in rows]
+
+    def _row_to_job(self, db: sqlite3.Connection, row: Sequence[Any], turns: list[int]) -> Job:
+        *_, progress, result, failure, turn = row
+        said = db.execute("SELECT kind, data FROM said WHERE job = ? ORDER BY number", (row[0],))
+        told = [(kind, json.loads(data)) for kind, data in said]
+        return Job(
+            id=row[0],
+            task=row[1],
+            request=json.loads(row[2]),
+            title=row[3],
+            state=row[4],
+            created=row[5],
+            started=row[6],
+            ended=row[7],
+            progress=from_dict(JobProgress, json.loads(progress)) if progress else JobProgress(),
+            result=json.loads(result) if result else None,
+            failure=from_dict(JobFailure, json.loads(failure)) if failure else None,
+            takes=tuple(data for kind, data in told if kind == "take"),
+            warnings=tuple(data for kind, data in told if kind == "warning"),
+            place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
+        )
+
+    def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
+        db.execute(
+            "INSERT INTO said (job, kind, data) VALUES (?, ?, ?)", (id, kind, _to_json(data))
+        )
+
+    @contextmanager
+    def _locked_connection(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as cause:
+                raise JobError(f"The list of jobs cannot be used: {cause}.") from cause
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._locked_connection() as db, db:
+            yield db
+
+
+def _to_json(value: Any) -> str | None:
+    return None if value is None else json.dumps(to_dict(value), ensure_ascii=False)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        with connection:
+            connection.executescript(
+                f"BEGIN; {_CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+    return connection
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether the file is a journal of this version, or none is there yet."""
+    if not path.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if version == SCHEMA_VERSION and verdict == "ok":
+                connection.execute(f"SELECT {_JOB_COLUMNS}, attempts, number FROM jobs LIMIT 1")
+                connection.execute("SELECT number, job, kind, data FROM said LIMIT 1")
+                connection.execute(
+                    "SELECT number, work, stage, seconds, units, reached FROM runs LIMIT 1"
+                )
+            is_new = (
+                version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            )
+        return verdict == "ok" and (version == SCHEMA_VERSION or is_new)
+    except sqlite3.OperationalError as cause:
+        if "locked" in str(cause) or "unable to open" in str(cause):
+            raise
+        return False
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _move_damaged_file(path: Path) -> Path:
+    """Move a file that cannot be read, and what belongs to it, out of the way."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    return aside

@@ -1,1 +1,0 @@
-"""Audio and text by themselves: clips, files, mel spectrograms, loudness, sentences."""

@@ -1,1 +1,0 @@
-"""How numbers, signs and short forms are read aloud in English."""

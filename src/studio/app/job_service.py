@@ -1,0 +1,112 @@
+"""The studio's queue: made when first needed, held by one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.serialization import to_dict
+from jobs.models import Job, JobError
+from jobs.queue import JobQueue
+from jobs.store import JobStore
+from jobs.task import get_task_name
+from jobs.worker import WorkerConfig
+from jobs.worker_process import WorkerHandle, WorkerProcess, WorkerThread
+from studio.app.task_registry import TASKS
+from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest
+from studio.synthesis.output_paths import OutputPath, reserve_output_path
+from studio.voices.catalog import get_results_folder_name
+
+CONTEXT_FACTORY, FAILURE_FACTORY = (
+    "studio.workers.context:create_worker_context",
+    "studio.app.task_registry:to_job_failure",
+)
+
+
+class JobService:
+    """A runner and the lock that says whose it is."""
+
+    def __init__(
+        self, layout: ProjectPaths, settings: Callable[[], Settings], *, inline: bool
+    ) -> None:
+        """Take the queue of this folder and begin to serve it.
+
+        inline: the worker is a thread of this process, for tests.
+        Raises StudioError where another studio has it.
+        """
+        self._layout = layout
+        self._lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
+        try:
+            self.store = JobStore.open(layout.jobs_db)
+        except JobError:
+            self._lock.release()
+            raise
+        tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
+
+        def hire() -> WorkerHandle:
+            setting = {"layout": to_dict(layout), "settings": to_dict(settings())}
+            bench = WorkerConfig(
+                workshop=CONTEXT_FACTORY, setting=setting, tasks=tasks, explain=FAILURE_FACTORY
+            )
+            return (
+                WorkerThread(bench) if inline else WorkerProcess(bench, layout.state / "worker.log")
+            )
+
+        self.queue = JobQueue(TASKS, self.store, hire, release_output_path)
+        self.queue.start()
+
+    def submit(self, request: Any, title: str) -> Job:
+        """Put a request into the queue.  Raises StudioError where no task takes it."""
+        task = get_task_name(TASKS, request)
+        if not isinstance(request, SpeechRequest) or request.out is not None:
+            return self.queue.submit(task, to_dict(request), title)
+        place = get_results_folder_name(request.voice), request.text, request.delivery.format
+        destination = reserve_output_path(self._layout, *place)
+        try:
+            request = replace(request, out=str(destination.clip_path.absolute()))
+            return self.queue.submit(task, to_dict(request), title)
+        except JobError:
+            destination.release()
+            raise
+
+    def estimate_stage_seconds(self, request: Any) -> Mapping[str, float] | None:
+        """Say how many seconds each stage of a request will take; None if nothing is known."""
+        return self.queue.estimate_stage_seconds(get_task_name(TASKS, request), to_dict(request))
+
+    def close(self) -> None:
+        """End the worker and let another studio have the queue."""
+        self.queue.close()
+        self.store.close()
+        self._lock.release()
+
+
+def release_output_path(job: Job) -> None:
+    """Free the name that was reserved for a clip, should nothing have come of it."""
+    if job.is_over and job.request.get("out"):
+        OutputPath(clip_path=Path(job.request["out"])).release()
+
+
+def _acquire_lock(path: Path, root: Path) -> FileLock:
+    lock = FileLock(path, thread_local=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AppError(
+            f"The studio in {root} is already open in another program. Use that one, close it, or "
+            "set TESTUDO_ROOT to another folder.",
+            cause="busy",
+        ) from None
+    except OSError as cause:
+        raise AppError(
+            f"Cannot write {path.parent}: {cause.strerror or cause}. "
+            "Make it a folder that you may write to."
+        ) from cause
+    return lock

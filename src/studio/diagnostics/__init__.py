@@ -1,0 +1,4 @@
+"""Health checks, system report, update check.
+
+May import: studio.synthesis and below; no torch.
+"""

@@ -1,0 +1,252 @@
+"""The doctor: looks at everything that can be wrong, and names the one command that mends it."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core.error_classifier import get_error_info
+from core.errors import AppError
+from core.network_address import open_socket, parse_address
+from core.paths import ProjectPaths
+from studio.diagnostics.requirements import find_package_problems
+from studio.diagnostics.system_info import SystemInfo, TorchInfo, format_bytes
+from studio.diagnostics.voicefixer import (
+    INSTALL_COMMAND,
+    describe_voicefixer_problem,
+    missing_packages,
+)
+from studio.model_store.finetunes import AUTO
+from studio.schemas.settings import Settings, apply_folders
+from studio.settings.sources import resolve_settings
+from studio.voices.catalog import list_voices
+from tortoise.checkpoints.layout import (
+    compute_sha256,
+    find_missing_files,
+    list_tensor_files,
+    read_checksums,
+)
+
+STARTER_MODEL = "starter"
+MIN_FREE_BYTES = 1_000_000_000
+"""Bytes that a disk should have left: clips are small, what a download needs is asked there."""
+MIN_PYTHON, MAX_PYTHON = (3, 10), (3, 14)
+NVIDIA_DRIVER_FILE = Path("/proc/driver/nvidia/version")
+CheckState = Literal["good", "note", "fault"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheckResult:
+    """What was found about one thing. note: works, but could be better;  fix: one command."""
+
+    name: str
+    state: CheckState
+    told: str
+    cause: str = ""
+    fix: str = ""
+
+
+def run_checks(
+    layout: ProjectPaths, system: SystemInfo, *, port: bool = True
+) -> list[HealthCheckResult]:
+    """Look at everything. layout: as at first, before settings move its folders.
+
+    port: whether to look if the port is free, which it is not while the studio runs.
+    """
+    found = [_check_python(), *_check_packages(layout), *_check_torch(system.torch)]
+    settings, told = _check_settings(layout)
+    layout = apply_folders(layout, settings)
+    found += [
+        told,
+        *_check_folders(system),
+        _check_job_store(layout),
+        _check_ffmpeg(system),
+        _check_starter(layout),
+    ]
+    found += _check_defaults(layout, settings)
+    return [*found, _check_port(settings)] if port else found
+
+
+def _fault(name: str, cause: str, told: str, fix: str | None = None) -> HealthCheckResult:
+    known = get_error_info(cause)
+    return HealthCheckResult(
+        name=name, state="fault", told=told, cause=cause, fix=known.fix if fix is None else fix
+    )
+
+
+def _good(name: str, told: str) -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="good", told=told)
+
+
+def _note(name: str, told: str, fix: str = "") -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="note", told=told, fix=fix)
+
+
+def _check_python() -> HealthCheckResult:
+    told = ".".join(map(str, sys.version_info[:3]))
+    if MIN_PYTHON <= sys.version_info[:2] <= MAX_PYTHON:
+        return _good("Python", told)
+    return _fault(
+        "Python",
+        "missing_package",
+        f"{told}; Testudo needs 3.10 to 3.14.",
+        "rm -rf .venv && PYTHON=/path/to/python3.12 ./start.sh --no-launch",
+    )
+
+
+def _check_packages(layout: ProjectPaths) -> Iterator[HealthCheckResult]:
+    needed = layout.root / "requirements.txt"
+    if not needed.is_file():  # a studio somewhere else than its source
+        needed = Path(__file__).resolve().parents[3] / "requirements.txt"
+    if not needed.is_file():
+        return
+    problems = find_package_problems(needed.read_text(encoding="utf-8"))
+    if problems:
+        yield _fault("Packages", "missing_package", f"{'; '.join(problems)}.")
+    else:
+        yield _good("Packages", "as requirements.txt names them")
+
+
+def _check_torch(torch: TorchInfo) -> Iterator[HealthCheckResult]:
+    if torch.cause:
+        yield _fault("torch", torch.cause, torch.problem)
+        return
+    if _strip_build_tag(torch.torch) != _strip_build_tag(torch.torchaudio) or _build_differs(torch):
+        yield _fault(
+            "torch", "torch_pair", f"torch {torch.torch} with torchaudio {torch.torchaudio}."
+        )
+    else:
+        yield _good("torch", f"{torch.torch}{f', CUDA {torch.cuda}' if torch.cuda else ''}")
+    yield _check_devices(torch)
+
+
+def _check_devices(torch: TorchInfo) -> HealthCheckResult:
+    names = ", ".join(f"{device.name} ({device.label})" for device in torch.devices)
+    if torch.unsuited:
+        return _fault(
+            "Devices", "wrong_cuda_build", f"torch has no code for {', '.join(torch.unsuited)}."
+        )
+    has_gpu = any(device.name != "cpu" for device in torch.devices)
+    if not has_gpu and torch.said:
+        return _fault("Devices", "old_driver", torch.said[0])
+    if not has_gpu and NVIDIA_DRIVER_FILE.exists():
+        cause = "old_driver" if torch.cuda else "wrong_cuda_build"
+        return _fault("Devices", cause, f"There is an NVIDIA driver, but torch sees only {names}.")
+    return _good("Devices", names)
+
+
+def _strip_build_tag(version: str) -> str:
+    return version.partition("+")[0]
+
+
+def _build_differs(torch: TorchInfo) -> bool:
+    builds = {version.partition("+")[2] for version in (torch.torch, torch.torchaudio)} - {""}
+    return len(builds) > 1
+
+
+def _check_settings(layout: ProjectPaths) -> tuple[Settings, HealthCheckResult]:
+    try:
+        held = resolve_settings(layout)
+    except AppError as refusal:
+        return Settings(), _fault("Settings", "bad_settings", str(refusal))
+    told = (
+        f"{len(held.file_values)} set in {layout.settings_file.name}"
+        if held.file_values
+        else "defaults"
+    )
+    return held.settings, _good("Settings", told)
+
+
+def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
+    for folder in system.folders:
+        name = f"Folder {folder.name}"
+        if not folder.writable:
+            fix = f'sudo chown -R "$USER" {_quote_path(folder.path)}'
+            yield _fault(name, "permission", f"{folder.path} cannot be written to.", fix)
+        elif folder.free < MIN_FREE_BYTES:
+            told = f"{folder.path} has only {format_bytes(folder.free)} left on its disk."
+            yield _fault(name, "no_disk", told, f"du -xhd1 {_quote_path(folder.path)} | sort -h")
+        else:
+            yield _good(name, f"{folder.path}, {format_bytes(folder.free)} free")
+
+
+def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
+    if not layout.jobs_db.is_file():
+        return _good("List of jobs", "none yet")
+    try:
+        with closing(sqlite3.connect(f"{layout.jobs_db.as_uri()}?mode=ro", uri=True)) as journal:
+            (answer,) = journal.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.Error as cause:
+        answer = str(cause)
+    if answer == "ok" or "locked" in answer:
+        aside = sorted(layout.state.glob(f"{layout.jobs_db.stem}.damaged-*{layout.jobs_db.suffix}"))
+        if aside:
+            return _note("List of jobs", f"whole; a damaged one was kept as state/{aside[-1].name}")
+        return _good("List of jobs", "whole")
+    return _fault("List of jobs", "journal_damaged", f"{layout.jobs_db.name}: {answer}.")
+
+
+def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:
+    if system.ffmpeg:
+        return _good("ffmpeg", system.ffmpeg)
+    told = "not installed: wav, flac, ogg, opus and mp3 are read, other formats are not."
+    return _note("ffmpeg", told, get_error_info("missing_ffmpeg").fix)
+
+
+def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
+    folder = layout.models / STARTER_MODEL
+    restore = f"git checkout -- {_quote_path(folder)}" if (layout.root / ".git").exists() else None
+    if not folder.is_dir():
+        told = f"There is no bundle {STARTER_MODEL} in {layout.models}."
+        return _fault("Starter weights", "missing_weights", told, restore)
+    if missing := find_missing_files(folder):
+        told = f"{', '.join(missing)} missing."
+        return _fault("Starter weights", "incomplete_weights", told, restore)
+    recorded = read_checksums(folder)
+    wrong = [
+        file.name
+        for file in list_tensor_files(folder)
+        if file.name in recorded and compute_sha256(file) != recorded[file.name].get("sha256")
+    ]
+    if wrong:
+        told = f"{', '.join(wrong)}: not what was written."
+        return _fault("Starter weights", "corrupt_weights", told, restore)
+    return _good("Starter weights", "whole")
+
+
+def _check_defaults(layout: ProjectPaths, settings: Settings) -> Iterator[HealthCheckResult]:
+    voices = [voice.name for voice in list_voices(layout)]
+    if settings.voice and settings.voice not in (*voices, "random") and "+" not in settings.voice:
+        told = f"The default voice {settings.voice!r} is not there."
+        yield _fault("Voices", "missing_voice", told, ".venv/bin/testudo settings unset voice")
+    elif voices:
+        yield _good("Voices", f"{len(voices)}")
+    else:
+        yield _note("Voices", f"none yet: put clips into a folder under {layout.voices}.")
+    if settings.bundle not in (STARTER_MODEL, AUTO) and not layout.model(settings.bundle).is_dir():
+        told = f"The default model {settings.bundle!r} is not there."
+        fix = ".venv/bin/testudo settings unset bundle"
+        yield _fault("Default model", "missing_weights", told, fix)
+    if settings.voice_fixer and (reason := describe_voicefixer_problem()):
+        told = f"It is on, but cannot be used. {reason}"
+        yield _note("Voice Fixer", told, INSTALL_COMMAND if missing_packages() else "")
+
+
+def _check_port(settings: Settings) -> HealthCheckResult:
+    address = parse_address(settings.listen)
+    try:
+        held, _ = open_socket(address)
+    except AppError as refusal:
+        cause = refusal.cause or "bad_address"
+        return _fault("Port", cause, str(refusal))
+    held.close()
+    return _good("Port", f"{address.host}:{address.port} is free")
+
+
+def _quote_path(path: Path) -> str:
+    return f"'{path}'" if any(letter in str(path) for letter in " '\"$&()") else str(path)

@@ -1,0 +1,60 @@
+"""The report: what the system panel shows and `testudo doctor` prints, fit to be passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from studio.diagnostics.checks import HealthCheckResult
+from studio.diagnostics.system_info import SystemInfo, format_bytes, redact_private_data
+
+STATE_LABELS = MappingProxyType({"good": "good ", "note": "note ", "fault": "FAULT"})
+
+
+def format_report(system: SystemInfo, findings: Sequence[HealthCheckResult], root: Path) -> str:
+    """Write everything down, without the paths and names that are nobody else's business."""
+    return redact_private_data(
+        "\n".join([*format_system_lines(system), "", *format_finding_lines(findings)]), root
+    )
+
+
+def format_system_lines(system: SystemInfo) -> list[str]:
+    """Describe the machine and the installation, one fact a line."""
+    facts = collect_system_facts(system)
+    width = max(map(len, facts))
+    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+
+
+def collect_system_facts(system: SystemInfo) -> Mapping[str, str]:
+    """Name and tell every fact."""
+    torch = system.torch
+    facts = {
+        "Testudo": system.testudo,
+        "Python": system.python,
+        "System": system.platform,
+        "Processor": f"{system.cores} cores",
+        "Memory": f"{format_bytes(system.memory)}, {format_bytes(system.memory_free)} free",
+        "torch": f"{torch.torch or 'not loaded'}, torchaudio {torch.torchaudio or 'not loaded'}",
+        "CUDA": torch.cuda or "none",
+        "ffmpeg": system.ffmpeg or "not installed",
+    }
+    for device in torch.devices:
+        memory = f", {format_bytes(device.memory)}" if device.memory else ""
+        facts[f"Device {device.name}"] = f"{device.label}{memory}"
+    facts |= {f"Package {name}": version for name, version in system.packages.items()}
+    for folder in system.folders:
+        free = f"{format_bytes(folder.free)} free"
+        facts[f"Folder {folder.name}"] = f"{folder.path}, {free}"
+    return facts
+
+
+def format_finding_lines(findings: Sequence[HealthCheckResult]) -> list[str]:
+    """List what was looked at, and under each fault the command that mends it."""
+    width = max((len(finding.name) for finding in findings), default=0)
+    lines = []
+    for finding in findings:
+        lines.append(f"{STATE_LABELS[finding.state]}  {finding.name:{width}}  {finding.told}")
+        if finding.fix:
+            lines.append(f"{'':7}{'':{width}}  mend it:  {finding.fix}")
+    return lines

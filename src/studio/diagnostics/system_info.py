@@ -1,0 +1,234 @@
+"""What this machine and this installation are: for the system panel and for reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+
+TORCH_PROBE_TIMEOUT_S = 120.0
+REPORTED_PACKAGES = ("gradio", "fastapi", "soundfile", "safetensors", "mutagen", "voicefixer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceInfo:
+    """A device that torch found. memory: bytes, None where it has none of its own."""
+
+    name: str
+    label: str
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchInfo:
+    """What torch says of itself. cause, problem: why it cannot be loaded, "" where it can."""
+
+    torch: str = ""
+    torchaudio: str = ""
+    cuda: str = ""
+    devices: tuple[DeviceInfo, ...] = ()
+    unsuited: tuple[str, ...] = ()  # GPUs that this build has no code for
+    said: tuple[str, ...] = ()  # its warnings about drivers
+    cause: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderInfo:
+    """One folder of the studio; free: bytes left on its disk."""
+
+    name: str
+    path: Path
+    free: int
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemInfo:
+    """This machine and this installation."""
+
+    testudo: str
+    python: str
+    platform: str
+    cores: int
+    memory: int | None  # bytes
+    memory_free: int | None
+    ffmpeg: str
+    packages: Mapping[str, str]
+    folders: tuple[FolderInfo, ...]
+    torch: TorchInfo
+
+
+def collect_system_info(layout: ProjectPaths, torch: TorchInfo | None = None) -> SystemInfo:
+    """Look at everything; takes seconds, since torch is asked in a process of its own.
+
+    torch: what it said before, to spare asking again.
+    """
+    memory, free = get_memory_bytes()
+    return SystemInfo(
+        testudo=get_installed_version("testudo") or "from source",
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cores=count_usable_cores(),
+        memory=memory,
+        memory_free=free,
+        ffmpeg=_get_ffmpeg_version(),
+        packages={
+            name: get_installed_version(name)
+            for name in REPORTED_PACKAGES
+            if get_installed_version(name)
+        },
+        folders=collect_folder_info(layout),
+        torch=torch or probe_torch(),
+    )
+
+
+def probe_torch() -> TorchInfo:
+    """Ask torch what it is and what it sees, in a process of its own."""
+    path = os.pathsep.join(place for place in sys.path if place)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "studio.workers.torch_probe"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=TORCH_PROBE_TIMEOUT_S,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        told = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        return TorchInfo(
+            cause="torch_broken", problem=f"torch did not load within {TORCH_PROBE_TIMEOUT_S:.0f} s"
+        )
+    except (OSError, ValueError):
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return TorchInfo(
+            cause="torch_broken", problem=(last or ["torch ended the process"])[0][:500]
+        )
+    return _parse_torch_info(told)
+
+
+def format_device_lines(torch: TorchInfo) -> list[str]:
+    """Describe each device, one a line: its name as the setting `device` takes it, and its label.
+
+    Raises AppError where torch cannot be loaded.
+    """
+    if torch.cause:
+        raise AppError(f"torch cannot be loaded: {torch.problem}", cause=torch.cause)
+    width = max(len(device.name) for device in torch.devices)
+    lines = []
+    for device in torch.devices:
+        memory = f", {format_bytes(device.memory)}" if device.memory else ""
+        lines.append(f"{device.name:{width}}  {device.label}{memory}")
+    unsuited = [f"This torch build has no code for {name}." for name in torch.unsuited]
+    return [*lines, *unsuited, *torch.said]
+
+
+def collect_folder_info(layout: ProjectPaths) -> tuple[FolderInfo, ...]:
+    """Return the folders that the studio writes to."""
+    named = {
+        "voices": layout.voices,
+        "results": layout.results,
+        "models": layout.models,
+        "state": layout.state,
+    }
+    return tuple(
+        FolderInfo(name=name, path=path, free=get_free_bytes(path), writable=can_write(path))
+        for name, path in named.items()
+    )
+
+
+def get_free_bytes(path: Path) -> int:
+    """Return how many bytes the disk has left where a folder is, or would be."""
+    return shutil.disk_usage(_find_existing_parent(path)).free
+
+
+def can_write(path: Path) -> bool:
+    """Say whether files can be written into a folder, or the folder made."""
+    there = _find_existing_parent(path)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def get_installed_version(package: str) -> str:
+    """Return the version of an installed package, or ""."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def count_usable_cores() -> int:
+    """Return how many cores this process may use."""
+    told = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return told or 1
+
+
+def get_memory_bytes() -> tuple[int | None, int | None]:
+    """Return all memory and what is free of it, in bytes; None where the system does not tell."""
+    try:
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return _get_sysconf_memory(), None
+    found = {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+):\s+(\d+) kB", told)}
+    return found.get("MemTotal"), found.get("MemAvailable")
+
+
+def format_bytes(count: int | None) -> str:
+    """Tell a number of bytes."""
+    if count is None:
+        return "unknown"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def redact_private_data(text: str, root: Path) -> str:
+    """Take out of a text what a report need not say: where folders lie and who the user is."""
+    for path, word in ((str(root), "<studio>"), (str(Path.home()), "~")):
+        if len(path) > 1:
+            text = text.replace(path, word)
+    user = Path.home().name
+    return re.sub(rf"\b{re.escape(user)}\b", "<user>", text) if len(user) > 2 else text
+
+
+def _find_existing_parent(path: Path) -> Path:
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def _get_ffmpeg_version() -> str:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, "-version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    words = done.stdout.decode("utf-8", "replace").split()
+    return words[2] if len(words) > 2 else "of unknown version"
+
+
+def _get_sysconf_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _parse_torch_info(told: Mapping[str, Any]) -> TorchInfo:  # Any: plain values of our own program
+    devices = tuple(DeviceInfo(**device) for device in told["devices"])
+    lists = {name: tuple(told.get(name, ())) for name in ("unsuited", "said")}
+    names = ("torch", "torchaudio", "cuda", "cause", "problem")
+    words = {name: str(told.get(name, "")) for name in names}
+    known: dict[str, Any] = {**lists, **words}  # Any: texts, and tuples of them
+    return TorchInfo(devices=devices, **known)

@@ -1,0 +1,95 @@
+"""Whether there is a newer Testudo: asked only on purpose, and only of the place it came from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import AppError
+from studio.model_store.lifecycle import check_online_allowed
+
+GIT_TIMEOUT_S = 20.0
+UPDATE_COMMAND = "./update.sh"
+SOURCE_DIR = Path(__file__).resolve().parents[3]
+"""Where Testudo itself lies, which need not be the studio's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckUpdatesRequest:
+    """A wish to know whether there is a newer version. root: the folder of the source."""
+
+    root: str
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckUpdatesResult:
+    """What was found. fix: the command that brings the newer version, "" where there is none."""
+
+    newer: bool
+    told: str
+    fix: str = ""
+
+
+def can_check_for_updates(root: Path) -> bool:
+    """Say whether Testudo was fetched with git from somewhere."""
+    if shutil.which("git") is None or not (root / ".git").exists():
+        return False
+    return bool(_run_git(root, "remote").split())
+
+
+def check_for_updates(request: CheckUpdatesRequest) -> CheckUpdatesResult:
+    """Ask the git remote of the branch for its newest commit; fetches and changes nothing.
+
+    Raises StudioError where nobody can be asked.
+    """
+    check_online_allowed(request.offline)
+    root = Path(request.root)
+    if not can_check_for_updates(root):
+        raise AppError(
+            "Testudo was not fetched with git here, so there is nobody to ask. Download the newest "
+            "version by hand."
+        )
+    branch = _run_git(root, "rev-parse", "--abbrev-ref", "HEAD")
+    remote = (
+        _run_git(root, "config", f"branch.{branch}.remote") or _run_git(root, "remote").split()[0]
+    )
+    answer = _run_git(root, "ls-remote", remote, f"refs/heads/{branch}", network=True)
+    newest = answer.split()[0] if answer else ""
+    if not newest:
+        return CheckUpdatesResult(newer=False, told=f"{remote} has no branch {branch}.")
+    if _run_git(root, "merge-base", "--is-ancestor", newest, "HEAD", answers=True) == "yes":
+        return CheckUpdatesResult(newer=False, told="This is the newest version.")
+    return CheckUpdatesResult(newer=True, told="There is a newer version.", fix=UPDATE_COMMAND)
+
+
+def _run_git(root: Path, *arguments: str, network: bool = False, answers: bool = False) -> str:
+    """Run git quietly. answers: return "yes" or "no" by its exit code."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=GIT_TIMEOUT_S,
+            env={
+                **os.environ,
+                "GIT_TERMINAL_PROMPT": "0",
+                "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+            },
+        )
+    except (OSError, subprocess.TimeoutExpired) as cause:
+        raise AppError(
+            f"git did not answer within {GIT_TIMEOUT_S:.0f} s. Check the network and try again.",
+            cause="hub_unreachable",
+        ) from cause
+    if answers:
+        return "yes" if done.returncode == 0 else "no"
+    if network and done.returncode != 0:
+        raise AppError(
+            "The place that Testudo came from cannot be reached. Check the network and try again.",
+            cause="hub_unreachable",
+        )
+    return done.stdout.decode("utf-8", "replace").strip()

@@ -1,0 +1,4 @@
+"""Generated clips: index, search, stars, export, trash.
+
+May import: studio.synthesis and below; no torch.
+"""

@@ -1,0 +1,201 @@
+"""The index of all clips: one SQLite file that can be thrown away and made anew from the clips."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from core.errors import AppError, translate_write_errors
+from studio.history.file_groups import RANKS_PER_LINE, find_owner_suffix
+
+SCHEMA_VERSION = 1  # raised when the tables change: an index of another version is made anew
+BUSY_TIMEOUT_S = 10.0  # how long to wait for another program that writes
+DATABASE_ERROR_ADVICE = (
+    "Is the disk full? Where that is not it: the file may be deleted; it is made anew."
+)
+VALUES_PER_STATEMENT = 500  # values in one statement
+
+_SCHEMA = """
+create table files(
+    id integer primary key,
+    path text not null unique,
+    stem text not null,
+    suffix text not null,
+    family text not null default '',
+    rank integer not null,
+    head integer not null default 0,
+    seen text not null,
+    size integer not null,
+    name text not null,
+    voice text not null,
+    speaker text not null default '',
+    text text not null default '',
+    engine text not null default '',
+    bundle text not null default '',
+    seed text not null default '',
+    score real,
+    seconds real,
+    created real not null,
+    foreign_ integer not null default 0
+);
+create index by_family on files(family);
+create index by_stem on files(stem);
+create index newest on files(head, created);
+create table stars(family text primary key) without rowid;
+create table folders(path text primary key, mtime integer not null) without rowid;
+create table facts(revision integer not null);
+insert into facts values(0);
+create virtual table words using fts5(
+    text, name, content='files', content_rowid='id', prefix='1 2 3',
+    tokenize="unicode61 remove_diacritics 2"
+);
+create trigger file_comes after insert on files begin
+    insert into words(rowid, text, name) values(new.id, new.text, new.name);
+end;
+create trigger file_goes after delete on files begin
+    insert into words(words, rowid, text, name) values('delete', old.id, old.text, old.name);
+end;
+"""
+
+COLUMNS = (
+    *("path", "stem", "suffix", "rank", "seen", "size", "name", "voice", "speaker", "text"),
+    *("engine", "bundle", "seed", "score", "seconds", "created", "foreign_"),
+)
+ColumnValues = Mapping[str, str | int | float | None]  # one value per column
+
+
+class HistoryIndex:
+    """The tables, and a fresh connection for every use, so that any thread may ask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._prepare()
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Open the index to ask it something."""
+        try:
+            with closing(self._connect()) as db:
+                yield db
+        except sqlite3.DatabaseError as cause:
+            raise AppError(f"Cannot use {self.path}: {cause}. {DATABASE_ERROR_ADVICE}") from cause
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the index to write into it; all of it, or nothing.
+
+        Whoever writes is alone, in every process: what must not happen twice is done in here.
+        """
+        with self.connection() as db:
+            db.execute("begin immediate")
+            yield db
+            db.commit()
+
+    @contextmanager
+    def revision_transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the index for a change that whoever looks at it shall see."""
+        with self.transaction() as db:
+            yield db
+            db.execute("update facts set revision = revision + 1")
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change."""
+        with self.connection() as db:
+            return int(db.execute("select revision from facts").fetchone()[0])
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.path.is_file():  # deleted while we ran
+            self._prepare()
+        return self._open_connection()
+
+    def _open_connection(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        db.execute("pragma synchronous = normal")
+        return db
+
+    def _prepare(self) -> None:
+        """Make the tables, or make them anew where the file is damaged or of another version."""
+        with translate_write_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fits = self._is_current()
+            except sqlite3.DatabaseError:
+                fits = False
+            if not fits:
+                self._recreate()
+
+    def _is_current(self) -> bool:
+        if not self.path.is_file():
+            return False
+        with closing(self._open_connection()) as db:
+            version = db.execute("pragma user_version").fetchone()[0]
+            sound = db.execute("pragma quick_check(1)").fetchone()[0] == "ok"
+        return bool(version == SCHEMA_VERSION and sound)
+
+    def _recreate(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        with closing(self._open_connection()) as db:
+            db.execute("pragma journal_mode = wal")
+            db.executescript(f"begin; {_SCHEMA} pragma user_version = {SCHEMA_VERSION}; commit;")
+
+
+def upsert_files(db: sqlite3.Connection, files: Iterable[ColumnValues]) -> None:
+    """Write what is known of these files, instead of what was known."""
+    rows = list(files)
+    delete_files(db, [str(row["path"]) for row in rows])
+    names, marks = ", ".join(COLUMNS), ", ".join(f":{name}" for name in COLUMNS)
+    db.executemany(f"insert into files({names}) values({marks})", rows)
+    update_families(db, {str(row["stem"]) for row in rows})
+
+
+def delete_files(db: sqlite3.Connection, paths: Sequence[str]) -> None:
+    """Forget these files."""
+    stems: set[str] = set()
+    for some in iter_batches(paths):
+        marks = ", ".join("?" * len(some))
+        found = db.execute(f"select distinct stem from files where path in ({marks})", some)
+        stems.update(row["stem"] for row in found)
+        db.execute(f"delete from files where path in ({marks})", some)
+    update_families(db, stems)
+
+
+def update_families(db: sqlite3.Connection, stems: Iterable[str]) -> None:
+    """Say of the files of these names which belong to one clip; the first stands for it in lists.
+
+    Takes of lines may have come before the clip that they belong to.
+    """
+    changes: list[tuple[str, bool, int]] = []
+    for some in iter_batches(sorted(stems)):
+        marks = ", ".join("?" * len(some))
+        found = db.execute(f"select * from files where stem in ({marks}) order by rank, path", some)
+        named: dict[str, list[sqlite3.Row]] = {}
+        for row in found:
+            named.setdefault(row["stem"], []).append(row)
+        for files in named.values():
+            changes += _iter_changed_families(files)
+    db.executemany("update files set family = ?, head = ? where id = ?", changes)
+
+
+def _iter_changed_families(files: Sequence[sqlite3.Row]) -> Iterator[tuple[str, bool, int]]:
+    """Return (family, is it the head, id) of the files of one name, in order, where it changed."""
+    clips = {row["suffix"] for row in files if row["rank"] < RANKS_PER_LINE}
+    headed: set[str] = set()
+    for row in files:
+        is_clip = row["rank"] < RANKS_PER_LINE
+        suffix = row["suffix"] if is_clip else find_owner_suffix(row["suffix"], clips)
+        family = row["stem"] + suffix
+        is_head = family not in headed
+        headed.add(family)
+        if (family, is_head) != (row["family"], bool(row["head"])):
+            yield family, is_head, row["id"]
+
+
+def iter_batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut a list so that each part fits into one statement."""
+    for start in range(0, len(values), VALUES_PER_STATEMENT):
+        yield values[start : start + VALUES_PER_STATEMENT]

@@ -1,0 +1,160 @@
+"""The settings file: read with the line of every mistake, written on purpose and whole.
+
+A file that cannot be used is refused, never overwritten: somebody wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core.errors import AppError, translate_write_errors
+from core.paths import ProjectPaths
+from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
+from studio.schemas.settings import Settings
+
+# Any: each setting has its own type.
+
+MAX_SETTINGS_BYTES = 1_000_000  # bytes
+SECRET_ENV_VARS = {"login": "TESTUDO_LOGIN", "api_key": "TESTUDO_API_KEY"}
+SECRET_WORDS = ("login", "password", "secret", "token", "api_key", "apikey", "auth")
+FILE_HEADER = (
+    "# Settings of Testudo: `testudo settings` lists them. The command line wins over this file.\n"
+)
+
+
+def load_settings(layout: ProjectPaths) -> Settings:
+    """Read settings.yaml (YAML or JSON); without one, the defaults.
+
+    Raises StudioError naming the line for a file that cannot be read, an unknown entry, a wrong
+    type or a value out of range.
+    """
+    return validate_settings(read_settings_file(layout), layout)
+
+
+def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
+    """Return what the file states, as it stands there; nothing for no file."""
+    path = layout.settings_file
+    if not path.is_file():
+        return {}
+    try:
+        stated = yaml.safe_load(_read_limited_text(path))
+    except yaml.YAMLError as cause:
+        where = getattr(cause, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise AppError(f"{path} is not YAML{line}. Correct it or delete it.") from cause
+    except (RecursionError, ValueError) as cause:
+        raise AppError(f"{path}: {cause}. Correct it or delete it.") from cause
+    if stated is None:
+        return {}
+    if not isinstance(stated, Mapping):
+        raise AppError(f"{path} must be a table of settings, such as `voice: alice`.")
+    return {str(key): value for key, value in stated.items()}
+
+
+def validate_settings(stated: Mapping[str, Any], layout: ProjectPaths) -> Settings:
+    """Make settings of what a file states, or refuse with the line that is wrong."""
+    for name in stated:
+        _check_not_secret(name, layout)
+        try:
+            from_dict(Settings, {**_get_related_entries(name, stated), name: stated[name]})
+        except (ValueError, AppError) as cause:
+            raise _make_settings_error(layout, name, cause) from cause
+    try:
+        return from_dict(Settings, stated)
+    except (ValueError, AppError) as cause:
+        raise _make_settings_error(layout, "", cause) from cause
+
+
+def update_settings_file(
+    layout: ProjectPaths, changes: Mapping[str, Any], unset: Sequence[str] = ()
+) -> Settings:
+    """Write changes into the file beside what it states already, and take entries out of it.
+
+    Raises StudioError, leaving the file as it is, where it, or a change, cannot be used.
+    """
+    for name in (*changes, *unset):
+        check_setting_name(name)
+    kept = {name: value for name, value in read_settings_file(layout).items() if name not in unset}
+    validate_settings(kept, layout)  # a mistake of before is told as such, with its line
+    return _write_settings(layout, {**kept, **to_dict(changes)})
+
+
+def check_setting_name(name: str) -> str:
+    """Return the name of a setting; refuse one that is none, with the nearest."""
+    known = [item.name for item in fields(Settings)]
+    if name in known:
+        return name
+    hint = suggest_similar(name, known) or f" Known are: {', '.join(known)}."
+    raise AppError(f"There is no setting {name!r}.{hint}", cause="bad_request")
+
+
+def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings:
+    try:
+        settings = validate_settings(stated, layout)
+    except AppError as refusal:
+        told = re.sub(r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file)))
+        raise AppError(f"Nothing was saved. {told}", cause="bad_request") from refusal
+    path = layout.settings_file
+    text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""
+    part = path.with_name(f".{path.name}.part")
+    with translate_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(FILE_HEADER + text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return settings
+
+
+def _get_related_entries(name: str, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the entries without which one entry cannot be judged."""
+    beside = {"output_rate": ("format",), "preset": ("engine",)}.get(name, ())
+    return {other: stated[other] for other in beside if other in stated}
+
+
+def _check_not_secret(name: str, layout: ProjectPaths) -> None:
+    if any(word in name.lower() for word in SECRET_WORDS):
+        variable = SECRET_ENV_VARS.get(name.lower(), "TESTUDO_LOGIN or TESTUDO_API_KEY")
+        raise AppError(
+            f"{layout.settings_file}{_format_line_number(layout, name)}: {name} is a secret, "
+            f"and this file is "
+            f"no place for one. Take it out, and set {variable} in the environment instead.",
+            cause="bad_settings",
+        )
+
+
+def _make_settings_error(layout: ProjectPaths, name: str, cause: Exception) -> AppError:
+    told = str(cause)
+    if isinstance(cause, ValidationError):
+        told = told.replace("Settings has no setting", "There is no setting")
+    return AppError(
+        f"{layout.settings_file}{_format_line_number(layout, name)}: {told}", cause="bad_settings"
+    )
+
+
+def _format_line_number(layout: ProjectPaths, name: str) -> str:
+    """Return ", line N" for an entry that stands in the file."""
+    try:
+        root = yaml.compose(layout.settings_file.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (yaml.YAMLError, OSError, ValueError):
+        return ""
+    if not isinstance(root, yaml.MappingNode):
+        return ""
+    lines = [key.start_mark.line + 1 for key, _ in root.value if key.value == name]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _read_limited_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_SETTINGS_BYTES:
+            raise AppError(f"{path} is larger than {MAX_SETTINGS_BYTES:,} bytes; shorten it.")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as cause:
+        raise AppError(f"Cannot read {path}: {cause}. Correct it or delete it.") from cause

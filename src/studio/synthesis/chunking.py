@@ -1,0 +1,94 @@
+"""Lines cut into pieces that the engine can speak at once; nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.errors import AppError, reraise_as_app_error
+from engines.protocols import SupportsTokenCount
+from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest
+from studio.schemas.take_metadata import LineOverride
+from studio.synthesis.planning import LinePlan, TextSpan, derive_chunk_seed, split_text_spans
+from text.script import ScriptLine, split_line
+
+UNLIMITED_TOKENS = 1_000_000  # tokens; for an engine that does not measure texts
+MAX_LENGTH_RATIO = 1.5  # a sentence may run over the wished length by as much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBudget:
+    """How much text the engine can speak at once: so many tokens, counted so."""
+
+    limit: int = UNLIMITED_TOKENS
+    count_tokens: Callable[[str], int] = len
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextChunk:
+    """What the engine speaks in one go.
+
+    index counts the pieces of the request from 0;  options has the piece's own seed;  redone says
+    how it differs from what the request alone would give.
+    """
+
+    index: int
+    line: ScriptLine
+    line_plan: LinePlan
+    options: Any  # the engine's own
+    line_override: LineOverride | None = None
+
+    @property
+    def text_spans(self) -> list[TextSpan]:
+        """The parts of the text, heard or not."""
+        return split_text_spans(self.line)
+
+    @property
+    def text(self) -> str:
+        """What the engine is given to speak."""
+        return " ".join(passage.text for passage in self.text_spans)
+
+
+def get_token_budget(measuring: object) -> TokenBudget:
+    """Return the room of an engine, or of what measures texts in its place."""
+    if isinstance(measuring, SupportsTokenCount):
+        return TokenBudget(limit=measuring.text_limit, count_tokens=measuring.count_tokens)
+    return TokenBudget()
+
+
+def split_into_chunks(
+    plan: Sequence[LinePlan], room: TokenBudget, request: SpeechRequest
+) -> list[TextChunk]:
+    """Cut every line into pieces within the engine's limit.
+
+    Raises StudioError where nothing speakable is left.
+    """
+    pieces: list[TextChunk] = []
+    for planned in plan:
+        pieces += split_line_into_chunks(planned, room, request, len(pieces))
+    if not pieces:
+        raise AppError(
+            "There is nothing to speak in the text: the engine has no sound for any of its "
+            "characters. Write it in letters."
+        )
+    return pieces
+
+
+def split_line_into_chunks(
+    planned: LinePlan, room: TokenBudget, request: SpeechRequest, first: int
+) -> list[TextChunk]:
+    """Cut one line; its pieces are numbered from `first`."""
+    desired = request.delivery.piece_chars
+    longest = min(round(desired * MAX_LENGTH_RATIO), MAX_CHUNK_CHARS)
+    with reraise_as_app_error(ValueError):
+        lines = split_line(planned.line, room.limit, room.count_tokens, desired, longest)
+    return [
+        TextChunk(
+            index=index,
+            line=line,
+            line_plan=planned,
+            options=replace(planned.options, seed=derive_chunk_seed(planned.options.seed, index)),
+        )
+        for index, line in enumerate(lines, start=first)
+    ]

@@ -1,0 +1,112 @@
+"""The voice inside a clip, looked at without any network code; nothing in it is trusted."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import safetensors
+
+from core.errors import AppError, translate_write_errors
+from studio.schemas.take_metadata import TakeMetadata
+
+MAX_LATENTS_BYTES = 2_000_000  # bytes, as studio.workers.synthesis.latents_codec has it
+LATENTS_FORMAT = "testudo-conditioning-1"  # engines.speaker_latents, which imports torch
+DTYPES: Mapping[str, str] = MappingProxyType(
+    {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentTensorInfo:
+    """One tensor of a voice."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedLatents:
+    """A voice as it lies in a clip.
+
+    content_id: equal ids, equal numbers;  raw: the safetensors file.
+    """
+
+    engine: str
+    weights_id: str
+    content_id: str
+    tensors: tuple[LatentTensorInfo, ...]
+    raw: bytes
+
+
+def read_embedded_latents(record: TakeMetadata, source: str) -> EmbeddedLatents | None:
+    """Return the voice that a clip carries, or None.
+
+    Raises StudioError, and nothing else, for whatever is not latents of ours.
+    """
+    if record.latents is None:
+        return None
+    if len(record.latents) > MAX_LATENTS_BYTES * 4 // 3:
+        raise AppError(f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.")
+    try:
+        raw = base64.b64decode(record.latents, validate=True)
+        return _parse_latents(raw)
+    except (binascii.Error, ValueError, KeyError, TypeError, safetensors.SafetensorError) as cause:
+        raise AppError(f"The latents in {source} cannot be used: {cause}") from cause
+
+
+def save_latents(latents: EmbeddedLatents, path: Path) -> None:
+    """Write the voice as a safetensors file, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with translate_write_errors(path):
+        try:
+            part.write_bytes(latents.raw)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _parse_latents(raw: bytes) -> EmbeddedLatents:
+    read: Any = safetensors.deserialize  # it has no types
+    tensors: dict[str, Any] = dict(read(raw))  # Any: dtype, shape and data
+    (length,) = struct.unpack("<Q", raw[:8])
+    meta = json.loads(raw[8 : 8 + length]).get("__metadata__") or {}
+    if meta.get("format") != LATENTS_FORMAT:
+        raise ValueError(f"they are of format {meta.get('format')!r}, not {LATENTS_FORMAT!r}")
+    digest, parts = hashlib.sha256(), []
+    for name, tensor in sorted(tensors.items()):
+        if tensor["dtype"] not in DTYPES:
+            raise ValueError(f"{name!r} holds {tensor['dtype']}, not numbers with a fraction")
+        part = LatentTensorInfo(
+            name=name, dtype=DTYPES[tensor["dtype"]], shape=tuple(tensor["shape"])
+        )
+        if not _all_finite(bytes(tensor["data"]), tensor["dtype"]):
+            raise ValueError("they hold numbers that are not finite")
+        digest.update(f"{name} torch.{part.dtype} {part.shape}".encode())
+        digest.update(bytes(tensor["data"]))
+        parts.append(part)
+    return EmbeddedLatents(
+        engine=meta["engine"],
+        weights_id=meta["weights_id"],
+        content_id=digest.hexdigest()[:16],
+        tensors=tuple(parts),
+        raw=raw,
+    )
+
+
+def _all_finite(data: bytes, dtype: str) -> bool:
+    if dtype == "BF16":  # the upper half of a float32
+        pairs = (data[at : at + 2] for at in range(0, len(data), 2))
+        return all(math.isfinite(struct.unpack("<f", b"\0\0" + pair)[0]) for pair in pairs)
+    code = {"F64": "d", "F32": "f", "F16": "e"}[dtype]
+    return all(math.isfinite(number) for (number,) in struct.iter_unpack(f"<{code}", data))

@@ -1,0 +1,89 @@
+"""From a request to the lines it speaks, each with its own voice and options; nothing heavy yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import AppError, reraise_as_app_error
+from core.options import list_option_fields
+from core.paths import ProjectPaths
+from core.serialization import from_dict
+from engines.registry import get_options_class
+from studio.schemas.speech import SpeechRequest
+from studio.voices.catalog import check_voices, resolve_random_seed
+from text.script import VOICE, ScriptError, ScriptLine, parse_script
+
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSpan:
+    """A part of a text: heard, or only steered by."""
+
+    text: str
+    audible: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinePlan:
+    """One line of the script, who speaks it, and how."""
+
+    line: ScriptLine
+    voice: str
+    options: Any  # the engine's own, checked
+    option_values: Mapping[str, Any]
+
+
+def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
+    """Read the script of a request and check every line of it.
+
+    Raises StudioError naming the line: for an override that does not fit, a voice that is missing.
+    """
+    cls = get_options_class(request.engine)
+    known = [knob.name for knob in list_option_fields(cls)]
+    delivery = request.delivery
+    with reraise_as_app_error(ScriptError):
+        lines = parse_script(
+            request.text, delivery.delimiter, known=known, steering=delivery.prompt_prefix
+        )
+    if not lines:
+        raise AppError("There is nothing to speak in the text: no line has a letter or digit.")
+    return [plan_line(line, request, cls, layout) for line in lines]
+
+
+def plan_line(
+    line: ScriptLine, request: SpeechRequest, cls: type[Any], layout: ProjectPaths
+) -> LinePlan:
+    """Check one line: its override, and the voice that speaks it.  cls: the engine's options.
+
+    Raises StudioError naming the line where it differs from the others.
+    """
+    turned = {key: value for key, value in line.override.items() if key != VOICE}
+    about = f"Line {line.number}"
+    plain = {**request.options, **turned}
+    voice = resolve_random_seed(str(line.override.get(VOICE, request.voice)), request.seed)
+    try:
+        check_voices(layout, voice)
+        with reraise_as_app_error(ValueError):
+            options = from_dict(cls, plain)
+    except AppError as refusal:
+        told = f"{about}: {refusal}" if line.override else str(refusal)
+        raise AppError(told, cause=refusal.cause) from refusal
+    return LinePlan(line=line, voice=voice, options=options, option_values=plain)
+
+
+def split_text_spans(line: ScriptLine) -> list[TextSpan]:
+    """Return the parts of a line in order; brackets are gone, blank parts left out."""
+    passages, place = [], 0
+    for start, end in [*line.spans, (len(line.text), len(line.text))]:
+        passages.append(TextSpan(text=line.text[place:start].strip()))
+        passages.append(TextSpan(text=line.text[start:end].strip("[] \n"), audible=False))
+        place = end
+    return [passage for passage in passages if passage.text]
+
+
+def derive_chunk_seed(seed: int, index: int) -> int:
+    """Return the seed of a piece: each draws its own numbers, all follow from the request's."""
+    return (seed + index) % (MAX_SEED + 1)

@@ -1,0 +1,136 @@
+"""One line of a clip spoken anew, and a clip joined again from chosen takes: what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+from studio.schemas.speech import (
+    LOSSLESS_SUFFIXES,
+    MAX_CHUNK_CHARS,
+    OutputOptions,
+    SpeechRequest,
+    check_text,
+)
+from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.synthesis.chunking import TextChunk, TokenBudget, split_into_chunks
+from studio.synthesis.planning import plan_lines
+from studio.voices.catalog import resolve_random_seed
+
+CHUNKING_OPTIONS = ("delimiter", "piece_chars", "emotion", "prompt")  # of a delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegenerateLineRequest:
+    """Speak one line of a clip anew, keep the older takes, and join the clip with the new one.
+
+    clip: its path below the results;  line: from 0;  seed: None draws a new one;  text, voice: None
+    leaves them;  options: knobs that shall differ for this take.  Any: each has its own type.
+    """
+
+    clip: str
+    line: int
+    seed: int | None = None
+    text: str | None = None
+    voice: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            check_text(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejoinClipRequest:
+    """Join a clip again from takes that are there already; nothing is spoken.
+
+    clip: its path below the results;  takes: number of a line, from 0, to the file name of the take
+    that it shall use. Lines that are not named keep theirs.
+    """
+
+    clip: str
+    takes: Mapping[str, str]
+
+    def takes_by_line(self) -> Mapping[int, str]:
+        """Return the takes by the number of their line; raise StudioError for what is none."""
+        odd = [line for line in self.takes if not line.isdecimal() or len(line) > 6]
+        if odd:
+            raise AppError(f"{odd[0]!r} is no number of a line. Lines are counted from 0.")
+        return {int(line): file for line, file in self.takes.items()}
+
+
+def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOptions:
+    """Return the delivery of a line's take: as the engine spoke it, in a file that loses nothing.
+
+    suffix: of the file. Rate and volume are those of the whole clip, and applied when it is joined.
+    """
+    return replace(
+        delivery,
+        emotion="none",
+        prompt="",
+        delimiter="",
+        piece_chars=MAX_CHUNK_CHARS,  # it is one piece already
+        volume=1.0,
+        output_rate=0,
+        format=suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac",
+    )
+
+
+def make_override_chunk(
+    redone: LineOverride, request: SpeechRequest, room: TokenBudget, layout: ProjectPaths
+) -> TextChunk:
+    """Return one line of a request as a piece that is spoken by itself.
+
+    Raises StudioError where its text is too long to be spoken in one go, or does not fit.
+    """
+    alone = replace(
+        request,
+        text=redone.text,
+        voice=redone.voice,
+        options=redone.options,
+        delivery=make_line_output_options(request.delivery, ".wav"),
+        like=None,
+    )
+    pieces = split_into_chunks(plan_lines(alone, layout), room, alone)
+    if len(pieces) > 1:
+        raise AppError(
+            f"The new text of line {redone.index + 1} would be cut into {len(pieces)} pieces; a "
+            f"line is one. Shorten it to about {len(pieces[0].line.spoken_text)} characters."
+        )
+    return replace(pieces[0], index=redone.index, line_override=redone)
+
+
+def apply_line_overrides(
+    pieces: Sequence[TextChunk], request: SpeechRequest, room: TokenBudget, layout: ProjectPaths
+) -> list[TextChunk]:
+    """Return the pieces with those lines as they were redone in the clip to say again.
+
+    Where the text or its cuts are others than that clip's, its redone lines mean nothing.
+    """
+    like = request.like
+    if like is None or not _has_same_chunks(request, like):
+        return list(pieces)
+    turned = {
+        name: value for name, value in request.options.items() if value != like.options.get(name)
+    }
+    again = {
+        redone.index: replace(redone, options={**redone.options, **turned})
+        for redone in like.redone
+    }
+    return [
+        make_override_chunk(again[piece.index], request, room, layout)
+        if piece.index in again
+        else piece
+        for piece in pieces
+    ]
+
+
+def _has_same_chunks(request: SpeechRequest, like: TakeMetadata) -> bool:
+    same = all(
+        getattr(request.delivery, name) == like.delivery.get(name) for name in CHUNKING_OPTIONS
+    )
+    voice = resolve_random_seed(request.voice, request.seed)
+    return same and (request.text, voice, request.seed) == (like.text, like.voice, like.seed)

@@ -1,0 +1,95 @@
+"""Takes as one stream of sound, in the format that a client asked for, each as soon as it is there.
+
+The takes on disk stay as they were spoken; nothing here imports a network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from audio.encoders import (
+    STREAM_FORMATS,
+    Int16Samples,
+    StreamEncoder,
+    StreamError,
+    create_encoder,
+    encode_complete,
+    make_silence,
+    read_int16_samples,
+)
+from core.errors import reraise_as_app_error
+from studio.synthesis.output_paths import LINES_DIR_SUFFIX
+
+__all__ = ["STREAM_FORMATS", "STREAM_SAMPLE_RATE", "StreamMixer", "check_stream_format"]
+
+STREAM_SAMPLE_RATE = (
+    24_000  # Hz; every format knows it, and it is what clients expect of bare samples
+)
+
+
+def check_stream_format(format: str) -> None:
+    """Raise StudioError now for a format that could not be sent after minutes of speaking."""
+    with reraise_as_app_error(StreamError):
+        create_encoder(format, STREAM_SAMPLE_RATE)
+
+
+class StreamMixer:
+    """Joins takes of one rate as they come, with the pause and the fades of the combined clip.
+
+    volume: of the combined clip. Takes of lines are as the engine spoke them and get it here.
+    """
+
+    def __init__(self, format: str, *, pause_s: float, fade_ms: int, volume: float = 1.0) -> None:
+        self._format = format
+        self._volume = volume
+        self._pause = make_silence(pause_s, STREAM_SAMPLE_RATE)
+        self._fade = round(fade_ms * STREAM_SAMPLE_RATE / 1000)
+        self._encoder: StreamEncoder | None = None
+
+    def add(self, take: Path) -> bytes:
+        """Return what can be sent once this take is spoken."""
+        steps = self._read(take)
+        with reraise_as_app_error(StreamError):
+            if self._encoder is None:
+                self._encoder = create_encoder(self._format, STREAM_SAMPLE_RATE)
+                return self._encoder.begin() + self._encoder.add(steps)
+            return self._encoder.add(np.concatenate([self._pause, steps]))
+
+    def end(self) -> bytes:
+        """Return the rest of the stream."""
+        return b"" if self._encoder is None else self._encoder.end()
+
+    def encode_clip(self, clip: Path) -> bytes:
+        """Return one clip as a file of its own, whose header tells its length."""
+        with reraise_as_app_error(StreamError):
+            return encode_complete(self._read(clip), self._format, STREAM_SAMPLE_RATE)
+
+    def _read(self, take: Path) -> Int16Samples:
+        with reraise_as_app_error(StreamError):
+            steps, rate = read_int16_samples(take)
+        assert rate == STREAM_SAMPLE_RATE, "the request asked for takes of this rate"
+        if take.parent.name.endswith(LINES_DIR_SUFFIX) and self._volume != 1.0:
+            steps = _apply_volume(steps, self._volume)
+        return _fade_edges(steps, min(self._fade, len(steps) // 2))
+
+
+def _apply_volume(steps: Int16Samples, volume: float) -> Int16Samples:
+    """Apply a volume; where that would clip, the loudest that does not."""
+    wave = steps.astype(np.float64) * volume
+    peak = float(np.abs(wave).max(initial=1.0))
+    scaled: Int16Samples = (wave * min(1.0, 32_767 / peak)).round().astype(np.int16)
+    return scaled
+
+
+def _fade_edges(steps: Int16Samples, n: int) -> Int16Samples:
+    """Let the sound come and go within n samples, so that joins do not click."""
+    if n == 0:
+        return steps
+    ramp = np.linspace(0.0, 1.0, n, endpoint=False)
+    faded = steps.astype(np.float64)
+    faded[:n] *= ramp
+    faded[-n:] *= ramp[::-1]
+    rounded: Int16Samples = faded.round().astype(np.int16)
+    return rounded

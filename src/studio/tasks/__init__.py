@@ -1,1 +1,0 @@
-"""What runs where torch is: speaking, and listening to voices."""

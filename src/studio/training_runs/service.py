@@ -1,0 +1,218 @@
+"""Training runs: begun apart from the studio, watched, stopped, gone on with, published.
+
+    studio.training_runs.service.start("alice")              training/alice/runs/1
+    studio.training_runs.service.view("alice", "1").step
+
+Nothing is remembered here but what was read of the diaries: each run is its folder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths, quote_for_message, validate_name
+from jobs import detached
+from jobs.file_lock import is_locked
+from jobs.models import JobError
+from studio.datasets.voice_from_dataset import ensure_voice
+from studio.model_store.bundles import find_model_folder
+from studio.schemas.checkpoint_export import ExportCheckpointRequest, make_finetune_name
+from studio.training_runs.config_service import raise_on_blocking_findings
+from studio.training_runs.event_log_reader import EventLogReader
+from studio.training_runs.run_status import RunStatus, RunSummary, get_run_status, get_run_summary
+from studio.training_runs.trash import DeletedRun, delete_run
+from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
+
+EVENTS_FILE = "events.jsonl"
+TRAINER_COMMAND = ("-m", "training.finetuning.trainer")
+STOP_GRACE_S = 30.0
+"""How long a training that is ended for good may still take to save."""
+_NUMBER = re.compile(r"\d{1,6}")
+
+
+def _do_nothing() -> None:
+    """Do nothing."""
+
+
+class TrainingRunService:
+    """The training runs of one studio. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        layout: ProjectPaths,
+        device: Callable[[], str] = lambda: "auto",
+        make_room: Callable[[], object] = _do_nothing,
+    ) -> None:
+        """Name the folders.
+
+        device: where a run computes that names no device;  make_room: called before a training
+        begins, to free memory.
+        """
+        self._layout = layout
+        self._device = device
+        self._free_memory = make_room
+        self._event_logs: dict[Path, EventLogReader] = {}
+        self._lock = Lock()
+
+    def list(self, dataset: str = "") -> list[RunSummary]:
+        """List the runs, of one dataset or of all, the latest first."""
+        every = _list_subfolders(self._layout.training)
+        datasets = [find_dataset_folder(self._layout, dataset)] if dataset else every
+        folders = [
+            (held.name, folder) for held in datasets for folder in _list_subfolders(held / "runs")
+        ]
+        with self._lock:
+            rows = [
+                get_run_summary(name, folder, self._get_event_log(folder))
+                for name, folder in folders
+            ]
+        return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
+
+    def view(self, dataset: str, name: str) -> RunStatus:
+        """Return a run as it is now.  Raises StudioError for one that is not there."""
+        folder = self._folder(dataset, name)
+        with self._lock:
+            return get_run_status(dataset, folder, self._get_event_log(folder))
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a training computes now, so that speaking is slower."""
+        return is_locked(self._layout.training_lock)
+
+    def start(self, dataset: str, name: str = "") -> RunStatus:
+        """Begin a run of a dataset as its train.yaml says; it waits while another computes.
+
+        name: "" for the next number.  Raises StudioError for whatever would stop it soon.
+        """
+        held = find_dataset_folder(self._layout, dataset)
+        config = read_train_config(held)
+        name = name or get_next_run_name(held / "runs")
+        folder = self._layout.run(dataset, name)
+        if name.casefold() in {path.name.casefold() for path in _list_subfolders(held / "runs")}:
+            raise AppError(
+                f"There is already a run {quote_for_message(name)} of {dataset}. Choose another "
+                f"name, or "
+                "resume that one.",
+                cause="name_taken",
+            )
+        find_model_folder(self._layout, config.weights.bundle)
+        raise_on_blocking_findings(self._layout, config, self._device())
+        with translate_write_errors(folder):
+            folder.mkdir(parents=True)
+        try:
+            with translate_write_errors(folder):
+                shutil.copyfile(held / CONFIG_FILE, folder / CONFIG_FILE)
+            self._launch(dataset, folder, config)
+        except AppError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return self.view(dataset, name)
+
+    def stop(self, dataset: str, name: str) -> RunStatus:
+        """Ask a run to save and end; nothing happens to one that is over."""
+        detached.request_stop(self._folder(dataset, name))
+        return self.view(dataset, name)
+
+    def terminate(self, dataset: str, name: str, grace_s: float = STOP_GRACE_S) -> RunStatus:
+        """Stop a run, and end it for good where it does not in time; returns when it is over."""
+        detached.stop_or_kill(self._folder(dataset, name), grace_s)
+        return self.view(dataset, name)
+
+    def resume(self, dataset: str, name: str) -> RunStatus:
+        """Let a run that was cut off go on from its last saved state."""
+        view = self.view(dataset, name)
+        if view.state == "done":
+            raise AppError(
+                f"{name} of {dataset} is done. Start another run to train further or otherwise."
+            )
+        if not view.is_over:
+            raise AppError(f"{name} of {dataset} is {view.state} already.", cause="busy")
+        find_dataset_folder(self._layout, dataset)
+        self._launch(dataset, view.folder, read_train_config(view.folder))
+        return self.view(dataset, name)
+
+    def delete(self, dataset: str, name: str) -> DeletedRun:
+        """Move a run that is over into the bin; what it published stays."""
+        return delete_run(self._layout, dataset, name)
+
+    def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
+        bundle = find_model_folder(self._layout, config.weights.bundle)
+        model = make_finetune_name(dataset, folder.name)
+        ensure_voice(self._layout, dataset)
+        self._free_memory()
+        command = [
+            *(sys.executable, *TRAINER_COMMAND, str(folder)),
+            *("--bundle", str(bundle)),
+            *("--dataset", str(self._layout.dataset(dataset))),
+            *("--publish", str(self._layout.model(f"finetunes/{model}"))),
+        ]
+        with reraise_as_app_error(JobError), translate_write_errors(folder):
+            detached.start_detached(command, folder, turn=self._layout.training_lock)
+
+    def _folder(self, dataset: str, name: str) -> Path:
+        folder = self._layout.run(dataset, name)
+        if folder.is_dir():
+            return folder
+        there = ", ".join(path.name for path in _list_subfolders(folder.parent)) or "none"
+        raise AppError(
+            f"There is no run {quote_for_message(name)} of {quote_for_message(dataset)} (there: "
+            f"{there}). It may have "
+            "been deleted.",
+            cause="missing_file",
+        )
+
+    def _get_event_log(self, folder: Path) -> EventLogReader:
+        return self._event_logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
+
+
+def find_dataset_folder(layout: ProjectPaths, name: str) -> Path:
+    """Return the folder of a dataset that is there; refuse a name that is not."""
+    folder = layout.dataset(name)
+    if folder.is_dir():
+        return folder
+    there = ", ".join(path.name for path in _list_subfolders(layout.training)) or "none"
+    raise AppError(
+        f"There is no dataset {quote_for_message(name)} in {layout.training} (there: {there}). "
+        "Prepare one first.",
+        cause="missing_file",
+    )
+
+
+def read_train_config(folder: Path) -> FinetuneConfig:
+    """Read the configuration of a dataset or run.  Raises StudioError where it cannot be used."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise AppError(
+            f"{folder.name} has no {CONFIG_FILE}. Generate its configuration first.",
+        )
+    with reraise_as_app_error(ConfigError):
+        return read_config(path)
+
+
+def get_next_run_name(runs: Path) -> str:
+    """Return the next number that no run has."""
+    taken = [int(path.name) for path in _list_subfolders(runs) if _NUMBER.fullmatch(path.name)]
+    return str(max(taken, default=0) + 1)
+
+
+def _list_subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder that may not be there."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []
+
+
+def build_export_request(
+    layout: ProjectPaths, dataset: str, run: str, step: int, name: str = ""
+) -> ExportCheckpointRequest:
+    """Return what to submit.  Raises StudioError for names that cannot be."""
+    layout.run(dataset, run)
+    validate_name(name or make_finetune_name(dataset, run), "fine-tune")
+    return ExportCheckpointRequest(dataset=dataset, run=run, step=step, name=name)

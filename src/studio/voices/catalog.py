@@ -1,0 +1,205 @@
+"""Voices: folders of clips, kept latents, the random voice, and blends of several."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from core.errors import AppError
+from core.paths import ProjectPaths, quote_for_message, validate_name
+
+RANDOM_VOICE = "random"  # or random#SEED, which names one of them
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
+LATENTS_FILE = "latents.safetensors"  # a voice that was made, not recorded
+FOREIGN_LATENTS_SUFFIX = ".pth"  # what the original program keeps a voice in
+MAX_BLEND_WEIGHT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """One folder under voices/.
+
+    clips are its audio files in order of name;  kept is its latents where it has no clips: ours, or
+    a `.pth` of the original program.
+    """
+
+    name: str
+    folder: Path
+    clips: tuple[Path, ...] = ()
+    latents_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlendComponent:
+    """A voice and its share of a blend; the shares are scaled to sum to one when blending."""
+
+    voice: str
+    weight: float = 1.0
+    seed: int | None = None  # of a voice made up: random#7
+
+    @property
+    def is_random(self) -> bool:
+        """Whether this speaker is made up."""
+        return self.voice == RANDOM_VOICE
+
+
+def list_voices(layout: ProjectPaths) -> list[Voice]:
+    """List the voices that can speak, by name; folders with nothing to hear are left out."""
+    if not layout.voices.is_dir():
+        return []
+    folders = sorted(
+        (path for path in layout.voices.iterdir() if _is_voice_folder(path)),
+        key=lambda path: path.name.casefold(),
+    )
+    found = [_read_voice_folder(folder) for folder in folders]
+    return [voice for voice in found if voice.clips or voice.latents_path]
+
+
+def get_voices_fingerprint(layout: ProjectPaths) -> str:
+    """Name what the voices folder holds now: another stamp, another list. Cheap to ask often.
+
+    Looks at the names of the folders and at when something came into them or left.
+    """
+    if not layout.voices.is_dir():
+        return ""
+    with os.scandir(layout.voices) as entries:
+        told = sorted(
+            f"{entry.name} {entry.stat().st_mtime_ns}"
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir()
+        )
+    return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def find_voice(layout: ProjectPaths, name: str) -> Voice:
+    """Return the voice called `name`.
+
+    Raises StudioError when there is none, or nothing in it can be heard.
+    """
+    folder = layout.voice(name)
+    if not folder.is_dir():
+        raise AppError(_describe_missing_voice(layout, name))
+    voice = _read_voice_folder(folder)
+    if not voice.clips and voice.latents_path is None:
+        raise AppError(
+            f"The voice {quote_for_message(name)} has no clips in {folder}. Put one or more "
+            f"recordings of "
+            f"3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])})."
+        )
+    return voice
+
+
+def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
+    """Read who speaks: NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.
+
+    Raises StudioError for anything else.
+    """
+    if not spoken_by.strip():
+        raise AppError("No voice was named. `testudo voices` lists them; `random` makes one up.")
+    parts = tuple(_parse_component(part.strip(), spoken_by) for part in spoken_by.split("+"))
+    names = [(part.voice, part.seed) for part in parts]
+    if len(set(names)) < len(names):
+        raise AppError(
+            f"The blend {quote_for_message(spoken_by)} names a voice twice; add its weights up."
+        )
+    if sum(part.weight for part in parts) <= 0:
+        raise AppError(
+            f"The weights of {quote_for_message(spoken_by)} are all zero; give one above zero."
+        )
+    return parts
+
+
+def get_results_folder_name(spoken_by: str) -> str:
+    """Name the folder for what a voice or a blend spoke: `alice:0.7+bob:0.3` -> alice-and-bob."""
+    names = "-and-".join(part.voice for part in parse_blend(spoken_by))
+    return names if len(names) <= 100 else names[:99] + "…"
+
+
+def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, ...]:
+    """Return the parts of `spoken_by` after making sure that each can be found."""
+    parts = parse_blend(spoken_by)
+    for part in parts:
+        if not part.is_random:
+            find_voice(layout, part.voice)
+    return parts
+
+
+def resolve_random_seed(spoken_by: str, seed: int) -> str:
+    """Say which random voice is meant: random -> random#SEED, within blends too."""
+    return re.sub(rf"(?<![^+\s]){RANDOM_VOICE}(?=[:+\s]|$)", f"{RANDOM_VOICE}#{seed}", spoken_by)
+
+
+def _parse_component(part: str, whole: str) -> BlendComponent:
+    name, colon, weight = part.rpartition(":")
+    if not colon:
+        name, weight = part, "1"
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) or float(weight) > MAX_BLEND_WEIGHT:
+        raise AppError(
+            f"{quote_for_message(weight)} in {quote_for_message(whole)} is not a weight; write "
+            f"a number from 0 to "
+            f"{MAX_BLEND_WEIGHT:g}, as in alice:0.7+bob:0.3."
+        )
+    made_up = re.fullmatch(rf"{RANDOM_VOICE}#(\d{{1,18}})", name)
+    if made_up:
+        return BlendComponent(voice=RANDOM_VOICE, weight=float(weight), seed=int(made_up[1]))
+    return BlendComponent(voice=validate_name(name, "voice"), weight=float(weight))
+
+
+def _is_voice_folder(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    try:
+        validate_name(path.name, "voice")
+    except AppError:
+        return False
+    return True
+
+
+def _read_voice_folder(folder: Path) -> Voice:
+    clips = tuple(
+        sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    )
+    return Voice(
+        name=folder.name, folder=folder, clips=clips, latents_path=_find_latents_file(folder)
+    )
+
+
+def _find_latents_file(folder: Path) -> Path | None:
+    """Find the latents in a voice's folder: ours, or else those of the original program."""
+    ours = folder / LATENTS_FILE
+    if ours.is_file():
+        return ours
+    foreign = (path for path in folder.iterdir() if path.suffix.lower() == FOREIGN_LATENTS_SUFFIX)
+    return min((path for path in foreign if path.is_file()), default=None)
+
+
+def _describe_missing_voice(layout: ProjectPaths, name: str) -> str:
+    known = [voice.name for voice in list_voices(layout)]
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return (
+            f"There is no voice {quote_for_message(name)} in {layout.voices}. Did you mean "
+            f"{close[0]!r}?"
+        )
+    if known:
+        listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+        return (
+            f"There is no voice {quote_for_message(name)} in {layout.voices}. There are: "
+            f"{listed}, and "
+            f"{RANDOM_VOICE}. A new voice is a folder of clips there."
+        )
+    return (
+        f"There is no voice {quote_for_message(name)}: {layout.voices} has none yet. Make the "
+        f"folder "
+        f"{layout.voices / name} and put one or more recordings of 3 to 10 seconds into it."
+    )

@@ -1,0 +1,38 @@
+"""What one worker process keeps from job to job: the folders, the settings, and a warm speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from core.serialization import from_dict
+from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest, SpeechResult
+from studio.workers.synthesis.synthesizer import Synthesizer
+
+
+class WorkerContext:
+    """Everything that tasks share within one worker process."""
+
+    def __init__(self, layout: ProjectPaths, settings: Settings) -> None:
+        self.layout = layout
+        self.settings = settings
+        self.synthesizer = Synthesizer(layout)
+
+
+def create_worker_context(layout: Mapping[str, Any], settings: Mapping[str, Any]) -> WorkerContext:
+    """Make the workshop from plain values, which is how they reach the process."""
+    return WorkerContext(
+        ProjectPaths(**{name: Path(folder) for name, folder in layout.items()}),
+        from_dict(Settings, settings),
+    )
+
+
+def synthesize_speech_task(
+    workshop: WorkerContext, request: SpeechRequest, report: ProgressReporter
+) -> SpeechResult:
+    """Speak a request with the warm speaker."""
+    return workshop.synthesizer.speak(request, report)

@@ -1,0 +1,155 @@
+"""New voices: made up and kept, copied from clips, or taken out of a spoken clip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio.clip import ClipError
+from audio.io import read_clip
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths, quote_for_message
+from core.progress import ProgressReporter
+from studio.schemas.speech import SpeechRequest
+from studio.synthesis.audio_metadata import read_metadata
+from studio.voices.catalog import AUDIO_SUFFIXES, LATENTS_FILE, RANDOM_VOICE, Voice, find_voice
+from studio.voices.uploads import is_transcript
+from studio.workers.synthesis.engine_cache import EngineCache
+from studio.workers.synthesis.latents_cache import generate_random_speaker_latents
+from studio.workers.synthesis.latents_codec import decode_latents
+
+if TYPE_CHECKING:
+    from engines.protocols import Engine
+
+
+from studio.voices.uploads import ImportVoiceRequest, ImportVoiceResult
+from studio.workers.context import WorkerContext
+
+
+def create_random_voice(
+    name: str, request: SpeechRequest, layout: ProjectPaths, report: ProgressReporter
+) -> Voice:
+    """Make up the voice that `random#SEED` is, and keep its latents under a name.
+
+    Raises StudioError where the name is taken or the engine cannot make up voices.
+    """
+    _get_new_voice_folder(name, layout)
+    engine = EngineCache(layout).get_engine(request, report)
+    return save_random_voice(name, request.seed, engine, layout, report)
+
+
+def save_random_voice(
+    name: str, seed: int, engine: Engine, layout: ProjectPaths, report: ProgressReporter
+) -> Voice:
+    """Keep a voice that an engine makes up."""
+    folder = _get_new_voice_folder(name, layout)
+    speaker = generate_random_speaker_latents(engine, seed, report)
+    with translate_write_errors(folder):
+        folder.mkdir(parents=True)
+        speaker.save(folder / LATENTS_FILE)
+    return find_voice(layout, name)
+
+
+def import_voice(
+    name: str,
+    files: Sequence[Path],
+    layout: ProjectPaths,
+    report: ProgressReporter,
+    *,
+    sound_only: bool = False,
+) -> Voice:
+    """Copy clips into a voice, or take the voice out of one clip that carries its latents.
+
+    Every clip is read before the first is copied; transcripts beside them are copied as they are.
+    Raises StudioError for a clip that cannot be used.
+    sound_only: copy the clip even where it carries latents.
+    """
+    if (
+        not sound_only
+        and len(files) == 1
+        and (text := _read_embedded_latents(files[0])) is not None
+    ):
+        return _import_latents(name, text, files[0], layout)
+    folder = layout.voice(_check_not_random(name))
+    with reraise_as_app_error(ClipError):
+        clips = [path for path in files if not is_transcript(path.name)]
+        for path in report.track(clips, "reading clips"):
+            read_clip(path)
+    _check_names(files, folder)
+    with translate_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files:
+            part = folder / f".{path.name}.part"
+            try:
+                shutil.copyfile(path, part)
+                part.replace(folder / path.name)
+            finally:
+                part.unlink(missing_ok=True)
+    return find_voice(layout, name)
+
+
+def _import_latents(name: str, text: str, source: Path, layout: ProjectPaths) -> Voice:
+    speaker = decode_latents(text, source.name)
+    folder = _get_new_voice_folder(name, layout)
+    with translate_write_errors(folder):
+        folder.mkdir(parents=True)
+        speaker.save(folder / LATENTS_FILE)
+    return find_voice(layout, name)
+
+
+def _read_embedded_latents(path: Path) -> str | None:
+    try:
+        return read_metadata(path).latents
+    except AppError:  # a recording, which is the usual thing to import
+        return None
+
+
+def _get_new_voice_folder(name: str, layout: ProjectPaths) -> Path:
+    folder = layout.voice(_check_not_random(name))
+    if folder.exists():
+        raise AppError(f"There is already a voice {quote_for_message(name)}. Choose another name.")
+    return folder
+
+
+def _check_not_random(name: str) -> str:
+    if name == RANDOM_VOICE or name.startswith(f"{RANDOM_VOICE}#"):
+        raise AppError(f"{name} always means a made-up voice. Choose another name.")
+    return name
+
+
+def _check_names(files: Sequence[Path], folder: Path) -> None:
+    names = [path.name for path in files]
+    if all(is_transcript(name) for name in names):
+        raise AppError("These are transcripts alone. Name the clips that they belong to, too.")
+    for path in files:
+        fits = path.suffix.lower() in AUDIO_SUFFIXES or is_transcript(path.name)
+        if not fits or path.name.startswith("."):
+            raise AppError(
+                f"{path.name} would not be taken for a clip of a voice. Name it with one of "
+                f"{', '.join(AUDIO_SUFFIXES)}."
+            )
+        if names.count(path.name) > 1 or (folder / path.name).exists():
+            raise AppError(f"The voice would have two clips named {path.name}. Rename one of them.")
+
+
+def import_voice_task(
+    workshop: WorkerContext, request: ImportVoiceRequest, report: ProgressReporter
+) -> ImportVoiceResult:
+    """Copy clips that wait in a folder of ours into a voice.
+
+    Raises StudioError for one that is no sound; nothing was copied then.
+    """
+    uploads = (workshop.layout.state / "uploads").resolve()
+    folder = Path(request.folder)
+    if folder.resolve().parent != uploads or not folder.is_dir():
+        raise AppError("The clips that were sent are gone. Send them again.")
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        voice = import_voice(
+            request.name, files, workshop.layout, report, sound_only=request.sound_only
+        )
+        return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

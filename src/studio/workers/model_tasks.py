@@ -1,0 +1,90 @@
+"""Worker tasks on models: export a checkpoint, download, verify, check for updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.diagnostics.updates import CheckUpdatesRequest, CheckUpdatesResult, check_for_updates
+from studio.model_store.bundles import (
+    ModelSummary,
+    VerifyModelResult,
+    download_published_model,
+    find_model_folder,
+    verify_model_files,
+)
+from studio.model_store.finetunes import get_finetune_voice
+from studio.model_store.lifecycle import (
+    DownloadModelRequest,
+    VerifyModelRequest,
+    check_online_allowed,
+)
+from studio.schemas.checkpoint_export import (
+    ExportCheckpointRequest,
+    ExportCheckpointResult,
+    make_finetune_name,
+)
+from studio.training_runs.service import read_train_config
+from studio.workers.context import WorkerContext
+from training.asr.base import TranscribeError
+from training.asr.whisper_download import download_whisper_model
+from training.finetuning.checkpoints.run_layout import RunPaths, read_finetune_metadata
+from training.finetuning.export import export_checkpoint
+
+
+def export_checkpoint_task(
+    workshop: WorkerContext, request: ExportCheckpointRequest, report: ProgressReporter
+) -> ExportCheckpointResult:
+    """Make the model in the worker."""
+    return export_run_checkpoint(workshop.layout, request, report)
+
+
+def export_run_checkpoint(
+    layout: ProjectPaths, request: ExportCheckpointRequest, report: ProgressReporter
+) -> ExportCheckpointResult:
+    """Make the model; what the same run published before under this name is replaced."""
+    run = layout.run(request.dataset, request.run)
+    if not run.is_dir():
+        raise AppError(f"The run {request.run} of {request.dataset} is not there any more.")
+    base = find_model_folder(layout, read_train_config(run).weights.bundle)
+    bundle = f"finetunes/{request.name or make_finetune_name(request.dataset, request.run)}"
+    target = layout.model(bundle)
+    places = RunPaths(bundle=base, dataset=layout.dataset(request.dataset), publish=target)
+    with translate_write_errors(target), reraise_as_app_error(ValueError), report.stage("publish"):
+        export_checkpoint(run, request.step, places, report)
+        learned = read_finetune_metadata(target)
+    return ExportCheckpointResult(
+        bundle=bundle, voice=get_finetune_voice(learned), step=learned.step
+    )
+
+
+def download_model_task(
+    workshop: WorkerContext, request: DownloadModelRequest, report: ProgressReporter
+) -> ModelSummary:
+    """Fetch published weights; goes on where an earlier attempt stopped."""
+    check_online_allowed(request.offline)
+    return download_published_model(
+        workshop.layout, request.name, report, request.also, request.precision
+    )
+
+
+def download_whisper(layout: ProjectPaths, name: str, report: ProgressReporter) -> Path:
+    """Download a Whisper model. Raises AppError where that fails."""
+    with reraise_as_app_error(TranscribeError):
+        return download_whisper_model(name, layout.whisper, report)
+
+
+def verify_model_task(
+    workshop: WorkerContext, request: VerifyModelRequest, report: ProgressReporter
+) -> VerifyModelResult:
+    """Check every file of a bundle."""
+    return verify_model_files(workshop.layout, request.name, report)
+
+
+def check_updates_task(
+    workshop: WorkerContext, request: CheckUpdatesRequest, report: ProgressReporter
+) -> CheckUpdatesResult:
+    """Ask whether there is a newer version."""
+    return check_for_updates(request)

@@ -1,0 +1,58 @@
+"""A dataset is made in the worker: recordings heard, cut, judged and parted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.errors import reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.datasets.prepare_request import (
+    PrepareRequest,
+    check_dataset_name_free,
+    find_source_folder,
+)
+from studio.schemas.settings import Settings
+from studio.workers.context import WorkerContext
+from training.asr.availability import list_local_models
+from training.asr.base import TranscribeError, TranscriberConfig
+from training.dataset_prep.manifest import ManifestError
+from training.dataset_prep.prepare import PrepareJob, PrepareResult, run_preparation
+
+
+def prepare_dataset_task(
+    workshop: WorkerContext, request: PrepareRequest, report: ProgressReporter
+) -> PrepareResult:
+    """Make or renew a dataset; what an earlier run has done is kept."""
+    return prepare_from_request(workshop.layout, workshop.settings, request, report)
+
+
+def prepare_from_request(
+    layout: ProjectPaths, settings: Settings, request: PrepareRequest, report: ProgressReporter
+) -> PrepareResult:
+    """Do what a request asks for.  Raises StudioError saying what to do where it cannot."""
+    folder = find_source_folder(layout, request)
+    check_dataset_name_free(layout, request, folder)
+    target = layout.dataset(request.dataset_name)
+    job = PrepareJob(
+        name=request.dataset_name,
+        voice=request.voice,
+        recordings=folder,
+        target=target,
+        models=layout.whisper,
+        wish=_build_transcriber_config(layout, settings, request),
+        options=request.options,
+        anew=request.anew,
+    )
+    with reraise_as_app_error(ManifestError, TranscribeError), translate_write_errors(target):
+        return run_preparation(job, report)
+
+
+def _build_transcriber_config(
+    layout: ProjectPaths, settings: Settings, request: PrepareRequest
+) -> TranscriberConfig:
+    """Complete the wish by the settings: which model is usual, and whether any may be fetched."""
+    wish = request.to_transcriber_config()
+    usual = settings.whisper_model
+    model = wish.model or (usual if usual in list_local_models(layout.whisper) else "")
+    return replace(wish, model=model, fetch=wish.fetch and not settings.offline)

@@ -1,0 +1,157 @@
+"""A few real steps on the longest clips: what fits the memory, and how long a step takes."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from core.errors import AppError, reraise_as_app_error
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from engines.device import list_devices
+from studio.diagnostics.system_info import DeviceInfo
+from studio.schemas.batch_probe import BatchProbeRequest, BatchProbeResult
+from studio.training_runs.config_service import (
+    apply_changes,
+    check_config,
+    config_from_values,
+    raise_on_blocking_findings,
+)
+from studio.training_runs.machine_facts import get_machine_facts, save_devices
+from studio.training_runs.throughput import (
+    ThroughputSample,
+    build_workload_key,
+    save_throughput_sample,
+)
+from studio.workers.context import WorkerContext
+from training.finetuning.batch_probe import StepProbeResult, probe_training_step
+from training.finetuning.config.schema import FinetuneConfig
+from training.finetuning.train_step import is_out_of_memory
+
+StageName = Literal["gpt", "diffusion"]
+CHANCE_LOSS_RATIO = 0.9  # of the loss of blind guessing; the starter on a real voice: 7.27 of 6.93
+
+
+def probe_batch_task(
+    workshop: WorkerContext, request: BatchProbeRequest, report: ProgressReporter
+) -> BatchProbeResult:
+    """Find the batches that fit, and keep how long their steps take for the plan."""
+    return probe_batch_size(workshop.layout, request, workshop.settings.device, report)
+
+
+def probe_batch_size(
+    layout: ProjectPaths, request: BatchProbeRequest, device: str, report: ProgressReporter
+) -> BatchProbeResult:
+    """Find the batches that fit.
+
+    Raises StudioError for a configuration that could not run, and where not one clip fits.
+    """
+    config = config_from_values(request.values)
+    save_devices(layout, tuple(_list_found_devices()))
+    raise_on_blocking_findings(layout, config, device)
+    machine = get_machine_facts(layout, config.machine.device or device)
+    config = apply_changes(config, {"machine.device": machine.device})
+    clips, gpt = _find_largest_batch(layout, config, "gpt", report)
+    stretches, diffusion = 0, None
+    if config.diffusion.steps:
+        stretches, diffusion = _find_largest_batch(layout, config, "diffusion", report)
+    trial = ThroughputSample(
+        work=build_workload_key(config, machine),
+        clip_s=gpt.seconds / config.optimizer.clips_per_step,
+        stretch_s=diffusion.seconds / config.diffusion.batch if diffusion else 0.0,
+    )
+    save_throughput_sample(layout.dataset(config.dataset.name), trial)
+    advice, changes = (
+        _advise_diffusion_only(config, gpt),
+        _get_config_changes(config, clips, stretches),
+    )
+    if advice:
+        report.note(advice)
+        changes["schedule.steps"] = 0
+    planned = check_config(layout, apply_changes(config, changes), device).plan
+    return BatchProbeResult(
+        batch=clips if config.schedule.steps else 0,
+        diffusion_batch=stretches,
+        gpt_s=gpt.seconds if config.schedule.steps else 0.0,
+        diffusion_s=diffusion.seconds if diffusion else 0.0,
+        memory=max(gpt.memory, diffusion.memory if diffusion else 0),
+        device=machine.device,
+        seconds=planned.seconds if planned else None,
+        gpt_loss=gpt.loss,
+        chance=gpt.chance or 0.0,
+        advice=advice,
+        changes=changes,
+    )
+
+
+def _advise_diffusion_only(config: FinetuneConfig, gpt: StepProbeResult) -> str:
+    """Say that the GPT had better not learn, where the dataset's codes are gibberish to it."""
+    is_lost = gpt.chance is not None and gpt.loss > CHANCE_LOSS_RATIO * gpt.chance
+    if not is_lost or not config.schedule.steps or not config.diffusion.steps:
+        return ""
+    return (
+        f"The model's codes do not fit this recording: its GPT guesses them with a loss of "
+        f"{gpt.loss:.2f}, where blind guessing has {gpt.chance:.2f}. It would forget its words, so "
+        "let only the diffusion network learn: set schedule.steps to 0."
+    )
+
+
+def _find_largest_batch(
+    layout: ProjectPaths, config: FinetuneConfig, stage: StageName, report: ProgressReporter
+) -> tuple[int, StepProbeResult]:
+    """Try the batch, then half of it, and so on; says so once."""
+    dataset, bundle = layout.dataset(config.dataset.name), layout.model(config.weights.bundle)
+    wanted = -(-config.optimizer.batch // config.machine.processes) if config.schedule.steps else 1
+    batch = whole = wanted if stage == "gpt" else config.diffusion.batch
+    while batch:
+        found = _try_batch_size(config, dataset, bundle, batch, stage, report)
+        if found is not None:
+            return batch, found
+        if batch == whole:
+            report.warn(f"The memory does not hold {whole} clips at once; fewer are tried.")
+        batch //= 2
+    raise AppError(
+        "The memory does not hold a single clip. Choose lora, half precision, shorter clips or "
+        "another device.",
+        cause="out_of_host_memory" if config.machine.device == "cpu" else "out_of_memory",
+    )
+
+
+def _try_batch_size(
+    config: FinetuneConfig,
+    dataset: Path,
+    bundle: Path,
+    batch: int,
+    stage: StageName,
+    report: ProgressReporter,
+) -> StepProbeResult | None:
+    """Take the steps; None where the memory is full."""
+    try:
+        with reraise_as_app_error(ValueError):
+            return probe_training_step(config, dataset, bundle, batch, stage, report)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    gc.collect()  # outside the handler, which still holds on to the tensors
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _get_config_changes(config: FinetuneConfig, batch: int, stretches: int) -> dict[str, object]:
+    """Return what to set so that it fits and learns from as many clips a step as before."""
+    changes: dict[str, object] = {}
+    held = batch * config.machine.processes
+    if config.schedule.steps and held < config.optimizer.batch:
+        changes["optimizer.batch"] = held
+        changes["optimizer.accumulate"] = -(-config.optimizer.clips_per_step // held)
+    if 0 < stretches < config.diffusion.batch:
+        changes["diffusion.batch"] = stretches
+    return changes
+
+
+def _list_found_devices() -> list[DeviceInfo]:
+    return [DeviceInfo(name=one.name, label=one.label, memory=one.memory) for one in list_devices()]

@@ -1,0 +1,254 @@
+"""A line of a clip spoken anew beside its older takes, and clips joined again from chosen takes.
+
+The combined clip keeps its name: the new one is written beside it and takes its place whole. Its
+older form can always be had again, since every take is kept and can be chosen.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from core.errors import AppError, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest, SpeechResult, Take
+from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.synthesis.audio_metadata import read_metadata
+from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
+from studio.synthesis.line_takes import (
+    LineTakes,
+    LineTakesFile,
+    SavedTake,
+    read_line_takes,
+    write_line_takes,
+)
+from studio.synthesis.output_paths import LINES_DIR_SUFFIX, OutputPath, find_clip_path
+from studio.synthesis.planning import plan_lines
+from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
+from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
+from studio.workers.context import WorkerContext
+from studio.workers.synthesis.line_store import read_takes, report_take, write_takes
+from studio.workers.synthesis.session import ClipCandidate, SynthesisSession
+from studio.workers.synthesis.synthesizer import concatenate_candidates
+from studio.workers.synthesis.voicefixer import make_postprocessor
+from studio.workers.synthesis.write_take import check_can_write, write_take
+
+RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
+
+
+def regenerate_line_task(
+    workshop: WorkerContext, request: RegenerateLineRequest, report: ProgressReporter
+) -> SpeechResult:
+    """Speak one line anew, keep its takes beside the older ones, and join the clip with the best.
+
+    Raises StudioError, before anything is written, for whatever cannot be done.
+    """
+    layout = workshop.layout
+    destination = _find_combined_clip(layout, request.clip)
+    spoken = _read_original_request(destination, workshop.settings)
+    with workshop.synthesizer.session(spoken, report) as session:
+        lines = _read_clip_lines(destination, session)
+        piece = _make_retake_chunk(lines, request, session)
+        session.get_speaker_latents(piece.line_plan.voice, piece.options)
+        versions = session.synthesize_chunk(piece)
+        if read_line_takes(destination) is None:
+            _copy_original_takes(destination, lines.lines[0])
+        takes = write_takes(session, destination, piece, versions, lines)
+        lines = lines.with_takes(request.line, takes)
+        write_line_takes(destination, lines)
+        kept = [
+            Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
+        ]
+        report_take(session.progress, piece, takes[0].seconds, kept, 1)
+        return _write_rejoined_clip(destination, lines, session.progress)
+
+
+def rejoin_clip_task(
+    workshop: WorkerContext, request: RejoinClipRequest, report: ProgressReporter
+) -> SpeechResult:
+    """Join a clip again from chosen takes; no engine is needed."""
+    destination = _find_combined_clip(workshop.layout, request.clip)
+    lines = read_line_takes(destination)
+    if lines is None:
+        raise AppError(
+            f"{destination.clip_path.name} has no takes to choose from: it was spoken in one "
+            f"piece, or "
+            "the folder of its lines is gone. Speak its line anew first."
+        )
+    for index, file in request.takes_by_line().items():
+        lines = lines.with_chosen(index, file)
+    spoken = _write_rejoined_clip(destination, lines, report)
+    write_line_takes(destination, lines)
+    return spoken
+
+
+def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:
+    clip = find_clip_path(layout, name)
+    if clip.parent.name.endswith(LINES_DIR_SUFFIX):
+        raise AppError(f"{clip.name} is the take of a line. Choose the clip that it is a part of.")
+    check_can_write(clip)
+    return OutputPath(clip_path=clip)
+
+
+def _read_original_request(destination: OutputPath, settings: Settings) -> SpeechRequest:
+    """Return the request that a clip came from."""
+    lines = read_line_takes(destination)
+    if lines is not None:
+        if lines.record is None:
+            raise AppError(
+                f"{destination.clip_path.name} is not finished yet. Let its job go on, then speak "
+                "lines of it anew."
+            )
+        return lines.request
+    record = read_metadata(destination.clip_path)
+    return replace(build_request_from_metadata(settings, record, SpeechRequestInput()), like=None)
+
+
+def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:
+    """Return the lines of a clip; one spoken in one piece has itself as the take of its line."""
+    lines = read_line_takes(destination)
+    if lines is not None:
+        return lines
+    request, record = session.request, read_metadata(destination.clip_path)
+    plan = plan_lines(request, session.layout)
+    pieces = split_into_chunks(plan, get_token_budget(session.engine), request)
+    if len(pieces) > 1:
+        raise AppError(
+            f"The folder with the lines of {destination.clip_path.name} is gone, or of an older "
+            "version. Copy its settings and generate it again; then its lines can be redone."
+        )
+    takes = _make_takes_of_whole_clip(destination, pieces[0], record)
+    return LineTakesFile(
+        suffix=destination.clip_path.suffix,
+        request=request,
+        lines=(LineTakes(heard=pieces[0].line.spoken_text, takes=takes, chosen=takes[0].file),),
+        finished=True,
+        record=record.without_latents(),
+    )
+
+
+def _make_takes_of_whole_clip(
+    destination: OutputPath, piece: TextChunk, record: TakeMetadata
+) -> tuple[SavedTake, ...]:
+    """Return the clip and its candidates as takes of its only line; they are not copied yet."""
+    take = SavedTake(
+        file=f"001{destination.clip_path.suffix}",
+        text=piece.line.text,
+        heard=piece.line.spoken_text,
+        voice=piece.line_plan.voice,
+        options=record.options,
+        score=record.score,
+        seconds=record.duration_s,
+        warnings=record.warnings,
+        whole=True,
+    )
+    takes = [take]
+    while (candidate := destination.candidate_path(len(takes) + 1)).is_file():
+        number = len(takes) + 1
+        name = f"001.candidate-{number}{candidate.suffix}"
+        score = None
+        with suppress(AppError):  # without its settings it is a take all the same
+            score = read_metadata(candidate).score
+        takes.append(replace(take, file=name, candidate=number, score=score))
+    return tuple(takes)
+
+
+def _copy_original_takes(destination: OutputPath, line: LineTakes) -> None:
+    """Copy a clip of one piece into the folder before another take stands beside it."""
+    for number, take in enumerate(line.takes, start=1):
+        _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
+
+
+def _make_retake_chunk(
+    lines: LineTakesFile, request: RegenerateLineRequest, session: SynthesisSession
+) -> TextChunk:
+    """Return the line as it shall be spoken now."""
+    line = lines.line(request.line)
+    last = line.take(line.chosen) if line.chosen else line.takes[0]
+    seed = secrets.randbelow(RANDOM_SEED_LIMIT) if request.seed is None else request.seed
+    redone = LineOverride(
+        index=request.line,
+        text=last.text if request.text is None else request.text,
+        voice=request.voice or last.voice,
+        options={**last.options, **request.options, "seed": seed},
+    )
+    room = get_token_budget(session.engine)
+    return make_override_chunk(redone, session.request, room, session.layout)
+
+
+def _write_rejoined_clip(
+    destination: OutputPath, lines: LineTakesFile, report: ProgressReporter
+) -> SpeechResult:
+    """Put the chosen takes together and let the clip take the place of the older one."""
+    report.check_cancelled()
+    chosen, request = lines.chosen_takes(), lines.request
+    if lines.record is None:
+        raise AppError(f"{destination.clip_path.name} is not finished yet. Let its job go on.")
+    whole = _concatenate_takes(destination, chosen, request)
+    record = replace(
+        lines.record,
+        score=whole.score,
+        candidate=1,
+        redone=lines.to_line_overrides(),
+        warnings=tuple(dict.fromkeys(told for take in chosen for told in take.warnings)),
+        latents=_read_embedded_latents(destination.clip_path, request),
+    )
+    if chosen[0].whole:
+        _copy_file(destination.lines_folder / chosen[0].file, destination.clip_path)
+        kept = Take(path=str(destination.clip_path), score=whole.score)
+    else:
+        finished = make_postprocessor(request, report)(whole.clip)
+        kept = write_take(finished, destination.clip_path, record, request)
+    return SpeechResult(
+        path=kept.path,
+        voice=request.voice,
+        text=request.text,
+        heard=" ".join(take.heard for take in chosen),
+        seed=chosen[0].seed if len(chosen) == 1 else request.seed,
+        seconds=round(whole.clip.duration_s, 3),
+        stages={name: round(spent, 3) for name, spent in report.timings.items()},
+        candidates=(kept,),
+        lines=tuple(
+            Take(path=str(destination.lines_folder / take.file), score=take.score)
+            for take in chosen
+        ),
+        warnings=record.warnings,
+    )
+
+
+def _concatenate_takes(
+    destination: OutputPath, chosen: list[SavedTake], request: SpeechRequest
+) -> ClipCandidate:
+    versions: list[ClipCandidate] = []
+    for number, take in enumerate(chosen, start=1):
+        read = read_takes(destination, [take])
+        if read is None:
+            raise AppError(
+                f"The take {take.file} of line {number} is gone or damaged. Choose another take of "
+                "the line, or speak it anew."
+            )
+        versions += read
+    return concatenate_candidates(versions, request)
+
+
+def _read_embedded_latents(clip: Path, request: SpeechRequest) -> str | None:
+    if request.embed_latents:
+        with suppress(AppError):  # a clip without them is joined without them
+            return read_metadata(clip).latents
+    return None
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
+    with translate_write_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(source, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)

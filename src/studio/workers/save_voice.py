@@ -1,0 +1,87 @@
+"""Recordings and made-up voices become voices under names of their own."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from audio.clip import Clip, ClipError
+from audio.io import read_clip, write_clip
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.schemas.voices import SaveRandomVoiceRequest, SaveRecordingRequest
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from studio.voices.catalog import AUDIO_SUFFIXES, RANDOM_VOICE, find_voice
+from studio.voices.trash import delete_voice, get_new_voice_folder
+from studio.voices.uploads import ImportVoiceResult
+from studio.workers.context import WorkerContext
+from studio.workers.create_voice import save_random_voice
+
+
+def save_random_voice_task(
+    workshop: WorkerContext, request: SaveRandomVoiceRequest, report: ProgressReporter
+) -> ImportVoiceResult:
+    """Keep the voice that random#SEED is under a name, with the engine that is warm."""
+    get_new_voice_folder(workshop.layout, request.name)
+    stated = {"bundle": request.bundle, "device": request.device}
+    wish = SpeechRequestInput(
+        text=f"voice {request.name}",
+        voice=RANDOM_VOICE,
+        options={"seed": request.seed},
+        request_fields={name: value for name, value in stated.items() if value},
+    )
+    spoken = build_request(workshop.settings, wish, workshop.layout)
+    with workshop.synthesizer.session(spoken, report) as session:
+        voice = save_random_voice(
+            request.name, spoken.seed, session.engine, workshop.layout, report
+        )
+    return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
+
+
+def save_recording_task(
+    workshop: WorkerContext, request: SaveRecordingRequest, report: ProgressReporter
+) -> ImportVoiceResult:
+    """Make a recording that waits in a folder of ours the clip of a voice.
+
+    What a browser recorded in a form that voices are not kept in becomes a wav. Raises StudioError
+    for what is no sound, silent or too short; nothing has changed then.
+    """
+    layout = workshop.layout
+    folder = Path(request.folder)
+    uploads = (layout.state / "uploads").resolve()
+    if folder.resolve().parent != uploads or not folder.is_dir():
+        raise AppError("The recording is gone. Record it again.")
+    try:
+        (source,) = [path for path in folder.iterdir() if path.is_file()]
+        with reraise_as_app_error(ClipError), report.stage("reading clips"):
+            clip = read_clip(source)
+        _write_recording(source, clip, request, layout)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    voice = find_voice(layout, request.name)
+    return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
+
+
+def _write_recording(
+    source: Path, clip: Clip, request: SaveRecordingRequest, layout: ProjectPaths
+) -> None:
+    """Fill a folder beside, then let it be the voice."""
+    target = layout.voice(request.name) if request.replace else None
+    target = target or get_new_voice_folder(layout, request.name)
+    fresh = target.with_name(f".{target.name}.part")
+    stem = f"recording-{datetime.now():%Y%m%d-%H%M%S}"
+    with translate_write_errors(target):
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        try:
+            if source.suffix in AUDIO_SUFFIXES:
+                shutil.copyfile(source, fresh / f"{stem}{source.suffix}")
+            else:
+                write_clip(fresh / f"{stem}.wav", clip)
+            if target.is_dir():
+                delete_voice(layout, target.name)
+            fresh.rename(target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)

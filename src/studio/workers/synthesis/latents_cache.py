@@ -1,0 +1,217 @@
+"""Voices as an engine hears them: computed from their clips once, then read from a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audio.clip import ClipError
+from audio.io import read_clip
+from core.errors import AppError, reraise_as_app_error
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from engines.protocols import (
+    SupportsConditioningOptions,
+    SupportsForeignLatents,
+    SupportsRandomSpeakers,
+)
+from engines.speaker_latents import SpeakerLatents, interpolate_latents
+from studio.model_store.finetunes import find_finetune_latents
+from studio.voices.catalog import (
+    FOREIGN_LATENTS_SUFFIX,
+    BlendComponent,
+    Voice,
+    find_voice,
+    parse_blend,
+)
+from studio.workers.synthesis.engine_cache import translate_engine_errors
+
+if TYPE_CHECKING:
+    from engines.protocols import Engine
+
+CACHE_VERSION = 1  # raised when the same clips and options come to mean other latents
+_BLOCK_BYTES = 1 << 20
+MAX_CACHED_FILES = 8  # latents of one voice and engine; older ones make room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditioningContext:
+    """An engine about to listen: its options, and who hears how far it is.
+
+    bundle: where its weights lie; a finetune keeps the voice that it learned there.
+    """
+
+    engine: Engine
+    weights_id: str
+    options: Any  # the engine's own
+    report: ProgressReporter
+    bundle: Path
+
+
+def get_speaker_latents(
+    spoken_by: str, layout: ProjectPaths, listening: ConditioningContext
+) -> SpeakerLatents:
+    """Return the speaker for a voice, the random voice, or a blend.
+
+    Raises StudioError where a voice is missing or its clips cannot be used.
+    """
+    heard = [
+        (_get_component_latents(part, layout, listening), part.weight)
+        for part in parse_blend(spoken_by)
+    ]
+    if len(heard) == 1:
+        return heard[0][0]
+    with reraise_as_app_error(ValueError):
+        return interpolate_latents(heard)
+
+
+def _get_component_latents(
+    part: BlendComponent, layout: ProjectPaths, listening: ConditioningContext
+) -> SpeakerLatents:
+    if part.is_random:
+        return generate_random_speaker_latents(listening.engine, part.seed or 0, listening.report)
+    voice = find_voice(layout, part.voice)
+    if not voice.clips:
+        return _load_saved_latents(voice, listening)
+    return _get_latents_of_clips(voice, layout, listening)
+
+
+def generate_random_speaker_latents(
+    engine: Engine, seed: int, report: ProgressReporter
+) -> SpeakerLatents:
+    """Return a voice that nobody has; its seed decides which."""
+    if not isinstance(engine, SupportsRandomSpeakers):
+        raise AppError(f"{engine.name} cannot make up voices. Name a voice instead.")
+    with translate_engine_errors():
+        return engine.sample_random_speaker(seed, report)
+
+
+def _load_saved_latents(voice: Voice, listening: ConditioningContext) -> SpeakerLatents:
+    assert voice.latents_path is not None  # find_voice refuses a folder without anything to hear
+    if voice.latents_path.suffix.lower() == FOREIGN_LATENTS_SUFFIX:
+        return _read_foreign_latents(voice, voice.latents_path, listening.engine)
+    with reraise_as_app_error(ValueError, OSError):
+        heard = SpeakerLatents.load(voice.latents_path)
+    if (heard.engine, heard.weights_id) != (listening.engine.name, listening.weights_id):
+        raise AppError(
+            f"The voice {voice.name!r} has no clips, only latents of {heard.engine} with weights "
+            f"{heard.weights_id}; these weights are {listening.weights_id}. Use that model, or "
+            "add clips to the voice."
+        )
+    return heard
+
+
+def _read_foreign_latents(voice: Voice, kept: Path, engine: Engine) -> SpeakerLatents:
+    if not isinstance(engine, SupportsForeignLatents):
+        raise AppError(
+            f"The voice {voice.name!r} has only {kept.name}, which {engine.name} cannot read. Add "
+            "clips to the voice."
+        )
+    with reraise_as_app_error(ValueError, about=f"The voice {voice.name!r} cannot be used"):
+        return engine.read_latents(kept)
+
+
+def _get_latents_of_clips(
+    voice: Voice, layout: ProjectPaths, listening: ConditioningContext
+) -> SpeakerLatents:
+    own = find_finetune_latents(listening.bundle, voice)
+    if own is not None and (learned := _read_cached(own, listening)) is not None:
+        return learned
+    name = f"{listening.engine.name}-{_cache_key(voice, listening)}.safetensors"
+    folders = layout.latents_cache_dirs(voice.folder)
+    for folder in folders:
+        found = _read_cached(folder / name, listening)
+        if found is not None:
+            return found
+    heard = _compute_latents(voice, listening)
+    _write_cached(heard, name, folders, listening.report)
+    return heard
+
+
+def _compute_latents(voice: Voice, listening: ConditioningContext) -> SpeakerLatents:
+    report, engine = listening.report, listening.engine
+    with reraise_as_app_error(ClipError, about=f"The voice {voice.name!r} cannot be used"):
+        clips = [read_clip(path) for path in report.track(voice.clips, "reading clips")]
+    with translate_engine_errors(f"The voice {voice.name!r}"):
+        if isinstance(engine, SupportsConditioningOptions):
+            return engine.condition_with_options(clips, listening.options, report)
+        return engine.condition(clips, report)
+
+
+def _cache_key(voice: Voice, listening: ConditioningContext) -> str:
+    """Name what the latents follow from: clips, parameters, weights, and how they are computed."""
+    digest = hashlib.sha256()
+    facts = {
+        "format": CACHE_VERSION,
+        "weights": listening.weights_id,
+        "knobs": _get_conditioning_options(listening),
+    }
+    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
+    for path in listening.report.track(voice.clips, "checking clips"):
+        digest.update(_hash_file(path).encode())
+    return digest.hexdigest()[:20]
+
+
+def _get_conditioning_options(
+    listening: ConditioningContext,
+) -> Mapping[str, Any]:  # Any: knob values
+    names = getattr(listening.engine, "conditioning_options", ())
+    return {name: getattr(listening.options, name) for name in names}
+
+
+def _hash_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        return digest.hexdigest()
+    except OSError as cause:
+        raise AppError(f"Cannot read {path}: {cause.strerror or cause}.") from cause
+
+
+def _read_cached(path: Path, listening: ConditioningContext) -> SpeakerLatents | None:
+    """Return the cached latents; a damaged file counts as none and is made again."""
+    if not path.is_file():
+        return None
+    try:
+        found = SpeakerLatents.load(path)
+    except (ValueError, OSError):
+        told = f"{path} is damaged; the voice is heard from its clips again."
+        listening.report.note(told, stage="listening")
+        return None
+    return found if found.weights_id == listening.weights_id else None
+
+
+def _write_cached(
+    heard: SpeakerLatents, name: str, folders: tuple[Path, ...], report: ProgressReporter
+) -> None:
+    """Keep the latents in the first folder that can be written; do without where none can."""
+    for folder in folders:
+        if _is_read_only(folder.parent):
+            continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            heard.save(folder / name)
+            _prune_cache(folder, heard.engine)
+            return
+        except OSError:
+            continue
+    report.note("The voice could not be cached: no folder for it can be written.")
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether a folder is marked so; an administrator could write to it, but is not meant to."""
+    return folder.is_dir() and not folder.stat().st_mode & 0o222
+
+
+def _prune_cache(folder: Path, engine: str) -> None:
+    files = sorted(
+        folder.glob(f"{engine}-*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for old in files[MAX_CACHED_FILES:]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,4 @@
+"""Text before speech: script, segmentation, phonemes, tokenizers.
+
+May import: core.
+"""

@@ -1,0 +1,180 @@
+"""Text to the ids that the GPT and CLVP read: published BPE, or phonemes for our own bundles."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import tokenizers
+
+from text.g2p import SPACE, Pronouncer
+from text.letter_to_sound import LetterToSound
+from text.lexicon import parse_lexicon, parse_pronunciations
+from text.normalization.pipeline import normalize_text
+from text.normalization.tortoise_cleaners import clean_for_tortoise
+
+_REDOWNLOAD_HINT = "copy or download the bundle again."
+_PAUSE_MARKS, _SENTENCE_END_MARKS = frozenset(",;:-…"), frozenset(".?!")
+UNKNOWN_TOKEN_ID = 1  # id of whatever the vocabulary lacks
+
+
+class TokenizerError(ValueError):
+    """A tokenizer.json, or a file it names, that cannot be used."""
+
+
+class Tokenizer(Protocol):
+    """What the engine asks of either kind."""
+
+    @property
+    def size(self) -> int:
+        """How many ids there are."""
+        ...
+
+    def clean(self, text: str) -> str:
+        """The text as it is going to be read, in words."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the cleaned text, without start or stop."""
+        ...
+
+    def tokenize(self, text: str) -> list[str]:
+        """The symbols behind the ids."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhonemeTokenizer:
+    """Ids of phonemes, word boundaries and punctuation; the lexicon loads with the first word."""
+
+    symbols: tuple[str, ...]
+    load_pronouncer: Callable[[], Pronouncer]
+    _ids: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    _loaded: list[Pronouncer] = field(default_factory=list, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._ids.update({symbol: number for number, symbol in enumerate(self.symbols)})
+
+    @property
+    def size(self) -> int:
+        """How many symbols there are."""
+        return len(self.symbols)
+
+    @property
+    def pronouncer(self) -> Pronouncer:
+        """The lexicon and its helpers, read when first needed."""
+        if not self._loaded:
+            self._loaded.append(self.load_pronouncer())
+        return self._loaded[0]
+
+    def clean(self, text: str) -> str:
+        """The text with numbers, symbols and abbreviations written out."""
+        return normalize_text(text)
+
+    def tokenize(self, text: str) -> list[str]:
+        """The symbols behind the ids."""
+        return _end_with_sentence_mark(self.pronouncer.to_symbols(self.clean(text)))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the cleaned text, without start or stop."""
+        return [self._ids.get(symbol, UNKNOWN_TOKEN_ID) for symbol in self.tokenize(text)]
+
+
+def _end_with_sentence_mark(symbols: list[str]) -> list[str]:
+    """End on a mark that ends a sentence, as all texts that phonemes are learned from do."""
+    said = symbols[:-1] if symbols and symbols[-1] in _PAUSE_MARKS else symbols
+    return said if not said or said[-1] in _SENTENCE_END_MARKS else [*said, "."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BpeTokenizer:
+    """The byte-pair vocabulary of published weights; a blank is the literal symbol [SPACE]."""
+
+    vocabulary: tokenizers.Tokenizer
+    clean: Callable[[str], str] = clean_for_tortoise
+
+    @property
+    def size(self) -> int:
+        """How many symbols there are."""
+        return int(self.vocabulary.get_vocab_size())
+
+    def tokenize(self, text: str) -> list[str]:
+        """The symbols behind the ids; what the vocabulary lacks is [UNK]."""
+        return [self._symbol(number) for number in self.encode(text)]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the cleaned text, without start or stop."""
+        return list(self.vocabulary.encode(self.clean(text).replace(" ", SPACE)).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text that the ids stand for; unknown characters are lost."""
+        symbols = (self._symbol(number) for number in ids if number > UNKNOWN_TOKEN_ID)
+        return "".join(symbols).replace(SPACE, " ")
+
+    def _symbol(self, number: int) -> str:
+        return self.vocabulary.id_to_token(number) or ""
+
+
+def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
+    """The tokenizer that a bundle's tokenizer.json describes.
+
+    pronunciations: a user's own list (see parse_pronunciations), which wins over the lexicon;
+    only tokenizers that know phonemes can use it. Raises TokenizerError.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        text = path.read_text("utf-8")
+        described = json.loads(text)
+    except FileNotFoundError as missing:
+        raise TokenizerError(
+            f"{path} is missing, and a bundle keeps its vocabulary there; {_REDOWNLOAD_HINT}"
+        ) from missing
+    except ValueError as broken:
+        raise TokenizerError(f"{path} is not JSON ({broken}); {_REDOWNLOAD_HINT}") from broken
+    if not isinstance(described, dict):
+        raise TokenizerError(f"{path} holds no JSON object; {_REDOWNLOAD_HINT}")
+    if described.get("type") == "phonemes":
+        return _load_phoneme_tokenizer(folder, described, pronunciations)
+    return BpeTokenizer(vocabulary=_load_vocabulary(path, text))
+
+
+def _load_vocabulary(path: Path, text: str) -> tokenizers.Tokenizer:
+    try:
+        return tokenizers.Tokenizer.from_str(text)
+    except Exception as broken:  # the library raises nothing narrower
+        raise TokenizerError(f"{path} is no vocabulary ({broken}); {_REDOWNLOAD_HINT}") from broken
+
+
+def _load_phoneme_tokenizer(
+    folder: Path, described: Mapping[str, Any], pronunciations: str
+) -> PhonemeTokenizer:
+    try:
+        symbols = tuple(described["symbols"])
+        lexicon_path = folder / described["lexicon"]
+        table_path = folder / described["letter_to_sound"]
+    except (KeyError, TypeError) as broken:
+        raise TokenizerError(
+            f"{folder / 'tokenizer.json'} lacks symbols, lexicon or letter_to_sound; "
+            f"{_REDOWNLOAD_HINT}"
+        ) from broken
+    own_words = parse_pronunciations(pronunciations)
+
+    def load_pronouncer() -> Pronouncer:
+        lexicon = parse_lexicon(_read_gzip_text(lexicon_path))
+        table = LetterToSound.from_dict(json.loads(_read_gzip_text(table_path)))
+        return Pronouncer(lexicon=lexicon | own_words, letter_to_sound=table)
+
+    return PhonemeTokenizer(symbols=symbols, load_pronouncer=load_pronouncer)
+
+
+def _read_gzip_text(path: Path) -> str:
+    """The text of a gzip file; raises TokenizerError."""
+    try:
+        return gzip.decompress(path.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as broken:
+        raise TokenizerError(f"{path} cannot be read ({broken}); {_REDOWNLOAD_HINT}") from broken

@@ -1,0 +1,4 @@
+"""Model folders: configuration, loading, conversion, merging and verifying of weights.
+
+May import: tortoise.modules and the packages below tortoise.
+"""

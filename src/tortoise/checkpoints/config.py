@@ -1,0 +1,178 @@
+"""What a bundle's config.json says: the architecture of each network, and how to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from torch import nn
+
+from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
+from tortoise.checkpoints.layout import CONFIG_FILE, ModelFileError, read_json, write_json
+from tortoise.modules.bigvgan import BigVgan, BigVganConfig
+from tortoise.modules.classifier import Classifier, ClassifierConfig
+from tortoise.modules.clvp import Clvp, ClvpConfig
+from tortoise.modules.cvvp import Cvvp, CvvpConfig
+from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
+from tortoise.modules.dvae import Dvae, DvaeConfig
+from tortoise.modules.gpt import Gpt, GptConfig
+from tortoise.modules.hifigan import Hifigan, HifiganConfig
+from tortoise.modules.noise_schedule import NUM_TRAIN_TIMESTEPS
+from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
+from tortoise.modules.univnet import UnivNet, UnivNetConfig
+
+FORMAT_VERSION = 1
+"""The version of the folder's form that this program reads and writes."""
+
+NETWORK_CLASSES: Mapping[str, type[nn.Module]] = {
+    "gpt": Gpt,
+    "clvp": Clvp,
+    "cvvp": Cvvp,
+    "diffusion": DiffusionDecoder,
+    "vocoder": UnivNet,
+    "bigvgan": BigVgan,
+    "hifigan": Hifigan,
+    "random_gpt": RandomLatentGenerator,
+    "random_diffusion": RandomLatentGenerator,
+    "dvae": Dvae,
+    "classifier": Classifier,
+}
+"""Network name (file stem and config key) -> the module that its architecture builds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConventions:
+    """What the networks were trained to expect, beyond their shapes. Defaults: as published."""
+
+    text_limit: int = 400
+    """Tokens of one text, its stop included, must be fewer."""
+    piece_limit: int = 0
+    """Text tokens that these weights say well at once, where they can read more; 0: all of them."""
+    max_codes: int = 500
+    """Mel codes of one take at most; also the length that rows are filled up to for ranking."""
+    calm_code: int = 83
+    """The code that voices silence; what follows the stop code is overwritten with it."""
+    calm_run: int = 8
+    """Calm codes in a row that are kept; the ninth ends the take."""
+    calm_follows: bool = True
+    """Training went on after a take's end with calm codes, so a pause can be spoken as such."""
+    fixup_codes: tuple[int, ...] = (45, 45, 248)
+    """The last codes of a row filled up with calm ones."""
+    clvp_trims_codes: bool = False
+    """Rank the codes up to the stop only, not rows filled up to `max_codes`."""
+    gpt_clip_samples: int = 132_300
+    """Length of a conditioning clip for the GPT at `gpt_rate`."""
+    diffusion_clip_samples: int = 102_400
+    """Length of a conditioning clip for the diffusion network at `sample_rate`."""
+    gpt_rate: int = 22_050
+    """Hz of the audio that codes stand for."""
+    sample_rate: int = 24_000
+    """Hz of the audio that the vocoder makes."""
+    samples_per_code: int = 1024
+    """Samples at `gpt_rate` that one code stands for."""
+    diffusion_steps: int = NUM_TRAIN_TIMESTEPS
+    """Steps of the noise schedule in training."""
+    confidence_share: float = 0.0
+    """How much the GPT's own confidence counts beside the rankers; published weights: nothing."""
+    most_iterations: int = 0
+    """Diffusion steps that these weights are good for, whatever is asked; 0: any number."""
+
+    def __post_init__(self) -> None:
+        if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:
+            raise ValueError("limits and sample rates of a bundle must be at least 1")
+        if not 0 <= self.piece_limit <= self.text_limit:
+            raise ValueError(
+                f"piece_limit lies in 0 to the text_limit of {self.text_limit}; "
+                f"got {self.piece_limit}"
+            )
+        if self.diffusion_steps != NUM_TRAIN_TIMESTEPS:
+            raise ValueError(
+                f"this program walks noise schedules of {NUM_TRAIN_TIMESTEPS} steps, not of "
+                f"{self.diffusion_steps}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Everything about a bundle but its numbers. A network without architecture is not there."""
+
+    format: int = FORMAT_VERSION
+    about: str = ""
+    advice: Mapping[str, Any] = field(default_factory=dict)
+    """Knobs that these weights want turned where nobody says otherwise; Any: their own types."""
+    conventions: ModelConventions = field(default_factory=ModelConventions)
+    gpt: GptConfig | None = None
+    clvp: ClvpConfig | None = None
+    cvvp: CvvpConfig | None = None
+    diffusion: DiffusionConfig | None = None
+    vocoder: UnivNetConfig | None = None
+    bigvgan: BigVganConfig | None = None
+    hifigan: HifiganConfig | None = None
+    random_gpt: RandomLatentConfig | None = None
+    random_diffusion: RandomLatentConfig | None = None
+    dvae: DvaeConfig | None = None
+    classifier: ClassifierConfig | None = None
+
+    @property
+    def networks(self) -> list[str]:
+        """Names of the networks that the bundle holds."""
+        return [name for name in NETWORK_CLASSES if getattr(self, name) is not None]
+
+    def architecture(self, name: str) -> Any:
+        """The architecture of one network; Any: each has a dataclass of its own."""
+        architecture = getattr(self, validate_network_name(name))
+        if architecture is None:
+            raise ModelFileError(
+                f"The bundle has no {name}; it holds {', '.join(self.networks) or 'nothing'}. "
+                "Choose another bundle, or do without."
+            )
+        return architecture
+
+    def with_network(self, name: str, architecture: Any) -> ModelConfig:
+        """Return the config with one network added or replaced."""
+        return replace(self, **{validate_network_name(name): architecture})
+
+
+def validate_network_name(name: str) -> str:
+    """Return `name` if a bundle can hold a network of that name."""
+    if name not in NETWORK_CLASSES:
+        known = (
+            suggest_similar(name, list(NETWORK_CLASSES))
+            or f" Known are: {', '.join(NETWORK_CLASSES)}."
+        )
+        raise ModelFileError(f"There is no network {name!r}.{known}")
+    return name
+
+
+def get_architecture_class(name: str) -> type[Any]:
+    """The dataclass that describes networks of this name; Any: each has one of its own."""
+    hint = get_type_hints(ModelConfig)[validate_network_name(name)]
+    (kind,) = (kind for kind in get_args(hint) if isinstance(kind, type) and is_dataclass(kind))
+    return kind
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read a bundle's config.json, strictly."""
+    path = folder / CONFIG_FILE
+    data = read_json(path)
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format {found!r}; this program reads format {FORMAT_VERSION}. "
+            "Update the program, or fetch the bundle again."
+        )
+    try:
+        return from_dict(ModelConfig, data)
+    except ValidationError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ModelFileError(f"{path} describes what cannot be: {error}") from error
+
+
+def write_config(folder: Path, config: ModelConfig) -> None:
+    """Write config.json, leaving out the networks that are not there."""
+    plain = to_dict(config)
+    absent = {item.name for item in fields(config) if getattr(config, item.name) is None}
+    write_json(folder / CONFIG_FILE, {key: plain[key] for key in plain if key not in absent})

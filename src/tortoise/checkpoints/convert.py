@@ -1,0 +1,204 @@
+"""Published `.pth` files become a bundle, once.
+
+They are read with `weights_only=True` and never otherwise: a pickle may run programs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from engines.speaker_latents import SpeakerLatents
+from tortoise.checkpoints.config import (
+    ModelConfig,
+    ModelConventions,
+    get_architecture_class,
+    read_config,
+    write_config,
+)
+from tortoise.checkpoints.layout import (
+    CONFIG_FILE,
+    MEL_STATS_FILE,
+    TOKENIZER_FILE,
+    ModelFileError,
+    read_json,
+    write_atomically,
+)
+from tortoise.checkpoints.loading import MelStats, build_network, save_mel_stats, save_network
+from tortoise.checkpoints.published import PUBLISHED_DESCRIPTION, PublishedFile
+from tortoise.checkpoints.safetensors_io import check_weights_match
+
+REDOWNLOAD_HINT = "Take the file from where it was published."
+
+STORAGE_DTYPES: Mapping[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+"""What a bundle's networks may be stored as."""
+
+PUBLISHED_TEXT_TOKENS = 255
+PUBLISHED_CONVENTIONS = ModelConventions()
+
+
+def create_model_folder(folder: Path, about: str = PUBLISHED_DESCRIPTION) -> None:
+    """Make a bundle with the published conventions that holds no network yet."""
+    if not (folder / CONFIG_FILE).is_file():
+        write_config(folder, ModelConfig(about=about, conventions=PUBLISHED_CONVENTIONS))
+
+
+def is_converted(folder: Path, file: PublishedFile) -> bool:
+    """Say whether a bundle already has what this file becomes."""
+    if not file.network:
+        return (folder / _get_output_name(file)).is_file()
+    if not ((folder / CONFIG_FILE).is_file() and (folder / _get_output_name(file)).is_file()):
+        return False
+    return bool(getattr(read_config(folder), file.network) == get_published_architecture(file))
+
+
+def convert_published_file(
+    file: PublishedFile, source: Path, folder: Path, precision: str = "fp32"
+) -> list[str]:
+    """Turn one published file into its part of a bundle, its weights stored in PRECISIONS.
+
+    Returns the keys that were dropped because nothing is known of them, for the user to see.
+    """
+    if file.name == "tokenizer.json":
+        check_tokenizer(source)
+        write_atomically(folder / TOKENIZER_FILE, lambda beside: shutil.copyfile(source, beside))
+        return []
+    if file.name == "mel_norms.pth":
+        save_mel_stats(folder, MelStats(norms=read_mel_norms(source)))
+        return []
+    tensors, unknown = read_weights(file, source)
+    architecture = get_published_architecture(file)
+    network = build_network(file.network, architecture)
+    check_weights_match(
+        {key: tuple(value.shape) for key, value in tensors.items()}, network, str(source)
+    )
+    network.load_state_dict(tensors, strict=True, assign=True)
+    save_network(folder, file.network, network.float(), architecture, STORAGE_DTYPES[precision])
+    return unknown
+
+
+def get_published_architecture(file: PublishedFile) -> Any:
+    """The architecture of a published network; Any: each has a dataclass of its own."""
+    return getattr(get_architecture_class(file.network), file.architecture)()
+
+
+def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """Read the weights of one network, without what is known to be no weight.
+
+    Returns them and, where the published keys are not known for certain, the surplus keys.
+    """
+    content = read_pickle(source)
+    if file.container and isinstance(content, Mapping) and file.container in content:
+        content = content[file.container]
+    if not isinstance(content, Mapping) or not content:
+        raise ModelFileError(
+            f"{source} holds {type(content).__name__}, not weights. {REDOWNLOAD_HINT}"
+        )
+    odd = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if odd:
+        raise ModelFileError(
+            f"{source} holds {odd[0]!r} beside weights; it looks like a training state. "
+            f"{REDOWNLOAD_HINT}"
+        )
+    tensors = {key: value for key, value in content.items() if not file.is_ignored_key(key)}
+    if file.is_strict:
+        return tensors, []
+    wanted = build_network(file.network, get_published_architecture(file)).state_dict()
+    unknown = sorted(tensors.keys() - wanted.keys())
+    return {key: value for key, value in tensors.items() if key in wanted}, unknown
+
+
+def check_tokenizer(source: Path) -> None:
+    """Refuse a file that is not the tokenizer of the published weights, whatever its spelling."""
+    described = read_json(source)
+    model = described.get("model", {}) if isinstance(described, dict) else {}
+    vocabulary = model.get("vocab", {}) if isinstance(model, dict) else {}
+    if len(vocabulary) != PUBLISHED_TEXT_TOKENS or vocabulary.get("[SPACE]") != 2:
+        raise ModelFileError(
+            f"{source} is not the published tokenizer: it has {len(vocabulary)} tokens, not "
+            f"{PUBLISHED_TEXT_TOKENS}. {REDOWNLOAD_HINT}"
+        )
+
+
+def read_mel_norms(source: Path) -> Tensor:
+    """Read the divisors of the 80 mel bands, as published or as safetensors: (80,)."""
+    if source.suffix == ".safetensors":
+        with safe_open(source, framework="pt") as opened:
+            norms = opened.get_tensor("mel_norms")
+    else:
+        norms = read_pickle(source)
+    if not isinstance(norms, Tensor) or norms.shape != (80,) or not bool((norms != 0).all()):
+        raise ModelFileError(
+            f"{source} does not hold one divisor for each of 80 mel bands. {REDOWNLOAD_HINT}"
+        )
+    return norms.float()
+
+
+def read_voice_latents(
+    source: Path, weights_id: str, widths: tuple[int, int] | None = None
+) -> SpeakerLatents:
+    """Read a voice that the original saved: its GPT latent and its diffusion latent.
+
+    weights_id: of the weights that it is going to be spoken with;  widths: of the two latents that
+    these weights know, checked where given. Raises BundleError.
+    """
+    content = read_pickle(source)
+    pair = isinstance(content, (tuple, list)) and len(content) == 2
+    if not pair or not all(_is_latent(part) for part in content):
+        raise ModelFileError(
+            f"{source} holds no pair of latents (one row for the GPT, one for the diffusion "
+            "network). A .pth that lies beside clips holds their waves; use the clips."
+        )
+    found = tuple(part.shape[-1] for part in content)
+    if widths is not None and found != widths:
+        raise ModelFileError(
+            f"{source} holds latents {found[0]:,} and {found[1]:,} wide; these weights know "
+            f"{widths[0]:,} and {widths[1]:,}. They were made with other weights: use those, as "
+            "the published ones (`testudo models download tortoise`), or add clips of the voice."
+        )
+    gpt, diffusion = (part.float().mean(0, keepdim=True) for part in content)
+    return SpeakerLatents(
+        engine="tortoise", weights_id=weights_id, tensors={"gpt": gpt, "diffusion": diffusion}
+    )
+
+
+def _is_latent(part: object) -> bool:
+    """Whether it is some rows of finite numbers, none of them larger than it says."""
+    if not isinstance(part, Tensor) or part.dim() != 2 or part.layout != torch.strided:
+        return False
+    honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()
+    return honest and part.is_floating_point() and bool(torch.isfinite(part).all())
+
+
+def read_pickle(source: Path) -> Any:
+    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
+    if not source.is_file():
+        raise ModelFileError(f"There is no file {source}.")
+    try:
+        return torch.load(
+            source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
+        )
+    except pickle.UnpicklingError as error:
+        raise ModelFileError(
+            f"{source} is damaged, or holds more than tensors; a file that could run a program "
+            f"is not opened. {REDOWNLOAD_HINT}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ModelFileError(f"{source} is damaged or cut short. {REDOWNLOAD_HINT}") from error
+
+
+def _get_output_name(file: PublishedFile) -> str:
+    names = {"tokenizer.json": TOKENIZER_FILE, "mel_norms.pth": MEL_STATS_FILE}
+    return names.get(file.name) or f"{file.network}.safetensors"

@@ -1,0 +1,157 @@
+"""What lies in a bundle, the folder of one set of weights: file names, checksums, refusals.
+
+    models/starter/
+        config.json             architectures and conventions (`tortoise.checkpoints.config`)
+        tokenizer.json          and whatever it refers to
+        mel_stats.safetensors   how mels are normalised
+        gpt.safetensors …       one file per network
+        checksums.json          what each tensor file held when it was written
+
+Reading these facts needs no torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "config.json"
+TOKENIZER_FILE = "tokenizer.json"
+MEL_STATS_FILE = "mel_stats.safetensors"
+CHECKSUMS_FILE = "checksums.json"
+TENSORS_SUFFIX = ".safetensors"
+
+REQUIRED_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
+"""Without these a bundle cannot speak; every other network adds something."""
+
+WEIGHTS_ID_FILES = tuple(
+    f"{stem}{TENSORS_SUFFIX}"
+    for stem in ("gpt", "clvp", "cvvp", "diffusion", "vocoder", "mel_stats")
+)
+"""What hears and speaks by itself. A further vocoder makes no kept voice unusable."""
+
+WEIGHTS_ID_LENGTH = 16
+_BLOCK_BYTES = 1 << 20
+
+
+class ModelFileError(ValueError):
+    """A bundle cannot be read or written: what came, what is allowed, what to do."""
+
+
+def get_network_path(folder: Path, name: str) -> Path:
+    """Say where the weights of one network lie."""
+    return folder / f"{name}{TENSORS_SUFFIX}"
+
+
+def list_tensor_files(folder: Path) -> list[Path]:
+    """List the files that hold numbers, by name."""
+    return sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
+
+
+def find_missing_files(folder: Path) -> list[str]:
+    """Name the files that the bundle would need before it can speak."""
+    needed = [CONFIG_FILE, TOKENIZER_FILE, MEL_STATS_FILE]
+    needed += [get_network_path(folder, name).name for name in REQUIRED_NETWORKS]
+    return [name for name in needed if not (folder / name).is_file()]
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a bundle; Any: the caller knows its form."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{path.parent} has no {path.name}, so it is not a whole bundle. "
+            "See what is there with `testudo models list`."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelFileError(
+            f"{path} is not JSON ({error}). Fetch the bundle again or restore the file."
+        ) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a neighbour of `path`, then put it in place; a failure leaves nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        write(beside)
+        beside.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelFileError(
+                f"The disk is full: {path} was not written. Free some space and try again."
+            ) from error
+        raise
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def compute_weights_id(folder: Path) -> str:
+    """Name what the networks that hear and speak hold: equal ids, equal weights.
+
+    Conditioning latents made with one id are of no use with another.
+    """
+    digest = hashlib.sha256()
+    for file in list_tensor_files(folder):
+        if file.name in WEIGHTS_ID_FILES:
+            digest.update(f"{file.name} {get_sha256(file)}\n".encode())
+    return digest.hexdigest()[:WEIGHTS_ID_LENGTH]
+
+
+def get_sha256(file: Path) -> str:
+    """Return the sha256 of a file, read again only when its size or time of change differ."""
+    known = file.stat()
+    recorded = read_checksums(file.parent).get(file.name, {})
+    if (recorded.get("size"), recorded.get("mtime_ns")) == (known.st_size, known.st_mtime_ns):
+        return str(recorded["sha256"])
+    return _compute_sha256_cached(file, known.st_size, known.st_mtime_ns)
+
+
+def compute_sha256(file: Path) -> str:
+    """Read a whole file and return its sha256."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _compute_sha256_cached(file: Path, size: int, mtime_ns: int) -> str:
+    return compute_sha256(file)
+
+
+def read_checksums(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return file name -> sha256, size and time of change when it was written; {} if unknown."""
+    try:
+        recorded = json.loads((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no record, or no longer one: the files themselves are read
+        return {}
+    return recorded if isinstance(recorded, dict) else {}
+
+
+def record_checksum(file: Path) -> None:
+    """Remember what a tensor file holds, just after writing it."""
+    known = file.stat()
+    entry = {
+        "sha256": compute_sha256(file),
+        "size": known.st_size,
+        "mtime_ns": known.st_mtime_ns,
+    }
+    recorded = {**read_checksums(file.parent), file.name: entry}
+    write_json(file.parent / CHECKSUMS_FILE, dict(sorted(recorded.items())))

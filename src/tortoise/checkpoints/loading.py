@@ -1,0 +1,246 @@
+"""Weights on disk and in memory: a bundle opened, a network loaded strictly, a network saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from audio.mel import LOG_MEL_MAX, LOG_MEL_MIN
+from text.tokenizer import Tokenizer, load_tokenizer
+from tortoise.checkpoints.config import (
+    NETWORK_CLASSES,
+    ModelConfig,
+    ModelConventions,
+    read_config,
+    validate_network_name,
+    write_config,
+)
+from tortoise.checkpoints.layout import (
+    CONFIG_FILE,
+    MEL_STATS_FILE,
+    ModelFileError,
+    compute_weights_id,
+    get_network_path,
+)
+from tortoise.checkpoints.safetensors_io import (
+    SkipRandomInit,
+    cast_floats,
+    load_weights_strict,
+    read_tensors,
+    save_tensors,
+)
+from tortoise.modules.bigvgan import BigVgan
+from tortoise.modules.classifier import Classifier
+from tortoise.modules.clvp import Clvp
+from tortoise.modules.cvvp import Cvvp
+from tortoise.modules.diffusion_decoder import DiffusionDecoder
+from tortoise.modules.dvae import Dvae
+from tortoise.modules.gpt import Gpt
+from tortoise.modules.hifigan import Hifigan
+from tortoise.modules.random_latents import RandomLatentGenerator
+from tortoise.modules.univnet import UnivNet
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MelStats:
+    """How a bundle's mels are normalised.
+
+    norms: (80,) divisor of each band of the 22.05 kHz front end.
+    """
+
+    norms: Tensor
+
+
+class TortoiseModel:
+    """One set of weights. Opening it reads the config only; a network is read when first used.
+
+    Networks are in eval mode, float32, without gradients, on `device`.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig, device: torch.device) -> None:
+        self.folder = folder
+        self.config = config
+        self.device = device
+        self._loaded: dict[str, nn.Module] = {}
+
+    def has(self, name: str) -> bool:
+        """Say whether the bundle holds this network."""
+        return getattr(self.config, validate_network_name(name)) is not None
+
+    @property
+    def conventions(self) -> ModelConventions:
+        """What the networks were trained to expect, beyond their shapes."""
+        return self.config.conventions
+
+    @property
+    def weights_id(self) -> str:
+        """A short name for the content of the network files."""
+        return compute_weights_id(self.folder)
+
+    @cached_property
+    def mel_stats(self) -> MelStats:
+        """How mels are normalised."""
+        return load_mel_stats(self.folder)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Text to ids."""
+        return load_tokenizer(self.folder)
+
+    @property
+    def gpt(self) -> Gpt:
+        """Voice and text to codes and latents."""
+        return self._network("gpt", Gpt)
+
+    @property
+    def clvp(self) -> Clvp:
+        """How well codes say a text."""
+        return self._network("clvp", Clvp)
+
+    @property
+    def cvvp(self) -> Cvvp:
+        """How well codes fit a voice."""
+        return self._network("cvvp", Cvvp)
+
+    @property
+    def diffusion(self) -> DiffusionDecoder:
+        """Latents and noise to mel."""
+        return self._network("diffusion", DiffusionDecoder)
+
+    @property
+    def vocoder(self) -> UnivNet:
+        """Mel to wave."""
+        return self._network("vocoder", UnivNet)
+
+    @property
+    def bigvgan(self) -> BigVgan:
+        """Mel to wave, another way."""
+        return self._network("bigvgan", BigVgan)
+
+    @property
+    def hifigan(self) -> Hifigan:
+        """GPT latents straight to wave."""
+        return self._network("hifigan", Hifigan)
+
+    @property
+    def random_gpt(self) -> RandomLatentGenerator:
+        """Noise to the GPT's latent of a voice that nobody has."""
+        return self._network("random_gpt", RandomLatentGenerator)
+
+    @property
+    def random_diffusion(self) -> RandomLatentGenerator:
+        """Noise to the diffusion network's latent of the same."""
+        return self._network("random_diffusion", RandomLatentGenerator)
+
+    @property
+    def dvae(self) -> Dvae:
+        """Mel to codes, for training."""
+        return self._network("dvae", Dvae)
+
+    @property
+    def classifier(self) -> Classifier:
+        """Whether a wave was made by the published weights."""
+        return self._network("classifier", Classifier)
+
+    def unload(self, *names: str) -> None:
+        """Let go of loaded networks (of all, if none is named); they load again when used."""
+        for name in names or list(self._loaded):
+            self._loaded.pop(validate_network_name(name), None)
+
+    def _network(self, name: str, kind: type[NetworkT]) -> NetworkT:
+        if name not in self._loaded:
+            architecture = self.config.architecture(name)
+            network = build_network(name, architecture)
+            load_weights_strict(network, get_network_path(self.folder, name))
+            self._loaded[name] = network.requires_grad_(False).eval().to(self.device)
+        return cast(NetworkT, self._loaded[name])
+
+
+def load_model(folder: Path, device: torch.device | None = None) -> TortoiseModel:
+    """Open a bundle: its config is read and checked, its networks when they are used."""
+    if not folder.is_dir():
+        raise ModelFileError(
+            f"There is no bundle at {folder}. `testudo models list` shows what is here; "
+            "`testudo models download tortoise` fetches the published weights."
+        )
+    return TortoiseModel(folder, read_config(folder), device or torch.device("cpu"))
+
+
+def load_network(folder: Path, name: str, dtype: torch.dtype | None = torch.float32) -> nn.Module:
+    """Load one network of a bundle strictly, in eval mode, on the CPU, able to train.
+
+    dtype: what floating weights become; None keeps them as stored.
+    """
+    network = build_network(name, read_config(folder).architecture(name))
+    load_weights_strict(network, get_network_path(folder, name), dtype)
+    return network.eval()
+
+
+def build_network(name: str, architecture: Any) -> nn.Module:
+    """Build a network whose parameters still hold nothing (its buffers are computed)."""
+    with SkipRandomInit():
+        return NETWORK_CLASSES[validate_network_name(name)](architecture)
+
+
+def save_network(
+    folder: Path,
+    name: str,
+    module: nn.Module,
+    architecture: Any,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write one network into a bundle, and its architecture into the bundle's config.
+
+    dtype: what parameters are stored as; buffers keep their own type (rotary frequencies and
+    moving averages do not survive half precision), and so does a parameter that would overflow.
+    """
+    validate_network_name(name)
+    parameters = {key for key, _ in module.named_parameters()}
+    tensors = {
+        key: _cast_if_finite(value.detach(), dtype) if key in parameters else value.detach()
+        for key, value in module.state_dict().items()
+    }
+    save_tensors(get_network_path(folder, name), tensors)
+    known = read_config(folder) if (folder / CONFIG_FILE).is_file() else ModelConfig()
+    write_config(folder, known.with_network(name, architecture))
+
+
+def load_mel_stats(folder: Path) -> MelStats:
+    """Read how a bundle's mels are normalised."""
+    file = folder / MEL_STATS_FILE
+    tensors = read_tensors(file)
+    if not {"mel_norms"} <= tensors.keys() <= {"mel_norms", "mel_range"}:
+        raise ModelFileError(
+            f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and may "
+            "hold mel_range (2,). Fetch the bundle again."
+        )
+    told = tensors.get("mel_range", _mel_range())
+    if told.shape != (2,) or not torch.allclose(told.double(), _mel_range(), atol=1e-5):
+        raise ModelFileError(
+            f"{file} says that mels lie within {told.tolist()}; this program speaks networks "
+            f"trained on {_mel_range().tolist()} only. Choose another bundle."
+        )
+    return MelStats(norms=tensors["mel_norms"].float())
+
+
+def save_mel_stats(folder: Path, stats: MelStats) -> None:
+    """Write how a bundle's mels are normalised."""
+    tensors = {"mel_norms": stats.norms.float(), "mel_range": _mel_range()}
+    save_tensors(folder / MEL_STATS_FILE, tensors)
+
+
+def _mel_range() -> Tensor:
+    """The log-mel range of the 24 kHz front end that becomes [-1, 1]: (2,)."""
+    return torch.tensor([LOG_MEL_MIN, LOG_MEL_MAX], dtype=torch.float64)
+
+
+def _cast_if_finite(value: Tensor, dtype: torch.dtype) -> Tensor:
+    small = cast_floats(value, dtype)
+    return small if bool(torch.isfinite(small).all()) else value

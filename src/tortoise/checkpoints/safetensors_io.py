@@ -1,0 +1,151 @@
+"""Networks and safetensors files: built empty, filled strictly, written in one step."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tortoise.checkpoints.layout import ModelFileError, record_checksum, write_atomically
+
+MAX_REPORTED_MISMATCHES = 5
+"""Misfitting tensors that a refusal names before it only counts them."""
+
+
+def load_weights_strict(
+    network: nn.Module, file: Path, dtype: torch.dtype | None = torch.float32
+) -> None:
+    """Give a network the weights of a safetensors file, strictly.
+
+    Raises BundleError when the file is missing, damaged, or does not fit, and says how.
+    """
+    check_weights_match(read_shapes(file), network, str(file))
+    tensors = read_tensors(file)
+    if dtype is not None:
+        tensors = {key: cast_floats(value, dtype) for key, value in tensors.items()}
+    network.load_state_dict(tensors, strict=True, assign=True)
+
+
+def check_weights_match(
+    shapes: Mapping[str, tuple[int, ...]], network: nn.Module, source: str
+) -> None:
+    """Refuse weights whose names or shapes are not the network's.  shapes: key -> shape."""
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    misfits = [f"lacks {key}" for key in wanted.keys() - shapes.keys()]
+    misfits += [f"has {key} too many" for key in shapes.keys() - wanted.keys()]
+    misfits += [
+        f"has {key} as {_format_shape(shapes[key])} where {_format_shape(wanted[key])} is expected"
+        for key in wanted.keys() & shapes.keys()
+        if shapes[key] != wanted[key]
+    ]
+    if misfits:
+        shown = "; it ".join(sorted(misfits)[:MAX_REPORTED_MISMATCHES])
+        rest = len(misfits) - MAX_REPORTED_MISMATCHES
+        more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
+        raise ModelFileError(
+            f"{source} does not fit the {type(network).__name__} that is described for it: it "
+            f"{shown}{more}. Use weights and config.json of the same bundle."
+        )
+
+
+def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a floating tensor in another type, and any other tensor as it is."""
+    return value.to(dtype) if value.is_floating_point() else value
+
+
+def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file of a bundle in one step and record its checksum."""
+    whole = _clone_shared_tensors(tensors)
+    write_atomically(file, lambda beside: _write_tensors(whole, beside))
+    record_checksum(file)
+
+
+def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor in a safetensors file, reading its header only."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            keys = list(opened.keys())
+            return {key: tuple(opened.get_slice(key).get_shape()) for key in keys}
+    except FileNotFoundError:
+        raise _make_missing_file_error(file) from None
+    except SafetensorError as error:
+        raise _make_damaged_file_error(file, error) from error
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Return every tensor of a safetensors file, mapped from disk."""
+    try:
+        return load_file(file)
+    except FileNotFoundError:
+        raise _make_missing_file_error(file) from None
+    except SafetensorError as error:
+        raise _make_damaged_file_error(file, error) from error
+
+
+class SkipRandomInit(TorchFunctionMode):
+    """Skips the random start of parameters: it costs seconds, and a file replaces it anyway.
+
+    Unlike the meta device this leaves computed buffers in place, and the global generator alone.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # Any: the signature that torch gives this hook
+        kwargs = kwargs or {}
+        fills = func in (torch.Tensor.uniform_, torch.Tensor.normal_)
+        if fills or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        if func in (torch.randn, torch.rand):
+            return torch.empty(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _clone_shared_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, each with memory of its own: safetensors refuses views."""
+    seen: set[int] = set()
+    whole: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        value = value.cpu().contiguous()
+        storage = value.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != value.nbytes:
+            value = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
+        whole[key] = value
+    return whole
+
+
+def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    try:
+        save_file(dict(tensors), file)
+    except SafetensorError as error:
+        if f"os error {errno.ENOSPC}" in str(error):  # it has no exception of its own for that
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise ModelFileError(
+            f"{file.parent} could not be written ({error}). Nothing was changed; choose another "
+            "folder, or look at the disk."
+        ) from error
+
+
+def _make_missing_file_error(file: Path) -> ModelFileError:
+    return ModelFileError(
+        f"{file.parent} has no {file.name}. Fetch the bundle again, or see what is missing with "
+        "`testudo models verify`."
+    )
+
+
+def _make_damaged_file_error(file: Path, error: Exception) -> ModelFileError:
+    return ModelFileError(
+        f"{file} is damaged or cut short ({error}). Fetch the bundle again, or restore the file."
+    )
+
+
+def _format_shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"

@@ -1,0 +1,108 @@
+"""Is a bundle whole? Every file is opened, compared with its checksum, and fitted to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from core.progress import ProgressReporter
+from text.tokenizer import load_tokenizer
+from tortoise.checkpoints.config import ModelConfig, read_config
+from tortoise.checkpoints.layout import (
+    CONFIG_FILE,
+    MEL_STATS_FILE,
+    TOKENIZER_FILE,
+    ModelFileError,
+    compute_sha256,
+    find_missing_files,
+    get_network_path,
+    read_checksums,
+)
+from tortoise.checkpoints.loading import load_mel_stats, load_network
+
+
+def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[str, str]]:
+    """Look at every file of a bundle. Returns (file name, what is wrong with it or "")."""
+    try:
+        config = read_config(folder)
+    except ModelFileError as error:
+        return [(CONFIG_FILE, str(error))]
+    checks: dict[str, Callable[[], None]] = {
+        CONFIG_FILE: lambda: _check_conventions(config),
+        TOKENIZER_FILE: lambda: _check_tokenizer(folder, config),
+        MEL_STATS_FILE: lambda: _check_mel_stats(folder),
+    }
+    for name in config.networks:
+        checks[get_network_path(folder, name).name] = _make_network_check(folder, name)
+    found = [(file, _find_problem(checks[file])) for file in report.track(list(checks), "verify")]
+    absent = [file for file in find_missing_files(folder) if file not in checks]
+    return found + [(file, "missing; without it the bundle cannot speak") for file in absent]
+
+
+def _find_problem(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except (ValueError, OSError, KeyError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _make_network_check(folder: Path, name: str) -> Callable[[], None]:
+    def check() -> None:
+        network = load_network(folder, name)
+        _check_checksum(get_network_path(folder, name))
+        for key, value in network.state_dict().items():
+            if not bool(torch.isfinite(value).all()):
+                raise ModelFileError(f"{key} holds values that are not numbers. Fetch it again.")
+
+    return check
+
+
+def _check_mel_stats(folder: Path) -> None:
+    stats = load_mel_stats(folder)
+    _check_checksum(folder / MEL_STATS_FILE)
+    if not bool(torch.isfinite(stats.norms).all() and (stats.norms != 0).all()):
+        raise ModelFileError("a band's divisor is 0 or not a number. Fetch the bundle again.")
+
+
+def _check_checksum(file: Path) -> None:
+    recorded = read_checksums(file.parent).get(file.name)
+    if recorded and recorded.get("sha256") != compute_sha256(file):
+        raise ModelFileError(
+            f"{file.name} is not what was written: its sha256 is not the recorded one. "
+            "Fetch it again; if you put it there yourself, import it instead."
+        )
+
+
+def _check_tokenizer(folder: Path, config: ModelConfig) -> None:
+    tokenizer = load_tokenizer(folder)
+    tokenizer.encode("Good evening.")
+    if config.gpt and tokenizer.size > config.gpt.start_text_token:
+        raise ModelFileError(
+            f"the tokenizer has {tokenizer.size} ids, the GPT takes {config.gpt.start_text_token}"
+        )
+    if config.clvp and tokenizer.size > config.clvp.text_tokens:
+        raise ModelFileError(
+            f"the tokenizer has {tokenizer.size} ids, CLVP takes {config.clvp.text_tokens}"
+        )
+
+
+def _check_conventions(config: ModelConfig) -> None:
+    """Refuse conventions that the networks cannot keep."""
+    rule, gpt = config.conventions, config.gpt
+    if gpt is None:
+        return
+    if max(rule.calm_code, *rule.fixup_codes) >= gpt.codes:
+        raise ModelFileError(f"calm and fix-up codes must be below the GPT's {gpt.codes} codes")
+    if rule.max_codes > gpt.max_mel_tokens or rule.text_limit > gpt.max_text_tokens:
+        raise ModelFileError(
+            f"at most {gpt.max_text_tokens} text tokens and {gpt.max_mel_tokens} codes fit the "
+            f"GPT, not {rule.text_limit} and {rule.max_codes}"
+        )
+    if config.diffusion and config.diffusion.latent_width != gpt.model_dim:
+        raise ModelFileError(
+            f"the diffusion network takes latents of {config.diffusion.latent_width}, the GPT "
+            f"gives {gpt.model_dim}"
+        )

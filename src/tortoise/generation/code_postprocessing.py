@@ -1,0 +1,77 @@
+"""What is done to a row of mel codes between drawing it and speaking it.
+
+Shapes: m codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tortoise.checkpoints.config import ModelConventions
+
+
+def overwrite_after_stop(codes: Tensor, stop_code: int, conventions: ModelConventions) -> Tensor:
+    """Overwrite a row from its first stop with calm, and end it with the fix-up codes.
+
+    As published weights are used: the ranker and the second pass were only ever shown rows filled
+    up like this. A row without stop stays as it is.  codes: (m,).  Returns (m,).
+    """
+    stops = (codes == stop_code).nonzero()
+    if len(stops) == 0:
+        return codes
+    fixed = codes.clone()
+    fixed[int(stops[0]) :] = conventions.calm_code
+    ending = torch.tensor(conventions.fixup_codes, device=codes.device)
+    fixed[-len(ending) :] = ending
+    return fixed
+
+
+def pad_codes(
+    codes: Tensor, finished: bool, stop_code: int, conventions: ModelConventions
+) -> Tensor:
+    """A draft as the published ranker knows it.  codes: (m,).  Returns (max_codes,) or longer."""
+    missing = max(conventions.max_codes - len(codes), int(finished))
+    return overwrite_after_stop(F.pad(codes, (0, missing), value=stop_code), stop_code, conventions)
+
+
+def find_silence_start(codes: Tensor, conventions: ModelConventions) -> int:
+    """Where a row falls silent: at the calm code that follows `calm_run` of them; else its end.
+
+    codes: (m,).  Returns how many codes to keep.
+    """
+    run = 0
+    for place, code in enumerate(codes.tolist()):
+        run = run + 1 if code == conventions.calm_code else 0
+        if run > conventions.calm_run:
+            return place
+    return len(codes)
+
+
+def prepare_spoken_codes(
+    codes: Tensor, finished: bool, pause: int, conventions: ModelConventions
+) -> Tensor:
+    """The codes of a draft that are going to be heard, with up to `pause` calm codes at the end.
+
+    The original cuts every take at its first run of nine calm codes, be it a pause between two
+    sentences. A draft that came to its stop is said to its end here; only one that did not is cut
+    there, since what follows such a run is seldom speech. Calm codes are added only where the
+    weights know them behind a take; see `count_missing_pause_codes`.  codes: (m,).  Returns (m',),
+    m' >= 1.
+    """
+    kept = codes if finished else codes[: find_silence_start(codes, conventions)]
+    end = len(kept) - _count_trailing_silence(kept, conventions)
+    if conventions.calm_follows or end + pause == 0 or len(kept) == 0:
+        return F.pad(kept[:end], (0, max(pause, 1 - end)), value=conventions.calm_code)
+    return kept[: end + pause]
+
+
+def count_missing_pause_codes(codes: Tensor, pause: int, conventions: ModelConventions) -> int:
+    """How many codes of silence are still missing behind a row of spoken codes (m,)."""
+    return max(0, pause - _count_trailing_silence(codes, conventions))
+
+
+def _count_trailing_silence(codes: Tensor, conventions: ModelConventions) -> int:
+    voiced = (codes != conventions.calm_code).nonzero()
+    return len(codes) - (int(voiced[-1]) + 1 if len(voiced) else 0)

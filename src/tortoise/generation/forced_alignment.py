@@ -1,0 +1,163 @@
+"""Which part of a text is heard when: the best way through a table of text against time.
+
+Shapes: m frames of sound, t text tokens, h tables (attention heads).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from text.tokenizer import Tokenizer
+from tortoise.modules.gpt import Attention, Block, Gpt
+
+MAX_SKIPPED_TOKENS = 3  # tokens that one frame may pass over: a comma and the blanks around it
+MAX_CANDIDATE_HEADS = 48  # of all heads, those that gather most
+MAX_ALIGNMENT_HEADS = 4  # of those, the ones that read most surely forwards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alignment:
+    """token_of: (m,) the token that each frame speaks, never going back;  trust: 0 to 1."""
+
+    frame_tokens: Tensor
+    confidence: float
+
+    def first_frame(self, token: int) -> int:
+        """Return the first frame that speaks this token or one after it; m where none does."""
+        return int((self.frame_tokens < token).sum())
+
+
+def align_by_attention(attention: Tensor) -> Alignment:
+    """Follow the text through the heads of a network that speaks it.
+
+    attention: (h, m, t) how much each frame looks at each token. Some heads read along and most do
+    something else. Those that read along gather much attention on a way through the text and little
+    on a way through it backwards; how much less is the trust.
+    """
+    shares = attention / attention.sum(-1, keepdim=True).clamp_min(1e-9)  # (h, m, t)
+    forwards = compute_path_scores(shares)  # (h,)
+    likely = forwards.topk(min(MAX_CANDIDATE_HEADS, len(shares))).indices
+    ahead = forwards[likely] - compute_path_scores(shares[likely].flip(-1))
+    reading = likely[ahead.topk(min(MAX_ALIGNMENT_HEADS, len(likely))).indices]
+    table = shares[reading].mean(0)  # (m, t)
+    there, back = compute_path_scores(table[None]), compute_path_scores(table.flip(-1)[None])
+    trust = float(((there - back) / there.clamp_min(1e-9)).clamp(0, 1))
+    return Alignment(frame_tokens=find_viterbi_path(table), confidence=trust)
+
+
+def compute_path_scores(tables: Tensor) -> Tensor:
+    """Return how much the best way through each table gathers per frame; 0 where there is no way.
+
+    tables: (h, m, t). Returns (h,).
+    """
+    best = _get_initial_scores(tables[:, 0])
+    for frame in range(1, tables.shape[1]):
+        best = tables[:, frame] + _get_transition_scores(best).amax(0)
+    ends = best[:, -1 - MAX_SKIPPED_TOKENS :].amax(-1)  # the last tokens may be passed over as well
+    return ends.nan_to_num(neginf=0.0) / tables.shape[1]
+
+
+def find_viterbi_path(table: Tensor) -> Tensor:
+    """Find the way through a table, from its first token to its last, that gathers the most.
+
+    table: (m, t). Returns (m,) the token of each frame; all zero where there is no way. Each frame
+    stays at its token or goes on by at most MOST_SKIPPED + 1.
+    """
+    m, t = table.shape
+    came = torch.zeros(m, t, dtype=torch.long)  # how far each place was from the one before it
+    best = _get_initial_scores(table[0])
+    for frame in range(1, m):
+        most, came[frame] = _get_transition_scores(best).max(0)
+        best = table[frame] + most
+    first_end = max(0, t - 1 - MAX_SKIPPED_TOKENS)
+    token = first_end + int(best[first_end:].argmax())
+    path = torch.zeros(m, dtype=torch.long)
+    if not bool(best[token].isfinite()):  # more text than the frames can pass
+        return path
+    for frame in range(m - 1, -1, -1):
+        path[frame] = token
+        token -= int(came[frame, token])
+    return path
+
+
+def _get_initial_scores(row: Tensor) -> Tensor:
+    """What the first frame gathers: (…, t); a way begins at one of the first tokens."""
+    return torch.cat(
+        [
+            row[..., : MAX_SKIPPED_TOKENS + 1],
+            torch.full_like(row[..., MAX_SKIPPED_TOKENS + 1 :], -torch.inf),
+        ],
+        dim=-1,
+    )
+
+
+def _get_transition_scores(best: Tensor) -> Tensor:
+    """What can be brought along to each token, from 0, 1, … tokens before it.
+
+    best: (…, t). Returns (MOST_SKIPPED + 2, …, t).
+    """
+    t = best.shape[-1]
+    padded = torch.nn.functional.pad(best, (MAX_SKIPPED_TOKENS + 1, 0), value=-torch.inf)
+    return torch.stack(
+        [
+            padded[..., MAX_SKIPPED_TOKENS + 1 - by :][..., :t]
+            for by in range(MAX_SKIPPED_TOKENS + 2)
+        ]
+    )
+
+
+MIN_ALIGNMENT_CONFIDENCE = (
+    0.4  # a GPT that has learnt to read reaches 0.7 to 0.85, a random one stays below 0.2
+)
+
+
+def compute_text_attention(gpt: Gpt, conditioning: Tensor, text: Tensor, codes: Tensor) -> Tensor:
+    """Show where the network looks in the text while it predicts each code.
+
+    conditioning: (1, d);  text: (1, t) ended by a stop;  codes: (1, m).
+    Returns (h, m, t): each head of each layer, the code being predicted, the token looked at.
+    """
+    spoken = F.pad(codes, (1, 0), value=gpt.config.start_mel_token)[:, :-1]
+    x = torch.cat([gpt.prefix(conditioning, text), gpt.embed_codes(spoken)], dim=1)
+    first_token, t, m = 2, text.shape[1], codes.shape[1]  # after the voice and the start token
+    looks = []
+    for layer in gpt.gpt.h:
+        block = cast(Block, layer)
+        weights = _attention_weights(block.attn, block.ln_1(x), m)  # (heads, m, n)
+        looks.append(weights[..., first_token : first_token + t])
+        x = block(x)
+    return torch.cat(looks)
+
+
+def align_text_parts(
+    parts: Sequence[str], tokenizer: Tokenizer, gpt: Gpt, conditioning: Tensor, codes: Tensor
+) -> tuple[list[int], Alignment]:
+    """Say at which code each part of a text begins, and how sure that is.
+
+    parts: joined with spaces they are the text;  conditioning: (1, d);  codes: (1, m).
+    """
+    tokens = tokenizer.encode(" ".join(parts))
+    text = torch.tensor([[*tokens, gpt.config.stop_text_token]], device=codes.device)
+    attention = compute_text_attention(gpt, conditioning, text, codes).float().cpu()
+    alignment = align_by_attention(attention)
+    before = [len(tokenizer.encode(" ".join(parts[:index]))) for index in range(len(parts))]
+    return [alignment.first_frame(token) if token else 0 for token in before], alignment
+
+
+def _attention_weights(attention: Attention, x: Tensor, last: int) -> Tensor:
+    """Attention of the last positions over everything up to them.
+
+    x: (1, n, d). Returns (heads, last, n).
+    """
+    query, key, _ = attention.split(x)
+    n = x.shape[1]
+    scores = query[0, :, -last:] @ key[0].transpose(-1, -2) / math.sqrt(query.shape[-1])
+    ahead = torch.ones(n, n, dtype=torch.bool, device=x.device).triu(1)[-last:]
+    return scores.masked_fill(ahead, -torch.inf).softmax(-1)

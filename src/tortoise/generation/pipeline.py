@@ -1,0 +1,172 @@
+"""From a voice and a text to sound: draft, rank, latents, denoise, vocode; data passes between.
+
+    drafts = draft(gpt, voice, text, options, longest, report)
+    scores = clvp_scores(clvp, text, rows_to_rank(drafts, gpt.config, conventions), report)
+    best = best_first(scores, drafts)[0]
+    codes = spoken_codes(drafts[best].codes, drafts[best].finished, options.pause_size, conventions)
+    mel = to_mel(decoder, voice, find_latents(gpt, voice, text, codes), best, options, report)
+    wave = vocode(vocoder, mel, stream(options.seed, "vocode", best))
+
+Shapes: t text tokens, m codes, d width of the GPT, c width of the diffusion network, f mel frames.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.progress import ProgressReporter
+from text.tokenizer import Tokenizer
+from tortoise.checkpoints.config import ModelConventions
+from tortoise.generation.code_postprocessing import pad_codes
+from tortoise.generation.diffusion import DiffusionSamplingOptions, Guidance, SamplerName, denoise
+from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.sampling import CodeCandidate, SamplingOptions, sample_codes
+from tortoise.modules.diffusion_decoder import DiffusionDecoder
+from tortoise.modules.gpt import Gpt, GptConfig
+
+STOP_TOKEN = 0  # of the text
+FADE_OUT_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConditioningLatents:
+    """What the networks have heard of a speaker.
+
+    gpt: (1, d);  diffusion: (1, 2 c);  cvvp: (1, e), or None in the slim form.
+    """
+
+    gpt: Tensor
+    diffusion: Tensor
+    cvvp: Tensor | None = None
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], device: torch.device
+    ) -> ConditioningLatents:
+        """The voice in a conditioning's tensors.  Raises ValueError where a part is missing."""
+        missing = [name for name in ("gpt", "diffusion") if name not in tensors]
+        if missing:
+            raise ValueError(f"The voice has no part {missing[0]!r}. Make it again from its clips.")
+        cvvp = tensors["cvvp"].to(device) if "cvvp" in tensors else None
+        return cls(
+            gpt=tensors["gpt"].to(device), diffusion=tensors["diffusion"].to(device), cvvp=cvvp
+        )
+
+
+def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
+    """The token ids of a text and one stop: (1, t).
+
+    Raises ValueError where nothing is left to say, or `limit` tokens or more are.
+    """
+    ids = tokenizer.encode(text)
+    if not ids:
+        raise ValueError(f"There is nothing to speak in {text.strip()[:40]!r}.")
+    if len(ids) + 1 >= limit:
+        raise ValueError(
+            f"The text makes {len(ids)} tokens; these weights speak at most {limit - 2} at once. "
+            "Split it into shorter pieces."
+        )
+    return torch.tensor([[*ids, STOP_TOKEN]])
+
+
+def sample_candidates(
+    gpt: Gpt,
+    voice: ConditioningLatents,
+    text: Tensor,
+    options: TortoiseOptions,
+    longest: int,
+    report: ProgressReporter,
+) -> list[CodeCandidate]:
+    """Draw drafts of at most `longest` codes.  text: (1, t) ended by a stop."""
+    sampling = SamplingOptions(
+        samples=options.samples,
+        max_codes=longest,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        typical_mass=options.typical_mass,
+        repetition_penalty=options.repetition_penalty,
+        batch=options.sample_batch_size,
+    )
+    conditioning = voice.gpt.to(gpt.mel_head.weight.dtype)
+    return sample_codes(
+        gpt, conditioning, text, sampling, make_generator(options.seed, "draft"), report
+    )
+
+
+def prepare_codes_for_ranking(
+    drafts: Sequence[CodeCandidate], config: GptConfig, conventions: ModelConventions
+) -> list[Tensor]:
+    """The codes of each draft as the rankers were trained to see them, (m,) each.
+
+    Published ones only know rows filled up to their full length; our own see what is said.
+    """
+    if conventions.clvp_trims_codes:
+        calm = torch.tensor([conventions.calm_code])
+        return [draft.codes if len(draft.codes) else calm for draft in drafts]
+    stop = config.stop_mel_token
+    return [pad_codes(draft.codes, draft.finished, stop, conventions) for draft in drafts]
+
+
+def compute_gpt_latents(
+    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor
+) -> Tensor:
+    """What the decoders hear of a draft.
+
+    text: (1, t) ended by a stop;  codes: (m,).  Returns (1, m, d) float32.
+    """
+    return gpt.latents(voice.gpt, text, codes.to(text.device)[None]).float()
+
+
+def generate_mel(
+    decoder: DiffusionDecoder,
+    voice: ConditioningLatents,
+    latents: Tensor,
+    draft_index: int,
+    options: TortoiseOptions,
+    report: ProgressReporter,
+    most: int = 0,
+) -> Tensor:
+    """Denoise one draft; its noise follows from the seed and from which draft it is.
+
+    latents: (1, m, d);  most: iterations that the bundle is good for, 0 for any number.
+    Returns (1, bands, f) log-mel.
+    """
+    how = DiffusionSamplingOptions(
+        steps=min(options.iterations, most or options.iterations),
+        sampler=cast(SamplerName, options.diffusion_sampler),
+        guidance=Guidance(k=options.cond_free_k if options.cond_free else 0.0),
+        temperature=options.diffusion_temperature,
+    )
+    noise = make_generator(options.seed, "denoise", draft_index)
+    return denoise(decoder, latents, voice.diffusion, how, noise, report)
+
+
+def append_silence(wave: Tensor, codes: int, conventions: ModelConventions) -> Tensor:
+    """Fade a wave out and add so many codes of silence.  wave: (n,).  Returns (n',)."""
+    if codes == 0:
+        return wave
+    fade = min(len(wave), round(FADE_OUT_S * conventions.sample_rate))
+    falling = torch.linspace(1.0, 0.0, fade, device=wave.device)
+    faded = torch.cat([wave[: len(wave) - fade], wave[len(wave) - fade :] * falling])
+    seconds = codes * conventions.samples_per_code / conventions.gpt_rate
+    return F.pad(faded, (0, round(seconds * conventions.sample_rate)))
+
+
+def make_generator(seed: int | None, *place: str | int) -> torch.Generator:
+    """The random numbers of one place in one request, whatever is drawn at the other places."""
+    name = "/".join(map(str, (seed, *place))).encode()
+    digest = hashlib.sha256(name).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def fill_missing_seed(options: TortoiseOptions, seed: int) -> TortoiseOptions:
+    """The options with this seed where they have none."""
+    return options if options.seed is not None else replace(options, seed=seed)

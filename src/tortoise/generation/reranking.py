@@ -1,0 +1,100 @@
+"""Which drafts are the best: how well they say the text (CLVP) and fit the voice (CVVP).
+
+Shapes: n drafts, t text tokens, m codes, e width of CVVP's space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from core.progress import ProgressReporter
+from tortoise.generation.batching import run_in_batches
+from tortoise.generation.sampling import CodeCandidate
+from tortoise.modules.clvp import Clvp
+from tortoise.modules.cvvp import Cvvp
+
+BATCH_SIZE = 32  # drafts ranked at once
+
+
+def compute_clvp_scores(
+    clvp: Clvp, text: Tensor, rows: Sequence[Tensor], report: ProgressReporter, batch: int = 0
+) -> Tensor:
+    """How well each draft says the text; more is better.
+
+    text: (1, t) ended by a stop;  rows: codes of each draft, (m,), of any length. Shorter rows are
+    masked, so that a score does not depend on the other drafts.  Returns (n,) float32 on the CPU.
+    """
+    device = text.device
+
+    def score(first: int, end: int) -> list[float]:
+        report.check_cancelled()
+        chosen = [row.to(device) for row in rows[first:end]]
+        codes = pad_sequence(chosen, batch_first=True)
+        lengths = torch.tensor([len(row) for row in chosen], device=device)
+        mask = torch.arange(codes.shape[1], device=device) < lengths[:, None]
+        scores: list[float] = clvp.score(text, codes, None if bool(mask.all()) else mask).tolist()
+        return scores
+
+    return torch.tensor(run_in_batches(len(rows), batch or BATCH_SIZE, score, report, "rank"))
+
+
+def compute_cvvp_scores(
+    cvvp: Cvvp, voice: Tensor, rows: Sequence[Tensor], report: ProgressReporter
+) -> Tensor:
+    """How well each draft fits the voice; more is better.
+
+    voice: (1, e) mean of the unit latents of its clips (see `voice.hear_for_cvvp`), so that this is
+    the mean of the original's scores over the clips.  Returns (n,) float32 on the CPU.
+    """
+    scores = []
+    for row in rows:
+        report.check_cancelled()
+        spoken = F.normalize(cvvp.encode_speech(row.to(voice.device)[None]).float(), dim=-1)
+        scores.append((spoken * voice.float()).sum() * cvvp.temperature.float().exp())
+    return torch.stack(scores).cpu()
+
+
+def combine_scores(clvp: Tensor | None, cvvp: Tensor | None, weight: float) -> Tensor:
+    """The original's mixture of both scores, either of which may be left out.  (n,) each."""
+    if clvp is None or cvvp is None:
+        only = cvvp if clvp is None else clvp
+        assert only is not None, "there is nothing to rank by"
+        return only
+    return weight * cvvp + (1 - weight) * clvp
+
+
+def rank_candidates(
+    scores: Tensor, drafts: Sequence[CodeCandidate], length_penalty: float = 1.0
+) -> tuple[int, ...]:
+    """Indices of the drafts in the order of their worth.
+
+    Drafts that came to their end go before those cut off at the limit. In the original the length
+    penalty has no effect, as it draws without beams; here it leans the ranking: each doubling of
+    length is worth `length_penalty - 1` standard deviations of the scores.  scores: (n,).
+    """
+    lengths = torch.tensor([max(len(draft.codes), 1) for draft in drafts], dtype=torch.float64)
+    spread = float(scores.double().std()) if len(scores) > 1 else 0.0
+    leaning = (length_penalty - 1) * spread / math.log(2)
+    worth = (scores.double() + leaning * lengths.log()).tolist()
+    return tuple(sorted(range(len(drafts)), key=lambda i: (not drafts[i].finished, -worth[i])))
+
+
+def add_confidence(scores: Tensor, drafts: Sequence[CodeCandidate], share: float) -> Tensor:
+    """Let the GPT's own confidence count too, both measured by their spread over the drafts.
+
+    scores: (n,).  Returns (n,); with share 0, or a single draft, the scores as they are.
+    """
+    if share == 0 or len(drafts) < 2:
+        return scores
+    confidence = torch.tensor([draft.confidence for draft in drafts])
+    return (1 - share) * _standardize(scores.cpu()) + share * _standardize(confidence)
+
+
+def _standardize(values: Tensor) -> Tensor:
+    return (values - values.mean()) / values.std().clamp(min=1e-6)

@@ -1,0 +1,237 @@
+"""Drawing drafts: many rows of mel codes for one text and one voice.
+
+A row's draws belong to it alone, so neither how many rows share a batch nor which of them finish
+first changes what any row says.
+
+Shapes: r rows, v vocabulary, t text tokens, m codes, d model width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.progress import ProgressEvent, ProgressReporter
+from tortoise.generation.batching import run_in_batches
+from tortoise.generation.kv_cache import KVCacheDecoder, PrefixCache, prefill
+from tortoise.modules.gpt import Gpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilteredLogits:
+    """The codes that may still be drawn, best first.
+
+    scores: (r, s) logits, -inf for what is out;  codes: (r, s).
+    """
+
+    scores: Tensor
+    codes: Tensor
+
+    def draw(self, uniform: Tensor) -> Tensor:
+        """Pick one code per row where its share of probability contains a number in [0, 1).
+
+        uniform: (r,).  Returns (r,).
+        """
+        edges = self.scores.softmax(-1).cumsum(-1)  # (r, s)
+        place = (edges <= (uniform[:, None] * edges[:, -1:])).sum(-1, keepdim=True)
+        return self.codes.gather(1, place.clamp(max=edges.shape[1] - 1))[:, 0]
+
+
+def apply_repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
+    """Make what was said before less likely (arXiv:1909.05858, section 4.1).
+
+    logits: (r, v);  said: (r, v) bool.  Returns (r, v).
+    """
+    lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
+    return torch.where(said, lowered, logits)
+
+
+def filter_typical(logits: Tensor, mass: float) -> Tensor:
+    """Keep the codes whose surprise is nearest to the expected one (arXiv:2202.00666).
+
+    logits: (r, v);  mass: the probability to keep.  Returns (r, v), -inf for what is out.
+    """
+    log_p = logits.log_softmax(-1)
+    entropy = -(log_p.exp() * log_p).nansum(-1, keepdim=True)
+    oddity, order = (-log_p - entropy).abs().sort(-1)
+    kept = (logits.gather(1, order).softmax(-1).cumsum(-1) < mass).sum(-1, keepdim=True)
+    limit = oddity.gather(1, kept.clamp(max=logits.shape[1] - 1))
+    return logits.masked_fill((-log_p - entropy).abs() > limit, -torch.inf)
+
+
+def filter_top_k(logits: Tensor, top_k: int) -> FilteredLogits:
+    """The k best codes of each row, or all for 0.  logits: (r, v)."""
+    scores, codes = logits.topk(min(top_k or logits.shape[1], logits.shape[1]), dim=-1)
+    return FilteredLogits(scores=scores, codes=codes)
+
+
+def filter_top_p(candidates: FilteredLogits, top_p: float) -> FilteredLogits:
+    """Keep the best codes that together have the probability top_p, at least one."""
+    tail = candidates.scores.softmax(-1).flip(-1).cumsum(-1).flip(-1)  # (r, s) of it and all after
+    out = tail <= 1 - top_p
+    out[:, 0] = False
+    return FilteredLogits(
+        scores=candidates.scores.masked_fill(out, -torch.inf), codes=candidates.codes
+    )
+
+
+CPU_BATCH_SIZE = 32  # rows at which the matrix products of a processor are fed
+CPU_KV_CACHE_BYTES = 2 << 30  # bytes of keys and values, where the free memory is not known
+KV_CACHE_MEMORY_FRACTION = 0.6  # of what is free on the device, for keys and values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOptions:
+    """How drafts are drawn. `top_k` 0 and `typical_mass` 1 filter nothing; `batch` 0 is fitted.
+
+    `said_before` lists codes that the repetition penalty lowers from the start. The original does
+    so with 1 and the start code, by accident (its prompt is a dummy list of them); we do not.
+    """
+
+    samples: int = 16
+    max_codes: int = 500
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 0.8
+    typical_mass: float = 1.0
+    repetition_penalty: float = 2.0
+    penalized_codes: tuple[int, ...] = ()
+    batch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CodeCandidate:
+    """One row: its codes without the stop, (m,), on the CPU."""
+
+    codes: Tensor
+    finished: bool  # it came to its stop within the limit
+    confidence: float  # mean log-probability of its codes before any filter, the stop included
+
+
+@torch.inference_mode()
+def sample_codes(
+    gpt: Gpt,
+    conditioning: Tensor,
+    text: Tensor,
+    options: SamplingOptions,
+    generator: torch.Generator,
+    report: ProgressReporter,
+) -> list[CodeCandidate]:
+    """Draw `options.samples` drafts, in batches that fit; a batch too large is halved.
+
+    conditioning: (1, d);  text: (1, t) ended by a stop;  generator: on the CPU.
+    """
+    if options.max_codes > gpt.config.max_mel_tokens:
+        raise ValueError(
+            f"max_codes is {options.max_codes}; these weights can say {gpt.config.max_mel_tokens}"
+        )
+    uniform = torch.rand(options.samples, gpt.config.max_mel_tokens, generator=generator)
+    size = options.batch or estimate_batch_size(gpt, options.max_codes)
+    prefix = prefill(gpt, conditioning, text)
+
+    def draw(first: int, end: int) -> list[CodeCandidate]:
+        rows = BatchedSampler(gpt, prefix, uniform[first:end], options)
+        total = options.samples * options.max_codes
+        for step in rows.steps():
+            drawn = first * options.max_codes + (step + 1) * (end - first)
+            report.emit(ProgressEvent(kind="progress", stage="draft", done=drawn, total=total))
+            report.check_cancelled()
+        return rows.collect_candidates()
+
+    with report.stage("draft"):
+        return run_in_batches(options.samples, size, draw, report, "draft")
+
+
+def estimate_batch_size(gpt: Gpt, max_codes: int) -> int:
+    """How many rows at once suit the device and its free memory; at least 1."""
+    weight = gpt.mel_head.weight
+    per_row = 2 * gpt.config.layers * gpt.config.model_dim * max_codes * weight.element_size()
+    if weight.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(weight.device)
+        return max(1, int(free * KV_CACHE_MEMORY_FRACTION / per_row))
+    return max(1, min(CPU_BATCH_SIZE, CPU_KV_CACHE_BYTES // per_row))
+
+
+class BatchedSampler:
+    """The rows of one batch while they are drawn; a finished row leaves."""
+
+    def __init__(
+        self, gpt: Gpt, prefix: PrefixCache, uniform: Tensor, options: SamplingOptions
+    ) -> None:
+        self.gpt, self.options = gpt, options
+        self.device = gpt.mel_head.weight.device
+        rows, codes = uniform.shape[0], gpt.config.number_mel_codes
+        self.uniform = uniform.to(self.device)
+        self.stepper = KVCacheDecoder(gpt, prefix, rows)
+        self.sampled_codes = torch.zeros(
+            rows, options.max_codes, dtype=torch.long, device=self.device
+        )
+        self.lengths = torch.full((rows,), options.max_codes)
+        self.finished = torch.zeros(rows, dtype=torch.bool)
+        self.log_p = torch.zeros(rows, device=self.device)
+        self.seen_codes = torch.zeros(rows, codes, dtype=torch.bool, device=self.device)
+        self.seen_codes[:, list(options.penalized_codes)] = True
+        self.active_rows = torch.arange(rows, device=self.device)  # which rows are still here
+
+    def steps(self) -> Iterator[int]:
+        """Draw one code for each speaking row, until none is left or the limit is reached."""
+        config = self.gpt.config
+        codes = self.uniform.new_full((len(self.uniform),), config.start_mel_token).long()
+        for step in range(self.options.max_codes):
+            logits = self.gpt.mel_head(self.stepper.decode_step(codes)).float()
+            logits[:, config.start_mel_token] = -torch.inf  # it stands for no sound
+            codes = self.filter_step_logits(logits).draw(self.uniform[self.active_rows, step])
+            here = logits.log_softmax(-1).gather(1, codes[:, None])[:, 0]
+            self.log_p[self.active_rows] += here
+            self.sampled_codes[self.active_rows, step] = codes
+            self.seen_codes.scatter_(1, codes[:, None], True)
+            codes = self._drop_finished_rows(codes, step)
+            yield step
+            if not len(codes):
+                return
+
+    def filter_step_logits(self, logits: Tensor) -> FilteredLogits:
+        """What may be drawn.  logits: (r, v)."""
+        options = self.options
+        logits = apply_repetition_penalty(logits, self.seen_codes, options.repetition_penalty)
+        if options.typical_mass < 1:
+            logits = filter_typical(logits, options.typical_mass)
+        return filter_top_p(
+            filter_top_k(logits / options.temperature, options.top_k), options.top_p
+        )
+
+    def collect_candidates(self) -> list[CodeCandidate]:
+        """What came of the rows, in their first order."""
+        drawn, log_p = self.sampled_codes.cpu(), self.log_p.cpu()
+        if not bool(torch.isfinite(log_p).all()):
+            raise FloatingPointError(
+                "the GPT answered with numbers that are not finite. Turn half precision off; if "
+                "that does not help, verify the weights."
+            )
+        said = zip(
+            drawn, self.lengths.tolist(), self.finished.tolist(), log_p.tolist(), strict=True
+        )
+        return [
+            CodeCandidate(
+                codes=codes[:length].clone(),
+                finished=finished,
+                confidence=total / (length + finished),
+            )
+            for codes, length, finished, total in said
+        ]
+
+    def _drop_finished_rows(self, codes: Tensor, step: int) -> Tensor:
+        """Let go of the rows that drew the stop.  codes: (r,).  Returns (r',)."""
+        stopped = codes == self.gpt.config.stop_mel_token
+        if not bool(stopped.any()):
+            return codes
+        gone = self.active_rows[stopped].cpu()
+        self.lengths[gone] = step
+        self.finished[gone] = True
+        staying = (~stopped).nonzero()[:, 0]
+        self.active_rows, self.seen_codes = self.active_rows[staying], self.seen_codes[staying]
+        self.stepper.select_rows(staying)
+        return codes[staying]

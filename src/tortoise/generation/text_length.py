@@ -1,0 +1,96 @@
+"""How a bundle reads a text: its words, its tokens, how many fit. Light: opens no network."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from text.tokenizer import UNKNOWN_TOKEN_ID, PhonemeTokenizer, Tokenizer, load_tokenizer
+from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
+
+PUBLISHED_TEXT_LIMIT = 400  # as in Conventions, which needs torch; a test holds the two together
+TOKEN_CACHE_SIZE = 4096  # texts; whoever types asks for nearly the same ones again
+RESERVED_TOKENS = 2  # of the limit: the stop, and one that must stay free
+
+_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TortoiseTextAnalyzer:
+    """Counts the tokens of texts as the engine does, and says how they will be read."""
+
+    text_limit: int
+    tokenizer: Tokenizer
+    encode: Callable[[str], Sequence[int]]  # the tokenizer's, remembering what it was asked
+
+    def count_tokens(self, text: str) -> int:
+        """Say how many tokens the text makes."""
+        return len(self.encode(text))
+
+    def normalize(self, text: str) -> str:
+        """The text in words, with numbers and short forms spelled out."""
+        return self.tokenizer.clean(text)
+
+    def find_unknown(self, text: str) -> tuple[str, ...]:
+        """Words and signs in it that the weights have no token for, each once; they are lost."""
+        words = [
+            word
+            for word in dict.fromkeys(text.split() if UNKNOWN_TOKEN_ID in self.encode(text) else ())
+            if UNKNOWN_TOKEN_ID in self.encode(word)
+        ]
+        signs = [sign for sign in dict.fromkeys(text) if self._is_dropped(sign)]
+        return (*words, *(sign for sign in signs if not any(sign in word for word in words)))
+
+    def find_guessed(self, text: str) -> tuple[str, ...]:
+        """Words whose sound no lexicon knows, so that it is guessed from their letters."""
+        if not isinstance(self.tokenizer, PhonemeTokenizer):
+            return ()
+        pronouncer = self.tokenizer.pronouncer
+        words = dict.fromkeys(_WORD.findall(self.normalize(text)))
+        return tuple(word for word in words if pronouncer.needs_letter_to_sound(word))
+
+    def _is_dropped(self, sign: str) -> bool:
+        """Whether a sign beyond ASCII, such as a picture, is left out without a word."""
+        is_sign = not sign.isascii() and unicodedata.category(sign)[0] not in "PZC"
+        return is_sign and not self.normalize(sign).strip()
+
+
+def load_text_analyzer(folder: Path) -> TortoiseTextAnalyzer:
+    """Read how a bundle reads texts; read again only when its files have changed.
+
+    Raises ValueError for files that cannot be used.
+    """
+    times = []
+    for name in (CONFIG_FILE, TOKENIZER_FILE):
+        try:
+            times.append((folder / name).stat().st_mtime_ns)
+        except OSError as missing:
+            raise ModelFileError(
+                f"{folder} has no {name}, so it is not a whole bundle."
+            ) from missing
+    return _load_text_analyzer_cached(folder, tuple(times))
+
+
+@lru_cache(maxsize=4)
+def _load_text_analyzer_cached(folder: Path, times: tuple[int, ...]) -> TortoiseTextAnalyzer:
+    described = read_json(folder / CONFIG_FILE)
+    conventions = described.get("conventions", {}) if isinstance(described, dict) else {}
+    limit = 0
+    if isinstance(conventions, dict):
+        limit = conventions.get("piece_limit") or conventions.get(
+            "text_limit", PUBLISHED_TEXT_LIMIT
+        )
+    if not isinstance(limit, int) or limit <= RESERVED_TOKENS:
+        raise ModelFileError(
+            f"{folder / CONFIG_FILE} says that texts have at most {limit!r} tokens."
+        )
+    tokenizer = load_tokenizer(folder)
+    return TortoiseTextAnalyzer(
+        text_limit=limit - RESERVED_TOKENS,
+        tokenizer=tokenizer,
+        encode=lru_cache(maxsize=TOKEN_CACHE_SIZE)(tokenizer.encode),
+    )

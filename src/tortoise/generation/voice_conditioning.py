@@ -1,0 +1,120 @@
+"""What the networks hear of a voice: its clips cut into pieces, and one latent from all of them.
+
+Shapes: n samples, d width of the GPT, c width of the diffusion network, e width of CVVP's space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audio.clip import Clip
+from audio.mel import gpt_mel, resample, vocoder_mel
+from core.progress import ProgressReporter
+from tortoise.checkpoints.config import ModelConventions
+from tortoise.modules.cvvp import Cvvp
+from tortoise.modules.diffusion_decoder import DiffusionDecoder
+from tortoise.modules.gpt import Gpt
+
+CropMode = Literal["whole", "original", "chunks", "clip_mean"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditioningOptions:
+    """What is heard of the clips.
+
+    whole: everything, in pieces of equal length no longer than the networks were trained with (or
+    `chunk_s`). The others follow the original for the GPT, 6 s of each clip at a random place,
+    shorter ones padded; for the diffusion network: original: the first 4.3 s of each clip; chunks:
+    every started 4.3 s of all clips; clip_mean: the same, averaged for each clip first.
+    """
+
+    crop: CropMode = "whole"
+    chunk_s: float = 0.0
+
+
+def split_clips_for_gpt(
+    clips: Sequence[Clip], hearing: ConditioningOptions, conventions: ModelConventions
+) -> list[Tensor]:
+    """The waves that the GPT and CVVP hear, (n,) each at their rate."""
+    rate, size = conventions.gpt_rate, conventions.gpt_clip_samples
+    waves = [clip.resample(rate).wave for clip in clips]
+    if hearing.crop == "whole":
+        largest = round(hearing.chunk_s * rate) or size
+        return [piece for wave in waves for piece in split_evenly(wave, largest)]
+    places = torch.Generator().manual_seed(0)  # the same clips give the same voice
+    return [pad_or_trim(wave, size, _sample_offset(len(wave) - size, places)) for wave in waves]
+
+
+def split_clips_for_diffusion(
+    clips: Sequence[Clip], hearing: ConditioningOptions, conventions: ModelConventions
+) -> list[list[Tensor]]:
+    """The waves that the diffusion network hears, (n,) each at its rate, for every clip."""
+    size = conventions.diffusion_clip_samples
+    if hearing.crop == "whole":
+        largest = round(hearing.chunk_s * conventions.sample_rate) or size
+        waves = [clip.resample(conventions.sample_rate).wave for clip in clips]
+        return [split_evenly(wave, largest) for wave in waves]
+    through = [clip.resample(conventions.gpt_rate).wave for clip in clips]  # as the original
+    waves = [resample(wave, conventions.gpt_rate, conventions.sample_rate) for wave in through]
+    if hearing.crop == "original":
+        return [[pad_or_trim(wave, size)] for wave in waves]
+    return [
+        [pad_or_trim(wave, size, start) for start in range(0, max(len(wave), 1), size)]
+        for wave in waves
+    ]
+
+
+def split_evenly(wave: Tensor, largest: int) -> list[Tensor]:
+    """Cut a wave (n,) into as few pieces of nearly equal length as `largest` allows."""
+    count = max(1, math.ceil(len(wave) / largest))
+    return list(wave.tensor_split(count))
+
+
+def pad_or_trim(wave: Tensor, size: int, start: int = 0) -> Tensor:
+    """The samples from `start` on, filled up with silence: (size,)."""
+    piece = wave[start : start + size]
+    return F.pad(piece, (0, size - len(piece)))
+
+
+def encode_gpt_conditioning(
+    gpt: Gpt, pieces: Sequence[Tensor], norms: Tensor, report: ProgressReporter
+) -> Tensor:
+    """Mean of what the GPT hears in the pieces, longer ones counting for more: (1, d)."""
+    device = norms.device
+    heard = [
+        gpt.condition(gpt_mel(piece.to(device), norms)) * len(piece)
+        for piece in report.track(pieces, "listening")
+    ]
+    return torch.stack(heard).sum(0) / sum(len(piece) for piece in pieces)
+
+
+def encode_diffusion_conditioning(
+    decoder: DiffusionDecoder,
+    pieces: Sequence[Sequence[Tensor]],
+    crop: CropMode,
+    report: ProgressReporter,
+) -> Tensor:
+    """What the diffusion network hears: one mean over the time of all pieces, (1, 2 c)."""
+    device = decoder.unconditioned_embedding.device
+    mels: list[Tensor] = []
+    for of_clip in report.track(pieces, "listening"):
+        heard = [vocoder_mel(piece.to(device)) for piece in of_clip]
+        mels += [torch.stack(heard).mean(0)] if crop == "clip_mean" else heard
+    return decoder.get_conditioning(mels)
+
+
+def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor) -> Tensor:
+    """Mean of the unit latents of the pieces, which ranks as the mean of their scores: (1, e)."""
+    heard = [cvvp.encode_voice(gpt_mel(piece.to(norms.device), norms)) for piece in pieces]
+    return F.normalize(torch.cat(heard).float(), dim=-1).mean(0, keepdim=True)
+
+
+def _sample_offset(gap: int, generator: torch.Generator) -> int:
+    return int(torch.randint(gap + 1, (1,), generator=generator)) if gap > 0 else 0

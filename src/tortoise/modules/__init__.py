@@ -1,0 +1,4 @@
+"""The networks of TorToiSe, one file for each; attribute names are the checkpoint's.
+
+May import: torch and each other; no files, no devices.
+"""

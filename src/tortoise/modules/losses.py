@@ -1,0 +1,98 @@
+"""Spell what a network hears of codes, with connectionist temporal classification (Graves, 2006).
+
+Shapes: n clips, m codes, d width, s symbols. The head that spells is a linear layer (d to s); the
+stop, which no clip says, stands for nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STOP_TOKEN = 0
+WORD_BOUNDARY_TOKEN = 2
+"""The id between words, in the published vocabulary and in ours."""
+
+
+def remove_special_tokens(text: Tensor) -> Tensor:
+    """What is said of a text: its ids (t,) without the stop and the boundaries between words."""
+    return text[(text != WORD_BOUNDARY_TOKEN) & (text != STOP_TOKEN)].long()
+
+
+def compute_ctc_loss(
+    speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
+) -> Tensor:
+    """How badly clips are spelled from what is heard of them, in nats a symbol: ().
+
+    heard: (n, m, d);  lengths: (n,) codes of each;  said: the symbols of each. A clip of fewer
+    codes than symbols cannot be spelled and does not count.
+    """
+    return _ctc_loss(speller, heard, lengths, said, "mean")
+
+
+@torch.no_grad()
+def compute_ctc_nll(
+    speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
+) -> Tensor:
+    """How badly each clip spells what it should say: nats (n,), never infinite."""
+    nats = _ctc_loss(speller, heard, lengths, said, "none")
+    hopeless = 2.0 * float(nats.max()) + 1.0
+    return torch.where(nats > 0, nats, hopeless)
+
+
+def _ctc_loss(
+    speller: nn.Linear,
+    heard: Tensor,
+    lengths: Tensor,
+    said: Sequence[Tensor],
+    reduction: Literal["mean", "none"],
+) -> Tensor:
+    with torch.autocast(heard.device.type, enabled=False):
+        spelled = functional.linear(heard.float(), speller.weight.float(), speller.bias.float())
+        # on the CPU: the same sums on every device, and there is little to add up
+        loss: Tensor = functional.ctc_loss(
+            spelled.log_softmax(-1).transpose(0, 1).cpu(),
+            torch.cat(list(said)).cpu(),
+            lengths.cpu(),
+            torch.tensor([len(symbols) for symbols in said]),
+            blank=STOP_TOKEN,
+            reduction=reduction,
+            zero_infinity=True,
+        )
+    return loss
+
+
+def compute_cosine_similarity(left: Tensor, right: Tensor) -> Tensor:
+    """Compare every left latent with every right one.
+
+    left: (a, d);  right: (b, d).  Returns (a, b) cosines in float32.
+    """
+    return (
+        functional.normalize(left.float(), dim=-1) @ functional.normalize(right.float(), dim=-1).T
+    )
+
+
+def info_nce_loss(similarity: Tensor) -> Tensor:
+    """Symmetric InfoNCE (arXiv:2103.00020): each row and each column should find its own partner.
+
+    similarity: (b, b), partners on the diagonal.  Returns the loss ().
+    """
+    partners = torch.arange(similarity.shape[0], device=similarity.device)
+    rows = functional.cross_entropy(similarity, partners)
+    columns = functional.cross_entropy(similarity.T, partners)
+    return (rows + columns) / 2
+
+
+def mean_over_time(hidden: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Average over the real positions.
+
+    hidden: (b, n, d);  mask: (b, n), true where real.  Returns (b, d).
+    """
+    if mask is None:
+        return hidden.mean(1)
+    weight = mask.to(hidden.dtype).unsqueeze(-1)
+    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)

@@ -1,0 +1,120 @@
+"""PocketSphinx: its American English comes in its wheel, so there is always something that listens.
+
+Every word comes with its time and with how sure the recognizer is of it; numbers come as words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pocketsphinx import Decoder
+from torch import Tensor
+
+from audio.energy_vad import SampleSpan
+from core.progress import ProgressReporter
+from training.asr.base import POCKETSPHINX, SAMPLE_RATE, Segment, TranscribeError, Transcript, Word
+from training.asr.chunking import split_into_chunks
+
+MAX_CHUNK_S = (
+    10.0  # of speech at a time: the search over it ends in one piece that cannot be stopped
+)
+MIN_CHUNK_S = 0.1
+BLOCK_S = 0.5  # listened to between two looks at whether to stop
+_FRAMES_PER_S = 100
+_FILLER_WORD = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
+_PRONUNCIATION_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second way to say it
+
+
+class PocketSphinx:
+    """Hears American English.  language: "" or "en"; anything else is refused."""
+
+    name = f"{POCKETSPHINX} en-us"
+
+    def __init__(self, language: str = "") -> None:
+        if language not in ("", "en"):
+            raise TranscribeError(
+                f"PocketSphinx hears English only, not {language!r}. Take a Whisper model, or give "
+                "the transcripts: a .txt beside each recording, or a metadata.csv."
+            )
+        self._decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
+        self._cmn_decoder = Decoder(
+            samprate=SAMPLE_RATE, loglevel="FATAL", lm=None, keyphrase="hello"
+        )
+
+    def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
+        """Write down what is said, stretch by stretch.  wave: (n,) at `SAMPLE_RATE`."""
+        spans = split_into_chunks(wave, MAX_CHUNK_S)
+        heard = [
+            self._transcribe_chunk(wave, span, report) for span in report.track(spans, "listening")
+        ]
+        return Transcript(segments=tuple(one for one in heard if one is not None), language="en")
+
+    def recognize_words(self, wave: Tensor, report: ProgressReporter) -> list[tuple[Word, float]]:
+        """Return the words of one stretch of speech and how sure each is, 0 to 1.  wave: (n,)."""
+        if len(wave) < MIN_CHUNK_S * SAMPLE_RATE:
+            return []
+        self._decode(wave, report)
+        return list(self._read_words())
+
+    def _transcribe_chunk(
+        self, wave: Tensor, span: SampleSpan, report: ProgressReporter
+    ) -> Segment | None:
+        told = self.recognize_words(wave[span.start : span.stop], report)
+        if not told:
+            return None
+        offset = span.start / SAMPLE_RATE
+        words = tuple(_shift_word(word, offset) for word, _ in told)
+        return Segment(
+            start_s=words[0].start_s,
+            stop_s=words[-1].stop_s,
+            text=" ".join(word.text for word in words),
+            words=words,
+            confidence=sum(sure for _, sure in told) / len(told),
+        )
+
+    def _decode(self, wave: Tensor, report: ProgressReporter) -> None:
+        samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
+        block = int(BLOCK_S * SAMPLE_RATE)
+        self._decoder.set_cmn(self._estimate_cmn(samples.tobytes()))
+        self._decoder.start_utt()
+        try:
+            for start in range(0, len(samples), block):
+                report.check_cancelled()
+                self._decoder.process_raw(samples[start : start + block].tobytes())
+        finally:
+            self._decoder.end_utt()
+
+    def _estimate_cmn(self, samples: bytes) -> str:
+        """Return how the stretch sounds on average, which is taken off before words are looked for.
+
+        The recognizer would guess it while it listens to one block after the other; an old or
+        distant recording is hardly understood then. Looking for one word only finds it quickly.
+        """
+        self._cmn_decoder.start_utt()
+        self._cmn_decoder.process_raw(samples, full_utt=True)
+        colour: str = self._cmn_decoder.get_cmn(False)
+        self._cmn_decoder.end_utt()
+        return colour
+
+    def _read_words(self) -> Iterator[tuple[Word, float]]:
+        heard: Any = self._decoder.seg() or ()  # Any: the wheel has no types
+        for segment in heard:
+            if not _FILLER_WORD.fullmatch(segment.word):
+                start, stop = segment.start_frame, segment.end_frame + 1
+                word = Word(
+                    text=_PRONUNCIATION_VARIANT.sub("", segment.word),
+                    start_s=start / _FRAMES_PER_S,
+                    stop_s=stop / _FRAMES_PER_S,
+                )
+                yield word, min(1.0, float(segment.prob))
+
+
+def _shift_word(word: Word, offset_s: float) -> Word:
+    return Word(
+        text=word.text,
+        start_s=round(word.start_s + offset_s, 3),
+        stop_s=round(word.stop_s + offset_s, 3),
+    )

@@ -1,0 +1,4 @@
+"""Readers of transcripts that lie beside recordings: text files, lists, subtitles.
+
+May import: training.asr.base and the packages below training.
+"""

@@ -1,1 +1,0 @@
-"""A corpus of speech with exact transcripts, made by free speech synthesizers."""

@@ -1,0 +1,50 @@
+"""One writer at a time, since a dataset may be prepared and edited by several at once. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from training.dataset_prep.manifest import ManifestError
+
+EDIT_LOCK_FILE, PREPARE_LOCK_FILE = ".editing.lock", ".preparing.lock"
+LOCK_TIMEOUT_S = 20.0
+
+
+@contextmanager
+def lock_for_editing(folder: Path) -> Iterator[None]:
+    """Hold the right to read, change and write dataset.json; waits for whoever has it."""
+    try:
+        with FileLock(folder / EDIT_LOCK_FILE, timeout=LOCK_TIMEOUT_S):
+            yield
+    except Timeout:
+        raise ManifestError(
+            f"{folder.name} is being written by something else for a while. Try again."
+        ) from None
+
+
+@contextmanager
+def lock_for_preparation(folder: Path) -> Iterator[None]:
+    """Hold the right to prepare a dataset.  Raises ManifestError where that goes on already."""
+    try:
+        with FileLock(folder / PREPARE_LOCK_FILE, timeout=0):
+            yield
+    except Timeout:
+        raise ManifestError(
+            f"{folder.name} is being prepared already. Wait until that is done, stop it, or choose "
+            "another name."
+        ) from None
+
+
+def is_being_prepared(folder: Path) -> bool:
+    """Whether somebody prepares the dataset now."""
+    if not (folder / PREPARE_LOCK_FILE).is_file():
+        return False
+    try:
+        with FileLock(folder / PREPARE_LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,72 @@
+"""How recordings become a dataset: what may be turned, and what each of it does. Light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from core.options import OptionInfo, validate_options
+
+NO_CLEANING, LIGHT_CLEANING = "none", "light"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """Limits of a clip, what is dropped, and how the clips are parted."""
+
+    shortest_s: Annotated[
+        float, OptionInfo(0.5, 5.0, 0.1, "Clips that stay shorter than this are dropped", "s")
+    ] = 1.6
+    longest_s: Annotated[
+        float, OptionInfo(3.0, 20.0, 0.1, "Longer speech is cut, in pauses between words", "s")
+    ] = 11.6
+    join_below_s: Annotated[
+        float,
+        OptionInfo(0.0, 10.0, 0.1, "Shorter pieces are joined with what is said beside them", "s"),
+    ] = 3.0
+    longest_pause_s: Annotated[
+        float,
+        OptionInfo(0.2, 3.0, 0.1, "Pieces with a longer pause between them are not joined", "s"),
+    ] = 1.0
+    margin_s: Annotated[
+        float,
+        OptionInfo(0.0, 0.5, 0.01, "Silence left before the first and after the last word", "s"),
+    ] = 0.08
+    most_letters: Annotated[
+        int, OptionInfo(20, 600, 10, "Longer text is cut; models read only so much at a time")
+    ] = 200
+    loudness: Annotated[
+        float, OptionInfo(-36.0, -12.0, 0.5, "How loud every clip becomes", "LUFS")
+    ] = -20.0
+    clean: Annotated[
+        str,
+        OptionInfo(
+            choices=(NO_CLEANING, LIGHT_CLEANING), help="Lower noise and rumble behind the voice"
+        ),
+    ] = NO_CLEANING
+    least_snr_db: Annotated[
+        float, OptionInfo(0.0, 40.0, 1.0, "Drop clips whose voice is less above the noise", "dB")
+    ] = 8.0
+    most_clipped: Annotated[
+        float, OptionInfo(0.0, 0.1, 0.001, "Drop clips with a larger share of cut-off peaks")
+    ] = 0.005
+    least_confidence: Annotated[
+        float,
+        OptionInfo(0.0, 1.0, 0.01, "Drop clips whose words were heard less surely; 0 keeps all"),
+    ] = 0.0
+    check_text: Annotated[
+        bool,
+        OptionInfo(help="Hold given English text against the sound, and drop what does not fit"),
+    ] = True
+    validation_share: Annotated[
+        float, OptionInfo(0.0, 0.5, 0.01, "Share of the clips that only judge the training")
+    ] = 0.1
+    seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Decides which clips judge")] = 0
+
+    def __post_init__(self) -> None:
+        validate_options(self)
+        if self.shortest_s * 2 > self.longest_s:
+            raise ValueError(
+                f"shortest_s is {self.shortest_s} and longest_s {self.longest_s}; the longest clip "
+                "must be at least twice the shortest, or speech cannot be cut between them."
+            )

@@ -1,0 +1,82 @@
+"""Which clips are learned from and which only judge: drawn by a seed, no text in both."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from training.dataset_prep.manifest import ClipRow
+
+MIN_TRAIN_TEXTS = 2  # texts that are always learned from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitResult:
+    """Clips with their parts, in the order in which they came;  told: what was done, for people."""
+
+    clips: tuple[ClipRow, ...]
+    summary: str
+
+
+def split_clips(clips: Sequence[ClipRow], share: float, seed: int) -> SplitResult:
+    """Draw a share of the kept clips for validation.
+
+    Clips that have a part already keep it, so that what judged once is never learned from; clips
+    with the same text go together. At least one judges where there are three texts or more, and at
+    least two stay to learn from, whatever the share. Dropped clips get no part.
+    """
+    texts: dict[str, list[ClipRow]] = {}
+    for clip in clips:
+        if clip.kept:
+            texts.setdefault(get_text_key(clip.text), []).append(clip)
+    judging = _choose_validation_ids(texts, share, seed)
+    parted = tuple(
+        replace(clip, part=("validation" if clip.id in judging else "train") if clip.kept else "")
+        for clip in clips
+    )
+    return SplitResult(clips=parted, summary=_format_summary(parted, share))
+
+
+def get_text_key(text: str) -> str:
+    """Return what two texts share that differ only in case, punctuation and blanks."""
+    return " ".join(re.findall(r"\w+", text.casefold().replace("'", ""))) or text
+
+
+def _choose_validation_ids(
+    texts: Mapping[str, Sequence[ClipRow]], share: float, seed: int
+) -> set[str]:
+    """Name the clips that judge."""
+    wanted = round(share * sum(map(len, texts.values())))
+    wanted = max(1, wanted) if share > 0 else 0
+    parts = {text: {clip.part for clip in same} for text, same in texts.items()}
+    chosen = {text for text, has in parts.items() if "validation" in has and wanted}
+    open_texts = [text for text, has in parts.items() if has == {""}]
+    free = sorted(open_texts if chosen else texts)
+    random.Random(seed).shuffle(free)
+    drawn = {clip.id for text in chosen for clip in texts[text]}
+    room = len(texts) - MIN_TRAIN_TEXTS
+    for text in free:
+        if len(chosen) < room and len(drawn) + len(texts[text]) <= wanted:
+            chosen.add(text)
+            drawn |= {clip.id for clip in texts[text]}
+    if wanted and not drawn and room > 0:
+        drawn = {clip.id for clip in texts[min(free, key=lambda text: len(texts[text]))]}
+    return drawn
+
+
+def _format_summary(clips: Sequence[ClipRow], share: float) -> str:
+    train = sum(clip.part == "train" for clip in clips)
+    judging = sum(clip.part == "validation" for clip in clips)
+    if not train:
+        return "No clip is left to learn from."
+    told = f"{_format_clip_count(train)} to learn from, {_format_clip_count(judging)} to judge by"
+    if judging:
+        return f"{told}, drawn by chance; no text is in both."
+    why = "none was wanted" if share <= 0 else "there are too few"
+    return f"{told}: {why}. Over-fitting cannot be seen without any."
+
+
+def _format_clip_count(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"

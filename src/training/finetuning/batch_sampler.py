@@ -1,0 +1,104 @@
+"""What each step looks at: clips in an order, and others of the same voice to hear it from.
+
+Everything follows from the seed and the step, so an interruption leaves no trace.
+Shapes: b rows, k clips, c mel bands, f mel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from training.finetuning.dataset import TrainingExample
+from training.finetuning.optim.gpt_loss import GptBatch
+
+MelField = Literal["gpt_mel", "vocoder_mel"]
+
+MAX_REFERENCE_CLIPS = 4
+"""Clips that a step hears the voice from, at most; at inference it is all of them."""
+MIN_REFERENCE_FRAMES = 100
+"""Frames of a stretch of voice: a good second."""
+
+
+def sample_batch_indices(
+    clips: Sequence[TrainingExample], count: int, step: int, seed: int
+) -> list[int]:
+    """Deal the clips of one step: every clip once before any comes again; alike lengths together.
+
+    Returns `count` places in `clips`.
+    """
+    rows: list[int] = []
+    dealt = step * count
+    while len(rows) < count:
+        epoch, place = divmod(dealt + len(rows), len(clips))
+        order = torch.randperm(len(clips), generator=_seeded_generator(seed, epoch, 1)).tolist()
+        rows += order[place : place + count - len(rows)]
+    return sorted(rows, key=lambda row: len(clips[row].codes))
+
+
+def create_step_generator(seed: int, step: int) -> torch.Generator:
+    """All other randomness of one step."""
+    return _seeded_generator(seed, step, 2)
+
+
+def sample_reference_sets(
+    clips: Sequence[TrainingExample], rows: Sequence[int], generator: torch.Generator
+) -> tuple[list[list[int]], Tensor]:
+    """Draw two sets of clips, and for each row the one of them without its own clip.
+
+    Inference hears a voice from other clips than the one it is about to speak; so must training.
+    Returns both sets, of equal size, and (b,) 0 or 1.
+    """
+    if len(clips) == 1:
+        return [[0], [0]], torch.zeros(len(rows), dtype=torch.long)
+    most = min(MAX_REFERENCE_CLIPS, len(clips) // 2)
+    size = int(torch.randint(1, most + 1, (1,), generator=generator))
+    order = torch.randperm(len(clips), generator=generator).tolist()
+    first, second = order[:size], order[size : 2 * size]
+    return [first, second], torch.tensor([int(row in first) for row in rows])
+
+
+def crop_reference_mels(
+    mels: Sequence[Sequence[Tensor]], longest: int, generator: torch.Generator
+) -> Tensor:
+    """Cut an equally long stretch from each clip of each set.
+
+    mels: (f, c) log-mels, sets of k.  longest: frames.  Returns (sets, k, c, f) float32.
+    """
+    shortest = min(len(mel) for clips in mels for mel in clips)
+    low = min(MIN_REFERENCE_FRAMES, longest)
+    frames = min(shortest, int(torch.randint(low, longest + 1, (1,), generator=generator)))
+    return torch.stack(
+        [torch.stack([_random_crop(mel, frames, generator) for mel in clips]) for clips in mels]
+    )
+
+
+def collate_examples(clips: Sequence[TrainingExample], device: torch.device) -> GptBatch:
+    """Pad clips into one batch."""
+    texts, codes = [clip.text for clip in clips], [clip.codes for clip in clips]
+    return GptBatch(
+        text=pad_sequence(texts, batch_first=True).to(device),
+        text_lengths=torch.tensor([len(text) for text in texts], device=device),
+        codes=pad_sequence(codes, batch_first=True).to(device),
+        code_lengths=torch.tensor([len(row) for row in codes], device=device),
+    )
+
+
+def _random_crop(mel: Tensor, frames: int, generator: torch.Generator) -> Tensor:
+    start = int(torch.randint(len(mel) - frames + 1, (1,), generator=generator))
+    return mel[start : start + frames].float().T
+
+
+def _seeded_generator(seed: int, number: int, purpose: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * 1_000_003 + number * 7 + purpose) % 2**63)
+
+
+def get_mels(
+    clips: Sequence[TrainingExample], sets: Sequence[Sequence[int]], kind: MelField
+) -> list[list[Tensor]]:
+    """The mels of sets of clips, (f, c) each."""
+    return [[getattr(clips[row], kind) for row in rows] for rows in sets]

@@ -1,0 +1,4 @@
+"""What a run writes: checkpoints, training state, retention, best checkpoint.
+
+May import: training.finetuning.config, training.finetuning.optim and the packages below training.
+"""

@@ -1,0 +1,111 @@
+"""The words between a finetuning and those who watch it: places, outcomes, files. Light.
+
+training/<dataset>/runs/<run>/
+    train.yaml events.jsonl console.log lock stop
+    state.pt, state.good.pt     for going on, and the last state that was judged sound
+    clips.safetensors           what the run learns from
+    checkpoints/<step>/         gpt.safetensors, diffusion.safetensors, about.json
+    samples/<step>.wav
+models/finetunes/<name>/        a bundle, with finetune.json and voice.latents
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.serialization import from_dict, to_dict
+from training.dataset_prep.manifest import write_json
+from training.finetuning.checkpoints.retention import CheckpointInfo
+
+EVENTS_FILE = "events.jsonl"
+CHECKPOINTS_DIR, SAMPLES_DIR, CHECKPOINT_INFO_FILE = "checkpoints", "samples", "about.json"
+TEMPORARY_MODEL_DIR = ".speaking"
+"""A bundle made for a moment, to speak a sentence with a checkpoint."""
+FINETUNE_FILE = "finetune.json"
+VOICE_LATENTS_FILE = "voice.latents"
+"""The dataset's voice as the finetuned networks hear it: an `engines.speaker_latents` file."""
+
+TrainResultState = Literal["done", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaths:
+    """Where a run reads from, and the folder of models/finetunes that it publishes into."""
+
+    bundle: Path
+    dataset: Path
+    publish: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """How a run ended.
+
+    cause: "", or a word for what stopped it: asked, diverged, disk, files, memory, refused.
+    """
+
+    state: TrainResultState
+    cause: str = ""
+    message: str = ""
+    best_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneMetadata:
+    """What finetune.json says of a published bundle.
+
+    scores: what judges found, such as {"wer": 0.2};  seconds: of speech it learned from;
+    sources: the recordings of the voice, path to (size, modified_ns), as they were prepared.
+    """
+
+    voice: str
+    dataset: str
+    base: str
+    base_weights_id: str
+    run: str
+    step: int
+    loss: float | None
+    train_loss: float | None
+    clips: int
+    seconds: float
+    created: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def get_checkpoint_dir(run: Path, step: int) -> Path:
+    """Say where the checkpoint of a step lies."""
+    return run / CHECKPOINTS_DIR / f"{step:06d}"
+
+
+def get_sample_path(run: Path, step: int) -> Path:
+    """Say where the sentence spoken at a step lies."""
+    return run / SAMPLES_DIR / f"{step:06d}.wav"
+
+
+def read_checkpoints(run: Path) -> list[CheckpointInfo]:
+    """List the whole checkpoints of a run, by step."""
+    found = []
+    for folder in sorted((run / CHECKPOINTS_DIR).glob("[0-9]*")):
+        if folder.suffix != ".part" and (folder / CHECKPOINT_INFO_FILE).is_file():
+            found.append(from_dict(CheckpointInfo, load_json(folder / CHECKPOINT_INFO_FILE)))
+    return sorted(found, key=lambda about: about.step)
+
+
+def read_finetune_metadata(bundle: Path) -> FinetuneMetadata:
+    """Read what a published bundle was made from.  Raises ValueError for a damaged file."""
+    return from_dict(FinetuneMetadata, load_json(bundle / FINETUNE_FILE))
+
+
+def write_info_file(path: Path, about: CheckpointInfo | FinetuneMetadata) -> None:
+    """Write such a file, whole or not at all."""
+    write_json(path, to_dict(about))
+
+
+def load_json(path: Path) -> Any:  # Any: plain data
+    """Read a JSON file.  Raises ValueError for one that is none."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,161 @@
+"""Checkpoints of a run, and whole bundles made of a base and the networks that learned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tortoise.checkpoints.config import read_config, write_config
+from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
+from training.finetuning.checkpoints.retention import CheckpointInfo, find_checkpoints_to_prune
+from training.finetuning.checkpoints.run_layout import (
+    CHECKPOINT_INFO_FILE,
+    CHECKPOINTS_DIR,
+    FINETUNE_FILE,
+    TEMPORARY_MODEL_DIR,
+    VOICE_LATENTS_FILE,
+    get_checkpoint_dir,
+    read_checkpoints,
+    write_info_file,
+)
+from training.finetuning.checkpoints.state import (
+    check_disk_space,
+    count_tensor_bytes,
+    fsync_folder,
+    translate_disk_full_errors,
+)
+from training.finetuning.optim.lora import ADAPTER_FILE
+
+FILES_NOT_COPIED = (
+    CONFIG_FILE,
+    CHECKSUMS_FILE,
+    "README.md",
+    FINETUNE_FILE,
+    VOICE_LATENTS_FILE,
+    "merge.json",
+)
+PARTIAL_SUFFIX = ".part"
+SAFETENSORS_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+
+
+def begin_checkpoint(
+    run: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], base: Path
+) -> Path:
+    """Write the networks of a checkpoint beside its place; returns that folder.
+
+    base: the bundle whose files say how numbers are stored.
+    Raises DiskFull, leaving nothing, where there is no room.
+    """
+    folder = _get_partial_dir(run, step)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, tensors in files.items():
+        stored = cast_to_stored_dtypes(tensors, base / name)
+        check_disk_space(run, count_tensor_bytes(stored))
+        with translate_disk_full_errors(folder / name):
+            save_file(stored, folder / name)
+    return folder
+
+
+def finish_checkpoint(run: Path, about: CheckpointInfo) -> int:
+    """Put a begun checkpoint in its place; returns its size in bytes."""
+    part, place = _get_partial_dir(run, about.step), get_checkpoint_dir(run, about.step)
+    write_info_file(part / CHECKPOINT_INFO_FILE, about)
+    shutil.rmtree(place, ignore_errors=True)
+    part.replace(place)
+    fsync_folder(place.parent)
+    return sum(file.stat().st_size for file in place.iterdir())
+
+
+def prune_checkpoints(run: Path, keep_last: int, keep_best: bool) -> None:
+    """Delete the checkpoints that need not be kept; their samples stay."""
+    points = read_checkpoints(run)
+    for step in find_checkpoints_to_prune(points, keep_last, keep_best):
+        shutil.rmtree(get_checkpoint_dir(run, step), ignore_errors=True)
+
+
+def delete_unfinished_files(run: Path, step: int) -> None:
+    """Remove what an earlier process left unfinished, or made beyond the step it goes on from."""
+    for about in read_checkpoints(run):
+        if about.step > step:
+            shutil.rmtree(get_checkpoint_dir(run, about.step), ignore_errors=True)
+    for part in (*(run / CHECKPOINTS_DIR).glob(f"*{PARTIAL_SUFFIX}"), run / TEMPORARY_MODEL_DIR):
+        shutil.rmtree(part, ignore_errors=True)
+    for part in run.glob(f"*{PARTIAL_SUFFIX}"):
+        if part.is_file():
+            part.unlink(missing_ok=True)
+
+
+def is_checkpoint_complete(run: Path, step: int) -> bool:
+    """Whether the checkpoint of a step was finished."""
+    return (get_checkpoint_dir(run, step) / CHECKPOINT_INFO_FILE).is_file()
+
+
+def cast_to_stored_dtypes(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """Tensors on the CPU, in the types that a file stores them in.
+
+    What the file lacks, or what would overflow, keeps its own type.
+    """
+    types = _read_dtypes(file)
+    stored = {}
+    for name, value in tensors.items():
+        own = value.detach().cpu().contiguous()
+        small = own.to(types.get(name, own.dtype))
+        stored[name] = small if bool(torch.isfinite(small).all()) else own
+    return {name: value.clone() for name, value in stored.items()}
+
+
+def assemble_model(base: Path, networks: Sequence[Path], target: Path, about: str) -> None:
+    """Make the new folder `target` a bundle: the base with some of its networks replaced.
+
+    What is unchanged is linked where the file system can, so it takes no room.
+    """
+    target.mkdir(parents=True)
+    replaced = {network.name for network in networks}
+    for file in sorted(base.iterdir()):
+        if file.is_file() and file.name not in FILES_NOT_COPIED and file.name not in replaced:
+            link_or_copy(file, target / file.name)
+    if (base / CHECKSUMS_FILE).is_file():
+        shutil.copyfile(base / CHECKSUMS_FILE, target / CHECKSUMS_FILE)
+    for network in networks:
+        link_or_copy(network, target / network.name)
+        record_checksum(target / network.name)
+    write_config(target, replace(read_config(base), about=about))
+
+
+def list_network_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint that replace those of a bundle."""
+    files = sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
+    return [file for file in files if file.name != ADAPTER_FILE]
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second place; a copy keeps its time, by which its checksum is known."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without links
+        check_disk_space(target.parent, source.stat().st_size)
+        shutil.copy2(source, target)
+
+
+def _get_partial_dir(run: Path, step: int) -> Path:
+    place = get_checkpoint_dir(run, step)
+    return place.with_name(place.name + PARTIAL_SUFFIX)
+
+
+def _read_dtypes(file: Path) -> dict[str, torch.dtype]:
+    if not file.is_file():
+        return {}
+    with safe_open(file, framework="pt") as opened:
+        types = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
+    return {
+        name: SAFETENSORS_DTYPES[told] for name, told in types.items() if told in SAFETENSORS_DTYPES
+    }

@@ -1,0 +1,180 @@
+"""What a proposal rests on: facts of the model, the machine and the dataset. Light.
+
+The model's files are read as far as their headers; no number of theirs is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tortoise.checkpoints.layout import (
+    CONFIG_FILE,
+    MEL_STATS_FILE,
+    ModelFileError,
+    get_network_path,
+    read_json,
+)
+from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, RESERVED_TOKENS
+
+# Any: JSON.
+
+SMALL_PARAMETERS = 50_000_000  # the published GPT has 423 million
+MAX_HEADER_BYTES = 100_000_000  # bytes, as the format says
+PUBLISHED_CONVENTIONS = {"max_codes": 500, "gpt_rate": 22_050, "samples_per_code": 1024}
+PUBLISHED_GPT = {
+    **{"layers": 30, "model_dim": 1024, "heads": 16},
+    **{"max_text_tokens": 402, "max_mel_tokens": 604},
+}
+PUBLISHED_DIFFUSION = {"layers": 10, "width": 1024, "heads": 16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """One network of a model. size: bytes of its file."""
+
+    parameters: int = 0
+    size: int = 0
+    layers: int = 0
+    width: int = 0
+    heads: int = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether the model has it."""
+        return self.parameters > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What of a model decides how it can learn. most_tokens, most_codes: of one clip."""
+
+    name: str
+    gpt: NetworkFacts
+    diffusion: NetworkFacts
+    dvae: NetworkFacts
+    max_text_tokens: int = PUBLISHED_TEXT_LIMIT - RESERVED_TOKENS
+    max_clip_codes: int = PUBLISHED_CONVENTIONS["max_codes"]
+    gpt_rate: int = PUBLISHED_CONVENTIONS["gpt_rate"]
+    samples_per_code: int = PUBLISHED_CONVENTIONS["samples_per_code"]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is of the starter's kind, which learns fast and needs to learn much."""
+        return self.gpt.parameters < SMALL_PARAMETERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """What a run would have to itself.
+
+    device: "cpu", "cuda:0" …;  gpus: how many of that kind;  memory: bytes of one of them, None
+    where nobody knows.
+    """
+
+    device: str = "cpu"
+    memory: int | None = None
+    cores: int = 1
+    gpus: int = 0
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is the processor that learns."""
+        return self.device == "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """What there is to learn from, clips that are left out not counted.
+
+    seconds: of all clips to learn from;  validation_s: of those to judge by;  longest_s: of the
+    longest;  codes, tokens: the most in one clip.
+    """
+
+    name: str
+    clips: int
+    validation_clips: int = 0
+    seconds: float = 0.0
+    validation_s: float = 0.0
+    longest_s: float = 0.0
+    codes: int = 0
+    tokens: int = 0
+
+
+def read_model_facts(folder: Path, name: str) -> ModelFacts:
+    """Read what decides how a model can learn.
+
+    Raises BundleError where its config, or a network that is there, cannot be read.
+    """
+    config = read_json(folder / CONFIG_FILE)
+    if not isinstance(config, Mapping):
+        raise ModelFileError(f"{folder / CONFIG_FILE} is no table. Fetch the bundle again.")
+    rules = _get_positive_ints(
+        config.get("conventions"), {**PUBLISHED_CONVENTIONS, "text_limit": PUBLISHED_TEXT_LIMIT}
+    )
+    gpt = _get_positive_ints(config.get("gpt"), PUBLISHED_GPT)
+    if (folder / MEL_STATS_FILE).is_file():
+        count_parameters(folder / MEL_STATS_FILE)  # refused where it is damaged
+    return ModelFacts(
+        name=name,
+        gpt=_read_network_facts(folder, "gpt", config, PUBLISHED_GPT),
+        diffusion=_read_network_facts(folder, "diffusion", config, PUBLISHED_DIFFUSION),
+        dvae=_read_network_facts(folder, "dvae", config, {}),
+        max_text_tokens=min(rules["text_limit"] - RESERVED_TOKENS, gpt["max_text_tokens"]),
+        max_clip_codes=min(rules["max_codes"], gpt["max_mel_tokens"]),
+        gpt_rate=rules["gpt_rate"],
+        samples_per_code=rules["samples_per_code"],
+    )
+
+
+def count_parameters(file: Path) -> int:
+    """Count the numbers in a safetensors file from its header.
+
+    Raises BundleError where the file is damaged or cut short.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > min(size, MAX_HEADER_BYTES):
+                raise ValueError("its header is longer than the file")
+            header = json.loads(stream.read(length))
+        tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size:,} bytes of {8 + length + end:,}")
+        return sum(math.prod(entry["shape"]) for entry in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as cause:
+        raise ModelFileError(
+            f"{file} is damaged or cut short ({cause}). Fetch the bundle again."
+        ) from cause
+
+
+def _read_network_facts(
+    folder: Path, name: str, config: Mapping[str, Any], usual: Mapping[str, int]
+) -> NetworkFacts:
+    file = get_network_path(folder, name)
+    if name not in config or not file.is_file():
+        return NetworkFacts()
+    shape = _get_positive_ints(config[name], usual)
+    return NetworkFacts(
+        parameters=count_parameters(file),
+        size=file.stat().st_size,
+        layers=shape.get("layers", 0),
+        width=shape.get("model_dim", shape.get("width", 0)),
+        heads=shape.get("heads", 0),
+    )
+
+
+def _get_positive_ints(told: Any, usual: Mapping[str, int]) -> dict[str, int]:
+    stated = told if isinstance(told, Mapping) else {}
+    found = {key: stated.get(key, value) for key, value in usual.items()}
+    return {
+        key: value if isinstance(value, int) and value > 0 else usual[key]
+        for key, value in found.items()
+    }

@@ -1,0 +1,270 @@
+"""The clips of a dataset as the networks see them: heard once, then the same for a whole run.
+
+What was heard lies in `.cache` of the dataset, named by the weights and the files it came from,
+and in the folder of the run, so that the run goes on though the dataset changes or is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from audio.clip import ClipError
+from audio.io import read_clip
+from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
+from core.progress import ProgressReporter
+from tortoise.checkpoints.layout import (
+    MEL_STATS_FILE,
+    TENSORS_SUFFIX,
+    get_network_path,
+    get_sha256,
+    write_atomically,
+)
+from tortoise.checkpoints.loading import TortoiseModel
+from training.dataset_prep.manifest import read_clip_list
+from training.finetuning.checkpoints.state import translate_disk_full_errors
+from training.finetuning.config.schema import DatasetConfig
+from training.finetuning.preflight.clips import MIN_CODES, find_audio
+
+CLIPS_FILE = "clips.safetensors"
+FORMAT_VERSION = 1
+FILES_WITHOUT_EFFECT_ON_FEATURES = (
+    "config.json",
+    "checksums.json",
+    "README.md",
+    "finetune.json",
+    "merge.json",
+)
+MAX_NAMES_SHOWN = 3
+
+
+class DatasetError(ValueError):
+    """A dataset cannot be trained on: what came, what is allowed, what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingExample:
+    """One clip.
+
+    text: (t,) ids;  codes: (m,);  gpt_mel: (f, 80) and vocoder_mel: (f', 100) log-mels in float16.
+    """
+
+    name: str
+    text: Tensor
+    codes: Tensor
+    gpt_mel: Tensor
+    vocoder_mel: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DatasetSplits:
+    """All clips of a run. left_out: why some of the dataset's lines are not among them."""
+
+    train: tuple[TrainingExample, ...]
+    validation: tuple[TrainingExample, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ListedClip:
+    audio: Path | None
+    text: str
+    part: str
+    name: str
+
+
+def load_run_dataset(
+    run: Path, dataset: Path, choice: DatasetConfig, bundle: TortoiseModel, report: ProgressReporter
+) -> DatasetSplits:
+    """Return the clips that this run began with; at its start, those of the dataset.
+
+    Raises DatasetError where nothing is left to learn from.
+    """
+    kept = run / CLIPS_FILE
+    if not kept.is_file():
+        _link_or_copy(extract_features(dataset, choice, bundle, report), kept)
+    return load_features(kept)
+
+
+def extract_features(
+    dataset: Path, choice: DatasetConfig, bundle: TortoiseModel, report: ProgressReporter
+) -> Path:
+    """Hear every clip, unless that was done before; returns the file that holds them."""
+    if not dataset.is_dir():
+        raise DatasetError(f"There is no dataset at {dataset}. Prepare it again.")
+    lines = _list_clips(dataset, choice)
+    path = dataset / ".cache" / f"clips-{_compute_cache_key(lines, bundle)}{TENSORS_SUFFIX}"
+    if not path.is_file():
+        clips = _extract_all(lines, bundle, report)
+        write_atomically(path, lambda beside: _save(clips, beside))
+        for old in path.parent.glob(f"clips-*{TENSORS_SUFFIX}"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    return path
+
+
+def load_features(path: Path) -> DatasetSplits:
+    """Read what was heard."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {}).get("clips", "{}"))
+            kinds = {name: file.get_tensor(name) for name in FEATURE_NAMES}
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}). Delete it and begin a new run."
+        ) from error
+    if told.get("format") != FORMAT_VERSION:
+        raise DatasetError(f"{path} is of another version. Delete it and begin a new run.")
+    columns = {name: kinds[name].split(told[name]) for name in FEATURE_NAMES}
+    clips = [
+        TrainingExample(
+            name=name, text=text.long(), codes=codes.long(), gpt_mel=low, vocoder_mel=high
+        )
+        for name, text, codes, low, high in zip(
+            told["names"], *(columns[name] for name in FEATURE_NAMES), strict=True
+        )
+    ]
+    learned = told["learned"]
+    return DatasetSplits(
+        train=tuple(clips[:learned]),
+        validation=tuple(clips[learned:]),
+        left_out=tuple(told["left_out"]),
+    )
+
+
+FEATURE_NAMES = ("text", "codes", "gpt_mel", "vocoder_mel")
+
+
+def _list_clips(dataset: Path, choice: DatasetConfig) -> list[_ListedClip]:
+    parts = {"train": dataset / choice.train, "validation": dataset / choice.validation}
+    return [
+        _ListedClip(audio=find_audio(dataset, audio), text=text, part=part, name=Path(audio).stem)
+        for part, path in parts.items()
+        if part == "train" or path.is_file()
+        for audio, text in read_clip_list(path)
+    ]
+
+
+def _compute_cache_key(lines: Sequence[_ListedClip], bundle: TortoiseModel) -> str:
+    """Name all that decides what is heard."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION}".encode())
+    readers = [
+        file
+        for file in sorted(bundle.folder.iterdir())
+        if file.is_file()
+        and file.suffix != TENSORS_SUFFIX
+        and file.name not in FILES_WITHOUT_EFFECT_ON_FEATURES
+    ]
+    for file in (get_network_path(bundle.folder, "dvae"), bundle.folder / MEL_STATS_FILE, *readers):
+        if file.is_file():
+            digest.update(f"{file.name} {get_sha256(file)}\n".encode())
+    for line in lines:
+        size, changed = 0, 0
+        if line.audio is not None:
+            known = line.audio.stat()
+            size, changed = known.st_size, known.st_mtime_ns
+        digest.update(f"{line.part}|{line.name}|{line.text}|{size}|{changed}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _extract_all(
+    lines: Sequence[_ListedClip], bundle: TortoiseModel, report: ProgressReporter
+) -> DatasetSplits:
+    heard: dict[str, list[TrainingExample]] = {"train": [], "validation": []}
+    left_out: dict[str, list[str]] = {}
+    for line in report.track(lines, "listening"):
+        try:
+            heard[line.part].append(_extract_example(line, bundle))
+        except DatasetError as reason:
+            left_out.setdefault(str(reason), []).append(line.name)
+    told = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
+    if not heard["train"]:
+        why = " ".join(told) or "Its list of clips to learn from is empty."
+        raise DatasetError(f"There is nothing to learn from. {why} Look at the dataset's clips.")
+    return DatasetSplits(
+        train=tuple(heard["train"]), validation=tuple(heard["validation"]), left_out=told
+    )
+
+
+@torch.inference_mode()
+def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExample:
+    """Hear one clip.  Raises DatasetError, saying why, where it cannot be learned from."""
+    conventions, sizes = bundle.conventions, bundle.config.architecture("gpt")
+    text = bundle.tokenizer.encode(line.text)
+    if not text:
+        raise DatasetError("nothing is said that the model can read")
+    if len(text) > min(conventions.text_limit - 2, sizes.max_text_tokens):
+        raise DatasetError("the text is too long for the model")
+    if line.audio is None:
+        raise DatasetError("the file is missing")
+    try:
+        clip = read_clip(line.audio)
+    except (ClipError, OSError):
+        raise DatasetError("the file cannot be read as sound") from None
+    low = clip.resample(GPT_MEL.sample_rate).wave
+    if len(low) < MIN_CODES * conventions.samples_per_code:
+        raise DatasetError("it is too short")
+    gpt_mel = log_mel(low, GPT_MEL)[0].T.half()
+    codes = _encode_codes(gpt_mel, bundle)
+    if len(codes) > min(conventions.max_codes, sizes.max_mel_tokens):
+        raise DatasetError("it is too long for the model")
+    high = clip.resample(VOCODER_MEL.sample_rate).wave.clamp(-1.0, 1.0)
+    return TrainingExample(
+        name=line.name,
+        text=torch.tensor(text),
+        codes=codes,
+        gpt_mel=gpt_mel,
+        vocoder_mel=log_mel(high, VOCODER_MEL)[0].T.half(),
+    )
+
+
+def _encode_codes(gpt_mel: Tensor, bundle: TortoiseModel) -> Tensor:
+    """gpt_mel: (f, 80) log-mel.  Returns (m,)."""
+    dvae = bundle.dvae
+    lacking = -len(gpt_mel) % dvae.config.frames_per_code
+    mel = (gpt_mel.float() / bundle.mel_stats.norms).T[None]
+    return dvae.encode(F.pad(mel, (0, lacking), mode="replicate"))[0].cpu()
+
+
+def _format_skipped_clips(reason: str, names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMES_SHOWN])
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
+    return f"Left out because {reason}: {shown}{more}."
+
+
+def _save(clips: DatasetSplits, path: Path) -> None:
+    everything = [*clips.train, *clips.validation]
+    columns = {name: [getattr(clip, name) for clip in everything] for name in FEATURE_NAMES}
+    told = {
+        "format": FORMAT_VERSION,
+        "names": [clip.name for clip in everything],
+        "learned": len(clips.train),
+        "left_out": list(clips.left_out),
+        **{name: [len(value) for value in values] for name, values in columns.items()},
+    }
+    tensors = {name: torch.cat(values) for name, values in columns.items()}
+    tensors["text"], tensors["codes"] = tensors["text"].int(), tensors["codes"].int()
+    with translate_disk_full_errors(path):
+        save_file(tensors, path, metadata={"clips": json.dumps(told)})
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Let the run have the file too, whatever becomes of the dataset."""
+    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(source, beside)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, beside)
+    beside.replace(target)

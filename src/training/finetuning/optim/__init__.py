@@ -1,0 +1,4 @@
+"""Losses, optimizers, LoRA, freezing, divergence detection.
+
+May import: tortoise and the packages below training.
+"""

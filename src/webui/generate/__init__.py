@@ -1,0 +1,4 @@
+"""The Generate tab.
+
+May import: webui.components, studio and below.
+"""

@@ -1,0 +1,4 @@
+"""The History tab.
+
+May import: webui.components, studio and below.
+"""

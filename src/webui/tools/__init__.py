@@ -1,0 +1,4 @@
+"""The Utilities tab.
+
+May import: webui.components, studio and below.
+"""

@@ -1,0 +1,84 @@
+"""Where things lie: the root, names that stay inside it, numbers of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import AppError
+from core.paths import ProjectPaths, find_root, slugify
+from studio.schemas.settings import Settings, apply_folders
+from studio.synthesis.output_paths import get_next_output_path, parse_output_path
+
+
+def test_the_root_is_the_one_that_was_named(tmp_path: Path) -> None:
+    source = tmp_path / "checkout" / "src" / "studio" / "layout.py"
+    named = {"TESTUDO_ROOT": str(tmp_path)}
+    assert find_root(named, source, Path("/nowhere")) == tmp_path.resolve()
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AppError, match="which is not a folder"):
+        find_root({"TESTUDO_ROOT": str(tmp_path / "gone")}, tmp_path, tmp_path)
+
+
+def test_the_root_is_the_checkout_or_else_where_we_are(tmp_path: Path) -> None:
+    checkout, here = tmp_path / "checkout", tmp_path / "here"
+    source = checkout / "src" / "studio" / "layout.py"
+    source.parent.mkdir(parents=True)
+    here.mkdir()
+    assert find_root({}, source, here) == here.resolve()
+    (checkout / "pyproject.toml").write_text("")
+    assert find_root({}, source, here) == checkout.resolve()
+
+
+def test_bundles_are_names_and_finetunes_lie_in_their_own_folder(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    assert layout.model("starter") == tmp_path / "models" / "starter"
+    assert layout.model("finetunes/alice") == tmp_path / "models" / "finetunes" / "alice"
+    for name in ("../starter", "finetunes/../x", "other/alice", "/etc", "finetunes/"):
+        with pytest.raises(AppError, match="cannot name a"):
+            layout.model(name)
+
+
+def test_the_settings_move_folders(tmp_path: Path) -> None:
+    moved = apply_folders(
+        ProjectPaths.from_root(tmp_path), Settings(voices="/elsewhere", results="said")
+    )
+    assert moved.voices == Path("/elsewhere")
+    assert moved.results == tmp_path / "said"
+    assert moved.models == tmp_path / "models"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Good evening, and welcome.", "good-evening-and-welcome"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("Süß & 猫", "süß-猫"),
+        ("...", "speech"),
+        ("word " * 100, "-".join(["word"] * 8)),
+    ],
+)
+def test_file_names_are_made_of_the_first_words(text: str, name: str) -> None:
+    assert slugify(text) == name
+
+
+def test_results_are_numbered_after_the_last(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    folder = layout.results / "alice"
+    folder.mkdir(parents=True)
+    for name in ("00007-old.wav", "00009-gone.lines", "notes.txt"):
+        (folder / name).write_text("")
+    assert (
+        get_next_output_path(layout, "alice", "Hi!", "flac").clip_path == folder / "00010-hi.flac"
+    )
+
+
+def test_candidates_and_lines_are_named_after_the_whole() -> None:
+    destination = parse_output_path("said/hello.wav")
+    assert destination.candidate_path(1) == Path("said/hello.wav")
+    assert destination.candidate_path(3) == Path("said/hello.candidate-3.wav")
+    assert destination.take_path(0) == Path("said/hello.lines/001.wav")
+    assert destination.take_path(11, 2) == Path("said/hello.lines/012.candidate-2.wav")

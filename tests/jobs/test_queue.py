@@ -1,0 +1,250 @@
+"""Jobs run one after another, say how far they are, stop when asked, and outlive their worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jobs.models import JobError
+from jobs.queue import describe_worker_exit
+from jobs.worker_process import WorkerProcess
+from support.job_helpers import Chore, Errand
+
+Made = Callable[..., Any]
+
+
+def pid_of(hand: Any) -> int:
+    assert isinstance(hand, WorkerProcess)
+    return hand._process.pid
+
+
+def test_a_job_waits_runs_and_is_done_with_a_plain_result(made: Made) -> None:
+    queue = made(start=False)
+    job = queue.submit(Chore(name="sweep"))
+    assert (job.state, job.place, job.title) == ("waiting", 1, "sweep")
+    queue.runner.start()
+    done = queue.runner.wait(job.id, 60)
+    assert done.state == "done" and done.result == done.request and done.place == 0
+    assert done.progress.fraction == 1.0 and done.failure is None
+    assert done.created <= done.started <= done.ended
+
+
+def test_jobs_run_in_the_order_in_which_they_came(made: Made) -> None:
+    queue = made(start=False)
+    jobs = [queue.submit(Chore(name=name)) for name in "abc"]
+    assert [queue.runner.job(job.id).place for job in jobs] == [1, 2, 3]
+    queue.runner.start()
+    queue.runner.wait(jobs[-1].id, 60)
+    assert queue.log == ["begin a", "end a", "begin b", "end b", "begin c", "end c"]
+    assert [job.title for job in queue.runner.jobs(2)] == ["c", "b"]
+
+
+def test_an_unknown_job_is_refused(queue: Any) -> None:
+    with pytest.raises(JobError, match="There is no job 'nobody'"):
+        queue.runner.job("nobody")
+    with pytest.raises(JobError, match="no job"):
+        queue.runner.cancel("nobody")
+
+
+def test_a_waiting_job_that_is_cancelled_never_begins(made: Made) -> None:
+    queue = made(start=False)
+    first, second = queue.submit(Chore(name="a")), queue.submit(Chore(name="b"))
+    assert queue.runner.cancel(first.id).state == "stopped"
+    assert queue.runner.job(second.id).place == 1
+    queue.runner.start()
+    queue.runner.wait(second.id, 60)
+    assert "begin a" not in queue.log
+
+
+def test_a_running_job_stops_at_its_next_report_and_keeps_its_takes_and_its_worker(
+    queue: Any,
+) -> None:
+    job = queue.submit(Errand(do="take", wait=True))
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    queue.runner.cancel(job.id)
+    stopped = queue.runner.wait(job.id, 10)
+    assert stopped.state == "stopped" and [take["index"] for take in stopped.takes] == [0]
+    assert queue.run(Chore()).state == "done" and len(queue.hands) == 1
+
+
+def test_stopping_what_is_over_changes_nothing(queue: Any) -> None:
+    job = queue.run(Chore())
+    assert queue.runner.cancel(job.id) == queue.runner.job(job.id) == job
+
+
+def test_a_stopped_job_goes_on_after_its_last_take_behind_those_that_wait(queue: Any) -> None:
+    job = queue.submit(Errand(do="take", wait=True, name="long"))
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    queue.runner.cancel(job.id)
+    queue.runner.wait(job.id, 10)
+    queue.go()
+    queue.runner.resume(job.id)
+    done = queue.runner.wait(job.id, 60)
+    assert done.state == "done" and [take["index"] for take in done.takes] == [0, 1, 2]
+    assert [line for line in queue.log if line.startswith("take")] == ["take 0", "take 1", "take 2"]
+
+
+def test_only_what_ended_early_and_can_go_on_is_resumed(queue: Any) -> None:
+    with pytest.raises(JobError, match="is done; only a stopped or failed one"):
+        queue.runner.resume(queue.run(Errand()).id)
+    failed = queue.run(Chore(do="fail"))
+    with pytest.raises(JobError, match="cannot go on where it stopped"):
+        queue.runner.resume(failed.id)
+
+
+def test_a_warning_is_kept_once(queue: Any) -> None:
+    job = queue.run(Errand(do="take", times=2))
+    assert job.warnings == (
+        "take 0 is a bit loud",
+        "all takes are a bit loud",
+        "take 1 is a bit loud",
+    )
+
+
+def test_what_a_task_raises_is_explained_and_the_next_job_runs(queue: Any) -> None:
+    job = queue.run(Chore(do="fail"))
+    assert job.state == "failed" and job.failure.cause == "ValueError"
+    assert job.failure.message == "Sadly: the string broke"
+    assert queue.run(Chore()).state == "done"
+
+
+def test_a_module_that_cannot_be_imported_is_a_readable_failure(queue: Any) -> None:
+    job = queue.run(Chore(do="import"))
+    assert job.failure.cause == "ModuleNotFoundError"
+    assert "a_module_that_is_not_installed" in job.failure.message
+
+
+def test_a_workshop_that_cannot_be_opened_fails_the_job_and_is_tried_again(made: Made) -> None:
+    queue = made(start=False)
+    (queue.folder / "locked").touch()
+    queue.runner.start()
+    assert queue.run(Chore()).failure.message == "Sadly: No module named 'torch'"
+    (queue.folder / "locked").unlink()
+    assert queue.run(Chore()).state == "done"
+
+
+def test_a_request_of_another_version_fails_by_itself(queue: Any) -> None:
+    job = queue.runner.submit("chore", {"done_by": "somebody"}, "")
+    assert queue.runner.wait(job.id, 60).failure.cause == "ValidationError"
+    job = queue.runner.submit("a task of tomorrow", {}, "")
+    assert queue.runner.wait(job.id, 60).failure.cause == "KeyError"
+    assert queue.run(Chore()).state == "done"
+
+
+def test_waiting_gives_up_when_the_time_is_up(queue: Any) -> None:
+    job = queue.submit(Errand(do="take", wait=True))
+    assert queue.runner.wait(job.id, 0.05).state in ("waiting", "running")
+
+
+def test_what_was_learnt_is_told_before_and_while_the_next_job_runs(queue: Any) -> None:
+    assert queue.runner.estimate_stage_seconds("errand", {"times": 4}) is None
+    queue.run(Errand(do="take", times=4))
+    expected = queue.runner.estimate_stage_seconds("errand", {"times": 4})
+    assert set(expected) == {"draft", "other"}
+    assert queue.runner.estimate_stage_seconds("errand", {"times": 400})["draft"] == pytest.approx(
+        100 * expected["draft"]
+    )
+    job = queue.submit(Errand(do="take", times=4, wait=True))
+    held = queue.until(job.id, lambda job: len(job.takes) == 1)
+    assert 0 < held.progress.fraction < 1 and held.progress.eta_s is not None
+    queue.go()
+    queue.runner.wait(job.id, 60)
+
+
+def test_loading_is_expected_and_learnt_only_where_nothing_is_loaded_yet(queue: Any) -> None:
+    for _ in range(3):
+        queue.run(Errand(do="take"))
+    assert len(queue.journal.get_timings("errand")["load"]) == 1
+    assert "load" not in queue.runner.estimate_stage_seconds("errand", {"times": 3})
+    assert queue.runner.stop_worker()
+    assert "load" in queue.runner.estimate_stage_seconds("errand", {"times": 3})
+
+
+# from here on with a real process
+
+
+def test_a_process_does_the_work_and_its_chatter_harms_nothing(real: Any) -> None:
+    assert real.run(Chore()).state == "done"
+    job = real.run(Chore(do="flood"))
+    assert job.state == "done" and len(real.hands) == 1
+    assert "chatter" in (real.folder / "w.log").read_text()
+
+
+def test_a_loop_that_never_reports_is_ended_within_two_seconds(real: Any) -> None:
+    job, behind = real.submit(Chore(do="hang")), real.submit(Chore(name="behind"))
+    real.until(job.id, lambda job: job.progress.stage == "hanging")
+    asked = time.monotonic()
+    real.runner.cancel(job.id)
+    stopped = real.runner.wait(job.id, 10)
+    assert time.monotonic() - asked < 2.0
+    assert stopped.state == "stopped" and len(stopped.takes) == 1
+    assert real.runner.wait(behind.id, 60).state == "done" and len(real.hands) == 2
+
+
+def test_work_that_goes_on_survives_the_death_of_its_worker(real: Any) -> None:
+    job = real.run(Errand(do="take", times=4, dies_at=2))
+    assert job.state == "done" and [take["index"] for take in job.takes] == [0, 1, 2, 3]
+    assert [line for line in real.log if line.startswith("take")] == [f"take {i}" for i in range(4)]
+    assert any("SIGKILL" in warning for warning in job.warnings)
+
+
+def test_work_that_keeps_killing_its_worker_fails_in_the_end(real: Any) -> None:
+    job = real.run(Errand(do="take", times=3, dies_at=1, deaths=99))
+    assert job.state == "failed" and job.failure.cause == "worker_died"
+    assert "SIGKILL" in job.failure.message and "3 times" in job.failure.message
+    assert [take["index"] for take in job.takes] == [0] and real.log.count("died") == 3
+
+
+def test_other_work_fails_with_its_worker_and_the_next_job_gets_a_new_one(real: Any) -> None:
+    job = real.run(Chore(do="exit"))
+    assert job.state == "failed" and "exit code 3" in job.failure.message
+    assert "the last words of a library" in job.failure.details
+    assert real.run(Chore()).state == "done"
+
+
+def test_a_worker_that_died_while_idle_is_replaced_unnoticed(real: Any) -> None:
+    real.run(Chore())
+    os.kill(pid_of(real.hands[-1]), signal.SIGKILL)
+    real.hands[-1]._process.wait()
+    job = real.run(Chore())
+    assert job.state == "done" and job.warnings == () and len(real.hands) == 2
+
+
+def test_an_idle_worker_can_be_sent_home_to_free_its_memory(real: Any) -> None:
+    real.run(Chore())
+    assert real.runner.stop_worker() and not real.hands[-1].is_alive()
+    assert real.run(Chore()).state == "done"
+
+
+def test_a_worker_that_is_busy_is_sent_home_after_its_job(queue: Any) -> None:
+    job = queue.submit(Errand(do="take", wait=True))
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    assert not queue.runner.stop_worker()
+    queue.go()
+    assert queue.runner.wait(job.id, 60).state == "done"
+    assert queue.run(Chore()).state == "done" and len(queue.hands) == 2
+
+
+def test_closing_ends_the_worker_and_leaves_what_can_go_on_waiting(made: Made) -> None:
+    queue = made(inline=False)
+    job = queue.submit(Errand(do="take", wait=True))
+    behind = queue.submit(Chore())
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    queue.close()
+    assert not queue.hands[-1].is_alive()
+    again = made()
+    queue.go()
+    done = again.runner.wait(job.id, 60)
+    assert done.state == "done" and len(done.takes) == 3
+    assert again.runner.wait(behind.id, 60).state == "done"
+
+
+def test_how_a_process_ended_is_told_in_words() -> None:
+    assert describe_worker_exit(-9) == "was ended by the system (SIGKILL)"
+    assert describe_worker_exit(7) == "ended by itself (exit code 7)"
+    assert describe_worker_exit(None) == "fell silent"

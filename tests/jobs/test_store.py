@@ -1,0 +1,132 @@
+"""The list of jobs on disk: nothing in it is lost, and a damaged one does not stop the studio."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.eta import StageTiming
+from jobs.models import Job, JobError, JobFailure, JobProgress
+from jobs.store import MAX_TIMINGS_PER_STAGE, JobStore
+
+JOB = Job(id="one", task="chore", request={"a": [1, "ä"]}, title="t", state="waiting", created=1.5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.sqlite"
+
+
+def test_a_job_reads_back_as_it_was_written_after_the_file_was_closed(path: Path) -> None:
+    journal = JobStore.open(path)
+    assert journal.add(JOB) == replace(JOB, place=1)
+    journal.mark_running("one")
+    journal.add_take("one", {"index": 0, "path": "p"})
+    journal.add_warning("one", "careful")
+    failure = JobFailure(cause="crashed", message="m", details="d")
+    journal.mark_ended(
+        "one", "failed", failure=failure, progress=JobProgress(stage="draft", done=2)
+    )
+    journal.close()
+    job = JobStore.open(path).job("one")
+    assert job.request == {"a": [1, "ä"]} and job.failure == failure
+    assert job.progress.done == 2 and job.takes == ({"index": 0, "path": "p"},)
+    assert job.warnings == ("careful",) and job.started is not None and job.ended is not None
+
+
+def test_a_take_that_was_spoken_again_stands_in_the_place_of_the_first(path: Path) -> None:
+    journal = JobStore.open(path)
+    journal.add(JOB)
+    for index, file in ((0, "a"), (1, "b"), (0, "c")):
+        journal.add_take("one", {"index": index, "path": file})
+    assert [take["path"] for take in journal.job("one").takes] == ["c", "b"]
+
+
+def test_a_job_that_waits_again_is_last_or_keeps_its_place(path: Path) -> None:
+    journal = JobStore.open(path)
+    for name in "abc":
+        journal.add(replace(JOB, id=name))
+    journal.mark_running("a")
+    journal.requeue("a", at_end=False, attempts=1)
+    assert [job.id for job in journal.list_jobs_in_state("waiting")] == ["a", "b", "c"]
+    journal.mark_ended("a", "stopped")
+    journal.requeue("a", at_end=True, attempts=0)
+    assert [job.id for job in journal.list_jobs_in_state("waiting")] == ["b", "c", "a"]
+    assert [job.id for job in journal.jobs(9)] == ["c", "b", "a"], "listed by when they came"
+
+
+def test_attempts_are_counted_until_the_work_gets_on(path: Path) -> None:
+    journal = JobStore.open(path)
+    journal.add(JOB)
+    assert [journal.mark_running("one") for _ in range(3)] == [1, 2, 3]
+    journal.add_take("one", {"index": 0})
+    assert journal.attempts("one") == 1
+
+
+def test_of_each_stage_only_the_latest_runs_are_kept(path: Path) -> None:
+    journal = JobStore.open(path)
+    for number in range(MAX_TIMINGS_PER_STAGE + 5):
+        run = StageTiming(seconds=float(number), reached=0.5)
+        journal.add_timings("speak", {"draft": run, "vocode": StageTiming(seconds=1.0, units=2.0)})
+    runs = journal.get_timings("speak")
+    assert list(runs) == ["draft", "vocode"] and len(runs["draft"]) == MAX_TIMINGS_PER_STAGE
+    assert runs["draft"][-1] == run and journal.get_timings("other") == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"this is no database, whatever its name says" * 99),
+        lambda path: path.write_bytes(path.read_bytes()[:5000] + b"\xff" * 9000),
+        lambda path: sqlite3.connect(path).execute("DROP TABLE said"),
+        lambda path: sqlite3.connect(path).execute("PRAGMA user_version = 99"),
+    ],
+    ids=["no database", "torn pages", "no table", "of a later version"],
+)
+def test_a_file_that_cannot_be_used_is_kept_beside_a_new_one(path: Path, damage: object) -> None:
+    journal = JobStore.open(path)
+    for number in range(50):
+        journal.add(replace(JOB, id=str(number)))
+    journal.close()
+    assert callable(damage)
+    damage(path)
+    damaged = path.read_bytes()
+    journal = JobStore.open(path)
+    assert journal.jobs(9) == [] and journal.add(JOB).place == 1
+    assert journal.damaged_file is not None and journal.damaged_file.read_bytes() == damaged
+    assert journal.damaged_file.name.startswith("journal.damaged-")
+
+
+def test_a_sound_or_empty_file_is_not_set_aside(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    for _ in range(2):
+        journal = JobStore.open(path)
+        journal.close()
+        assert journal.damaged_file is None
+
+
+def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where a folder should be")
+    with pytest.raises(JobError, match=r"list of jobs .* cannot be kept: .*Free some space"):
+        JobStore.open(tmp_path / "state" / "journal.sqlite")
+
+
+def test_many_threads_write_at_once_and_nothing_is_lost(path: Path) -> None:
+    journal = JobStore.open(path)
+
+    def add(name: str) -> None:
+        for number in range(20):
+            journal.add(replace(JOB, id=f"{name}{number}"))
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    jobs = journal.list_jobs_in_state("waiting")
+    assert len(jobs) == 80 and [job.place for job in jobs] == list(range(1, 81))

@@ -1,0 +1,98 @@
+"""Joining and cutting: no clicks, the chosen silence, no sound beyond full scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audio.clip import Clip
+from studio.schemas.speech import OutputOptions
+from studio.synthesis.planning import TextSpan
+from studio.workers.synthesis.concatenate import (
+    apply_rate_and_volume,
+    concatenate_clips,
+    fade_edges,
+)
+from studio.workers.synthesis.prompt_trimming import find_quietest_sample, join_audible_spans
+
+RATE = 24_000
+
+
+def clip(seconds: float, value: float = 0.5) -> Clip:
+    return Clip(wave=torch.full((round(seconds * RATE),), value), sample_rate=RATE)
+
+
+def test_the_chosen_silence_lies_between_clips() -> None:
+    joined = concatenate_clips([clip(1), clip(2)], OutputOptions(pause_s=0.5))
+    assert joined.duration_s == pytest.approx(3.5)
+    assert torch.equal(joined.wave[RATE : RATE + RATE // 2], torch.zeros(RATE // 2))
+
+
+def test_joins_never_jump() -> None:
+    joined = concatenate_clips([clip(1), clip(1)], OutputOptions(pause_s=0.1, fade_ms=5))
+    assert float(joined.wave.diff().abs().max()) < 0.01
+
+
+def test_a_clip_alone_is_left_as_it_is() -> None:
+    alone = clip(1)
+    assert concatenate_clips([alone], OutputOptions()) is alone
+
+
+def test_fades_fit_into_clips_shorter_than_they_are() -> None:
+    assert fade_edges(torch.ones(5), 100).shape == (5,)
+    assert torch.equal(fade_edges(torch.ones(1), 100), torch.ones(1))
+
+
+def test_volume_scales_and_never_clips() -> None:
+    assert float(
+        apply_rate_and_volume(clip(1), OutputOptions(volume=0.5)).wave.max()
+    ) == pytest.approx(0.25)
+    assert float(
+        apply_rate_and_volume(clip(1), OutputOptions(volume=4.0)).wave.max()
+    ) == pytest.approx(1.0)
+
+
+def test_the_rate_of_the_clip_is_chosen() -> None:
+    finished = apply_rate_and_volume(clip(1), OutputOptions(output_rate=44_100))
+    assert finished.sample_rate == 44_100 and finished.duration_s == pytest.approx(1, abs=1e-3)
+
+
+def test_a_cut_goes_where_it_is_quiet() -> None:
+    wave = torch.full((RATE,), 0.5)
+    wave[11_000:11_600] = 0
+    assert 11_000 <= find_quietest_sample(wave, 12_000, RATE) <= 11_600
+
+
+def test_only_what_is_heard_is_kept() -> None:
+    wave = torch.cat([torch.full((RATE,), value) for value in (0.1, 0.2, 0.3)])
+    passages = [
+        TextSpan(text="one"),
+        TextSpan(text="two", audible=False),
+        TextSpan(text="three"),
+    ]
+    kept = join_audible_spans(Clip(wave=wave, sample_rate=RATE), [0.0, 1.0, 2.0], passages)
+    assert kept is not None and kept.duration_s == pytest.approx(2, abs=0.25)
+    middle = kept.wave[RATE // 2], kept.wave[-RATE // 2]
+    assert [round(float(value), 1) for value in middle] == [0.1, 0.3]
+
+
+def test_cutting_nearly_everything_away_counts_as_not_found() -> None:
+    passages = [TextSpan(text="one", audible=False), TextSpan(text="two")]
+    assert join_audible_spans(clip(1), [0.0, 0.99], passages) is None
+
+
+@pytest.mark.parametrize(
+    ("knobs", "match"),
+    [
+        ({"volume": 9.0}, "volume is 9.0"),
+        ({"output_rate": 4_000}, "output_rate is 4000"),
+        ({"output_rate": 44_100, "format": "opus"}, "opus can have"),
+        ({"prompt": "[sad]"}, "leave its brackets out"),
+        ({"emotion": "bored"}, "must be one of"),
+    ],
+)
+def test_a_delivery_out_of_range_is_refused(knobs: dict[str, object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        replace(OutputOptions(), **knobs)  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""Each clip has a number of its own, however many ask at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+from studio.synthesis.output_paths import find_clip_path, get_clip_name, reserve_output_path
+
+EACH = 12
+
+
+def take_numbers(root: str, text: str) -> list[str]:
+    """Run in a process of its own: reserve some names and finish every other one."""
+    layout, names = ProjectPaths.from_root(Path(root)), []
+    for number in range(EACH):
+        destination = reserve_output_path(layout, "alice", text, "wav")
+        if number % 2:
+            destination.clip_path.write_bytes(b"spoken")
+            destination.release()
+        names.append(destination.clip_path.name)
+    return names
+
+
+def test_processes_that_speak_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
+    texts = ["Good day.", "Good day.", "Another.", "Good day."]
+    with ProcessPoolExecutor(len(texts), mp_context=get_context("spawn")) as pool:
+        found = pool.map(take_numbers, [str(tmp_path)] * len(texts), texts)
+        names = [name for some in found for name in some]
+    numbers = {name[:5] for name in names}
+    assert len(names) == len(numbers) == EACH * len(texts)
+    assert not list((tmp_path / "results" / "alice").glob(".*"))
+
+
+def test_a_claim_that_a_crash_left_is_passed_over(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    (layout.results / "alice").mkdir(parents=True)
+    (layout.results / "alice" / ".00001.taken").touch()
+    assert reserve_output_path(layout, "alice", "Hi", "wav").clip_path.name == "00002-hi.wav"
+
+
+def test_a_name_that_nothing_was_kept_under_is_given_back(tmp_path: Path) -> None:
+    destination = reserve_output_path(ProjectPaths.from_root(tmp_path), "alice", "Hi", "wav")
+    assert destination.lines_folder.is_dir() and not destination.reserve()
+    destination.release()
+    assert not destination.lines_folder.exists()
+    assert destination.reserve()
+    (destination.lines_folder / "001.wav").touch()
+    destination.release()
+    assert destination.lines_folder.is_dir()
+
+
+def test_clips_are_found_below_the_results_only(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    clip = layout.results / "alice" / "a.wav"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    (tmp_path / "secret.wav").touch()
+    (layout.results / "link.wav").symlink_to(tmp_path / "secret.wav")
+    assert find_clip_path(layout, get_clip_name(layout, clip)) == clip
+    assert get_clip_name(layout, tmp_path / "secret.wav") == ""
+    for name in ("../secret.wav", str(clip), "link.wav", "alice", "", "alice/b.wav", "\ud800.wav"):
+        with pytest.raises(AppError, match="no clip"):
+            find_clip_path(layout, name)

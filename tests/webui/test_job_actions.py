@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+from jobs.models import Job
+from studio.app.studio import Studio
+from studio.history.favorites import read_stars
+from support.fake_engine import FakeEngine
+from webui.components.file_links import get_file_url
+from webui.components.job_list import job_panel_html
+from webui.generate.job_actions import handle_job_action
+
+Speak = Callable[..., Job]
+
+
+def press(studio: Studio, act: str, job: Job, value: str = "", **fields: str) -> Job:
+    """Press a button of a job and wait for the newest job."""
+    handle_job_action(studio, {"act": act, "job": job.id, "value": value, **fields})
+    return studio.wait(studio.jobs()[0].id, 30)
+
+
+def html_of(studio: Studio) -> str:
+    return job_panel_html(studio.jobs(), studio.layout, read_stars(studio.layout.stars))
+
+
+def test_a_seed_is_kept_for_the_next_run(studio: Studio, spoken: Speak) -> None:
+    job = spoken("Hello there.")
+    came = handle_job_action(studio, {"act": "seed", "job": job.id})
+    assert came.values == {"seed": "5"} and "5" in came.message
+
+
+def test_copied_settings_are_those_inside_the_clip(studio: Studio, spoken: Speak) -> None:
+    came = handle_job_action(
+        studio, {"act": "settings", "job": spoken("Hello there.", volume=0.5).id}
+    )
+    assert came.record is not None and came.record.text == "Hello there."
+    assert came.record.delivery["volume"] == 0.5
+
+
+def test_a_line_is_spoken_anew_with_another_text_and_seed_and_can_be_changed_back(
+    studio: Studio, spoken: Speak
+) -> None:
+    job = spoken("One line.\nTwo lines.", delimiter="\\n")
+    clip = Path(str(job.result["path"])) if job.result else Path()
+    first = clip.read_bytes()
+    FakeEngine.heard.clear()
+    again = press(studio, "redo", job, "1", text="Two other lines.", seed="77")
+    assert again.state == "done" and FakeEngine.heard == ["Two other lines."]
+    second = clip.read_bytes()
+    assert second != first
+    assert "Use the take of seed" in html_of(studio)
+    back = press(studio, "use", job, "1/002.wav")
+    assert back.state == "done" and clip.read_bytes() != second
+
+
+def test_a_clip_is_starred_and_unstarred(studio: Studio, spoken: Speak) -> None:
+    job = spoken("Hello there.")
+    handle_job_action(studio, {"act": "star", "job": job.id})
+    assert len(read_stars(studio.layout.stars)) == 1 and 'aria-pressed="true"' in html_of(studio)
+    handle_job_action(studio, {"act": "star", "job": job.id})
+    assert read_stars(studio.layout.stars) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("act", "fields", "told"),
+    [
+        ("dance", {}, "not known"),
+        ("redo", {"value": "-1"}, "no number of a line"),
+        ("redo", {"value": "0", "seed": "٣"}, "no number of a seed"),
+        ("use", {"value": "../x"}, "no number of a line"),
+    ],
+)
+def test_what_a_browser_makes_up_is_refused(
+    act: str, fields: dict[str, str], told: str, studio: Studio, spoken: Speak
+) -> None:
+    job = spoken("Hello there.")
+    with pytest.raises(AppError, match=told):
+        handle_job_action(studio, {"act": act, "job": job.id, **fields})
+
+
+def test_a_job_that_is_not_there_is_refused(studio: Studio) -> None:
+    with pytest.raises(AppError, match="no job"):
+        handle_job_action(studio, {"act": "cancel", "job": "../../etc"})
+
+
+def test_a_job_that_is_done_does_not_go_on(studio: Studio, spoken: Speak) -> None:
+    done = spoken("Hello there.")
+    with pytest.raises(AppError, match=r"done"):
+        handle_job_action(studio, {"act": "resume", "job": done.id})
+
+
+def test_no_clip_outside_of_results_and_voices_has_an_address(studio: Studio) -> None:
+    layout: ProjectPaths = studio.layout
+    assert get_file_url(layout, "/etc/passwd") == ""
+    assert get_file_url(layout, str(layout.voices / "Anna" / "one.wav")).startswith(
+        "api/files/voices/"
+    )
+    assert get_file_url(layout, str(layout.results / "gone.wav")) == ""

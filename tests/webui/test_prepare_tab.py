@@ -1,0 +1,293 @@
+"""The part Prepare Dataset: what its form asks for, what it refuses, and how its job is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+import torch
+
+from audio.clip import Clip
+from audio.io import write_clip
+from core.errors import AppError
+from jobs.models import Job, JobFailure, JobProgress
+from studio.app.studio import Studio
+from studio.datasets.service import Datasets, PreparePlan
+from studio.schemas.settings import Settings
+from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset
+from webui.components.page_context import PageContext
+from webui.datasets.prepare_form import (
+    PrepareForm,
+    allows_folders,
+    build_advanced_controls,
+    build_prepare_request,
+    build_source_controls,
+    build_transcription_controls,
+    format_existing_dataset,
+    prepare_plan_html,
+    transcribers_html,
+)
+from webui.datasets.prepare_job import get_active_jobs, prepare_jobs_html, with_estimated_eta
+from webui.datasets.prepare_tab import import_recordings
+from webui.datasets.review_actions import handle_review_action
+from webui.datasets.review_tab import (
+    ReviewPanel,
+    ReviewSessionState,
+    build_review_panel,
+    get_review_updates,
+)
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def form(studio: Studio) -> PrepareForm:
+    """The form as it is drawn."""
+    with gr.Blocks():
+        controls = build_source_controls(studio) | build_transcription_controls(studio)
+        options, knobs = build_advanced_controls()
+    return PrepareForm(controls={**controls, **options}, option_fields=knobs, allow_folders=True)
+
+
+def given(form: PrepareForm, **changes: Any) -> list[Any]:
+    """What the controls hold, with some of them changed."""
+    drawn = {name: control.value for name, control in form.controls.items()}
+    return list({**drawn, **changes}.values())
+
+
+def test_the_form_as_drawn_asks_for_the_first_voice(form: PrepareForm) -> None:
+    request = build_prepare_request(form, given(form))
+    assert (request.voice, request.dataset_name, request.transcriber) == ("Anna", "Anna", "auto")
+    assert request.options.longest_s == 11.6 and not request.fetch and not request.anew
+
+
+def test_a_folder_is_taken_in_place_of_the_voice(form: PrepareForm) -> None:
+    request = build_prepare_request(form, given(form, folder="/talks/mine", language=" DE "))
+    assert (request.voice, request.folder, request.dataset_name) == ("", "/talks/mine", "mine")
+    assert request.language == "de"
+
+
+@pytest.mark.parametrize(
+    "values", [{"folder": "/etc"}, {"model": "/etc/x.pt"}, {"model": "..\\x.pt"}]
+)
+def test_no_path_is_taken_from_browsers_of_other_machines(
+    form: PrepareForm, values: dict[str, str]
+) -> None:
+    served = replace(form, allow_folders=False)
+    with pytest.raises(AppError, match="can only be named where the studio listens"):
+        build_prepare_request(served, given(form, **values))
+    assert build_prepare_request(served, given(form, model="base.en")).model == "base.en"
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, True),
+        ({"listen": "localhost:80"}, True),
+        ({"listen": "0.0.0.0:7860"}, False),
+        ({"listen": "192.168.1.5:80"}, False),
+        ({"share": True}, False),
+    ],
+)
+def test_folders_are_offered_only_to_who_sits_at_the_machine(
+    changes: dict[str, Any], offered: bool
+) -> None:
+    assert allows_folders(Settings(**changes)) is offered
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"voice": None}, "Name a voice, or a folder"),
+        ({"transcriber": "parrot"}, "parrot"),
+        ({"language": "12"}, "is no language"),
+        ({"longest_s": 3.0, "shortest_s": 5.0}, "at least twice the shortest"),
+        ({"longest_s": None}, "Longest Clip is empty"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    form: PrepareForm, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AppError, match=re.escape(told)):
+        build_prepare_request(form, given(form, **changes))
+
+
+def test_what_a_wish_comes_to_is_said_before_it_is_made() -> None:
+    ready = PreparePlan(
+        name="nora", folder="", files=3, seconds=100.0, given=1, transcriber="pocketsphinx",
+        remarks=(SCRIPT,),
+    )  # fmt: skip
+    html = prepare_plan_html(ready, format_existing_dataset(12, 60.0))
+    assert "3 recordings" in html and "1 of them come with their text" in html
+    assert "PocketSphinx hears the others" in html and "keeps your edits" in html
+    assert "<script" not in html
+    assert "All of them come" in prepare_plan_html(replace(ready, given=3, transcriber=""), "")
+
+
+def test_who_is_not_at_hand_is_said_with_what_brings_it(studio: Studio) -> None:
+    html = transcribers_html(studio)
+    assert "Not here: no model in" in html and "<code>testudo models download" in html
+
+
+def job(**changes: Any) -> Job:
+    facts = {"id": "1", "task": "prepare", "request": {}, "title": SCRIPT, "created": 0.0}
+    return Job(**{**facts, "state": "done", "result": {}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"state": "waiting", "place": 2}, "Number 2 in the queue"),
+        (
+            {"state": "running", "progress": JobProgress(stage="seconds", done=30, total=90)},
+            "Seconds of recordings · 30 of 90",
+        ),
+        ({"state": "stopped"}, 'data-act="again"'),
+        ({"state": "failed", "failure": JobFailure(cause="disk_full", message=SCRIPT)}, "Go on"),
+        ({"result": {"kept": 3, "kept_s": 61.0, "dropped": 1, "failed": 2}}, "3 clips, 1:01"),
+        ({"warnings": (SCRIPT,)}, "Note: &lt;script&gt;"),
+    ],
+)
+def test_a_job_is_told_in_every_state(changes: dict[str, Any], told: str) -> None:
+    html = prepare_jobs_html([job(**changes)])
+    assert told in html and "<script" not in html
+
+
+def test_the_rest_is_guessed_once_something_is_done() -> None:
+    running = job(state="running", started=1000.0)
+
+    def left(done: int) -> float | None:
+        told = replace(running, progress=JobProgress(stage="seconds", done=done, total=100))
+        return with_estimated_eta(told, 1030.0).progress.eta_s
+
+    assert (left(0), left(4), left(25), left(100)) == (None, None, 90.0, 0.0)
+
+
+def test_what_runs_comes_before_what_waits_and_what_ended_goes() -> None:
+    jobs = [
+        job(id="3", state="waiting", title="third"),
+        job(id="2", state="running", title="second"),
+        job(id="1", title="first"),
+        job(id="0", task="speak", state="running", title="speech"),
+    ]
+    html = prepare_jobs_html(jobs)
+    assert html.index("second") < html.index("third")
+    assert "first" not in html and "speech" not in html
+    assert [one.id for one in get_active_jobs(jobs)] == ["3", "2"]
+    assert "Choose a voice" in prepare_jobs_html([])
+
+
+def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> None:
+    tone = 0.3 * torch.sin(torch.arange(24_000) / 20)
+    write_clip(tmp_path / "My talk.wav", Clip(wave=tone, sample_rate=24_000))
+    (tmp_path / "My talk.txt").write_text("A tone.", encoding="utf-8")
+    files = [tmp_path / "My talk.wav", tmp_path / "My talk.txt"]
+    done = studio.wait(import_recordings(studio, files, "").id, 30)
+    assert done.state == "done", done.failure
+    folder = studio.layout.voices / "my-talk"
+    assert sorted(path.name for path in folder.iterdir()) == ["My talk.txt", "My talk.wav"]
+
+
+@pytest.mark.parametrize(
+    ("names", "voice", "told"),
+    [
+        ((), "nora", "Nothing was dropped yet"),
+        (("a.txt",), "nora", "0 clips were sent"),
+        (("a.exe",), "nora", "not named like a recording"),
+        (("a.wav",), "../up", "cannot name a voice"),
+    ],
+)
+def test_what_cannot_become_a_voice_is_refused(
+    studio: Studio, tmp_path: Path, names: Sequence[str], voice: str, told: str
+) -> None:
+    files = [tmp_path / name for name in names]
+    for file in files:
+        file.write_bytes(b"x")
+    with pytest.raises(AppError, match=told):
+        import_recordings(studio, files, voice)
+    uploads = studio.layout.state / "uploads"
+    assert not uploads.is_dir() or not list(uploads.iterdir())
+
+
+@pytest.fixture
+def datasets(studio: Studio) -> Datasets:
+    """A data set of thirty clips, of which number ten is the most doubtful."""
+    clips = tuple(
+        ClipRow(
+            id=f"clip-{at:02d}", source="talk.wav", start_s=5.0 * at, stop_s=5.0 * at + 4,
+            text=f"This is sentence number {at} of the talk.", part="train",
+            confidence=0.1 if at == 10 else 0.9,
+        )
+        for at in range(30)
+    )  # fmt: skip
+    folder = studio.layout.dataset("nora")
+    (folder / "audio").mkdir(parents=True)
+    write_dataset(folder, Dataset(name="nora", voice="Anna", created=1.0, clips=clips))
+    return Datasets(studio.layout)
+
+
+@pytest.fixture
+def review(studio: Studio, datasets: Datasets) -> ReviewPanel:
+    """The list over that data set."""
+    with gr.Blocks() as blocks, gr.Tabs() as tabs:
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        page.training_tabs = tabs
+        with gr.Tab("Prepare Dataset"):
+            return build_review_panel(page, datasets)
+
+
+def test_a_browser_is_sent_only_what_it_has_not_seen(review: ReviewPanel) -> None:
+    seen, names, report, rows = get_review_updates(review, ReviewSessionState(), None, "", "all", 0)
+    assert names["value"] == "nora" and "30 clips" in report
+    assert rows.index("clip-10") < rows.index("clip-00")
+    again, *others = get_review_updates(review, seen, "nora", "", "all", 0)
+    assert again == seen and others == [gr.skip()] * 3
+
+
+def test_clips_stay_in_place_when_they_are_mended_until_another_page_is_asked_for(
+    review: ReviewPanel,
+) -> None:
+    seen, _, _, rows = get_review_updates(review, ReviewSessionState(), "nora", "", "all", 0)
+    first = re.findall(r'data-ref="(clip-\d+)" tabindex', rows)
+    assert first[0] == "clip-10"
+    handle_review_action(
+        review.datasets, {"act": "edit", "name": "nora", "ref": "clip-10", "value": "Mended."}
+    )
+    seen, _, _, rows = get_review_updates(review, seen, "nora", "", "all", 0)
+    assert re.findall(r'data-ref="(clip-\d+)" tabindex', rows) == first and "Mended." in rows
+    *_, rows = get_review_updates(review, seen, "nora", "", "edited", 0)
+    assert re.findall(r'data-ref="(clip-\d+)" tabindex', rows) == ["clip-10"]
+    *_, rows = get_review_updates(review, seen, "nora", "", "all", 1)
+    assert "clip-10" in rows  # mended, it is the last of all
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (None, "not known"),
+        ({"act": "explode"}, "not known"),
+        ({"act": "drop", "name": "nora", "ref": "nothing"}, "no clip 'nothing'"),
+        ({"act": "drop", "name": "../nora", "ref": "clip-00"}, "cannot name a dataset"),
+        ({"act": "drop", "name": ["nora"], "ref": {}}, "cannot name a dataset"),
+        ({"act": "edit", "name": "nora", "ref": "clip-00", "value": " "}, "needs a text"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "x"}, "which second"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": ""}, "which second"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "nan"}, "which second"),
+    ],
+)
+def test_what_a_browser_makes_up_is_refused(datasets: Datasets, asked: Any, told: str) -> None:
+    with pytest.raises(AppError, match=told):
+        handle_review_action(datasets, asked)
+
+
+def test_clips_are_dropped_restored_and_accepted(datasets: Datasets) -> None:
+    for word, kept in (("drop", False), ("restore", True), ("drop", False), ("accept", True)):
+        handle_review_action(datasets, {"act": word, "name": "nora", "ref": "clip-03"})
+        (row,) = [clip for clip in datasets.dataset("nora").clips if clip.id == "clip-03"]
+        assert row.kept is kept and row.edited

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from studio.app.studio import Studio
+from studio.synthesis.preview import Preview, PreviewChunk
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from webui.generate.preview import MAX_CHUNKS, format_estimate, preview_html, request_preview_html
+
+
+def piece(**changes: object) -> PreviewChunk:
+    return PreviewChunk(line=1, text="a", said="a", tokens=4, limit=10, **changes)  # type: ignore[arg-type]
+
+
+def test_pieces_tell_their_tokens_what_is_lost_and_what_is_wrong() -> None:
+    shown = Preview(
+        pieces=(
+            piece(unknown=("☃",), voice="vera"),
+            PreviewChunk(line=2, text="{", problem="That is <no> override."),
+        ),
+        seconds=4.2,
+    )
+    html = preview_html(shown, None)
+    for words in ("4 of 10 tokens", "cannot be said: ☃", "voice vera", "2 pieces, about 4 s"):
+        assert words in html
+    assert "! Line 2: That is &lt;no&gt; override." in html
+
+
+def test_a_long_text_shows_its_first_pieces_only() -> None:
+    html = preview_html(Preview(pieces=(piece(),) * (MAX_CHUNKS + 5), seconds=9.0), None)
+    assert html.count("<li>") == MAX_CHUNKS and "and 5 more" in html
+
+
+def test_the_time_is_told_with_the_stages_that_take_most_of_it() -> None:
+    told = format_estimate({"draft": 90.0, "diffusion": 38.0, "vocode": 2.0})
+    assert "about 2 min 10 s" in told and "(drafting 69 %, diffusion 29 %)" in told
+    assert "learnt" in format_estimate(None) and "learnt" in format_estimate({})
+
+
+def test_a_request_is_previewed_as_it_would_be_spoken(studio: Studio) -> None:
+    wish = SpeechRequestInput(text="One.\nTwo.", voice="nobody", delivery={"delimiter": "\\n"})
+    html = request_preview_html(studio, build_request(studio.settings, wish, studio.layout))
+    assert html.count("<li>") == 2 and "no voice" in html

@@ -1,0 +1,112 @@
+"""The tab Utilities: what a file from anyone says is shown as text, and jobs as they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import AppError
+from core.paths import ProjectPaths
+from jobs.models import Job, JobFailure, JobProgress
+from studio.app.studio import Studio
+from studio.schemas.take_metadata import TakeMetadata
+from studio.synthesis.audio_metadata import write_sidecar
+from studio.synthesis.token_preview import Token, TokenPreview
+from webui.tools.clip_editor import ClipEditorState, _build_clean_request, open_uploaded_clip
+from webui.tools.clip_view import clip_metadata_html, clip_player_html
+from webui.tools.results import RESULT_RENDERERS, tool_job_html
+from webui.tools.tokens import tokens_html
+
+SCRIPT = "<script>alert(1)</script>"
+RESULTS: dict[str, dict[str, Any]] = {
+    "check_voice": {
+        "name": "alice",
+        "light": "poor",
+        "findings": [
+            {"topic": SCRIPT, "light": "fair", "words": SCRIPT, "measured": "", "advice": SCRIPT}
+        ],
+        "clips": [{"name": SCRIPT, "light": "poor", "duration_s": 1.0, "findings": []}],
+    },
+    "clean_clip": {
+        "clip": f"results/cleaned/{SCRIPT}.wav",
+        "path": "",
+        "noise_db": [10.0, 30.0],
+        "lufs": [-30.0, -20.0],
+        "seconds": 1.0,
+    },
+    "judge_clip": {"name": SCRIPT, "bundle": SCRIPT, "likely": 0.95, "pieces": [0.95]},
+    "merge_models": {"name": SCRIPT, "weights_id": SCRIPT, "mixed": ["gpt"], "size": 1_000_000},
+    "bring_voice": {"voice": SCRIPT, "clips": 1},
+}
+RESULTS["check_clip"] = RESULTS["check_voice"]
+
+
+def job(task: str, **changes: Any) -> Job:
+    facts = {"id": "1", "task": task, "request": {}, "title": SCRIPT, "state": "done", "created": 0}
+    return Job(**{**facts, "result": RESULTS[task], **changes})
+
+
+@pytest.mark.parametrize("task", RESULT_RENDERERS)
+def test_what_was_found_is_told_and_stays_text(task: str, tmp_path: Path) -> None:
+    html = tool_job_html(job(task), ProjectPaths.from_root(tmp_path))
+    assert "Done" in html and "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_a_light_is_a_word_and_a_sign_too(tmp_path: Path) -> None:
+    html = tool_job_html(job("check_clip"), ProjectPaths.from_root(tmp_path))
+    assert "✕</span> Poor" in html and "!</span> Fair" in html
+
+
+def test_a_job_that_goes_on_or_failed_says_so(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    going = job(
+        "check_voice", state="running", progress=JobProgress(stage="check", done=1, total=4)
+    )
+    assert "1 of 4" in tool_job_html(going, layout)
+    assert "Begins when" in tool_job_html(job("check_voice", state="waiting"), layout)
+    failure = JobFailure(cause="refused", message=f"No: {SCRIPT}", details="Traceback")
+    told = tool_job_html(job("check_voice", state="failed", failure=failure), layout)
+    assert "No: &lt;script" in told and "Traceback" not in told
+
+
+def test_a_dropped_clip_is_kept_and_what_it_says_stays_text(tmp_path: Path) -> None:
+    studio = Studio(ProjectPaths.from_root(tmp_path), Studio.open(tmp_path).settings)
+    clip = tmp_path / "evil <b>.m4a"
+    clip.write_bytes(b"no sound")
+    record = TakeMetadata(
+        text=SCRIPT, voice=SCRIPT, engine="tortoise", bundle=SCRIPT, weights_id=SCRIPT, seed=1,
+        options={SCRIPT: SCRIPT}, delivery={}, latents="§",
+    )  # fmt: skip
+    held = open_uploaded_clip(studio, clip)
+    assert held.record is None and "carries no settings" in held.problem
+    assert str(tmp_path) not in held.problem
+    write_sidecar(clip, record)
+    held = open_uploaded_clip(studio, clip)
+    assert held.record is not None and held.latents is None and "cannot be used" in held.problem
+    html = clip_metadata_html(held.record, held.latents, held.problem) + clip_player_html(
+        held.name, held.path
+    )
+    assert "<script" not in html and "<b>" not in html and "evil &lt;b&gt;" in html
+
+
+def test_a_number_that_was_emptied_is_refused_by_its_name(tmp_path: Path) -> None:
+    studio = Studio(ProjectPaths.from_root(tmp_path), Studio.open(tmp_path).settings)
+    held = ClipEditorState(
+        reference="x", name="x.wav", path="x.wav", record=None, latents=None, problem=""
+    )
+    wish, _ = _build_clean_request(studio, held, "built-in", 12.0, 80, True)
+    assert (wish.lower_db, wish.cut_hz, wish.even_level) == (12, 80, True)
+    with pytest.raises(AppError, match="Noise Reduction is empty"):
+        _build_clean_request(studio, held, "built-in", None, 80, True)
+
+
+def test_tokens_show_what_is_unknown_and_what_is_too_long() -> None:
+    tokens = (Token(piece="a", id=5, known=True), Token(piece="<b>", id=1, known=False))
+    view = TokenPreview(
+        text="a~", spoken="a <i>", tokens=tokens, limit=1, vocabulary=9, strange=("~",)
+    )
+    html = tokens_html(view)
+    assert "2 of 1 tokens" in html and "1 over" in html and "never read ~" in html
+    assert "? &lt;b&gt;" in html and "<b>" not in html and "<i>" not in html
