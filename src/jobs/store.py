@@ -13,10 +13,14 @@ from typing import Any
 
 from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming, TimingHistory
-from jobs.models import Job, JobError, JobFailure, JobProgress, JobState
+from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
 
 SCHEMA_VERSION = 1
-MAX_TIMINGS_PER_STAGE = 12  # of each stage; older ones say little about this machine as it is now
+MAX_TIMINGS_PER_STAGE = 12  # older ones say little about this machine as it is now
+MAX_FINISHED_JOBS = 500  # the newest are kept
+UNREADABLE_JOB_MESSAGE = (
+    "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it anew."
+)
 _CREATE_TABLES_SQL = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -44,13 +48,13 @@ _JOB_COLUMNS = (
 class JobStore:
     """A SQLite file of jobs; safe to use from several threads of one process.
 
-    Raises JobError where the disk refuses. set_aside: where a damaged file was moved, if one was.
+    Raises JobError where the disk refuses. damaged_file: where an unreadable file was moved.
     """
 
-    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, damaged_file: Path | None) -> None:
         self._connection = connection
         self._lock = RLock()
-        self.damaged_file = set_aside
+        self.damaged_file = damaged_file
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
@@ -99,8 +103,10 @@ class JobStore:
 
     def next_waiting(self) -> Job | None:
         """Return the job whose turn it is."""
-        found = self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ())
-        return found[0] if found else None
+        while found := self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ()):
+            if not found[0].is_over:  # over: it could not be read, and was set aside
+                return found[0]
+        return None
 
     def mark_running(self, id: str) -> int:
         """Mark a job as running; return how often it was begun since it last got on."""
@@ -122,13 +128,20 @@ class JobStore:
         failure: JobFailure | None = None,
         progress: JobProgress | None = None,
     ) -> None:
-        """Write down what came of a job."""
+        """Write down how a job ended; the oldest of more than MAX_FINISHED_JOBS are deleted."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = ?, ended = ?, result = ?, failure = ?, progress = ?"
                 " WHERE id = ?",
                 (state, time.time(), _to_json(result), _to_json(failure), _to_json(progress), id),
             )
+            deleted = db.execute(
+                "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state IN"
+                " ('done', 'failed', 'stopped') ORDER BY ended DESC LIMIT -1 OFFSET ?)",
+                (MAX_FINISHED_JOBS,),
+            )
+            if deleted.rowcount:
+                db.execute("DELETE FROM said WHERE job NOT IN (SELECT id FROM jobs)")
 
     def attempts(self, id: str) -> int:
         """Say how often a job was begun since it last got on."""
@@ -184,7 +197,7 @@ class JobStore:
                 db.execute(
                     "INSERT INTO runs (work, stage, seconds, units, reached)"
                     " VALUES (?, ?, ?, ?, ?)",
-                    (work, stage, run.seconds, run.units, run.reached),
+                    (work, stage, run.seconds, run.units, 1.0),
                 )
                 db.execute(
                     "DELETE FROM runs WHERE work = ? AND stage = ? AND number NOT IN"
@@ -197,13 +210,11 @@ class JobStore:
         """Return what was kept of earlier runs, stages in the order in which they come."""
         with self._locked_connection() as db:
             rows = db.execute(
-                "SELECT stage, seconds, units, reached FROM runs WHERE work = ? ORDER BY number",
-                (work,),
+                "SELECT stage, seconds, units FROM runs WHERE work = ? ORDER BY number", (work,)
             ).fetchall()
         found: dict[str, list[StageTiming]] = {}
-        for stage, seconds, units, reached in rows:
-            run = StageTiming(seconds=seconds, units=units, reached=reached)
-            found.setdefault(stage, []).append(run)
+        for stage, seconds, units in rows:
+            found.setdefault(stage, []).append(StageTiming(seconds=seconds, units=units))
         return found
 
     def _select_jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
@@ -211,28 +222,43 @@ class JobStore:
             rows = db.execute(f"SELECT {_JOB_COLUMNS} FROM jobs {where}", values).fetchall()
             turns = [turn for (turn,) in db.execute(
                 "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
-            return [self._row_to_job(db, row, turns) for row in rows]
+            marks = ", ".join("?" * len(rows))
+            said: dict[str, list[tuple[str, str]]] = {}
+            for job, kind, data in db.execute(
+                f"SELECT job, kind, data FROM said WHERE job IN ({marks}) ORDER BY number",
+                [row[0] for row in rows],
+            ):
+                said.setdefault(job, []).append((kind, data))
+        return [self._row_to_job(row, said.get(row[0], []), turns) for row in rows]
 
-    def _row_to_job(self, db: sqlite3.Connection, row: Sequence[Any], turns: list[int]) -> Job:
-        *_, progress, result, failure, turn = row
-        said = db.execute("SELECT kind, data FROM said WHERE job = ? ORDER BY number", (row[0],))
-        told = [(kind, json.loads(data)) for kind, data in said]
-        return Job(
-            id=row[0],
-            task=row[1],
-            request=json.loads(row[2]),
-            title=row[3],
-            state=row[4],
-            created=row[5],
-            started=row[6],
-            ended=row[7],
-            progress=from_dict(JobProgress, json.loads(progress)) if progress else JobProgress(),
-            result=json.loads(result) if result else None,
-            failure=from_dict(JobFailure, json.loads(failure)) if failure else None,
-            takes=tuple(data for kind, data in told if kind == "take"),
-            warnings=tuple(data for kind, data in told if kind == "warning"),
-            place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
-        )
+    def _row_to_job(
+        self, row: Sequence[Any], said: Sequence[tuple[str, str]], turns: Sequence[int]
+    ) -> Job:
+        """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
+        id, task, request, title, state, created, started, ended, *plain, turn = row
+        known = {"id": id, "task": task, "title": title, "created": created, "started": started}
+        try:
+            progress, result, failure = (json.loads(text) if text else None for text in plain)
+            told = [(kind, json.loads(data)) for kind, data in said]
+            return Job(
+                **known,
+                request=json.loads(request),
+                state=state,
+                ended=ended,
+                progress=from_dict(JobProgress, progress) if progress else JobProgress(),
+                result=result,
+                failure=from_dict(JobFailure, failure) if failure else None,
+                takes=tuple(data for kind, data in told if kind == "take"),
+                warnings=tuple(data for kind, data in told if kind == "warning"),
+                place=turns.index(turn) + 1 if state == "waiting" else 0,
+            )
+        except (ValueError, TypeError, KeyError):
+            unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
+            if state not in FINAL_STATES:
+                state, ended = "failed", time.time()
+                self.mark_ended(id, "failed", failure=unreadable)
+            failed = unreadable if state == "failed" else None
+            return Job(**known, request={}, state=state, ended=ended, failure=failed)
 
     def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
         db.execute(

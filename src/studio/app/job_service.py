@@ -24,10 +24,7 @@ from studio.schemas.speech import SpeechRequest
 from studio.synthesis.output_paths import OutputPath, reserve_output_path
 from studio.voices.catalog import get_results_folder_name
 
-CONTEXT_FACTORY, FAILURE_FACTORY = (
-    "studio.workers.context:create_worker_context",
-    "studio.app.task_registry:to_job_failure",
-)
+CONTEXT_FACTORY = "studio.workers.context:create_worker_context"
 
 
 class JobService:
@@ -49,17 +46,14 @@ class JobService:
             self._lock.release()
             raise
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
+        worker_log = layout.state / "worker.log"
 
-        def hire() -> WorkerHandle:
-            setting = {"layout": to_dict(layout), "settings": to_dict(settings())}
-            bench = WorkerConfig(
-                workshop=CONTEXT_FACTORY, setting=setting, tasks=tasks, explain=FAILURE_FACTORY
-            )
-            return (
-                WorkerThread(bench) if inline else WorkerProcess(bench, layout.state / "worker.log")
-            )
+        def start_worker() -> WorkerHandle:
+            arguments = {"layout": to_dict(layout), "settings": to_dict(settings())}
+            config = WorkerConfig(context=CONTEXT_FACTORY, context_arguments=arguments, tasks=tasks)
+            return WorkerThread(config) if inline else WorkerProcess(config, worker_log)
 
-        self.queue = JobQueue(TASKS, self.store, hire, release_output_path)
+        self.queue = JobQueue(TASKS, self.store, start_worker, release_output_path)
         self.queue.start()
 
     def submit(self, request: Any, title: str) -> Job:
