@@ -1,4 +1,4 @@
-"""The doctor: looks at everything that can be wrong, and names the one command that mends it."""
+"""Health checks of the installation, each with the command that fixes what it finds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from core.error_classifier import get_error_info
 from core.errors import AppError
+from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
-from studio.diagnostics.requirements import find_package_problems
-from studio.diagnostics.system_info import SystemInfo, TorchInfo, format_bytes
+from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
     describe_voicefixer_problem,
@@ -33,8 +35,7 @@ from tortoise.checkpoints.layout import (
 )
 
 STARTER_MODEL = "starter"
-MIN_FREE_BYTES = 1_000_000_000
-"""Bytes that a disk should have left: clips are small, what a download needs is asked there."""
+MIN_FREE_BYTES = 1_000_000_000  # clips are small; downloads check for themselves
 MIN_PYTHON, MAX_PYTHON = (3, 10), (3, 14)
 NVIDIA_DRIVER_FILE = Path("/proc/driver/nvidia/version")
 CheckState = Literal["good", "note", "fault"]
@@ -42,7 +43,7 @@ CheckState = Literal["good", "note", "fault"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckResult:
-    """What was found about one thing. note: works, but could be better;  fix: one command."""
+    """The result of one check. note: works, but could be better;  fix: one command."""
 
     name: str
     state: CheckState
@@ -54,9 +55,9 @@ class HealthCheckResult:
 def run_checks(
     layout: ProjectPaths, system: SystemInfo, *, port: bool = True
 ) -> list[HealthCheckResult]:
-    """Look at everything. layout: as at first, before settings move its folders.
+    """Run all checks. layout: the default one, before settings move its folders.
 
-    port: whether to look if the port is free, which it is not while the studio runs.
+    port: whether to check that the port is free, which it is not while the studio runs.
     """
     found = [_check_python(), *_check_packages(layout), *_check_torch(system.torch)]
     settings, told = _check_settings(layout)
@@ -70,6 +71,24 @@ def run_checks(
     ]
     found += _check_defaults(layout, settings)
     return [*found, _check_port(settings)] if port else found
+
+
+def find_package_problems(requirements: str) -> list[str]:
+    """Return every package that is missing or of another version than requirements.txt names."""
+    problems = []
+    for line in requirements.splitlines():
+        try:
+            wanted = Requirement(line.partition("#")[0])
+        except InvalidRequirement:  # an empty line, or an option of pip
+            continue
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        version, installed = str(wanted.specifier).lstrip("="), get_installed_version(wanted.name)
+        if not installed:
+            problems.append(f"{wanted.name} {version} is missing")
+        elif not wanted.specifier.contains(installed, prereleases=True):
+            problems.append(f"{wanted.name} is {installed}, not {version}")
+    return problems
 
 
 def _fault(name: str, cause: str, told: str, fix: str | None = None) -> HealthCheckResult:
