@@ -1,4 +1,4 @@
-"""Where the studio listens: HOST, PORT and PATH as one word, and the socket for it."""
+"""The address that the studio listens on, HOST:PORT/PATH, and the socket for it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PATH_PART = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the studio is reached.
+    """An address to listen on.
 
     host: a name or an IP address, without brackets;  port: 0 for any that is free;
-    path: "" or one like /gradio, under which everything lies.
+    path: "" or a prefix of all pages, such as /gradio.
     """
 
     host: str = DEFAULT_HOST
@@ -55,7 +55,7 @@ class Address:
 def parse_address(text: str) -> Address:
     """Read HOST:PORT/PATH, any part of which may be left out.
 
-    Raises StudioError saying which part does not fit.
+    Raises AppError naming the part that does not fit.
     """
     rest = re.sub(r"^https?://", "", text.strip())
     if not rest:
@@ -78,9 +78,9 @@ def parse_ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def open_socket(address: Address) -> tuple[socket.socket, Address]:
-    """Take the port, so that nobody else does; return it and the address with its number.
+    """Bind the port and listen; return the socket and the address with its port number.
 
-    Raises StudioError where the port is taken (naming a free one) or the host is not ours.
+    Raises AppError where the port is taken (naming a free one) or the host is not this machine's.
     """
     try:
         taken = _bind_socket(address)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from core.errors import AppError
 from core.progress import ProgressEvent
 from jobs.eta import EtaEstimator, WorkEstimate
 
@@ -16,7 +17,7 @@ PART_STAGES = ("speaking", "seconds")  # the stages that count the parts of the 
 # Any: requests, takes and results are plain values of the tasks' choosing.
 
 
-class JobError(Exception):
+class JobError(AppError):
     """Something cannot be done with a job; the message is for the user."""
 
 

@@ -1,4 +1,4 @@
-"""The jobs on disk: what was asked, what came of it, and how long each stage took."""
+"""The jobs on disk (SQLite): requests, takes, outcomes, and how long each stage took."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from core.files import unique_path
 from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming, TimingHistory
 from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
@@ -58,7 +59,7 @@ class JobStore:
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
-        """Open the journal, or begin one; a file that cannot be read is kept beside the new one."""
+        """Open the file, or create it; one that cannot be read is moved aside."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = None if _is_intact(path) else _move_damaged_file(path)
@@ -70,7 +71,7 @@ class JobStore:
             ) from cause
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -102,14 +103,14 @@ class JobStore:
         return self._select_jobs(f"WHERE state IN ({marks}) ORDER BY turn", states)
 
     def next_waiting(self) -> Job | None:
-        """Return the job whose turn it is."""
+        """Return the first waiting job."""
         while found := self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ()):
             if not found[0].is_over:  # over: it could not be read, and was set aside
                 return found[0]
         return None
 
     def mark_running(self, id: str) -> int:
-        """Mark a job as running; return how often it was begun since it last got on."""
+        """Mark a job as running; return how often it was started since its last take."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), ended = NULL,"
@@ -144,16 +145,13 @@ class JobStore:
                 db.execute("DELETE FROM said WHERE job NOT IN (SELECT id FROM jobs)")
 
     def attempts(self, id: str) -> int:
-        """Say how often a job was begun since it last got on."""
+        """Return how often a job was started since its last take."""
         with self._locked_connection() as db:
             found = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
         return int(found[0]) if found else 0
 
     def requeue(self, id: str, *, at_end: bool, attempts: int) -> None:
-        """Let a job wait again: at the end of the queue or in its old place.
-
-        attempts: how often it was begun since it last got on.
-        """
+        """Let a job wait again: at the end of the queue or in its old place."""
         last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
         with self._transaction() as db:
             db.execute(
@@ -163,10 +161,7 @@ class JobStore:
             )
 
     def add_take(self, id: str, take: Mapping[str, Any]) -> bool:
-        """Keep a take; say whether it is a new one, which shows that the job gets on.
-
-        One with an "index" that is there already stands in the place of the older one.
-        """
+        """Add a take, or replace the one with the same "index"; return whether it is new."""
         with self._transaction() as db:
             older = db.execute(
                 "SELECT number FROM said WHERE job = ? AND kind = 'take'"
@@ -181,7 +176,7 @@ class JobStore:
             return True
 
     def add_warning(self, id: str, message: str) -> None:
-        """Keep a warning, once."""
+        """Add a warning, once."""
         with self._transaction() as db:
             known = db.execute(
                 "SELECT 1 FROM said WHERE job = ? AND kind = 'warning' AND data = ?",
@@ -191,7 +186,7 @@ class JobStore:
                 self._insert_message(db, id, "warning", message)
 
     def add_timings(self, work: str, stages: Mapping[str, StageTiming]) -> None:
-        """Keep how long each stage of some work took."""
+        """Add how long each stage of some work took."""
         with self._transaction() as db:
             for stage, run in stages.items():
                 db.execute(
@@ -207,7 +202,7 @@ class JobStore:
                 )
 
     def get_timings(self, work: str) -> TimingHistory:
-        """Return what was kept of earlier runs, stages in the order in which they come."""
+        """Return the timings of earlier runs, stages in the order in which they come."""
         with self._locked_connection() as db:
             rows = db.execute(
                 "SELECT stage, seconds, units FROM runs WHERE work = ? ORDER BY number", (work,)
@@ -297,7 +292,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _is_intact(path: Path) -> bool:
-    """Whether the file is a journal of this version, or none is there yet."""
+    """Return whether the file is a job store of this version, or does not exist."""
     if not path.exists():
         return True
     try:
@@ -323,13 +318,8 @@ def _is_intact(path: Path) -> bool:
 
 
 def _move_damaged_file(path: Path) -> Path:
-    """Move a file that cannot be read, and what belongs to it, out of the way."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+    aside = unique_path(path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}"))
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():

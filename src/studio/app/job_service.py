@@ -1,4 +1,4 @@
-"""The studio's queue: made when first needed, held by one process at a time."""
+"""The studio's job queue: created on first use, open in one process at a time."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ CONTEXT_FACTORY = "studio.workers.context:create_worker_context"
 
 
 class JobService:
-    """A runner and the lock that says whose it is."""
+    """The job queue, its store, and the lock that keeps other processes out."""
 
     def __init__(
         self, layout: ProjectPaths, settings: Callable[[], Settings], *, inline: bool
     ) -> None:
-        """Take the queue of this folder and begin to serve it.
+        """Lock the queue of this folder and start it.
 
         inline: the worker is a thread of this process, for tests.
-        Raises StudioError where another studio has it.
+        Raises AppError where another process has it.
         """
         self._layout = layout
         self._lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
@@ -57,7 +57,7 @@ class JobService:
         self.queue.start()
 
     def submit(self, request: Any, title: str) -> Job:
-        """Put a request into the queue.  Raises StudioError where no task takes it."""
+        """Put a request at the end of the queue.  Raises JobError where no task takes it."""
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
             return self.queue.submit(task, to_dict(request), title)
@@ -71,18 +71,18 @@ class JobService:
             raise
 
     def estimate_stage_seconds(self, request: Any) -> Mapping[str, float] | None:
-        """Say how many seconds each stage of a request will take; None if nothing is known."""
+        """Return how many seconds each stage of a request will take; None if unknown."""
         return self.queue.estimate_stage_seconds(get_task_name(TASKS, request), to_dict(request))
 
     def close(self) -> None:
-        """End the worker and let another studio have the queue."""
+        """End the worker and unlock the queue."""
         self.queue.close()
         self.store.close()
         self._lock.release()
 
 
 def release_output_path(job: Job) -> None:
-    """Free the name that was reserved for a clip, should nothing have come of it."""
+    """Free the file name that was reserved for a clip, where none was written."""
     if job.is_over and job.request.get("out"):
         OutputPath(clip_path=Path(job.request["out"])).release()
 
