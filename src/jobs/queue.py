@@ -24,7 +24,7 @@ from jobs.worker import (
     StoppedMessage,
     capture_failure,
 )
-from jobs.worker_process import WorkerHandle, describe_worker_exit
+from jobs.worker_process import WorkerProcess, describe_worker_exit
 
 STOP_TIMEOUT_S = 1.0  # for a job to stop by itself; then its process is killed
 MAX_ATTEMPTS = 3  # in a row without a new take
@@ -54,14 +54,14 @@ class JobQueue:
         self,
         tasks: Mapping[str, Task],
         store: JobStore,
-        start_worker: Callable[[], WorkerHandle],
+        start_worker: Callable[[], WorkerProcess],
         on_job_ended: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self._tasks = tasks
         self._store = store
         self._start_worker = start_worker
         self._on_job_ended = on_job_ended
-        self._worker: WorkerHandle | None = None
+        self._worker: WorkerProcess | None = None
         self._loaded_work = ""  # the work whose weights the worker holds
         self._changed = Condition()
         self._active: ActiveJob | None = None
@@ -268,7 +268,7 @@ class JobQueue:
             if event.kind == "take" and self._store.add_take(id, event.data):
                 active.attempts = 1
 
-    def _handle_worker_death(self, active: ActiveJob, worker: WorkerHandle) -> JobOutcome:
+    def _handle_worker_death(self, active: ActiveJob, worker: WorkerProcess) -> JobOutcome:
         """Requeue a job whose worker died if it can go on, unless its workers keep dying."""
         self._detach_worker()
         code, log = worker.get_exit_info()  # waits for the process; the lock is free
@@ -341,7 +341,7 @@ class JobQueue:
         failure = JobFailure(cause="interrupted", message=message)
         self._store.mark_ended(job.id, "failed", failure=failure)
 
-    def _ensure_worker(self) -> WorkerHandle:
+    def _ensure_worker(self) -> WorkerProcess:
         """Return a worker that can be given work; only the thread of the queue calls this."""
         with self._changed:
             worker, outdated = self._worker, None
@@ -356,7 +356,7 @@ class JobQueue:
                 self._worker = worker
         return worker
 
-    def _detach_worker(self) -> WorkerHandle | None:
+    def _detach_worker(self) -> WorkerProcess | None:
         with self._changed:
             worker, self._worker, self._loaded_work = self._worker, None, ""
             return worker

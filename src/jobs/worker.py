@@ -1,6 +1,6 @@
 """The worker: runs tasks one at a time and reports them as messages.
 
-It is a process of its own (`main`, JSON lines in and out) or, in tests, a thread.
+It is a process of its own (`main`), with JSON lines in and out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The worker as the queue holds it: a process that can be killed at any moment, or a thread."""
+"""The worker process as the queue holds it: it can be killed at any moment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 from core.serialization import to_dict
 from jobs.detached import kill_process_group
-from jobs.worker import RunCommand, Worker, WorkerConfig, WorkerMessage, decode_message
+from jobs.worker import RunCommand, WorkerConfig, WorkerMessage, decode_message
 
 _WORKER_CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.worker import main; main()"
@@ -59,7 +59,15 @@ class WorkerProcess:
 
     def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
         """Yield messages, None when none comes in time, until the process is gone."""
-        return _iter_messages(self._received, timeout_s)
+        while True:
+            try:
+                message = self._received.get(timeout=timeout_s)
+            except Empty:
+                yield None
+                continue
+            if message is None:
+                return
+            yield message
 
     def kill(self) -> None:
         """Kill the process and whatever it started; do not wait until it is gone."""
@@ -95,37 +103,6 @@ class WorkerProcess:
         self._process.wait()  # so that the system forgets it
 
 
-class WorkerThread:
-    """The worker in a thread of this process: for tests. It cannot be killed while it works."""
-
-    def __init__(self, config: WorkerConfig) -> None:
-        self._received: SimpleQueue[WorkerMessage | None] = SimpleQueue()
-        self._worker = Worker(config, self._received.put)
-        self._thread = Thread(target=self._worker.run, daemon=True)
-        self._thread.start()
-        self.is_alive = self._thread.is_alive
-        self.run = self._worker.submit
-        self.stop = self._worker.stop
-        self.kill_and_wait = self.kill
-
-    def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
-        """Yield messages, None when none comes in time, until `kill`."""
-        return _iter_messages(self._received, timeout_s)
-
-    def kill(self) -> None:
-        """Stop the task at its next report, and yield no more messages."""
-        self._worker.stop()
-        self._worker.submit(None)
-        self._received.put(None)
-
-    def get_exit_info(self) -> tuple[int | None, str]:
-        """Return nothing: a thread has no exit code and no log."""
-        return None, ""
-
-
-WorkerHandle: TypeAlias = WorkerProcess | WorkerThread
-
-
 def describe_worker_exit(code: int | None) -> str:
     """Say in words how a process ended."""
     if code is None:
@@ -134,17 +111,3 @@ def describe_worker_exit(code: int | None) -> str:
         names = {item.value: item.name for item in signal.Signals}
         return f"was ended by the system ({names.get(-code, f'signal {-code}')})"
     return f"ended by itself (exit code {code})"
-
-
-def _iter_messages(
-    received: SimpleQueue[WorkerMessage | None], timeout_s: float
-) -> Iterator[WorkerMessage | None]:
-    while True:
-        try:
-            message = received.get(timeout=timeout_s)
-        except Empty:
-            yield None
-            continue
-        if message is None:
-            return
-        yield message

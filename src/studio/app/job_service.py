@@ -17,7 +17,7 @@ from jobs.queue import JobQueue
 from jobs.store import JobStore
 from jobs.task import get_task_name
 from jobs.worker import WorkerConfig
-from jobs.worker_process import WorkerHandle, WorkerProcess, WorkerThread
+from jobs.worker_process import WorkerProcess
 from studio.app.task_registry import TASKS
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
@@ -31,13 +31,12 @@ class JobService:
     """The job queue, its store, and the lock that keeps other processes out."""
 
     def __init__(
-        self, layout: ProjectPaths, settings: Callable[[], Settings], *, inline: bool
+        self,
+        layout: ProjectPaths,
+        settings: Callable[[], Settings],
+        worker_class: type[WorkerProcess] = WorkerProcess,
     ) -> None:
-        """Lock the queue of this folder and start it.
-
-        inline: the worker is a thread of this process, for tests.
-        Raises AppError where another process has it.
-        """
+        """Lock the queue of this folder and start it; raise AppError if another process has it."""
         self._layout = layout
         self._lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
         try:
@@ -46,12 +45,11 @@ class JobService:
             self._lock.release()
             raise
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
-        worker_log = layout.state / "worker.log"
 
-        def start_worker() -> WorkerHandle:
+        def start_worker() -> WorkerProcess:
             arguments = {"layout": to_dict(layout), "settings": to_dict(settings())}
             config = WorkerConfig(context=CONTEXT_FACTORY, context_arguments=arguments, tasks=tasks)
-            return WorkerThread(config) if inline else WorkerProcess(config, worker_log)
+            return worker_class(config, layout.state / "worker.log")
 
         self.queue = JobQueue(TASKS, self.store, start_worker, release_output_path)
         self.queue.start()

@@ -7,12 +7,13 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.errors import AppError
 from core.paths import ProjectPaths, get_project_paths
 from core.progress import ProgressReporter
 from jobs.models import Job
+from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
@@ -37,12 +38,12 @@ class Studio:
     reporter, which run in its own process. Every method may be called from any thread.
     """
 
-    def __init__(self, layout: ProjectPaths, settings: Settings, *, inline: bool = False) -> None:
-        """inline: jobs run in a thread of this process, for tests."""
+    worker_class: ClassVar[type[WorkerProcess]] = WorkerProcess
+
+    def __init__(self, layout: ProjectPaths, settings: Settings) -> None:
         self.layout = layout
         self.settings = settings
         self.command_line_values: Mapping[str, Any] = {}
-        self._inline = inline
         self._speaker: Synthesizer | None = None
         self._job_service: JobService | None = None
         self._lock = Lock()
@@ -55,7 +56,6 @@ class Studio:
         root: Path | None = None,
         *,
         given: Mapping[str, Any] | None = None,
-        inline: bool = False,
     ) -> Studio:
         """Open the studio at `root`, or the default one of this process.
 
@@ -64,7 +64,7 @@ class Studio:
         """
         layout = get_project_paths(root)
         held = resolve_settings(layout, given)
-        opened = cls(apply_folders(layout, held.settings), held.settings, inline=inline)
+        opened = cls(apply_folders(layout, held.settings), held.settings)
         opened.command_line_values = held.command_line_values
         return opened
 
@@ -155,7 +155,7 @@ class Studio:
                 raise AppError("The studio is closed. Start it again.")
             if self._job_service is None:
                 self._job_service = JobService(
-                    self.layout, lambda: self.settings, inline=self._inline
+                    self.layout, lambda: self.settings, self.worker_class
                 )
             return self._job_service
 
