@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import re
 import socket
 from dataclasses import dataclass, replace
@@ -146,17 +145,9 @@ def _bind_socket(address: Address) -> socket.socket:
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    family, kind, protocol, _, place = found[0]
-    taken = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":  # elsewhere it would let two programs share the port
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(place)
-        taken.listen(128)
-    except OSError:
-        taken.close()
-        raise
-    return taken
+    family, *_, target = found[0]
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return socket.create_server(target, family=family, backlog=128, dualstack_ipv6=both)
 
 
 def _describe_bind_error(address: Address, cause: OSError) -> str:

@@ -72,7 +72,8 @@ class JobQueue:
     def start(self) -> None:
         """Requeue what an earlier process left running, and run jobs from now on."""
         for job in self._store.list_jobs_in_state("running"):
-            self._handle_interrupted_job(job, self._store.attempts(job.id))
+            if not job.is_over:  # over: it could not be read, and was set aside
+                self._handle_interrupted_job(job, self._store.attempts(job.id))
         self._thread.start()
 
     def submit(self, task: str, request: Mapping[str, Any], title: str) -> Job:

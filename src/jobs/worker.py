@@ -82,9 +82,6 @@ class StoppedMessage:
 
 
 WorkerMessage: TypeAlias = EventMessage | DoneMessage | FailedMessage | StoppedMessage
-MESSAGE_CLASSES: Mapping[str, Any] = {
-    cls.__name__: cls for cls in (EventMessage, DoneMessage, FailedMessage, StoppedMessage)
-}
 
 
 def encode_message(message: WorkerMessage) -> bytes:
@@ -93,10 +90,17 @@ def encode_message(message: WorkerMessage) -> bytes:
 
 
 def decode_message(line: bytes) -> WorkerMessage:
-    """Read a message back; raises ValueError or KeyError for a line that was cut short."""
+    """Read a message back; raises ValueError for a line that was cut short."""
     plain = json.loads(line)
-    message: WorkerMessage = from_dict(MESSAGE_CLASSES[plain.pop("type")], plain)
-    return message
+    match plain.pop("type"):
+        case EventMessage.__name__:
+            return EventMessage(event=ProgressEvent(**plain["event"]))
+        case DoneMessage.__name__:
+            return DoneMessage(**plain)
+        case FailedMessage.__name__:
+            return FailedMessage(failure=JobFailure(**plain["failure"]))
+        case _:
+            return StoppedMessage()
 
 
 def capture_failure(work: Callable[[], T]) -> T | FailedMessage | StoppedMessage:
@@ -212,7 +216,7 @@ def main() -> None:
             if command is None:
                 worker.stop()
             else:
-                worker.submit(from_dict(RunCommand, command))
+                worker.submit(RunCommand(**command))
         os._exit(0)
 
     Thread(target=read_commands, daemon=True).start()

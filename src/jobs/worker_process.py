@@ -97,7 +97,7 @@ class WorkerProcess:
 
     def _read_messages(self, stream: IO[bytes]) -> None:
         for line in stream:
-            with suppress(ValueError, KeyError):  # the last line of a process that was killed
+            with suppress(ValueError):  # the last line of a process that was killed
                 self._received.put(decode_message(line))
         self._received.put(None)
         self._process.wait()  # so that the system forgets it
