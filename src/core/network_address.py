@@ -59,8 +59,8 @@ def parse_address(text: str) -> Address:
     rest = re.sub(r"^https?://", "", text.strip())
     if not rest:
         raise AppError(f"No address was given to listen on. Write one like {ADDRESS_EXAMPLES}.")
-    place, slash, path = rest.partition("/")
-    host, port = _split_port(place, text)
+    location, slash, path = rest.partition("/")
+    host, port = _split_port(location, text)
     return Address(
         host=_validate_host(host, text) if host else DEFAULT_HOST,
         port=_validate_port(port, text) if port else DEFAULT_PORT,
@@ -82,7 +82,7 @@ def open_socket(address: Address) -> tuple[socket.socket, Address]:
     Raises AppError where the port is taken (naming a free one) or the host is not this machine's.
     """
     try:
-        taken = _bind_socket(address)
+        listener = _bind_socket(address)
     except socket.gaierror as cause:
         raise AppError(
             f"{quote_for_message(address.host)} is not known on this network. Listen on "
@@ -91,21 +91,21 @@ def open_socket(address: Address) -> tuple[socket.socket, Address]:
         ) from cause
     except OSError as cause:
         raise AppError(_describe_bind_error(address, cause), code=_get_error_code(cause)) from cause
-    return taken, replace(address, port=int(taken.getsockname()[1]))
+    return listener, replace(address, port=int(listener.getsockname()[1]))
 
 
-def _split_port(place: str, text: str) -> tuple[str, str]:
-    if place.startswith("["):
-        host, closed, port = place[1:].partition("]")
+def _split_port(location: str, text: str) -> tuple[str, str]:
+    if location.startswith("["):
+        host, closed, port = location[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
             raise AppError(f"{quote_for_message(text)} has a bracket too few. Write [::1]:8008.")
         return host, port[1:]
-    if place.count(":") > 1 and parse_ip_address(place) is not None:
-        return place, ""
-    if place.isdecimal():
-        return "", place
-    host, colon, port = place.rpartition(":")
-    return (host, port) if colon else (place, "")
+    if location.count(":") > 1 and parse_ip_address(location) is not None:
+        return location, ""
+    if location.isdecimal():
+        return "", location
+    host, colon, port = location.rpartition(":")
+    return (host, port) if colon else (location, "")
 
 
 def _validate_host(host: str, text: str) -> str:

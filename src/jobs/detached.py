@@ -5,8 +5,9 @@
     request_stop(folder)        touches `stop`: the work saves and ends by itself
     stop_or_kill(folder, 5.0)   asks, waits, then kills it
 
-A supervisor process (`jobs.supervisor`) holds the lock, waits for its turn, runs the command with
-its output in `console.log`, and writes to `keeper.json` how that ended.
+A supervisor process holds the lock, waits for its turn, runs the command with its output in
+`console.log`, and writes to `keeper.json` how that ended. On posix the command holds the lock
+together with it, so that a folder never looks free while the command runs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psutil
 
+from core.files import write_json
 from jobs.file_lock import LOCK_TIMEOUT_S, FileLock, acquire_lock, is_locked
 from jobs.models import JobError
 
@@ -36,13 +39,15 @@ LOG_TAIL_BYTES = 8_000
 POLL_INTERVAL_S = 0.05
 EXIT_TIMEOUT_S = 3.0  # for work that has reported its end and is just exiting
 STOP_LOCK_TIMEOUT_S = 5.0
+SUPERVISOR_LOCK_TIMEOUT_S = 1.0  # another may be starting at the same moment
+TURN_POLL_INTERVAL_S = 0.2
 if sys.platform == "win32":  # neither a closed console nor Ctrl-C reaches it
     _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
 else:
     _CREATION_FLAGS = 0  # a session of its own does the same
 _SUPERVISOR_CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from jobs.supervisor import main; main()"
+    "from jobs.detached import supervise; supervise()"
 )
 
 
@@ -77,11 +82,11 @@ def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = 
     folder.mkdir(parents=True, exist_ok=True)
     if not wait_for_exit(folder, EXIT_TIMEOUT_S):
         raise AlreadyRunningError(folder)
-    asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
+    arguments = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
     path = json.dumps([str(entry) for entry in sys.path])
     with (folder / LOG_FILE).open("ab") as console:
         supervisor = subprocess.Popen(
-            [sys.executable, "-c", _SUPERVISOR_CODE, path, asked],
+            [sys.executable, "-c", _SUPERVISOR_CODE, path, arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=console,
@@ -96,7 +101,9 @@ def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = 
     if reply == LOCKED_REPLY:
         raise AlreadyRunningError(folder)
     if reply != STARTED_REPLY:
-        raise JobError(f"{folder.name} could not be begun. {read_log_tail(folder)[-300:].strip()}")
+        raise JobError(
+            f"{folder.name} could not be started. {read_log_tail(folder)[-300:].strip()}"
+        )
 
 
 def is_alive(folder: Path) -> bool:
@@ -222,6 +229,34 @@ def kill_process_group(group: int) -> None:
             process.kill()
 
 
+def supervise() -> None:
+    """Be the supervisor process: run the command of its arguments, and record how it ended."""
+    path, turn, *command = json.loads(sys.argv[2])
+    folder = Path(path)
+    lock = acquire_folder_lock(folder, SUPERVISOR_LOCK_TIMEOUT_S)
+    if lock is None:
+        _reply_to_parent(LOCKED_REPLY)
+        return
+    turn_lock = acquire_lock(Path(turn)) if turn else None
+    waits = bool(turn) and turn_lock is None
+    record: dict[str, Any] = {"group": os.getpid()}  # Any: numbers and None
+    if not waits:
+        record["launched"] = time.time()
+    _write_record(folder, record)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # they end the command, and its end is recorded
+    _reply_to_parent(STARTED_REPLY)
+    if waits:
+        turn_lock = _wait_for_turn(folder, Path(turn))
+        if turn_lock is None:
+            _write_record(folder, record | {"ended": time.time(), "code": 0})
+            return
+        record["launched"] = time.time()
+        _write_record(folder, record)
+    code = _run_command(command, folder, [lock] if turn_lock is None else [lock, turn_lock])
+    _write_record(folder, record | {"ended": time.time(), "code": code})
+
+
 @contextmanager
 def _hold_stop_lock(folder: Path) -> Iterator[None]:
     lock = acquire_lock(folder / STOP_LOCK_FILE, STOP_LOCK_TIMEOUT_S)
@@ -234,3 +269,52 @@ def _hold_stop_lock(folder: Path) -> Iterator[None]:
 
 def _parse_time(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _wait_for_turn(folder: Path, turn: Path) -> FileLock | None:
+    """Wait for the lock of the turn; None where a stop was requested before."""
+    while not (folder / STOP_FILE).exists():
+        if not folder.is_dir():
+            return None
+        if (lock := acquire_lock(turn)) is not None:
+            return lock
+        time.sleep(TURN_POLL_INTERVAL_S)
+    return None
+
+
+def _run_command(command: Sequence[str], folder: Path, locks: Sequence[FileLock]) -> int:
+    environment = {
+        **os.environ,
+        LOCKED_FOLDER_ENV_VAR: str(folder),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUNBUFFERED": "1",
+    }
+    shared = [lock.descriptor for lock in locks] if os.name == "posix" else []
+    with (folder / LOG_FILE).open("ab") as console:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder.anchor or "/",
+            pass_fds=shared,
+        )
+    while True:
+        with suppress(KeyboardInterrupt, InterruptedError):
+            return process.wait()
+
+
+def _reply_to_parent(reply: str) -> None:
+    """Write one line to the parent, and let go of its pipe."""
+    with suppress(OSError, ValueError):
+        sys.stdout.write(f"{reply}\n")
+        sys.stdout.flush()
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record; a full disk or a deleted folder must not end the work."""
+    with suppress(OSError):
+        write_json(folder / RECORD_FILE, record, indent=None)

@@ -234,7 +234,7 @@ class JobStore:
         known = {"id": id, "task": task, "title": title, "created": created, "started": started}
         try:
             progress, result, failure = (json.loads(text) if text else None for text in plain)
-            told = [(kind, json.loads(data)) for kind, data in said]
+            messages = [(kind, json.loads(data)) for kind, data in said]
             return Job(
                 **known,
                 request=json.loads(request),
@@ -243,8 +243,8 @@ class JobStore:
                 progress=from_dict(JobProgress, progress) if progress else JobProgress(),
                 result=result,
                 failure=from_dict(JobFailure, failure) if failure else None,
-                takes=tuple(data for kind, data in told if kind == "take"),
-                warnings=tuple(data for kind, data in told if kind == "warning"),
+                takes=tuple(data for kind, data in messages if kind == "take"),
+                warnings=tuple(data for kind, data in messages if kind == "warning"),
                 place=turns.index(turn) + 1 if state == "waiting" else 0,
             )
         except (ValueError, TypeError, KeyError):

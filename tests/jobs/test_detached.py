@@ -227,5 +227,5 @@ def test_every_way_to_end_has_words() -> None:
 
 def test_work_that_cannot_be_begun_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detached, "_SUPERVISOR_CODE", "raise SystemExit('no room')")
-    with pytest.raises(JobError, match=r"could not be begun.*no room"):
+    with pytest.raises(JobError, match=r"could not be started.*no room"):
         detached.start_detached(python(WORKS, folder), folder)

@@ -59,8 +59,8 @@ class JobService:
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
             return self.queue.submit(task, to_dict(request), title)
-        place = get_results_folder_name(request.voice), request.text, request.delivery.format
-        destination = reserve_output_path(self._layout, *place)
+        naming = get_results_folder_name(request.voice), request.text, request.delivery.format
+        destination = reserve_output_path(self._layout, *naming)
         try:
             request = replace(request, out=str(destination.clip_path.absolute()))
             return self.queue.submit(task, to_dict(request), title)

@@ -63,10 +63,10 @@ class Studio:
         Raises AppError for a settings file, or a given setting, that cannot be used.
         """
         layout = get_project_paths(root)
-        held = resolve_settings(layout, given)
-        opened = cls(apply_folders(layout, held.settings), held.settings)
-        opened.command_line_values = held.command_line_values
-        return opened
+        resolved = resolve_settings(layout, given)
+        studio = cls(apply_folders(layout, resolved.settings), resolved.settings)
+        studio.command_line_values = resolved.command_line_values
+        return studio
 
     def resolve_settings(self) -> ResolvedSettings:
         """Return the current settings, and where each comes from."""
@@ -88,9 +88,9 @@ class Studio:
 
         Raises AppError, and keeps the settings as they were, for a file that cannot be used.
         """
-        held = self.resolve_settings()
-        self.settings = held.settings
-        return held
+        resolved = self.resolve_settings()
+        self.settings = resolved.settings
+        return resolved
 
     def start(self) -> None:
         """Requeue the jobs that were cut off, and start the worker; the first job does so too.
@@ -191,25 +191,25 @@ class Studio:
     ) -> Voice:
         """Save a random voice under a name; without a seed, a new one."""
         stated = {"bundle": bundle, "device": device}
-        wish = SpeechRequestInput(
+        request_input = SpeechRequestInput(
             text=f"voice {name}",
             voice=RANDOM_VOICE,
             options={} if seed is None else {"seed": seed},
             request_fields={key: value for key, value in stated.items() if value is not None},
         )
         task = import_module("studio.workers.create_voice")
-        request = build_request(self.settings, wish, self.layout)
-        kept: Voice = task.create_random_voice(name, request, self.layout, report)
-        return kept
+        request = build_request(self.settings, request_input, self.layout)
+        voice: Voice = task.create_random_voice(name, request, self.layout, report)
+        return voice
 
     def import_voice(self, name: str, files: Sequence[Path], report: ProgressReporter) -> Voice:
         """Copy clips into a voice, or extract the voice that a clip carries."""
         task = import_module("studio.workers.create_voice")
-        brought: Voice = task.import_voice(name, files, self.layout, report)
-        return brought
+        voice: Voice = task.import_voice(name, files, self.layout, report)
+        return voice
 
     def synthesize_batch(
-        self, table: Path, folder: Path, wish: SpeechRequestInput, report: ProgressReporter
+        self, table: Path, folder: Path, request_input: SpeechRequestInput, report: ProgressReporter
     ) -> BatchResult:
         """Synthesize every row of a table into a folder; clips that are there are kept."""
         rows = read_batch_table(table)
@@ -217,7 +217,7 @@ class Studio:
             rows,
             BatchJob(
                 folder=folder,
-                request_input=wish,
+                request_input=request_input,
                 layout=self.layout,
                 settings=self.settings,
                 synthesizer=self.synthesizer,

@@ -60,10 +60,10 @@ def run_checks(
     port: whether to check that the port is free, which it is not while the studio runs.
     """
     found = [_check_python(), *_check_packages(layout), *_check_torch(system.torch)]
-    settings, told = _check_settings(layout)
+    settings, settings_result = _check_settings(layout)
     layout = apply_folders(layout, settings)
     found += [
-        told,
+        settings_result,
         *_check_folders(system),
         _check_job_store(layout),
         _check_ffmpeg(system),
@@ -91,29 +91,29 @@ def find_package_problems(requirements: str) -> list[str]:
     return problems
 
 
-def _fault(name: str, cause: str, told: str, fix: str | None = None) -> HealthCheckResult:
+def _fault(name: str, cause: str, message: str, fix: str | None = None) -> HealthCheckResult:
     known = get_error_info(cause)
     return HealthCheckResult(
-        name=name, state="fault", told=told, cause=cause, fix=known.fix if fix is None else fix
+        name=name, state="fault", told=message, cause=cause, fix=known.fix if fix is None else fix
     )
 
 
-def _good(name: str, told: str) -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="good", told=told)
+def _good(name: str, message: str) -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="good", told=message)
 
 
-def _note(name: str, told: str, fix: str = "") -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="note", told=told, fix=fix)
+def _note(name: str, message: str, fix: str = "") -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="note", told=message, fix=fix)
 
 
 def _check_python() -> HealthCheckResult:
-    told = ".".join(map(str, sys.version_info[:3]))
+    message = ".".join(map(str, sys.version_info[:3]))
     if MIN_PYTHON <= sys.version_info[:2] <= MAX_PYTHON:
-        return _good("Python", told)
+        return _good("Python", message)
     return _fault(
         "Python",
         "missing_package",
-        f"{told}; Testudo needs 3.10 to 3.14.",
+        f"{message}; Testudo needs 3.10 to 3.14.",
         "rm -rf .venv && PYTHON=/path/to/python3.12 ./start.sh --no-launch",
     )
 
@@ -170,15 +170,15 @@ def _build_differs(torch: TorchInfo) -> bool:
 
 def _check_settings(layout: ProjectPaths) -> tuple[Settings, HealthCheckResult]:
     try:
-        held = resolve_settings(layout)
-    except AppError as refusal:
-        return Settings(), _fault("Settings", "bad_settings", str(refusal))
-    told = (
-        f"{len(held.file_values)} set in {layout.settings_file.name}"
-        if held.file_values
+        resolved = resolve_settings(layout)
+    except AppError as error:
+        return Settings(), _fault("Settings", "bad_settings", str(error))
+    message = (
+        f"{len(resolved.file_values)} set in {layout.settings_file.name}"
+        if resolved.file_values
         else "defaults"
     )
-    return held.settings, _good("Settings", told)
+    return resolved.settings, _good("Settings", message)
 
 
 def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
@@ -188,8 +188,8 @@ def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
             fix = f'sudo chown -R "$USER" {_quote_path(folder.path)}'
             yield _fault(name, "permission", f"{folder.path} cannot be written to.", fix)
         elif folder.free < MIN_FREE_BYTES:
-            told = f"{folder.path} has only {format_bytes(folder.free)} left on its disk."
-            yield _fault(name, "no_disk", told, f"du -xhd1 {_quote_path(folder.path)} | sort -h")
+            message = f"{folder.path} has only {format_bytes(folder.free)} left on its disk."
+            yield _fault(name, "no_disk", message, f"du -xhd1 {_quote_path(folder.path)} | sort -h")
         else:
             yield _good(name, f"{folder.path}, {format_bytes(folder.free)} free")
 
@@ -213,19 +213,19 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
 def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:
     if system.ffmpeg:
         return _good("ffmpeg", system.ffmpeg)
-    told = "not installed: wav, flac, ogg, opus and mp3 are read, other formats are not."
-    return _note("ffmpeg", told, get_error_info("missing_ffmpeg").fix)
+    message = "not installed: wav, flac, ogg, opus and mp3 are read, other formats are not."
+    return _note("ffmpeg", message, get_error_info("missing_ffmpeg").fix)
 
 
 def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
     folder = layout.models / STARTER_MODEL
     restore = f"git checkout -- {_quote_path(folder)}" if (layout.root / ".git").exists() else None
     if not folder.is_dir():
-        told = f"There is no bundle {STARTER_MODEL} in {layout.models}."
-        return _fault("Starter weights", "missing_weights", told, restore)
+        message = f"There is no bundle {STARTER_MODEL} in {layout.models}."
+        return _fault("Starter weights", "missing_weights", message, restore)
     if missing := find_missing_files(folder):
-        told = f"{', '.join(missing)} missing."
-        return _fault("Starter weights", "incomplete_weights", told, restore)
+        message = f"{', '.join(missing)} missing."
+        return _fault("Starter weights", "incomplete_weights", message, restore)
     recorded = read_checksums(folder)
     wrong = [
         file.name
@@ -233,37 +233,37 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
         if file.name in recorded and compute_sha256(file) != recorded[file.name].get("sha256")
     ]
     if wrong:
-        told = f"{', '.join(wrong)}: not what was written."
-        return _fault("Starter weights", "corrupt_weights", told, restore)
+        message = f"{', '.join(wrong)}: checksum mismatch."
+        return _fault("Starter weights", "corrupt_weights", message, restore)
     return _good("Starter weights", "whole")
 
 
 def _check_defaults(layout: ProjectPaths, settings: Settings) -> Iterator[HealthCheckResult]:
     voices = [voice.name for voice in list_voices(layout)]
     if settings.voice and settings.voice not in (*voices, "random") and "+" not in settings.voice:
-        told = f"The default voice {settings.voice!r} is not there."
-        yield _fault("Voices", "missing_voice", told, ".venv/bin/testudo settings unset voice")
+        message = f"The default voice {settings.voice!r} is not there."
+        yield _fault("Voices", "missing_voice", message, ".venv/bin/testudo settings unset voice")
     elif voices:
         yield _good("Voices", f"{len(voices)}")
     else:
         yield _note("Voices", f"none yet: put clips into a folder under {layout.voices}.")
     if settings.bundle not in (STARTER_MODEL, AUTO) and not layout.model(settings.bundle).is_dir():
-        told = f"The default model {settings.bundle!r} is not there."
+        message = f"The default model {settings.bundle!r} is not there."
         fix = ".venv/bin/testudo settings unset bundle"
-        yield _fault("Default model", "missing_weights", told, fix)
+        yield _fault("Default model", "missing_weights", message, fix)
     if settings.voice_fixer and (reason := describe_voicefixer_problem()):
-        told = f"It is on, but cannot be used. {reason}"
-        yield _note("Voice Fixer", told, INSTALL_COMMAND if missing_packages() else "")
+        message = f"It is on, but cannot be used. {reason}"
+        yield _note("Voice Fixer", message, INSTALL_COMMAND if missing_packages() else "")
 
 
 def _check_port(settings: Settings) -> HealthCheckResult:
     address = parse_address(settings.listen)
     try:
-        held, _ = open_socket(address)
-    except AppError as refusal:
-        cause = refusal.code or "bad_address"
-        return _fault("Port", cause, str(refusal))
-    held.close()
+        listener, _ = open_socket(address)
+    except AppError as error:
+        cause = error.code or "bad_address"
+        return _fault("Port", cause, str(error))
+    listener.close()
     return _good("Port", f"{address.host}:{address.port} is free")
 
 

@@ -24,7 +24,7 @@ def format_system_lines(system: SystemInfo) -> list[str]:
     """Describe the machine and the installation, one fact a line."""
     facts = collect_system_facts(system)
     width = max(map(len, facts))
-    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+    return [f"{name:{width}}  {value}" for name, value in facts.items()]
 
 
 def collect_system_facts(system: SystemInfo) -> Mapping[str, str]:
