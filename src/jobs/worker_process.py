@@ -59,15 +59,7 @@ class WorkerProcess:
 
     def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
         """Yield messages, None when none comes in time, until the process is gone."""
-        while True:
-            try:
-                message = self._received.get(timeout=timeout_s)
-            except Empty:
-                yield None
-                continue
-            if message is None:
-                return
-            yield message
+        return iter_messages(self._received, timeout_s)
 
     def kill(self) -> None:
         """Kill the process and whatever it started; do not wait until it is gone."""
@@ -111,3 +103,18 @@ def describe_worker_exit(code: int | None) -> str:
         names = {item.value: item.name for item in signal.Signals}
         return f"was ended by the system ({names.get(-code, f'signal {-code}')})"
     return f"ended by itself (exit code {code})"
+
+
+def iter_messages(
+    received: SimpleQueue[WorkerMessage | None], timeout_s: float
+) -> Iterator[WorkerMessage | None]:
+    """Yield messages, None when none comes in time, until a None was received."""
+    while True:
+        try:
+            message = received.get(timeout=timeout_s)
+        except Empty:
+            yield None
+            continue
+        if message is None:
+            return
+        yield message

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 
 from jobs.worker import Worker, WorkerConfig, WorkerMessage
+from jobs.worker_process import iter_messages
 from studio.app.studio import Studio
 
 
@@ -25,15 +26,7 @@ class WorkerThread:
         self.kill_and_wait = self.kill
 
     def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
-        while True:
-            try:
-                message = self._received.get(timeout=timeout_s)
-            except Empty:
-                yield None
-                continue
-            if message is None:
-                return
-            yield message
+        return iter_messages(self._received, timeout_s)
 
     def kill(self) -> None:
         """Stop the task at its next report, and yield no more messages."""
