@@ -12,8 +12,9 @@ from core.paths import ProjectPaths, quote_for_message, slugify
 from studio.schemas.speech import AUDIO_FORMATS, LOSSLESS_SUFFIXES
 
 LINES_DIR_SUFFIX = ".lines"  # ends the name of the folder with the takes of a clip's lines
-_NUMBER_PREFIX = re.compile(r"(\d{5})-")
-_RESERVATION_FILE = re.compile(r"\.(\d{5})\.taken")
+_NUMBER_PREFIX = re.compile(r"(\d{5,9})-")
+_RESERVATION_FILE = re.compile(r"\.(\d{5,9})\.taken")
+_MAX_PADDED_NUMBER = 99_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +63,7 @@ class OutputPath:
 def get_next_output_path(layout: ProjectPaths, folder: str, text: str, format: str) -> OutputPath:
     """Name a new file under results/<voice>/, numbered after those already there."""
     results = layout.voice_results(folder)
-    number = (
-        max(
-            _find_numbers(results, _NUMBER_PREFIX) | _find_numbers(results, _RESERVATION_FILE),
-            default=0,
-        )
-        + 1
-    )
+    number = _get_next_number(results)
     return OutputPath(clip_path=results / f"{number:05d}-{slugify(text)}.{format}")
 
 
@@ -80,7 +75,7 @@ def reserve_output_path(layout: ProjectPaths, folder: str, text: str, format: st
     """
     while True:
         wanted = get_next_output_path(layout, folder, text, format)
-        number = wanted.clip_path.name[:5]
+        number = wanted.clip_path.name.partition("-")[0]
         claim = wanted.clip_path.with_name(f".{number}.taken")
         with translate_write_errors(claim):
             claim.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +133,17 @@ def get_clip_name(layout: ProjectPaths, path: Path) -> str:
     root = layout.results.resolve()
     absolute = path.resolve()
     return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else ""
+
+
+def _get_next_number(results: Path) -> int:
+    """Return the number after the highest one in use.
+
+    Prefixes of more than five digits count only after 99,999: a file that the user put there may
+    begin with a date (20240131-talk.wav).
+    """
+    used = _find_numbers(results, _NUMBER_PREFIX) | _find_numbers(results, _RESERVATION_FILE)
+    padded = max((number for number in used if number <= _MAX_PADDED_NUMBER), default=0)
+    return (padded if padded < _MAX_PADDED_NUMBER else max(used)) + 1
 
 
 def _find_numbers(results: Path, pattern: re.Pattern[str]) -> set[int]:
