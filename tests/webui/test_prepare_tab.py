@@ -199,7 +199,7 @@ def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> No
     [
         ((), "nora", "Nothing was dropped yet"),
         (("a.txt",), "nora", "0 clips were sent"),
-        (("a.exe",), "nora", "not named like a recording"),
+        (("a.exe",), "nora", "is not an audio file"),
         (("a.wav",), "../up", "cannot name a voice"),
     ],
 )

@@ -113,6 +113,12 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     return parts
 
 
+def check_not_random(name: str) -> None:
+    """Raise AppError for a name that is reserved for random voices."""
+    if name.casefold() == RANDOM_VOICE or name.casefold().startswith(f"{RANDOM_VOICE}#"):
+        raise AppError(f"{name} is reserved for random voices. Choose another name.")
+
+
 def get_results_folder_name(spoken_by: str) -> str:
     """Name the folder for what a voice or a blend spoke: `alice:0.7+bob:0.3` -> alice-and-bob."""
     names = "-and-".join(part.voice for part in parse_blend(spoken_by))
