@@ -22,6 +22,7 @@ from studio.model_store.bundles import (
 )
 from support.published_files import fit_small_files, saved, small_files, small_tokenizer
 from support.tiny_bundle import make_tiny_bundle
+from tortoise.checkpoints import safetensors_io
 from tortoise.checkpoints.layout import get_network_path
 from tortoise.checkpoints.loading import load_model
 
@@ -308,6 +309,42 @@ class TestImporting:
         with pytest.raises(Cancelled):
             import_model_folder(layout, lying, ProgressReporter(stopped=lambda: True))
         assert list(layout.models.iterdir()) == []
+
+    @pytest.mark.parametrize("fate", ["damaged", "stopped", "full"])
+    def test_an_import_that_fails_leaves_an_existing_model_as_it_was(
+        self, layout: ProjectPaths, lying: Path, monkeypatch: pytest.MonkeyPatch, fate: str
+    ) -> None:
+        made = import_model_folder(layout, lying, ProgressReporter())
+        before, error = contents(made.path), AppError
+        report = ProgressReporter()
+        if fate == "damaged":
+            (lying / ".models" / "cvvp.pth").write_bytes(b"")
+        elif fate == "stopped":
+            polls = iter([False] * 4)
+            report, error = ProgressReporter(stopped=lambda: next(polls, True)), Cancelled
+        else:
+            save, writes = safetensors_io.save_file, iter([True] * 3)
+
+            def fill(tensors: dict[str, torch.Tensor], file: Path) -> None:
+                if not next(writes, False):
+                    raise OSError(28, "No space left on device")
+                save(tensors, file)
+
+            monkeypatch.setattr("tortoise.checkpoints.safetensors_io.save_file", fill)
+        with pytest.raises(error):
+            import_model_folder(layout, lying, report, precision="fp16")
+        assert contents(made.path) == before
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+
+    def test_a_swap_that_was_cut_off_is_undone_by_the_next_import(
+        self, layout: ProjectPaths, lying: Path
+    ) -> None:
+        made = import_model_folder(layout, lying, ProgressReporter())
+        (made.path / "note.txt").write_text("mine")
+        made.path.rename(made.path.with_name(".tortoise.old"))
+        again = import_model_folder(layout, lying, ProgressReporter())
+        assert (again.path / "note.txt").read_text() == "mine"
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
 
     def test_keys_nothing_is_known_of_are_left_out_aloud(
         self, layout: ProjectPaths, lying: Path

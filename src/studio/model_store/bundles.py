@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.files import replace_folder, restore_replaced_folder, tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
 from tortoise.checkpoints.layout import (
@@ -116,7 +120,7 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
         path=folder,
         about=str(described.get("about", "")),
         networks=tuple(stem for stem in held if stem in described),
-        size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        size=tree_size(folder),
         weights_id=compute_weights_id(folder),
         missing=tuple(find_missing_files(folder)),
         problem=problem,
@@ -156,8 +160,9 @@ def download_published_model(
     also: Sequence[str] = (),
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Fetch the published weights and make a bundle of them; goes on where an attempt stopped.
+    """Download the published weights and convert them; resume where an attempt stopped.
 
+    A model of that name stays as it is until everything is complete.
     also: optional networks ("bigvgan");  precision: fp32, fp16 or bf16.
     """
     if name != PUBLISHED_MODEL_NAME:
@@ -169,9 +174,10 @@ def download_published_model(
 
     wanted = _select_files(also)
     _check_precision(precision)
-    workplace = _get_work_folder(layout, name)
+    target = layout.model(name)
     parts = layout.models / f".{name}.download"
-    with reraise_as_app_error(ModelFileError), translate_write_errors(workplace):
+    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
+        workplace = _prepare_work_folder(target, "part")
         sizes = _fetch_file_sizes(
             [file for file in wanted if not is_converted(workplace, file)], report
         )
@@ -182,7 +188,7 @@ def download_published_model(
             with _skip_if_optional(file, report), report.stage("download"):
                 _fetch_and_convert(file, parts, workplace, precision, meter)
         shutil.rmtree(parts, ignore_errors=True)
-        _move_into_place(workplace, layout.model(name))
+        replace_folder(target, workplace)
     return summarize_model(layout, name)
 
 
@@ -193,9 +199,10 @@ def import_model_folder(
     name: str = PUBLISHED_MODEL_NAME,
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Make a bundle of published files that somebody already has; the files stay as they are.
+    """Convert published files that the user already has; the files stay as they are.
 
-    Refuses a folder that lacks what speaking needs, with a list.
+    A model of that name stays as it is until everything is converted. Raises AppError with a list
+    where the folder lacks files that speech needs.
     """
     if not folder.is_dir():
         raise AppError(f"There is no folder {folder}. Name the one with the published files.")
@@ -206,16 +213,45 @@ def import_model_folder(
     _check_disk_space(layout, sum(path.stat().st_size for path in found.values()))
     from tortoise.checkpoints.convert import create_model_folder
 
-    with (
-        reraise_as_app_error(ModelFileError),
-        translate_write_errors(target),
-        _open_work_folder(target) as workplace,
-    ):
-        create_model_folder(workplace)
-        for file in report.track(_select_one_per_network(found), "convert"):
-            _convert(file, found[file.name], workplace, precision, report)
-        _move_into_place(workplace, target)
+    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
+        workplace = _prepare_work_folder(target, "import")
+        try:
+            create_model_folder(workplace)
+            for file in report.track(_select_one_per_network(found), "convert"):
+                _convert(file, found[file.name], workplace, precision, report)
+            replace_folder(target, workplace)
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
     return summarize_model(layout, name)
+
+
+def _prepare_work_folder(target: Path, ending: str) -> Path:
+    """Return a hidden folder beside `target` that starts with the files of `target`, if any.
+
+    Its name contains a fingerprint of these files: a work folder that an interrupted download left
+    is used again only while `target` is unchanged.
+    """
+    restore_replaced_folder(target)
+    files = sorted(target.iterdir()) if target.is_dir() else []
+    states = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    fingerprint = hashlib.sha256("\n".join(states).encode()).hexdigest()[:8] if files else "new"
+    work, seed = (target.with_name(f".{target.name}.{s}.{ending}") for s in (fingerprint, "seed"))
+    own_name = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}}|new|seed)\.{ending}")
+    for path in target.parent.iterdir() if target.parent.is_dir() else ():
+        if own_name.fullmatch(path.name) and path != work:
+            shutil.rmtree(path, ignore_errors=True)
+    if files and not work.exists():
+        shutil.copytree(target, seed, copy_function=_link_or_copy)
+        seed.rename(work)
+    return work
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Hard-link a file, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _fetch_file_sizes(
@@ -333,32 +369,6 @@ def _select_one_per_network(found: Container[str]) -> list[PublishedFile]:
         if file.name in found:
             chosen.setdefault(file.network or file.name, file)
     return list(chosen.values())
-
-
-def _get_work_folder(layout: ProjectPaths, name: str) -> Path:
-    """Where a bundle grows: in place if it is there already, else hidden until it is whole."""
-    target = layout.model(name)
-    return target if (target / CONFIG_FILE).is_file() else layout.models / f".{name}.part"
-
-
-@contextmanager
-def _open_work_folder(target: Path) -> Iterator[Path]:
-    """Work in the bundle if there is one, else in a hidden folder that a failure takes away."""
-    if (target / CONFIG_FILE).is_file():
-        yield target
-        return
-    fresh = target.with_name(f".{target.name}.import")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _move_into_place(workplace: Path, target: Path) -> None:
-    if workplace != target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        workplace.replace(target)
 
 
 def _list_subfolders(parent: Path) -> list[Path]:
