@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import strip_root_path
 from core.paths import ProjectPaths
@@ -71,6 +71,16 @@ class JobView(BaseModel):
     warnings: list[str]
     result: dict[str, Any] | None
     failure: FailureView | None
+
+
+class TrashView(BaseModel):
+    """A deleted voice, model or run. id: of the deletion;  when: seconds since 1970."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    when: float
 
 
 class ClipView(BaseModel):

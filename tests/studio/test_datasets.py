@@ -178,7 +178,7 @@ def test_clips_are_found_by_state_and_words(
 ) -> None:
     found = talk.find("talk", show=show, words=words)
     assert found.total == count
-    with pytest.raises(AppError, match="cannot be shown"):
+    with pytest.raises(AppError, match="is not a filter"):
         talk.find("talk", show="pretty")
 
 
@@ -265,7 +265,7 @@ def test_a_deleted_dataset_can_be_had_back_beside_its_successor(
     (deleted,) = talk.list_deleted()
     assert talk.restore_deleted(deleted.id) == "talk 2"
     assert talk.names() == ["talk 2"] and talk.list_deleted() == []
-    with pytest.raises(AppError, match=r"no dataset .* in the bin"):
+    with pytest.raises(AppError, match=r"no dataset .* in the trash"):
         talk.restore_deleted(deleted.id)
 
 

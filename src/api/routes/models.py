@@ -8,14 +8,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import CONFLICT, NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
+from api.schemas import BasePathDep, JobView, StudioDep, TrashView, build_job_view
 from core.errors import AppError
 from core.paths import ProjectPaths
-from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.model_store.bundles import ModelSummary, find_model_folder, list_models, summarize_model
 from studio.model_store.lifecycle import (
-    DeletedModel,
     DownloadModelRequest,
     VerifyModelRequest,
     delete_model,
@@ -63,13 +61,10 @@ class ModelNameBody(BaseModel):
     name: str
 
 
-class DeletedModelView(BaseModel):
-    """A bundle in the bin."""
+class DeletedModelView(TrashView):
+    """A deleted model. size: bytes."""
 
-    id: str
-    name: str
     size: int
-    when: float
 
 
 class ModelTrash(BaseModel):
@@ -123,7 +118,9 @@ def unload(studio: StudioDep) -> UnloadResult:
 def read_trash(studio: StudioDep) -> ModelTrash:
     """List the bundles that were deleted."""
     return ModelTrash(
-        models=[_build_deleted_view(item) for item in list_deleted_models(studio.layout)]
+        models=[
+            DeletedModelView.model_validate(item) for item in list_deleted_models(studio.layout)
+        ]
     )
 
 
@@ -152,7 +149,7 @@ def delete(name: str, studio: StudioDep) -> DeletedModelView:
     _check_model_exists(studio.layout, name)
     if name in _get_models_in_use(studio):
         raise ApiError(CONFLICT, f"A job that is not over needs {name}. Stop it first.", "busy")
-    return _build_deleted_view(delete_model(studio.layout, name))
+    return DeletedModelView.model_validate(delete_model(studio.layout, name))
 
 
 def _get_models_in_use(studio: Studio) -> set[str]:
@@ -181,7 +178,3 @@ def _build_model_view(bundle: ModelSummary) -> LocalModelView:
         missing=list(bundle.missing),
         problem=bundle.problem,
     )
-
-
-def _build_deleted_view(model: DeletedModel) -> DeletedModelView:
-    return DeletedModelView.model_validate(to_dict(model))

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import CONFLICT, NOT_FOUND, ApiError, strip_root_path
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view, get_file_url
+from api.schemas import BasePathDep, JobView, StudioDep, TrashView, build_job_view, get_file_url
 from core.errors import AppError
 from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.training_runs.run_status import RunState, RunStatus
 from studio.training_runs.service import build_export_request
-from studio.training_runs.trash import DeletedRun, delete_run, list_deleted_runs, restore_run
+from studio.training_runs.trash import delete_run, list_deleted_runs, restore_run
 
 # Any: plain values on their way to JSON.
 
@@ -109,13 +109,10 @@ class ExportCheckpointBody(BaseModel):
     name: str = ""
 
 
-class DeletedRunView(BaseModel):
-    """A run in the bin."""
+class DeletedRunView(TrashView):
+    """A deleted run."""
 
-    id: str
     dataset: str
-    name: str
-    when: float
 
 
 class RunTrash(BaseModel):
@@ -143,7 +140,7 @@ def start(body: StartRunBody, studio: StudioDep, path: BasePathDep) -> RunDetail
 def read_trash(dataset: str, studio: StudioDep) -> RunTrash:
     """List the runs of a dataset that were deleted."""
     return RunTrash(
-        runs=[_build_deleted_view(item) for item in list_deleted_runs(studio.layout, dataset)]
+        runs=[DeletedRunView.model_validate(x) for x in list_deleted_runs(studio.layout, dataset)]
     )
 
 
@@ -196,7 +193,7 @@ def delete(dataset: str, name: str, studio: StudioDep) -> DeletedRunView:
     """Move a run that is over into the bin; what it published stays."""
     if not _get_run_or_404(studio, dataset, name).is_over:
         raise ApiError(CONFLICT, f"{name} of {dataset} goes on. Stop it first.", "busy")
-    return _build_deleted_view(delete_run(studio.layout, dataset, name))
+    return DeletedRunView.model_validate(delete_run(studio.layout, dataset, name))
 
 
 def _get_run_or_404(studio: Studio, dataset: str, name: str) -> RunStatus:
@@ -219,7 +216,3 @@ def _build_run_detail(view: RunStatus, studio: Studio, path: str) -> RunDetailVi
     for shown, checkpoint in zip(plain["checkpoints"], view.checkpoints, strict=True):
         shown["bytes"] = checkpoint.size
     return RunDetailView.model_validate(plain)
-
-
-def _build_deleted_view(run: DeletedRun) -> DeletedRunView:
-    return DeletedRunView.model_validate(to_dict(run))

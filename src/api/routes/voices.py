@@ -9,13 +9,20 @@ from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, VoiceView, build_job_view, build_voice_view
+from api.schemas import (
+    BasePathDep,
+    JobView,
+    StudioDep,
+    TrashView,
+    VoiceView,
+    build_job_view,
+    build_voice_view,
+)
 from core.errors import AppError, translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.voices.catalog import find_voice, list_voices
 from studio.voices.trash import (
-    DeletedVoice,
     delete_voice,
     find_voice_folder,
     list_deleted_voices,
@@ -41,18 +48,10 @@ class RenameVoiceBody(BaseModel):
     name: str
 
 
-class DeletedVoiceView(BaseModel):
-    """A voice in the bin."""
-
-    id: str
-    name: str
-    when: float
-
-
 class VoiceTrash(BaseModel):
-    """What is in the bin, the latest first."""
+    """The deleted voices, the latest first."""
 
-    voices: list[DeletedVoiceView]
+    voices: list[TrashView]
 
 
 @router.get("")
@@ -65,7 +64,7 @@ def read_voices(studio: StudioDep, path: BasePathDep) -> VoiceList:
 def read_trash(studio: StudioDep) -> VoiceTrash:
     """List the voices that were deleted."""
     return VoiceTrash(
-        voices=[_build_deleted_view(voice) for voice in list_deleted_voices(studio.layout)]
+        voices=[TrashView.model_validate(x) for x in list_deleted_voices(studio.layout)]
     )
 
 
@@ -113,10 +112,10 @@ def rename(name: str, body: RenameVoiceBody, studio: StudioDep, path: BasePathDe
 
 
 @router.delete("/{name}")
-def delete(name: str, studio: StudioDep) -> DeletedVoiceView:
+def delete(name: str, studio: StudioDep) -> TrashView:
     """Move a voice into the bin, from where it can be restored."""
     _check_voice_exists(studio.layout, name)
-    return _build_deleted_view(delete_voice(studio.layout, name))
+    return TrashView.model_validate(delete_voice(studio.layout, name))
 
 
 def _check_voice_exists(layout: ProjectPaths, name: str) -> None:
@@ -132,7 +131,3 @@ def _save_upload(file: UploadFile, path: Path) -> None:
         shutil.copyfileobj(file.file, target, 1 << 20)
     if path.stat().st_size == 0:
         raise ApiError(BAD_REQUEST, f"{path.name} is empty. Record or copy it again.", "bad_clip")
-
-
-def _build_deleted_view(voice: DeletedVoice) -> DeletedVoiceView:
-    return DeletedVoiceView(id=voice.id, name=voice.name, when=voice.when)
