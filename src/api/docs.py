@@ -17,7 +17,9 @@ def read_docs(request: Request) -> HTMLResponse:
     """Render every route and schema of the API."""
     path = request.app.state.path
     base = str(request.base_url).rstrip("/") + path
-    page = _load_template().render(api=request.app.openapi(), base=base, spec=f"{path}/openapi.json")
+    page = _load_template().render(
+        api=request.app.openapi(), base=base, spec=f"{path}/openapi.json"
+    )
     return HTMLResponse(page)
 
 
