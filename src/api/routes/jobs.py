@@ -1,4 +1,4 @@
-"""Jobs over HTTP: hand in a text, watch, stop, go on."""
+"""HTTP routes of jobs: submit, list, watch, cancel, resume."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.errors import CONFLICT, NOT_FOUND, ApiError
+from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.option_schemas import build_engine_options_schema, build_output_options_schema
 from api.routes.files import resolve_audio_file
 from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
-from core.errors import AppError
 from jobs.models import Job
 from studio.app.studio import Studio
 from studio.synthesis.audio_metadata import read_metadata
@@ -28,34 +27,32 @@ from studio.synthesis.request_builder import (
 )
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
-POLL_INTERVAL_S = 0.25  # between two looks at a job that is watched
-KEEPALIVE_INTERVAL_S = 15.0  # after which a stream says that it is still there
+POLL_INTERVAL_S = 0.25
+KEEPALIVE_INTERVAL_S = 15.0
 
 EngineOptionsDict = Annotated[
     dict[str, Any], WithJsonSchema(build_engine_options_schema())
-]  # Any: knob values
+]  # Any: option values
 OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_output_options_schema())]
 
 
 class SpeakBody(BaseModel):
-    """What to speak. Whatever is left out comes from the settings, then from the weights."""
+    """A speech request. Missing fields come from the settings, then from the model."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: str | None = Field(default=None, description="what to say; needed without `like`")
+    text: str | None = Field(default=None, description="text to speak; required without `like`")
     voice: str | None = Field(
         default=None, description="a voice, random, or a blend as in alice:0.7+bob:0.3"
     )
     preset: str | None = Field(default=None, description="ultra_fast, fast, standard …")
-    options: EngineOptionsDict = Field(default_factory=dict, description="knobs of the engine")
-    delivery: OutputOptionsDict = Field(
-        default_factory=dict, description="knobs of the text and the clip"
-    )
-    like: str | None = Field(default=None, description="a clip below the results to say again")
+    options: EngineOptionsDict = Field(default_factory=dict, description="engine options")
+    delivery: OutputOptionsDict = Field(default_factory=dict, description="text and output options")
+    like: str | None = Field(default=None, description="a clip below the results to generate again")
     title: str = Field(default="", max_length=200)
     engine: str | None = None
     bundle: str | None = Field(
-        default=None, description="weights, see /api/models; auto: the voice's best"
+        default=None, description="model, see /api/models; auto: the best one of the voice"
     )
     device: str | None = None
     threads: int | None = Field(default=None, ge=0, le=1024)
@@ -64,7 +61,7 @@ class SpeakBody(BaseModel):
     embed_latents: bool | None = None
 
     def to_request_input(self) -> SpeechRequestInput:
-        """Return what was stated, and only that."""
+        """Return the fields that were sent."""
         own = {"text", "voice", "preset", "options", "delivery", "like", "title"}
         return SpeechRequestInput(
             text=self.text,
@@ -77,20 +74,20 @@ class SpeakBody(BaseModel):
 
 
 class JobList(BaseModel):
-    """Jobs, newest first."""
+    """Jobs, the newest first."""
 
     jobs: list[JobView]
 
 
 @router.post("/speak", status_code=202)
 def speak(body: SpeakBody, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Hand in a text to speak; the job waits its turn in the queue."""
+    """Submit a speech job to the queue."""
     if body.like is not None:
         record = read_metadata(resolve_audio_file(studio.layout.results, body.like))
         request = build_request_from_metadata(studio.settings, record, body.to_request_input())
     else:
         request = build_request(studio.settings, body.to_request_input(), studio.layout)
-    plan_lines(request, studio.layout)  # what cannot be spoken is refused now, not in its turn
+    plan_lines(request, studio.layout)  # raises for invalid text now rather than in the queue
     return build_job_view(studio.submit(request, title=body.title), studio.layout, path)
 
 
@@ -105,33 +102,31 @@ def read_jobs(
 
 @router.get("/{id}")
 def read_job(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Return a job as it is now."""
+    """Return a job."""
     return build_job_view(get_job_or_404(studio, id), studio.layout, path)
 
 
 @router.delete("/{id}")
 def cancel(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Stop a job, or drop one that waits; lines already spoken are kept."""
+    """Cancel a running or waiting job; finished lines are kept."""
     if get_job_or_404(studio, id).is_over:
-        raise ApiError(CONFLICT, f"The job {id} is over already.", "conflict")
+        raise ApiError(CONFLICT, f"The job {id} has already ended.", "conflict")
     return build_job_view(studio.cancel(id), studio.layout, path)
 
 
 @router.post("/{id}/resume")
 def resume(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Let a job that stopped or failed go on at its next unspoken line."""
+    """Resume a cancelled or failed job at its first unfinished line."""
     get_job_or_404(studio, id)
-    try:
+    with translate_errors(CONFLICT, "conflict"):
         return build_job_view(studio.resume(id), studio.layout, path)
-    except AppError as refusal:
-        raise ApiError(CONFLICT, str(refusal), "conflict") from refusal
 
 
 @router.get("/{id}/events", response_class=StreamingResponse)
 def stream_job_events(
     id: str, request: Request, studio: StudioDep, path: BasePathDep
 ) -> StreamingResponse:
-    """Watch a job as server-sent events: `job` with each change, `end` when it is over."""
+    """Stream a job as server-sent events: `job` on each change, `end` at the end."""
     get_job_or_404(studio, id)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(
@@ -140,28 +135,26 @@ def stream_job_events(
 
 
 def get_job_or_404(studio: Studio, id: str) -> Job:
-    """Return a job, or refuse an id that no job has."""
-    try:
+    """Return a job, or answer with 404."""
+    with missing_as_404():
         return studio.job(id)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
 async def _generate_events(
     id: str, request: Request, studio: Studio, path: str
 ) -> AsyncIterator[str]:
-    told, quiet = None, 0.0
+    sent, idle_s = None, 0.0
     while not await request.is_disconnected():
         job = await to_thread.run_sync(studio.job, id)
-        if job != told:
-            told, quiet = job, 0.0
+        if job != sent:
+            sent, idle_s = job, 0.0
             kind = "end" if job.is_over else "job"
             data = build_job_view(job, studio.layout, path).model_dump(mode="json")
             yield f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
             if job.is_over:
                 return
-        elif quiet >= KEEPALIVE_INTERVAL_S:
-            quiet = 0.0
-            yield ": still here\n\n"
+        elif idle_s >= KEEPALIVE_INTERVAL_S:
+            idle_s = 0.0
+            yield ": keep-alive\n\n"
         await anyio.sleep(POLL_INTERVAL_S)
-        quiet += POLL_INTERVAL_S
+        idle_s += POLL_INTERVAL_S

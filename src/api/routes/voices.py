@@ -1,4 +1,4 @@
-"""Voices over HTTP: which there are, new clips for one, another name, the bin."""
+"""HTTP routes of voices: list, upload clips, rename, delete, restore."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
-from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
+from api.errors import BAD_REQUEST, ApiError, missing_as_404
 from api.schemas import (
     BasePathDep,
     JobView,
@@ -18,7 +18,7 @@ from api.schemas import (
     build_job_view,
     build_voice_view,
 )
-from core.errors import AppError, translate_write_errors
+from core.errors import translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.voices.catalog import find_voice, list_voices
@@ -35,13 +35,13 @@ router = APIRouter(prefix="/api/voices", tags=["Voices"])
 
 
 class VoiceList(BaseModel):
-    """The voices that can speak, by name."""
+    """The voices by name."""
 
     voices: list[VoiceView]
 
 
 class RenameVoiceBody(BaseModel):
-    """Another name for a voice."""
+    """The new name of a voice."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,7 +62,7 @@ def read_voices(studio: StudioDep, path: BasePathDep) -> VoiceList:
 
 @router.get("/bin")
 def read_trash(studio: StudioDep) -> VoiceTrash:
-    """List the voices that were deleted."""
+    """List the deleted voices."""
     return VoiceTrash(
         voices=[TrashView.model_validate(x) for x in list_deleted_voices(studio.layout)]
     )
@@ -70,11 +70,9 @@ def read_trash(studio: StudioDep) -> VoiceTrash:
 
 @router.post("/bin/{id}/restore")
 def restore(id: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
-    """Bring a deleted voice back."""
-    try:
+    """Restore a deleted voice."""
+    with missing_as_404():
         return build_voice_view(restore_voice(studio.layout, id), path)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
 @router.get("/{name}")
@@ -86,9 +84,9 @@ def read_voice(name: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
 
 @router.post("/{name}/clips", status_code=202)
 def add_clips(name: str, files: list[UploadFile], studio: StudioDep, path: BasePathDep) -> JobView:
-    """Send clips for a voice, new or not; the job listens to them and copies them.
+    """Upload clips for a new or an existing voice and submit a job that imports them.
 
-    A single clip that Testudo spoke with the voice inside brings that voice.
+    A single clip that contains speaker latents restores that voice.
     """
     names = [file.filename or "" for file in files]
     folder = create_upload_dir(studio.layout, name, names)
@@ -106,24 +104,21 @@ def add_clips(name: str, files: list[UploadFile], studio: StudioDep, path: BaseP
 
 @router.patch("/{name}")
 def rename(name: str, body: RenameVoiceBody, studio: StudioDep, path: BasePathDep) -> VoiceView:
-    """Give a voice another name."""
+    """Rename a voice."""
     _check_voice_exists(studio.layout, name)
     return build_voice_view(rename_voice(studio.layout, name, body.name), path)
 
 
 @router.delete("/{name}")
 def delete(name: str, studio: StudioDep) -> TrashView:
-    """Move a voice into the bin, from where it can be restored."""
+    """Move a voice to the trash."""
     _check_voice_exists(studio.layout, name)
     return TrashView.model_validate(delete_voice(studio.layout, name))
 
 
 def _check_voice_exists(layout: ProjectPaths, name: str) -> None:
-    """Refuse a name that no voice has, or could have."""
-    try:
+    with missing_as_404("missing_voice"):
         find_voice_folder(layout, name)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "missing_voice") from refusal
 
 
 def _save_upload(file: UploadFile, path: Path) -> None:
