@@ -1,4 +1,4 @@
-"""What clients see: jobs, voices and clips without a path of this machine in them."""
+"""Schemas that several routes use; they contain no absolute path of this machine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from jobs.models import Job, JobState
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice
 
-# Any: requests, takes and results are plain values of the tasks' own choosing.
+# Any: requests, takes and results are JSON values of each task.
 
 
 def get_studio(request: Request) -> Studio:
-    """Return the studio that this server serves."""
+    """Return the studio of this server."""
     studio: Studio = request.app.state.studio
     return studio
 
 
 def get_base_path(request: Request) -> str:
-    """Return what every address of this server begins with."""
+    """Return the prefix of every address of this server."""
     path: str = request.app.state.path
     return path
 
@@ -37,7 +37,7 @@ BasePathDep = Annotated[str, Depends(get_base_path)]
 
 
 class ProgressView(BaseModel):
-    """How far a job is: done of total steps of the stage, fraction of the whole, seconds left."""
+    """Progress of a job. done, total: of the stage;  fraction: of the job;  eta_s: seconds left."""
 
     stage: str
     done: int
@@ -48,26 +48,26 @@ class ProgressView(BaseModel):
 
 
 class FailureView(BaseModel):
-    """Why a job failed: a word for programs, a sentence for people."""
+    """Why a job failed. cause: a word for programs."""
 
     cause: str
     message: str
 
 
 class JobView(BaseModel):
-    """A job at one moment. Files are named below the results, beside the address of each."""
+    """A job. Paths of files are relative to the results, each with its URL."""
 
     id: str
     task: str
     title: str
     state: JobState
-    created: float = Field(description="seconds since 1970, as are started and ended")
+    created: float = Field(description="seconds since 1970, like started and ended")
     started: float | None
     ended: float | None
-    place: int = Field(description="1 for the next in the queue, 0 when not waiting")
+    place: int = Field(description="position in the queue from 1; 0 when not waiting")
     progress: ProgressView
     request: dict[str, Any]
-    takes: list[dict[str, Any]] = Field(description="lines spoken so far")
+    takes: list[dict[str, Any]] = Field(description="finished lines")
     warnings: list[str]
     result: dict[str, Any] | None
     failure: FailureView | None
@@ -84,7 +84,7 @@ class TrashView(BaseModel):
 
 
 class ClipView(BaseModel):
-    """One recording of a voice."""
+    """A clip of a voice."""
 
     name: str
     bytes: int
@@ -92,7 +92,7 @@ class ClipView(BaseModel):
 
 
 class VoiceView(BaseModel):
-    """A voice that can speak. kept: it has no clips, but was made up or taken out of a clip."""
+    """A voice. kept: it consists of speaker latents instead of clips."""
 
     name: str
     kept: bool
@@ -100,7 +100,7 @@ class VoiceView(BaseModel):
 
 
 def build_job_view(job: Job, layout: ProjectPaths, path: str) -> JobView:
-    """Return a job as clients see it; details of failures stay here."""
+    """Return the schema of a job, without details of failures."""
     plain: dict[str, Any] = to_dict(job)
     for part in ("request", "takes", "result"):
         plain[part] = strip_local_paths(plain[part], layout, path)
@@ -111,7 +111,7 @@ def build_job_view(job: Job, layout: ProjectPaths, path: str) -> JobView:
 
 
 def build_voice_view(voice: Voice, path: str) -> VoiceView:
-    """Return a voice as clients see it."""
+    """Return the schema of a voice."""
     clips = [
         ClipView(
             name=clip.name,
@@ -124,18 +124,18 @@ def build_voice_view(voice: Voice, path: str) -> VoiceView:
 
 
 def get_file_url(path: str, kind: str, name: str) -> str:
-    """Return the address of a file below the results or the voices."""
+    """Return the URL of a file below the results, the voices or training."""
     return f"{path}/api/files/{kind}/{quote(name)}"
 
 
 def strip_local_paths(value: Any, layout: ProjectPaths, path: str) -> Any:
-    """Name files below the results by where they lie in them, and add the address of each."""
+    """Replace absolute paths by relative ones, and add the URL of each file below the results."""
     if isinstance(value, Mapping):
-        seen = {key: strip_local_paths(item, layout, path) for key, item in value.items()}
+        stripped = {key: strip_local_paths(item, layout, path) for key, item in value.items()}
         name = _get_relative_name(value.get("path"), layout.results)
         if name is not None:
-            seen["url"] = get_file_url(path, "results", name)
-        return seen
+            stripped["url"] = get_file_url(path, "results", name)
+        return stripped
     if isinstance(value, (list, tuple)):
         return [strip_local_paths(item, layout, path) for item in value]
     if isinstance(value, str):
@@ -144,8 +144,7 @@ def strip_local_paths(value: Any, layout: ProjectPaths, path: str) -> Any:
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:
-    """Return the name of a file below a folder; None for whatever is none."""
     if not isinstance(value, str) or not Path(value).is_absolute():
         return None
-    place = Path(value)
-    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else None
+    file = Path(value)
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else None

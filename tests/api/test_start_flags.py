@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from studio.cli_start_flags import RENAMED, REPLACED
+from cli.start_flags import RENAMED, REPLACED
 
 from api.server import ServerOptions
 from studio.app.studio import Studio
