@@ -49,7 +49,7 @@ def translate_errors(status: int, cause: str) -> Iterator[None]:
     try:
         yield
     except AppError as error:
-        if error.cause == "name_taken":
+        if error.code == "name_taken":
             raise
         raise ApiError(status, str(error), cause) from error
 

@@ -198,7 +198,10 @@ class History:
             if not group.parts:
                 raise AppError(f"{quote_for_message(ref)} no longer exists.")
             if taken and not taken[0].samefile(group.parts[0]):  # same: only the case differs
-                raise AppError(f"There is already a clip named {quote_for_message(target.name)}.")
+                raise AppError(
+                    f"There is already a clip named {quote_for_message(target.name)}.",
+                    code="name_taken",
+                )
             move_all(group.get_moves(target))
         self._reindex([ref, new])
         self._move_stars({ref: new})

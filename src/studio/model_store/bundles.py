@@ -133,7 +133,8 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
     known = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
     raise AppError(
         f"There are no weights {quote_for_message(name)} in {layout.models} (there: {known}). "
-        f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones."
+        f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
+        code="missing_weights",
     )
 
 
@@ -275,7 +276,7 @@ def _fetch_and_convert(
     except ModelFileError as error:
         if isinstance(error.__cause__, OSError):
             raise  # the disk, not the file
-        raise PublishedFileError(str(error)) from error
+        raise PublishedFileError(str(error), code="not_published") from error
     finally:
         downloaded.unlink()
 
@@ -342,7 +343,8 @@ def _check_required_files(folder: Path, found: Mapping[str, Path], target: Path)
         raise AppError(
             f"{folder} lacks files that speech needs: {', '.join(missing)} missing.{about_data} "
             f"Put them into the folder, or download all with `testudo models download "
-            f"{PUBLISHED_MODEL_NAME}`."
+            f"{PUBLISHED_MODEL_NAME}`.",
+            code="missing_weights",
         )
 
 

@@ -38,7 +38,7 @@ def check_online_allowed(offline: bool) -> None:
             "Downloads are off: Only Load Models Locally is on. Turn it off in Settings "
             "(testudo settings set offline false), or import files that you already have with "
             "`testudo models import FOLDER`.",
-            cause="offline",
+            code="offline",
         )
 
 
@@ -70,7 +70,7 @@ def restore_model(layout: ProjectPaths, id: str) -> str:
     if target.exists():
         raise AppError(
             f"There is already a model {quote_for_message(entry.name)}. Delete that one first.",
-            cause="name_taken",
+            code="name_taken",
         )
     trash.restore_from_trash(entry, target)
     return entry.name

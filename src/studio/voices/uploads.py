@@ -64,7 +64,7 @@ def create_upload_dir(layout: ProjectPaths, voice: str, names: Sequence[str]) ->
             raise AppError(
                 f"{quote_for_message(name)} is not an audio file. Send files that end in one of "
                 f"{', '.join(AUDIO_SUFFIXES)}.",
-                cause="unsupported_format",
+                code="unsupported_format",
             )
     if len({name.casefold() for name in names}) < len(names):
         raise AppError("Two of the clips have the same name. Rename one of them.")
@@ -156,7 +156,7 @@ def stage_recording_upload(
     layout.voice(name) if replace else get_new_voice_folder(layout, name)
     if not source.is_file() or not 0 < source.stat().st_size <= MAX_RECORDING_BYTES:
         raise AppError(
-            "The recording is empty or too long. Record a few seconds again.", cause="bad_clip"
+            "The recording is empty or too long. Record a few seconds again.", code="bad_clip"
         )
     folder = _create_folder(layout)
     with translate_write_errors(folder):
