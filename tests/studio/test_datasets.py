@@ -109,7 +109,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
         ({"voice": "nobody"}, "There is no voice 'nobody'"),
         ({"folder": "/no/such/place"}, "There is no folder"),
         ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
-        ({"voice": "alice", "transcriber": "given"}, "comes with what is said"),
+        ({"voice": "alice", "transcriber": "given"}, "has a transcript"),
         ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
         ({"voice": "alice", "language": "de"}, "hears English only"),
         ({"voice": "alice", "name": "talk2"}, "already a dataset 'talk2'"),
@@ -132,7 +132,7 @@ def test_what_would_fail_is_refused_before_time_is_lost(
         ({}, "Name a voice, or a folder"),
         ({"voice": "a", "folder": "b"}, "one of the two"),
         ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
-        ({"voice": "a", "language": "Elvish!"}, "is no language"),
+        ({"voice": "a", "language": "Elvish!"}, "is not a language"),
     ],
 )
 def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
@@ -155,7 +155,7 @@ def test_an_empty_voice_folder_or_unreadable_place_is_told(
     empty.mkdir()
     with pytest.raises(AppError, match="There are no recordings in"):
         plan_preparation(layout, PrepareRequest(folder=str(empty)))
-    with pytest.raises(AppError, match="is the studio itself"):
+    with pytest.raises(AppError, match="is the folder of the studio"):
         plan_preparation(layout, PrepareRequest(folder=str(layout.root)))
 
 
