@@ -13,43 +13,11 @@ from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressEvent, ProgressReporter
 from core.trash import empty_trash
-from studio.history.export import MAX_EXPORT_CLIPS, export_zip
-from studio.history.favorites import (
-    read_stars,
-    read_stars_from_index,
-    write_stars,
-    write_stars_to_index,
-)
+from studio.history import export, favorites, query, scanner, trash
 from studio.history.file_groups import FileGroups, get_rename_target, move_all
 from studio.history.index import HistoryIndex
-from studio.history.query import (
-    PAGE_SIZE,
-    ClipFile,
-    ClipSummary,
-    FilterChoices,
-    HistoryPage,
-    Search,
-    filter_known_refs,
-    find_clip_summary,
-    find_clips,
-    get_filter_choices,
-    is_indexed,
-    list_clip_files,
-    list_refs,
-)
-from studio.history.scanner import (
-    compute_fingerprint,
-    has_folder_changes,
-    index_files,
-    scan_results,
-)
-from studio.history.trash import (
-    Deletion,
-    delete_clips,
-    find_deletion,
-    list_deletions,
-    restore_clips,
-)
+from studio.history.query import ClipFile, ClipSummary, FilterChoices, HistoryPage, Search
+from studio.history.trash import Deletion
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 
@@ -111,12 +79,12 @@ class History:
 
     def has_changed(self) -> bool:
         """Return whether files may have been added or deleted since the last scan."""
-        return has_folder_changes(self.layout.results, self._index)
+        return scanner.has_folder_changes(self.layout.results, self._index)
 
     def scan(self, report: ProgressReporter) -> int:
         """Update the index and return the number of new, changed and deleted files."""
         with self._scan_lock:
-            changed = scan_results(self.layout.results, self._index, report)
+            changed = scanner.scan_results(self.layout.results, self._index, report)
             self._sync_stars()
             return changed
 
@@ -132,20 +100,20 @@ class History:
                 db.execute(f"delete from {table}")
         return self.scan(report)
 
-    def find(self, search: Search, start: int = 0, count: int = PAGE_SIZE) -> HistoryPage:
+    def find(self, search: Search, start: int = 0, count: int = query.PAGE_SIZE) -> HistoryPage:
         """Return one page of the matching clips."""
         with self._index.connection() as db:
-            return find_clips(db, search, start, count)
+            return query.find_clips(db, search, start, count)
 
     def get_filter_choices(self) -> FilterChoices:
         """Return the voices, engines and models that there are clips of."""
         with self._index.connection() as db:
-            return get_filter_choices(db)
+            return query.get_filter_choices(db)
 
     def get_clip(self, ref: str) -> ClipSummary:
         """Return one clip."""
         with self._index.connection() as db:
-            row = find_clip_summary(db, ref)
+            row = query.find_clip_summary(db, ref)
         if row is None:
             raise AppError(UNKNOWN_CLIP_MESSAGE.format(quote_for_message(ref)))
         return row
@@ -153,7 +121,7 @@ class History:
     def list_files(self, ref: str) -> list[ClipFile]:
         """Return every file of a clip: itself, its candidates, its lines."""
         with self._index.connection() as db:
-            parts = list_clip_files(db, ref)
+            parts = query.list_clip_files(db, ref)
         if not parts:
             raise AppError(UNKNOWN_CLIP_MESSAGE.format(quote_for_message(ref)))
         return parts
@@ -164,7 +132,7 @@ class History:
         Raises AppError for any other path.
         """
         with self._index.connection() as db:
-            known = is_indexed(db, path)
+            known = query.is_indexed(db, path)
         file = self.layout.results / path
         if not known or not file.is_file():
             raise AppError(UNKNOWN_CLIP_MESSAGE.format(quote_for_message(path)))
@@ -212,8 +180,8 @@ class History:
         self._check_known(refs)
         with self._index.transaction() as db:
             chosen = list(dict.fromkeys(refs))
-            stars = read_stars_from_index(db)
-            deletion = delete_clips(self.layout.results, self.layout.trash, chosen, stars)
+            stars = favorites.read_stars_from_index(db)
+            deletion = trash.delete_clips(self.layout.results, self.layout.trash, chosen, stars)
         self._reindex(refs)
         self._move_stars(dict.fromkeys(refs))
         return deletion
@@ -221,8 +189,8 @@ class History:
     def restore(self, id: str | None = None) -> list[str]:
         """Restore a deletion, by default the latest; return the refs of its clips."""
         with self._index.transaction():
-            deletion = find_deletion(self.layout.trash, id)
-            back = restore_clips(self.layout.results, self.layout.trash, deletion)
+            deletion = trash.find_deletion(self.layout.trash, id)
+            back = trash.restore_clips(self.layout.results, self.layout.trash, deletion)
         self._reindex([*back.values()])
         starred = {clip.ref for clip in deletion.clips if clip.starred}
         stars = [new for old, new in back.items() if old in starred]
@@ -232,7 +200,7 @@ class History:
 
     def list_trash(self) -> list[Deletion]:
         """List the deletions in the trash, the latest first."""
-        return list_deletions(self.layout.trash)
+        return trash.list_deletions(self.layout.trash)
 
     def compute_trash_size(self) -> int:
         """Return the bytes in the trash."""
@@ -246,17 +214,17 @@ class History:
     def export(self, refs: Sequence[str], report: ProgressReporter) -> Path:
         """Write clips with their metadata into a new zip file."""
         files = [self.resolve_path(self.get_clip(ref).path) for ref in dict.fromkeys(refs)]
-        return export_zip(self.layout.exports, files, report)
+        return export.export_zip(self.layout.exports, files, report)
 
     def list_matching_refs(self, search: Search) -> list[str]:
         """Return the refs of the matching clips, at most as many as can be exported at once."""
         with self._index.connection() as db:
-            return list_refs(db, search, MAX_EXPORT_CLIPS)
+            return query.list_refs(db, search, export.MAX_EXPORT_CLIPS)
 
     def filter_existing(self, refs: Sequence[str]) -> list[str]:
         """Return those of the refs that are in the index."""
         with self._index.connection() as db:
-            known = filter_known_refs(db, refs)
+            known = query.filter_known_refs(db, refs)
         return [ref for ref in refs if ref in known]
 
     def _check_known(self, refs: Sequence[str]) -> None:
@@ -273,14 +241,14 @@ class History:
         paths: set[str] = set()
         with self._index.connection() as db:
             for ref in refs:
-                paths.update(part.path for part in list_clip_files(db, ref))
+                paths.update(part.path for part in query.list_clip_files(db, ref))
         for ref in refs:
             files = groups.find(results / ref).iter_files()
             paths.update(file.relative_to(results).as_posix() for file in files)
-        index_files(
+        scanner.index_files(
             results,
             self._index,
-            {path: compute_fingerprint(results / path) for path in sorted(paths)},
+            {path: scanner.compute_fingerprint(results / path) for path in sorted(paths)},
         )
 
     def _move_stars(self, moves: dict[str, str] | dict[str, None]) -> None:
@@ -294,19 +262,19 @@ class History:
 
     def _update_stars(self, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
         with self._index.revision_transaction() as db:
-            before = read_stars(self.layout.stars)
+            before = favorites.read_stars(self.layout.stars)
             after = change(before)
             if after != before:
-                write_stars(self.layout.stars, after)
-            write_stars_to_index(db, after)
+                favorites.write_stars(self.layout.stars, after)
+            favorites.write_stars_to_index(db, after)
 
     def _sync_stars(self) -> None:
-        stars = read_stars(self.layout.stars)
+        stars = favorites.read_stars(self.layout.stars)
         with self._index.connection() as db:
-            known = read_stars_from_index(db)
+            known = favorites.read_stars_from_index(db)
         if stars != known:
             with self._index.revision_transaction() as db:
-                write_stars_to_index(db, read_stars(self.layout.stars))
+                favorites.write_stars_to_index(db, favorites.read_stars(self.layout.stars))
 
     def _scan_in_background(self) -> None:
         problem = ""
