@@ -11,7 +11,6 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import strip_root_path
-from core.paths import ProjectPaths
 from core.serialization import to_dict
 from jobs.models import Job, JobState
 from studio.app.studio import Studio
@@ -20,20 +19,66 @@ from studio.voices.catalog import Voice
 # Any: requests, takes and results are JSON values of each task.
 
 
+class ApiContext:
+    """The studio of this server, and what routes return of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.studio: Studio = request.app.state.studio
+        self.path: str = request.app.state.path
+        self.layout = self.studio.layout
+
+    def submit(self, request: Any, title: str = "") -> JobView:
+        """Submit a request as a job and return the job."""
+        return self.job_view(self.studio.submit(request, title=title))
+
+    def job_view(self, job: Job) -> JobView:
+        """Return the schema of a job, without details of failures."""
+        layout = self.layout
+        plain: dict[str, Any] = to_dict(job)
+        for part in ("request", "takes", "result"):
+            plain[part] = self._strip_local_paths(plain[part])
+        plain["warnings"] = [strip_root_path(warning, layout.root) for warning in job.warnings]
+        if job.failure is not None:
+            plain["failure"]["message"] = strip_root_path(job.failure.message, layout.root)
+        return JobView.model_validate(plain)
+
+    def voice_view(self, voice: Voice) -> VoiceView:
+        """Return the schema of a voice."""
+        clips = [
+            ClipView(
+                name=clip.name,
+                bytes=clip.stat().st_size,
+                url=self.file_url("voices", f"{voice.name}/{clip.name}"),
+            )
+            for clip in voice.clips
+        ]
+        return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
+
+    def file_url(self, kind: str, name: str) -> str:
+        """Return the URL of a file below the results, the voices or training."""
+        return f"{self.path}/api/files/{kind}/{quote(name)}"
+
+    def _strip_local_paths(self, value: Any) -> Any:
+        """Replace absolute paths by relative ones, and add the URL of files below the results."""
+        layout = self.layout
+        if isinstance(value, Mapping):
+            stripped = {key: self._strip_local_paths(item) for key, item in value.items()}
+            name = _get_relative_name(value.get("path"), layout.results)
+            return stripped if name is None else {**stripped, "url": self.file_url("results", name)}
+        if isinstance(value, (list, tuple)):
+            return [self._strip_local_paths(item) for item in value]
+        if isinstance(value, str):
+            return _get_relative_name(value, layout.results) or strip_root_path(value, layout.root)
+        return value
+
+
 def get_studio(request: Request) -> Studio:
     """Return the studio of this server."""
-    studio: Studio = request.app.state.studio
-    return studio
-
-
-def get_base_path(request: Request) -> str:
-    """Return the prefix of every address of this server."""
-    path: str = request.app.state.path
-    return path
+    return ApiContext(request).studio
 
 
 StudioDep = Annotated[Studio, Depends(get_studio)]
-BasePathDep = Annotated[str, Depends(get_base_path)]
+ContextDep = Annotated[ApiContext, Depends()]
 
 
 class ProgressView(BaseModel):
@@ -97,50 +142,6 @@ class VoiceView(BaseModel):
     name: str
     kept: bool
     clips: list[ClipView]
-
-
-def build_job_view(job: Job, layout: ProjectPaths, path: str) -> JobView:
-    """Return the schema of a job, without details of failures."""
-    plain: dict[str, Any] = to_dict(job)
-    for part in ("request", "takes", "result"):
-        plain[part] = strip_local_paths(plain[part], layout, path)
-    plain["warnings"] = [strip_root_path(warning, layout.root) for warning in job.warnings]
-    if job.failure is not None:
-        plain["failure"]["message"] = strip_root_path(job.failure.message, layout.root)
-    return JobView.model_validate(plain)
-
-
-def build_voice_view(voice: Voice, path: str) -> VoiceView:
-    """Return the schema of a voice."""
-    clips = [
-        ClipView(
-            name=clip.name,
-            bytes=clip.stat().st_size,
-            url=get_file_url(path, "voices", f"{voice.name}/{clip.name}"),
-        )
-        for clip in voice.clips
-    ]
-    return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
-
-
-def get_file_url(path: str, kind: str, name: str) -> str:
-    """Return the URL of a file below the results, the voices or training."""
-    return f"{path}/api/files/{kind}/{quote(name)}"
-
-
-def strip_local_paths(value: Any, layout: ProjectPaths, path: str) -> Any:
-    """Replace absolute paths by relative ones, and add the URL of each file below the results."""
-    if isinstance(value, Mapping):
-        stripped = {key: strip_local_paths(item, layout, path) for key, item in value.items()}
-        name = _get_relative_name(value.get("path"), layout.results)
-        if name is not None:
-            stripped["url"] = get_file_url(path, "results", name)
-        return stripped
-    if isinstance(value, (list, tuple)):
-        return [strip_local_paths(item, layout, path) for item in value]
-    if isinstance(value, str):
-        return _get_relative_name(value, layout.results) or strip_root_path(value, layout.root)
-    return value
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view, get_file_url
+from api.schemas import ContextDep, JobView, StudioDep
 from core.errors import reraise_as_app_error
 from core.serialization import from_dict, to_dict
 from studio.app.studio import Studio
@@ -109,15 +109,14 @@ def read_datasets(studio: StudioDep) -> DatasetList:
 
 
 @router.post("", status_code=202)
-def prepare(body: PrepareBody, studio: StudioDep, path: BasePathDep) -> JobView:
+def prepare(body: PrepareBody, context: ContextDep) -> JobView:
     """Submit a job that prepares or updates a dataset of a voice."""
     fields = body.model_dump(exclude={"options"})
     with reraise_as_app_error(ValueError):
         options = from_dict(PrepareOptions, body.options)
         request = PrepareRequest(**fields, options=options)
-    plan_preparation(studio.layout, request)
-    job = studio.submit(request, title=f"Dataset {request.dataset_name}")
-    return build_job_view(job, studio.layout, path)
+    plan_preparation(context.layout, request)
+    return context.submit(request, title=f"Dataset {request.dataset_name}")
 
 
 @router.get("/{name}")
@@ -129,17 +128,16 @@ def read_dataset(name: str, studio: StudioDep) -> DatasetInfo:
 @router.get("/{name}/clips")
 def read_clips(
     name: str,
-    studio: StudioDep,
-    path: BasePathDep,
+    context: ContextDep,
     show: Literal["all", "kept", "dropped", "edited", "doubtful"] = "all",
     page: Annotated[int, Query(ge=1)] = 1,
 ) -> DatasetClipPage:
     """List the clips of a dataset, the worst first."""
-    _get_dataset_or_404(studio, name)
-    found = Datasets(studio.layout).find(name, show=show, page=page)
+    _get_dataset_or_404(context.studio, name)
+    found = Datasets(context.layout).find(name, show=show, page=page)
     rows = [
         DatasetClipView.model_validate(
-            {**to_dict(row), "url": get_file_url(path, "training", f"{name}/{row.file}")}
+            {**to_dict(row), "url": context.file_url("training", f"{name}/{row.file}")}
         )
         for row in found.rows
     ]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import missing_as_404
-from api.schemas import BasePathDep, get_file_url, get_studio
+from api.schemas import ApiContext, ContextDep, get_studio
 from core.errors import AppError
 from core.progress import ProgressReporter
 from core.serialization import to_dict
@@ -137,12 +137,12 @@ class ResultQuery(BaseModel):
 
 @router.get("")
 def read_results(
-    wanted: Annotated[ResultQuery, Query()], history: HistoryDep, path: BasePathDep
+    wanted: Annotated[ResultQuery, Query()], history: HistoryDep, context: ContextDep
 ) -> ResultList:
     """List clips: search, filter, sort."""
     listing = history.find(wanted.as_search(), wanted.start, wanted.count)
     return ResultList(
-        results=[_build_result_view(row, path) for row in listing.rows], total=listing.total
+        results=[_build_result_view(row, context) for row in listing.rows], total=listing.total
     )
 
 
@@ -160,7 +160,7 @@ def restore(id: str, history: HistoryDep) -> RestoreResult:
 
 
 @router.get("/{ref:path}")
-def read_result(ref: str, history: HistoryDep, path: BasePathDep) -> ResultDetail:
+def read_result(ref: str, history: HistoryDep, context: ContextDep) -> ResultDetail:
     """Return a clip with its files and metadata."""
     row = _get_row_or_404(history, ref)
     try:
@@ -168,15 +168,15 @@ def read_result(ref: str, history: HistoryDep, path: BasePathDep) -> ResultDetai
     except AppError:  # a file without metadata
         record = None
     return ResultDetail(
-        **_build_result_view(row, path).model_dump(),
-        parts=[_build_file_view(part, path) for part in history.list_files(ref)],
+        **_build_result_view(row, context).model_dump(),
+        parts=[_build_file_view(part, context) for part in history.list_files(ref)],
         record=record,
     )
 
 
 @router.patch("/{ref:path}")
 def update_result(
-    ref: str, change: ResultUpdate, history: HistoryDep, path: BasePathDep
+    ref: str, change: ResultUpdate, history: HistoryDep, context: ContextDep
 ) -> ResultView:
     """Rename a clip, or star it."""
     _get_row_or_404(history, ref)
@@ -184,7 +184,7 @@ def update_result(
         history.set_starred([ref], change.starred)
     if change.name is not None:
         ref = history.rename(ref, change.name)
-    return _build_result_view(history.get_clip(ref), path)
+    return _build_result_view(history.get_clip(ref), context)
 
 
 @router.delete("/{ref:path}")
@@ -199,14 +199,14 @@ def _get_row_or_404(history: History, ref: str) -> ClipSummary:
         return history.get_clip(ref)
 
 
-def _build_result_view(row: ClipSummary, path: str) -> ResultView:
+def _build_result_view(row: ClipSummary, context: ApiContext) -> ResultView:
     plain = to_dict(row)
-    url = get_file_url(path, "results", row.path)
+    url = context.file_url("results", row.path)
     return ResultView.model_validate({**plain, "bytes": row.size, "url": url})
 
 
-def _build_file_view(part: ClipFile, path: str) -> ResultFileView:
-    url = get_file_url(path, "results", part.path)
+def _build_file_view(part: ClipFile, context: ApiContext) -> ResultFileView:
+    url = context.file_url("results", part.path)
     return ResultFileView.model_validate({**to_dict(part), "url": url})
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.option_schemas import build_engine_options_schema, build_output_options_schema
 from api.routes.files import resolve_audio_file
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
+from api.schemas import ApiContext, ContextDep, JobView
 from jobs.models import Job
 from studio.app.studio import Studio
 from studio.synthesis.audio_metadata import read_metadata
@@ -80,57 +80,55 @@ class JobList(BaseModel):
 
 
 @router.post("/speak", status_code=202)
-def speak(body: SpeakBody, studio: StudioDep, path: BasePathDep) -> JobView:
+def speak(body: SpeakBody, context: ContextDep) -> JobView:
     """Submit a speech job to the queue."""
     if body.like is not None:
-        record = read_metadata(resolve_audio_file(studio.layout.results, body.like))
-        request = build_request_from_metadata(studio.settings, record, body.to_request_input())
+        record = read_metadata(resolve_audio_file(context.layout.results, body.like))
+        request = build_request_from_metadata(
+            context.studio.settings, record, body.to_request_input()
+        )
     else:
-        request = build_request(studio.settings, body.to_request_input(), studio.layout)
-    plan_lines(request, studio.layout)  # raises for invalid text now rather than in the queue
-    return build_job_view(studio.submit(request, title=body.title), studio.layout, path)
+        request = build_request(context.studio.settings, body.to_request_input(), context.layout)
+    plan_lines(request, context.layout)  # raises for invalid text now, not in the queue
+    return context.submit(request, title=body.title)
 
 
 @router.get("")
-def read_jobs(
-    studio: StudioDep, path: BasePathDep, limit: Annotated[int, Query(ge=1, le=500)] = 50
-) -> JobList:
+def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobList:
     """List the newest jobs."""
-    found = studio.jobs(limit=limit)
-    return JobList(jobs=[build_job_view(job, studio.layout, path) for job in found])
+    found = context.studio.jobs(limit=limit)
+    return JobList(jobs=[context.job_view(job) for job in found])
 
 
 @router.get("/{id}")
-def read_job(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
+def read_job(id: str, context: ContextDep) -> JobView:
     """Return a job."""
-    return build_job_view(get_job_or_404(studio, id), studio.layout, path)
+    return context.job_view(get_job_or_404(context.studio, id))
 
 
 @router.delete("/{id}")
-def cancel(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
+def cancel(id: str, context: ContextDep) -> JobView:
     """Cancel a running or waiting job; finished lines are kept."""
-    if get_job_or_404(studio, id).is_over:
+    if get_job_or_404(context.studio, id).is_over:
         raise ApiError(CONFLICT, f"The job {id} has already ended.", "conflict")
-    return build_job_view(studio.cancel(id), studio.layout, path)
+    return context.job_view(context.studio.cancel(id))
 
 
 @router.post("/{id}/resume")
-def resume(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
+def resume(id: str, context: ContextDep) -> JobView:
     """Resume a cancelled or failed job at its first unfinished line."""
-    get_job_or_404(studio, id)
+    get_job_or_404(context.studio, id)
     with translate_errors(CONFLICT, "conflict"):
-        return build_job_view(studio.resume(id), studio.layout, path)
+        return context.job_view(context.studio.resume(id))
 
 
 @router.get("/{id}/events", response_class=StreamingResponse)
-def stream_job_events(
-    id: str, request: Request, studio: StudioDep, path: BasePathDep
-) -> StreamingResponse:
+def stream_job_events(id: str, request: Request, context: ContextDep) -> StreamingResponse:
     """Stream a job as server-sent events: `job` on each change, `end` at the end."""
-    get_job_or_404(studio, id)
+    get_job_or_404(context.studio, id)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(
-        _generate_events(id, request, studio, path), media_type="text/event-stream", headers=headers
+        _generate_events(id, request, context), media_type="text/event-stream", headers=headers
     )
 
 
@@ -140,16 +138,14 @@ def get_job_or_404(studio: Studio, id: str) -> Job:
         return studio.job(id)
 
 
-async def _generate_events(
-    id: str, request: Request, studio: Studio, path: str
-) -> AsyncIterator[str]:
+async def _generate_events(id: str, request: Request, context: ApiContext) -> AsyncIterator[str]:
     sent, idle_s = None, 0.0
     while not await request.is_disconnected():
-        job = await to_thread.run_sync(studio.job, id)
+        job = await to_thread.run_sync(context.studio.job, id)
         if job != sent:
             sent, idle_s = job, 0.0
             kind = "end" if job.is_over else "job"
-            data = build_job_view(job, studio.layout, path).model_dump(mode="json")
+            data = context.job_view(job).model_dump(mode="json")
             yield f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
             if job.is_over:
                 return

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import CONFLICT, ApiError, missing_as_404
-from api.schemas import BasePathDep, JobView, StudioDep, TrashView, build_job_view
+from api.schemas import ContextDep, JobView, StudioDep, TrashView
 from studio.app.studio import Studio
 from studio.model_store.bundles import find_model_folder, list_models, summarize_model
 from studio.model_store.lifecycle import (
@@ -88,25 +88,23 @@ def read_models(studio: StudioDep) -> LocalModelList:
 
 
 @router.post("/download", status_code=202)
-def download(body: DownloadBody, studio: StudioDep, path: BasePathDep) -> JobView:
+def download(body: DownloadBody, context: ContextDep) -> JobView:
     """Submit a job that downloads published weights."""
     request = DownloadModelRequest(
         name=body.name,
         also=tuple(body.also),
         precision=body.precision,
-        offline=studio.settings.offline,
+        offline=context.studio.settings.offline,
     )
-    job = studio.submit(request, title=f"Download {body.name}")
-    return build_job_view(job, studio.layout, path)
+    return context.submit(request, title=f"Download {body.name}")
 
 
 @router.post("/verify", status_code=202)
-def verify(body: ModelNameBody, studio: StudioDep, path: BasePathDep) -> JobView:
+def verify(body: ModelNameBody, context: ContextDep) -> JobView:
     """Submit a job that checks every file of a model."""
     with missing_as_404("missing_weights"):
-        find_model_folder(studio.layout, body.name)
-    job = studio.submit(VerifyModelRequest(name=body.name), title=f"Verify {body.name}")
-    return build_job_view(job, studio.layout, path)
+        find_model_folder(context.layout, body.name)
+    return context.submit(VerifyModelRequest(name=body.name), title=f"Verify {body.name}")
 
 
 @router.post("/unload")

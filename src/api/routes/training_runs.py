@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import CONFLICT, ApiError, missing_as_404, strip_root_path
-from api.schemas import BasePathDep, JobView, StudioDep, TrashView, build_job_view, get_file_url
+from api.schemas import ApiContext, ContextDep, JobView, StudioDep, TrashView
 from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.training_runs.run_status import RunState, RunStatus
@@ -130,9 +130,9 @@ def read_runs(
 
 
 @router.post("", status_code=202)
-def start(body: StartRunBody, studio: StudioDep, path: BasePathDep) -> RunDetailView:
+def start(body: StartRunBody, context: ContextDep) -> RunDetailView:
     """Start a run in a process of its own, independent of this server."""
-    return _build_run_detail(studio.runs.start(body.dataset, body.name), studio, path)
+    return _build_run_detail(context.studio.runs.start(body.dataset, body.name), context)
 
 
 @router.get("/{dataset}/bin")
@@ -144,43 +144,42 @@ def read_trash(dataset: str, studio: StudioDep) -> RunTrash:
 
 
 @router.post("/{dataset}/bin/{id}/restore")
-def restore(dataset: str, id: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
+def restore(dataset: str, id: str, context: ContextDep) -> RunDetailView:
     """Restore a deleted run."""
     with missing_as_404():
-        name = restore_run(studio.layout, dataset, id)
-    return _build_run_detail(studio.runs.view(dataset, name), studio, path)
+        name = restore_run(context.layout, dataset, id)
+    return _build_run_detail(context.studio.runs.view(dataset, name), context)
 
 
 @router.get("/{dataset}/{name}")
-def read_run(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
+def read_run(dataset: str, name: str, context: ContextDep) -> RunDetailView:
     """Return a run with its curves, samples and checkpoints."""
-    return _build_run_detail(_get_run_or_404(studio, dataset, name), studio, path)
+    return _build_run_detail(_get_run_or_404(context.studio, dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/stop")
-def stop(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
+def stop(dataset: str, name: str, context: ContextDep) -> RunDetailView:
     """Make a run save its state and end; does nothing for one that has ended."""
-    _get_run_or_404(studio, dataset, name)
-    return _build_run_detail(studio.runs.stop(dataset, name), studio, path)
+    _get_run_or_404(context.studio, dataset, name)
+    return _build_run_detail(context.studio.runs.stop(dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/resume", status_code=202)
-def resume(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
+def resume(dataset: str, name: str, context: ContextDep) -> RunDetailView:
     """Resume a stopped or failed run from its last saved state."""
-    if not _get_run_or_404(studio, dataset, name).can_resume:
+    if not _get_run_or_404(context.studio, dataset, name).can_resume:
         raise ApiError(CONFLICT, f"{name} of {dataset} is finished or already running.", "conflict")
-    return _build_run_detail(studio.runs.resume(dataset, name), studio, path)
+    return _build_run_detail(context.studio.runs.resume(dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/publish", status_code=202)
 def export_checkpoint(
-    dataset: str, name: str, body: ExportCheckpointBody, studio: StudioDep, path: BasePathDep
+    dataset: str, name: str, body: ExportCheckpointBody, context: ContextDep
 ) -> JobView:
     """Submit a job that exports a checkpoint as a model."""
-    _get_run_or_404(studio, dataset, name)
-    request = build_export_request(studio.layout, dataset, name, body.step, body.name)
-    job = studio.submit(request, title=f"Model of {dataset}/{name}, step {body.step}")
-    return build_job_view(job, studio.layout, path)
+    _get_run_or_404(context.studio, dataset, name)
+    request = build_export_request(context.layout, dataset, name, body.step, body.name)
+    return context.submit(request, title=f"Model of {dataset}/{name}, step {body.step}")
 
 
 @router.delete("/{dataset}/{name}")
@@ -196,15 +195,15 @@ def _get_run_or_404(studio: Studio, dataset: str, name: str) -> RunStatus:
         return studio.runs.view(dataset, name)
 
 
-def _build_run_detail(view: RunStatus, studio: Studio, path: str) -> RunDetailView:
+def _build_run_detail(view: RunStatus, context: ApiContext) -> RunDetailView:
     plain: dict[str, Any] = to_dict(view)
-    root, training = studio.layout.root, studio.layout.training
+    root, training = context.layout.root, context.layout.training
     for key in ("message", "why_best", "overfitting"):
         plain[key] = strip_root_path(plain[key], root)
     for key in ("warnings", "notes"):
         plain[key] = [strip_root_path(text, root) for text in plain[key]]
     for shown, sample in zip(plain["samples"], view.samples, strict=True):
-        shown["url"] = get_file_url(path, "training", sample.path.relative_to(training).as_posix())
+        shown["url"] = context.file_url("training", sample.path.relative_to(training).as_posix())
     for shown, checkpoint in zip(plain["checkpoints"], view.checkpoints, strict=True):
         shown["bytes"] = checkpoint.size
     return RunDetailView.model_validate(plain)

@@ -9,15 +9,7 @@ from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import BAD_REQUEST, ApiError, missing_as_404
-from api.schemas import (
-    BasePathDep,
-    JobView,
-    StudioDep,
-    TrashView,
-    VoiceView,
-    build_job_view,
-    build_voice_view,
-)
+from api.schemas import ContextDep, JobView, StudioDep, TrashView, VoiceView
 from core.errors import translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
@@ -55,9 +47,9 @@ class VoiceTrash(BaseModel):
 
 
 @router.get("")
-def read_voices(studio: StudioDep, path: BasePathDep) -> VoiceList:
+def read_voices(context: ContextDep) -> VoiceList:
     """List the voices."""
-    return VoiceList(voices=[build_voice_view(voice, path) for voice in list_voices(studio.layout)])
+    return VoiceList(voices=[context.voice_view(voice) for voice in list_voices(context.layout)])
 
 
 @router.get("/bin")
@@ -69,44 +61,44 @@ def read_trash(studio: StudioDep) -> VoiceTrash:
 
 
 @router.post("/bin/{id}/restore")
-def restore(id: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
+def restore(id: str, context: ContextDep) -> VoiceView:
     """Restore a deleted voice."""
     with missing_as_404():
-        return build_voice_view(restore_voice(studio.layout, id), path)
+        return context.voice_view(restore_voice(context.layout, id))
 
 
 @router.get("/{name}")
-def read_voice(name: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
+def read_voice(name: str, context: ContextDep) -> VoiceView:
     """Return one voice with its clips."""
-    _check_voice_exists(studio.layout, name)
-    return build_voice_view(find_voice(studio.layout, name), path)
+    _check_voice_exists(context.layout, name)
+    return context.voice_view(find_voice(context.layout, name))
 
 
 @router.post("/{name}/clips", status_code=202)
-def add_clips(name: str, files: list[UploadFile], studio: StudioDep, path: BasePathDep) -> JobView:
+def add_clips(name: str, files: list[UploadFile], context: ContextDep) -> JobView:
     """Upload clips for a new or an existing voice and submit a job that imports them.
 
     A single clip that contains speaker latents restores that voice.
     """
     names = [file.filename or "" for file in files]
-    folder = create_upload_dir(studio.layout, name, names)
+    folder = create_upload_dir(context.layout, name, names)
     job: Job | None = None
     try:
         for file, file_name in zip(files, names, strict=True):
             _save_upload(file, folder / file_name)
         request = ImportVoiceRequest(name=name, folder=str(folder))
-        job = studio.submit(request, title=f"Import voice {name}")
-        return build_job_view(job, studio.layout, path)
+        job = context.studio.submit(request, title=f"Import voice {name}")
+        return context.job_view(job)
     finally:
         if job is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @router.patch("/{name}")
-def rename(name: str, body: RenameVoiceBody, studio: StudioDep, path: BasePathDep) -> VoiceView:
+def rename(name: str, body: RenameVoiceBody, context: ContextDep) -> VoiceView:
     """Rename a voice."""
-    _check_voice_exists(studio.layout, name)
-    return build_voice_view(rename_voice(studio.layout, name, body.name), path)
+    _check_voice_exists(context.layout, name)
+    return context.voice_view(rename_voice(context.layout, name, body.name))
 
 
 @router.delete("/{name}")
