@@ -24,12 +24,6 @@ class TrashEntry:
     id: str
     name: str
     when: float
-    folder: Path
-
-    @property
-    def size(self) -> int:
-        """The bytes of all its files."""
-        return tree_size(self.folder)
 
 
 def create_deletion_id() -> str:
@@ -45,7 +39,7 @@ def move_to_trash(folder: Path, root: Path | None = None) -> TrashEntry:
     with translate_write_errors(place):
         (place / name).parent.mkdir(parents=True)
         folder.rename(place / name)
-    return TrashEntry(id=place.name, name=name, when=_get_time(place), folder=place / name)
+    return TrashEntry(id=place.name, name=name, when=_get_time(place))
 
 
 def list_trash(root: Path, group: str = "") -> list[TrashEntry]:
@@ -62,12 +56,12 @@ def find_trash_entry(root: Path, id: str, group: str = "") -> TrashEntry | None:
     return next((entry for entry in list_trash(root, group) if entry.id == id), None)
 
 
-def restore_from_trash(entry: TrashEntry, target: Path) -> None:
-    """Move a deleted folder to `target`, which must not exist."""
+def restore_from_trash(root: Path, entry: TrashEntry, target: Path) -> None:
+    """Move a deleted folder of `root` to `target`, which must not exist."""
+    place = root / TRASH_DIR / entry.id
     with translate_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        entry.folder.rename(target)
-    place = next(parent for parent in entry.folder.parents if parent.name == entry.id)
+        (place / entry.name).rename(target)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -99,7 +93,7 @@ def _read_entry(place: Path, group: str) -> TrashEntry | None:
     if len(inside) != 1:
         return None
     name = inside[0].relative_to(place).as_posix()
-    return TrashEntry(id=place.name, name=name, when=_get_time(place), folder=inside[0])
+    return TrashEntry(id=place.name, name=name, when=_get_time(place))
 
 
 def _get_time(place: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -281,3 +282,10 @@ def test_ten_thousand_clips_are_looked_through_at_once(layout: ProjectPaths) -> 
     for page in range(1, 11):
         assert datasets.find("large", words="some END", page=page).total == 10_000
     assert (time.perf_counter() - begun) / 10 < 0.5  # 0.02 s on a free machine
+
+
+def test_the_command_line_prints_id_name_and_time_of_a_deletion(
+    talk: Datasets, testudo: Testudo
+) -> None:
+    code, out, _ = testudo("datasets", "delete", "talk", "--json")
+    assert code == 0 and list(json.loads(out)) == ["id", "name", "when"]

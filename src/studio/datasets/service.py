@@ -261,7 +261,7 @@ class Datasets:
         if entry is None:
             raise AppError(f"There is no dataset {quote_for_message(id)} in the trash.")
         target = self._layout.dataset(find_free_name(self._layout.training, entry.name))
-        restore_from_trash(entry, target)
+        restore_from_trash(self._layout.training, entry, target)
         return target.name
 
     def _apply_edit(

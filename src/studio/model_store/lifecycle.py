@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core import trash
 from core.errors import AppError
+from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
 from studio.model_store.bundles import FINETUNES_DIR, STARTER_MODEL, find_model_folder
 
@@ -31,6 +32,13 @@ class VerifyModelRequest:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedModel(trash.TrashEntry):
+    """A deleted model. size: bytes."""
+
+    size: int
+
+
 def check_online_allowed(offline: bool) -> None:
     """Raise AppError where the settings forbid downloads."""
     if offline:
@@ -42,7 +50,7 @@ def check_online_allowed(offline: bool) -> None:
         )
 
 
-def delete_model(layout: ProjectPaths, name: str, *, busy: Sequence[str] = ()) -> trash.TrashEntry:
+def delete_model(layout: ProjectPaths, name: str, *, busy: Sequence[str] = ()) -> DeletedModel:
     """Move a model to the trash.
 
     busy: models that open jobs need.  Raises AppError for one of these, for a missing model and
@@ -53,12 +61,13 @@ def delete_model(layout: ProjectPaths, name: str, *, busy: Sequence[str] = ()) -
         raise AppError("The starter model came with Testudo and stays.")
     if name in busy:
         raise AppError(f"A job needs the model {quote_for_message(name)}. Stop it or wait for it.")
-    return trash.move_to_trash(folder, layout.models)
+    return _to_deleted_model(layout, trash.move_to_trash(folder, layout.models))
 
 
-def list_deleted_models(layout: ProjectPaths) -> list[trash.TrashEntry]:
+def list_deleted_models(layout: ProjectPaths) -> list[DeletedModel]:
     """List the models in the trash, the latest first."""
-    return trash.list_trash(layout.models, FINETUNES_DIR)
+    entries = trash.list_trash(layout.models, FINETUNES_DIR)
+    return [_to_deleted_model(layout, entry) for entry in entries]
 
 
 def restore_model(layout: ProjectPaths, id: str) -> str:
@@ -72,10 +81,15 @@ def restore_model(layout: ProjectPaths, id: str) -> str:
             f"There is already a model {quote_for_message(entry.name)}. Delete that one first.",
             code="name_taken",
         )
-    trash.restore_from_trash(entry, target)
+    trash.restore_from_trash(layout.models, entry, target)
     return entry.name
 
 
 def empty_trash(layout: ProjectPaths) -> int:
     """Delete the models in the trash for good and return the freed bytes."""
     return trash.empty_trash(layout.models / trash.TRASH_DIR)
+
+
+def _to_deleted_model(layout: ProjectPaths, entry: trash.TrashEntry) -> DeletedModel:
+    size = tree_size(layout.models / trash.TRASH_DIR / entry.id / entry.name)
+    return DeletedModel(id=entry.id, name=entry.name, when=entry.when, size=size)

@@ -62,7 +62,7 @@ def restore_voice(layout: ProjectPaths, id: str) -> Voice:
             f"There is no voice {quote_for_message(id)} in the trash.", code="missing_voice"
         )
     target = layout.voice(find_free_name(layout.voices, entry.name))
-    restore_from_trash(entry, target)
+    restore_from_trash(layout.voices, entry, target)
     return find_voice(layout, target.name)
 
 
