@@ -13,12 +13,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, NOT_FOUND, ApiError
-from api.option_schemas import build_engine_options_schema, build_output_options_schema
 from api.routes.files import resolve_audio_file
 from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
 from core.errors import AppError
+from core.options import build_json_schema
+from engines.registry import get_options_class
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.schemas.speech import OutputOptions
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
@@ -31,10 +33,11 @@ router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25  # between two looks at a job that is watched
 KEEPALIVE_INTERVAL_S = 15.0  # after which a stream says that it is still there
 
+DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
 EngineOptionsDict = Annotated[
-    dict[str, Any], WithJsonSchema(build_engine_options_schema())
-]  # Any: knob values
-OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_output_options_schema())]
+    dict[str, Any], WithJsonSchema(build_json_schema(get_options_class(DOCUMENTED_ENGINE)))
+]  # Any: values of options
+OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(OutputOptions))]
 
 
 class SpeakBody(BaseModel):
