@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
@@ -95,8 +95,12 @@ class Resolved:
     sources: Mapping[str, str]
 
 
-def merge_layers(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
-    """Merge (source, values) in order: a later layer wins over an earlier one."""
+Layer: TypeAlias = tuple[str, Mapping[str, Any]]
+"""The name of a source and the values it sets."""
+
+
+def merge_layers(layers: Sequence[Layer]) -> Resolved:
+    """Merge layers in order: a later one wins over an earlier one."""
     return Resolved(
         values={name: value for _, values in layers for name, value in values.items()},
         sources={name: source for source, values in layers for name in values},
@@ -105,7 +109,7 @@ def merge_layers(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
 
 def list_option_fields(cls: type[Any]) -> list[OptionField]:
     """Return the options of a dataclass in the order of its fields."""
-    return list(_collect_option_fields(cls))
+    return list(_collect_option_fields(cast(Any, cls)))
 
 
 @cache
@@ -132,7 +136,7 @@ def validate_options(options: Any) -> None:
 
     For the `__post_init__` of an options class.
     """
-    for field in _collect_option_fields(type(options)):
+    for field in _collect_option_fields(cast(Any, type(options))):
         validate_option(field, getattr(options, field.name))
 
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -58,7 +58,8 @@ def from_dict(cls: type[T], data: Any) -> T:
     another type than the field's; what a `__post_init__` raises passes through.
     """
     try:
-        return _get_validator(cls).validate_python((data,))[0]  # type: ignore[no-any-return]
+        validator: SchemaValidator = _get_validator(cast(Any, cls))
+        return cast(T, validator.validate_python((data,))[0])
     except PydanticError as cause:
         raise _translate(cls, cause) from cause
 
@@ -93,7 +94,9 @@ def _make_strict(schema: Any) -> Any:
         made["schema"] = check(_check_keys(made["cls"]), made["schema"])
     elif made.get("type") == "union":
         kinds = [choice["type"] for choice in made["choices"]]
-        names = " or ".join(TYPE_NAMES[SCALARS[kind]] if kind in SCALARS else kind for kind in kinds)
+        names = " or ".join(
+            TYPE_NAMES[SCALARS[kind]] if kind in SCALARS else kind for kind in kinds
+        )
         made |= {"custom_error_type": "union", "custom_error_message": names}
     return made
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
 from core.errors import AppError, reraise_as_app_error
-from core.options import OptionInfo, validate_options
+from core.options import Layer, OptionInfo, Resolved, merge_layers, validate_options
 from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
 from text.segmentation import is_speakable
 
+DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
+"""Sources of an option, lowest first."""
 AUDIO_FORMATS = ("wav", "flac", "ogg", "opus", "mp3")
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
@@ -174,25 +176,28 @@ def check_text(text: str) -> str:
     return text
 
 
-def resolve_options(
-    engine: str, usual: Mapping[str, Any], preset: str | None, chosen: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Return every knob of the engine: `usual` over its defaults, the preset over that, `chosen`.
+def resolve_options(engine: str, layers: Sequence[Layer]) -> Resolved:
+    """Merge layers of engine options over the defaults, lowest first, and validate the result.
 
-    A seed that nobody chose is drawn here, once, so that it can be told and used again.
-    Raises StudioError naming the knob or preset that does not fit.
+    A seed that no layer sets is drawn here, once, so that it is recorded and can be used again.
+    Raises AppError naming the option that does not fit and, unless it is the request, its source.
     """
     with reraise_as_app_error(ValueError):
         cls = get_options_class(engine)
-        options = from_dict(cls, {**usual, **get_preset_options(cls, preset), **chosen})
-    plain = dict(to_dict(options))
-    if plain.get("seed") is None:
-        plain["seed"] = secrets.randbelow(2**31)
-    return plain
+    merged = merge_layers(layers)
+    try:
+        values = dict(to_dict(from_dict(cls, merged.values)))
+    except ValueError as cause:
+        source = merged.sources.get(str(cause).split(maxsplit=1)[0], REQUEST)
+        where = "" if source == REQUEST else f" It comes from {source}."
+        raise AppError(f"{cause}{where}") from cause
+    if values.get("seed") is None:
+        values["seed"] = secrets.randbelow(2**31)
+    return Resolved(values=values, sources={**dict.fromkeys(values, DEFAULT), **merged.sources})
 
 
 def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
-    """Return the knobs that these weights want turned where nobody says otherwise."""
+    """Return the options that a model recommends in place of the defaults."""
     with reraise_as_app_error(ValueError):
         cls = get_options_class(engine)
         advice: Mapping[str, Any] = cls.advised(weights) if hasattr(cls, "advised") else {}
@@ -200,13 +205,13 @@ def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
 
 
 def get_presets(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the presets of an engine's options: name -> the knobs it turns."""
+    """Return the presets of an engine's options: name -> the options it sets."""
     presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
     return presets
 
 
 def get_preset_options(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
-    """Return the knobs that a preset of the engine turns; none for no preset."""
+    """Return the options that a preset sets; {} for no preset. Raises ValueError if unknown."""
     if not preset:
         return {}
     presets = get_presets(cls)

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from core.errors import AppError, translate_write_errors
+from core.files import write_text
 from core.paths import ProjectPaths
 from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
 from studio.schemas.settings import Settings
@@ -102,14 +103,9 @@ def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings
         raise AppError(f"Nothing was saved. {told}", cause="bad_request") from refusal
     path = layout.settings_file
     text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""
-    part = path.with_name(f".{path.name}.part")
     with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(FILE_HEADER + text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(path, FILE_HEADER + text)
     return settings
 
 
