@@ -337,7 +337,7 @@ def test_the_command_stops_at_what_would_end_badly_and_mends_it(
 
 def test_the_command_shows_the_file_without_saving(testudo: Testudo, hum: Path) -> None:
     code, out, _ = testudo("configure", "hum", "--bundle", "tiny", "--show")
-    assert code == 0 and "# Learning rate at its highest" in out
+    assert code == 0 and "# Peak learning rate" in out
     assert not (hum / "train.yaml").exists()
 
 
