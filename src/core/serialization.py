@@ -72,8 +72,8 @@ def suggest_similar(word: str, known: Sequence[str]) -> str:
 
 @cache
 def _get_validator(cls: type[Any]) -> SchemaValidator:
-    # a tuple, since pydantic takes no configuration for a dataclass itself
-    schema = TypeAdapter(tuple[cls], config=ConfigDict(title=cls.__name__)).core_schema  # type: ignore[valid-type]
+    wrapped = tuple[cls]  # type: ignore[valid-type]  # a dataclass itself takes no configuration
+    schema = TypeAdapter(wrapped, config=ConfigDict(title=cls.__name__)).core_schema
     return SchemaValidator(_make_strict(schema))
 
 
