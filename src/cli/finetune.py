@@ -92,7 +92,7 @@ def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareReque
         raise AppError(
             f"{quote_for_message(flags.what)} is no voice (there: {known}) and no folder of "
             "recordings.",
-            cause="missing_voice",
+            code="missing_voice",
         )
     with reraise_as_app_error(ValueError):
         return PrepareRequest(

@@ -158,7 +158,9 @@ def run_rebuild(as_json: JsonFlag = False) -> int:
 
 def _list_clips(words: str, flags: SearchFlags, as_json: bool) -> int:
     if not 0 < flags.count <= MAX_COUNT:
-        raise AppError(f"--count is {flags.count}; it must be from 1 to {MAX_COUNT:,}.")
+        raise AppError(
+            f"--count is {flags.count}; it must be from 1 to {MAX_COUNT:,}.", code="bad_request"
+        )
     if flags.page < 1:
         raise AppError(f"--page is {flags.page}; the first is 1.")
     with reraise_as_app_error(ValueError):

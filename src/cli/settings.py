@@ -89,7 +89,9 @@ def _parse_value(name: str, word: str) -> Any:  # Any: the setting's own type
         wanted = "a whole number" if kind is int else "a number"
         return kind(word)
     except (ValueError, KeyError, yaml.YAMLError):
-        raise AppError(f"{name} is {quote_for_message(word)}; it must be {wanted}.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(word)}; it must be {wanted}.", code="bad_request"
+        ) from None
 
 
 def _emit_change(resolved: ResolvedSettings, name: str, as_json: bool) -> int:

@@ -66,7 +66,8 @@ def run_train(
     if action not in ACTIONS or rest:
         raise AppError(
             f"{quote_for_message(' '.join(what))} is not a command. Write testudo train DATASET, "
-            f"or one of {', '.join(ACTIONS)} and then DATASET/RUN."
+            f"or one of {', '.join(ACTIONS)} and then DATASET/RUN.",
+            code="bad_request",
         )
     dataset, run = parse_run_name(where)
     if action == "watch":

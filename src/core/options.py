@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema
 
+from core.errors import InvalidValueError
 from core.serialization import TYPE_NAMES, suggest_similar
 
 # Any: an option's value and default are whatever type its field has.
@@ -146,9 +147,9 @@ def validate_option(field: OptionField, value: Any) -> None:
         return
     kind, info = field.plain_type, field.info
     if not _is_of_type(value, kind):
-        raise ValueError(f"{field.name} is {value!r}; it must be {TYPE_NAMES[kind]}.")
+        raise InvalidValueError(f"{field.name} is {value!r}; it must be {TYPE_NAMES[kind]}.")
     if info.choices and value not in info.choices:
-        raise ValueError(
+        raise InvalidValueError(
             f"{field.name} is {value!r}; it must be one of {', '.join(info.choices)}."
             f"{suggest_similar(value, info.choices)}"
         )
@@ -156,7 +157,7 @@ def validate_option(field: OptionField, value: Any) -> None:
     too_high = info.high is not None and value > info.high
     if too_low or too_high:
         unit = f" {info.unit}" if info.unit else ""
-        raise ValueError(f"{field.name} is {value}; it must be {_format_range(info)}{unit}.")
+        raise InvalidValueError(f"{field.name} is {value}; it must be {_format_range(info)}{unit}.")
 
 
 def _is_of_type(value: Any, kind: type) -> bool:

@@ -14,6 +14,8 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
+from core.errors import CodedError
+
 # Any throughout: this module is the border between typed values and JSON.
 
 T = TypeVar("T")
@@ -29,8 +31,10 @@ EXPECTED = {
 """What a field takes, by pydantic's type of error."""
 
 
-class ValidationError(ValueError):
+class ValidationError(CodedError, ValueError):
     """Plain data does not fit the dataclass it is meant for."""
+
+    code = "bad_request"
 
 
 def to_dict(value: Any) -> Any:

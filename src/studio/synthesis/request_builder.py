@@ -57,10 +57,15 @@ def build_request(
     Raises AppError naming whatever is missing or does not fit.
     """
     if given.text is None:
-        raise AppError('No text was given. Say what to speak: testudo speak "Good evening."')
+        raise AppError(
+            'No text was given. Say what to speak: testudo speak "Good evening."', code="empty_text"
+        )
     voice = given.voice or settings.voice
     if not voice:
-        raise AppError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
+        raise AppError(
+            "No voice was named. Add --voice NAME; `testudo voices` lists them.",
+            code="missing_voice",
+        )
     stated = _merge_request_fields(settings, {}, given)
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)
     options = resolve_engine_options(
