@@ -28,8 +28,16 @@ def escape_control_characters(text: str) -> str:
     return text.translate(CONTROL_CHARACTERS)
 
 
+def clear_status_line() -> None:
+    """Clear the line on standard error that shows the progress, on a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(CLEAR_LINE)
+        sys.stderr.flush()
+
+
 def print_line(line: str = "") -> None:
     """Print one line of the result."""
+    clear_status_line()
     sys.stdout.write(escape_control_characters(line) + "\n")
 
 
@@ -48,6 +56,7 @@ def emit(result: Any, text: str | Iterable[str], as_json: bool) -> int:
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: with headers on a terminal, else as aligned columns for other programs."""
     if rows and sys.stdout.isatty():
+        clear_status_line()
         table = Table(box=SIMPLE_HEAD)
         for header in headers:
             table.add_column(header, overflow="fold")
@@ -69,9 +78,10 @@ def create_reporter(quiet: bool) -> ProgressReporter:
 
 
 class TerminalProgress:
-    """A progress bar on standard error, one stage at a time, with notes and warnings above it."""
+    """Progress on standard error, one stage at a time: a bar, or a line where no total is known."""
 
     def __init__(self, *, interactive: bool, quiet: bool) -> None:
+        self._is_interactive = interactive
         self._quiet = quiet
         self._chunk_prefix = ""  # how many chunks of a long text are done
         self._bar = Progress(
@@ -81,10 +91,9 @@ class TerminalProgress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # rich would send results to standard error
             disable=not interactive,
         )
-        self._task = self._bar.add_task("", visible=False)
-        self._stage = ""
         if interactive:
             atexit.register(self._bar.stop)  # restores the cursor
 
@@ -92,25 +101,27 @@ class TerminalProgress:
         """Show one event."""
         if event.kind == "warning" or (event.kind == "note" and not self._quiet):
             prefix = "warning: " if event.kind == "warning" else ""
+            clear_status_line()
             sys.stderr.write(f"{prefix}{escape_control_characters(event.message)}\n")
         elif event.kind == "take" and (event.total or 0) > 1:
             is_last = event.done == event.total
             self._chunk_prefix = "" if is_last else f"{event.done} of {event.total}, "
-        elif event.kind == "progress" and not self._bar.disable:
+        elif event.kind == "progress" and self._is_interactive:
             self._show_progress(event)
 
     def _show_progress(self, event: ProgressEvent) -> None:
-        if event.total is not None and event.done >= event.total:
+        text = escape_control_characters(self._chunk_prefix + event.stage)
+        if event.total is None or event.done >= event.total:
             self._bar.stop()
+            clear_status_line()
+            if event.total is None:
+                sys.stderr.write(f"{text} …")
+                sys.stderr.flush()
             return
-        if event.stage != self._stage:
-            self._stage = event.stage
-            self._bar.reset(self._task)
-        self._bar.start()
-        self._bar.update(
-            self._task,
-            description=escape_control_characters(self._chunk_prefix + event.stage),
-            completed=event.done,
-            total=event.total,
-            visible=True,
-        )
+        if event.done == 0 or not self._bar.tasks:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(text, total=event.total)
+            clear_status_line()
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], description=text, completed=event.done)

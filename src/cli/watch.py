@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from cli.output import CLEAR_LINE, escape_control_characters, print_line
+from cli.output import CLEAR_LINE, clear_status_line, escape_control_characters, print_line
 from studio.training_runs.run_status import RunCheckpoint, RunStatus
 from studio.training_runs.service import TrainingRunService
 
@@ -24,7 +24,6 @@ def follow_run(runs: TrainingRunService, dataset: str, name: str) -> int:
     try:
         view = _poll_until_over(runs, dataset, name)
     except KeyboardInterrupt:
-        _clear_terminal_line()
         print_line(
             f"{where} goes on. Status: testudo runs {where}; watch: testudo train watch {where}; "
             f"stop it: testudo train stop {where}"
@@ -79,10 +78,10 @@ def _poll_until_over(runs: TrainingRunService, dataset: str, name: str) -> RunSt
         for line in _iter_messages(view):
             if line not in printed:
                 printed.add(line)
-                _clear_terminal_line()
                 print_line(line)
+                sys.stdout.flush()
         if view.is_over:
-            _clear_terminal_line()
+            clear_status_line()
             return view
         if is_terminal:
             progress = escape_control_characters(format_progress_line(view))
@@ -100,13 +99,6 @@ def _iter_messages(view: RunStatus) -> Iterator[str]:
     yield from view.notes
     for item in view.checkpoints:  # which is best changes later
         yield format_checkpoint_line(item).removesuffix(", best")
-
-
-def _clear_terminal_line() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(CLEAR_LINE)
-        sys.stderr.flush()
-    sys.stdout.flush()
 
 
 def _format_duration(seconds: float) -> str:
