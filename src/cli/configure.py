@@ -29,27 +29,31 @@ SHORT_FLAGS = {  # flags for what is set most often
 }
 
 
+StartModelOption = Annotated[
+    str, typer.Option("--bundle", "--model", help="Model to start from; default the starter.")
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set a field of the configuration, such as optimizer.rate=1e-4; repeatable.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigureFlags:
     """The arguments of `configure`."""
 
     dataset: Annotated[str, typer.Argument(help="The dataset: a folder under training.")]
-    bundle: Annotated[
-        str, typer.Option("--bundle", "--model", help="Model to start from; default the starter.")
-    ] = ""
+    bundle: StartModelOption = ""
     keep: Annotated[bool, typer.Option("--keep", help="Start from the saved train.yaml.")] = False
     steps: Annotated[str | None, typer.Option(metavar="N", help="schedule.steps")] = None
     batch: Annotated[str | None, typer.Option(metavar="N", help="optimizer.batch")] = None
     rate: Annotated[str | None, typer.Option(metavar="N", help="optimizer.rate")] = None
     diffusion_steps: Annotated[str | None, typer.Option(metavar="N", help="diffusion.steps")] = None
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Set any field, such as optimizer.rate=1e-4; repeatable.",
-        ),
-    ] = None
+    changes: ChangesOption = None
     fix: Annotated[bool, typer.Option("--fix", help="Apply the suggested fixes.")] = False
     probe: Annotated[
         bool,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.configure import print_config_report
+from cli.configure import ChangesOption, StartModelOption, print_config_report
 from cli.options import add_command
 from cli.output import create_reporter, print_line
 from cli.watch import follow_run
@@ -38,9 +38,7 @@ class FinetuneFlags:
         str, typer.Argument(metavar="VOICE|FOLDER", help="A voice, or a folder of recordings.")
     ]
     name: Annotated[str, typer.Option(help="Dataset; default the name of the source.")] = ""
-    bundle: Annotated[
-        str, typer.Option("--bundle", "--model", help="Model to start from; default the starter.")
-    ] = ""
+    bundle: StartModelOption = ""
     language: Annotated[str, typer.Option(help="Language of the recordings: en, …")] = "en"
     transcriber: Annotated[
         str,
@@ -48,14 +46,7 @@ class FinetuneFlags:
             help="Transcriber: auto, given, whisper, faster-whisper or pocketsphinx.",
         ),
     ] = "auto"
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Set a field of the configuration, such as schedule.steps=500; repeatable.",
-        ),
-    ] = None
+    changes: ChangesOption = None
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:

@@ -22,6 +22,9 @@ from studio.synthesis.token_preview import preview_tokens
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")]
+ModelOption = Annotated[
+    str, typer.Option("--bundle", "--model", metavar="NAME", help="Model; default: automatic.")
+]
 # Any: modules that import torch and are therefore imported when they are needed; findings as dicts.
 
 
@@ -42,9 +45,7 @@ def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
 
 def run_tokens(
     text: Annotated[str, typer.Argument()],
-    bundle: Annotated[
-        str, typer.Option("--bundle", "--model", help="Model; that of the settings if none.")
-    ] = "",
+    bundle: ModelOption = "",
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
@@ -98,9 +99,7 @@ def run_clean(
 
 def run_detect(
     file: FileArgument,
-    bundle: Annotated[
-        str, typer.Option("--bundle", "--model", help="Model with a classifier; default any.")
-    ] = "",
+    bundle: ModelOption = "",
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
