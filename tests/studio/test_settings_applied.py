@@ -57,16 +57,18 @@ def spoken(layout: ProjectPaths, **settings: Any) -> SpeechResult:
 
 @pytest.mark.usefixtures("engines")
 def test_each_option_has_the_source_that_wins(layout: ProjectPaths) -> None:
-    settings = Studio.open(layout.root, given={"options": {"crop": "first", "samples": 9}}).settings
+    settings = Studio.open(
+        layout.root, given={"options": {"voice_chunk_s": 2.0, "samples": 9}}
+    ).settings
     given = SpeechRequestInput(preset="standard", options={"temperature": 0.3})
     resolved = resolve_engine_options(
-        settings, layout, "starter", given=given, implied={"crop": "whole", "candidates": 2}
+        settings, layout, "starter", given=given, implied={"voice_chunk_s": 1.0, "candidates": 2}
     )
-    names = ("top_p", "candidates", "crop", "samples", "temperature")
+    names = ("top_p", "candidates", "voice_chunk_s", "samples", "temperature")
     assert [(resolved.sources[name], resolved.values[name]) for name in names] == [
         ("default", resolved.values["top_p"]),
         ("the model", 2),
-        ("settings.yaml", "first"),
+        ("settings.yaml", 2.0),
         ("preset", 256),
         ("request", 0.3),
     ]
