@@ -11,9 +11,9 @@ import typer
 
 from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit, print_line
+from core.formatting import format_bytes
 from core.serialization import to_dict
 from studio.app.studio import Studio
-from studio.diagnostics.system_info import format_bytes
 from studio.schemas.batch_probe import BatchProbeRequest, BatchProbeResult
 from studio.training_runs import config_service as configuring
 from studio.training_runs.config_service import ConfigReport

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from core.formatting import format_stage
 from core.progress import ProgressEvent, ProgressReporter
 from core.serialization import to_dict
 
@@ -110,7 +111,7 @@ class TerminalProgress:
             self._show_progress(event)
 
     def _show_progress(self, event: ProgressEvent) -> None:
-        text = escape_control_characters(self._chunk_prefix + event.stage)
+        text = escape_control_characters(self._chunk_prefix + format_stage(event.stage))
         if event.total is None or event.done >= event.total:
             self._bar.stop()
             clear_status_line()
