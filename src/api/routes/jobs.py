@@ -13,11 +13,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
-from api.option_schemas import build_engine_options_schema, build_output_options_schema
 from api.routes.files import resolve_audio_file
 from api.schemas import ApiContext, ContextDep, JobView
+from core.options import build_json_schema
+from engines.registry import get_options_class
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.schemas.speech import OutputOptions
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
@@ -30,10 +32,11 @@ router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25
 KEEPALIVE_INTERVAL_S = 15.0
 
+DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
 EngineOptionsDict = Annotated[
-    dict[str, Any], WithJsonSchema(build_engine_options_schema())
-]  # Any: option values
-OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_output_options_schema())]
+    dict[str, Any], WithJsonSchema(build_json_schema(get_options_class(DOCUMENTED_ENGINE)))
+]  # Any: values of options
+OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(OutputOptions))]
 
 
 class SpeakBody(BaseModel):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from api.option_schemas import JSON_TYPES
 from api.schemas import StudioDep
 from core.paths import get_project_paths
 from core.serialization import to_dict
@@ -100,7 +99,7 @@ def read_settings(studio: StudioDep) -> SettingList:
                 label=item.ui_info.label,
                 group=item.ui_info.group,
                 help=item.field.info.help,
-                type=JSON_TYPES[item.field.plain_type],
+                type=item.field.json_type,
                 value=getattr(studio.settings, item.name),
                 default=item.field.default,
                 choices=list(item.field.info.choices),

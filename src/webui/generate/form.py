@@ -17,11 +17,9 @@ from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.speech import (
     OutputOptions,
     get_presets,
-    get_recommended_options,
-    resolve_options,
 )
 from studio.schemas.take_metadata import TakeMetadata
-from studio.synthesis.request_builder import SpeechRequestInput
+from studio.synthesis.request_builder import SpeechRequestInput, resolve_engine_options
 from studio.voices.catalog import list_voices
 from webui.components.option_controls import from_control_value, get_option_label, to_control_value
 
@@ -156,10 +154,8 @@ def get_default_options(studio: Studio, bundle: str, implied: Mapping[str, Any])
     implied: knobs that the page turns by itself, over the advice of the weights.
     """
     settings = studio.settings
-    advice = get_recommended_options(settings.engine, studio.layout.model(bundle))
-    wanted = {**advice, **implied, **settings.engine_options}
-    options = dict(resolve_options(settings.engine, wanted, settings.preset or None, {}))
-    return {**options, "seed": settings.engine_options.get("seed")}
+    options = resolve_engine_options(settings, studio.layout, bundle, implied=implied)
+    return {**options.values, "seed": settings.engine_options.get("seed")}
 
 
 def find_preset(options: Mapping[str, Any], knobs: GenerateOptionFields) -> str:

@@ -15,7 +15,6 @@ from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
 from studio.synthesis.chunking import TextChunk
-from studio.synthesis.request_builder import output_options_to_dict
 from studio.voices.catalog import resolve_random_seed
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
@@ -166,7 +165,7 @@ class SynthesisSession:
             weights_id=self.weights_id,
             seed=int(options["seed"]),
             options={**options, **self.progress.resolved_options},
-            delivery=output_options_to_dict(delivery),
+            delivery=to_dict(delivery),
             speakers={name: compute_latents_id(speaker) for name, speaker in self.speakers.items()},
             score=version.score,
             candidate=candidate,
