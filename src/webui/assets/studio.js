@@ -89,14 +89,15 @@ window.testudo = (() => {
     const pressed = event.target.closest?.("[data-copy]");
     if (pressed) copy(pressed.dataset.copy, pressed);
   });
-  function wanted(event) { // what a button of a job asks the server for
+  function readAction(event) { // what a button with data-act asks the server for: its data-* and the fields beside it
     const pressed = event.target.closest("[data-act]");
-    if (!pressed) return null;
-    const asked = { act: pressed.dataset.act, job: pressed.dataset.job, value: pressed.dataset.value };
-    pressed.closest("details, article")?.querySelectorAll(":scope [data-field]").forEach((field) => {
-      if (field.closest("details, article") === pressed.closest("details, article")) asked[field.dataset.field] = field.value;
+    if (!pressed || pressed.disabled) return null;
+    const action = { ...pressed.dataset };
+    const scope = pressed.closest("details, article");
+    scope?.querySelectorAll("[data-field]").forEach((field) => {
+      if (field.closest("details, article") === scope) action[field.dataset.field] = field.value;
     });
-    return asked;
+    return action;
   }
 
   // ---- a clip dropped anywhere on the tab Generate ----------------------------------------------
@@ -143,5 +144,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
   document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
 
-  return { paint, within, repaint, wanted, labelLook, wear, chosenLook };
+  return { paint, within, repaint, readAction, wanted: readAction, labelLook, wear, chosenLook };
 })();
