@@ -60,7 +60,9 @@ def handle_history_action(
     if handler is None:
         raise AppError("Unknown action. Reload the page.")
     deselected = {*action.excluded, *action.refs}
-    remaining = (ref for ref in history.filter_existing(view.bulk_selection) if ref not in deselected)
+    remaining = (
+        ref for ref in history.filter_existing(view.bulk_selection) if ref not in deselected
+    )
     refs = (*remaining, *action.refs)
     view = replace(view, message_html="", is_confirming=False, copied=None)
     return handler(_Context(history=history, view=view, action=replace(action, refs=refs)))

@@ -143,9 +143,7 @@ def _load_clip_details(history: History, ref: str) -> ClipDetails:
     row = history.get_clip(ref)
     files = history.list_files(ref)
     candidates = [(f"Take {file.candidate}", file) for file in files if file.line == 0]
-    lines = {
-        line: list(takes) for line, takes in groupby(files, lambda file: file.line) if line
-    }
+    lines = {line: list(takes) for line, takes in groupby(files, lambda file: file.line) if line}
     return ClipDetails(
         row=row,
         record=None if row.foreign else history.read_metadata(row.path),

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.error_classifier import get_error_info
-from core.formatting import format_bytes, format_duration, format_timestamp
+from core.formatting import format_duration, format_timestamp
 from core.paths import ProjectPaths
+from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
 from studio.training_runs.trash import DeletedRun
 from webui.components.charts import ChartLine, LineChart, chart_text_html, summarize_chart
@@ -150,9 +151,7 @@ class CheckpointRow:
     model: str
 
 
-def checkpoints_html(
-    run: RunStatus, layout: ProjectPaths, export: ModelExport = NO_EXPORT
-) -> str:
+def checkpoints_html(run: RunStatus, layout: ProjectPaths, export: ModelExport = NO_EXPORT) -> str:
     """Render the table of checkpoints and samples; "" before the first."""
     text = run.samples[-1].text if run.samples else ""
     return render(
@@ -190,9 +189,7 @@ def _build_rows(run: RunStatus, layout: ProjectPaths, export: ModelExport) -> li
     return rows
 
 
-def runs_html(
-    runs: Sequence[RunSummary], selected: str, deleted: Sequence[DeletedRun] = ()
-) -> str:
+def runs_html(runs: Sequence[RunSummary], selected: str, deleted: Sequence[DeletedRun] = ()) -> str:
     """Render the list of runs, the newest first, and the trash. selected: title of the one shown."""
     return render(
         "training/runs.html",
