@@ -129,11 +129,11 @@ class LivePanel:
         `html`. It is called only where the state differs from the one this browser saw last.
     actions: name in data-act -> handler(action, *inputs), which returns further updates or None.
     message: where errors are shown; an action that succeeds clears it.
-    inputs: components whose values the functions are given;  outputs: all that may be updated,
-        beside `html`, `message` and the inputs.
+    inputs: components whose values the functions are given;  outputs: what render_fn updates
+        beside `html`;  action_outputs: what actions update beside these, the inputs and `message`.
     """
 
-    def __init__(
+    def __init__(  # each part of the interface is one keyword
         self,
         html: gr.HTML,
         state_fn: Callable[..., Any],
@@ -143,13 +143,15 @@ class LivePanel:
         message: gr.HTML | None = None,
         inputs: Sequence[Component] = (),
         outputs: Sequence[Any] = (),
+        action_outputs: Sequence[Any] = (),
     ) -> None:
         self.html, self.message = html, message
         self.state_fn, self.render_fn, self.actions = state_fn, render_fn, dict(actions or {})
         self.sent = gr.State(_Sent())
         self.inputs = [self.sent, *inputs]
-        shown = [self.sent, html, *inputs, *outputs, *([message] if message else [])]
-        self.outputs = list(dict.fromkeys(shown))
+        self.outputs = [self.sent, html, *outputs]
+        also = [*inputs, *action_outputs, *([message] if message else [])]
+        self.action_outputs = list(dict.fromkeys([*self.outputs, *also]))
         if actions:
             self.listen(html)
 
@@ -169,7 +171,7 @@ class LivePanel:
             action = parse_action(event)
             return self._run(lambda: self._dispatch(action, inputs), sent, inputs)
 
-        html.click(press, self.inputs, self.outputs, **EVENT_OPTIONS)
+        html.click(press, self.inputs, self.action_outputs, **EVENT_OPTIONS)
 
     def bind(
         self,
@@ -189,7 +191,7 @@ class LivePanel:
             return self._run(lambda: handler(*extra), sent, own)
 
         options = {**EVENT_OPTIONS, **options}
-        return trigger(run, [*self.inputs, *inputs], self.outputs, **options)
+        return trigger(run, [*self.inputs, *inputs], self.action_outputs, **options)
 
     def refresh(self, sent: _Sent, *inputs: Any) -> Updates:
         """Return the updates for what this browser has not been sent yet."""
