@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,6 @@ import gradio as gr
 from core.errors import AppError
 from core.formatting import format_count
 from core.serialization import from_dict
-from studio.app.studio import Studio
 from studio.datasets.service import (
     CLIP_REASONS,
     ClipRow,
@@ -104,12 +102,17 @@ class ReviewPanel:
         self.page, self.visible = gr.State(0), gr.State(VisibleClips())
         self.deleted = gr.State("")
         self.panel = LivePanel(
-            create_live_html("training-review", script),
+            gr.HTML(
+                html_template='<div id="training-review-view"></div>',
+                js_on_load=script,
+                elem_id="training-review",
+            ),
             self.take_snapshot,
             self.render,
             message=message,
             inputs=[self.visible, self.chosen, self.words, self.show, self.page],
-            outputs=[self.report, self.lengths, self.levels, self.deleted, self.undo],
+            outputs=[self.chosen, self.visible, self.report, self.lengths, self.levels],
+            action_outputs=[self.deleted, self.undo],
         )
         self.panel.actions.update(dict.fromkeys((*REVIEW_ACTIONS, "page"), self.press))
         # keys are pressed faster than requests are answered
@@ -155,8 +158,12 @@ class ReviewPanel:
 
     def _bind_events(self, page: PageContext, delete: gr.Button, configure: gr.Button) -> None:
         changes = [self.chosen.change, self.words.change, self.show.change]
-        self.panel.bind(
-            partial(gr.on, changes), lambda: {self.page: 0}, trigger_mode="always_last"
+        gr.on(
+            changes,
+            self.show_first_page,
+            self.panel.inputs,
+            [self.page, *self.panel.outputs],
+            **{**EVENT_OPTIONS, "trigger_mode": "always_last"},
         )
         self.panel.bind(self.accept.click, self.accept_all, [self.chosen, self.min_confidence])
         self.panel.bind(delete.click, self.delete_dataset, [self.chosen])
@@ -190,9 +197,7 @@ class ReviewPanel:
         if name not in self.datasets.names():
             return ReviewSnapshot(names=names, name=name)
         words, show = words or "", show or "all"
-        found = self.datasets.find(
-            name, show=show, words=words, page=page + 1, per_page=PAGE_SIZE
-        )
+        found = self.datasets.find(name, show=show, words=words, page=page + 1, per_page=PAGE_SIZE)
         query = (name, words, show, page)
         ids = visible.ids if visible.query == query else ()
         rows = get_stable_rows(ids, self.datasets.dataset(name).clips, found.rows, PAGE_SIZE)
@@ -222,6 +227,10 @@ class ReviewPanel:
             self.lengths: bar_plot_update("Length", "s", build_bars(lengths)),
             self.levels: bar_plot_update("Loudness", "LUFS", build_bars(levels)),
         }
+
+    def show_first_page(self, sent: Any, *inputs: Any) -> Updates:
+        """Show the first page of another dataset, search or filter."""
+        return {self.page: 0, **self.panel.refresh(sent, *inputs[:-1], 0)}
 
     def press(self, action: PanelAction, *inputs: Any) -> Updates:
         """Perform an action on a clip, or turn the page."""

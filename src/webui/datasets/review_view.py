@@ -60,7 +60,7 @@ def review_html(name: str, listing: ReviewListing, layout: ProjectPaths) -> str:
     """Render a page of clips with their texts, tags and buttons."""
     return render(
         "datasets/review.html",
-        name=name,
+        dataset=name,
         listing=listing,
         file_url=lambda row: get_file_url(layout, str(layout.training / name / row.file)),
         get_facts=_get_facts,

@@ -15,7 +15,7 @@ from core.paths import quote_for_message
 from studio.history.file_manager import can_open_folder
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, Search
 from studio.history.service import History, ScanStatus
-from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
+from webui.components.live_panel import LivePanel, PanelAction, Updates
 from webui.components.messages import error_html
 from webui.components.page_context import PageContext
 from webui.components.theme import ASSETS
@@ -48,6 +48,11 @@ class HistorySnapshot:
     progress: tuple[int, int] | None
 
 
+def build_history_tab(page: PageContext) -> None:
+    """Build the tab."""
+    HistoryTab(page)
+
+
 class HistoryTab:
     """The filters, the clip list and the panel beside it."""
 
@@ -60,12 +65,17 @@ class HistoryTab:
         self.view = gr.State(HistoryViewState())
         script = (ASSETS / "history.js").read_text(encoding="utf-8")
         self.panel = LivePanel(
-            create_live_html("history-list", script),
+            gr.HTML(
+                html_template='<div id="history-list-view"></div>',
+                js_on_load=script,
+                elem_id="history-list",
+            ),
             self.take_snapshot,
             self.render,
             dict.fromkeys(ACTION_NAMES, self.press),
             inputs=[self.view, *self.filters.values()],
-            outputs=[*page.form.components, page.tabs],
+            outputs=[self.filters[name] for name in ALL_LABELS],
+            action_outputs=[*page.form.components, page.tabs],
         )
         self.panel.poll(page.blocks, POLL_INTERVAL_S)
         changes = [control.change for control in self.filters.values()]

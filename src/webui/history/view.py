@@ -38,7 +38,8 @@ class HistoryViewState:
 
     page: from 0;  open_refs: the clip in the panel, or two to compare;  is_confirming: emptying
     the trash waits for confirmation;  message_html: result of the last action;  bulk_selection:
-    all clips of a search, selected at once;  search: the last valid one;  copied: settings to load into the Generate form.
+    all clips of a search, selected at once;  search: the last valid one;  copied: settings to load
+    into the Generate form.
     """
 
     page: int = 0

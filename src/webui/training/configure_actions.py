@@ -97,7 +97,7 @@ def load_suggested_form(studio: Studio, dataset: str, model: str) -> ConfigFormC
     return ConfigFormContent(
         values=values,
         reasons=proposal.reasons,
-        message=f"Suggested from the dataset and this machine; reasons are next to the values.{off}",
+        message=f"Suggested from the dataset and this machine, with a reason for each value.{off}",
     )
 
 

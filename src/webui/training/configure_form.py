@@ -187,7 +187,7 @@ def build_field_control(field: ConfigField) -> Component:
         return gr.Dropdown(choices=choices, value=value, **about)
     if field.kind not in ("number", "whole"):
         return gr.Textbox(value=value, max_lines=2, **about)
-    if fits_slider(field):
+    if field.low is not None and field.high is not None and fits_slider(field):
         return gr.Slider(field.low, field.high, value=value, step=field.step, **about)
     return gr.Number(value=value, step=field.step or 1, **about)
 

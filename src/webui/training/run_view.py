@@ -190,7 +190,7 @@ def _build_rows(run: RunStatus, layout: ProjectPaths, export: ModelExport) -> li
 
 
 def runs_html(runs: Sequence[RunSummary], selected: str, deleted: Sequence[DeletedRun] = ()) -> str:
-    """Render the list of runs, the newest first, and the trash. selected: title of the one shown."""
+    """Render the runs, newest first, and the trash. selected: title of the run that is shown."""
     return render(
         "training/runs.html",
         runs=runs,

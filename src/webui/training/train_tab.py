@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -34,8 +33,6 @@ from webui.training.run_view import (
     run_html,
     runs_html,
 )
-
-# Any: values of Gradio's components.
 
 POLL_INTERVAL_S = 1.5
 EXPORT_TASK = "publish_run"
@@ -106,9 +103,9 @@ class TrainTab:
             message=message,
             inputs=[self.selected],
             outputs=[
-                *(self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume),
-                *(*page.form.components, page.tabs),
+                *(self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume)
             ],
+            action_outputs=[*page.form.components, page.tabs],
         )
         self.panel.listen(self.checkpoints)
         self.panel.poll(page.blocks, POLL_INTERVAL_S)
