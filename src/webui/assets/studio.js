@@ -117,8 +117,8 @@ window.testudo = (() => {
   });
 
   // what is typed beside a slider passes through numbers that it does not have
-  function within(given, ranges) {
-    return ranges.map((range, at) => (range && typeof given[at] === "number" ? Math.min(Math.max(given[at], range[0]), range[1]) : given[at]));
+  function clamp(values, ranges) {
+    return ranges.map((range, at) => (range && typeof values[at] === "number" ? Math.min(Math.max(values[at], range[0]), range[1]) : values[at]));
   }
 
   // ---- light and dark ----------------------------------------------------------------------------
@@ -144,5 +144,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
   document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
 
-  return { paint, within, repaint, readAction, wanted: readAction, labelLook, wear, chosenLook };
+  return { paint, clamp, repaint, readAction, wanted: readAction, labelLook, wear, chosenLook };
 })();

@@ -1,26 +1,25 @@
-"""Clips on the page: a player with a label, a download, and buttons that say what they want.
-
-Everything that came from a user or a file is escaped.
-"""
+"""Clips and buttons as HTML: players with a label and a download, buttons with data-act."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from markupsafe import Markup
 
 from core.errors import AppError
 from core.paths import ProjectPaths
 from studio.voices.catalog import find_voice, parse_blend
 from webui.components.file_links import get_file_url
+from webui.components.templates import render, render_macro
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipPlayer:
     """One clip in a list.
 
-    key: names it among its neighbours;  label: what it is;  note: beside it;  mark: after the
-    player, and more: below it, both HTML.
+    key: unique among its neighbours;  badge_html, details_html: trusted HTML after the player and
+    below it.
     """
 
     key: str
@@ -31,75 +30,40 @@ class ClipPlayer:
     details_html: str = ""
 
 
-def clips_html(shown: Sequence[ClipPlayer], layout: ProjectPaths) -> str:
-    """Draw clips one after another."""
-    return "".join(_render_clip(clip, layout) for clip in shown)
+def clips_html(clips: Sequence[ClipPlayer], layout: ProjectPaths) -> Markup:
+    """Render clips one after another."""
+    urls = [get_file_url(layout, clip.path) for clip in clips]
+    return render("clips.html", clips=list(zip(clips, urls, strict=True)))
 
 
-def action_button(act: str, job: str, label: str, *, look: str = "", value: str = "") -> str:
-    """Draw a button that asks for an act on a job."""
-    return (
-        f'<button type="button" class="small {look}" data-act="{act}" data-job="{escape(job)}" '
-        f'data-value="{escape(value)}">{escape(label)}</button>'
-    )
+def action_button(act: str, job: str, label: str, *, look: str = "", value: str = "") -> Markup:
+    """Render a button that asks for an action of a live panel."""
+    return render_macro("button", label, act, job, value, style=look)
 
 
-def toggle_button(act: str, job: str, label: str, *, on: bool) -> str:
-    """Draw a button that stays pressed."""
-    return (
-        f'<button type="button" class="small" data-act="{act}" data-job="{escape(job)}" '
-        f'data-value="" aria-pressed="{str(on).lower()}">{escape(label)}</button>'
-    )
+def toggle_button(act: str, job: str, label: str, *, on: bool) -> Markup:
+    """Render a button that stays pressed."""
+    return render_macro("button", label, act, job, pressed=on)
 
 
-def copy_button(label: str, text: str) -> str:
-    """Draw a button that copies a text."""
-    return (
-        f'<button type="button" class="small" data-copy="{escape(text)}">{escape(label)}</button>'
-    )
+def copy_button(label: str, text: str) -> Markup:
+    """Render a button that copies a text."""
+    return render_macro("copy_button", label, text)
 
 
 def format_score(score: float | None) -> str:
-    """Tell what the engine ranked a take by."""
+    """Format the score that the engine ranked a take by."""
     return "" if score is None else f"score {score:.3f}"
 
 
-def voice_sample_html(layout: ProjectPaths, voice: str, key: str) -> str:
-    """Draw a clip of the voice that was imitated, to compare with; nothing where there is none."""
+def voice_sample_html(layout: ProjectPaths, voice: str, key: str) -> Markup:
+    """Render a reference clip of a voice to compare with; nothing where there is none."""
     try:
         parts = [part for part in parse_blend(voice) if not part.is_random]
         clips = find_voice(layout, parts[0].voice).clips if parts else ()
     except AppError:
-        return ""
+        clips = ()
     if not clips:
-        return ""
-    name = escape(parts[0].voice)
-    link = escape(get_file_url(layout, str(clips[0])))
-    return (
-        f'<details class="sampled" data-key="{escape(key)}"><summary>The sampled voice</summary>'
-        f'<audio controls preload="none" src="{link}" aria-label="A clip of the voice {name}">'
-        "</audio></details>"
-    )
-
-
-def _render_clip(clip: ClipPlayer, layout: ProjectPaths) -> str:
-    label, link = escape(clip.label), get_file_url(layout, clip.path)
-    player = _render_player(label, escape(link)) if link else _MISSING_CLIP_HTML
-    return (
-        f'<figure class="take" data-key="{escape(clip.key)}"><figcaption><strong>{label}</strong> '
-        f'<span class="quiet">{escape(clip.note)}</span></figcaption>'
-        f'<div class="player">{player}{clip.badge_html}</div>{clip.details_html}</figure>'
-    )
-
-
-_MISSING_CLIP_HTML = (
-    '<span class="quiet">This clip was renamed, moved or deleted; see the tab History.</span>'
-)
-
-
-def _render_player(label: str, link: str) -> str:
-    return (
-        f'<audio controls preload="none" src="{link}" aria-label="{label}"></audio>'
-        f'<a class="small" href="{link}&amp;download=true" download '
-        f'aria-label="Download {label}">Download</a>'
-    )
+        return Markup("")
+    url = get_file_url(layout, str(clips[0]))
+    return render("voice_sample.html", key=key, url=url, name=parts[0].voice)

@@ -1,42 +1,33 @@
-"""A job as a piece of the page: what it does, what it spoke, and what can be done with it.
-
-Everything that came from a user or a file is escaped; buttons say in data-act what they want.
-"""
+"""A job as HTML: its state, progress, failure or result, and buttons for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
+
 from core.error_classifier import get_error_info
 from core.formatting import format_clock, format_duration, format_stage
 from core.paths import ProjectPaths
 from jobs.models import Job
+from studio.app.studio import Studio
 from studio.synthesis.output_paths import get_clip_name
-from webui.components.audio_player import (
-    ClipPlayer,
-    action_button,
-    clips_html,
-    copy_button,
-    format_score,
-    toggle_button,
-    voice_sample_html,
-)
+from webui.components.audio_player import ClipPlayer, clips_html, format_score, voice_sample_html
 from webui.components.file_links import format_result_name
 from webui.components.line_takes import line_takes_html, partial_lines_html
+from webui.components.templates import render
 
 # Any: requests, takes and results are plain values.
 
 JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {  # how it is told, and a sign beside the colour
+    {  # label, and a sign beside the colour
         "waiting": ("Waiting", "…"),
-        "running": ("Working", "▸"),
+        "running": ("Running", "▸"),
         "done": ("Done", "✓"),
         "failed": ("Failed", "✕"),
         "stopped": ("Stopped", "■"),
@@ -44,33 +35,73 @@ JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 SPEECH_TASKS = ("speak", "redo", "rejoin")
 MAX_TITLE_LENGTH = 70
+MAX_ENDED_JOBS = 4
+PAGE_TITLE = "Testudo"
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobCardContext:
-    """What a card needs beside its job.
+def job_panel_html(
+    jobs: Sequence[Job], layout: ProjectPaths, stars: Collection[str] = ()
+) -> Markup:
+    """Render the jobs: what runs, the queue behind it, and the speech jobs that ended last."""
+    running = [job for job in jobs if job.state == "running"]
+    waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
+    ended = [job for job in jobs if job.is_over and job.task in SPEECH_TASKS][:MAX_ENDED_JOBS]
+    newest = next((job.id for job in ended if job.state == "done"), "")
 
-    newest: the job whose candidates the number keys play;  stars: the clips that have one.
-    """
+    def render_cards(group: Iterable[Job]) -> list[Markup]:
+        return [job_card_html(job, layout, stars, is_newest=job.id == newest) for job in group]
 
-    layout: ProjectPaths
-    newest: str = ""
-    stars: Collection[str] = ()
-
-
-def job_card_html(job: Job, looks: JobCardContext) -> str:
-    """Draw one job."""
-    told, sign = JOB_STATE_LABELS[job.state]
-    title = escape(format_job_title(job))
-    header = (
-        f'<header><span class="state {job.state}"><span aria-hidden="true">{sign}</span> '
-        f"{told}</span> <h3>{title}</h3></header>"
+    return render(
+        "jobs.html",
+        page_title=format_page_title(running, waiting),
+        announcement=_format_announcement(running, ended),
+        running=render_cards(running),
+        waiting=render_cards(waiting),
+        ended=render_cards(ended),
     )
-    mark = " newest" if job.id == looks.newest else ""
-    return (
-        f'<article class="job is-{job.state}{mark}" data-key="{escape(job.id)}" '
-        f'aria-label="{told}: {title}">{header}{"".join(_render_body(job, looks))}</article>'
+
+
+def job_card_html(
+    job: Job, layout: ProjectPaths, stars: Collection[str] = (), *, is_newest: bool = False
+) -> Markup:
+    """Render one job.  stars: names of starred clips;  is_newest: the number keys play it."""
+    is_spoken = job.state == "done" and job.result is not None and job.task in SPEECH_TASKS
+    result = job.result if is_spoken and job.result is not None else {}
+    details: dict[str, Any] = {"lines": "" if result else partial_lines_html(job, layout)}
+    if result:
+        path = Path(str(result["path"]))
+        details = {
+            "heard": " ".join(str(result.get("heard") or result.get("text", "")).split()),
+            "candidates": clips_html(_build_candidate_players(job, result["candidates"]), layout),
+            "facts": _format_facts(job, result),
+            "starred": get_clip_name(layout, path) in stars,
+            "lines": line_takes_html(job, path, layout),
+            # a regenerated line has the settings of its clip
+            "settings": format_settings_line(job.request) if job.task == "speak" else "",
+            "voice_sample": voice_sample_html(
+                layout, str(result.get("voice", "")), f"{job.id}-voice"
+            ),
+        }
+    return render(
+        "job_card.html",
+        job=job,
+        title=format_job_title(job),
+        badge=JOB_STATE_LABELS[job.state],
+        is_newest=is_newest,
+        progress=progress_bar_html(job) if job.state == "running" else "",
+        failure=failure_html(job) if job.failure is not None else "",
+        result=result,
+        **details,
     )
+
+
+def stop_jobs(studio: Studio, tasks: Collection[str], *, only_running: bool = False) -> list[Job]:
+    """Stop the jobs of some tasks that run, and those that wait; returns them."""
+    states = ("running",) if only_running else ("running", "waiting")
+    jobs = [job for job in studio.jobs(limit=50) if job.task in tasks and job.state in states]
+    for job in jobs:
+        studio.cancel(job.id)
+    return jobs
 
 
 def format_job_title(job: Job) -> str:
@@ -79,44 +110,18 @@ def format_job_title(job: Job) -> str:
     return shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
 
 
-def _render_body(job: Job, looks: JobCardContext) -> Iterator[str]:
-    if job.state == "waiting":
-        place = f"Number {job.place} in the queue." if job.place else "In the queue."
-        yield f'<p class="quiet">{place}</p>'
-        yield _render_buttons(action_button("cancel", job.id, "Cancel"))
-    if job.state == "running":
-        yield progress_bar_html(job)
-        yield _render_buttons(action_button("cancel", job.id, "Stop", look="danger"))
-    if job.failure is not None:
-        yield failure_html(job)
-    yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
-    if job.state == "done" and job.result is not None and job.task in SPEECH_TASKS:
-        yield from _render_speech_result(job, job.result, looks)
-        return
-    if job.state in ("stopped", "failed") and job.task == "speak":
-        words = "Go on with the next line" if job.takes else "Try again"
-        yield _render_buttons(action_button("resume", job.id, words))
-    yield partial_lines_html(job, looks.layout)
-
-
-def progress_bar_html(job: Job) -> str:
-    """Draw how far a job is, and say it."""
+def progress_bar_html(job: Job) -> Markup:
+    """Render how far a job is, as a bar and as text."""
     progress = job.progress
     share = progress.fraction
     if share is None and progress.total:
         share = progress.done / progress.total
     percent = round(100 * share) if share is not None else None
-    value = f' aria-valuenow="{percent}"' if percent is not None else ""
-    width = f' style="width:{percent}%"' if percent is not None else ' class="unknown"'
-    return (
-        f'<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
-        f'aria-valuemax="100"{value}><span{width}></span></div>'
-        f'<p class="quiet">{escape(format_progress(job))}</p>'
-    )
+    return render("progress.html", percent=percent, text=format_progress(job))
 
 
 def format_progress(job: Job, now: float | None = None) -> str:
-    """Say the stage, the count, how long it still takes and how long it ran."""
+    """Format the stage, the count, the time left and the time so far."""
     progress = job.progress
     words = [format_stage(progress.stage)]
     if progress.total:
@@ -130,68 +135,37 @@ def format_progress(job: Job, now: float | None = None) -> str:
     return " · ".join(words)
 
 
-def failure_html(job: Job) -> str:
-    """Draw why a job failed and what to do, with the details to copy."""
+def failure_html(job: Job) -> Markup:
+    """Render why a job failed and what to do, with the details to copy."""
     assert job.failure is not None
-    cause = get_error_info(job.failure.cause)
-    report = f"{job.failure.message}\n\n{job.failure.details}".strip()
-    message = job.failure.message
-    general = message.startswith(cause.title)  # the words of the catalogue, told here already
-    lines = [
-        f"<strong>{escape(cause.title)}.</strong> {'' if general else escape(message)}",
-        f"Why: {escape(cause.why)}",
-        f"What to do: {escape(cause.what_to_do)}",
+    error, message = get_error_info(job.failure.cause), job.failure.message
+    return render(
+        "failure.html",
+        error=error,
+        message="" if message.startswith(error.title) else message,
+        report=f"{message}\n\n{job.failure.details}".strip(),
+    )
+
+
+def _build_candidate_players(job: Job, takes: Sequence[Mapping[str, Any]]) -> list[ClipPlayer]:
+    key = '<kbd title="Press {0} to play">{0}</kbd>'
+    return [
+        ClipPlayer(
+            key=f"{job.id}-c{number}",
+            label=f"Take {number}{' (best)' if len(takes) > 1 and number == 1 else ''}",
+            path=str(take["path"]),
+            note=format_score(take.get("score")),
+            badge_html=key.format(number) if number < 10 else "",
+        )
+        for number, take in enumerate(takes, start=1)
     ]
-    told = "".join(f"<p>{line}</p>" for line in lines)
-    return (
-        f'<div class="failure" role="alert">{told}{copy_button("Copy the details", report)}</div>'
-    )
-
-
-def _render_speech_result(
-    job: Job, result: Mapping[str, Any], looks: JobCardContext
-) -> Iterator[str]:
-    heard = " ".join(str(result.get("heard") or result.get("text", "")).split())
-    if heard != format_job_title(job):
-        yield f'<p class="heard">{escape(heard)}</p>'
-    candidates = [
-        _build_candidate_player(job, take, result)
-        for take in enumerate(result["candidates"], start=1)
-    ]
-    yield f'<div class="takes side-by-side">{clips_html(candidates, looks.layout)}</div>'
-    yield f'<p class="quiet">{escape(_format_facts(job, result))}</p>'
-    path = Path(str(result["path"]))
-    starred = get_clip_name(looks.layout, path) in looks.stars
-    yield _render_buttons(
-        action_button("seed", job.id, "Keep this seed", value=str(result["seed"])),
-        action_button("settings", job.id, "Copy Settings"),
-        toggle_button("star", job.id, "★ Starred" if starred else "☆ Star", on=starred),
-    )
-    yield line_takes_html(job, path, looks.layout)
-    yield _render_settings(job)
-    yield voice_sample_html(looks.layout, str(result.get("voice", "")), f"{job.id}-voice")
-
-
-def _build_candidate_player(
-    job: Job, numbered: tuple[int, Mapping[str, Any]], result: Mapping[str, Any]
-) -> ClipPlayer:
-    number, take = numbered
-    several = len(result["candidates"]) > 1
-    key = f'<kbd title="The key {number} plays it">{number}</kbd>' if number < 10 else ""
-    return ClipPlayer(
-        key=f"{job.id}-c{number}",
-        label=f"Take {number}{' (best)' if several and number == 1 else ''}",
-        path=str(take["path"]),
-        note=format_score(take.get("score")),
-        badge_html=key,
-    )
 
 
 def _format_facts(job: Job, result: Mapping[str, Any]) -> str:
     took = (job.ended or job.created) - (job.started or job.created)
     words = [
-        f"{float(result.get('seconds', 0)):.1f} s of sound",
-        f"spoken in {format_clock(took)}",
+        f"{float(result.get('seconds', 0)):.1f} s",
+        f"generated in {format_clock(took)}",
         f"voice {result.get('voice', '')}",
         f"seed {result['seed']}",
         format_result_name(str(result["path"])),
@@ -199,20 +173,8 @@ def _format_facts(job: Job, result: Mapping[str, Any]) -> str:
     return " · ".join(words)
 
 
-def _render_settings(job: Job) -> str:
-    """The settings as a line that can be copied; a redone line has those of its clip."""
-    if job.task != "speak":
-        return ""
-    line = format_settings_line(job.request)
-    return (
-        f'<details class="settings" data-key="{escape(job.id)}-settings">'
-        f"<summary>Settings</summary><p><code>{escape(line)}</code></p>"
-        f"{copy_button('Copy the settings line', line)}</details>"
-    )
-
-
 def format_settings_line(request: Mapping[str, Any]) -> str:
-    """Tell how a request is spoken, in one line."""
+    """Format the settings of a request in one line."""
     named = {
         "voice": request.get("voice"),
         "model": request.get("bundle"),
@@ -222,5 +184,16 @@ def format_settings_line(request: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
 
-def _render_buttons(*buttons: str) -> str:
-    return f'<div class="buttons">{"".join(buttons)}</div>'
+def _format_announcement(running: Sequence[Job], ended: Sequence[Job]) -> str:
+    """Return what a screen reader announces; it changes only with the state."""
+    job = next(iter([*running, *ended]), None)
+    return f"{JOB_STATE_LABELS[job.state][0]}: {format_job_title(job)}" if job else ""
+
+
+def format_page_title(running: Sequence[Job], waiting: Sequence[Job]) -> str:
+    """Return the title of the window, with the progress of the running job."""
+    if not running:
+        return f"{len(waiting)} waiting · {PAGE_TITLE}" if waiting else PAGE_TITLE
+    share = running[0].progress.fraction
+    progress = f"{round(100 * share)} %" if share is not None else format_progress(running[0])
+    return f"{progress} · {PAGE_TITLE}"

@@ -133,7 +133,7 @@ class LivePanel:
         beside `html`;  action_outputs: what actions update beside these, the inputs and `message`.
     """
 
-    def __init__(  # each part of the interface is one keyword
+    def __init__(
         self,
         html: gr.HTML,
         state_fn: Callable[..., Any],

@@ -27,9 +27,15 @@ FILTERS = {
 }
 
 
-def render(name: str, **values: Any) -> Markup:  # Any: whatever the template shows
+def render(name: str, /, **values: Any) -> Markup:  # Any: whatever the template shows
     """Render the template `name`. What is inserted is escaped unless it was rendered itself."""
     return Markup(_get_environment().get_template(name).render(values))
+
+
+def render_macro(name: str, /, *args: Any, **values: Any) -> Markup:
+    """Render one macro of macros.html, for HTML that is not a template of its own."""
+    macros = _get_environment().get_template("macros.html").module
+    return Markup(getattr(macros, name)(*args, **values))
 
 
 @cache
