@@ -18,6 +18,7 @@ from studio.app.studio import Studio
 from studio.datasets.service import Datasets, PrepareRequest, plan_preparation
 from studio.voices.catalog import AUDIO_SUFFIXES
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES, ImportVoiceRequest, create_upload_dir
+from webui.components.job_card import stop_jobs
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
@@ -25,7 +26,7 @@ from webui.components.live_panel import (
     Updates,
     create_live_html,
 )
-from webui.components.messages import error_html, note_html
+from webui.components.messages import error_html, note_html, show_errors
 from webui.components.page_context import PageContext
 from webui.datasets.prepare_form import (
     PLAN_CONTROLS,
@@ -35,7 +36,7 @@ from webui.datasets.prepare_form import (
     whisper_model_choices,
 )
 from webui.datasets.prepare_view import (
-    get_active_jobs,
+    TASKS,
     prepare_jobs_html,
     prepare_plan_html,
     transcribers_html,
@@ -140,7 +141,7 @@ class PrepareTab:
             **EVENT_OPTIONS,
         )
         upload.click(
-            self.upload_recordings,
+            show_errors(self.upload_message, self.upload_recordings),
             [self.files, self.voice_name],
             [self.upload_message, self.files, self.imported],
             **EVENT_OPTIONS,
@@ -176,9 +177,7 @@ class PrepareTab:
 
     def stop_jobs(self) -> Updates:
         """Stop all active jobs of Prepare Dataset."""
-        jobs = get_active_jobs(self.studio.jobs(limit=JOB_LIMIT))
-        for job in jobs:
-            self.studio.cancel(job.id)
+        jobs = stop_jobs(self.studio, TASKS)
         text = STOPPING_TEXT if jobs else "Nothing is being prepared."
         return {self.panel.message: note_html(text)}
 
@@ -204,10 +203,7 @@ class PrepareTab:
 
     def upload_recordings(self, files: Sequence[str] | None, name: str) -> Updates:
         """Queue a job that imports uploaded recordings as a voice."""
-        try:
-            job = import_recordings(self.studio, [Path(file) for file in files or ()], name or "")
-        except AppError as error:
-            return {self.upload_message: error_html(error)}
+        job = import_recordings(self.studio, [Path(file) for file in files or ()], name or "")
         voice = str(job.request["name"])
         return {
             self.upload_message: note_html(f'Importing "{voice}"; it is selected when done.'),

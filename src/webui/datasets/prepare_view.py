@@ -21,7 +21,8 @@ from webui.components.templates import render
 
 # Any: results of jobs are plain values.
 
-IMPORT_VOICE_TASK, PREPARE_TASK = "bring_voice", "prepare"
+PREPARE_TASK = "prepare"
+TASKS = (PREPARE_TASK, "bring_voice")  # of Prepare Dataset: prepare, and import a voice
 MIN_FRACTION_FOR_ETA = 0.05  # a smaller part of the work says little about the rest
 TRANSCRIBER_LABELS: Mapping[str, str] = {
     "auto": "Automatic",
@@ -32,21 +33,14 @@ TRANSCRIBER_LABELS: Mapping[str, str] = {
 }
 
 
-def get_active_jobs(jobs: Sequence[Job]) -> list[Job]:
-    """Return the waiting and running jobs of Prepare Dataset. jobs: newest first."""
-    return [
-        job for job in jobs if job.task in (PREPARE_TASK, IMPORT_VOICE_TASK) and not job.is_over
-    ]
-
-
 def prepare_jobs_html(jobs: Sequence[Job]) -> str:
     """Render the active jobs, oldest first, or else the latest one. jobs: newest first."""
-    latest = [job for job in jobs if job.task in (PREPARE_TASK, IMPORT_VOICE_TASK)][:1]
+    jobs = [job for job in jobs if job.task in TASKS]
+    active = [job for job in jobs if not job.is_over]
     return render(
         "datasets/jobs.html",
         cards=[
-            (job, format_job_title(job), _get_body_html(job))
-            for job in get_active_jobs(jobs)[::-1] or latest
+            (job, format_job_title(job), _get_body_html(job)) for job in active[::-1] or jobs[:1]
         ],
         format_result=_format_result,
         JOB_STATE_LABELS=JOB_STATE_LABELS,

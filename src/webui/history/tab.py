@@ -140,9 +140,11 @@ class HistoryTab:
         updates = {self.view: replace(view, copied=None)}
         if view.copied is None:
             return updates
-        form = self.page.form
-        filled = zip(form.components, form.build_updates_from_metadata(view.copied), strict=True)
-        return {**updates, **dict(filled), self.page.tabs: gr.Tabs(selected="generate")}
+        return {
+            **updates,
+            **self.page.form.get_metadata_updates(view.copied),
+            self.page.tabs: gr.Tabs(selected="generate"),
+        }
 
     def _read_search(
         self, view: HistoryViewState, filters: tuple[Any, ...]

@@ -20,7 +20,7 @@ from webui.components.live_panel import (
     create_visible_timer,
     parse_action,
 )
-from webui.components.messages import error_html, note_html
+from webui.components.messages import error_html, note_html, show_errors
 from webui.components.option_controls import clamp_inputs_js
 from webui.components.page_context import PageContext
 from webui.training.configure_actions import (
@@ -106,15 +106,17 @@ class ConfigureTab:
         outputs = [self.message, *form.components]
         last = {**EVENT_OPTIONS, "trigger_mode": "always_last"}
         self.names.change(
-            self.follow_datasets,
+            show_errors(self.message, self.follow_datasets),
             [self.names, self.is_loaded, *chosen],
             [self.is_loaded, *outputs],
             **EVENT_OPTIONS,
         )
-        controls[DATASET_KEY].input(self.load, chosen, outputs, **EVENT_OPTIONS)
+        controls[DATASET_KEY].input(
+            show_errors(self.message, self.load), chosen, outputs, **EVENT_OPTIONS
+        )
         gr.on(
             [controls[MODEL_KEY].input, form.suggest.click],
-            self.suggest,
+            show_errors(self.message, self.suggest),
             chosen,
             outputs,
             **EVENT_OPTIONS,
@@ -142,8 +144,9 @@ class ConfigureTab:
         for html in (self.plan, self.panel.html):
             outputs = [self.message, *fields, self.page.tabs, tabs]
             html.click(self.press, fields, outputs, **with_form)
-        save.click(self.save, fields, [self.saved, self.go_to_train], **with_form)
-        trial.click(self.start_trial, fields, [self.saved], **with_form)
+        outputs = [self.saved, self.go_to_train]
+        save.click(show_errors(self.saved, self.save), fields, outputs, **with_form)
+        trial.click(show_errors(self.saved, self.start_trial), fields, [self.saved], **with_form)
         self.go_to_train.click(lambda: gr.Tabs(selected="train"), None, [tabs], **EVENT_OPTIONS)
 
     def take_snapshot(self, dataset: Any) -> tuple[list[str], str, Job | None]:
@@ -183,10 +186,7 @@ class ConfigureTab:
     def _fill(
         self, load: Callable[[Studio, str, str], ConfigFormContent], dataset: Any, model: Any
     ) -> Updates:
-        try:
-            content = load(self.studio, str(dataset or ""), str(model or ""))
-        except AppError as error:
-            return {self.message: error_html(error)}
+        content = load(self.studio, str(dataset or ""), str(model or ""))
         return {
             self.message: note_html(content.message),
             **self.form.build_updates(content.values, content.reasons),
@@ -231,16 +231,10 @@ class ConfigureTab:
 
     def save(self, *given: Any) -> Updates:
         """Save the configuration and show the file."""
-        try:
-            html = save_form(self.studio, self.form.read_values(given))
-        except AppError as error:
-            return {self.saved: error_html(error)}
+        html = save_form(self.studio, self.form.read_values(given))
         return {self.saved: html, self.go_to_train: gr.update(visible=True)}
 
     def start_trial(self, *given: Any) -> Updates:
         """Queue a test run of one step; its state is shown above."""
-        try:
-            submit_trial(self.studio, self.form.read_values(given))
-        except AppError as error:
-            return {self.saved: error_html(error)}
+        submit_trial(self.studio, self.form.read_values(given))
         return {self.saved: ""}

@@ -194,10 +194,8 @@ class TrainTab:
         if model is None:
             raise AppError("This checkpoint is not exported yet. Press Export first.")
         voice = {"voice": model.metadata.voice} if model.metadata.voice else {}
-        form = self.page.form
-        filled = form.build_updates({"bundle": model.bundle, **voice})
         return {
-            **dict(zip(form.components, filled, strict=True)),
+            **self.page.form.get_updates({"bundle": model.bundle, **voice}),
             self.page.tabs: gr.Tabs(selected="generate"),
         }
 
