@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from markupsafe import Markup
 
 from core.error_classifier import get_error_info
 from core.paths import ProjectPaths
 from jobs.models import Job
-from webui.components.audio_player import ClipPlayer, clips_html
+from webui.components.file_links import get_file_url
 from webui.components.job_card import JOB_STATE_LABELS, format_progress
 from webui.components.templates import render
 
@@ -26,14 +28,6 @@ def tool_job_html(job: Job, layout: ProjectPaths) -> Markup:
         badge=JOB_STATE_LABELS[job.state],
         advice=advice,
         progress=format_progress(job) if job.state == "running" else "",
-        cleaned=_render_cleaned_clip(job, layout) if job.task == "clean_clip" else "",
-    )
-
-
-def _render_cleaned_clip(job: Job, layout: ProjectPaths) -> Markup:
-    if job.result is None:
-        return Markup("")
-    path = str(layout.results / str(job.result["clip"]).removeprefix("results/"))
-    return clips_html(
-        [ClipPlayer(key="after", label="After", path=path, note=path.rpartition("/")[2])], layout
+        url=partial(get_file_url, layout),
+        results=layout.results,
     )
