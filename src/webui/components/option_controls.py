@@ -172,9 +172,11 @@ def from_control_value(field: OptionField, value: Any) -> Any:
         # a float holds integers up to 2**53 only
         number = int(value) if isinstance(value, (str, int)) and kind is int else float(value)
     except (ValueError, TypeError, OverflowError):
-        raise AppError(f"{name} is {quote_for_message(str(value))}; it must be a number.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(str(value))}; it must be a number.", code="bad_request"
+        ) from None
     if kind is float:
         return float(number)
     if isinstance(number, float) and not number.is_integer():
-        raise AppError(f"{name} is {value}; it must be a whole number.")
+        raise AppError(f"{name} is {value}; it must be a whole number.", code="bad_request")
     return int(number)

@@ -131,4 +131,4 @@ def replace_setting_names(error: AppError) -> AppError:
     message = str(error)
     for item in list_setting_fields():
         message = message.replace(f" {item.name} is ", f" {item.ui_info.label} is ", 1)
-    return AppError(message)
+    return AppError(message, code=error.code)
