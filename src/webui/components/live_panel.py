@@ -169,14 +169,17 @@ class LivePanel:
         for trigger in (tick, blocks.load):
             trigger(self.refresh, self.inputs, self.outputs, **EVENT_OPTIONS)
 
-    def listen(self, html: gr.HTML) -> None:
-        """Let the buttons with data-act in an HTML component ask for the panel's actions."""
+    def listen(self, html: gr.HTML, **options: Any) -> None:
+        """Let the buttons with data-act in an HTML component ask for the panel's actions.
+
+        options: of the Gradio event.
+        """
 
         def press(event: gr.EventData, sent: _Sent, *inputs: Any) -> Updates:
             action = parse_action(event)
             return self._run(lambda: self._dispatch(action, inputs), sent, inputs)
 
-        html.click(press, self.inputs, self.action_outputs, **EVENT_OPTIONS)
+        html.click(press, self.inputs, self.action_outputs, **{**EVENT_OPTIONS, **options})
 
     def bind(
         self,
