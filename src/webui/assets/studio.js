@@ -147,5 +147,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", applyTheme);
   document.addEventListener("click", (event) => { if (event.target.closest?.("#theme-switch")) nextTheme(); });
 
-  return { paint, clamp, repaint, readAction, wanted: readAction, labelTheme };
+  return { paint, clamp, repaint, readAction, labelTheme };
 })();
