@@ -1,9 +1,10 @@
-"""A job as HTML: its state, progress, failure or result, and buttons for it."""
+"""Jobs as HTML: their state, progress, failure or result, and buttons for them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
@@ -12,14 +13,15 @@ from typing import Any
 from markupsafe import Markup
 
 from core.error_classifier import get_error_info
+from core.errors import AppError
 from core.formatting import format_clock, format_duration, format_stage
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.app.studio import Studio
-from studio.synthesis.output_paths import get_clip_name
-from webui.components.audio_player import ClipPlayer, clips_html, format_score, voice_sample_html
-from webui.components.file_links import format_result_name
-from webui.components.line_takes import line_takes_html, partial_lines_html
+from studio.synthesis.line_takes import LineTakesFile, read_line_takes
+from studio.synthesis.output_paths import OutputPath, get_clip_name
+from studio.voices.catalog import find_voice, parse_blend
+from webui.components.file_links import get_file_url
 from webui.components.templates import render
 
 # Any: requests, takes and results are plain values.
@@ -36,51 +38,54 @@ JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
 SPEECH_TASKS = ("speak", "redo", "rejoin")
 MAX_TITLE_LENGTH = 70
 MAX_ENDED_JOBS = 4
+MAX_LINES = 100
 PAGE_TITLE = "Testudo"
 
 
 def job_panel_html(
     jobs: Sequence[Job], layout: ProjectPaths, stars: Collection[str] = ()
 ) -> Markup:
-    """Render the jobs: what runs, the queue behind it, and the speech jobs that ended last."""
+    """Render the jobs: what runs, the queue behind it, and the speech jobs that ended last.
+
+    stars: the names of starred clips.
+    """
     running = [job for job in jobs if job.state == "running"]
     waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
     ended = [job for job in jobs if job.is_over and job.task in SPEECH_TASKS][:MAX_ENDED_JOBS]
     newest = next((job.id for job in ended if job.state == "done"), "")
-
-    def render_cards(group: Iterable[Job]) -> list[Markup]:
-        return [job_card_html(job, layout, stars, is_newest=job.id == newest) for job in group]
-
+    cards = {
+        job.id: job_card_html(job, layout, stars, is_newest=job.id == newest)
+        for job in (*running, *waiting, *ended)
+    }
     return render(
         "jobs.html",
         page_title=format_page_title(running, waiting),
         announcement=_format_announcement(running, ended),
-        running=render_cards(running),
-        waiting=render_cards(waiting),
-        ended=render_cards(ended),
+        running=[cards[job.id] for job in running],
+        waiting=[cards[job.id] for job in waiting],
+        ended=[cards[job.id] for job in ended],
     )
 
 
 def job_card_html(
     job: Job, layout: ProjectPaths, stars: Collection[str] = (), *, is_newest: bool = False
 ) -> Markup:
-    """Render one job.  stars: names of starred clips;  is_newest: the number keys play it."""
-    is_spoken = job.state == "done" and job.result is not None and job.task in SPEECH_TASKS
-    result = job.result if is_spoken and job.result is not None else {}
-    details: dict[str, Any] = {"lines": "" if result else partial_lines_html(job, layout)}
-    if result:
-        path = Path(str(result["path"]))
+    """Render one job.  is_newest: the number keys play its takes."""
+    details: dict[str, Any] = {"result": None, "lines": None}
+    if job.state == "done" and job.result is not None and job.task in SPEECH_TASKS:
+        path = Path(str(job.result["path"]))
+        destination = OutputPath(clip_path=path)
         details = {
-            "heard": " ".join(str(result.get("heard") or result.get("text", "")).split()),
-            "candidates": clips_html(_build_candidate_players(job, result["candidates"]), layout),
-            "facts": _format_facts(job, result),
-            "starred": get_clip_name(layout, path) in stars,
-            "lines": line_takes_html(job, path, layout),
+            "result": job.result,
+            "heard": " ".join(str(job.result.get("heard") or job.result.get("text", "")).split()),
+            "clip_name": "/".join(path.parts[-2:]),
+            "took": (job.ended or job.created) - (job.started or job.created),
+            "is_starred": get_clip_name(layout, path) in stars,
+            "lines": _read_lines(destination),
+            "lines_folder": destination.lines_folder,
             # a regenerated line has the settings of its clip
             "settings": format_settings_line(job.request) if job.task == "speak" else "",
-            "voice_sample": voice_sample_html(
-                layout, str(result.get("voice", "")), f"{job.id}-voice"
-            ),
+            "sample": find_voice_sample(layout, str(job.result.get("voice", ""))),
         }
     return render(
         "job_card.html",
@@ -90,9 +95,32 @@ def job_card_html(
         is_newest=is_newest,
         progress=progress_bar_html(job) if job.state == "running" else "",
         failure=failure_html(job) if job.failure is not None else "",
-        result=result,
+        partial_takes=[take for take in job.takes if take.get("path")][-MAX_LINES:],
+        max_lines=MAX_LINES,
+        url=partial(get_file_url, layout),
         **details,
     )
+
+
+def _read_lines(destination: OutputPath) -> LineTakesFile | None:
+    """Return the lines of a clip as they are now; None for one line with one take."""
+    try:
+        lines = read_line_takes(destination)
+    except AppError:
+        return None  # regenerating a line reports lines that cannot be read
+    if lines is None or (len(lines.lines) < 2 and len(lines.lines[0].takes) < 2):
+        return None
+    return lines
+
+
+def find_voice_sample(layout: ProjectPaths, voice: str) -> tuple[str, Path] | None:
+    """Return the name of a voice and a clip of it to compare with, if there is one."""
+    try:
+        parts = [part for part in parse_blend(voice) if not part.is_random]
+        clips = find_voice(layout, parts[0].voice).clips if parts else ()
+    except AppError:
+        return None
+    return (parts[0].voice, clips[0]) if clips else None
 
 
 def stop_jobs(studio: Studio, tasks: Collection[str], *, only_running: bool = False) -> list[Job]:
@@ -145,32 +173,6 @@ def failure_html(job: Job) -> Markup:
         message="" if message.startswith(error.title) else message,
         report=f"{message}\n\n{job.failure.details}".strip(),
     )
-
-
-def _build_candidate_players(job: Job, takes: Sequence[Mapping[str, Any]]) -> list[ClipPlayer]:
-    key = '<kbd title="Press {0} to play">{0}</kbd>'
-    return [
-        ClipPlayer(
-            key=f"{job.id}-c{number}",
-            label=f"Take {number}{' (best)' if len(takes) > 1 and number == 1 else ''}",
-            path=str(take["path"]),
-            note=format_score(take.get("score")),
-            badge_html=key.format(number) if number < 10 else "",
-        )
-        for number, take in enumerate(takes, start=1)
-    ]
-
-
-def _format_facts(job: Job, result: Mapping[str, Any]) -> str:
-    took = (job.ended or job.created) - (job.started or job.created)
-    words = [
-        f"{float(result.get('seconds', 0)):.1f} s",
-        f"generated in {format_clock(took)}",
-        f"voice {result.get('voice', '')}",
-        f"seed {result['seed']}",
-        format_result_name(str(result["path"])),
-    ]
-    return " · ".join(words)
 
 
 def format_settings_line(request: Mapping[str, Any]) -> str:

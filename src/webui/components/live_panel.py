@@ -155,10 +155,15 @@ class LivePanel:
         if actions:
             self.listen(html)
 
-    def poll(self, blocks: gr.Blocks, interval_s: float, *, only_visible: bool = True) -> None:
-        """Refresh when the page is loaded, and every `interval_s` while it is open or visible."""
+    def poll(
+        self, blocks: gr.Blocks, interval_s: float, *, only_visible: bool = True, place: str = ""
+    ) -> None:
+        """Refresh when the page is loaded, and every `interval_s` while it is open or visible.
+
+        place: the id of the element whose visibility counts; by default that of `html`.
+        """
         if only_visible:
-            tick: Any = create_visible_timer(str(self.html.elem_id), interval_s).click
+            tick: Any = create_visible_timer(place or str(self.html.elem_id), interval_s).click
         else:
             tick = gr.Timer(interval_s).tick
         for trigger in (tick, blocks.load):

@@ -18,7 +18,7 @@ from core.paths import quote_for_message
 # Any: an option has a value of its own type, and a control gives any.
 
 OPTION_LABELS: Mapping[str, str] = MappingProxyType(
-    {
+    {  # where the label is not the name in title case
         "check_text": "Check Transcripts",
         "clean": "Cleaning",
         "cond_free": "Guidance (CFG)",
@@ -26,8 +26,6 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "cut_hz": "High-pass Filter",
         "cvvp_weight": "CVVP Weight",
         "delimiter": "Line Delimiter",
-        "diffusion_sampler": "Diffusion Sampler",
-        "diffusion_temperature": "Diffusion Temperature",
         "even_level": "Normalize Loudness",
         "fade_ms": "Fade",
         "format": "Output Format",
@@ -35,10 +33,8 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "join_below_s": "Join Pauses Below",
         "least_confidence": "Min. Confidence",
         "least_snr_db": "Min. SNR",
-        "length_penalty": "Length Penalty",
         "longest_pause_s": "Max. Pause",
         "longest_s": "Max. Clip Length",
-        "loudness": "Loudness",
         "low_vram": "Low VRAM",
         "lower_db": "Noise Reduction",
         "margin_s": "Silence Padding",
@@ -47,20 +43,13 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "most_letters": "Max. Characters",
         "output_rate": "Output Sample Rate",
         "pause_s": "Pause Between Lines",
-        "pause_size": "Pause Size",
         "piece_chars": "Chunk Length",
         "prompt": "Custom Emotion",
-        "repetition_penalty": "Repetition Penalty",
-        "sample_batch_size": "Sample Batch Size",
         "share": "Weight",
         "shortest_s": "Min. Clip Length",
         "slim_latents": "Smaller Voice Cache",
-        "top_k": "Top K",
-        "top_p": "Top P",
-        "typical_mass": "Typical Mass",
         "validation_share": "Validation Split",
         "voice_chunk_s": "Max Reference Chunk",
-        "voice_crop": "Voice Crop",
         "volume": "Output Volume",
     }
 )
@@ -89,12 +78,17 @@ MAX_SLIDER_STEPS = 512
 
 def get_option_label(field: OptionField) -> str:
     """Return the label of an option."""
-    return OPTION_LABELS.get(field.name, field.label)
+    return _format_name(field.name)
 
 
 def format_preset_label(name: str) -> str:
     """Return the label of a preset."""
     return name.replace("_", " ").title()
+
+
+def _format_name(name: str) -> str:
+    label = OPTION_LABELS.get(name) or CHOICE_LABELS.get(name)
+    return label or name.replace("_", " ").title()
 
 
 def make_elem_id(tab: str, name: str) -> str:
@@ -104,23 +98,23 @@ def make_elem_id(tab: str, name: str) -> str:
 
 def build_control(field: OptionField, tab: str, value: Any) -> Component:
     """Create the control of an option, with its range and help."""
-    about: dict[str, Any] = {
+    common: dict[str, Any] = {
         "label": get_option_label(field),
         "info": format_option_help(field),
         "elem_id": make_elem_id(tab, field.name),
     }
-    knob, kind = field.info, field.plain_type
+    info, kind = field.info, field.plain_type
     if kind is bool:
-        return gr.Checkbox(value=value, **about)
-    if knob.choices:
-        return gr.Dropdown(choices=get_option_choices(field), value=value, **about)
-    if kind is str or (knob.high or 0) > MAX_EXACT_INTEGER:
-        return gr.Textbox(value=to_control_value(field, value), max_lines=1, **about)
-    limits: dict[str, Any] = {"minimum": knob.low, "maximum": knob.high, "step": knob.step}
+        return gr.Checkbox(value=value, **common)
+    if info.choices:
+        return gr.Dropdown(choices=get_option_choices(field), value=value, **common)
+    if kind is str or (info.high or 0) > MAX_EXACT_INTEGER:
+        return gr.Textbox(value=to_control_value(field, value), max_lines=1, **common)
+    limits: dict[str, Any] = {"minimum": info.low, "maximum": info.high, "step": info.step}
     if count_slider_steps(field) > MAX_SLIDER_STEPS:
         # without a range, which Gradio would check with a message of its own
-        return gr.Number(value=value, step=knob.step or 1, **about)
-    return gr.Slider(value=value, **limits, **about)
+        return gr.Number(value=value, step=info.step or 1, **common)
+    return gr.Slider(value=value, **limits, **common)
 
 
 def clamp_inputs_js(components: Sequence[Component]) -> str:
@@ -134,14 +128,12 @@ def clamp_inputs_js(components: Sequence[Component]) -> str:
 
 def format_option_help(field: OptionField) -> str:
     """Return what an option does, its unit, and for a number field its range."""
-    knob, unit = field.info, f" {field.info.unit}" if field.info.unit else ""
-    text = _SNAKE_CASE.sub(
-        lambda name: OPTION_LABELS.get(name[0]) or CHOICE_LABELS.get(name[0], name[0]), knob.help
-    )
-    if field.plain_type in (bool, str) or (knob.high or 0) > MAX_EXACT_INTEGER:
+    info, unit = field.info, f" {field.info.unit}" if field.info.unit else ""
+    text = _SNAKE_CASE.sub(lambda name: _format_name(name[0]), info.help)
+    if field.plain_type in (bool, str) or (info.high or 0) > MAX_EXACT_INTEGER:
         return f"{text}."
     if count_slider_steps(field) > MAX_SLIDER_STEPS:
-        return f"{text}. From {knob.low:,} to {knob.high:,}{unit}."
+        return f"{text}. From {info.low:,} to {info.high:,}{unit}."
     return f"{text}{f', in{unit}' if unit not in ('', ' x') else ''}."
 
 
@@ -152,9 +144,9 @@ def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
 
 def count_slider_steps(field: OptionField) -> float:
     """Return the number of steps that a slider for the option would have."""
-    knob = field.info
-    assert knob.low is not None and knob.high is not None, f"{field.name} has no range"
-    return (knob.high - knob.low) / (knob.step or 1)
+    info = field.info
+    assert info.low is not None and info.high is not None, f"{field.name} has no range"
+    return (info.high - info.low) / (info.step or 1)
 
 
 def to_control_value(field: OptionField, value: Any) -> Any:
@@ -164,25 +156,27 @@ def to_control_value(field: OptionField, value: Any) -> Any:
     return value
 
 
-def from_control_value(field: OptionField, given: Any) -> Any:
+def from_control_value(field: OptionField, value: Any) -> Any:
     """Return the value of a control in the type of its option. The range is not checked.
 
     Raises AppError naming the control where it cannot be converted.
     """
     kind, name = field.plain_type, get_option_label(field)
-    if given is None or (isinstance(given, str) and kind is not str and not given.strip()):
+    if value is None or (isinstance(value, str) and kind is not str and not value.strip()):
         if field.optional:
             return None
         raise AppError(f"{name} is empty. Give a value, or press Reset to defaults.")
     if kind not in (int, float):
-        return given
+        return value
     try:
         # a float holds integers up to 2**53 only
-        number = int(given) if isinstance(given, (str, int)) and kind is int else float(given)
+        number = int(value) if isinstance(value, (str, int)) and kind is int else float(value)
     except (ValueError, TypeError, OverflowError):
-        raise AppError(f"{name} is {quote_for_message(str(given))}; it must be a number.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(str(value))}; it must be a number.", code="bad_request"
+        ) from None
     if kind is float:
         return float(number)
     if isinstance(number, float) and not number.is_integer():
-        raise AppError(f"{name} is {given}; it must be a whole number.")
+        raise AppError(f"{name} is {value}; it must be a whole number.", code="bad_request")
     return int(number)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import gradio as gr
 from gradio.components import Component
 
 from core.errors import AppError
@@ -86,12 +85,6 @@ class GenerateForm:
     def get_metadata_updates(self, record: TakeMetadata) -> dict[Component, Any]:
         """Return {component: value} that show the settings of a take."""
         return self.get_updates(get_values_from_metadata(record, self.option_fields, self.engine))
-
-    def build_updates(self, values: Mapping[str, Any]) -> list[Any]:
-        return [values.get(name, gr.skip()) for name in self.controls]
-
-    def build_updates_from_metadata(self, record: TakeMetadata) -> list[Any]:
-        return self.build_updates(get_values_from_metadata(record, self.option_fields, self.engine))
 
     def build_request(self, studio: Studio, values: Sequence[Any]) -> SpeechRequest:
         """Build the request for the values of the controls. Raises AppError naming a control."""

@@ -104,19 +104,32 @@ def build_advanced_controls(
             elem_id="generate-bundle",
         )
     }
+    seed_buttons: list[gr.Button] = []
     for heading, options in group_options(fields):
-        if not options:
-            continue
-        with gr.Accordion(heading, open=heading in OPEN_GROUPS, elem_classes="group"):
-            for field in options:
-                controls[field.name] = _build_option_control(field, values[field.name])
-                if field.name == "seed":
-                    with gr.Row(elem_classes="seed-buttons"):
-                        random = gr.Button("Random seed", size="sm", elem_id="generate-seed-draw")
-                        clear = gr.Button(
-                            "Clear (random each time)", size="sm", elem_id="generate-seed-open"
-                        )
+        if options:
+            with gr.Accordion(heading, open=heading in OPEN_GROUPS, elem_classes="group"):
+                controls |= _build_group(options, values, seed_buttons)
+    random, clear = seed_buttons
     return controls, random, clear
+
+
+def _build_group(
+    options: list[OptionField], values: Mapping[str, Any], seed_buttons: list[gr.Button]
+) -> dict[str, Component]:
+    controls = {}
+    for field in options:
+        controls[field.name] = _build_option_control(field, values[field.name])
+        if field.name == "seed":
+            seed_buttons += _build_seed_buttons()
+    return controls
+
+
+def _build_seed_buttons() -> tuple[gr.Button, gr.Button]:
+    with gr.Row(elem_classes="seed-buttons"):
+        return (
+            gr.Button("Random seed", size="sm", elem_id="generate-seed-draw"),
+            gr.Button("Clear (random each time)", size="sm", elem_id="generate-seed-open"),
+        )
 
 
 def _build_option_control(field: OptionField, value: Any) -> Component:
