@@ -59,27 +59,7 @@ class TrainTab:
 
     def __init__(self, page: PageContext) -> None:
         self.page, self.studio = page, page.studio
-        gr.Markdown(ABOUT)
-        with gr.Row(elem_classes="plan-row"):
-            names = list_configured_datasets(self.studio)
-            self.config = gr.Dropdown(
-                choices=names,
-                value=next(iter(names), None),
-                label="Configuration",
-                info="Saved under Generate Configuration; named like its dataset.",
-                scale=3,
-                elem_id="training-train-config",
-            )
-            self.name = gr.Textbox(
-                label="Run name",
-                info="Leave blank to use the next number.",
-                max_lines=1,
-                elem_id="training-train-name",
-            )
-        with gr.Row(elem_classes="run-row"):
-            train = gr.Button("Train", variant="primary", scale=3, elem_id="training-train-run")
-            self.stop = gr.Button("Stop", interactive=False, elem_id="training-train-stop")
-            self.resume = gr.Button("Resume", interactive=False, elem_id="training-train-resume")
+        train = self._build_controls()
         message = gr.HTML("", elem_id="training-train-message")
         with gr.Column(elem_id="training-train"):
             run_view = create_live_html("training-run")
@@ -102,9 +82,7 @@ class TrainTab:
             },
             message=message,
             inputs=[self.selected],
-            outputs=[
-                *(self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume)
-            ],
+            outputs=[self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume],
             action_outputs=[*page.form.components, page.tabs],
         )
         self.panel.listen(self.checkpoints)
@@ -112,6 +90,30 @@ class TrainTab:
         self.panel.bind(train.click, self.start_run, [self.config, self.name])
         self.panel.bind(self.stop.click, self.stop_run, [self.selected])
         self.panel.bind(self.resume.click, self.resume_run, [self.selected])
+
+    def _build_controls(self) -> gr.Button:
+        gr.Markdown(ABOUT)
+        with gr.Row(elem_classes="plan-row"):
+            names = list_configured_datasets(self.studio)
+            self.config = gr.Dropdown(
+                choices=names,
+                value=next(iter(names), None),
+                label="Configuration",
+                info="Saved under Generate Configuration; named like its dataset.",
+                scale=3,
+                elem_id="training-train-config",
+            )
+            self.name = gr.Textbox(
+                label="Run name",
+                info="Leave blank to use the next number.",
+                max_lines=1,
+                elem_id="training-train-name",
+            )
+        with gr.Row(elem_classes="run-row"):
+            train = gr.Button("Train", variant="primary", scale=3, elem_id="training-train-run")
+            self.stop = gr.Button("Stop", interactive=False, elem_id="training-train-stop")
+            self.resume = gr.Button("Resume", interactive=False, elem_id="training-train-resume")
+        return train
 
     def take_snapshot(self, selected: str) -> TrainSnapshot:
         """Read the run to show and the list of runs. selected: its title, or ""."""
