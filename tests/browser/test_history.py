@@ -106,9 +106,9 @@ def test_all_that_were_found_are_chosen_but_for_one_and_packed(
     find(one, "001", 100)  # two pages
     page.locator("#history-every").click()
     chosen = page.locator("#history-chosen")
-    chosen.get_by_text("100 chosen", exact=True).wait_for()
+    chosen.get_by_text("100 selected", exact=True).wait_for()
     page.locator("#history-list li.clip input").first.uncheck()
-    chosen.get_by_text("99 chosen", exact=True).wait_for()
+    chosen.get_by_text("99 selected", exact=True).wait_for()
     page.locator("#history-after").click()
     page.locator("#history-list").get_by_text("51 to 100 of 100").wait_for()
     assert page.locator("#history-list li.clip input:checked").count() == 50
@@ -119,7 +119,7 @@ def test_all_that_were_found_are_chosen_but_for_one_and_packed(
     coming.value.save_as(packed)
     assert len([name for name in zipfile.ZipFile(packed).namelist() if name[-4:] == ".wav"]) == 99
     page.locator("#history-clear").click()
-    chosen.get_by_text("None chosen").wait_for()
+    chosen.get_by_text("0 selected", exact=True).wait_for()
 
 
 def test_a_day_that_is_none_is_refused_and_the_list_stays(
@@ -130,7 +130,7 @@ def test_a_day_that_is_none_is_refused_and_the_list_stays(
     find(one, "04321", 1)
     one.unfold()
     one.set("history-since", "soon")
-    page.get_by_text("is no day").first.wait_for()
+    page.get_by_text("is not a date").first.wait_for()
     assert page.locator("#history-list li.clip").count() == 1
     assert page.get_by_text("No clip").count() == 0
 
@@ -148,7 +148,7 @@ def test_a_clip_is_renamed_deleted_and_brought_back(
     page.locator("#history-name").fill("a better name")
     page.locator("#history-rename").click()
     until(lambda: named(archive, "a better name"), within_s=30, what="renamed file")
-    page.get_by_text(re.compile("It is now named")).first.wait_for()
+    page.get_by_text(re.compile("Renamed to")).first.wait_for()
     page.locator("#history-delete-opened").click()
     until(lambda: not named(archive, "a better name"), within_s=30, what="deletion")
     page.locator("#history-undo").click()

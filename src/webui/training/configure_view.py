@@ -42,7 +42,7 @@ def build_rate_chart(plan: TrainingPlan | None) -> LineChart:
     lines = []
     if plan is not None:
         lines = [
-            ChartLine(name="GPT", points=plan.curve),
+            ChartLine(name="GPT", points=plan.curve if plan.gpt_steps else ()),
             ChartLine(name="Diffusion", points=plan.diffusion_curve, style="validation"),
         ]
     return LineChart(title="Learning rate", lines=lines, y_min=0)
