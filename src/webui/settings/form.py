@@ -61,7 +61,7 @@ class SettingsForm:
         }
         return {
             name: value
-            for name, value in values.items()
+            for name, value in parsed.items()
             if value != getattr(resolved.settings, name)
         }
 
