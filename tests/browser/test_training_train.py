@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -167,24 +168,27 @@ def test_nothing_is_asked_for_while_nobody_looks(
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
-    asked: list[int] = []
+    asked: Counter[int] = Counter()
 
     def note(request: Any) -> None:
         if request.method == "POST" and "fn_index" in (request.post_data or ""):
-            asked.append(json.loads(request.post_data)["fn_index"])
+            asked[json.loads(request.post_data)["fn_index"]] += 1
+
+    def wait(ticks: int) -> set[int]:
+        """Wait until the poll of the jobs, which never pauses, was sent so often; return polls."""
+        asked.clear()
+        while max(asked.values(), default=0) < ticks:
+            page.wait_for_event("request")
+        return {event for event, times in asked.items() if times > 1}
 
     part(one, "Train")
     page.on("request", note)
-    page.wait_for_timeout(4000)
-    seen, asked[:] = set(asked), []
+    shown = wait(6)
     one.choose("history")
-    page.wait_for_timeout(500)
-    asked.clear()
-    page.wait_for_timeout(4000)
-    assert seen - set(asked), "the part Train asks while it is shown"
+    wait(2)  # until nothing is on its way any more
+    assert shown - wait(6), "the part Train asks while it is shown"
     one.choose("training")
-    page.wait_for_timeout(4000)
-    assert seen <= set(asked)
+    assert shown <= wait(6)
 
 
 @pytest.mark.parametrize("theme", THEMES)

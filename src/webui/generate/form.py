@@ -191,33 +191,33 @@ def restore_values(
     return values
 
 
-def _is_valid(field: OptionField, given: Any) -> bool:
+def _is_valid(field: OptionField, value: Any) -> bool:
     try:
-        _parse_option(field, given)
+        _parse_option(field, value)
     except AppError:
         return False
     return True
 
 
-def _parse_option(field: OptionField, given: Any) -> Any:
-    value = from_control_value(field, given)
-    if value is None and field.optional:
+def _parse_option(field: OptionField, value: Any) -> Any:
+    parsed = from_control_value(field, value)
+    if parsed is None and field.optional:
         return None
     try:
-        validate_option(field, value)
-    except ValueError as cause:
-        raise AppError(str(cause).replace(field.name, get_option_label(field), 1)) from cause
-    return value
+        validate_option(field, parsed)
+    except ValueError as error:
+        raise AppError(str(error).replace(field.name, get_option_label(field), 1)) from error
+    return parsed
 
 
 def _get_output_value(values: Mapping[str, Any], field: OptionField) -> Any:
-    own_words = values.get("emotion") == CUSTOM
+    is_custom = values.get("emotion") == CUSTOM
     if field.name == "emotion":
-        return "none" if own_words else values["emotion"]
+        return "none" if is_custom else values["emotion"]
     if field.name == "prompt":
-        return str(values["prompt"] or "") if own_words else ""
-    given = values.get(field.name, field.default)
-    return given or "" if field.plain_type is str else given
+        return str(values["prompt"] or "") if is_custom else ""
+    value = values.get(field.name, field.default)
+    return value or "" if field.plain_type is str else value
 
 
 def _get_valid_values(plain: Mapping[str, Any], fields: Sequence[OptionField]) -> dict[str, Any]:

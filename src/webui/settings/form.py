@@ -52,16 +52,16 @@ class SettingsForm:
         """The controls in order."""
         return list(self.controls.values())
 
-    def get_changes(self, resolved: ResolvedSettings, given: Sequence[Any]) -> dict[str, Any]:
+    def get_changes(self, resolved: ResolvedSettings, values: Sequence[Any]) -> dict[str, Any]:
         """Return the settings that were changed. Raises AppError naming a control without value."""
         fields = {item.name: item for item in list_setting_fields()}
-        values = {
+        parsed = {
             name: _parse_setting(fields[name], value)
-            for name, value in zip(self.controls, given, strict=True)
+            for name, value in zip(self.controls, values, strict=True)
         }
         return {
             name: value
-            for name, value in values.items()
+            for name, value in parsed.items()
             if value != getattr(resolved.settings, name)
         }
 
@@ -108,21 +108,21 @@ def build_setting_control(
 ) -> Component:
     """Create the control of one setting."""
     value, field = getattr(resolved.settings, item.name), item.field
-    about: dict[str, Any] = {  # Any: what every kind of control is given
+    common: dict[str, Any] = {  # Any: arguments of every kind of control
         "label": item.ui_info.label,
         "info": format_setting_help(item, resolved.source(item.name)),
         "elem_id": make_elem_id(ELEM_ID_PREFIX, item.name),
     }
     choices = get_setting_choices(item, studio, value)
     if choices is not None:
-        return gr.Dropdown(choices=choices, value=value, allow_custom_value=True, **about)
+        return gr.Dropdown(choices=choices, value=value, allow_custom_value=True, **common)
     if field.plain_type is bool:
-        return gr.Checkbox(value=value, **about)
+        return gr.Checkbox(value=value, **common)
     if field.plain_type is str:
-        return gr.Textbox(value=value, max_lines=1, **about)
+        return gr.Textbox(value=value, max_lines=1, **common)
     whole = field.plain_type is int
     return gr.Number(
-        value=value, precision=0 if whole else None, step=field.info.step or 1, **about
+        value=value, precision=0 if whole else None, step=field.info.step or 1, **common
     )
 
 
@@ -178,7 +178,7 @@ def format_setting_help(item: SettingField, source: str) -> str:
     return f"{option.help}.{limits} ({'; '.join(marks)})"
 
 
-def _parse_setting(item: SettingField, given: Any) -> Any:
+def _parse_setting(item: SettingField, value: Any) -> Any:
     if item.field.plain_type is str:
-        return str(given or "").strip()
-    return from_control_value(item.field, given)
+        return str(value or "").strip()
+    return from_control_value(item.field, value)
