@@ -43,6 +43,25 @@ def test_every_line_is_plotted_under_its_name() -> None:
     assert set(shown["color_map"]) == {"training", "validation"} and shown["visible"]
 
 
+def test_what_a_plot_is_created_with_never_changes_with_its_points() -> None:
+    def shown(*points: tuple[float, float]) -> dict[str, object]:
+        lines = [
+            ChartLine(name="training", points=[(1, 4.0), *points], style="noisy"),
+            ChartLine(name="validation", points=points, style="validation"),
+        ]
+        return line_plot_update(LineChart(title="Loss", lines=lines, y_min=0))
+
+    first, later = shown(), shown((2, 9.0))
+    assert first["value"]["line"].tolist() == ["training", "validation"]
+    assert first["value"]["y"].isna().tolist() == [False, True]
+    assert {**first, "value": None} == {**later, "value": None} and first["y_lim"] == [0, None]
+
+
+def test_outliers_of_a_noisy_line_are_drawn_at_the_edge() -> None:
+    shown = line_plot_update(loss(*[3.0, 2.0] * 60, 5000.0))
+    assert len(shown["value"]) == 121 and shown["value"]["y"].max() < 4
+
+
 def test_a_summary_says_where_each_line_began_and_how_it_stands() -> None:
     assert summarize_chart(loss(4.0, 2.0, 3.0)) == (
         "Loss: training from 4 at step 1 to 3 at 3, lowest 2 at 2."

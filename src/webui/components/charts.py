@@ -71,14 +71,21 @@ def line_plot_update(chart: LineChart) -> dict[str, Any]:
     lines = _drop_empty_lines(chart.lines)
     if not lines:
         return gr.update(visible=False)
-    rows = [(x, y, line.name) for line in lines for x, y in line.points]
+    highest = compute_y_range(lines, chart.y_min)[1]
+    rows: list[tuple[float, float | None, str]] = [
+        (x, min(y, highest), line.name) for line in lines for x, y in line.points
+    ]
+    # A plot whose range or colours change together with its value may go on showing the old value,
+    # so they stay the same: outliers are clipped, and a line without points has an empty row.
+    plotted = {line.name for line in lines}
+    rows += [(rows[0][0], None, line.name) for line in chart.lines if line.name not in plotted]
     return gr.update(
         value=pd.DataFrame(rows, columns=["x", "y", "line"]),
         title=chart.title,
         x_title=chart.x_label,
         color_title=" ",
-        color_map={line.name: LINE_COLORS[line.style] for line in lines},
-        y_lim=list(compute_y_range(lines, chart.y_min)),
+        color_map={line.name: LINE_COLORS[line.style] for line in chart.lines},
+        y_lim=None if chart.y_min is None else [chart.y_min, None],
         visible=True,
     )
 
@@ -103,13 +110,11 @@ def bar_plot_update(title: str, unit: str, bars: Sequence[Bar]) -> dict[str, Any
     if not any(bar.kept + bar.dropped for bar in bars):
         return gr.update(visible=False)
     rows = [(f"{bar.low:g}", bar.kept, "Kept") for bar in bars]
-    if any(bar.dropped for bar in bars):
-        rows += [(f"{bar.low:g}", bar.dropped, "Dropped") for bar in bars]
+    rows += [(f"{bar.low:g}", bar.dropped, "Dropped") for bar in bars]
     return gr.update(
         value=pd.DataFrame(rows, columns=["from", "clips", "state"]),
         title=f"{title} ({unit})",
         x_title=f"{title} ({unit})",
-        sort=[f"{bar.low:g}" for bar in bars],
         visible=True,
     )
 

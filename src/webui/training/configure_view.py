@@ -38,13 +38,13 @@ def plan_html(plan: TrainingPlan) -> str:
 
 
 def build_rate_chart(plan: TrainingPlan | None) -> LineChart:
-    """Return the chart of the learning rate; without lines where there is no plan."""
-    lines = []
-    if plan is not None:
-        lines = [
-            ChartLine(name="GPT", points=plan.curve if plan.gpt_steps else ()),
-            ChartLine(name="Diffusion", points=plan.diffusion_curve, style="validation"),
-        ]
+    """Return the chart of the learning rate; without points where there is no plan."""
+    gpt = plan.curve if plan is not None and plan.gpt_steps else ()
+    diffusion = plan.diffusion_curve if plan is not None and plan.diffusion_steps else ()
+    lines = [
+        ChartLine(name="GPT", points=gpt),
+        ChartLine(name="Diffusion", points=diffusion, style="validation"),
+    ]
     return LineChart(title="Learning rate", lines=lines, y_min=0)
 
 
