@@ -17,7 +17,6 @@ import soundfile
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
-from studio.app.studio import Studio
 from studio.history import file_manager as history_folder
 from studio.history import service as history_module
 from studio.history.query import PAGE_SIZE, Search
@@ -25,6 +24,7 @@ from studio.history.service import History
 from studio.schemas.settings import Settings
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata
+from support.inline_worker import InlineStudio
 from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
 from webui.generate.tab import build_generate_tab
@@ -244,7 +244,7 @@ def test_filters_become_a_search() -> None:
 @pytest.fixture
 def tab(history: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryTab]:
     """The tab on a page of a studio with these clips."""
-    studio = Studio.open(history.layout.root, inline=True)
+    studio = InlineStudio.open(history.layout.root)
     with gr.Blocks() as blocks, gr.Tabs() as tabs:
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         with gr.Tab("Generate"):

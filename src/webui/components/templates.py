@@ -10,12 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core.formatting import (
+    format_bytes,
     format_clock,
     format_count,
     format_duration,
     format_timestamp,
 )
-from studio.diagnostics.system_info import format_bytes
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 FILTERS = {

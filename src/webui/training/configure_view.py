@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.formatting import format_count, format_duration
+from core.formatting import format_bytes, format_count, format_duration
 from jobs.models import Job
-from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.config_service import PreflightFinding, TrainingPlan
 from webui.components.charts import (
     ChartLine,

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.error_classifier import get_error_info
-from core.formatting import format_duration, format_timestamp
+from core.formatting import format_bytes, format_duration, format_timestamp
 from core.paths import ProjectPaths
-from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
 from studio.training_runs.trash import DeletedRun
 from webui.components.charts import ChartLine, LineChart, chart_text_html, summarize_chart
