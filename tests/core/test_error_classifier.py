@@ -33,8 +33,8 @@ from studio.schemas.speech import check_text, resolve_options
 from studio.settings.store import load_settings
 from studio.synthesis.audio_metadata import read_metadata
 from studio.voices.catalog import find_voice
+from studio.workers.create_voice import decode_latents
 from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
-from studio.workers.synthesis.latents_codec import decode_latents
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.convert import convert_published_file
 from tortoise.checkpoints.layout import ModelFileError

@@ -33,10 +33,8 @@ def save_random_voice_task(
         request_fields={name: value for name, value in stated.items() if value},
     )
     spoken = build_request(workshop.settings, wish, workshop.layout)
-    with workshop.synthesizer.session(spoken, report) as session:
-        voice = save_random_voice(
-            request.name, spoken.seed, session.engine, workshop.layout, report
-        )
+    engine = workshop.synthesizer.open_session(spoken, report).engine
+    voice = save_random_voice(request.name, spoken.seed, engine, workshop.layout, report)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
 
 

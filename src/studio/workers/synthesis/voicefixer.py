@@ -1,4 +1,4 @@
-"""Cleaning a clip with voicefixer, whose process is ended when it takes too long or is stopped."""
+"""Restore a clip with voicefixer, in a subprocess that is ended by a stop or a timeout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,20 +90,16 @@ def _get_inherited_python_path() -> list[str]:
     return [given] if given else []
 
 
-def make_postprocessor(request: SpeechRequest, report: ProgressReporter) -> Callable[[Clip], Clip]:
-    """Return what is done to each whole clip: nothing, unless Voice Fixer is on and is there.
-
-    Where it is not there a warning says so, once, and the clip stays as it was spoken.
-    """
-    if not request.voice_fixer:
-        return _return_unchanged
-    if reason := describe_voicefixer_problem():
-        report.warn(f"Voice Fixer is on but was left out. {reason}")
-        return _return_unchanged
-    return lambda clip: run_voicefixer(clip, request.voice_fixer_device, report).resample(
-        clip.sample_rate
-    )
+def describe_skipped_voicefixer(request: SpeechRequest) -> str:
+    """Return the warning for a request whose Voice Fixer cannot be used; "" for any other."""
+    if not request.voice_fixer or not (reason := describe_voicefixer_problem()):
+        return ""
+    return f"Voice Fixer is on but was left out. {reason}"
 
 
-def _return_unchanged(clip: Clip) -> Clip:
-    return clip
+def restore_clip(clip: Clip, request: SpeechRequest, report: ProgressReporter) -> Clip:
+    """Restore a whole clip where the request has Voice Fixer on and it can be used."""
+    if not request.voice_fixer or describe_skipped_voicefixer(request):
+        return clip
+    fixed = run_voicefixer(clip, request.voice_fixer_device, report)
+    return fixed.resample(clip.sample_rate)
