@@ -216,9 +216,9 @@ def save_network(
     moving averages do not survive half precision), and so does a parameter that would overflow.
     """
     validate_network_name(name)
-    parameters = {key for key, _ in module.named_parameters()}
+    buffers = {key for key, _ in module.named_buffers()}
     tensors = {
-        key: _cast_if_finite(value.detach(), dtype) if key in parameters else value.detach()
+        key: value.detach() if key in buffers else _cast_if_finite(value.detach(), dtype)
         for key, value in module.state_dict().items()
     }
     save_tensors(get_network_path(folder, name), tensors)

@@ -99,8 +99,8 @@ def _load_saved_latents(voice: Voice, context: ConditioningContext) -> SpeakerLa
     if (heard.engine, heard.weights_id) != (context.engine.name, context.engine.weights_id):
         raise AppError(
             f"The voice {voice.name!r} has no clips, only latents of {heard.engine} with weights "
-            f"{heard.weights_id}; these weights are {context.engine.weights_id}. Use that model, or "
-            "add clips to the voice."
+            f"{heard.weights_id}; these weights are {context.engine.weights_id}. Use that model, "
+            "or add clips to the voice."
         )
     return heard
 
