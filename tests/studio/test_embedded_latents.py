@@ -16,7 +16,7 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from engines.speaker_latents import SpeakerLatents
 from studio.schemas.take_metadata import TakeMetadata
-from studio.synthesis.embedded_latents import read_embedded_latents, save_latents
+from studio.synthesis.embedded_latents import read_embedded_latents
 from studio.voices.uploads import resolve_file_ref, store_upload
 from studio.workers.create_voice import decode_latents
 
@@ -43,7 +43,7 @@ def test_the_light_look_agrees_with_the_one_that_loads_them(tmp_path: Path) -> N
         ("diffusion", (2, 3), "float16"),
         ("gpt", (1, 8), "float32"),
     ]
-    save_latents(found, tmp_path / "kept.safetensors")
+    (tmp_path / "kept.safetensors").write_bytes(found.raw)
     kept = SpeakerLatents.load(tmp_path / "kept.safetensors")
     assert kept.content_id == SPEAKER.content_id
     assert read_embedded_latents(record(None), "a.wav") is None

@@ -10,14 +10,12 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import safetensors
 
-from core.errors import AppError, translate_write_errors
-from core.files import write_bytes
+from core.errors import AppError
 from studio.schemas.take_metadata import TakeMetadata
 
 MAX_LATENTS_BYTES = 2_000_000  # of safetensors
@@ -66,12 +64,6 @@ def parse_embedded_latents(text: str, source: str) -> EmbeddedLatents:
         return _parse_latents(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, KeyError, TypeError, safetensors.SafetensorError) as cause:
         raise AppError(f"The latents in {source} cannot be used: {cause}") from cause
-
-
-def save_latents(latents: EmbeddedLatents, path: Path) -> None:
-    """Write a safetensors file atomically."""
-    with translate_write_errors(path):
-        write_bytes(path, latents.raw)
 
 
 def _parse_latents(raw: bytes) -> EmbeddedLatents:
