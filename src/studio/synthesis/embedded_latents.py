@@ -59,11 +59,16 @@ def parse_embedded_latents(text: str, source: str) -> EmbeddedLatents:
     Raises AppError, and nothing else, for whatever is not latents of ours.
     """
     if len(text) > MAX_LATENTS_BYTES * 4 // 3:
-        raise AppError(f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.")
+        raise AppError(
+            f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.",
+            code="bad_latents",
+        )
     try:
         return _parse_latents(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, KeyError, TypeError, safetensors.SafetensorError) as cause:
-        raise AppError(f"The latents in {source} cannot be used: {cause}") from cause
+        raise AppError(
+            f"The latents in {source} cannot be used: {cause}", code="bad_latents"
+        ) from cause
 
 
 def _parse_latents(raw: bytes) -> EmbeddedLatents:
