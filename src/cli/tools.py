@@ -124,7 +124,12 @@ def run_clean(parsed: argparse.Namespace) -> int:
         )
     device = studio.settings.voice_fixer_device
     made = _load_clip_tools().denoise_file(
-        source, target, wish, device, create_reporter(parsed.json)
+        source,
+        target,
+        wish,
+        device,
+        create_reporter(parsed.json),
+        can_download=not studio.settings.offline,
     )
     if parsed.json:
         print_json(made)

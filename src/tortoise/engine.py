@@ -294,7 +294,6 @@ class TortoiseEngine:
         return waves
 
     def _make_clip(self, wave: Tensor, codes: Tensor, pause: int) -> Clip:
-        """The sound of a take with the pause that its codes do not have."""
         conventions = self.bundle.conventions
         missing = count_missing_pause_codes(codes, pause, conventions)
         return Clip(wave=append_silence(wave, missing, conventions), sample_rate=self.sample_rate)

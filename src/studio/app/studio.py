@@ -181,7 +181,7 @@ class Studio:
         """Whoever speaks; made, and torch imported, when first asked for."""
         if self._speaker is None:
             made: Synthesizer = import_module("studio.workers.synthesis.synthesizer").Synthesizer(
-                self.layout
+                self.layout, can_download=not self.settings.offline
             )
             self._speaker = made
         return self._speaker

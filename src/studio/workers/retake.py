@@ -72,7 +72,7 @@ def regenerate_line_task(
         Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
     ]
     report_take(report, chunk, takes[0].seconds, saved, 1)
-    return _write_rejoined_clip(destination, lines, report)
+    return _write_rejoined_clip(destination, lines, report, not context.settings.offline)
 
 
 def rejoin_clip_task(
@@ -89,7 +89,7 @@ def rejoin_clip_task(
         )
     for index, file in request.takes_by_line().items():
         lines = lines.with_chosen(index, file)
-    spoken = _write_rejoined_clip(destination, lines, report)
+    spoken = _write_rejoined_clip(destination, lines, report, not context.settings.offline)
     write_line_takes(destination, lines)
     return spoken
 
@@ -103,7 +103,6 @@ def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:
 
 
 def _read_original_request(destination: OutputPath, settings: Settings) -> SpeechRequest:
-    """Return the request that a clip came from."""
     lines = read_line_takes(destination)
     if lines is not None:
         if lines.record is None:
@@ -168,7 +167,6 @@ def _make_takes_of_whole_clip(
 def _make_retake_chunk(
     lines: LineTakesFile, request: RegenerateLineRequest, session: SynthesisSession
 ) -> TextChunk:
-    """Return the line as it shall be spoken now."""
     line = lines.line(request.line)
     last = line.take(line.chosen) if line.chosen else line.takes[0]
     seed = secrets.randbelow(RANDOM_SEED_LIMIT) if request.seed is None else request.seed
@@ -183,9 +181,8 @@ def _make_retake_chunk(
 
 
 def _write_rejoined_clip(
-    destination: OutputPath, lines: LineTakesFile, report: ProgressReporter
+    destination: OutputPath, lines: LineTakesFile, report: ProgressReporter, can_download: bool
 ) -> SpeechResult:
-    """Put the chosen takes together and let the clip take the place of the older one."""
     report.check_cancelled()
     chosen, request = lines.chosen_takes(), lines.request
     if lines.record is None:
@@ -203,9 +200,9 @@ def _write_rejoined_clip(
         _copy_file(destination.lines_folder / chosen[0].file, destination.clip_path)
         kept = Take(path=str(destination.clip_path), score=whole.score)
     else:
-        if skipped := describe_skipped_voicefixer(request):
+        if skipped := describe_skipped_voicefixer(request, can_download=can_download):
             report.warn(skipped)
-        finished = restore_clip(whole.clip, request, report)
+        finished = restore_clip(whole.clip, request, report, can_download=can_download)
         kept = write_take(finished, destination.clip_path, record, request)
     return SpeechResult(
         path=kept.path,

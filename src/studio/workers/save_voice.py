@@ -65,7 +65,7 @@ def save_recording_task(
 def _write_recording(
     source: Path, clip: Clip, request: SaveRecordingRequest, layout: ProjectPaths
 ) -> None:
-    """Fill a folder beside, then let it be the voice."""
+    """Fill a folder beside the voice, then rename it."""
     target = layout.voice(request.name) if request.replace else None
     target = target or get_new_voice_folder(layout, request.name)
     fresh = target.with_name(f".{target.name}.part")

@@ -152,7 +152,7 @@ def _build_check_section() -> tuple[gr.Button, gr.HTML]:
 
 def _build_clean_section() -> tuple[gr.Button, gr.HTML, Mapping[str, Component]]:
     fields = {field.name: field for field in list_option_fields(DenoiseClipRequest)}
-    missing = describe_voicefixer_problem()
+    missing = describe_voicefixer_problem(can_download=True)
     with gr.Column(elem_classes="utility"):
         gr.Markdown("### Clean up")
         method = gr.Radio(

@@ -144,7 +144,6 @@ def _compute_latents(voice: Voice, context: ConditioningContext) -> SpeakerLaten
 
 
 def _cache_key(voice: Voice, context: ConditioningContext) -> str:
-    """Name what the latents follow from: clips, parameters, weights, and how they are computed."""
     digest = hashlib.sha256()
     facts = {
         "format": CACHE_VERSION,

@@ -35,8 +35,10 @@ from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, res
 class Synthesizer:
     """Speaks requests one after another and keeps the engine loaded between them."""
 
-    def __init__(self, layout: ProjectPaths) -> None:
+    def __init__(self, layout: ProjectPaths, *, can_download: bool = False) -> None:
+        """can_download: whether voicefixer's weights may be downloaded on first use."""
         self._layout = layout
+        self._can_download = can_download
         self._engine_cache = EngineCache(layout)
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
@@ -67,7 +69,7 @@ class Synthesizer:
         try:
             store = TakeStore(session, destination, chunks)
             _synthesize_chunks(session, chunks, store)
-            return _write_clips(session, chunks, store)
+            return _write_clips(session, chunks, store, self._can_download)
         finally:
             destination.release()
 
@@ -107,11 +109,10 @@ def _synthesize_chunks(
 
 
 def _write_clips(
-    session: SynthesisSession, chunks: list[TextChunk], store: TakeStore
+    session: SynthesisSession, chunks: list[TextChunk], store: TakeStore, can_download: bool
 ) -> SpeechResult:
-    """Join the chunks, best with best, and write the whole clips."""
     request, report = session.request, session.report
-    if skipped := describe_skipped_voicefixer(request):
+    if skipped := describe_skipped_voicefixer(request, can_download=can_download):
         session.warn(skipped)
     saved: list[Take] = []
     seconds: list[float] = []
@@ -119,7 +120,7 @@ def _write_clips(
         whole = concatenate_candidates(
             [result.candidates[number - 1] for result in session.chunks], request
         )
-        clip = restore_clip(whole.clip, request, report)
+        clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
         record = session.build_metadata(whole.score, number)
         record = replace(record, redone=store.get_line_overrides())
@@ -143,7 +144,6 @@ def _write_clips(
 
 
 def _select_candidates(session: SynthesisSession) -> list[int]:
-    """Number the candidates to write: all, or the one that the request reproduces."""
     numbers = list(range(1, min(len(result.candidates) for result in session.chunks) + 1))
     like = session.request.like
     wanted = like.candidate if like is not None else 1

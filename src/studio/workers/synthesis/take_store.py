@@ -222,7 +222,6 @@ def check_can_write(path: Path) -> None:
 def _find_resumable_lines(
     session: SynthesisSession, destination: OutputPath
 ) -> LineTakesFile | None:
-    """Return the lines of an earlier run of the same request, if it was cut off."""
     found = read_line_takes(destination)
     if found is None or not _is_same_request(found.request, session.request):
         return None
@@ -230,7 +229,6 @@ def _find_resumable_lines(
 
 
 def _is_same_request(before: SpeechRequest, now: SpeechRequest) -> bool:
-    """Whether two requests give the same audio, wherever it is computed and written."""
     old, new = to_dict(before), to_dict(now)
     return all(old[name] == new[name] for name in old if name not in NON_AUDIO_FIELDS)
 
