@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recipes.stft_loss import STFT_RESOLUTIONS, StftResolution
-from tortoise.modules.weight_norm import conv2d
+from tortoise.modules.weight_norm import weight_norm
 
 COARSE_RESOLUTIONS = (
     StftResolution(1024, 256, 1024),
@@ -103,11 +103,11 @@ class ResolutionDiscriminator(nn.Module):
         self.resolution, self.leaky_slope = resolution, leaky_slope
         wide: tuple[int, int] = (3, 9)
         self.convs = nn.ModuleList([
-            conv2d(1, channels, wide, padding=(1, 4)),
-            *(conv2d(channels, channels, wide, stride=(1, 2), padding=(1, 4)) for _ in range(3)),
-            conv2d(channels, channels, (3, 3), padding=(1, 1)),
+            _conv2d(1, channels, wide, padding=(1, 4)),
+            *(_conv2d(channels, channels, wide, stride=(1, 2), padding=(1, 4)) for _ in range(3)),
+            _conv2d(channels, channels, (3, 3), padding=(1, 1)),
         ])  # fmt: skip
-        self.conv_post = conv2d(channels, 1, (3, 3), padding=(1, 1))
+        self.conv_post = _conv2d(channels, 1, (3, 3), padding=(1, 1))
 
     def forward(self, wave: Tensor) -> Tensor:
         """wave: (b, n) -> scores (b, p)."""
@@ -115,6 +115,16 @@ class ResolutionDiscriminator(nn.Module):
         for conv in self.convs:
             x = F.leaky_relu(conv(x), self.leaky_slope)
         return cast(Tensor, self.conv_post(x)).flatten(1)
+
+
+def _conv2d(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+) -> nn.Conv2d:
+    return weight_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
 
 
 def _magnitude_spectrogram(wave: Tensor, resolution: StftResolution) -> Tensor:
@@ -136,11 +146,11 @@ class PeriodDiscriminator(nn.Module):
         self.period, self.leaky_slope = period, leaky_slope
         sizes = list(pairwise((1, *channels)))
         self.convs = nn.ModuleList(
-            conv2d(inputs, outputs, (5, 1), stride=(3 if i < len(sizes) - 1 else 1, 1),
+            _conv2d(inputs, outputs, (5, 1), stride=(3 if i < len(sizes) - 1 else 1, 1),
                    padding=(2, 0))
             for i, (inputs, outputs) in enumerate(sizes)
         )  # fmt: skip
-        self.conv_post = conv2d(channels[-1], 1, (3, 1), padding=(1, 0))
+        self.conv_post = _conv2d(channels[-1], 1, (3, 1), padding=(1, 0))
 
     def forward(self, wave: Tensor) -> Tensor:
         """wave: (b, n) -> scores (b, p)."""

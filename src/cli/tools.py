@@ -92,7 +92,14 @@ def run_clean(
     with reraise_as_app_error(ValueError):
         request = DenoiseClipRequest(clip=str(file), **options)
     device = studio.settings.voice_fixer_device
-    made = _load_clip_tools().denoise_file(file, target, request, device, create_reporter(as_json))
+    made = _load_clip_tools().denoise_file(
+        file,
+        target,
+        request,
+        device,
+        create_reporter(as_json),
+        can_download=not studio.settings.offline,
+    )
     before, after = made.noise_db
     return emit(made, f"{target}: SNR {before:g} dB before, {after:g} dB now", as_json)
 

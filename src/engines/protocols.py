@@ -1,22 +1,10 @@
-"""What an engine may be able to do beyond speaking; the studio asks, an engine need not.
-
-Light: no torch at import time.
-"""
+"""The engine protocol, what an engine returns, and the capabilities that it may add. Light."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from audio.clip import Clip
-    from core.progress import ProgressReporter
-    from engines.speaker_latents import SpeakerLatents
-
-
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,50 +17,120 @@ if TYPE_CHECKING:
     from engines.speaker_latents import SpeakerLatents
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpeechCandidate:
+    """One reading of a text.
+
+    score: what the engine ranked it by;  aux: what the engine itself needs to align it, None for a
+    clip that was read from a file (Any: each engine has its own).
+    """
+
+    clip: Clip
+    score: float | None = None
+    aux: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisWarning:
+    """Something the user should know about a clip; of one topic, the first of a request counts."""
+
+    message: str
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SynthesisOutput:
+    """What an engine made of one text.
+
+    candidates: best first;  resolved_options: options whose value the engine chose itself, such as
+    a batch size that fits the memory (Any: each option has its own type).
+    """
+
+    candidates: Sequence[SpeechCandidate]
+    warnings: Sequence[SynthesisWarning] = ()
+    resolved_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> list[float | None]:
+        return [candidate.score for candidate in self.candidates]
+
+
+class Engine(Protocol):
+    """A way to speak. It knows no voices, folders, result files, pages or other engines.
+
+    The same seed gives the same clip; arguments and the global random state stay as they are;
+    `Cancelled` is raised within one report after a stop. An engine keeps nothing of one call for
+    the next.
+    """
+
+    name: ClassVar[str]
+    sample_rate: ClassVar[int]  # Hz of what synthesize returns
+    options: ClassVar[type]  # a frozen dataclass of options, see core.options
+
+    @property
+    def weights_id(self) -> str:
+        """Name the weights that are loaded: equal ids, equal numbers."""
+        ...
+
+    @classmethod
+    def load(cls, weights: Path, device: torch.device) -> Self:
+        """Read a model folder. Raises ValueError for one that is incomplete or damaged."""
+        ...
+
+    def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:
+        """Compute speaker latents from clips of one speaker."""
+        ...
+
+    # Any: the instance of `options` that belongs to this engine
+    def synthesize(
+        self, text: str, speaker: SpeakerLatents, options: Any, report: ProgressReporter
+    ) -> SynthesisOutput:
+        """Speak the text. Raises ValueError naming an option out of range."""
+        ...
+
+
 @runtime_checkable
 class SupportsConditioningOptions(Protocol):
-    """An engine some of whose knobs change what it hears of a speaker."""
+    """An engine some of whose options change the speaker latents."""
 
-    conditioning_options: ClassVar[tuple[str, ...]]  # their names; whoever caches keys by them
+    conditioning_options: ClassVar[tuple[str, ...]]  # their names; caches are keyed by them
 
     # Any: the instance of the engine's options
     def condition_with_options(
         self, clips: Sequence[Clip], options: Any, report: ProgressReporter
     ) -> SpeakerLatents:
-        """Listen to clips of one speaker, the way these options say."""
+        """Compute speaker latents the way these options say."""
         ...
 
 
 @runtime_checkable
 class SupportsRandomSpeakers(Protocol):
-    """An engine that can make up a speaker."""
+    """An engine that can sample a speaker."""
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
-        """Make up a speaker; the same seed gives the same one."""
+        """Sample a speaker; the same seed gives the same one."""
         ...
 
 
 @runtime_checkable
 class SupportsForeignLatents(Protocol):
-    """An engine that knows voices which another program has kept as latents."""
+    """An engine that can read speaker latents saved by another program."""
 
     def read_latents(self, path: Path) -> SpeakerLatents:
-        """Read such a file.  Raises ValueError for one that is none, or is of other weights."""
+        """Read such a file. Raises ValueError where it is no such file, or of other weights."""
         ...
 
 
 @runtime_checkable
 class SupportsTokenCount(Protocol):
-    """An engine that knows how much text it can speak at once."""
+    """An engine that counts tokens and has a limit for one chunk."""
 
     @property
     def text_limit(self) -> int:
-        """The most tokens that can be spoken in one piece."""
+        """The most tokens of one chunk."""
         ...
 
-    def count_tokens(self, text: str) -> int:
-        """Say how many tokens the text makes."""
-        ...
+    def count_tokens(self, text: str) -> int: ...
 
 
 @runtime_checkable
@@ -80,43 +138,14 @@ class SupportsAlignment(Protocol):
     """An engine that can find parts of a text in what it spoke."""
 
     def align(
-        self, parts: Sequence[str], clip: Clip, speaker: SpeakerLatents, report: ProgressReporter
+        self,
+        parts: Sequence[str],
+        candidate: SpeechCandidate,
+        speaker: SpeakerLatents,
+        report: ProgressReporter,
     ) -> list[float] | None:
-        """Say at which second of the clip each part of its text begins; None if it cannot tell.
+        """Return at which second each part begins; None where that cannot be found out.
 
-        The clip speaks the parts joined with spaces.
+        parts: joined with spaces they are the text that the candidate speaks.
         """
-        ...
-
-
-class Engine(Protocol):
-    """A way to speak. It knows no voices, folders, result files, pages or other engines.
-
-    The same seed gives the same clip; arguments stay as they are and so does the global random
-    state; `Cancelled` comes within one report after the wish to stop.
-    """
-
-    name: ClassVar[str]
-    sample_rate: ClassVar[int]  # Hz of what synthesize returns
-    options: ClassVar[type]  # a frozen dataclass of knobs, see core.options
-
-    @property
-    def weights_id(self) -> str:
-        """Name the weights: equal ids, equal numbers."""
-        ...
-
-    @classmethod
-    def load(cls, weights: Path, device: torch.device) -> Self:
-        """Read a bundle of weights. Raises ValueError for one that is incomplete or damaged."""
-        ...
-
-    def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:
-        """Listen to clips of one speaker."""
-        ...
-
-    # Any: the instance of `options` that belongs to this engine
-    def synthesize(
-        self, text: str, speaker: SpeakerLatents, options: Any, report: ProgressReporter
-    ) -> list[Clip]:
-        """Speak the text; the best clip first. Raises ValueError naming an option out of range."""
         ...

@@ -1,44 +1,58 @@
-"""What an engine has heard of a speaker, kept as safetensors."""
+"""Speaker latents: what an engine computed from a speaker's clips, saved as safetensors."""
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import InvalidValueError
+from core.files import write_bytes
 
 FORMAT = "testudo-conditioning-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpeakerLatents:
-    """A speaker as one engine with one set of weights sees it; opaque to everybody else."""
+    """A speaker as one engine with one set of weights sees it. Only that engine reads it."""
 
     engine: str
     weights_id: str
     tensors: Mapping[str, Tensor]
 
+    @property
+    def content_id(self) -> str:
+        """Name what the tensors hold: equal ids, equal numbers."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+        return digest.hexdigest()[:16]
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a safetensors file."""
+        # a dense copy of each: safetensors refuses views and shared memory
+        tensors = {
+            key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, value in self.tensors.items()
+        }
+        metadata = {"format": FORMAT, "engine": self.engine, "weights_id": self.weights_id}
+        return safetensors.torch.save(tensors, metadata)
+
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
-        tensors = {key: _copy_contiguous(value) for key, value in self.tensors.items()}
-        meta = {"format": FORMAT, "engine": self.engine, "weights_id": self.weights_id}
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            save_file(tensors, part, metadata=meta)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        """Write a safetensors file atomically."""
+        write_bytes(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> SpeakerLatents:
-        """Read a saved conditioning. Raises ValueError for a file that is none."""
+        """Read a saved file. Raises ValueError where it is no such file."""
         try:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata() or {}
@@ -60,30 +74,28 @@ class SpeakerLatents:
 def interpolate_latents(parts: Sequence[tuple[SpeakerLatents, float]]) -> SpeakerLatents:
     """Return the weighted mean of several speakers; weights count relative to their sum.
 
-    What only some of the speakers have (a slim one lacks a part) is left out of the blend.
+    A tensor that only some of the speakers have is left out. Raises ValueError for weights that
+    are negative or all 0, and for speakers of different weights or shapes.
     """
     if not parts:
         raise ValueError("A blend needs at least one speaker.")
     total = sum(weight for _, weight in parts)
     if min(weight for _, weight in parts) < 0 or not 0 < total < float("inf"):
-        told = ", ".join(f"{weight:g}" for _, weight in parts)
-        raise ValueError(f"The weights of a blend are {told}; they must be 0 or more, one above 0.")
+        given = ", ".join(f"{weight:g}" for _, weight in parts)
+        raise ValueError(
+            f"The weights of a blend are {given}; they must be 0 or more, one above 0."
+        )
     first = parts[0][0]
     for other, _ in parts:
         if (other.engine, other.weights_id) != (first.engine, first.weights_id):
             raise InvalidValueError(
-                f"Speakers heard with {first.engine} {first.weights_id} and {other.engine} "
+                f"Speaker latents of {first.engine} {first.weights_id} and {other.engine} "
                 f"{other.weights_id} cannot be blended. Use one engine and one set of weights.",
                 code="bundle_incompatible",
             )
     shared = [key for key in first.tensors if all(key in part.tensors for part, _ in parts)]
     tensors = {key: _compute_weighted_mean(key, parts, total) for key in shared}
     return SpeakerLatents(engine=first.engine, weights_id=first.weights_id, tensors=tensors)
-
-
-def _copy_contiguous(tensor: Tensor) -> Tensor:
-    """A dense copy of its own: safetensors refuses views and shared memory."""
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _compute_weighted_mean(

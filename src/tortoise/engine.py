@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -15,11 +15,13 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.mel import VOCODER_MEL
 from core.errors import InvalidValueError
-from core.progress import ProgressEvent, ProgressReporter
+from core.progress import ProgressReporter
+from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
+from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
 from tortoise.generation.forced_alignment import MIN_ALIGNMENT_CONFIDENCE, align_text_parts
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
@@ -60,26 +62,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpeechCandidate:
-    """One spoken version with what it was made from.
+class TortoiseCandidateData:
+    """What a candidate was made from.
 
-    codes: (m,) as spoken;  latents: (1, m, d);  score: what it was ranked by.
+    codes: (m,) as spoken;  latents: (1, m, d);  index: which of the drawn candidates it is.
     """
 
-    clip: Clip
-    score: float
     codes: Tensor
     latents: Tensor
-    candidate_index: int
+    index: int
     finished: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TortoiseEngine:
-    """Speaks: drafts many readings of a text, keeps the best, and makes them sound.
-
-    takes: those spoken last, so that parts of their text can be found in them.
-    """
+    """Draws many candidates of a text, ranks them, and synthesizes the best."""
 
     name: ClassVar[str] = "tortoise"
     sample_rate: ClassVar[int] = VOCODER_MEL.sample_rate
@@ -91,7 +88,6 @@ class TortoiseEngine:
     )
 
     networks: LoadedNetworks
-    last_candidates: list[SpeechCandidate] = field(default_factory=list)
 
     @classmethod
     def load(cls, weights: Path, device: torch.device) -> Self:
@@ -138,7 +134,7 @@ class TortoiseEngine:
         """Listen to clips of one speaker, the way the options say."""
         if not clips:
             raise ValueError("A voice needs at least one clip.")
-        bench = self._make_model_manager(options, report)
+        manager = self._make_model_manager(options, report)
         hearing = ConditioningOptions(
             crop=cast(CropMode, options.voice_crop), chunk_s=options.voice_chunk_s
         )
@@ -146,9 +142,9 @@ class TortoiseEngine:
         norms = self.bundle.mel_stats.norms.to(self.networks.device)
         pieces = split_clips_for_gpt(clips, hearing, conventions)
         heard = {}
-        with bench.use("gpt", exact=True) as gpt:
+        with manager.use("gpt", exact=True) as gpt:
             heard["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        with bench.use("diffusion", exact=True) as decoder:
+        with manager.use("diffusion", exact=True) as decoder:
             heard["diffusion"] = encode_diffusion_conditioning(
                 decoder,
                 split_clips_for_diffusion(clips, hearing, conventions),
@@ -156,7 +152,7 @@ class TortoiseEngine:
                 report,
             )
         if self.bundle.has("cvvp") and not options.slim_latents:
-            with bench.use("cvvp") as cvvp:
+            with manager.use("cvvp") as cvvp:
                 heard["cvvp"] = encode_cvvp_conditioning(cvvp, pieces, norms)
         return self._make_speaker_latents(heard)
 
@@ -164,10 +160,10 @@ class TortoiseEngine:
         """Make up a speaker; the same seed gives the same one."""
         if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
             raise ValueError("This bundle cannot make up voices. Name a voice, or blend some.")
-        bench = self._make_model_manager(TortoiseOptions(), report)
+        manager = self._make_model_manager(TortoiseOptions(), report)
         heard = {}
         for part in ("gpt", "diffusion"):
-            with bench.use(f"random_{part}") as network:
+            with manager.use(f"random_{part}") as network:
                 heard[part] = network.draw(make_generator(seed, "invent", part))
         return self._make_speaker_latents(heard)
 
@@ -179,70 +175,63 @@ class TortoiseEngine:
 
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter
-    ) -> list[Clip]:
-        """Speak the text; the best clip first."""
-        takes = self.synthesize_candidates(text, speaker, options, report)
-        scores = [take.score for take in takes]
-        report.emit(ProgressEvent(kind="candidates", stage="rank", data={"scores": scores}))
-        return [take.clip for take in takes]
-
-    def synthesize_candidates(
-        self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter
-    ) -> list[SpeechCandidate]:
-        """Speak the text; the best take first, with all that is known about it."""
+    ) -> SynthesisOutput:
+        """Speak the text; each candidate's `aux` is a TortoiseCandidateData."""
         options = fill_missing_seed(options, secrets.randbelow(2**31))
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)
-        bench = self._make_model_manager(options, report)
-        conventions = self.bundle.conventions
+        manager = self._make_model_manager(options, report)
+        conventions, longest = self.bundle.conventions, self._get_max_codes(options)
         ids = encode_text(self.bundle.tokenizer, text, conventions.text_limit)
         ids = ids.to(self.networks.device)
-        with bench.use("gpt") as gpt:
-            drafts = sample_candidates(
-                gpt, voice, ids, options, self._get_max_codes(options), report
-            )
+        halved: list[int] = []
+        with manager.use("gpt") as gpt:
+            drawn = sample_candidates(gpt, voice, ids, options, longest, report, halved.append)
         with report.stage("rank"):
-            scores = self._score_candidates(drafts, voice, ids, options, bench)
-        best = rank_candidates(scores, drafts, options.length_penalty)[: options.candidates]
-        _warn_about_truncation(
-            [drafts[index] for index in best], self._get_max_codes(options), report
-        )
-        rows = [
-            prepare_spoken_codes(
-                drafts[i].codes, drafts[i].finished, options.pause_size, conventions
-            )
+            scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
+        best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
+        codes = [
+            prepare_spoken_codes(drawn[i].codes, drawn[i].finished, options.pause_size, conventions)
             for i in best
         ]
-        with bench.use("gpt", exact=True) as gpt, report.stage("latents"):
-            latents = [compute_gpt_latents(gpt, voice, ids, row) for row in rows]
-        waves = self._synthesize_waves(best, latents, voice, options, bench, vocoder)
-        self.last_candidates[:] = [
-            SpeechCandidate(
-                clip=self._make_clip(wave, row, options.pause_size),
-                score=float(scores[index]),
-                codes=row,
-                latents=latent.cpu(),
-                candidate_index=index,
-                finished=drafts[index].finished,
-            )
-            for index, row, latent, wave in zip(best, rows, latents, waves, strict=True)
-        ]
-        return list(self.last_candidates)
+        with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
+            latents = [compute_gpt_latents(gpt, voice, ids, row) for row in codes]
+        waves = self._synthesize_waves(best, latents, voice, options, manager, vocoder)
+        return SynthesisOutput(
+            candidates=[
+                SpeechCandidate(
+                    clip=self._make_clip(wave, row, options.pause_size),
+                    score=float(scores[index]),
+                    aux=TortoiseCandidateData(
+                        codes=row,
+                        latents=latent.cpu(),
+                        index=index,
+                        finished=drawn[index].finished,
+                    ),
+                )
+                for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
+            ],
+            warnings=_make_warnings([drawn[index] for index in best], longest, halved),
+            resolved_options={"sample_batch_size": min(halved)} if halved else {},
+        )
 
     def align(
-        self, parts: Sequence[str], clip: Clip, speaker: SpeakerLatents, report: ProgressReporter
+        self,
+        parts: Sequence[str],
+        candidate: SpeechCandidate,
+        speaker: SpeakerLatents,
+        report: ProgressReporter,
     ) -> list[float] | None:
-        """Say at which second of a take each part of its text begins; None if it cannot tell.
+        """Return at which second of a candidate each part of its text begins.
 
-        Only takes of the last text spoken are known.
+        None for a clip that was read from a file, and where the attention of the GPT is unclear.
         """
-        takes = [take for take in self.last_candidates if take.clip.wave is clip.wave]
-        if not takes:
+        if not isinstance(candidate.aux, TortoiseCandidateData):
             return None
         device, conventions = self.networks.device, self.bundle.conventions
         voice = ConditioningLatents.from_tensors(speaker.tensors, device)
         with self._make_model_manager(TortoiseOptions(), report).use("gpt") as gpt:
-            codes = takes[0].codes.to(device)[None]
+            codes = candidate.aux.codes.to(device)[None]
             starts, alignment = align_text_parts(
                 parts, self.bundle.tokenizer, gpt, voice.gpt, codes
             )
@@ -252,29 +241,30 @@ class TortoiseEngine:
 
     def _score_candidates(
         self,
-        drafts: list[CodeCandidate],
+        candidates: list[CodeCandidate],
         voice: ConditioningLatents,
         text: Tensor,
         options: TortoiseOptions,
-        bench: ModelManager,
+        manager: ModelManager,
+        on_halved: OnHalved,
     ) -> Tensor:
-        """Scores of the drafts (n,); without a judge, how sure the GPT was of them."""
+        """(n,); without CLVP and CVVP the confidence of the GPT."""
         config = self.bundle.config.architecture("gpt")
-        rows = prepare_codes_for_ranking(drafts, config, self.bundle.conventions)
+        rows = prepare_codes_for_ranking(candidates, config, self.bundle.conventions)
         weight = options.cvvp_weight
         clvp = cvvp = None
         if self.bundle.has("clvp") and weight < 1:
-            with bench.use("clvp") as judge:
+            with manager.use("clvp") as network:
                 clvp = compute_clvp_scores(
-                    judge, text, rows, bench.report, options.sample_batch_size
+                    network, text, rows, manager.report, options.sample_batch_size, on_halved
                 )
         if weight > 0 and voice.cvvp is not None:
-            with bench.use("cvvp") as judge:
-                cvvp = compute_cvvp_scores(judge, voice.cvvp, rows, bench.report)
+            with manager.use("cvvp") as network:
+                cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
         if clvp is None and cvvp is None:
-            return torch.tensor([draft.confidence for draft in drafts])
+            return torch.tensor([one.confidence for one in candidates])
         share = self.bundle.conventions.confidence_share
-        return add_confidence(combine_scores(clvp, cvvp, weight), drafts, share)
+        return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
 
     def _synthesize_waves(
         self,
@@ -282,29 +272,28 @@ class TortoiseEngine:
         latents: Sequence[Tensor],
         voice: ConditioningLatents,
         options: TortoiseOptions,
-        bench: ModelManager,
+        manager: ModelManager,
         vocoder: str,
     ) -> list[Tensor]:
-        """The waves of the chosen drafts, (n,) each on the CPU."""
+        """The waves of the chosen candidates, (n,) each on the CPU."""
         if vocoder == "hifigan":
-            with bench.use(vocoder) as network, bench.report.stage("vocode"):
+            with manager.use(vocoder) as network, manager.report.stage("vocode"):
                 straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
         most = self.bundle.conventions.most_iterations
-        with bench.use("diffusion") as decoder:
+        with manager.use("diffusion") as decoder:
             mels = [
-                generate_mel(decoder, voice, latent, index, options, bench.report, most)
+                generate_mel(decoder, voice, latent, index, options, manager.report, most)
                 for index, latent in zip(best, latents, strict=True)
             ]
         waves = []
-        with nullcontext() if vocoder == GRIFFIN_LIM else bench.use(vocoder) as network:
-            for index, mel in zip(best, bench.report.track(mels, "vocode"), strict=True):
+        with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
+            for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):
                 noise = make_generator(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())
         return waves
 
     def _make_clip(self, wave: Tensor, codes: Tensor, pause: int) -> Clip:
-        """The sound of a take with the pause that its codes do not have."""
         conventions = self.bundle.conventions
         missing = count_missing_pause_codes(codes, pause, conventions)
         return Clip(wave=append_silence(wave, missing, conventions), sample_rate=self.sample_rate)
@@ -349,12 +338,17 @@ class TortoiseEngine:
         return SpeakerLatents(engine=self.name, weights_id=self.weights_id, tensors=tensors)
 
 
-def _warn_about_truncation(
-    chosen: Sequence[CodeCandidate], longest: int, report: ProgressReporter
-) -> None:
-    if not all(draft.finished for draft in chosen):
-        report.warn(
-            f"No draft that ended within {longest} codes was left, so a take may be cut short. "
-            "Split the text, or draw more samples.",
-            stage="draft",
+def _make_warnings(
+    chosen: Sequence[CodeCandidate], longest: int, halved: Sequence[int]
+) -> list[SynthesisWarning]:
+    warnings = []
+    if halved:
+        told = f"Memory ran out; going on with {min(halved)} samples at a time."
+        warnings.append(SynthesisWarning(message=told, topic="memory"))
+    if not all(one.finished for one in chosen):
+        told = (
+            f"No candidate that ended within {longest} codes was left, so the speech may be cut "
+            "short. Split the text, or draw more samples."
         )
+        warnings.append(SynthesisWarning(message=told))
+    return warnings

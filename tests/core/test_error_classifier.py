@@ -38,8 +38,8 @@ from studio.settings.store import load_settings
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.request_builder import SpeechRequestInput, resolve_engine_options
 from studio.voices.catalog import find_voice
+from studio.workers.create_voice import decode_latents
 from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
-from studio.workers.synthesis.latents_codec import decode_latents
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.convert import convert_published_file
 from tortoise.checkpoints.layout import read_json as read_bundle_json

@@ -47,9 +47,9 @@ def test_the_bundle_speaks_from_clips_of_the_corpus(shop: BuildContext) -> None:
     clip = Clip(wave=wave, sample_rate=SAMPLE_RATE)
     engine = TortoiseEngine.load(shop.folder / "starter", torch.device("cpu"))
     options = TortoiseOptions(samples=2, iterations=2, cond_free=False, seed=1, max_codes=20)
-    said = engine.synthesize(
-        "Good evening.", engine.condition([clip], ProgressReporter()), options, ProgressReporter()
-    )
+    voice = engine.condition([clip], ProgressReporter())
+    output = engine.synthesize("Good evening.", voice, options, ProgressReporter())
+    said = [candidate.clip for candidate in output.candidates]
     assert len(said) == 1 and torch.isfinite(said[0].wave).all() and said[0].duration_s > 0.1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -14,11 +15,13 @@ import pytest
 from audio.io import read_clip, write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
-from core.progress import Cancelled, ProgressReporter
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from studio.diagnostics.voicefixer import (
     REQUIRED_PACKAGES,
     WEIGHT_FILES,
+    WeightFile,
     describe_voicefixer_problem,
+    get_weights_folder,
 )
 from studio.schemas.clip_tools import (
     CheckClipRequest,
@@ -197,3 +200,29 @@ def test_a_missing_voicefixer_says_what_to_do(
     assert describe_voicefixer_problem().startswith("It is not installed (voicefixer, librosa")
     with pytest.raises(AppError, match=r"voicefixer cannot be used\. It is not installed"):
         run_voicefixer(shipped(), "cpu", ProgressReporter())
+
+
+def test_voicefixers_weights_are_downloaded_on_first_use_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_fixer: Callable[[str], None]
+) -> None:
+    fake_fixer("works")
+    kept = get_weights_folder() / WEIGHT_FILES[0]
+    kept.unlink()
+    source = tmp_path / "vf.ckpt"
+    source.write_bytes(bytes(range(256)) * 4000)
+    digest = hashlib.md5(source.read_bytes()).hexdigest()
+    file = WeightFile(path=WEIGHT_FILES[0], url=source.as_uri(), md5=digest)
+    monkeypatch.setattr("studio.workers.synthesis.voicefixer.WEIGHTS", (file,))
+    with pytest.raises(AppError, match="Its weights are not here"):
+        run_voicefixer(shipped(), "cpu", ProgressReporter())
+    events: list[ProgressEvent] = []
+    report = ProgressReporter(events.append)
+    run_voicefixer(shipped(), "cpu", report, can_download=True)
+    assert kept.read_bytes() == source.read_bytes()
+    done = [event.done for event in events if event.stage == "download"]
+    assert done == sorted(done) and done[-1] == source.stat().st_size
+    kept.unlink()
+    source.write_bytes(b"damaged")
+    with pytest.raises(AppError, match="arrived damaged"):
+        run_voicefixer(shipped(), "cpu", report, can_download=True)
+    assert not list(kept.parent.iterdir())

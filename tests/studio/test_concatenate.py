@@ -10,12 +10,13 @@ import torch
 from audio.clip import Clip
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
-from studio.workers.synthesis.concatenate import (
+from studio.workers.synthesis.clip_editing import (
     apply_rate_and_volume,
     concatenate_clips,
     fade_edges,
+    find_quietest_sample,
+    join_audible_spans,
 )
-from studio.workers.synthesis.prompt_trimming import find_quietest_sample, join_audible_spans
 
 RATE = 24_000
 

@@ -153,12 +153,13 @@ def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_told(
     assert "Voice Fixer is on but was left out" in absent.warnings[0]
     asked_for: list[str] = []
 
-    def fix(clip: Clip, device: str, report: ProgressReporter) -> Clip:
+    def fix(clip: Clip, device: str, report: ProgressReporter, **_: bool) -> Clip:
         asked_for.append(device)
         return replace(clip, wave=clip.wave * 0.5).resample(44_100)
 
     monkeypatch.setattr(
-        "studio.workers.synthesis.voicefixer.describe_voicefixer_problem", lambda: ""
+        "studio.workers.synthesis.voicefixer.describe_voicefixer_problem",
+        lambda **_: "",
     )
     monkeypatch.setattr("studio.workers.synthesis.voicefixer.run_voicefixer", fix)
     fixed = spoken(layout, voice_fixer=True, voice_fixer_device="cuda")

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from audio.clip import Clip
 from core.options import OptionInfo, validate_options
-from core.progress import ProgressEvent, ProgressReporter
+from core.progress import ProgressReporter
+from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 
 RATE = 24_000
@@ -101,7 +102,7 @@ class FakeEngine:
 
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: FakeOptions, report: ProgressReporter
-    ) -> list[Clip]:
+    ) -> SynthesisOutput:
         self.heard.append(text)
         assert options.seed is not None
         generator = torch.Generator().manual_seed(options.seed)
@@ -109,11 +110,19 @@ class FakeEngine:
             pass
         clips = [self._hum(text, speaker, generator) for _ in range(options.candidates)]
         scores = [1.0 - 0.1 * number for number in range(options.candidates)]
-        report.emit(ProgressEvent(kind="candidates", stage="rank", data={"scores": scores}))
-        return clips
+        return SynthesisOutput(
+            candidates=[
+                SpeechCandidate(clip=clip, score=score)
+                for clip, score in zip(clips, scores, strict=True)
+            ]
+        )
 
     def align(
-        self, parts: Sequence[str], clip: Clip, speaker: SpeakerLatents, report: ProgressReporter
+        self,
+        parts: Sequence[str],
+        candidate: SpeechCandidate,
+        speaker: SpeakerLatents,
+        report: ProgressReporter,
     ) -> list[float] | None:
         if "mumble" in " ".join(parts):
             return None

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import engines.registry
-from audio.clip import Clip
 from core.progress import ProgressReporter
+from engines.protocols import SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 from studio.workers import context as workshop
 from support.fake_engine import FakeEngine, FakeOptions
@@ -26,7 +26,7 @@ class SlowHum(FakeEngine):
 
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: FakeOptions, report: ProgressReporter
-    ) -> list[Clip]:
+    ) -> SynthesisOutput:
         with (self.root / "spoken").open("a") as file:
             file.write(f"{text}\n")
         deadly = self.root / "deadly"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import torch
 
 from audio.clip import Clip
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.protocols import SpeechCandidate
 from engines.speaker_latents import SpeakerLatents, interpolate_latents
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.config import read_config, write_config
-from tortoise.engine import SpeechCandidate, TortoiseEngine
+from tortoise.engine import TortoiseEngine
+from tortoise.generation import sampling
 from tortoise.generation.options import TortoiseOptions
 
 TEXT = "hello there"
@@ -46,22 +48,22 @@ def speaker(engine: TortoiseEngine) -> SpeakerLatents:
     return engine.condition([noise(1.0)], ProgressReporter())
 
 
-Speak = Callable[..., list[SpeechCandidate]]
+Speak = Callable[..., Sequence[SpeechCandidate]]
 
 
 @pytest.fixture
 def speak(engine: TortoiseEngine, speaker: SpeakerLatents) -> Speak:
     def speak(
         text: str = TEXT, report: ProgressReporter | None = None, **changes: object
-    ) -> list[SpeechCandidate]:
-        return engine.synthesize_candidates(
+    ) -> Sequence[SpeechCandidate]:
+        return engine.synthesize(
             text, speaker, options(**changes), report or ProgressReporter()
-        )
+        ).candidates
 
     return speak
 
 
-def same(first: list[SpeechCandidate], second: list[SpeechCandidate]) -> bool:
+def same(first: Sequence[SpeechCandidate], second: Sequence[SpeechCandidate]) -> bool:
     pairs = zip(first, second, strict=True)
     return all(torch.equal(a.clip.wave, b.clip.wave) for a, b in pairs)
 
@@ -80,9 +82,9 @@ def test_candidates_come_best_first_and_as_many_as_asked(speak: Speak) -> None:
     takes = speak(candidates=5)
     assert len(takes) == 5
     for ended in (True, False):
-        scores = [take.score for take in takes if take.finished is ended]
+        scores = [take.score for take in takes if take.aux.finished is ended]
         assert scores == sorted(scores, reverse=True)
-    assert len({take.candidate_index for take in takes}) == 5
+    assert len({take.aux.index for take in takes}) == 5
 
 
 def test_the_best_take_does_not_depend_on_how_many_are_returned(speak: Speak) -> None:
@@ -94,18 +96,18 @@ def test_clips_are_sound_at_the_engines_rate(engine: TortoiseEngine, speak: Spea
         assert take.clip.sample_rate == engine.sample_rate == 24_000
         assert torch.isfinite(take.clip.wave).all()
         assert take.clip.wave.abs().max() <= 1
-        frames = len(take.codes) * 4 * 24_000 // 22_050
+        frames = len(take.aux.codes) * 4 * 24_000 // 22_050
         assert take.clip.wave.shape == (frames * 256,)
-        assert take.latents.shape[:2] == (1, len(take.codes))
+        assert take.aux.latents.shape[:2] == (1, len(take.aux.codes))
 
 
-def test_synthesize_returns_the_clips_and_tells_their_scores(
+def test_synthesize_returns_the_candidates_and_their_scores(
     engine: TortoiseEngine, speaker: SpeakerLatents
 ) -> None:
     heard: list[ProgressEvent] = []
-    clips = engine.synthesize(TEXT, speaker, options(), ProgressReporter(heard.append))
-    scores = next(event.data["scores"] for event in heard if event.kind == "candidates")
-    assert len(clips) == len(scores) == 2
+    output = engine.synthesize(TEXT, speaker, options(), ProgressReporter(heard.append))
+    assert len(output.candidates) == len(output.scores) == 2
+    assert output.resolved_options == {}
     assert {"draft", "rank", "diffusion", "vocode"} <= {event.stage for event in heard}
 
 
@@ -160,7 +162,7 @@ def test_inputs_the_global_random_state_and_the_screen_are_left_alone(
     wave, state = clip.wave.clone(), torch.get_rng_state()
     heard = engine.condition([clip], ProgressReporter())
     before = {name: tensor.clone() for name, tensor in heard.tensors.items()}
-    engine.synthesize_candidates(TEXT, heard, options(), ProgressReporter())
+    engine.synthesize(TEXT, heard, options(), ProgressReporter())
     engine.sample_random_speaker(3, ProgressReporter())
     assert torch.equal(clip.wave, wave)
     assert torch.equal(torch.get_rng_state(), state)
@@ -171,7 +173,7 @@ def test_inputs_the_global_random_state_and_the_screen_are_left_alone(
 def test_loading_leaves_the_global_random_state_alone(folder: Path) -> None:
     state = torch.get_rng_state()
     engine = TortoiseEngine.load(folder, CPU)
-    engine.synthesize_candidates(
+    engine.synthesize(
         TEXT, engine.condition([noise(1.0)], ProgressReporter()), options(), ProgressReporter()
     )
     assert torch.equal(torch.get_rng_state(), state)
@@ -182,27 +184,27 @@ def test_a_voice_survives_saving(
 ) -> None:
     speaker.save(tmp_path / "voice.safetensors")
     again = SpeakerLatents.load(tmp_path / "voice.safetensors")
-    assert same(engine.synthesize_candidates(TEXT, again, options(), ProgressReporter()), speak())
+    assert same(engine.synthesize(TEXT, again, options(), ProgressReporter()).candidates, speak())
 
 
 def test_two_engines_of_one_bundle_say_the_same(
     folder: Path, speaker: SpeakerLatents, speak: Speak
 ) -> None:
     other = TortoiseEngine.load(folder, CPU)
-    assert same(other.synthesize_candidates(TEXT, speaker, options(), ProgressReporter()), speak())
+    assert same(other.synthesize(TEXT, speaker, options(), ProgressReporter()).candidates, speak())
 
 
 @pytest.mark.parametrize("change", [{"sample_batch_size": 2}, {"low_vram": True}])
 def test_how_it_fits_into_memory_changes_nothing(speak: Speak, change: dict[str, object]) -> None:
     for plain, other in zip(speak(), speak(**change), strict=True):
-        assert torch.equal(plain.codes, other.codes)
+        assert torch.equal(plain.aux.codes, other.aux.codes)
         torch.testing.assert_close(plain.clip.wave, other.clip.wave, atol=1e-4, rtol=1e-3)
 
 
 def test_half_precision_speaks(speak: Speak) -> None:
     takes = speak(half_precision=True)
     assert all(torch.isfinite(take.clip.wave).all() for take in takes)
-    assert all(take.latents.dtype == torch.float32 for take in takes)
+    assert all(take.aux.latents.dtype == torch.float32 for take in takes)
 
 
 @pytest.mark.parametrize("sampler", ["p", "ddim", "dpm"])
@@ -223,14 +225,14 @@ def test_more_iterations_than_the_weights_are_good_for_are_not_taken(tmp_path: P
     report = ProgressReporter(
         lambda event: steps.append(event.total if event.stage == "diffusion" else 3)
     )
-    many = engine.synthesize_candidates(TEXT, speaker, options(iterations=30), report)
+
+    def speak(iterations: int, report: ProgressReporter) -> Sequence[SpeechCandidate]:
+        return engine.synthesize(TEXT, speaker, options(iterations=iterations), report).candidates
+
+    many = speak(30, report)
     assert set(steps) == {3}
-    assert same(
-        many, engine.synthesize_candidates(TEXT, speaker, options(iterations=3), ProgressReporter())
-    )
-    assert not same(
-        many, engine.synthesize_candidates(TEXT, speaker, options(iterations=2), ProgressReporter())
-    )
+    assert same(many, speak(3, ProgressReporter()))
+    assert not same(many, speak(2, ProgressReporter()))
 
 
 @pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "hifigan"])
@@ -250,7 +252,7 @@ def test_every_vocoder_of_the_bundle_speaks(
 
 def test_the_likeness_to_the_voice_can_decide(speak: Speak) -> None:
     by_text, by_voice = speak(candidates=5), speak(candidates=5, cvvp_weight=1.0)
-    assert {t.candidate_index for t in by_text} == {t.candidate_index for t in by_voice}
+    assert {t.aux.index for t in by_text} == {t.aux.index for t in by_voice}
     assert [t.score for t in by_text] != [t.score for t in by_voice]
 
 
@@ -259,9 +261,9 @@ def test_a_slim_voice_speaks_but_cannot_be_ranked_by_likeness(engine: TortoiseEn
         [noise(1.0)], options(slim_latents=True), ProgressReporter()
     )
     assert set(slim.tensors) == {"gpt", "diffusion"}
-    assert engine.synthesize_candidates(TEXT, slim, options(), ProgressReporter())
+    assert engine.synthesize(TEXT, slim, options(), ProgressReporter()).candidates
     with pytest.raises(ValueError, match=r"cvvp_weight is 0\.5.*slim"):
-        engine.synthesize_candidates(TEXT, slim, options(cvvp_weight=0.5), ProgressReporter())
+        engine.synthesize(TEXT, slim, options(cvvp_weight=0.5), ProgressReporter())
 
 
 def test_what_is_heard_of_the_clips_follows_the_knobs(engine: TortoiseEngine) -> None:
@@ -285,14 +287,14 @@ def test_made_up_voices_speak_and_blend_with_real_ones(
     assert torch.equal(made_up.tensors["gpt"], again.tensors["gpt"])
     assert not torch.equal(made_up.tensors["gpt"], other.tensors["gpt"])
     mixed = interpolate_latents([(made_up, 1.0), (speaker, 3.0)])
-    assert engine.synthesize_candidates(TEXT, mixed, options(), ProgressReporter())
+    assert engine.synthesize(TEXT, mixed, options(), ProgressReporter()).candidates
 
 
 def test_a_voice_of_other_weights_is_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
     other = TortoiseEngine.load(make_tiny_bundle(tmp_path / "other", seed=9), CPU)
     foreign = other.condition([noise(1.0)], ProgressReporter())
     with pytest.raises(ValueError, match="Make it again from its clips"):
-        engine.synthesize_candidates(TEXT, foreign, options(), ProgressReporter())
+        engine.synthesize(TEXT, foreign, options(), ProgressReporter())
 
 
 def test_text_beyond_the_limit_or_without_sound_is_refused(
@@ -312,19 +314,43 @@ def test_no_clips_make_no_voice(engine: TortoiseEngine) -> None:
         engine.condition([], ProgressReporter())
 
 
-def test_a_take_that_never_ended_is_told(speak: Speak) -> None:
-    heard: list[ProgressEvent] = []
-    speak(max_codes=1, samples=4, candidates=4, report=ProgressReporter(heard.append))
-    told = [event.message for event in heard if event.kind == "warning"]
-    assert len(told) == 1 and "ended within 1 codes" in told[0]
+def test_a_candidate_that_never_ended_is_warned_about(
+    engine: TortoiseEngine, speaker: SpeakerLatents
+) -> None:
+    short = options(max_codes=1, samples=4, candidates=4)
+    warnings = engine.synthesize(TEXT, speaker, short, ProgressReporter()).warnings
+    assert len(warnings) == 1 and "ended within 1 codes" in warnings[0].message
 
 
-def test_parts_are_found_in_takes_just_spoken_only(
+def test_memory_that_runs_out_is_warned_about_once_and_the_batch_that_fits_is_returned(
+    engine: TortoiseEngine, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = sampling.BatchedSampler.steps
+
+    def only_two(self: sampling.BatchedSampler) -> Iterator[int]:
+        if len(self.uniform) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return steps(self)
+
+    monkeypatch.setattr(sampling.BatchedSampler, "steps", only_two)
+    output = engine.synthesize(TEXT, speaker, options(), ProgressReporter())
+    (warning,) = (one for one in output.warnings if one.topic == "memory")
+    assert warning.message == "Memory ran out; going on with 2 samples at a time."
+    assert output.resolved_options == {"sample_batch_size": 2}
+
+
+def test_parts_are_found_in_any_candidate_of_the_engine_but_not_in_a_clip_from_a_file(
     engine: TortoiseEngine, speaker: SpeakerLatents, speak: Speak
 ) -> None:
     [take] = speak(candidates=1)
-    assert engine.align(["hello", "there"], noise(1.0), speaker, ProgressReporter()) is None
-    starts = engine.align(["hello", "there"], take.clip, speaker, ProgressReporter())
+    speak(text="hello", candidates=1)  # what is spoken in between changes nothing
+    read = SpeechCandidate(clip=noise(1.0))
+    assert engine.align(["hello", "there"], read, speaker, ProgressReporter()) is None
+    copied = replace(take, clip=replace(take.clip, wave=take.clip.wave.clone()))
+    starts, again = (
+        engine.align(["hello", "there"], one, speaker, ProgressReporter()) for one in (take, copied)
+    )
+    assert starts == again
     assert starts is None or (starts == sorted(starts) and len(starts) == 2)
 
 
@@ -343,12 +369,12 @@ def test_the_pause_is_silence_where_the_weights_know_no_calm_behind_a_take(tmp_p
     engine = TortoiseEngine.load(folder, CPU)
     speaker = engine.condition([noise(1.0)], ProgressReporter())
     bare, paused = (
-        engine.synthesize_candidates(
+        engine.synthesize(
             TEXT, speaker, options(pause_size=pause, candidates=1), ProgressReporter()
-        )[0]
+        ).candidates[0]
         for pause in (0, 10)
     )
     added = paused.clip.wave.shape[0] - bare.clip.wave.shape[0]
     assert added > 0
     assert paused.clip.wave[-1] == 0
-    assert len(paused.codes) - len(bare.codes) in range(11)
+    assert len(paused.aux.codes) - len(bare.aux.codes) in range(11)

@@ -78,7 +78,8 @@ def test_a_merged_model_is_whole_and_speaks(studio: ProjectPaths) -> None:
     wave = torch.sin(torch.arange(48_000) * 0.05) * 0.3
     speaker = engine.condition([Clip(wave=wave, sample_rate=24_000)], ProgressReporter())
     options = TortoiseOptions(samples=2, iterations=2, seed=1)
-    (clip,) = engine.synthesize("hello.", speaker, options, ProgressReporter())
+    (take,) = engine.synthesize("hello.", speaker, options, ProgressReporter()).candidates
+    clip = take.clip
     assert clip.wave.numel() and bool(torch.isfinite(clip.wave).all())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,14 +60,14 @@ from tortoise.modules.univnet import UnivNet, UnivNetConfig
 class Loaded:
     gpt: Gpt
     clvp: Clvp
-    cvvp: Cvvp
+    cvvp: Cvvp | None
     decoder: DiffusionDecoder
     vocoder: UnivNet
 
 
 def load(case: Case) -> Loaded:
     sizes = case.constructor
-    clvp, cvvp, vocoder = sizes["clvp"], sizes["cvvp"], sizes["vocoder"]
+    clvp, cvvp, vocoder = sizes["clvp"], sizes.get("cvvp"), sizes["vocoder"]
     nets: dict[str, Any] = {
         "clvp": Clvp(
             ClvpConfig(
@@ -81,16 +82,6 @@ def load(case: Case) -> Loaded:
                 speech_heads=clvp["speech_heads"],
             )
         ),
-        "cvvp": Cvvp(
-            CvvpConfig(
-                codes=cvvp["mel_codes"],
-                dim=cvvp["model_dim"],
-                heads=cvvp["transformer_heads"],
-                voice_depth=cvvp["conditioning_enc_depth"],
-                speech_depth=cvvp["speech_enc_depth"],
-                latent_multiplier=cvvp["latent_multiplier"],
-            )
-        ),
         "diffusion": DiffusionDecoder(diffusion_config(sizes["diffusion"])),
         "vocoder": UnivNet(
             UnivNetConfig(
@@ -101,12 +92,23 @@ def load(case: Case) -> Loaded:
             )
         ),
     }
+    if cvvp is not None:
+        nets["cvvp"] = Cvvp(
+            CvvpConfig(
+                codes=cvvp["mel_codes"],
+                dim=cvvp["model_dim"],
+                heads=cvvp["transformer_heads"],
+                voice_depth=cvvp["conditioning_enc_depth"],
+                speech_depth=cvvp["speech_enc_depth"],
+                latent_multiplier=cvvp["latent_multiplier"],
+            )
+        )
     for name, net in nets.items():
         load_strictly(net, case.state(name))
     return Loaded(
         gpt=gpt_of(sizes["autoregressive"], case.state("autoregressive")),
         clvp=nets["clvp"],
-        cvvp=nets["cvvp"],
+        cvvp=nets.get("cvvp"),
         decoder=nets["diffusion"],
         vocoder=nets["vocoder"],
     )
@@ -126,7 +128,7 @@ def listen(nets: Loaded, call: Call) -> ConditioningLatents:
             "original",
             ProgressReporter(),
         ),
-        cvvp=encode_cvvp_conditioning(nets.cvvp, pieces, norms),
+        cvvp=nets.cvvp and encode_cvvp_conditioning(nets.cvvp, pieces, norms),
     )
 
 
@@ -171,10 +173,12 @@ def test_every_stage_agrees_with_the_reference(case: Case, monkeypatch: Any) -> 
 
         clvp = compute_clvp_scores(nets.clvp, text, rows, ProgressReporter())
         call.check(clvp_scores=clvp)
-        cvvp = compute_cvvp_scores(nets.cvvp, voice.cvvp, rows, ProgressReporter())
-        per_call = call.outputs["cvvp_scores_calls"].value  # (batches x clips, rows of a batch)
-        expected = per_call.unflatten(0, (-1, len(args["voice_samples"]))).mean(1).flatten()
-        torch.testing.assert_close(cvvp, expected, atol=3.1e-5, rtol=1e-4)
+        cvvp = None
+        if nets.cvvp is not None and voice.cvvp is not None:
+            cvvp = compute_cvvp_scores(nets.cvvp, voice.cvvp, rows, ProgressReporter())
+            per_call = call.outputs["cvvp_scores_calls"].value  # (batches x clips, rows of a batch)
+            expected = per_call.unflatten(0, (-1, len(args["voice_samples"]))).mean(1).flatten()
+            torch.testing.assert_close(cvvp, expected, atol=3.1e-5, rtol=1e-4)
 
         # the reference ranks rows that never stopped like the others
         order = rank_candidates(
@@ -185,6 +189,38 @@ def test_every_stage_agrees_with_the_reference(case: Case, monkeypatch: Any) -> 
         latents = [compute_gpt_latents(nets.gpt, voice, text, row) for row in best]
         call.check(best_latents=torch.cat(latents))
         check_sound(case, nets, voice, (best, latents), monkeypatch)
+
+
+def without_cvvp(case: Case) -> Case:
+    """The same case as the reference would have made it without CVVP, up to the ranking."""
+    bare = Case(case.path)
+    description = deepcopy(case.json)
+    del description["constructor"]["cvvp"]
+    [call] = description["calls"]
+    call["args"]["cvvp_amount"] = 0
+    for name in list(call["outputs"]):
+        if name.startswith(("cvvp", "best", "mel", "wav")):
+            del call["outputs"][name]
+    bare.__dict__["json"] = description
+    return bare
+
+
+@golden("e2e_mini")
+def test_a_case_without_cvvp_is_ranked_by_clvp_alone(case: Case) -> None:
+    bare = without_cvvp(case)
+    [call] = bare.calls
+    nets = load(bare)
+    with torch.inference_mode():
+        voice = listen(nets, call)
+        call.check(auto_latent=voice.gpt, diffusion_latent=voice.diffusion)
+        text = encode_text(load_tokenizer(GOLDEN.parent), call.args["text"], 400)
+        rows = list(call.outputs["fixed_codes"].value)
+        clvp = compute_clvp_scores(nets.clvp, text, rows, ProgressReporter())
+    call.check(clvp_scores=clvp)
+    assert nets.cvvp is None and voice.cvvp is None
+    ended = CodeCandidate(codes=rows[0], finished=True, confidence=0.0)
+    order = rank_candidates(combine_scores(clvp, None, 0), [ended] * len(rows))
+    assert list(order) == clvp.argsort(descending=True).tolist()
 
 
 def check_sound(

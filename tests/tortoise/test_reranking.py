@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.progress import ProgressEvent, ProgressReporter
+from core.progress import ProgressReporter
 from support.golden_cases import Case, golden
 from tortoise.generation.batching import run_in_batches
 from tortoise.generation.reranking import (
@@ -76,9 +76,9 @@ def test_a_score_does_not_depend_on_the_other_drafts() -> None:
     torch.testing.assert_close(pairs, alone, atol=1e-5, rtol=1e-4)
 
 
-def test_a_batch_too_large_is_halved_and_told_once() -> None:
+def test_a_batch_too_large_is_halved_until_it_fits() -> None:
     sizes: list[int] = []
-    heard: list[ProgressEvent] = []
+    halved: list[int] = []
 
     def run(first: int, end: int) -> list[int]:
         if end - first > 2:
@@ -86,11 +86,9 @@ def test_a_batch_too_large_is_halved_and_told_once() -> None:
         sizes.append(end - first)
         return list(range(first, end))
 
-    assert run_in_batches(9, 8, run, ProgressReporter(heard.append), "draft") == list(range(9))
+    assert run_in_batches(9, 8, run, halved.append) == list(range(9))
     assert sizes == [2, 2, 2, 2, 1]
-    assert [event.kind for event in heard if event.kind != "resolved"] == ["warning"]
-    fitted = [event.data["sample_batch_size"] for event in heard if event.kind == "resolved"]
-    assert fitted == [4, 2]
+    assert halved == [4, 2]
 
 
 def test_one_alone_that_does_not_fit_is_an_error() -> None:
@@ -98,7 +96,7 @@ def test_one_alone_that_does_not_fit_is_an_error() -> None:
         raise torch.OutOfMemoryError("no room")
 
     with pytest.raises(torch.OutOfMemoryError):
-        run_in_batches(3, 2, run, ProgressReporter(), "draft")
+        run_in_batches(3, 2, run)
 
 
 def test_confidence_counts_by_its_share_and_on_the_scale_of_its_spread() -> None:

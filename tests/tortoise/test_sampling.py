@@ -229,13 +229,13 @@ def test_running_out_of_memory_halves_the_batch_and_says_so_once(gpt: Gpt, monke
             return super().steps()
 
     monkeypatch.setattr(decode, "BatchedSampler", Cramped)
-    heard: list[ProgressEvent] = []
+    halved: list[int] = []
+    generator = torch.Generator().manual_seed(0)
     drafts = sample_codes(
-        gpt, VOICE, TEXT, OPTIONS, torch.Generator().manual_seed(0), ProgressReporter(heard.append)
+        gpt, VOICE, TEXT, OPTIONS, generator, ProgressReporter(), on_halved=halved.append
     )
     assert said(drafts) == expected
-    warnings = [event.message for event in heard if event.kind == "warning"]
-    assert warnings == ["Memory ran out; going on with 3 samples at a time."]
+    assert halved == [3, 1]
 
 
 def test_progress_never_goes_back_over_several_batches(gpt: Gpt) -> None:

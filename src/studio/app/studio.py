@@ -164,7 +164,7 @@ class Studio:
         """The synthesizer of this process; created, and torch imported, on first use."""
         if self._speaker is None:
             made: Synthesizer = import_module("studio.workers.synthesis.synthesizer").Synthesizer(
-                self.layout
+                self.layout, can_download=not self.settings.offline
             )
             self._speaker = made
         return self._speaker

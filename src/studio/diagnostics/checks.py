@@ -251,7 +251,9 @@ def _check_defaults(layout: ProjectPaths, settings: Settings) -> Iterator[Health
         message = f"The default model {settings.bundle!r} is not there."
         fix = ".venv/bin/testudo settings unset bundle"
         yield _fault("Default model", "missing_weights", message, fix)
-    if settings.voice_fixer and (reason := describe_voicefixer_problem()):
+    can_download = not settings.offline
+    reason = describe_voicefixer_problem(can_download=can_download)
+    if settings.voice_fixer and reason:
         message = f"It is on, but cannot be used. {reason}"
         yield _note("Voice Fixer", message, INSTALL_COMMAND if missing_packages() else "")
 

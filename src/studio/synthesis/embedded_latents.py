@@ -10,16 +10,15 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import safetensors
 
-from core.errors import AppError, translate_write_errors
+from core.errors import AppError
 from studio.schemas.take_metadata import TakeMetadata
 
-MAX_LATENTS_BYTES = 2_000_000  # bytes, as studio.workers.synthesis.latents_codec has it
+MAX_LATENTS_BYTES = 2_000_000  # of safetensors
 LATENTS_FORMAT = "testudo-conditioning-1"  # engines.speaker_latents, which imports torch
 DTYPES: Mapping[str, str] = MappingProxyType(
     {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -50,35 +49,26 @@ class EmbeddedLatents:
 
 
 def read_embedded_latents(record: TakeMetadata, source: str) -> EmbeddedLatents | None:
-    """Return the voice that a clip carries, or None.
+    """Return the speaker latents that a clip carries, or None."""
+    return None if record.latents is None else parse_embedded_latents(record.latents, source)
 
-    Raises StudioError, and nothing else, for whatever is not latents of ours.
+
+def parse_embedded_latents(text: str, source: str) -> EmbeddedLatents:
+    """Read latents from base64.
+
+    Raises AppError, and nothing else, for whatever is not latents of ours.
     """
-    if record.latents is None:
-        return None
-    if len(record.latents) > MAX_LATENTS_BYTES * 4 // 3:
+    if len(text) > MAX_LATENTS_BYTES * 4 // 3:
         raise AppError(
             f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.",
             code="bad_latents",
         )
     try:
-        raw = base64.b64decode(record.latents, validate=True)
-        return _parse_latents(raw)
+        return _parse_latents(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, KeyError, TypeError, safetensors.SafetensorError) as cause:
         raise AppError(
             f"The latents in {source} cannot be used: {cause}", code="bad_latents"
         ) from cause
-
-
-def save_latents(latents: EmbeddedLatents, path: Path) -> None:
-    """Write the voice as a safetensors file, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with translate_write_errors(path):
-        try:
-            part.write_bytes(latents.raw)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _parse_latents(raw: bytes) -> EmbeddedLatents:

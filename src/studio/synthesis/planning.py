@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
 from text.script import VOICE, ScriptError, ScriptLine, parse_script
 
-MAX_SEED = 2**63 - 1
+CHUNK_SEED_LIMIT = 2**53  # a browser keeps whole numbers below it exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +89,12 @@ def split_text_spans(line: ScriptLine) -> list[TextSpan]:
 
 
 def derive_chunk_seed(seed: int, index: int) -> int:
-    """Return the seed of a piece: each draws its own numbers, all follow from the request's."""
-    return (seed + index) % (MAX_SEED + 1)
+    """Return the seed of a chunk: that of the request for the first, then hashes of both numbers.
+
+    Hashed, so that chunk i of seed s does not draw the numbers of chunk i - 1 of seed s + 1. What
+    candidates of one chunk draw differs by their index, see tortoise.generation.pipeline.
+    """
+    if index == 0:
+        return seed
+    digest = hashlib.sha256(f"{seed}/chunk/{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % CHUNK_SEED_LIMIT

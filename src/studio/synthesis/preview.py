@@ -195,7 +195,6 @@ class _PreviewBuilder:
         )
 
     def _repair_request(self, draft: PreviewRequest | SpeechRequest) -> SpeechRequest:
-        """Return a request whose voice and options are right, so that lines tell only their own."""
         voice, options = draft.voice, {**draft.options}
         options["seed"] = options.get("seed") or 0
         try:

@@ -84,7 +84,6 @@ def _apply_volume(steps: Int16Samples, volume: float) -> Int16Samples:
 
 
 def _fade_edges(steps: Int16Samples, n: int) -> Int16Samples:
-    """Let the sound come and go within n samples, so that joins do not click."""
     if n == 0:
         return steps
     ramp = np.linspace(0.0, 1.0, n, endpoint=False)

@@ -54,17 +54,27 @@ def denoise_clip_task(
     source = resolve_file_ref(workshop.layout, request.clip)
     target = _make_output_path(workshop.layout, source)
     device = workshop.settings.voice_fixer_device
-    return denoise_file(source, target, request, device, report)
+    can_download = not workshop.settings.offline
+    return denoise_file(source, target, request, device, report, can_download=can_download)
 
 
 def denoise_file(
-    source: Path, target: Path, request: DenoiseClipRequest, device: str, report: ProgressReporter
+    source: Path,
+    target: Path,
+    request: DenoiseClipRequest,
+    device: str,
+    report: ProgressReporter,
+    *,
+    can_download: bool = False,
 ) -> DenoiseClipResult:
-    """Clean a file into a new one.  device: where voicefixer computes."""
+    """Clean a file into a new one.
+
+    device: where voicefixer computes;  can_download: whether its weights may be downloaded.
+    """
     started = time.monotonic()
     with reraise_as_app_error(ClipError):
         clip = read_clip(source)
-    cleaned = run_denoiser(request, clip, device, report)
+    cleaned = run_denoiser(request, clip, device, report, can_download)
     with translate_write_errors(target), reraise_as_app_error(ClipError):
         write_clip(target, replace(cleaned, name=target.name))
     return DenoiseClipResult(
@@ -77,11 +87,15 @@ def denoise_file(
 
 
 def run_denoiser(
-    request: DenoiseClipRequest, clip: Clip, device: str, report: ProgressReporter
+    request: DenoiseClipRequest,
+    clip: Clip,
+    device: str,
+    report: ProgressReporter,
+    can_download: bool,
 ) -> Clip:
     """Return the clip as the request wants it cleaned.  device: where voicefixer computes."""
     if request.method == VOICEFIXER:
-        fixed = run_voicefixer(clip, device, report)
+        fixed = run_voicefixer(clip, device, report, can_download=can_download)
         return normalize_loudness(fixed) if request.even_level else fixed
     with report.stage("clean"), reraise_as_app_error(ClipError):
         return denoise_clip(

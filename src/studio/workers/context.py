@@ -20,7 +20,7 @@ class WorkerContext:
     def __init__(self, layout: ProjectPaths, settings: Settings) -> None:
         self.layout = layout
         self.settings = settings
-        self.synthesizer = Synthesizer(layout)
+        self.synthesizer = Synthesizer(layout, can_download=not settings.offline)
 
 
 def create_worker_context(layout: Mapping[str, Any], settings: Mapping[str, Any]) -> WorkerContext:

@@ -7,18 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import safetensors.torch
+from safetensors import SafetensorError
+
 from audio.clip import ClipError
 from audio.io import read_clip
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
+from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.audio_metadata import read_metadata
+from studio.synthesis.embedded_latents import parse_embedded_latents
 from studio.voices.catalog import AUDIO_SUFFIXES, LATENTS_FILE, RANDOM_VOICE, Voice, find_voice
 from studio.voices.uploads import is_transcript
 from studio.workers.synthesis.engine_cache import EngineCache
 from studio.workers.synthesis.latents_cache import generate_random_speaker_latents
-from studio.workers.synthesis.latents_codec import decode_latents
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
@@ -88,6 +92,21 @@ def import_voice(
             finally:
                 part.unlink(missing_ok=True)
     return find_voice(layout, name)
+
+
+def decode_latents(text: str, source: str) -> SpeakerLatents:
+    """Return speaker latents from the metadata of a clip, which may come from anyone.
+
+    Raises AppError, and nothing else, for whatever is not such latents.
+    """
+    found = parse_embedded_latents(text, source)
+    try:
+        tensors = safetensors.torch.load(found.raw)
+    except (SafetensorError, ValueError) as cause:
+        raise AppError(
+            f"The latents in {source} cannot be used: {cause}", code="bad_latents"
+        ) from cause
+    return SpeakerLatents(engine=found.engine, weights_id=found.weights_id, tensors=tensors)
 
 
 def _import_latents(name: str, text: str, source: Path, layout: ProjectPaths) -> Voice:

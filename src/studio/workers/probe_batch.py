@@ -142,7 +142,6 @@ def _try_batch_size(
 
 
 def _get_config_changes(config: FinetuneConfig, batch: int, stretches: int) -> dict[str, object]:
-    """Return what to set so that it fits and learns from as many clips a step as before."""
     changes: dict[str, object] = {}
     held = batch * config.machine.processes
     if config.schedule.steps and held < config.optimizer.batch:

@@ -13,8 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
+from core.files import atomic_path
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
+from engines.protocols import SpeechCandidate
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
 from studio.schemas.take_metadata import LineOverride, TakeMetadata
@@ -32,47 +34,52 @@ from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
 from studio.workers.context import WorkerContext
-from studio.workers.synthesis.line_store import read_takes, report_take, write_takes
-from studio.workers.synthesis.session import ClipCandidate, SynthesisSession
+from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
-from studio.workers.synthesis.voicefixer import make_postprocessor
-from studio.workers.synthesis.write_take import check_can_write, write_take
+from studio.workers.synthesis.take_store import (
+    check_can_write,
+    read_takes,
+    report_take,
+    write_take,
+    write_takes,
+)
+from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
 
 RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
 
 
 def regenerate_line_task(
-    workshop: WorkerContext, request: RegenerateLineRequest, report: ProgressReporter
+    context: WorkerContext, request: RegenerateLineRequest, report: ProgressReporter
 ) -> SpeechResult:
     """Speak one line anew, keep its takes beside the older ones, and join the clip with the best.
 
     Raises StudioError, before anything is written, for whatever cannot be done.
     """
-    layout = workshop.layout
+    layout = context.layout
     destination = _find_combined_clip(layout, request.clip)
-    spoken = _read_original_request(destination, workshop.settings)
-    with workshop.synthesizer.session(spoken, report) as session:
-        lines = _read_clip_lines(destination, session)
-        piece = _make_retake_chunk(lines, request, session)
-        session.get_speaker_latents(piece.line_plan.voice, piece.options)
-        versions = session.synthesize_chunk(piece)
-        if read_line_takes(destination) is None:
-            _copy_original_takes(destination, lines.lines[0])
-        takes = write_takes(session, destination, piece, versions, lines)
-        lines = lines.with_takes(request.line, takes)
-        write_line_takes(destination, lines)
-        kept = [
-            Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
-        ]
-        report_take(session.progress, piece, takes[0].seconds, kept, 1)
-        return _write_rejoined_clip(destination, lines, session.progress)
+    spoken = _read_original_request(destination, context.settings)
+    session = context.synthesizer.open_session(spoken, report)
+    lines = _read_clip_lines(destination, session)
+    chunk = _make_retake_chunk(lines, request, session)
+    result = session.synthesize_chunk(chunk)
+    if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
+        for number, take in enumerate(lines.lines[0].takes, start=1):
+            _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
+    takes = write_takes(session, destination, chunk, result, lines)
+    lines = lines.with_takes(request.line, takes)
+    write_line_takes(destination, lines)
+    saved = [
+        Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
+    ]
+    report_take(report, chunk, takes[0].seconds, saved, 1)
+    return _write_rejoined_clip(destination, lines, report, not context.settings.offline)
 
 
 def rejoin_clip_task(
-    workshop: WorkerContext, request: RejoinClipRequest, report: ProgressReporter
+    context: WorkerContext, request: RejoinClipRequest, report: ProgressReporter
 ) -> SpeechResult:
     """Join a clip again from chosen takes; no engine is needed."""
-    destination = _find_combined_clip(workshop.layout, request.clip)
+    destination = _find_combined_clip(context.layout, request.clip)
     lines = read_line_takes(destination)
     if lines is None:
         raise AppError(
@@ -82,7 +89,7 @@ def rejoin_clip_task(
         )
     for index, file in request.takes_by_line().items():
         lines = lines.with_chosen(index, file)
-    spoken = _write_rejoined_clip(destination, lines, report)
+    spoken = _write_rejoined_clip(destination, lines, report, not context.settings.offline)
     write_line_takes(destination, lines)
     return spoken
 
@@ -96,7 +103,6 @@ def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:
 
 
 def _read_original_request(destination: OutputPath, settings: Settings) -> SpeechRequest:
-    """Return the request that a clip came from."""
     lines = read_line_takes(destination)
     if lines is not None:
         if lines.record is None:
@@ -158,16 +164,9 @@ def _make_takes_of_whole_clip(
     return tuple(takes)
 
 
-def _copy_original_takes(destination: OutputPath, line: LineTakes) -> None:
-    """Copy a clip of one piece into the folder before another take stands beside it."""
-    for number, take in enumerate(line.takes, start=1):
-        _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
-
-
 def _make_retake_chunk(
     lines: LineTakesFile, request: RegenerateLineRequest, session: SynthesisSession
 ) -> TextChunk:
-    """Return the line as it shall be spoken now."""
     line = lines.line(request.line)
     last = line.take(line.chosen) if line.chosen else line.takes[0]
     seed = secrets.randbelow(RANDOM_SEED_LIMIT) if request.seed is None else request.seed
@@ -182,9 +181,8 @@ def _make_retake_chunk(
 
 
 def _write_rejoined_clip(
-    destination: OutputPath, lines: LineTakesFile, report: ProgressReporter
+    destination: OutputPath, lines: LineTakesFile, report: ProgressReporter, can_download: bool
 ) -> SpeechResult:
-    """Put the chosen takes together and let the clip take the place of the older one."""
     report.check_cancelled()
     chosen, request = lines.chosen_takes(), lines.request
     if lines.record is None:
@@ -202,7 +200,9 @@ def _write_rejoined_clip(
         _copy_file(destination.lines_folder / chosen[0].file, destination.clip_path)
         kept = Take(path=str(destination.clip_path), score=whole.score)
     else:
-        finished = make_postprocessor(request, report)(whole.clip)
+        if skipped := describe_skipped_voicefixer(request, can_download=can_download):
+            report.warn(skipped)
+        finished = restore_clip(whole.clip, request, report, can_download=can_download)
         kept = write_take(finished, destination.clip_path, record, request)
     return SpeechResult(
         path=kept.path,
@@ -223,8 +223,8 @@ def _write_rejoined_clip(
 
 def _concatenate_takes(
     destination: OutputPath, chosen: list[SavedTake], request: SpeechRequest
-) -> ClipCandidate:
-    versions: list[ClipCandidate] = []
+) -> SpeechCandidate:
+    versions: list[SpeechCandidate] = []
     for number, take in enumerate(chosen, start=1):
         read = read_takes(destination, [take])
         if read is None:
@@ -244,11 +244,7 @@ def _read_embedded_latents(clip: Path, request: SpeechRequest) -> str | None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
     with translate_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_path(target) as part:
             shutil.copyfile(source, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)

@@ -33,10 +33,8 @@ def save_random_voice_task(
         request_fields={name: value for name, value in stated.items() if value},
     )
     spoken = build_request(workshop.settings, wish, workshop.layout)
-    with workshop.synthesizer.session(spoken, report) as session:
-        voice = save_random_voice(
-            request.name, spoken.seed, session.engine, workshop.layout, report
-        )
+    engine = workshop.synthesizer.open_session(spoken, report).engine
+    voice = save_random_voice(request.name, spoken.seed, engine, workshop.layout, report)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
 
 
@@ -67,7 +65,7 @@ def save_recording_task(
 def _write_recording(
     source: Path, clip: Clip, request: SaveRecordingRequest, layout: ProjectPaths
 ) -> None:
-    """Fill a folder beside, then let it be the voice."""
+    """Fill a folder beside the voice, then rename it."""
     target = layout.voice(request.name) if request.replace else None
     target = target or get_new_voice_folder(layout, request.name)
     fresh = target.with_name(f".{target.name}.part")

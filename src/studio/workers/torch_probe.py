@@ -52,7 +52,7 @@ def _collect_torch_devices(told: dict[str, Any]) -> None:
 
 
 def _supports_capability(capability: tuple[int, int]) -> bool:
-    """Say whether this torch holds code that the GPU can run: of its generation, or older PTX."""
+    """Return whether this torch has code that the GPU can run: of its generation, or older PTX."""
     import torch
 
     wanted = 10 * capability[0] + capability[1]

@@ -175,7 +175,7 @@ def read_voice_latents(
 
 
 def _is_latent(part: object) -> bool:
-    """Whether it is some rows of finite numbers, none of them larger than it says."""
+    """Return whether it is rows of finite numbers, backed by as much memory as its shape says."""
     if not isinstance(part, Tensor) or part.dim() != 2 or part.layout != torch.strided:
         return False
     honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()

@@ -43,6 +43,10 @@ WEIGHTS_ID_LENGTH = 16
 _BLOCK_BYTES = 1 << 20
 
 
+FileState = tuple[int, int, int]
+"""Size in bytes, modification time in nanoseconds, inode."""
+
+
 class ModelFileError(CodedError, ValueError):
     """A bundle cannot be read or written: what came, what is allowed, what to do."""
 
@@ -105,6 +109,17 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def snapshot_files(folder: Path) -> dict[str, FileState]:
+    """Return file name -> state of every file in a folder; a file replaced has another state."""
+    return {path.name: get_file_state(path) for path in folder.iterdir() if path.is_file()}
+
+
+def get_file_state(path: Path) -> FileState:
+    """Return size, modification time and inode of a file."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 def compute_weights_id(folder: Path) -> str:

@@ -23,9 +23,12 @@ from tortoise.checkpoints.config import (
 from tortoise.checkpoints.layout import (
     CONFIG_FILE,
     MEL_STATS_FILE,
+    WEIGHTS_ID_FILES,
     ModelFileError,
     compute_weights_id,
+    get_file_state,
     get_network_path,
+    snapshot_files,
 )
 from tortoise.checkpoints.safetensors_io import (
     SkipRandomInit,
@@ -69,6 +72,7 @@ class TortoiseModel:
         self.config = config
         self.device = device
         self._loaded: dict[str, nn.Module] = {}
+        self._files = snapshot_files(folder)
 
     def has(self, name: str) -> bool:
         """Say whether the bundle holds this network."""
@@ -79,9 +83,11 @@ class TortoiseModel:
         """What the networks were trained to expect, beyond their shapes."""
         return self.config.conventions
 
-    @property
+    @cached_property
     def weights_id(self) -> str:
-        """A short name for the content of the network files."""
+        """Name the weights that were in the folder when it was opened."""
+        for name in self._files.keys() & set(WEIGHTS_ID_FILES):
+            self._check_unchanged(self.folder / name)
         return compute_weights_id(self.folder)
 
     @cached_property
@@ -157,10 +163,18 @@ class TortoiseModel:
     def _network(self, name: str, kind: type[NetworkT]) -> NetworkT:
         if name not in self._loaded:
             architecture = self.config.architecture(name)
+            self._check_unchanged(get_network_path(self.folder, name))
             network = build_network(name, architecture)
             load_weights_strict(network, get_network_path(self.folder, name))
             self._loaded[name] = network.requires_grad_(False).eval().to(self.device)
         return cast(NetworkT, self._loaded[name])
+
+    def _check_unchanged(self, file: Path) -> None:
+        """Raise ModelFileError where a file is not the one that was there at opening."""
+        if file.is_file() and get_file_state(file) != self._files.get(file.name):
+            raise ModelFileError(
+                f"{file} has changed while the model was in use. Start again to use the new one."
+            )
 
 
 def load_model(folder: Path, device: torch.device | None = None) -> TortoiseModel:
@@ -203,9 +217,9 @@ def save_network(
     moving averages do not survive half precision), and so does a parameter that would overflow.
     """
     validate_network_name(name)
-    parameters = {key for key, _ in module.named_parameters()}
+    buffers = {key for key, _ in module.named_buffers()}
     tensors = {
-        key: _cast_if_finite(value.detach(), dtype) if key in parameters else value.detach()
+        key: value.detach() if key in buffers else _cast_if_finite(value.detach(), dtype)
         for key, value in module.state_dict().items()
     }
     save_tensors(get_network_path(folder, name), tensors)

@@ -149,7 +149,7 @@ def _check_tensors(parents: MergeInputs, name: str) -> None:
 
 
 def _check_tokenizers(parents: MergeInputs) -> None:
-    """The tokenizer and what it refers to must be the same, or ids would mean other sounds."""
+    """The tokenizer and the files it names must be the same, or ids would mean other sounds."""
     described = read_json(parents.first / TOKENIZER_FILE)
     named = [described.get(key, "") for key in ("lexicon", "letter_to_sound")]
     kinds = [TOKENIZER_FILE, *(Path(str(name)).name for name in named if name)]

@@ -110,7 +110,7 @@ class SkipRandomInit(TorchFunctionMode):
 
 
 def _clone_shared_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors on the CPU, each with memory of its own: safetensors refuses views."""
+    """Give each tensor memory of its own on the CPU: safetensors refuses views."""
     seen: set[int] = set()
     whole: dict[str, Tensor] = {}
     for key, value in tensors.items():

@@ -91,7 +91,6 @@ def _check_tokenizer(folder: Path, config: ModelConfig) -> None:
 
 
 def _check_conventions(config: ModelConfig) -> None:
-    """Refuse conventions that the networks cannot keep."""
     rule, gpt = config.conventions, config.gpt
     if gpt is None:
         return

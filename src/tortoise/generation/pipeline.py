@@ -25,6 +25,7 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from text.tokenizer import Tokenizer
 from tortoise.checkpoints.config import ModelConventions
+from tortoise.generation.batching import OnHalved, ignore_halved
 from tortoise.generation.code_postprocessing import pad_codes
 from tortoise.generation.diffusion import DiffusionSamplingOptions, Guidance, SamplerName, denoise
 from tortoise.generation.options import TortoiseOptions
@@ -87,6 +88,7 @@ def sample_candidates(
     options: TortoiseOptions,
     longest: int,
     report: ProgressReporter,
+    on_halved: OnHalved = ignore_halved,
 ) -> list[CodeCandidate]:
     """Draw drafts of at most `longest` codes.  text: (1, t) ended by a stop."""
     sampling = SamplingOptions(
@@ -100,9 +102,8 @@ def sample_candidates(
         batch=options.sample_batch_size,
     )
     conditioning = voice.gpt.to(gpt.mel_head.weight.dtype)
-    return sample_codes(
-        gpt, conditioning, text, sampling, make_generator(options.seed, "draft"), report
-    )
+    generator = make_generator(options.seed, "draft")
+    return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved)
 
 
 def prepare_codes_for_ranking(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from core.progress import ProgressReporter
-from tortoise.generation.batching import run_in_batches
+from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
@@ -23,7 +23,12 @@ BATCH_SIZE = 32  # drafts ranked at once
 
 
 def compute_clvp_scores(
-    clvp: Clvp, text: Tensor, rows: Sequence[Tensor], report: ProgressReporter, batch: int = 0
+    clvp: Clvp,
+    text: Tensor,
+    rows: Sequence[Tensor],
+    report: ProgressReporter,
+    batch: int = 0,
+    on_halved: OnHalved = ignore_halved,
 ) -> Tensor:
     """How well each draft says the text; more is better.
 
@@ -41,7 +46,7 @@ def compute_clvp_scores(
         scores: list[float] = clvp.score(text, codes, None if bool(mask.all()) else mask).tolist()
         return scores
 
-    return torch.tensor(run_in_batches(len(rows), batch or BATCH_SIZE, score, report, "rank"))
+    return torch.tensor(run_in_batches(len(rows), batch or BATCH_SIZE, score, on_halved))
 
 
 def compute_cvvp_scores(

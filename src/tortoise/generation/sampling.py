@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from core.progress import ProgressEvent, ProgressReporter
-from tortoise.generation.batching import run_in_batches
+from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
 from tortoise.generation.kv_cache import KVCacheDecoder, PrefixCache, prefill
 from tortoise.modules.gpt import Gpt
 
@@ -119,6 +119,7 @@ def sample_codes(
     options: SamplingOptions,
     generator: torch.Generator,
     report: ProgressReporter,
+    on_halved: OnHalved = ignore_halved,
 ) -> list[CodeCandidate]:
     """Draw `options.samples` drafts, in batches that fit; a batch too large is halved.
 
@@ -142,7 +143,7 @@ def sample_codes(
         return rows.collect_candidates()
 
     with report.stage("draft"):
-        return run_in_batches(options.samples, size, draw, report, "draft")
+        return run_in_batches(options.samples, size, draw, on_halved)
 
 
 def estimate_batch_size(gpt: Gpt, max_codes: int) -> int:

@@ -54,7 +54,7 @@ class TortoiseTextAnalyzer:
         return tuple(word for word in words if pronouncer.needs_letter_to_sound(word))
 
     def _is_dropped(self, sign: str) -> bool:
-        """Whether a sign beyond ASCII, such as a picture, is left out without a word."""
+        """Return whether a character beyond ASCII, such as an emoji, is left out."""
         is_sign = not sign.isascii() and unicodedata.category(sign)[0] not in "PZC"
         return is_sign and not self.normalize(sign).strip()
 

@@ -8,9 +8,8 @@ c channels, f mel frames, n samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -53,24 +52,6 @@ class BigVganConfig:
         """The size that tests run on."""
         return cls(mel_bands=10, channels=8, upsample_rates=(4, 2), upsample_kernels=(8, 4),
                    block_kernels=(3,), block_dilations=((1, 3),))  # fmt: skip
-
-    @classmethod
-    def from_published(cls, config: Mapping[str, Any]) -> BigVganConfig:
-        """Read the JSON that is published beside the weights.
-
-        Raises ValueError for a variant that no published 24 kHz model has.
-        """
-        kind = str(config["resblock"]), config["activation"], config["snake_logscale"]
-        if kind != ("1", "snakebeta", True):
-            raise ValueError(f"BigVGAN variant {kind}; only ('1', 'snakebeta', True) is known")
-        return cls(
-            mel_bands=config["num_mels"],
-            channels=config["upsample_initial_channel"],
-            upsample_rates=tuple(config["upsample_rates"]),
-            upsample_kernels=tuple(config["upsample_kernel_sizes"]),
-            block_kernels=tuple(config["resblock_kernel_sizes"]),
-            block_dilations=tuple(tuple(d) for d in config["resblock_dilation_sizes"]),
-        )
 
 
 class BigVgan(nn.Module):

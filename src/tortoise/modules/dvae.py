@@ -239,7 +239,6 @@ class UpsampledConv(nn.Module):
 
 
 def _layer_widths(config: DvaeConfig) -> list[int]:
-    """Channels after each downsampling layer."""
     return [config.hidden * 2**layer for layer in range(config.layers)]
 
 

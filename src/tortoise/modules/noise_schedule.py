@@ -160,11 +160,3 @@ def integer_linspace(size: int, count: int) -> list[int]:
         offsets.append(round(position))
         position += stride
     return offsets
-
-
-def strided_timesteps(total: int, count: int) -> list[int]:
-    """Choose `count` steps at the smallest whole stride that gives so many (arXiv:2010.02502)."""
-    for stride in range(1, total):
-        if len(range(0, total, stride)) == count:
-            return list(range(0, total, stride))
-    raise ValueError(f"no whole stride chooses exactly {count} of {total} steps")

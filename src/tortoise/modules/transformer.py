@@ -7,6 +7,7 @@ b batch, n positions, d width, h heads.
 from __future__ import annotations
 
 import torch
+from rotary_embedding_torch import apply_rotary_emb
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,10 +50,10 @@ class AttentionLayers(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (b, n, d);  mask: (b, n) or None.  Returns (b, n, d)."""
-        rotation = self.rotary_pos_emb(x.shape[1])
+        angles = self.rotary_pos_emb(x.shape[1])
         bias = None if mask is None else _make_attention_bias(mask)
         for layer in self.layers:
-            x = layer(x, rotation, bias)
+            x = layer(x, angles, bias)
         return x
 
 
@@ -68,10 +69,10 @@ class Residual(nn.ModuleList):
     def __init__(self, dim: int, block: nn.Module) -> None:
         super().__init__([nn.Sequential(RmsNorm(dim)), block])
 
-    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
-        """x: (b, n, d);  rotation: (2, n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
+    def forward(self, x: Tensor, angles: Tensor, bias: Tensor | None) -> Tensor:
+        """x: (b, n, d);  angles: (n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
         norm, block = self
-        return x + block(norm(x), rotation, bias)
+        return x + block(norm(x), angles, bias)
 
 
 class BlockWrapper(nn.Module):
@@ -81,8 +82,8 @@ class BlockWrapper(nn.Module):
         super().__init__()
         self.wrap = wrap
 
-    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
-        return self.wrap(x, rotation, bias)
+    def forward(self, x: Tensor, angles: Tensor, bias: Tensor | None) -> Tensor:
+        return self.wrap(x, angles, bias)
 
 
 class Attention(nn.Module):
@@ -96,10 +97,10 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(dim, inner, bias=False)
         self.to_out = nn.Linear(inner, dim)
 
-    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
-        """x: (b, n, d);  rotation: (2, n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
+    def forward(self, x: Tensor, angles: Tensor, bias: Tensor | None) -> Tensor:
+        """x: (b, n, d);  angles: (n, 32);  bias: (b, 1, 1, n) or None.  Returns (b, n, d)."""
         q, k, v = (
-            apply_rotary_embedding(_split_heads(project(x)), rotation)
+            apply_rotary_embedding(_split_heads(project(x)), angles)
             for project in (self.to_q, self.to_k, self.to_v)
         )
         mixed = compute_attention(q, k, v, None if bias is None else bias.to(q.dtype))
@@ -119,7 +120,7 @@ class FeedForward(nn.Module):
             nn.Linear(dim * mult, dim),
         )
 
-    def forward(self, x: Tensor, rotation: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, angles: Tensor, bias: Tensor | None) -> Tensor:
         """x: (b, n, d); knows no positions.  Returns (b, n, d)."""
         return self.net(x)
 
@@ -151,7 +152,7 @@ class RmsNorm(nn.Module):
 
 
 class RotaryEmbedding(nn.Module):
-    """Angles of rotary position embedding (arXiv:2104.09864)."""
+    """Angles of rotary position embedding (arXiv:2104.09864), under the checkpoint's key."""
 
     inv_freq: Tensor
 
@@ -161,22 +162,22 @@ class RotaryEmbedding(nn.Module):
         self.register_buffer("inv_freq", ROTARY_BASE**-exponents)
 
     def forward(self, n: int) -> Tensor:
-        """Cosines and sines of n positions: (2, n, 32)."""
+        """Angles of n positions, each twice in a row, as `apply_rotary_emb` takes them: (n, 32)."""
         positions = torch.arange(n, device=self.inv_freq.device).float()
-        angles = torch.outer(positions, self.inv_freq.float()).repeat(1, 2)
-        return torch.stack([angles.cos(), angles.sin()])
+        return torch.outer(positions, self.inv_freq.float()).repeat_interleave(2, dim=-1)
 
 
-def apply_rotary_embedding(heads: Tensor, rotation: Tensor) -> Tensor:
-    """Turn the first 32 channels of every head by its position and leave the rest.
+def apply_rotary_embedding(heads: Tensor, angles: Tensor) -> Tensor:
+    """Rotate the first 32 channels of every head by its position and leave the rest.
 
-    The published networks turn values as well as queries and keys, so all three pass here.
-    heads: (b, h, n, 64);  rotation: (2, n, 32).  Returns the same shape and dtype.
+    The published networks rotate values as well as queries and keys. They pair channel i with
+    i + 16, the library pairs neighbours, so the channels are interleaved around it.
+    heads: (b, h, n, 64);  angles: (n, 32).  Returns the same shape and dtype.
     """
-    cosine, sine = rotation
     turned, kept = heads[..., :ROTARY_DIM].float(), heads[..., ROTARY_DIM:]
-    first, second = turned.chunk(2, dim=-1)
-    turned = turned * cosine + torch.cat([-second, first], dim=-1) * sine
+    paired = turned.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
+    rotated: Tensor = apply_rotary_emb(angles, paired)
+    turned = rotated.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2)
     return torch.cat([turned.to(heads.dtype), kept], dim=-1)
 
 

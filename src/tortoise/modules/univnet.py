@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tortoise.modules.weight_norm import WeightNormConv, conv1d, conv1d_channels_last, upsample1d
+from tortoise.modules.weight_norm import ChannelsLastConv1d, conv1d, upsample1d
 
 KERNEL_SIZE = 3  # of every convolution inside a block
 
@@ -100,7 +100,7 @@ class LvcBlock(nn.Module):
         self.conv_blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LeakyReLU(slope),
-                conv1d_channels_last(width, KERNEL_SIZE, dilation=dilation),
+                ChannelsLastConv1d(width, KERNEL_SIZE, dilation),
                 nn.LeakyReLU(slope),
             )
             for dilation in config.dilations
@@ -148,10 +148,10 @@ class KernelPredictor(nn.Module):
         for residual in self.residual_convs:
             x = x + residual(x)
         taps = _unfold_frames(x, self.kernel_conv)
-        kernels = _project_frames(taps, *self._kernel_weight())
+        kernels = F.linear(taps, *self._kernel_weight())
         kernels = kernels.unflatten(-1, (self.layers, KERNEL_SIZE * self.width, 2 * self.width))
-        bias_weight = self.bias_conv.compute_weight().flatten(1)
-        biases = _project_frames(taps, bias_weight, cast(Tensor, self.bias_conv.bias))
+        bias_weight = self.bias_conv.weight.flatten(1)
+        biases = F.linear(taps, bias_weight, self.bias_conv.bias)
         biases = biases.unflatten(-1, (self.layers, 1, 2 * self.width))
         return kernels.transpose(1, 2), biases.transpose(1, 2)
 
@@ -162,20 +162,16 @@ class KernelPredictor(nn.Module):
         the kernels that it makes, of which there is one per frame.
         """
         shape = (self.layers, self.width, 2 * self.width, KERNEL_SIZE)
-        weight = self.kernel_conv.compute_weight().flatten(1).unflatten(0, shape)
+        weight = self.kernel_conv.weight.flatten(1).unflatten(0, shape)
         bias = cast(Tensor, self.kernel_conv.bias).unflatten(0, shape)
         return weight.permute(0, 3, 1, 2, 4).flatten(0, 3), bias.permute(0, 3, 1, 2).flatten()
 
 
-def _unfold_frames(x: Tensor, conv: WeightNormConv) -> Tensor:
+def _unfold_frames(x: Tensor, conv: nn.Conv1d) -> Tensor:
     """(b, h, f) -> (b, f, h * taps): what `conv` sees at every frame."""
-    taps = conv.compute_weight().shape[-1]
+    taps = conv.kernel_size[0]
     side = (taps - 1) // 2
     return F.pad(x, (side, side)).unfold(2, taps, 1).transpose(1, 2).flatten(2)
-
-
-def _project_frames(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.linear(x, weight, bias)
 
 
 def location_variable_conv(x: Tensor, kernels: Tensor, biases: Tensor, hop: int) -> Tensor:

@@ -81,7 +81,7 @@ def create_sample_synthesizer(
         wanted = {**TortoiseOptions.advised(bundle), "seed": SAMPLE_SEED, "low_vram": True}
         options = TortoiseOptions.preset("ultra_fast", **wanted)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_clip(out, engine.synthesize(text, voice, options, report)[0])
+        write_clip(out, engine.synthesize(text, voice, options, report).candidates[0].clip)
 
     return speak
 

@@ -118,7 +118,10 @@ class ClipTools:
             self.views["check_clip"] = create_live_html("utilities-checked")
 
     def _build_denoise(self) -> None:
-        problem, default = describe_voicefixer_problem(), DENOISE_FIELDS["method"].default
+        problem, default = (
+            describe_voicefixer_problem(can_download=True),
+            DENOISE_FIELDS["method"].default,
+        )
         with gr.Column(elem_classes="utility"):
             gr.Markdown("### Clean up")
             method = gr.Radio(

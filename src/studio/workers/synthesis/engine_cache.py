@@ -1,8 +1,8 @@
-"""The engine that is loaded: kept from one request to the next, replaced when another is asked."""
+"""The loaded engine: kept between requests, replaced when the engine or its weights differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from engines.registry import get_engine_class
 from studio.model_store.bundles import find_model_folder
 from studio.schemas.speech import SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment
-from tortoise.checkpoints.layout import ModelFileError
+from tortoise.checkpoints.layout import FileState, ModelFileError, snapshot_files
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
@@ -26,65 +26,74 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedEngine:
-    """An engine that is ready to speak, and what it was loaded from."""
+    """An engine and what it was loaded from.
+
+    files: the state of each file of the folder, so that weights replaced under the same name are
+    noticed.
+    """
 
     engine: Engine
     name: str
     folder: Path
     device: str
+    files: Mapping[str, FileState]
 
 
 class EngineCache:
-    """Holds one loaded engine; loading takes seconds, speaking again should not."""
+    """Holds one loaded engine; loading takes seconds."""
 
     def __init__(self, layout: ProjectPaths) -> None:
         self._layout = layout
-        self._loaded_engine: LoadedEngine | None = None
+        self._loaded: LoadedEngine | None = None
+        self._default_threads = torch.get_num_threads()
 
     def get_engine(self, request: SpeechRequest, report: ProgressReporter) -> Engine:
-        """Return the engine that the request names, loading it unless it is there already.
+        """Return the engine that the request names, loading it where it is not loaded.
 
-        Raises Unusable for an unknown engine or device, and missing or damaged weights.
+        Raises UnrecoverableError for an unknown engine or device, and missing or damaged weights.
         """
         folder = require_model_folder(self._layout, request.bundle)
         with _translate_load_errors():
             device = pick_device(request.device)
-        if request.threads:
-            torch.set_num_threads(request.threads)
-        wanted = (request.engine, folder, str(device))
-        held = self._loaded_engine
-        if held is None or (held.name, held.folder, held.device) != wanted:
-            self._loaded_engine = None  # let go of the old one before the new one takes its memory
+            files = snapshot_files(folder)
+        torch.set_num_threads(request.threads or self._default_threads)
+        wanted = (request.engine, folder, str(device), files)
+        held = self._loaded
+        if held is None or (held.name, held.folder, held.device, held.files) != wanted:
+            self._loaded = None  # free the old one before the new one takes its memory
             with report.stage("load"), _translate_load_errors():
                 engine = get_engine_class(request.engine).load(folder, device)
-            held = LoadedEngine(
-                engine=engine, name=request.engine, folder=folder, device=str(device)
+            self._loaded = held = LoadedEngine(
+                engine=engine,
+                name=request.engine,
+                folder=folder,
+                device=str(device),
+                files=files,
             )
-            self._loaded_engine = held
         return held.engine
 
     def get_environment(self) -> ComputeEnvironment:
-        """Say where the loaded engine computes."""
+        """Return where the loaded engine computes."""
         return ComputeEnvironment(
-            device=self._loaded_engine.device if self._loaded_engine else "",
+            device=self._loaded.device if self._loaded else "",
             threads=torch.get_num_threads(),
             torch=str(torch.__version__),
         )
 
 
 def require_model_folder(layout: ProjectPaths, name: str) -> Path:
-    """Return the folder of a bundle; raise Unusable when there is none."""
+    """Return the folder of a model; raise UnrecoverableError where there is none."""
     try:
         return find_model_folder(layout, name)
-    except AppError as refusal:
-        raise UnrecoverableError(str(refusal)) from refusal
+    except AppError as error:
+        raise UnrecoverableError(str(error)) from error
 
 
 @contextmanager
 def translate_engine_errors(about: str = "") -> Iterator[None]:
-    """Turn what an engine refuses into a refusal; what would stop it again into an Unusable one.
+    """Turn an engine's errors into AppErrors; UnrecoverableError where the next request fails too.
 
-    about: which part of the request is worked on.
+    about: which part of the request is spoken.
     """
     try:
         yield
@@ -99,14 +108,8 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
         ) from cause
     except FloatingPointError as cause:
         told = f"{str(cause)[:1].lower()}{str(cause)[1:]}".rstrip(".")
-        hint = (
-            ""
-            if "alf precision" in told
-            else (
-                ". Turn half precision off and choose another seed; if that does not help, verify "
-                "the weights"
-            )
-        )
+        hint = ". Turn half precision off and choose another seed; if that does not help, verify "
+        hint = "" if "alf precision" in told else f"{hint}the weights"
         raise AppError(f"{about or 'It'} could not be spoken: {told}{hint}.") from cause
     except MemoryError as cause:
         raise UnrecoverableError(

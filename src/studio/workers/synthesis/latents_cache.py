@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from audio.clip import ClipError
 from audio.io import read_clip
 from core.errors import AppError, reraise_as_app_error
+from core.files import sha256_file
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from engines.protocols import (
@@ -33,8 +34,8 @@ from studio.workers.synthesis.engine_cache import translate_engine_errors
 if TYPE_CHECKING:
     from engines.protocols import Engine
 
-CACHE_VERSION = 1  # raised when the same clips and options come to mean other latents
-_BLOCK_BYTES = 1 << 20
+CACHE_VERSION = 2  # raised when the same clips and options come to mean other latents
+# 1: files of it may hold latents of other weights than their name says; they are deleted
 MAX_CACHED_FILES = 8  # latents of one voice and engine; older ones make room
 
 
@@ -46,21 +47,20 @@ class ConditioningContext:
     """
 
     engine: Engine
-    weights_id: str
     options: Any  # the engine's own
     report: ProgressReporter
     bundle: Path
 
 
 def get_speaker_latents(
-    spoken_by: str, layout: ProjectPaths, listening: ConditioningContext
+    spoken_by: str, layout: ProjectPaths, context: ConditioningContext
 ) -> SpeakerLatents:
     """Return the speaker for a voice, the random voice, or a blend.
 
     Raises StudioError where a voice is missing or its clips cannot be used.
     """
     heard = [
-        (_get_component_latents(part, layout, listening), part.weight)
+        (_get_component_latents(part, layout, context), part.weight)
         for part in parse_blend(spoken_by)
     ]
     if len(heard) == 1:
@@ -70,14 +70,14 @@ def get_speaker_latents(
 
 
 def _get_component_latents(
-    part: BlendComponent, layout: ProjectPaths, listening: ConditioningContext
+    part: BlendComponent, layout: ProjectPaths, context: ConditioningContext
 ) -> SpeakerLatents:
     if part.is_random:
-        return generate_random_speaker_latents(listening.engine, part.seed or 0, listening.report)
+        return generate_random_speaker_latents(context.engine, part.seed or 0, context.report)
     voice = find_voice(layout, part.voice)
     if not voice.clips:
-        return _load_saved_latents(voice, listening)
-    return _get_latents_of_clips(voice, layout, listening)
+        return _load_saved_latents(voice, context)
+    return _get_latents_of_clips(voice, layout, context)
 
 
 def generate_random_speaker_latents(
@@ -90,17 +90,17 @@ def generate_random_speaker_latents(
         return engine.sample_random_speaker(seed, report)
 
 
-def _load_saved_latents(voice: Voice, listening: ConditioningContext) -> SpeakerLatents:
+def _load_saved_latents(voice: Voice, context: ConditioningContext) -> SpeakerLatents:
     assert voice.latents_path is not None  # find_voice refuses a folder without anything to hear
     if voice.latents_path.suffix.lower() == FOREIGN_LATENTS_SUFFIX:
-        return _read_foreign_latents(voice, voice.latents_path, listening.engine)
+        return _read_foreign_latents(voice, voice.latents_path, context.engine)
     with reraise_as_app_error(ValueError, OSError):
         heard = SpeakerLatents.load(voice.latents_path)
-    if (heard.engine, heard.weights_id) != (listening.engine.name, listening.weights_id):
+    if (heard.engine, heard.weights_id) != (context.engine.name, context.engine.weights_id):
         raise AppError(
             f"The voice {voice.name!r} has no clips, only latents of {heard.engine} with weights "
-            f"{heard.weights_id}; these weights are {listening.weights_id}. Use that model, or "
-            "add clips to the voice.",
+            f"{heard.weights_id}; these weights are {context.engine.weights_id}. Use that model, "
+            "or add clips to the voice.",
             code="bundle_incompatible",
         )
     return heard
@@ -117,65 +117,56 @@ def _read_foreign_latents(voice: Voice, kept: Path, engine: Engine) -> SpeakerLa
 
 
 def _get_latents_of_clips(
-    voice: Voice, layout: ProjectPaths, listening: ConditioningContext
+    voice: Voice, layout: ProjectPaths, context: ConditioningContext
 ) -> SpeakerLatents:
-    own = find_finetune_latents(listening.bundle, voice)
-    if own is not None and (learned := _read_cached(own, listening)) is not None:
+    own = find_finetune_latents(context.bundle, voice)
+    if own is not None and (learned := _read_cached(own, context)) is not None:
         return learned
-    name = f"{listening.engine.name}-{_cache_key(voice, listening)}.safetensors"
+    name = f"{_cache_prefix(context.engine.name)}{_cache_key(voice, context)}.safetensors"
     folders = layout.latents_cache_dirs(voice.folder)
     for folder in folders:
-        found = _read_cached(folder / name, listening)
+        found = _read_cached(folder / name, context)
         if found is not None:
             return found
-    heard = _compute_latents(voice, listening)
-    _write_cached(heard, name, folders, listening.report)
+    heard = _compute_latents(voice, context)
+    _write_cached(heard, name, folders, context.report)
     return heard
 
 
-def _compute_latents(voice: Voice, listening: ConditioningContext) -> SpeakerLatents:
-    report, engine = listening.report, listening.engine
+def _compute_latents(voice: Voice, context: ConditioningContext) -> SpeakerLatents:
+    report, engine = context.report, context.engine
     with reraise_as_app_error(ClipError, about=f"The voice {voice.name!r} cannot be used"):
         clips = [read_clip(path) for path in report.track(voice.clips, "reading clips")]
     with translate_engine_errors(f"The voice {voice.name!r}"):
         if isinstance(engine, SupportsConditioningOptions):
-            return engine.condition_with_options(clips, listening.options, report)
+            return engine.condition_with_options(clips, context.options, report)
         return engine.condition(clips, report)
 
 
-def _cache_key(voice: Voice, listening: ConditioningContext) -> str:
-    """Name what the latents follow from: clips, parameters, weights, and how they are computed."""
+def _cache_key(voice: Voice, context: ConditioningContext) -> str:
     digest = hashlib.sha256()
     facts = {
         "format": CACHE_VERSION,
-        "weights": listening.weights_id,
-        "knobs": _get_conditioning_options(listening),
+        "weights": context.engine.weights_id,
+        "knobs": _get_conditioning_options(context),
     }
     digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    for path in listening.report.track(voice.clips, "checking clips"):
-        digest.update(_hash_file(path).encode())
+    for path in context.report.track(voice.clips, "checking clips"):
+        try:
+            digest.update(sha256_file(path).encode())
+        except OSError as cause:
+            raise AppError(f"Cannot read {path}: {cause.strerror or cause}.") from cause
     return digest.hexdigest()[:20]
 
 
 def _get_conditioning_options(
-    listening: ConditioningContext,
+    context: ConditioningContext,
 ) -> Mapping[str, Any]:  # Any: knob values
-    names = getattr(listening.engine, "conditioning_options", ())
-    return {name: getattr(listening.options, name) for name in names}
+    names = getattr(context.engine, "conditioning_options", ())
+    return {name: getattr(context.options, name) for name in names}
 
 
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-        return digest.hexdigest()
-    except OSError as cause:
-        raise AppError(f"Cannot read {path}: {cause.strerror or cause}.") from cause
-
-
-def _read_cached(path: Path, listening: ConditioningContext) -> SpeakerLatents | None:
+def _read_cached(path: Path, context: ConditioningContext) -> SpeakerLatents | None:
     """Return the cached latents; a damaged file counts as none and is made again."""
     if not path.is_file():
         return None
@@ -183,9 +174,9 @@ def _read_cached(path: Path, listening: ConditioningContext) -> SpeakerLatents |
         found = SpeakerLatents.load(path)
     except (ValueError, OSError):
         told = f"{path} is damaged; the voice is heard from its clips again."
-        listening.report.note(told, stage="listening")
+        context.report.note(told, stage="listening")
         return None
-    return found if found.weights_id == listening.weights_id else None
+    return found if found.weights_id == context.engine.weights_id else None
 
 
 def _write_cached(
@@ -210,9 +201,17 @@ def _is_read_only(folder: Path) -> bool:
     return folder.is_dir() and not folder.stat().st_mode & 0o222
 
 
+def _cache_prefix(engine: str) -> str:
+    return f"{engine}-v{CACHE_VERSION}-"
+
+
 def _prune_cache(folder: Path, engine: str) -> None:
+    """Delete the oldest files beyond MAX_CACHED_FILES, and all of earlier cache versions."""
     files = sorted(
         folder.glob(f"{engine}-*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    for old in files[MAX_CACHED_FILES:]:
-        old.unlink(missing_ok=True)
+    current = [path for path in files if path.name.startswith(_cache_prefix(engine))]
+    kept = current[:MAX_CACHED_FILES]
+    for path in files:
+        if path not in kept:
+            path.unlink(missing_ok=True)

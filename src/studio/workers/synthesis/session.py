@@ -1,81 +1,94 @@
-"""One request being spoken: the engine, the speakers it has heard, and the records of its takes."""
+"""One request being spoken: the engine, its speaker latents, the chunks so far, their metadata."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from audio.clip import Clip
 from core.paths import ProjectPaths
+from core.progress import ProgressReporter
 from core.serialization import to_dict
+from engines.protocols import SpeechCandidate, SupportsAlignment, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
 from studio.synthesis.chunking import TextChunk
 from studio.voices.catalog import resolve_random_seed
+from studio.workers.synthesis.clip_editing import join_audible_spans
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
-from studio.workers.synthesis.latents_codec import compute_latents_id, encode_latents
-from studio.workers.synthesis.prompt_trimming import trim_prompt
-from studio.workers.synthesis.request_progress import RequestProgress
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
 
-
-KEY_VERSION = 1  # raised when the same facts come to mean another sound
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClipCandidate:
-    """One candidate: a clip, and what the engine ranked it by."""
-
-    clip: Clip
-    score: float | None = None
+KEY_VERSION = 2  # raised when the same facts come to mean another sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChunkResult:
+    """One chunk as it was spoken.
+
+    candidates: the preferred one first;  took: seconds per stage;  resolved_options: options whose
+    value the engine chose itself (Any: each has its own type).
+    """
+
+    candidates: Sequence[SpeechCandidate]
+    warnings: tuple[str, ...] = ()
+    took: Mapping[str, float] = field(default_factory=dict)
+    resolved_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, eq=False)
 class SynthesisSession:
-    """All that the pieces of one request share."""
+    """Everything that the chunks of one request share.
+
+    chunks: what was spoken so far, in order;  warnings: those of the request as a whole;
+    timings_before: `report.timings` when the request began.
+    """
 
     request: SpeechRequest
     layout: ProjectPaths
     engine: Engine
     environment: ComputeEnvironment
-    progress: RequestProgress
+    report: ProgressReporter
+    timings_before: Mapping[str, float]
     speakers: dict[str, SpeakerLatents] = field(default_factory=dict)
+    chunks: list[ChunkResult] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _warned_topics: set[str] = field(default_factory=set)
 
-    @property
-    def weights_id(self) -> str:
-        """Which weights speak."""
-        return self.engine.weights_id
+    def get_speaker_latents(self, voice: str, options: Any) -> SpeakerLatents:
+        """Return the latents of a voice, read or computed once per request.
 
-    def get_speaker_latents(
-        self, voice: str, options: Any
-    ) -> SpeakerLatents:  # Any: the engine's own options
-        """Return the speaker for a voice, heard once per request."""
+        options: the engine's own (Any: each engine has its own class).
+        """
         if voice not in self.speakers:
-            listening = ConditioningContext(
+            context = ConditioningContext(
                 engine=self.engine,
-                weights_id=self.weights_id,
                 options=options,
-                report=self.progress,
+                report=self.report,
                 bundle=self.layout.model(self.request.bundle),
             )
-            self.speakers[voice] = get_speaker_latents(voice, self.layout, listening)
+            self.speakers[voice] = get_speaker_latents(voice, self.layout, context)
         return self.speakers[voice]
 
+    def warn(self, message: str) -> None:
+        """Report a warning that concerns the whole request, and keep it for the metadata."""
+        self.report.warn(message)
+        self.warnings.append(message)
+
     def warn_about_differences(self, like: TakeMetadata) -> None:
-        """Warn of what has changed since the take that this request should equal."""
+        """Warn about what has changed since the take that this request should reproduce."""
         now = self.environment
         changed = []
-        if like.weights_id != self.weights_id:
-            changed.append(f"its weights were {like.weights_id} and are {self.weights_id}")
+        if like.weights_id != self.engine.weights_id:
+            changed.append(f"its weights were {like.weights_id} and are {self.engine.weights_id}")
         for voice, speaker in self.speakers.items():
-            if like.speakers.get(voice, "") not in ("", compute_latents_id(speaker)):
+            if like.speakers.get(voice, "") not in ("", speaker.content_id):
                 changed.append(f"the clips of {voice!r} are others")
         if like.machine.torch != now.torch or like.machine.device != now.device:
             changed.append(
@@ -83,94 +96,140 @@ class SynthesisSession:
                 f"now {now.device} with {now.torch}"
             )
         if changed:
-            self.progress.warn(f"This may sound different than before: {'; '.join(changed)}.")
+            self.warn(f"This may sound different than before: {'; '.join(changed)}.")
 
-    def synthesize_chunk(self, piece: TextChunk) -> list[ClipCandidate]:
-        """Speak one piece; its candidates, best first, without what only steers."""
-        speaker = self.get_speaker_latents(piece.line_plan.voice, piece.options)
-        options = replace(
-            piece.options, **self.progress.resolved_options
-        )  # what an earlier piece taught
-        self.progress.scores = []
-        with translate_engine_errors(f"Piece {piece.index + 1}"):
-            clips = self.engine.synthesize(piece.text, speaker, options, self.progress)
-        scores: list[float | None] = [*self.progress.scores, *[None] * len(clips)]
-        return [
-            ClipCandidate(
-                clip=trim_prompt(clip, piece.text_spans, self.engine, speaker, self.progress),
-                score=score,
+    def synthesize_chunk(self, chunk: TextChunk) -> ChunkResult:
+        """Speak one chunk, without the words that only steer how it is spoken."""
+        speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
+        before, known = dict(self.report.timings), self.resolved_options
+        options = replace(chunk.options, **known)
+        with translate_engine_errors(f"Piece {chunk.index + 1}"):
+            output = self.engine.synthesize(chunk.text, speaker, options, self.report)
+        warnings = [one.message for one in output.warnings if not self._is_repeated(one)]
+        candidates = [self._trim_prompt(one, chunk, speaker) for one in output.candidates]
+        if None in candidates:
+            prompt = " ".join(span.text for span in chunk.text_spans if not span.audible)
+            warnings.append(
+                f"The steering words {prompt!r} could not be found in the take, so they are still "
+                "heard in it."
             )
-            for clip, score in zip(clips, scores, strict=False)
-        ]
+        for message in warnings:
+            self.report.warn(message)
+        return ChunkResult(
+            candidates=[
+                trimmed or whole
+                for trimmed, whole in zip(candidates, output.candidates, strict=True)
+            ],
+            warnings=tuple(warnings),
+            took=self._measure_timings(before),
+            resolved_options={**known, **output.resolved_options},
+        )
 
-    def build_metadata(self, version: ClipCandidate, candidate: int) -> TakeMetadata:
-        """Write down how the whole request was spoken."""
+    @property
+    def resolved_options(self) -> Mapping[str, Any]:  # Any: option values
+        """What the engine chose for the chunks so far; the next chunk begins with it."""
+        return {name: value for one in self.chunks for name, value in one.resolved_options.items()}
+
+    def measure_timings(self) -> dict[str, float]:
+        """Return the seconds per stage since the request began."""
+        return self._measure_timings(self.timings_before)
+
+    def list_warnings(self) -> tuple[str, ...]:
+        """Return the warnings of the request and of all its chunks, each once."""
+        of_chunks = [message for chunk in self.chunks for message in chunk.warnings]
+        return tuple(dict.fromkeys([*of_chunks, *self.warnings]))
+
+    def build_metadata(self, score: float | None, candidate: int) -> TakeMetadata:
+        """Describe how the whole request was spoken."""
         request = self.request
         return self._build_metadata(
-            version,
-            candidate,
+            resolve_random_seed(request.voice, request.seed),
+            {**request.options, **self.resolved_options},
             text=request.text,
-            voice=resolve_random_seed(request.voice, request.seed),
-            options=request.options,
-            delivery=request.delivery,
+            delivery=to_dict(request.delivery),
+            score=score,
+            candidate=candidate,
+            took=self.measure_timings(),
+            warnings=self.list_warnings(),
         )
 
     def build_chunk_metadata(
-        self, piece: TextChunk, version: ClipCandidate, candidate: int, delivery: OutputOptions
+        self, chunk: TextChunk, result: ChunkResult, candidate: int, delivery: OutputOptions
     ) -> TakeMetadata:
-        """Write down how one piece was spoken, so that it can be spoken again by itself.
+        """Describe how one chunk was spoken, so that it can be spoken again by itself.
 
-        delivery: that of a line's take.
+        candidate: counts from 1;  delivery: that of a line's take.
         """
         return self._build_metadata(
-            version,
-            candidate,
-            text=piece.line.text,
-            voice=piece.line_plan.voice,
-            options=to_dict(piece.options),
-            delivery=delivery,
+            chunk.line_plan.voice,
+            {**to_dict(chunk.options), **result.resolved_options},
+            text=chunk.line.text,
+            delivery=to_dict(delivery),
+            score=result.candidates[candidate - 1].score,
+            candidate=candidate,
+            took=result.took,
+            warnings=result.warnings,
         )
 
-    def compute_take_key(self, piece: TextChunk) -> str:
-        """Name what a take of the piece follows from: equal keys, equal sound on one machine."""
-        voice = piece.line_plan.voice
+    def compute_take_key(self, chunk: TextChunk) -> str:
+        """Name what a take of the chunk follows from: equal keys, equal sound on one machine."""
+        speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         facts = {
             "format": KEY_VERSION,
             "engine": self.request.engine,
-            "weights": self.weights_id,
-            "text": piece.line.text,
-            "speaker": compute_latents_id(self.get_speaker_latents(voice, piece.options)),
-            "options": to_dict(piece.options),
+            "weights": self.engine.weights_id,
+            "text": chunk.line.text,
+            "speaker": speaker.content_id,
+            "options": to_dict(chunk.options),
         }
-        told = json.dumps(facts, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(told.encode("utf-8")).hexdigest()[:24]
+        text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
     def _build_metadata(
         self,
-        version: ClipCandidate,
-        candidate: int,
-        *,
-        text: str,
         voice: str,
-        options: Mapping[str, Any],  # Any: knob values
-        delivery: OutputOptions,
+        options: Mapping[str, Any],  # Any: option values
+        **fields: Any,  # Any: the fields of TakeMetadata that differ
     ) -> TakeMetadata:
-        request = self.request
-        own = self.speakers.get(voice)
+        own = self.speakers.get(voice) if self.request.embed_latents else None
         return TakeMetadata(
-            text=text,
             voice=voice,
-            engine=request.engine,
-            bundle=request.bundle,
-            weights_id=self.weights_id,
             seed=int(options["seed"]),
-            options={**options, **self.progress.resolved_options},
-            delivery=to_dict(delivery),
-            speakers={name: compute_latents_id(speaker) for name, speaker in self.speakers.items()},
-            score=version.score,
-            candidate=candidate,
-            took={name: round(spent, 3) for name, spent in self.progress.timings.items()},
+            options=options,
+            engine=self.request.engine,
+            bundle=self.request.bundle,
+            weights_id=self.engine.weights_id,
+            speakers={name: speaker.content_id for name, speaker in self.speakers.items()},
             machine=self.environment,
-            warnings=tuple(self.progress.warnings),
-            latents=encode_latents(own) if request.embed_latents and own is not None else None,
+            latents=None if own is None else base64.b64encode(own.to_bytes()).decode("ascii"),
+            **fields,
         )
+
+    def _trim_prompt(
+        self, candidate: SpeechCandidate, chunk: TextChunk, speaker: SpeakerLatents
+    ) -> SpeechCandidate | None:
+        """Cut out the spans that only steer; None where they cannot be found."""
+        spans = chunk.text_spans
+        if all(span.audible for span in spans):
+            return candidate
+        if not isinstance(self.engine, SupportsAlignment):
+            return None
+        with self.report.stage("aligning"):
+            texts = [span.text for span in spans]
+            starts = self.engine.align(texts, candidate, speaker, self.report)
+        clip = None if starts is None else join_audible_spans(candidate.clip, starts, spans)
+        return None if clip is None else replace(candidate, clip=clip)
+
+    def _is_repeated(self, warning: SynthesisWarning) -> bool:
+        repeated = warning.topic in self._warned_topics
+        if warning.topic:
+            self._warned_topics.add(warning.topic)
+        return repeated
+
+    def _measure_timings(self, before: Mapping[str, float]) -> dict[str, float]:
+        spent = {
+            stage: round(seconds - before.get(stage, 0.0), 3)
+            for stage, seconds in self.report.timings.items()
+            if seconds != before.get(stage)
+        }
+        return spent

@@ -1,16 +1,14 @@
-"""Speaking a request: its lines one after another, each take kept, then all as one clip."""
+"""Speak a request: its chunks one after another, each take saved, then all joined as one clip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from audio.clip import Clip
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
+from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.output_paths import (
@@ -22,27 +20,32 @@ from studio.synthesis.output_paths import (
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
-from studio.workers.synthesis.concatenate import concatenate_clips
+from studio.workers.synthesis.clip_editing import concatenate_clips
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
-from studio.workers.synthesis.line_store import TakeStore, report_take
-from studio.workers.synthesis.request_progress import RequestProgress
-from studio.workers.synthesis.session import ClipCandidate, SynthesisSession
-from studio.workers.synthesis.voicefixer import make_postprocessor
-from studio.workers.synthesis.write_take import check_can_write, write_take
+from studio.workers.synthesis.session import SynthesisSession
+from studio.workers.synthesis.take_store import (
+    TakeStore,
+    check_can_write,
+    report_take,
+    write_take,
+)
+from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
 
 
 class Synthesizer:
-    """Speaks requests one after another and keeps the engine warm between them."""
+    """Speaks requests one after another and keeps the engine loaded between them."""
 
-    def __init__(self, layout: ProjectPaths) -> None:
+    def __init__(self, layout: ProjectPaths, *, can_download: bool = False) -> None:
+        """can_download: whether voicefixer's weights may be downloaded on first use."""
         self._layout = layout
+        self._can_download = can_download
         self._engine_cache = EngineCache(layout)
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
         """Speak a request and write its clips.
 
-        Lines that an earlier, cut-off run of the same request has kept are read back. Raises
-        StudioError, before anything is written, for whatever cannot be done.
+        Lines that an earlier, cut-off run of the same request has saved are read back. Raises
+        AppError, before anything is written, for whatever cannot be done.
         """
         try:
             return self._speak(request, report)
@@ -53,41 +56,35 @@ class Synthesizer:
     def _speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
         plan = plan_lines(request, self._layout)
         require_model_folder(self._layout, request.bundle)
-        check_can_write(_get_expected_output_path(request, self._layout).clip_path)
-        with self.session(request, report) as session:
-            room = get_token_budget(session.engine)
-            pieces = split_into_chunks(plan, room, request)
-            pieces = apply_line_overrides(pieces, request, room, self._layout)
-            for voice in dict.fromkeys(piece.line_plan.voice for piece in pieces):
-                session.get_speaker_latents(voice, pieces[0].options)
-            if request.like is not None:
-                session.warn_about_differences(request.like)
-            destination = _reserve_output_path(request, self._layout)
-            store = TakeStore(session, destination, pieces)
-            try:
-                return _write_clips(
-                    session, pieces, store, _synthesize_chunks(session, pieces, store)
-                )
-            finally:
-                store.close()
-
-    @contextmanager
-    def session(
-        self, request: SpeechRequest, report: ProgressReporter
-    ) -> Iterator[SynthesisSession]:
-        """Have the engine ready for a request, and write the minutes of what it says."""
-        minutes = RequestProgress(report)
+        check_can_write(_choose_output_path(request, self._layout, reserve=False).clip_path)
+        session = self.open_session(request, report)
+        budget = get_token_budget(session.engine)
+        chunks = split_into_chunks(plan, budget, request)
+        chunks = apply_line_overrides(chunks, request, budget, self._layout)
+        for voice in dict.fromkeys(chunk.line_plan.voice for chunk in chunks):
+            session.get_speaker_latents(voice, chunks[0].options)
+        if request.like is not None:
+            session.warn_about_differences(request.like)
+        destination = _choose_output_path(request, self._layout, reserve=True)
         try:
-            engine = self._engine_cache.get_engine(request, minutes)
-            yield SynthesisSession(
-                request=request,
-                layout=self._layout,
-                engine=engine,
-                environment=self._engine_cache.get_environment(),
-                progress=minutes,
-            )
+            store = TakeStore(session, destination, chunks)
+            _synthesize_chunks(session, chunks, store)
+            return _write_clips(session, chunks, store, self._can_download)
         finally:
-            minutes.close()
+            destination.release()
+
+    def open_session(self, request: SpeechRequest, report: ProgressReporter) -> SynthesisSession:
+        """Load the engine for a request."""
+        before = dict(report.timings)
+        engine = self._engine_cache.get_engine(request, report)
+        return SynthesisSession(
+            request=request,
+            layout=self._layout,
+            engine=engine,
+            environment=self._engine_cache.get_environment(),
+            report=report,
+            timings_before=before,
+        )
 
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
         """Name the weights that would speak the request."""
@@ -95,83 +92,79 @@ class Synthesizer:
 
 
 def _synthesize_chunks(
-    session: SynthesisSession, pieces: list[TextChunk], store: TakeStore
-) -> list[list[ClipCandidate]]:
-    """Speak piece after piece, or read it back; each take is kept the moment it exists."""
-    spoken = []
-    if len(pieces) > 1:
-        session.progress.emit(
-            ProgressEvent(kind="progress", stage="speaking", done=0, total=len(pieces))
+    session: SynthesisSession, chunks: list[TextChunk], store: TakeStore
+) -> None:
+    """Speak chunk after chunk, or read it back; each take is saved as soon as it is spoken."""
+    if len(chunks) > 1:
+        session.report.emit(
+            ProgressEvent(kind="progress", stage="speaking", done=0, total=len(chunks))
         )
-    for piece in pieces:
-        session.progress.check()
-        versions = store.load_candidates(piece)
-        if versions is None:
-            versions = session.synthesize_chunk(piece)
-            if len(pieces) > 1:
-                versions = store.save_candidates(piece, versions)
-        spoken.append(versions)
-    return spoken
+    for chunk in chunks:
+        session.report.check_cancelled()
+        result = store.load(chunk)
+        if result is None:
+            result = session.synthesize_chunk(chunk)
+            result = store.save(chunk, result) if len(chunks) > 1 else result
+        session.chunks.append(result)
 
 
 def _write_clips(
-    session: SynthesisSession,
-    pieces: list[TextChunk],
-    store: TakeStore,
-    spoken: list[list[ClipCandidate]],
+    session: SynthesisSession, chunks: list[TextChunk], store: TakeStore, can_download: bool
 ) -> SpeechResult:
-    """Join the pieces, best with best, and keep the whole clips."""
-    request, minutes = session.request, session.progress
-    kept: list[Take] = []
+    request, report = session.request, session.report
+    if skipped := describe_skipped_voicefixer(request, can_download=can_download):
+        session.warn(skipped)
+    saved: list[Take] = []
     seconds: list[float] = []
-    restored = make_postprocessor(request, minutes)
-    for place, number in enumerate(_select_candidates(request, spoken), start=1):
-        whole = concatenate_candidates([versions[number - 1] for versions in spoken], request)
-        whole = replace(whole, clip=restored(whole.clip))
+    for place, number in enumerate(_select_candidates(session), start=1):
+        whole = concatenate_candidates(
+            [result.candidates[number - 1] for result in session.chunks], request
+        )
+        clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
-        record = replace(session.build_metadata(whole, number), redone=store.get_line_overrides())
-        kept.append(write_take(whole.clip, path, record, request))
-        seconds.append(whole.clip.duration_s)
-    store.finish(session.build_metadata(ClipCandidate(clip=whole.clip, score=kept[0].score), 1))
-    if len(pieces) == 1:
-        report_take(minutes, pieces[0], seconds[0], kept, total=1)
+        record = session.build_metadata(whole.score, number)
+        record = replace(record, redone=store.get_line_overrides())
+        saved.append(write_take(clip, path, record, request))
+        seconds.append(clip.duration_s)
+    store.finish(session.build_metadata(saved[0].score, 1))
+    if len(chunks) == 1:
+        report_take(report, chunks[0], seconds[0], saved, total=1)
     return SpeechResult(
-        path=kept[0].path,
+        path=saved[0].path,
         voice=request.voice,
         text=request.text,
-        heard=" ".join(piece.line.spoken_text for piece in pieces),
+        heard=" ".join(chunk.line.spoken_text for chunk in chunks),
         seed=request.seed,
         seconds=round(seconds[0], 3),
-        stages={name: round(spent, 3) for name, spent in minutes.timings.items()},
-        candidates=tuple(kept),
+        stages=session.measure_timings(),
+        candidates=tuple(saved),
         lines=store.takes_in_use(),
-        warnings=tuple(minutes.warnings),
+        warnings=session.list_warnings(),
     )
 
 
-def _select_candidates(request: SpeechRequest, spoken: list[list[ClipCandidate]]) -> list[int]:
-    """Number the candidates to keep: all, or the one that shall be said again."""
-    numbers = list(range(1, min(len(versions) for versions in spoken) + 1))
-    again = request.like.candidate if request.like is not None else 1
-    return [again] if again > 1 and again in numbers else numbers
+def _select_candidates(session: SynthesisSession) -> list[int]:
+    numbers = list(range(1, min(len(result.candidates) for result in session.chunks) + 1))
+    like = session.request.like
+    wanted = like.candidate if like is not None else 1
+    return [wanted] if wanted > 1 and wanted in numbers else numbers
 
 
-def concatenate_candidates(versions: list[ClipCandidate], request: SpeechRequest) -> ClipCandidate:
-    """Join one version of each piece; the score of the whole is the mean of theirs."""
-    clip: Clip = concatenate_clips([version.clip for version in versions], request.delivery)
-    scores = [version.score for version in versions if version.score is not None]
-    return ClipCandidate(clip=clip, score=fmean(scores) if len(scores) == len(versions) else None)
+def concatenate_candidates(
+    candidates: list[SpeechCandidate], request: SpeechRequest
+) -> SpeechCandidate:
+    """Join one candidate of each chunk; the score of the whole is the mean of theirs."""
+    clip = concatenate_clips([one.clip for one in candidates], request.delivery)
+    scores = [one.score for one in candidates if one.score is not None]
+    score = fmean(scores) if len(scores) == len(candidates) else None
+    return SpeechCandidate(clip=clip, score=score)
 
 
-def _get_expected_output_path(request: SpeechRequest, layout: ProjectPaths) -> OutputPath:
+def _choose_output_path(
+    request: SpeechRequest, layout: ProjectPaths, *, reserve: bool
+) -> OutputPath:
     if request.out is not None:
         return parse_output_path(request.out)
+    choose = reserve_output_path if reserve else get_next_output_path
     folder = get_results_folder_name(request.voice)
-    return get_next_output_path(layout, folder, request.text, request.delivery.format)
-
-
-def _reserve_output_path(request: SpeechRequest, layout: ProjectPaths) -> OutputPath:
-    if request.out is not None:
-        return parse_output_path(request.out)
-    folder = get_results_folder_name(request.voice)
-    return reserve_output_path(layout, folder, request.text, request.delivery.format)
+    return choose(layout, folder, request.text, request.delivery.format)

@@ -1,35 +1,49 @@
-"""Cleaning a clip with voicefixer, whose process is ended when it takes too long or is stopped."""
+"""Restore a clip with voicefixer, in a subprocess that is ended by a stop or a timeout."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
 from audio.clip import Clip, ClipError
 from audio.io import read_clip, write_clip
 from core.errors import AppError, UnrecoverableError
-from core.progress import ProgressReporter
-from studio.diagnostics.voicefixer import describe_voicefixer_problem
+from core.files import atomic_path
+from core.progress import ProgressEvent, ProgressReporter
+from studio.diagnostics.voicefixer import (
+    WEIGHTS,
+    WeightFile,
+    describe_voicefixer_problem,
+    get_weights_folder,
+)
 from studio.schemas.speech import SpeechRequest
 
 TIMEOUT_PER_AUDIO_SECOND, MIN_TIMEOUT_S = 120.0, 300.0  # of patience, per second of sound
+DOWNLOAD_TIMEOUT_S, DOWNLOAD_BLOCK_BYTES = 30.0, 1 << 18
 POLL_INTERVAL_S = 0.2  # between two looks whether it was stopped
 SRC_DIR = Path(__file__).resolve().parents[3]
 
 
-def run_voicefixer(clip: Clip, device: str, report: ProgressReporter) -> Clip:
+def run_voicefixer(
+    clip: Clip, device: str, report: ProgressReporter, *, can_download: bool = False
+) -> Clip:
     """Return the clip as voicefixer restores it, at 44.1 kHz.
 
     device: "cpu" or "cuda".  Raises Unusable where voicefixer is not there, StudioError where it
     fails.
     """
-    if reason := describe_voicefixer_problem():
+    if reason := describe_voicefixer_problem(can_download=can_download):
         raise UnrecoverableError(f"voicefixer cannot be used. {reason}")
+    for file in WEIGHTS:
+        if not (get_weights_folder() / file.path).is_file():
+            download_weights(file, report)
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.wav", Path(folder) / "out.wav"
         write_clip(source, clip)
@@ -38,6 +52,41 @@ def run_voicefixer(clip: Clip, device: str, report: ProgressReporter) -> Clip:
             return read_clip(target)
         except ClipError as cause:
             raise AppError(f"voicefixer did not clean the clip ({told or cause}).") from cause
+
+
+def download_weights(file: WeightFile, report: ProgressReporter) -> None:
+    """Download one file of weights and check its hash. Raises AppError where that fails."""
+    target, digest = get_weights_folder() / file.path, hashlib.md5(usedforsecurity=False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with urlopen(file.url, timeout=DOWNLOAD_TIMEOUT_S) as answer, atomic_path(target) as part:
+            total, done = int(answer.headers.get("Content-Length") or 0) or None, 0
+            with part.open("wb") as output:
+                while block := answer.read(DOWNLOAD_BLOCK_BYTES):
+                    report.check_cancelled()
+                    output.write(block)
+                    digest.update(block)
+                    done += len(block)
+                    report.emit(
+                        ProgressEvent(
+                            kind="progress",
+                            stage="download",
+                            done=done,
+                            total=total,
+                            message=target.name,
+                        )
+                    )
+            if digest.hexdigest() != file.md5:
+                raise AppError(
+                    f"{target.name} arrived damaged and was removed. Try again.",
+                    code="download_broke",
+                )
+    except (OSError, HTTPException) as cause:
+        raise AppError(
+            f"{target.name} could not be downloaded from {file.url} ({cause}). Check the network "
+            f"and try again, or put the file into {target.parent}.",
+            code="hub_unreachable",
+        ) from cause
 
 
 def _run_child(
@@ -91,20 +140,20 @@ def _get_inherited_python_path() -> list[str]:
     return [given] if given else []
 
 
-def make_postprocessor(request: SpeechRequest, report: ProgressReporter) -> Callable[[Clip], Clip]:
-    """Return what is done to each whole clip: nothing, unless Voice Fixer is on and is there.
-
-    Where it is not there a warning says so, once, and the clip stays as it was spoken.
-    """
+def describe_skipped_voicefixer(request: SpeechRequest, *, can_download: bool) -> str:
+    """Return the warning for a request whose Voice Fixer cannot be used; "" for any other."""
     if not request.voice_fixer:
-        return _return_unchanged
-    if reason := describe_voicefixer_problem():
-        report.warn(f"Voice Fixer is on but was left out. {reason}")
-        return _return_unchanged
-    return lambda clip: run_voicefixer(clip, request.voice_fixer_device, report).resample(
-        clip.sample_rate
-    )
+        return ""
+    reason = describe_voicefixer_problem(can_download=can_download)
+    return f"Voice Fixer is on but was left out. {reason}" if reason else ""
 
 
-def _return_unchanged(clip: Clip) -> Clip:
-    return clip
+def restore_clip(
+    clip: Clip, request: SpeechRequest, report: ProgressReporter, *, can_download: bool
+) -> Clip:
+    """Restore a whole clip where the request has Voice Fixer on and it can be used."""
+    if not request.voice_fixer or describe_voicefixer_problem(can_download=can_download):
+        return clip
+    device = request.voice_fixer_device
+    fixed = run_voicefixer(clip, device, report, can_download=can_download)
+    return fixed.resample(clip.sample_rate)

@@ -1,0 +1,80 @@
+"""Edit the clips of a request: cut out steering words, join chunks, set rate and volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from audio.clip import Clip
+from studio.schemas.speech import OutputOptions
+from studio.synthesis.planning import TextSpan
+
+CUT_SEARCH_S = 0.12  # a cut moves this far to the quietest sample
+ENERGY_WINDOW_S = 0.02
+MIN_CLIP_S = 0.2  # of what is left after cutting
+CUT_FADE_S = 0.005
+
+
+def concatenate_clips(clips: Sequence[Clip], delivery: OutputOptions) -> Clip:
+    """Join clips of one sample rate with the chosen silence, faded where they meet it."""
+    if len(clips) == 1:
+        return clips[0]
+    rate = clips[0].sample_rate
+    silence = torch.zeros(round(delivery.pause_s * rate))  # (n,)
+    fade = round(delivery.fade_ms * rate / 1000)
+    waves: list[Tensor] = []
+    for clip in clips:
+        waves += [fade_edges(clip.wave, fade), silence]
+    return replace(clips[0], wave=torch.cat(waves[:-1]))
+
+
+def fade_edges(wave: Tensor, samples: int) -> Tensor:
+    """Fade the first and last `samples` in and out, linearly.  wave: (n,). Returns (n,)."""
+    samples = min(samples, wave.shape[0] // 2)
+    if samples < 1:
+        return wave
+    ramp = torch.linspace(0, 1, samples + 1)[:-1]
+    head, body, tail = wave[:samples], wave[samples:-samples], wave[-samples:]
+    return torch.cat([head * ramp, body, tail * ramp.flip(0)])
+
+
+def apply_rate_and_volume(clip: Clip, delivery: OutputOptions) -> Clip:
+    """Apply sample rate and volume; where the volume would clip, the loudest that does not."""
+    rated = clip.resample(delivery.output_rate or clip.sample_rate)
+    wave = rated.wave * delivery.volume
+    peak = float(wave.abs().max()) if wave.numel() else 0.0
+    return replace(rated, wave=wave / peak if peak > 1 else wave)
+
+
+def join_audible_spans(
+    clip: Clip, starts: Sequence[float], spans: Sequence[TextSpan]
+) -> Clip | None:
+    """Keep the audible spans of a clip; None where less than MIN_CLIP_S would be left.
+
+    starts: seconds at which each span begins.
+    """
+    rate = clip.sample_rate
+    edges = [find_quietest_sample(clip.wave, round(start * rate), rate) for start in starts]
+    ends = [*edges[1:], clip.wave.shape[0]]
+    edges[0] = 0
+    kept = [
+        clip.wave[start:end]
+        for span, start, end in zip(spans, edges, ends, strict=True)
+        if span.audible and end > start
+    ]
+    faded = [fade_edges(wave, round(CUT_FADE_S * rate)) for wave in kept]
+    wave = torch.cat(faded or [torch.zeros(0)])
+    return replace(clip, wave=wave) if wave.shape[0] >= MIN_CLIP_S * rate else None
+
+
+def find_quietest_sample(wave: Tensor, place: int, rate: int) -> int:
+    """Return the sample near `place` around which the wave is quietest.  wave: (n,)."""
+    reach, window = round(CUT_SEARCH_S * rate), max(1, round(ENERGY_WINDOW_S * rate))
+    low, high = max(0, place - reach), min(wave.shape[0], place + reach)
+    if high - low <= window:
+        return min(max(place, 0), wave.shape[0])
+    energy = wave[low:high].double().square().unfold(0, window, 1).mean(-1)  # (places,)
+    return low + int(energy.argmin()) + window // 2

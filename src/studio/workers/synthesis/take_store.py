@@ -1,0 +1,253 @@
+"""Takes as files: written with their metadata, kept as each line is spoken, read back on resume."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from audio.clip import Clip, ClipError
+from audio.io import ClipLimits, read_clip, write_clip
+from core.errors import reraise_as_app_error, translate_write_errors
+from core.files import atomic_path
+from core.progress import ProgressEvent, ProgressReporter
+from core.serialization import to_dict
+from engines.protocols import SpeechCandidate
+from studio.schemas.speech import SpeechRequest, Take
+from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.synthesis.audio_metadata import can_embed_metadata, write_metadata, write_sidecar
+from studio.synthesis.chunking import TextChunk
+from studio.synthesis.line_takes import (
+    LineTakes,
+    LineTakesFile,
+    SavedTake,
+    read_line_takes,
+    write_line_takes,
+)
+from studio.synthesis.output_paths import OutputPath
+from studio.synthesis.retake import make_line_output_options
+from studio.workers.synthesis.clip_editing import apply_rate_and_volume
+from studio.workers.synthesis.session import ChunkResult, SynthesisSession
+
+NO_CLIP_LIMITS = ClipLimits(shortest_s=0.0, min_peak=0.0)
+NON_AUDIO_FIELDS = ("out", "device", "threads", "embed", "sidecar", "embed_latents", "like")
+PROBE_BYTES = 4096  # enough for a full disk to refuse
+
+
+class TakeStore:
+    """The folder with the lines of one clip while the clip is spoken.
+
+    A clip of one chunk needs no folder: its take is the clip.
+    """
+
+    def __init__(
+        self, session: SynthesisSession, destination: OutputPath, chunks: Sequence[TextChunk]
+    ) -> None:
+        self.destination = destination
+        self._session = session
+        self._chunks = chunks
+        found = _find_resumable_lines(session, destination) if len(chunks) > 1 else None
+        older = found.lines if found and len(found.lines) == len(chunks) else ()
+        self._lines = LineTakesFile(
+            suffix=destination.clip_path.suffix,
+            request=replace(session.request, like=None),
+            lines=tuple(
+                LineTakes(
+                    heard=chunk.line.spoken_text,
+                    takes=older[chunk.index].takes if older else (),
+                )
+                for chunk in chunks
+            ),
+        )
+
+    def load(self, chunk: TextChunk) -> ChunkResult | None:
+        """Return a chunk that was spoken earlier; None where it must be spoken."""
+        if not self._lines.lines[chunk.index].takes:
+            return None
+        takes = self._lines.lines[chunk.index].takes_for_key(self._session.compute_take_key(chunk))
+        candidates = read_takes(self.destination, takes)
+        if not takes or candidates is None:
+            return None
+        chosen = _get_preferred(chunk, takes).file
+        self._lines = self._lines.with_chosen(chunk.index, chosen)
+        self._report_take(chunk, takes)
+        return ChunkResult(
+            candidates=_put_preferred_first(chunk, candidates), warnings=takes[-1].warnings
+        )
+
+    def save(self, chunk: TextChunk, result: ChunkResult) -> ChunkResult:
+        """Write the candidates of a chunk, and return them as their files hold them.
+
+        What is joined is what was saved, so that resuming gives the same clip.
+        """
+        takes = write_takes(self._session, self.destination, chunk, result, self._lines)
+        candidates = read_takes(self.destination, takes) or result.candidates
+        chosen = _get_preferred(chunk, takes).file
+        self._lines = self._lines.with_takes(chunk.index, takes, chosen)
+        write_line_takes(self.destination, self._lines)
+        self._report_take(chunk, takes)
+        return replace(result, candidates=_put_preferred_first(chunk, candidates))
+
+    def get_line_overrides(self) -> tuple[LineOverride, ...]:
+        """Return the lines that differ from what the request alone gives."""
+        return tuple(
+            chunk.line_override for chunk in self._chunks if chunk.line_override is not None
+        )
+
+    def takes_in_use(self) -> tuple[Take, ...]:
+        """Return the take in use of every line; none for a clip of one chunk."""
+        if len(self._chunks) == 1:
+            return ()
+        return tuple(_make_take(self.destination, take) for take in self._lines.chosen_takes())
+
+    def finish(self, record: TakeMetadata) -> None:
+        """Write down that the combined clip is there, and its metadata."""
+        if len(self._chunks) > 1:
+            record = replace(record, redone=self.get_line_overrides()).without_latents()
+            self._lines = replace(self._lines, finished=True, record=record)
+            write_line_takes(self.destination, self._lines)
+
+    def _report_take(self, chunk: TextChunk, takes: Sequence[SavedTake]) -> None:
+        first = _get_preferred(chunk, takes)
+        ordered = [first, *(take for take in takes if take is not first)]
+        saved = [_make_take(self.destination, take) for take in ordered]
+        report_take(self._session.report, chunk, first.seconds, saved, len(self._chunks))
+
+
+def write_takes(
+    session: SynthesisSession,
+    destination: OutputPath,
+    chunk: TextChunk,
+    result: ChunkResult,
+    lines: LineTakesFile,
+) -> list[SavedTake]:
+    """Write the candidates of a chunk beside the takes that its line has already."""
+    first = len(lines.lines[chunk.index].takes)
+    saved = []
+    for number, candidate in enumerate(result.candidates, start=1):
+        path = destination.take_path(chunk.index, first + number)
+        delivery = make_line_output_options(session.request.delivery, path.suffix)
+        record = session.build_chunk_metadata(chunk, result, number, delivery)
+        write_take(candidate.clip, path, record, replace(session.request, delivery=delivery))
+        saved.append(
+            SavedTake(
+                file=path.name,
+                key=session.compute_take_key(chunk),
+                text=chunk.line.text,
+                heard=chunk.line.spoken_text,
+                voice=chunk.line_plan.voice,
+                options=to_dict(chunk.options),
+                candidate=number,
+                score=candidate.score,
+                seconds=round(candidate.clip.duration_s, 3),
+                warnings=result.warnings,
+                anew=chunk.line_override is not None,
+            )
+        )
+    return saved
+
+
+def read_takes(destination: OutputPath, takes: Sequence[SavedTake]) -> list[SpeechCandidate] | None:
+    """Read saved takes; None where a file is gone or damaged."""
+    try:
+        return [
+            SpeechCandidate(
+                clip=read_clip(destination.lines_folder / take.file, NO_CLIP_LIMITS),
+                score=take.score,
+            )
+            for take in takes
+        ]
+    except ClipError:
+        return None
+
+
+def report_take(
+    report: ProgressReporter, chunk: TextChunk, seconds: float, takes: Sequence[Take], total: int
+) -> None:
+    """Report a take that can be played, unless an earlier run of the same job reported it."""
+    data = {
+        "index": chunk.index,
+        "text": chunk.line.spoken_text,
+        "path": takes[0].path,
+        "score": takes[0].score,
+        "voice": chunk.line_plan.voice,
+        "seed": chunk.options.seed,
+        "seconds": round(seconds, 3),
+        "candidates": [{"path": take.path, "score": take.score} for take in takes],
+    }
+    known = {(told.get("index"), told.get("path")) for told in report.previous_takes}
+    if (chunk.index, takes[0].path) not in known:
+        done = min(chunk.index + 1, total)
+        report.emit(ProgressEvent(kind="take", stage="speaking", done=done, total=total, data=data))
+
+
+def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequest) -> Take:
+    """Write one take atomically, at the requested rate and volume, with its metadata.
+
+    Raises AppError when it cannot be written.
+    """
+    finished = apply_rate_and_volume(clip, request.delivery)
+    record = replace(
+        record,
+        duration_s=round(finished.duration_s, 3),
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+    embed = request.embed and can_embed_metadata(path)
+    with translate_write_errors(path), reraise_as_app_error(ClipError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part:
+            write_clip(part, finished)
+            if embed:
+                write_metadata(part, record)
+    if request.sidecar or (request.embed and not embed):
+        write_sidecar(path, record)
+    return Take(path=str(path), score=record.score)
+
+
+def check_can_write(path: Path) -> None:
+    """Raise AppError now if the file could not be written after minutes of speaking."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    probe = folder / f".{path.stem[:50]}.{os.getpid()}.part"
+    with translate_write_errors(path):
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+
+def _find_resumable_lines(
+    session: SynthesisSession, destination: OutputPath
+) -> LineTakesFile | None:
+    found = read_line_takes(destination)
+    if found is None or not _is_same_request(found.request, session.request):
+        return None
+    return found if not found.finished or session.report.previous_takes else None
+
+
+def _is_same_request(before: SpeechRequest, now: SpeechRequest) -> bool:
+    old, new = to_dict(before), to_dict(now)
+    return all(old[name] == new[name] for name in old if name not in NON_AUDIO_FIELDS)
+
+
+def _make_take(destination: OutputPath, take: SavedTake) -> Take:
+    return Take(path=str(destination.lines_folder / take.file), score=take.score)
+
+
+def _preferred_index(chunk: TextChunk, count: int) -> int:
+    number = chunk.line_override.candidate if chunk.line_override is not None else 1
+    return number - 1 if 1 <= number <= count else 0
+
+
+def _get_preferred(chunk: TextChunk, takes: Sequence[SavedTake]) -> SavedTake:
+    return takes[_preferred_index(chunk, len(takes))]
+
+
+def _put_preferred_first(
+    chunk: TextChunk, candidates: Sequence[SpeechCandidate]
+) -> list[SpeechCandidate]:
+    at = _preferred_index(chunk, len(candidates))
+    return [candidates[at], *candidates[:at], *candidates[at + 1 :]]
