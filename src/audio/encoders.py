@@ -7,29 +7,25 @@ send(encoder.begin() + encoder.add(samples)); ...; send(encoder.end())
 from __future__ import annotations
 
 import io
-import shutil
 import struct
-import subprocess
 import wave
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from audio.ffmpeg import FfmpegError, encode_aac, find_ffmpeg
+from audio.formats import ENCODINGS
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Int16Samples: TypeAlias = npt.NDArray[np.int16]  # (n,): one channel, 16 bits
-CONTAINER_FORMATS = MappingProxyType(  # as libsndfile calls them
-    {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "flac": ("FLAC", "PCM_16")}
-)
 STREAM_FORMATS = ("wav", "mp3", "opus", "flac", "aac", "pcm")
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 BLOCK_SAMPLES = 1 << 16
-AAC_TIMEOUT_S = 120.0
 
 
 class StreamError(ValueError):
@@ -62,8 +58,8 @@ def create_encoder(format: str, rate: int) -> StreamEncoder:
     if format == "wav":
         return _WavEncoder(rate)
     if format == "aac":
-        return _AacEncoder(rate, _find_ffmpeg())
-    if format in CONTAINER_FORMATS:
+        return _AacEncoder(rate)
+    if format in ENCODINGS and format in STREAM_FORMATS:
         return _SoundFileEncoder(format, rate)
     raise StreamError(f"There is no format {format!r}. Choose one of: {', '.join(STREAM_FORMATS)}.")
 
@@ -76,7 +72,7 @@ def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
             file.setparams((1, 2, rate, len(steps), "NONE", ""))
             file.writeframes(steps.astype("<i2").tobytes())
         return sink.getvalue()
-    if format in CONTAINER_FORMATS:
+    if format in ENCODINGS and format in STREAM_FORMATS:
         whole = _SoundFileEncoder(format, rate)
         whole.add(steps)
         whole.end()
@@ -139,7 +135,7 @@ class _SoundFileEncoder:
     """What libsndfile writes, taken from its hands as it comes."""
 
     def __init__(self, format: str, rate: int) -> None:
-        container, encoding = CONTAINER_FORMATS[format]
+        container, encoding = ENCODINGS[format]
         self.sink = _RecordingSink()
         self._sent = 0
         self._skips_first = format == "mp3"  # a frame that tells the length, wrongly until the end
@@ -151,9 +147,7 @@ class _SoundFileEncoder:
         return b""
 
     def add(self, steps: Int16Samples) -> bytes:
-        for start in range(
-            0, len(steps), BLOCK_SAMPLES
-        ):  # libsndfile overruns its stack on long vorbis
+        for start in range(0, len(steps), BLOCK_SAMPLES):  # long vorbis overruns libsndfile's stack
             self._file.write(steps[start : start + BLOCK_SAMPLES])
         return self._take_new_bytes()
 
@@ -172,11 +166,15 @@ class _SoundFileEncoder:
 
 
 class _AacEncoder:
-    """AAC in ADTS frames, which need no header: each part is encoded by ffmpeg as it comes."""
+    """AAC in ADTS frames, which need no header: ffmpeg encodes each part by itself."""
 
-    def __init__(self, rate: int, program: str) -> None:
+    def __init__(self, rate: int) -> None:
+        if find_ffmpeg() is None:
+            raise StreamError(
+                "aac needs the program ffmpeg, which is not installed. Install it, or choose mp3, "
+                "opus, flac, wav or pcm."
+            )
         self._rate = rate
-        self._program = program
 
     def begin(self) -> bytes:
         return b""
@@ -184,23 +182,10 @@ class _AacEncoder:
     def add(self, steps: Int16Samples) -> bytes:
         if not len(steps):
             return b""
-        command = [self._program, "-nostdin", "-v", "error", "-f", "s16le", "-ar", f"{self._rate}"]
-        command += ["-ac", "1", "-i", "pipe:0", "-c:a", "aac", "-f", "adts", "pipe:1"]
-        data = steps.astype("<i2").tobytes()
-        done = subprocess.run(command, input=data, capture_output=True, timeout=AAC_TIMEOUT_S)
-        if done.returncode != 0:
-            raise StreamError("ffmpeg could not encode aac. Choose mp3 or opus.")
-        return done.stdout
+        try:
+            return encode_aac(steps.astype("<i2").tobytes(), self._rate)
+        except (OSError, FfmpegError) as error:
+            raise StreamError("ffmpeg could not encode aac. Choose mp3 or opus.") from error
 
     def end(self) -> bytes:
         return b""
-
-
-def _find_ffmpeg() -> str:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise StreamError(
-            "aac needs the program ffmpeg, which is not installed. Install it, or choose mp3, "
-            "opus, flac, wav or pcm."
-        )
-    return program

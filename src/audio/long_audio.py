@@ -5,12 +5,9 @@ An hour becomes 159 MB on disk and next to nothing in memory. The file itself is
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +17,13 @@ import soxr
 import torch
 
 from audio.clip import Clip, ClipError
-from audio.io import FFMPEG_FORMATS, NonSeekableSoundFile, Samples, check_file
+from audio.io import (
+    NonSeekableSoundFile,
+    Samples,
+    check_file,
+    compute_mix_weights,
+    decode_with_ffmpeg,
+)
 
 MonoSamples = npt.NDArray[np.float32]  # (n,)
 ClippedRuns = npt.NDArray[np.float64]  # (k, 3): first second, last second, level
@@ -31,10 +34,6 @@ CLIPPING_TOLERANCE = 2e-4  # two samples of 16 bits that differ by less are equa
 MIN_CLIPPED_SAMPLES = 3  # equal samples in a row
 MIN_CLIPPING_LEVEL = 0.2  # of full scale; below it nobody clips
 CLIPPING_PEAK_RATIO = 0.99  # of the highest sample
-PHASE_CANCELLATION_RATIO = (
-    1e-2  # a mix with less of the energy has channels that are wired against each other
-)
-ACTIVE_CHANNEL_RATIO = 1e-4  # of the loudest channel's energy
 FFMPEG_TIMEOUT_S = 3600.0  # patience with ffmpeg
 
 
@@ -100,9 +99,11 @@ def decode_recording(
     check_file(path)
     converted = work.with_name(f"{work.name}.w64")
     try:
-        readable = (
-            path if _is_readable(path) else _convert_with_ffmpeg(path, converted, progress, limits)
-        )
+        readable = path
+        if not _is_readable(path):
+            poll = partial(progress, 0.0)
+            decode_with_ffmpeg(path, limits.longest_s, FFMPEG_TIMEOUT_S, converted, poll)
+            readable = converted
         runs = _write_mono(path, readable, work, sample_rate, progress, limits)
     finally:
         converted.unlink(missing_ok=True)
@@ -116,7 +117,7 @@ def estimate_duration_s(path: Path) -> float:
         found = soundfile.info(path)
         return float(found.frames / found.samplerate)
     except (soundfile.LibsndfileError, OSError, ZeroDivisionError):
-        return _get_file_size(path) / 16_000  # 128 kbit/s
+        return path.stat().st_size / 16_000 if path.exists() else 0.0  # 128 kbit/s
 
 
 def _is_readable(path: Path) -> bool:
@@ -209,12 +210,7 @@ def _compute_channel_weights(
             together += wide.T @ wide  # (c, c)
             highest = max(highest, float(np.abs(block).max()))
             progress(0.0)
-    energy = np.diag(together)
-    heard = energy > energy.max() * ACTIVE_CHANNEL_RATIO
-    weights = heard / max(1, heard.sum())
-    if weights @ together @ weights < energy.max() * PHASE_CANCELLATION_RATIO:
-        weights = (np.arange(file.channels) == energy.argmax()).astype(np.float64)
-    mixed: MonoSamples = (weights / highest).astype(np.float32)
+    mixed: MonoSamples = (compute_mix_weights(together) / highest).astype(np.float32)
     return mixed
 
 
@@ -256,58 +252,3 @@ class _ClippingDetector:
 
 def _to_int16_bytes(wave: MonoSamples) -> bytes:
     return np.round(wave.clip(-1, 1) * INT16_MAX).astype(np.int16).tobytes()
-
-
-def _convert_with_ffmpeg(
-    path: Path, target: Path, progress: Callable[[float], None], limits: RecordingLimits
-) -> Path:
-    """Let ffmpeg turn the file into wav; never more of it than is allowed, plus a second."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise ClipError(
-            f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
-            "formats need ffmpeg, which is not installed: install it, or convert the file to wav."
-        )
-    command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-y"]
-    command += ["-format_whitelist", FFMPEG_FORMATS, "-i", f"file:{path.resolve()}"]
-    command += ["-map", "0:a:0", "-t", f"{limits.longest_s + 1:g}", "-c:a", "pcm_s16le"]
-    command += ["-f", "w64", f"file:{target.resolve()}"]
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints
-        ) as running:
-            try:
-                _wait_for_ffmpeg(path, running, progress)
-            finally:
-                running.kill()
-        complaints.seek(0)
-        told = complaints.read(10_000)
-    if running.returncode != 0 or not target.is_file():
-        reasons = told.decode("utf-8", "replace").strip().splitlines() or ["no sound in it"]
-        reason = reasons[0].split("] ")[-1].replace(f"file:{path.resolve()}: ", "")
-        raise ClipError(
-            f"{path.name} cannot be read as sound ({reason}). It is damaged or no sound file; "
-            "convert it to wav, or leave it out."
-        )
-    return target
-
-
-def _wait_for_ffmpeg(
-    path: Path, running: subprocess.Popen[bytes], progress: Callable[[float], None]
-) -> None:
-    until = time.monotonic() + FFMPEG_TIMEOUT_S
-    while True:
-        try:
-            running.wait(timeout=0.2)
-            return
-        except subprocess.TimeoutExpired:
-            progress(0.0)
-        if time.monotonic() > until:
-            raise ClipError(f"{path.name} was not decoded within an hour. Convert it to wav.")
-
-
-def _get_file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

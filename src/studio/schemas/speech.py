@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
+from audio.formats import ENCODINGS, SAMPLE_RATES
 from core.errors import AppError, reraise_as_app_error
 from core.options import OptionInfo, validate_options
 from core.paths import quote_for_message
@@ -17,12 +17,9 @@ from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
 from text.segmentation import is_speakable
 
-AUDIO_FORMATS = ("wav", "flac", "ogg", "opus", "mp3")
+AUDIO_FORMATS = tuple(ENCODINGS)
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
-OPUS_SAMPLE_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
-MP3_SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-SAMPLE_RATES_BY_FORMAT = MappingProxyType({"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES})
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
 MAX_CHUNK_CHARS = 600  # characters, even where the engine could take more at once
 MAX_TEXT_CHARS = 100_000  # characters: some two hours, all in memory when they are joined
@@ -76,7 +73,7 @@ class OutputOptions:
 
 def find_nearest_sample_rate(rate: int, format: str) -> int:
     """Return the rate, or the nearest that the format can hold; 0 stays the engine's."""
-    allowed = SAMPLE_RATES_BY_FORMAT.get(format, ())
+    allowed = SAMPLE_RATES.get(format, ())
     if not rate or not allowed:
         return rate
     return min(allowed, key=lambda known: (abs(known - rate), -known))
@@ -84,7 +81,7 @@ def find_nearest_sample_rate(rate: int, format: str) -> int:
 
 def check_sample_rate(rate: int, format: str) -> None:
     """Raise ValueError for a sample rate that the format cannot hold; 0 is the engine's."""
-    allowed = SAMPLE_RATES_BY_FORMAT.get(format)
+    allowed = SAMPLE_RATES.get(format)
     if rate and allowed and rate not in allowed:
         told = ", ".join(map(str, allowed))
         raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")

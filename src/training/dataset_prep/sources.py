@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from audio.formats import READABLE_SUFFIXES
 from training.dataset_prep.manifest import (
     AUDIO_DIR,
     DATASET_FILE,
@@ -16,12 +17,6 @@ from training.dataset_prep.manifest import (
     SourceRow,
 )
 
-RECORDING_SUFFIXES = frozenset(
-    {
-        *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aac", ".aif", ".aiff", ".au", ".caf", ".m4a"),
-        *(".mka", ".mkv", ".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
-    }
-)
 MAX_FILES = 100_000
 DEFAULT_BYTES_PER_S = 16_000  # of a file of unknown kind: 128 kbit/s
 BYTES_PER_S = {".wav": 88_200, ".flac": 40_000, ".aif": 88_200, ".aiff": 88_200}
@@ -41,7 +36,7 @@ def find_recordings(folder: Path) -> list[Path]:
         _iter_recordings(folder), key=lambda path: _natural_sort_key(path.relative_to(folder))
     )
     if not found:
-        known = " ".join(sorted(RECORDING_SUFFIXES))
+        known = " ".join(sorted(READABLE_SUFFIXES))
         raise ManifestError(
             f"There are no recordings in {folder}. Put sound files there ({known})."
         )
@@ -100,7 +95,7 @@ def _iter_recordings(folder: Path) -> Iterator[Path]:
         for name in names:
             path = Path(place, name)
             hidden = name.startswith((".", "~")) or _is_not_utf8(name)
-            if path.suffix.lower() in RECORDING_SUFFIXES and not hidden and path.is_file():
+            if path.suffix.lower() in READABLE_SUFFIXES and not hidden and path.is_file():
                 yield path
 
 
