@@ -215,7 +215,8 @@ def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.
     weights = active / max(1, active.sum())
     if weights @ correlation @ weights < energy.max() * PHASE_CANCELLATION_RATIO:
         weights = np.arange(len(energy)) == energy.argmax()
-    return weights.astype(np.float32)
+    mix: npt.NDArray[np.float32] = weights.astype(np.float32)
+    return mix
 
 
 def _mix_to_mono(samples: Samples) -> Samples:

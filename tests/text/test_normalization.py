@@ -175,6 +175,20 @@ def test_whatever_is_typed_becomes_plain_words_without_digits(text: str) -> None
     assert spoken == " ".join(spoken.split())
 
 
+@pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        ("Αθήνα", "athena"),
+        ("Москва", "moskva"),
+        ("漢字", "han zi "),
+        ("Привет, мир", "privet, mir"),
+        ("5™", "five(tm)"),
+    ],
+)
+def test_published_cleaning_transliterates_as_the_original_does(written: str, cleaned: str) -> None:
+    assert english_cleaners(written) == cleaned
+
+
 @given(TYPED)
 @settings(max_examples=80, deadline=None)
 def test_published_cleaning_takes_whatever_is_typed(text: str) -> None:

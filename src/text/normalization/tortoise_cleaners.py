@@ -16,7 +16,7 @@ from text.normalization.numbers import (
     ordinal_to_words,
     year_to_words,
 )
-from text.normalization.transliteration import to_trained_ascii
+from text.normalization.transliteration import to_published_ascii
 
 _GROUPED = re.compile(r"[0-9][0-9,]+[0-9]")
 _POUNDS = re.compile(r"£([0-9,]*[0-9]+)")
@@ -36,7 +36,7 @@ _TRAINING_BRACKETS = str.maketrans("[{]}`—ʼ", "(())'-'")
 
 def english_cleaners(text: str) -> str:
     """Exactly what upstream's English cleaner returns."""
-    text = normalize_numbers(to_trained_ascii(text).lower())
+    text = normalize_numbers(to_published_ascii(text).lower())
     text = _ABBREVIATION.sub(lambda found: _ABBREVIATIONS[found[1].lower()], text)
     return re.sub(r"\s+", " ", text).replace('"', "")
 
