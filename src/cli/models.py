@@ -85,7 +85,7 @@ def run_download(parsed: argparse.Namespace) -> int:
     studio = Studio.open()
     check_online_allowed(studio.settings.offline)
     report = create_reporter(parsed.json)
-    if parsed.name.startswith(WHISPER_PREFIX):
+    if parsed.name.startswith(WHISPER_PREFIX) or "/" in parsed.name:
         return _download_whisper(studio, parsed)
     made = weights.download_published_model(
         studio.layout, parsed.name, report, parsed.also, parsed.precision

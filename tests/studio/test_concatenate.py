@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from audio.clip import Clip
+from core.progress import ProgressEvent, ProgressReporter
+from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from studio.workers.synthesis.concatenate import (
@@ -15,7 +19,12 @@ from studio.workers.synthesis.concatenate import (
     concatenate_clips,
     fade_edges,
 )
-from studio.workers.synthesis.prompt_trimming import find_quietest_sample, join_audible_spans
+from studio.workers.synthesis.prompt_trimming import (
+    find_quietest_sample,
+    join_audible_spans,
+    trim_prompt,
+)
+from support.hugging_face_models import write_wav2vec2
 
 RATE = 24_000
 
@@ -96,3 +105,21 @@ def test_cutting_nearly_everything_away_counts_as_not_found() -> None:
 def test_a_delivery_out_of_range_is_refused(knobs: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         replace(OutputOptions(), **knobs)  # type: ignore[arg-type]
+
+
+def test_a_wav2vec2_model_locates_the_steering_words(tmp_path: Path) -> None:
+    write_wav2vec2(tmp_path / "wav2vec2")
+    passages = [
+        TextSpan(text="I am really sad,", audible=False),
+        TextSpan(text="she said nothing more.", audible=True),
+    ]
+    draw = torch.Generator().manual_seed(0)
+    take = Clip(wave=0.3 * torch.rand(RATE * 4, generator=draw) - 0.15, sample_rate=RATE)
+    speaker = SpeakerLatents(engine="none", weights_id="", tensors={})
+    engine: Any = object()  # one that cannot align
+    trimmed = trim_prompt(take, passages, engine, speaker, ProgressReporter(), tmp_path)
+    assert 0.2 <= trimmed.duration_s < take.duration_s - 0.1
+    events: list[ProgressEvent] = []
+    report = ProgressReporter(events.append)
+    same = trim_prompt(take, passages, engine, speaker, report, tmp_path / "none")
+    assert same is take and any("could not be found" in event.message for event in events)

@@ -132,7 +132,7 @@ def test_what_would_fail_is_refused_before_time_is_lost(
         ({}, "Name a voice, or a folder"),
         ({"voice": "a", "folder": "b"}, "one of the two"),
         ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
-        ({"voice": "a", "language": "Elvish!"}, "is no language"),
+        ({"voice": "a", "language": "Elvish!"}, "is not a supported language"),
     ],
 )
 def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
@@ -140,7 +140,10 @@ def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: 
         PrepareRequest(**wish)  # type: ignore[arg-type]
 
 
-def test_a_wish_is_told_what_it_comes_to(layout: ProjectPaths) -> None:
+def test_a_wish_is_told_what_it_comes_to(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
     (layout.voice("alice") / "one.txt").write_text("One.")
     ready = plan_preparation(layout, PrepareRequest(voice="alice", language="English"))
     assert (ready.name, ready.files, ready.given) == ("alice", 2, 1)

@@ -55,6 +55,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             request="studio.model_store.lifecycle:DownloadModelRequest",
             run="studio.workers.model_tasks:download_model_task",
         ),
+        "install_speech_model": Task(
+            request="studio.model_store.lifecycle:InstallSpeechModelRequest",
+            run="studio.workers.install_speech_model:install_speech_model_task",
+        ),
         "verify_model": Task(
             request="studio.model_store.lifecycle:VerifyModelRequest",
             run="studio.workers.model_tasks:verify_model_task",

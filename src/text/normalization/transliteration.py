@@ -17,7 +17,7 @@ def to_ascii(text: str) -> str:
 
 def to_published_ascii(text: str) -> str:
     """Transliterate to ASCII as the published weights were trained: by the table of Unidecode."""
-    return unidecode(text.replace("™", "(tm)"))  # text-unidecode's older table has "tm"
+    return str(unidecode(text.replace("™", "(tm)")))  # text-unidecode's older table has "tm"
 
 
 def _transliterate_character(character: str) -> str:

@@ -36,8 +36,8 @@ class PocketSphinx:
     def __init__(self, language: str = "") -> None:
         if language not in ("", "en"):
             raise TranscribeError(
-                f"PocketSphinx hears English only, not {language!r}. Take a Whisper model, or give "
-                "the transcripts: a .txt beside each recording, or a metadata.csv."
+                f"PocketSphinx supports English only, not {language!r}. Choose a Whisper model, or "
+                "add transcripts: a .txt beside each recording, or a metadata.csv."
             )
         self._decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
         self._cmn_decoder = Decoder(

@@ -226,7 +226,7 @@ def _process_recording(
         report,
     )
     clips: list[ClipRow] = []
-    for made in build_clips(recording, activity, said, run.job.options, report):
+    for made in build_clips(recording, activity, said, run.job.options, report, run.job.models):
         clips.append(_save_clip(run, path, made, [clip.id for clip in clips]))
         meter.update(heard + (1 - heard) * made.row.stop_s / recording.duration_s)
     if len(clips) == 1:

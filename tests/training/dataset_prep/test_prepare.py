@@ -287,8 +287,9 @@ def test_a_given_text_is_dropped_where_it_is_neither_followed_nor_heard(
 ) -> None:
     words = (Word(text="Given", start_s=0.5, stop_s=1.0), Word(text="text", start_s=1, stop_s=2))
     found = None if followed is None else WordAlignment(words=words, unaligned_speech_s=followed)
-    monkeypatch.setattr("training.dataset_prep.clip_builder.can_align", lambda language: True)
-    monkeypatch.setattr("training.dataset_prep.clip_builder.align_words", lambda wave, text: found)
+    monkeypatch.setattr(
+        "training.dataset_prep.clip_builder.find_aligner", lambda *_: lambda wave, text: found
+    )
     monkeypatch.setattr(
         "training.dataset_prep.clip_builder.compute_pocketsphinx_wer",
         lambda wave, text, report: wrong,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,8 @@ from engines.protocols import SupportsAlignment
 from engines.speaker_latents import SpeakerLatents
 from studio.synthesis.planning import TextSpan
 from studio.workers.synthesis.concatenate import fade_edges
+from training.asr.availability import list_hugging_face_models
+from training.asr.base import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
@@ -31,17 +34,19 @@ def trim_prompt(
     engine: Engine,
     speaker: SpeakerLatents,
     report: ProgressReporter,
+    models: Path | None = None,
 ) -> Clip:
     """Cut the passages that only steer out of a clip that speaks them all.
 
-    Where they cannot be found, warns and returns the clip as it is.
+    They are located by a wav2vec2 model, if one is installed in the folder `models`, else by the
+    engine. Where they cannot be found, warns and returns the clip as it is.
     """
     if all(passage.audible for passage in passages):
         return clip
-    starts = None
-    if isinstance(engine, SupportsAlignment):
-        with report.stage("aligning"):
-            texts = [passage.text for passage in passages]
+    texts = [passage.text for passage in passages]
+    with report.stage("aligning"):
+        starts = _locate_with_wav2vec2(texts, clip, models) if models is not None else None
+        if starts is None and isinstance(engine, SupportsAlignment):
             starts = engine.align(texts, clip, speaker, report)
     kept = join_audible_spans(clip, starts, passages) if starts is not None else None
     if kept is None:
@@ -52,6 +57,17 @@ def trim_prompt(
         )
         return clip
     return kept
+
+
+def _locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list[float] | None:
+    if not list_hugging_face_models(models, "wav2vec2"):
+        return None
+    from training.asr.ctc_alignment import find_passage_starts
+    from training.asr.forced_alignment import find_ctc_aligner
+
+    aligner = find_ctc_aligner(" ".join(texts), "en", models)
+    wave = clip.resample(SAMPLE_RATE).wave
+    return None if aligner is None else find_passage_starts(wave, texts, aligner)
 
 
 def join_audible_spans(

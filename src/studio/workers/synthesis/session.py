@@ -98,7 +98,14 @@ class SynthesisSession:
         scores: list[float | None] = [*self.progress.scores, *[None] * len(clips)]
         return [
             ClipCandidate(
-                clip=trim_prompt(clip, piece.text_spans, self.engine, speaker, self.progress),
+                clip=trim_prompt(
+                    clip,
+                    piece.text_spans,
+                    self.engine,
+                    speaker,
+                    self.progress,
+                    self.layout.whisper,
+                ),
                 score=score,
             )
             for clip, score in zip(clips, scores, strict=False)
