@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter

@@ -197,8 +197,10 @@ def _resolve_device(config: TranscriberConfig) -> torch.device:
 
 
 def _resolve_model(config: TranscriberConfig, models: Path) -> str:
-    language = parse_language_code(config.language)
-    best = select_best_model(list_local_models(models), language)
+    local, language = list_local_models(models), parse_language_code(config.language)
+    best = select_best_model(local, language)
+    if not (best or language):
+        best = select_best_model(local, "en")
     return config.model or best or SUGGESTED_MODEL
 
 

@@ -41,6 +41,7 @@ def test_real_speech_is_transcribed(name: str, bundled_model: Path, tmp_path: Pa
         TranscriberConfig(name=name, device="cpu"), tmp_path, ProgressReporter()
     )
     assert transcriber.name == f"{name} tiny.en"
+    assert resolve_transcriber_name(TranscriberConfig(name=name), tmp_path) == name
     wrong = total = 0
     for path, text in transcripts.items():
         clip = read_clip(path).resample(SAMPLE_RATE)

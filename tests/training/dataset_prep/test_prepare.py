@@ -19,7 +19,7 @@ from audio.io import read_clip
 from audio.loudness import measure_loudness
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from support.dataset_helpers import ExactEar, job, listening, record, said, spoken
-from training.asr.base import TranscribeError, Word
+from training.asr.base import WHISPER_FILE, TranscribeError, Word
 from training.asr.forced_alignment import WordAlignment
 from training.dataset_prep import review
 from training.dataset_prep.manifest import (
@@ -27,7 +27,6 @@ from training.dataset_prep.manifest import (
     DATASET_FILE,
     TRAIN_FILE,
     VALIDATION_FILE,
-    WHISPER_FILE,
     Dataset,
     ManifestError,
     read_clip_list,
