@@ -18,6 +18,7 @@ import soundfile
 
 from audio.ffmpeg import FfmpegError, encode_aac, find_ffmpeg
 from audio.formats import ENCODINGS
+from core.errors import CodedError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,7 +29,7 @@ UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 BLOCK_SAMPLES = 1 << 16
 
 
-class StreamError(ValueError):
+class StreamError(CodedError, ValueError):
     """Sound cannot be sent in this format; the message says what to do."""
 
 
@@ -86,7 +87,9 @@ def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
     try:
         samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise StreamError(f"{path.name} cannot be read as sound. Speak it again.") from error
+        raise StreamError(
+            f"{path.name} cannot be read as sound. Speak it again.", code="bad_clip"
+        ) from error
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 
 
@@ -172,7 +175,8 @@ class _AacEncoder:
         if find_ffmpeg() is None:
             raise StreamError(
                 "aac needs the program ffmpeg, which is not installed. Install it, or choose mp3, "
-                "opus, flac, wav or pcm."
+                "opus, flac, wav or pcm.",
+                code="missing_ffmpeg",
             )
         self._rate = rate
 

@@ -79,7 +79,10 @@ def encode_clip(clip: Clip, suffix: str) -> bytes:
     format = suffix.lower().removeprefix(".")
     if format not in ENCODINGS:
         known = " ".join(sorted(WRITABLE_SUFFIXES))
-        raise ClipError(f"Clips cannot be written as {suffix!r}. Choose one of {known}.")
+        raise ClipError(
+            f"Clips cannot be written as {suffix!r}. Choose one of {known}.",
+            code="unsupported_format",
+        )
     container, encoding = ENCODINGS[format]
     clip = clip.resample(_nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ())))
     wave = clip.wave.detach().cpu().double().numpy()
@@ -149,7 +152,8 @@ def _check_length(path: Path, frames: int, rate: int, most: int) -> None:
     if frames > most:
         raise ClipError(
             f"{path.name} lasts {frames / rate / 60:,.1f} minutes; at most {most / rate / 60:.0f} "
-            "are allowed. Cut it into shorter clips."
+            "are allowed. Cut it into shorter clips.",
+            code="clip_too_long",
         )
 
 
@@ -170,11 +174,13 @@ def decode_with_ffmpeg(
     except FileNotFoundError as error:
         raise ClipError(
             f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
-            "formats need ffmpeg, which is not installed: install it, or convert the file to wav."
+            "formats need ffmpeg, which is not installed: install it, or convert the file to wav.",
+            code="missing_ffmpeg",
         ) from error
     except TimeoutError as error:
         raise ClipError(
-            f"{path.name} was not decoded within {timeout_s:g} s. Convert it to wav."
+            f"{path.name} was not decoded within {timeout_s:g} s. Convert it to wav.",
+            code="clip_too_long",
         ) from error
     except FfmpegError as error:
         reason = str(error).replace(f"file:{path.resolve()}: ", "")
@@ -189,7 +195,8 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
     if len(samples) < max(1, limits.shortest_s * rate):
         raise ClipError(
             f"{path.name} lasts {len(samples) / rate:.2f} s; at least {limits.shortest_s:g} s are "
-            "needed. Join it with another clip, or leave it out."
+            "needed. Join it with another clip, or leave it out.",
+            code="clip_too_short",
         )
     if not np.isfinite(samples).all():
         raise ClipError(
@@ -199,7 +206,8 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
     if np.abs(samples).max() < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: nothing in it is louder than "
-            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out."
+            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
+            code="silent_clip",
         )
     return samples
 

@@ -153,12 +153,14 @@ def _write_mono(
     if peaks.duration_s < limits.shortest_s:
         raise ClipError(
             f"{path.name} lasts {peaks.duration_s:.2f} s; at least {limits.shortest_s:g} s are "
-            "needed. Leave it out."
+            "needed. Leave it out.",
+            code="clip_too_short",
         )
     if peaks.peak < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: nothing in it is louder than "
-            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out."
+            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
+            code="silent_clip",
         )
     return peaks.find_clipped_runs()
 

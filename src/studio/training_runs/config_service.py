@@ -120,7 +120,7 @@ def propose_config(
     seen = check_config(layout, start, device)
     if seen.facts is None or seen.bundle is None or not seen.facts.clips:
         finding = seen.blocking_findings[0]
-        raise AppError(f"{finding.what} {finding.why} {finding.fix}", cause="missing_file")
+        raise AppError(f"{finding.what} {finding.why} {finding.fix}", code="missing_file")
     return suggest_config(seen.facts, seen.machine, seen.bundle)
 
 
@@ -158,7 +158,7 @@ def raise_on_blocking_findings(
     stops = [item for item in run_preflight(situation) if item.level == "stop"]
     if stops:
         words = " ".join(f"{item.what} {item.why} {item.fix}" for item in stops)
-        raise AppError(words, cause="bad_request")
+        raise AppError(words, code="bad_request")
 
 
 def build_preflight_input(
@@ -238,7 +238,7 @@ def load_config(layout: ProjectPaths, dataset: str) -> FinetuneConfig:
     if not path.is_file():
         raise AppError(
             f"{dataset} has no configuration yet. Make one: `testudo configure {dataset}`.",
-            cause="missing_file",
+            code="missing_file",
         )
     with reraise_as_app_error(ConfigError):
         return read_config(path)
@@ -266,7 +266,7 @@ def _find_dataset_dir(layout: ProjectPaths, name: str) -> Path:
     if folder.is_dir():
         return folder
     raise AppError(
-        f"There is no dataset {quote_for_message(name)}. Prepare it first.", cause="missing_file"
+        f"There is no dataset {quote_for_message(name)}. Prepare it first.", code="missing_file"
     )
 
 
