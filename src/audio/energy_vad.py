@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,35 +46,6 @@ def find_speech_spans(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> list
     runs = _close_gaps(_find_runs(level >= threshold), round(options.pause_s / HOP_S))
     runs = [run for run in runs if run[1] - run[0] >= options.burst_s / HOP_S]
     return _merge_overlapping_spans([_add_margin(run, clip, options.margin_s) for run in runs])
-
-
-def trim_silence(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> Clip:
-    """Return the clip from its first to its last word; a clip without speech stays as it is."""
-    spans = find_speech_spans(clip, options)
-    if not spans:
-        return clip
-    return replace(clip, wave=clip.wave[spans[0].start : spans[-1].stop])
-
-
-def split_at_pauses(
-    clip: Clip, longest_s: float, options: VadOptions = DEFAULT_OPTIONS
-) -> list[Clip]:
-    """Cut the clip in its pauses into pieces no longer than `longest_s`.
-
-    Neighbours stay together as far as they fit; speech without a pause is cut where it is longest
-    allowed. Silence at both ends of a piece is dropped.
-    """
-    longest = int(longest_s * clip.sample_rate)
-    if longest < 1:
-        raise ValueError(f"longest_s is {longest_s}; pieces need some length.")
-    pieces: list[SampleSpan] = []
-    for span in find_speech_spans(clip, options):
-        if pieces and span.stop - pieces[-1].start <= longest:
-            pieces[-1] = SampleSpan(start=pieces[-1].start, stop=span.stop)
-            continue
-        starts = range(span.start, span.stop, longest)
-        pieces += [SampleSpan(start=at, stop=min(at + longest, span.stop)) for at in starts]
-    return [replace(clip, wave=clip.wave[piece.start : piece.stop]) for piece in pieces]
 
 
 def compute_frame_levels_db(clip: Clip) -> Tensor:
