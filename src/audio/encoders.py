@@ -1,7 +1,7 @@
-"""Sound encoded while it is still being made: bytes that can be sent on at once. Light: no torch.
+"""Encode audio as a stream, part by part. Light: no torch.
 
-encoder = encoder_for("mp3", 24_000)
-send(encoder.begin() + encoder.add(samples)); ...; send(encoder.end())
+encoder = create_encoder("mp3", 24_000); send(encoder.begin() + encoder.add(samples)); ...;
+send(encoder.end())
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ BLOCK_SAMPLES = 1 << 16
 
 
 class StreamError(CodedError, ValueError):
-    """Sound cannot be sent in this format; the message says what to do."""
+    """Audio cannot be streamed in this format; the message says what to do."""
 
 
 class StreamEncoder(Protocol):
-    """Turns samples into bytes of one stream."""
+    """Encodes 16-bit samples as the bytes of one stream."""
 
     def begin(self) -> bytes:
-        """Return what stands before the first sample."""
+        """Return the header."""
         ...
 
     def add(self, steps: Int16Samples) -> bytes:
-        """Take samples; return the bytes that are ready by now."""
+        """Encode samples; return the bytes that are ready."""
         ...
 
     def end(self) -> bytes:
-        """Return what is left."""
+        """Return the remaining bytes."""
         ...
 
 
 def create_encoder(format: str, rate: int) -> StreamEncoder:
-    """Return an encoder of one channel.
+    """Return an encoder for one channel.
 
-    rate: Hz.  Raises StreamError for an unknown format, or for aac where there is no ffmpeg.
+    rate: Hz. Raises StreamError for an unknown format, or for aac without ffmpeg.
     """
     if format == "pcm":
         return _PcmEncoder()
@@ -66,7 +66,7 @@ def create_encoder(format: str, rate: int) -> StreamEncoder:
 
 
 def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
-    """Encode sound that is all there: headers tell its true length."""
+    """Encode a complete clip, with its true length in the header."""
     if format == "wav":
         sink = io.BytesIO()
         with wave.open(sink, "wb") as file:
@@ -83,7 +83,7 @@ def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
 
 
 def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
-    """Read a sound file as 16-bit samples of one channel, and its rate in Hz."""
+    """Return the 16-bit samples of the first channel of a file, and the sample rate."""
     try:
         samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -94,13 +94,11 @@ def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
 
 
 def make_silence(seconds: float, rate: int) -> Int16Samples:
-    """Return that much silence."""
+    """Return silence of a duration."""
     return np.zeros(round(seconds * rate), np.int16)
 
 
 class _PcmEncoder:
-    """Bare samples, little end first."""
-
     def begin(self) -> bytes:
         return b""
 
@@ -112,7 +110,7 @@ class _PcmEncoder:
 
 
 class _WavEncoder(_PcmEncoder):
-    """A wav whose header says that its length is unknown, as players of streams expect."""
+    """A wav with unknown length in its header, which players of streams accept."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -124,7 +122,7 @@ class _WavEncoder(_PcmEncoder):
 
 
 class _RecordingSink(io.BytesIO):
-    """Keeps what is written, and how much of it came first."""
+    """Remembers the size of the first write."""
 
     first_write_size = 0
 
@@ -135,7 +133,7 @@ class _RecordingSink(io.BytesIO):
 
 
 class _SoundFileEncoder:
-    """What libsndfile writes, taken from its hands as it comes."""
+    """Encodes with libsndfile."""
 
     def __init__(self, format: str, rate: int) -> None:
         container, encoding = ENCODINGS[format]
@@ -159,7 +157,7 @@ class _SoundFileEncoder:
         return self._take_new_bytes()
 
     def _take_new_bytes(self) -> bytes:
-        """Return what was appended; corrections of the header come too late for a stream."""
+        """Return the appended bytes; later corrections of the header are not streamed."""
         if self._skips_first and self.sink.first_write_size:
             self._sent, self._skips_first = self.sink.first_write_size, False
         with self.sink.getbuffer() as written:

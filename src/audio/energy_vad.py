@@ -1,4 +1,4 @@
-"""Where in a clip somebody speaks, judged by energy alone."""
+"""Voice activity detection by energy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SILENCE_DB = -100.0  # below what 16 bits can hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VadOptions:
-    """What counts as speech and what as a pause."""
+    """Thresholds between speech and pause."""
 
     range_db: float = 40.0  # quieter than the loud parts by more than this is a pause
     above_noise_db: float = 6.0  # speech is at least this much above the background
@@ -26,7 +26,7 @@ class VadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSpan:
-    """A stretch of a clip, in samples; `stop` is the first one after it."""
+    """A part of a clip in samples; `stop` is exclusive."""
 
     start: int
     stop: int
@@ -36,7 +36,7 @@ DEFAULT_OPTIONS = VadOptions()
 
 
 def find_speech_spans(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> list[SampleSpan]:
-    """Return the spoken stretches in order, margins included; none for a silent clip."""
+    """Return the spoken parts in order, with margins; none for a silent clip."""
     level = compute_frame_levels_db(clip)
     if not len(level) or float(level.max()) <= SILENCE_DB:
         return []
@@ -85,7 +85,6 @@ def _add_margin(run: tuple[int, int], clip: Clip, margin_s: float) -> SampleSpan
 
 
 def _merge_overlapping_spans(spans: list[SampleSpan]) -> list[SampleSpan]:
-    """Merge spans whose margins overlap."""
     joined: list[SampleSpan] = []
     for span in spans:
         if joined and span.start <= joined[-1].stop:

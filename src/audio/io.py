@@ -1,4 +1,4 @@
-"""Clips from and to files. The only place that decodes or encodes sound; never edits a file."""
+"""Read and write audio files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLimits:
-    """What a file must be to count as a clip."""
+    """Limits of a file that is read as a clip."""
 
     shortest_s: float = 0.25
     longest_s: float = 30 * 60.0
@@ -43,11 +43,10 @@ DEFAULT_LIMITS = ClipLimits()
 
 
 def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
-    """Read any sound file as mono at its own sample rate.
+    """Read an audio file as mono at its own sample rate.
 
-    wav, flac, ogg, opus, mp3 and the like are read here, everything else by ffmpeg where there is
-    one. Channels that hold sound are averaged. Raises ClipError, saying what came, what is allowed
-    and what to do, for a file that is missing, unreadable, damaged, silent, too short or too long.
+    libsndfile reads wav, flac, ogg, opus and mp3; ffmpeg, if installed, reads other formats. Raises
+    ClipError for a file that is missing, unreadable, damaged, silent, too short or too long.
     """
     check_file(path)
     try:
@@ -60,10 +59,10 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
 
 
 def write_clip(path: Path, clip: Clip) -> None:
-    """Write the clip in the format of the suffix, whole or not at all.
+    """Write a clip in the format of the suffix, atomically.
 
-    wav and flac hold 16 bits; opus and mp3 are resampled where they do not know the rate. Raises
-    ClipError for an unknown suffix and OSError where the disk refuses.
+    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate. Raises
+    ClipError for an unknown suffix.
     """
     data = encode_clip(clip, path.suffix)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # no audio suffix: History lists those
@@ -97,25 +96,25 @@ def encode_clip(clip: Clip, suffix: str) -> bytes:
 
 
 def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
-    """The lowest allowed rate that keeps everything, or the highest there is."""
+    """Return the lowest allowed rate that keeps everything, or the highest there is."""
     if not allowed:
         return rate
     return min((known for known in allowed if known >= rate), default=max(allowed))
 
 
 class NonSeekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A file that is read from its first to its last sample.
+    """A file that is read from start to end.
 
-    The base class seeks around every read where it can, after which mp3 goes on with a click.
+    The base class seeks around every read, after which mp3 continues with a click.
     """
 
     def seekable(self) -> bool:
-        """Say no, whatever the file could."""
+        """Return False."""
         return False
 
 
 def check_file(path: Path) -> None:
-    """Raise ClipError for what is no file that can be opened."""
+    """Raise ClipError for a path that is no readable file."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -129,7 +128,7 @@ def check_file(path: Path) -> None:
 
 
 def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[Samples, int]:
-    """Read (n, c) samples and the rate; the header is checked before a sample is decoded."""
+    """Read (n, c) samples and the rate; the header is checked before samples are decoded."""
     with NonSeekableSoundFile(source) as file:
         rate, channels = file.samplerate, file.channels
         if not limits.lowest_rate <= rate <= limits.highest_rate:

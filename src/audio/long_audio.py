@@ -1,6 +1,6 @@
-"""Recordings of any length: decoded block by block into a working copy, of which parts are heard.
+"""Recordings of any length, decoded block by block into a working copy on disk.
 
-An hour becomes 159 MB on disk and next to nothing in memory. The file itself is only read.
+An hour takes 159 MB on disk and little memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FFMPEG_TIMEOUT_S = 3600.0  # patience with ffmpeg
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingLimits:
-    """What a file must be to count as a recording."""
+    """Limits of a file that is read as a recording."""
 
     shortest_s: float = 0.25
     longest_s: float = 24 * 3600.0
@@ -53,9 +53,9 @@ DEFAULT_LIMITS = RecordingLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
-    """A working copy on disk.
+    """A decoded recording on disk.
 
-    samples: (n,) 16 bit, read as needed;  cut_peaks: where the tops of its wave were cut off.
+    samples: (n,) 16 bit, memory-mapped. clipped_runs: where peaks are clipped.
     """
 
     name: str
@@ -65,17 +65,17 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return len(self.samples) / self.sample_rate
 
     def extract_clip(self, start_s: float, stop_s: float) -> Clip:
-        """Return what is heard from one second to another."""
+        """Return the audio between two times."""
         start, stop = (round(at * self.sample_rate) for at in (max(0.0, start_s), stop_s))
         wave = torch.from_numpy(self.samples[start:stop].astype(np.float32) / INT16_MAX)
         return Clip(wave=wave, sample_rate=self.sample_rate, name=self.name)
 
     def get_clipped_fraction(self, start_s: float, stop_s: float) -> float:
-        """Say which share of the time between two seconds has its peaks cut off."""
+        """Return the share of the time between two times in which peaks are clipped."""
         if not len(self.clipped_runs) or stop_s <= start_s:
             return 0.0
         first, last, _ = self.clipped_runs.T
@@ -92,9 +92,9 @@ def decode_recording(
 ) -> Recording:
     """Decode a file into `work` as one channel at `sample_rate`.
 
-    progress: told how many seconds are done; what it raises ends the work. What libsndfile cannot
-    read, ffmpeg turns into wav first, where there is one. Raises ClipError, saying what came, what
-    is allowed and what to do, for a file that cannot be used.
+    progress: called with the seconds done; an exception from it ends the work. What libsndfile
+    cannot read is converted by ffmpeg, if installed. Raises ClipError for a file that cannot be
+    used.
     """
     check_file(path)
     converted = work.with_name(f"{work.name}.w64")
@@ -112,7 +112,7 @@ def decode_recording(
 
 
 def estimate_duration_s(path: Path) -> float:
-    """Say how long a file lasts by its header; by its size where the header cannot be read."""
+    """Return the duration by the header of a file, by its size where the header is unreadable."""
     try:
         found = soundfile.info(path)
         return float(found.frames / found.samplerate)
@@ -136,7 +136,7 @@ def _write_mono(
     progress: Callable[[float], None],
     limits: RecordingLimits,
 ) -> ClippedRuns:
-    """Mix and resample block by block; return where peaks are cut."""
+    """Mix and resample block by block; return the clipped runs."""
     weights = _compute_channel_weights(path, readable, progress, limits)
     with NonSeekableSoundFile(readable) as file:
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, "float32", "HQ")
@@ -176,7 +176,7 @@ def _check_header(path: Path, file: soundfile.SoundFile, limits: RecordingLimits
 def _read_blocks(
     path: Path, file: soundfile.SoundFile, limits: RecordingLimits
 ) -> Iterator[Samples]:
-    """Yield (n, c) samples, all of them finite."""
+    """Yield finite (n, c) samples."""
     size, done = round(BLOCK_S * file.samplerate), 0
     try:
         while len(block := file.read(size, dtype="float32", always_2d=True)):
@@ -197,11 +197,7 @@ def _read_blocks(
 def _compute_channel_weights(
     path: Path, readable: Path, progress: Callable[[float], None], limits: RecordingLimits
 ) -> MonoSamples:
-    """Say how much of each channel goes into the mix: (c,); no peak of it is beyond 1.
-
-    Channels that hold sound are averaged. Where they cancel each other out (one is wired the wrong
-    way round), the loudest is taken.
-    """
+    """Return the weight of each channel in the mix: (c,), scaled so that no peak exceeds 1."""
     with NonSeekableSoundFile(readable) as file:
         _check_header(path, file, limits)
         if file.channels == 1 and file.subtype not in ("FLOAT", "DOUBLE"):
@@ -217,7 +213,7 @@ def _compute_channel_weights(
 
 
 class _ClippingDetector:
-    """Notes, block by block, where the wave stays level at a high place."""
+    """Finds, block by block, runs of equal samples at a high level."""
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate

@@ -48,8 +48,8 @@ _LETTER_GROUP = re.compile("|".join(_LETTERS_TO_PHONES))
 class WordAlignment:
     """A text aligned to audio.
 
-    words: as written, with times. unaligned_speech_s: seconds between the words that are as loud
-    as speech.
+    words: as written, with times. unaligned_speech_s: seconds between the words that are as loud as
+    speech.
     """
 
     words: tuple[Word, ...]

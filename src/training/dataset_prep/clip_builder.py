@@ -1,4 +1,4 @@
-"""From one recording and what is said in it to its clips: cut, judged, evened out."""
+"""Build the clips of one recording from its transcript: segment, check, normalize."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MAX_FOREIGN_LETTER_SHARE = 0.3  # of the letters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltClip:
-    """A row, its id still a number, and its sound."""
+    """A row, with a number as its id, and its audio."""
 
     row: ClipRow
     sound: Clip
@@ -92,7 +92,7 @@ def _build_units(
     models: Path | None,
     report: ProgressReporter,
 ) -> tuple[list[TextUnit], set[TextUnit]]:
-    """Return what is never cut, and which of it is probably not what is said."""
+    """Return the units that are never cut, and those whose text is probably wrong."""
     units: list[TextUnit] = []
     doubtful: set[TextUnit] = set()
     segments = said.transcript.segments
@@ -169,7 +169,7 @@ def _shift_words(words: Sequence[Word], by_s: float) -> Iterator[Word]:
 def _find_untranscribed(
     activity: SpeechTimestamps, pieces: Sequence[ClipSegment]
 ) -> list[ClipSegment]:
-    """Return the speech that no piece holds, as pieces without words."""
+    """Return the speech outside of all segments, as segments without words."""
     gaps: list[TimeSpan] = []
     edges = sorted((piece.start_s, piece.stop_s) for piece in pieces)
     for start, stop in activity.spans:
@@ -202,7 +202,7 @@ def _build_clip(
     options: PrepareOptions,
     about: tuple[str, bool],
 ) -> BuiltClip:
-    """Cut one piece out and judge it.  about: its number, and whether its text is doubted."""
+    """Cut one segment out and check it.  about: its number, and whether its text is doubtful."""
     number, is_doubted = about
     clip, found = _extract_audio(recording, piece, options)
     kept, reason = check_audio_quality(found, options)
@@ -233,7 +233,7 @@ def _build_clip(
 def _extract_audio(
     recording: Recording, piece: ClipSegment, options: PrepareOptions
 ) -> tuple[Clip, ClipMetrics]:
-    """Return the sound of a piece, cleaned if wanted, and what is measured of it."""
+    """Return the audio of a segment, denoised if requested, and its metrics."""
     clip = recording.extract_clip(piece.start_s, piece.stop_s)
     if options.clean == LIGHT_CLEANING:
         clip = _denoise(recording, piece)
@@ -263,7 +263,7 @@ def _find_text_problem(
     options: PrepareOptions,
     is_doubted: bool,
 ) -> str:
-    """Say why a text cannot be learned from, or ""."""
+    """Return the reason to drop a text, or ""."""
     if not re.search(r"\w", text):
         return "no_words"
     if is_doubted:
@@ -278,13 +278,13 @@ def _find_text_problem(
 
 
 def _is_foreign(text: str) -> bool:
-    """Whether too many letters are of another script."""
+    """Return whether too many letters are of another script."""
     letters = [sign for sign in text if sign.isalpha()]
     return sum(ord(sign) > 0x24F for sign in letters) > MAX_FOREIGN_LETTER_SHARE * len(letters)
 
 
 def _collect_words(piece: ClipSegment) -> tuple[Word, ...]:
-    """Return the words of a piece that are known by time, in seconds of the clip."""
+    """Return the words with known times, in seconds of the clip."""
     known: list[Word] = []
     for unit in piece.units:
         if unit.is_word:

@@ -1,4 +1,4 @@
-"""How recordings become a dataset: what may be turned, and what each of it does. Light."""
+"""Options of dataset preparation. Light."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_CLEANING, LIGHT_CLEANING = "none", "light"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """Limits of a clip, what is dropped, and how the clips are parted."""
+    """Limits of clips, quality gates, and the validation split."""
 
     shortest_s: Annotated[
         float, OptionInfo(0.5, 5.0, 0.1, "Clips that stay shorter than this are dropped", "s")
