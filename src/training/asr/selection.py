@@ -145,7 +145,9 @@ def _resolve_auto(config: TranscriberConfig, models: Path) -> TranscriberConfig:
     if config.name != AUTO:
         return config
     if config.model or config.fetch:
-        return replace(config, name=WHISPER)
+        installed = probe_transcribers(models)
+        names = [one.name for one in installed if one.is_available and config.model in one.models]
+        return replace(config, name=names[0] if names else WHISPER)
     name, model = select_auto_transcriber(models, parse_language_code(config.language))
     return replace(config, name=name, model=model)
 

@@ -82,7 +82,8 @@ def test_hugging_face_folders_are_found_by_their_type(models: Path, tmp_path: Pa
     ready = {one.name: one for one in probe_transcribers(models)}
     assert ready["transformers"].is_available and ready["transformers"].models == ("small-hf",)
     assert "no Hugging Face model" in probe_transcribers(tmp_path)[4].unavailable_reason
-    assert resolve_transcriber_name(TranscriberConfig(language="de"), models) == "transformers"
+    for automatic in (TranscriberConfig(language="de"), TranscriberConfig(model="small-hf")):
+        assert resolve_transcriber_name(automatic, models) == "transformers"
     with pytest.raises(TranscribeError, match="no whisper model in Hugging Face format"):
         load_transcriber(config(), tmp_path, ProgressReporter())
     with pytest.raises(TranscribeError, match="wav2vec2 is no whisper model"):
