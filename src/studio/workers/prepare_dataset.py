@@ -51,7 +51,7 @@ def prepare_from_request(
 def _build_transcriber_config(
     layout: ProjectPaths, settings: Settings, request: PrepareRequest
 ) -> TranscriberConfig:
-    """Add the settings: the preferred model of openai-whisper, and whether downloads are allowed."""
+    """Add the settings: the preferred model, and whether downloads are allowed."""
     config = request.to_transcriber_config()
     preferred, model = settings.whisper_model, config.model
     if not model and config.name in (AUTO, WHISPER):

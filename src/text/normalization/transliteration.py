@@ -11,7 +11,7 @@ _PICTOGRAPH_CATEGORIES = ("So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf")
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII letters: accents dropped, other scripts by sound, pictures left out."""
+    """Transliterate to ASCII without pictographs."""
     return "".join(_transliterate_character(character) for character in text)
 
 
@@ -33,5 +33,5 @@ def _transliterate_character(character: str) -> str:
 
 
 def is_ideograph(character: str) -> bool:
-    """Whether the character is a Chinese one, which stands for a syllable of its own."""
+    """Return whether a character is a Chinese one, which is transliterated as a syllable."""
     return "\u3400" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff"
