@@ -34,21 +34,21 @@ SplitName = Literal["train", "validation", ""]
 
 CLIP_REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "too_short": "shorter than a clip may be, with nothing beside it to join it to",
-        "too_long": "longer than a clip may be, with no known place to cut between words",
+        "too_short": "too short, with no neighbour to join it with",
+        "too_long": "too long, with no known pause to cut at",
         "too_much_text": "more text than the model reads at a time",
-        "silent": "nobody speaks",
-        "clipped": "its loudest peaks are cut off",
+        "silent": "no speech",
+        "clipped": "clipped peaks",
         "noisy": "too much noise behind the voice",
-        "duplicate": "the same sound or text as another clip",
-        "no_words": "no words were heard or given",
-        "doubtful_text": "the text is probably not what is said",
-        "other_language": "spoken in another language",
+        "duplicate": "same audio or text as another clip",
+        "no_words": "no transcript",
+        "doubtful_text": "the text is probably wrong",
+        "other_language": "in another language",
         "odd_pace": "far too many or too few words for its length",
         "unreadable": "the file cannot be read as sound",
         "by_hand": "dropped by you",
-        "merged": "joined with the clip before it",
-        "split": "cut into smaller clips",
+        "merged": "merged with the clip before it",
+        "split": "split into smaller clips",
     }
 )
 REPLACED_REASONS = ("merged", "split")
