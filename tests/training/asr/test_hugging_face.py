@@ -113,7 +113,7 @@ def test_a_repository_is_downloaded_once_where_that_is_allowed(
         assert transcriber.name == "transformers tiny-hf"
     assert calls == ["someone/tiny-hf"]
     assert [path.name for path in tmp_path.iterdir()] == ["tiny-hf"]
-    assert [event.done for event in events if event.kind == "progress"] == [10]
+    assert [event.done for event in events if event.stage == "download"] == [10]
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("no network")
