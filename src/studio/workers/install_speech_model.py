@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -62,12 +63,7 @@ def _run_pip(requirements: list[str], report: ProgressReporter) -> None:
         ) as process,
     ):
         try:
-            while process.poll() is None:
-                report.check_cancelled()
-                try:
-                    process.wait(timeout=POLL_S)
-                except subprocess.TimeoutExpired:
-                    continue
+            _wait(process, report)
         finally:
             process.kill()
         output.seek(0)
@@ -77,3 +73,10 @@ def _run_pip(requirements: list[str], report: ProgressReporter) -> None:
             f"{' and '.join(requirements)} could not be installed: {lines[-1]} "
             "Check the network and try again."
         )
+
+
+def _wait(process: subprocess.Popen[bytes], report: ProgressReporter) -> None:
+    while process.poll() is None:
+        report.check_cancelled()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=POLL_S)
