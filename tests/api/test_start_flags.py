@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from studio.cli_start_flags import RENAMED, REPLACED
 
 from api.server import ServerOptions
+from cli.start_flags import RENAMED, REPLACED
 from studio.app.studio import Studio
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo, format_device_lines
 from studio.schemas.settings import Settings

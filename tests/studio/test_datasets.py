@@ -28,6 +28,7 @@ from studio.datasets.service import (
     plan_preparation,
 )
 from support.dataset_helpers import ExactEar, listening, said
+from support.inline_worker import InlineStudio
 from training.dataset_prep.manifest import Dataset, SourceRow, read_dataset, write_dataset
 from training.dataset_prep.review_audio import write_samples
 
@@ -69,7 +70,7 @@ def talk(layout: ProjectPaths) -> Datasets:
 def test_a_voice_becomes_a_dataset_as_a_job(layout: ProjectPaths, ear: ExactEar) -> None:
     layout.voice("carol").mkdir()
     write_clip(layout.voice("carol") / "1.wav", said(range(8), range(8, 16)))
-    studio = Studio(layout, Studio.open(layout.root).settings, inline=True)
+    studio = InlineStudio(layout, Studio.open(layout.root).settings)
     request = PrepareRequest(voice="carol", options=PrepareOptions(check_text=False))
     job = studio.wait(studio.submit(request).id, 30)
     studio.close()
