@@ -112,7 +112,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
         ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
         ({"voice": "alice", "transcriber": "given"}, "comes with what is said"),
         ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
-        ({"voice": "alice", "language": "de"}, "hears English only"),
+        ({"voice": "alice", "language": "de"}, "supports English only"),
         ({"voice": "alice", "name": "talk2"}, "already a dataset 'talk2'"),
     ],
 )
