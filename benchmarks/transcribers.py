@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from statistics import mean
 
-from audio.io import READABLE_SUFFIXES, read_clip
+from audio.formats import READABLE_SUFFIXES
+from audio.io import read_clip
 from core.progress import ProgressReporter
 from training.asr.base import SAMPLE_RATE, TranscriberConfig
 from training.asr.selection import load_transcriber

@@ -1,4 +1,4 @@
-"""A piece of recorded or spoken sound."""
+"""Audio clips in memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from core.errors import CodedError
 
 
 class ClipError(CodedError, ValueError):
-    """A clip cannot be used; the message says what came, what is allowed and what to do."""
+    """A clip cannot be used; the message says why and what to do."""
 
     code = "bad_clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:
-    """One mono sound.
+    """A mono audio clip.
 
-    wave: (n,) float32 in [-1, 1];  sample_rate: Hz;  name: what messages call it.
+    wave: (n,) float32 in [-1, 1]. sample_rate: Hz. name: as messages call it.
     """
 
     wave: Tensor
@@ -36,13 +36,14 @@ class Clip:
 
     @property
     def duration_s(self) -> float:
-        """Seconds of sound."""
+        """Duration in seconds."""
         return self.wave.shape[0] / self.sample_rate
 
     def resample(self, sample_rate: int) -> Clip:
-        """Return the same sound at another rate (itself when the rate is its own).
+        """Return the clip at another sample rate.
 
-        Sharper than `audio.mel.resample`, which keeps to what published weights have heard.
+        Steeper than `audio.mel.resample`, which equals the resampling that published weights were
+        trained with.
         """
         if sample_rate == self.sample_rate:
             return self

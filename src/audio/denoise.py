@@ -1,4 +1,4 @@
-"""Cleaning a recording without any network: rumble cut, background lowered, level set.
+"""Denoise recordings without a network: high-pass filter, spectral gate, loudness.
 
 Shapes: k frequencies, f frames, n samples.
 """
@@ -26,10 +26,10 @@ OVERLAP_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipDenoiseOptions:
-    """How strongly a clip is cleaned.
+    """Strength of denoising.
 
-    lower_db: how much quieter the background becomes, 0 leaves it;  cut_hz: what is lower than any
-    voice is cut, 0 leaves it;  lufs: the loudness afterwards, None leaves it.
+    lower_db: attenuation of the background, 0 for none. cut_hz: corner of the high-pass filter, 0
+    for none. lufs: loudness afterwards, None to keep it.
     """
 
     lower_db: float = 18.0
@@ -44,7 +44,7 @@ class ClipDenoiseOptions:
 
 
 def denoise_clip(clip: Clip, options: ClipDenoiseOptions) -> Clip:
-    """Return the clip with less background; as long as before, and in time with it.
+    """Attenuate the background of a clip; its length and timing stay.
 
     Raises ClipError for a clip of digital silence.
     """
@@ -58,7 +58,7 @@ def denoise_clip(clip: Clip, options: ClipDenoiseOptions) -> Clip:
 
 
 def apply_high_pass(wave: Tensor, sample_rate: int, cut_hz: float) -> Tensor:
-    """Lower what lies below `cut_hz`, without moving anything in time: (n,) -> (n,)."""
+    """Attenuate what lies below `cut_hz`, with zero phase: (n,) -> (n,)."""
     if cut_hz <= 0:
         return wave
     margin = min(wave.shape[0] - 1, sample_rate // 4)
@@ -70,7 +70,7 @@ def apply_high_pass(wave: Tensor, sample_rate: int, cut_hz: float) -> Tensor:
 
 
 def apply_spectral_gate(wave: Tensor, sample_rate: int, lower_db: float) -> Tensor:
-    """Lower each frequency while nothing but background is heard at it: (n,) -> (n,)."""
+    """Attenuate each frequency where it holds only background: (n,) -> (n,)."""
     transform = Stft.for_sample_rate(sample_rate)
     spectrum = transform.spectrum(wave)  # (k, f)
     power = transform.power(wave)
@@ -90,7 +90,7 @@ def apply_spectral_gate(wave: Tensor, sample_rate: int, lower_db: float) -> Tens
 
 
 def _gate_in_blocks(wave: Tensor, sample_rate: int, lower_db: float) -> Tensor:
-    """Gate minute by minute, faded into each other, so that an hour needs no more memory."""
+    """Gate block by block with cross-fades, so that memory does not grow with length."""
     block, overlap = round(BLOCK_S * sample_rate), round(OVERLAP_S * sample_rate)
     if wave.shape[0] <= block + overlap:
         return apply_spectral_gate(wave, sample_rate, lower_db)

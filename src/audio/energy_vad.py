@@ -1,8 +1,8 @@
-"""Where in a clip somebody speaks, judged by energy alone."""
+"""Voice activity detection by energy."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ SILENCE_DB = -100.0  # below what 16 bits can hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VadOptions:
-    """What counts as speech and what as a pause."""
+    """Thresholds between speech and pause."""
 
     range_db: float = 40.0  # quieter than the loud parts by more than this is a pause
     above_noise_db: float = 6.0  # speech is at least this much above the background
@@ -26,7 +26,7 @@ class VadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSpan:
-    """A stretch of a clip, in samples; `stop` is the first one after it."""
+    """A part of a clip in samples; `stop` is exclusive."""
 
     start: int
     stop: int
@@ -36,7 +36,7 @@ DEFAULT_OPTIONS = VadOptions()
 
 
 def find_speech_spans(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> list[SampleSpan]:
-    """Return the spoken stretches in order, margins included; none for a silent clip."""
+    """Return the spoken parts in order, with margins; none for a silent clip."""
     level = compute_frame_levels_db(clip)
     if not len(level) or float(level.max()) <= SILENCE_DB:
         return []
@@ -46,35 +46,6 @@ def find_speech_spans(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> list
     runs = _close_gaps(_find_runs(level >= threshold), round(options.pause_s / HOP_S))
     runs = [run for run in runs if run[1] - run[0] >= options.burst_s / HOP_S]
     return _merge_overlapping_spans([_add_margin(run, clip, options.margin_s) for run in runs])
-
-
-def trim_silence(clip: Clip, options: VadOptions = DEFAULT_OPTIONS) -> Clip:
-    """Return the clip from its first to its last word; a clip without speech stays as it is."""
-    spans = find_speech_spans(clip, options)
-    if not spans:
-        return clip
-    return replace(clip, wave=clip.wave[spans[0].start : spans[-1].stop])
-
-
-def split_at_pauses(
-    clip: Clip, longest_s: float, options: VadOptions = DEFAULT_OPTIONS
-) -> list[Clip]:
-    """Cut the clip in its pauses into pieces no longer than `longest_s`.
-
-    Neighbours stay together as far as they fit; speech without a pause is cut where it is longest
-    allowed. Silence at both ends of a piece is dropped.
-    """
-    longest = int(longest_s * clip.sample_rate)
-    if longest < 1:
-        raise ValueError(f"longest_s is {longest_s}; pieces need some length.")
-    pieces: list[SampleSpan] = []
-    for span in find_speech_spans(clip, options):
-        if pieces and span.stop - pieces[-1].start <= longest:
-            pieces[-1] = SampleSpan(start=pieces[-1].start, stop=span.stop)
-            continue
-        starts = range(span.start, span.stop, longest)
-        pieces += [SampleSpan(start=at, stop=min(at + longest, span.stop)) for at in starts]
-    return [replace(clip, wave=clip.wave[piece.start : piece.stop]) for piece in pieces]
 
 
 def compute_frame_levels_db(clip: Clip) -> Tensor:
@@ -114,7 +85,6 @@ def _add_margin(run: tuple[int, int], clip: Clip, margin_s: float) -> SampleSpan
 
 
 def _merge_overlapping_spans(spans: list[SampleSpan]) -> list[SampleSpan]:
-    """Merge spans whose margins overlap."""
     joined: list[SampleSpan] = []
     for span in spans:
         if joined and span.start <= joined[-1].stop:

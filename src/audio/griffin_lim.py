@@ -1,9 +1,8 @@
-"""Sound from a mel spectrogram without a trained network.
+"""Invert a mel spectrogram without a trained network.
 
-The mel is spread over the spectrum's lines (non-negative least squares by multiplicative updates,
-Lee and Seung 2001), and phases that fit it are searched for by the fast form of Griffin and Lim's
-method (Perraudin, Balazs and Sondergaard 2013).
-Shapes: b batch, f frames, k spectrum lines, n samples.
+The mel is spread over the bins of the spectrum (non-negative least squares by multiplicative
+updates, Lee and Seung 2001), and consistent phases are found by the fast Griffin-Lim algorithm
+(Perraudin, Balazs and Sondergaard 2013). Shapes: b batch, f frames, k bins, n samples.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ def mel_to_audio(
 ) -> Tensor:
     """Find a wave with this mel.
 
-    mel: (b, bands, f) natural log;  generator: on the CPU, of the phases to begin with;
-    guide: (b, n) a wave whose phases to begin with instead.  Returns (b, hop * (f - 1)).
+    mel: (b, bands, f) natural log. generator: on the CPU, of the initial phases. guide: (b, n) a
+    wave whose phases are used instead. Returns (b, hop * (f - 1)).
     """
     magnitude = invert_mel_scale(mel, spec)
     if guide is None:
@@ -38,7 +37,7 @@ def mel_to_audio(
 
 
 def invert_mel_scale(mel: Tensor, spec: MelSpec) -> Tensor:
-    """Spread a natural-log mel (b, bands, f) over spectrum lines: (b, k, f) magnitudes."""
+    """Spread a natural-log mel (b, bands, f) over spectrum bins: (b, k, f) magnitudes."""
     bank = mel_filterbank(spec, mel.device)  # (bands, k)
     wanted = mel.float().exp()
     covered = bank.T @ bank
@@ -51,9 +50,9 @@ def invert_mel_scale(mel: Tensor, spec: MelSpec) -> Tensor:
 
 
 def griffin_lim(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:
-    """Walk from these phases to ones that a real wave can have.
+    """Iterate from these phases to consistent ones.
 
-    magnitude, angle: (b, k, f).  Returns (b, hop * (f - 1)).
+    magnitude, angle: (b, k, f). Returns (b, hop * (f - 1)).
     """
     before = torch.zeros_like(magnitude, dtype=torch.complex64)
     for _ in range(GRIFFIN_LIM_ITERATIONS):

@@ -1,14 +1,12 @@
-"""Clips from and to files. The only place that decodes or encodes sound; never edits a file."""
+"""Read and write audio files."""
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
-import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -17,40 +15,20 @@ import soundfile
 import torch
 
 from audio.clip import Clip, ClipError
+from audio.ffmpeg import FfmpegError, convert_to_wav
+from audio.formats import ENCODINGS, SAMPLE_RATES
 
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, c): n per channel, c channels
 
-WRITABLE_FORMATS = MappingProxyType(  # suffix: container and encoding as libsndfile calls them
-    {
-        ".wav": ("WAV", "PCM_16"),
-        ".flac": ("FLAC", "PCM_16"),
-        ".ogg": ("OGG", "VORBIS"),
-        ".opus": ("OGG", "OPUS"),
-        ".mp3": ("MP3", "MPEG_LAYER_III"),
-    }
-)
-READABLE_SUFFIXES = frozenset(WRITABLE_FORMATS) | {  # what a folder of clips is searched for
-    *(".aac", ".aif", ".aiff", ".au", ".caf", ".m4a", ".mka", ".mkv"),
-    *(".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
-}
-ENCODER_SAMPLE_RATES = MappingProxyType(  # Hz that an encoding takes, where it does not take all
-    {
-        "OPUS": (8_000, 12_000, 16_000, 24_000, 48_000),
-        "MPEG_LAYER_III": (
-            *(8_000, 11_025, 12_000, 16_000, 22_050),
-            *(24_000, 32_000, 44_100, 48_000),
-        ),
-    }
-)
-FFMPEG_FORMATS = (  # containers of sound only: a playlist could name other files
-    "aac,aiff,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,ogg,wav,wv"
-)
+WRITABLE_SUFFIXES = tuple(f".{name}" for name in ENCODINGS)
+ACTIVE_CHANNEL_RATIO = 1e-4  # of the energy of the loudest channel; a channel below it is unused
+PHASE_CANCELLATION_RATIO = 1e-2  # a mix below it has channels that cancel each other out
 BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLimits:
-    """What a file must be to count as a clip."""
+    """Limits of a file that is read as a clip."""
 
     shortest_s: float = 0.25
     longest_s: float = 30 * 60.0
@@ -65,29 +43,29 @@ DEFAULT_LIMITS = ClipLimits()
 
 
 def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
-    """Read any sound file as mono at its own sample rate.
+    """Read an audio file as mono at its own sample rate.
 
-    wav, flac, ogg, opus, mp3 and the like are read here, everything else by ffmpeg where there is
-    one. Channels that hold sound are averaged. Raises ClipError, saying what came, what is allowed
-    and what to do, for a file that is missing, unreadable, damaged, silent, too short or too long.
+    libsndfile reads wav, flac, ogg, opus and mp3; ffmpeg, if installed, reads other formats. Raises
+    ClipError for a file that is missing, unreadable, damaged, silent, too short or too long.
     """
     check_file(path)
     try:
         samples, rate = _decode(path, path, limits)
     except soundfile.LibsndfileError:
-        samples, rate = _decode(path, io.BytesIO(_convert_with_ffmpeg(path, limits)), limits)
+        converted = decode_with_ffmpeg(path, limits.longest_s, limits.ffmpeg_timeout_s)
+        samples, rate = _decode(path, io.BytesIO(converted), limits)
     wave = _mix_to_mono(_check_samples(path, samples, rate, limits))
     return Clip(wave=torch.from_numpy(wave), sample_rate=rate, name=path.name)
 
 
 def write_clip(path: Path, clip: Clip) -> None:
-    """Write the clip in the format of the suffix, whole or not at all.
+    """Write a clip in the format of the suffix, atomically.
 
-    wav and flac hold 16 bits; opus and mp3 are resampled where they do not know the rate. Raises
-    ClipError for an unknown suffix and OSError where the disk refuses.
+    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate. Raises
+    ClipError for an unknown suffix.
     """
     data = encode_clip(clip, path.suffix)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # no audio suffix: History lists those
     try:
         part.write_bytes(data)
         part.replace(path)
@@ -97,50 +75,46 @@ def write_clip(path: Path, clip: Clip) -> None:
 
 def encode_clip(clip: Clip, suffix: str) -> bytes:
     """Return the bytes of a file with this suffix (".wav", ".opus", ...)."""
-    if suffix.lower() not in WRITABLE_FORMATS:
-        known = " ".join(sorted(WRITABLE_FORMATS))
+    format = suffix.lower().removeprefix(".")
+    if format not in ENCODINGS:
+        known = " ".join(sorted(WRITABLE_SUFFIXES))
         raise ClipError(
             f"Clips cannot be written as {suffix!r}. Choose one of {known}.",
             code="unsupported_format",
         )
-    container, encoding = WRITABLE_FORMATS[suffix.lower()]
-    clip = clip.resample(_nearest_rate(clip.sample_rate, ENCODER_SAMPLE_RATES.get(encoding, ())))
+    container, encoding = ENCODINGS[format]
+    clip = clip.resample(_nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ())))
     wave = clip.wave.detach().cpu().double().numpy()
     steps = np.clip(np.round(wave * 32_768), -32_768, 32_767).astype(np.int16)
     sink = io.BytesIO()
     with soundfile.SoundFile(
         sink, "w", clip.sample_rate, channels=1, format=container, subtype=encoding
     ) as file:
-        for start in range(
-            0, len(steps), BLOCK_SAMPLES
-        ):  # libsndfile overruns its stack on long vorbis
+        for start in range(0, len(steps), BLOCK_SAMPLES):  # long vorbis overruns libsndfile's stack
             file.write(steps[start : start + BLOCK_SAMPLES])
     return sink.getvalue()
 
 
 def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
-    """The lowest allowed rate that keeps everything, or the highest there is."""
+    """Return the lowest allowed rate that keeps everything, or the highest there is."""
     if not allowed:
         return rate
     return min((known for known in allowed if known >= rate), default=max(allowed))
 
 
-# reading, step by step
-
-
 class NonSeekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A file that is read from its first to its last sample.
+    """A file that is read from start to end.
 
-    The base class seeks around every read where it can, after which mp3 goes on with a click.
+    The base class seeks around every read, after which mp3 continues with a click.
     """
 
     def seekable(self) -> bool:
-        """Say no, whatever the file could."""
+        """Return False."""
         return False
 
 
 def check_file(path: Path) -> None:
-    """Raise ClipError for what is no file that can be opened."""
+    """Raise ClipError for a path that is no readable file."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -154,7 +128,7 @@ def check_file(path: Path) -> None:
 
 
 def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[Samples, int]:
-    """Read (n, c) samples and the rate; the header is checked before a sample is decoded."""
+    """Read (n, c) samples and the rate; the header is checked before samples are decoded."""
     with NonSeekableSoundFile(source) as file:
         rate, channels = file.samplerate, file.channels
         if not limits.lowest_rate <= rate <= limits.highest_rate:
@@ -182,36 +156,38 @@ def _check_length(path: Path, frames: int, rate: int, most: int) -> None:
         )
 
 
-def _convert_with_ffmpeg(path: Path, limits: ClipLimits) -> bytes:
-    """Let ffmpeg turn the file into wav; never more of it than is allowed, plus a second."""
-    program = shutil.which("ffmpeg")
-    if program is None:
+def decode_with_ffmpeg(
+    path: Path,
+    longest_s: float,
+    timeout_s: float,
+    target: Path | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> bytes:
+    """Convert a file to wav as `audio.ffmpeg.convert_to_wav` does; raises ClipError."""
+    try:
+        data = convert_to_wav(
+            path, max_duration_s=longest_s, timeout_s=timeout_s, target=target, poll=poll
+        )
+        if not data and (target is None or not target.is_file()):
+            raise FfmpegError("no audio in it")
+    except FileNotFoundError as error:
         raise ClipError(
             f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
             "formats need ffmpeg, which is not installed: install it, or convert the file to wav.",
             code="missing_ffmpeg",
-        )
-    command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
-    command += ["-format_whitelist", FFMPEG_FORMATS, "-i", f"file:{path.resolve()}"]
-    command += ["-map", "0:a:0", "-t", f"{limits.longest_s + 1:g}", "-c:a", "pcm_s16le"]
-    command += ["-protocol_whitelist", "pipe", "-f", "wav", "pipe:1"]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limits.ffmpeg_timeout_s
-        )
-    except subprocess.TimeoutExpired as error:
+        ) from error
+    except TimeoutError as error:
         raise ClipError(
-            f"{path.name} was not decoded within {limits.ffmpeg_timeout_s:g} s. Convert it to wav.",
+            f"{path.name} was not decoded within {timeout_s:g} s. Convert it to wav.",
             code="clip_too_long",
         ) from error
-    if done.returncode != 0 or not done.stdout:
-        reasons = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no sound in it"]
-        reason = reasons[0].split("] ")[-1].replace(f"file:{path.resolve()}: ", "")
+    except FfmpegError as error:
+        reason = str(error).replace(f"file:{path.resolve()}: ", "")
         raise ClipError(
             f"{path.name} cannot be read as sound ({reason}). It is damaged or no sound file; "
             "convert it to wav, or leave it out."
-        )
-    return done.stdout
+        ) from error
+    return data
 
 
 def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) -> Samples:
@@ -235,15 +211,24 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
     return samples
 
 
-def _mix_to_mono(samples: Samples) -> Samples:
-    """Average the channels that hold sound: (n, c) -> (n,), with no peak beyond 1.
+def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return the weight of each channel in a mono mix: (c, c) products of channels -> (c,).
 
-    Where channels cancel out (one of them is wired the wrong way round), the loudest is taken.
+    Channels that hold sound are averaged. Where they cancel each other out (one of them has its
+    polarity reversed), the loudest is taken.
     """
-    energy = np.square(samples).mean(axis=0)  # (c,)
-    mixed = samples[:, energy > energy.max() * 1e-4].mean(axis=1)
-    if np.square(mixed).mean() < energy.max() * 1e-2:
-        mixed = samples[:, energy.argmax()]
+    energy = np.diag(correlation)
+    active = energy > energy.max() * ACTIVE_CHANNEL_RATIO
+    weights = active / max(1, active.sum())
+    if weights @ correlation @ weights < energy.max() * PHASE_CANCELLATION_RATIO:
+        weights = np.arange(len(energy)) == energy.argmax()
+    mix: npt.NDArray[np.float32] = weights.astype(np.float32)
+    return mix
+
+
+def _mix_to_mono(samples: Samples) -> Samples:
+    """Mix the channels: (n, c) -> (n,), with no peak beyond 1."""
+    mixed = samples @ compute_mix_weights((samples.T @ samples).astype(np.float64))
     peak = np.abs(mixed).max()
     scaled: Samples = np.ascontiguousarray(mixed / max(float(peak), 1.0), dtype=np.float32)
     return scaled

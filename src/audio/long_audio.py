@@ -1,16 +1,13 @@
-"""Recordings of any length: decoded block by block into a working copy, of which parts are heard.
+"""Recordings of any length, decoded block by block into a working copy on disk.
 
-An hour becomes 159 MB on disk and next to nothing in memory. The file itself is only read.
+An hour takes 159 MB on disk and little memory.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +17,13 @@ import soxr
 import torch
 
 from audio.clip import Clip, ClipError
-from audio.io import FFMPEG_FORMATS, NonSeekableSoundFile, Samples, check_file
+from audio.io import (
+    NonSeekableSoundFile,
+    Samples,
+    check_file,
+    compute_mix_weights,
+    decode_with_ffmpeg,
+)
 
 MonoSamples = npt.NDArray[np.float32]  # (n,)
 ClippedRuns = npt.NDArray[np.float64]  # (k, 3): first second, last second, level
@@ -31,16 +34,12 @@ CLIPPING_TOLERANCE = 2e-4  # two samples of 16 bits that differ by less are equa
 MIN_CLIPPED_SAMPLES = 3  # equal samples in a row
 MIN_CLIPPING_LEVEL = 0.2  # of full scale; below it nobody clips
 CLIPPING_PEAK_RATIO = 0.99  # of the highest sample
-PHASE_CANCELLATION_RATIO = (
-    1e-2  # a mix with less of the energy has channels that are wired against each other
-)
-ACTIVE_CHANNEL_RATIO = 1e-4  # of the loudest channel's energy
 FFMPEG_TIMEOUT_S = 3600.0  # patience with ffmpeg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingLimits:
-    """What a file must be to count as a recording."""
+    """Limits of a file that is read as a recording."""
 
     shortest_s: float = 0.25
     longest_s: float = 24 * 3600.0
@@ -54,9 +53,9 @@ DEFAULT_LIMITS = RecordingLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
-    """A working copy on disk.
+    """A decoded recording on disk.
 
-    samples: (n,) 16 bit, read as needed;  cut_peaks: where the tops of its wave were cut off.
+    samples: (n,) 16 bit, memory-mapped. clipped_runs: where peaks are clipped.
     """
 
     name: str
@@ -66,17 +65,17 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return len(self.samples) / self.sample_rate
 
     def extract_clip(self, start_s: float, stop_s: float) -> Clip:
-        """Return what is heard from one second to another."""
+        """Return the audio between two times."""
         start, stop = (round(at * self.sample_rate) for at in (max(0.0, start_s), stop_s))
         wave = torch.from_numpy(self.samples[start:stop].astype(np.float32) / INT16_MAX)
         return Clip(wave=wave, sample_rate=self.sample_rate, name=self.name)
 
     def get_clipped_fraction(self, start_s: float, stop_s: float) -> float:
-        """Say which share of the time between two seconds has its peaks cut off."""
+        """Return the share of the time between two times in which peaks are clipped."""
         if not len(self.clipped_runs) or stop_s <= start_s:
             return 0.0
         first, last, _ = self.clipped_runs.T
@@ -93,16 +92,18 @@ def decode_recording(
 ) -> Recording:
     """Decode a file into `work` as one channel at `sample_rate`.
 
-    progress: told how many seconds are done; what it raises ends the work. What libsndfile cannot
-    read, ffmpeg turns into wav first, where there is one. Raises ClipError, saying what came, what
-    is allowed and what to do, for a file that cannot be used.
+    progress: called with the seconds done; an exception from it ends the work. What libsndfile
+    cannot read is converted by ffmpeg, if installed. Raises ClipError for a file that cannot be
+    used.
     """
     check_file(path)
     converted = work.with_name(f"{work.name}.w64")
     try:
-        readable = (
-            path if _is_readable(path) else _convert_with_ffmpeg(path, converted, progress, limits)
-        )
+        readable = path
+        if not _is_readable(path):
+            poll = partial(progress, 0.0)
+            decode_with_ffmpeg(path, limits.longest_s, FFMPEG_TIMEOUT_S, converted, poll)
+            readable = converted
         runs = _write_mono(path, readable, work, sample_rate, progress, limits)
     finally:
         converted.unlink(missing_ok=True)
@@ -111,12 +112,12 @@ def decode_recording(
 
 
 def estimate_duration_s(path: Path) -> float:
-    """Say how long a file lasts by its header; by its size where the header cannot be read."""
+    """Return the duration by the header of a file, by its size where the header is unreadable."""
     try:
         found = soundfile.info(path)
         return float(found.frames / found.samplerate)
     except (soundfile.LibsndfileError, OSError, ZeroDivisionError):
-        return _get_file_size(path) / 16_000  # 128 kbit/s
+        return path.stat().st_size / 16_000 if path.exists() else 0.0  # 128 kbit/s
 
 
 def _is_readable(path: Path) -> bool:
@@ -135,7 +136,7 @@ def _write_mono(
     progress: Callable[[float], None],
     limits: RecordingLimits,
 ) -> ClippedRuns:
-    """Mix and resample block by block; return where peaks are cut."""
+    """Mix and resample block by block; return the clipped runs."""
     weights = _compute_channel_weights(path, readable, progress, limits)
     with NonSeekableSoundFile(readable) as file:
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, "float32", "HQ")
@@ -175,7 +176,7 @@ def _check_header(path: Path, file: soundfile.SoundFile, limits: RecordingLimits
 def _read_blocks(
     path: Path, file: soundfile.SoundFile, limits: RecordingLimits
 ) -> Iterator[Samples]:
-    """Yield (n, c) samples, all of them finite."""
+    """Yield finite (n, c) samples."""
     size, done = round(BLOCK_S * file.samplerate), 0
     try:
         while len(block := file.read(size, dtype="float32", always_2d=True)):
@@ -196,11 +197,7 @@ def _read_blocks(
 def _compute_channel_weights(
     path: Path, readable: Path, progress: Callable[[float], None], limits: RecordingLimits
 ) -> MonoSamples:
-    """Say how much of each channel goes into the mix: (c,); no peak of it is beyond 1.
-
-    Channels that hold sound are averaged. Where they cancel each other out (one is wired the wrong
-    way round), the loudest is taken.
-    """
+    """Return the weight of each channel in the mix: (c,), scaled so that no peak exceeds 1."""
     with NonSeekableSoundFile(readable) as file:
         _check_header(path, file, limits)
         if file.channels == 1 and file.subtype not in ("FLOAT", "DOUBLE"):
@@ -211,17 +208,12 @@ def _compute_channel_weights(
             together += wide.T @ wide  # (c, c)
             highest = max(highest, float(np.abs(block).max()))
             progress(0.0)
-    energy = np.diag(together)
-    heard = energy > energy.max() * ACTIVE_CHANNEL_RATIO
-    weights = heard / max(1, heard.sum())
-    if weights @ together @ weights < energy.max() * PHASE_CANCELLATION_RATIO:
-        weights = (np.arange(file.channels) == energy.argmax()).astype(np.float64)
-    mixed: MonoSamples = (weights / highest).astype(np.float32)
+    mixed: MonoSamples = (compute_mix_weights(together) / highest).astype(np.float32)
     return mixed
 
 
 class _ClippingDetector:
-    """Notes, block by block, where the wave stays level at a high place."""
+    """Finds, block by block, runs of equal samples at a high level."""
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
@@ -258,62 +250,3 @@ class _ClippingDetector:
 
 def _to_int16_bytes(wave: MonoSamples) -> bytes:
     return np.round(wave.clip(-1, 1) * INT16_MAX).astype(np.int16).tobytes()
-
-
-def _convert_with_ffmpeg(
-    path: Path, target: Path, progress: Callable[[float], None], limits: RecordingLimits
-) -> Path:
-    """Let ffmpeg turn the file into wav; never more of it than is allowed, plus a second."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise ClipError(
-            f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
-            "formats need ffmpeg, which is not installed: install it, or convert the file to wav.",
-            code="missing_ffmpeg",
-        )
-    command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-y"]
-    command += ["-format_whitelist", FFMPEG_FORMATS, "-i", f"file:{path.resolve()}"]
-    command += ["-map", "0:a:0", "-t", f"{limits.longest_s + 1:g}", "-c:a", "pcm_s16le"]
-    command += ["-f", "w64", f"file:{target.resolve()}"]
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints
-        ) as running:
-            try:
-                _wait_for_ffmpeg(path, running, progress)
-            finally:
-                running.kill()
-        complaints.seek(0)
-        told = complaints.read(10_000)
-    if running.returncode != 0 or not target.is_file():
-        reasons = told.decode("utf-8", "replace").strip().splitlines() or ["no sound in it"]
-        reason = reasons[0].split("] ")[-1].replace(f"file:{path.resolve()}: ", "")
-        raise ClipError(
-            f"{path.name} cannot be read as sound ({reason}). It is damaged or no sound file; "
-            "convert it to wav, or leave it out."
-        )
-    return target
-
-
-def _wait_for_ffmpeg(
-    path: Path, running: subprocess.Popen[bytes], progress: Callable[[float], None]
-) -> None:
-    until = time.monotonic() + FFMPEG_TIMEOUT_S
-    while True:
-        try:
-            running.wait(timeout=0.2)
-            return
-        except subprocess.TimeoutExpired:
-            progress(0.0)
-        if time.monotonic() > until:
-            raise ClipError(
-                f"{path.name} was not decoded within an hour. Convert it to wav.",
-                code="clip_too_long",
-            )
-
-
-def _get_file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

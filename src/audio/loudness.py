@@ -1,4 +1,4 @@
-"""How loud a clip sounds (EBU R 128), and making clips equally loud."""
+"""Measure and normalize loudness (EBU R 128)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_PEAK = 0.97  # highest peak after a gain
 def measure_loudness(clip: Clip) -> float:
     """Return the integrated loudness in LUFS; -inf for silence.
 
-    A clip shorter than the standard's 0.4 s is measured as if it were said again and again.
+    A clip shorter than the standard's 0.4 s is repeated.
     """
     wave = clip.wave.detach().cpu().double().numpy()
     needed = int(BLOCK_S * clip.sample_rate) + 1

@@ -1,6 +1,6 @@
-"""The log-mel front ends that the networks were trained on, and the resampling between them.
+"""Log-mel front ends that the networks were trained with, and the resampling between them.
 
-Shapes: b batch, n samples, f frames. A leading batch axis may be left out everywhere.
+Shapes: b batch, n samples, f frames. The batch axis is optional everywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOG_MEL_MAX = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MelSpec:
-    """How a wave becomes a log-mel picture."""
+    """Parameters of a log-mel spectrogram."""
 
     sample_rate: int  # Hz
     n_fft: int = 1024  # samples per window, a periodic Hann
@@ -67,17 +67,17 @@ def log_mel(wave: Tensor, spec: MelSpec) -> Tensor:
 
 
 def gpt_mel(wave: Tensor, norms: Tensor) -> Tensor:
-    """Return what the GPT's conditioning, CVVP and the discrete VAE look at.
+    """Return the mel for the GPT's conditioning, CVVP and the discrete VAE.
 
-    wave: (b, n) or (n,) at 22.05 kHz;  norms: (80,) per-band divisors.  Returns (b, 80, f).
+    wave: (b, n) or (n,) at 22.05 kHz. norms: (80,) per-band divisors. Returns (b, 80, f).
     """
     return log_mel(wave, GPT_MEL) / norms.to(wave.device).unsqueeze(-1)
 
 
 def vocoder_mel(wave: Tensor) -> Tensor:
-    """Return what the diffusion network makes and the vocoder speaks, in natural-log units.
+    """Return the mel between the diffusion network and the vocoder, in natural log.
 
-    wave: (b, n) or (n,) at 24 kHz, cut to [-1, 1] first.  Returns (b, 100, f).
+    wave: (b, n) or (n,) at 24 kHz, clamped to [-1, 1] first. Returns (b, 100, f).
     """
     return log_mel(wave.clamp(-1.0, 1.0), VOCODER_MEL)
 
@@ -103,7 +103,10 @@ def resample(wave: Tensor, source_hz: int, target_hz: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def mel_filterbank(spec: MelSpec, device: torch.device) -> Tensor:
-    """Return the triangles that sum a spectrum into bands: (bands, n_fft // 2 + 1)."""
+    """Return the triangular filters: (bands, n_fft
+
+    2 + 1).
+    """
     with torch.inference_mode(False):  # cached: training must be able to use it afterwards
         bank: Tensor = audio.melscale_fbanks(
             n_freqs=spec.n_fft // 2 + 1,

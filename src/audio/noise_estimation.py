@@ -1,4 +1,4 @@
-"""What is heard of a recording while nobody speaks: its power per frequency, and how far below.
+"""Estimate the background noise of a recording and its signal-to-noise ratio.
 
 Shapes: k frequencies, f frames, n samples.
 """
@@ -27,7 +27,7 @@ SPEECH_POWER_RATIO = 10**-2.5  # frames within 25 dB of the loudest are spoken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stft:
-    """How a wave becomes frames of frequencies, and back."""
+    """Short-time Fourier transform and its inverse."""
 
     n_fft: int
 
@@ -62,8 +62,8 @@ class Stft:
 def estimate_noise_spectrum(power: Tensor) -> Tensor:
     """Return the mean power of the background at each frequency: (k, f) -> (k,).
 
-    Found where each frequency is quiet, so it needs no pause in which all of them are. Frames of
-    digital silence, which no microphone makes, are left out.
+    Taken where each frequency is quiet, so no pause in all of them is needed. Frames of digital
+    silence, which no microphone makes, are left out.
     """
     heard = power[:, power.sum(0) > DIGITAL_SILENCE_POWER]
     if heard.shape[1] < NOISE_SMOOTHING[1]:
@@ -80,7 +80,7 @@ def estimate_noise_spectrum(power: Tensor) -> Tensor:
 
 
 def estimate_snr_db(power: Tensor) -> float:
-    """Say how far the speech lies above the background, in dB: (k, f) -> 0 to 80."""
+    """Return the signal-to-noise ratio of the speech in dB: (k, f) -> 0 to 80."""
     noise = float(estimate_noise_spectrum(power).sum())
     frames = power.sum(0)  # (f,)
     loudest = float(frames.quantile(0.95))

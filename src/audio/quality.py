@@ -1,7 +1,7 @@
-"""Is a recording fit to clone a voice from? Each finding in words, with what to do about it.
+"""Check whether a recording is suitable for cloning a voice, with advice for each finding.
 
-The limits are held against LibriSpeech, LJ Speech and the shipped voices by
-`tests/speech/test_diagnose.py`; what cannot be told for sure is worded as a hint.
+The limits were set with LibriSpeech, LJ Speech and the shipped voices; tests/audio/test_quality.py
+checks them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ MAX_LOUDNESS_SPREAD_LU = 12.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityFinding:
-    """One thing that was looked at.
+    """One check.
 
-    measured: the number, for people;  advice: what to do, "" where nothing needs doing.
+    measured: the value as text. advice: what to do, "" if nothing.
     """
 
     topic: str
@@ -45,7 +45,7 @@ class QualityFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """What was found about one clip; the light is that of its worst finding."""
+    """The findings about one clip; its rating is the worst of them."""
 
     name: str
     light: Rating
@@ -55,7 +55,7 @@ class QualityReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceQualityReport:
-    """What was found about the clips of a voice together, and each by itself."""
+    """The findings about the clips of a voice together, and about each."""
 
     name: str
     light: Rating
@@ -65,12 +65,12 @@ class VoiceQualityReport:
 
 
 def assess_clip_quality(clip: Clip) -> QualityReport:
-    """Look at one clip from every side."""
+    """Measure and rate a clip."""
     return summarize_findings(clip.name, measure_quality(clip))
 
 
 def summarize_findings(name: str, traits: QualityMetrics) -> QualityReport:
-    """Judge what was measured of a clip."""
+    """Rate what was measured of a clip."""
     findings = tuple(look(traits) for look in CLIP_CHECKS)
     return QualityReport(
         name=name, light=get_worst_rating(findings), duration_s=traits.duration_s, findings=findings
@@ -78,7 +78,7 @@ def summarize_findings(name: str, traits: QualityMetrics) -> QualityReport:
 
 
 def report_unreadable_file(name: str, reason: str) -> QualityReport:
-    """Say that a file is no clip."""
+    """Return the report of a file that cannot be read."""
     finding = QualityFinding(
         topic="File", light="poor", measured="", words=reason, advice="Replace it or take it out."
     )
@@ -88,9 +88,9 @@ def report_unreadable_file(name: str, reason: str) -> QualityReport:
 def assess_voice_quality(
     name: str, clips: Sequence[Clip], bad: Sequence[QualityReport]
 ) -> VoiceQualityReport:
-    """Look at the clips of one voice, and whether they go together.
+    """Rate the clips of one voice, and whether they fit together.
 
-    bad: what was found of files that could not be read.
+    bad: reports of files that could not be read.
     """
     traits = [measure_quality(clip) for clip in clips]
     each = [summarize_findings(clip.name, of) for clip, of in zip(clips, traits, strict=True)]
@@ -115,7 +115,7 @@ def assess_voice_quality(
 
 
 def get_worst_rating(findings: Sequence[QualityFinding]) -> Rating:
-    """Return the light of the whole."""
+    """Return the worst rating."""
     return min(
         (finding.light for finding in findings), key=RATINGS_WORST_FIRST.index, default="good"
     )

@@ -1,4 +1,4 @@
-"""What can be measured of a recording before anybody judges it."""
+"""Numeric quality metrics of a clip."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MIN_DECAYS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityMetrics:
-    """The measurements of one clip.
+    """Metrics of one clip.
 
-    lufs: loudness;  peak_db: of full scale;  cut_runs: places where the tops of the wave are flat;
-    noise_db: speech above background;  low_share: of the background, what lies below 200 Hz;
-    highest_hz: where the sound ends;  spoken_share: of the time;  fall_db_s: how fast the ends of
-    words die away, None where too few are clear;  unlikeness: see audio.speaker_similarity.
+    lufs: loudness. peak_db: of full scale. clipped_runs: runs of clipped peaks. snr_db: speech
+    above background. low_frequency_share: of the background, below 200 Hz. highest_hz: upper end of
+    the spectrum. speech_share: of the time. decay_db_s: how fast word endings decay, None where too
+    few are clear. speaker_distance: see audio.speaker_similarity.
     """
 
     duration_s: float
@@ -48,7 +48,7 @@ class QualityMetrics:
 
 
 def measure_quality(clip: Clip) -> QualityMetrics:
-    """Measure a clip that holds sound."""
+    """Measure a clip that is not silent."""
     level = replace(clip, wave=clip.wave - clip.wave.mean())  # an offset is not heard, so no noise
     power = compute_power_spectrum(level)  # (k, f)
     hz = torch.linspace(0, clip.sample_rate / 2, power.shape[0])
@@ -71,7 +71,7 @@ def measure_quality(clip: Clip) -> QualityMetrics:
 
 
 def count_clipped_runs(wave: Tensor) -> int:
-    """Count the places where the wave stays at its peak, as it does when it was cut off: (n,)."""
+    """Count the places where the wave stays at its peak: (n,)."""
     peak = float(wave.abs().max())
     high = wave.abs() >= CLIPPING_PEAK_RATIO * peak
     level = (torch.diff(wave).abs() < CLIPPING_TOLERANCE) & high[1:] & high[:-1]
@@ -83,9 +83,10 @@ def count_clipped_runs(wave: Tensor) -> int:
 
 
 def estimate_decay_rate(clip: Clip) -> float | None:
-    """Say how fast sound dies away where it falls steadily, in dB per second; None if unclear.
+    """Estimate how fast sound decays, in dB per second; None if unclear.
 
-    The quarter that falls fastest is the room's: a voice may fade slowly, a room cannot be outrun.
+    The fastest quarter shows the room: a voice may fade slowly, but nothing decays faster than the
+    room.
     """
     level = compute_frame_levels_db(clip)
     if len(level) < MIN_DECAY_FRAMES + 3:

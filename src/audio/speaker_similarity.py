@@ -1,9 +1,8 @@
-"""Does one person speak here or two? Told by the colour of the voice alone, so a hint at best.
+"""Estimate whether clips have one speaker or two, by their spectra alone: a hint at best.
 
-The spoken frames are split into the two groups that differ most, and the split is weighed as
-Chen and Gopalakrishnan do (Bayesian information criterion, DARPA 1998). Two rooms or two
-microphones look like two people; two people of much the same voice look like one.
-Shapes: f frames, c cepstral coefficients.
+The voiced frames are split into the two groups that differ most, and the split is scored as by Chen
+and Gopalakrishnan (Bayesian information criterion, DARPA 1998). Two rooms or microphones look like
+two speakers; two similar voices look like one. Shapes: f frames, c cepstral coefficients.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ CROSS_CLIP_THRESHOLD = 3.5
 
 
 def compute_speaker_distance(clips: Sequence[Clip]) -> float | None:
-    """Say how much better two voices explain the clips than one; None where too little is spoken.
+    """Return how much better two speakers explain the clips than one; None for too little speech.
 
-    About 1.2 for one person, 2.2 for two (medians over LibriSpeech); see TWO_VOICES.
+    About 1.2 for one speaker, 2.2 for two (medians over LibriSpeech); see `TWO_SPEAKERS_THRESHOLD`.
     """
     heard = [frames for frames in map(compute_voiced_cepstra, clips) if len(frames)]
     total = sum(map(len, heard))
@@ -57,7 +56,7 @@ def compute_speaker_distance(clips: Sequence[Clip]) -> float | None:
 
 
 def compute_voiced_cepstra(clip: Clip) -> Tensor:
-    """Return the cepstrum of each frame in which somebody speaks: (f, c)."""
+    """Return the cepstrum of each voiced frame: (f, c)."""
     wave = clip.resample(SAMPLE_RATE).wave.float()
     if wave.shape[0] <= MEL_SPEC.n_fft:
         return torch.zeros(0, COEFFICIENTS.stop - COEFFICIENTS.start)
@@ -68,14 +67,14 @@ def compute_voiced_cepstra(clip: Clip) -> Tensor:
 
 
 def _split_frames(frames: Tensor, size: int) -> list[Tensor]:
-    """Pieces of `size` frames; what is left over belongs to the last, if it is short."""
+    """Split into groups of `size` frames; the last takes the rest."""
     count = max(1, len(frames) // size)
     edges = [at * size for at in range(count)] + [len(frames)]
     return [frames[start:stop] for start, stop in pairwise(edges)]
 
 
 def _cluster_into_two(pieces: Sequence[Tensor]) -> list[Tensor]:
-    """Join what is most alike until two groups are left."""
+    """Merge the most similar groups until two are left."""
     groups = dict(enumerate(pieces))
     gains = {
         pair: _compute_log_likelihood_gain(groups[pair[0]], groups[pair[1]])
@@ -94,7 +93,7 @@ def _cluster_into_two(pieces: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _compute_log_likelihood_gain(one: Tensor, other: Tensor) -> float:
-    """How much likelier the frames are as two Gaussians than as one: natural log."""
+    """Return the natural log of how much likelier two Gaussians are than one."""
     both = torch.cat([one, other])
     spread = len(both) * _log_det(both) - len(one) * _log_det(one) - len(other) * _log_det(other)
     return 0.5 * spread
@@ -106,7 +105,6 @@ def _log_det(frames: Tensor) -> float:
 
 
 def _compute_bic_penalty(frames: Tensor) -> float:
-    """What the second Gaussian costs by the criterion."""
     size = frames.shape[1]
     return 0.5 * (size + size * (size + 1) / 2) * float(torch.tensor(len(frames)).log())
 

@@ -64,7 +64,7 @@ def run_download(
     studio = Studio.open()
     check_online_allowed(studio.settings.offline)
     report = create_reporter(as_json)
-    if name.startswith(WHISPER_PREFIX):
+    if name.startswith(WHISPER_PREFIX) or "/" in name:
         tasks = import_module("studio.workers.model_tasks")  # imports torch
         path = tasks.download_whisper(studio.layout, name.removeprefix(WHISPER_PREFIX), report)
         return emit({"name": name, "path": path}, f"{name} is installed: {path}", as_json)

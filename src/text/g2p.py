@@ -1,4 +1,4 @@
-"""From written words to phonemes: the user's list, the lexicon, word building, then letters."""
+"""Grapheme-to-phoneme conversion: user's list, lexicon, morphology, then letter-to-sound."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _MAX_ACRONYM_LETTERS = 5  # capitals that are read letter by letter when no word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pronouncer:
-    """Speaks written English as ARPAbet.
+    """Convert English words to ARPAbet.
 
-    lexicon: lower-case word -> phonemes, or another spelling (a user's list may hold those).
+    lexicon: lower-case word -> phonemes, or another spelling (in a user's list).
     """
 
     lexicon: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Words written alike and spoken differently, told apart by the word before them."""
+"""Homographs, disambiguated by the word before them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Homograph:
     past: str = ""
 
     def get_pronunciation_after(self, word: str) -> str | None:
-        """The pronunciation that the word before asks for, if it asks for any."""
+        """Return the pronunciation after a word, if it decides."""
         if self.past and word in _BEFORE_PAST:
             return self.past
         if word in _BEFORE_VERB:

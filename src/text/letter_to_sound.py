@@ -1,6 +1,6 @@
-"""How an unknown word probably sounds: the longest context that was learned decides.
+"""Letter-to-sound model: the longest known context of a letter decides its phonemes.
 
-A word is read from its end, letter by letter, since English stress counts from the end.
+A word is read from its end, since English stress counts from there.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ ContextFeature = int | str  # the letter so far away, or one of the two above
 class LetterToSound:
     """A table from letters in context to phonemes, learned from a lexicon.
 
-    order: the clues of a context after the letter itself, the most telling first.
-    sounds: context (a letter and its clues, joined) -> phonemes, blank-separated.
+    order: the features of a context after the letter itself, the most important first. sounds:
+    context (letter and features, joined) -> phonemes, separated by spaces.
     """
 
     order: tuple[ContextFeature, ...]
     sounds: Mapping[str, str]
 
     def pronounce(self, word: str) -> tuple[str, ...]:
-        """Phonemes of a lower-case word; letters the table never saw stay silent."""
+        """Return the phonemes of a lower-case word; unknown letters are silent."""
         phonemes: list[str] = []
         for index in reversed(range(len(word))):
             context = build_context(word, index, phonemes, self.order)
@@ -81,9 +81,9 @@ def _get_feature_value(clue: ContextFeature, word: str, index: int, later: Seque
 
 
 def keep_one_primary_stress(phonemes: Sequence[str]) -> tuple[str, ...]:
-    """The same sounds with exactly one vowel under main stress.
+    """Return the phonemes with exactly one primary stress.
 
-    Letters are read one by one, so a guess may carry none or several.
+    Letters are predicted one by one, so a result may have none or several.
     """
     vowels = [place for place, phoneme in enumerate(phonemes) if phoneme[-1].isdigit()]
     if not vowels:

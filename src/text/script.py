@@ -1,4 +1,4 @@
-"""What a user typed, line by line: overrides at the start, [unheard words], words that steer."""
+"""Parse scripts line by line: overrides, [bracketed prompts], steering words."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _BRACKETS = re.compile(r"[\[\]]")
 
 
 class ScriptError(ValueError):
-    """A script that cannot be read as it stands; says which line, where in it, and what to do."""
+    """A script cannot be parsed; the message names the line, the place and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptLine:
-    """One line to speak.
+    """One line of a script.
 
-    text: what the model is given, bracketed words included; spans: (start, end) of each bracketed
-    part of it, brackets included, in order; steering: the words put before the line in brackets;
-    override: options that differ for this line alone; raw: as typed; number: counted from 1.
+    text: for the model, with bracketed words. spans: (start, end) of each bracketed part in it,
+    with its brackets, in order. steering: words put before the line in brackets. override: options
+    of this line alone. raw: as typed. number: from 1.
     """
 
     number: int
@@ -44,7 +44,7 @@ class ScriptLine:
 
     @property
     def spoken_text(self) -> str:
-        """What shall be heard: the text without its bracketed parts."""
+        """Return the text without its bracketed parts."""
         place, heard = 0, []
         for start, end in self.spans:
             heard.append(self.text[place:start])
@@ -54,7 +54,7 @@ class ScriptLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidLine:
-    """A line that cannot be spoken as it stands; reason: a sentence that names it."""
+    """A line that cannot be spoken.  reason: a sentence that names it."""
 
     number: int
     raw: str
@@ -64,12 +64,11 @@ class InvalidLine:
 def parse_script(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
 ) -> list[ScriptLine]:
-    """The lines of a script; blank ones are left out.
+    """Return the lines of a script, without blank ones.
 
-    delimiter: what stands between lines, where "\\n" may be typed as a backslash and an n; empty:
-    the text is one line, except that an override makes a line of its own row. known: the options
-    that an override may set besides voice. steering: words that steer every line unheard.
-    Raises ScriptError.
+    delimiter: between lines; "\n" may be typed as a backslash and an n; empty: the text is one
+    line, but an override starts a line of its own. known: options that an override may set besides
+    voice. steering: words that steer every line and are cut out. Raises ScriptError.
     """
     lines = parse_lines(text, delimiter, known=known, steering=steering)
     for line in lines:
@@ -81,7 +80,7 @@ def parse_script(
 def parse_lines(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
 ) -> list[ScriptLine | InvalidLine]:
-    """The lines of a script as `parse_script` reads them, a bad one as what is wrong with it."""
+    """Return the lines of a script as `parse_script` does, invalid ones as InvalidLine."""
     if _BRACKETS.search(steering):
         raise ScriptError("The steering words are put in brackets; write them without brackets.")
     found: list[ScriptLine | InvalidLine] = []
@@ -102,7 +101,9 @@ def split_line(
     desired: int = 200,
     longest: int = 300,
 ) -> list[ScriptLine]:
-    """The line in pieces that fit (see split_text); each is steered, each bracket is closed."""
+    """Split a line into pieces that fit (see split_text); each has the steering and closed
+    brackets.
+    """
     prefix = f"[{line.steering}] " if line.steering else ""
     body = line.text[len(prefix) :]
     room = limit - (count(prefix) if prefix else 0)
@@ -123,7 +124,7 @@ SplitLimits = tuple[int, Callable[[str], int], int, int]  # limit, count, desire
 def _split_bracketed(
     line: ScriptLine, prefix: str, body: str, splitting: SplitLimits
 ) -> list[ScriptLine]:
-    """Pieces in which a bracket that was cut through is closed here and opened again there."""
+    """Close a bracket that was split, and open it again in the next piece."""
     limit, count, desired, longest = splitting
 
     def count_closed(piece: str) -> int:
@@ -142,7 +143,7 @@ def _with_text(line: ScriptLine, text: str) -> ScriptLine:
 
 
 def _split_rows(text: str, delimiter: str) -> list[str]:
-    """The parts between delimiters; without one, rows with an override stand alone."""
+    """Split at delimiters; without one, rows with an override are separate."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     delimiter = _ESCAPES.get(delimiter, delimiter)
     if delimiter:
@@ -186,7 +187,7 @@ def _parse_line(number: int, raw: str, known: Collection[str], steering: str) ->
 
 
 def _find_bracket_spans(text: str, number: int) -> Iterator[tuple[int, int]]:
-    """Where bracketed parts start and end; raises ScriptError unless they close and do not nest."""
+    """Return the bracketed parts; raise ScriptError for unbalanced or nested brackets."""
     opened: int | None = None
     for found in _BRACKETS.finditer(text):
         place = found.start()
@@ -210,7 +211,7 @@ def _find_bracket_spans(text: str, number: int) -> Iterator[tuple[int, int]]:
 
 
 def _parse_override(number: int, raw: str, known: Collection[str]) -> tuple[Mapping[str, Any], str]:
-    """The options at the start of a line, checked, and the rest of the line."""
+    """Return the options at the start of a line, checked, and the rest of the line."""
     if not _OVERRIDE.match(raw):
         return {}, raw
     start = raw.index("{")
@@ -245,7 +246,7 @@ def _check_option(number: int, key: str, value: object, known: Collection[str]) 
 
 
 def _check_voice(number: int, value: object) -> None:
-    """A voice is a plain name, or a blend like alice:0.7+bob:0.3; never a path."""
+    """Check for a plain name or a blend like alice:0.7+bob:0.3; never a path."""
     parts = value.split("+") if isinstance(value, str) else [""]
     for part in parts:
         name, colon, weight = (piece.strip() for piece in part.partition(":"))

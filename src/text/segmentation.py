@@ -1,4 +1,4 @@
-"""Long texts in pieces that a model can speak at once."""
+"""Split long texts into pieces that a model takes at once."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ def split_text(
 
 
 def is_speakable(text: str) -> bool:
-    """Whether there is anything to say: a letter, a digit or a symbol that has a name."""
+    """Return whether a text has a letter, a digit or a symbol with a name."""
     return any(character.isalnum() or character in _SPOKEN_SYMBOLS for character in text)
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text; what stands inside double quotes stays whole."""
+    """Split into sentences; what is inside double quotes stays together."""
     return _split_at(text, _find_sentence_ends(text))
 
 
 def split_clauses(text: str) -> list[str]:
-    """Parts that end in a comma, a colon, a dash or a closing bracket."""
+    """Split after commas, colons, dashes and closing brackets."""
     return _split_at(text, [found.end() for found in _CLAUSE_END.finditer(text)])
 
 
 def split_words(text: str) -> list[str]:
-    """Parts between blanks."""
+    """Split at spaces."""
     return text.split()
 
 
 def split_in_half(text: str) -> list[str]:
-    """Both halves of a word."""
+    """Split a word in two."""
     return [text[: len(text) // 2], text[len(text) // 2 :]]
 
 
@@ -84,7 +84,7 @@ _SPLITTERS: tuple[Splitter, ...] = (split_clauses, split_words, split_in_half)
 def _split_to_fit(
     text: str, fits: Callable[[str], bool], cutters: Sequence[Splitter], joint: str = " "
 ) -> Iterator[tuple[str, str]]:
-    """The largest parts that fit, each after what joins it to the one before."""
+    """Return the largest parts that fit, each with its separator."""
     text = " ".join(text.split())
     if fits(text):
         yield joint, text
@@ -100,7 +100,7 @@ def _split_to_fit(
 def _merge_units(
     units: Iterable[tuple[str, str]], fits: Callable[[str], bool], desired: int
 ) -> Iterator[str]:
-    """Neighbours together as long as they fit and the piece is shorter than desired."""
+    """Merge neighbours while they fit and the piece is shorter than desired."""
     piece = ""
     for joint, unit in units:
         longer = f"{piece}{joint}{unit}" if piece else unit
@@ -122,7 +122,7 @@ def _find_sentence_ends(text: str) -> list[int]:
 
 
 def _find_quoted_positions(text: str) -> list[bool]:
-    """For every place between characters whether it lies inside double quotes."""
+    """Return for every place between characters whether it is inside double quotes."""
     inside = [False]
     for character in text:
         opened = character == "“" or (inside[-1] and character != "”")
@@ -132,7 +132,7 @@ def _find_quoted_positions(text: str) -> list[bool]:
 
 
 def _is_abbreviation(before: str) -> bool:
-    """Whether the full stop at the end belongs to the word: Mr., e.g., J."""
+    """Return whether the full stop at the end belongs to the word: Mr., e.g., J."""
     found = _LAST_WORD.search(before[-20:])
     if not found:
         return False

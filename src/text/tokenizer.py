@@ -1,4 +1,4 @@
-"""Text to the ids that the GPT and CLVP read: published BPE, or phonemes for our own bundles."""
+"""Tokenizers of the GPT and CLVP: published BPE, or phonemes of our own bundles."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ UNKNOWN_TOKEN_ID = 1  # id of whatever the vocabulary lacks
 
 
 class TokenizerError(CodedError, ValueError):
-    """A tokenizer.json, or a file it names, that cannot be used."""
+    """A tokenizer.json, or a file it names, cannot be used."""
 
     code = "corrupt_weights"
 
 
 class Tokenizer(Protocol):
-    """What the engine asks of either kind."""
+    """Interface of both tokenizers."""
 
     @property
     def size(self) -> int:
@@ -53,7 +53,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhonemeTokenizer:
-    """Ids of phonemes, word boundaries and punctuation; the lexicon loads with the first word."""
+    """Ids of phonemes, word boundaries and punctuation; the lexicon is loaded at the first word."""
 
     symbols: tuple[str, ...]
     load_pronouncer: Callable[[], Pronouncer]
@@ -89,7 +89,7 @@ class PhonemeTokenizer:
 
 
 def _end_with_sentence_mark(symbols: list[str]) -> list[str]:
-    """End on a mark that ends a sentence, as all texts that phonemes are learned from do."""
+    """End with a sentence mark, as all texts of the training do."""
     said = symbols[:-1] if symbols and symbols[-1] in _PAUSE_MARKS else symbols
     return said if not said or said[-1] in _SENTENCE_END_MARKS else [*said, "."]
 
@@ -124,10 +124,10 @@ class BpeTokenizer:
 
 
 def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
-    """The tokenizer that a bundle's tokenizer.json describes.
+    """Load the tokenizer that the tokenizer.json of a bundle describes.
 
-    pronunciations: a user's own list (see parse_pronunciations), which wins over the lexicon;
-    only tokenizers that know phonemes can use it. Raises TokenizerError.
+    pronunciations: the user's list (see parse_pronunciations), which has precedence over the
+    lexicon; only phoneme tokenizers use it. Raises TokenizerError.
     """
     path = folder / "tokenizer.json"
     try:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audio.clip import Clip
-from audio.energy_vad import VadOptions, find_speech_spans, split_at_pauses, trim_silence
+from audio.energy_vad import VadOptions, find_speech_spans
 
 RATE = 16_000
 
@@ -46,37 +46,15 @@ def test_a_short_gap_belongs_to_the_speech_and_a_click_does_not() -> None:
     assert start == 0.0 and stop == pytest.approx(1.28, abs=0.04)
 
 
-def test_trimming_keeps_the_pauses_inside() -> None:
-    clip = spoken(("pause", 1.0), ("word", 0.5), ("pause", 1.0), ("word", 0.5), ("pause", 2.0))
-    assert trim_silence(clip).duration_s == pytest.approx(2.16, abs=0.06)
-
-
 def test_steady_sound_is_speech_from_end_to_end() -> None:
     clip = spoken(("word", 2.0))
-    assert seconds(clip) == [(0.0, 2.0)] and trim_silence(clip).wave.equal(clip.wave)
+    assert seconds(clip) == [(0.0, 2.0)]
 
 
 @pytest.mark.parametrize("samples", [0, 10, 399, 50_000])
-def test_a_clip_without_speech_has_no_spans_and_stays_as_it_is(samples: int) -> None:
+def test_a_clip_without_speech_has_no_spans(samples: int) -> None:
     silence = Clip(wave=torch.zeros(samples), sample_rate=RATE)
-    assert find_speech_spans(silence) == [] and trim_silence(silence) is silence
-
-
-def test_pieces_are_cut_in_pauses_and_neighbours_stay_together_as_they_fit() -> None:
-    word, pause = ("word", 1.0), ("pause", 0.5)
-    clip = spoken(word, pause, word, pause, word, pause, word)
-    lengths = [piece.duration_s for piece in split_at_pauses(clip, 3.0)]
-    assert lengths == pytest.approx([2.66, 2.66], abs=0.1)
-
-
-def test_speech_without_a_pause_is_cut_where_it_must_be() -> None:
-    pieces = split_at_pauses(spoken(("word", 5.0)), 2.0)
-    assert [piece.duration_s for piece in pieces] == [2.0, 2.0, 1.0]
-
-
-def test_pieces_need_some_length() -> None:
-    with pytest.raises(ValueError, match=r"longest_s is 0.0; pieces need some length"):
-        split_at_pauses(spoken(("word", 1.0)), 0.0)
+    assert find_speech_spans(silence) == []
 
 
 def test_what_counts_as_a_pause_can_be_chosen() -> None:

@@ -17,7 +17,7 @@ import soundfile
 import torch
 
 from audio.clip import Clip, ClipError
-from audio.io import DEFAULT_LIMITS, WRITABLE_FORMATS, read_clip, write_clip
+from audio.io import DEFAULT_LIMITS, WRITABLE_SUFFIXES, read_clip, write_clip
 
 RATE = 24_000
 NOISE = np.random.default_rng(0).bytes(4_096)
@@ -135,7 +135,7 @@ def test_a_wav_header_that_lies_about_the_length_is_not_believed(
 
 
 def test_a_truncated_file_gives_what_is_there_or_a_sentence(tmp_path: Path) -> None:
-    for suffix in WRITABLE_FORMATS:
+    for suffix in WRITABLE_SUFFIXES:
         path = tmp_path / f"a{suffix}"
         write_clip(path, clip_of(tone(2.0)))
         whole = path.read_bytes()
@@ -146,7 +146,7 @@ def test_a_truncated_file_gives_what_is_there_or_a_sentence(tmp_path: Path) -> N
 @pytest.mark.parametrize("seed", range(8))
 def test_random_damage_never_gives_more_than_a_sentence(tmp_path: Path, seed: int) -> None:
     chance = np.random.default_rng(seed)
-    suffix = sorted(WRITABLE_FORMATS)[seed % len(WRITABLE_FORMATS)]
+    suffix = sorted(WRITABLE_SUFFIXES)[seed % len(WRITABLE_SUFFIXES)]
     path = tmp_path / f"a{suffix}"
     write_clip(path, clip_of(tone()))
     data = bytearray(path.read_bytes())
@@ -286,7 +286,7 @@ def test_a_long_file_behind_ffmpeg_is_refused_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [22_050, 24_000, 48_000, 96_000])
-@pytest.mark.parametrize("suffix", sorted(WRITABLE_FORMATS))
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
 def test_a_written_clip_reads_back(tmp_path: Path, suffix: str, rate: int) -> None:
     path = tmp_path / f"a{suffix}"
     write_clip(path, clip_of(tone(1.0, rate), rate))

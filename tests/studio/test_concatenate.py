@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +17,9 @@ from studio.workers.synthesis.clip_editing import (
     fade_edges,
     find_quietest_sample,
     join_audible_spans,
+    locate_with_wav2vec2,
 )
+from support.hugging_face_models import write_wav2vec2
 
 RATE = 24_000
 
@@ -97,3 +100,19 @@ def test_cutting_nearly_everything_away_counts_as_not_found() -> None:
 def test_a_delivery_out_of_range_is_refused(knobs: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         replace(OutputOptions(), **knobs)  # type: ignore[arg-type]
+
+
+def test_a_wav2vec2_model_locates_the_steering_words(tmp_path: Path) -> None:
+    write_wav2vec2(tmp_path / "wav2vec2")
+    passages = [
+        TextSpan(text="I am really sad,", audible=False),
+        TextSpan(text="she said nothing more.", audible=True),
+    ]
+    draw = torch.Generator().manual_seed(0)
+    take = Clip(wave=0.3 * torch.rand(RATE * 4, generator=draw) - 0.15, sample_rate=RATE)
+    texts = [passage.text for passage in passages]
+    starts = locate_with_wav2vec2(texts, take, tmp_path)
+    assert starts is not None and starts == sorted(starts)
+    trimmed = join_audible_spans(take, starts, passages)
+    assert trimmed is not None and 0.2 <= trimmed.duration_s < take.duration_s - 0.1
+    assert locate_with_wav2vec2(texts, take, tmp_path / "none") is None

@@ -113,7 +113,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
         ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
         ({"voice": "alice", "transcriber": "given"}, "has a transcript"),
         ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
-        ({"voice": "alice", "language": "de"}, "hears English only"),
+        ({"voice": "alice", "language": "de"}, "supports English only"),
         ({"voice": "alice", "name": "talk2"}, "already a dataset 'talk2'"),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_would_fail_is_refused_before_time_is_lost(
         ({}, "Name a voice, or a folder"),
         ({"voice": "a", "folder": "b"}, "one of the two"),
         ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
-        ({"voice": "a", "language": "Elvish!"}, "is not a language"),
+        ({"voice": "a", "language": "Elvish!"}, "is not a supported language"),
     ],
 )
 def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
@@ -142,7 +142,10 @@ def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: 
         PrepareRequest(**wish)  # type: ignore[arg-type]
 
 
-def test_a_wish_is_told_what_it_comes_to(layout: ProjectPaths) -> None:
+def test_a_wish_is_told_what_it_comes_to(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
     (layout.voice("alice") / "one.txt").write_text("One.")
     ready = plan_preparation(layout, PrepareRequest(voice="alice", language="English"))
     assert (ready.name, ready.files, ready.given) == ("alice", 2, 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from support.golden_cases import Case, golden
 from text.normalization.numbers import (
     cardinal_to_words,
+    decade_to_words,
     digits_to_words,
     ordinal_to_words,
     year_to_words,
@@ -175,6 +179,20 @@ def test_whatever_is_typed_becomes_plain_words_without_digits(text: str) -> None
     assert spoken == " ".join(spoken.split())
 
 
+@pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        ("Αθήνα", "athena"),
+        ("Москва", "moskva"),
+        ("漢字", "han zi "),
+        ("Привет, мир", "privet, mir"),
+        ("5™", "five(tm)"),
+    ],
+)
+def test_published_cleaning_transliterates_as_the_original_does(written: str, cleaned: str) -> None:
+    assert english_cleaners(written) == cleaned
+
+
 @given(TYPED)
 @settings(max_examples=80, deadline=None)
 def test_published_cleaning_takes_whatever_is_typed(text: str) -> None:
@@ -196,6 +214,15 @@ def test_a_number_says_its_size(number: int) -> None:
     assert "and" not in spoken.replace("thousand", "").split()
     assert (" million" in spoken) == (number % 10**9 >= 10**6) or number >= 10**9
     assert not ordinal_to_words(str(number)).endswith(spoken.split()[-1].split("-")[-1])
+
+
+def test_numbers_are_worded_as_the_starter_was_trained() -> None:
+    golden = json.loads(Path(__file__).with_name("golden_numbers.json").read_text("utf-8"))
+    assert {d: cardinal_to_words(d) for d in golden["cardinals"]} == golden["cardinals"]
+    assert {d: cardinal_to_words(d, "and") for d in golden["with_and"]} == golden["with_and"]
+    assert {d: ordinal_to_words(d) for d in golden["ordinals"]} == golden["ordinals"]
+    assert {year: year_to_words(int(year)) for year in golden["years"]} == golden["years"]
+    assert {year: decade_to_words(int(year)) for year in golden["decades"]} == golden["decades"]
 
 
 @given(st.integers(1000, 2999))

@@ -97,7 +97,7 @@ def test_folders_are_offered_only_to_who_sits_at_the_machine(
     [
         ({"voice": None}, "Name a voice, or a folder"),
         ({"transcriber": "parrot"}, "parrot"),
-        ({"language": "12"}, "is not a language"),
+        ({"language": "12"}, "is not a supported language"),
         ({"longest_s": 3.0, "shortest_s": 5.0}, "at least twice the shortest"),
         ({"longest_s": None}, "Max. Clip Length is empty"),
         ({"seed": -1}, "seed is -1"),

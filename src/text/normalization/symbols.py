@@ -1,4 +1,4 @@
-"""Marks of punctuation in one plain form, and the names of symbols."""
+"""Normalize punctuation and verbalize symbols."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNNAMED_SYMBOLS = re.compile(r"[*_^|\\{}\[\]/]+")
 
 
 def normalize_punctuation(text: str) -> str:
-    """ASCII letters, one kind of quotes and dots, symbols that have a name; pictures left out."""
+    """Return ASCII letters, plain quotes and dots, and symbols that have a name."""
     text = _BLANKS.sub(" ", text.replace("\r\n", "\n"))
     text = _PARAGRAPH.sub(". ", text)
     text = unicodedata.normalize("NFC", text).translate(_PUNCTUATION_MAP)
@@ -48,7 +48,7 @@ def normalize_punctuation(text: str) -> str:
 
 
 def verbalize_symbols(text: str) -> str:
-    """Write the names of symbols out; what has no name is left out."""
+    """Write the names of symbols out; those without a name are removed."""
     text = _ANGLED.sub(r"\1", _TAG.sub(" ", text))
     text = _HASHTAG.sub("hashtag ", text)
     text = _SLASH.sub(" slash ", text)

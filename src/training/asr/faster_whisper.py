@@ -1,8 +1,4 @@
-"""faster-whisper, an extra: Whisper models that CTranslate2 has converted, from a folder.
-
-Nothing is fetched: the folder has to hold the tokenizer, too, which the package would otherwise
-look for on the network.
-"""
+"""Transcriber: Whisper models in CTranslate2 format, run by the optional package faster-whisper."""
 
 from __future__ import annotations
 
@@ -16,33 +12,29 @@ from torch import Tensor
 
 from audio.energy_vad import SampleSpan
 from core.progress import ProgressReporter
-from training.asr.availability import CONVERSION_HINT, INSTALL_EXTRAS_COMMAND
-from training.asr.base import (
-    FASTER_WHISPER,
-    SAMPLE_RATE,
-    Segment,
-    TranscribeError,
-    Transcript,
-    Word,
-    clean_text,
+from training.asr.availability import (
+    CONVERSION_HINT,
+    INSTALL_EXTRAS_COMMAND,
+    get_converted_model_name,
 )
-from training.asr.chunking import split_into_chunks
-from training.asr.languages import resolve_language_code
+from training.asr.base import FASTER_WHISPER, Segment, TranscribeError, Transcript
+from training.asr.chunking import make_segment, split_for_whisper
+from training.asr.languages import parse_language_code
 
-MAX_CHUNK_S = 28.0
-TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn while the text is unlikely
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # the next one is tried while the text is unlikely
 
 
 class FasterWhisper:
-    """Listens with a converted model.
+    """Transcribe with a converted model.
 
-    folder: as `available.find_converted` returns it;  language: a code or a name, "" for whatever
-    is heard.
+    folder: as `availability.find_converted_model` returns it, with the tokenizer in it, since
+    nothing is downloaded.  language: a code or name, "" to detect it.
     """
 
     def __init__(self, folder: Path, *, device: torch.device, language: str = "") -> None:
         package = _import_faster_whisper()
-        self.name = f"{FASTER_WHISPER} {folder.name}"
+        name = get_converted_model_name(folder)
+        self.name = f"{FASTER_WHISPER} {name}"
         try:
             self._model = package.WhisperModel(
                 str(folder),
@@ -55,11 +47,13 @@ class FasterWhisper:
             raise TranscribeError(
                 f"{folder} cannot be loaded: {error} {CONVERSION_HINT}."
             ) from error
-        self._language = resolve_language_code(language, tuple(self._model.supported_languages))
+        self._language = parse_language_code(language, tuple(self._model.supported_languages))
+        if not self._model.model.is_multilingual:
+            self._language = "en"
 
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
-        """Write down what is said, stretch by stretch.  wave: (n,) at `SAMPLE_RATE`."""
-        spans = split_into_chunks(wave, MAX_CHUNK_S)
+        """Transcribe chunk by chunk.  wave: (n,) at `SAMPLE_RATE`."""
+        spans = split_for_whisper(wave)
         language = self._language or self._detect_language(wave, spans)
         segments: list[Segment] = []
         for span in report.track(spans, "listening"):
@@ -69,22 +63,21 @@ class FasterWhisper:
     def _transcribe_chunk(
         self, wave: Tensor, span: SampleSpan, language: str, report: ProgressReporter
     ) -> Iterator[Segment]:
-        heard, _ = self._model.transcribe(
+        rows, _ = self._model.transcribe(
             wave[span.start : span.stop].float().numpy(),
             language=language,
             temperature=list(TEMPERATURES),
             condition_on_previous_text=False,
             word_timestamps=True,
         )
-        for row in heard:  # worked out one by one
+        for row in rows:  # a generator: each is computed here
             report.check_cancelled()
-            segment = _make_segment(row, span)
-            if segment.text and segment.stop_s > segment.start_s:
+            words = [(one.word, one.start, one.end, one.probability) for one in row.words or ()]
+            segment = make_segment(span, (row.start, row.end), row.text, words)
+            if segment is not None:
                 yield segment
 
     def _detect_language(self, wave: Tensor, spans: list[SampleSpan]) -> str:
-        if not self._model.model.is_multilingual:
-            return "en"
         if not spans:
             return ""
         longest = max(spans, key=lambda span: span.stop - span.start)
@@ -97,26 +90,6 @@ def _import_faster_whisper() -> Any:  # Any: the package has no types
         return importlib.import_module("faster_whisper")
     except ImportError as error:
         raise TranscribeError(
-            f"faster-whisper is an extra that is not installed: `{INSTALL_EXTRAS_COMMAND}` "
-            f"brings it."
+            f"The optional package faster-whisper is not installed: `{INSTALL_EXTRAS_COMMAND}` "
+            "installs it."
         ) from error
-
-
-def _make_segment(row: Any, span: SampleSpan) -> Segment:  # Any: the package has no types
-    offset, length = span.start / SAMPLE_RATE, (span.stop - span.start) / SAMPLE_RATE
-
-    def at(seconds: float) -> float:
-        return offset + min(max(0.0, float(seconds)), length)
-
-    told = [(clean_text(one.word), one) for one in row.words or ()]
-    words = tuple(
-        Word(text=text, start_s=at(one.start), stop_s=at(one.end)) for text, one in told if text
-    )
-    sure = [float(one.probability) for text, one in told if text]
-    return Segment(
-        start_s=at(row.start),
-        stop_s=at(row.end),
-        text=clean_text(row.text),
-        words=words,
-        confidence=min(1.0, sum(sure) / len(sure)) if sure else None,
-    )

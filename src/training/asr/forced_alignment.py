@@ -1,121 +1,111 @@
-"""When each word of a known English text is said: PocketSphinx follows the text through the sound.
+"""Word times of a known text: by a wav2vec2 model if one is installed, else by PocketSphinx.
 
-It tells wrong texts too: what is not said cannot be followed to its end.
+The alignment finds wrong texts, too: what is not said cannot be aligned.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from text.normalization.pipeline import normalize_text
-from training.asr.base import Word
+from training.asr.availability import list_hugging_face_models
+from training.asr.base import SAMPLE_RATE, Word
 
-SAMPLE_RATE = 16_000  # Hz
+if TYPE_CHECKING:
+    from training.asr.ctc_alignment import CtcAligner
+
 FRAME_S = 0.01
 FRAME_SAMPLES = round(FRAME_S * SAMPLE_RATE)
-UNALIGNED_POWER_RATIO = 0.01  # of the power: 20 dB below
-MAX_ALIGNMENT_S = 120.0  # followed in one go
+UNALIGNED_POWER_RATIO = 0.01  # of the power of the words: 20 dB below
+MAX_ALIGNMENT_S = 120.0
+CTC_MARGIN_S = 0.2  # between words; CTC tokens are shorter than their sound
 LANGUAGE = "en"
 FILLER_WORDS = ("<s>", "</s>", "<sil>", "[NOISE]", "[SPEECH]", "(NULL)")
-# roughly how letters sound in a word that the dictionary lacks, the longest first
+# approximate pronunciation of a word that the dictionary lacks, the longest groups first
 _LETTERS_TO_PHONES = {
-    "tch": "CH",
-    "sch": "SH",
-    "igh": "AY",
-    "ch": "CH",
-    "sh": "SH",
-    "th": "TH",
-    "ph": "F",
-    "wh": "W",
-    "ck": "K",
-    "ng": "NG",
-    "qu": "K W",
-    "oo": "UW",
-    "ee": "IY",
-    "ea": "IY",
-    "ou": "AW",
-    "ow": "OW",
-    "ai": "EY",
-    "ay": "EY",
-    "oi": "OY",
-    "oy": "OY",
-    "au": "AO",
-    "aw": "AO",
-    "er": "ER",
-    "ar": "AA R",
-    "or": "AO R",
-    "a": "AE",
-    "b": "B",
-    "c": "K",
-    "d": "D",
-    "e": "EH",
-    "f": "F",
-    "g": "G",
-    "h": "HH",
-    "i": "IH",
-    "j": "JH",
-    "k": "K",
-    "l": "L",
-    "m": "M",
-    "n": "N",
-    "o": "AA",
-    "p": "P",
-    "q": "K",
-    "r": "R",
-    "s": "S",
-    "t": "T",
-    "u": "AH",
-    "v": "V",
-    "w": "W",
-    "x": "K S",
-    "y": "IY",
-    "z": "Z",
-}
+    "tch": "CH", "sch": "SH", "igh": "AY", "ch": "CH", "sh": "SH", "th": "TH", "ph": "F", "wh": "W",
+    "ck": "K", "ng": "NG", "qu": "K W", "oo": "UW", "ee": "IY", "ea": "IY", "ou": "AW", "ow": "OW",
+    "ai": "EY", "ay": "EY", "oi": "OY", "oy": "OY", "au": "AO", "aw": "AO", "er": "ER",
+    "ar": "AA R", "or": "AO R", "a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH", "f": "F",
+    "g": "G", "h": "HH", "i": "IH", "j": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "o": "AA",
+    "p": "P", "q": "K", "r": "R", "s": "S", "t": "T", "u": "AH", "v": "V", "w": "W", "x": "K S",
+    "y": "IY", "z": "Z",
+}  # fmt: skip
 _LETTER_GROUP = re.compile("|".join(_LETTERS_TO_PHONES))
-
-
-class AlignmentDecoder(Protocol):
-    """What is used of pocketsphinx.Decoder, which comes without types."""
-
-    def lookup_word(self, word: str) -> str | None: ...
-    def add_word(self, word: str, phones: str, update: bool = True) -> int: ...
-    def set_align_text(self, text: str) -> None: ...
-    def start_utt(self) -> None: ...
-    def process_raw(self, data: bytes, no_search: bool, full_utt: bool) -> int: ...
-    def end_utt(self) -> None: ...
-    def seg(self) -> Any: ...  # Any: an iterator of pocketsphinx.Segment, or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordAlignment:
-    """A text that was found in the sound.
+    """A text aligned to audio.
 
-    words: as they are written, in seconds of the sound;  unexplained_s: how long it sounds between
-    the words as if something else were said there.
+    words: as written, with times. unaligned_speech_s: seconds between the words that are as loud as
+    speech.
     """
 
     words: tuple[Word, ...]
     unaligned_speech_s: float
 
 
+Align: TypeAlias = Callable[[Tensor, str], WordAlignment | None]  # (n,) at SAMPLE_RATE, text
+
+
 def can_align(language: str) -> bool:
-    """Whether texts of this language can be followed here."""
+    """Return whether PocketSphinx aligns texts of this language."""
     return language == LANGUAGE and find_spec("pocketsphinx") is not None
 
 
-def align_words(wave: Tensor, text: str) -> WordAlignment | None:
-    """Return when each word is said; None where the text cannot be followed to its end.
+def find_aligner(text: str, language: str, models: Path | None = None) -> Align | None:
+    """Return what aligns a text of a language, None where nothing here does.
 
-    wave: (n,) at RATE, up to LONGEST_S.
+    models: the folder of speech recognition models, searched for wav2vec2 models whose vocabulary
+    has the letters of the text.
+    """
+    if models is not None and (aligner := find_ctc_aligner(text, language, models)):
+        return partial(_align_with_ctc, aligner, language)
+    return align_words if can_align(language) else None
+
+
+def find_ctc_aligner(text: str, language: str, models: Path) -> CtcAligner | None:
+    """Return the first installed wav2vec2 model whose vocabulary has the letters of a text."""
+    for name in list_hugging_face_models(models, "wav2vec2"):
+        from training.asr.ctc_alignment import load_ctc_aligner
+
+        aligner = load_ctc_aligner(models / name)
+        if aligner.supports(text, language):
+            return aligner
+    return None
+
+
+def _align_with_ctc(
+    aligner: CtcAligner, language: str, wave: Tensor, text: str
+) -> WordAlignment | None:
+    words = aligner.align(wave, text, language)
+    if words is None:
+        return None
+    starts = [word.start_s for word in words]
+    stops = [word.stop_s for word in words]
+    gaps = zip([0.0, *stops], [*starts, wave.shape[0] / SAMPLE_RATE], strict=True)
+    silences = [(start + CTC_MARGIN_S, stop - CTC_MARGIN_S) for start, stop in gaps]
+    silences = [(start, stop) for start, stop in silences if stop > start]
+    return WordAlignment(
+        words=words, unaligned_speech_s=_measure_unaligned_speech(wave, words, silences)
+    )
+
+
+def align_words(wave: Tensor, text: str) -> WordAlignment | None:
+    """Align an English text with PocketSphinx; None where the text cannot be aligned to its end.
+
+    wave: (n,) at `SAMPLE_RATE`, up to `MAX_ALIGNMENT_S`.
     """
     written = text.split()
     spoken = [_split_spoken_words(word) for word in written]
@@ -146,7 +136,6 @@ def align_words(wave: Tensor, text: str) -> WordAlignment | None:
 def _measure_unaligned_speech(
     wave: Tensor, words: Sequence[Word], silences: Sequence[tuple[float, float]]
 ) -> float:
-    """Say how many seconds of what should be silence are nearly as loud as the words."""
 
     def power(start_s: float, stop_s: float) -> Tensor:
         part = wave[round(start_s * SAMPLE_RATE) : round(stop_s * SAMPLE_RATE)]
@@ -160,12 +149,12 @@ def _measure_unaligned_speech(
 
 
 def _split_spoken_words(written: str) -> list[str]:
-    """Return what is said for one written word: "1984," is two words, "-" is none."""
+    """Return the spoken words of a written one: "1984," has two, "-" has none."""
     return re.findall(r"[a-z]+(?:'[a-z]+)*", normalize_text(written).lower().replace("’", "'"))
 
 
 def _run_alignment(wave: Tensor, said: Sequence[str]) -> list[tuple[str, float, float]]:
-    """Return (word, first second, last second) in order; nothing where the text does not fit."""
+    """Return (word, start, stop) in seconds; empty where the text does not fit the audio."""
     decoder = _load_decoder()
     for word in set(said):
         if decoder.lookup_word(word) is None:
@@ -187,7 +176,7 @@ def _guess_phones(word: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _load_decoder() -> AlignmentDecoder:
-    from pocketsphinx import Decoder as Sphinx
+def _load_decoder() -> Any:  # Any: the wheel has no types
+    from pocketsphinx import Decoder
 
-    return cast(AlignmentDecoder, Sphinx(lm=None, loglevel="FATAL"))
+    return Decoder(lm=None, loglevel="FATAL")

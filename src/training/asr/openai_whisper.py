@@ -1,8 +1,8 @@
-"""OpenAI's Whisper: a recording in stretches of up to half a minute, every word with its time.
+"""Transcriber: OpenAI's Whisper (openai-whisper), and the loading of its .pt files.
 
-Whisper itself takes half a minute at a time and guesses where to go on. Here the recording is cut
-in its pauses first, so a stretch never begins within a word, an hour says how far it is and stops
-when asked, and what went wrong in one stretch is not carried on into the next.
+Whisper by itself takes windows of 30 s and guesses where the next one starts. Here recordings are
+split at pauses first: no window starts within a word, progress and cancellation work per window,
+and an error in one window does not affect the next.
 """
 
 from __future__ import annotations
@@ -29,48 +29,37 @@ from whisper.tokenizer import LANGUAGES
 
 from audio.energy_vad import SampleSpan
 from core.progress import ProgressReporter
-from training.asr.base import (
-    SAMPLE_RATE,
-    WHISPER,
-    Segment,
-    TranscribeError,
-    Transcript,
-    Word,
-    clean_text,
-)
-from training.asr.chunking import split_into_chunks
-from training.asr.languages import resolve_language_code
+from training.asr.base import WHISPER, Segment, TranscribeError, Transcript
+from training.asr.chunking import make_segment, split_for_whisper
+from training.asr.languages import parse_language_code
 
 T = TypeVar("T")
-MAX_CHUNK_S = 28.0  # Whisper takes 30; a little silence behind tells it that a sentence ended
-MIN_CHUNK_S = 0.1
-TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn while the text is unlikely or repeats
-BEAM_SIZE = 5  # on a GPU; the processor takes the likeliest word at once
-LANGUAGE_DETECTION_CHUNKS = 3  # stretches that are listened to before the language is chosen
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # the next one is tried while the text is unlikely
+BEAM_SIZE = 5  # on a GPU; greedy on the CPU
+LANGUAGE_DETECTION_CHUNKS = 3  # the longest ones, from which the language is detected
 OUT_OF_MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError)
 
 
 class OpenAiWhisper:
-    """Listens with a Whisper network.  language: a code or a name, "" for whatever is heard."""
+    """Transcribe with a Whisper network.  language: a code or name, "" to detect it."""
 
     def __init__(
         self, network: Whisper, *, model: str, device: torch.device, language: str = ""
     ) -> None:
         self.name = f"{WHISPER} {model}"
         self._network = network
-        self._language = resolve_language_code(language, tuple(LANGUAGES)[: network.num_languages])
+        self._language = parse_language_code(language, tuple(LANGUAGES)[: network.num_languages])
         if not network.is_multilingual and self._language not in ("", "en"):
             raise TranscribeError(
-                f"The Whisper model {model} hears English only, not {LANGUAGES[self._language]}. "
-                f"Take {model.removesuffix('.en')}, or leave the language open."
+                f"The Whisper model {model} supports English only, not "
+                f"{LANGUAGES[self._language]}. Choose {model.removesuffix('.en')}, or leave the "
+                "language empty."
             )
         self._device = device if device.type == "cuda" else torch.device("cpu")
 
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
-        """Write down what is said, stretch by stretch.  wave: (n,) at `SAMPLE_RATE`."""
-        spans = [
-            one for one in split_into_chunks(wave, MAX_CHUNK_S) if _seconds(one) >= MIN_CHUNK_S
-        ]
+        """Transcribe chunk by chunk.  wave: (n,) at `SAMPLE_RATE`."""
+        spans = split_for_whisper(wave)
         segments: list[Segment] = []
         with _check_cancelled_at_each_token(self._network, report):
             self._to_device(report)
@@ -79,10 +68,10 @@ class OpenAiWhisper:
             )
             for span in report.track(spans, "listening"):
                 part = wave[span.start : span.stop]
-                heard = self._with_cpu_fallback(
+                result = self._with_cpu_fallback(
                     report, partial(self._transcribe_chunk, part, language)
                 )
-                segments += _make_segments(heard, span)
+                segments += _make_segments(result, span)
         return Transcript(segments=tuple(segments), language=language)
 
     def _to_device(self, report: ProgressReporter) -> None:
@@ -91,70 +80,65 @@ class OpenAiWhisper:
             return
         self._fall_back_to_cpu(report)
 
-    def _with_cpu_fallback(self, report: ProgressReporter, listen: Callable[[], T]) -> T:
-        """Listen, and once more on the processor where the GPU has too little memory."""
+    def _with_cpu_fallback(self, report: ProgressReporter, work: Callable[[], T]) -> T:
         with suppress(*OUT_OF_MEMORY_ERRORS):
-            return listen()
+            return work()
         self._fall_back_to_cpu(report)
-        return listen()
+        return work()
 
     def _fall_back_to_cpu(self, report: ProgressReporter) -> None:
-        """Go on with the processor, which is slower and has more memory."""
         if self._device.type == "cpu":
             raise TranscribeError(
-                f"{self.name} needs more memory than there is. Take a smaller model."
+                f"{self.name} needs more memory than there is. Choose a smaller model."
             )
         report.warn(
-            f"{self._device} has too little memory for {self.name}; the processor goes on, which "
-            "is slower. A smaller model, or closing other programs, makes room."
+            f"{self._device} has too little memory for {self.name}; the CPU continues, which is "
+            "slower. Choose a smaller model, or close other programs."
         )
         self._device = torch.device("cpu")
         self._network.to(self._device)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _transcribe_chunk(
-        self, wave: Tensor, language: str
-    ) -> dict[str, Any]:  # Any: whisper has no types
+    def _transcribe_chunk(self, wave: Tensor, language: str) -> dict[str, Any]:  # Any: untyped
         on_gpu = self._device.type == "cuda"
-        many = BEAM_SIZE if on_gpu else None
-        told: dict[str, Any] = self._network.transcribe(
+        beam_size = BEAM_SIZE if on_gpu else None
+        result: dict[str, Any] = self._network.transcribe(
             wave.float().numpy(),
             language=language,
             temperature=TEMPERATURES,
-            condition_on_previous_text=False,  # a slip would go on to the end
+            condition_on_previous_text=False,  # an error would affect all that follows
             word_timestamps=True,
-            beam_size=many,
-            best_of=many,
+            beam_size=beam_size,
+            best_of=beam_size,
             fp16=on_gpu,
             verbose=None,
         )
-        return told
+        return result
 
     def _detect_language(self, wave: Tensor, spans: list[SampleSpan]) -> str:
-        """Return the language that the longest stretches are most likely in."""
         if not self._network.is_multilingual:
             return "en"
-        longest = sorted(spans, key=_seconds, reverse=True)[:LANGUAGE_DETECTION_CHUNKS]
+        by_length = sorted(spans, key=lambda span: span.start - span.stop)
         likely: dict[str, float] = {}
-        for span in longest:
+        for span in by_length[:LANGUAGE_DETECTION_CHUNKS]:
             samples = pad_or_trim(wave[span.start : span.stop].float(), N_SAMPLES)
             mel = log_mel_spectrogram(samples, self._network.dims.n_mels)
             mel = pad_or_trim(mel, N_FRAMES).to(self._device)
             _, shares = self._network.detect_language(mel)
             for code, share in shares.items():
-                likely[code] = likely.get(code, 0.0) + share * _seconds(span)
+                likely[code] = likely.get(code, 0.0) + share * (span.stop - span.start)
         return max(likely, key=lambda code: likely[code]) if likely else ""
 
 
 @contextmanager
 def _check_cancelled_at_each_token(network: Whisper, report: ProgressReporter) -> Iterator[None]:
-    """Look whether to stop before each word piece: half a minute of speech can take minutes."""
+    """Check for cancellation at each token: half a minute of speech can take minutes."""
 
-    def look(_module: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
+    def check(_module: nn.Module, _inputs: tuple[Tensor, ...]) -> None:
         report.check_cancelled()
 
-    hooks = [part.register_forward_pre_hook(look) for part in (network.encoder, network.decoder)]
+    hooks = [part.register_forward_pre_hook(check) for part in (network.encoder, network.decoder)]
     try:
         yield
     finally:
@@ -162,32 +146,17 @@ def _check_cancelled_at_each_token(network: Whisper, report: ProgressReporter) -
             hook.remove()
 
 
-def _make_segments(told: dict[str, Any], span: SampleSpan) -> Iterator[Segment]:
-    """What Whisper says of a stretch, in seconds of the recording."""
-    offset, length = span.start / SAMPLE_RATE, _seconds(span)
-    for row in told["segments"]:
-        words, sure = [], []
-        for one in row.get("words") or ():
-            text = clean_text(one["word"])
-            start, stop = (min(max(0.0, float(one[key])), length) for key in ("start", "end"))
-            if text:
-                words.append(Word(text=text, start_s=offset + start, stop_s=offset + stop))
-                sure.append(float(one["probability"]))
-        text = clean_text(row["text"])
-        start, stop = (min(max(0.0, float(row[key])), length) for key in ("start", "end"))
-        if text and stop > start:
-            likely = sum(sure) / len(sure) if sure else math.exp(float(row["avg_logprob"]))
-            yield Segment(
-                start_s=offset + start,
-                stop_s=offset + stop,
-                text=text,
-                words=tuple(words),
-                confidence=min(1.0, max(0.0, likely)),
-            )
-
-
-def _seconds(span: SampleSpan) -> float:
-    return (span.stop - span.start) / SAMPLE_RATE
+def _make_segments(result: dict[str, Any], span: SampleSpan) -> Iterator[Segment]:
+    for row in result["segments"]:
+        words = [
+            (one["word"], one["start"], one["end"], one["probability"])
+            for one in row.get("words") or ()
+        ]
+        segment = make_segment(
+            span, (row["start"], row["end"]), row["text"], words, math.exp(row["avg_logprob"])
+        )
+        if segment is not None:
+            yield segment
 
 
 _ALLOWED_DIMS: Mapping[str, range | tuple[int, ...]] = MappingProxyType(
@@ -204,19 +173,21 @@ _ALLOWED_DIMS: Mapping[str, range | tuple[int, ...]] = MappingProxyType(
         "n_text_layer": range(1, 65),
     }
 )
-_FILE_HINT = "Take a .pt file of openai-whisper, such as base.pt."
+_FILE_HINT = "Use a .pt file of openai-whisper, such as base.pt."
 
 
 def load_whisper_model(path: Path) -> Whisper:
-    """Build the network of a .pt file on the processor, ready to listen.
+    """Load a .pt file of openai-whisper on the CPU, in evaluation mode.
 
-    Raises TranscribeError for a file that is missing, damaged, dangerous or something else.
+    `whisper.load_model` also loads with weights_only, but trusts the sizes that the file states
+    and drops the published alignment heads of a file. Raises TranscribeError for a file that is
+    missing, damaged, unsafe or no Whisper model.
     """
     checkpoint = _load_checkpoint(path)
     if not isinstance(checkpoint, Mapping) or not {"dims", "model_state_dict"} <= set(checkpoint):
         raise TranscribeError(
             f"{path.name} is no Whisper model: it lacks 'dims' or 'model_state_dict'. {_FILE_HINT} "
-            "A model from transformers has to be converted first."
+            "For a model in Hugging Face format, choose the transcriber transformers."
         )
     dims = _parse_dims(path, checkpoint["dims"])
     _check_shapes(path, dims, checkpoint["model_state_dict"])
@@ -231,7 +202,7 @@ def load_whisper_model(path: Path) -> Whisper:
     return network.eval()
 
 
-def _load_checkpoint(path: Path) -> Any:  # Any: whatever the file holds
+def _load_checkpoint(path: Path) -> Any:  # Any: contents of a file
     if not path.is_file():
         raise TranscribeError(f"There is no file {path}. {_FILE_HINT}")
     try:
@@ -240,14 +211,14 @@ def _load_checkpoint(path: Path) -> Any:  # Any: whatever the file holds
         )
     except pickle.UnpicklingError as error:
         raise TranscribeError(
-            f"{path.name} is damaged, or holds more than numbers; a file that could run a program "
-            f"is not opened. {_FILE_HINT}"
+            f"{path.name} is damaged, or holds more than numbers; a file that could run code is "
+            f"not loaded. {_FILE_HINT}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
-        raise TranscribeError(f"{path.name} is damaged or cut short. Fetch it again.") from error
+        raise TranscribeError(f"{path.name} is damaged. Download it again.") from error
 
 
-def _parse_dims(path: Path, plain: Any) -> ModelDimensions:  # Any: whatever the file holds
+def _parse_dims(path: Path, plain: Any) -> ModelDimensions:  # Any: contents of a file
     names = [field.name for field in fields(ModelDimensions)]
     if not isinstance(plain, Mapping) or set(plain) != set(names):
         raise TranscribeError(
@@ -269,8 +240,8 @@ def _parse_dims(path: Path, plain: Any) -> ModelDimensions:  # Any: whatever the
     return dims
 
 
-def _check_shapes(path: Path, dims: ModelDimensions, state: Any) -> None:  # Any: see above
-    """Refuse dims that speak of a larger network than the file holds, before it is built."""
+def _check_shapes(path: Path, dims: ModelDimensions, state: Any) -> None:  # Any: contents of a file
+    """Check the sizes that the file states before a network of these sizes is built."""
     wanted = {
         "encoder.positional_embedding": (dims.n_audio_ctx, dims.n_audio_state),
         "decoder.positional_embedding": (dims.n_text_ctx, dims.n_text_state),
@@ -289,7 +260,7 @@ def _check_shapes(path: Path, dims: ModelDimensions, state: Any) -> None:  # Any
 
 
 def _set_alignment_heads(network: Whisper, path: Path) -> None:
-    """Let the attention heads that follow the sound best tell the times of words."""
+    """Set the attention heads that give the times of words, where they are published."""
     dump = _ALIGNMENT_HEADS.get(path.stem)
     heads = network.dims.n_text_layer * network.dims.n_text_head
     if dump is not None and len(gzip.decompress(base64.b85decode(dump))) == heads:

@@ -1,6 +1,6 @@
-"""PocketSphinx: its American English comes in its wheel, so there is always something that listens.
+"""Transcriber: PocketSphinx, whose American English model is part of its package.
 
-Every word comes with its time and with how sure the recognizer is of it; numbers come as words.
+Words have times and confidences; numbers are transcribed as words.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _PRONUNCIATION_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second way to s
 
 
 class PocketSphinx:
-    """Hears American English.  language: "" or "en"; anything else is refused."""
+    """Transcribe American English.  language: "" or "en"."""
 
     name = f"{POCKETSPHINX} en-us"
 
     def __init__(self, language: str = "") -> None:
         if language not in ("", "en"):
             raise TranscribeError(
-                f"PocketSphinx hears English only, not {language!r}. Take a Whisper model, or give "
-                "the transcripts: a .txt beside each recording, or a metadata.csv."
+                f"PocketSphinx supports English only, not {language!r}. Choose a Whisper model, or "
+                "add transcripts: a .txt beside each recording, or a metadata.csv."
             )
         self._decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
         self._cmn_decoder = Decoder(
@@ -45,7 +45,7 @@ class PocketSphinx:
         )
 
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
-        """Write down what is said, stretch by stretch.  wave: (n,) at `SAMPLE_RATE`."""
+        """Transcribe chunk by chunk.  wave: (n,) at `SAMPLE_RATE`."""
         spans = split_into_chunks(wave, MAX_CHUNK_S)
         heard = [
             self._transcribe_chunk(wave, span, report) for span in report.track(spans, "listening")
@@ -53,7 +53,7 @@ class PocketSphinx:
         return Transcript(segments=tuple(one for one in heard if one is not None), language="en")
 
     def recognize_words(self, wave: Tensor, report: ProgressReporter) -> list[tuple[Word, float]]:
-        """Return the words of one stretch of speech and how sure each is, 0 to 1.  wave: (n,)."""
+        """Return the words of one chunk with their confidences, 0 to 1.  wave: (n,)."""
         if len(wave) < MIN_CHUNK_S * SAMPLE_RATE:
             return []
         self._decode(wave, report)
@@ -88,10 +88,10 @@ class PocketSphinx:
             self._decoder.end_utt()
 
     def _estimate_cmn(self, samples: bytes) -> str:
-        """Return how the stretch sounds on average, which is taken off before words are looked for.
+        """Return the cepstral mean of a chunk, which the decoder subtracts.
 
-        The recognizer would guess it while it listens to one block after the other; an old or
-        distant recording is hardly understood then. Looking for one word only finds it quickly.
+        The decoder would estimate it block by block, and recognize hardly anything in old or
+        distant recordings. A keyword search computes it quickly.
         """
         self._cmn_decoder.start_utt()
         self._cmn_decoder.process_raw(samples, full_utt=True)

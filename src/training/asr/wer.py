@@ -1,7 +1,7 @@
-"""Is this what is said? A second opinion on a given text, from the recognizer that is built in.
+"""Check a text against its audio by the word error rate of PocketSphinx.
 
-PocketSphinx mishears every fourth word of clear English, and far more of a strong accent or a noisy
-room. So only a text of which nearly nothing is heard, above 0.75 or so, is probably another one.
+PocketSphinx gets every fourth word of clear English wrong, more with an accent or noise. Only a
+rate above 0.75 or so means that the text is probably another one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ _WORD = re.compile(r"[a-z']+")
 def compute_pocketsphinx_wer(
     wave: Tensor, text: str, report: ProgressReporter | None = None
 ) -> float | None:
-    """Return the word error rate of an English text against what is heard, 0 (sure) to 1.
+    """Return the word error rate of an English text, 0 to 1.
 
-    wave: (n,) at `SAMPLE_RATE`.  None where it cannot be said: the text is too short, or the clip
-    too long
-    to be listened to quickly.
+    wave: (n,) at `SAMPLE_RATE`. None where the text is too short or the clip too long.
     """
     said = normalize_to_words(text)
     if len(said) < MIN_WORDS or len(wave) > MAX_CLIP_S * SAMPLE_RATE:
@@ -41,23 +39,22 @@ def compute_pocketsphinx_wer(
 
 
 def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
-    """Return how many words are wrong, missing or too many, relative to those that were said."""
+    """Return the share of words that are wrong, missing or inserted."""
     return edit_distance(said, heard) / max(1, len(said))
 
 
 def normalize_to_words(text: str) -> list[str]:
-    """Return the text as a recognizer would hear it: words in small letters, numbers spelled."""
+    """Return a text as a recognizer writes it: lower-case words, numbers written out."""
     return _WORD.findall(normalize_text(text).lower().replace("-", " "))
 
 
 @lru_cache(maxsize=1)
 def _load_recognizer() -> PocketSphinx:
-    """The recognizer takes a second to load; a whole dataset is heard by the same one."""
     return PocketSphinx()
 
 
 def edit_distance(left: Sequence[str], right: Sequence[str]) -> int:
-    """Fewest insertions, deletions and replacements between two sequences."""
+    """Return the Levenshtein distance of two sequences."""
     row = list(range(len(right) + 1))
     for number, one in enumerate(left, start=1):
         diagonal, row[0] = row[0], number

@@ -1,32 +1,36 @@
-"""Fetching a published Whisper model: only where a person asks for it, whole or not at all.
-
-The address of each model holds its SHA-256; what does not have it is thrown away.
-"""
+"""Download speech recognition models: .pt files of openai-whisper, repositories of the hub."""
 
 from __future__ import annotations
 
-import hashlib
+import io
 import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from tqdm.std import tqdm
 from whisper import _MODELS
 
+from core.files import sha256_file
 from core.progress import ProgressEvent, ProgressReporter
 from training.asr.availability import WHISPER_MODELS, get_model_file
 from training.asr.base import TranscribeError
 
 STAGE = "download"
+CONFIG_PATTERNS = ("*.json", "*.txt", "*.model")
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = 30.0
 
 
 def download_whisper_model(name: str, models: Path, report: ProgressReporter) -> Path:
-    """Fetch a published model into `models`, going on where an earlier attempt stopped.
+    """Download a published model into `models`; a partial download is continued.
 
-    Returns its file, which is not fetched again.  Raises TranscribeError.
+    Returns its file, which is verified by the SHA-256 in its address and not downloaded again.
+    Raises TranscribeError.
     """
     if name not in _MODELS:
         raise TranscribeError(
@@ -43,29 +47,28 @@ def download_whisper_model(name: str, models: Path, report: ProgressReporter) ->
     except (OSError, HTTPException) as error:
         host = url.split("/")[2]
         raise TranscribeError(
-            f"{path.name} did not come from {host} ({error}). Check the network and try again; it "
-            "goes on from what has arrived. Or put the file there yourself."
+            f"{path.name} could not be downloaded from {host} ({error}). Check the network and "
+            "try again; the download continues. Or put the file there yourself."
         ) from error
     wanted = url.split("/")[-2]
-    if _compute_sha256(part) != wanted:
+    if sha256_file(part) != wanted:
         part.unlink()
-        raise TranscribeError(f"{path.name} came damaged and was removed. Try again.")
+        raise TranscribeError(f"{path.name} was damaged in the download and removed. Try again.")
     part.replace(path)
     return path
 
 
 def _download(url: str, part: Path, report: ProgressReporter) -> None:
-    """Bring what is missing of a file."""
     there = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
     try:
         answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and there:  # there is no more: all has arrived
+        if error.code == 416 and there:  # the file is complete
             return
         raise
     with answer, part.open("ab") as file:
-        if answer.status != 206 and there:  # the place does not go on where it stopped
+        if answer.status != 206 and there:  # the server ignores ranges
             file.truncate(0)
             there = 0
         rest = answer.headers.get("Content-Length")
@@ -88,12 +91,60 @@ def _download(url: str, part: Path, report: ProgressReporter) -> None:
             )
             report.check_cancelled()
         if total is not None and done < total:
-            raise HTTPException(f"it broke off at {done:,} of {total:,} bytes")
+            raise HTTPException(f"it stopped at {done:,} of {total:,} bytes")
 
 
-def _compute_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def download_hugging_face_model(repository: str, models: Path, report: ProgressReporter) -> Path:
+    """Download a model of the Hugging Face hub, such as openai/whisper-base, into `models`.
+
+    Returns its folder, named like the repository without its owner; a partial download is
+    continued. Raises TranscribeError.
+    """
+    folder = models / repository.rsplit("/")[-1]
+    if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+        return folder
+    part = folder.with_name(f"{folder.name}.part")
+    progress = _make_progress_bar(folder.name, report)
+    try:
+        snapshot_download(
+            repository,
+            local_dir=part,
+            allow_patterns=[*CONFIG_PATTERNS, "model*.safetensors*"],
+            tqdm_class=progress,
+        )
+        if not list(part.glob("model*.safetensors")):
+            snapshot_download(
+                repository, local_dir=part, allow_patterns="pytorch_model*", tqdm_class=progress
+            )
+    except (OSError, HTTPException, HfHubHTTPError, HFValidationError, RuntimeError) as error:
+        raise TranscribeError(
+            f"{repository} could not be downloaded ({error}). Check its name and the network and "
+            "try again; the download continues. Or put its folder there yourself."
+        ) from error
+    part.replace(folder)
+    return folder
+
+
+def _make_progress_bar(name: str, report: ProgressReporter) -> Any:  # Any: tqdm has no types
+    class ProgressBar(tqdm):  # type: ignore[misc]
+        """Report the bytes that huggingface_hub counts; cancellation ends the download."""
+
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **{**options, "disable": False, "file": io.StringIO()})
+
+        def update(self, n: float | None = 1) -> Any:
+            shown = super().update(n)
+            if self.unit == "B":
+                report.emit(
+                    ProgressEvent(
+                        kind="progress",
+                        stage=STAGE,
+                        done=int(self.n),
+                        total=int(self.total) if self.total else None,
+                        message=name,
+                    )
+                )
+            report.check_cancelled()
+            return shown
+
+    return ProgressBar

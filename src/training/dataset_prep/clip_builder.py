@@ -1,10 +1,11 @@
-"""From one recording and what is said in it to its clips: cut, judged, evened out."""
+"""Build the clips of one recording from its transcript: segment, check, normalize."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from audio.long_audio import Recording
 from audio.loudness import normalize_loudness
 from core.progress import ProgressReporter
 from training.asr.base import SAMPLE_RATE, Segment, Word, to_single_line
-from training.asr.forced_alignment import MAX_ALIGNMENT_S, WordAlignment, align_words, can_align
+from training.asr.forced_alignment import MAX_ALIGNMENT_S, WordAlignment, find_aligner
 from training.asr.voice_activity import SpeechTimestamps, TimeSpan
 from training.asr.wer import compute_pocketsphinx_wer
 from training.dataset_prep.clip_metrics import (
@@ -53,7 +54,7 @@ MAX_FOREIGN_LETTER_SHARE = 0.3  # of the letters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltClip:
-    """A row, its id still a number, and its sound."""
+    """A row, with a number as its id, and its audio."""
 
     row: ClipRow
     sound: Clip
@@ -65,9 +66,13 @@ def build_clips(
     said: RecordingTranscript,
     options: PrepareOptions,
     report: ProgressReporter,
+    models: Path | None = None,
 ) -> Iterator[BuiltClip]:
-    """Yield every clip of a recording, kept or dropped, in order."""
-    units, doubtful = _build_units(recording, said, options, report)
+    """Yield every clip of a recording, kept or dropped, in order.
+
+    models: the folder of speech recognition models, for the alignment of texts.
+    """
+    units, doubtful = _build_units(recording, said, options, models, report)
     pieces = segment_recording(
         units, activity.spans, recording.duration_s, options, said.word_separator
     )
@@ -84,9 +89,10 @@ def _build_units(
     recording: Recording,
     said: RecordingTranscript,
     options: PrepareOptions,
+    models: Path | None,
     report: ProgressReporter,
 ) -> tuple[list[TextUnit], set[TextUnit]]:
-    """Return what is never cut, and which of it is probably not what is said."""
+    """Return the units that are never cut, and those whose text is probably wrong."""
     units: list[TextUnit] = []
     doubtful: set[TextUnit] = set()
     segments = said.transcript.segments
@@ -94,7 +100,7 @@ def _build_units(
         report.check_cancelled()
         words, is_doubted = segment.words, False
         if not words:
-            words, is_doubted = _align_segment(recording, segment, said, options, report)
+            words, is_doubted = _align_segment(recording, segment, said, options, models, report)
         is_whole = not segment.words and len(segments) == 1 and _fits(segment, options)
         if words and not is_whole:
             units += _words_to_units(segment, words)
@@ -128,30 +134,30 @@ def _align_segment(
     segment: Segment,
     said: RecordingTranscript,
     options: PrepareOptions,
+    models: Path | None,
     report: ProgressReporter,
 ) -> tuple[tuple[Word, ...], bool]:
-    """Return when the words of a text are said, and whether they probably are not."""
+    """Return the words of a text with their times, and whether the text is probably wrong."""
     needed = not _fits(segment, options) or (said.is_given and options.check_text)
-    if not needed or not can_align(said.language or said.transcript.language):
+    language = said.language or said.transcript.language
+    align = find_aligner(segment.text, language, models) if needed else None
+    if align is None:
         return (), False
     if segment.stop_s - segment.start_s > MAX_ALIGNMENT_S:
         return (), False
     wave = recording.extract_clip(segment.start_s, segment.stop_s).resample(SAMPLE_RATE).wave
-    found = align_words(wave, segment.text)
+    found = align(wave, segment.text)
     suspect = found is None or found.unaligned_speech_s > MAX_UNEXPLAINED_S
-    if suspect and options.check_text and _is_doubtful(wave, segment.text, found, report):
+    if suspect and options.check_text and _is_doubtful(wave, segment.text, language, found, report):
         return (), True
     return () if found is None else tuple(_shift_words(found.words, segment.start_s)), False
 
 
 def _is_doubtful(
-    wave: Tensor, text: str, found: WordAlignment | None, report: ProgressReporter
+    wave: Tensor, text: str, language: str, found: WordAlignment | None, report: ProgressReporter
 ) -> bool:
-    """Ask for a second opinion: nearly nothing of a wrong text is heard by who does not know it.
-
-    An echo or a crowd makes a right text suspect as well.
-    """
-    wrong = compute_pocketsphinx_wer(wave, text, report)
+    """Check a suspect text with a recognizer: echo or noise makes right texts suspect, too."""
+    wrong = compute_pocketsphinx_wer(wave, text, report) if language == "en" else None
     return found is None if wrong is None else wrong >= DOUBTFUL_WER
 
 
@@ -163,7 +169,7 @@ def _shift_words(words: Sequence[Word], by_s: float) -> Iterator[Word]:
 def _find_untranscribed(
     activity: SpeechTimestamps, pieces: Sequence[ClipSegment]
 ) -> list[ClipSegment]:
-    """Return the speech that no piece holds, as pieces without words."""
+    """Return the speech outside of all segments, as segments without words."""
     gaps: list[TimeSpan] = []
     edges = sorted((piece.start_s, piece.stop_s) for piece in pieces)
     for start, stop in activity.spans:
@@ -196,7 +202,7 @@ def _build_clip(
     options: PrepareOptions,
     about: tuple[str, bool],
 ) -> BuiltClip:
-    """Cut one piece out and judge it.  about: its number, and whether its text is doubted."""
+    """Cut one segment out and check it.  about: its number, and whether its text is doubtful."""
     number, is_doubted = about
     clip, found = _extract_audio(recording, piece, options)
     kept, reason = check_audio_quality(found, options)
@@ -227,7 +233,7 @@ def _build_clip(
 def _extract_audio(
     recording: Recording, piece: ClipSegment, options: PrepareOptions
 ) -> tuple[Clip, ClipMetrics]:
-    """Return the sound of a piece, cleaned if wanted, and what is measured of it."""
+    """Return the audio of a segment, denoised if requested, and its metrics."""
     clip = recording.extract_clip(piece.start_s, piece.stop_s)
     if options.clean == LIGHT_CLEANING:
         clip = _denoise(recording, piece)
@@ -257,7 +263,7 @@ def _find_text_problem(
     options: PrepareOptions,
     is_doubted: bool,
 ) -> str:
-    """Say why a text cannot be learned from, or ""."""
+    """Return the reason to drop a text, or ""."""
     if not re.search(r"\w", text):
         return "no_words"
     if is_doubted:
@@ -272,13 +278,13 @@ def _find_text_problem(
 
 
 def _is_foreign(text: str) -> bool:
-    """Whether too many letters are of another script."""
+    """Return whether too many letters are of another script."""
     letters = [sign for sign in text if sign.isalpha()]
     return sum(ord(sign) > 0x24F for sign in letters) > MAX_FOREIGN_LETTER_SHARE * len(letters)
 
 
 def _collect_words(piece: ClipSegment) -> tuple[Word, ...]:
-    """Return the words of a piece that are known by time, in seconds of the clip."""
+    """Return the words with known times, in seconds of the clip."""
     known: list[Word] = []
     for unit in piece.units:
         if unit.is_word:

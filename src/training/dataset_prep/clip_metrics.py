@@ -1,4 +1,4 @@
-"""What is measured of a clip before it is kept: how loud, how noisy, how clipped, how fast."""
+"""Metrics of a clip that decide whether it is kept: loudness, noise, clipping, speaking rate."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MIN_VOICE_HZ = 100.0  # below it a microphone picks up the building
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipMetrics:
-    """Of one clip as it was recorded.
+    """Metrics of a clip before processing.
 
-    level_db: LUFS;  snr_db: voice above noise;  clipped_share: of the time;  sound: two clips with
-    the same are the same.
+    level_db: LUFS. snr_db: speech above noise. clipped_share: of the time. sound: a hash; equal for
+    identical audio.
     """
 
     level_db: float
@@ -42,7 +42,7 @@ class ClipMetrics:
 
 
 def compute_clip_metrics(clip: Clip, clipped_share: float) -> ClipMetrics:
-    """Measure a clip.  clipped_share: as its recording knows it."""
+    """Measure a clip.  clipped_share: of its recording."""
     steps = (clip.wave.clamp(-1, 1) * 32_767).round().numpy().astype(np.int16)
     level = measure_loudness(clip)
     return ClipMetrics(
@@ -54,14 +54,14 @@ def compute_clip_metrics(clip: Clip, clipped_share: float) -> ClipMetrics:
 
 
 def _compute_snr_db(clip: Clip) -> float:
-    """Say how far the voice lies above the noise, in dB, where voices are: rumble is not heard."""
+    """Return the signal-to-noise ratio in dB in the range of voices, without rumble."""
     power = compute_power_spectrum(clip)  # (k, f)
     hz = torch.linspace(0, clip.sample_rate / 2, power.shape[0])
     return estimate_snr_db(power[hz >= MIN_VOICE_HZ])
 
 
 def check_audio_quality(found: ClipMetrics, options: PrepareOptions) -> tuple[bool, str]:
-    """Return whether a clip may be kept, and what is wrong or doubtful about its sound."""
+    """Return whether a clip may be kept, and the reason why not or what is doubtful."""
     if found.level_db < SILENT_LUFS:
         return False, "silent"
     if found.clipped_share > options.most_clipped:
@@ -74,7 +74,7 @@ def check_audio_quality(found: ClipMetrics, options: PrepareOptions) -> tuple[bo
 
 
 def apply_fades(clip: Clip) -> Clip:
-    """Return the clip without a click at either end."""
+    """Fade both ends to avoid clicks."""
     length = min(int(FADE_S * clip.sample_rate), clip.wave.shape[0] // 2)
     wave = clip.wave.clone()
     for at in range(length):
@@ -85,9 +85,9 @@ def apply_fades(clip: Clip) -> Clip:
 
 
 def flag_odd_pace(clips: Sequence[ClipRow]) -> list[ClipRow]:
-    """Mark kept clips that are far faster or slower than the others; drop what nobody can say.
+    """Mark kept clips far faster or slower than the others; drop impossible rates.
 
-    A clip that a person changed, or that has another mark, stays as it is.
+    Edited clips, and those with another mark, stay as they are.
     """
     rates = [compute_letters_per_s(clip) for clip in clips if clip.kept]
     usual = median(rates) if len(rates) >= MIN_CLIPS_FOR_PACE else None
@@ -95,7 +95,7 @@ def flag_odd_pace(clips: Sequence[ClipRow]) -> list[ClipRow]:
 
 
 def compute_letters_per_s(clip: ClipRow) -> float:
-    """Say how fast a clip is spoken, in letters, which vary less than words."""
+    """Return the speaking rate in letters, which varies less than in words."""
     letters = sum(sign.isalnum() for sign in clip.text)
     return letters / clip.seconds if clip.seconds > 0 else 0.0
 

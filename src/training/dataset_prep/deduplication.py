@@ -1,4 +1,4 @@
-"""Clips that say the same in the same way: copies, and the same recording in another format."""
+"""Find clips with the same text and audio: copies, and the same recording in another format."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SPECTRUM_CACHE_SIZE = 64  # spectra held
 
 
 def find_duplicates(clips: Sequence[ClipRow], folder: Path, report: ProgressReporter) -> set[str]:
-    """Name all but the first of kept clips that are the same; what a person changed stays.
+    """Return the ids of all but the first of equal clips; edited ones are kept.
 
-    folder: of the dataset, where the sound lies.
+    folder: of the dataset.
     """
 
     @lru_cache(maxsize=SPECTRUM_CACHE_SIZE)
@@ -49,7 +49,7 @@ def find_duplicates(clips: Sequence[ClipRow], folder: Path, report: ProgressRepo
 
 
 def compute_spectral_similarity(one: Tensor, other: Tensor) -> float:
-    """Say how alike two spectra are, 0 to 1, at the best shift against each other.
+    """Return the similarity of two spectra, 0 to 1, at their best shift.
 
     one, other: (c, f) log-mel.
     """
@@ -57,7 +57,7 @@ def compute_spectral_similarity(one: Tensor, other: Tensor) -> float:
 
 
 def _find_candidate_pairs(clips: Sequence[ClipRow]) -> Iterator[tuple[ClipRow, ClipRow]]:
-    """Yield pairs of kept clips that might be the same, the earlier one first."""
+    """Yield pairs of kept clips that may be equal, the earlier one first."""
     by_sound: dict[str, list[ClipRow]] = {}
     by_text: dict[str, list[ClipRow]] = {}
     for clip in clips:

@@ -1,4 +1,4 @@
-"""One writer at a time, since a dataset may be prepared and edited by several at once. Light."""
+"""Locks of a dataset, which several processes may prepare and edit. Light."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCK_TIMEOUT_S = 20.0
 
 @contextmanager
 def lock_for_editing(folder: Path) -> Iterator[None]:
-    """Hold the right to read, change and write dataset.json; waits for whoever has it."""
+    """Hold the lock for changing dataset.json; wait for it."""
     try:
         with FileLock(folder / EDIT_LOCK_FILE, timeout=LOCK_TIMEOUT_S):
             yield
@@ -28,7 +28,7 @@ def lock_for_editing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_for_preparation(folder: Path) -> Iterator[None]:
-    """Hold the right to prepare a dataset.  Raises ManifestError where that goes on already."""
+    """Hold the lock for preparing a dataset.  Raises ManifestError if it is taken."""
     try:
         with FileLock(folder / PREPARE_LOCK_FILE, timeout=0):
             yield
@@ -40,7 +40,7 @@ def lock_for_preparation(folder: Path) -> Iterator[None]:
 
 
 def is_being_prepared(folder: Path) -> bool:
-    """Whether somebody prepares the dataset now."""
+    """Return whether a process prepares the dataset."""
     if not (folder / PREPARE_LOCK_FILE).is_file():
         return False
     try:

@@ -1,27 +1,26 @@
-"""What a dataset holds: every clip kept or dropped and why, and the files that say so.
+"""The files of a dataset: clips, kept or dropped with a reason, and lists for training.
 
     training/<name>/
         audio/<id>.wav    22,050 Hz mono, 16 bit
-        train.txt         audio/<id>.wav|text, one line for each clip to learn from
-        validation.txt    the same for the clips that only judge
-        whisper.json      what was heard in each recording, before it was cut
+        train.txt         audio/<id>.wav|text, one line for each clip to train with
+        validation.txt    the same for the clips held out for evaluation
+        whisper.json      transcripts of the recordings, before they were cut
         dataset.json      all of it: sources, clips, reasons
 
-Light: the page and the command line read it too.
+Light: the page and the command line read it, too.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from core.files import write_json, write_text
 from core.serialization import ValidationError, from_dict, to_dict
 from training.asr.base import Word, to_single_line
 
@@ -35,21 +34,21 @@ SplitName = Literal["train", "validation", ""]
 
 CLIP_REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "too_short": "shorter than a clip may be, with nothing beside it to join it to",
-        "too_long": "longer than a clip may be, with no known place to cut between words",
+        "too_short": "too short, with no neighbour to join it with",
+        "too_long": "too long, with no known pause to cut at",
         "too_much_text": "more text than the model reads at a time",
-        "silent": "nobody speaks",
-        "clipped": "its loudest peaks are cut off",
+        "silent": "no speech",
+        "clipped": "clipped peaks",
         "noisy": "too much noise behind the voice",
-        "duplicate": "the same sound or text as another clip",
-        "no_words": "no words were heard or given",
-        "doubtful_text": "the text is probably not what is said",
-        "other_language": "spoken in another language",
+        "duplicate": "same audio or text as another clip",
+        "no_words": "no transcript",
+        "doubtful_text": "the text is probably wrong",
+        "other_language": "in another language",
         "odd_pace": "far too many or too few words for its length",
         "unreadable": "the file cannot be read as sound",
         "by_hand": "dropped by you",
-        "merged": "joined with the clip before it",
-        "split": "cut into smaller clips",
+        "merged": "merged with the clip before it",
+        "split": "split into smaller clips",
     }
 )
 REPLACED_REASONS = ("merged", "split")
@@ -70,17 +69,17 @@ _FIELD_TYPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
 
 
 class ManifestError(ValueError):
-    """A file of a dataset cannot be used: what came, what is allowed, what to do."""
+    """A file of a dataset cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRow:
     """One clip, kept or dropped.
 
-    id: it lies at audio/<id>.wav;  source: the recording, as its SourceRow names it;  start_s,
-    stop_s: where it was cut from;  reason: a key of REASONS, also of a kept clip that is doubtful;
-    confidence: 0 to 1, how sure the transcriber was;  edited: changed by a person, so a further
-    run leaves it alone;  sound: two clips with the same one sound the same to the last bit.
+    id: of its file audio/<id>.wav. source: `path` of the SourceRow. start_s, stop_s: in the
+    recording. reason: a key of `CLIP_REASONS`, also of a kept clip that is doubtful. confidence: of
+    the transcriber, 0 to 1. edited: by the user, so preparing again leaves it alone. sound: a hash;
+    equal for identical audio.
     """
 
     id: str
@@ -115,17 +114,17 @@ class ClipRow:
 
     @property
     def seconds(self) -> float:
-        """How long the clip lasts."""
+        """Duration in seconds."""
         return self.stop_s - self.start_s
 
     @property
     def words_per_s(self) -> float:
-        """How fast it is spoken."""
+        """Speaking rate."""
         return len(self.text.split()) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def file(self) -> str:
-        """Where its sound lies in the dataset."""
+        """Path of the audio in the dataset."""
         return f"{AUDIO_DIR}/{self.id}.wav"
 
 
@@ -136,10 +135,10 @@ _FIELD_DEFAULTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
-    """One recording that a dataset is made of.
+    """One recording of a dataset.
 
-    path: within the dataset's folder of recordings;  size, modified_ns: as it was when read;
-    recipe: names the options it was cut with;  message: why it failed, or what is odd about it.
+    path: below the folder of recordings. size, modified_ns: of the file when it was read. recipe: a
+    hash of the options. message: why it failed, or a remark.
     """
 
     path: str
@@ -153,10 +152,10 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """All that is known of a dataset.
+    """Everything in dataset.json.
 
-    voice: the studio's voice it was made of, "" for any folder;  folder: where its recordings lie;
-    transcriber: which one heard the text;  created: seconds since 1970.
+    voice: of which it was made, "" for a folder. folder: of its recordings. created: seconds since
+    1970.
     """
 
     name: str
@@ -178,7 +177,7 @@ class Dataset:
             seen.add(clip.id.casefold())
 
     def kept(self, part: SplitName | None = None) -> tuple[ClipRow, ...]:
-        """Return the clips that are learned from, of one part or of all."""
+        """Return the kept clips, of one split or of all."""
         return tuple(clip for clip in self.clips if clip.kept and part in (None, clip.part))
 
 
@@ -199,20 +198,21 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
-    """Write train.txt, validation.txt and dataset.json; each is the old one or the new one."""
+    """Write train.txt, validation.txt and dataset.json, each atomically."""
     for name, part in ((TRAIN_FILE, "train"), (VALIDATION_FILE, "validation")):
         lines = [f"{clip.file}|{clip.text}\n" for clip in dataset.clips if _is_in_split(clip, part)]
         write_text(folder / name, "".join(lines))
     facts = to_dict(replace(dataset, clips=()))
     clips = [_clip_to_dict(clip) for clip in dataset.clips]
-    write_json(folder / DATASET_FILE, {"format": FORMAT_VERSION, **facts, "clips": clips})
+    content = {"format": FORMAT_VERSION, **facts, "clips": clips}
+    write_json(folder / DATASET_FILE, content, indent=None)
 
 
 def read_clip_list(path: Path) -> list[tuple[str, str]]:
-    """Return (audio, text) of each line of a file as LJSpeech has them.
+    """Return (audio, text) of each line of a list as LJSpeech has them.
 
-    A line is `audio|text` or `audio|text|text as it is read aloud`; the last is what counts.
-    Raises ManifestError, naming the line, for anything else.
+    A line is `audio|text` or `audio|text|normalized`; the last column is used. Raises ManifestError
+    naming the malformed line.
     """
     lines = []
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
@@ -237,31 +237,8 @@ def read_json(path: Path) -> object:
     return plain
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-    write_text(path, dumps(content) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text so that a reader sees the old file or the new one, never a part."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
-# Rows have their own way to and from JSON: there are ten thousands of them, and from_plain is slow.
-
-
 def _clip_to_dict(clip: ClipRow) -> dict[str, object]:
-    """Return a row in its plain form, without what is as usual; a word is [text, start, stop]."""
+    """Convert a row without default values; `to_dict` is slow for ten thousand rows."""
     plain = {name: getattr(clip, name) for name in _FIELD_TYPES}
     kept = {name: value for name, value in plain.items() if value != _FIELD_DEFAULTS.get(name, ...)}
     if clip.words:

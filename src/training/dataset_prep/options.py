@@ -1,4 +1,4 @@
-"""How recordings become a dataset: what may be turned, and what each of it does. Light."""
+"""Options of dataset preparation. Light."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ NO_CLEANING, LIGHT_CLEANING = "none", "light"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """Limits of a clip, what is dropped, and how the clips are parted."""
+    """Limits of clips, quality gates, and the validation split."""
 
-    shortest_s: Annotated[
-        float, OptionInfo(0.5, 5.0, 0.1, "Clips that stay shorter than this are dropped", "s")
-    ] = 1.6
+    shortest_s: Annotated[float, OptionInfo(0.5, 5.0, 0.1, "Drop clips that are shorter", "s")] = (
+        1.6
+    )
     longest_s: Annotated[
-        float, OptionInfo(3.0, 20.0, 0.1, "Longer speech is cut, in pauses between words", "s")
+        float, OptionInfo(3.0, 20.0, 0.1, "Cut longer speech at pauses between words", "s")
     ] = 11.6
     join_below_s: Annotated[
         float,
-        OptionInfo(0.0, 10.0, 0.1, "Shorter pieces are joined with what is said beside them", "s"),
+        OptionInfo(0.0, 10.0, 0.1, "Join shorter segments with their neighbours", "s"),
     ] = 3.0
     longest_pause_s: Annotated[
         float,
-        OptionInfo(0.2, 3.0, 0.1, "Pieces with a longer pause between them are not joined", "s"),
+        OptionInfo(0.2, 3.0, 0.1, "Longest pause at which segments are joined", "s"),
     ] = 1.0
     margin_s: Annotated[
         float,
         OptionInfo(0.0, 0.5, 0.01, "Silence left before the first and after the last word", "s"),
     ] = 0.08
     most_letters: Annotated[
-        int, OptionInfo(20, 600, 10, "Longer text is cut; models read only so much at a time")
+        int, OptionInfo(20, 600, 10, "Cut clips with a longer text; models are limited")
     ] = 200
     loudness: Annotated[
-        float, OptionInfo(-36.0, -12.0, 0.5, "How loud every clip becomes", "LUFS")
+        float, OptionInfo(-36.0, -12.0, 0.5, "Loudness of every clip", "LUFS")
     ] = -20.0
     clean: Annotated[
         str,
         OptionInfo(
-            choices=(NO_CLEANING, LIGHT_CLEANING), help="Lower noise and rumble behind the voice"
+            choices=(NO_CLEANING, LIGHT_CLEANING), help="Reduce noise and rumble behind the voice"
         ),
     ] = NO_CLEANING
     least_snr_db: Annotated[
-        float, OptionInfo(0.0, 40.0, 1.0, "Drop clips whose voice is less above the noise", "dB")
+        float, OptionInfo(0.0, 40.0, 1.0, "Drop clips with a lower signal-to-noise ratio", "dB")
     ] = 8.0
     most_clipped: Annotated[
-        float, OptionInfo(0.0, 0.1, 0.001, "Drop clips with a larger share of cut-off peaks")
+        float, OptionInfo(0.0, 0.1, 0.001, "Drop clips with a larger share of clipped peaks")
     ] = 0.005
     least_confidence: Annotated[
         float,
-        OptionInfo(0.0, 1.0, 0.01, "Drop clips whose words were heard less surely; 0 keeps all"),
+        OptionInfo(0.0, 1.0, 0.01, "Drop clips transcribed with a lower confidence; 0 keeps all"),
     ] = 0.0
     check_text: Annotated[
         bool,
-        OptionInfo(help="Hold given English text against the sound, and drop what does not fit"),
+        OptionInfo(help="Check existing transcripts against the audio, and drop wrong ones"),
     ] = True
     validation_share: Annotated[
-        float, OptionInfo(0.0, 0.5, 0.01, "Share of the clips that only judge the training")
+        float, OptionInfo(0.0, 0.5, 0.01, "Share of the clips for validation")
     ] = 0.1
-    seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Decides which clips judge")] = 0
+    seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Seed of the validation split")] = 0
 
     def __post_init__(self) -> None:
         validate_options(self)

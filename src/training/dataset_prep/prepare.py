@@ -1,7 +1,6 @@
-"""From a folder of recordings to a dataset: heard, cut, judged, parted; stopped and taken up anew.
+"""Prepare a dataset from a folder of recordings; it can be stopped and resumed.
 
-The recordings are only read. Each becomes a working copy, clip after clip is written beside the
-books, and the books are written after each recording, so that a crash costs one recording at most.
+Recordings are only read. The state is saved after each one, so that a crash costs one at most.
 """
 
 from __future__ import annotations
@@ -56,10 +55,10 @@ MAX_STEM_CHARS = 80  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareJob:
-    """What shall be made of what.
+    """What to prepare.
 
-    recordings: the folder they are in;  target: of the dataset;  models: of Whisper;  anew: also
-    what is done already.
+    recordings: their folder. target: of the dataset. models: of speech recognition. anew: also
+    prepare what is done already.
     """
 
     name: str
@@ -74,7 +73,7 @@ class PrepareJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareResult:
-    """What was made.  failed: recordings that could not be read;  split: how it was parted."""
+    """The outcome.  failed: recordings that could not be read. split: a summary of the split."""
 
     name: str
     kept: int
@@ -86,61 +85,60 @@ class PrepareResult:
 
 
 def run_preparation(job: PrepareJob, report: ProgressReporter) -> PrepareResult:
-    """Make or renew a dataset.
+    """Prepare a dataset, or update it.
 
-    Raises ManifestError, TranscribeError or OSError, saying what to do, where it cannot; what was
-    done until then stays, and the next run goes on there.
+    Raises ManifestError, TranscribeError or OSError; what is done by then is kept, and the next run
+    resumes.
     """
     files = find_recordings(job.recordings)
     given = find_existing_transcripts(job.recordings, files)
     check_target_dir(job.target)
-    listening = create_transcript_provider(job.wish, files, given, job.models, report)
+    provider = create_transcript_provider(job.wish, files, given, job.models, report)
     job.target.mkdir(parents=True, exist_ok=True)
     with lock_for_preparation(job.target):
         _delete_work_dirs(job.target)
         (job.target / AUDIO_DIR).mkdir(exist_ok=True)
-        ears = TranscriptionService(listening, job.target, job.wish.language)
-        ledger, damage = load_preparation_state(job.target, _make_dataset(job, ears.name))
+        transcripts = TranscriptionService(provider, job.target, job.wish.language)
+        state, damage = load_preparation_state(job.target, _make_dataset(job, transcripts.name))
         if damage:
             report.warn(damage)
-        before = {clip.id for clip in ledger.dataset.clips}
+        before = {clip.id for clip in state.dataset.clips}
         with TemporaryDirectory(dir=job.target, prefix=WORK_DIR_PREFIX) as working:
             _process_recordings(
-                _PrepareContext(job=job, ears=ears, ledger=ledger, work=Path(working)),
+                _PrepareContext(job=job, transcripts=transcripts, state=state, work=Path(working)),
                 files,
                 report,
             )
-        told = _finalize_clips(ledger, job, report)
-        _delete_audio_files(job.target, before - {clip.id for clip in ledger.dataset.clips})
-    return _make_result(ledger.dataset, told)
+        told = _finalize_clips(state, job, report)
+        _delete_audio_files(job.target, before - {clip.id for clip in state.dataset.clips})
+    return _make_result(state.dataset, told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PrepareContext:
-    """One call of `run_preparation`: what each recording needs.  work: a folder for working
-    copies."""
+    """State of one call of `run_preparation`.  work: a folder for working copies."""
 
     job: PrepareJob
-    ears: TranscriptionService
-    ledger: PreparationState
+    transcripts: TranscriptionService
+    state: PreparationState
     work: Path
 
 
 class _ProgressMeter:
-    """Tells how many seconds of recordings are done."""
+    """Reports the seconds of recordings that are done."""
 
     def __init__(self, total: float, report: ProgressReporter) -> None:
         self._total, self._report = total, report
         self._before = self._length = 0.0
 
     def start_recording(self, length: float) -> None:
-        """Go on to the next recording."""
+        """Start the next recording."""
         self._before += self._length
         self._length = length
         self.update(0.0)
 
     def update(self, share: float) -> None:
-        """Say which share of the recording is done."""
+        """Report the share of the recording that is done."""
         done = self._before + self._length * min(1.0, share)
         self._report.emit(
             ProgressEvent(
@@ -166,33 +164,32 @@ def _make_dataset(job: PrepareJob, transcriber: str) -> Dataset:
 def _process_recordings(
     run: _PrepareContext, files: Sequence[Path], report: ProgressReporter
 ) -> None:
-    """Make clips of each recording that needs it."""
     rows = {path: make_source_row(path, run.job.recordings) for path in files}
     rows = {
         path: replace(row, recipe=_compute_recipe_hash(run, path)) for path, row in rows.items()
     }
-    waiting = [path for path in files if run.job.anew or not run.ledger.is_done(rows[path])]
+    waiting = [path for path in files if run.job.anew or not run.state.is_done(rows[path])]
     lengths = {path: estimate_duration_s(path) for path in waiting}
     _check_disk_space(run.job.target, lengths)
-    run.ledger.set_sources(list(rows.values()))
-    run.ledger.save()
+    run.state.set_sources(list(rows.values()))
+    run.state.save()
     meter = _ProgressMeter(sum(lengths.values()), report)
     try:
         for path in waiting:
             meter.start_recording(lengths[path])
             _process_recording(run, path, rows[path], meter, report)
-            run.ledger.save_if_due()
+            run.state.save_if_due()
     finally:
-        run.ears.save_cache()
-        run.ledger.save()
+        run.transcripts.save_cache()
+        run.state.save()
 
 
 def _compute_recipe_hash(run: _PrepareContext, path: Path) -> str:
-    """Name all that decides how a recording becomes clips, besides itself."""
+    """Hash the options that decide how a recording becomes clips."""
     options = {
         k: v for k, v in asdict(run.job.options).items() if k not in NON_SEGMENTATION_OPTIONS
     }
-    facts = [options, run.job.wish.language, run.ears.get_transcript_source(path)]
+    facts = [options, run.job.wish.language, run.transcripts.get_transcript_source(path)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -203,7 +200,7 @@ def _process_recording(
     meter: _ProgressMeter,
     report: ProgressReporter,
 ) -> None:
-    """Make clips of one recording; one that cannot be used is told and passed over."""
+    """Make the clips of one recording; one that cannot be used is reported and skipped."""
 
     def progress(seconds: float) -> None:
         report.check_cancelled()
@@ -211,36 +208,36 @@ def _process_recording(
     try:
         copy = decode_recording(path, run.work / "copy.raw", CLIP_SAMPLE_RATE, progress)
     except ClipError as error:
-        run.ledger.mark_failed(row, str(error))
+        run.state.mark_failed(row, str(error))
         report.warn(f"{row.path} was left out: {error}")
         return
     recording = replace(copy, name=row.path)
     activity = detect_speech(recording, report)
-    heard = TRANSCRIPTION_SHARE if run.ears.needs_transcription(path) else 0.0
-    said = run.ears.get_transcript(
+    share = TRANSCRIPTION_SHARE if run.transcripts.needs_transcription(path) else 0.0
+    said = run.transcripts.get_transcript(
         recording,
         activity,
         path,
         row,
-        lambda seconds: meter.update(heard * seconds / recording.duration_s),
+        lambda seconds: meter.update(share * seconds / recording.duration_s),
         report,
     )
     clips: list[ClipRow] = []
-    for made in build_clips(recording, activity, said, run.job.options, report):
+    for made in build_clips(recording, activity, said, run.job.options, report, run.job.models):
         clips.append(_save_clip(run, path, made, [clip.id for clip in clips]))
-        meter.update(heard + (1 - heard) * made.row.stop_s / recording.duration_s)
+        meter.update(share + (1 - share) * made.row.stop_s / recording.duration_s)
     if len(clips) == 1:
-        clips = [_rename_clip(run, clips[0], run.ledger.find_free_clip_id(_sanitize_stem(path)))]
+        clips = [_rename_clip(run, clips[0], run.state.find_free_clip_id(_sanitize_stem(path)))]
     message = "" if clips else "Nobody speaks in it."
-    run.ledger.replace_source_clips(
+    run.state.replace_source_clips(
         replace(row, state="done", seconds=round(recording.duration_s, 3), message=message), clips
     )
 
 
 def _save_clip(run: _PrepareContext, path: Path, made: BuiltClip, taken: Sequence[str]) -> ClipRow:
-    """Write the sound of a clip under a free name; return its row."""
+    """Write a clip under a free name; return its row."""
     wanted = f"{_sanitize_stem(path)}-{int(made.row.id):04d}"
-    row = replace(made.row, id=run.ledger.find_free_clip_id(wanted, taken))
+    row = replace(made.row, id=run.state.find_free_clip_id(wanted, taken))
     write_clip(run.job.target / row.file, made.sound)
     return row
 
@@ -252,13 +249,13 @@ def _rename_clip(run: _PrepareContext, row: ClipRow, id: str) -> ClipRow:
 
 
 def _sanitize_stem(path: Path) -> str:
-    """Return a name for clips that every file system takes, like that of their recording."""
+    """Return a file name for clips that every file system accepts."""
     return re.sub(r"[^\w-]+", "-", path.stem).strip("-_")[:MAX_STEM_CHARS] or "clip"
 
 
-def _finalize_clips(ledger: PreparationState, job: PrepareJob, report: ProgressReporter) -> str:
-    """Compare, mark and part the clips of all recordings; say how they were parted."""
-    clips = [_restore_duplicate(clip) for clip in ledger.dataset.clips]
+def _finalize_clips(state: PreparationState, job: PrepareJob, report: ProgressReporter) -> str:
+    """Mark duplicates and odd pace, split the clips; return a summary of the split."""
+    clips = [_restore_duplicate(clip) for clip in state.dataset.clips]
     gone = find_duplicates(flag_odd_pace(clips), job.target, report)
     told = [""]
 
@@ -273,12 +270,12 @@ def _finalize_clips(ledger: PreparationState, job: PrepareJob, report: ProgressR
         told[0] = split.summary
         return split.clips
 
-    ledger.update_all_clips(change)
+    state.update_all_clips(change)
     return told[0]
 
 
 def _restore_duplicate(clip: ClipRow) -> ClipRow:
-    """Return a clip that was dropped for being like another, which may be gone by now, as kept."""
+    """Keep a clip again that was dropped as a duplicate: the other one may be gone."""
     if clip.reason == "duplicate" and not clip.edited:
         return replace(clip, kept=True, reason="")
     return clip
@@ -299,7 +296,6 @@ def _make_result(dataset: Dataset, split: str) -> PrepareResult:
 
 
 def _check_disk_space(target: Path, lengths: Mapping[Path, float]) -> None:
-    """Refuse before anything is done what the disk cannot hold."""
     seconds = sum(lengths.values()) + WORK_SPACE_FACTOR * max(lengths.values(), default=0.0)
     needed = int(seconds * CLIP_SAMPLE_RATE * 2)
     free = shutil.disk_usage(target).free
@@ -312,7 +308,7 @@ def _check_disk_space(target: Path, lengths: Mapping[Path, float]) -> None:
 
 
 def _delete_work_dirs(target: Path) -> None:
-    """Remove the working copies of a run that was killed."""
+    """Remove the working copies of a killed run."""
     for left in target.glob(f"{WORK_DIR_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
 

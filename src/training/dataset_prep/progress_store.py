@@ -1,4 +1,4 @@
-"""The books of a dataset while it is made: what is done already, and what a person changed."""
+"""State of a dataset during preparation: what is done, and what the user edited meanwhile."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ MISSING_SOURCE_MESSAGE = f"It is no longer there. {CLIPS_KEPT_MESSAGE}"
 
 
 class PreparationState:
-    """Holds a dataset, row by row, and writes it now and then.
+    """Holds a dataset and saves it from time to time.
 
-    A person may edit the dataset on disk meanwhile: what was edited there is taken over before
-    anything is written.
+    The user may edit the dataset on disk meanwhile: edits are merged before anything is written.
     """
 
     def __init__(self, folder: Path, dataset: Dataset) -> None:
@@ -44,7 +43,7 @@ class PreparationState:
 
     @property
     def dataset(self) -> Dataset:
-        """Everything, in the order of the recordings."""
+        """The dataset, in the order of the recordings."""
         order = {path: at for at, path in enumerate(self._sources)}
         last = len(order)
         clips = sorted(
@@ -54,7 +53,7 @@ class PreparationState:
         return replace(self._facts, sources=tuple(self._sources.values()), clips=tuple(clips))
 
     def set_sources(self, now: Sequence[SourceRow]) -> None:
-        """List the recordings there are; those that vanished stay, and say so."""
+        """Set the recordings; missing ones are kept with a message."""
         before = self._sources
         listed = {row.path: _clear_missing_message(before.get(row.path, row)) for row in now}
         gone = {
@@ -64,7 +63,7 @@ class PreparationState:
         self._sources = {**listed, **gone}
 
     def is_done(self, now: SourceRow) -> bool:
-        """Whether a recording was made into clips already, as it is and by this recipe."""
+        """Return whether a recording was processed, unchanged and with this recipe."""
         row = self._sources.get(now.path)
         return (
             row is not None
@@ -74,7 +73,7 @@ class PreparationState:
         )
 
     def find_free_clip_id(self, wanted: str, taken: Collection[str] = ()) -> str:
-        """Return a name for a clip that no clip has, or had until now.  taken: further ones."""
+        """Return an id that no clip has or had.  taken: further ones."""
         used = {id.casefold() for id in (*self._clips, *taken)}
         free, number = wanted, 1
         while free.casefold() in used:
@@ -83,13 +82,13 @@ class PreparationState:
         return free
 
     def mark_failed(self, source: SourceRow, message: str) -> None:
-        """Note that a recording cannot be used; clips that it once gave stay."""
+        """Mark a recording as unusable; its earlier clips are kept."""
         gave = any(clip.source == source.path for clip in self._clips.values())
         told = f"{message} {CLIPS_KEPT_MESSAGE}" if gave else message
         self._sources[source.path] = replace(source, state="failed", message=told)
 
     def replace_source_clips(self, source: SourceRow, clips: Iterable[ClipRow]) -> None:
-        """Take the clips of a recording in place of those it had, except where a person edited."""
+        """Replace the clips of a recording, except edited ones."""
         self._merge_edits_from_disk()
         self._sources[source.path] = source
         edited = [clip for clip in self._clips.values() if clip.edited]
@@ -99,7 +98,7 @@ class PreparationState:
         self._clips = {clip.id: clip for clip in [*others, *mine, *fresh]}
 
     def update_all_clips(self, change: Callable[[Sequence[ClipRow]], Sequence[ClipRow]]) -> None:
-        """Change every row, those that a person edits at this moment too, and write everything."""
+        """Change all rows, with the user's edits until now, and save."""
         with lock_for_editing(self.folder):
             self._merge_edits_from_disk()
             self._clips = {clip.id: clip for clip in change(self.dataset.clips)}
@@ -117,12 +116,12 @@ class PreparationState:
         self._writing_s = self._written_at - started
 
     def save_if_due(self) -> None:
-        """Write everything, unless that would take up most of the time."""
+        """Write everything, unless saving would take too large a share of the time."""
         if time.monotonic() - self._written_at >= self._writing_s / MAX_WRITE_TIME_SHARE:
             self.save()
 
     def _merge_edits_from_disk(self) -> None:
-        """Take over what a person changed on disk since it was last read or written."""
+        """Merge what the user changed on disk since the last read or write."""
         stamp = _compute_fingerprint(self.folder)
         if stamp == self._fingerprint:
             return
@@ -136,10 +135,10 @@ class PreparationState:
 
 
 def load_preparation_state(folder: Path, fresh: Dataset) -> tuple[PreparationState, str]:
-    """Open the books of a dataset, and say what was wrong with them, or "".
+    """Load the state of a dataset; return it and a message about damage, or "".
 
-    fresh: what is said of it now; its clips and recordings come from disk. Books that are damaged
-    are put aside, never overwritten.
+    fresh: the new facts; clips and recordings come from disk. Damaged files are moved aside, never
+    overwritten.
     """
     path = folder / DATASET_FILE
     if not path.is_file():
@@ -160,7 +159,6 @@ def load_preparation_state(folder: Path, fresh: Dataset) -> tuple[PreparationSta
 
 
 def _clear_missing_message(row: SourceRow) -> SourceRow:
-    """Return the row of a recording that is there, which it may not have been the last time."""
     return replace(row, message="") if row.message == MISSING_SOURCE_MESSAGE else row
 
 

@@ -1,7 +1,4 @@
-"""What a dataset is worth: minutes kept and dropped and why, lengths, loudness, what to look at.
-
-Light: data for the page, and the same as text for the command line.
-"""
+"""Report on a dataset: minutes kept and dropped by reason, lengths, loudness, remarks. Light."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ MAX_SOURCES_SHOWN = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramBin:
-    """How many clips lie between two values."""
+    """The number of clips between two values."""
 
     low: float
     high: float
@@ -35,7 +32,7 @@ class HistogramBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipTotals:
-    """Some clips together."""
+    """Number and duration of some clips."""
 
     clips: int
     seconds: float
@@ -43,11 +40,11 @@ class ClipTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetReport:
-    """The state of a dataset.
+    """The report.
 
-    dropped_by, marked_by: reason -> clips dropped for it, clips kept though doubtful;  lengths: in
-    seconds;  levels: in LUFS;  odd_pace … doubtful: ids, dropped or marked;  failed: recordings
-    that could not be used, are gone or silent, and why;  remarks: what a person should know or do.
+    dropped_by, marked_by: by reason; marked clips are kept though doubtful. lengths: seconds.
+    levels: LUFS. odd_pace … doubtful: ids, dropped or marked. failed: unusable, missing or silent
+    recordings, with the reason. remarks: advice.
     """
 
     name: str
@@ -69,7 +66,7 @@ class DatasetReport:
 
 
 def build_dataset_report(dataset: Dataset) -> DatasetReport:
-    """Look at a dataset from every side."""
+    """Build the report of a dataset."""
     clips = [clip for clip in dataset.clips if clip.reason not in REPLACED_REASONS]
     kept = [clip for clip in clips if clip.kept]
     dropped = [clip for clip in clips if not clip.kept]
@@ -101,7 +98,7 @@ def build_dataset_report(dataset: Dataset) -> DatasetReport:
 
 
 def format_dataset_report(report: DatasetReport) -> str:
-    """Write a report down for a terminal."""
+    """Format a report for a terminal."""
     lines = [
         f"{report.name}: {format_minutes(report.kept)} kept, {format_minutes(report.dropped)} "
         f"dropped",
@@ -122,7 +119,7 @@ def format_dataset_report(report: DatasetReport) -> str:
 
 
 def format_minutes(share: ClipTotals) -> str:
-    """Say how much that is: "3.2 minutes in 24 clips"."""
+    """Format totals: "3.2 minutes in 24 clips"."""
     clips = "1 clip" if share.clips == 1 else f"{share.clips:,} clips"
     return f"{share.seconds / 60:.1f} minutes in {clips}"
 
@@ -132,7 +129,7 @@ def _sum_clips(clips: Sequence[ClipRow]) -> ClipTotals:
 
 
 def _sum_by_reason(clips: Sequence[ClipRow]) -> dict[str, ClipTotals]:
-    """Return what each reason took, the most first."""
+    """Return the totals by reason, the largest first."""
     counted = Counter(clip.reason or "by_hand" for clip in clips)
     return {
         reason: _sum_clips([clip for clip in clips if (clip.reason or "by_hand") == reason])
@@ -143,7 +140,6 @@ def _sum_by_reason(clips: Sequence[ClipRow]) -> dict[str, ClipTotals]:
 def _make_histogram(
     clips: Sequence[ClipRow], value: Callable[[ClipRow], float], step: float
 ) -> tuple[HistogramBin, ...]:
-    """Count clips in steps, from the lowest to the highest that occurs."""
     if not clips:
         return ()
     values = [value(clip) for clip in clips]

@@ -1,7 +1,6 @@
-"""What a person does to a dataset: look at the worst clips first, mend, drop, join and cut them.
+"""Edit the clips of a dataset: sort by doubt, edit texts, drop, restore, merge, split. Light.
 
-Every change is a function from a dataset to a dataset; whatever it touches counts as edited, and a
-further preparation leaves it alone. Light.
+Each edit is a function from dataset to dataset; preparing again leaves edited clips alone.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ TYPICAL_WORDS_PER_S = 2.6
 
 
 def sort_worst_first(clips: Iterable[ClipRow]) -> list[ClipRow]:
-    """Return the clips in the order in which they want looking at."""
+    """Return the clips by review priority."""
     return sorted(clips, key=lambda clip: (-compute_review_priority(clip), clip.id))
 
 
 def compute_review_priority(clip: ClipRow) -> float:
-    """Say how much a clip wants looking at: kept and doubtful most, edited least."""
+    """Return the priority: highest for kept and doubtful clips, lowest for edited ones."""
     if clip.reason in REPLACED_REASONS:
         return -3.0
     if clip.edited:
@@ -66,7 +65,7 @@ def compute_review_priority(clip: ClipRow) -> float:
 
 
 def edit_text(dataset: Dataset, id: str, text: str) -> Dataset:
-    """Give a clip the text that is really said; one that was dropped for its text comes back."""
+    """Set the text of a clip; one that was dropped for its text is kept again."""
     clip = find_clip(dataset, id)
     clean = to_single_line(text)
     if not any(sign.isalnum() for sign in clean):
@@ -84,7 +83,7 @@ def edit_text(dataset: Dataset, id: str, text: str) -> Dataset:
 
 
 def drop_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
-    """Leave clips out of the training."""
+    """Exclude clips from training."""
     chosen = [find_clip(dataset, id) for id in ids]
     gone = {
         clip.id: replace(clip, kept=False, reason="by_hand", part="", edited=True)
@@ -95,9 +94,8 @@ def drop_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
 
 
 def restore_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
-    """Take dropped clips back.
-
-    Raises ManifestError for one that cannot be learned from, or whose sound is in another clip.
+    """Keep dropped clips again.  Raises ManifestError for one whose audio is unusable or in another
+    clip.
     """
     back = {}
     for clip in (find_clip(dataset, id) for id in ids):
@@ -108,7 +106,7 @@ def restore_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
 
 
 def accept_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
-    """Say that clips are right as they are; what was dropped as doubtful comes back."""
+    """Mark clips as correct; those dropped as doubtful are kept again."""
     fine = {}
     for clip in (find_clip(dataset, id) for id in ids):
         if not clip.kept:
@@ -118,7 +116,7 @@ def accept_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
 
 
 def find_doubtful_clips(dataset: Dataset, confidence: float) -> list[str]:
-    """Name the clips with a doubtful text that was heard at least so surely."""
+    """Return the ids of clips with a doubtful text of at least this confidence."""
     return [
         clip.id
         for clip in dataset.clips
@@ -127,7 +125,7 @@ def find_doubtful_clips(dataset: Dataset, confidence: float) -> list[str]:
 
 
 def merge_clips(dataset: Dataset, id: str, folder: Path) -> tuple[Dataset, str]:
-    """Join a clip with the next one of its recording; return the name of the new one too."""
+    """Merge a clip with the next one of its recording; return the new id, too."""
     first = find_clip(dataset, id)
     second = _find_next_clip(dataset, first)
     pause = max(0.0, second.start_s - first.stop_s)
@@ -154,10 +152,9 @@ def merge_clips(dataset: Dataset, id: str, folder: Path) -> tuple[Dataset, str]:
 def split_clip(
     dataset: Dataset, id: str, folder: Path, at_s: float | None = None, after: int | None = None
 ) -> tuple[Dataset, tuple[str, str]]:
-    """Cut a clip in two, at a second or after so many words; return the names of the parts.
+    """Split a clip at a time or after some words; return the ids of the parts.
 
-    The cut is moved into the pause between the words, where it is known, or to the quietest place
-    near by.
+    The cut is moved into the pause between the words, if known, or to the quietest place nearby.
     """
     clip = find_clip(dataset, id)
     if clip.reason in REPLACED_REASONS:
@@ -185,7 +182,7 @@ def split_clip(
 
 
 def find_clip(dataset: Dataset, id: str) -> ClipRow:
-    """Return a clip by its name.  Raises ManifestError where there is none."""
+    """Return a clip by its id.  Raises ManifestError where there is none."""
     for clip in dataset.clips:
         if clip.id == id:
             return clip
@@ -196,7 +193,7 @@ def find_clip(dataset: Dataset, id: str) -> ClipRow:
 def _find_cut_position(
     clip: ClipRow, steps: PcmSamples, at_s: float | None, after: int | None
 ) -> tuple[int, float]:
-    """Return after how many words, and at which second, a clip is cut."""
+    """Return after how many words, and at which second, a clip is split."""
     total = len(clip.text.split())
     if total < 2:
         raise ManifestError(f"{clip.id} has fewer than two words, so there is nothing to part.")
@@ -224,7 +221,7 @@ def _find_cut_position(
 
 
 def _estimate_word_ends(text: str, seconds: float) -> list[float]:
-    """Guess when each word ends, by its letters."""
+    """Estimate the end of each word by its letters."""
     letters = [len(word) + 1 for word in text.split()]
     return [seconds * sum(letters[: at + 1]) / sum(letters) for at in range(len(letters))]
 
@@ -327,7 +324,7 @@ def _find_free_name(name: str, taken: set[str]) -> str:
 def _update_clips(
     dataset: Dataset, changed: dict[str, ClipRow], new: Sequence[ClipRow] = ()
 ) -> Dataset:
-    """Put changed and new clips in place, and in a part where no other has their text."""
+    """Insert changed and new clips, and assign their splits."""
     clips = [changed.get(clip.id, clip) for clip in dataset.clips]
     places = [*changed.values(), *new]
     if new:
@@ -338,7 +335,7 @@ def _update_clips(
 
 
 def _assign_splits(clips: Sequence[ClipRow], ids: Collection[str]) -> list[ClipRow]:
-    """Give kept clips among `ids` a part: that of their text, else their own, else to learn."""
+    """Assign splits to kept clips among `ids`: that of their text, else their own, else train."""
     part_of = {
         get_text_key(clip.text): clip.part for clip in clips if clip.kept and clip.id not in ids
     }

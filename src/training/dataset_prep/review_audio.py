@@ -1,4 +1,4 @@
-"""The sound of clips joined and cut by a person, without loading anything heavy."""
+"""Merge and split the audio of clips. Light."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMOOTHING_SAMPLES = round(0.02 * CLIP_SAMPLE_RATE)  # over which quiet is looked
 
 
 def read_samples(path: Path) -> PcmSamples:
-    """Read a clip of a dataset.  Raises ManifestError where it is missing or no such clip."""
+    """Read a clip of a dataset.  Raises ManifestError where it is missing or of another format."""
     try:
         with wave.open(str(path), "rb") as file:
             if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (
@@ -40,7 +40,7 @@ def read_samples(path: Path) -> PcmSamples:
 
 
 def write_samples(path: Path, steps: PcmSamples) -> None:
-    """Write a clip, whole or not at all."""
+    """Write a clip atomically."""
     beside = path.with_name(f"{path.name}.part")
     try:
         with wave.open(str(beside), "wb") as file:
@@ -52,19 +52,19 @@ def write_samples(path: Path, steps: PcmSamples) -> None:
 
 
 def concatenate_with_pause(first: PcmSamples, second: PcmSamples, pause_s: float) -> PcmSamples:
-    """Return one clip after another, with a pause that sounds like the room of the first."""
+    """Join two clips, with a pause of the background noise of the first."""
     pause = _make_room_noise(first, round(max(0.0, pause_s) * CLIP_SAMPLE_RATE))
     return np.concatenate([_fade_out(first), pause, _fade_in(second)])
 
 
 def split_samples(steps: PcmSamples, at_s: float) -> tuple[PcmSamples, PcmSamples]:
-    """Return a clip as two."""
+    """Split a clip in two."""
     at = round(at_s * CLIP_SAMPLE_RATE)
     return _fade_out(steps[:at]), _fade_in(steps[at:])
 
 
 def find_quietest_moment(steps: PcmSamples, first_s: float, last_s: float) -> float:
-    """Return the quietest moment between two seconds of a clip."""
+    """Return the quietest time between two times of a clip."""
     start, stop = (
         min(len(steps), max(0, round(at * CLIP_SAMPLE_RATE))) for at in (first_s, last_s)
     )
@@ -76,7 +76,7 @@ def find_quietest_moment(steps: PcmSamples, first_s: float, last_s: float) -> fl
 
 
 def _make_room_noise(steps: PcmSamples, length: int) -> PcmSamples:
-    """Return noise as loud as the quiet end of a clip: (length,)."""
+    """Return noise as loud as the quietest parts of a clip: (length,)."""
     edge = steps[-EDGE_SAMPLES:].astype(np.float64)
     power = float(np.sqrt(np.square(edge).mean())) if len(edge) else 0.0
     noise = np.random.default_rng(0).normal(0.0, min(power, 60.0), length)

@@ -1,6 +1,6 @@
-"""Where a recording is cut into clips: between sentences, else in pauses, never inside a word.
+"""Segment a recording into clips: between sentences, else at pauses, never inside a word.
 
-Pure arithmetic on seconds; what is heard when comes in, where to cut goes out.
+Works on times only.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ SENTENCE_WEIGHT, CLAUSE_WEIGHT, BALANCE_WEIGHT = 1.0, 0.4, 0.6  # against second
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextUnit:
-    """What is never cut: one word, or a stretch of text of which only the ends are known.
+    """A unit that is never cut: a word, or text of which only start and stop are known.
 
-    Seconds are of the recording.  confidence: 0 to 1, None where nobody said;  words: of a stretch
-    of text, where they are known.
+    Times are of the recording. confidence: 0 to 1, None if unknown. words: of a text, if known.
     """
 
     text: str
@@ -42,7 +41,7 @@ class TextUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSegment:
-    """A clip to be: what is said in it, and where it is cut.  reason: why it cannot be kept."""
+    """A segment that becomes a clip.  reason: why it is dropped, "" if it is not."""
 
     start_s: float
     stop_s: float
@@ -51,12 +50,12 @@ class ClipSegment:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return self.stop_s - self.start_s
 
     @property
     def confidence(self) -> float | None:
-        """How sure the transcriber was, over the time; None where it never said."""
+        """The mean confidence over time; None if unknown."""
         told = [(unit.confidence, unit.stop_s - unit.start_s) for unit in self.units]
         sure = [(share, max(seconds, 0.01)) for share, seconds in told if share is not None]
         total = sum(seconds for _, seconds in sure)
@@ -73,11 +72,10 @@ def segment_recording(
     options: PrepareOptions,
     blank: str = " ",
 ) -> list[ClipSegment]:
-    """Cut a recording into pieces, in order; none of them overlap.
+    """Return the segments in order; they do not overlap.
 
-    units: what is said;  speech: where somebody is heard, in order and apart;  seconds: of the
-    recording;  blank: what stands between two words. What is too short or too long stays as a
-    piece that says so.
+    units: of the transcript. speech: spoken parts, in order. seconds: duration of the recording.
+    blank: separator of words. What is too short or too long is returned with a reason.
     """
     ordered = sorted((unit for unit in units if unit.text.strip()), key=lambda unit: unit.start_s)
     fit = _ClipLimits(options, blank)
@@ -97,7 +95,6 @@ def segment_recording(
 def _make_segments(
     groups: Sequence[UnitGroup], speech: Sequence[TimeSpan], seconds: float, fit: _ClipLimits
 ) -> list[ClipSegment]:
-    """Find where each group begins and ends."""
     if not groups:
         return []
     edges = [0.0, *(_find_cut(a[-1], b[0], speech) for a, b in pairwise(groups)), seconds]
@@ -110,12 +107,12 @@ def _make_segments(
 
 
 def join_unit_texts(units: Sequence[TextUnit], blank: str = " ") -> str:
-    """Return what the units say."""
+    """Return the text of units."""
     return " ".join(blank.join(unit.text.strip() for unit in units).split())
 
 
 class _ClipLimits:
-    """Which groups of units fit into one clip."""
+    """Decides which groups of units fit into one clip."""
 
     def __init__(self, options: PrepareOptions, blank: str) -> None:
         self._options = options
@@ -124,7 +121,7 @@ class _ClipLimits:
         self._longest_s = options.longest_s - 2 * options.margin_s
 
     def split(self, sentence: UnitGroup) -> Iterator[UnitGroup]:
-        """Cut a sentence at its best places until every part fits, or is a single unit."""
+        """Split a sentence at its best places until every part fits, or is one unit."""
         waiting = [sentence]
         while waiting:
             group = waiting.pop()
@@ -134,14 +131,14 @@ class _ClipLimits:
             waiting += reversed(self.split_at_best_place(group, True))
 
     def split_at_best_place(self, group: UnitGroup, cut: bool) -> list[UnitGroup]:
-        """Cut a group at its best place, where that is wanted and there is one."""
+        """Split a group at its best place, if needed and possible."""
         if not cut or len(group) == 1:
             return [group]
         at = max(range(1, len(group)), key=lambda at: self._score_cut(group, at))
         return [group[:at], group[at:]]
 
     def merge_short_groups(self, groups: Sequence[UnitGroup]) -> list[UnitGroup]:
-        """Join what is short with what is said beside it."""
+        """Merge short groups with their neighbours."""
         joined: list[UnitGroup] = []
         for group in groups:
             if joined and self._should_merge(joined[-1], group):
@@ -151,7 +148,7 @@ class _ClipLimits:
         return joined
 
     def find_rejection_reason(self, group: UnitGroup, seconds: float) -> str:
-        """Say why a clip of this group cannot be kept, or ""."""
+        """Return why a group is dropped, or ""."""
         if len(join_unit_texts(group, self._blank)) > self._options.most_letters:
             return "too_much_text"
         if seconds > self._options.longest_s + 1e-6:
@@ -169,7 +166,7 @@ class _ClipLimits:
         return is_short and is_near and self._fits(left + right)
 
     def _score_cut(self, group: UnitGroup, at: int) -> float:
-        """Say how good a place before unit `at` is: pauses, punctuation, even halves."""
+        """Score a cut before unit `at`: by pause, punctuation and balance."""
         left, right = group[at - 1], group[at]
         worth = min(MAX_SCORED_PAUSE_S, max(0.0, right.start_s - left.stop_s))
         worth += SENTENCE_WEIGHT * _ends_with(left, SENTENCE_ENDS) + CLAUSE_WEIGHT * _ends_with(
@@ -182,7 +179,7 @@ class _ClipLimits:
 
 
 def _group_sentences(units: Sequence[TextUnit]) -> list[UnitGroup]:
-    """Group units into what is said in one go."""
+    """Group units into sentences."""
     groups: list[list[TextUnit]] = []
     for unit in units:
         last = groups[-1][-1] if groups else None
@@ -203,7 +200,7 @@ def _seconds(group: UnitGroup) -> float:
 
 
 def _find_cut(left: TextUnit, right: TextUnit, speech: Sequence[TimeSpan]) -> float:
-    """Choose the middle of the longest pause between two units."""
+    """Return the middle of the longest pause between two units."""
     start, stop = left.stop_s, right.start_s
     if stop <= start:
         return (start + stop) / 2
@@ -217,7 +214,7 @@ def _find_cut(left: TextUnit, right: TextUnit, speech: Sequence[TimeSpan]) -> fl
 def find_overlapping_spans(
     times: Sequence[TimeSpan], start: float, stop: float
 ) -> Sequence[TimeSpan]:
-    """Return those of many times, in order and apart, that touch a stretch."""
+    """Return those of many ordered spans that overlap with one."""
     first = bisect_right(times, start, key=lambda span: span[1])
     return times[first : bisect_left(times, stop, lo=first, key=lambda span: span[0])]
 
@@ -225,9 +222,9 @@ def find_overlapping_spans(
 def _trim_to_speech(
     group: UnitGroup, bounds: TimeSpan, speech: Sequence[TimeSpan], margin_s: float
 ) -> TimeSpan:
-    """Return where the speech of a group begins and ends, with a margin, within its bounds.
+    """Return start and stop of the speech in a group, with a margin, within its bounds.
 
-    Where nobody is heard during its first or last unit, the times of that unit count.
+    Without speech during its first or last unit, the times of that unit are used.
     """
     left, right = bounds
     first, last = group[0], group[-1]

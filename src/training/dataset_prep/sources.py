@@ -1,4 +1,4 @@
-"""Which recordings a folder holds, and whether they are still what they were. Light."""
+"""Find the recordings in a folder, and whether they changed. Light."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from audio.formats import READABLE_SUFFIXES
 from training.dataset_prep.manifest import (
     AUDIO_DIR,
     DATASET_FILE,
@@ -16,22 +17,16 @@ from training.dataset_prep.manifest import (
     SourceRow,
 )
 
-RECORDING_SUFFIXES = frozenset(
-    {
-        *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aac", ".aif", ".aiff", ".au", ".caf", ".m4a"),
-        *(".mka", ".mkv", ".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
-    }
-)
 MAX_FILES = 100_000
 DEFAULT_BYTES_PER_S = 16_000  # of a file of unknown kind: 128 kbit/s
 BYTES_PER_S = {".wav": 88_200, ".flac": 40_000, ".aif": 88_200, ".aiff": 88_200}
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """Return the sound files in a folder and below it, in the order in which people count.
+    """Return the audio files in a folder and below it, in natural order.
 
-    What is hidden is left out, and links to folders are not followed.  Raises ManifestError for a
-    folder that is missing, unreadable or without recordings.
+    Hidden files and links to folders are skipped. Raises ManifestError for a folder that is
+    missing, unreadable or without recordings.
     """
     if not folder.is_dir():
         raise ManifestError(f"There is no folder {folder}. Name a folder of recordings.")
@@ -41,7 +36,7 @@ def find_recordings(folder: Path) -> list[Path]:
         _iter_recordings(folder), key=lambda path: _natural_sort_key(path.relative_to(folder))
     )
     if not found:
-        known = " ".join(sorted(RECORDING_SUFFIXES))
+        known = " ".join(sorted(READABLE_SUFFIXES))
         raise ManifestError(
             f"There are no recordings in {folder}. Put sound files there ({known})."
         )
@@ -53,7 +48,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def estimate_file_duration_s(path: Path) -> float:
-    """Guess from its size how long a file lasts, without opening it."""
+    """Estimate the duration of a file from its size."""
     try:
         return path.stat().st_size / BYTES_PER_S.get(path.suffix.lower(), DEFAULT_BYTES_PER_S)
     except OSError:
@@ -71,7 +66,7 @@ def make_source_row(path: Path, folder: Path) -> SourceRow:
 
 
 def check_target_dir(target: Path) -> None:
-    """Raise ManifestError for a folder with something in it that was not made here."""
+    """Raise ManifestError for a folder with files of another program."""
     if target.is_dir() and not (target / DATASET_FILE).is_file():
         foreign = [
             name for name in (AUDIO_DIR, TRAIN_FILE, VALIDATION_FILE) if _is_nonempty(target / name)
@@ -85,12 +80,11 @@ def check_target_dir(target: Path) -> None:
 
 
 def _is_nonempty(path: Path) -> bool:
-    """Whether there is something in a file or folder."""
     return any(path.iterdir()) if path.is_dir() else path.is_file() and path.stat().st_size > 0
 
 
 def is_same_file(before: SourceRow, now: SourceRow) -> bool:
-    """Whether a file is what it was when it was read."""
+    """Return whether a file is unchanged."""
     return (before.size, before.modified_ns) == (now.size, now.modified_ns)
 
 
@@ -100,12 +94,11 @@ def _iter_recordings(folder: Path) -> Iterator[Path]:
         for name in names:
             path = Path(place, name)
             hidden = name.startswith((".", "~")) or _is_not_utf8(name)
-            if path.suffix.lower() in RECORDING_SUFFIXES and not hidden and path.is_file():
+            if path.suffix.lower() in READABLE_SUFFIXES and not hidden and path.is_file():
                 yield path
 
 
 def _is_not_utf8(name: str) -> bool:
-    """Whether a name cannot stand in a text file: it is no text on this disk."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Which clips are learned from and which only judge: drawn by a seed, no text in both."""
+"""Split clips into training and validation: by a seed, with no text in both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_TRAIN_TEXTS = 2  # texts that are always learned from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitResult:
-    """Clips with their parts, in the order in which they came;  told: what was done, for people."""
+    """The clips with their splits, in their order, and a summary."""
 
     clips: tuple[ClipRow, ...]
     summary: str
@@ -23,9 +23,9 @@ class SplitResult:
 def split_clips(clips: Sequence[ClipRow], share: float, seed: int) -> SplitResult:
     """Draw a share of the kept clips for validation.
 
-    Clips that have a part already keep it, so that what judged once is never learned from; clips
-    with the same text go together. At least one judges where there are three texts or more, and at
-    least two stay to learn from, whatever the share. Dropped clips get no part.
+    Clips keep the split that they have, so that validation clips are never trained with; clips with
+    the same text stay together. At least one is for validation if there are three texts, and at
+    least two for training, whatever the share. Dropped clips have no split.
     """
     texts: dict[str, list[ClipRow]] = {}
     for clip in clips:
@@ -40,14 +40,13 @@ def split_clips(clips: Sequence[ClipRow], share: float, seed: int) -> SplitResul
 
 
 def get_text_key(text: str) -> str:
-    """Return what two texts share that differ only in case, punctuation and blanks."""
+    """Normalize a text: case, punctuation and spaces are ignored."""
     return " ".join(re.findall(r"\w+", text.casefold().replace("'", ""))) or text
 
 
 def _choose_validation_ids(
     texts: Mapping[str, Sequence[ClipRow]], share: float, seed: int
 ) -> set[str]:
-    """Name the clips that judge."""
     wanted = round(share * sum(map(len, texts.values())))
     wanted = max(1, wanted) if share > 0 else 0
     parts = {text: {clip.part for clip in same} for text, same in texts.items()}

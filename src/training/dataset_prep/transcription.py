@@ -1,8 +1,7 @@
-"""What is said in each recording: given or heard, kept in whisper.json so that nothing is heard
-twice.
+"""Transcripts of recordings, existing or computed, cached in whisper.json.
 
-A recording is heard in stretches of some two minutes, cut in its pauses; each is kept as soon as it
-is heard, so that work that is cut off goes on there.
+A recording is transcribed in chunks of two minutes, cut at pauses; each is cached when it is done,
+so that interrupted work resumes there.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from audio.long_audio import Recording
+from core.files import write_json
 from core.progress import ProgressEvent, ProgressReporter
 from training.asr.base import (
     LANGUAGES_WITHOUT_SPACES,
@@ -29,7 +29,7 @@ from training.asr.base import (
 )
 from training.asr.selection import TranscriptProvider
 from training.asr.voice_activity import SpeechTimestamps, TimeSpan
-from training.dataset_prep.manifest import SourceRow, read_json, write_json
+from training.dataset_prep.manifest import SourceRow, read_json
 
 CHUNK_S = 120.0  # heard in one go
 CHUNK_PADDING_S = 0.2  # of silence around it
@@ -41,9 +41,9 @@ TIME_TOLERANCE_S = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingTranscript:
-    """What is said in a recording, and how far it may be trusted.
+    """The transcript of a recording.
 
-    is_given: it came with the recording;  language: as a person said, "" where nobody did.
+    is_given: it existed before. language: as configured, "" if it is not.
     """
 
     transcript: Transcript
@@ -52,17 +52,17 @@ class RecordingTranscript:
 
     @property
     def word_separator(self) -> str:
-        """What stands between two words."""
+        """The separator of words in the language."""
         return (
             "" if (self.language or self.transcript.language) in LANGUAGES_WITHOUT_SPACES else " "
         )
 
 
 class TranscriptionService:
-    """Says what is said in each recording, and remembers what was heard."""
+    """Returns the transcript of each recording, and caches computed ones."""
 
     def __init__(self, listener: TranscriptProvider, folder: Path, language: str) -> None:
-        """Take up what was heard before.  folder: of the dataset;  language: a code or ""."""
+        """Load the cache.  folder: of the dataset. language: a code or ""."""
         self.name = listener.name
         self._provider = listener
         self._folder = folder
@@ -73,14 +73,14 @@ class TranscriptionService:
         self._written_at = time.monotonic()
 
     def get_transcript_source(self, path: Path) -> str:
-        """Name who says what is said in a recording; another name, another text."""
+        """Return a name of the source of a transcript; it changes with the text."""
         given = self._provider.existing_transcripts.get(path)
         if given is not None:
             return f"given {hashlib.sha256(repr(given).encode()).hexdigest()[:12]}"
         return self._transcriber_name
 
     def needs_transcription(self, path: Path) -> bool:
-        """Whether a recording has to be listened to."""
+        """Return whether a recording has to be transcribed."""
         return (
             path not in self._provider.existing_transcripts
             and self._provider.transcriber is not None
@@ -95,7 +95,7 @@ class TranscriptionService:
         progress: Callable[[float], None],
         report: ProgressReporter,
     ) -> RecordingTranscript:
-        """Say what is said in a recording.  progress: told how many seconds were heard."""
+        """Return the transcript of a recording.  progress: called with the seconds done."""
         given, machine = self._provider.existing_transcripts.get(path), self._provider.transcriber
         if given is not None:
             told = given.to_transcript(recording.duration_s)
@@ -121,7 +121,7 @@ class TranscriptionService:
         )
 
     def save_cache(self) -> None:
-        """Write down what was heard."""
+        """Write the cache."""
         if self._cache:
             write_transcript_cache(self._folder, self._cache)
         self._written_at = time.monotonic()
@@ -129,9 +129,10 @@ class TranscriptionService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedTranscript:
-    """What is said in one recording so far.
+    """The transcript of one recording so far.
 
-    by: who said so;  size, modified_ns: of the recording then;  until_s: how much was heard.
+    transcriber_name: its source. size, modified_ns: of the recording then. transcribed_s: how much
+    is done.
     """
 
     transcriber_name: str
@@ -141,13 +142,13 @@ class CachedTranscript:
     transcript: Transcript
 
     def is_valid_for(self, source: SourceRow, by: str) -> bool:
-        """Whether it is about this very file, from this very transcriber."""
+        """Return whether it belongs to this file and transcriber."""
         now = (source.size, source.modified_ns, by)
         return (self.size, self.modified_ns, self.transcriber_name) == now
 
 
 def read_transcript_cache(folder: Path) -> dict[str, CachedTranscript]:
-    """Return what was heard, by recording; a damaged file counts as nothing heard."""
+    """Return the cached transcripts by recording; a damaged file counts as empty."""
     path = folder / WHISPER_FILE
     if not path.is_file():
         return {}
@@ -162,10 +163,9 @@ def read_transcript_cache(folder: Path) -> dict[str, CachedTranscript]:
 
 
 def write_transcript_cache(folder: Path, heard: Mapping[str, CachedTranscript]) -> None:
-    """Write whisper.json, whole or not at all."""
-    write_json(
-        folder / WHISPER_FILE, {name: _cache_entry_to_dict(row) for name, row in heard.items()}
-    )
+    """Write whisper.json atomically."""
+    content = {name: _cache_entry_to_dict(row) for name, row in heard.items()}
+    write_json(folder / WHISPER_FILE, content, indent=None)
 
 
 def transcribe_recording(
@@ -176,9 +176,9 @@ def transcribe_recording(
     progress: Callable[[float], None],
     report: ProgressReporter,
 ) -> Iterator[CachedTranscript]:
-    """Hear a recording on from where it was left, and yield all that is known after each stretch.
+    """Resume transcribing a recording, and yield all that is known after each chunk.
 
-    The last one yielded has heard everything.  progress: told how many seconds were heard.
+    The last one is complete. progress: called with the seconds done.
     """
     heard = before
     for start, stop in group_into_chunks(activity.spans, recording.duration_s):
@@ -197,7 +197,7 @@ def transcribe_recording(
 
 
 def group_into_chunks(spans: Sequence[TimeSpan], seconds: float) -> list[TimeSpan]:
-    """Group stretches of speech into what is heard in one go."""
+    """Group spoken parts into chunks."""
     groups: list[TimeSpan] = []
     for start, stop in spans:
         if groups and stop - groups[-1][0] <= CHUNK_S:
@@ -216,7 +216,7 @@ def group_into_chunks(spans: Sequence[TimeSpan], seconds: float) -> list[TimeSpa
 def _make_chunk_reporter(
     start: float, stop: float, progress: Callable[[float], None], report: ProgressReporter
 ) -> ProgressReporter:
-    """Return a reporter for one stretch that tells how far it is in seconds of the recording."""
+    """Return a reporter that converts the progress of a chunk to seconds of the recording."""
 
     def hear(event: ProgressEvent) -> None:
         if event.kind != "progress":
@@ -232,7 +232,7 @@ def _make_chunk_reporter(
 
 
 def shift_segment(segment: Segment, by_s: float) -> Segment:
-    """Return the segment that much later."""
+    """Return the segment moved by a time."""
     words = tuple(
         Word(text=word.text, start_s=word.start_s + by_s, stop_s=word.stop_s + by_s)
         for word in segment.words
@@ -243,7 +243,7 @@ def shift_segment(segment: Segment, by_s: float) -> Segment:
 
 
 def _cache_entry_to_dict(heard: CachedTranscript) -> dict[str, Any]:
-    """Return it as Whisper itself writes transcripts, with what is ours beside."""
+    """Convert to the JSON of Whisper, with our fields in "heard"."""
     segments = [
         {
             "start": round(one.start_s, 3),

@@ -174,5 +174,5 @@ def test_an_open_language_is_told_from_the_longest_stretch(
     assert (first.start_s, first.confidence) == (0.0, 0.5)
     assert first.words[0].start_s == 0.0 and first.words[0].stop_s < 3
     assert transcriber.transcribe(silence, ProgressReporter()).segments == ()
-    with pytest.raises(TranscribeError, match="'xx' is no language"):
+    with pytest.raises(TranscribeError, match="'xx' is not a supported language"):
         FasterWhisper(tmp_path, device=CPU, language="xx")

@@ -111,7 +111,7 @@ def test_pocketsphinx_stops_within_a_stretch(recognizer: PocketSphinx) -> None:
 
 
 def test_pocketsphinx_refuses_other_languages() -> None:
-    with pytest.raises(TranscribeError, match=r"hears English only, not 'de'.*Whisper.*\.txt"):
+    with pytest.raises(TranscribeError, match=r"supports English only, not 'de'.*Whisper.*\.txt"):
         PocketSphinx("de")
 
 
@@ -174,9 +174,8 @@ def test_who_would_listen_is_told_without_loading_anything(tmp_path: Path) -> No
     )
     (tmp_path / "base.en.pt").touch()
     assert resolve_transcriber_name(TranscriberConfig(language="en-GB"), tmp_path) == "whisper"
-    assert (
-        resolve_transcriber_name(TranscriberConfig(), tmp_path) == "pocketsphinx"
-    )  # may be in any language
+    assert resolve_transcriber_name(TranscriberConfig(), tmp_path) == "whisper"
+    assert resolve_transcriber_name(TranscriberConfig(language="en_US"), tmp_path) == "whisper"
     for wish in ({"name": "whisper", "model": "large"}, {"name": "given"},
                  {"name": "faster-whisper", "model": "none"}):  # fmt: skip
         with pytest.raises(TranscribeError):
@@ -204,7 +203,7 @@ def test_given_words_go_before_heard_ones_and_only_the_rest_is_listened_to(
         TranscriberConfig(), [one, two], given, tmp_path, ProgressReporter(said.append)
     )
     assert mixed.name == "given, else pocketsphinx en-us"
-    assert "1 of 2 recordings come with" in heard_by(said)
+    assert "1 of 2 recordings have an existing" in heard_by(said)
     assert mixed.existing_transcripts == given and mixed.transcriber is not None
 
     heard = create_transcript_provider(
@@ -224,4 +223,6 @@ def test_only_given_words_refuses_where_nothing_is_given_and_warns_where_some_is
     given = {files[0]: ExistingTranscript(source="0.txt", text="Words.")}
     chosen = create_transcript_provider(wish, files, given, tmp_path, ProgressReporter(said.append))
     assert (chosen.name, chosen.transcriber, chosen.existing_transcripts) == ("given", None, given)
-    assert "Nothing is given for 1.wav, 2.wav" in heard_by(said) and "1 more" in heard_by(said)
+    assert "There is no transcript for 1.wav, 2.wav" in heard_by(said) and "1 more" in heard_by(
+        said
+    )

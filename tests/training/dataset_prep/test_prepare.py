@@ -19,7 +19,7 @@ from audio.io import read_clip
 from audio.loudness import measure_loudness
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from support.dataset_helpers import ExactEar, job, listening, record, said, spoken
-from training.asr.base import TranscribeError, Word
+from training.asr.base import WHISPER_FILE, TranscribeError, Word
 from training.asr.forced_alignment import WordAlignment
 from training.dataset_prep import review
 from training.dataset_prep.manifest import (
@@ -27,7 +27,6 @@ from training.dataset_prep.manifest import (
     DATASET_FILE,
     TRAIN_FILE,
     VALIDATION_FILE,
-    WHISPER_FILE,
     Dataset,
     ManifestError,
     read_clip_list,
@@ -287,8 +286,9 @@ def test_a_given_text_is_dropped_where_it_is_neither_followed_nor_heard(
 ) -> None:
     words = (Word(text="Given", start_s=0.5, stop_s=1.0), Word(text="text", start_s=1, stop_s=2))
     found = None if followed is None else WordAlignment(words=words, unaligned_speech_s=followed)
-    monkeypatch.setattr("training.dataset_prep.clip_builder.can_align", lambda language: True)
-    monkeypatch.setattr("training.dataset_prep.clip_builder.align_words", lambda wave, text: found)
+    monkeypatch.setattr(
+        "training.dataset_prep.clip_builder.find_aligner", lambda *_: lambda wave, text: found
+    )
     monkeypatch.setattr(
         "training.dataset_prep.clip_builder.compute_pocketsphinx_wer",
         lambda wave, text, report: wrong,

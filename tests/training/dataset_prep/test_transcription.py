@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -154,3 +156,14 @@ def test_an_odd_pace_is_marked_and_an_impossible_one_dropped() -> None:
     assert found["0"] == found["mine"] == (True, "")
     assert found["fast"] == (True, "odd_pace") and found["mad"] == (False, "odd_pace")
     assert found["slow"] == (False, "odd_pace")
+
+
+def test_voice_activity_detection_leaves_the_number_of_threads(tmp_path: Path) -> None:
+    if not is_silero_installed():
+        pytest.skip("needs silero-vad")
+    code = (
+        "import torch; torch.set_num_threads(2);"
+        "from training.asr.voice_activity import probabilities_to_spans as f;"
+        "f([0.9] * 9); assert torch.get_num_threads() == 2"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,11 +12,29 @@ from torch import Tensor
 from audio.clip import Clip
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
+from training.asr.availability import list_hugging_face_models
+from training.asr.base import SAMPLE_RATE
 
 CUT_SEARCH_S = 0.12  # a cut moves this far to the quietest sample
 ENERGY_WINDOW_S = 0.02
 MIN_CLIP_S = 0.2  # of what is left after cutting
 CUT_FADE_S = 0.005
+
+
+def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list[float] | None:
+    """Return at which second each text begins in a clip that speaks them all.
+
+    models: the folder of speech recognition models. None without a wav2vec2 model in it, or where
+    the texts cannot be located.
+    """
+    if not list_hugging_face_models(models, "wav2vec2"):
+        return None
+    from training.asr.ctc_alignment import find_passage_starts
+    from training.asr.forced_alignment import find_ctc_aligner
+
+    aligner = find_ctc_aligner(" ".join(texts), "en", models)
+    wave = clip.resample(SAMPLE_RATE).wave
+    return None if aligner is None else find_passage_starts(wave, texts, aligner)
 
 
 def concatenate_clips(clips: Sequence[Clip], delivery: OutputOptions) -> Clip:

@@ -18,7 +18,7 @@ from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
 from studio.synthesis.chunking import TextChunk
 from studio.voices.catalog import resolve_random_seed
-from studio.workers.synthesis.clip_editing import join_audible_spans
+from studio.workers.synthesis.clip_editing import join_audible_spans, locate_with_wav2vec2
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
 
@@ -212,11 +212,11 @@ class SynthesisSession:
         spans = chunk.text_spans
         if all(span.audible for span in spans):
             return candidate
-        if not isinstance(self.engine, SupportsAlignment):
-            return None
+        texts = [span.text for span in spans]
         with self.report.stage("aligning"):
-            texts = [span.text for span in spans]
-            starts = self.engine.align(texts, candidate, speaker, self.report)
+            starts = locate_with_wav2vec2(texts, candidate.clip, self.layout.whisper)
+            if starts is None and isinstance(self.engine, SupportsAlignment):
+                starts = self.engine.align(texts, candidate, speaker, self.report)
         clip = None if starts is None else join_audible_spans(candidate.clip, starts, spans)
         return None if clip is None else replace(candidate, clip=clip)
 

@@ -1,7 +1,4 @@
-"""Transcripts that came with the recordings: which file says what, and where it is said so.
-
-Light, and before any network: what is malformed is refused while nothing is lost.
-"""
+"""Find existing transcripts of recordings. Light; malformed files are refused before any work."""
 
 from __future__ import annotations
 
@@ -36,10 +33,10 @@ TranscriptFile: TypeAlias = tuple[Path, str]  # a transcript, and the language i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingTranscript:
-    """What came with one recording.
+    """The transcript of one recording.
 
-    source: where it stands, for people;  text: all of it;  told: with times, None where only the
-    text of the whole recording is known.
+    source: its file, for messages. text: all of it. timed_transcript: None where only the text is
+    known.
     """
 
     source: str
@@ -48,7 +45,7 @@ class ExistingTranscript:
     language: str = ""
 
     def to_transcript(self, seconds: float) -> Transcript:
-        """Return it for a recording of that length; without times it is one segment."""
+        """Return the transcript for a duration; without times it is one segment."""
         if self.timed_transcript is not None:
             kept = (
                 _truncate_segment(segment, seconds) for segment in self.timed_transcript.segments
@@ -66,11 +63,11 @@ class ExistingTranscript:
 def find_existing_transcripts(
     folder: Path, files: Sequence[Path]
 ) -> dict[Path, ExistingTranscript]:
-    """Return what came with each of the recordings, for those that have something.
+    """Return the transcripts of recordings, for those that have one.
 
-    folder: where the recordings were looked for.  A file beside a recording (clip.json, .vtt,
-    .srt, .txt, also clip.en.srt) goes before a list of many (metadata.csv, train.txt, whisper.json,
-    in `folder` or beside the recordings).  Raises TranscribeError telling all that is malformed.
+    folder: where the recordings were searched. A file beside a recording (clip.json, .vtt, .srt,
+    .txt, also clip.en.srt) has precedence over a list (metadata.csv, train.txt, whisper.json, in
+    `folder` or beside the recordings). Raises TranscribeError listing all malformed files.
     """
     found: dict[Path, ExistingTranscript] = {}
     problems: list[str] = []
@@ -107,7 +104,7 @@ def _raise_problems(problems: Sequence[str]) -> None:
 def _read_sidecar(
     file: Path, named: Mapping[Path, Sequence[TranscriptFile]]
 ) -> ExistingTranscript | None:
-    """Read what lies beside a recording: clip.srt, clip.wav.srt or clip.en.srt for clip.wav."""
+    """Read the transcript beside a recording: clip.srt, clip.wav.srt or clip.en.srt."""
     there = [*named.get(file.with_suffix(""), ()), *named.get(file, ())]
     for path, language in sorted(
         there, key=lambda one: (_TRANSCRIPT_SUFFIXES.index(_get_suffix(one[0])), one)
@@ -119,7 +116,7 @@ def _read_sidecar(
 
 
 def _index_sidecars(folders: Collection[Path]) -> dict[Path, list[TranscriptFile]]:
-    """Return the transcripts in some folders, and the language in their names, by what they name.
+    """Return the transcripts in some folders, with the language in their names, by recording.
 
     Each folder is listed once; there may be tens of thousands of clips.
     """
@@ -148,14 +145,13 @@ def _read_transcript(path: Path, language: str) -> ExistingTranscript | None:
 
 
 def _from_timed_transcript(told: Transcript, source: str, language: str = "") -> ExistingTranscript:
-    """What a transcript with times gives; what a person gave is taken for certain."""
     return ExistingTranscript(
         source=source, text=told.text, timed_transcript=told, language=language or told.language
     )
 
 
 def _find_lists(folder: Path, files: Sequence[Path]) -> list[Path]:
-    """Return the lists there are: in the folder, where recordings lie, and above wavs/."""
+    """Return the lists in the folder, beside the recordings, and above wavs/."""
     inside = {file.parent for file in files} | {folder}
     above = {place.parent for place in inside if place.name.lower() in _AUDIO_FOLDERS}
     places = sorted(inside | above)
@@ -179,7 +175,7 @@ def _read_from_list(path: Path, files: Sequence[Path]) -> dict[Path, ExistingTra
 
 
 def _read_from_whisper_json(path: Path, files: Sequence[Path]) -> dict[Path, ExistingTranscript]:
-    """Read {"clip.wav": {"text", "segments", "language"}, …}, as the dataset of a studio has it."""
+    """Read {"clip.wav": {"text", "segments", "language"}, …}, as datasets have it."""
     plain = load_json(path)
     if not isinstance(plain, dict):
         return {}
@@ -193,12 +189,11 @@ def _read_from_whisper_json(path: Path, files: Sequence[Path]) -> dict[Path, Exi
 
 
 def _find_entry(plain: dict[str, Any], file: Path, place: Path) -> Any:  # Any: JSON
-    """Return what is said of a file, by its path or by its name."""
     return plain.get(format_relative_path(file, place), plain.get(file.name))
 
 
 def _truncate_segment(segment: Segment, seconds: float) -> Segment | None:
-    """Return the segment as far as it lies in the recording; None where it lies behind it."""
+    """Cut a segment off at the end of the recording; None where it starts behind it."""
     if segment.start_s >= seconds:
         return None
     return Segment(

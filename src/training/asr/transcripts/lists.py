@@ -1,4 +1,4 @@
-"""Lists of transcripts: metadata.csv and train.txt as LJSpeech has them, `id|text|normalised`."""
+"""Lists of transcripts as LJSpeech has them: `id|text|normalized` in metadata.csv or train.txt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADER_NAMES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptLine:
-    """The text of one recording.  id: its path as the list has it, without a sound's suffix."""
+    """The text of one recording.  id: its path in the list, without the suffix."""
 
     id: str
     text: str
@@ -32,10 +32,10 @@ class TranscriptLine:
 
 
 def read_transcript_list(path: Path) -> list[TranscriptLine]:
-    """Read `id|text` or `id|text|normalised`; the normalised text is taken where there is one.
+    """Read `id|text` or `id|text|normalized`; the normalized text is used if there is one.
 
-    A third column that says the same everywhere names the speaker and is passed over.  Raises
-    TranscribeError naming the line that is malformed.
+    A third column with the same value everywhere names the speaker and is ignored. Raises
+    TranscribeError naming the malformed line.
     """
     rows = [
         (number, [column.strip() for column in line.split("|")])
@@ -60,9 +60,9 @@ def read_transcript_list(path: Path) -> list[TranscriptLine]:
 def match_lines_to_files(
     lines: Sequence[TranscriptLine], files: Sequence[Path], place: Path
 ) -> dict[Path, TranscriptLine]:
-    """Return the line that means each file, for those that have one.
+    """Return the line of each file, for those that have one.
 
-    place: the folder of the list.  Raises TranscribeError where a line could mean two files.
+    place: the folder of the list. Raises TranscribeError where a line could mean two files.
     """
     by_id = {line.id: line for line in lines}
     by_stem: dict[str, list[TranscriptLine]] = {}
@@ -87,7 +87,7 @@ def match_lines_to_files(
 
 
 def format_relative_path(file: Path, place: Path) -> str:
-    """Return a file as a message names it."""
+    """Return the path of a file for messages."""
     return file.relative_to(place).as_posix() if file.is_relative_to(place) else file.name
 
 
@@ -126,7 +126,6 @@ def _check_columns(path: Path, number: int, columns: Sequence[str]) -> None:
 
 
 def _normalize_id(name: str) -> str:
-    """Return the path without a sound's suffix, in one spelling."""
     path = PurePosixPath(name.replace("\\", "/").casefold())
     path = path.with_suffix("") if path.suffix in AUDIO_SUFFIXES else path
     return path.as_posix().removeprefix("./")

@@ -1,6 +1,6 @@
-"""Transcripts that say when: SubRip (.srt), WebVTT (.vtt), and JSON as Whisper and its kin write.
+"""Transcripts with times: SubRip (.srt), WebVTT (.vtt), and JSON of Whisper and WhisperX.
 
-Times are seconds of the recording. What is malformed is refused with its line.
+Times are seconds of the recording. Malformed files are refused with the line.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _NON_CUE_PREFIXES = ("WEBVTT", "NOTE", "STYLE", "REGION", "X-TIMESTAMP-MAP")
 
 
 def read_subtitles(path: Path) -> Transcript:
-    """Read an .srt or .vtt file; tags and styles are left out, cues that repeat are joined.
+    """Read an .srt or .vtt file, without tags and styles; repeated cues are joined.
 
-    Raises TranscribeError naming the line that is malformed.
+    Raises TranscribeError naming the malformed line.
     """
     segments: list[Segment] = []
     for number, block in _split_blocks(read_text(path)):
@@ -39,15 +39,15 @@ def read_subtitles(path: Path) -> Transcript:
 
 
 def read_transcript_json(path: Path) -> Transcript | None:
-    """Read what Whisper, WhisperX or Testudo wrote about one recording; None for other JSON.
+    """Read the JSON of Whisper, WhisperX or a dataset; None for other JSON.
 
-    Raises TranscribeError where the file is no JSON, or a time or word in it is malformed.
+    Raises TranscribeError for malformed JSON, times or words.
     """
     return parse_transcript(load_json(path), path.name)
 
 
 def load_json(path: Path) -> Any:  # Any: JSON
-    """Read a JSON file.  Raises TranscribeError naming the line that is malformed."""
+    """Read a JSON file.  Raises TranscribeError naming the malformed line."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -60,7 +60,7 @@ def load_json(path: Path) -> Any:  # Any: JSON
 
 
 def parse_transcript(plain: Any, source: str) -> Transcript | None:  # Any: JSON
-    """Return the transcript that plain data tell, or None where they tell something else."""
+    """Return the transcript in plain data, None where they are something else."""
     if not isinstance(plain, Mapping) or not isinstance(plain.get("segments"), Sequence):
         return None
     language = plain.get("language")
@@ -73,7 +73,7 @@ def parse_transcript(plain: Any, source: str) -> Transcript | None:  # Any: JSON
 
 
 def _split_blocks(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of the first line, lines) of each run of lines that are not blank."""
+    """Yield (number of the first line, lines) of each block between blank lines."""
     block: list[str] = []
     lines = text.split("\n")
     for number, line in enumerate([*lines, ""], start=1):
@@ -128,7 +128,7 @@ def _parse_segment(row: Any, where: str, language: str) -> Segment:  # Any: JSON
 
 
 def _parse_words(rows: Any, where: str, start: float, stop: float) -> tuple[Word, ...]:  # Any: JSON
-    """Return the timed words; one without times (WhisperX leaves digits so) lies between others."""
+    """Parse words; one without times (WhisperX omits those of digits) fills the gap."""
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise TranscribeError(f"{where}: its words are not a list of tables.")
     words: list[Word] = []

@@ -1,4 +1,4 @@
-"""Transcripts as text files hold them: which letters the bytes are, and one clean line."""
+"""Read text files of unknown encoding."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CP1252_PUNCTUATION = frozenset(b"\x85\x91\x92\x93\x94\x96\x97\xa0")
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, or in another encoding where there is no doubt which.
+    """Read a text file in UTF-8, or in another encoding that is certain.
 
-    Line ends become "\\n".  Raises TranscribeError naming the file and the byte that is wrong.
+    Line ends become "\\n". Raises TranscribeError naming the file and the wrong byte.
     """
     try:
         size = path.stat().st_size

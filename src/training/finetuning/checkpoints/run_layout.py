@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from core.files import write_json
 from core.serialization import from_dict, to_dict
-from training.dataset_prep.manifest import write_json
 from training.finetuning.checkpoints.retention import CheckpointInfo
 
 EVENTS_FILE = "events.jsonl"

@@ -1,0 +1,125 @@
+"""Every call of the ffmpeg program: built by ffmpeg-python, run without a shell."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+INPUT_FORMATS = (  # audio and video containers only: a playlist could name other files
+    "aac,aiff,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,ogg,wav,wv"
+)
+POLL_S = 0.2
+MAX_ERROR_BYTES = 10_000
+AAC_TIMEOUT_S = 120.0
+VERSION_TIMEOUT_S = 10.0
+
+
+class FfmpegError(RuntimeError):
+    """ffmpeg failed; the message is its first complaint."""
+
+
+def find_ffmpeg() -> str | None:
+    """Return the path of the ffmpeg program, None where it is not installed."""
+    return shutil.which("ffmpeg")
+
+
+def read_ffmpeg_version() -> str:
+    """Return the version of the installed ffmpeg, "" where there is none."""
+    program = find_ffmpeg()
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, "-version"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=VERSION_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    words = done.stdout.decode("utf-8", "replace").split()
+    return words[2] if len(words) > 2 else "of unknown version"
+
+
+def convert_to_wav(
+    path: Path,
+    *,
+    max_duration_s: float,
+    timeout_s: float,
+    target: Path | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> bytes:
+    """Decode the first audio stream of a file, at most `max_duration_s` plus one second of it.
+
+    target: a .w64 file to write; without one the bytes of a wav are returned. poll: called while
+    ffmpeg runs; an exception from it ends ffmpeg. Raises FileNotFoundError without ffmpeg,
+    TimeoutError, and FfmpegError where it cannot decode the file.
+    """
+    source = ffmpeg.input(
+        f"file:{path.resolve()}", protocol_whitelist="file", format_whitelist=INPUT_FORMATS
+    )
+    output = {"acodec": "pcm_s16le", "t": f"{max_duration_s + 1:g}"}
+    if target is None:
+        stream = source["a:0"].output("pipe:1", format="wav", protocol_whitelist="pipe", **output)
+    else:
+        file = f"file:{target.resolve()}"
+        stream = source["a:0"].output(file, format="w64", **output).overwrite_output()
+    return _run(stream, timeout_s=timeout_s, poll=poll)
+
+
+def encode_aac(samples: bytes, sample_rate: int) -> bytes:
+    """Encode 16-bit little-endian mono samples as AAC frames; raises what `convert_to_wav` does."""
+    source = ffmpeg.input("pipe:0", format="s16le", ar=sample_rate, ac=1)
+    stream = source.output("pipe:1", format="adts", acodec="aac")
+    return _run(stream, timeout_s=AAC_TIMEOUT_S, data=samples)
+
+
+def _run(
+    stream: Any,  # Any: ffmpeg-python has no types
+    *,
+    timeout_s: float,
+    data: bytes | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> bytes:
+    program = find_ffmpeg()
+    if program is None:
+        raise FileNotFoundError("ffmpeg is not installed")
+    command = ffmpeg.compile(stream, cmd=[program, "-nostdin", "-v", "error"])
+    stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        try:
+            output = _communicate(process, data, timeout_s, poll)
+        finally:
+            process.kill()
+        if process.returncode != 0:
+            errors.seek(0)
+            lines = errors.read(MAX_ERROR_BYTES).decode("utf-8", "replace").strip().splitlines()
+            raise FfmpegError(lines[0].split("] ")[-1] if lines else "no audio in it")
+        return output
+
+
+def _communicate(
+    process: subprocess.Popen[bytes],
+    data: bytes | None,
+    timeout_s: float,
+    poll: Callable[[], None],
+) -> bytes:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.communicate(data, timeout=POLL_S)[0]
+        except subprocess.TimeoutExpired:
+            data = None  # communicate keeps what it has not written yet
+        poll()
+        if time.monotonic() > deadline:
+            raise TimeoutError

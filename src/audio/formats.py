@@ -1,0 +1,24 @@
+"""Audio file formats: suffixes, encodings of libsndfile, sample rates that encoders accept."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+OPUS_SAMPLE_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz, RFC 6716 section 2
+MP3_SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+ENCODINGS = MappingProxyType(  # container and encoding as libsndfile names them
+    {
+        "wav": ("WAV", "PCM_16"),
+        "flac": ("FLAC", "PCM_16"),
+        "ogg": ("OGG", "VORBIS"),
+        "opus": ("OGG", "OPUS"),
+        "mp3": ("MP3", "MPEG_LAYER_III"),
+    }
+)
+SAMPLE_RATES = MappingProxyType(  # Hz; a format that is not listed takes any rate
+    {"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES}
+)
+READABLE_SUFFIXES = frozenset(f".{name}" for name in ENCODINGS) | {
+    *(".aac", ".aif", ".aiff", ".au", ".caf", ".m4a", ".mka", ".mkv"),
+    *(".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
+}
