@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +31,7 @@ from tortoise.checkpoints.layout import (
 )
 from tortoise.checkpoints.loading import TortoiseModel
 from training.dataset_prep.manifest import read_clip_list
-from training.finetuning.checkpoints.state import translate_disk_full_errors
+from training.finetuning.checkpoints.state import link_or_copy, translate_disk_full_errors
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 
@@ -93,7 +91,7 @@ def load_run_dataset(
     """
     kept = run / CLIPS_FILE
     if not kept.is_file():
-        _link_or_copy(extract_features(dataset, choice, bundle, report), kept)
+        link_or_copy(extract_features(dataset, choice, bundle, report), kept)
     return load_features(kept)
 
 
@@ -257,14 +255,3 @@ def _save(clips: DatasetSplits, path: Path) -> None:
     tensors["text"], tensors["codes"] = tensors["text"].int(), tensors["codes"].int()
     with translate_disk_full_errors(path):
         save_file(tensors, path, metadata={"clips": json.dumps(told)})
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Let the run have the file too, whatever becomes of the dataset."""
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(source, beside)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, beside)
-    beside.replace(target)

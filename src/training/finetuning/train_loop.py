@@ -22,12 +22,16 @@ from training.finetuning.checkpoints.run_layout import (
     get_sample_path,
     read_checkpoints,
 )
-from training.finetuning.checkpoints.state import StateError, mark_state_good, save_state
+from training.finetuning.checkpoints.state import (
+    StateError,
+    link_or_copy,
+    mark_state_good,
+    save_state,
+)
 from training.finetuning.checkpoints.store import (
     begin_checkpoint,
     finish_checkpoint,
     is_checkpoint_complete,
-    link_or_copy,
     list_network_files,
     prune_checkpoints,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.files import fsync_folder
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
 from training.finetuning.checkpoints.retention import CheckpointInfo, find_checkpoints_to_prune
@@ -29,7 +29,7 @@ from training.finetuning.checkpoints.run_layout import (
 from training.finetuning.checkpoints.state import (
     check_disk_space,
     count_tensor_bytes,
-    fsync_folder,
+    link_or_copy,
     translate_disk_full_errors,
 )
 from training.finetuning.optim.lora import ADAPTER_FILE
@@ -89,7 +89,7 @@ def delete_unfinished_files(run: Path, step: int) -> None:
             shutil.rmtree(get_checkpoint_dir(run, about.step), ignore_errors=True)
     for part in (*(run / CHECKPOINTS_DIR).glob(f"*{PARTIAL_SUFFIX}"), run / TEMPORARY_MODEL_DIR):
         shutil.rmtree(part, ignore_errors=True)
-    for part in run.glob(f"*{PARTIAL_SUFFIX}"):
+    for part in run.glob(f"*{PARTIAL_SUFFIX}*"):
         if part.is_file():
             part.unlink(missing_ok=True)
 
@@ -135,15 +135,6 @@ def list_network_files(folder: Path) -> list[Path]:
     """The files of a checkpoint that replace those of a bundle."""
     files = sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
     return [file for file in files if file.name != ADAPTER_FILE]
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second place; a copy keeps its time, by which its checksum is known."""
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or a file system without links
-        check_disk_space(target.parent, source.stat().st_size)
-        shutil.copy2(source, target)
 
 
 def _get_partial_dir(run: Path, step: int) -> Path:
