@@ -141,16 +141,17 @@ class RunSummary:
     best: int | None
 
 
-def get_run_summary(dataset: str, folder: Path, diary: EventLogReader) -> RunSummary:
-    """Describe a run in a line."""
-    kept, figures = read_process_record(folder), diary.read()
+def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> RunSummary:
+    """Describe a run for a list."""
+    kept, figures = read_process_record(folder), event_log.read()
     state = _get_run_state(folder, figures, kept, is_alive(folder))
+    begun = figures.start_event
     return RunSummary(
         dataset=dataset,
         name=folder.name,
         state=state,
         step=figures.step,
-        steps=figures.start_event.steps if figures.start_event else read_planned_steps(folder),
+        steps=begun.total_steps if begun else read_planned_steps(folder),
         began=figures.first_start_time or kept.launched,
         ended=_get_end_time(figures, kept) if state in FINISHED_STATES else None,
         eta_s=_estimate_remaining_s(figures, _measure_seconds_per_step(figures))
@@ -175,7 +176,7 @@ def get_run_status(dataset: str, folder: Path, diary: EventLogReader) -> RunStat
         state=state,
         stage=figures.stage,
         step=figures.step,
-        steps=begun.steps if begun else read_planned_steps(folder),
+        steps=begun.total_steps if begun else read_planned_steps(folder),
         began=figures.first_start_time or kept.launched,
         ended=_get_end_time(figures, kept) if state in FINISHED_STATES else None,
         eta_s=_estimate_remaining_s(figures, pace) if state in ("running", "stopping") else None,
@@ -227,16 +228,17 @@ def select_run_checkpoint(folder: Path, figures: RunMetrics) -> BestCheckpoint:
 
 
 def _get_run_state(folder: Path, figures: RunMetrics, kept: ProcessRecord, alive: bool) -> RunState:
-    told = figures.ended
-    waits = alive and kept.group > 0 and kept.launched is None
-    if told is not None and told.time >= (kept.launched or 0.0) and not waits:
-        return told.state
+    """The supervisor says whether a run waits, the trainer how it ended, the lock if it died."""
+    is_waiting = alive and kept.group > 0 and kept.launched is None
+    ended = figures.ended
+    if ended and not is_waiting and (ended.time or 0.0) >= (kept.launched or 0.0):
+        return ended.state  # by the latest start, not by one before
+    if alive and (folder / STOP_FILE).exists():
+        return "stopping"
     if alive:
-        if (folder / STOP_FILE).exists():
-            return "stopping"
-        return "waiting" if waits else "running"
-    never_began = kept.launched is None and kept.code == 0  # it was stopped while it waited
-    return "stopped" if never_began else "died"
+        return "waiting" if is_waiting else "running"
+    stopped_while_waiting = kept.launched is None and kept.code == 0
+    return "stopped" if stopped_while_waiting else "died"
 
 
 def _describe_end(
@@ -269,11 +271,11 @@ def _measure_seconds_per_step(figures: RunMetrics) -> float | None:
 
 
 def _estimate_remaining_s(figures: RunMetrics, pace: float | None) -> float | None:
-    if pace is None or figures.start_event is None or not figures.start_event.steps:
+    if pace is None or figures.start_event is None or not figures.start_event.total_steps:
         return None
     before, last = figures.times[-2][0], figures.times[-1][0]
     since = min(max(0.0, time.time() - last), last - before)  # longer: a checkpoint, no step
-    return max(0.0, (figures.start_event.steps - figures.step) * pace - since)
+    return max(0.0, (figures.start_event.total_steps - figures.step) * pace - since)
 
 
 def _get_recent_median(figures: RunMetrics, name: str) -> float | None:
@@ -306,7 +308,7 @@ def _list_checkpoints(
             RunCheckpoint(
                 step=step,
                 path=path,
-                size=saved.size,
+                size=saved.bytes,
                 loss=saved.loss,
                 wer=judged.wer if judged else None,
                 similarity=judged.similarity if judged else None,

@@ -28,8 +28,8 @@ from studio.training_runs.event_log_reader import EventLogReader
 from studio.training_runs.run_status import RunStatus, RunSummary, get_run_status, get_run_summary
 from studio.training_runs.trash import DeletedRun, delete_run
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
+from training.finetuning.events import EVENTS_FILE
 
-EVENTS_FILE = "events.jsonl"
 TRAINER_COMMAND = ("-m", "training.finetuning.trainer")
 STOP_GRACE_S = 30.0
 """How long a training that is ended for good may still take to save."""

@@ -116,9 +116,9 @@ def _compute_checkpoint_seconds(told: RunMetrics, gpt_s: float, diffusion_s: flo
         or told.time is None
     ):
         return 0.0
-    learned = min(told.step, told.start_event.stage_steps.get("gpt", told.step))
+    learned = min(told.step, told.start_event.gpt_steps or told.step)
     steps_s = learned * gpt_s + (told.step - learned) * diffusion_s
-    return max(0.0, told.time - told.start_event.time - steps_s) / len(told.checkpoints)
+    return max(0.0, told.time - (told.start_event.time or 0.0) - steps_s) / len(told.checkpoints)
 
 
 def _read_samples(dataset: Path) -> Sequence[ThroughputSample]:

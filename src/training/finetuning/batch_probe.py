@@ -17,7 +17,7 @@ from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, extract_features, load_features
 from training.finetuning.diffusion_task import create_diffusion_task
 from training.finetuning.distributed import DistributedContext
-from training.finetuning.event_log import measure_memory_bytes
+from training.finetuning.event_log import get_memory_bytes
 from training.finetuning.gpt_task import create_gpt_task
 from training.finetuning.train_step import create_step_executor, training_step
 
@@ -86,7 +86,7 @@ def probe_training_step(
     codes = opened.config.architecture("gpt").codes
     return StepProbeResult(
         seconds=seconds * whole / batch,
-        memory=measure_memory_bytes(device),
+        memory=get_memory_bytes(device),
         loss=loss,
         chance=math.log(codes) if stage == "gpt" else None,
     )

@@ -21,7 +21,6 @@ from core.serialization import from_dict, to_dict
 from training.dataset_prep.manifest import write_json
 from training.finetuning.checkpoints.retention import CheckpointInfo
 
-EVENTS_FILE = "events.jsonl"
 CHECKPOINTS_DIR, SAMPLES_DIR, CHECKPOINT_INFO_FILE = "checkpoints", "samples", "about.json"
 TEMPORARY_MODEL_DIR = ".speaking"
 """A bundle made for a moment, to speak a sentence with a checkpoint."""
