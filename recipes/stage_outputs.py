@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from recipes.loop import load_state
 from recipes.recipes import Recipes
-from recipes.state import load_state
 from tortoise.checkpoints.loading import load_network
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp

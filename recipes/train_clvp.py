@@ -22,19 +22,17 @@ from torch.nn.utils.rnn import pad_sequence
 from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedClip
 from recipes.data.negatives import corrupt_codes, corrupt_text, random_int
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.losses import STOP_TOKEN, compute_ctc_loss, remove_special_tokens
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_muon_and_adamw, set_lr
+from training.finetuning.optim.optimizers import make_muon_and_adamw
 
 INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 MAX_LOG_TEMPERATURE = math.log(100)
 POOL_BATCHES = 8  # batches from which one of like length is taken
 EVALUATE_EVERY = 250  # steps
 EVALUATION_CLIPS = 100  # clips
-StateParts = dict[str, nn.Module | torch.optim.Optimizer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,54 +74,35 @@ def train_clvp(
     folder: Path,
     report: ProgressReporter,
 ) -> Clvp:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    held_out: clips that are only judged by; `compute_ranking_accuracy` tells how many spoiled
-    versions of a
-    clip score below it (chance: 0.5).
+    held_out: clips for `compute_ranking_accuracy` only.
     """
-    model = _build_model(recipe)
+    model = build_seeded(recipe.seed, lambda: Clvp(recipe.architecture))
+    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
     blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
     muon, adamw = make_muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
-    parts: StateParts = {"model": model, "muon": muon, "adamw": adamw}
-    run = TrainingLoop(folder, report)
+    loop = TrainingLoop(folder, report, model=model, muon=muon, adamw=adamw)
     lengths = torch.tensor([len(clip.codes) for clip in clips])
-    done = load_state(folder, **parts)
-    for step in run.steps(done, recipe.steps, "clvp"):
+    for step in loop.steps(recipe.steps, "clvp"):
         generator = make_step_generator(recipe.seed, step)
-        rate = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
         scores, heard = compute_batch_scores(model, batch)
         loss, found = compute_ranking_loss(scores, batch.same_text)
         spelled = compute_ctc_loss(model.to_symbols, heard, batch.lengths, batch.symbols)
-        model.zero_grad(set_to_none=True)
-        (loss + recipe.ctc_weight * spelled).backward()
-        norm = clip_grad_norm(model.parameters(), 1.0)
-        for optimizer in (muon, adamw):
-            set_lr(optimizer, rate)
-            optimizer.step()
+        norm = optimizer_step(loss + recipe.ctc_weight * spelled, model, (muon, adamw), lr)
         model.temperature.data.clamp_(max=MAX_LOG_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
-            run.log_metrics(done, **figures, gradient=norm)
+            metrics = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
+            loop.log_metrics(done, **metrics, gradient=norm)
         if done % EVALUATE_EVERY == 0 and held_out:
             share = compute_ranking_accuracy(
                 model, held_out[:EVALUATION_CLIPS], make_step_generator(recipe.seed, -1)
             )
-            run.log_metrics(done, share_beaten=share)
-        if run.is_save_due():
-            save_state(folder, done, **parts)
-    save_state(folder, done, **parts)
+            loop.log_metrics(done, share_beaten=share)
     return model.eval()
-
-
-def _build_model(recipe: ClvpRecipe) -> Clvp:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Clvp(recipe.architecture).train()
-    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
-    return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

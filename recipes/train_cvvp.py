@@ -16,12 +16,11 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedClip, TokenizedCorpus
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.cvvp import Cvvp, CvvpConfig
 from tortoise.modules.losses import info_nce_loss
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+from training.finetuning.optim.optimizers import make_adamw
 
 INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
 MAX_LOG_TEMPERATURE = math.log(100)
@@ -58,42 +57,27 @@ def train_cvvp(
     folder: Path,
     report: ProgressReporter,
 ) -> Cvvp:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
     norms: (80,) what each mel band is divided by.
     """
-    model = _build_model(recipe)
+    model = build_seeded(recipe.seed, lambda: Cvvp(recipe.architecture))
+    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, model=model, optimizer=optimizer)
-    for step in run.steps(done, recipe.steps, "cvvp"):
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    for step in loop.steps(recipe.steps, "cvvp"):
         generator = make_step_generator(recipe.seed, step)
-        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         loss, found = _compute_loss(model, recipe, corpus, norms, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = clip_grad_norm(model.parameters(), 1.0)
-        optimizer.step()
+        norm = optimizer_step(loss, model, [optimizer], lr)
         model.temperature.data.clamp_(max=MAX_LOG_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            run.log_metrics(done, loss=loss.item(), found=found.item(), gradient=norm)
+            loop.log_metrics(done, loss=loss.item(), found=found.item(), gradient=norm)
         if done % EVALUATE_EVERY == 0:
-            run.log_metrics(
-                done, held_out=compute_retrieval_accuracy(model, recipe, held_out, norms)
-            )
-        if run.is_save_due():
-            save_state(folder, done, model=model, optimizer=optimizer)
-    save_state(folder, done, model=model, optimizer=optimizer)
+            accuracy = compute_retrieval_accuracy(model, recipe, held_out, norms)
+            loop.log_metrics(done, held_out=accuracy)
     return model.eval()
-
-
-def _build_model(recipe: CvvpRecipe) -> Cvvp:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Cvvp(recipe.architecture).train()
-    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
-    return model
 
 
 @torch.no_grad()

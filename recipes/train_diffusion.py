@@ -9,11 +9,12 @@ cleaner than any single one of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from audio.clip import Clip
@@ -31,8 +32,7 @@ from recipes.data.voice_augmentation import (
     sample_eq_curve,
     sample_warp_factor,
 )
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.checkpoints.loading import save_network
 from tortoise.generation.diffusion import DiffusionSamplingOptions, denoise
 from tortoise.generation.vocoding import MelVocoder, prepare_for_inference, vocode
@@ -49,13 +49,11 @@ from training.finetuning.optim.diffusion_loss import (
     crop_mel,
     get_muon_modules,
 )
-from training.finetuning.optim.optimizers import clip_grad_norm, set_lr
 
 REFERENCE_FRAMES = (150, 400)  # a stretch of the voice of 1.6 to 4.3 s
 LOG_EVERY = 25
 VALIDATE_EVERY = 250
 VALIDATION_BATCHES = 4
-StateParts = dict[str, nn.Module | torch.optim.Optimizer]
 SAMPLE_OPTIONS = DiffusionSamplingOptions(steps=20, sampler="dpm")
 
 
@@ -121,50 +119,36 @@ def train_diffusion(
     report: ProgressReporter,
     vocoder: MelVocoder | None = None,
 ) -> DiffusionDecoder:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
     With a vocoder, one held-out clip is spoken into `samples` at every validation.
     Returns the moving average, which `export` holds as a network of a bundle.
     """
-    model = _build_model(recipe)
+    model = build_seeded(recipe.seed, lambda: DiffusionDecoder(recipe.architecture))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
     kept = cast(DiffusionDecoder, average.module)
     muon, adamw = create_conv_muon_and_adamw(
         model, get_muon_modules(model), recipe.rate, recipe.decay
     )
-    parts: StateParts = {"model": model, "average": average, "muon": muon, "adamw": adamw}
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, **parts)
-    for step in run.steps(done, recipe.steps, "diffusion"):
-        rate = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+    export = partial(save_network, folder / "export", "diffusion", kept, kept.config)
+    loop = TrainingLoop(
+        folder, report, export, model=model, average=average, muon=muon, adamw=adamw
+    )
+    for step in loop.steps(recipe.steps, "diffusion"):
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         losses = _compute_losses(model, recipe, teaching, step, recipe.seed)
-        model.zero_grad(set_to_none=True)
-        (losses.mel if step < recipe.mel_first else losses.total()).backward()
-        norm = clip_grad_norm(model.parameters(), recipe.clip)
-        for optimizer in (muon, adamw):
-            set_lr(optimizer, rate)
-            optimizer.step()
+        loss = losses.mel if step < recipe.mel_first else losses.total()
+        norm = optimizer_step(loss, model, (muon, adamw), lr, recipe.clip)
         average.update_parameters(model)
         done = step + 1
         if done % LOG_EVERY == 0:
-            run.log_metrics(done, gradient=norm, **losses_to_dict(losses))
+            loop.log_metrics(done, gradient=norm, **losses_to_dict(losses))
         if done % VALIDATE_EVERY == 0:
-            run.log_metrics(done, **validate(kept, recipe, held_out))
+            loop.log_metrics(done, **validate(kept, recipe, held_out))
             if vocoder is not None:
                 wave = synthesize_sample(kept, held_out, vocoder)
                 write_sample(wave, folder / "samples" / f"{done:06d}.wav")
-        if run.is_save_due():
-            save_state(folder, done, **parts)
-            save_network(folder / "export", "diffusion", kept, kept.config)
-    save_state(folder, done, **parts)
-    save_network(folder / "export", "diffusion", kept, kept.config)
     return kept.eval()
-
-
-def _build_model(recipe: DiffusionRecipe) -> DiffusionDecoder:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return DiffusionDecoder(recipe.architecture).train()
 
 
 def losses_to_dict(losses: DiffusionLosses) -> dict[str, float]:

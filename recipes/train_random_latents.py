@@ -6,6 +6,7 @@ directions (sliced Wasserstein distance, arXiv:1804.01947), which needs no criti
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,9 @@ import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import set_lr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,29 +34,23 @@ class RandomLatentRecipe:
 def train_random_latents(
     recipe: RandomLatentRecipe, latents: Tensor, folder: Path, report: ProgressReporter
 ) -> RandomLatentGenerator:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
     latents: (n, c) of many real clips.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = RandomLatentGenerator(RandomLatentConfig(channels=latents.shape[1])).train()
+    config = RandomLatentConfig(channels=latents.shape[1])
+    model = build_seeded(recipe.seed, lambda: RandomLatentGenerator(config))
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate)
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, model=model, optimizer=optimizer)
-    for step in run.steps(done, recipe.steps, "random voice"):
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    for step in loop.steps(recipe.steps, "random voice"):
         generator = make_step_generator(recipe.seed, step)
-        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         noise = torch.randn(recipe.batch, latents.shape[1], generator=generator)
         real = latents[torch.randint(len(latents), (recipe.batch,), generator=generator)]
         distance = sliced_wasserstein_distance(model(noise), real, recipe.directions, generator)
-        optimizer.zero_grad(set_to_none=True)
-        distance.backward()
-        optimizer.step()
-        done = step + 1
-        if done % 50 == 0:
-            run.log_metrics(done, distance=distance.item())
-    save_state(folder, done, model=model, optimizer=optimizer)
+        optimizer_step(distance, model, [optimizer], lr, max_norm=math.inf)
+        if (step + 1) % 50 == 0:
+            loop.log_metrics(step + 1, distance=distance.item())
     return model.eval()
 
 

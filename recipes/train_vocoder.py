@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,14 +39,13 @@ from recipes.discriminators import (
     discriminator_loss,
     generator_loss,
 )
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, make_step_generator, optimizer_step
 from recipes.stft_loss import compute_stft_loss
 from tortoise.checkpoints.loading import save_network
 from tortoise.generation.vocoding import prepare_for_inference, vocode
 from tortoise.modules.univnet import UnivNet, UnivNetConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+from training.finetuning.optim.optimizers import make_adamw
 
 HELD_OUT_STEP = -1  # the segments of this step are looked at, never learned from
 
@@ -106,42 +106,32 @@ def train_vocoder(
     recipe: VocoderRecipe, pools: Sequence[WavePool], held: Sequence[WavePool], folder: Path,
     report: ProgressReporter,
 ) -> UnivNet:  # fmt: skip
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
     pools: what is learned from;  held: what only the diary's `held_*` figures look at.
     The averaged generator is exported to `folder/export` with every saved state and returned.
     """
     learners = VocoderTrainState.start(recipe)
-    run = TrainingLoop(folder, report)
-    first = load_state(folder, **learners.to_state_parts())
-    done = first
-    for step in run.steps(first, recipe.steps, "vocoder"):
-        with_critics = step >= recipe.critics_from
-        set_lr(
-            learners.optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
-        )
-        set_lr(learners.critic_optimizer, compute_cosine_lr(
-            step - recipe.critics_from, recipe.steps - recipe.critics_from,
-            recipe.critic_rate, recipe.warm_up,
-        ))  # fmt: skip
+    export = partial(
+        save_network, folder / "export", "vocoder", learners.average, learners.average.config
+    )
+    loop = TrainingLoop(folder, report, export, **learners.to_state_parts())
+    for step in loop.steps(recipe.steps, "vocoder"):
         batch = draw_batch(pools, recipe.segments, step)
         fake = generate_wave(
             recipe, learners.generator, batch.mel, make_step_generator(recipe.seed, step)
         )
-        figures = train_critics_step(recipe, learners, fake.detach(), batch) if with_critics else {}
-        figures |= train_generator_step(recipe, learners, fake, batch, with_critics)
+        metrics = train_critics_step(recipe, learners, fake.detach(), batch, step)
+        metrics |= train_generator_step(recipe, learners, fake, batch, step)
         update_ema(learners.average, learners.generator, recipe.averaging, step)
         done = step + 1
         if done % recipe.judge_every == 0:
-            figures |= evaluate_vocoder(recipe, learners.average, held)
+            metrics |= evaluate_vocoder(recipe, learners.average, held)
             write_vocoder_sample(
                 learners.average, held[0].waves[0], folder / "samples" / f"{done:06d}.wav"
             )
         if done % recipe.report_every == 0:
-            run.log_metrics(done, **{name: float(value) for name, value in figures.items()})
-        if run.is_save_due():
-            _save_checkpoint(folder, done, learners)
-    _save_checkpoint(folder, done, learners)
+            loop.log_metrics(done, **{name: float(value) for name, value in metrics.items()})
     return learners.average.eval()
 
 
@@ -156,17 +146,24 @@ def generate_wave(
 
 
 def train_critics_step(
-    recipe: VocoderRecipe, learners: VocoderTrainState, fake: Tensor, batch: VocoderBatch
+    recipe: VocoderRecipe,
+    learners: VocoderTrainState,
+    fake: Tensor,
+    batch: VocoderBatch,
+    step: int,
 ) -> dict[str, Tensor]:
-    """One step of the critics; returns figures for the diary."""
+    """Update the critics, once they take part; return metrics."""
+    own_step = step - recipe.critics_from
+    if own_step < 0:
+        return {}
+    lr = compute_cosine_lr(
+        own_step, recipe.steps - recipe.critics_from, recipe.critic_rate, recipe.warm_up
+    )
     critics = learners.critics.requires_grad_(True)
     seen = torch.cat([fake, batch.wave])[:, : recipe.critic_samples]
     pairs = [scores.chunk(2) for scores in critics(seen)]
     loss = discriminator_loss([fake for fake, _ in pairs], [real for _, real in pairs])
-    learners.critic_optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    clip_grad_norm(critics.parameters(), 10.0)
-    learners.critic_optimizer.step()
+    optimizer_step(loss, critics, [learners.critic_optimizer], lr, max_norm=10.0)
     return {"critics": loss.detach()}
 
 
@@ -175,23 +172,21 @@ def train_generator_step(
     learners: VocoderTrainState,
     fake: Tensor,
     batch: VocoderBatch,
-    with_critics: bool,
+    step: int,
 ) -> dict[str, Tensor]:
-    """One step of the generator; returns figures for the diary."""
+    """Update the generator; return metrics."""
     distances = compute_spectral_losses(fake, batch.wave)
     loss = recipe.stft_weight * (distances["convergence"] + distances["log_magnitude"])
     loss = loss + recipe.mel_weight * distances["mel"]
-    figures = {name: value.detach() for name, value in distances.items()}
-    if with_critics:
+    metrics = {name: value.detach() for name, value in distances.items()}
+    if step >= recipe.critics_from:
         critics = learners.critics.requires_grad_(False)
         adversarial = generator_loss(critics(fake[:, : recipe.critic_samples]))
         loss = loss + adversarial
-        figures["adversarial"] = adversarial.detach()
-    learners.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = clip_grad_norm(learners.generator.parameters(), 10.0)
-    learners.optimizer.step()
-    return figures | {"gradient": torch.tensor(norm)}
+        metrics["adversarial"] = adversarial.detach()
+    lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+    norm = optimizer_step(loss, learners.generator, [learners.optimizer], lr, max_norm=10.0)
+    return metrics | {"gradient": torch.tensor(norm)}
 
 
 def compute_spectral_losses(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
@@ -229,11 +224,6 @@ def write_vocoder_sample(net: UnivNet, wave: Samples, path: Path) -> None:
     (spoken,) = vocode(prepare_for_inference(net), mel, make_step_generator(0, 0))
     path.parent.mkdir(exist_ok=True)
     write_clip(path, Clip(wave=spoken.clone(), sample_rate=SAMPLE_RATE, name=path.stem))
-
-
-def _save_checkpoint(folder: Path, done: int, learners: VocoderTrainState) -> None:
-    save_state(folder, done, **learners.to_state_parts())
-    save_network(folder / "export", "vocoder", learners.average, learners.average.config)
 
 
 def load_wave_pools(

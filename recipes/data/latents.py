@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
@@ -62,7 +61,7 @@ def _compute_latents(
         with torch.autocast("cpu", torch.bfloat16):
             conditioning = gpt.condition(mels / norms.unsqueeze(-1))[which]
             latents = compute_packed_latents(
-                gpt, conditioning, collate_gpt_batch(corpus, chosen)
+                gpt, conditioning, GptBatch.collate([clips[index] for index in chosen])
             ).half()
         for index, row in zip(chosen, latents, strict=True):
             found[index] = row[: len(clips[index].codes)].numpy()
@@ -91,14 +90,3 @@ class GptLatents:
 def sample_reference_length(generator: torch.Generator) -> int:
     """How much of a voice is heard this time."""
     return random_int(*REFERENCE_FRAMES, generator)
-
-
-def collate_gpt_batch(corpus: TokenizedCorpus, chosen: list[int]) -> GptBatch:
-    """Pad the chosen clips into one batch."""
-    clips = [corpus.clips[index] for index in chosen]
-    return GptBatch(
-        text=pad_sequence([clip.text.long() for clip in clips], batch_first=True),
-        text_lengths=torch.tensor([len(clip.text) for clip in clips]),
-        codes=pad_sequence([clip.codes.long() for clip in clips], batch_first=True),
-        code_lengths=torch.tensor([len(clip.codes) for clip in clips]),
-    )

@@ -11,10 +11,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from training.finetuning.dataset import TrainingExample
-from training.finetuning.optim.gpt_loss import GptBatch
 
 MelField = Literal["gpt_mel", "vocoder_mel"]
 
@@ -74,17 +72,6 @@ def crop_reference_mels(
     frames = min(shortest, int(torch.randint(low, longest + 1, (1,), generator=generator)))
     return torch.stack(
         [torch.stack([_random_crop(mel, frames, generator) for mel in clips]) for clips in mels]
-    )
-
-
-def collate_examples(clips: Sequence[TrainingExample], device: torch.device) -> GptBatch:
-    """Pad clips into one batch."""
-    texts, codes = [clip.text for clip in clips], [clip.codes for clip in clips]
-    return GptBatch(
-        text=pad_sequence(texts, batch_first=True).to(device),
-        text_lengths=torch.tensor([len(text) for text in texts], device=device),
-        codes=pad_sequence(codes, batch_first=True).to(device),
-        code_lengths=torch.tensor([len(row) for row in codes], device=device),
     )
 
 

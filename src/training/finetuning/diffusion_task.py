@@ -16,7 +16,6 @@ from tortoise.modules.gpt import Gpt
 from tortoise.modules.noise_schedule import make_linear_schedule
 from training.finetuning.batch_sampler import (
     MelField,
-    collate_examples,
     create_step_generator,
     crop_reference_mels,
     get_mels,
@@ -37,7 +36,7 @@ from training.finetuning.optim.diffusion_loss import (
     get_muon_modules,
     sample_diffusion_noise,
 )
-from training.finetuning.optim.gpt_loss import compute_packed_latents
+from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
 from training.finetuning.optim.optimizers import make_adamw
 from training.finetuning.train_step import Stateful, TrainingTask
 
@@ -183,7 +182,7 @@ class DiffusionTask(TrainingTask):
         clips, starts = [batch.examples[row] for row in rows], [batch.starts[row] for row in rows]
         indices = batch.voice_indices[rows]
         conditioning = self.gpt.condition(batch.gpt_mels)[indices]
-        packed = collate_examples(clips, self.device)
+        packed = GptBatch.collate(clips, self.device)
         latents = compute_packed_latents(self.gpt, conditioning, packed).float()
         mels = [
             crop_mel(clip.vocoder_mel.float(), start, batch.length)
