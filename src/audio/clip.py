@@ -8,9 +8,13 @@ import soxr
 import torch
 from torch import Tensor
 
+from core.errors import CodedError
 
-class ClipError(ValueError):
+
+class ClipError(CodedError, ValueError):
     """A clip cannot be used; the message says what came, what is allowed and what to do."""
+
+    code = "bad_clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

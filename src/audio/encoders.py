@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from core.errors import CodedError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -32,7 +34,7 @@ BLOCK_SAMPLES = 1 << 16
 AAC_TIMEOUT_S = 120.0
 
 
-class StreamError(ValueError):
+class StreamError(CodedError, ValueError):
     """Sound cannot be sent in this format; the message says what to do."""
 
 
@@ -90,7 +92,9 @@ def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
     try:
         samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise StreamError(f"{path.name} cannot be read as sound. Speak it again.") from error
+        raise StreamError(
+            f"{path.name} cannot be read as sound. Speak it again.", code="bad_clip"
+        ) from error
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 
 
@@ -201,6 +205,7 @@ def _find_ffmpeg() -> str:
     if program is None:
         raise StreamError(
             "aac needs the program ffmpeg, which is not installed. Install it, or choose mp3, "
-            "opus, flac, wav or pcm."
+            "opus, flac, wav or pcm.",
+            code="missing_ffmpeg",
         )
     return program

@@ -99,7 +99,10 @@ def encode_clip(clip: Clip, suffix: str) -> bytes:
     """Return the bytes of a file with this suffix (".wav", ".opus", ...)."""
     if suffix.lower() not in WRITABLE_FORMATS:
         known = " ".join(sorted(WRITABLE_FORMATS))
-        raise ClipError(f"Clips cannot be written as {suffix!r}. Choose one of {known}.")
+        raise ClipError(
+            f"Clips cannot be written as {suffix!r}. Choose one of {known}.",
+            code="unsupported_format",
+        )
     container, encoding = WRITABLE_FORMATS[suffix.lower()]
     clip = clip.resample(_nearest_rate(clip.sample_rate, ENCODER_SAMPLE_RATES.get(encoding, ())))
     wave = clip.wave.detach().cpu().double().numpy()
@@ -174,7 +177,8 @@ def _check_length(path: Path, frames: int, rate: int, most: int) -> None:
     if frames > most:
         raise ClipError(
             f"{path.name} lasts {frames / rate / 60:,.1f} minutes; at most {most / rate / 60:.0f} "
-            "are allowed. Cut it into shorter clips."
+            "are allowed. Cut it into shorter clips.",
+            code="clip_too_long",
         )
 
 
@@ -184,7 +188,8 @@ def _convert_with_ffmpeg(path: Path, limits: ClipLimits) -> bytes:
     if program is None:
         raise ClipError(
             f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
-            "formats need ffmpeg, which is not installed: install it, or convert the file to wav."
+            "formats need ffmpeg, which is not installed: install it, or convert the file to wav.",
+            code="missing_ffmpeg",
         )
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
     command += ["-format_whitelist", FFMPEG_FORMATS, "-i", f"file:{path.resolve()}"]
@@ -196,7 +201,8 @@ def _convert_with_ffmpeg(path: Path, limits: ClipLimits) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         raise ClipError(
-            f"{path.name} was not decoded within {limits.ffmpeg_timeout_s:g} s. Convert it to wav."
+            f"{path.name} was not decoded within {limits.ffmpeg_timeout_s:g} s. Convert it to wav.",
+            code="clip_too_long",
         ) from error
     if done.returncode != 0 or not done.stdout:
         reasons = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no sound in it"]
@@ -212,7 +218,8 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
     if len(samples) < max(1, limits.shortest_s * rate):
         raise ClipError(
             f"{path.name} lasts {len(samples) / rate:.2f} s; at least {limits.shortest_s:g} s are "
-            "needed. Join it with another clip, or leave it out."
+            "needed. Join it with another clip, or leave it out.",
+            code="clip_too_short",
         )
     if not np.isfinite(samples).all():
         raise ClipError(
@@ -222,7 +229,8 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
     if np.abs(samples).max() < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: nothing in it is louder than "
-            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out."
+            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
+            code="silent_clip",
         )
     return samples
 

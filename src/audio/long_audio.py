@@ -152,12 +152,14 @@ def _write_mono(
     if peaks.duration_s < limits.shortest_s:
         raise ClipError(
             f"{path.name} lasts {peaks.duration_s:.2f} s; at least {limits.shortest_s:g} s are "
-            "needed. Leave it out."
+            "needed. Leave it out.",
+            code="clip_too_short",
         )
     if peaks.peak < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: nothing in it is louder than "
-            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out."
+            f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
+            code="silent_clip",
         )
     return peaks.find_clipped_runs()
 
@@ -266,7 +268,8 @@ def _convert_with_ffmpeg(
     if program is None:
         raise ClipError(
             f"{path.name} is not a wav, flac, ogg, opus or mp3 file, or it is damaged. Other "
-            "formats need ffmpeg, which is not installed: install it, or convert the file to wav."
+            "formats need ffmpeg, which is not installed: install it, or convert the file to wav.",
+            code="missing_ffmpeg",
         )
     command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-y"]
     command += ["-format_whitelist", FFMPEG_FORMATS, "-i", f"file:{path.resolve()}"]
@@ -303,7 +306,10 @@ def _wait_for_ffmpeg(
         except subprocess.TimeoutExpired:
             progress(0.0)
         if time.monotonic() > until:
-            raise ClipError(f"{path.name} was not decoded within an hour. Convert it to wav.")
+            raise ClipError(
+                f"{path.name} was not decoded within an hour. Convert it to wav.",
+                code="clip_too_long",
+            )
 
 
 def _get_file_size(path: Path) -> int:

@@ -93,7 +93,7 @@ def build_prepare_request(studio: Studio, parsed: argparse.Namespace) -> Prepare
         raise AppError(
             f"{quote_for_message(parsed.what)} is no voice (there: {known}) and no folder of "
             f"recordings.",
-            cause="missing_voice",
+            code="missing_voice",
         )
     with reraise_as_app_error(ValueError):
         return PrepareRequest(

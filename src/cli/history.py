@@ -58,7 +58,9 @@ def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequenc
 def run_list(parsed: argparse.Namespace) -> int:
     """List clips."""
     if not 0 < parsed.count <= MAX_COUNT:
-        raise AppError(f"--count is {parsed.count}; it must be from 1 to {MAX_COUNT:,}.")
+        raise AppError(
+            f"--count is {parsed.count}; it must be from 1 to {MAX_COUNT:,}.", code="bad_request"
+        )
     if parsed.page < 1:
         raise AppError(f"--page is {parsed.page}; the first is 1.")
     with reraise_as_app_error(ValueError):

@@ -97,13 +97,18 @@ def _parse_value(name: str, word: str) -> Any:  # Any: the setting's own type
     if kind is bool:
         truth = (TRUE_WORDS | FALSE_WORDS).get(word.lower())
         if truth is None:
-            raise AppError(f"{name} is {quote_for_message(word)}; it must be true or false.")
+            raise AppError(
+                f"{name} is {quote_for_message(word)}; it must be true or false.",
+                code="bad_request",
+            )
         return truth
     try:
         return kind(word)
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
-        raise AppError(f"{name} is {quote_for_message(word)}; it must be {wanted}.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(word)}; it must be {wanted}.", code="bad_request"
+        ) from None
 
 
 def _parse_table(name: str, word: str) -> Any:
@@ -111,7 +116,8 @@ def _parse_table(name: str, word: str) -> Any:
         return yaml.safe_load(word)
     except yaml.YAMLError:
         raise AppError(
-            f"{name} is {quote_for_message(word)}; it must be a table such as '{{samples: 16}}'."
+            f"{name} is {quote_for_message(word)}; it must be a table such as '{{samples: 16}}'.",
+            code="bad_request",
         ) from None
 
 

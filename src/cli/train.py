@@ -71,7 +71,8 @@ def run_train(parsed: argparse.Namespace) -> int:
         raise AppError(
             f"{quote_for_message(' '.join(parsed.what))} means nothing here. Write testudo "
             f"train DATASET, or "
-            f"one of {', '.join(ACTIONS)} and then DATASET/RUN."
+            f"one of {', '.join(ACTIONS)} and then DATASET/RUN.",
+            code="bad_request",
         )
     dataset, name = parse_run_name(where)
     if action == "watch":

@@ -1,4 +1,4 @@
-"""What the program says when it cannot do what was asked."""
+"""The exceptions of the program, each with a code of the error catalogue."""
 
 from __future__ import annotations
 
@@ -9,26 +9,40 @@ from contextlib import contextmanager
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
-class AppError(Exception):
-    """A refusal for the user: what came, what is allowed, what to do, in a sentence or two.
+class CodedError(Exception):
+    """An exception that knows its entry in core/error_catalog.yaml.
 
-    cause: its key in the catalogue of studio/causes.py, where whoever refuses knows it.
+    A subclass sets `code` as its default; `code=` at a raise site is more specific. "": the
+    exception that it was raised from decides.
     """
 
-    def __init__(self, *told: object, cause: str = "") -> None:
-        super().__init__(*told)
-        self.cause = cause
+    code: str = ""
+
+    def __init__(self, *args: object, code: str = "") -> None:
+        super().__init__(*args)
+        if code:
+            self.code = code
+
+
+class AppError(CodedError):
+    """An error for the user: what was given, what is allowed, what to do, in a sentence or two."""
 
 
 class UnrecoverableError(AppError):
-    """A refusal that the next request would meet as well: no weights, no device, a full disk."""
+    """An error that the next request would meet as well: no weights, no device, a full disk."""
+
+
+class InvalidValueError(CodedError, ValueError):
+    """A value of the wrong kind, out of range, or unknown."""
+
+    code = "bad_request"
 
 
 @contextmanager
 def reraise_as_app_error(*causes: type[Exception], about: str = "") -> Iterator[None]:
-    """Turn the named exceptions, whose messages are already for people, into a refusal.
+    """Raise an AppError with the message of the named exceptions.
 
-    about: who or what is spoken of, put before the message.
+    about: what the message is about, put before it.
     """
     try:
         yield
@@ -37,17 +51,17 @@ def reraise_as_app_error(*causes: type[Exception], about: str = "") -> Iterator[
 
 
 @contextmanager
-def translate_write_errors(place: object) -> Iterator[None]:
-    """Turn a failed write into a refusal that names the place and the way out."""
+def translate_write_errors(path: object) -> Iterator[None]:
+    """Raise an AppError that names the path and what to do where a write fails."""
     try:
         yield
     except OSError as cause:
         kind = UnrecoverableError if cause.errno in DISK_FULL_ERRNOS else AppError
-        raise kind(f"Cannot write {place}: {describe_os_error(cause)}") from cause
+        raise kind(f"Cannot write {path}: {describe_os_error(cause)}") from cause
 
 
 def describe_os_error(cause: OSError) -> str:
-    """Say in words what the operating system refused, and what helps."""
+    """Return what the operating system reported, and what to do about it, as a clause."""
     if cause.errno in DISK_FULL_ERRNOS:
         return "the disk is full. Free some space or choose another folder."
     if cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

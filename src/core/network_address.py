@@ -91,9 +91,7 @@ def open_socket(address: Address) -> tuple[socket.socket, Address]:
             "machine alone, or on 0.0.0.0 for all of its networks."
         ) from cause
     except OSError as cause:
-        raise AppError(
-            _describe_bind_error(address, cause), cause=_get_error_code(cause)
-        ) from cause
+        raise AppError(_describe_bind_error(address, cause), code=_get_error_code(cause)) from cause
     return taken, replace(address, port=int(taken.getsockname()[1]))
 
 

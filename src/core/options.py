@@ -14,6 +14,7 @@ import typing
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from core.errors import InvalidValueError
 from core.serialization import suggest_similar
 
 # Any: a knob's value and default are whatever type its field has.
@@ -96,10 +97,10 @@ def validate_option(field: OptionField, value: Any) -> None:
     """Raise ValueError when the value does not suit the knob."""
     kind, knob = field.plain_type, field.info
     if not _is_of_type(value, kind):
-        raise ValueError(f"{field.name} is {value!r}; it must be {_TYPE_NAMES[kind]}.")
+        raise InvalidValueError(f"{field.name} is {value!r}; it must be {_TYPE_NAMES[kind]}.")
     if knob.choices and value not in knob.choices:
         allowed = ", ".join(knob.choices)
-        raise ValueError(
+        raise InvalidValueError(
             f"{field.name} is {value!r}; it must be one of {allowed}."
             f"{suggest_similar(value, knob.choices)}"
         )
@@ -107,7 +108,7 @@ def validate_option(field: OptionField, value: Any) -> None:
     too_high = knob.high is not None and value > knob.high
     if too_low or too_high:
         unit = f" {knob.unit}" if knob.unit else ""
-        raise ValueError(f"{field.name} is {value}; it must be {_format_range(knob)}{unit}.")
+        raise InvalidValueError(f"{field.name} is {value}; it must be {_format_range(knob)}{unit}.")
 
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -135,7 +135,8 @@ def validate_name(name: str, kind: str) -> str:
     raise AppError(
         f"{quote_for_message(name)} cannot name a {kind}. A name is 1 to {MAX_NAME_LENGTH} "
         f"characters, "
-        'not a path, starts with a letter or digit and has none of / \\ : * ? " < > | +.'
+        'not a path, starts with a letter or digit and has none of / \\ : * ? " < > | +.',
+        code="bad_name",
     )
 
 

@@ -12,13 +12,17 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from core.errors import CodedError
+
 # Any throughout: this module is the border between typed values and JSON.
 
 T = TypeVar("T")
 
 
-class ValidationError(ValueError):
+class ValidationError(CodedError, ValueError):
     """Plain data does not fit the dataclass it is meant for."""
+
+    code = "bad_request"
 
 
 def to_dict(value: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from core.errors import InvalidValueError
+
 M = TypeVar("M", bound=nn.Module)
 DIRECTML_PACKAGE = (
     "torch_directml"  # Windows GPUs without CUDA; its devices are called "privateuseone:0"
@@ -48,9 +50,10 @@ def pick_device(name: str | None = None) -> torch.device:
     wanted = known[0] if name in (None, "", "auto") else str(name).lower()
     wanted = "cuda:0" if wanted == "cuda" else wanted
     if wanted not in known:
-        raise ValueError(
+        raise InvalidValueError(
             f"There is no device {name!r} here. There is: auto, {', '.join(known)}. "
-            "A GPU that is missing from this list has no driver or no torch build made for it."
+            "A GPU that is missing from this list has no driver or no torch build made for it.",
+            code="no_device",
         )
     if wanted == "directml":
         device: torch.device = import_module(DIRECTML_PACKAGE).device()

@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.errors import InvalidValueError
+
 FORMAT = "testudo-conditioning-1"
 
 
@@ -42,9 +44,10 @@ class SpeakerLatents:
                 meta = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{path} is not a readable speaker file ({error}). Delete it; it is made again "
-                "from the voice's clips."
+                "from the voice's clips.",
+                code="bad_latents",
             ) from error
         if meta.get("format") != FORMAT:
             raise ValueError(
@@ -68,9 +71,10 @@ def interpolate_latents(parts: Sequence[tuple[SpeakerLatents, float]]) -> Speake
     first = parts[0][0]
     for other, _ in parts:
         if (other.engine, other.weights_id) != (first.engine, first.weights_id):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Speakers heard with {first.engine} {first.weights_id} and {other.engine} "
-                f"{other.weights_id} cannot be blended. Use one engine and one set of weights."
+                f"{other.weights_id} cannot be blended. Use one engine and one set of weights.",
+                code="bundle_incompatible",
             )
     shared = [key for key in first.tensors if all(key in part.tensors for part, _ in parts)]
     tensors = {key: _compute_weighted_mean(key, parts, total) for key in shared}
@@ -87,6 +91,9 @@ def _compute_weighted_mean(
 ) -> Tensor:
     shapes = {tuple(part.tensors[key].shape) for part, _ in parts}
     if len(shapes) > 1:
-        raise ValueError(f"{key!r} has the shapes {sorted(shapes)} and cannot be blended.")
+        raise InvalidValueError(
+            f"{key!r} has the shapes {sorted(shapes)} and cannot be blended.",
+            code="bundle_incompatible",
+        )
     weighted = [part.tensors[key].float() * (weight / total) for part, weight in parts]
     return torch.stack(weighted).sum(0).to(parts[0][0].tensors[key].dtype)

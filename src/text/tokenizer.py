@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import tokenizers
 
+from core.errors import CodedError
 from text.g2p import SPACE, Pronouncer
 from text.letter_to_sound import LetterToSound
 from text.lexicon import parse_lexicon, parse_pronunciations
@@ -23,8 +24,10 @@ _PAUSE_MARKS, _SENTENCE_END_MARKS = frozenset(",;:-…"), frozenset(".?!")
 UNKNOWN_TOKEN_ID = 1  # id of whatever the vocabulary lacks
 
 
-class TokenizerError(ValueError):
+class TokenizerError(CodedError, ValueError):
     """A tokenizer.json, or a file it names, that cannot be used."""
+
+    code = "corrupt_weights"
 
 
 class Tokenizer(Protocol):

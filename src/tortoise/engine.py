@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.mel import VOCODER_MEL
+from core.errors import InvalidValueError
 from core.progress import ProgressEvent, ProgressReporter
 from engines.speaker_latents import SpeakerLatents
 from tortoise.checkpoints.convert import read_voice_latents
@@ -101,8 +102,9 @@ class TortoiseEngine:
         bundle = load_model(weights)
         missing = find_missing_files(weights)
         if missing:
-            raise ValueError(
-                f"{weights} lacks {', '.join(missing)} and cannot speak. Fetch the bundle again."
+            raise InvalidValueError(
+                f"{weights} lacks {', '.join(missing)} and cannot speak. Fetch the bundle again.",
+                code="incomplete_weights",
             )
         return cls(networks=LoadedNetworks(bundle=bundle, device=device))
 
@@ -311,15 +313,17 @@ class TortoiseEngine:
         self, speaker: SpeakerLatents, options: TortoiseOptions
     ) -> ConditioningLatents:
         if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):
-            raise ValueError(
+            raise InvalidValueError(
                 f"The voice was heard with {speaker.engine} {speaker.weights_id}; these weights "
-                f"are {self.name} {self.weights_id}. Make it again from its clips."
+                f"are {self.name} {self.weights_id}. Make it again from its clips.",
+                code="bundle_incompatible",
             )
         voice = ConditioningLatents.from_tensors(speaker.tensors, self.networks.device)
         if options.cvvp_weight > 0 and voice.cvvp is None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"cvvp_weight is {options.cvvp_weight}, but the voice has no part for it: it is "
-                "slim or made up, or the bundle has no CVVP. Set it to 0."
+                "slim or made up, or the bundle has no CVVP. Set it to 0.",
+                code="bundle_incompatible",
             )
         return voice
 

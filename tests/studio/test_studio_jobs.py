@@ -128,7 +128,7 @@ def test_a_second_studio_over_the_same_folder_is_refused_until_the_first_is_clos
     other = Studio(layout, Settings(), inline=True)
     with pytest.raises(AppError, match="already open in another program") as refusal:
         other.jobs()
-    assert refusal.value.cause == "busy"
+    assert refusal.value.code == "busy"
     opened.close()
     assert other.jobs() == []
     other.close()

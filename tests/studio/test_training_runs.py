@@ -146,7 +146,7 @@ def test_two_runs_of_one_name_are_refused_in_whatever_case(
     runs.start("alice", "Night")
     with pytest.raises(AppError, match="already a run 'night' of alice") as refusal:
         runs.start("alice", "night")
-    assert refusal.value.cause == "name_taken"
+    assert refusal.value.code == "name_taken"
     with pytest.raises(AppError, match="is running already"):
         until(runs, "alice", "Night", "running") and runs.resume("alice", "Night")
 

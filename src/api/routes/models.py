@@ -133,7 +133,7 @@ def restore(id: str, studio: StudioDep) -> LocalModelView:
     try:
         name = restore_model(studio.layout, id)
     except AppError as refusal:
-        if refusal.cause == "name_taken":
+        if refusal.code == "name_taken":
             raise
         raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
     return _build_model_view(summarize_model(studio.layout, name))

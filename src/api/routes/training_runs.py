@@ -153,7 +153,7 @@ def restore(dataset: str, id: str, studio: StudioDep, path: BasePathDep) -> RunD
     try:
         name = restore_run(studio.layout, dataset, id)
     except AppError as refusal:
-        if refusal.cause == "name_taken":
+        if refusal.code == "name_taken":
             raise
         raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
     return _build_run_detail(studio.runs.view(dataset, name), studio, path)

@@ -102,7 +102,7 @@ def _acquire_lock(path: Path, root: Path) -> FileLock:
         raise AppError(
             f"The studio in {root} is already open in another program. Use that one, close it, or "
             "set TESTUDO_ROOT to another folder.",
-            cause="busy",
+            code="busy",
         ) from None
     except OSError as cause:
         raise AppError(

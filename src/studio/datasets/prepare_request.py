@@ -106,7 +106,7 @@ def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePl
         raise AppError(
             "None of the recordings comes with what is said in it. Put a .txt beside each or a "
             "metadata.csv into the folder, or let a machine listen.",
-            cause="bad_clip",
+            code="bad_clip",
         )
     seconds = sum(map(estimate_file_duration_s, files))
     hears = ""
@@ -133,7 +133,7 @@ def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
                 f"The voice {quote_for_message(request.voice)} was kept without clips, so there "
                 f"is nothing to "
                 "learn from. Take a voice that has recordings.",
-                cause="missing_voice",
+                code="missing_voice",
             )
         return voice.folder
     folder = Path(request.folder).expanduser()
@@ -161,7 +161,7 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
         raise AppError(
             f"There is already a dataset {quote_for_message(request.dataset_name)}, made of "
             f"{before.voice or before.folder}. Choose another name, or delete that one.",
-            cause="name_taken",
+            code="name_taken",
         )
 
 

@@ -242,7 +242,7 @@ def _check_port(settings: Settings) -> HealthCheckResult:
     try:
         held, _ = open_socket(address)
     except AppError as refusal:
-        cause = refusal.cause or "bad_address"
+        cause = refusal.code or "bad_address"
         return _fault("Port", cause, str(refusal))
     held.close()
     return _good("Port", f"{address.host}:{address.port} is free")

@@ -125,7 +125,7 @@ def format_device_lines(torch: TorchInfo) -> list[str]:
     Raises AppError where torch cannot be loaded.
     """
     if torch.cause:
-        raise AppError(f"torch cannot be loaded: {torch.problem}", cause=torch.cause)
+        raise AppError(f"torch cannot be loaded: {torch.problem}", code=torch.cause)
     width = max(len(device.name) for device in torch.devices)
     lines = []
     for device in torch.devices:

@@ -83,13 +83,13 @@ def _run_git(root: Path, *arguments: str, network: bool = False, answers: bool =
     except (OSError, subprocess.TimeoutExpired) as cause:
         raise AppError(
             f"git did not answer within {GIT_TIMEOUT_S:.0f} s. Check the network and try again.",
-            cause="hub_unreachable",
+            code="hub_unreachable",
         ) from cause
     if answers:
         return "yes" if done.returncode == 0 else "no"
     if network and done.returncode != 0:
         raise AppError(
             "The place that Testudo came from cannot be reached. Check the network and try again.",
-            cause="hub_unreachable",
+            code="hub_unreachable",
         )
     return done.stdout.decode("utf-8", "replace").strip()

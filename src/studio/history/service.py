@@ -211,7 +211,10 @@ class History:
             if not parts:
                 raise AppError(f"{quote_for_message(ref)} is not there any more.")
             if list_clip_paths(target) and not _is_same_file(list_clip_paths(target)[0], parts[0]):
-                raise AppError(f"There is already a clip named {quote_for_message(target.name)}.")
+                raise AppError(
+                    f"There is already a clip named {quote_for_message(target.name)}.",
+                    code="name_taken",
+                )
             move_all((part, get_renamed_path(part, final, target)) for part in parts)
         self._reindex([ref, new])
         self._move_stars({ref: new})

@@ -131,7 +131,8 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
     there = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
     raise AppError(
         f"There are no weights {quote_for_message(name)} in {layout.models} (there: {there}). "
-        f"`testudo models download {PUBLISHED_MODEL_NAME}` fetches the published ones."
+        f"`testudo models download {PUBLISHED_MODEL_NAME}` fetches the published ones.",
+        code="missing_weights",
     )
 
 
@@ -242,7 +243,7 @@ def _fetch_and_convert(
     except ModelFileError as error:
         if isinstance(error.__cause__, OSError):
             raise  # the disk, not the file
-        raise PublishedFileError(str(error)) from error
+        raise PublishedFileError(str(error), code="not_published") from error
     finally:
         came.unlink()
 
@@ -311,7 +312,8 @@ def _check_required_files(folder: Path, found: Mapping[str, Path], target: Path)
         raise AppError(
             f"{folder} is not enough to speak with: {', '.join(missing)} missing.{about_data} "
             f"Put them into the folder, or fetch all with `testudo models download "
-            f"{PUBLISHED_MODEL_NAME}`."
+            f"{PUBLISHED_MODEL_NAME}`.",
+            code="missing_weights",
         )
 
 

@@ -33,6 +33,8 @@ _SHA256_DIGITS = 64
 class PublishedFileError(AppError):
     """A file is nowhere to be had, or not as it was published; trying again will not help."""
 
+    code = "not_published"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
@@ -86,7 +88,8 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
     if is_offline_mode():
         raise AppError(
             "HF_HUB_OFFLINE is set, so nothing is fetched. Unset it, or take files that are "
-            "already here with `testudo models import FOLDER`."
+            "already here with `testudo models import FOLDER`.",
+            code="offline",
         )
     refusals, gone, found = [], True, False
     for place in file.sources:
@@ -102,7 +105,8 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
         refusal = PublishedFileError if gone else AppError
         raise refusal(
             f"{file.name} cannot be fetched: {'; '.join(refusals)}. Check the network (and "
-            "HF_ENDPOINT, if it is set), then run the same command again."
+            "HF_ENDPOINT, if it is set), then run the same command again.",
+            code="not_published" if gone else "hub_unreachable",
         )
 
 
@@ -139,7 +143,8 @@ def _download_from(
         raise PublishedFileError(
             f"{file.name} from {offer.source.repo} is not the published file: its sha256 is "
             f"{actual}, not {' or '.join(sorted(wanted - {actual}))}. It was removed. Try again "
-            "later, or take a copy you trust with `testudo models import FOLDER`."
+            "later, or take a copy you trust with `testudo models import FOLDER`.",
+            code="wrong_hash",
         )
     whole = folder / file.name
     part.replace(whole)
@@ -185,7 +190,8 @@ def _resume_download(offer: RemoteFile, name: str, stream: _ProgressFile) -> Non
         here = stream.tell()
         raise AppError(
             f"The connection to {urlsplit(offer.url).netloc} broke at {here} of {offer.size} "
-            f"bytes of {name}. {RETRY_ADVICE}"
+            f"bytes of {name}. {RETRY_ADVICE}",
+            code="download_broke",
         ) from error
 
 

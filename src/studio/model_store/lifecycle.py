@@ -56,7 +56,7 @@ def check_online_allowed(offline: bool) -> None:
             "Only Load Models Locally is on, so nothing is fetched. Turn it off in Settings "
             "(testudo settings set offline false), or take files that are already here with "
             "`testudo models import FOLDER`.",
-            cause="offline",
+            code="offline",
         )
 
 
@@ -100,7 +100,7 @@ def restore_model(layout: ProjectPaths, id: str) -> str:
     if target.exists():
         raise AppError(
             f"There is already a model {quote_for_message(deleted.name)}. Delete that one first.",
-            cause="name_taken",
+            code="name_taken",
         )
     with translate_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
+from core.errors import InvalidValueError
 from core.network_address import DEFAULT_HOST, DEFAULT_PORT, parse_address
 from core.options import OptionField, OptionInfo, list_option_fields, validate_options
 from core.paths import ProjectPaths
@@ -235,7 +236,7 @@ class Settings:
         validate_options(self)
         check_sample_rate(self.output_rate, self.format)
         if 0 < self.voice_chunk_s < 0.5:
-            raise ValueError(
+            raise InvalidValueError(
                 f"voice_chunk_s is {self.voice_chunk_s}; it must be 0 or from 0.5 to 60 s."
             )
         for name in ("results", "voices", "models"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from core.errors import AppError, reraise_as_app_error
+from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from core.options import OptionInfo, validate_options
 from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
@@ -89,7 +89,7 @@ def check_sample_rate(rate: int, format: str) -> None:
         told = ", ".join(map(str, allowed))
         raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")
     if 0 < rate < 8_000:
-        raise ValueError(f"output_rate is {rate}; it must be 0 or from 8000 to 192000 Hz.")
+        raise InvalidValueError(f"output_rate is {rate}; it must be 0 or from 8000 to 192000 Hz.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,18 +158,20 @@ class SpeechResult:
 def check_text(text: str) -> str:
     """Return the text if there is something in it to say; raise StudioError otherwise."""
     if not text.strip():
-        raise AppError("The text is empty. Give some words to speak.")
+        raise AppError("The text is empty. Give some words to speak.", code="empty_text")
     if len(text) > MAX_TEXT_CHARS:
         raise AppError(
             f"The text has {len(text):,} characters; at most {MAX_TEXT_CHARS:,} are spoken in one "
-            "go. Split it into chapters."
+            "go. Split it into chapters.",
+            code="text_too_long",
         )
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise AppError("The text is not UTF-8. Convert it to UTF-8.")
     if not is_speakable(text):
         raise AppError(
             f"There is nothing to speak in {quote_for_message(text.strip())}: it has no letter "
-            f"or digit."
+            f"or digit.",
+            code="unspeakable",
         )
     return text
 
@@ -211,7 +213,7 @@ def get_preset_options(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
         return {}
     presets = get_presets(cls)
     if preset not in presets:
-        raise ValueError(
+        raise InvalidValueError(
             f"There is no preset {preset!r}.{suggest_similar(preset, list(presets))} "
             f"Choose one of: {', '.join(presets)}."
         )

@@ -47,13 +47,17 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
     except yaml.YAMLError as cause:
         where = getattr(cause, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
-        raise AppError(f"{path} is not YAML{line}. Correct it or delete it.") from cause
+        raise AppError(
+            f"{path} is not YAML{line}. Correct it or delete it.", code="bad_settings"
+        ) from cause
     except (RecursionError, ValueError) as cause:
-        raise AppError(f"{path}: {cause}. Correct it or delete it.") from cause
+        raise AppError(f"{path}: {cause}. Correct it or delete it.", code="bad_settings") from cause
     if stated is None:
         return {}
     if not isinstance(stated, Mapping):
-        raise AppError(f"{path} must be a table of settings, such as `voice: alice`.")
+        raise AppError(
+            f"{path} must be a table of settings, such as `voice: alice`.", code="bad_settings"
+        )
     return {str(key): value for key, value in stated.items()}
 
 
@@ -91,7 +95,7 @@ def check_setting_name(name: str) -> str:
     if name in known:
         return name
     hint = suggest_similar(name, known) or f" Known are: {', '.join(known)}."
-    raise AppError(f"There is no setting {name!r}.{hint}", cause="bad_request")
+    raise AppError(f"There is no setting {name!r}.{hint}", code="bad_request")
 
 
 def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings:
@@ -99,7 +103,7 @@ def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings
         settings = validate_settings(stated, layout)
     except AppError as refusal:
         told = re.sub(r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file)))
-        raise AppError(f"Nothing was saved. {told}", cause="bad_request") from refusal
+        raise AppError(f"Nothing was saved. {told}", code="bad_request") from refusal
     path = layout.settings_file
     text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""
     part = path.with_name(f".{path.name}.part")
@@ -126,7 +130,7 @@ def _check_not_secret(name: str, layout: ProjectPaths) -> None:
             f"{layout.settings_file}{_format_line_number(layout, name)}: {name} is a secret, "
             f"and this file is "
             f"no place for one. Take it out, and set {variable} in the environment instead.",
-            cause="bad_settings",
+            code="bad_settings",
         )
 
 
@@ -135,7 +139,7 @@ def _make_settings_error(layout: ProjectPaths, name: str, cause: Exception) -> A
     if isinstance(cause, ValidationError):
         told = told.replace("Settings has no setting", "There is no setting")
     return AppError(
-        f"{layout.settings_file}{_format_line_number(layout, name)}: {told}", cause="bad_settings"
+        f"{layout.settings_file}{_format_line_number(layout, name)}: {told}", code="bad_settings"
     )
 
 
@@ -154,7 +158,12 @@ def _format_line_number(layout: ProjectPaths, name: str) -> str:
 def _read_limited_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_SETTINGS_BYTES:
-            raise AppError(f"{path} is larger than {MAX_SETTINGS_BYTES:,} bytes; shorten it.")
+            raise AppError(
+                f"{path} is larger than {MAX_SETTINGS_BYTES:,} bytes; shorten it.",
+                code="bad_settings",
+            )
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as cause:
-        raise AppError(f"Cannot read {path}: {cause}. Correct it or delete it.") from cause
+        raise AppError(
+            f"Cannot read {path}: {cause}. Correct it or delete it.", code="bad_settings"
+        ) from cause

@@ -84,7 +84,8 @@ def read_metadata(path: Path) -> TakeMetadata:
         return from_json(_read_limited_text(beside), beside.name)
     raise AppError(
         f"{path} carries no settings, and there is no {beside.name} beside it. "
-        "Only clips that Testudo spoke can be read."
+        "Only clips that Testudo spoke can be read.",
+        code="no_record",
     )
 
 

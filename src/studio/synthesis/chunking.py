@@ -70,7 +70,8 @@ def split_into_chunks(
     if not pieces:
         raise AppError(
             "There is nothing to speak in the text: the engine has no sound for any of its "
-            "characters. Write it in letters."
+            "characters. Write it in letters.",
+            code="unspeakable",
         )
     return pieces
 

@@ -57,12 +57,17 @@ def read_embedded_latents(record: TakeMetadata, source: str) -> EmbeddedLatents 
     if record.latents is None:
         return None
     if len(record.latents) > MAX_LATENTS_BYTES * 4 // 3:
-        raise AppError(f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.")
+        raise AppError(
+            f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.",
+            code="bad_latents",
+        )
     try:
         raw = base64.b64decode(record.latents, validate=True)
         return _parse_latents(raw)
     except (binascii.Error, ValueError, KeyError, TypeError, safetensors.SafetensorError) as cause:
-        raise AppError(f"The latents in {source} cannot be used: {cause}") from cause
+        raise AppError(
+            f"The latents in {source} cannot be used: {cause}", code="bad_latents"
+        ) from cause
 
 
 def save_latents(latents: EmbeddedLatents, path: Path) -> None:

@@ -49,7 +49,10 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
             request.text, delivery.delimiter, known=known, steering=delivery.prompt_prefix
         )
     if not lines:
-        raise AppError("There is nothing to speak in the text: no line has a letter or digit.")
+        raise AppError(
+            "There is nothing to speak in the text: no line has a letter or digit.",
+            code="unspeakable",
+        )
     return [plan_line(line, request, cls, layout) for line in lines]
 
 
@@ -70,7 +73,7 @@ def plan_line(
             options = from_dict(cls, plain)
     except AppError as refusal:
         told = f"{about}: {refusal}" if line.override else str(refusal)
-        raise AppError(told, cause=refusal.cause) from refusal
+        raise AppError(told) from refusal
     return LinePlan(line=line, voice=voice, options=options, option_values=plain)
 
 

@@ -53,10 +53,15 @@ def build_request(
     Raises StudioError naming whatever is missing or does not fit.
     """
     if wish.text is None:
-        raise AppError('No text was given. Say what to speak: testudo speak "Good evening."')
+        raise AppError(
+            'No text was given. Say what to speak: testudo speak "Good evening."', code="empty_text"
+        )
     voice = wish.voice or settings.voice
     if not voice:
-        raise AppError("No voice was named. Add --voice NAME; `testudo voices` lists them.")
+        raise AppError(
+            "No voice was named. Add --voice NAME; `testudo voices` lists them.",
+            code="missing_voice",
+        )
     stated = {**get_request_fields_from_settings(settings), **wish.request_fields}
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)
     preset = wish.preset or settings.preset or None

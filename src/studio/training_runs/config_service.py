@@ -109,7 +109,7 @@ def propose_config(
     report = check_config(layout, start, device)
     if report.facts is None or report.bundle is None or not report.facts.clips:
         finding = report.blocking_findings[0]
-        raise AppError(f"{finding.what} {finding.why} {finding.fix}", cause="missing_file")
+        raise AppError(f"{finding.what} {finding.why} {finding.fix}", code="missing_file")
     return suggest_config(report.facts, report.machine, report.bundle)
 
 
@@ -147,7 +147,7 @@ def raise_on_blocking_findings(
     stops = [item for item in run_preflight(situation) if item.level == "stop"]
     if stops:
         message = " ".join(f"{item.what} {item.why} {item.fix}" for item in stops)
-        raise AppError(message, cause="bad_request")
+        raise AppError(message, code="bad_request")
 
 
 def build_preflight_input(
@@ -227,7 +227,7 @@ def load_config(layout: ProjectPaths, dataset: str) -> FinetuneConfig:
     if not path.is_file():
         raise AppError(
             f"{dataset} has no configuration yet. Make one: `testudo configure {dataset}`.",
-            cause="missing_file",
+            code="missing_file",
         )
     with reraise_as_app_error(ConfigError):
         return read_config(path)
@@ -238,7 +238,7 @@ def _find_dataset_dir(layout: ProjectPaths, name: str) -> Path:
     if folder.is_dir():
         return folder
     raise AppError(
-        f"There is no dataset {quote_for_message(name)}. Prepare it first.", cause="missing_file"
+        f"There is no dataset {quote_for_message(name)}. Prepare it first.", code="missing_file"
     )
 
 

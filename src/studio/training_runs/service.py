@@ -91,7 +91,7 @@ class TrainingRunService:
                 f"There is already a run {quote_for_message(name)} of {dataset}. Choose another "
                 f"name, or "
                 "resume that one.",
-                cause="name_taken",
+                code="name_taken",
             )
         find_model_folder(self._layout, config.weights.bundle)
         raise_on_blocking_findings(self._layout, config, self._device())
@@ -124,7 +124,7 @@ class TrainingRunService:
                 f"{name} of {dataset} is done. Start another run to train further or otherwise."
             )
         if not view.is_over:
-            raise AppError(f"{name} of {dataset} is {view.state} already.", cause="busy")
+            raise AppError(f"{name} of {dataset} is {view.state} already.", code="busy")
         find_dataset_folder(self._layout, dataset)
         self._launch(dataset, view.folder, read_train_config(view.folder))
         return self.view(dataset, name)
@@ -156,7 +156,7 @@ class TrainingRunService:
             f"There is no run {quote_for_message(name)} of {quote_for_message(dataset)} (there: "
             f"{there}). It may have "
             "been deleted.",
-            cause="missing_file",
+            code="missing_file",
         )
 
     def _get_event_log(self, folder: Path) -> EventLogReader:
@@ -172,7 +172,7 @@ def find_dataset_folder(layout: ProjectPaths, name: str) -> Path:
     raise AppError(
         f"There is no dataset {quote_for_message(name)} in {layout.training} (there: {there}). "
         "Prepare one first.",
-        cause="missing_file",
+        code="missing_file",
     )
 
 

@@ -29,10 +29,10 @@ def delete_run(layout: ProjectPaths, dataset: str, name: str) -> DeletedRun:
     folder = layout.run(dataset, name)
     if not folder.is_dir():
         raise AppError(
-            f"There is no run {quote_for_message(name)} of {dataset}.", cause="missing_file"
+            f"There is no run {quote_for_message(name)} of {dataset}.", code="missing_file"
         )
     if not wait_for_exit(folder):
-        raise AppError(f"{name} of {dataset} is still running. Stop it first.", cause="busy")
+        raise AppError(f"{name} of {dataset} is still running. Stop it first.", code="busy")
     id = move_to_trash(folder).id
     return DeletedRun(id=id, dataset=dataset, name=name, when=_parse_deletion_time(id))
 
@@ -58,7 +58,7 @@ def restore_run(layout: ProjectPaths, dataset: str, id: str) -> str:
         raise AppError(
             f"There is already a run {quote_for_message(entry.name)} of {dataset}. Delete that "
             f"one first.",
-            cause="name_taken",
+            code="name_taken",
         )
     restore_from_trash(entry, target)
     return entry.name

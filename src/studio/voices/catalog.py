@@ -82,13 +82,14 @@ def find_voice(layout: ProjectPaths, name: str) -> Voice:
     """
     folder = layout.voice(name)
     if not folder.is_dir():
-        raise AppError(_describe_missing_voice(layout, name))
+        raise AppError(_describe_missing_voice(layout, name), code="missing_voice")
     voice = _read_voice_folder(folder)
     if not voice.clips and voice.latents_path is None:
         raise AppError(
             f"The voice {quote_for_message(name)} has no clips in {folder}. Put one or more "
             f"recordings of "
-            f"3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])})."
+            f"3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])}).",
+            code="voice_without_clips",
         )
     return voice
 
@@ -99,7 +100,10 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     Raises StudioError for anything else.
     """
     if not spoken_by.strip():
-        raise AppError("No voice was named. `testudo voices` lists them; `random` makes one up.")
+        raise AppError(
+            "No voice was named. `testudo voices` lists them; `random` makes one up.",
+            code="missing_voice",
+        )
     parts = tuple(_parse_component(part.strip(), spoken_by) for part in spoken_by.split("+"))
     names = [(part.voice, part.seed) for part in parts]
     if len(set(names)) < len(names):

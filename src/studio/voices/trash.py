@@ -41,7 +41,7 @@ def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
     if name.casefold() in {path.name.casefold() for path in list_subfolders(layout.voices)}:
         raise AppError(
             f"There is already a voice {quote_for_message(name)}. Choose another name.",
-            cause="name_taken",
+            code="name_taken",
         )
     return folder
 
@@ -77,7 +77,7 @@ def restore_voice(layout: ProjectPaths, id: str) -> Voice:
     found = find_trash_entry(layout.voices, id)
     if found is None:
         raise AppError(
-            f"There is no voice {quote_for_message(id)} in the bin.", cause="missing_voice"
+            f"There is no voice {quote_for_message(id)} in the bin.", code="missing_voice"
         )
     target = layout.voice(find_free_name(layout.voices, found.name))
     restore_from_trash(found, target)

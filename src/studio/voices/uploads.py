@@ -60,7 +60,7 @@ def create_upload_dir(layout: ProjectPaths, voice: str, names: Sequence[str]) ->
                 f"{quote_for_message(name)} is not named like a recording. Send files that end "
                 f"in one of "
                 f"{', '.join(AUDIO_SUFFIXES)}.",
-                cause="unsupported_format",
+                code="unsupported_format",
             )
     if len({name.casefold() for name in names}) < len(names):
         raise AppError("Two of the clips have the same name. Rename one of them.")
@@ -152,7 +152,7 @@ def stage_recording_upload(
     if not source.is_file() or not 0 < source.stat().st_size <= MAX_RECORDING_BYTES:
         raise AppError(
             "There is no recording, or it is too long to be one. Record some seconds again.",
-            cause="bad_clip",
+            code="bad_clip",
         )
     folder = layout.state / "uploads" / secrets.token_hex(8)
     with translate_write_errors(folder):

@@ -109,7 +109,10 @@ def _read_embedded_latents(path: Path) -> str | None:
 def _get_new_voice_folder(name: str, layout: ProjectPaths) -> Path:
     folder = layout.voice(_check_not_random(name))
     if folder.exists():
-        raise AppError(f"There is already a voice {quote_for_message(name)}. Choose another name.")
+        raise AppError(
+            f"There is already a voice {quote_for_message(name)}. Choose another name.",
+            code="name_taken",
+        )
     return folder
 
 
@@ -128,7 +131,8 @@ def _check_names(files: Sequence[Path], folder: Path) -> None:
         if not fits or path.name.startswith("."):
             raise AppError(
                 f"{path.name} would not be taken for a clip of a voice. Name it with one of "
-                f"{', '.join(AUDIO_SUFFIXES)}."
+                f"{', '.join(AUDIO_SUFFIXES)}.",
+                code="unsupported_format",
             )
         if names.count(path.name) > 1 or (folder / path.name).exists():
             raise AppError(f"The voice would have two clips named {path.name}. Rename one of them.")

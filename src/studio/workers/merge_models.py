@@ -40,7 +40,8 @@ def merge_two_models(
     target = layout.model(f"finetunes/{validate_name(request.name, 'model')}")
     if target.exists():
         raise AppError(
-            f"There is already a model {quote_for_message(request.name)}. Choose another name."
+            f"There is already a model {quote_for_message(request.name)}. Choose another name.",
+            code="name_taken",
         )
     if request.first == request.second:
         raise AppError("A model merged with itself stays what it is. Choose two.")
@@ -96,5 +97,5 @@ def _check_disk_space(layout: ProjectPaths, needed: int) -> None:
         raise AppError(
             f"{layout.models.name} has {free / 1e9:.1f} GB free; the merged model needs "
             f"{(needed + RESERVED_DISK_BYTES) / 1e9:.1f} GB. Free some space.",
-            cause="no_disk",
+            code="no_disk",
         )

@@ -116,7 +116,7 @@ def _find_largest_batch(
     raise AppError(
         "The memory does not hold a single clip. Choose lora, half precision, shorter clips or "
         "another device.",
-        cause="out_of_host_memory" if config.machine.device == "cpu" else "out_of_memory",
+        code="out_of_host_memory" if config.machine.device == "cpu" else "out_of_memory",
     )
 
 

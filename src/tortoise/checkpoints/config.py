@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from torch import nn
 
+from core.errors import InvalidValueError
 from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
 from tortoise.checkpoints.layout import CONFIG_FILE, ModelFileError, read_json, write_json
 from tortoise.modules.bigvgan import BigVgan, BigVganConfig
@@ -88,9 +89,10 @@ class ModelConventions:
                 f"got {self.piece_limit}"
             )
         if self.diffusion_steps != NUM_TRAIN_TIMESTEPS:
-            raise ValueError(
+            raise InvalidValueError(
                 f"this program walks noise schedules of {NUM_TRAIN_TIMESTEPS} steps, not of "
-                f"{self.diffusion_steps}"
+                f"{self.diffusion_steps}",
+                code="bundle_incompatible",
             )
 
 
@@ -126,7 +128,8 @@ class ModelConfig:
         if architecture is None:
             raise ModelFileError(
                 f"The bundle has no {name}; it holds {', '.join(self.networks) or 'nothing'}. "
-                "Choose another bundle, or do without."
+                "Choose another bundle, or do without.",
+                code="bundle_incompatible",
             )
         return architecture
 
@@ -161,7 +164,8 @@ def read_config(folder: Path) -> ModelConfig:
     if found != FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {found!r}; this program reads format {FORMAT_VERSION}. "
-            "Update the program, or fetch the bundle again."
+            "Update the program, or fetch the bundle again.",
+            code="bundle_incompatible",
         )
     try:
         return from_dict(ModelConfig, data)

@@ -22,6 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.errors import CodedError
+
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 MEL_STATS_FILE = "mel_stats.safetensors"
@@ -41,8 +43,10 @@ WEIGHTS_ID_LENGTH = 16
 _BLOCK_BYTES = 1 << 20
 
 
-class ModelFileError(ValueError):
+class ModelFileError(CodedError, ValueError):
     """A bundle cannot be read or written: what came, what is allowed, what to do."""
+
+    code = "corrupt_weights"
 
 
 def get_network_path(folder: Path, name: str) -> Path:
@@ -69,7 +73,8 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise ModelFileError(
             f"{path.parent} has no {path.name}, so it is not a whole bundle. "
-            "See what is there with `testudo models list`."
+            "See what is there with `testudo models list`.",
+            code="incomplete_weights",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelFileError(
@@ -93,7 +98,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelFileError(
-                f"The disk is full: {path} was not written. Free some space and try again."
+                f"The disk is full: {path} was not written. Free some space and try again.",
+                code="no_disk",
             ) from error
         raise
     finally:

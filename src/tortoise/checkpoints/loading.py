@@ -168,7 +168,8 @@ def load_model(folder: Path, device: torch.device | None = None) -> TortoiseMode
     if not folder.is_dir():
         raise ModelFileError(
             f"There is no bundle at {folder}. `testudo models list` shows what is here; "
-            "`testudo models download tortoise` fetches the published weights."
+            "`testudo models download tortoise` fetches the published weights.",
+            code="missing_weights",
         )
     return TortoiseModel(folder, read_config(folder), device or torch.device("cpu"))
 
@@ -225,7 +226,8 @@ def load_mel_stats(folder: Path) -> MelStats:
     if told.shape != (2,) or not torch.allclose(told.double(), _mel_range(), atol=1e-5):
         raise ModelFileError(
             f"{file} says that mels lie within {told.tolist()}; this program speaks networks "
-            f"trained on {_mel_range().tolist()} only. Choose another bundle."
+            f"trained on {_mel_range().tolist()} only. Choose another bundle.",
+            code="bundle_incompatible",
         )
     return MelStats(norms=tensors["mel_norms"].float())
 

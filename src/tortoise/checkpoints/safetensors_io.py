@@ -52,7 +52,8 @@ def check_weights_match(
         more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
         raise ModelFileError(
             f"{source} does not fit the {type(network).__name__} that is described for it: it "
-            f"{shown}{more}. Use weights and config.json of the same bundle."
+            f"{shown}{more}. Use weights and config.json of the same bundle.",
+            code="bundle_incompatible",
         )
 
 

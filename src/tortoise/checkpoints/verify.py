@@ -72,7 +72,8 @@ def _check_checksum(file: Path) -> None:
     if recorded and recorded.get("sha256") != compute_sha256(file):
         raise ModelFileError(
             f"{file.name} is not what was written: its sha256 is not the recorded one. "
-            "Fetch it again; if you put it there yourself, import it instead."
+            "Fetch it again; if you put it there yourself, import it instead.",
+            code="wrong_hash",
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from core.errors import InvalidValueError
 from core.options import OptionInfo, validate_options
 from tortoise.checkpoints.layout import CONFIG_FILE, read_json
 from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_analyzer
@@ -130,11 +131,11 @@ class TortoiseOptions:
     def __post_init__(self) -> None:
         validate_options(self)
         if self.candidates > self.samples:
-            raise ValueError(
+            raise InvalidValueError(
                 f"candidates is {self.candidates}; it must be at most samples ({self.samples})."
             )
         if 0 < self.voice_chunk_s < 0.5:
-            raise ValueError(
+            raise InvalidValueError(
                 f"voice_chunk_s is {self.voice_chunk_s}; it must be 0 or from 0.5 to 60 s."
             )
 
@@ -166,5 +167,5 @@ class TortoiseOptions:
     def preset(cls, name: str, **changes: Any) -> TortoiseOptions:
         """The options of a preset, with changes.  Raises ValueError for a name that is none."""
         if name not in PRESETS:
-            raise ValueError(f"preset is {name!r}; it must be one of {', '.join(PRESETS)}.")
+            raise InvalidValueError(f"preset is {name!r}; it must be one of {', '.join(PRESETS)}.")
         return cls(**{**PRESETS[name], **changes})

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from text.tokenizer import Tokenizer
 from tortoise.checkpoints.config import ModelConventions
@@ -67,11 +68,14 @@ def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
     """
     ids = tokenizer.encode(text)
     if not ids:
-        raise ValueError(f"There is nothing to speak in {text.strip()[:40]!r}.")
+        raise InvalidValueError(
+            f"There is nothing to speak in {text.strip()[:40]!r}.", code="unspeakable"
+        )
     if len(ids) + 1 >= limit:
-        raise ValueError(
+        raise InvalidValueError(
             f"The text makes {len(ids)} tokens; these weights speak at most {limit - 2} at once. "
-            "Split it into shorter pieces."
+            "Split it into shorter pieces.",
+            code="text_too_long",
         )
     return torch.tensor([[*ids, STOP_TOKEN]])
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from audio.griffin_lim import mel_to_audio
 from audio.mel import VOCODER_MEL
+from core.errors import InvalidValueError
 from tortoise.modules.bigvgan import BigVgan
 from tortoise.modules.univnet import UnivNet
 from tortoise.modules.weight_norm import fold_weight_norm
@@ -48,14 +49,17 @@ def choose_vocoder(wanted: str, held: Collection[str]) -> str:
         return GRIFFIN_LIM
     if wanted != "auto" and wanted not in VOCODER_NETWORKS:
         known = ", ".join(("auto", *VOCODER_NETWORKS, GRIFFIN_LIM))
-        raise ValueError(f"There is no vocoder {wanted!r}; choose {known}.")
+        raise InvalidValueError(
+            f"There is no vocoder {wanted!r}; choose {known}.", code="bundle_incompatible"
+        )
     here = [name for name, network in VOCODER_NETWORKS.items() if network in held]
     speakers_of_mels = [name for name in here if name != "hifigan"]
     chosen = speakers_of_mels[:1] if wanted == "auto" else [name for name in here if name == wanted]
     if not chosen:
-        raise ValueError(
+        raise InvalidValueError(
             f"These weights hold no vocoder {wanted!r}; they hold {', '.join(here) or 'none'}. "
-            "Choose another vocoder, or fetch one with `testudo models download`."
+            "Choose another vocoder, or fetch one with `testudo models download`.",
+            code="bundle_incompatible",
         )
     return VOCODER_NETWORKS[chosen[0]]
 

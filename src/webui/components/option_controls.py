@@ -177,9 +177,11 @@ def from_control_value(field: OptionField, given: Any) -> Any:
         # what is whole already stays exact: a float holds whole numbers up to 2**53 only
         number = int(given) if isinstance(given, (str, int)) and kind is int else float(given)
     except (ValueError, TypeError, OverflowError):
-        raise AppError(f"{name} is {quote_for_message(str(given))}; it must be a number.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(str(given))}; it must be a number.", code="bad_request"
+        ) from None
     if kind is float:
         return float(number)
     if isinstance(number, float) and not number.is_integer():
-        raise AppError(f"{name} is {given}; it must be a whole number.")
+        raise AppError(f"{name} is {given}; it must be a whole number.", code="bad_request")
     return int(number)

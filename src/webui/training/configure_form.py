@@ -282,7 +282,7 @@ def from_form_value(field: ConfigField, given: Any) -> Any:
         if field.kind == "number":
             return number
         if not number.is_integer():
-            raise AppError(f"{name} is {number:g}; it must be a whole number.")
+            raise AppError(f"{name} is {number:g}; it must be a whole number.", code="bad_request")
         return int(number)
     if field.kind == "text":
         return str(given or "")
@@ -295,4 +295,6 @@ def _parse_number(name: str, given: Any) -> float:
     try:
         return float(given)
     except (ValueError, TypeError):
-        raise AppError(f"{name} is {quote_for_message(str(given))}; it must be a number.") from None
+        raise AppError(
+            f"{name} is {quote_for_message(str(given))}; it must be a number.", code="bad_request"
+        ) from None

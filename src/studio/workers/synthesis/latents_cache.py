@@ -100,7 +100,8 @@ def _load_saved_latents(voice: Voice, listening: ConditioningContext) -> Speaker
         raise AppError(
             f"The voice {voice.name!r} has no clips, only latents of {heard.engine} with weights "
             f"{heard.weights_id}; these weights are {listening.weights_id}. Use that model, or "
-            "add clips to the voice."
+            "add clips to the voice.",
+            code="bundle_incompatible",
         )
     return heard
 

@@ -40,7 +40,10 @@ def decode_latents(text: str, source: str) -> SpeakerLatents:
     Raises StudioError, and nothing else, for whatever is not latents of ours.
     """
     if len(text) > MAX_LATENTS_BYTES * 4 // 3:
-        raise AppError(f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.")
+        raise AppError(
+            f"The latents in {source} are larger than {MAX_LATENTS_BYTES:,} bytes.",
+            code="bad_latents",
+        )
     try:
         raw = base64.b64decode(text, validate=True)
         with TemporaryDirectory() as folder:
@@ -51,4 +54,6 @@ def decode_latents(text: str, source: str) -> SpeakerLatents:
             raise ValueError("they hold numbers that are not finite")
         return speaker
     except (binascii.Error, ValueError, KeyError, OSError) as cause:
-        raise AppError(f"The latents in {source} cannot be used: {cause}") from cause
+        raise AppError(
+            f"The latents in {source} cannot be used: {cause}", code="bad_latents"
+        ) from cause

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class GptBatch:
     code_lengths: Tensor  # (b,)
 
     @classmethod
-    def collate(cls, clips: Sequence[TextAndCodes], device: torch.device | None = None) -> Self:
+    def collate(cls, clips: Sequence[TextAndCodes], device: torch.device | None = None) -> GptBatch:
         """Pad clips into one batch."""
         texts, codes = [clip.text.long() for clip in clips], [clip.codes.long() for clip in clips]
         return cls(
