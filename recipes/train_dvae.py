@@ -1,4 +1,4 @@
-"""Train the discrete VAE, the code book that everything after it is written in."""
+"""Train the discrete VAE, whose codes the GPT predicts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tortoise.modules.dvae import Dvae, DvaeConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
-RESTART_EVERY = 100  # steps between moves of codes that nothing uses
-RESTART_UNTIL = 0.7  # of the run; later the book must settle
+RESTART_EVERY = 100  # steps between restarts of unused codes
+RESTART_UNTIL = 0.7  # of the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def train_dvae(
 ) -> Dvae:
     """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    mels: log-mels of the corpus;  norms: (80,) what each band is divided by.
+    mels: log-mels of the corpus;  norms: (80,) of the bands.
     """
     model = build_seeded(recipe.seed, lambda: Dvae(recipe.architecture))
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
@@ -73,14 +73,14 @@ def train_dvae(
 
 @torch.no_grad()
 def _encode_vectors(model: Dvae, mel: Tensor) -> Tensor:
-    """What the encoder says of normalised mel, before quantisation: (b, 80, f) to (n, e)."""
+    """Encode normalised mel without quantisation: (b, 80, f) to (n, e)."""
     return model.encode_vectors(mel).flatten(0, 1)
 
 
 def _sample_batch(
     recipe: DvaeRecipe, mels: MelDataset, norms: Tensor, generator: torch.Generator, rows: int = 0
 ) -> Tensor:
-    """Random stretches of normalised mel: (b, 80, f); short clips repeat their last frame."""
+    """Return random windows of normalised mel: (b, 80, f); short clips repeat their last frame."""
     count = rows or recipe.batch
     chosen = torch.randint(len(mels), (count,), generator=generator).tolist()
     crops = []

@@ -1,4 +1,4 @@
-"""Train the autoregressive network: phonemes and a voice in, codes out."""
+"""Train the GPT to predict codes from phonemes and a reference."""
 
 from __future__ import annotations
 
@@ -66,13 +66,12 @@ def train_gpt(
     norms: Tensor,
     folder: Path,
     report: ProgressReporter,
-    listener: SampleWriter | None = None,
-    strangers: UnseenSpeakers | None = None,
+    sample_writer: SampleWriter | None = None,
+    unseen_speakers: UnseenSpeakers | None = None,
 ) -> Gpt:
     """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    norms: (80,) what each mel band is divided by. With a listener, a held-out text is spoken into
-    `samples` at every validation. Strangers are heard in place of those who stand in for them.
+    norms: (80,) of the mel bands;  sample_writer: writes a sample at every validation.
     """
     model = build_seeded(recipe.seed, lambda: Gpt(recipe.architecture))
     muon, adamw = make_muon_and_adamw(model, model.gpt.h, recipe.rate, recipe.decay)
@@ -83,10 +82,15 @@ def train_gpt(
         chosen = sample_length_bucketed_batch(lengths, recipe.batch, step, recipe.seed)
         generator = make_step_generator(recipe.seed, step)
         frames = sample_reference_length(generator)
-        heard = sample_augmented_references(
-            corpus, chosen, frames, strangers or UnseenSpeakers(), recipe.augmentation, generator
+        references = sample_augmented_references(
+            corpus,
+            chosen,
+            frames,
+            unseen_speakers or UnseenSpeakers(),
+            recipe.augmentation,
+            generator,
         )
-        losses = _compute_losses(model, corpus, chosen, heard, norms)
+        losses = _compute_losses(model, corpus, chosen, references, norms)
         loss = losses.total(recipe.text_weight)
         norm = optimizer_step(loss, model, (muon, adamw), lr, recipe.clip)
         done = step + 1
@@ -94,8 +98,8 @@ def train_gpt(
             loop.log_metrics(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
         if done % VALIDATE_EVERY == 0:
             loop.log_metrics(done, validation=validate(model, held_out, norms, recipe))
-            if listener is not None:
-                listener.write_gpt_sample(
+            if sample_writer is not None:
+                sample_writer.write_gpt_sample(
                     model.eval(), held_out, folder / "samples" / f"{done:06d}.wav"
                 )
                 model.train()
@@ -104,7 +108,7 @@ def train_gpt(
 
 @torch.no_grad()
 def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptRecipe) -> float:
-    """Cross entropy per code, in nats, on clips never learned from."""
+    """Return the cross entropy per code in nats on held-out clips."""
     model.eval()
     lengths = [len(clip.codes) for clip in corpus.clips]
     total = 0.0
@@ -113,8 +117,10 @@ def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptReci
             lengths, recipe.batch, step, seed=0, pool=VALIDATION_BATCHES
         )
         generator = make_step_generator(0, step)
-        heard = corpus.sample_speaker_mels(chosen, sample_reference_length(generator), generator)
-        total += _compute_losses(model, corpus, chosen, heard, norms).mel.item()
+        references = corpus.sample_speaker_mels(
+            chosen, sample_reference_length(generator), generator
+        )
+        total += _compute_losses(model, corpus, chosen, references, norms).mel.item()
     model.train()
     return total / VALIDATION_BATCHES
 

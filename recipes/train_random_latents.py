@@ -1,7 +1,7 @@
-"""Train the networks that make voices up: noise in, latents like those of real voices out.
+"""Train the generators of random speaker latents.
 
 How the published ones were trained is unknown. Here the distributions are matched along random
-directions (sliced Wasserstein distance, arXiv:1804.01947), which needs no critic.
+directions (sliced Wasserstein distance, arXiv:1804.01947), which needs no discriminator.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.finetuning.config.lr_schedule import compute_cosine_lr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomLatentRecipe:
-    """How a network that makes up latents is trained."""
+    """How a generator of random latents is trained."""
 
     steps: int = 600
     batch: int = 512
@@ -36,7 +36,7 @@ def train_random_latents(
 ) -> RandomLatentGenerator:
     """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    latents: (n, c) of many real clips.
+    latents: (n, c) of real clips.
     """
     config = RandomLatentConfig(channels=latents.shape[1])
     model = build_seeded(recipe.seed, lambda: RandomLatentGenerator(config))
@@ -55,13 +55,10 @@ def train_random_latents(
 
 
 def sliced_wasserstein_distance(
-    made: Tensor, real: Tensor, directions: int, generator: torch.Generator
+    generated: Tensor, real: Tensor, directions: int, generator: torch.Generator
 ) -> Tensor:
-    """How far two clouds of points lie apart, seen along random directions.
-
-    made, real: (b, c).  Returns () the mean squared distance between sorted shadows.
-    """
-    along = torch.randn(made.shape[1], directions, generator=generator)
+    """Return the squared sliced Wasserstein distance of generated and real (b, c): ()."""
+    along = torch.randn(generated.shape[1], directions, generator=generator)
     along = along / along.norm(dim=0)
-    difference = (made @ along).sort(0).values - (real @ along).sort(0).values
+    difference = (generated @ along).sort(0).values - (real @ along).sort(0).values
     return difference.square().mean()

@@ -1,4 +1,4 @@
-"""Muon for convolutions: the taps of a kernel lie side by side and make a matrix."""
+"""Muon for convolutions: a kernel is flattened to a matrix (out, in * taps)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-MIN_MATRIX_SIDE = 16  # smaller matrices have too few directions to be made orthogonal
+MIN_MATRIX_SIDE = 16  # smaller matrices are left to AdamW
 
 
 class ConvMuon(torch.optim.Optimizer):
-    """torch.optim.Muon, which takes matrices only, over weights of three axes.
+    """torch.optim.Muon for weights of three axes.
 
     weights: (out, in, taps) each; a step moves them as (out, in * taps), sized like AdamW's steps.
     """
@@ -28,7 +28,7 @@ class ConvMuon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         for matrix, weight in zip(self._matrices, self._weights, strict=True):
             matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
         self._muon.param_groups[0]["lr"] = self.param_groups[0]["lr"]
@@ -40,14 +40,14 @@ class ConvMuon(torch.optim.Optimizer):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with this momentum."""
+        """Load the momentum."""
         self._muon.load_state_dict(state_dict)
 
 
 def create_conv_muon_and_adamw(
     module: nn.Module, blocks: nn.Module, rate: float, decay: float
 ) -> tuple[ConvMuon, torch.optim.AdamW]:
-    """ConvMuon for the convolutions inside `blocks`, AdamW for everything else of `module`."""
+    """Create ConvMuon for the convolutions in `blocks`, AdamW for the rest of `module`."""
     kernels = [
         p
         for p in blocks.parameters()

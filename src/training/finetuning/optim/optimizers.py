@@ -1,4 +1,4 @@
-"""The optimizer of a finetuning: AdamW as the original was trained with, in 32 or in 8 bits."""
+"""AdamW as in the original training, in 32 or 8 bits, and Muon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.finetuning.config.schema import OptimizerConfig
 
 
 def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use this learning rate from now on."""
+    """Set the learning rate of all groups."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
@@ -21,7 +21,7 @@ def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def make_adamw(
     module: nn.Module, rate: float, decay: float, betas: tuple[float, float] = (0.9, 0.96)
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: no bias, norm or embedding (SPEC of the original, 11)."""
+    """Create AdamW with weight decay on matrices only: no bias, norm or embedding."""
     embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
@@ -35,10 +35,10 @@ def make_adamw(
 def make_muon_and_adamw(
     module: nn.Module, blocks: nn.Module, rate: float, decay: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices inside `blocks`, AdamW for everything else of `module`.
+    """Create Muon for the matrices in `blocks`, AdamW for the rest of `module`.
 
-    Muon (arXiv:2502.16982) takes about a third fewer steps to the same loss; its steps are scaled
-    to the size of AdamW's, so both follow one learning rate.
+    Muon (arXiv:2502.16982): its updates are scaled to the size of AdamW's, so both share one
+    learning rate.
     """
     matrices = [p for p in blocks.parameters() if p.dim() == 2]
     inside = {id(p) for p in matrices}
@@ -48,7 +48,7 @@ def make_muon_and_adamw(
 
 
 def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
-    """Scale gradients down to a norm of `limit`; returns the norm before."""
+    """Clip the gradient norm to `limit`; return the norm before."""
     return float(nn.utils.clip_grad_norm_(parameters, limit))
 
 
@@ -56,7 +56,7 @@ BITSANDBYTES = "bitsandbytes"  # an extra: NVIDIA GPUs only
 
 
 def create_optimizer(module: nn.Module, choice: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return AdamW over a module.  Raises ValueError where 8 bits are wanted but not to be had."""
+    """Create AdamW.  Raises ValueError where 8 bits are chosen but not available."""
     plain = make_adamw(module, choice.rate, choice.weight_decay, (choice.beta1, choice.beta2))
     if not choice.eight_bit:
         return plain
@@ -76,21 +76,21 @@ def create_optimizer(module: nn.Module, choice: OptimizerConfig) -> torch.optim.
 
 
 class TrainableState:
-    """What a run has changed of a network: all the rest comes from the bundle again."""
+    """The state dict of the trainable parameters; the frozen ones come from the model."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters that learn, by name."""
+        """Return the trainable parameters by name."""
         named = self._module.named_parameters()
         return {name: value.detach() for name, value in named if value.requires_grad}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Go on with these.  Raises ValueError where they are those of another choice."""
+        """Load them.  Raises ValueError where other parameters were trainable."""
         own = self.state_dict()
         if own.keys() != state_dict.keys():
-            raise ValueError("what learns is not what learned")
+            raise ValueError("the saved state has other trainable parameters")
         for name, value in own.items():
             value.copy_(state_dict[name])
