@@ -38,7 +38,6 @@ from tortoise.generation.vocoding import MelVocoder, prepare_for_inference, voco
 from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.noise_schedule import make_linear_schedule
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.conv_muon import create_conv_muon_and_adamw
 from training.finetuning.optim.diffusion_loss import (
     DiffusionBatch,
     DiffusionLosses,
@@ -48,6 +47,7 @@ from training.finetuning.optim.diffusion_loss import (
     crop_mel,
     get_muon_modules,
 )
+from training.finetuning.optim.optimizers import create_conv_muon_and_adamw
 
 REFERENCE_FRAMES = (150, 400)  # 1.6 to 4.3 s
 LOG_EVERY = 25

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from core.files import write_json
 from core.paths import ProjectPaths
 from studio.diagnostics.system_info import (
     DeviceInfo,
@@ -15,7 +16,6 @@ from studio.diagnostics.system_info import (
     get_memory_bytes,
     probe_torch,
 )
-from training.dataset_prep.manifest import write_json
 from training.finetuning.config.facts import MachineFacts
 
 MACHINE_FILE = "machine.json"
@@ -43,7 +43,7 @@ def save_devices(layout: ProjectPaths, devices: tuple[DeviceInfo, ...]) -> None:
     """Cache the list of devices."""
     layout.state.mkdir(parents=True, exist_ok=True)
     plain = [{"name": one.name, "label": one.label, "memory": one.memory} for one in devices]
-    write_json(layout.state / MACHINE_FILE, plain)
+    write_json(layout.state / MACHINE_FILE, plain, indent=None)
 
 
 def _make_machine_facts(devices: list[DeviceInfo], device: str) -> MachineFacts:

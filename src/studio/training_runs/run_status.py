@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from training.finetuning.checkpoints.selection import (
     select_best_checkpoint,
 )
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, read_config
+from training.finetuning.events import BeginEvent
 
 RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
 FINISHED_STATES: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
@@ -73,25 +74,34 @@ class RunCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStatus:
-    """One run at one moment.
+class RunSummary:
+    """A run in a list.
 
-    stage: "gpt" or "diffusion";  began, ended: seconds since 1970;  eta_s: seconds left;
-    memory: bytes;  best: the step to take and why;  overfitting, message: a sentence or "";
-    cause: a key of core.error_classifier, of one that failed or died;
-    details: the end of its console.
+    began, ended: seconds since 1970;  eta_s: seconds left;  best: the step of the best checkpoint.
     """
 
     dataset: str
     name: str
-    folder: Path
     state: RunState
-    stage: str = ""
     step: int = 0
     steps: int = 0
     began: float | None = None
     ended: float | None = None
     eta_s: float | None = None
+    best: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus(RunSummary):
+    """A run with everything that its folder says.
+
+    stage: "gpt" or "diffusion";  memory: bytes;  overfitting, message: a sentence or "";
+    cause: a key of the error catalogue, of a run that failed or died;  details: the end of its
+    console log.
+    """
+
+    folder: Path
+    stage: str = ""
     seconds_per_step: float | None = None
     memory: int | None = None
     device: str = ""
@@ -100,7 +110,6 @@ class RunStatus:
     curves: tuple[Curve, ...] = ()
     samples: tuple[RunSample, ...] = ()
     checkpoints: tuple[RunCheckpoint, ...] = ()
-    best: int | None = None
     why_best: str = ""
     overfitting: str = ""
     overfit_since: int | None = None
@@ -126,26 +135,12 @@ class RunStatus:
         return next(found, ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """A run as a list shows it."""
-
-    dataset: str
-    name: str
-    state: RunState
-    step: int
-    steps: int
-    began: float | None
-    ended: float | None
-    eta_s: float | None
-    best: int | None
-
-
 def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> RunSummary:
     """Return the status of a run for a list."""
-    record, metrics = read_process_record(folder), event_log.read()
-    state = _get_run_state(folder, metrics, record, is_alive(folder))
-    start = metrics.start_event
+    record, alive = read_process_record(folder), is_alive(folder)
+    metrics = event_log.read()  # after `alive`: a run that ends in between has logged its end
+    state = _get_run_state(folder, metrics, record, alive)
+    start, is_running = metrics.start_event, state in ("running", "stopping")
     return RunSummary(
         dataset=dataset,
         name=folder.name,
@@ -154,41 +149,31 @@ def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> Ru
         steps=start.total_steps if start else read_planned_steps(folder),
         began=metrics.first_start_time or record.launched,
         ended=_get_end_time(metrics, record) if state in FINISHED_STATES else None,
-        eta_s=_estimate_remaining_s(metrics, _measure_seconds_per_step(metrics))
-        if state in ("running", "stopping")
-        else None,
+        eta_s=_estimate_remaining_s(metrics) if is_running else None,
         best=select_run_checkpoint(folder, metrics).step,
     )
 
 
 def get_run_status(dataset: str, folder: Path, event_log: EventLogReader) -> RunStatus:
     """Return the whole status of a run."""
-    record, alive = read_process_record(folder), is_alive(folder)
-    metrics = event_log.read()
-    state = _get_run_state(folder, metrics, record, alive)
-    message, cause, details = _describe_end(state, folder, metrics, record)
-    start, choice = metrics.start_event, select_run_checkpoint(folder, metrics)
-    pace = _measure_seconds_per_step(metrics)
+    summary, metrics = get_run_summary(dataset, folder, event_log), event_log.read()
+    message, cause, details = _describe_end(
+        summary.state, folder, metrics, read_process_record(folder)
+    )
+    start, choice = metrics.start_event or BeginEvent(), select_run_checkpoint(folder, metrics)
     return RunStatus(
-        dataset=dataset,
-        name=folder.name,
+        **{one.name: getattr(summary, one.name) for one in fields(summary)},
         folder=folder,
-        state=state,
         stage=metrics.stage,
-        step=metrics.step,
-        steps=start.total_steps if start else read_planned_steps(folder),
-        began=metrics.first_start_time or record.launched,
-        ended=_get_end_time(metrics, record) if state in FINISHED_STATES else None,
-        eta_s=_estimate_remaining_s(metrics, pace) if state in ("running", "stopping") else None,
-        seconds_per_step=_get_recent_median(metrics, "seconds") or pace,
+        seconds_per_step=_get_recent_median(metrics, "seconds")
+        or _measure_seconds_per_step(metrics),
         memory=int(_get_recent_median(metrics, "memory") or 0) or None,
-        device=start.device if start else "",
-        clips=start.clips if start else 0,
-        validation_clips=start.validation_clips if start else 0,
+        device=start.device,
+        clips=start.clips,
+        validation_clips=start.validation_clips,
         curves=build_curves(metrics.points),
         samples=_list_samples(folder, metrics),
         checkpoints=_list_checkpoints(folder, metrics, choice),
-        best=choice.step,
         why_best=choice.why,
         overfitting=choice.overfitting,
         overfit_since=choice.overfit_since,
@@ -270,12 +255,13 @@ def _measure_seconds_per_step(metrics: RunMetrics) -> float | None:
     return max(0.0, recent[-1][0] - recent[0][0]) / (recent[-1][1] - recent[0][1])
 
 
-def _estimate_remaining_s(metrics: RunMetrics, pace: float | None) -> float | None:
-    if pace is None or metrics.start_event is None or not metrics.start_event.total_steps:
+def _estimate_remaining_s(metrics: RunMetrics) -> float | None:
+    pace, start = _measure_seconds_per_step(metrics), metrics.start_event
+    if pace is None or start is None or not start.total_steps:
         return None
     before, last = metrics.times[-2][0], metrics.times[-1][0]
     since = min(max(0.0, time.time() - last), last - before)  # longer: a checkpoint, no step
-    return max(0.0, (metrics.start_event.total_steps - metrics.step) * pace - since)
+    return max(0.0, (start.total_steps - metrics.step) * pace - since)
 
 
 def _get_recent_median(metrics: RunMetrics, name: str) -> float | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from core.files import write_json
 from core.serialization import ValidationError, from_dict, to_dict
 from studio.training_runs.event_log_reader import EventLogReader, RunMetrics
-from training.dataset_prep.manifest import write_json
 from training.finetuning.config.facts import MachineFacts
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
 from training.finetuning.config.suggest import StepTimes
@@ -61,7 +61,7 @@ def save_throughput_sample(dataset: Path, sample: ThroughputSample) -> None:
     others = [known for known in _read_samples(dataset) if known.work != sample.work]
     folder = dataset / CACHE_DIR
     folder.mkdir(exist_ok=True)
-    write_json(folder / THROUGHPUT_FILE, to_dict([*others, sample][-MAX_SAMPLES:]))
+    write_json(folder / THROUGHPUT_FILE, to_dict([*others, sample][-MAX_SAMPLES:]), indent=None)
 
 
 def build_workload_key(config: FinetuneConfig, machine: MachineFacts) -> str:

@@ -185,12 +185,12 @@ def _extract_all(
             examples[line.part].append(_extract_example(line, bundle))
         except DatasetError as reason:
             left_out.setdefault(str(reason), []).append(line.name)
-    metadata = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
+    reasons = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
     if not examples["train"]:
-        why = " ".join(metadata) or "Its list of clips to learn from is empty."
+        why = " ".join(reasons) or "Its list of training clips is empty."
         raise DatasetError(f"There is nothing to learn from. {why} Look at the dataset's clips.")
     return DatasetSplits(
-        train=tuple(examples["train"]), validation=tuple(examples["validation"]), left_out=metadata
+        train=tuple(examples["train"]), validation=tuple(examples["validation"]), left_out=reasons
     )
 
 

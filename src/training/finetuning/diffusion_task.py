@@ -25,7 +25,6 @@ from training.finetuning.batch_sampler import (
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.gpt_task import GPT_HOP, get_network_file_name
-from training.finetuning.optim.conv_muon import create_conv_muon_and_adamw
 from training.finetuning.optim.diffusion_loss import (
     DiffusionBatch,
     DiffusionNoise,
@@ -37,7 +36,7 @@ from training.finetuning.optim.diffusion_loss import (
     sample_diffusion_noise,
 )
 from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
-from training.finetuning.optim.optimizers import make_adamw
+from training.finetuning.optim.optimizers import create_conv_muon_and_adamw, make_adamw
 from training.finetuning.train_step import Stateful, TrainingTask
 
 VOCODER_HOP = 256  # samples per mel frame

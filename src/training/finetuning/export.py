@@ -20,7 +20,6 @@ from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.loading import load_model
 from tortoise.engine import TortoiseEngine
 from training.dataset_prep.manifest import Dataset, ManifestError, read_dataset
-from training.finetuning.checkpoints.retention import CheckpointInfo
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
     VOICE_LATENTS_FILE,
@@ -30,6 +29,7 @@ from training.finetuning.checkpoints.run_layout import (
     read_checkpoints,
     write_info_file,
 )
+from training.finetuning.checkpoints.selection import CheckpointInfo
 from training.finetuning.checkpoints.store import assemble_model, list_network_files
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import DatasetSplits, load_run_dataset

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from core.progress import Cancelled, ProgressReporter
-from training.finetuning.checkpoints.retention import CheckpointInfo, find_best_step
 from training.finetuning.checkpoints.run_layout import (
     TEMPORARY_MODEL_DIR,
     RunPaths,
@@ -23,6 +22,7 @@ from training.finetuning.checkpoints.run_layout import (
     get_sample_path,
     read_checkpoints,
 )
+from training.finetuning.checkpoints.selection import CheckpointInfo, find_best_step
 from training.finetuning.checkpoints.state import (
     StateError,
     link_or_copy,

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from core.files import write_json
 from core.serialization import from_dict, to_dict
-from training.dataset_prep.manifest import write_json
-from training.finetuning.checkpoints.retention import CheckpointInfo
+from training.finetuning.checkpoints.selection import CheckpointInfo
 
 CHECKPOINTS_DIR, SAMPLES_DIR, CHECKPOINT_INFO_FILE = "checkpoints", "samples", "about.json"
 TEMPORARY_MODEL_DIR = ".speaking"
@@ -102,7 +102,7 @@ def read_finetune_metadata(bundle: Path) -> FinetuneMetadata:
 
 def write_info_file(path: Path, about: CheckpointInfo | FinetuneMetadata) -> None:
     """Write the info file of a checkpoint or model atomically."""
-    write_json(path, to_dict(about))
+    write_json(path, to_dict(about), indent=None)
 
 
 def load_json(path: Path) -> Any:  # Any: plain data

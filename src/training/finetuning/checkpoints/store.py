@@ -15,7 +15,6 @@ from torch import Tensor
 from core.files import fsync_folder
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
-from training.finetuning.checkpoints.retention import CheckpointInfo, find_checkpoints_to_prune
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
     CHECKPOINTS_DIR,
@@ -26,6 +25,7 @@ from training.finetuning.checkpoints.run_layout import (
     read_checkpoints,
     write_info_file,
 )
+from training.finetuning.checkpoints.selection import CheckpointInfo, find_checkpoints_to_prune
 from training.finetuning.checkpoints.state import (
     check_disk_space,
     count_tensor_bytes,
