@@ -43,7 +43,7 @@ class Case:
     places: RunPaths
 
     def train(self, report: ProgressReporter | None = None, **options: Any) -> TrainResult:
-        options.setdefault("speak", say_nothing)
+        options.setdefault("synthesize_sample", say_nothing)
         return finetune(self.run, self.places, report or ProgressReporter(), **options)
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:

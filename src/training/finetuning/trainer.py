@@ -57,15 +57,15 @@ from training.finetuning.train_step import OutOfMemory, TrainingTask, create_ste
 
 def finetune(
     run: Path,
-    places: RunPaths,
+    paths: RunPaths,
     report: ProgressReporter,
-    speak: SampleSynthesizer | None = None,
-    score: SampleScorer | None = None,
+    synthesize_sample: SampleSynthesizer | None = None,
+    score_sample: SampleScorer | None = None,
 ) -> TrainResult:
     """Train until the last step or a stop request; resumes from a saved state.
 
-    speak: synthesizes the sample of each checkpoint, None for the engine's own way;  score: scores
-    a sample, None for `training.finetuning.evaluation`.
+    synthesize_sample: None for the engine's own way;  score_sample: None for
+    `training.finetuning.evaluation`.
     Raises ConfigError for a configuration that cannot be read.
     """
     config = read_config(run / CONFIG_FILE)
@@ -76,17 +76,17 @@ def finetune(
         logger = EventLogger(run=run, is_main_process=distributed.is_main_process, report=report)
         if distributed.is_main_process:
             logger.log_to_tensorboard = create_tensorboard_logger(run)
-        if config.samples.judge and score is None:
-            score = create_sample_scorer(places.dataset, config.dataset, logger.note)
+        if config.samples.judge and score_sample is None:
+            score_sample = create_sample_scorer(paths.dataset, config.dataset, logger.note)
         context = TrainContext(
             run=run,
-            paths=places,
+            paths=paths,
             config=config,
             distributed=distributed,
             event_logger=logger,
             cancellation=cancellation,
-            synthesize_sample=speak,
-            score_sample=score if config.samples.judge else None,
+            synthesize_sample=synthesize_sample,
+            score_sample=score_sample if config.samples.judge else None,
         )
         try:
             result = _train(context)

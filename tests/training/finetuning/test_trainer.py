@@ -95,7 +95,7 @@ def test_the_sentence_is_spoken_at_every_checkpoint(finished: Case) -> None:
 def test_the_bundle_speaks_it_by_itself_with_the_networks_that_learned(tmp_path: Path) -> None:
     case = make_case(tmp_path)
     case.write(schedule={"steps": 1}, diffusion={"steps": 1}, optimizer={"rate": 0.1})
-    case.train(speak=None)
+    case.train(synthesize_sample=None)
     assert case.events("warning") == []
     first, second = (read_clip(get_sample_path(case.run, step)) for step in (1, 2))
     assert first.sample_rate == 24_000 and first.duration_s > 0.1
@@ -298,7 +298,9 @@ def test_a_stop_while_the_sentence_is_spoken_leaves_that_checkpoint_for_later(
         asked = True
         ProgressReporter(stopped=lambda: True).check_cancelled()
 
-    outcome = case.train(ProgressReporter(stopped=lambda: asked), speak=stop_while_speaking)
+    outcome = case.train(
+        ProgressReporter(stopped=lambda: asked), synthesize_sample=stop_while_speaking
+    )
     assert outcome.state == "stopped" and read_checkpoints(case.run) == []
     case.train()
     assert [e["step"] for e in case.events("checkpoint")] == [2, 4, 6, 7]
@@ -474,7 +476,7 @@ def test_a_sentence_that_cannot_be_spoken_is_a_warning_and_no_end(tmp_path: Path
 
     case = make_case(tmp_path)
     case.write(schedule={"steps": 2}, diffusion={"steps": 0})
-    assert case.train(speak=refuse).state == "done"
+    assert case.train(synthesize_sample=refuse).state == "done"
     assert "could not be synthesized: There is nothing" in case.events("warning")[0]["message"]
 
 
@@ -482,7 +484,7 @@ def test_what_judges_a_sentence_decides_which_checkpoint_is_taken(tmp_path: Path
     scores = {"000002": (0.1, 0.9), "000004": (0.9, 0.2)}
     case = make_case(tmp_path)
     case.write(diffusion={"steps": 0}, samples={"judge": True})
-    outcome = case.train(score=lambda path, text: scores[path.stem])
+    outcome = case.train(score_sample=lambda path, text: scores[path.stem])
     assert outcome.best_step == 2
     assert read_finetune_metadata(published(case)).scores == {"wer": 0.1, "similarity": 0.9}
     assert [e["best"] for e in case.events("checkpoint")] == [True, False]
