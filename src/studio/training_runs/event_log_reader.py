@@ -59,6 +59,13 @@ class RunMetrics:
     notes: list[str] = field(default_factory=list)
     invalid_lines: int = 0
 
+    def add_line(self, line: bytes) -> None:
+        """Take in the next line of the log."""
+        try:
+            self.add(parse_event(line))
+        except ValidationError:
+            self.invalid_lines += 1
+
     def add(self, event: TrainingEvent) -> None:
         """Take in the next event of the log."""
         self.time = self.time if event.time is None else event.time
@@ -128,10 +135,7 @@ class EventLogReader:
                 handle.seek(self._offset)
                 for line in _read_complete_lines(handle):
                     self._offset += len(line)
-                    try:
-                        self._metrics.add(parse_event(line))
-                    except ValidationError:
-                        self._metrics.invalid_lines += 1
+                    self._metrics.add_line(line)
         except OSError:
             return self._metrics
         return self._metrics

@@ -69,13 +69,8 @@ def probe_training_step(
         if stage == "gpt"
         else create_diffusion_task(model, model.gpt.to(device), clips, probe_config, device)
     )
-    executor = create_step_executor(
-        probe_config.optimizer.precision,
-        0,
-        DistributedContext(device=device),
-        report,
-        _raise_memory_error,
-    )
+    precision, alone = config.optimizer.precision, DistributedContext(device=device)
+    executor = create_step_executor(precision, 0, alone, report, _raise_memory_error)
     executor.micro_batch_size = batch
     validation = (features.validation or clips.train)[:MAX_VALIDATION_CLIPS]
     with executor.autocast():

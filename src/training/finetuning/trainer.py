@@ -259,10 +259,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopped.set())
     try:
         with hold_folder_lock(run) if is_main_process() else nullcontext():
-            if not is_torchrun_process():
-                processes = read_config(run / CONFIG_FILE).machine.processes
-                if processes > 1:
-                    return _run_distributed(processes, run, paths)
+            config = None if is_torchrun_process() else read_config(run / CONFIG_FILE)
+            if config is not None and config.machine.processes > 1:
+                return _run_distributed(config.machine.processes, run, paths)
             result = finetune(run, paths, ProgressReporter(stopped=stopped.is_set))
             return int(result.state == "failed")
     except (JobError, ValueError, OSError) as error:
