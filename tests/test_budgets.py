@@ -19,7 +19,7 @@ BROAD_EXCEPTS = 3  # one at each process border, one where tokenizers raises not
 
 # "path" or "path:function": size today. It may only shrink; within budget, the entry has to go.
 ALLOWED: MappingProxyType[str, int] = MappingProxyType(
-    {"src/jobs/queue.py": 408, "src/webui/tools/clip_editor.py:build_clip_editor": 54}
+    {"src/webui/tools/clip_editor.py:build_clip_editor": 54}
 )
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef

@@ -122,7 +122,7 @@ def test_one_port_is_exposed_listened_on_and_checked(target: str) -> None:
     (port, path) = re.findall(r"http://127\.0\.0\.1:(\d+)(/[\w/]*)", health)[0]
     assert STEPS.exposed_port(DOCKERFILE, target) == port == str(address.port) == str(DEFAULT_PORT)
     assert address.host == "0.0.0.0" and address.path == ""
-    assert path == router.url_path_for("health") and path in PUBLIC_PATHS
+    assert path == router.url_path_for("read_health") and path in PUBLIC_PATHS
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -314,7 +314,7 @@ def test_the_program_takes_the_flags_that_the_image_and_the_notebook_give(
     monkeypatch.setattr(app, "serve", lambda studio, start: starts.append(start))
     words = shlex.split(command)
     assert app.main(words[words.index("app.py") + 1 :]) == 0
-    assert len(starts) == 1 and not starts[0].browser
+    assert len(starts) == 1 and not starts[0].open_browser
 
 
 # pre-commit, editorconfig, issue templates

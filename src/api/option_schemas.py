@@ -1,4 +1,4 @@
-"""Knobs as JSON schemas: what the slider shows and the command line says, for programs."""
+"""JSON schemas of engine and output options."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ DOCUMENTED_ENGINE = "tortoise"
 
 
 def build_engine_options_schema() -> dict[str, Any]:
-    """Describe the knobs of the usual engine; another engine's are checked when they come."""
+    """Return the schema of the options of the default engine."""
     return build_options_schema(get_options_class(DOCUMENTED_ENGINE))
 
 
 def build_output_options_schema() -> dict[str, Any]:
-    """Describe the knobs of the text and the clip."""
+    """Return the schema of the text and output options."""
     return build_options_schema(OutputOptions)
 
 
 def build_options_schema(cls: type[Any]) -> dict[str, Any]:
-    """Describe the knobs of an options class."""
+    """Return the schema of an options class."""
     return {
         "type": "object",
-        "properties": {knob.name: _build_property(knob) for knob in list_option_fields(cls)},
+        "properties": {field.name: _build_property(field) for field in list_option_fields(cls)},
     }
 
 
 def _build_property(field: OptionField) -> dict[str, Any]:
-    knob = field.info
+    info = field.info
     kind = JSON_TYPES[field.plain_type]
     described: dict[str, Any] = {"type": [kind, "null"] if field.optional else kind}
-    described["description"] = f"{knob.help} ({knob.unit})" if knob.unit else knob.help
-    if knob.low is not None:
-        described["minimum"] = knob.low
-    if knob.high is not None:
-        described["maximum"] = knob.high
-    if knob.choices:
-        described["enum"] = list(knob.choices)
+    described["description"] = f"{info.help} ({info.unit})" if info.unit else info.help
+    if info.low is not None:
+        described["minimum"] = info.low
+    if info.high is not None:
+        described["maximum"] = info.high
+    if info.choices:
+        described["enum"] = list(info.choices)
     if field.default is not None:
         described["default"] = field.default
     return described

@@ -9,9 +9,9 @@ from typing import Any
 
 from cli.options import Parser
 from cli.output import create_reporter, print_json, print_line
+from core.formatting import format_bytes
 from core.serialization import to_dict
 from studio.app.studio import Studio
-from studio.diagnostics.system_info import format_bytes
 from studio.schemas.batch_probe import BatchProbeRequest, BatchProbeResult
 from studio.training_runs import config_service as configuring
 from studio.training_runs.config_service import ConfigReport, PreflightFinding

@@ -1,12 +1,10 @@
-"""Work of seconds or minutes beside whoever asked for it: not for the worker, which may be busy.
-
-Nobody waits for it when the program ends.
-"""
+"""Short work in a thread of this process, for what must not wait for the busy worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from threading import Event as Flag
 from threading import Thread
 from typing import Generic, TypeVar
@@ -17,20 +15,24 @@ T = TypeVar("T")
 
 
 def run_in_background(work: Callable[[], T], name: str) -> Future[T]:
-    """Do the work in a thread of its own; whatever it raises comes out with its result."""
-    coming: Future[T] = Future()
-    coming.set_running_or_notify_cancel()  # whoever stops waiting leaves it a place for its result
+    """Run the work in a thread of its own; the future holds its result, or what it raised.
+
+    Unlike the threads of ThreadPoolExecutor, it does not keep the program from ending.
+    """
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # it cannot be cancelled by whoever stops waiting
 
     def run() -> None:
-        with _ExceptionToFuture(coming):
-            coming.set_result(work())
+        with ExitStack() as stack:
+            stack.push(lambda kind, error, trace: _set_exception(future, error))
+            future.set_result(work())
 
     Thread(target=run, name=name, daemon=True).start()
-    return coming
+    return future
 
 
 class BackgroundTask(Generic[T]):
-    """Work that was begun: how far it is, and what comes of it."""
+    """Work in a thread: its progress and its result."""
 
     def __init__(self, work: Callable[[ProgressReporter], T], label: str) -> None:
         self.label = label
@@ -41,45 +43,36 @@ class BackgroundTask(Generic[T]):
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How much is done, and of how much; of 0 where that is not known."""
+        """How much is done, and of how much; 0 where that is not known."""
         return self._progress
 
     @property
     def is_over(self) -> bool:
-        """Whether there is a result, or will be none."""
+        """Whether it has ended."""
         return self._future.done()
 
     def stop(self) -> None:
-        """Ask the work to stop; what can be stopped then raises Cancelled."""
+        """Ask the work to stop at its next report."""
         self._stop.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long at most; say whether it is over."""
+        """Wait at most so long; return whether it is over."""
         return bool(wait([self._future], seconds).done)
 
     @property
     def problem(self) -> BaseException | None:
-        """Why there is no result; waits where it is not over."""
+        """What the work raised, or None; waits until it is over."""
         return self._future.exception()
 
     def result(self) -> T:
-        """Return what came of it, or raise the problem; waits where it is not over."""
+        """Return the result, or raise the problem; waits until it is over."""
         return self._future.result()
 
     def _on_progress(self, event: ProgressEvent) -> None:
         self._progress = (event.done, event.total or 0)
 
 
-class _ExceptionToFuture:
-    """What goes wrong inside reaches whoever waits for the result."""
-
-    def __init__(self, coming: Future[T]) -> None:
-        self._future = coming
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
-        if problem is not None:
-            self._future.set_exception(problem)
-        return problem is not None
+def _set_exception(future: Future[T], error: BaseException | None) -> bool:
+    if error is not None:
+        future.set_exception(error)
+    return error is not None

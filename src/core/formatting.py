@@ -1,4 +1,4 @@
-"""Numbers and stages as people say them."""
+"""Durations, sizes, counts, times and stages as text for the user."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ STAGE_LABELS: Mapping[str, str] = MappingProxyType(
 
 
 def format_stage(stage: str) -> str:
-    """Name a stage of the work for people."""
+    """Return the label of a stage of the work."""
     return STAGE_LABELS.get(stage) or stage.replace("_", " ").capitalize()
 
 
 def format_duration(seconds: float) -> str:
-    """Say a time about as exactly as it is known: about 40 s, about 2 min 10 s, about 3 h."""
+    """Return an estimated time, rounded: about 40 s, about 2 min 10 s, about 3 h."""
     if seconds < 1.5:
         return "about a second"
     if seconds < 57.5:
@@ -47,20 +47,27 @@ def format_duration(seconds: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """Say a time exactly: 0:07, 12:30, 1:02:03."""
+    """Return a time to the second: 0:07, 12:30, 1:02:03."""
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def format_bytes(count: int | None) -> str:
+    """Return a size: 512 MB, 1.5 GB; "unknown" for None."""
+    if count is None:
+        return "unknown"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 def format_count(number: int, thing: str) -> str:
-    """Say how many there are: 1 line, 2 lines."""
+    """Return a count with its noun: 1 line, 2 lines."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def format_timestamp(moment: float) -> str:
-    """Say a time as people write it."""
+    """Return a date and time: 3 Feb 2026, 14:05."""
     try:
         return datetime.fromtimestamp(moment).strftime("%d %b %Y, %H:%M").lstrip("0")
     except (ValueError, OverflowError, OSError):

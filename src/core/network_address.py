@@ -1,10 +1,9 @@
-"""Where the studio listens: HOST, PORT and PATH as one word, and the socket for it."""
+"""The address that the studio listens on, HOST:PORT/PATH, and the socket for it."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import re
 import socket
 from dataclasses import dataclass, replace
@@ -22,10 +21,10 @@ _PATH_PART = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where the studio is reached.
+    """An address to listen on.
 
     host: a name or an IP address, without brackets;  port: 0 for any that is free;
-    path: "" or one like /gradio, under which everything lies.
+    path: "" or a prefix of all pages, such as /gradio.
     """
 
     host: str = DEFAULT_HOST
@@ -55,13 +54,13 @@ class Address:
 def parse_address(text: str) -> Address:
     """Read HOST:PORT/PATH, any part of which may be left out.
 
-    Raises StudioError saying which part does not fit.
+    Raises AppError naming the part that does not fit.
     """
     rest = re.sub(r"^https?://", "", text.strip())
     if not rest:
         raise AppError(f"No address was given to listen on. Write one like {ADDRESS_EXAMPLES}.")
-    place, slash, path = rest.partition("/")
-    host, port = _split_port(place, text)
+    location, slash, path = rest.partition("/")
+    host, port = _split_port(location, text)
     return Address(
         host=_validate_host(host, text) if host else DEFAULT_HOST,
         port=_validate_port(port, text) if port else DEFAULT_PORT,
@@ -78,12 +77,12 @@ def parse_ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def open_socket(address: Address) -> tuple[socket.socket, Address]:
-    """Take the port, so that nobody else does; return it and the address with its number.
+    """Bind the port and listen; return the socket and the address with its port number.
 
-    Raises StudioError where the port is taken (naming a free one) or the host is not ours.
+    Raises AppError where the port is taken (naming a free one) or the host is not this machine's.
     """
     try:
-        taken = _bind_socket(address)
+        listener = _bind_socket(address)
     except socket.gaierror as cause:
         raise AppError(
             f"{quote_for_message(address.host)} is not known on this network. Listen on "
@@ -92,21 +91,21 @@ def open_socket(address: Address) -> tuple[socket.socket, Address]:
         ) from cause
     except OSError as cause:
         raise AppError(_describe_bind_error(address, cause), code=_get_error_code(cause)) from cause
-    return taken, replace(address, port=int(taken.getsockname()[1]))
+    return listener, replace(address, port=int(listener.getsockname()[1]))
 
 
-def _split_port(place: str, text: str) -> tuple[str, str]:
-    if place.startswith("["):
-        host, closed, port = place[1:].partition("]")
+def _split_port(location: str, text: str) -> tuple[str, str]:
+    if location.startswith("["):
+        host, closed, port = location[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
             raise AppError(f"{quote_for_message(text)} has a bracket too few. Write [::1]:8008.")
         return host, port[1:]
-    if place.count(":") > 1 and parse_ip_address(place) is not None:
-        return place, ""
-    if place.isdecimal():
-        return "", place
-    host, colon, port = place.rpartition(":")
-    return (host, port) if colon else (place, "")
+    if location.count(":") > 1 and parse_ip_address(location) is not None:
+        return location, ""
+    if location.isdecimal():
+        return "", location
+    host, colon, port = location.rpartition(":")
+    return (host, port) if colon else (location, "")
 
 
 def _validate_host(host: str, text: str) -> str:
@@ -146,17 +145,9 @@ def _bind_socket(address: Address) -> socket.socket:
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    family, kind, protocol, _, place = found[0]
-    taken = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":  # elsewhere it would let two programs share the port
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(place)
-        taken.listen(128)
-    except OSError:
-        taken.close()
-        raise
-    return taken
+    family, *_, target = found[0]
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return socket.create_server(target, family=family, backlog=128, dualstack_ipv6=both)
 
 
 def _describe_bind_error(address: Address, cause: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Where everything lies: every path that the studio reads or writes is named here."""
+"""The paths that the studio reads or writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProjectPaths:
 
     @classmethod
     def from_root(cls, root: Path) -> ProjectPaths:
-        """Name the usual places under `root`."""
+        """Return the default paths under `root`."""
         return cls(
             root=root,
             voices=root / "voices",
@@ -42,70 +42,70 @@ class ProjectPaths:
         )
 
     def voice(self, name: str) -> Path:
-        """Say where the clips of a voice lie."""
+        """Return the folder of the clips of a voice."""
         return self.voices / validate_name(name, "voice")
 
     def voice_results(self, voice: str) -> Path:
-        """Say where the clips that a voice spoke go."""
+        """Return the folder of the clips generated with a voice."""
         return self.results / validate_name(voice, "voice")
 
     def model(self, name: str) -> Path:
-        """Say where the weights of a bundle lie; fine-tunes are named finetunes/NAME."""
+        """Return the folder of a model; fine-tuned ones are named finetunes/NAME."""
         parts = name.split("/")
         if len(parts) == 2 and parts[0] == "finetunes":
             return self.models / "finetunes" / validate_name(parts[1], "fine-tune")
         return self.models / validate_name(name, "model")
 
     def dataset(self, name: str) -> Path:
-        """Say where a dataset lies."""
+        """Return the folder of a dataset."""
         return self.training / validate_name(name, "dataset")
 
     def run(self, dataset: str, name: str) -> Path:
-        """Say where a training run of a dataset lies."""
+        """Return the folder of a training run of a dataset."""
         return self.dataset(dataset) / "runs" / validate_name(name, "run")
 
     @property
     def whisper(self) -> Path:
-        """Say where the models that hear what is said lie."""
+        """The folder of the Whisper models."""
         return self.models / "whisper"
 
     @property
     def training_lock(self) -> Path:
-        """Say which lock the trainings share, so that one works at a time."""
+        """The lock that all training runs share, so that one runs at a time."""
         return self.state / "training.lock"
 
     @property
     def jobs_db(self) -> Path:
-        """Say where the list of jobs lies."""
+        """The database of jobs."""
         return self.state / "journal.sqlite"
 
     @property
     def history_db(self) -> Path:
-        """Say where the index of all clips lies; it can be made anew from the clips."""
+        """The index of all clips; it can be rebuilt from the clips."""
         return self.state / "history.sqlite"
 
     @property
     def stars(self) -> Path:
-        """Say where the starred clips are listed."""
+        """The list of starred clips."""
         return self.state / "stars.json"
 
     @property
     def trash(self) -> Path:
-        """Say where deleted clips wait for being wanted back."""
+        """The trash of deleted clips."""
         return self.state / "bin"
 
     @property
     def exports(self) -> Path:
-        """Say where zip files of clips are made."""
+        """The folder of exported zip files."""
         return self.state / "exports"
 
     def latents_cache_dirs(self, voice: Path) -> tuple[Path, Path]:
-        """Name the folders for what engines made of a voice: the first that can be written wins."""
+        """Return folders for the latents of a voice; the first that is writable is used."""
         return voice / ".cache", self.state / "voices" / voice.name
 
 
 def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
-    """Find the studio's folder: named in the environment, else the checkout, else where we are.
+    """Return the studio's folder: from the environment, else the checkout, else the current one.
 
     source: a file of this package;  here: the current folder.
     """
@@ -123,12 +123,12 @@ def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
 
 
 def get_project_paths(root: Path | None = None) -> ProjectPaths:
-    """Name the paths of the studio at `root`, or of the one that this process belongs to."""
+    """Return the paths of the studio at `root`, or of the default one of this process."""
     return ProjectPaths.from_root(root or find_root(os.environ, Path(__file__), Path.cwd()))
 
 
 def validate_name(name: str, kind: str) -> str:
-    """Return `name` if it can name one folder or file on any system; refuse paths and tricks."""
+    """Return `name` if it can name one folder or file on any system; else raise AppError."""
     fits = 0 < len(name) <= MAX_NAME_LENGTH and name.strip() == name and name[0] not in ".-~"
     if fits and name[-1] != "." and not _FORBIDDEN.search(name) and not _RESERVED.fullmatch(name):
         return name

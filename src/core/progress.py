@@ -1,4 +1,4 @@
-"""How long work says how far it is, and how it is told to stop."""
+"""Progress events out of long work, and cancellation into it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Cancelled(Exception):
-    """The work was asked to stop. Passes through everything; only the runner answers it."""
+    """The work was asked to stop. Only the process borders catch it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressEvent:
-    """One thing that long work has to say.
+    """One event of long work.
 
-    kind is "progress", "note", "warning" or a word of the work's own ("take"); `data` holds plain
+    kind is "progress", "note", "warning" or one of the work's own ("take"); `data` holds plain
     values only, since events cross process borders as JSON.
     """
 
@@ -32,10 +32,10 @@ class ProgressEvent:
 
 
 class ProgressReporter:
-    """Carries events out of long work and the wish to stop into it.
+    """Reports events of long work to a listener, and raises Cancelled when asked to stop.
 
-    `Reporter()` is silent and is never cancelled. `timings` holds seconds per stage; `kept` holds
-    the data of the "take" events of an earlier run that this work goes on from.
+    `ProgressReporter()` is silent and never cancelled. `timings` holds seconds per stage;
+    `previous_takes` the data of the "take" events of an earlier run that this work continues.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ProgressReporter:
             raise Cancelled("stopped on request")
 
     def track(self, items: Iterable[T], stage: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items, telling how many are done; raise `Cancelled` between two of them."""
+        """Yield the items and report how many are done; raise `Cancelled` between two of them."""
         if total is None and isinstance(items, Sized):
             total = len(items)
         with self._timed(stage):
@@ -67,21 +67,21 @@ class ProgressReporter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Say that a stage begins, and add the seconds inside the block to `timings[name]`."""
+        """Report that a stage begins, and add the seconds of the block to `timings[name]`."""
         self._emit_progress(name, 0, None)
         with self._timed(name):
             yield
 
     def note(self, message: str, *, stage: str = "", **data: Any) -> None:
-        """Say something worth showing."""
+        """Report a message to show."""
         self.emit(ProgressEvent(kind="note", stage=stage, message=message, data=data))
 
     def warn(self, message: str, *, stage: str = "", **data: Any) -> None:
-        """Say something the user should know about the result."""
+        """Report something that the user should know about the result."""
         self.emit(ProgressEvent(kind="warning", stage=stage, message=message, data=data))
 
     def emit(self, event: ProgressEvent) -> None:
-        """Hand any event to whoever listens."""
+        """Pass an event to the listener."""
         if self._listener is not None:
             self._listener(event)
 

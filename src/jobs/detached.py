@@ -1,12 +1,13 @@
-"""Work that outlives the program that began it: its own process group, a diary in its folder.
+"""Work that outlives the program that started it: a process group of its own for a folder.
 
-    start([sys.executable, "-m", "training.finetuning.trainer", ...], folder)
-    is_alive(folder)       by the held file `lock`, never by a pid
-    ask_to_stop(folder)    touches `stop`: the work saves and ends by itself
-    end(folder, 5.0)       asks, waits, then ends it for good
+    start_detached([sys.executable, "-m", "training.finetuning.trainer", ...], folder)
+    is_alive(folder)            by the lock on the file `lock`, never by a pid
+    request_stop(folder)        touches `stop`: the work saves and ends by itself
+    stop_or_kill(folder, 5.0)   asks, waits, then kills it
 
-A keeper (`jobs.supervisor`) stands between: it holds the lock, waits for its turn, runs the command
-with its output in `console.log`, and writes down in `keeper.json` how that ended.
+A supervisor process holds the lock, waits for its turn, runs the command with its output in
+`console.log`, and writes to `keeper.json` how that ended. On posix the command holds the lock
+together with it, so that a folder never looks free while the command runs.
 """
 
 from __future__ import annotations
@@ -22,38 +23,48 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
-from jobs.file_lock import acquire_lock, is_locked
+import psutil
+
+from core.files import write_json
+from jobs.file_lock import LOCK_TIMEOUT_S, FileLock, acquire_lock, is_locked
 from jobs.models import JobError
 
 LOCK_FILE, STOP_FILE, LOG_FILE, RECORD_FILE = "lock", "stop", "console.log", "keeper.json"
+STOP_LOCK_FILE = "stop.lock"
 LOCKED_FOLDER_ENV_VAR = "TESTUDO_HELD_FOLDER"
-STARTED_REPLY, LOCKED_REPLY = "running", "taken"  # the keeper's first and only word to us
-LOG_TAIL_BYTES = 8_000  # bytes
+STARTED_REPLY, LOCKED_REPLY = "running", "taken"  # what the supervisor writes to its parent
+LOG_TAIL_BYTES = 8_000
 POLL_INTERVAL_S = 0.05
-EXIT_TIMEOUT_S = 3.0
-"""Whoever worked in a folder may have told its end already, and just be ending."""
+EXIT_TIMEOUT_S = 3.0  # for work that has reported its end and is just exiting
+STOP_LOCK_TIMEOUT_S = 5.0
+SUPERVISOR_LOCK_TIMEOUT_S = 1.0  # another may be starting at the same moment
+TURN_POLL_INTERVAL_S = 0.2
 if sys.platform == "win32":  # neither a closed console nor Ctrl-C reaches it
     _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
 else:
     _CREATION_FLAGS = 0  # a session of its own does the same
 _SUPERVISOR_CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from jobs.supervisor import main; main()"
+    "from jobs.detached import supervise; supervise()"
 )
 
 
 class AlreadyRunningError(JobError):
-    """Work goes on in this folder; two would spoil each other's files."""
+    """Work runs in this folder already; two would overwrite each other's files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder.name} is already running. Wait for it, or stop it first.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRecord:
-    """What the keeper wrote down of the latest start.
+    """What the supervisor wrote about the latest start.
 
-    group: the process group;  launched: when the command began, None while it waits for its turn;
-    ended, code: when and with which exit code it ended (minus the signal that ended it), None
-    where nobody lived to see it. Times are seconds since 1970.
+    group: the process group;  launched: when the command started, None while it waits for its
+    turn;  ended, code: when and with which exit code it ended (minus the signal that ended it),
+    None where the supervisor did not live to see it. Times are seconds since 1970.
     """
 
     group: int = 0
@@ -63,26 +74,19 @@ class ProcessRecord:
 
 
 def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = None) -> None:
-    """Run a command for this folder, apart from this process and whatever ends it.
+    """Run a command for this folder, independent of this process and of what ends it.
 
-    turn: a lock; of all who name the same one works one at a time, the others wait.
-    Raises AlreadyRuns where the folder's work goes on, JobError where it cannot be begun.
+    turn: a lock file; of all that name the same one, one runs at a time and the others wait.
+    Raises AlreadyRunningError where the folder's work runs, JobError where it cannot be started.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not wait_for_exit(folder, EXIT_TIMEOUT_S):
-        raise AlreadyRunningError(
-            f"{folder.name} is already running. Wait for it, or stop it first."
-        )
-    asked = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
+        raise AlreadyRunningError(folder)
+    arguments = json.dumps([str(folder.absolute()), str(turn.absolute()) if turn else "", *command])
+    path = json.dumps([str(entry) for entry in sys.path])
     with (folder / LOG_FILE).open("ab") as console:
-        keeper = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                _SUPERVISOR_CODE,
-                json.dumps([str(place) for place in sys.path]),
-                asked,
-            ],
+        supervisor = subprocess.Popen(
+            [sys.executable, "-c", _SUPERVISOR_CODE, path, arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=console,
@@ -90,25 +94,25 @@ def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = 
             start_new_session=True,
             creationflags=_CREATION_FLAGS,
         )
-    assert keeper.stdout is not None
-    with keeper.stdout as said:
-        word = said.readline().decode("ascii", "replace").strip()
-    Thread(target=keeper.wait, daemon=True).start()  # so that the system forgets it
-    if word == LOCKED_REPLY:
-        raise AlreadyRunningError(
-            f"{folder.name} is already running. Wait for it, or stop it first."
+    assert supervisor.stdout is not None
+    with supervisor.stdout as output:
+        reply = output.readline().decode("ascii", "replace").strip()
+    Thread(target=supervisor.wait, daemon=True).start()  # so that the system forgets it
+    if reply == LOCKED_REPLY:
+        raise AlreadyRunningError(folder)
+    if reply != STARTED_REPLY:
+        raise JobError(
+            f"{folder.name} could not be started. {read_log_tail(folder)[-300:].strip()}"
         )
-    if word != STARTED_REPLY:
-        raise JobError(f"{folder.name} could not be begun. {read_log_tail(folder)[-300:].strip()}")
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the folder's work goes on, or waits for its turn."""
+    """Whether the folder's work runs, or waits for its turn."""
     return is_locked(folder / LOCK_FILE)
 
 
 def wait_for_exit(folder: Path, seconds: float = EXIT_TIMEOUT_S) -> bool:
-    """Wait until nothing goes on in a folder; False where it still does when the time is up."""
+    """Wait until nothing runs in a folder; False where it still does when the time is up."""
     until = time.monotonic() + seconds
     while is_alive(folder):
         if time.monotonic() >= until:
@@ -118,26 +122,26 @@ def wait_for_exit(folder: Path, seconds: float = EXIT_TIMEOUT_S) -> bool:
 
 
 def request_stop(folder: Path) -> None:
-    """Ask the work to save and end; nothing happens where none goes on."""
-    if is_alive(folder):
-        (folder / STOP_FILE).touch()
+    """Ask the work to save and end; nothing happens where none runs."""
+    if not folder.is_dir():
+        return
+    with _hold_stop_lock(folder):
+        if is_alive(folder):
+            (folder / STOP_FILE).touch()
 
 
 def stop_or_kill(folder: Path, grace_s: float) -> bool:
-    """Ask the work to stop, and end it for good when the time is up.
-
-    Returns whether it ended by itself.
-    """
+    """Ask the work to stop, and kill it when the time is up; return whether it ended by itself."""
     request_stop(folder)
     if wait_for_exit(folder, grace_s):
         return True
-    _kill_process_group(read_process_record(folder).group)
+    kill_process_group(read_process_record(folder).group)
     wait_for_exit(folder, 5.0)
     return False
 
 
 def read_process_record(folder: Path) -> ProcessRecord:
-    """Return what the keeper wrote down; nothing where the file is gone or damaged."""
+    """Return what the supervisor wrote; an empty record where the file is gone or damaged."""
     try:
         written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         group, code = written.get("group"), written.get("code")
@@ -175,38 +179,142 @@ def describe_exit_code(code: int | None) -> str:
     return f"it was ended by signal {-code} ({known.get(-code, 'unknown')})"
 
 
+def acquire_folder_lock(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> FileLock | None:
+    """Lock a folder for work and remove what earlier work left; None where another has the lock.
+
+    No stop can be requested between the two, so none is lost.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _hold_stop_lock(folder):
+        lock = acquire_lock(folder / LOCK_FILE, timeout_s)
+        if lock is not None:
+            for stale in (STOP_FILE, RECORD_FILE):
+                (folder / stale).unlink(missing_ok=True)
+        return lock
+
+
 @contextmanager
 def hold_folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while its work goes on, unless the keeper that began us does.
+    """Hold the folder's lock while its work runs, unless the supervisor of this process does.
 
-    Raises AlreadyRuns where another holds it.
+    Raises AlreadyRunningError where another holds it.
     """
     if os.environ.get(LOCKED_FOLDER_ENV_VAR) == str(folder.absolute()):
         yield
         return
-    held = acquire_lock(folder / LOCK_FILE)
-    if held is None:
-        raise AlreadyRunningError(
-            f"{folder.name} is already running. Wait for it, or stop it first."
-        )
+    lock = acquire_folder_lock(folder)
+    if lock is None:
+        raise AlreadyRunningError(folder)
     try:
-        for stale in (STOP_FILE, RECORD_FILE):
-            (folder / stale).unlink(missing_ok=True)
         yield
     finally:
-        held.release()
+        lock.release()
 
 
-def _kill_process_group(group: int) -> None:
-    """End a process group at once; it is only called while its lock is held."""
-    if group <= 1:
+def kill_process_group(group: int) -> None:
+    """Kill a process that leads its own group, and what it started.
+
+    Only called while the process is known to live, since its number could be another's later.
+    """
+    if group <= 1 or group == os.getpid():
         return
-    if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(group)], capture_output=True)
-    elif group != os.getpgid(0):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+    if sys.platform != "win32":
+        if group != os.getpgid(0):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+        return
+    with suppress(psutil.Error):
+        leader = psutil.Process(group)
+        for process in (*leader.children(recursive=True), leader):
+            process.kill()
+
+
+def supervise() -> None:
+    """Be the supervisor process: run the command of its arguments, and record how it ended."""
+    path, turn, *command = json.loads(sys.argv[2])
+    folder = Path(path)
+    lock = acquire_folder_lock(folder, SUPERVISOR_LOCK_TIMEOUT_S)
+    if lock is None:
+        _reply_to_parent(LOCKED_REPLY)
+        return
+    turn_lock = acquire_lock(Path(turn)) if turn else None
+    waits = bool(turn) and turn_lock is None
+    record: dict[str, Any] = {"group": os.getpid()}  # Any: numbers and None
+    if not waits:
+        record["launched"] = time.time()
+    _write_record(folder, record)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # they end the command, and its end is recorded
+    _reply_to_parent(STARTED_REPLY)
+    if waits:
+        turn_lock = _wait_for_turn(folder, Path(turn))
+        if turn_lock is None:
+            _write_record(folder, record | {"ended": time.time(), "code": 0})
+            return
+        record["launched"] = time.time()
+        _write_record(folder, record)
+    code = _run_command(command, folder, [lock] if turn_lock is None else [lock, turn_lock])
+    _write_record(folder, record | {"ended": time.time(), "code": code})
+
+
+@contextmanager
+def _hold_stop_lock(folder: Path) -> Iterator[None]:
+    lock = acquire_lock(folder / STOP_LOCK_FILE, STOP_LOCK_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _parse_time(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _wait_for_turn(folder: Path, turn: Path) -> FileLock | None:
+    """Wait for the lock of the turn; None where a stop was requested before."""
+    while not (folder / STOP_FILE).exists():
+        if not folder.is_dir():
+            return None
+        if (lock := acquire_lock(turn)) is not None:
+            return lock
+        time.sleep(TURN_POLL_INTERVAL_S)
+    return None
+
+
+def _run_command(command: Sequence[str], folder: Path, locks: Sequence[FileLock]) -> int:
+    environment = {
+        **os.environ,
+        LOCKED_FOLDER_ENV_VAR: str(folder),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONUNBUFFERED": "1",
+    }
+    shared = [lock.descriptor for lock in locks] if os.name == "posix" else []
+    with (folder / LOG_FILE).open("ab") as console:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder.anchor or "/",
+            pass_fds=shared,
+        )
+    while True:
+        with suppress(KeyboardInterrupt, InterruptedError):
+            return process.wait()
+
+
+def _reply_to_parent(reply: str) -> None:
+    """Write one line to the parent, and let go of its pipe."""
+    with suppress(OSError, ValueError):
+        sys.stdout.write(f"{reply}\n")
+        sys.stdout.flush()
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record; a full disk or a deleted folder must not end the work."""
+    with suppress(OSError):
+        write_json(folder / RECORD_FILE, record, indent=None)

@@ -1,7 +1,7 @@
-"""A file that is held: the lock that says whether work goes on, whoever began it.
+"""A lock on a file, which the system releases when all of its holders are gone.
 
-The system lets go of it when its holders are gone, however they went; a pid could be another's by
-then. The same kind of lock as filelock takes, but one that a child can hold together with us.
+filelock takes the same kind of lock, but a child process cannot hold that one together with its
+parent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LOCK_TIMEOUT_S, RETRY_INTERVAL_S = 0.05, 0.01  # somebody may be looking at the very moment
+LOCK_TIMEOUT_S, RETRY_INTERVAL_S = 0.05, 0.01  # is_locked holds it for a moment
 
 
 class FileLock:
@@ -22,25 +22,25 @@ class FileLock:
         self.descriptor = descriptor
 
     def release(self) -> None:
-        """Let go; a child that was given the descriptor still holds it."""
+        """Release it; a child that was given the descriptor still holds it."""
         os.close(self.descriptor)
 
 
-def acquire_lock(path: Path, patience_s: float = LOCK_TIMEOUT_S) -> FileLock | None:
-    """Take the lock, or return None where another holds it.
+def acquire_lock(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> FileLock | None:
+    """Acquire the lock, or return None where another holds it when the time is up.
 
-    patience_s: how long to try again.  Raises OSError where the file cannot be made.
+    Raises OSError where the file cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if _try_lock(descriptor, patience_s, shared=False):
+    if _try_lock(descriptor, timeout_s, shared=False):
         return FileLock(descriptor)
     os.close(descriptor)
     return None
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock; False where there is no such file."""
+    """Return whether the lock is held; False where there is no such file."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError:
@@ -53,9 +53,8 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int, patience_s: float, *, shared: bool) -> bool:
-    """Try to lock until it succeeds or the patience is over."""
-    end = time.monotonic() + patience_s
+def _try_lock(descriptor: int, timeout_s: float, *, shared: bool) -> bool:
+    end = time.monotonic() + timeout_s
     while True:
         with suppress(OSError):
             _lock(descriptor, shared=shared)
@@ -69,7 +68,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int, *, shared: bool) -> None:
-        """Lock the first byte; there are no shared locks here, so lookers have patience."""
+        """Lock the first byte; there are no shared locks here, so is_locked waits."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
@@ -77,5 +76,5 @@ else:
     import fcntl
 
     def _lock(descriptor: int, *, shared: bool) -> None:
-        """Lock the file; those who only look share it, so that they do not hinder each other."""
+        """Lock the file; is_locked uses a shared lock, so that readers do not block each other."""
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -1,19 +1,24 @@
-"""A piece of long work as everybody sees it: what was asked, how far it is, what came of it."""
+"""A job: its request, state, progress and result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from core.errors import AppError
+from core.progress import ProgressEvent
+from jobs.eta import EtaEstimator, WorkEstimate
 
 JobState = Literal["waiting", "running", "done", "failed", "stopped"]
 FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "stopped"})
+PART_STAGES = ("speaking", "seconds")  # the stages that count the parts of the whole
 
-# Any throughout: requests, takes and results are plain values of the tasks' own choosing.
+# Any: requests, takes and results are plain values of the tasks' choosing.
 
 
-class JobError(Exception):
-    """What cannot be done with a job, in a sentence for people."""
+class JobError(AppError):
+    """Something cannot be done with a job; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class JobProgress:
     """How far a job is.
 
     done of total steps of the stage;  fraction: of the whole job, 0 to 1;  eta_s: seconds left;
-    both from what was learnt of earlier runs, None where nothing is known.
+    both estimated from earlier runs, None where nothing is known.
     """
 
     stage: str = ""
@@ -36,8 +41,8 @@ class JobProgress:
 class JobFailure:
     """Why a job failed.
 
-    cause: a key of the catalogue of causes;  message: for people;  details: the traceback and the
-    like, for a report that can be copied.
+    cause: a key of core/error_catalog.yaml;  message: for the user;  details: the traceback or the
+    end of the log, for a bug report.
     """
 
     cause: str
@@ -71,5 +76,46 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come of it by itself."""
+        """Whether it has ended."""
         return self.state in FINAL_STATES
+
+
+@dataclass(slots=True)
+class ActiveJob:
+    """The job that the worker runs.
+
+    attempts: how often it was started since its last take;  is_warm: whether the worker has loaded
+    what the job needs;  stop_at: when its process is killed.
+    """
+
+    job: Job
+    attempts: int
+    progress: JobProgress
+    work_estimate: WorkEstimate = field(init=False)
+    eta_estimator: EtaEstimator = field(init=False)
+    is_warm: bool = False
+    stop_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.work_estimate = WorkEstimate(work=self.job.task)
+        self.eta_estimator = EtaEstimator(self.work_estimate, {})
+
+    def get_progress(self) -> JobProgress:
+        """Return how far the job is at this moment."""
+        fraction, eta_s = self.eta_estimator.estimate()
+        stopping = self.stop_at is not None
+        return replace(self.progress, fraction=fraction, eta_s=None if stopping else eta_s)
+
+    def handle_event(self, event: ProgressEvent) -> None:
+        """Update the progress from an event of the task."""
+        if event.kind == "take" or event.stage in PART_STAGES:
+            self.eta_estimator.finish_part(event.done, event.total)
+        elif event.kind == "progress":
+            self.eta_estimator.update_stage(event.stage, event.done, event.total)
+        else:
+            if self.stop_at is None:
+                self.progress = replace(self.progress, message=event.message)
+            return
+        self.progress = replace(
+            self.progress, stage=event.stage, done=event.done, total=event.total
+        )

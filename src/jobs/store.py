@@ -1,4 +1,4 @@
-"""The jobs on disk: what was asked, what came of it, and how long each stage took."""
+"""The jobs on disk (SQLite): requests, takes, outcomes, and how long each stage took."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from core.files import unique_path
 from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming, TimingHistory
-from jobs.models import Job, JobError, JobFailure, JobProgress, JobState
+from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
 
 SCHEMA_VERSION = 1
-MAX_TIMINGS_PER_STAGE = 12  # of each stage; older ones say little about this machine as it is now
+MAX_TIMINGS_PER_STAGE = 12  # older ones say little about this machine as it is now
+MAX_FINISHED_JOBS = 500  # the newest are kept
+UNREADABLE_JOB_MESSAGE = (
+    "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it anew."
+)
 _CREATE_TABLES_SQL = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -44,17 +49,17 @@ _JOB_COLUMNS = (
 class JobStore:
     """A SQLite file of jobs; safe to use from several threads of one process.
 
-    Raises JobError where the disk refuses. set_aside: where a damaged file was moved, if one was.
+    Raises JobError where the disk refuses. damaged_file: where an unreadable file was moved.
     """
 
-    def __init__(self, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, damaged_file: Path | None) -> None:
         self._connection = connection
         self._lock = RLock()
-        self.damaged_file = set_aside
+        self.damaged_file = damaged_file
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
-        """Open the journal, or begin one; a file that cannot be read is kept beside the new one."""
+        """Open the file, or create it; one that cannot be read is moved aside."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = None if _is_intact(path) else _move_damaged_file(path)
@@ -66,7 +71,7 @@ class JobStore:
             ) from cause
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -98,12 +103,14 @@ class JobStore:
         return self._select_jobs(f"WHERE state IN ({marks}) ORDER BY turn", states)
 
     def next_waiting(self) -> Job | None:
-        """Return the job whose turn it is."""
-        found = self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ())
-        return found[0] if found else None
+        """Return the first waiting job."""
+        while found := self._select_jobs("WHERE state = 'waiting' ORDER BY turn LIMIT 1", ()):
+            if not found[0].is_over:  # over: it could not be read, and was set aside
+                return found[0]
+        return None
 
     def mark_running(self, id: str) -> int:
-        """Mark a job as running; return how often it was begun since it last got on."""
+        """Mark a job as running; return how often it was started since its last take."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), ended = NULL,"
@@ -122,25 +129,29 @@ class JobStore:
         failure: JobFailure | None = None,
         progress: JobProgress | None = None,
     ) -> None:
-        """Write down what came of a job."""
+        """Write down how a job ended; the oldest of more than MAX_FINISHED_JOBS are deleted."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = ?, ended = ?, result = ?, failure = ?, progress = ?"
                 " WHERE id = ?",
                 (state, time.time(), _to_json(result), _to_json(failure), _to_json(progress), id),
             )
+            deleted = db.execute(
+                "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state IN"
+                " ('done', 'failed', 'stopped') ORDER BY ended DESC LIMIT -1 OFFSET ?)",
+                (MAX_FINISHED_JOBS,),
+            )
+            if deleted.rowcount:
+                db.execute("DELETE FROM said WHERE job NOT IN (SELECT id FROM jobs)")
 
     def attempts(self, id: str) -> int:
-        """Say how often a job was begun since it last got on."""
+        """Return how often a job was started since its last take."""
         with self._locked_connection() as db:
             found = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
         return int(found[0]) if found else 0
 
     def requeue(self, id: str, *, at_end: bool, attempts: int) -> None:
-        """Let a job wait again: at the end of the queue or in its old place.
-
-        attempts: how often it was begun since it last got on.
-        """
+        """Let a job wait again: at the end of the queue or in its old place."""
         last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
         with self._transaction() as db:
             db.execute(
@@ -150,10 +161,7 @@ class JobStore:
             )
 
     def add_take(self, id: str, take: Mapping[str, Any]) -> bool:
-        """Keep a take; say whether it is a new one, which shows that the job gets on.
-
-        One with an "index" that is there already stands in the place of the older one.
-        """
+        """Add a take, or replace the one with the same "index"; return whether it is new."""
         with self._transaction() as db:
             older = db.execute(
                 "SELECT number FROM said WHERE job = ? AND kind = 'take'"
@@ -168,7 +176,7 @@ class JobStore:
             return True
 
     def add_warning(self, id: str, message: str) -> None:
-        """Keep a warning, once."""
+        """Add a warning, once."""
         with self._transaction() as db:
             known = db.execute(
                 "SELECT 1 FROM said WHERE job = ? AND kind = 'warning' AND data = ?",
@@ -178,13 +186,13 @@ class JobStore:
                 self._insert_message(db, id, "warning", message)
 
     def add_timings(self, work: str, stages: Mapping[str, StageTiming]) -> None:
-        """Keep how long each stage of some work took."""
+        """Add how long each stage of some work took."""
         with self._transaction() as db:
             for stage, run in stages.items():
                 db.execute(
                     "INSERT INTO runs (work, stage, seconds, units, reached)"
                     " VALUES (?, ?, ?, ?, ?)",
-                    (work, stage, run.seconds, run.units, run.reached),
+                    (work, stage, run.seconds, run.units, 1.0),
                 )
                 db.execute(
                     "DELETE FROM runs WHERE work = ? AND stage = ? AND number NOT IN"
@@ -194,16 +202,14 @@ class JobStore:
                 )
 
     def get_timings(self, work: str) -> TimingHistory:
-        """Return what was kept of earlier runs, stages in the order in which they come."""
+        """Return the timings of earlier runs, stages in the order in which they come."""
         with self._locked_connection() as db:
             rows = db.execute(
-                "SELECT stage, seconds, units, reached FROM runs WHERE work = ? ORDER BY number",
-                (work,),
+                "SELECT stage, seconds, units FROM runs WHERE work = ? ORDER BY number", (work,)
             ).fetchall()
         found: dict[str, list[StageTiming]] = {}
-        for stage, seconds, units, reached in rows:
-            run = StageTiming(seconds=seconds, units=units, reached=reached)
-            found.setdefault(stage, []).append(run)
+        for stage, seconds, units in rows:
+            found.setdefault(stage, []).append(StageTiming(seconds=seconds, units=units))
         return found
 
     def _select_jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
@@ -211,28 +217,43 @@ class JobStore:
             rows = db.execute(f"SELECT {_JOB_COLUMNS} FROM jobs {where}", values).fetchall()
             turns = [turn for (turn,) in db.execute(
                 "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
-            return [self._row_to_job(db, row, turns) for row in rows]
+            marks = ", ".join("?" * len(rows))
+            said: dict[str, list[tuple[str, str]]] = {}
+            for job, kind, data in db.execute(
+                f"SELECT job, kind, data FROM said WHERE job IN ({marks}) ORDER BY number",
+                [row[0] for row in rows],
+            ):
+                said.setdefault(job, []).append((kind, data))
+        return [self._row_to_job(row, said.get(row[0], []), turns) for row in rows]
 
-    def _row_to_job(self, db: sqlite3.Connection, row: Sequence[Any], turns: list[int]) -> Job:
-        *_, progress, result, failure, turn = row
-        said = db.execute("SELECT kind, data FROM said WHERE job = ? ORDER BY number", (row[0],))
-        told = [(kind, json.loads(data)) for kind, data in said]
-        return Job(
-            id=row[0],
-            task=row[1],
-            request=json.loads(row[2]),
-            title=row[3],
-            state=row[4],
-            created=row[5],
-            started=row[6],
-            ended=row[7],
-            progress=from_dict(JobProgress, json.loads(progress)) if progress else JobProgress(),
-            result=json.loads(result) if result else None,
-            failure=from_dict(JobFailure, json.loads(failure)) if failure else None,
-            takes=tuple(data for kind, data in told if kind == "take"),
-            warnings=tuple(data for kind, data in told if kind == "warning"),
-            place=turns.index(turn) + 1 if row[4] == "waiting" else 0,
-        )
+    def _row_to_job(
+        self, row: Sequence[Any], said: Sequence[tuple[str, str]], turns: Sequence[int]
+    ) -> Job:
+        """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
+        id, task, request, title, state, created, started, ended, *plain, turn = row
+        known = {"id": id, "task": task, "title": title, "created": created, "started": started}
+        try:
+            progress, result, failure = (json.loads(text) if text else None for text in plain)
+            messages = [(kind, json.loads(data)) for kind, data in said]
+            return Job(
+                **known,
+                request=json.loads(request),
+                state=state,
+                ended=ended,
+                progress=from_dict(JobProgress, progress) if progress else JobProgress(),
+                result=result,
+                failure=from_dict(JobFailure, failure) if failure else None,
+                takes=tuple(data for kind, data in messages if kind == "take"),
+                warnings=tuple(data for kind, data in messages if kind == "warning"),
+                place=turns.index(turn) + 1 if state == "waiting" else 0,
+            )
+        except (ValueError, TypeError, KeyError):
+            unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
+            if state not in FINAL_STATES:
+                state, ended = "failed", time.time()
+                self.mark_ended(id, "failed", failure=unreadable)
+            failed = unreadable if state == "failed" else None
+            return Job(**known, request={}, state=state, ended=ended, failure=failed)
 
     def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
         db.execute(
@@ -253,6 +274,21 @@ class JobStore:
             yield db
 
 
+def read_open_requests(path: Path) -> list[str]:
+    """Return the JSON requests of jobs that wait or run, also while another process has the store.
+
+    Raises JobError for a file that cannot be read.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute("SELECT request FROM jobs WHERE state IN ('waiting', 'running')")
+            return [request for (request,) in found]
+    except sqlite3.Error as cause:
+        raise JobError(f"The list of jobs {path} cannot be read: {cause}.") from cause
+
+
 def _to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(to_dict(value), ensure_ascii=False)
 
@@ -271,7 +307,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _is_intact(path: Path) -> bool:
-    """Whether the file is a journal of this version, or none is there yet."""
+    """Return whether the file is a job store of this version, or does not exist."""
     if not path.exists():
         return True
     try:
@@ -297,13 +333,8 @@ def _is_intact(path: Path) -> bool:
 
 
 def _move_damaged_file(path: Path) -> Path:
-    """Move a file that cannot be read, and what belongs to it, out of the way."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+    aside = unique_path(path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}"))
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():

@@ -1,4 +1,4 @@
-"""What can be run: every task is two addresses, so that knowing it costs no import."""
+"""Tasks as addresses of a request class and a function, so that listing them imports nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Task:
     """One kind of work.
 
     request: "module:Class" of a frozen dataclass of plain values; light.
-    run: "module:function" of `run(workshop, request, report) -> result`; imported by the worker.
-    goes_on: whether the work can be taken up where it was cut off, given its earlier takes in
-    `report.kept`; such work goes on by itself after a crash.
-    gauge: "module:function" of `gauge(plain request) -> Gauge` (jobs/pace.py), light: how much
-    there is to do; "" where runs of the task take about the same time.
+    run: "module:function" of `run(context, request, report) -> result`; imported by the worker.
+    resumable: whether the work can go on where it was cut off, given its earlier takes in
+    `report.previous_takes`; such work goes on by itself after a crash.
+    work_estimator: "module:function" of `estimate(plain request) -> WorkEstimate`, light; "" where
+    runs of the task take about the same time.
     """
 
     request: str
@@ -30,17 +30,17 @@ class Task:
 
 
 def import_from_string(address: str) -> Any:  # Any: whatever the address names
-    """Import what "module:name" names."""
+    """Import the object at "module:name"."""
     module, name = address.split(":")
     return getattr(import_module(module), name)
 
 
 def estimate_work(name: str, task: Task | None, request: Mapping[str, Any]) -> WorkEstimate:
-    """Say how much a plain request asks for."""
+    """Return how much work a plain request is."""
     if task is None or not task.work_estimator:
         return WorkEstimate(work=name)
-    gauge: WorkEstimate = import_from_string(task.work_estimator)(request)
-    return gauge
+    estimate: WorkEstimate = import_from_string(task.work_estimator)(request)
+    return estimate
 
 
 def get_task_name(tasks: Mapping[str, Task], request: object) -> str:

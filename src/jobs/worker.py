@@ -1,6 +1,6 @@
-"""The worker: takes one command after another, runs tasks, and says what comes of them.
+"""The worker: runs tasks one at a time and reports them as messages.
 
-Runs as a process of its own (`main`), with JSON lines in and out, or in a thread for tests.
+It is a process of its own (`main`), with JSON lines in and out.
 """
 
 from __future__ import annotations
@@ -17,99 +17,157 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
+from core.error_classifier import classify_error, format_traceback, format_user_message
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from core.serialization import from_dict, to_dict
+from jobs.models import JobFailure
 from jobs.task import import_from_string
 
-WorkerMessage = Mapping[str, Any]  # plain values
 FORWARDED_KINDS = ("progress", "note", "warning", "take")
-MIN_PROGRESS_INTERVAL_S = 0.25  # at most four times a second somebody looks
+MIN_PROGRESS_INTERVAL_S = 0.25  # between two progress events of one stage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """What a worker works with, in plain values.
+    """What a worker is started with, in plain values.
 
-    workshop: "module:function" that makes what tasks share, from `setting`;  tasks: name ->
-    (request class, function);  explain: "module:function" that makes a Failure of an exception.
+    context: "module:function" that makes what tasks share, called with `context_arguments`;
+    tasks: name -> (address of the request class, address of the function).
     """
 
-    workshop: str
-    setting: Mapping[str, Any]
+    context: str
+    context_arguments: Mapping[str, Any]
     tasks: Mapping[str, tuple[str, str]]
-    explain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand:
+    """Run a task. previous_takes: the data of the "take" events of earlier runs of the job."""
+
+    task: str
+    request: Mapping[str, Any]
+    previous_takes: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventMessage:
+    """The running task reported something."""
+
+    event: ProgressEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneMessage:
+    """The task returned. timings: seconds per stage;  spent: seconds in all."""
+
+    result: Any
+    timings: Mapping[str, float]
+    spent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedMessage:
+    """The task raised, or could not be run."""
+
+    failure: JobFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedMessage:
+    """The task ended because it was asked to."""
+
+
+WorkerMessage: TypeAlias = EventMessage | DoneMessage | FailedMessage | StoppedMessage
+
+
+def encode_message(message: WorkerMessage) -> bytes:
+    """Return a message as one line of JSON."""
+    return json.dumps({"type": type(message).__name__, **to_dict(message)}).encode() + b"\n"
+
+
+def decode_message(line: bytes) -> WorkerMessage:
+    """Read a message back; raises ValueError for a line that was cut short."""
+    plain = json.loads(line)
+    match plain.pop("type"):
+        case EventMessage.__name__:
+            return EventMessage(event=ProgressEvent(**plain["event"]))
+        case DoneMessage.__name__:
+            return DoneMessage(**plain)
+        case FailedMessage.__name__:
+            return FailedMessage(failure=JobFailure(**plain["failure"]))
+        case _:
+            return StoppedMessage()
+
+
+def capture_failure(work: Callable[[], T]) -> T | FailedMessage | StoppedMessage:
+    """Return what the work returns, or a message for whatever it raises."""
+    try:
+        return work()
+    except Cancelled:
+        return StoppedMessage()
+    except Exception as error:
+        failure = JobFailure(
+            cause=classify_error(error),
+            message=format_user_message(error),
+            details=format_traceback(error),
+        )
+        return FailedMessage(failure=failure)
 
 
 class Worker:
     """Runs tasks one at a time; commands come from another thread."""
 
-    def __init__(self, bench: WorkerConfig, say: Callable[[WorkerMessage], None]) -> None:
-        self._config = bench
-        self._send = say
+    def __init__(self, config: WorkerConfig, send: Callable[[WorkerMessage], None]) -> None:
+        self._config = config
+        self._send = send
         self._stop = Flag()
-        self._commands: SimpleQueue[WorkerMessage | None] = SimpleQueue()
+        self._commands: SimpleQueue[RunCommand | None] = SimpleQueue()
         self._context: Any = None
 
-    def submit_command(self, command: WorkerMessage | None) -> None:
-        """Take a command: {"do": "run", …}, {"do": "stop"}, or None to go home."""
-        if command is not None and command["do"] == "stop":
-            self._stop.set()
-            return
+    def submit(self, command: RunCommand | None) -> None:
+        """Queue a task, or None to end."""
         if command is not None:
             self._stop.clear()
         self._commands.put(command)
 
+    def stop(self) -> None:
+        """Ask the running task to stop at its next report."""
+        self._stop.set()
+
     def run(self) -> None:
-        """Run what is ordered until told to go home."""
-        self._catch_errors(
-            self._create_context
-        )  # whatever fails here fails again, and is told, with the first job
+        """Run what is submitted until None comes."""
+        capture_failure(self._create_context)  # fails again, and is reported, with the first task
         while (command := self._commands.get()) is not None:
-            self._send(self._catch_errors(partial(self._run_task, command)))
+            self._send(capture_failure(partial(self._run_task, command)))
 
-    def _create_context(self) -> WorkerMessage:
+    def _create_context(self) -> None:
         if self._context is None:
-            self._context = import_from_string(self._config.workshop)(**self._config.setting)
-        return {}
+            create = import_from_string(self._config.context)
+            self._context = create(**self._config.context_arguments)
 
-    def _run_task(self, command: WorkerMessage) -> WorkerMessage:
+    def _run_task(self, command: RunCommand) -> DoneMessage:
         self._create_context()
-        request_class, function = self._config.tasks[command["task"]]
-        request = from_dict(import_from_string(request_class), command["request"])
-        telling = _EventForwarder(self._send)
-        report = ProgressReporter(telling, self._stop.is_set, command["kept"])
+        request_class, function = self._config.tasks[command.task]
+        request = from_dict(import_from_string(request_class), command.request)
+        forward = _EventForwarder(self._send)
+        report = ProgressReporter(forward, self._stop.is_set, command.previous_takes)
         report.check_cancelled()
         started = time.perf_counter()
         result = import_from_string(function)(self._context, request, report)
         spent = time.perf_counter() - started
-        telling.flush()
-        return {
-            "say": "done",
-            "result": to_dict(result),
-            "timings": dict(report.timings),
-            "spent": spent,
-        }
-
-    def _catch_errors(self, work: Callable[[], WorkerMessage]) -> WorkerMessage:
-        """The border of the process: whatever happens inside becomes a message."""
-        try:
-            return work()
-        except Cancelled:
-            return {"say": "stopped"}
-        except Exception as cause:
-            return {
-                "say": "failed",
-                "failure": to_dict(import_from_string(self._config.explain)(cause)),
-            }
+        forward.flush()
+        return DoneMessage(result=to_dict(result), timings=dict(report.timings), spent=spent)
 
 
 class _EventForwarder:
-    """Passes events on; of progress only as much as anybody can watch, and where a stage ended."""
+    """Sends events on; of progress a few per second, and where a stage ended."""
 
-    def __init__(self, say: Callable[[WorkerMessage], None]) -> None:
-        self._send = say
+    def __init__(self, send: Callable[[WorkerMessage], None]) -> None:
+        self._send = send
         self._stage = ""
         self._sent_at = 0.0
         self._pending: ProgressEvent | None = None
@@ -124,42 +182,43 @@ class _EventForwarder:
                 return
             self._stage, self._sent_at = event.stage, now
         self.flush()
-        self._forward(event)
+        self._send(EventMessage(event=event))
 
     def flush(self) -> None:
-        """Say what was held back."""
+        """Send the progress event that was held back."""
         if self._pending is not None:
-            self._forward(self._pending)
-
-    def _forward(self, event: ProgressEvent) -> None:
-        self._pending = None
-        self._send({"say": "event", "event": to_dict(event)})
+            self._send(EventMessage(event=self._pending))
+            self._pending = None
 
 
 def main() -> None:
-    """Be the worker process: the first line in is the bench, each further one a command.
+    """Be the worker process: the first line in is the config, each further one a command.
 
-    Ends when its input ends, which is also how it notices that whoever started it is gone.
+    Ends when its input ends, which is also how it notices that its parent is gone.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     faulthandler.enable()
-    commands, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    commands, messages = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what libraries print goes to the log
     writing = Lock()
 
-    def say(message: WorkerMessage) -> None:
+    def send(message: WorkerMessage) -> None:
         with writing:
-            events.write(json.dumps(message).encode() + b"\n")
-            events.flush()
+            messages.write(encode_message(message))
+            messages.flush()
 
-    worker = Worker(from_dict(WorkerConfig, json.loads(commands.readline())), say)
+    worker = Worker(from_dict(WorkerConfig, json.loads(commands.readline())), send)
 
-    def listen() -> None:
+    def read_commands() -> None:
         for line in commands:
-            worker.submit_command(json.loads(line))
+            command = json.loads(line)
+            if command is None:
+                worker.stop()
+            else:
+                worker.submit(RunCommand(**command))
         os._exit(0)
 
-    Thread(target=listen, daemon=True).start()
+    Thread(target=read_commands, daemon=True).start()
     worker.run()
     sys.exit(0)

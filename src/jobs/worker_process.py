@@ -1,105 +1,70 @@
-"""The worker as the runner holds it: a process that can be ended at any moment, or a thread."""
+"""The worker process as the queue holds it: it can be killed at any moment."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from core.serialization import to_dict
-from jobs.worker import Worker, WorkerConfig, WorkerMessage
+from jobs.detached import kill_process_group
+from jobs.worker import RunCommand, WorkerConfig, WorkerMessage, decode_message
 
 _WORKER_CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from jobs.worker import main; main()"
 )
 EXIT_TIMEOUT_S = 5.0
-LOG_TAIL_CHARS = 4000  # characters
-
-
-class WorkerHandle(Protocol):
-    """Whoever does the work."""
-
-    def is_alive(self) -> bool:
-        """Whether it can be given work."""
-        ...
-
-    def send(self, command: WorkerMessage) -> None:
-        """Give a command; one that is gone does not mind."""
-        ...
-
-    def receive(self, timeout_s: float) -> WorkerMessage | None:
-        """Return what it says next, {} when it says nothing in time, None when it is gone."""
-        ...
-
-    def kill(self) -> None:
-        """End it now, and do not wait until it is gone."""
-        ...
-
-    def kill_and_wait(self) -> None:
-        """End it now; it is gone when this returns."""
-        ...
-
-    def get_exit_info(self) -> tuple[int | None, str]:
-        """Return the exit code, and the end of what it wrote to its log."""
-        ...
+LOG_TAIL_CHARS = 4000
 
 
 class WorkerProcess:
     """A fresh interpreter that runs `jobs.worker.main`. It never outlives this process."""
 
-    def __init__(self, bench: WorkerConfig, log: Path) -> None:
+    def __init__(self, config: WorkerConfig, log: Path) -> None:
         self._log = log
         self._received: SimpleQueue[WorkerMessage | None] = SimpleQueue()
         self._send_lock = Lock()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as words:
+        path = json.dumps([str(entry) for entry in sys.path])
+        with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    _WORKER_CODE,
-                    json.dumps([str(place) for place in sys.path]),
-                ],
+                [sys.executable, "-c", _WORKER_CODE, path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=words,
+                stderr=errors,
                 start_new_session=True,
             )
         assert self._process.stdout is not None
         Thread(target=self._read_messages, args=(self._process.stdout,), daemon=True).start()
-        self._write(to_dict(bench))
+        self._write(to_dict(config))
 
     def is_alive(self) -> bool:
-        """Whether the process lives."""
+        """Whether it can be given work."""
         return self._process.poll() is None
 
-    def send(self, command: WorkerMessage) -> None:
-        """Give a command."""
-        self._write(command)
+    def run(self, command: RunCommand) -> None:
+        """Run a task; nothing happens where the process is gone."""
+        self._write(to_dict(command))
 
-    def receive(self, timeout_s: float) -> WorkerMessage | None:
-        """Return the next message, {} when none comes in time, None when the process is gone."""
-        try:
-            return self._received.get(timeout=timeout_s)
-        except Empty:
-            return {}
+    def stop(self) -> None:
+        """Ask the running task to stop at its next report."""
+        self._write(None)
+
+    def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
+        """Yield messages, None when none comes in time, until the process is gone."""
+        return iter_messages(self._received, timeout_s)
 
     def kill(self) -> None:
-        """Kill the process and whatever it started."""
-        with suppress(ProcessLookupError, PermissionError):
-            if not self.is_alive():
-                return
-            if os.name == "posix":
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        """Kill the process and whatever it started; do not wait until it is gone."""
+        if self.is_alive():
+            kill_process_group(self._process.pid)
 
     def kill_and_wait(self) -> None:
         """Kill the process and wait until its memory is free."""
@@ -109,62 +74,47 @@ class WorkerProcess:
 
     def get_exit_info(self) -> tuple[int | None, str]:
         """Return the exit code (minus the signal that ended it) and the end of its log."""
-        try:
-            code: int | None = self._process.wait(timeout=EXIT_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            code = None
+        code, log = None, ""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(timeout=EXIT_TIMEOUT_S)
         with suppress(OSError):
-            return code, self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL_CHARS:]
-        return code, ""
+            log = self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL_CHARS:]
+        return code, log
 
-    def _write(self, message: Any) -> None:
+    def _write(self, plain: Any) -> None:
         assert self._process.stdin is not None
         with self._send_lock, suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.write(json.dumps(plain).encode() + b"\n")
             self._process.stdin.flush()
 
-    def _read_messages(self, said: IO[bytes]) -> None:
-        for line in said:
+    def _read_messages(self, stream: IO[bytes]) -> None:
+        for line in stream:
             with suppress(ValueError):  # the last line of a process that was killed
-                self._received.put(json.loads(line))
+                self._received.put(decode_message(line))
         self._received.put(None)
         self._process.wait()  # so that the system forgets it
 
 
-class WorkerThread:
-    """The worker in a thread of this process: for tests. It cannot be ended while it works."""
+def describe_worker_exit(code: int | None) -> str:
+    """Say in words how a process ended."""
+    if code is None:
+        return "fell silent"
+    if code < 0:
+        names = {item.value: item.name for item in signal.Signals}
+        return f"was ended by the system ({names.get(-code, f'signal {-code}')})"
+    return f"ended by itself (exit code {code})"
 
-    def __init__(self, bench: WorkerConfig) -> None:
-        self._received: SimpleQueue[WorkerMessage | None] = SimpleQueue()
-        self._worker = Worker(bench, self._received.put)
-        self._thread = Thread(target=self._worker.run, daemon=True)
-        self._thread.start()
 
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def send(self, command: WorkerMessage) -> None:
-        """Give a command."""
-        self._worker.submit_command(command)
-
-    def receive(self, timeout_s: float) -> WorkerMessage | None:
-        """Return the next message, or {} when none comes in time."""
+def iter_messages(
+    received: SimpleQueue[WorkerMessage | None], timeout_s: float
+) -> Iterator[WorkerMessage | None]:
+    """Yield messages, None when none comes in time, until a None was received."""
+    while True:
         try:
-            return self._received.get(timeout=timeout_s)
+            message = received.get(timeout=timeout_s)
         except Empty:
-            return {}
-
-    def kill(self) -> None:
-        """Stop what runs at its next report, and hear no more of it."""
-        self._worker.submit_command({"do": "stop"})
-        self._worker.submit_command(None)
-        self._received.put(None)
-
-    def kill_and_wait(self) -> None:
-        """Do the same: a thread cannot be waited for while it works."""
-        self.kill()
-
-    def get_exit_info(self) -> tuple[int | None, str]:
-        """Say nothing: a thread leaves no log."""
-        return None, ""
+            yield None
+            continue
+        if message is None:
+            return
+        yield message

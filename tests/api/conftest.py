@@ -18,6 +18,7 @@ from jobs.models import Job
 from studio.app.studio import Studio
 from support.api_helpers import Serve, done, tone
 from support.fake_engine import FakeEngine
+from support.inline_worker import InlineStudio
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -61,7 +62,7 @@ def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def studio(root: Path) -> Iterator[Studio]:
     """The studio in that folder; its jobs run in a thread."""
-    opened = Studio.open(root, inline=True)
+    opened = InlineStudio.open(root)
     yield opened
     opened.close()
 

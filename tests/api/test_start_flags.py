@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from studio.cli_start_flags import RENAMED, REPLACED
 
 from api.server import ServerOptions
+from cli.start_flags import RENAMED, REPLACED
 from studio.app.studio import Studio
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo, format_device_lines
 from studio.schemas.settings import Settings
@@ -148,7 +148,7 @@ def test_a_torch_that_cannot_be_loaded_is_told(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = TorchInfo(cause="torch_broken", problem="OSError: libcudart.so.13: cannot open")
-    monkeypatch.setattr(app, "ask_torch", lambda: broken)
+    monkeypatch.setattr(app, "probe_torch", lambda: broken)
     assert app.main(["--list-devices"]) == 2
     out, err = capsys.readouterr()
     assert "libcudart" in err and err.count("\n") == 1 and not out
@@ -159,6 +159,6 @@ def test_a_broken_settings_file_does_not_hide_the_devices(
 ) -> None:
     (root / "settings.yaml").write_text("volume: [")
     cpu = TorchInfo(devices=(DeviceInfo(name="cpu", label="processor"),))
-    monkeypatch.setattr(app, "ask_torch", lambda: cpu)
+    monkeypatch.setattr(app, "probe_torch", lambda: cpu)
     assert app.main(["--list-devices"]) == 0
     assert capsys.readouterr().out == "cpu  processor\n"

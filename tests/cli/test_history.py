@@ -82,7 +82,7 @@ def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:
         (("list", "--page", "0"), "--page is 0"),
         (("delete", "alice/none.wav"), "There is no clip"),
         (("delete", "../x.wav"), "There is no clip"),
-        (("undo",), "bin is empty"),
+        (("undo",), "trash is empty"),
         (("lsit",), "invalid choice"),
     ],
 )

@@ -308,7 +308,7 @@ def test_a_refusal_of_no_known_kind_is_refused_and_a_bug_is_ours() -> None:
     bug = raised(lambda: [][1])
     assert classify_error(bug) == "crashed"
     assert format_user_message(bug).startswith(
-        "A mistake in Testudo."
+        "Unexpected error."
     ) and "copy the details" in format_user_message(bug)
     assert "IndexError" in format_traceback(bug) and "IndexError" not in format_user_message(bug)
 

@@ -13,7 +13,8 @@ from jobs.models import Job
 from jobs.queue import JobQueue
 from jobs.store import JobStore
 from jobs.task import get_task_name
-from jobs.worker_process import WorkerHandle, WorkerProcess, WorkerThread
+from jobs.worker_process import WorkerProcess
+from support.inline_worker import WorkerThread
 from support.job_helpers import TASKS, Chore, bench
 
 
@@ -22,12 +23,12 @@ class Queue:
 
     def __init__(self, folder: Path, *, inline: bool) -> None:
         self.folder = folder
-        self.hands: list[WorkerHandle] = []
+        self.hands: list[WorkerProcess] = []
         self.journal = JobStore.open(folder / "journal.sqlite")
         self._inline = inline
         self.runner = JobQueue(TASKS, self.journal, self._hire)
 
-    def _hire(self) -> WorkerHandle:
+    def _hire(self) -> WorkerProcess:
         work = bench(self.folder)
         hand = WorkerThread(work) if self._inline else WorkerProcess(work, self.folder / "w.log")
         self.hands.append(hand)

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from jobs import detached
 from jobs.detached import AlreadyRunningError, ProcessRecord
-from jobs.file_lock import acquire_lock, is_locked
+from jobs.file_lock import FileLock, acquire_lock, is_locked
 from jobs.models import JobError
 
 SRC = Path(detached.__file__).resolve().parents[1]
@@ -167,6 +168,25 @@ def test_a_stale_stop_does_not_end_what_begins_anew(folder: Path) -> None:
     assert detached.is_alive(folder) and not (folder / "saved").exists()
 
 
+def test_a_stop_requested_at_the_moment_of_the_start_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    stopping = Thread(target=detached.request_stop, args=(folder,))
+
+    def acquire_and_be_stopped(path: Path, timeout_s: float = 0.05) -> FileLock | None:
+        lock = acquire_lock(path, timeout_s)
+        if path.name == "lock" and not stopping.ident:
+            stopping.start()
+            stopping.join(0.5)
+        return lock
+
+    monkeypatch.setattr(detached, "acquire_lock", acquire_and_be_stopped)
+    with detached.hold_folder_lock(folder):
+        stopping.join(20)
+        assert (folder / "stop").exists()
+
+
 def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
     detached.start_detached([str(folder / "nothing")], folder)
     until(lambda: not detached.is_alive(folder))
@@ -207,5 +227,5 @@ def test_every_way_to_end_has_words() -> None:
 
 def test_work_that_cannot_be_begun_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detached, "_SUPERVISOR_CODE", "raise SystemExit('no room')")
-    with pytest.raises(JobError, match=r"could not be begun.*no room"):
+    with pytest.raises(JobError, match=r"could not be started.*no room"):
         detached.start_detached(python(WORKS, folder), folder)

@@ -27,7 +27,7 @@ class Clock:
 def pace(before: int = 0, parts: int = 2) -> tuple[EtaEstimator, Clock]:
     clock = Clock()
     gauge = WorkEstimate(work="speak", units=GAUGE.units, parts=parts)
-    return EtaEstimator(gauge, EXPECTED, {}, before=before, clock=clock), clock
+    return EtaEstimator(gauge, EXPECTED, before=before, clock=clock), clock
 
 
 def test_nothing_is_expected_where_nothing_was_learnt() -> None:
@@ -62,26 +62,22 @@ def test_runs_of_about_the_same_size_say_more_than_others() -> None:
 
 def test_a_run_tells_its_stages_its_rest_and_what_did_not_come() -> None:
     known = ["load", "listening", "draft"]
-    told = collect_timings(GAUGE, {"draft": 3.0}, 5.0, known, {"draft": 0.25})
+    told = collect_timings(GAUGE, {"draft": 3.0}, 5.0, known)
     assert told == {
-        "draft": StageTiming(seconds=3.0, units=100.0, reached=0.25),
+        "draft": StageTiming(seconds=3.0, units=100.0),
         "other": StageTiming(seconds=2.0),
         "listening": StageTiming(seconds=0.0),
     }
 
 
-def test_steps_that_are_seldom_all_taken_are_counted_to_where_they_usually_end() -> None:
-    runs = {"draft": [StageTiming(seconds=10.0, units=100.0, reached=0.2)] * 3}
+def test_a_stage_whose_steps_are_seldom_all_taken_is_measured_by_the_clock() -> None:
     gauge = WorkEstimate(work="speak", units={"draft": 100.0})
     clock = Clock()
-    follow = EtaEstimator(gauge, {"draft": 10.0}, runs, clock=clock)
+    follow = EtaEstimator(gauge, {"draft": 10.0}, clock=clock)
     follow.update_stage("draft", 100, 1000)
     clock.now += 5
     fraction, left = follow.estimate()
     assert fraction == pytest.approx(0.5) and left == pytest.approx(5.0)
-    follow.update_stage("draft", 300, 1000)
-    follow.finish_part(1, 1)
-    assert follow.counted_fractions == {"draft": 0.3}
 
 
 def test_the_fraction_never_falls_and_the_time_left_ends_near_nothing() -> None:
@@ -136,7 +132,7 @@ def test_a_total_that_was_guessed_is_corrected() -> None:
 
 def test_without_earlier_runs_whole_parts_are_counted() -> None:
     clock = Clock()
-    follow = EtaEstimator(WorkEstimate(work="new", parts=4), {}, {}, clock=clock)
+    follow = EtaEstimator(WorkEstimate(work="new", parts=4), {}, clock=clock)
     assert follow.estimate() == (None, None)
     clock.now += 3
     follow.finish_part(1, 4)
@@ -144,6 +140,6 @@ def test_without_earlier_runs_whole_parts_are_counted() -> None:
 
 
 def test_work_in_a_single_part_without_earlier_runs_promises_nothing() -> None:
-    follow = EtaEstimator(WorkEstimate(work="new"), {}, {})
+    follow = EtaEstimator(WorkEstimate(work="new"), {})
     follow.update_stage("merging", 3, 10)
     assert follow.estimate() == (None, None)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from threading import Event as Flag
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from jobs.models import JobError
-from jobs.queue import describe_worker_exit
-from jobs.worker_process import WorkerProcess
+from jobs.worker_process import WorkerProcess, describe_worker_exit
 from support.job_helpers import Chore, Errand
 
 Made = Callable[..., Any]
@@ -107,31 +109,31 @@ def test_a_warning_is_kept_once(queue: Any) -> None:
 
 def test_what_a_task_raises_is_explained_and_the_next_job_runs(queue: Any) -> None:
     job = queue.run(Chore(do="fail"))
-    assert job.state == "failed" and job.failure.cause == "ValueError"
-    assert job.failure.message == "Sadly: the string broke"
+    assert job.state == "failed" and job.failure.cause == "crashed"
+    assert "ValueError: the string broke" in job.failure.details
     assert queue.run(Chore()).state == "done"
 
 
 def test_a_module_that_cannot_be_imported_is_a_readable_failure(queue: Any) -> None:
     job = queue.run(Chore(do="import"))
-    assert job.failure.cause == "ModuleNotFoundError"
-    assert "a_module_that_is_not_installed" in job.failure.message
+    assert job.failure.cause == "missing_package"
+    assert "a_module_that_is_not_installed" in job.failure.details
 
 
 def test_a_workshop_that_cannot_be_opened_fails_the_job_and_is_tried_again(made: Made) -> None:
     queue = made(start=False)
     (queue.folder / "locked").touch()
     queue.runner.start()
-    assert queue.run(Chore()).failure.message == "Sadly: No module named 'torch'"
+    assert queue.run(Chore()).failure.cause == "torch_broken"
     (queue.folder / "locked").unlink()
     assert queue.run(Chore()).state == "done"
 
 
 def test_a_request_of_another_version_fails_by_itself(queue: Any) -> None:
     job = queue.runner.submit("chore", {"done_by": "somebody"}, "")
-    assert queue.runner.wait(job.id, 60).failure.cause == "ValidationError"
+    assert queue.runner.wait(job.id, 60).failure.cause == "bad_request"
     job = queue.runner.submit("a task of tomorrow", {}, "")
-    assert queue.runner.wait(job.id, 60).failure.cause == "KeyError"
+    assert queue.runner.wait(job.id, 60).failure.cause == "crashed"
     assert queue.run(Chore()).state == "done"
 
 
@@ -162,6 +164,79 @@ def test_loading_is_expected_and_learnt_only_where_nothing_is_loaded_yet(queue: 
     assert "load" not in queue.runner.estimate_stage_seconds("errand", {"times": 3})
     assert queue.runner.stop_worker()
     assert "load" in queue.runner.estimate_stage_seconds("errand", {"times": 3})
+
+
+def test_a_job_that_cannot_be_prepared_fails_and_the_next_one_runs(queue: Any) -> None:
+    job = queue.runner.submit("errand", {"times": "three"}, "")
+    failed = queue.runner.wait(job.id, 60)
+    assert failed.state == "failed" and "ValueError" in failed.failure.details
+    assert queue.run(Chore()).state == "done"
+
+
+def test_a_job_of_a_newer_version_is_set_aside_and_the_next_one_runs(made: Made) -> None:
+    queue = made(start=False)
+    poison, behind = queue.submit(Chore(name="a")), queue.submit(Chore(name="b"))
+    with sqlite3.connect(queue.folder / "journal.sqlite") as connection:
+        connection.execute(
+            "UPDATE jobs SET progress = ? WHERE id = ?", ('{"mood": "new"}', poison.id)
+        )
+    connection.close()
+    queue.runner.start()
+    assert queue.runner.wait(behind.id, 60).state == "done"
+    assert queue.runner.job(poison.id).state == "failed"
+
+
+def test_what_fails_when_a_job_has_ended_does_not_end_the_queue(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = made()
+
+    def refuse(job: Any) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(queue.runner, "_on_job_ended", refuse)
+    assert queue.run(Chore()).state == "done" and queue.run(Chore()).state == "done"
+
+
+class DyingWorker:
+    """A worker that dies with its first task, and takes long to be gone."""
+
+    def __init__(self) -> None:
+        self.is_dying, self.may_be_gone = Flag(), Flag()
+
+    def is_alive(self) -> bool:
+        return True
+
+    def run(self, command: Any) -> None:
+        pass
+
+    def messages(self, timeout_s: float) -> Iterator[None]:
+        return iter(())
+
+    def get_exit_info(self) -> tuple[int, str]:
+        self.is_dying.set()
+        assert self.may_be_gone.wait(60)
+        return -9, ""
+
+    def kill_and_wait(self) -> None:
+        pass
+
+
+def test_jobs_are_listed_while_a_dead_worker_is_waited_for(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, dying = made(start=False), DyingWorker()
+    monkeypatch.setattr(queue.runner, "_start_worker", lambda: dying)
+    job = queue.submit(Chore())
+    queue.runner.start()
+    assert dying.is_dying.wait(60)
+    listed: list[Any] = []
+    page = Thread(target=lambda: listed.extend(queue.runner.jobs(5)), daemon=True)
+    page.start()
+    page.join(5)
+    dying.may_be_gone.set()
+    assert [one.id for one in listed] == [job.id]
+    assert queue.runner.wait(job.id, 60).failure.cause == "worker_died"
 
 
 # from here on with a real process

@@ -70,7 +70,7 @@ def test_attempts_are_counted_until_the_work_gets_on(path: Path) -> None:
 def test_of_each_stage_only_the_latest_runs_are_kept(path: Path) -> None:
     journal = JobStore.open(path)
     for number in range(MAX_TIMINGS_PER_STAGE + 5):
-        run = StageTiming(seconds=float(number), reached=0.5)
+        run = StageTiming(seconds=float(number))
         journal.add_timings("speak", {"draft": run, "vocode": StageTiming(seconds=1.0, units=2.0)})
     runs = journal.get_timings("speak")
     assert list(runs) == ["draft", "vocode"] and len(runs["draft"]) == MAX_TIMINGS_PER_STAGE
@@ -130,3 +130,64 @@ def test_many_threads_write_at_once_and_nothing_is_lost(path: Path) -> None:
         thread.join()
     jobs = journal.list_jobs_in_state("waiting")
     assert len(jobs) == 80 and [job.place for job in jobs] == list(range(1, 81))
+
+
+def write_progress(path: Path, id: str, progress: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (progress, id))
+    connection.close()
+
+
+@pytest.mark.parametrize("progress", ['{"stage": "draft", "mood": "new"}', "{", "[1]"])
+def test_a_waiting_job_that_cannot_be_read_fails_with_a_message(path: Path, progress: str) -> None:
+    store = JobStore.open(path)
+    store.add(JOB)
+    store.add(replace(JOB, id="two"))
+    write_progress(path, "one", progress)
+    following = store.next_waiting()
+    assert following is not None and (following.id, following.place) == ("two", 1)
+    failed = store.job("one")
+    assert failed.state == "failed" and failed.failure is not None and failed.title == JOB.title
+    assert "cannot be read" in failed.failure.message
+    assert [job.id for job in store.jobs(9)] == ["two", "one"]
+
+
+def test_a_finished_job_of_a_newer_version_is_still_listed(path: Path) -> None:
+    store = JobStore.open(path)
+    store.add(JOB)
+    store.mark_ended("one", "done", result={"a": 1})
+    write_progress(path, "one", '{"mood": "new"}')
+    assert [job.state for job in store.jobs(9)] == ["done"]
+
+
+def test_only_the_newest_finished_jobs_are_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.store.MAX_FINISHED_JOBS", 2)
+    store = JobStore.open(path)
+    for name in ("waits", "runs", "a", "b", "c"):
+        store.add(replace(JOB, id=name))
+        store.add_warning(name, "careful")
+    store.mark_running("runs")
+    for name in ("b", "a", "c"):
+        store.mark_ended(name, "done")
+    assert [job.id for job in store.jobs(9)] == ["c", "a", "runs", "waits"]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM said").fetchone() == (4,)
+    connection.close()
+
+
+def test_a_listing_takes_as_many_queries_for_many_jobs_as_for_one(path: Path) -> None:
+    def count_queries() -> int:
+        queries: list[str] = []
+        store._connection.set_trace_callback(queries.append)
+        store.jobs(50)
+        store._connection.set_trace_callback(None)
+        return len(queries)
+
+    store = JobStore.open(path)
+    store.add(JOB)
+    few = count_queries()
+    for number in range(20):
+        store.add(replace(JOB, id=str(number)))
+    assert count_queries() == few

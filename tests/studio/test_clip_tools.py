@@ -15,7 +15,6 @@ from audio.io import read_clip, write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressReporter
-from studio.app.studio import Studio
 from studio.diagnostics.voicefixer import (
     REQUIRED_PACKAGES,
     WEIGHT_FILES,
@@ -31,6 +30,7 @@ from studio.synthesis.token_preview import preview_tokens
 from studio.workers.clip_tools import detect_synthetic_speech
 from studio.workers.synthesis.voicefixer import run_voicefixer
 from support.audio_helpers import shipped, with_noise
+from support.inline_worker import InlineStudio
 from support.tiny_bundle import make_tiny_bundle
 
 Run = Callable[..., tuple[int, str, str]]
@@ -48,7 +48,7 @@ def test_jobs_clean_and_check_and_leave_what_they_were_given(
 ) -> None:
     source = layout.voices / "alice" / "noisy.wav"
     before = source.read_bytes()
-    studio = Studio.open(inline=True)
+    studio = InlineStudio.open()
     try:
         asked = [
             DenoiseClipRequest(clip=noisy),

@@ -11,7 +11,7 @@ from audio.io import write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
-from studio.datasets.trash import list_deleted_datasets
+from studio.datasets.service import Datasets
 from studio.history.query import Search
 from studio.history.service import History
 from studio.training_runs.service import TrainingRunService, find_dataset_folder
@@ -33,7 +33,7 @@ def readmes(layout: ProjectPaths) -> ProjectPaths:
 def test_the_training_folder_of_a_fresh_clone_holds_no_dataset(
     readmes: ProjectPaths, testudo: Testudo
 ) -> None:
-    assert list_deleted_datasets(readmes) == []
+    assert Datasets(readmes).list_deleted() == []
     assert dataset_names(readmes) == []
     assert TrainingRunService(readmes, lambda: "cpu", lambda: None).list() == []
     with pytest.raises(AppError, match=r"\(there: none\)"):

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.error_classifier import ERROR_CATALOG
 from core.paths import ProjectPaths
 from jobs.store import JobStore
-from studio.diagnostics import requirements as needed
+from studio.diagnostics import checks
 from studio.diagnostics.checks import HealthCheckResult, run_checks
 from studio.diagnostics.report import format_report
 from studio.diagnostics.system_info import (
@@ -26,6 +27,7 @@ from studio.diagnostics.system_info import (
     TorchInfo,
     collect_folder_info,
     collect_system_info,
+    get_memory_bytes,
     probe_torch,
     redact_private_data,
 )
@@ -218,12 +220,12 @@ def test_a_missing_voicefixer_that_is_wanted_comes_with_its_command(
 
 def test_packages_are_held_against_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"torch": "2.11.0+cpu", "numpy": "1.0"}
-    monkeypatch.setattr(needed, "get_installed_version", lambda name: here.get(name, ""))
+    monkeypatch.setattr(checks, "get_installed_version", lambda name: here.get(name, ""))
     pinned = (
         "# why\ntorch==2.11.0\nnumpy==2.0  # pair\nscipy==1.0\n"
         'old==1.0; python_version < "3.0"\nnew==1.0; python_version >= "3.10"\n'
     )
-    assert needed.find_package_problems(pinned) == [
+    assert checks.find_package_problems(pinned) == [
         "numpy is 1.0, not 2.0", "scipy 1.0 is missing", "new 1.0 is missing",
     ]  # fmt: skip
 
@@ -244,6 +246,19 @@ def test_a_torch_that_cannot_be_loaded_is_told_not_raised(
     monkeypatch.syspath_prepend(str(tmp_path))
     told = probe_torch()
     assert told.cause == "torch_broken" and "libcudart" in told.problem
+
+
+def test_a_python_that_cannot_be_started_is_a_problem_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    found = probe_torch()
+    assert found.cause == "torch_broken" and "/nowhere/python" in found.problem
+
+
+def test_memory_is_what_the_system_reports() -> None:
+    memory, free = get_memory_bytes()
+    assert memory == psutil.virtual_memory().total and 0 < free <= memory
 
 
 def test_a_report_names_no_private_folder(whole: ProjectPaths, system: SystemInfo) -> None:

@@ -21,6 +21,7 @@ from studio.model_store.lifecycle import (
     list_deleted_models,
     restore_model,
 )
+from support.inline_worker import InlineStudio
 from support.tiny_bundle import make_tiny_bundle
 
 Run = Callable[..., tuple[int, str, str]]
@@ -37,7 +38,7 @@ def studio(layout: ProjectPaths, tiny: Path) -> Iterator[Studio]:
     """A studio whose jobs run in a thread, with a bundle that can be checked."""
     for name in ("tiny", "finetunes/mine"):
         shutil.copytree(tiny, layout.models / name)
-    opened = Studio.open(layout.root, inline=True)
+    opened = InlineStudio.open(layout.root)
     yield opened
     opened.close()
 

@@ -25,6 +25,7 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.workers import prepare_dataset as tasks_prepare
 from support.fake_engine import FakeEngine
+from support.inline_worker import InlineStudio
 from training.asr.base import TranscriberConfig
 
 
@@ -180,7 +181,7 @@ def test_nothing_is_fetched_when_only_local_models_are_allowed(layout: ProjectPa
 def test_the_page_answers_as_many_at_once_as_set(layout: ProjectPaths) -> None:
     from webui.app import build_page
 
-    studio = Studio.open(layout.root, given={"concurrency": 3}, inline=True)
+    studio = InlineStudio.open(layout.root, given={"concurrency": 3})
     assert build_page(studio)._queue.default_concurrency_limit == 3
 
 

@@ -24,6 +24,7 @@ from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from support.fake_engine_process import WORKSHOP, spoken
+from support.inline_worker import InlineStudio
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 240.0  # a worker imports torch, which a busy machine takes its time for
@@ -48,7 +49,7 @@ time.sleep(600)
 @pytest.fixture
 def opened(layout: ProjectPaths) -> Iterator[Studio]:
     """A studio whose jobs run in a thread of this process."""
-    made = Studio(layout, Settings(), inline=True)
+    made = InlineStudio(layout, Settings())
     yield made
     made.close()
 
@@ -125,7 +126,7 @@ def test_a_second_studio_over_the_same_folder_is_refused_until_the_first_is_clos
     opened: Studio, layout: ProjectPaths
 ) -> None:
     opened.start()
-    other = Studio(layout, Settings(), inline=True)
+    other = InlineStudio(layout, Settings())
     with pytest.raises(AppError, match="already open in another program") as refusal:
         other.jobs()
     assert refusal.value.code == "busy"
@@ -165,7 +166,7 @@ def test_the_time_is_told_once_something_like_it_was_spoken(
 def test_a_damaged_list_of_jobs_is_set_aside_and_told(layout: ProjectPaths) -> None:
     layout.jobs_db.parent.mkdir(parents=True)
     layout.jobs_db.write_bytes(b"no database at all" * 400)
-    opened = Studio(layout, Settings(), inline=True)
+    opened = InlineStudio(layout, Settings())
     assert opened.jobs() == []
     assert opened.unreadable_job_store is not None and opened.unreadable_job_store.exists()
     opened.close()

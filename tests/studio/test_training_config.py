@@ -13,7 +13,6 @@ import pytest
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
-from studio.app.studio import Studio
 from studio.app.task_registry import TASKS
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo
 from studio.schemas.batch_probe import BatchProbeRequest
@@ -32,6 +31,7 @@ from studio.training_runs.throughput import (
     save_throughput_sample,
 )
 from studio.workers import probe_batch as try_batch
+from support.inline_worker import InlineStudio
 from support.tiny_bundle import make_tiny_bundle
 from support.tiny_dataset import make_tiny_dataset
 from training.finetuning.batch_probe import StepProbeResult
@@ -293,7 +293,7 @@ def test_a_trial_of_what_cannot_run_is_refused(
 
 def test_a_trial_is_a_job_of_the_worker(layout: ProjectPaths, config: FinetuneConfig) -> None:
     config = configuring.apply_changes(config, {"diffusion.batch": 2})
-    studio = Studio.open(layout.root, inline=True)
+    studio = InlineStudio.open(layout.root)
     try:
         job = studio.submit(BatchProbeRequest(values=configuring.config_to_values(config)))
         done = studio.wait(job.id, 60)

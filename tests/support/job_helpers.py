@@ -14,7 +14,6 @@ from typing import Any
 
 from core.progress import ProgressEvent, ProgressReporter
 from jobs.eta import WorkEstimate
-from jobs.models import JobFailure
 from jobs.task import Task
 from jobs.worker import WorkerConfig
 
@@ -53,10 +52,6 @@ def open_shed(folder: str) -> Shed:
     return Shed(folder=Path(folder))
 
 
-def explain(error: Exception) -> JobFailure:
-    return JobFailure(cause=type(error).__name__, message=f"Sadly: {error}", details="trace")
-
-
 def gauge(request: Mapping[str, Any]) -> WorkEstimate:
     return WorkEstimate(
         work="errand", units={"draft": float(request["times"])}, parts=request["times"]
@@ -76,10 +71,9 @@ TASKS = {
 
 def bench(folder: Path) -> WorkerConfig:
     return WorkerConfig(
-        workshop="support.job_helpers:open_shed",
-        setting={"folder": str(folder)},
+        context="support.job_helpers:open_shed",
+        context_arguments={"folder": str(folder)},
         tasks={name: (task.request, task.run) for name, task in TASKS.items()},
-        explain="support.job_helpers:explain",
     )
 
 

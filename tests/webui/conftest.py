@@ -15,6 +15,7 @@ from jobs.models import Job
 from studio.app.studio import Studio
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from support.fake_engine import FakeEngine
+from support.inline_worker import InlineStudio
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     (tmp_path / "models" / "starter").mkdir(parents=True)
     (tmp_path / "models" / "starter" / "weights").write_bytes(b"some numbers")
     FakeEngine.heard.clear()
-    opened = Studio.open(tmp_path, inline=True)
+    opened = InlineStudio.open(tmp_path)
     yield opened
     opened.close()
 

@@ -27,6 +27,7 @@ from studio.training_runs.config_service import (
 )
 from studio.training_runs.machine_facts import save_devices
 from support.html_reader import EVIL, Reader
+from support.inline_worker import InlineStudio
 from support.tiny_bundle import make_tiny_bundle
 from support.tiny_dataset import make_tiny_dataset
 from webui.components.messages import error_html
@@ -72,7 +73,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     root = tmp_path_factory.mktemp("planned")
     make_tiny_bundle(root / "models" / "starter")
     make_tiny_dataset(root / "training", "hum")
-    studio = Studio.open(root, inline=True)
+    studio = InlineStudio.open(root)
     cpu = DeviceInfo(name="cpu", label="CPU", memory=None)
     save_devices(studio.layout, (cpu,))  # torch need not be asked
     yield studio
@@ -258,7 +259,7 @@ def test_a_plan_is_made_anew_when_the_dataset_was_mended(planned: Studio, tmp_pa
     assert before and get_dataset_stamp(planned.layout, "hum") not in ("", before)
     for nothing in (None, "gone", "../hum"):
         assert get_dataset_stamp(planned.layout, nothing) == ""
-    nobody = Studio.open(tmp_path, inline=True)
+    nobody = InlineStudio.open(tmp_path)
     assert "There is no dataset yet" in findings_and_plan_html(nobody, dict)
 
 

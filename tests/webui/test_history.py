@@ -19,7 +19,6 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.history import file_manager as history_folder
-from studio.history import service as history_module
 from studio.history.query import PAGE_SIZE, Search
 from studio.history.service import History, ScanStatus
 from studio.schemas.settings import Settings
@@ -333,7 +332,7 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
 def test_more_than_can_be_taken_at_once_is_told(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_module, "MAX_EXPORT_CLIPS", 2)
+    monkeypatch.setattr("studio.history.export.MAX_EXPORT_CLIPS", 2)
     view = press(history, HistoryViewState(), "all-found")
     assert len(view.bulk_selection) == 2 and "The first 2 of 3 are chosen" in view.message_html
 
@@ -401,5 +400,5 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert not history_folder.can_open_folder(Settings())
-    with pytest.raises(AppError, match="no desktop"):
+    with pytest.raises(AppError, match="no file manager"):
         handle_history_action(history, HistoryViewState(), here)

@@ -13,12 +13,13 @@ from fastapi.testclient import TestClient
 from gradio.queueing import Queue
 
 from studio.app.studio import Studio
+from support.inline_worker import InlineStudio
 from webui import app
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio.open(tmp_path_factory.mktemp("page"), inline=True)
+    return InlineStudio.open(tmp_path_factory.mktemp("page"))
 
 
 @pytest.fixture(scope="module")

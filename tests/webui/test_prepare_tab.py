@@ -105,7 +105,7 @@ def test_folders_are_offered_only_to_who_sits_at_the_machine(
     [
         ({"voice": None}, "Name a voice, or a folder"),
         ({"transcriber": "parrot"}, "parrot"),
-        ({"language": "12"}, "is no language"),
+        ({"language": "12"}, "is not a language"),
         ({"longest_s": 3.0, "shortest_s": 5.0}, "at least twice the shortest"),
         ({"longest_s": None}, "Longest Clip is empty"),
         ({"seed": -1}, "seed is -1"),
@@ -199,7 +199,7 @@ def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> No
     [
         ((), "nora", "Nothing was dropped yet"),
         (("a.txt",), "nora", "0 clips were sent"),
-        (("a.exe",), "nora", "not named like a recording"),
+        (("a.exe",), "nora", "is not an audio file"),
         (("a.wav",), "../up", "cannot name a voice"),
     ],
 )

@@ -19,6 +19,7 @@ from studio.model_store.bundles import get_models_fingerprint
 from studio.training_runs.run_status import RunStatus
 from support.counting import count_calls
 from support.html_reader import Reader
+from support.inline_worker import InlineStudio
 from support.training_run_helpers import make_dataset, until, use_fake_trainer
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
@@ -41,7 +42,7 @@ def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio
     use_fake_trainer(monkeypatch)
     (tmp_path / "models" / "starter").mkdir(parents=True)
     (tmp_path / "models" / "starter" / "weights").write_bytes(b"some numbers")
-    studio = Studio.open(tmp_path, inline=True)
+    studio = InlineStudio.open(tmp_path)
     make_dataset(studio.layout)
     yield studio
     for row in studio.runs.list():
@@ -99,7 +100,7 @@ def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(training: S
     assert "40 of 40" in html and len(Reader(html).all("audio")) == 4
     assert not stop["interactive"] and not resume["interactive"]
     training.close()
-    again = Studio.open(training.layout.root, inline=True)
+    again = InlineStudio.open(training.layout.root)
     assert look(again)[1] == html
     again.close()
 

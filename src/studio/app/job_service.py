@@ -1,4 +1,4 @@
-"""The studio's queue: made when first needed, held by one process at a time."""
+"""The studio's job queue: created on first use, open in one process at a time."""
 
 from __future__ import annotations
 
@@ -17,30 +17,26 @@ from jobs.queue import JobQueue
 from jobs.store import JobStore
 from jobs.task import get_task_name
 from jobs.worker import WorkerConfig
-from jobs.worker_process import WorkerHandle, WorkerProcess, WorkerThread
+from jobs.worker_process import WorkerProcess
 from studio.app.task_registry import TASKS
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.output_paths import OutputPath, reserve_output_path
 from studio.voices.catalog import get_results_folder_name
 
-CONTEXT_FACTORY, FAILURE_FACTORY = (
-    "studio.workers.context:create_worker_context",
-    "studio.app.task_registry:to_job_failure",
-)
+CONTEXT_FACTORY = "studio.workers.context:create_worker_context"
 
 
 class JobService:
-    """A runner and the lock that says whose it is."""
+    """The job queue, its store, and the lock that keeps other processes out."""
 
     def __init__(
-        self, layout: ProjectPaths, settings: Callable[[], Settings], *, inline: bool
+        self,
+        layout: ProjectPaths,
+        settings: Callable[[], Settings],
+        worker_class: type[WorkerProcess] = WorkerProcess,
     ) -> None:
-        """Take the queue of this folder and begin to serve it.
-
-        inline: the worker is a thread of this process, for tests.
-        Raises StudioError where another studio has it.
-        """
+        """Lock the queue of this folder and start it; raise AppError if another process has it."""
         self._layout = layout
         self._lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
         try:
@@ -50,25 +46,21 @@ class JobService:
             raise
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
 
-        def hire() -> WorkerHandle:
-            setting = {"layout": to_dict(layout), "settings": to_dict(settings())}
-            bench = WorkerConfig(
-                workshop=CONTEXT_FACTORY, setting=setting, tasks=tasks, explain=FAILURE_FACTORY
-            )
-            return (
-                WorkerThread(bench) if inline else WorkerProcess(bench, layout.state / "worker.log")
-            )
+        def start_worker() -> WorkerProcess:
+            arguments = {"layout": to_dict(layout), "settings": to_dict(settings())}
+            config = WorkerConfig(context=CONTEXT_FACTORY, context_arguments=arguments, tasks=tasks)
+            return worker_class(config, layout.state / "worker.log")
 
-        self.queue = JobQueue(TASKS, self.store, hire, release_output_path)
+        self.queue = JobQueue(TASKS, self.store, start_worker, release_output_path)
         self.queue.start()
 
     def submit(self, request: Any, title: str) -> Job:
-        """Put a request into the queue.  Raises StudioError where no task takes it."""
+        """Put a request at the end of the queue.  Raises JobError where no task takes it."""
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
             return self.queue.submit(task, to_dict(request), title)
-        place = get_results_folder_name(request.voice), request.text, request.delivery.format
-        destination = reserve_output_path(self._layout, *place)
+        naming = get_results_folder_name(request.voice), request.text, request.delivery.format
+        destination = reserve_output_path(self._layout, *naming)
         try:
             request = replace(request, out=str(destination.clip_path.absolute()))
             return self.queue.submit(task, to_dict(request), title)
@@ -77,18 +69,18 @@ class JobService:
             raise
 
     def estimate_stage_seconds(self, request: Any) -> Mapping[str, float] | None:
-        """Say how many seconds each stage of a request will take; None if nothing is known."""
+        """Return how many seconds each stage of a request will take; None if unknown."""
         return self.queue.estimate_stage_seconds(get_task_name(TASKS, request), to_dict(request))
 
     def close(self) -> None:
-        """End the worker and let another studio have the queue."""
+        """End the worker and unlock the queue."""
         self.queue.close()
         self.store.close()
         self._lock.release()
 
 
 def release_output_path(job: Job) -> None:
-    """Free the name that was reserved for a clip, should nothing have come of it."""
+    """Free the file name that was reserved for a clip, where none was written."""
     if job.is_over and job.request.get("out"):
         OutputPath(clip_path=Path(job.request["out"])).release()
 

@@ -1,19 +1,19 @@
-"""The studio as one object: its folders, its settings, and what can be asked of it."""
+"""The studio as one object: folders, settings, job queue, and the services behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from core.errors import AppError, reraise_as_app_error
+from core.errors import AppError
 from core.paths import ProjectPaths, get_project_paths
 from core.progress import ProgressReporter
-from jobs.models import Job, JobError
+from jobs.models import Job
+from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
@@ -33,18 +33,17 @@ if TYPE_CHECKING:
 class Studio:
     """One folder of voices, results and models.
 
-    Opening it loads nothing heavy. Doors that stay open hand in requests with `submit` and watch
-    the job; one worker process does them one after another. What the command line asks for is
-    done at once, in its own process, by the methods that take a reporter.
-    Every method may be called from any thread.
+    Opening it imports nothing slow. The page and the API `submit` requests and watch the job; one
+    worker process runs them one after another. The command line uses the methods that take a
+    reporter, which run in its own process. Every method may be called from any thread.
     """
 
-    def __init__(self, layout: ProjectPaths, settings: Settings, *, inline: bool = False) -> None:
-        """Name the folders and settings.  inline: jobs run in a thread, for tests."""
+    worker_class: ClassVar[type[WorkerProcess]] = WorkerProcess
+
+    def __init__(self, layout: ProjectPaths, settings: Settings) -> None:
         self.layout = layout
         self.settings = settings
         self.command_line_values: Mapping[str, Any] = {}
-        self._inline = inline
         self._speaker: Synthesizer | None = None
         self._job_service: JobService | None = None
         self._lock = Lock()
@@ -57,128 +56,112 @@ class Studio:
         root: Path | None = None,
         *,
         given: Mapping[str, Any] | None = None,
-        inline: bool = False,
     ) -> Studio:
-        """Open the studio at `root`, or the one this process belongs to.
+        """Open the studio at `root`, or the default one of this process.
 
-        given: settings that the command line names; they win over the file. Any: of each its type.
-        Raises StudioError for a settings file, or a given setting, that cannot be used.
+        given: settings of the command line, which override the file. Any: of each its type.
+        Raises AppError for a settings file, or a given setting, that cannot be used.
         """
         layout = get_project_paths(root)
-        held = resolve_settings(layout, given)
-        opened = cls(apply_folders(layout, held.settings), held.settings, inline=inline)
-        opened.command_line_values = held.command_line_values
-        return opened
+        resolved = resolve_settings(layout, given)
+        studio = cls(apply_folders(layout, resolved.settings), resolved.settings)
+        studio.command_line_values = resolved.command_line_values
+        return studio
 
     def resolve_settings(self) -> ResolvedSettings:
-        """Say which settings hold now, and where each comes from."""
+        """Return the current settings, and where each comes from."""
         return resolve_settings(self.layout, self.command_line_values)
 
     def change_settings(
         self, changes: Mapping[str, Any], unset: Sequence[str] = ()
     ) -> ResolvedSettings:
-        """Save changes to the settings file, and heed them from the next request on.
+        """Save changes to the settings file; they apply from the next request on.
 
-        unset: names to take out of the file.  Raises StudioError, and saves nothing, for what
+        unset: names to remove from the file.  Raises AppError, and saves nothing, for a value that
         cannot be used.
         """
         update_settings_file(self.layout, changes, unset)
         return self.reload_settings()
 
     def reload_settings(self) -> ResolvedSettings:
-        """Heed the settings file as it is now, which somebody may have edited.
+        """Read the settings file again.
 
-        Raises StudioError, and goes on with what held before, for a file that cannot be used.
+        Raises AppError, and keeps the settings as they were, for a file that cannot be used.
         """
-        held = self.resolve_settings()
-        self.settings = held.settings
-        return held
+        resolved = self.resolve_settings()
+        self.settings = resolved.settings
+        return resolved
 
     def start(self) -> None:
-        """Take up the jobs that were cut off, and start the worker; the first job does so too.
+        """Requeue the jobs that were cut off, and start the worker; the first job does so too.
 
-        Raises StudioError where another program has this studio open.
+        Raises AppError where another program has this studio open.
         """
-        with self._queue():
-            pass
+        self._open_queue()
 
     def submit(self, request: Any, *, title: str = "") -> Job:
         """Put a request at the end of the queue; it is on disk when this returns."""
-        with self._queue() as doing:
-            return doing.submit(self._resolve_model(request), title)
+        return self._open_queue().submit(self._resolve_model(request), title)
 
     def job(self, id: str) -> Job:
-        """Return a job as it is now; raises StudioError for an unknown id."""
-        with self._queue() as doing:
-            return doing.queue.job(id)
+        """Return a job as it is now; raises AppError for an unknown id."""
+        return self._open_queue().queue.job(id)
 
     def jobs(self, *, limit: int = 50) -> list[Job]:
         """Return the newest jobs, newest first."""
-        with self._queue() as doing:
-            return doing.queue.jobs(limit)
+        return self._open_queue().queue.jobs(limit)
 
     def cancel(self, id: str) -> Job:
         """Drop a waiting job, or stop a running one within two seconds; its takes are kept."""
-        with self._queue() as doing:
-            return doing.queue.cancel(id)
+        return self._open_queue().queue.cancel(id)
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
         """Return the job once it is over, or as it is when the time is up."""
-        with self._queue() as doing:
-            return doing.queue.wait(id, timeout_s)
+        return self._open_queue().queue.wait(id, timeout_s)
 
     def resume(self, id: str) -> Job:
-        """Let a stopped or failed generation go on at its next unspoken line."""
-        with self._queue() as doing:
-            return doing.queue.resume(id)
+        """Requeue a stopped or failed generation, to go on at its next missing line."""
+        return self._open_queue().queue.resume(id)
 
     def estimate_stage_seconds(self, request: Any) -> Mapping[str, float] | None:
-        """Say how many seconds each stage will take, as learnt on this machine; None if unknown."""
-        with self._queue() as doing:
-            return doing.estimate_stage_seconds(request)
+        """Return how many seconds each stage will take on this machine; None if unknown."""
+        return self._open_queue().estimate_stage_seconds(request)
 
     @property
     def unreadable_job_store(self) -> Path | None:
         """Where a list of jobs that could not be read was moved when this studio began; or None."""
-        with self._queue() as doing:
-            return doing.store.damaged_file
+        return self._open_queue().store.damaged_file
 
     def unload(self) -> bool:
-        """Free the memory of the loaded weights; False where a job uses them: when it is over."""
-        with self._queue() as doing:
-            return doing.queue.stop_worker()
+        """Free the memory of the loaded weights; where a job uses them, later, and return False."""
+        return self._open_queue().queue.stop_worker()
 
     def _free_memory(self) -> None:
-        """Free the memory of loaded weights, where this process has any loaded."""
         with self._lock:
-            doing = self._job_service
-        if doing is not None:
-            doing.queue.stop_worker()
+            service = self._job_service
+        if service is not None:
+            service.queue.stop_worker()
 
     def close(self) -> None:
         """End the worker; jobs that are not over go on when the studio is opened again."""
         with self._lock:
-            doing, self._job_service, self._is_closed = self._job_service, None, True
-        if doing is not None:
-            doing.close()
+            service, self._job_service, self._is_closed = self._job_service, None, True
+        if service is not None:
+            service.close()
 
-    @contextmanager
-    def _queue(self) -> Iterator[JobService]:
-        """Give the queue, made when first asked for; what it refuses is a StudioError."""
-        with reraise_as_app_error(JobError):
-            with self._lock:
-                if self._is_closed:
-                    raise AppError("The studio is closed. Start it again.")
-                if self._job_service is None:
-                    self._job_service = JobService(
-                        self.layout, lambda: self.settings, inline=self._inline
-                    )
-                doing = self._job_service
-            yield doing
+    def _open_queue(self) -> JobService:
+        with self._lock:
+            if self._is_closed:
+                raise AppError("The studio is closed. Start it again.")
+            if self._job_service is None:
+                self._job_service = JobService(
+                    self.layout, lambda: self.settings, self.worker_class
+                )
+            return self._job_service
 
     @property
     def synthesizer(self) -> Synthesizer:
-        """Whoever speaks; made, and torch imported, when first asked for."""
+        """The synthesizer of this process; created, and torch imported, on first use."""
         if self._speaker is None:
             made: Synthesizer = import_module("studio.workers.synthesis.synthesizer").Synthesizer(
                 self.layout
@@ -187,11 +170,11 @@ class Studio:
         return self._speaker
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
-        """Speak one request."""
+        """Synthesize one request in this process."""
         return self.synthesizer.speak(self._resolve_model(request), report)
 
     def _resolve_model(self, request: Any) -> Any:
-        """Name the model that `auto` means, so that what is spoken says with which weights."""
+        """Replace the model `auto` by the one it stands for, so that the metadata names it."""
         if not isinstance(request, SpeechRequest):
             return request
         return replace(
@@ -206,35 +189,35 @@ class Studio:
         device: str | None,
         report: ProgressReporter,
     ) -> Voice:
-        """Keep a made-up voice under a name; without a seed, one that is drawn now."""
+        """Save a random voice under a name; without a seed, a new one."""
         stated = {"bundle": bundle, "device": device}
-        wish = SpeechRequestInput(
+        request_input = SpeechRequestInput(
             text=f"voice {name}",
             voice=RANDOM_VOICE,
             options={} if seed is None else {"seed": seed},
             request_fields={key: value for key, value in stated.items() if value is not None},
         )
         task = import_module("studio.workers.create_voice")
-        request = build_request(self.settings, wish, self.layout)
-        kept: Voice = task.create_random_voice(name, request, self.layout, report)
-        return kept
+        request = build_request(self.settings, request_input, self.layout)
+        voice: Voice = task.create_random_voice(name, request, self.layout, report)
+        return voice
 
     def import_voice(self, name: str, files: Sequence[Path], report: ProgressReporter) -> Voice:
-        """Copy clips into a voice, or take the voice out of a clip that carries it."""
+        """Copy clips into a voice, or extract the voice that a clip carries."""
         task = import_module("studio.workers.create_voice")
-        brought: Voice = task.import_voice(name, files, self.layout, report)
-        return brought
+        voice: Voice = task.import_voice(name, files, self.layout, report)
+        return voice
 
     def synthesize_batch(
-        self, table: Path, folder: Path, wish: SpeechRequestInput, report: ProgressReporter
+        self, table: Path, folder: Path, request_input: SpeechRequestInput, report: ProgressReporter
     ) -> BatchResult:
-        """Speak every row of a table into a folder; what is already there is kept."""
+        """Synthesize every row of a table into a folder; clips that are there are kept."""
         rows = read_batch_table(table)
         return synthesize_batch(
             rows,
             BatchJob(
                 folder=folder,
-                request_input=wish,
+                request_input=request_input,
                 layout=self.layout,
                 settings=self.settings,
                 synthesizer=self.synthesizer,

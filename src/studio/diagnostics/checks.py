@@ -1,4 +1,4 @@
-"""The doctor: looks at everything that can be wrong, and names the one command that mends it."""
+"""Health checks of the installation, each with the command that fixes what it finds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from core.error_classifier import get_error_info
 from core.errors import AppError
+from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
-from studio.diagnostics.requirements import find_package_problems
-from studio.diagnostics.system_info import SystemInfo, TorchInfo, format_bytes
+from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
     describe_voicefixer_problem,
@@ -33,8 +35,7 @@ from tortoise.checkpoints.layout import (
 )
 
 STARTER_MODEL = "starter"
-MIN_FREE_BYTES = 1_000_000_000
-"""Bytes that a disk should have left: clips are small, what a download needs is asked there."""
+MIN_FREE_BYTES = 1_000_000_000  # clips are small; downloads check for themselves
 MIN_PYTHON, MAX_PYTHON = (3, 10), (3, 14)
 NVIDIA_DRIVER_FILE = Path("/proc/driver/nvidia/version")
 CheckState = Literal["good", "note", "fault"]
@@ -42,7 +43,7 @@ CheckState = Literal["good", "note", "fault"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckResult:
-    """What was found about one thing. note: works, but could be better;  fix: one command."""
+    """The result of one check. note: works, but could be better;  fix: one command."""
 
     name: str
     state: CheckState
@@ -54,15 +55,15 @@ class HealthCheckResult:
 def run_checks(
     layout: ProjectPaths, system: SystemInfo, *, port: bool = True
 ) -> list[HealthCheckResult]:
-    """Look at everything. layout: as at first, before settings move its folders.
+    """Run all checks. layout: the default one, before settings move its folders.
 
-    port: whether to look if the port is free, which it is not while the studio runs.
+    port: whether to check that the port is free, which it is not while the studio runs.
     """
     found = [_check_python(), *_check_packages(layout), *_check_torch(system.torch)]
-    settings, told = _check_settings(layout)
+    settings, settings_result = _check_settings(layout)
     layout = apply_folders(layout, settings)
     found += [
-        told,
+        settings_result,
         *_check_folders(system),
         _check_job_store(layout),
         _check_ffmpeg(system),
@@ -72,29 +73,47 @@ def run_checks(
     return [*found, _check_port(settings)] if port else found
 
 
-def _fault(name: str, cause: str, told: str, fix: str | None = None) -> HealthCheckResult:
+def find_package_problems(requirements: str) -> list[str]:
+    """Return every package that is missing or of another version than requirements.txt names."""
+    problems = []
+    for line in requirements.splitlines():
+        try:
+            wanted = Requirement(line.partition("#")[0])
+        except InvalidRequirement:  # an empty line, or an option of pip
+            continue
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        version, installed = str(wanted.specifier).lstrip("="), get_installed_version(wanted.name)
+        if not installed:
+            problems.append(f"{wanted.name} {version} is missing")
+        elif not wanted.specifier.contains(installed, prereleases=True):
+            problems.append(f"{wanted.name} is {installed}, not {version}")
+    return problems
+
+
+def _fault(name: str, cause: str, message: str, fix: str | None = None) -> HealthCheckResult:
     known = get_error_info(cause)
     return HealthCheckResult(
-        name=name, state="fault", told=told, cause=cause, fix=known.fix if fix is None else fix
+        name=name, state="fault", told=message, cause=cause, fix=known.fix if fix is None else fix
     )
 
 
-def _good(name: str, told: str) -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="good", told=told)
+def _good(name: str, message: str) -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="good", told=message)
 
 
-def _note(name: str, told: str, fix: str = "") -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="note", told=told, fix=fix)
+def _note(name: str, message: str, fix: str = "") -> HealthCheckResult:
+    return HealthCheckResult(name=name, state="note", told=message, fix=fix)
 
 
 def _check_python() -> HealthCheckResult:
-    told = ".".join(map(str, sys.version_info[:3]))
+    message = ".".join(map(str, sys.version_info[:3]))
     if MIN_PYTHON <= sys.version_info[:2] <= MAX_PYTHON:
-        return _good("Python", told)
+        return _good("Python", message)
     return _fault(
         "Python",
         "missing_package",
-        f"{told}; Testudo needs 3.10 to 3.14.",
+        f"{message}; Testudo needs 3.10 to 3.14.",
         "rm -rf .venv && PYTHON=/path/to/python3.12 ./start.sh --no-launch",
     )
 
@@ -151,15 +170,15 @@ def _build_differs(torch: TorchInfo) -> bool:
 
 def _check_settings(layout: ProjectPaths) -> tuple[Settings, HealthCheckResult]:
     try:
-        held = resolve_settings(layout)
-    except AppError as refusal:
-        return Settings(), _fault("Settings", "bad_settings", str(refusal))
-    told = (
-        f"{len(held.file_values)} set in {layout.settings_file.name}"
-        if held.file_values
+        resolved = resolve_settings(layout)
+    except AppError as error:
+        return Settings(), _fault("Settings", "bad_settings", str(error))
+    message = (
+        f"{len(resolved.file_values)} set in {layout.settings_file.name}"
+        if resolved.file_values
         else "defaults"
     )
-    return held.settings, _good("Settings", told)
+    return resolved.settings, _good("Settings", message)
 
 
 def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
@@ -169,8 +188,8 @@ def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
             fix = f'sudo chown -R "$USER" {_quote_path(folder.path)}'
             yield _fault(name, "permission", f"{folder.path} cannot be written to.", fix)
         elif folder.free < MIN_FREE_BYTES:
-            told = f"{folder.path} has only {format_bytes(folder.free)} left on its disk."
-            yield _fault(name, "no_disk", told, f"du -xhd1 {_quote_path(folder.path)} | sort -h")
+            message = f"{folder.path} has only {format_bytes(folder.free)} left on its disk."
+            yield _fault(name, "no_disk", message, f"du -xhd1 {_quote_path(folder.path)} | sort -h")
         else:
             yield _good(name, f"{folder.path}, {format_bytes(folder.free)} free")
 
@@ -194,19 +213,19 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
 def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:
     if system.ffmpeg:
         return _good("ffmpeg", system.ffmpeg)
-    told = "not installed: wav, flac, ogg, opus and mp3 are read, other formats are not."
-    return _note("ffmpeg", told, get_error_info("missing_ffmpeg").fix)
+    message = "not installed: wav, flac, ogg, opus and mp3 are read, other formats are not."
+    return _note("ffmpeg", message, get_error_info("missing_ffmpeg").fix)
 
 
 def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
     folder = layout.models / STARTER_MODEL
     restore = f"git checkout -- {_quote_path(folder)}" if (layout.root / ".git").exists() else None
     if not folder.is_dir():
-        told = f"There is no bundle {STARTER_MODEL} in {layout.models}."
-        return _fault("Starter weights", "missing_weights", told, restore)
+        message = f"There is no bundle {STARTER_MODEL} in {layout.models}."
+        return _fault("Starter weights", "missing_weights", message, restore)
     if missing := find_missing_files(folder):
-        told = f"{', '.join(missing)} missing."
-        return _fault("Starter weights", "incomplete_weights", told, restore)
+        message = f"{', '.join(missing)} missing."
+        return _fault("Starter weights", "incomplete_weights", message, restore)
     recorded = read_checksums(folder)
     wrong = [
         file.name
@@ -214,37 +233,37 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
         if file.name in recorded and compute_sha256(file) != recorded[file.name].get("sha256")
     ]
     if wrong:
-        told = f"{', '.join(wrong)}: not what was written."
-        return _fault("Starter weights", "corrupt_weights", told, restore)
+        message = f"{', '.join(wrong)}: checksum mismatch."
+        return _fault("Starter weights", "corrupt_weights", message, restore)
     return _good("Starter weights", "whole")
 
 
 def _check_defaults(layout: ProjectPaths, settings: Settings) -> Iterator[HealthCheckResult]:
     voices = [voice.name for voice in list_voices(layout)]
     if settings.voice and settings.voice not in (*voices, "random") and "+" not in settings.voice:
-        told = f"The default voice {settings.voice!r} is not there."
-        yield _fault("Voices", "missing_voice", told, ".venv/bin/testudo settings unset voice")
+        message = f"The default voice {settings.voice!r} is not there."
+        yield _fault("Voices", "missing_voice", message, ".venv/bin/testudo settings unset voice")
     elif voices:
         yield _good("Voices", f"{len(voices)}")
     else:
         yield _note("Voices", f"none yet: put clips into a folder under {layout.voices}.")
     if settings.bundle not in (STARTER_MODEL, AUTO) and not layout.model(settings.bundle).is_dir():
-        told = f"The default model {settings.bundle!r} is not there."
+        message = f"The default model {settings.bundle!r} is not there."
         fix = ".venv/bin/testudo settings unset bundle"
-        yield _fault("Default model", "missing_weights", told, fix)
+        yield _fault("Default model", "missing_weights", message, fix)
     if settings.voice_fixer and (reason := describe_voicefixer_problem()):
-        told = f"It is on, but cannot be used. {reason}"
-        yield _note("Voice Fixer", told, INSTALL_COMMAND if missing_packages() else "")
+        message = f"It is on, but cannot be used. {reason}"
+        yield _note("Voice Fixer", message, INSTALL_COMMAND if missing_packages() else "")
 
 
 def _check_port(settings: Settings) -> HealthCheckResult:
     address = parse_address(settings.listen)
     try:
-        held, _ = open_socket(address)
-    except AppError as refusal:
-        cause = refusal.code or "bad_address"
-        return _fault("Port", cause, str(refusal))
-    held.close()
+        listener, _ = open_socket(address)
+    except AppError as error:
+        cause = error.code or "bad_address"
+        return _fault("Port", cause, str(error))
+    listener.close()
     return _good("Port", f"{address.host}:{address.port} is free")
 
 

@@ -1,4 +1,4 @@
-"""The report: what the system panel shows and `testudo doctor` prints, fit to be passed on."""
+"""The report of the system panel and of `testudo doctor`, without private data."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from core.formatting import format_bytes
 from studio.diagnostics.checks import HealthCheckResult
-from studio.diagnostics.system_info import SystemInfo, format_bytes, redact_private_data
+from studio.diagnostics.system_info import SystemInfo, redact_private_data
 
 STATE_LABELS = MappingProxyType({"good": "good ", "note": "note ", "fault": "FAULT"})
 
 
 def format_report(system: SystemInfo, findings: Sequence[HealthCheckResult], root: Path) -> str:
-    """Write everything down, without the paths and names that are nobody else's business."""
+    """Return system facts and findings as text, without the user's paths and names."""
     return redact_private_data(
         "\n".join([*format_system_lines(system), "", *format_finding_lines(findings)]), root
     )
@@ -23,11 +24,11 @@ def format_system_lines(system: SystemInfo) -> list[str]:
     """Describe the machine and the installation, one fact a line."""
     facts = collect_system_facts(system)
     width = max(map(len, facts))
-    return [f"{name:{width}}  {told}" for name, told in facts.items()]
+    return [f"{name:{width}}  {value}" for name, value in facts.items()]
 
 
 def collect_system_facts(system: SystemInfo) -> Mapping[str, str]:
-    """Name and tell every fact."""
+    """Return every fact by its name."""
     torch = system.torch
     facts = {
         "Testudo": system.testudo,
@@ -50,7 +51,7 @@ def collect_system_facts(system: SystemInfo) -> Mapping[str, str]:
 
 
 def format_finding_lines(findings: Sequence[HealthCheckResult]) -> list[str]:
-    """List what was looked at, and under each fault the command that mends it."""
+    """Return one line per check, and below each fault the command that fixes it."""
     width = max((len(finding.name) for finding in findings), default=0)
     lines = []
     for finding in findings:

@@ -1,4 +1,4 @@
-"""What this machine and this installation are: for the system panel and for reports."""
+"""Facts about this machine and this installation, for the system panel and for reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from core.errors import AppError
+from core.formatting import format_bytes
 from core.paths import ProjectPaths
 
 TORCH_PROBE_TIMEOUT_S = 120.0
@@ -33,7 +36,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchInfo:
-    """What torch says of itself. cause, problem: why it cannot be loaded, "" where it can."""
+    """What torch reports. cause, problem: why it cannot be loaded, "" where it can."""
 
     torch: str = ""
     torchaudio: str = ""
@@ -63,8 +66,8 @@ class SystemInfo:
     python: str
     platform: str
     cores: int
-    memory: int | None  # bytes
-    memory_free: int | None
+    memory: int  # bytes
+    memory_free: int
     ffmpeg: str
     packages: Mapping[str, str]
     folders: tuple[FolderInfo, ...]
@@ -72,9 +75,9 @@ class SystemInfo:
 
 
 def collect_system_info(layout: ProjectPaths, torch: TorchInfo | None = None) -> SystemInfo:
-    """Look at everything; takes seconds, since torch is asked in a process of its own.
+    """Collect everything; takes seconds, since torch is imported in a process of its own.
 
-    torch: what it said before, to spare asking again.
+    torch: the result of an earlier `probe_torch`, to save its time.
     """
     memory, free = get_memory_bytes()
     return SystemInfo(
@@ -96,7 +99,7 @@ def collect_system_info(layout: ProjectPaths, torch: TorchInfo | None = None) ->
 
 
 def probe_torch() -> TorchInfo:
-    """Ask torch what it is and what it sees, in a process of its own."""
+    """Import torch in a process of its own, and return what it reports."""
     path = os.pathsep.join(place for place in sys.path if place)
     try:
         done = subprocess.run(
@@ -106,17 +109,20 @@ def probe_torch() -> TorchInfo:
             timeout=TORCH_PROBE_TIMEOUT_S,
             env={**os.environ, "PYTHONPATH": path},
         )
-        told = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return TorchInfo(
             cause="torch_broken", problem=f"torch did not load within {TORCH_PROBE_TIMEOUT_S:.0f} s"
         )
-    except (OSError, ValueError):
+    except OSError as cause:
+        problem = f"{sys.executable} cannot be started: {cause.strerror or cause}"
+        return TorchInfo(cause="torch_broken", problem=problem)
+    try:
+        return _parse_torch_info(json.loads(done.stdout))
+    except ValueError:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         return TorchInfo(
             cause="torch_broken", problem=(last or ["torch ended the process"])[0][:500]
         )
-    return _parse_torch_info(told)
 
 
 def format_device_lines(torch: TorchInfo) -> list[str]:
@@ -150,12 +156,12 @@ def collect_folder_info(layout: ProjectPaths) -> tuple[FolderInfo, ...]:
 
 
 def get_free_bytes(path: Path) -> int:
-    """Return how many bytes the disk has left where a folder is, or would be."""
+    """Return the free bytes of the disk that a folder is, or would be, on."""
     return shutil.disk_usage(_find_existing_parent(path)).free
 
 
 def can_write(path: Path) -> bool:
-    """Say whether files can be written into a folder, or the folder made."""
+    """Return whether files can be written into a folder, or the folder created."""
     there = _find_existing_parent(path)
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
@@ -174,25 +180,14 @@ def count_usable_cores() -> int:
     return told or 1
 
 
-def get_memory_bytes() -> tuple[int | None, int | None]:
-    """Return all memory and what is free of it, in bytes; None where the system does not tell."""
-    try:
-        told = Path("/proc/meminfo").read_text(encoding="ascii")
-    except (OSError, ValueError):
-        return _get_sysconf_memory(), None
-    found = {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+):\s+(\d+) kB", told)}
-    return found.get("MemTotal"), found.get("MemAvailable")
-
-
-def format_bytes(count: int | None) -> str:
-    """Tell a number of bytes."""
-    if count is None:
-        return "unknown"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+def get_memory_bytes() -> tuple[int, int]:
+    """Return all memory and what is free of it, in bytes."""
+    memory = psutil.virtual_memory()
+    return memory.total, memory.available
 
 
 def redact_private_data(text: str, root: Path) -> str:
-    """Take out of a text what a report need not say: where folders lie and who the user is."""
+    """Remove the paths of the user's folders and the user's name from a text."""
     for path, word in ((str(root), "<studio>"), (str(Path.home()), "~")):
         if len(path) > 1:
             text = text.replace(path, word)
@@ -218,17 +213,9 @@ def _get_ffmpeg_version() -> str:
     return words[2] if len(words) > 2 else "of unknown version"
 
 
-def _get_sysconf_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _parse_torch_info(told: Mapping[str, Any]) -> TorchInfo:  # Any: plain values of our own program
-    devices = tuple(DeviceInfo(**device) for device in told["devices"])
-    lists = {name: tuple(told.get(name, ())) for name in ("unsuited", "said")}
+def _parse_torch_info(plain: Mapping[str, Any]) -> TorchInfo:  # Any: of studio.workers.torch_probe
+    devices = tuple(DeviceInfo(**device) for device in plain["devices"])
     names = ("torch", "torchaudio", "cuda", "cause", "problem")
-    words = {name: str(told.get(name, "")) for name in names}
-    known: dict[str, Any] = {**lists, **words}  # Any: texts, and tuples of them
-    return TorchInfo(devices=devices, **known)
+    facts: dict[str, Any] = {name: str(plain.get(name, "")) for name in names}
+    facts |= {name: tuple(plain.get(name, ())) for name in ("unsuited", "said")}
+    return TorchInfo(devices=devices, **facts)

@@ -1,4 +1,4 @@
-"""Whether there is a newer Testudo: asked only on purpose, and only of the place it came from."""
+"""Check the git remote for a newer version; only when the user asks for it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from studio.model_store.lifecycle import check_online_allowed
 GIT_TIMEOUT_S = 20.0
 UPDATE_COMMAND = "./update.sh"
 SOURCE_DIR = Path(__file__).resolve().parents[3]
-"""Where Testudo itself lies, which need not be the studio's folder."""
+"""The folder of the source, which need not be the studio's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckUpdatesRequest:
-    """A wish to know whether there is a newer version. root: the folder of the source."""
+    """Check whether there is a newer version. root: the folder of the source."""
 
     root: str
     offline: bool = False
@@ -27,7 +27,7 @@ class CheckUpdatesRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckUpdatesResult:
-    """What was found. fix: the command that brings the newer version, "" where there is none."""
+    """The result. fix: the command that installs the newer version, "" where there is none."""
 
     newer: bool
     told: str
@@ -35,7 +35,7 @@ class CheckUpdatesResult:
 
 
 def can_check_for_updates(root: Path) -> bool:
-    """Say whether Testudo was fetched with git from somewhere."""
+    """Return whether the source is a git clone with a remote."""
     if shutil.which("git") is None or not (root / ".git").exists():
         return False
     return bool(_run_git(root, "remote").split())
@@ -44,7 +44,7 @@ def can_check_for_updates(root: Path) -> bool:
 def check_for_updates(request: CheckUpdatesRequest) -> CheckUpdatesResult:
     """Ask the git remote of the branch for its newest commit; fetches and changes nothing.
 
-    Raises StudioError where nobody can be asked.
+    Raises AppError where the remote cannot be reached, or there is none.
     """
     check_online_allowed(request.offline)
     root = Path(request.root)

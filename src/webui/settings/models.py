@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from core.errors import AppError
+from core.formatting import format_bytes
 from jobs.models import Job
 from studio.app.studio import Studio
-from studio.diagnostics.system_info import format_bytes
 from studio.diagnostics.updates import SOURCE_DIR, CheckUpdatesRequest, can_check_for_updates
 from studio.model_store.bundles import ModelSummary, list_models
 from studio.model_store.finetunes import resolve_model_name

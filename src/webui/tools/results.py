@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from core.error_classifier import get_error_info
+from core.formatting import format_bytes
 from core.paths import ProjectPaths
 from jobs.models import Job
-from studio.diagnostics.system_info import format_bytes
 from webui.components.audio_player import ClipPlayer, clips_html
 from webui.components.job_card import JOB_STATE_LABELS, format_progress
 

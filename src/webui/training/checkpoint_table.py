@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 
+from core.formatting import format_bytes
 from core.paths import ProjectPaths
 from jobs.models import Job
-from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.run_status import RunCheckpoint, RunSample, RunStatus
 from webui.components.audio_player import action_button
 from webui.components.file_links import get_file_url

@@ -10,9 +10,8 @@ from html import escape
 from types import MappingProxyType
 from typing import Any
 
-from core.formatting import format_count, format_duration
+from core.formatting import format_bytes, format_count, format_duration
 from jobs.models import Job
-from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.config_service import PreflightFinding, TrainingPlan
 from webui.components.audio_player import copy_button
 from webui.components.job_card import JOB_STATE_LABELS, failure_html, progress_bar_html

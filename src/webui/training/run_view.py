@@ -10,9 +10,8 @@ from html import escape
 from types import MappingProxyType
 
 from core.error_classifier import get_error_info
-from core.formatting import format_count, format_duration, format_timestamp
+from core.formatting import format_bytes, format_count, format_duration, format_timestamp
 from core.paths import ProjectPaths
-from studio.diagnostics.system_info import format_bytes
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
 from studio.training_runs.trash import DeletedRun
 from webui.components.audio_player import action_button, copy_button
