@@ -1,13 +1,13 @@
-"""What finetuning does for one person's voice, beside the same model untouched.
+"""Finetune on one person's voice, and compare the result with the base model.
 
     python benchmarks/finetuning.py --speech FOLDER --judge PROGRAM [--set FIELD=VALUE ...]
 
-FOLDER holds clips of one person and `metadata.csv` with what is said in them. Everything is done
-with the program's own commands, in a studio of its own under --out: the dataset from the given
-transcripts, and once more from what PocketSphinx hears; the proposed configuration; the training.
-Then the clips held back and twenty sentences are spoken by the model as it was, from the clips that
-were learned from, and by the finetune. The person is recognized by the clips held back alone.
-PROGRAM is called as in benchmarks/starter.py. Prints a JSON object for each part.
+FOLDER holds clips of one person and `metadata.csv` with their transcripts. All steps are commands
+of the program, in a new studio under --out: preparing the dataset with the given transcripts, and
+again with PocketSphinx; the proposed configuration; the training. Then the held-out texts and
+twenty sentences are synthesized with the base model, from the training clips, and with the
+finetune. The judge compares the voice with the held-out clips. PROGRAM is called as in
+benchmarks/starter.py. Prints a JSON object for each part.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from training.dataset_prep.manifest import read_clip_list, read_dataset  # noqa:
 SEED = 20_000
 SENTENCES = 20
 HELD_BACK = 1 / 6  # of the clips: 4 of 24
-PERSON, LEARNED, HEARD = "person", "learned", "heard"
+PERSON, TRAIN_VOICE, POCKETSPHINX_DATASET = "person", "learned", "heard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where things are.  studio: a folder of its own, made anew."""
+class FinetuneBenchmark:
+    """Paths and options.  studio: a folder that is created for the benchmark."""
 
     speech: Path
     judge: Path
@@ -50,20 +50,20 @@ class Bench:
     stated: Sequence[str]
 
     def run(self, *command: str) -> float:
-        """Run a command of the program; returns the seconds that it took."""
-        began = time.perf_counter()
+        """Run a command of the program; return its seconds."""
+        started_at = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "studio", *command],
+            [sys.executable, "-m", "cli", *command],
             check=True,
             cwd=ROOT / "src",
             env={**os.environ, "TESTUDO_ROOT": str(self.studio)},
             stdout=sys.stderr,
         )
-        return round(time.perf_counter() - began, 1)
+        return round(time.perf_counter() - started_at, 1)
 
 
 def main() -> None:
-    """Read the command line, do everything, print a line for each part."""
+    """Run all parts; print a JSON line for each."""
     cli = argparse.ArgumentParser(description=__doc__)
     shared = ROOT.parent / "shared"
     cli.add_argument("--speech", type=Path, default=shared / "speech" / "ljspeech")
@@ -73,70 +73,72 @@ def main() -> None:
     cli.add_argument("--bundle", default="starter")
     cli.add_argument("--preset", default="ultra_fast")
     cli.add_argument("--set", dest="stated", action="append", default=[], metavar="FIELD=VALUE")
-    given = cli.parse_args()
-    bench = Bench(
-        speech=given.speech,
-        judge=given.judge,
-        sentences=given.sentences or given.judge.parent / "sentences.txt",
-        studio=given.out.resolve(),
-        bundle=given.bundle,
-        preset=given.preset,
-        stated=given.stated,
+    parsed = cli.parse_args()
+    benchmark = FinetuneBenchmark(
+        speech=parsed.speech,
+        judge=parsed.judge,
+        sentences=parsed.sentences or parsed.judge.parent / "sentences.txt",
+        studio=parsed.out.resolve(),
+        bundle=parsed.bundle,
+        preset=parsed.preset,
+        stated=parsed.stated,
     )
-    _furnish(bench)
-    _tell("given transcripts", prepare(bench))
-    _tell("PocketSphinx", prepare_by_ear(bench))
-    _tell("training", train(bench))
-    _tell("untouched", judge(bench, bench.bundle, LEARNED))
-    _tell("finetuned", judge(bench, "auto", PERSON))
+    _create_studio(benchmark)
+    _print_metrics("given transcripts", prepare(benchmark))
+    _print_metrics("PocketSphinx", prepare_with_pocketsphinx(benchmark))
+    _print_metrics("training", train(benchmark))
+    _print_metrics("untouched", judge(benchmark, benchmark.bundle, TRAIN_VOICE))
+    _print_metrics("finetuned", judge(benchmark, "auto", PERSON))
 
 
-def prepare(bench: Bench) -> dict[str, Any]:
-    """Make the dataset of the given transcripts, and lay the clips of both parts ready."""
-    took = bench.run("prepare", PERSON, "--validation-share", str(HELD_BACK))
-    dataset = read_dataset(bench.studio / "training" / PERSON)
+def prepare(benchmark: FinetuneBenchmark) -> dict[str, Any]:
+    """Prepare the dataset with the given transcripts; copy the clips of each split."""
+    elapsed_s = benchmark.run("prepare", PERSON, "--validation-share", str(HELD_BACK))
+    dataset = read_dataset(benchmark.studio / "training" / PERSON)
     sources = {
         part: [c.source for c in dataset.clips if c.kept and c.part == part] for part in _PARTS
     }
     for part, folder in _PARTS.items():
-        place = bench.studio / folder
+        place = benchmark.studio / folder
         place.mkdir(parents=True)
         for source in sources[part]:
-            shutil.copy2(bench.studio / "voices" / PERSON / source, place)
+            shutil.copy2(benchmark.studio / "voices" / PERSON / source, place)
     minutes = sum(clip.seconds for clip in dataset.clips if clip.kept) / 60
     counts = {part: len(of_part) for part, of_part in sources.items()}
-    return {"seconds": took, "minutes": round(minutes, 2), **counts}
+    return {"seconds": elapsed_s, "minutes": round(minutes, 2), **counts}
 
 
-def prepare_by_ear(bench: Bench) -> dict[str, Any]:
-    """Make a dataset of what PocketSphinx hears, and count the words that it gets wrong."""
-    took = bench.run("prepare", PERSON, "--name", HEARD, "--transcriber", "pocketsphinx")
-    dataset = read_dataset(bench.studio / "training" / HEARD)
-    said = _said(bench)
+def prepare_with_pocketsphinx(benchmark: FinetuneBenchmark) -> dict[str, Any]:
+    """Prepare a dataset with PocketSphinx; return its word error rate."""
+    elapsed_s = benchmark.run(
+        "prepare", PERSON, "--name", POCKETSPHINX_DATASET, "--transcriber", "pocketsphinx"
+    )
+    dataset = read_dataset(benchmark.studio / "training" / POCKETSPHINX_DATASET)
+    transcripts = _read_transcripts(benchmark)
     wrong = words = 0.0
-    for source, text in said.items():
+    for source, text in transcripts.items():
         clips = sorted((c for c in dataset.clips if c.source == source), key=lambda c: c.start_s)
         truth = normalize_to_words(text)
-        heard = normalize_to_words(" ".join(clip.text for clip in clips))
-        wrong += word_error_rate(truth, heard) * len(truth)
+        recognised = normalize_to_words(" ".join(clip.text for clip in clips))
+        wrong += word_error_rate(truth, recognised) * len(truth)
         words += len(truth)
     kept = [clip for clip in dataset.clips if clip.kept]
     minutes = sum(clip.seconds for clip in kept) / 60
     return {
-        "seconds": took,
+        "seconds": elapsed_s,
         "clips": len(kept),
         "minutes": round(minutes, 2),
         "wer": round(wrong / words, 4),
     }
 
 
-def train(bench: Bench) -> dict[str, Any]:
-    """Train as the program proposes; returns how long it took and what the losses did."""
-    stated = [word for setting in bench.stated for word in ("--set", setting)]
-    configured = bench.run("configure", PERSON, "--bundle", bench.bundle, *stated)
-    took = bench.run("train", PERSON, "--name", PERSON, "--follow")
-    diary = bench.studio / "training" / PERSON / "runs" / PERSON / "events.jsonl"
-    events = [json.loads(line) for line in diary.read_text("utf-8").splitlines()]
+def train(benchmark: FinetuneBenchmark) -> dict[str, Any]:
+    """Train as the program proposes; return the seconds and the losses."""
+    stated = [word for setting in benchmark.stated for word in ("--set", setting)]
+    configured = benchmark.run("configure", PERSON, "--bundle", benchmark.bundle, *stated)
+    elapsed_s = benchmark.run("train", PERSON, "--name", PERSON, "--follow")
+    event_log = benchmark.studio / "training" / PERSON / "runs" / PERSON / "events.jsonl"
+    events = [json.loads(line) for line in event_log.read_text("utf-8").splitlines()]
     validations = [event for event in events if event["kind"] == "validation"]
     losses = {
         stage: [
@@ -149,68 +151,71 @@ def train(bench: Bench) -> dict[str, Any]:
     end = events[-1]
     return {
         "configure_seconds": configured,
-        "seconds": took,
+        "seconds": elapsed_s,
         "state": end.get("state"),
         "best_step": end.get("best_step"),
         "validation": losses,
     }
 
 
-def judge(bench: Bench, model: str, voice: str) -> dict[str, Any]:
-    """Have a model say the held-back clips and the sentences; returns what the judge says."""
-    folder = bench.studio / "spoken" / model
+def judge(benchmark: FinetuneBenchmark, model: str, voice: str) -> dict[str, Any]:
+    """Synthesize the held-out texts and the sentences with a model; return the judge's scores."""
+    folder = benchmark.studio / "spoken" / model
     folder.mkdir(parents=True)
-    said = _said(bench)
-    held = [said[path.name] for path in sorted((bench.studio / "judge" / PERSON).iterdir())]
-    lines = [line.strip() for line in bench.sentences.read_text("utf-8").splitlines()]
+    transcripts = _read_transcripts(benchmark)
+    held_out = [
+        transcripts[path.name] for path in sorted((benchmark.studio / "judge" / PERSON).iterdir())
+    ]
+    lines = [line.strip() for line in benchmark.sentences.read_text("utf-8").splitlines()]
     spread = [line for line in lines if line][:: max(1, len(lines) // SENTENCES)][:SENTENCES]
-    texts = {"held back": held, "sentences": spread}
-    rows = [(t, voice, SEED + n) for n, t in enumerate([*held, *spread])]
+    texts = {"held back": held_out, "sentences": spread}
+    rows = [(t, voice, SEED + n) for n, t in enumerate([*held_out, *spread])]
     _write(folder / "lines.csv", ("text", "voice", "seed"), rows)
-    took = bench.run(
+    elapsed_s = benchmark.run(
         *("speak", "--lines", str(folder / "lines.csv"), "--quiet", "--out-dir", str(folder)),
-        *("--preset", bench.preset, "--bundle", model),
+        *("--preset", benchmark.preset, "--bundle", model),
     )
-    spoken = sorted(folder.glob("*.wav"))
-    figures: dict[str, Any] = {"seconds": took}
+    synthesized = sorted(folder.glob("*.wav"))
+    figures: dict[str, Any] = {"seconds": elapsed_s}
     for part, of_part in texts.items():
-        waves, spoken = spoken[: len(of_part)], spoken[len(of_part) :]
+        waves, synthesized = synthesized[: len(of_part)], synthesized[len(of_part) :]
         items = folder / f"{part.replace(' ', '-')}.csv"
         rows_of_part = [(w.name, t, PERSON) for w, t in zip(waves, of_part, strict=True)]
         _write(items, ("wav", "text", "voice"), rows_of_part)
-        figures[part] = _judged(bench, items)
+        figures[part] = _run_judge(benchmark, items)
     return figures
 
 
-_PARTS: Mapping[str, str] = {"train": f"voices/{LEARNED}", "validation": f"judge/{PERSON}"}
-"""Where the clips of each part lie for speaking and for judging."""
+_PARTS: Mapping[str, str] = {"train": f"voices/{TRAIN_VOICE}", "validation": f"judge/{PERSON}"}
+"""Split of the dataset -> folder of its clips."""
 
 
-def _furnish(bench: Bench) -> None:
-    if bench.studio.exists():
-        shutil.rmtree(bench.studio)
-    (bench.studio / "models").mkdir(parents=True)
-    (bench.studio / "models" / bench.bundle).symlink_to(ROOT / "models" / bench.bundle)
-    person = bench.studio / "voices" / PERSON
+def _create_studio(benchmark: FinetuneBenchmark) -> None:
+    if benchmark.studio.exists():
+        shutil.rmtree(benchmark.studio)
+    (benchmark.studio / "models").mkdir(parents=True)
+    (benchmark.studio / "models" / benchmark.bundle).symlink_to(ROOT / "models" / benchmark.bundle)
+    person = benchmark.studio / "voices" / PERSON
     person.mkdir(parents=True)
-    for path in bench.speech.rglob("*"):
+    for path in benchmark.speech.rglob("*"):
         if path.is_file():
             shutil.copy2(path, person)
     for voice in sorted((ROOT / "voices").iterdir()):
         if voice.is_dir():
-            shutil.copytree(voice, bench.studio / "judge" / voice.name)
+            shutil.copytree(voice, benchmark.studio / "judge" / voice.name)
 
 
-def _said(bench: Bench) -> dict[str, str]:
-    """Return what is said in each clip, by the name of its file."""
-    files = {path.stem: path.name for path in (bench.studio / "voices" / PERSON).iterdir()}
+def _read_transcripts(benchmark: FinetuneBenchmark) -> dict[str, str]:
+    """Return the transcripts by file name."""
+    files = {path.stem: path.name for path in (benchmark.studio / "voices" / PERSON).iterdir()}
     return {
-        files[Path(clip).stem]: text for clip, text in read_clip_list(bench.speech / "metadata.csv")
+        files[Path(clip).stem]: text
+        for clip, text in read_clip_list(benchmark.speech / "metadata.csv")
     }
 
 
-def _judged(bench: Bench, items: Path) -> dict[str, Any]:
-    command = [str(bench.judge), str(items), "--voices", str(bench.studio / "judge")]
+def _run_judge(benchmark: FinetuneBenchmark, items: Path) -> dict[str, Any]:
+    command = [str(benchmark.judge), str(items), "--voices", str(benchmark.studio / "judge")]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return summary
@@ -221,7 +226,7 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) 
         csv.writer(handle).writerows([header, *rows])
 
 
-def _tell(part: str, figures: Mapping[str, Any]) -> None:
+def _print_metrics(part: str, figures: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps({"part": part, **figures}) + "\n")
     sys.stdout.flush()
 

@@ -1,10 +1,10 @@
-"""How quickly the history opens when there are many clips.
+"""Time of the history with many clips.
 
     python benchmarks/history.py [--clips 10000] [--root FOLDER]
 
 The clips are tiny, but real: each a WAV file with its settings inside, some with lines and
 candidates. They are made once per FOLDER (default: under build/). Prints one JSON object;
-`open_ms` is what a page waits for its first rows and the number of all.
+`open_ms` is the time to the first page of results.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LINES_EVERY = 5  # so many clips share one that has lines and a candidate
 
 
 def make_clips(results: Path, count: int) -> None:
-    """Write clips with settings as the studio does."""
+    """Write the missing clips with metadata."""
     rng = random.Random(0)
     for number in range(count):
         voice = VOICES[number % len(VOICES)]
@@ -75,47 +75,50 @@ def make_clips(results: Path, count: int) -> None:
             )
 
 
-def measured(layout: ProjectPaths) -> Iterator[tuple[str, float]]:
-    """Give (what, milliseconds), one after another."""
+def measure(layout: ProjectPaths) -> Iterator[tuple[str, float]]:
+    """Yield the name and the milliseconds of each operation."""
     layout.history_db.unlink(missing_ok=True)
-    yield "first_scan", timed(lambda: History.open(layout).scan(ProgressReporter()))
-    yield "later_scan", typical(lambda: History.open(layout).scan(ProgressReporter()))
-    yield "open", typical(lambda: History.open(layout).find(Search()))
+    yield "first_scan", time_call_ms(lambda: History.open(layout).scan(ProgressReporter()))
+    yield "later_scan", median_call_ms(lambda: History.open(layout).scan(ProgressReporter()))
+    yield "open", median_call_ms(lambda: History.open(layout).find(Search()))
     history = History.open(layout)
-    yield "first_page", typical(lambda: history.find(Search()))
-    yield "last_page", typical(lambda: history.find(Search(), start=9_900))
-    yield "by_score", typical(lambda: history.find(Search(order="score")))
-    yield "rare_word", typical(lambda: history.find(Search(words=RARE)))
-    yield "common_words", typical(lambda: history.find(Search(words="the of")))
-    yield "filtered", typical(lambda: history.find(Search(words="the", voice="bob", since=1.78e9)))
-    yield "choices", typical(history.get_filter_choices)
-    yield "look_at_folders", typical(history.has_changed)
+    yield "first_page", median_call_ms(lambda: history.find(Search()))
+    yield "last_page", median_call_ms(lambda: history.find(Search(), start=9_900))
+    yield "by_score", median_call_ms(lambda: history.find(Search(order="score")))
+    yield "rare_word", median_call_ms(lambda: history.find(Search(words=RARE)))
+    yield "common_words", median_call_ms(lambda: history.find(Search(words="the of")))
+    yield (
+        "filtered",
+        median_call_ms(lambda: history.find(Search(words="the", voice="bob", since=1.78e9))),
+    )
+    yield "choices", median_call_ms(history.get_filter_choices)
+    yield "look_at_folders", median_call_ms(history.has_changed)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Measure one call, in milliseconds."""
-    began = time.perf_counter()
+def time_call_ms(work: Callable[[], object]) -> float:
+    """Return the milliseconds of one call."""
+    started_at = time.perf_counter()
     work()
-    return 1_000 * (time.perf_counter() - began)
+    return 1_000 * (time.perf_counter() - started_at)
 
 
-def typical(work: Callable[[], object]) -> float:
-    """Return the median of a few calls."""
-    return median(timed(work) for _ in range(7))
+def median_call_ms(work: Callable[[], object]) -> float:
+    """Return the median milliseconds of seven calls."""
+    return median(time_call_ms(work) for _ in range(7))
 
 
 def main() -> None:
-    """Read the command line, make the clips, measure, print."""
+    """Write the clips, measure, and print one JSON object."""
     cli = argparse.ArgumentParser(description=__doc__)
     cli.add_argument("--clips", type=int, default=10_000)
     cli.add_argument("--root", type=Path, default=ROOT / "build" / "history")
-    given = cli.parse_args()
-    layout = ProjectPaths.from_root(given.root)
-    make_clips(layout.results, given.clips)
-    figures = {f"{what}_ms": round(took, 1) for what, took in measured(layout)}
+    parsed = cli.parse_args()
+    layout = ProjectPaths.from_root(parsed.root)
+    make_clips(layout.results, parsed.clips)
+    metrics = {f"{what}_ms": round(elapsed_ms, 1) for what, elapsed_ms in measure(layout)}
     total = History.open(layout).find(Search()).total
     size = layout.history_db.stat().st_size / 1e6
-    sys.stdout.write(json.dumps({"clips": total, **figures, "index_mb": round(size, 1)}) + "\n")
+    sys.stdout.write(json.dumps({"clips": total, **metrics, "index_mb": round(size, 1)}) + "\n")
 
 
 if __name__ == "__main__":

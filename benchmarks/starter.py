@@ -1,11 +1,10 @@
-"""How clearly a bundle speaks, and in the right voice: every bar of the starter, from any bundle.
+"""Word error rate, speaker similarity and speed of a model, with the targets of the starter.
 
     python benchmarks/starter.py --judge PROGRAM [--bundle NAME] [--people FOLDER] [PART ...]
 
-PROGRAM is called with a CSV (wav,text,voice) and `--voices FOLDER`; it writes a line a clip and
-prints a JSON object with `wer`, `similarity` and `identified` last. Everything is spoken by the
-program's own commands with fixed seeds, the best candidate as the program ranks it, nothing twice.
-Prints a JSON object for each part, then one table of what was asked for and what was found.
+PROGRAM is called with a CSV (wav,text,voice) and `--voices FOLDER`; it prints a line for each clip,
+then a JSON object with `wer`, `similarity` and `identified`. All clips are synthesized by the
+program's own commands with fixed seeds. Prints a JSON object for each part, then a table.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from tortoise.generation.vocoding import vocode  # noqa: E402
 
 SEED = 20_000
 HERE = Path(__file__).parent / "lines"
-CLIPS_OF_A_STRANGER = 3  # about ten seconds
-LENGTHS = (0.6, 1.7)  # times as long as the source voice takes
-RANKED_LINES, RANKED_DRAFTS = 20, 16
-Line = tuple[str, str, str]  # what is written, what must be heard, the voice
-Figures = dict[str, Any]
+REFERENCE_CLIPS = 3  # about ten seconds
+LENGTHS = (0.6, 1.7)  # times the duration of the source voice
+RANKED_LINES, RANKED_CANDIDATES = 20, 16
+Line = tuple[str, str, str]  # text, expected words, voice
+Metrics = dict[str, Any]
 
-STRANGERS = (
+UNSEEN_SPEAKERS = (
     SyntheticSpeaker(name="slt_high", voice="slt", tract=1.13, pitch=1.32),
     SyntheticSpeaker(name="slt_broad", voice="slt", tract=0.93, pitch=1.12, pace=1.1),
     SyntheticSpeaker(name="rms_small", voice="rms", tract=1.22, pitch=1.5),
@@ -57,12 +56,12 @@ STRANGERS = (
     SyntheticSpeaker(name="espeak_m3", synthesizer="espeak-ng", voice="en-us+m3"),
     SyntheticSpeaker(name="espeak_m7", synthesizer="espeak-ng", voice="en-gb+m7", tract=0.93),
 )
-"""New voices: nobody in the corpus is one of them."""
+"""Voices that are not in the corpus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where things are.  people: a folder for each real person, or None."""
+class StarterBenchmark:
+    """Paths and options.  people: has a folder for each real person."""
 
     judge: Path
     out: Path
@@ -71,46 +70,54 @@ class Bench:
     voices: Path = ROOT / "voices"
 
     def sentences(self) -> list[str]:
-        """The judge's own lines, which nothing was trained on."""
+        """Read the judge's sentences, which are not in the corpus."""
         text = (self.judge.parent / "sentences.txt").read_text("utf-8")
         return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def over_voices(texts: Sequence[str], voices: Sequence[str]) -> list[Line]:
-    """Spread plain texts over voices."""
+    """Assign texts to voices in turn."""
     return [(text, text, voices[n % len(voices)]) for n, text in enumerate(texts)]
 
 
-def ceiling(bench: Bench) -> Figures:
-    """The corpus voices themselves say the sentences."""
-    return judged(bench, said_by_sources(bench, "ceiling", over_voices(bench.sentences(), NAMES)))
+def ceiling(benchmark: StarterBenchmark) -> Metrics:
+    """Score the source voices, as an upper bound."""
+    return run_judge(
+        benchmark,
+        synthesize_sources(benchmark, "ceiling", over_voices(benchmark.sentences(), SPEAKER_NAMES)),
+    )
 
 
-def preset(bench: Bench, name: str) -> Figures:
-    """The bundle says the sentences with a preset."""
-    return spoken(bench, name, over_voices(bench.sentences(), NAMES), preset=name)
+def preset(benchmark: StarterBenchmark, name: str) -> Metrics:
+    """Score a preset."""
+    return synthesize_and_judge(
+        benchmark, name, over_voices(benchmark.sentences(), SPEAKER_NAMES), preset=name
+    )
 
 
-def long(bench: Bench) -> Figures:
-    """Lines of 25 to 40 words, which the program splits."""
+def long(benchmark: StarterBenchmark) -> Metrics:
+    """Score lines of 25 to 40 words, which the program splits."""
     lines = (HERE / "long.txt").read_text("utf-8").splitlines()
-    return spoken(bench, "long", over_voices(lines, NAMES))
+    return synthesize_and_judge(benchmark, "long", over_voices(lines, SPEAKER_NAMES))
 
 
-def hard(bench: Bench) -> Figures:
-    """Numbers, dates, abbreviations and names."""
+def hard(benchmark: StarterBenchmark) -> Metrics:
+    """Score numbers, dates, abbreviations and names."""
     rows = read_rows(HERE / "hard.csv")
-    lines = [(row["text"], row["words"], NAMES[n % len(NAMES)]) for n, row in enumerate(rows)]
-    return spoken(bench, "hard", lines)
+    lines = [
+        (row["text"], row["words"], SPEAKER_NAMES[n % len(SPEAKER_NAMES)])
+        for n, row in enumerate(rows)
+    ]
+    return synthesize_and_judge(benchmark, "hard", lines)
 
 
-def lengths(bench: Bench) -> Figures:
-    """A hundred clips, each against the source voice saying the same."""
-    texts = bench.sentences()
-    lines = [(text, text, NAMES[(n + n // len(texts)) % len(NAMES)])
+def lengths(benchmark: StarterBenchmark) -> Metrics:
+    """Compare the durations of a hundred clips with those of the source voices."""
+    texts = benchmark.sentences()
+    lines = [(text, text, SPEAKER_NAMES[(n + n // len(texts)) % len(SPEAKER_NAMES)])
              for n, text in enumerate((texts * 3)[:100])]  # fmt: skip
-    cloned = speak(bench, "lengths", lines)
-    source = said_by_sources(bench, "lengths_source", lines)
+    cloned = synthesize(benchmark, "lengths", lines)
+    source = synthesize_sources(benchmark, "lengths_source", lines)
     ratios = [one / other for one, other in zip(seconds(cloned), seconds(source), strict=True)]
     fair = [LENGTHS[0] <= ratio <= LENGTHS[1] for ratio in ratios]
     return {
@@ -121,40 +128,40 @@ def lengths(bench: Bench) -> Figures:
     }
 
 
-def new_voices(bench: Bench) -> Figures:
-    """Ten synthetic speakers whom training never heard, from ten seconds of each."""
-    voices = bench.out / "new_voices" / "voices"
-    for stranger in STRANGERS:
-        (voices / stranger.name).mkdir(parents=True, exist_ok=True)
-        for number, line in enumerate(SAMPLE_SENTENCES[:CLIPS_OF_A_STRANGER]):
-            write_clip(voices / stranger.name / f"{number}.flac", synthesize_clip(stranger, line))
-    names = [stranger.name for stranger in STRANGERS]
-    lines = over_voices(bench.sentences(), names)
-    return spoken(bench, "new_voices", lines, voices=voices)
+def new_voices(benchmark: StarterBenchmark) -> Metrics:
+    """Score ten unseen synthetic speakers with ten seconds of each."""
+    voices = benchmark.out / "new_voices" / "voices"
+    for speaker in UNSEEN_SPEAKERS:
+        (voices / speaker.name).mkdir(parents=True, exist_ok=True)
+        for number, line in enumerate(SAMPLE_SENTENCES[:REFERENCE_CLIPS]):
+            write_clip(voices / speaker.name / f"{number}.flac", synthesize_clip(speaker, line))
+    names = [speaker.name for speaker in UNSEEN_SPEAKERS]
+    lines = over_voices(benchmark.sentences(), names)
+    return synthesize_and_judge(benchmark, "new_voices", lines, voices=voices)
 
 
-def people(bench: Bench) -> Figures:
-    """Real people, from their clips."""
-    if bench.people is None:
+def people(benchmark: StarterBenchmark) -> Metrics:
+    """Score the voices of real people."""
+    if benchmark.people is None:
         raise SystemExit("starter: people needs --people FOLDER, a folder of clips for each person")
-    names = sorted(folder.name for folder in bench.people.iterdir() if folder.is_dir())
-    lines = over_voices((bench.sentences() * 2)[:42], names)
-    return spoken(bench, "people", lines, voices=bench.people)
+    names = sorted(folder.name for folder in benchmark.people.iterdir() if folder.is_dir())
+    lines = over_voices((benchmark.sentences() * 2)[:42], names)
+    return synthesize_and_judge(benchmark, "people", lines, voices=benchmark.people)
 
 
-def ranking(bench: Bench) -> Figures:
-    """How much of the way from a random draft to the best of sixteen the ranking goes."""
-    lines = over_voices(bench.sentences()[:RANKED_LINES], NAMES)
-    folder = speak(bench, "ranking", lines, flags=("--candidates", str(RANKED_DRAFTS)))
+def ranking(benchmark: StarterBenchmark) -> Metrics:
+    """Score the ranking: 0 as a random candidate, 1 as the best of sixteen."""
+    lines = over_voices(benchmark.sentences()[:RANKED_LINES], SPEAKER_NAMES)
+    folder = synthesize(benchmark, "ranking", lines, flags=("--candidates", str(RANKED_CANDIDATES)))
     rows = read_rows(folder / "items.csv")
     items, counts = [], []
     for row in rows:
-        takes = takes_of(folder / row["wav"])
+        takes = list_candidates(folder / row["wav"])
         counts.append(len(takes))
         items += [(take.name, row["text"], row["voice"]) for take in takes]
     write_rows(folder / "items.csv", ("wav", "text", "voice"), items)
-    judged(bench, folder)
-    errors = iter(item_errors(folder))
+    run_judge(benchmark, folder)
+    errors = iter(read_word_error_rates(folder))
     picks, means, bests, words = 0.0, 0.0, 0.0, 0
     for row, count in zip(rows, counts, strict=True):
         length = len(row["text"].split())
@@ -162,16 +169,18 @@ def ranking(bench: Bench) -> Figures:
         picks, words = picks + found[0], words + length
         means, bests = means + sum(found) / count, bests + min(found)
     closed = (means - picks) / max(means - bests, 1e-9)
-    figures = {"picked": picks / words, "random": means / words, "best": bests / words}
-    rounded = {name: round(value, 4) for name, value in figures.items()}
+    metrics = {"picked": picks / words, "random": means / words, "best": bests / words}
+    rounded = {name: round(value, 4) for name, value in metrics.items()}
     return {"lines": len(rows), **rounded, "closed": round(closed, 4)}
 
 
-def copies(bench: Bench) -> Figures:
-    """What the vocoder that the bundle advises makes of real mels, beside the recordings."""
-    source = said_by_sources(bench, "recordings", over_voices(bench.sentences(), NAMES))
-    folder = fresh(bench.out / "copies")
-    bundle = ROOT / "models" / bench.bundle
+def copies(benchmark: StarterBenchmark) -> Metrics:
+    """Score the model's recommended vocoder on mels of the source voices."""
+    source = synthesize_sources(
+        benchmark, "recordings", over_voices(benchmark.sentences(), SPEAKER_NAMES)
+    )
+    folder = empty_folder(benchmark.out / "copies")
+    bundle = ROOT / "models" / benchmark.bundle
     advised = str(load_model(bundle).config.advice.get("vocoder", "univnet"))
     network = None if advised == "griffin_lim" else load_network(bundle, "vocoder").float().eval()
     rows = read_rows(source / "items.csv")
@@ -183,7 +192,7 @@ def copies(bench: Bench) -> Figures:
             copy = vocode(network, vocoder_mel(wave), noise)[0].clone()
         write_clip(folder / row["wav"], Clip(wave=copy, sample_rate=VOCODER_MEL.sample_rate))
     shutil.copy(source / "items.csv", folder / "items.csv")
-    real, copied = judged(bench, source), judged(bench, folder)
+    real, copied = run_judge(benchmark, source), run_judge(benchmark, folder)
     return {
         "wer_lost": round(copied["wer"] - real["wer"], 4),
         "similarity_lost": round(real["similarity"] - copied["similarity"], 4),
@@ -191,24 +200,24 @@ def copies(bench: Bench) -> Figures:
     }
 
 
-def spoken(
-    bench: Bench,
+def synthesize_and_judge(
+    benchmark: StarterBenchmark,
     part: str,
     lines: Sequence[Line],
     *,
     preset: str = "ultra_fast",
     voices: Path | None = None,
-) -> Figures:
-    """Speak lines and judge them; also how long a second of speech took."""
-    began = time.perf_counter()
-    folder = speak(bench, part, lines, preset=preset, voices=voices)
-    took = time.perf_counter() - began
-    figures = judged(bench, folder, voices)
-    return figures | {"time_per_second": round(took / sum(seconds(folder)), 2)}
+) -> Metrics:
+    """Synthesize and score lines; measure the time for a second of audio."""
+    started_at = time.perf_counter()
+    folder = synthesize(benchmark, part, lines, preset=preset, voices=voices)
+    elapsed_s = time.perf_counter() - started_at
+    metrics = run_judge(benchmark, folder, voices)
+    return metrics | {"time_per_second": round(elapsed_s / sum(seconds(folder)), 2)}
 
 
-def speak(
-    bench: Bench,
+def synthesize(
+    benchmark: StarterBenchmark,
     part: str,
     lines: Sequence[Line],
     *,
@@ -216,18 +225,18 @@ def speak(
     voices: Path | None = None,
     flags: Sequence[str] = (),
 ) -> Path:
-    """Let the program speak lines into a folder of their own, in a studio of its own."""
-    studio = fresh(bench.out / part / "studio")
+    """Synthesize lines with the program in a studio of its own; return the folder of the clips."""
+    studio = empty_folder(benchmark.out / part / "studio")
     (studio / "models").mkdir()
-    (studio / "models" / bench.bundle).symlink_to(ROOT / "models" / bench.bundle)
-    shutil.copytree(voices or bench.voices, studio / "voices")
+    (studio / "models" / benchmark.bundle).symlink_to(ROOT / "models" / benchmark.bundle)
+    shutil.copytree(voices or benchmark.voices, studio / "voices")
     folder = studio.parent / "clips"
     shutil.rmtree(folder, ignore_errors=True)
     table = studio.parent / "lines.csv"
     rows = [(text, voice, SEED + n, f"{n:03d}") for n, (text, _, voice) in enumerate(lines)]
     write_rows(table, ("text", "voice", "seed", "name"), rows)
-    command = [sys.executable, "-m", "studio", "speak", "--lines", str(table), "--quiet"]
-    command += ["--out-dir", str(folder), "--preset", preset, "--bundle", bench.bundle, *flags]
+    command = [sys.executable, "-m", "cli", "speak", "--lines", str(table), "--quiet"]
+    command += ["--out-dir", str(folder), "--preset", preset, "--bundle", benchmark.bundle, *flags]
     environment = {**os.environ, "TESTUDO_ROOT": str(studio)}
     quiet = subprocess.DEVNULL
     subprocess.run(command, check=True, cwd=ROOT / "src", env=environment, stdout=quiet)
@@ -237,9 +246,9 @@ def speak(
     return folder
 
 
-def said_by_sources(bench: Bench, part: str, lines: Sequence[Line]) -> Path:
-    """Let the synthesizers behind the shipped voices say lines."""
-    folder = fresh(bench.out / part)
+def synthesize_sources(benchmark: StarterBenchmark, part: str, lines: Sequence[Line]) -> Path:
+    """Synthesize lines with the source voices of the corpus."""
+    folder = empty_folder(benchmark.out / part)
     speakers = {speaker.name: speaker for speaker in SAMPLE_SPEAKERS}
     rows = []
     for number, (text, words, voice) in enumerate(lines):
@@ -249,58 +258,58 @@ def said_by_sources(bench: Bench, part: str, lines: Sequence[Line]) -> Path:
     return folder
 
 
-def judged(bench: Bench, folder: Path, voices: Path | None = None) -> Figures:
-    """What the judge says of a folder's clips."""
-    command = [str(bench.judge), str(folder / "items.csv")]
-    command += ["--voices", str(voices or bench.voices)]
+def run_judge(benchmark: StarterBenchmark, folder: Path, voices: Path | None = None) -> Metrics:
+    """Run the judge on the clips of a folder."""
+    command = [str(benchmark.judge), str(folder / "items.csv")]
+    command += ["--voices", str(voices or benchmark.voices)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     (folder / "judged.txt").write_text(done.stdout, "utf-8")
-    summary: Figures = json.loads(done.stdout.splitlines()[-1])
+    summary: Metrics = json.loads(done.stdout.splitlines()[-1])
     return summary
 
 
-def item_errors(folder: Path) -> list[float]:
-    """The word error rate of every clip, which begins its line."""
+def read_word_error_rates(folder: Path) -> list[float]:
+    """Read the word error rate of every clip."""
     lines = (folder / "judged.txt").read_text("utf-8").splitlines()[:-1]
     return [float(line.split()[0]) for line in lines]
 
 
-def takes_of(best: Path) -> list[Path]:
-    """A clip and its other candidates, the best first."""
+def list_candidates(best: Path) -> list[Path]:
+    """List a clip and its other candidates, the best first."""
     return [best, *sorted(best.parent.glob(f"{best.stem}.candidate-*.wav"))]
 
 
 def seconds(folder: Path) -> list[float]:
-    """How long every clip of a folder is."""
+    """Return the duration of every clip of a folder."""
     return [soundfile.info(folder / row["wav"]).duration for row in read_rows(folder / "items.csv")]
 
 
-def fresh(folder: Path) -> Path:
-    """An empty folder."""
+def empty_folder(folder: Path) -> Path:
+    """Create an empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """A CSV as dictionaries."""
+    """Read a CSV."""
     with path.open(newline="", encoding="utf-8") as handle:
         return list(csv.DictReader(handle))
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A CSV of a header and rows."""
+    """Write a CSV."""
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(header)
         writer.writerows(rows)
 
 
-NAMES = [speaker.name for speaker in SAMPLE_SPEAKERS]
-PARTS: dict[str, Callable[[Bench], Figures]] = {
+SPEAKER_NAMES = [speaker.name for speaker in SAMPLE_SPEAKERS]
+PARTS: dict[str, Callable[[StarterBenchmark], Metrics]] = {
     "ceiling": ceiling,
-    "ultra_fast": lambda bench: preset(bench, "ultra_fast"),
-    "fast": lambda bench: preset(bench, "fast"),
+    "ultra_fast": lambda benchmark: preset(benchmark, "ultra_fast"),
+    "fast": lambda benchmark: preset(benchmark, "fast"),
     "long": long,
     "hard": hard,
     "new_voices": new_voices,
@@ -324,11 +333,11 @@ BARS: tuple[tuple[str, str, str, str, float], ...] = (
     ("WER that the vocoder adds", "copies", "wer_lost", "<=", 0.03),
     ("similarity that the vocoder takes", "copies", "similarity_lost", "<=", 0.05),
 )
-"""What is measured, in which part, under which name, and the bar."""
+"""Description, part, metric, comparison and target."""
 
 
-def table_of(found: dict[str, Figures]) -> str:
-    """Bars and figures as Markdown."""
+def format_table(found: dict[str, Metrics]) -> str:
+    """Format targets and measurements as Markdown."""
     lines = ["| what | bar | measured |", "|---|---|---|"]
     for what, part, name, sign, bar in BARS:
         if part in found:
@@ -339,7 +348,7 @@ def table_of(found: dict[str, Figures]) -> str:
 
 
 def main() -> None:
-    """Read the command line, judge, print a line for each part and the table."""
+    """Run the parts; print a JSON line for each and the table."""
     cli = argparse.ArgumentParser(description=__doc__)
     shared = ROOT.parent / "shared"
     cli.add_argument("--judge", type=Path, default=shared / "judge" / "run")
@@ -347,19 +356,21 @@ def main() -> None:
     cli.add_argument("--out", type=Path, default=ROOT / "build" / "starter")
     cli.add_argument("--bundle", default="starter")
     cli.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
-    given = cli.parse_args()
-    unknown = sorted(set(given.parts) - set(PARTS))
+    parsed = cli.parse_args()
+    unknown = sorted(set(parsed.parts) - set(PARTS))
     if unknown:
         cli.error(f"no part {', '.join(unknown)}; known are {', '.join(PARTS)}")
     known = shared / "speech" / "librispeech"
-    held = given.people or (known if known.is_dir() else None)
-    bench = Bench(judge=given.judge, out=given.out.resolve(), bundle=given.bundle, people=held)
-    found: dict[str, Figures] = {}
-    for part in given.parts or PARTS:
-        found[part] = PARTS[part](bench)
+    held = parsed.people or (known if known.is_dir() else None)
+    benchmark = StarterBenchmark(
+        judge=parsed.judge, out=parsed.out.resolve(), bundle=parsed.bundle, people=held
+    )
+    found: dict[str, Metrics] = {}
+    for part in parsed.parts or PARTS:
+        found[part] = PARTS[part](benchmark)
         sys.stdout.write(json.dumps({"part": part, **found[part]}) + "\n")
         sys.stdout.flush()
-    sys.stdout.write("\n" + table_of(found))
+    sys.stdout.write("\n" + format_table(found))
 
 
 if __name__ == "__main__":

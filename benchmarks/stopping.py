@@ -1,4 +1,4 @@
-"""How long Stop takes at each stage, with the shipped weights: from the wish to a free worker.
+"""Seconds from a stop request to a free worker at each stage of a synthesis, with the starter.
 
 python benchmarks/stopping.py
 """
@@ -18,17 +18,17 @@ from studio.synthesis.request_builder import SpeechRequestInput, build_request
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = ("starting", "load", "draft", "latents", "diffusion", "vocode")
 TEXT = "A long evening it was, and nobody in the house had thought of the rain before it came."
-TURNED = {"samples": 16, "iterations": 100, "seed": 1}
+OPTIONS = {"samples": 16, "iterations": 100, "seed": 1}
 
 
 def main() -> None:
-    """Stop one job at each stage, and say how long it took."""
+    """Stop one job at each stage and print the seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        layout = ProjectPaths.from_root(Path(folder))
-        layout.models.mkdir()
-        (layout.models / "starter").symlink_to(REPOSITORY / "models" / "starter")
+        paths = ProjectPaths.from_root(Path(folder))
+        paths.models.mkdir()
+        (paths.models / "starter").symlink_to(REPOSITORY / "models" / "starter")
         for stage in STAGES:
-            studio = Studio(layout, Settings(threads=1))
+            studio = Studio(paths, Settings(threads=1))
             try:
                 sys.stdout.write(f"{stage:10} {stop_at(stage, studio)}\n")
                 sys.stdout.flush()
@@ -37,17 +37,17 @@ def main() -> None:
 
 
 def stop_at(stage: str, studio: Studio) -> str:
-    """Speak until the stage is there, stop, and tell the seconds until the worker was free."""
-    wish = SpeechRequestInput(text=TEXT, voice="random", options=TURNED)
-    job = studio.submit(build_request(studio.settings, wish, studio.layout))
+    """Cancel a job at a stage; return how it ended and after how many seconds."""
+    speech = SpeechRequestInput(text=TEXT, voice="random", options=OPTIONS)
+    job = studio.submit(build_request(studio.settings, speech, studio.layout))
     while (held := studio.job(job.id)).progress.stage != stage:
         if held.is_over:
             return f"never seen: {held.state} {held.failure}"
         time.sleep(0.002)
-    asked = time.monotonic()
+    requested_at = time.monotonic()
     studio.cancel(job.id)
     stopped = studio.wait(job.id, 30)
-    return f"{stopped.state} after {time.monotonic() - asked:.2f} s"
+    return f"{stopped.state} after {time.monotonic() - requested_at:.2f} s"
 
 
 if __name__ == "__main__":

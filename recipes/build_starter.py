@@ -1,9 +1,9 @@
-"""Build the starter bundle from nothing, stage by stage.
+"""Train the starter model from nothing, stage by stage.
 
     python -m recipes.build_starter all --work FOLDER
 
-Every stage keeps its state in the work folder and goes on where it stopped; a `stop` file in a
-stage's folder ends it early. What `bundle` writes may replace `models/starter`.
+Every stage saves its state in the work folder and resumes from it; a `stop` file in a stage's
+folder ends it early. The stage `bundle` writes a model that may replace `models/starter`.
 """
 
 from __future__ import annotations
@@ -40,148 +40,174 @@ from recipes.train_vocoder import load_wave_pools, train_vocoder
 from text.tokenizer import load_tokenizer
 
 STARTER_DIR = Path(__file__).resolve().parents[1] / "models" / "starter"
-DVAE_CLIPS = 7_500  # enough to learn 1,024 codes from
+DVAE_CLIPS = 7_500
 DIFFUSION_CLIPS = 25_000
-STAND_IN_SPEAKERS = "martin", "clara"  # speak for strangers of a low and of a high voice
-RECORDINGS_SHARE = 0.25  # of the vocoder's batches, where there are recordings
+STAND_IN_SPEAKERS = "martin", "clara"  # replaced by recordings of low and of high voices
+RECORDINGS_SHARE = 0.25  # of the vocoder's batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
-    """The work folder, and what every stage needs from it."""
+    """The work folder and the options of a build."""
 
     folder: Path
     report: ProgressReporter
-    speech: tuple[Path, ...] = ()  # folders of recordings for what needs no transcript
+    speech: tuple[Path, ...] = ()  # folders of recordings, without transcripts
     recipes: Recipes = field(default_factory=Recipes)
 
     @property
     def corpus(self) -> Path:
-        """The folder of synthetic speech."""
+        """The folder of the corpus."""
         return self.folder / "corpus"
 
     def read_rows(self) -> tuple[list[CorpusRow], list[CorpusRow]]:
-        """Clips to learn from, and clips held out."""
+        """Return the training clips and the held-out clips."""
         return split_held_out(read_index(self.corpus))
 
     def load_mel_norms(self) -> Tensor:
-        """What each band of the 22.05 kHz mel is divided by: (80,)."""
+        """Load the norm of each band of the 22.05 kHz mel: (80,)."""
         return load_file(self.folder / "mel_stats.safetensors")["mel_norms"]
 
     def load_corpora(self) -> tuple[TokenizedCorpus, TokenizedCorpus]:
-        """Texts and codes of both kinds of clips."""
-        learned, held = self.read_rows()
-        return TokenizedCorpus(self.corpus, learned), TokenizedCorpus(self.corpus, held)
+        """Load tokens and codes of the training clips and the held-out clips."""
+        train, held_out = self.read_rows()
+        return TokenizedCorpus(self.corpus, train), TokenizedCorpus(self.corpus, held_out)
 
     def get_finished_networks(self) -> StageOutputs:
-        """The networks that earlier stages left behind."""
+        """Return the loader of the networks of finished stages."""
         return StageOutputs(folder=self.folder, recipes=self.recipes)
 
 
-def make_corpus(shop: BuildContext) -> None:
-    """Let the synthesizers speak."""
-    build_corpus(shop.corpus, shop.recipes.corpus, os.cpu_count() or 1, shop.report)
+def make_corpus(context: BuildContext) -> None:
+    """Synthesize the corpus."""
+    build_corpus(context.corpus, context.recipes.corpus, os.cpu_count() or 1, context.report)
 
 
-def make_features(shop: BuildContext) -> None:
-    """Mels of both kinds for every clip, and what each band is divided by."""
-    rows, processes = read_index(shop.corpus), os.cpu_count() or 1
-    write_features(shop.corpus, rows, "gpt", processes, shop.report)
-    write_features(shop.corpus, rows, "vocoder", processes, shop.report)
-    if not (shop.folder / "mel_stats.safetensors").exists():
-        features = MelDataset(shop.corpus, rows[:2000], "gpt")
+def make_features(context: BuildContext) -> None:
+    """Extract both mels of every clip, and the norms of the bands."""
+    rows, processes = read_index(context.corpus), os.cpu_count() or 1
+    write_features(context.corpus, rows, "gpt", processes, context.report)
+    write_features(context.corpus, rows, "vocoder", processes, context.report)
+    if not (context.folder / "mel_stats.safetensors").exists():
+        features = MelDataset(context.corpus, rows[:2000], "gpt")
         frames = torch.cat([features[index] for index in range(0, len(features), 4)])  # (f, 80)
-        # negative like the published ones: a loud band comes out small, silence large
+        # negative, as published
         norms = -frames.square().mean(0).sqrt()
-        save_file({"mel_norms": norms}, shop.folder / "mel_stats.safetensors")
+        save_file({"mel_norms": norms}, context.folder / "mel_stats.safetensors")
 
 
-def make_dvae(shop: BuildContext) -> None:
-    """The code book."""
-    mels = MelDataset(shop.corpus, select_whole_shards(shop.read_rows()[0], DVAE_CLIPS), "gpt")
-    train_dvae(shop.recipes.dvae, mels, shop.load_mel_norms(), shop.folder / "dvae", shop.report)
+def make_dvae(context: BuildContext) -> None:
+    mels = MelDataset(
+        context.corpus, select_whole_shards(context.read_rows()[0], DVAE_CLIPS), "gpt"
+    )
+    train_dvae(
+        context.recipes.dvae,
+        mels,
+        context.load_mel_norms(),
+        context.folder / "dvae",
+        context.report,
+    )
 
 
-def make_codes(shop: BuildContext) -> None:
-    """Every clip in codes, every text in phonemes."""
-    rows = read_index(shop.corpus)
+def make_codes(context: BuildContext) -> None:
+    rows = read_index(context.corpus)
     write_codes(
-        shop.corpus, rows, shop.get_finished_networks().dvae(), shop.load_mel_norms(), shop.report
+        context.corpus,
+        rows,
+        context.get_finished_networks().dvae(),
+        context.load_mel_norms(),
+        context.report,
     )
-    write_tokens(shop.corpus, rows, load_tokenizer(STARTER_DIR).encode, shop.report)
+    write_tokens(context.corpus, rows, load_tokenizer(STARTER_DIR).encode, context.report)
 
 
-def make_gpt(shop: BuildContext) -> None:
-    """The network that drafts."""
-    learned, held = shop.load_corpora()
-    listener = SampleWriter(dvae=shop.get_finished_networks().dvae(), norms=shop.load_mel_norms())
-    strangers = read_unseen_speakers(shop.speech, *STAND_IN_SPEAKERS)
-    folder, norms = shop.folder / "gpt", shop.load_mel_norms()
-    train_gpt(shop.recipes.gpt, learned, held, norms, folder, shop.report, listener, strangers)
+def make_gpt(context: BuildContext) -> None:
+    train, held_out = context.load_corpora()
+    sample_writer = SampleWriter(
+        dvae=context.get_finished_networks().dvae(), norms=context.load_mel_norms()
+    )
+    unseen = read_unseen_speakers(context.speech, *STAND_IN_SPEAKERS)
+    folder, norms = context.folder / "gpt", context.load_mel_norms()
+    train_gpt(
+        context.recipes.gpt, train, held_out, norms, folder, context.report, sample_writer, unseen
+    )
 
 
-def make_latents(shop: BuildContext) -> None:
-    """What the finished GPT means by every clip that the diffusion network learns from."""
-    learned, held = shop.read_rows()
-    rows = [*select_whole_shards(learned, DIFFUSION_CLIPS), *held]
+def make_latents(context: BuildContext) -> None:
+    train, held_out = context.read_rows()
+    rows = [*select_whole_shards(train, DIFFUSION_CLIPS), *held_out]
     write_latents(
-        shop.corpus, rows, shop.get_finished_networks().gpt(), shop.load_mel_norms(), shop.report
+        context.corpus,
+        rows,
+        context.get_finished_networks().gpt(),
+        context.load_mel_norms(),
+        context.report,
     )
 
 
-def make_clvp(shop: BuildContext) -> None:
-    """The network that ranks drafts by text."""
-    learned, held = shop.load_corpora()
-    train_clvp(shop.recipes.clvp, learned.clips, held.clips, shop.folder / "clvp", shop.report)
+def make_clvp(context: BuildContext) -> None:
+    train, held_out = context.load_corpora()
+    train_clvp(
+        context.recipes.clvp, train.clips, held_out.clips, context.folder / "clvp", context.report
+    )
 
 
-def make_cvvp(shop: BuildContext) -> None:
-    """The network that ranks drafts by voice."""
-    learned, held = shop.load_corpora()
+def make_cvvp(context: BuildContext) -> None:
+    train, held_out = context.load_corpora()
     train_cvvp(
-        shop.recipes.cvvp, learned, held, shop.load_mel_norms(), shop.folder / "cvvp", shop.report
+        context.recipes.cvvp,
+        train,
+        held_out,
+        context.load_mel_norms(),
+        context.folder / "cvvp",
+        context.report,
     )
 
 
-def make_diffusion(shop: BuildContext) -> None:
-    """The network that makes mel of what the GPT meant."""
-    learned, held = shop.read_rows()
-    folder = shop.folder / "diffusion"
+def make_diffusion(context: BuildContext) -> None:
+    train, held_out = context.read_rows()
+    folder = context.folder / "diffusion"
 
-    def teaching(rows: Sequence[CorpusRow]) -> DiffusionData:
-        mels = MelDataset(shop.corpus, rows, "vocoder")
-        corpus = TokenizedCorpus(shop.corpus, rows)
+    def load_data(rows: Sequence[CorpusRow]) -> DiffusionData:
+        mels = MelDataset(context.corpus, rows, "vocoder")
+        corpus = TokenizedCorpus(context.corpus, rows)
         return DiffusionData(
-            corpus=corpus, mels=mels, latents=GptLatents(shop.corpus, rows, corpus)
+            corpus=corpus, mels=mels, latents=GptLatents(context.corpus, rows, corpus)
         )
 
-    lessons = teaching(select_whole_shards(learned, DIFFUSION_CLIPS))
-    train_diffusion(shop.recipes.diffusion, lessons, teaching(held), folder, shop.report)
+    train_data = load_data(select_whole_shards(train, DIFFUSION_CLIPS))
+    train_diffusion(
+        context.recipes.diffusion, train_data, load_data(held_out), folder, context.report
+    )
 
 
-def make_vocoder(shop: BuildContext) -> None:
-    """The network that makes sound of mel."""
-    pools, held = load_wave_pools(shop.corpus, shop.speech, RECORDINGS_SHARE)
-    train_vocoder(shop.recipes.vocoder, pools, held, shop.folder / "vocoder", shop.report)
+def make_vocoder(context: BuildContext) -> None:
+    pools, held_out = load_wave_pools(context.corpus, context.speech, RECORDINGS_SHARE)
+    train_vocoder(
+        context.recipes.vocoder, pools, held_out, context.folder / "vocoder", context.report
+    )
 
 
-def make_random_voices(shop: BuildContext) -> None:
-    """The networks that make voices up."""
+def make_random_voices(context: BuildContext) -> None:
     latents = compute_voice_latents(
-        shop.corpus,
-        shop.read_rows()[0],
-        shop.get_finished_networks(),
-        shop.load_mel_norms(),
-        shop.report,
+        context.corpus,
+        context.read_rows()[0],
+        context.get_finished_networks(),
+        context.load_mel_norms(),
+        context.report,
     )
     for name, values in latents.items():
-        train_random_latents(shop.recipes.random_voice, values, shop.folder / name, shop.report)
+        train_random_latents(
+            context.recipes.random_voice, values, context.folder / name, context.report
+        )
 
 
-def export_starter(shop: BuildContext) -> None:
-    """Everything in one folder, 16 bits a number."""
+def export_starter(context: BuildContext) -> None:
     write_starter_model(
-        shop.folder / "starter", STARTER_DIR, shop.get_finished_networks(), shop.load_mel_norms()
+        context.folder / "starter",
+        STARTER_DIR,
+        context.get_finished_networks(),
+        context.load_mel_norms(),
     )
 
 
@@ -202,19 +228,19 @@ STAGES: dict[str, Callable[[BuildContext], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and run the stages asked for."""
+    """Run the stages named on the command line."""
     cli = argparse.ArgumentParser(prog="recipes.build_starter", description=__doc__)
     cli.add_argument("stage", choices=[*STAGES, "all"])
-    cli.add_argument("--work", type=Path, required=True, help="folder of corpus and states")
+    cli.add_argument("--work", type=Path, required=True, help="work folder")
     cli.add_argument("--speech", type=Path, action="append", default=[], help="recordings")
     cli.add_argument("--threads", type=int, default=os.cpu_count())
-    given = cli.parse_args(arguments)
-    torch.set_num_threads(given.threads)
-    shop = BuildContext(
-        folder=given.work, report=ProgressReporter(ProgressPrinter()), speech=tuple(given.speech)
+    parsed = cli.parse_args(arguments)
+    torch.set_num_threads(parsed.threads)
+    context = BuildContext(
+        folder=parsed.work, report=ProgressReporter(ProgressPrinter()), speech=tuple(parsed.speech)
     )
-    for name in STAGES if given.stage == "all" else [given.stage]:
-        STAGES[name](shop)
+    for name in STAGES if parsed.stage == "all" else [parsed.stage]:
+        STAGES[name](context)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The critics of a vocoder: do these samples, and this spectrum, look like a recording?
+"""The discriminators of a vocoder, as in UnivNet (arXiv:2106.07889).
 
-UnivNet's pair (arXiv:2106.07889): one critic per period looks at the wave folded to that period
-(arXiv:2010.05646), one per resolution at a magnitude spectrogram. Parameters are named as in the
-published `model_d`. Shapes: b batch, n samples, p scores per item.
+Multi-period discriminators see the wave folded by a period (arXiv:2010.05646), multi-resolution
+discriminators a magnitude spectrogram. Parameters are named as in the published `model_d`.
+Shapes: b batch, n samples, p scores per item.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COARSE_RESOLUTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscriminatorConfig:
-    """Which critics, and how wide; the defaults are the published ones."""
+    """Sizes of the discriminators; the defaults are the published ones."""
 
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     period_channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
@@ -36,24 +36,24 @@ class DiscriminatorConfig:
 
     @classmethod
     def released(cls) -> DiscriminatorConfig:
-        """The critics of the published vocoder."""
+        """Return the published sizes."""
         return cls()
 
     @classmethod
     def starter(cls) -> DiscriminatorConfig:
-        """Critics narrow enough to train beside a small generator on one CPU core."""
+        """Return sizes to train on one CPU core."""
         return cls(resolutions=COARSE_RESOLUTIONS, period_channels=(8, 16, 32, 64, 64),
                    resolution_channels=8)  # fmt: skip
 
     @classmethod
     def tiny(cls) -> DiscriminatorConfig:
-        """The size that tests run on."""
+        """Return sizes for tests."""
         return cls(periods=(2, 3), period_channels=(2, 4), resolutions=((64, 16, 32),),
                    resolution_channels=2)  # fmt: skip
 
 
 class Discriminator(nn.Module):
-    """All critics together."""
+    """All discriminators together."""
 
     def __init__(self, config: DiscriminatorConfig):
         super().__init__()
@@ -61,12 +61,12 @@ class Discriminator(nn.Module):
         self.MPD = MultiPeriodDiscriminator(config)
 
     def forward(self, wave: Tensor) -> list[Tensor]:
-        """wave: (b, n) -> one (b, p) per critic; 1 says recording, 0 says vocoder."""
+        """Return (b, p) scores of each discriminator for a wave (b, n); 1 is real, 0 generated."""
         return [*self.MRD(wave), *self.MPD(wave)]
 
 
 class MultiResolutionDiscriminator(nn.Module):
-    """One spectrogram critic per resolution."""
+    """One discriminator per STFT resolution."""
 
     def __init__(self, config: DiscriminatorConfig):
         super().__init__()
@@ -78,11 +78,11 @@ class MultiResolutionDiscriminator(nn.Module):
         )
 
     def forward(self, wave: Tensor) -> list[Tensor]:
-        return [critic(wave) for critic in self.discriminators]
+        return [discriminator(wave) for discriminator in self.discriminators]
 
 
 class MultiPeriodDiscriminator(nn.Module):
-    """One wave critic per period."""
+    """One discriminator per period."""
 
     def __init__(self, config: DiscriminatorConfig):
         super().__init__()
@@ -92,11 +92,11 @@ class MultiPeriodDiscriminator(nn.Module):
         )
 
     def forward(self, wave: Tensor) -> list[Tensor]:
-        return [critic(wave) for critic in self.discriminators]
+        return [discriminator(wave) for discriminator in self.discriminators]
 
 
 class ResolutionDiscriminator(nn.Module):
-    """Judges the magnitudes of one short-time Fourier transform."""
+    """Discriminator of the magnitudes of one STFT."""
 
     def __init__(self, resolution: StftResolution, channels: int = 32, leaky_slope: float = 0.2):
         super().__init__()
@@ -128,7 +128,7 @@ def _conv2d(
 
 
 def _magnitude_spectrogram(wave: Tensor, resolution: StftResolution) -> Tensor:
-    """(b, n) -> (b, bins, frames), through a rectangular window, as the published critics look."""
+    """Return the magnitudes (b, bins, frames) with a rectangular window, as published."""
     n_fft, hop, window = resolution
     side = (n_fft - hop) // 2
     with torch.autocast(wave.device.type, enabled=False):
@@ -139,7 +139,7 @@ def _magnitude_spectrogram(wave: Tensor, resolution: StftResolution) -> Tensor:
 
 
 class PeriodDiscriminator(nn.Module):
-    """Judges a wave folded into columns of one period."""
+    """Discriminator of a wave folded by one period."""
 
     def __init__(self, period: int, channels: tuple[int, ...], leaky_slope: float = 0.2):
         super().__init__()
@@ -163,12 +163,12 @@ class PeriodDiscriminator(nn.Module):
 
 
 def generator_loss(fake_scores: list[Tensor]) -> Tensor:
-    """What the generator pays for scores that are not 1, a mean over the critics (LSGAN): ()."""
+    """Return the LSGAN loss of the generator, a mean over the discriminators: ()."""
     return torch.stack([(1 - scores.float()).square().mean() for scores in fake_scores]).mean()
 
 
 def discriminator_loss(fake_scores: list[Tensor], real_scores: list[Tensor]) -> Tensor:
-    """What the critics pay for mistaking either kind, a mean over the critics (LSGAN): ()."""
+    """Return the LSGAN loss of the discriminators, a mean over them: ()."""
     losses = [
         fake.float().square().mean() + (1 - real.float()).square().mean()
         for fake, real in zip(fake_scores, real_scores, strict=True)

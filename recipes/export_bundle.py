@@ -1,4 +1,4 @@
-"""Put finished networks into a bundle, with what they were trained to expect."""
+"""Write the trained networks as a model, with its conventions and recommended options."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import GptConfig
 
 VOICE_CLIPS = 3_000
-REFERENCE_FRAMES = 240  # of either mel, about 2.7 s
-MAX_ITERATIONS = 3  # more steps add grain that a small network cannot mend: 0.35 WER to 0.67
-MAX_CHUNK_TOKENS = (
-    72  # symbols, some 5 s: few clips of the corpus are longer, and what is longer babbles
-)
-MAX_REFERENCE_S = 3.0  # the longest stretch of a voice that training showed the GPT
+REFERENCE_FRAMES = 240  # 2.7 s
+MAX_ITERATIONS = 3  # more sampling steps add noise: 0.35 WER to 0.67
+MAX_CHUNK_TOKENS = 72  # some 5 s; few clips of the corpus are longer
+MAX_REFERENCE_S = 3.0  # the longest reference in the GPT's training
 RECOMMENDED_OPTIONS = {
     "temperature": 0.6,
     "top_p": 0.9,
@@ -31,21 +29,21 @@ RECOMMENDED_OPTIONS = {
     "cond_free_k": 0.0,
     "vocoder": "griffin_lim",
 }
-"""Knobs that small networks want otherwise: every code of a small book comes often, and guidance
-needs an unconditioned network that has learned enough."""
+"""Options of small networks: a repetition penalty hurts a small codebook, and guidance needs a
+well-trained unconditioned network."""
 
 DESCRIPTION = "Trained from nothing by recipes.build_starter on speech of flite's voices"
 
 
 def write_starter_model(
-    folder: Path, vocabulary: Path, finished: StageOutputs, norms: Tensor
+    folder: Path, vocabulary: Path, outputs: StageOutputs, norms: Tensor
 ) -> None:
     """Write all networks as float16, the config and the mel statistics.
 
-    vocabulary: the folder whose tokenizer and lexicon the texts were read with.
+    vocabulary: the folder with tokenizer and lexicon.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    gpt, dvae, diffusion = finished.gpt(), finished.dvae(), finished.diffusion()
+    gpt, dvae, diffusion = outputs.gpt(), outputs.dvae(), outputs.diffusion()
     conventions = make_conventions(gpt.config, find_silence_code(dvae, norms))
     write_config(
         folder, ModelConfig(about=DESCRIPTION, advice=RECOMMENDED_OPTIONS, conventions=conventions)
@@ -53,12 +51,12 @@ def write_starter_model(
     networks = {
         "gpt": gpt,
         "dvae": dvae,
-        "clvp": finished.clvp(),
-        "cvvp": finished.cvvp(),
+        "clvp": outputs.clvp(),
+        "cvvp": outputs.cvvp(),
         "diffusion": diffusion,
-        "vocoder": finished.vocoder(),
-        "random_gpt": finished.random_voice("random_gpt", gpt.config.model_dim),
-        "random_diffusion": finished.random_voice("random_diffusion", 2 * diffusion.config.width),
+        "vocoder": outputs.vocoder(),
+        "random_gpt": outputs.random_voice("random_gpt", gpt.config.model_dim),
+        "random_diffusion": outputs.random_voice("random_diffusion", 2 * diffusion.config.width),
     }
     for name, network in networks.items():
         save_network(folder, name, network, network.config, torch.float16)
@@ -69,7 +67,7 @@ def write_starter_model(
 
 
 def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
-    """How the starter's networks are meant to be used."""
+    """Return the conventions of the starter."""
     return ModelConventions(
         text_limit=gpt.max_text_tokens - 2,
         piece_limit=MAX_CHUNK_TOKENS,
@@ -85,7 +83,7 @@ def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
 
 @torch.inference_mode()
 def find_silence_code(dvae: Dvae, norms: Tensor) -> int:
-    """The code that voices digital silence."""
+    """Return the code of digital silence."""
     silence = torch.full((1, len(norms), 64), torch.tensor(1e-5).log().item())
     codes = dvae.encode(silence / norms.unsqueeze(-1))[0]
     return int(codes[4:-4].mode().values)
@@ -95,18 +93,18 @@ def find_silence_code(dvae: Dvae, norms: Tensor) -> int:
 def compute_voice_latents(
     corpus: Path,
     rows: Sequence[CorpusRow],
-    finished: StageOutputs,
+    outputs: StageOutputs,
     norms: Tensor,
     report: ProgressReporter,
 ) -> dict[str, Tensor]:
-    """What both networks hear in many clips: `random_gpt` (n, d), `random_diffusion` (n, 2 c)."""
-    gpt, diffusion = finished.gpt(), finished.diffusion()
-    heard: dict[str, list[Tensor]] = {"random_gpt": [], "random_diffusion": []}
+    """Compute speaker latents of many clips: `random_gpt` (n, d), `random_diffusion` (n, 2 c)."""
+    gpt, diffusion = outputs.gpt(), outputs.diffusion()
+    latents: dict[str, list[Tensor]] = {"random_gpt": [], "random_diffusion": []}
     low, high = MelDataset(corpus, rows, "gpt"), MelDataset(corpus, rows, "vocoder")
-    spread = range(0, len(rows), max(1, len(rows) // VOICE_CLIPS))
-    for index in report.track(spread, "hearing voices"):
+    indices = range(0, len(rows), max(1, len(rows) // VOICE_CLIPS))
+    for index in report.track(indices, "speaker latents"):
         mel = (low[index][:REFERENCE_FRAMES] / norms).T[None]
-        heard["random_gpt"].append(gpt.condition(mel)[0])
+        latents["random_gpt"].append(gpt.condition(mel)[0])
         voice = high[index][:REFERENCE_FRAMES].T[None]
-        heard["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
-    return {name: torch.stack(values) for name, values in heard.items()}
+        latents["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
+    return {name: torch.stack(values) for name, values in latents.items()}

@@ -1,4 +1,4 @@
-"""All recipes of one bundle together: the starter's, and a size that a test can run."""
+"""The recipes of all networks of a model: the starter's, and a tiny size for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tortoise.modules.univnet import UnivNetConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipes:
-    """How each part of a bundle is made; the defaults are the starter's."""
+    """One recipe for each network; the defaults are the starter's."""
 
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     dvae: DvaeRecipe = field(default_factory=DvaeRecipe)
@@ -37,7 +37,7 @@ class Recipes:
 
     @classmethod
     def tiny(cls) -> Recipes:
-        """Every stage in seconds: nothing is learned, everything is run."""
+        """Return recipes of two steps and tiny networks, for tests."""
         return cls(
             corpus=CorpusConfig(clips=20, clips_per_shard=10, clips_per_random_speaker=2),
             dvae=DvaeRecipe(

@@ -1,4 +1,4 @@
-"""How far two waves are apart, seen through spectra of several resolutions (arXiv:1910.11480)."""
+"""The multi-resolution STFT loss (arXiv:1910.11480)."""
 
 from __future__ import annotations
 

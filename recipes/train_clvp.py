@@ -1,10 +1,10 @@
-"""Train CLVP, the judge that picks the draft which says the text.
+"""Train CLVP, which ranks candidates by how well they match the text.
 
-In-batch negatives alone would teach it to tell sentences apart, which drafts of one text never
-ask for. So each text also meets spoiled versions of its own codes, and each clip spoiled versions
-of its own text, and batches hold clips of like length, so that length alone never tells. Above all
-the speech half learns to spell what it hears (CTC): drafts of one text differ by single sounds,
-which a cosine of whole sentences hardly notices, and a bundle that spells ranks by the spelling.
+In-batch negatives alone teach it to tell sentences apart, but candidates share one text. So each
+text is also contrasted with corrupted versions of its own codes, each clip with corrupted versions
+of its own text, and a batch holds clips of similar length. The speech encoder also learns to
+transcribe with a CTC loss: candidates differ by single sounds, which the cosine similarity of whole
+sentences hardly shows, so the starter ranks by the CTC loss.
 """
 
 from __future__ import annotations
@@ -22,19 +22,17 @@ from torch.nn.utils.rnn import pad_sequence
 from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedClip
 from recipes.data.negatives import corrupt_codes, corrupt_text, random_int
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.losses import STOP_TOKEN, compute_ctc_loss, remove_special_tokens
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_muon_and_adamw, set_lr
+from training.finetuning.optim.optimizers import make_muon_and_adamw
 
-INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
+INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as in CLIP (arXiv:2103.00020)
 MAX_LOG_TEMPERATURE = math.log(100)
-POOL_BATCHES = 8  # batches from which one of like length is taken
-EVALUATE_EVERY = 250  # steps
-EVALUATION_CLIPS = 100  # clips
-StateParts = dict[str, nn.Module | torch.optim.Optimizer]
+POOL_BATCHES = 8  # a batch of similar length is drawn from this many
+EVALUATE_EVERY = 250
+EVALUATION_CLIPS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +56,11 @@ class ClvpRecipe:
     steps: int = 3_500
     batch: int = 40
     num_negatives: int = 1
-    """Spoiled versions of each text, and as many of its codes."""
+    """Corrupted versions of each text, and as many of its codes."""
     hidden: float = 0.05
-    """Share of ids and codes that the network does not get to see."""
+    """Share of tokens and codes that are masked."""
     ctc_weight: float = 4.0
-    """Weight of the spelling loss, in nats a symbol."""
+    """Weight of the CTC loss in nats per symbol."""
     rate: float = 2.5e-3
     warm_up: int = 100
     decay: float = 1e-2
@@ -76,64 +74,44 @@ def train_clvp(
     folder: Path,
     report: ProgressReporter,
 ) -> Clvp:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    held_out: clips that are only judged by; `compute_ranking_accuracy` tells how many spoiled
-    versions of a
-    clip score below it (chance: 0.5).
+    held_out: clips for `compute_ranking_accuracy` only.
     """
-    model = _build_model(recipe)
+    model = build_seeded(recipe.seed, lambda: Clvp(recipe.architecture))
+    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
     blocks = nn.ModuleList([model.text_transformer, model.speech_transformer])
     muon, adamw = make_muon_and_adamw(model, blocks, recipe.rate, recipe.decay)
-    parts: StateParts = {"model": model, "muon": muon, "adamw": adamw}
-    run = TrainingLoop(folder, report)
+    loop = TrainingLoop(folder, report, model=model, muon=muon, adamw=adamw)
     lengths = torch.tensor([len(clip.codes) for clip in clips])
-    done = load_state(folder, **parts)
-    for step in run.steps(done, recipe.steps, "clvp"):
+    for step in loop.steps(recipe.steps, "clvp"):
         generator = make_step_generator(recipe.seed, step)
-        rate = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         batch = draw_batch(recipe, clips, lengths, generator)
-        scores, heard = compute_batch_scores(model, batch)
-        loss, found = compute_ranking_loss(scores, batch.same_text)
-        spelled = compute_ctc_loss(model.to_symbols, heard, batch.lengths, batch.symbols)
-        model.zero_grad(set_to_none=True)
-        (loss + recipe.ctc_weight * spelled).backward()
-        norm = clip_grad_norm(model.parameters(), 1.0)
-        for optimizer in (muon, adamw):
-            set_lr(optimizer, rate)
-            optimizer.step()
+        scores, speech_states = compute_batch_scores(model, batch)
+        loss, accuracy = compute_ranking_loss(scores, batch.same_text)
+        ctc_loss = compute_ctc_loss(model.to_symbols, speech_states, batch.lengths, batch.symbols)
+        norm = optimizer_step(loss + recipe.ctc_weight * ctc_loss, model, (muon, adamw), lr)
         model.temperature.data.clamp_(max=MAX_LOG_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            figures = {"loss": loss.item(), "found": found.item(), "spelling": spelled.item()}
-            run.log_metrics(done, **figures, gradient=norm)
+            metrics = {"loss": loss.item(), "found": accuracy.item(), "spelling": ctc_loss.item()}
+            loop.log_metrics(done, **metrics, gradient=norm)
         if done % EVALUATE_EVERY == 0 and held_out:
             share = compute_ranking_accuracy(
                 model, held_out[:EVALUATION_CLIPS], make_step_generator(recipe.seed, -1)
             )
-            run.log_metrics(done, share_beaten=share)
-        if run.is_save_due():
-            save_state(folder, done, **parts)
-    save_state(folder, done, **parts)
+            loop.log_metrics(done, share_beaten=share)
     return model.eval()
-
-
-def _build_model(recipe: ClvpRecipe) -> Clvp:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Clvp(recipe.architecture).train()
-    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
-    return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClvpBatch:
-    """b clips with their texts and, below them, their spoiled versions: n rows in all.
+    """b clips with their texts, then their corrupted versions: n rows in all.
 
-    text: (n, t);  codes: (n, m);  masks: the same shapes, true where real and not hidden;
-    same_text: (b, n), true where a clip says another pair's text too and so is no fair rival;
-    symbols: what each of the b clips says, without the boundaries between words;
-    lengths: (b,) codes of each.
+    text: (n, t);  codes: (n, m);  masks: true where not padded and not masked;
+    same_text: (b, n), true where another clip has the same text and so is no negative;
+    symbols: the targets of the CTC loss, without word boundaries;  lengths: (b,) codes of each.
     """
 
     text: Tensor
@@ -148,7 +126,7 @@ class ClvpBatch:
 def draw_batch(
     recipe: ClvpRecipe, clips: Sequence[TokenizedClip], lengths: Tensor, generator: torch.Generator
 ) -> ClvpBatch:
-    """Draw clips of like length and spoil them.  lengths: (N,) codes of every clip."""
+    """Draw clips of similar length and corrupt them.  lengths: (N,) codes of every clip."""
     pool = torch.randperm(len(clips), generator=generator)[: POOL_BATCHES * recipe.batch]
     pool = pool[lengths[pool].argsort()]
     first = random_int(0, max(1, len(pool) - recipe.batch + 1), generator)
@@ -156,61 +134,61 @@ def draw_batch(
     texts, codes, b = [c.text for c in chosen], [c.codes for c in chosen], len(chosen)
     all_texts, all_codes = [*texts], [*codes]
     for _ in range(recipe.num_negatives):
-        for text, spoken in zip(texts, codes, strict=True):
+        for text, code_ids in zip(texts, codes, strict=True):
             all_texts.append(corrupt_text(text, texts[random_int(0, b, generator)], generator))
-            all_codes.append(corrupt_codes(spoken, generator))
+            all_codes.append(corrupt_codes(code_ids, generator))
     text, text_mask = pad_and_mask([append_stop_token(text) for text in all_texts])
     padded, codes_mask = pad_and_mask(all_codes)
-    twins = torch.tensor([[torch.equal(one, other) for other in texts] for one in texts])
-    twins.fill_diagonal_(False)
+    same = torch.tensor([[torch.equal(one, other) for other in texts] for one in texts])
+    same.fill_diagonal_(False)
     return ClvpBatch(
         text=text,
         text_mask=mask_random_positions(text_mask, recipe.hidden, generator),
         codes=padded,
         codes_mask=mask_random_positions(codes_mask, recipe.hidden, generator),
-        same_text=functional.pad(twins, (0, len(all_texts) - b)),
+        same_text=functional.pad(same, (0, len(all_texts) - b)),
         symbols=tuple(remove_special_tokens(text) for text in texts),
-        lengths=torch.tensor([len(spoken) for spoken in codes]),
+        lengths=torch.tensor([len(code_ids) for code_ids in codes]),
     )
 
 
 def append_stop_token(text: Tensor) -> Tensor:
-    """The text as the engine hands it to CLVP, ended by one stop: (t,) ids to (t + 1,)."""
+    """Append one stop token, as the engine does: (t,) to (t + 1,)."""
     return functional.pad(text, (0, 1), value=STOP_TOKEN)
 
 
 def pad_and_mask(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of any length as one tensor (n, longest) and the mask of what is real."""
+    """Pad rows to (n, longest); return them and the mask of what is not padding."""
     lengths = torch.tensor([len(row) for row in rows])
     padded = pad_sequence([row.long() for row in rows], batch_first=True)
     return padded, torch.arange(padded.shape[1]) < lengths.unsqueeze(1)
 
 
 def mask_random_positions(mask: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Take some positions from sight, but never the first.  mask: (n, t), and so the answer."""
+    """Mask some positions, but never the first: (n, t) to (n, t)."""
     hidden = torch.rand(mask.shape, generator=generator) < share
     hidden[:, 0] = False
     return mask & ~hidden
 
 
 def compute_batch_scores(model: Clvp, batch: ClvpBatch) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Scores of b texts against n clips, and of b clips against n texts: (b, n) each.
+    """Score b texts against n clips, and b clips against n texts: (b, n) each.
 
-    Also returns what the speech half hears at every code of the b clips: (b, m, d).
+    Also returns the states of the speech encoder for the b clips: (b, m, d).
     """
     b = len(batch.same_text)
     with torch.autocast("cpu", torch.bfloat16):
         text = model.encode_text(batch.text, batch.text_mask)
-        heard = model.encode_speech_states(batch.codes, batch.codes_mask)
-        speech = model.project_speech_states(heard, batch.codes_mask)
-    return (model.compare(text[:b], speech), model.compare(text, speech[:b]).T), heard[:b]
+        speech_states = model.encode_speech_states(batch.codes, batch.codes_mask)
+        speech = model.project_speech_states(speech_states, batch.codes_mask)
+    return (model.compare(text[:b], speech), model.compare(text, speech[:b]).T), speech_states[:b]
 
 
 def compute_ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tuple[Tensor, Tensor]:
-    """InfoNCE in both directions with spoiled rivals (info_nce, with more columns than rows).
+    """Compute InfoNCE in both directions, with corrupted negatives.
 
-    scores: two of (b, n), partners on the diagonal;  same_text: (b, n).
-    Returns the loss () and the share of texts () whose own codes came first.
+    scores: two of (b, n), positive pairs on the diagonal;  same_text: (b, n).
+    Returns the loss () and the share of texts () whose own codes rank first.
     """
     partners = torch.arange(len(same_text))
     by_text, by_speech = (score.masked_fill(same_text, -math.inf) for score in scores)
@@ -223,7 +201,7 @@ def compute_ranking_loss(scores: tuple[Tensor, Tensor], same_text: Tensor) -> tu
 def compute_ranking_accuracy(
     model: Clvp, clips: Sequence[TokenizedClip], generator: torch.Generator, rivals: int = 15
 ) -> float:
-    """Share of spoiled codes that score below the true ones of their text, with nothing hidden."""
+    """Return the share of corrupted codes that score below the true ones (chance: 0.5)."""
     beaten = 0.0
     for clip in clips:
         drafts, mask = pad_and_mask(

@@ -1,7 +1,7 @@
-"""Train CVVP, the judge of whether codes sound like a voice.
+"""Train CVVP, which ranks candidates by how well they match the voice.
 
-Everybody in a batch is another speaker, and the voice is heard in a clip drawn on its own, so what
-was said rarely helps: only who spoke does.
+A batch has one clip of each speaker, and the reference is another clip of that speaker, so that
+only the voice can tell the pairs apart, not the text.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedClip, TokenizedCorpus
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.cvvp import Cvvp, CvvpConfig
 from tortoise.modules.losses import info_nce_loss
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+from training.finetuning.optim.optimizers import make_adamw
 
-INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as CLIP begins (arXiv:2103.00020)
+INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as in CLIP (arXiv:2103.00020)
 MAX_LOG_TEMPERATURE = math.log(100)
-EVALUATE_EVERY = 250  # steps
+EVALUATE_EVERY = 250
 EVALUATION_BATCHES = 8
 
 
@@ -41,9 +40,9 @@ class CvvpRecipe:
     steps: int = 500
     batch: int = 32
     voice_frames: tuple[int, int] = (100, 260)
-    """Mel frames of a stretch of the voice: 1.2 to 3 s."""
+    """Mel frames of a reference: 1.2 to 3 s."""
     speech_codes: tuple[int, int] = (20, 100)
-    """Codes of a stretch of speech: 1 to 4.6 s."""
+    """Codes of a window of speech: 1 to 4.6 s."""
     rate: float = 1e-3
     warm_up: int = 100
     decay: float = 1e-2
@@ -58,54 +57,39 @@ def train_cvvp(
     folder: Path,
     report: ProgressReporter,
 ) -> Cvvp:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    norms: (80,) what each mel band is divided by.
+    norms: (80,) of the mel bands.
     """
-    model = _build_model(recipe)
+    model = build_seeded(recipe.seed, lambda: Cvvp(recipe.architecture))
+    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, model=model, optimizer=optimizer)
-    for step in run.steps(done, recipe.steps, "cvvp"):
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    for step in loop.steps(recipe.steps, "cvvp"):
         generator = make_step_generator(recipe.seed, step)
-        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
-        loss, found = _compute_loss(model, recipe, corpus, norms, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = clip_grad_norm(model.parameters(), 1.0)
-        optimizer.step()
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        loss, correct = _compute_loss(model, recipe, corpus, norms, generator)
+        norm = optimizer_step(loss, model, [optimizer], lr)
         model.temperature.data.clamp_(max=MAX_LOG_TEMPERATURE)
         done = step + 1
         if done % 50 == 0:
-            run.log_metrics(done, loss=loss.item(), found=found.item(), gradient=norm)
+            loop.log_metrics(done, loss=loss.item(), found=correct.item(), gradient=norm)
         if done % EVALUATE_EVERY == 0:
-            run.log_metrics(
-                done, held_out=compute_retrieval_accuracy(model, recipe, held_out, norms)
-            )
-        if run.is_save_due():
-            save_state(folder, done, model=model, optimizer=optimizer)
-    save_state(folder, done, model=model, optimizer=optimizer)
+            accuracy = compute_retrieval_accuracy(model, recipe, held_out, norms)
+            loop.log_metrics(done, held_out=accuracy)
     return model.eval()
-
-
-def _build_model(recipe: CvvpRecipe) -> Cvvp:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Cvvp(recipe.architecture).train()
-    model.temperature.data.fill_(INITIAL_LOG_TEMPERATURE)
-    return model
 
 
 @torch.no_grad()
 def compute_retrieval_accuracy(
     model: Cvvp, recipe: CvvpRecipe, corpus: TokenizedCorpus, norms: Tensor
 ) -> float:
-    """How often a voice finds its own speech among that of other speakers, over a few batches."""
-    found = [
+    """Return how often a voice ranks its own speech first among that of other speakers."""
+    correct = [
         _compute_loss(model, recipe, corpus, norms, make_step_generator(recipe.seed, -1 - turn))[1]
         for turn in range(EVALUATION_BATCHES)
     ]
-    return float(torch.stack(found).mean())
+    return float(torch.stack(correct).mean())
 
 
 def _compute_loss(
@@ -115,7 +99,7 @@ def _compute_loss(
     norms: Tensor,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Loss () of one batch, and the share of voices () that found their own speech."""
+    """Return the loss () of one batch, and the share of voices () that rank their speech first."""
     chosen = sample_speakers(corpus, recipe.batch, generator)
     frames = int(torch.randint(*recipe.voice_frames, (1,), generator=generator))
     mels, which = corpus.sample_speaker_mels(chosen, frames, generator)
@@ -125,14 +109,14 @@ def _compute_loss(
         voices = model.encode_voice(mels / norms.unsqueeze(-1))[which]
         speech = model.encode_speech(codes)
     similarity = model.compare(voices, speech)
-    found = similarity.argmax(1) == torch.arange(len(chosen))
-    return info_nce_loss(similarity), found.float().mean()
+    correct = similarity.argmax(1) == torch.arange(len(chosen))
+    return info_nce_loss(similarity), correct.float().mean()
 
 
 def sample_speakers(
     corpus: TokenizedCorpus, batch: int, generator: torch.Generator
 ) -> Sequence[int]:
-    """Draw clips at random, but at most one of each speaker: up to `batch` clip numbers."""
+    """Draw up to `batch` clip indices, at most one of each speaker."""
     chosen: dict[int, int] = {}
     for index in torch.randperm(len(corpus), generator=generator).tolist():
         chosen.setdefault(corpus.clips[index].speaker, index)
@@ -142,7 +126,7 @@ def sample_speakers(
 
 
 def crop_codes(clip: TokenizedClip, m: int, generator: torch.Generator) -> Tensor:
-    """A random stretch of a clip's codes, said again and again where it is short: (m,)."""
+    """Cut a random window of a clip's codes, repeated where the clip is short: (m,)."""
     spare = max(0, len(clip.codes) - m)
     first = int(torch.randint(spare + 1, (1,), generator=generator))
     stretch = clip.codes[first : first + m].long()

@@ -1,4 +1,4 @@
-"""Train the discrete VAE, the code book that everything after it is written in."""
+"""Train the discrete VAE, whose codes the GPT predicts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.data.features import MelDataset
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.dvae import Dvae, DvaeConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import clip_grad_norm, make_adamw, set_lr
+from training.finetuning.optim.optimizers import make_adamw
 
-RESTART_EVERY = 100  # steps between moves of codes that nothing uses
-RESTART_UNTIL = 0.7  # of the run; later the book must settle
+RESTART_EVERY = 100  # steps between restarts of unused codes
+RESTART_UNTIL = 0.7  # of the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,56 +39,48 @@ class DvaeRecipe:
 def train_dvae(
     recipe: DvaeRecipe, mels: MelDataset, norms: Tensor, folder: Path, report: ProgressReporter
 ) -> Dvae:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    mels: log-mels of the corpus;  norms: (80,) what each band is divided by.
+    mels: log-mels of the corpus;  norms: (80,) of the bands.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Dvae(recipe.architecture).train()
+    model = build_seeded(recipe.seed, lambda: Dvae(recipe.architecture))
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, model=model, optimizer=optimizer)
-    if done == 0:
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    if loop.step == 0:
         mel = _sample_batch(
             recipe, mels, norms, make_step_generator(recipe.seed, -1), rows=8 * recipe.batch
         )
         model.codebook.init_with_kmeans(
             _encode_vectors(model, mel), make_step_generator(recipe.seed, -2)
         )
-    for step in run.steps(done, recipe.steps, "dvae"):
+    for step in loop.steps(recipe.steps, "dvae"):
         generator = make_step_generator(recipe.seed, step)
-        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         mel = _sample_batch(recipe, mels, norms, generator)
         with torch.autocast("cpu", torch.bfloat16):
             reconstruction, commitment, _ = model(mel)
-        optimizer.zero_grad(set_to_none=True)
-        (reconstruction + recipe.commitment * commitment).backward()
-        norm = clip_grad_norm(model.parameters(), 1.0)
-        optimizer.step()
+        loss = reconstruction + recipe.commitment * commitment
+        norm = optimizer_step(loss, model, [optimizer], lr)
         done = step + 1
         if done % RESTART_EVERY == 0 and step < RESTART_UNTIL * recipe.steps:
             model.codebook.restart_dead_codes(_encode_vectors(model, mel), generator)
         if done % 50 == 0:
             used = float((model.codebook.cluster_size > 0.05).float().sum())
-            mse, distance = reconstruction.item(), commitment.item()
-            run.log_metrics(done, mse=mse, commitment=distance, gradient=norm, used=used)
-        if run.is_save_due():
-            save_state(folder, done, model=model, optimizer=optimizer)
-    save_state(folder, done, model=model, optimizer=optimizer)
+            metrics = {"mse": reconstruction.item(), "commitment": commitment.item()}
+            loop.log_metrics(done, **metrics, gradient=norm, used=used)
     return model.eval()
 
 
 @torch.no_grad()
 def _encode_vectors(model: Dvae, mel: Tensor) -> Tensor:
-    """What the encoder says of normalised mel, before quantisation: (b, 80, f) to (n, e)."""
+    """Encode normalised mel without quantisation: (b, 80, f) to (n, e)."""
     return model.encode_vectors(mel).flatten(0, 1)
 
 
 def _sample_batch(
     recipe: DvaeRecipe, mels: MelDataset, norms: Tensor, generator: torch.Generator, rows: int = 0
 ) -> Tensor:
-    """Random stretches of normalised mel: (b, 80, f); short clips repeat their last frame."""
+    """Return random windows of normalised mel: (b, 80, f); short clips repeat their last frame."""
     count = rows or recipe.batch
     chosen = torch.randint(len(mels), (count,), generator=generator).tolist()
     crops = []

@@ -1,4 +1,4 @@
-"""Train the autoregressive network: phonemes and a voice in, codes out."""
+"""Train the GPT to predict codes from phonemes and a reference."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from torch import Tensor
 from core.progress import ProgressReporter
 from recipes.data.audition import SampleWriter
 from recipes.data.codes import TokenizedCorpus, sample_length_bucketed_batch
-from recipes.data.latents import collate_gpt_batch, sample_reference_length
+from recipes.data.latents import sample_reference_length
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
     UnseenSpeakers,
     sample_augmented_references,
 )
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.gpt_loss import GptBatch, GptLosses, compute_gpt_losses
-from training.finetuning.optim.optimizers import clip_grad_norm, make_muon_and_adamw, set_lr
+from training.finetuning.optim.optimizers import make_muon_and_adamw
 
 VALIDATE_EVERY = 250
 VALIDATION_BATCHES = 4
@@ -67,56 +66,49 @@ def train_gpt(
     norms: Tensor,
     folder: Path,
     report: ProgressReporter,
-    listener: SampleWriter | None = None,
-    strangers: UnseenSpeakers | None = None,
+    sample_writer: SampleWriter | None = None,
+    unseen_speakers: UnseenSpeakers | None = None,
 ) -> Gpt:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    norms: (80,) what each mel band is divided by. With a listener, a held-out text is spoken into
-    `samples` at every validation. Strangers are heard in place of those who stand in for them.
+    norms: (80,) of the mel bands;  sample_writer: writes a sample at every validation.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = Gpt(recipe.architecture).train()
+    model = build_seeded(recipe.seed, lambda: Gpt(recipe.architecture))
     muon, adamw = make_muon_and_adamw(model, model.gpt.h, recipe.rate, recipe.decay)
-    run = TrainingLoop(folder, report)
-    first = load_state(folder, model=model, muon=muon, adamw=adamw)
-    done = first
+    loop = TrainingLoop(folder, report, model=model, muon=muon, adamw=adamw)
     lengths = [len(clip.text) + len(clip.codes) for clip in corpus.clips]
-    for step in run.steps(first, recipe.steps, "gpt"):
-        rate = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+    for step in loop.steps(recipe.steps, "gpt"):
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         chosen = sample_length_bucketed_batch(lengths, recipe.batch, step, recipe.seed)
         generator = make_step_generator(recipe.seed, step)
         frames = sample_reference_length(generator)
-        heard = sample_augmented_references(
-            corpus, chosen, frames, strangers or UnseenSpeakers(), recipe.augmentation, generator
+        references = sample_augmented_references(
+            corpus,
+            chosen,
+            frames,
+            unseen_speakers or UnseenSpeakers(),
+            recipe.augmentation,
+            generator,
         )
-        losses = _compute_losses(model, collate_gpt_batch(corpus, chosen), heard, norms)
-        model.zero_grad(set_to_none=True)
-        losses.total(recipe.text_weight).backward()
-        norm = clip_grad_norm(model.parameters(), recipe.clip)
-        for optimizer in (muon, adamw):
-            set_lr(optimizer, rate)
-            optimizer.step()
+        losses = _compute_losses(model, corpus, chosen, references, norms)
+        loss = losses.total(recipe.text_weight)
+        norm = optimizer_step(loss, model, (muon, adamw), lr, recipe.clip)
         done = step + 1
         if done % 25 == 0:
-            run.log_metrics(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
+            loop.log_metrics(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
         if done % VALIDATE_EVERY == 0:
-            run.log_metrics(done, validation=validate(model, held_out, norms, recipe))
-            if listener is not None:
-                listener.write_gpt_sample(
+            loop.log_metrics(done, validation=validate(model, held_out, norms, recipe))
+            if sample_writer is not None:
+                sample_writer.write_gpt_sample(
                     model.eval(), held_out, folder / "samples" / f"{done:06d}.wav"
                 )
                 model.train()
-        if run.is_save_due():
-            save_state(folder, done, model=model, muon=muon, adamw=adamw)
-    save_state(folder, done, model=model, muon=muon, adamw=adamw)
     return model.eval()
 
 
 @torch.no_grad()
 def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptRecipe) -> float:
-    """Cross entropy per code, in nats, on clips never learned from."""
+    """Return the cross entropy per code in nats on held-out clips."""
     model.eval()
     lengths = [len(clip.codes) for clip in corpus.clips]
     total = 0.0
@@ -125,16 +117,23 @@ def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptReci
             lengths, recipe.batch, step, seed=0, pool=VALIDATION_BATCHES
         )
         generator = make_step_generator(0, step)
-        heard = corpus.sample_speaker_mels(chosen, sample_reference_length(generator), generator)
-        total += _compute_losses(model, collate_gpt_batch(corpus, chosen), heard, norms).mel.item()
+        references = corpus.sample_speaker_mels(
+            chosen, sample_reference_length(generator), generator
+        )
+        total += _compute_losses(model, corpus, chosen, references, norms).mel.item()
     model.train()
     return total / VALIDATION_BATCHES
 
 
 def _compute_losses(
-    model: Gpt, batch: GptBatch, heard: tuple[Tensor, Tensor], norms: Tensor
+    model: Gpt,
+    corpus: TokenizedCorpus,
+    chosen: list[int],
+    references: tuple[Tensor, Tensor],
+    norms: Tensor,
 ) -> GptLosses:
-    mels, which = heard
+    mels, which = references
+    batch = GptBatch.collate([corpus.clips[index] for index in chosen])
     with torch.autocast("cpu", torch.bfloat16):
         conditioning = model.condition(mels / norms.unsqueeze(-1))[which]
         return compute_gpt_losses(model, conditioning, batch)

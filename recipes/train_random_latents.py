@@ -1,11 +1,12 @@
-"""Train the networks that make voices up: noise in, latents like those of real voices out.
+"""Train the generators of random speaker latents.
 
 How the published ones were trained is unknown. Here the distributions are matched along random
-directions (sliced Wasserstein distance, arXiv:1804.01947), which needs no critic.
+directions (sliced Wasserstein distance, arXiv:1804.01947), which needs no discriminator.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,14 @@ import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
-from recipes.loop import TrainingLoop, make_step_generator
-from recipes.state import load_state, save_state
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.optimizers import set_lr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomLatentRecipe:
-    """How a network that makes up latents is trained."""
+    """How a generator of random latents is trained."""
 
     steps: int = 600
     batch: int = 512
@@ -35,40 +34,31 @@ class RandomLatentRecipe:
 def train_random_latents(
     recipe: RandomLatentRecipe, latents: Tensor, folder: Path, report: ProgressReporter
 ) -> RandomLatentGenerator:
-    """Train until the last step or until `stop` lies in the folder; goes on from a saved state.
+    """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    latents: (n, c) of many real clips.
+    latents: (n, c) of real clips.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = RandomLatentGenerator(RandomLatentConfig(channels=latents.shape[1])).train()
+    config = RandomLatentConfig(channels=latents.shape[1])
+    model = build_seeded(recipe.seed, lambda: RandomLatentGenerator(config))
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate)
-    run = TrainingLoop(folder, report)
-    done = load_state(folder, model=model, optimizer=optimizer)
-    for step in run.steps(done, recipe.steps, "random voice"):
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    for step in loop.steps(recipe.steps, "random voice"):
         generator = make_step_generator(recipe.seed, step)
-        set_lr(optimizer, compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up))
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         noise = torch.randn(recipe.batch, latents.shape[1], generator=generator)
         real = latents[torch.randint(len(latents), (recipe.batch,), generator=generator)]
         distance = sliced_wasserstein_distance(model(noise), real, recipe.directions, generator)
-        optimizer.zero_grad(set_to_none=True)
-        distance.backward()
-        optimizer.step()
-        done = step + 1
-        if done % 50 == 0:
-            run.log_metrics(done, distance=distance.item())
-    save_state(folder, done, model=model, optimizer=optimizer)
+        optimizer_step(distance, model, [optimizer], lr, max_norm=math.inf)
+        if (step + 1) % 50 == 0:
+            loop.log_metrics(step + 1, distance=distance.item())
     return model.eval()
 
 
 def sliced_wasserstein_distance(
-    made: Tensor, real: Tensor, directions: int, generator: torch.Generator
+    generated: Tensor, real: Tensor, directions: int, generator: torch.Generator
 ) -> Tensor:
-    """How far two clouds of points lie apart, seen along random directions.
-
-    made, real: (b, c).  Returns () the mean squared distance between sorted shadows.
-    """
-    along = torch.randn(made.shape[1], directions, generator=generator)
+    """Return the squared sliced Wasserstein distance of generated and real (b, c): ()."""
+    along = torch.randn(generated.shape[1], directions, generator=generator)
     along = along / along.norm(dim=0)
-    difference = (made @ along).sort(0).values - (real @ along).sort(0).values
+    difference = (generated @ along).sort(0).values - (real @ along).sort(0).values
     return difference.square().mean()

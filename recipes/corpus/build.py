@@ -1,8 +1,7 @@
 """Make a corpus: `python -m recipes.corpus.build FOLDER --clips 40000`.
 
-Each shard is drawn from its own number alone, so an interrupted build goes on where it stopped and
-several processes can share the work. Most clips are said by the shipped speakers; the others by
-speakers drawn at random, a few clips each, so that the networks learn to listen to who speaks.
+Each shard follows from the seed and its number alone, so a build can be resumed and divided among
+processes. Most clips are by the sample voices, the others by random speakers, a few clips each.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.files import atomic_path, write_text
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
 from recipes.corpus.speakers import (
@@ -32,28 +32,28 @@ from recipes.corpus.text import generate_sentences
 from recipes.loop import ProgressPrinter
 
 MAX_CLIP_S = 11.5
-GAIN_RANGE = (0.5, 1.0)  # clips are scaled by a random factor of this range
+GAIN_RANGE = (0.5, 1.0)
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 ESPEAK_VARIANTS = ("m1", "m2", "m4", "m5", "m6", "m8", "f1", "f3", "f4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusConfig:
-    """What a corpus is made of."""
+    """Size and mixture of a corpus."""
 
     seed: int = 1
     clips: int = 37_000
     clips_per_shard: int = 250
-    random_speaker_fraction: float = 0.35  # share of clips said by speakers who are not shipped
-    espeak_fraction: float = 0.3  # share of guests who speak with espeak-ng
+    random_speaker_fraction: float = 0.35  # share of clips by random speakers
+    espeak_fraction: float = 0.3  # share of random speakers by espeak-ng
     clips_per_random_speaker: int = 8
-    texts: tuple[Path, ...] = ()  # files whose sentences are drawn from too
+    texts: tuple[Path, ...] = ()  # files with more sentences
 
 
 def build_corpus(
     folder: Path, config: CorpusConfig, processes: int, report: ProgressReporter
 ) -> None:
-    """Write the shards that are missing."""
+    """Write the missing shards."""
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
     numbers = range(-(-config.clips // config.clips_per_shard))
@@ -65,7 +65,7 @@ def build_corpus(
 
 
 def build_shard(shards: Path, config: CorpusConfig, number: int) -> None:
-    """Write shard `number`: samples first, its rows last, each beside and then renamed."""
+    """Write shard `number` atomically: first its samples, then its index."""
     waves: list[np.ndarray] = []
     rows: list[CorpusRow] = []
     start, name = 0, f"{number:04d}.npy"
@@ -73,7 +73,7 @@ def build_shard(shards: Path, config: CorpusConfig, number: int) -> None:
         try:
             wave = synthesize_speech(speaker, text)
         except SynthesizerError:
-            continue  # a scrap such as "a." may be silent; the next sentence is as good
+            continue  # a text such as "a." may be silent
         if len(wave) > MAX_CLIP_S * SAMPLE_RATE:
             continue
         level = random.Random(f"{config.seed} {number} {start}").uniform(*GAIN_RANGE)
@@ -83,31 +83,32 @@ def build_shard(shards: Path, config: CorpusConfig, number: int) -> None:
         start += len(wave)
     if not rows:
         raise SynthesizerError(f"shard {number} has no sound; are flite and espeak-ng installed?")
-    beside = shards / f"{number:04d}.part.npy"
-    np.save(beside, np.concatenate(waves))
-    beside.replace(shards / name)
-    text_beside = shards / f"{number:04d}.part"
-    text_beside.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), "utf-8")
-    text_beside.replace(shards / f"{number:04d}.jsonl")
+    with atomic_path(shards / name) as part:
+        np.save(part, np.concatenate(waves))
+    index = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
+    write_text(shards / f"{number:04d}.jsonl", index)
 
 
 def _assign_texts(config: CorpusConfig, number: int) -> Iterator[tuple[SyntheticSpeaker, str]]:
-    """Who says what in this shard."""
     draw = random.Random(f"{config.seed} {number}")
     texts = generate_sentences(draw.randrange(2**31), texts=config.texts)
     size = config.clips_per_shard
-    guests = max(1, round(size * config.random_speaker_fraction / config.clips_per_random_speaker))
-    for guest in [_draw_speaker(draw, config, f"g{number:04d}{index}") for index in range(guests)]:
+    random_speakers = max(
+        1, round(size * config.random_speaker_fraction / config.clips_per_random_speaker)
+    )
+    speakers = [
+        _draw_speaker(draw, config, f"g{number:04d}{index}") for index in range(random_speakers)
+    ]
+    for speaker in speakers:
         for text in islice(texts, config.clips_per_random_speaker):
-            yield guest, text
-    for text in islice(texts, size - guests * config.clips_per_random_speaker):
+            yield speaker, text
+    for text in islice(texts, size - random_speakers * config.clips_per_random_speaker):
         yield draw.choice(SAMPLE_SPEAKERS), text
 
 
 def _draw_speaker(draw: random.Random, config: CorpusConfig, name: str) -> SyntheticSpeaker:
-    """A speaker who differs from the shipped ones in tract, pitch and pace."""
     tract = draw.uniform(0.84, 1.16)
-    guest = SyntheticSpeaker(
+    speaker = SyntheticSpeaker(
         name=name,
         voice=draw.choice(FLITE_VOICES),
         tract=tract,
@@ -115,22 +116,22 @@ def _draw_speaker(draw: random.Random, config: CorpusConfig, name: str) -> Synth
         pace=draw.uniform(0.9, 1.15),
     )
     if draw.random() >= config.espeak_fraction:
-        return guest
+        return speaker
     voice = f"en-us+{draw.choice(ESPEAK_VARIANTS)}"
-    return replace(guest, synthesizer="espeak-ng", voice=voice)
+    return replace(speaker, synthesizer="espeak-ng", voice=voice)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and build."""
+    """Build a corpus from the command line."""
     cli = argparse.ArgumentParser(prog="recipes.corpus.build", description=__doc__)
     cli.add_argument("folder", type=Path)
     cli.add_argument("--clips", type=int, default=CorpusConfig().clips)
     cli.add_argument("--seed", type=int, default=CorpusConfig().seed)
     cli.add_argument("--text", type=Path, action="append", default=[], help="a text file to use")
     cli.add_argument("--processes", type=int, default=2)
-    given = cli.parse_args(arguments)
-    config = CorpusConfig(seed=given.seed, clips=given.clips, texts=tuple(given.text))
-    build_corpus(given.folder, config, given.processes, ProgressReporter(ProgressPrinter()))
+    parsed = cli.parse_args(arguments)
+    config = CorpusConfig(seed=parsed.seed, clips=parsed.clips, texts=tuple(parsed.text))
+    build_corpus(parsed.folder, config, parsed.processes, ProgressReporter(ProgressPrinter()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Read a corpus: which clips there are, and the wave of one.
+"""Read the index and the audio of a corpus.
 
 A corpus is a folder of shards. `shards/0007.npy` holds the int16 samples of many clips end to end
-(mono, 24 kHz), `shards/0007.jsonl` a row for each of them. A shard without its rows is unfinished
-and not part of the corpus.
+(mono, 24 kHz), `shards/0007.jsonl` a row for each of them. A shard without an index is incomplete
+and ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Samples = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRow:
-    """One clip of a corpus: where its samples lie, who says what."""
+    """One clip of a corpus."""
 
     shard: str
     start: int
@@ -31,19 +31,19 @@ class CorpusRow:
 
 
 def read_index(folder: Path) -> list[CorpusRow]:
-    """All clips of the corpus in a fixed order.
+    """List all clips of the corpus in a fixed order.
 
-    Raises FileNotFoundError when there is no finished shard.
+    Raises FileNotFoundError when there is no complete shard.
     """
-    indexes = sorted((folder / "shards").glob("*.jsonl"))
+    indexes = sorted((folder / "shards").glob("[0-9]*.jsonl"))
     if not indexes:
-        raise FileNotFoundError(f"{folder} holds no corpus; make one with training.corpus.build")
+        raise FileNotFoundError(f"{folder} holds no corpus; make one with recipes.corpus.build")
     lines = [line for path in indexes for line in path.read_text("utf-8").splitlines()]
     return [CorpusRow(**json.loads(line)) for line in lines]
 
 
 def read_wave(folder: Path, row: CorpusRow) -> Samples:
-    """The samples of one clip: (n,) int16 at 24 kHz, mapped from disk."""
+    """Return the samples of one clip: (n,) int16 at 24 kHz, memory-mapped."""
     return _open_shard(folder / "shards" / row.shard)[row.start : row.start + row.samples]
 
 
@@ -54,19 +54,19 @@ def _open_shard(path: Path) -> Samples:
 
 
 def split_held_out(rows: Sequence[CorpusRow]) -> tuple[list[CorpusRow], list[CorpusRow]]:
-    """(learned from, held out): the last shard is never learned from.
+    """Return training and held-out clips; the last shard is held out.
 
     Raises ValueError when there is only one.
     """
     last = max(row.shard for row in rows)
-    learned = [row for row in rows if row.shard != last]
-    if not learned:
+    train = [row for row in rows if row.shard != last]
+    if not train:
         raise ValueError("the corpus has one shard; it needs two, one of them to be held out")
-    return learned, [row for row in rows if row.shard == last]
+    return train, [row for row in rows if row.shard == last]
 
 
 def select_whole_shards(rows: Sequence[CorpusRow], clips: int) -> list[CorpusRow]:
-    """The first shards that together hold at least so many clips, or all."""
+    """Return the first shards that together have at least `clips` clips, or all."""
     if clips >= len(rows):
         return list(rows)
     return [row for row in rows if row.shard <= rows[clips - 1].shard]

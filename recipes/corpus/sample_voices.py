@@ -1,4 +1,4 @@
-"""Make the voices that the repository ships: `python -m recipes.corpus.sample_voices voices/`."""
+"""Synthesize the sample voices: `python -m recipes.corpus.sample_voices voices/`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SAMPLE_SENTENCES = (
     "We walked along the beach until the sun had vanished behind the hills.",
     "Nothing gives him greater joy than fixing an old clock with his own hands.",
 )
-"""What each voice is heard saying; no line of any test or corpus."""
+"""The clips of each voice; not in any test or corpus."""
 
 
 def write_sample_voices(folder: Path) -> None:
-    """Write one folder of clips for every shipped speaker; whatever lies there stays."""
+    """Write the missing clips of every sample speaker."""
     for speaker in SAMPLE_SPEAKERS:
         (folder / speaker.name).mkdir(parents=True, exist_ok=True)
         for number, line in enumerate(SAMPLE_SENTENCES, start=1):
@@ -37,13 +37,13 @@ def write_sample_voices(folder: Path) -> None:
 
 
 def synthesize_clip(speaker: SyntheticSpeaker, text: str) -> Clip:
-    """The speaker's own reading of a text, which is as good as its clone can become."""
+    """Synthesize a text with a speaker."""
     wave = torch.from_numpy(synthesize_speech(speaker, text))
     return Clip(wave=wave, sample_rate=SAMPLE_RATE, name=speaker.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and write the clips."""
+    """Write the clips from the command line."""
     cli = argparse.ArgumentParser(prog="recipes.corpus.sample_voices", description=__doc__)
     cli.add_argument("folder", type=Path)
     write_sample_voices(cli.parse_args(arguments).folder)

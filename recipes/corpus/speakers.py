@@ -1,9 +1,7 @@
-"""Who speaks in the corpus: flite's and espeak-ng's voices, and the speakers made from them.
+"""The speakers of the corpus: voices of flite and espeak-ng with a scaled vocal tract.
 
-A speaker is a synthesizer voice whose vocal tract is scaled. Flite is asked for speech that is
-`tract` times slower and whose pitch is `tract` times lower, and the wave is then played `tract`
-times faster: length and pitch come back, the formants move. No vocoder is involved, so nothing of
-the voice's clarity is lost.
+The synthesizer renders speech `tract` times slower and lower, which is then resampled to be `tract`
+times faster: duration and pitch are restored, the formants are scaled.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ import numpy as np
 import soundfile
 import soxr
 
-SAMPLE_RATE = 24_000  # Hz of everything in a corpus
-SYNTHESIS_TIMEOUT_S = 60.0  # a synthesizer that needs longer for one sentence hangs
-PEAK_LEVEL = 0.7  # of full scale, before the small level differences between clips
+SAMPLE_RATE = 24_000  # Hz
+SYNTHESIS_TIMEOUT_S = 60.0
+PEAK_LEVEL = 0.7  # of full scale, before the random gain
 
 
 class SynthesizerError(RuntimeError):
-    """A synthesizer is missing or said nothing."""
+    """A synthesizer is missing or returned no audio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +50,11 @@ SAMPLE_SPEAKERS = (
     SyntheticSpeaker(name="felix", voice="rms", tract=1.12, pitch=1.2),
     SyntheticSpeaker(name="iris", voice="awb", tract=1.12, pitch=1.3),
 )
-"""The speakers that the repository ships in `voices/`."""
+"""The speakers of the sample voices in `voices/`."""
 
 
 def synthesize_speech(speaker: SyntheticSpeaker, text: str) -> np.ndarray:
-    """Say one sentence: (n,) float32 at `SAMPLE_RATE`, silence trimmed to a tenth of a second.
+    """Synthesize one sentence: (n,) float32 at `SAMPLE_RATE`, silence trimmed to 0.1 s.
 
     Raises SynthesizerError when the program is missing or gives no sound.
     """
@@ -101,7 +99,7 @@ def _run_synthesizer(command: list[str]) -> tuple[np.ndarray, float]:
 
 
 def _fix_wav_length(riff: bytes) -> bytes:
-    """Mend the length fields of a WAV that was written to a pipe."""
+    """Set the length fields of a WAV that was written to a pipe."""
     at = riff.index(b"data")
     body = riff[at + 8 :]
     head = riff[:4] + (len(riff) - 8).to_bytes(4, "little") + riff[8 : at + 4]
@@ -109,7 +107,6 @@ def _fix_wav_length(riff: bytes) -> bytes:
 
 
 def _trim_silence(wave: np.ndarray, margin_s: float = 0.1) -> np.ndarray:
-    """Cut silence at both ends down to `margin_s`."""
     loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max(initial=1e-9))
     if not loud.size:
         return wave

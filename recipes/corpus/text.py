@@ -1,8 +1,7 @@
-"""What the corpus says: sentences from a small grammar, from a ranked word list, from any file.
+"""Generate the texts of the corpus: from a grammar, from a ranked word list, and from files.
 
-Three kinds are mixed. The grammar gives the melody of ordinary English; lists drawn from 14,000
-words give the sounds and their neighbours; short scraps of one to three words teach where speech
-ends. Files that the caller names are cut into sentences and drawn from like the rest.
+The grammar gives ordinary English prosody, word lists the phonemes in all contexts, phrases of one
+to three words the ends of utterances.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-MAX_SENTENCE_CHARS = 170  # characters that a corpus sentence may have
+MAX_SENTENCE_CHARS = 170
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextMix:
-    """Shares of the kinds of text; they are weights, not percentages."""
+    """Weights of the kinds of text."""
 
     grammar: float = 0.45
     words: float = 0.30
@@ -31,14 +30,14 @@ class TextMix:
 
 @lru_cache(maxsize=1)
 def load_ranked_words() -> tuple[str, ...]:
-    """English words, the most frequent first."""
+    """Load English words, the most frequent first."""
     lines = files("recipes.corpus").joinpath("words.txt").read_text("utf-8").splitlines()
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 @lru_cache(maxsize=1)
 def load_grammar() -> dict[str, tuple[str, ...]]:
-    """The rules of grammar.txt: a name, and the phrases that it may become."""
+    """Load the rules of grammar.txt: name -> alternatives."""
     rules: dict[str, list[str]] = {}
     name = ""
     for line in files("recipes.corpus").joinpath("grammar.txt").read_text("utf-8").splitlines():
@@ -54,7 +53,7 @@ def load_grammar() -> dict[str, tuple[str, ...]]:
 def generate_sentences(
     seed: int, mix: TextMix | None = None, texts: Sequence[Path] = ()
 ) -> Iterator[str]:
-    """Draw sentences for ever; the same seed, mix and files give the same sequence."""
+    """Yield sentences without end; the same seed, mix and files give the same sequence."""
     mix, draw = mix or TextMix(), random.Random(seed)
     from_files = [line for path in texts for line in extract_sentences(path.read_text("utf-8"))]
     kinds: dict[Callable[[random.Random], str], float] = {
@@ -72,7 +71,7 @@ def generate_sentences(
 
 
 def extract_sentences(text: str) -> Iterable[str]:
-    """Plain sentences of 3 to 25 words found in running text; tables and code are passed over."""
+    """Find plain sentences of 3 to 25 words in a text."""
     flat = re.sub(r"\s+", " ", text)
     for sentence in re.findall(r"(?<=[.!?] )[A-Z][A-Za-z ,;'-]+[.!?]", flat):
         if 3 <= len(sentence.split()) <= 25 and len(sentence) <= MAX_SENTENCE_CHARS:
@@ -93,7 +92,7 @@ def _expand(draw: random.Random, phrase: str) -> str:
 
 
 def _draw_word(draw: random.Random) -> str:
-    """One word; frequent ones come more often, yet far less so than in real English."""
+    """Draw a word, frequent ones more often."""
     words = load_ranked_words()
     return words[int(len(words) * draw.random() ** 1.8)]
 

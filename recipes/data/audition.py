@@ -1,4 +1,4 @@
-"""Make codes audible without a vocoder, to hear how far the GPT or the code book is."""
+"""Write samples of the GPT or the DVAE with Griffin-Lim, without a vocoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPERATURE = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleWriter:
-    """Speaks codes through the code book's decoder; norms: (80,)."""
+    """Decode codes with the DVAE.  norms: (80,)."""
 
     dvae: Dvae
     norms: Tensor
@@ -33,7 +33,7 @@ class SampleWriter:
     def write_gpt_sample(
         self, gpt: Gpt, corpus: TokenizedCorpus, path: Path, number: int = 0
     ) -> None:
-        """Let the network say the text of one clip of the corpus in that clip's voice."""
+        """Synthesize the text of one clip of the corpus with that clip as reference."""
         clip = corpus.clips[number]
         mel = corpus.mels[number][:REFERENCE_FRAMES].T / self.norms.unsqueeze(-1)
         text = torch.cat([clip.text.long(), torch.zeros(1, dtype=torch.long)])[None]
@@ -41,16 +41,16 @@ class SampleWriter:
         options = SamplingOptions(
             samples=1, max_codes=longest, temperature=TEMPERATURE, repetition_penalty=1.0
         )
-        draw = torch.Generator().manual_seed(number)
+        generator = torch.Generator().manual_seed(number)
         with torch.no_grad():
             voice = gpt.condition(mel[None])
-            draft = sample_codes(gpt, voice, text, options, draw, ProgressReporter())[0]
-        if len(draft.codes) >= 2:  # a network that has learned nothing may stop at once
-            self.write(draft.codes, path)
+            candidate = sample_codes(gpt, voice, text, options, generator, ProgressReporter())[0]
+        if len(candidate.codes) >= 2:  # an untrained network may stop at once
+            self.write(candidate.codes, path)
 
     @torch.no_grad()
     def write(self, codes: Tensor, path: Path) -> None:
-        """Write what codes (m,) sound like."""
+        """Write the audio of codes (m,)."""
         mel = self.dvae.decode(codes[None])[0] * self.norms.unsqueeze(-1)
         (wave,) = mel_to_audio(mel[None], GPT_MEL, torch.Generator().manual_seed(0))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@ r"""Build the starter's pronunciation files from CMUdict: lexicon, letter-to-sou
     python -m recipes.data.build_lexicon --cmudict cmudict.dict --license LICENSE \
         --out models/starter
 
-Letters are aligned with phonemes by expectation-maximisation (each letter speaks none, one or two
-phonemes); then contexts grow clue by clue as long as that changes the answer.
+Letters are aligned with phonemes by expectation-maximisation (0 to 2 phonemes per
+letter); then contexts grow as long as that changes the prediction.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from text.lexicon import format_lexicon, parse_cmudict
 from training.asr.wer import edit_distance
 
 Phonemes = tuple[str, ...]
-LetterExample = tuple[tuple[str, ...], str]  # the clues about a letter, the phonemes it speaks
+LetterExample = tuple[tuple[str, ...], str]  # context, phonemes
 LogProbabilities = dict[tuple[str, Phonemes], float]  # log P(phonemes | letter)
 
 CONTEXT_ORDER: tuple[ContextFeature, ...] = (
@@ -60,7 +60,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PronunciationAccuracy:
-    """How well unseen words are read: shares of whole words and of phonemes."""
+    """Accuracy on held-out words and on their phonemes."""
 
     words: float
     words_without_stress: float
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def evaluate_held_out(lexicon: Mapping[str, str], seed: int = 0) -> PronunciationAccuracy:
-    """Learn from most of the lexicon, then read the words held out."""
+    """Train on most of the lexicon and evaluate on the held-out words."""
     words = sorted(word for word in lexicon if word.isalpha())
     random.Random(seed).shuffle(words)
     cut = int(len(words) * HELD_OUT_FRACTION)
@@ -105,7 +105,7 @@ def evaluate_held_out(lexicon: Mapping[str, str], seed: int = 0) -> Pronunciatio
 
 
 def compute_accuracy(table: LetterToSound, lexicon: Mapping[str, str]) -> PronunciationAccuracy:
-    """Compare the table's reading of each word with the lexicon's."""
+    """Compare the prediction for each word with the lexicon."""
     whole = whole_plain = wrong = wrong_plain = total = 0
     for word, spoken in lexicon.items():
         guess, truth = table.pronounce(word), tuple(spoken.split())
@@ -127,7 +127,7 @@ def compute_accuracy(table: LetterToSound, lexicon: Mapping[str, str]) -> Pronun
 def train_letter_to_sound(
     lexicon: Mapping[str, str], order: Sequence[ContextFeature] = CONTEXT_ORDER
 ) -> LetterToSound:
-    """The letter-to-sound table that this lexicon teaches."""
+    """Train a letter-to-sound table on a lexicon."""
     words = {word: tuple(spoken.split()) for word, spoken in lexicon.items() if word.isalpha()}
     aligned = align_lexicon(words)
     examples: list[LetterExample] = []
@@ -140,7 +140,7 @@ def train_letter_to_sound(
 
 
 def grow_contexts(examples: Sequence[LetterExample]) -> dict[str, str]:
-    """Contexts with their commonest sound, keeping those that a shorter one gets wrong."""
+    """Return the most common sound of each context that a shorter context predicts wrongly."""
     counts: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     sounds: dict[str, str] = {}
     pending = examples
@@ -159,7 +159,6 @@ def grow_contexts(examples: Sequence[LetterExample]) -> dict[str, str]:
 
 
 def _look_up_context(sounds: Mapping[str, str], context: Sequence[str]) -> str | None:
-    """What the table says so far about a context."""
     for length in range(len(context), 0, -1):
         sound = sounds.get(CONTEXT_SEPARATOR.join(context[:length]))
         if sound is not None:
@@ -168,7 +167,7 @@ def _look_up_context(sounds: Mapping[str, str], context: Sequence[str]) -> str |
 
 
 def align_lexicon(words: Mapping[str, Phonemes]) -> dict[str, list[Phonemes]]:
-    """For every letter of every word the phonemes it speaks, stress kept."""
+    """Align the phonemes of every word with its letters."""
     plain = {word: strip_stress(phonemes) for word, phonemes in words.items()}
     names = sorted(word for word in plain if 0.3 < len(plain[word]) / len(word) < 2)
     sample = random.Random(0).sample(names, min(EM_SAMPLE_SIZE, len(names)))
@@ -186,7 +185,7 @@ def align_lexicon(words: Mapping[str, Phonemes]) -> dict[str, list[Phonemes]]:
 
 
 def init_log_probabilities(pairs: Iterable[tuple[str, Phonemes]]) -> LogProbabilities:
-    """A first guess: a letter speaks the phonemes that stand about as far into the word."""
+    """Initialise by the relative position of letters and phonemes in the word."""
     counts: Counter[tuple[str, Phonemes]] = Counter()
     for word, phonemes in pairs:
         for index, letter in enumerate(word):
@@ -201,7 +200,7 @@ def init_log_probabilities(pairs: Iterable[tuple[str, Phonemes]]) -> LogProbabil
 def run_em_iteration(
     scores: LogProbabilities, pairs: Iterable[tuple[str, Phonemes]]
 ) -> LogProbabilities:
-    """One round: align with the present scores, then count what was aligned."""
+    """Align with the current scores, then count the aligned pairs."""
     counts: Counter[tuple[str, Phonemes]] = Counter()
     for word, phonemes in pairs:
         groups = align_word(word, phonemes, scores)
@@ -217,7 +216,7 @@ def _to_log_probabilities(counts: Mapping[tuple[str, Phonemes], int]) -> LogProb
 
 
 def align_word(word: str, phonemes: Phonemes, scores: LogProbabilities) -> list[Phonemes] | None:
-    """The most likely split of the phonemes among the letters; None where there is none."""
+    """Return the most likely phonemes of each letter; None where there is no alignment."""
     best = {0: 0.0}  # phonemes spoken so far -> log-probability
     steps: list[dict[int, int]] = []  # per letter: phonemes spoken after it -> before it
     for index, letter in enumerate(word):
@@ -238,7 +237,7 @@ def align_word(word: str, phonemes: Phonemes, scores: LogProbabilities) -> list[
 def _extend_alignment(
     letter: str, phonemes: Phonemes, best: Mapping[int, float], scores: LogProbabilities, least: int
 ) -> tuple[dict[int, float], dict[int, int]]:
-    """Let a letter speak none, one or two phonemes: the best score and start for every end."""
+    """Return the best score and start for every end, with 0 to 2 phonemes for the letter."""
     reached: dict[int, float] = {}
     before: dict[int, int] = {}
     for start, score in best.items():
@@ -250,7 +249,7 @@ def _extend_alignment(
 
 
 def strip_stress(phonemes: Iterable[str]) -> Phonemes:
-    """The phonemes with the digits of their vowels removed."""
+    """Remove the stress digits."""
     return tuple(phoneme.rstrip("012") for phoneme in phonemes)
 
 

@@ -1,4 +1,4 @@
-"""The corpus as the GPT sees it: codes of every clip, ids of every text, who speaks."""
+"""Codes, token ids and speakers of a corpus."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from core.files import write_json
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
 from recipes.data.features import MelDataset, find_missing_shards, save_array
@@ -26,7 +27,7 @@ def write_codes(
 ) -> None:
     """Write `features/codes/<shard>`: the int16 codes of its clips end to end, and their counts.
 
-    norms: (80,) what each mel band is divided by.
+    norms: (80,) of the mel bands.
     """
     folder = corpus / "features" / "codes"
     for group in report.track(find_missing_shards(folder, ".npy", rows), "codes"):
@@ -40,8 +41,8 @@ def write_codes(
 
 def _encode(dvae: Dvae, mel: Tensor, norms: Tensor) -> np.ndarray:
     """mel: (f, 80) log-mel.  Returns (m,) int16."""
-    lacking = -len(mel) % dvae.config.frames_per_code
-    padded = F.pad((mel / norms).T[None], (0, lacking), mode="replicate")
+    padding = -len(mel) % dvae.config.frames_per_code
+    padded = F.pad((mel / norms).T[None], (0, padding), mode="replicate")
     codes: np.ndarray = dvae.encode(padded)[0].numpy().astype(np.int16)
     return codes
 
@@ -56,14 +57,12 @@ def write_tokens(
     folder = corpus / "features" / "tokens"
     for group in report.track(find_missing_shards(folder, ".json", rows), "tokens"):
         path = (folder / group[0].shard).with_suffix(".json")
-        beside = path.with_suffix(".part")
-        beside.write_text(json.dumps([encode(row.text) for row in group]), "utf-8")
-        beside.replace(path)
+        write_json(path, [encode(row.text) for row in group], indent=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizedClip:
-    """One clip: ids of what is said, codes of how, and its place among the features."""
+    """Token ids, codes and speaker of one clip."""
 
     text: Tensor  # (t,)
     codes: Tensor  # (m,)
@@ -71,7 +70,7 @@ class TokenizedClip:
 
 
 class TokenizedCorpus:
-    """Texts and codes of many clips in memory, and the mels of their speakers on disk."""
+    """Tokens and codes of many clips in memory, and their mels on disk."""
 
     def __init__(self, corpus: Path, rows: Sequence[CorpusRow]) -> None:
         self.mels = MelDataset(corpus, rows, "gpt")
@@ -105,9 +104,9 @@ class TokenizedCorpus:
         generator: torch.Generator,
         mels: MelDataset | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """A stretch of some clip of everybody who speaks in `chosen`.
+        """Draw a reference of each speaker in `chosen`.
 
-        mels: features of the same clips to take it from, if not those that the GPT hears.
+        mels: the mels to cut it from, None for those of the GPT.
         Returns log-mels (s, c, frames), one per speaker, and for each chosen clip the number of
         its speaker's row (b,).
         """
@@ -128,9 +127,9 @@ class TokenizedCorpus:
 def sample_length_bucketed_batch(
     lengths: Sequence[int], batch: int, step: int, seed: int, pool: int = 32
 ) -> list[int]:
-    """The clips of one step: drawn at random, then grouped so that little is padding.
+    """Return the clip indices of one step, of similar length; they follow from seed and step alone.
 
-    `pool` batches are drawn together and sorted by length. Depends on seed and step alone.
+    `pool` batches are drawn together and sorted by length.
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step // pool) % 2**63)
     drawn = torch.randint(len(lengths), (pool * batch,), generator=generator).tolist()

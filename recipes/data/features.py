@@ -1,4 +1,4 @@
-"""Features of a whole corpus, computed once and mapped from disk.
+"""Mels of a whole corpus, computed once and memory-mapped.
 
 `features/<kind>/0007.npy` holds the frames of shard 0007, clip after clip, so the place of a clip
 follows from the lengths of the clips before it.
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel, resample
+from core.files import atomic_path
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow, read_wave
 from recipes.corpus.speakers import SAMPLE_RATE
@@ -27,7 +28,7 @@ MEL_SPECS = {"gpt": GPT_MEL, "vocoder": VOCODER_MEL}
 
 
 def count_frames(row: CorpusRow, kind: MelKind) -> int:
-    """How many mel frames a clip has."""
+    """Return the number of mel frames of a clip."""
     spec = MEL_SPECS[kind]
     samples = -(-row.samples * spec.sample_rate // SAMPLE_RATE)
     return 1 + samples // spec.hop
@@ -36,7 +37,7 @@ def count_frames(row: CorpusRow, kind: MelKind) -> int:
 def write_features(
     corpus: Path, rows: Sequence[CorpusRow], kind: MelKind, processes: int, report: ProgressReporter
 ) -> None:
-    """Compute the log-mels of every shard that has none yet; float16 (f, bands)."""
+    """Compute the missing log-mels; float16 (f, bands)."""
     missing = find_missing_shards(corpus / "features" / kind, ".npy", rows)
     with ProcessPoolExecutor(processes) as pool:
         done = pool.map(partial(_write_shard, corpus, kind), missing)
@@ -51,7 +52,7 @@ def _write_shard(corpus: Path, kind: MelKind, rows: Sequence[CorpusRow]) -> None
 
 
 def compute_clip_mel(corpus: Path, row: CorpusRow, kind: MelKind) -> np.ndarray:
-    """The log-mel of one clip: (f, bands) float16."""
+    """Compute the log-mel of one clip: (f, bands) float16."""
     wave = torch.from_numpy(read_wave(corpus, row).astype(np.float32) / 32768.0)
     spec = MEL_SPECS[kind]
     mel = log_mel(resample(wave, SAMPLE_RATE, spec.sample_rate), spec)[0]
@@ -64,17 +65,16 @@ def compute_clip_mel(corpus: Path, row: CorpusRow, kind: MelKind) -> np.ndarray:
 def find_missing_shards(
     folder: Path, suffix: str, rows: Sequence[CorpusRow]
 ) -> list[list[CorpusRow]]:
-    """The rows of every shard that has no file of that suffix in the folder, which is made."""
+    """Create the folder; return the rows of every shard that has no file in it."""
     folder.mkdir(parents=True, exist_ok=True)
     shards = [list(group) for _, group in groupby(rows, key=lambda row: row.shard)]
     return [g for g in shards if not (folder / g[0].shard).with_suffix(suffix).exists()]
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write an array beside its place, then rename it."""
-    beside = path.with_suffix(".part.npy")
-    np.save(beside, array)
-    beside.replace(path)
+    """Write an array atomically."""
+    with atomic_path(path) as part:
+        np.save(part, array)
 
 
 class MelDataset:
@@ -99,7 +99,7 @@ class MelDataset:
         return torch.from_numpy(self._shards[shard][start : start + length].astype(np.float32))
 
     def crop(self, index: int, frames: int, generator: torch.Generator) -> Tensor:
-        """A random stretch of at most `frames` frames: (f, bands)."""
+        """Cut a random window of at most `frames` frames: (f, bands)."""
         shard, start, length = self._clip_ranges[index]
         spare = max(0, length - frames)
         first = start + int(torch.randint(spare + 1, (1,), generator=generator))

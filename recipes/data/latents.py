@@ -1,4 +1,4 @@
-"""What the finished GPT means by every clip of a corpus, computed once and mapped from disk.
+"""Latents of the finished GPT for every clip of a corpus, computed once and memory-mapped.
 
 `features/latents/0007.npy` holds the latents of shard 0007, one row a code, clip after clip.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
@@ -23,7 +22,7 @@ from recipes.loop import make_step_generator
 from tortoise.modules.gpt import Gpt
 from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
 
-REFERENCE_FRAMES = (100, 260)  # a reference stretch of 1.2 to 3 s
+REFERENCE_FRAMES = (100, 260)  # 1.2 to 3 s
 
 BATCH_SIZE = 25
 SEED = 77
@@ -33,23 +32,23 @@ SEED = 77
 def write_latents(
     corpus: Path, rows: Sequence[CorpusRow], gpt: Gpt, norms: Tensor, report: ProgressReporter
 ) -> None:
-    """Write the latents of every shard that has none yet; float16 (m, l) of true codes.
+    """Compute the missing latents of true codes; float16 (m, l).
 
-    norms: (80,) what each mel band is divided by.
+    norms: (80,) of the mel bands.
     """
     folder = corpus / "features" / "latents"
     for group in report.track(find_missing_shards(folder, ".npy", rows), "latents"):
         shard = group[0].shard
-        means = _compute_latents(
+        latents = _compute_latents(
             gpt, TokenizedCorpus(corpus, group), norms, seed=SEED + int(Path(shard).stem)
         )
-        save_array(folder / shard, np.concatenate(means))
+        save_array(folder / shard, np.concatenate(latents))
 
 
 def _compute_latents(
     gpt: Gpt, corpus: TokenizedCorpus, norms: Tensor, seed: int
 ) -> list[np.ndarray]:
-    """The latents of every clip (m, l), each with a stretch of its speaker as the reference."""
+    """Compute the latents of every clip (m, l), with a reference of its speaker."""
     clips = corpus.clips
     order = sorted(range(len(clips)), key=lambda i: len(clips[i].codes) + len(clips[i].text))
     found: dict[int, np.ndarray] = {}
@@ -62,7 +61,7 @@ def _compute_latents(
         with torch.autocast("cpu", torch.bfloat16):
             conditioning = gpt.condition(mels / norms.unsqueeze(-1))[which]
             latents = compute_packed_latents(
-                gpt, conditioning, collate_gpt_batch(corpus, chosen)
+                gpt, conditioning, GptBatch.collate([clips[index] for index in chosen])
             ).half()
         for index, row in zip(chosen, latents, strict=True):
             found[index] = row[: len(clips[index].codes)].numpy()
@@ -89,16 +88,5 @@ class GptLatents:
 
 
 def sample_reference_length(generator: torch.Generator) -> int:
-    """How much of a voice is heard this time."""
+    """Draw a number of reference frames."""
     return random_int(*REFERENCE_FRAMES, generator)
-
-
-def collate_gpt_batch(corpus: TokenizedCorpus, chosen: list[int]) -> GptBatch:
-    """Pad the chosen clips into one batch."""
-    clips = [corpus.clips[index] for index in chosen]
-    return GptBatch(
-        text=pad_sequence([clip.text.long() for clip in clips], batch_first=True),
-        text_lengths=torch.tensor([len(clip.text) for clip in clips]),
-        codes=pad_sequence([clip.codes.long() for clip in clips], batch_first=True),
-        code_lengths=torch.tensor([len(clip.codes) for clip in clips]),
-    )

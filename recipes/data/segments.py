@@ -1,4 +1,4 @@
-"""Cut training segments from waves: the same step always draws the same batch.
+"""Sample training segments of audio: the same step always gives the same batch.
 
 Shapes: b batch, n samples, f mel frames.
 """
@@ -19,13 +19,13 @@ from audio.mel import VOCODER_MEL, vocoder_mel
 
 Samples = npt.NDArray[np.int16]
 SAMPLE_RATE, HOP_LENGTH = VOCODER_MEL.sample_rate, VOCODER_MEL.hop
-CONTEXT_FRAMES = 4  # mel frames beside a segment, so that its mel equals that of the whole clip
+CONTEXT_FRAMES = 4  # on both sides of a segment, so that its mel equals that of the clip
 AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class WavePool:
-    """Waves of one origin (int16, 24 kHz) and how large a share of every batch they fill."""
+    """Waves of one source (int16, 24 kHz) and their share of every batch."""
 
     waves: Sequence[Samples]
     share: float = 1.0
@@ -33,11 +33,11 @@ class WavePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentConfig:
-    """How segments are drawn."""
+    """How segments are sampled."""
 
     samples: int = 8192
     batch: int = 8
-    quietest_db: float = -12.0  # a segment is made quieter by at most this
+    quietest_db: float = -12.0  # lowest random gain
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -56,16 +56,16 @@ class VocoderBatch:
 
 
 def draw_batch(pools: Sequence[WavePool], config: SegmentConfig, step: int) -> VocoderBatch:
-    """Return the batch of one step; it depends on nothing but the arguments."""
-    draw = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    """Return the batch of one step, which follows from the arguments alone."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     shares = torch.tensor([pool.share for pool in pools])
     cuts = []
-    for origin in torch.multinomial(shares, config.batch, True, generator=draw).tolist():
+    for origin in torch.multinomial(shares, config.batch, True, generator=generator).tolist():
         waves = pools[origin].waves
-        wave = waves[int(torch.randint(len(waves), (), generator=draw))]
-        gain = 10 ** (config.quietest_db / 20 * float(torch.rand((), generator=draw)))
+        wave = waves[int(torch.randint(len(waves), (), generator=generator))]
+        gain = 10 ** (config.quietest_db / 20 * float(torch.rand((), generator=generator)))
         cuts.append(
-            gain * _random_crop(wave, config.samples + 2 * CONTEXT_FRAMES * HOP_LENGTH, draw)
+            gain * _random_crop(wave, config.samples + 2 * CONTEXT_FRAMES * HOP_LENGTH, generator)
         )
     wide = torch.stack(cuts)
     mel = vocoder_mel(wide)[..., CONTEXT_FRAMES : CONTEXT_FRAMES + config.samples // HOP_LENGTH]
@@ -75,16 +75,16 @@ def draw_batch(pools: Sequence[WavePool], config: SegmentConfig, step: int) -> V
     )
 
 
-def _random_crop(wave: Samples, length: int, draw: torch.Generator) -> Tensor:
-    """A random piece (length,) of the wave, which counts as followed by silence."""
+def _random_crop(wave: Samples, length: int, generator: torch.Generator) -> Tensor:
+    """Cut a random window (length,) of the wave, padded with silence."""
     room = max(len(wave) - length, 0)
-    start = int(torch.randint(room + 1, (), generator=draw))
+    start = int(torch.randint(room + 1, (), generator=generator))
     piece = torch.from_numpy(np.array(wave[start : start + length], dtype=np.float32)) / 32768
     return torch.nn.functional.pad(piece, (0, length - len(piece)))
 
 
 def read_audio_folder(folder: Path) -> list[Samples]:
-    """Every audio file below a folder as int16 samples at 24 kHz, in the order of their names."""
+    """Read every audio file below a folder as int16 samples at 24 kHz, ordered by name."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     if not files:
         raise FileNotFoundError(f"{folder} holds no audio; give a folder of wav or flac files")

@@ -1,10 +1,8 @@
-"""Teach the networks to listen to people whom no corpus of synthesizers could hold.
+"""Augment reference mels, so that the networks generalise to voices outside of the corpus.
 
-Such a corpus is always clean, and its speakers are few. So references are disturbed as microphones
-and rooms would do it, and whole voices are disguised by an equaliser and a longer or shorter vocal
-tract. Recordings of real people stand where a reference of a speaker of about their pitch would:
-the GPT learns to write a stranger in codes that it knows well, and the diffusion network to bring
-the voice itself from what it hears.
+A synthetic corpus is clean and has few speakers. So references get the equalisation, noise and
+echo of real recordings, and voices another equaliser and vocal tract length. Recordings of real
+people replace references of corpus speakers of similar pitch.
 
 Shapes: s speakers, b batch, c mel bands, f mel frames. All mels are natural logs.
 """
@@ -26,22 +24,22 @@ from recipes.data.codes import TokenizedCorpus
 from recipes.data.negatives import random_int
 from recipes.data.segments import AUDIO_SUFFIXES
 
-NUM_EQ_COSINES = 4  # cosines that make up an equaliser's curve
-EQ_STD_NEPERS = 0.8  # nepers of the slowest of them, one standard deviation
-NOISE_LEVEL_RANGE = (3.0, 8.0)  # nepers between the loudest speech and the noise
-NOISE_TILT_RANGE = (0.0, 2.0)  # nepers that noise falls from the lowest band to the highest
-ECHO_LEVEL_RANGE = (0.7, 2.0)  # nepers between speech and its echo
-ECHO_DECAY_RANGE = (0.08, 0.4)  # nepers that an echo loses in a frame
-WARP_FACTOR_RANGE = (0.84, 1.18)  # formants and harmonics are moved by such factors
-SILENCE_LOG_MEL = LOG_MEL_MIN + 0.1  # nothing can be heard below it, so nothing can be made louder
-MIN_HIGH_VOICE_HZ = 160.0  # between men and women who read aloud
+NUM_EQ_COSINES = 4  # of an equaliser curve
+EQ_STD_NEPERS = 0.8  # nepers, of the slowest cosine
+NOISE_LEVEL_RANGE = (3.0, 8.0)  # nepers below the peak
+NOISE_TILT_RANGE = (0.0, 2.0)  # nepers from the lowest band to the highest
+ECHO_LEVEL_RANGE = (0.7, 2.0)  # nepers below the speech
+ECHO_DECAY_RANGE = (0.08, 0.4)  # nepers per frame
+WARP_FACTOR_RANGE = (0.84, 1.18)  # of all frequencies
+SILENCE_LOG_MEL = LOG_MEL_MIN + 0.1  # nothing below is made louder
+MIN_HIGH_VOICE_HZ = 160.0  # between typical male and female voices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationOptions:
-    """How references are drawn: the chance of each change."""
+    """Probability of each augmentation of a reference."""
 
-    unseen_speaker: float = 0.35  # of a stand-in's clips, if there are recordings of strangers
+    unseen_speaker: float = 0.35  # for clips of the replaced speakers
     equalised: float = 0.5
     noisy: float = 0.5
     echoing: float = 0.3
@@ -49,19 +47,13 @@ class AugmentationOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenSpeakers:
-    """Recordings of people who are in no corpus, by the speaker who stands in for them.
-
-    Names map to log-mels (f, c) as the GPT hears them, before its norms.
-    """
+    """Recordings of real people by the corpus speaker they replace: log-mels (f, c) of the GPT."""
 
     mels: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
 def read_unseen_speakers(folders: Sequence[Path], low: str, high: str) -> UnseenSpeakers:
-    """Read every recording below some folders.
-
-    low, high: the speakers who stand in for low and for high voices.
-    """
+    """Read every recording below some folders.  low, high: the speakers to replace."""
     found: dict[str, list[Tensor]] = {low: [], high: []}
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
     for path in paths:
@@ -74,7 +66,7 @@ def read_unseen_speakers(folders: Sequence[Path], low: str, high: str) -> Unseen
 
 
 def estimate_pitch(wave: Tensor, sample_rate: int) -> float:
-    """The median pitch in Hz where it is loud.  wave: (n,)."""
+    """Estimate the median pitch in Hz of the loud frames.  wave: (n,)."""
     pitch = audio.detect_pitch_frequency(wave, sample_rate, frame_time=0.01)
     hop = round(sample_rate * 0.01)
     frames = wave[: len(wave) // hop * hop].unfold(0, hop, hop).square().mean(1)[: len(pitch)]
@@ -85,68 +77,68 @@ def sample_augmented_references(
     corpus: TokenizedCorpus,
     chosen: Sequence[int],
     frames: int,
-    strangers: UnseenSpeakers,
-    hearing: AugmentationOptions,
+    unseen: UnseenSpeakers,
+    options: AugmentationOptions,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """What the GPT hears of everybody who speaks in `chosen`, or of strangers in their place.
+    """Draw an augmented reference of each speaker in `chosen`, or of an unseen speaker.
 
     Returns log-mels (s, c, frames) and for each chosen clip its row (b,).
     """
     mels, which = corpus.sample_speaker_mels(chosen, frames, generator)
     rows = list(mels)
     for place, index in enumerate(chosen):
-        others = strangers.mels.get(corpus.names[corpus.clips[index].speaker])
-        if others and _sample_bernoulli(hearing.unseen_speaker, generator):
+        others = unseen.mels.get(corpus.names[corpus.clips[index].speaker])
+        if others and _sample_bernoulli(options.unseen_speaker, generator):
             other = others[random_int(0, len(others), generator)]
             which[place] = len(rows)
             rows.append(_random_crop(other, frames, generator).T)
     return torch.stack(
-        [apply_channel_augmentation(row, GPT_MEL, hearing, generator) for row in rows]
+        [apply_channel_augmentation(row, GPT_MEL, options, generator) for row in rows]
     ), which
 
 
 def apply_channel_augmentation(
-    mel: Tensor, spec: MelSpec, hearing: AugmentationOptions, generator: torch.Generator
+    mel: Tensor, spec: MelSpec, options: AugmentationOptions, generator: torch.Generator
 ) -> Tensor:
-    """Let a microphone, its noise and a room each do their part, or not.  (c, f) to (c, f)."""
-    if _sample_bernoulli(hearing.equalised, generator):
+    """Apply equaliser, echo and noise, each at random.  (c, f) to (c, f)."""
+    if _sample_bernoulli(options.equalised, generator):
         mel = apply_eq_curve(mel, sample_eq_curve(spec, generator))
-    if _sample_bernoulli(hearing.echoing, generator):
+    if _sample_bernoulli(options.echoing, generator):
         mel = add_echo(mel, spec, generator)
-    if _sample_bernoulli(hearing.noisy, generator):
+    if _sample_bernoulli(options.noisy, generator):
         mel = add_noise(mel, spec, generator)
     return mel
 
 
 def sample_eq_curve(spec: MelSpec, generator: torch.Generator) -> Tensor:
-    """A smooth random equaliser: (c,) nepers to add."""
+    """Sample a smooth equaliser curve: (c,) nepers to add."""
     waves = torch.arange(1, NUM_EQ_COSINES + 1)
-    swings = torch.randn(NUM_EQ_COSINES, generator=generator) * EQ_STD_NEPERS / waves
+    amplitudes = torch.randn(NUM_EQ_COSINES, generator=generator) * EQ_STD_NEPERS / waves
     phases = torch.rand(NUM_EQ_COSINES, generator=generator) * 2 * math.pi
-    places = (torch.arange(spec.bands) + 0.5) / spec.bands
-    angles = math.pi * waves[:, None] * places + phases[:, None]
+    positions = (torch.arange(spec.bands) + 0.5) / spec.bands
+    angles = math.pi * waves[:, None] * positions + phases[:, None]
     level = torch.randn(1, generator=generator) * EQ_STD_NEPERS / 2
-    return spec.power * ((swings[:, None] * angles.cos()).sum(0) + level)
+    return spec.power * ((amplitudes[:, None] * angles.cos()).sum(0) + level)
 
 
 def apply_eq_curve(mel: Tensor, curve: Tensor) -> Tensor:
-    """Add a curve (c,) wherever there is sound: (c, f) to (c, f)."""
+    """Add a curve (c,) where the mel is not silent: (c, f) to (c, f)."""
     changed = (mel + curve[:, None]).clamp(min=LOG_MEL_MIN)
     return torch.where(mel > SILENCE_LOG_MEL, changed, mel)
 
 
 def add_noise(mel: Tensor, spec: MelSpec, generator: torch.Generator) -> Tensor:
-    """Lay steady noise below the speech: (c, f) to (c, f)."""
-    loudest = float(mel.mean(0).amax())
-    level = loudest - spec.power * _sample_uniform(NOISE_LEVEL_RANGE, generator)
+    """Add stationary noise: (c, f) to (c, f)."""
+    peak = float(mel.mean(0).amax())
+    level = peak - spec.power * _sample_uniform(NOISE_LEVEL_RANGE, generator)
     tilt = torch.linspace(0, -1, spec.bands)[:, None] * _sample_uniform(NOISE_TILT_RANGE, generator)
-    grain = torch.randn(mel.shape, generator=generator) * 0.3
-    return torch.logaddexp(mel, level + spec.power * (tilt + grain)).clamp(min=LOG_MEL_MIN)
+    noise = torch.randn(mel.shape, generator=generator) * 0.3
+    return torch.logaddexp(mel, level + spec.power * (tilt + noise)).clamp(min=LOG_MEL_MIN)
 
 
 def add_echo(mel: Tensor, spec: MelSpec, generator: torch.Generator) -> Tensor:
-    """Let every sound die away slowly: (c, f) to (c, f)."""
+    """Add an exponential decay: (c, f) to (c, f)."""
     fall = spec.power * _sample_uniform(ECHO_DECAY_RANGE, generator) * torch.arange(mel.shape[1])
     tail = (
         (mel + fall).cummax(1).values
@@ -157,35 +149,37 @@ def add_echo(mel: Tensor, spec: MelSpec, generator: torch.Generator) -> Tensor:
 
 
 def sample_warp_factor(generator: torch.Generator) -> float:
-    """A factor for `warp_frequencies`."""
+    """Sample a factor for `warp_frequencies`."""
     return _sample_uniform(WARP_FACTOR_RANGE, generator)
 
 
 def warp_frequencies(mel: Tensor, factor: float, spec: MelSpec) -> Tensor:
-    """Multiply all frequencies: a shorter vocal tract for factors above one.  (c, f) to (c, f)."""
+    """Scale all frequencies by a factor: (c, f) to (c, f)."""
     centres = compute_band_centers(spec)
-    places = torch.searchsorted(centres, (centres / factor).contiguous()).clamp(1, spec.bands - 1)
-    low, high = centres[places - 1], centres[places]
+    positions = torch.searchsorted(centres, (centres / factor).contiguous()).clamp(
+        1, spec.bands - 1
+    )
+    low, high = centres[positions - 1], centres[positions]
     share = ((centres / factor - low) / (high - low)).clamp(0, 1)[:, None]
-    return mel[places - 1] * (1 - share) + mel[places] * share
+    return mel[positions - 1] * (1 - share) + mel[positions] * share
 
 
 def compute_band_centers(spec: MelSpec) -> Tensor:
-    """The middle of every mel band in Hz, rising: (c,)."""
+    """Return the center of every mel band in Hz: (c,)."""
     bank = mel_filterbank(spec, torch.device("cpu"))
     hz = torch.linspace(0, spec.sample_rate / 2, bank.shape[1])
     return (bank @ hz) / bank.sum(1)
 
 
 def augment_voice(mel: Tensor, factor: float, curve: Tensor, spec: MelSpec) -> Tensor:
-    """Warp, then equalise: another speaker says the same at the same time.  (c, f) to (c, f)."""
+    """Warp frequencies, then equalise: (c, f) to (c, f)."""
     return apply_eq_curve(warp_frequencies(mel, factor, spec), curve).clamp(
         LOG_MEL_MIN, LOG_MEL_MAX
     )
 
 
 def _random_crop(mel: Tensor, frames: int, generator: torch.Generator) -> Tensor:
-    """A stretch of a log-mel (f, c), repeated if it is short."""
+    """Cut a window of a log-mel (f, c), repeated where it is short."""
     mel = mel.repeat(-(-frames // len(mel)), 1)
     first = random_int(0, len(mel) - frames + 1, generator)
     return mel[first : first + frames]

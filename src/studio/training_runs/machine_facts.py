@@ -1,7 +1,7 @@
-"""What the machine has for a training, as far as was found out before. Light.
+"""Devices and memory of this machine for planning a training. Light.
 
-torch is asked once, in a process of its own, and what it said is kept in the state folder; until
-then a run is planned for the processor.
+torch lists the devices once, in a process of its own, and the list is cached in the state folder;
+without it a run is planned for the CPU.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MACHINE_FILE = "machine.json"
 
 
 def get_machine_facts(layout: ProjectPaths, device: str = "auto") -> MachineFacts:
-    """Return what is known of the device that a run would use; asks nobody."""
+    """Return the cached facts of the device that a run would use."""
     return _make_machine_facts(_read_devices(layout), device)
 
 
 def detect_machine(layout: ProjectPaths, device: str = "auto") -> MachineFacts:
-    """Ask torch what there is, keep it, and return the device that a run would use."""
+    """List the devices with torch, cache them, and return the one that a run would use."""
     found = probe_torch().devices
     if found:
         save_devices(layout, found)
@@ -35,15 +35,15 @@ def detect_machine(layout: ProjectPaths, device: str = "auto") -> MachineFacts:
 
 
 def is_machine_known(layout: ProjectPaths) -> bool:
-    """Whether torch was asked before."""
+    """Whether a list of devices is cached."""
     return bool(_read_devices(layout))
 
 
 def save_devices(layout: ProjectPaths, devices: tuple[DeviceInfo, ...]) -> None:
-    """Keep what torch found."""
+    """Cache the list of devices."""
     layout.state.mkdir(parents=True, exist_ok=True)
     plain = [{"name": one.name, "label": one.label, "memory": one.memory} for one in devices]
-    write_json(layout.state / MACHINE_FILE, plain)
+    write_json(layout.state / MACHINE_FILE, plain, indent=None)
 
 
 def _make_machine_facts(devices: list[DeviceInfo], device: str) -> MachineFacts:
@@ -61,10 +61,9 @@ def _make_machine_facts(devices: list[DeviceInfo], device: str) -> MachineFacts:
 
 
 def _read_devices(layout: ProjectPaths) -> list[DeviceInfo]:
-    """Return the devices that were found before; [] where nobody asked."""
     try:
-        told = json.loads((layout.state / MACHINE_FILE).read_text(encoding="utf-8"))
+        saved = json.loads((layout.state / MACHINE_FILE).read_text(encoding="utf-8"))
         return [DeviceInfo(name=str(one["name"]), label=str(one["label"]), memory=one["memory"])
-                for one in told]  # fmt: skip
-    except (OSError, ValueError, TypeError, KeyError):  # never asked, or no longer readable
+                for one in saved]  # fmt: skip
+    except (OSError, ValueError, TypeError, KeyError):  # not cached yet, or damaged
         return []

@@ -1,11 +1,11 @@
-"""The curves of a training run: measured things over its steps, thinned to what a screen shows."""
+"""The metric curves of a training run, downsampled and smoothed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-MAX_CURVE_POINTS = 500  # of a curve: more are not seen on any screen
+MAX_CURVE_POINTS = 500
 SMOOTHING = 0.95  # of the running mean of the training loss
 HIDDEN_METRICS = ("seconds", "memory")
 
@@ -14,7 +14,7 @@ CurvePoints = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One measured thing over the steps of one stage ("gpt" or "diffusion").
+    """One metric over the steps of one stage ("gpt" or "diffusion").
 
     name: loss, smoothed, validation, train_loss (at each validation), mel, text, rate, gradient.
     """
@@ -27,7 +27,7 @@ class Curve:
 def build_curves(
     measured: Mapping[tuple[str, str], Sequence[tuple[int, float]]],
 ) -> tuple[Curve, ...]:
-    """Draw every measured thing, and the running mean of the training loss."""
+    """Build a curve of each metric, and one of the running mean of the training loss."""
     curves = []
     for (stage, name), points in measured.items():
         if not points or name in HIDDEN_METRICS:
@@ -40,21 +40,21 @@ def build_curves(
 
 
 def downsample_points(
-    points: Sequence[tuple[int, float]], most: int = MAX_CURVE_POINTS
+    points: Sequence[tuple[int, float]], limit: int = MAX_CURVE_POINTS
 ) -> CurvePoints:
-    """Keep at most so many points, evenly spread, with the first and the last."""
-    if len(points) <= most:
+    """Keep at limit `limit` points, evenly spread, the first and the last among them."""
+    if len(points) <= limit:
         return tuple(points)
     last = len(points) - 1
-    return tuple(points[round(number * last / (most - 1))] for number in range(most))
+    return tuple(points[round(number * last / (limit - 1))] for number in range(limit))
 
 
 def smooth_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Return the running mean, which is not drawn towards its first value."""
+    """Return the exponential running mean, corrected for its bias at the start."""
     mean = weight = 0.0
-    drawn = []
+    smoothed = []
     for step, value in points:
         mean = SMOOTHING * mean + (1 - SMOOTHING) * value
         weight = SMOOTHING * weight + (1 - SMOOTHING)
-        drawn.append((step, mean / weight))
-    return drawn
+        smoothed.append((step, mean / weight))
+    return smoothed

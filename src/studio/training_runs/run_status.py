@@ -1,10 +1,10 @@
-"""A training run as everybody sees it, made from its folder alone."""
+"""The status of a training run, read from its folder alone."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -28,10 +28,11 @@ from training.finetuning.checkpoints.selection import (
     select_best_checkpoint,
 )
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, read_config
+from training.finetuning.events import BeginEvent
 
 RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
 FINISHED_STATES: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
-PACE_WINDOW_STEPS = 200  # step events from which the pace is taken
+PACE_WINDOW_STEPS = 200  # latest step events that the seconds per step are measured over
 SAMPLES_DIR, CHECKPOINTS_DIR = "samples", "checkpoints"
 
 ERROR_CODES: Mapping[str, str] = MappingProxyType(
@@ -44,12 +45,12 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType(
         "files": "refused",
     }
 )
-"""The trainer's word for why it ended, as the catalogue of causes has it."""
+"""Cause of a `TrainResult` -> its key in the error catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSample:
-    """The sentence as it was spoken at a step. wer, similarity: None where nobody judged."""
+    """The sample synthesized at a step. wer, similarity: None where not measured."""
 
     step: int
     path: Path
@@ -60,7 +61,7 @@ class RunSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCheckpoint:
-    """A checkpoint. size: bytes;  loss: of validation;  there: it has not been pruned since."""
+    """A checkpoint. size: bytes;  loss: of validation;  there: whether it was not pruned."""
 
     step: int
     path: Path
@@ -73,25 +74,34 @@ class RunCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStatus:
-    """One run at one moment.
+class RunSummary:
+    """A run in a list.
 
-    stage: "gpt" or "diffusion";  began, ended: seconds since 1970;  eta_s: seconds left;
-    memory: bytes;  best: the step to take and why;  overfitting, message: a sentence or "";
-    cause: a key of core.error_classifier, of one that failed or died;
-    details: the end of its console.
+    began, ended: seconds since 1970;  eta_s: seconds left;  best: the step of the best checkpoint.
     """
 
     dataset: str
     name: str
-    folder: Path
     state: RunState
-    stage: str = ""
     step: int = 0
     steps: int = 0
     began: float | None = None
     ended: float | None = None
     eta_s: float | None = None
+    best: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus(RunSummary):
+    """A run with everything that its folder says.
+
+    stage: "gpt" or "diffusion";  memory: bytes;  overfitting, message: a sentence or "";
+    cause: a key of the error catalogue, of a run that failed or died;  details: the end of its
+    console log.
+    """
+
+    folder: Path
+    stage: str = ""
     seconds_per_step: float | None = None
     memory: int | None = None
     device: str = ""
@@ -100,7 +110,6 @@ class RunStatus:
     curves: tuple[Curve, ...] = ()
     samples: tuple[RunSample, ...] = ()
     checkpoints: tuple[RunCheckpoint, ...] = ()
-    best: int | None = None
     why_best: str = ""
     overfitting: str = ""
     overfit_since: int | None = None
@@ -112,87 +121,64 @@ class RunStatus:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come of it by itself."""
+        """Whether the run has ended."""
         return self.state in FINISHED_STATES
 
     @property
     def can_resume(self) -> bool:
-        """Whether it can go on where it ended."""
+        """Whether the run can be resumed."""
         return self.is_over and self.state != "done" and (self.folder / CONFIG_FILE).is_file()
 
     def curve(self, name: str, stage: str = "gpt") -> CurvePoints:
-        """Return the points of one curve; none where there is no such curve."""
+        """Return the points of one curve, () where there is no such curve."""
         found = (c.points for c in self.curves if (c.stage, c.name) == (stage, name))
         return next(found, ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """A run as a list shows it."""
-
-    dataset: str
-    name: str
-    state: RunState
-    step: int
-    steps: int
-    began: float | None
-    ended: float | None
-    eta_s: float | None
-    best: int | None
-
-
-def get_run_summary(dataset: str, folder: Path, diary: EventLogReader) -> RunSummary:
-    """Describe a run in a line."""
-    kept, figures = read_process_record(folder), diary.read()
-    state = _get_run_state(folder, figures, kept, is_alive(folder))
+def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> RunSummary:
+    """Return the status of a run for a list."""
+    record, alive = read_process_record(folder), is_alive(folder)
+    metrics = event_log.read()  # after `alive`: a run that ends in between has logged its end
+    state = _get_run_state(folder, metrics, record, alive)
+    start, is_running = metrics.start_event, state in ("running", "stopping")
     return RunSummary(
         dataset=dataset,
         name=folder.name,
         state=state,
-        step=figures.step,
-        steps=figures.start_event.steps if figures.start_event else read_planned_steps(folder),
-        began=figures.first_start_time or kept.launched,
-        ended=_get_end_time(figures, kept) if state in FINISHED_STATES else None,
-        eta_s=_estimate_remaining_s(figures, _measure_seconds_per_step(figures))
-        if state in ("running", "stopping")
-        else None,
-        best=select_run_checkpoint(folder, figures).step,
+        step=metrics.step,
+        steps=start.total_steps if start else read_planned_steps(folder),
+        began=metrics.first_start_time or record.launched,
+        ended=_get_end_time(metrics, record) if state in FINISHED_STATES else None,
+        eta_s=_estimate_remaining_s(metrics) if is_running else None,
+        best=select_run_checkpoint(folder, metrics).step,
     )
 
 
-def get_run_status(dataset: str, folder: Path, diary: EventLogReader) -> RunStatus:
-    """Describe a run."""
-    kept, alive = read_process_record(folder), is_alive(folder)
-    figures = diary.read()
-    state = _get_run_state(folder, figures, kept, alive)
-    message, cause, details = _describe_end(state, folder, figures, kept)
-    begun, choice = figures.start_event, select_run_checkpoint(folder, figures)
-    pace = _measure_seconds_per_step(figures)
+def get_run_status(dataset: str, folder: Path, event_log: EventLogReader) -> RunStatus:
+    """Return the whole status of a run."""
+    summary, metrics = get_run_summary(dataset, folder, event_log), event_log.read()
+    message, cause, details = _describe_end(
+        summary.state, folder, metrics, read_process_record(folder)
+    )
+    start, choice = metrics.start_event or BeginEvent(), select_run_checkpoint(folder, metrics)
     return RunStatus(
-        dataset=dataset,
-        name=folder.name,
+        **{one.name: getattr(summary, one.name) for one in fields(summary)},
         folder=folder,
-        state=state,
-        stage=figures.stage,
-        step=figures.step,
-        steps=begun.steps if begun else read_planned_steps(folder),
-        began=figures.first_start_time or kept.launched,
-        ended=_get_end_time(figures, kept) if state in FINISHED_STATES else None,
-        eta_s=_estimate_remaining_s(figures, pace) if state in ("running", "stopping") else None,
-        seconds_per_step=_get_recent_median(figures, "seconds") or pace,
-        memory=int(_get_recent_median(figures, "memory") or 0) or None,
-        device=begun.device if begun else "",
-        clips=begun.clips if begun else 0,
-        validation_clips=begun.validation_clips if begun else 0,
-        curves=build_curves(figures.points),
-        samples=_list_samples(folder, figures),
-        checkpoints=_list_checkpoints(folder, figures, choice),
-        best=choice.step,
+        stage=metrics.stage,
+        seconds_per_step=_get_recent_median(metrics, "seconds")
+        or _measure_seconds_per_step(metrics),
+        memory=int(_get_recent_median(metrics, "memory") or 0) or None,
+        device=start.device,
+        clips=start.clips,
+        validation_clips=start.validation_clips,
+        curves=build_curves(metrics.points),
+        samples=_list_samples(folder, metrics),
+        checkpoints=_list_checkpoints(folder, metrics, choice),
         why_best=choice.why,
         overfitting=choice.overfitting,
         overfit_since=choice.overfit_since,
-        warnings=tuple(figures.warnings),
-        notes=tuple(figures.notes),
+        warnings=tuple(metrics.warnings),
+        notes=tuple(metrics.notes),
         message=message,
         cause=cause,
         details=details,
@@ -200,116 +186,118 @@ def get_run_status(dataset: str, folder: Path, diary: EventLogReader) -> RunStat
 
 
 def read_planned_steps(folder: Path) -> int:
-    """Say how many steps a run that has not begun will take; 0 where its plan cannot be read."""
+    """Return the number of steps of the configuration; 0 where it cannot be read."""
     try:
         return read_config(folder / CONFIG_FILE).total_steps
     except (ConfigError, OSError):
         return 0
 
 
-def select_run_checkpoint(folder: Path, figures: RunMetrics) -> BestCheckpoint:
-    """Say which checkpoint that is there to take: by the last stage that was validated."""
-    stages = [stage for (stage, name), points in figures.points.items()
+def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
+    """Return the best checkpoint on disk, by the last stage that was validated."""
+    stages = [stage for (stage, name), points in metrics.points.items()
               if name == "validation" and points]  # fmt: skip
     stage = stages[-1] if stages else "gpt"
-    trained = dict(figures.points.get((stage, "train_loss"), ()))
+    train_losses = dict(metrics.points.get((stage, "train_loss"), ()))
     validations = [
-        ValidationResult(step=step, loss=loss, train_loss=trained.get(step))
-        for step, loss in figures.points.get((stage, "validation"), ())
+        ValidationResult(step=step, loss=loss, train_loss=train_losses.get(step))
+        for step, loss in metrics.points.get((stage, "validation"), ())
     ]
-    judgements = [
-        SampleScores(step=spoken.step, wer=spoken.wer, similarity=spoken.similarity)
-        for spoken in figures.samples.values()
+    scores = [
+        SampleScores(step=sample.step, wer=sample.wer, similarity=sample.similarity)
+        for sample in metrics.samples.values()
     ]
-    kept = [step for step, saved in figures.checkpoints.items()
+    available = [step for step, saved in metrics.checkpoints.items()
             if _resolve_inside(folder / CHECKPOINTS_DIR, saved.path).is_dir()]  # fmt: skip
-    return select_best_checkpoint(validations, judgements, kept)
+    return select_best_checkpoint(validations, scores, available)
 
 
-def _get_run_state(folder: Path, figures: RunMetrics, kept: ProcessRecord, alive: bool) -> RunState:
-    told = figures.ended
-    waits = alive and kept.group > 0 and kept.launched is None
-    if told is not None and told.time >= (kept.launched or 0.0) and not waits:
-        return told.state
+def _get_run_state(
+    folder: Path, metrics: RunMetrics, record: ProcessRecord, alive: bool
+) -> RunState:
+    """The supervisor says whether a run waits, the trainer how it ended, the lock if it died."""
+    is_waiting = alive and record.group > 0 and record.launched is None
+    ended = metrics.ended
+    if ended and not is_waiting and (ended.time or 0.0) >= (record.launched or 0.0):
+        return ended.state  # by the latest start, not by one before
+    if alive and (folder / STOP_FILE).exists():
+        return "stopping"
     if alive:
-        if (folder / STOP_FILE).exists():
-            return "stopping"
-        return "waiting" if waits else "running"
-    never_began = kept.launched is None and kept.code == 0  # it was stopped while it waited
-    return "stopped" if never_began else "died"
+        return "waiting" if is_waiting else "running"
+    stopped_while_waiting = record.launched is None and record.code == 0
+    return "stopped" if stopped_while_waiting else "died"
 
 
 def _describe_end(
-    state: RunState, folder: Path, figures: RunMetrics, kept: ProcessRecord
+    state: RunState, folder: Path, metrics: RunMetrics, record: ProcessRecord
 ) -> tuple[str, str, str]:
-    """Say why a run ended: message, cause, details."""
     if state == "died":
-        message = f"The training ended unexpectedly: {describe_exit_code(kept.code)}."
-        saved = " Resume goes on from the last saved state." if figures.checkpoints else ""
-        cause = "out_of_host_memory" if kept.code == -9 else "worker_died"
+        message = f"The training ended unexpectedly: {describe_exit_code(record.code)}."
+        saved = " Resume continues from the last saved state." if metrics.checkpoints else ""
+        cause = "out_of_host_memory" if record.code == -9 else "worker_died"
         return message + saved, cause, read_log_tail(folder)
-    if figures.ended is None or state not in FINISHED_STATES:
+    if metrics.ended is None or state not in FINISHED_STATES:
         return "", "", ""
     if state != "failed":
-        return figures.ended.message, "", ""
-    cause = ERROR_CODES.get(figures.ended.cause, "crashed")
-    return figures.ended.message or ERROR_CATALOG[cause].title, cause, read_log_tail(folder)
+        return metrics.ended.message, "", ""
+    cause = ERROR_CODES.get(metrics.ended.cause, "crashed")
+    return metrics.ended.message or ERROR_CATALOG[cause].title, cause, read_log_tail(folder)
 
 
-def _get_end_time(figures: RunMetrics, kept: ProcessRecord) -> float | None:
-    return figures.ended.time if figures.ended else kept.ended or figures.time
+def _get_end_time(metrics: RunMetrics, record: ProcessRecord) -> float | None:
+    return metrics.ended.time if metrics.ended else record.ended or metrics.time
 
 
-def _measure_seconds_per_step(figures: RunMetrics) -> float | None:
-    """Seconds per step of late, with all that happens between steps."""
-    recent = [item for item in figures.times[-PACE_WINDOW_STEPS:] if item[2] == figures.stage]
+def _measure_seconds_per_step(metrics: RunMetrics) -> float | None:
+    recent = [item for item in metrics.times[-PACE_WINDOW_STEPS:] if item[2] == metrics.stage]
     if len(recent) < 2 or recent[-1][1] <= recent[0][1]:
         return None
     return max(0.0, recent[-1][0] - recent[0][0]) / (recent[-1][1] - recent[0][1])
 
 
-def _estimate_remaining_s(figures: RunMetrics, pace: float | None) -> float | None:
-    if pace is None or figures.start_event is None or not figures.start_event.steps:
+def _estimate_remaining_s(metrics: RunMetrics) -> float | None:
+    pace, start = _measure_seconds_per_step(metrics), metrics.start_event
+    if pace is None or start is None or not start.total_steps:
         return None
-    before, last = figures.times[-2][0], figures.times[-1][0]
+    before, last = metrics.times[-2][0], metrics.times[-1][0]
     since = min(max(0.0, time.time() - last), last - before)  # longer: a checkpoint, no step
-    return max(0.0, (figures.start_event.steps - figures.step) * pace - since)
+    return max(0.0, (start.total_steps - metrics.step) * pace - since)
 
 
-def _get_recent_median(figures: RunMetrics, name: str) -> float | None:
-    points = figures.points.get((figures.stage, name), [])
+def _get_recent_median(metrics: RunMetrics, name: str) -> float | None:
+    points = metrics.points.get((metrics.stage, name), [])
     return median(value for _, value in points[-20:]) if points else None
 
 
-def _list_samples(folder: Path, figures: RunMetrics) -> tuple[RunSample, ...]:
+def _list_samples(folder: Path, metrics: RunMetrics) -> tuple[RunSample, ...]:
     return tuple(
         RunSample(
-            step=spoken.step,
-            path=_resolve_inside(folder / SAMPLES_DIR, spoken.path),
-            text=spoken.text,
-            wer=spoken.wer,
-            similarity=spoken.similarity,
+            step=sample.step,
+            path=_resolve_inside(folder / SAMPLES_DIR, sample.path),
+            text=sample.text,
+            wer=sample.wer,
+            similarity=sample.similarity,
         )
-        for _, spoken in sorted(figures.samples.items())
-        if _resolve_inside(folder / SAMPLES_DIR, spoken.path).is_file()
+        for _, sample in sorted(metrics.samples.items())
+        if _resolve_inside(folder / SAMPLES_DIR, sample.path).is_file()
     )
 
 
 def _list_checkpoints(
-    folder: Path, figures: RunMetrics, choice: BestCheckpoint
+    folder: Path, metrics: RunMetrics, choice: BestCheckpoint
 ) -> tuple[RunCheckpoint, ...]:
     views = []
-    for step, saved in sorted(figures.checkpoints.items()):
+    for step, saved in sorted(metrics.checkpoints.items()):
         path = _resolve_inside(folder / CHECKPOINTS_DIR, saved.path)
-        judged = figures.samples.get(step)
+        sample = metrics.samples.get(step)
         views.append(
             RunCheckpoint(
                 step=step,
                 path=path,
-                size=saved.size,
+                size=saved.bytes,
                 loss=saved.loss,
-                wer=judged.wer if judged else None,
-                similarity=judged.similarity if judged else None,
+                wer=sample.wer if sample else None,
+                similarity=sample.similarity if sample else None,
                 there=path.is_dir(),
                 best=step == choice.step,
             )
@@ -317,7 +305,7 @@ def _list_checkpoints(
     return tuple(views)
 
 
-def _resolve_inside(folder: Path, told: str) -> Path:
-    """Return a path of the diary as a file of this folder, whatever it says."""
-    name = told.replace("\\", "/").rstrip("/").rpartition("/")[2]
+def _resolve_inside(folder: Path, logged: str) -> Path:
+    """Return a logged path as a file directly in `folder`, whatever the log says."""
+    name = logged.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return folder / (name if name not in ("", ".", "..") and "\0" not in name else "missing")

@@ -1,9 +1,7 @@
-"""Training runs: begun apart from the studio, watched, stopped, gone on with, published.
+"""Start, stop, resume, list and export training runs; each run is a folder.
 
-    studio.training_runs.service.start("alice")              training/alice/runs/1
-    studio.training_runs.service.view("alice", "1").step
-
-Nothing is remembered here but what was read of the diaries: each run is its folder.
+service.start("alice")              training/alice/runs/1
+service.view("alice", "1").step
 """
 
 from __future__ import annotations
@@ -28,16 +26,12 @@ from studio.training_runs.event_log_reader import EventLogReader
 from studio.training_runs.run_status import RunStatus, RunSummary, get_run_status, get_run_summary
 from studio.training_runs.trash import DeletedRun, delete_run
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
+from training.finetuning.events import EVENTS_FILE
 
-EVENTS_FILE = "events.jsonl"
 TRAINER_COMMAND = ("-m", "training.finetuning.trainer")
 STOP_GRACE_S = 30.0
-"""How long a training that is ended for good may still take to save."""
+"""How long a run may take to save before it is killed."""
 _NUMBER = re.compile(r"\d{1,6}")
-
-
-def _do_nothing() -> None:
-    """Do nothing."""
 
 
 class TrainingRunService:
@@ -47,13 +41,9 @@ class TrainingRunService:
         self,
         layout: ProjectPaths,
         device: Callable[[], str] = lambda: "auto",
-        make_room: Callable[[], object] = _do_nothing,
+        make_room: Callable[[], object] = lambda: None,
     ) -> None:
-        """Name the folders.
-
-        device: where a run computes that names no device;  make_room: called before a training
-        begins, to free memory.
-        """
+        """device: for runs that name none;  make_room: called before a start, to free memory."""
         self._layout = layout
         self._device = device
         self._free_memory = make_room
@@ -61,11 +51,13 @@ class TrainingRunService:
         self._lock = Lock()
 
     def list(self, dataset: str = "") -> list[RunSummary]:
-        """List the runs, of one dataset or of all, the latest first."""
+        """List the runs of one dataset or of all, the latest first."""
         every = _list_subfolders(self._layout.training)
         datasets = [find_dataset_folder(self._layout, dataset)] if dataset else every
         folders = [
-            (held.name, folder) for held in datasets for folder in _list_subfolders(held / "runs")
+            (parent.name, folder)
+            for parent in datasets
+            for folder in _list_subfolders(parent / "runs")
         ]
         with self._lock:
             rows = [
@@ -75,26 +67,26 @@ class TrainingRunService:
         return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
 
     def view(self, dataset: str, name: str) -> RunStatus:
-        """Return a run as it is now.  Raises StudioError for one that is not there."""
+        """Return the status of a run.  Raises AppError where there is no such run."""
         folder = self._folder(dataset, name)
         with self._lock:
             return get_run_status(dataset, folder, self._get_event_log(folder))
 
     @property
     def is_training(self) -> bool:
-        """Whether a training computes now, so that speaking is slower."""
+        """Whether a run computes now, which slows synthesis down."""
         return is_locked(self._layout.training_lock)
 
     def start(self, dataset: str, name: str = "") -> RunStatus:
-        """Begin a run of a dataset as its train.yaml says; it waits while another computes.
+        """Start a run of a dataset with its train.yaml; it waits while another run computes.
 
-        name: "" for the next number.  Raises StudioError for whatever would stop it soon.
+        name: "" for the next number.  Raises AppError where the preflight checks fail.
         """
-        held = find_dataset_folder(self._layout, dataset)
-        config = read_train_config(held)
-        name = name or get_next_run_name(held / "runs")
+        parent = find_dataset_folder(self._layout, dataset)
+        config = read_train_config(parent)
+        name = name or get_next_run_name(parent / "runs")
         folder = self._layout.run(dataset, name)
-        if name.casefold() in {path.name.casefold() for path in _list_subfolders(held / "runs")}:
+        if name.casefold() in {path.name.casefold() for path in _list_subfolders(parent / "runs")}:
             raise AppError(
                 f"There is already a run {quote_for_message(name)} of {dataset}. Choose another "
                 f"name, or "
@@ -107,7 +99,7 @@ class TrainingRunService:
             folder.mkdir(parents=True)
         try:
             with translate_write_errors(folder):
-                shutil.copyfile(held / CONFIG_FILE, folder / CONFIG_FILE)
+                shutil.copyfile(parent / CONFIG_FILE, folder / CONFIG_FILE)
             self._launch(dataset, folder, config)
         except AppError:
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,17 +107,17 @@ class TrainingRunService:
         return self.view(dataset, name)
 
     def stop(self, dataset: str, name: str) -> RunStatus:
-        """Ask a run to save and end; nothing happens to one that is over."""
+        """Request that a run saves and ends."""
         detached.request_stop(self._folder(dataset, name))
         return self.view(dataset, name)
 
     def terminate(self, dataset: str, name: str, grace_s: float = STOP_GRACE_S) -> RunStatus:
-        """Stop a run, and end it for good where it does not in time; returns when it is over."""
+        """Stop a run, kill it where it has not ended after `grace_s`, and wait for its end."""
         detached.stop_or_kill(self._folder(dataset, name), grace_s)
         return self.view(dataset, name)
 
     def resume(self, dataset: str, name: str) -> RunStatus:
-        """Let a run that was cut off go on from its last saved state."""
+        """Resume a run from its last saved state."""
         view = self.view(dataset, name)
         if view.state == "done":
             raise AppError(
@@ -138,7 +130,7 @@ class TrainingRunService:
         return self.view(dataset, name)
 
     def delete(self, dataset: str, name: str) -> DeletedRun:
-        """Move a run that is over into the bin; what it published stays."""
+        """Move a run to the trash; models exported from it stay."""
         return delete_run(self._layout, dataset, name)
 
     def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
@@ -172,7 +164,7 @@ class TrainingRunService:
 
 
 def find_dataset_folder(layout: ProjectPaths, name: str) -> Path:
-    """Return the folder of a dataset that is there; refuse a name that is not."""
+    """Return the folder of a dataset.  Raises AppError where there is none."""
     folder = layout.dataset(name)
     if folder.is_dir():
         return folder
@@ -185,7 +177,7 @@ def find_dataset_folder(layout: ProjectPaths, name: str) -> Path:
 
 
 def read_train_config(folder: Path) -> FinetuneConfig:
-    """Read the configuration of a dataset or run.  Raises StudioError where it cannot be used."""
+    """Read the configuration of a dataset or run.  Raises AppError where it is invalid."""
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise AppError(
@@ -196,13 +188,12 @@ def read_train_config(folder: Path) -> FinetuneConfig:
 
 
 def get_next_run_name(runs: Path) -> str:
-    """Return the next number that no run has."""
+    """Return the number after the highest one."""
     taken = [int(path.name) for path in _list_subfolders(runs) if _NUMBER.fullmatch(path.name)]
     return str(max(taken, default=0) + 1)
 
 
 def _list_subfolders(folder: Path) -> list[Path]:
-    """Return the visible folders in a folder that may not be there."""
     try:
         return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     except OSError:
@@ -212,7 +203,7 @@ def _list_subfolders(folder: Path) -> list[Path]:
 def build_export_request(
     layout: ProjectPaths, dataset: str, run: str, step: int, name: str = ""
 ) -> ExportCheckpointRequest:
-    """Return what to submit.  Raises StudioError for names that cannot be."""
+    """Return the request to submit.  Raises AppError for invalid names."""
     layout.run(dataset, run)
     validate_name(name or make_finetune_name(dataset, run), "fine-tune")
     return ExportCheckpointRequest(dataset=dataset, run=run, step=step, name=name)

@@ -1,4 +1,4 @@
-"""How long a step takes here: tried before, or learnt from earlier runs of the dataset. Light."""
+"""Seconds per step, from a test run or from earlier runs of the dataset. Light."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MAX_RUNS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputSample:
-    """What a dry step found.
+    """The result of a test run.
 
-    work: names all that makes one clip take as long as another;  clip_s, stretch_s: seconds that
-    the GPT takes for a clip and the diffusion network for a stretch of `window` codes.
+    work: the workload key;  clip_s, stretch_s: seconds for a clip of the GPT, and for a window of
+    the diffusion network.
     """
 
     work: str
@@ -38,33 +38,34 @@ class ThroughputSample:
 def estimate_step_times(
     dataset: Path, config: FinetuneConfig, machine: MachineFacts
 ) -> StepTimes | None:
-    """Say how long steps and checkpoints take, None where nothing is known of such work.
+    """Estimate the seconds of steps and checkpoints, None where nothing was measured.
 
-    A run that was tells more than a trial, which tries the longest clips and no checkpoint.
+    Earlier runs are preferred to a test run, which takes the longest clips and no checkpoint.
     """
-    ran = next(_iter_run_step_times(dataset, config, machine), None)
-    if ran is not None and (ran.diffusion_s or not config.diffusion.steps):
-        return ran
+    measured = next(_iter_run_step_times(dataset, config, machine), None)
+    if measured is not None and (measured.diffusion_s or not config.diffusion.steps):
+        return measured
     work = build_workload_key(config, machine)
-    tried = next((trial for trial in reversed(_read_samples(dataset)) if trial.work == work), None)
-    if tried is None or (config.diffusion.steps and not tried.stretch_s):
+    samples = reversed(_read_samples(dataset))
+    sample = next((one for one in samples if one.work == work), None)
+    if sample is None or (config.diffusion.steps and not sample.stretch_s):
         return None
     return StepTimes(
-        gpt_s=tried.clip_s * config.optimizer.clips_per_step,
-        diffusion_s=tried.stretch_s * config.diffusion.batch,
+        gpt_s=sample.clip_s * config.optimizer.clips_per_step,
+        diffusion_s=sample.stretch_s * config.diffusion.batch,
     )
 
 
-def save_throughput_sample(dataset: Path, trial: ThroughputSample) -> None:
-    """Keep what a dry step found, and forget the oldest."""
-    others = [known for known in _read_samples(dataset) if known.work != trial.work]
+def save_throughput_sample(dataset: Path, sample: ThroughputSample) -> None:
+    """Save the result of a test run; drop the oldest."""
+    others = [known for known in _read_samples(dataset) if known.work != sample.work]
     folder = dataset / CACHE_DIR
     folder.mkdir(exist_ok=True)
-    write_json(folder / THROUGHPUT_FILE, to_dict([*others, trial][-MAX_SAMPLES:]))
+    write_json(folder / THROUGHPUT_FILE, to_dict([*others, sample][-MAX_SAMPLES:]), indent=None)
 
 
 def build_workload_key(config: FinetuneConfig, machine: MachineFacts) -> str:
-    """Name all that makes one clip take as long as another."""
+    """Return a key that is equal where a clip takes equally long."""
     weights, optimizer, place = config.weights, config.optimizer, config.machine
     device = place.device or machine.device
     parts = (weights.bundle, weights.method, *weights.frozen, optimizer.precision)
@@ -81,44 +82,46 @@ def _iter_run_step_times(
     latest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:MAX_RUNS]
     for folder in latest:
         with suppress(ConfigError):
-            before = read_config(folder / CONFIG_FILE)
-            pace = _compute_step_times(
-                EventLogReader(folder / "events.jsonl").read(), before, config
+            previous = read_config(folder / CONFIG_FILE)
+            times = _compute_step_times(
+                EventLogReader(folder / "events.jsonl").read(), previous, config
             )
-            if pace is not None and build_workload_key(before, machine) == build_workload_key(
+            if times is not None and build_workload_key(previous, machine) == build_workload_key(
                 config, machine
             ):
-                yield pace
+                yield times
 
 
 def _compute_step_times(
-    told: RunMetrics, before: FinetuneConfig, config: FinetuneConfig
+    metrics: RunMetrics, previous: FinetuneConfig, config: FinetuneConfig
 ) -> StepTimes | None:
-    """Return the pace of a run, for as many clips a step as are wanted now."""
-    steps = {name: [value for _, value in told.points[name, "seconds"]]
+    """Scale the step times of a run to the batch size of `config`."""
+    steps = {name: [value for _, value in metrics.points[name, "seconds"]]
              for name in ("gpt", "diffusion")}  # fmt: skip
     if not steps["gpt"]:
         return None
     gpt_s, diffusion_s = (median(steps[name]) if steps[name] else 0.0 for name in steps)
     return StepTimes(
-        gpt_s=gpt_s * config.optimizer.clips_per_step / before.optimizer.clips_per_step,
-        diffusion_s=diffusion_s * config.diffusion.batch / before.diffusion.batch,
-        checkpoint_s=_compute_checkpoint_seconds(told, gpt_s, diffusion_s),
+        gpt_s=gpt_s * config.optimizer.clips_per_step / previous.optimizer.clips_per_step,
+        diffusion_s=diffusion_s * config.diffusion.batch / previous.diffusion.batch,
+        checkpoint_s=_compute_checkpoint_seconds(metrics, gpt_s, diffusion_s),
     )
 
 
-def _compute_checkpoint_seconds(told: RunMetrics, gpt_s: float, diffusion_s: float) -> float:
-    """Return what is left of the time for each checkpoint when all steps are taken off it."""
+def _compute_checkpoint_seconds(metrics: RunMetrics, gpt_s: float, diffusion_s: float) -> float:
+    """Return the time of a run that its steps do not account for, for each checkpoint."""
     if (
-        told.start_event is None
-        or told.start_event.step
-        or not told.checkpoints
-        or told.time is None
+        metrics.start_event is None
+        or metrics.start_event.step
+        or not metrics.checkpoints
+        or metrics.time is None
     ):
         return 0.0
-    learned = min(told.step, told.start_event.stage_steps.get("gpt", told.step))
-    steps_s = learned * gpt_s + (told.step - learned) * diffusion_s
-    return max(0.0, told.time - told.start_event.time - steps_s) / len(told.checkpoints)
+    gpt_steps = min(metrics.step, metrics.start_event.gpt_steps or metrics.step)
+    steps_s = gpt_steps * gpt_s + (metrics.step - gpt_steps) * diffusion_s
+    return max(0.0, metrics.time - (metrics.start_event.time or 0.0) - steps_s) / len(
+        metrics.checkpoints
+    )
 
 
 def _read_samples(dataset: Path) -> Sequence[ThroughputSample]:

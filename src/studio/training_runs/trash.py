@@ -1,4 +1,4 @@
-"""Training runs deleted into a bin beside the others, from which they can be had back."""
+"""The trash of training runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TRASH_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedRun:
-    """A run in the bin. id: names this deletion;  when: seconds since 1970."""
+    """A deleted run. id: names this deletion;  when: seconds since 1970."""
 
     id: str
     dataset: str
@@ -25,7 +25,7 @@ class DeletedRun:
 
 
 def delete_run(layout: ProjectPaths, dataset: str, name: str) -> DeletedRun:
-    """Move a run into the bin; what it published stays.  Raises StudioError while it goes on."""
+    """Move a run to the trash; models exported from it stay.  Raises AppError while it runs."""
     folder = layout.run(dataset, name)
     if not folder.is_dir():
         raise AppError(
@@ -38,7 +38,7 @@ def delete_run(layout: ProjectPaths, dataset: str, name: str) -> DeletedRun:
 
 
 def list_deleted_runs(layout: ProjectPaths, dataset: str) -> list[DeletedRun]:
-    """List what lies in the bin of a dataset, the latest first."""
+    """List the deleted runs of a dataset, the latest first."""
     found = list_trash(layout.dataset(dataset) / "runs")
     return [
         DeletedRun(id=one.id, dataset=dataset, name=one.name, when=_parse_deletion_time(one.id))
@@ -48,20 +48,20 @@ def list_deleted_runs(layout: ProjectPaths, dataset: str) -> list[DeletedRun]:
 
 
 def restore_run(layout: ProjectPaths, dataset: str, id: str) -> str:
-    """Move a deleted run back; returns its name.  Raises StudioError where that is taken."""
+    """Restore a deleted run; return its name.  Raises AppError where that is taken."""
     runs = layout.dataset(dataset) / "runs"
-    held = find_trash_entry(runs, id) if _TRASH_ID.fullmatch(id) else None
-    if held is None:
+    entry = find_trash_entry(runs, id) if _TRASH_ID.fullmatch(id) else None
+    if entry is None:
         raise AppError(f"There is no deleted run {quote_for_message(id)} of {dataset}.")
-    target = layout.run(dataset, held.name)
+    target = layout.run(dataset, entry.name)
     if target.exists():
         raise AppError(
-            f"There is already a run {quote_for_message(held.name)} of {dataset}. Delete that "
+            f"There is already a run {quote_for_message(entry.name)} of {dataset}. Delete that "
             f"one first.",
             code="name_taken",
         )
-    restore_from_trash(runs, held, target)
-    return held.name
+    restore_from_trash(runs, entry, target)
+    return entry.name
 
 
 def _parse_deletion_time(id: str) -> float:

@@ -1,6 +1,6 @@
-"""What each step looks at: clips in an order, and others of the same voice to hear it from.
+"""Sample the examples of a step, and reference clips of the same voice.
 
-Everything follows from the seed and the step, so an interruption leaves no trace.
+Everything follows from the seed and the step, so a resumed run draws the same.
 Shapes: b rows, k clips, c mel bands, f mel frames.
 """
 
@@ -11,52 +11,47 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from training.finetuning.dataset import TrainingExample
-from training.finetuning.optim.gpt_loss import GptBatch
 
 MelField = Literal["gpt_mel", "vocoder_mel"]
 
 MAX_REFERENCE_CLIPS = 4
-"""Clips that a step hears the voice from, at most; at inference it is all of them."""
+"""Reference clips of a step, at limit; at inference it is all clips of the voice."""
 MIN_REFERENCE_FRAMES = 100
-"""Frames of a stretch of voice: a good second."""
+"""Frames of a reference: a good second."""
 
 
 def sample_batch_indices(
     clips: Sequence[TrainingExample], count: int, step: int, seed: int
 ) -> list[int]:
-    """Deal the clips of one step: every clip once before any comes again; alike lengths together.
-
-    Returns `count` places in `clips`.
-    """
+    """Return `count` indices into `clips`, sorted by length; each clip comes once an epoch."""
     rows: list[int] = []
-    dealt = step * count
+    drawn = step * count
     while len(rows) < count:
-        epoch, place = divmod(dealt + len(rows), len(clips))
+        epoch, position = divmod(drawn + len(rows), len(clips))
         order = torch.randperm(len(clips), generator=_seeded_generator(seed, epoch, 1)).tolist()
-        rows += order[place : place + count - len(rows)]
+        rows += order[position : position + count - len(rows)]
     return sorted(rows, key=lambda row: len(clips[row].codes))
 
 
 def create_step_generator(seed: int, step: int) -> torch.Generator:
-    """All other randomness of one step."""
+    """Return the generator of all other random numbers of a step."""
     return _seeded_generator(seed, step, 2)
 
 
 def sample_reference_sets(
     clips: Sequence[TrainingExample], rows: Sequence[int], generator: torch.Generator
 ) -> tuple[list[list[int]], Tensor]:
-    """Draw two sets of clips, and for each row the one of them without its own clip.
+    """Sample two sets of reference clips, and for each row the one without its own clip.
 
-    Inference hears a voice from other clips than the one it is about to speak; so must training.
+    At inference the references are other clips than the one that is synthesized.
     Returns both sets, of equal size, and (b,) 0 or 1.
     """
     if len(clips) == 1:
         return [[0], [0]], torch.zeros(len(rows), dtype=torch.long)
-    most = min(MAX_REFERENCE_CLIPS, len(clips) // 2)
-    size = int(torch.randint(1, most + 1, (1,), generator=generator))
+    limit = min(MAX_REFERENCE_CLIPS, len(clips) // 2)
+    size = int(torch.randint(1, limit + 1, (1,), generator=generator))
     order = torch.randperm(len(clips), generator=generator).tolist()
     first, second = order[:size], order[size : 2 * size]
     return [first, second], torch.tensor([int(row in first) for row in rows])
@@ -65,7 +60,7 @@ def sample_reference_sets(
 def crop_reference_mels(
     mels: Sequence[Sequence[Tensor]], longest: int, generator: torch.Generator
 ) -> Tensor:
-    """Cut an equally long stretch from each clip of each set.
+    """Cut an equally long window from each clip of each set.
 
     mels: (f, c) log-mels, sets of k.  longest: frames.  Returns (sets, k, c, f) float32.
     """
@@ -74,17 +69,6 @@ def crop_reference_mels(
     frames = min(shortest, int(torch.randint(low, longest + 1, (1,), generator=generator)))
     return torch.stack(
         [torch.stack([_random_crop(mel, frames, generator) for mel in clips]) for clips in mels]
-    )
-
-
-def collate_examples(clips: Sequence[TrainingExample], device: torch.device) -> GptBatch:
-    """Pad clips into one batch."""
-    texts, codes = [clip.text for clip in clips], [clip.codes for clip in clips]
-    return GptBatch(
-        text=pad_sequence(texts, batch_first=True).to(device),
-        text_lengths=torch.tensor([len(text) for text in texts], device=device),
-        codes=pad_sequence(codes, batch_first=True).to(device),
-        code_lengths=torch.tensor([len(row) for row in codes], device=device),
     )
 
 
@@ -100,5 +84,5 @@ def _seeded_generator(seed: int, number: int, purpose: int) -> torch.Generator:
 def get_mels(
     clips: Sequence[TrainingExample], sets: Sequence[Sequence[int]], kind: MelField
 ) -> list[list[Tensor]]:
-    """The mels of sets of clips, (f, c) each."""
+    """Return the mels of sets of clips, (f, c) each."""
     return [[getattr(clips[row], kind) for row in rows] for rows in sets]

@@ -1,15 +1,13 @@
-"""The clips of a dataset as the networks see them: heard once, then the same for a whole run.
+"""Extract and cache the features of a dataset: token ids, codes and mels of each clip.
 
-What was heard lies in `.cache` of the dataset, named by the weights and the files it came from,
-and in the folder of the run, so that the run goes on though the dataset changes or is gone.
+The cache is `.cache` in the dataset, keyed by the weights and the audio files; the run has a link
+or copy, so that it can be resumed when the dataset has changed or is deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +31,7 @@ from tortoise.checkpoints.layout import (
 )
 from tortoise.checkpoints.loading import TortoiseModel
 from training.dataset_prep.manifest import read_clip_list
-from training.finetuning.checkpoints.state import translate_disk_full_errors
+from training.finetuning.checkpoints.state import link_or_copy, translate_disk_full_errors
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 
@@ -50,7 +48,7 @@ MAX_NAMES_SHOWN = 3
 
 
 class DatasetError(ValueError):
-    """A dataset cannot be trained on: what came, what is allowed, what to do."""
+    """A dataset cannot be trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,7 +67,7 @@ class TrainingExample:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DatasetSplits:
-    """All clips of a run. left_out: why some of the dataset's lines are not among them."""
+    """The clips of a run. left_out: sentences on why clips were skipped."""
 
     train: tuple[TrainingExample, ...]
     validation: tuple[TrainingExample, ...]
@@ -87,27 +85,27 @@ class _ListedClip:
 def load_run_dataset(
     run: Path, dataset: Path, choice: DatasetConfig, bundle: TortoiseModel, report: ProgressReporter
 ) -> DatasetSplits:
-    """Return the clips that this run began with; at its start, those of the dataset.
+    """Load the features of a run; at its start, extract them.
 
-    Raises DatasetError where nothing is left to learn from.
+    Raises DatasetError where no clip can be used.
     """
     kept = run / CLIPS_FILE
     if not kept.is_file():
-        _link_or_copy(extract_features(dataset, choice, bundle, report), kept)
+        link_or_copy(extract_features(dataset, choice, bundle, report), kept)
     return load_features(kept)
 
 
 def extract_features(
     dataset: Path, choice: DatasetConfig, bundle: TortoiseModel, report: ProgressReporter
 ) -> Path:
-    """Hear every clip, unless that was done before; returns the file that holds them."""
+    """Extract the features of a dataset unless they are cached; return the file."""
     if not dataset.is_dir():
         raise DatasetError(f"There is no dataset at {dataset}. Prepare it again.")
     lines = _list_clips(dataset, choice)
     path = dataset / ".cache" / f"clips-{_compute_cache_key(lines, bundle)}{TENSORS_SUFFIX}"
     if not path.is_file():
         clips = _extract_all(lines, bundle, report)
-        write_atomically(path, lambda beside: _save(clips, beside))
+        write_atomically(path, lambda part: _save(clips, part))
         for old in path.parent.glob(f"clips-*{TENSORS_SUFFIX}"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -115,31 +113,31 @@ def extract_features(
 
 
 def load_features(path: Path) -> DatasetSplits:
-    """Read what was heard."""
+    """Load extracted features."""
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("clips", "{}"))
+            metadata = json.loads((file.metadata() or {}).get("clips", "{}"))
             kinds = {name: file.get_tensor(name) for name in FEATURE_NAMES}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DatasetError(
             f"{path} is damaged ({error}). Delete it and begin a new run."
         ) from error
-    if told.get("format") != FORMAT_VERSION:
+    if metadata.get("format") != FORMAT_VERSION:
         raise DatasetError(f"{path} is of another version. Delete it and begin a new run.")
-    columns = {name: kinds[name].split(told[name]) for name in FEATURE_NAMES}
+    columns = {name: kinds[name].split(metadata[name]) for name in FEATURE_NAMES}
     clips = [
         TrainingExample(
             name=name, text=text.long(), codes=codes.long(), gpt_mel=low, vocoder_mel=high
         )
         for name, text, codes, low, high in zip(
-            told["names"], *(columns[name] for name in FEATURE_NAMES), strict=True
+            metadata["names"], *(columns[name] for name in FEATURE_NAMES), strict=True
         )
     ]
-    learned = told["learned"]
+    train_count = metadata["learned"]
     return DatasetSplits(
-        train=tuple(clips[:learned]),
-        validation=tuple(clips[learned:]),
-        left_out=tuple(told["left_out"]),
+        train=tuple(clips[:train_count]),
+        validation=tuple(clips[train_count:]),
+        left_out=tuple(metadata["left_out"]),
     )
 
 
@@ -157,7 +155,6 @@ def _list_clips(dataset: Path, choice: DatasetConfig) -> list[_ListedClip]:
 
 
 def _compute_cache_key(lines: Sequence[_ListedClip], bundle: TortoiseModel) -> str:
-    """Name all that decides what is heard."""
     digest = hashlib.sha256(f"{FORMAT_VERSION}".encode())
     readers = [
         file
@@ -181,25 +178,24 @@ def _compute_cache_key(lines: Sequence[_ListedClip], bundle: TortoiseModel) -> s
 def _extract_all(
     lines: Sequence[_ListedClip], bundle: TortoiseModel, report: ProgressReporter
 ) -> DatasetSplits:
-    heard: dict[str, list[TrainingExample]] = {"train": [], "validation": []}
+    examples: dict[str, list[TrainingExample]] = {"train": [], "validation": []}
     left_out: dict[str, list[str]] = {}
     for line in report.track(lines, "listening"):
         try:
-            heard[line.part].append(_extract_example(line, bundle))
+            examples[line.part].append(_extract_example(line, bundle))
         except DatasetError as reason:
             left_out.setdefault(str(reason), []).append(line.name)
-    told = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
-    if not heard["train"]:
-        why = " ".join(told) or "Its list of clips to learn from is empty."
+    reasons = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
+    if not examples["train"]:
+        why = " ".join(reasons) or "Its list of training clips is empty."
         raise DatasetError(f"There is nothing to learn from. {why} Look at the dataset's clips.")
     return DatasetSplits(
-        train=tuple(heard["train"]), validation=tuple(heard["validation"]), left_out=told
+        train=tuple(examples["train"]), validation=tuple(examples["validation"]), left_out=reasons
     )
 
 
 @torch.inference_mode()
 def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExample:
-    """Hear one clip.  Raises DatasetError, saying why, where it cannot be learned from."""
     conventions, sizes = bundle.conventions, bundle.config.architecture("gpt")
     text = bundle.tokenizer.encode(line.text)
     if not text:
@@ -246,7 +242,7 @@ def _format_skipped_clips(reason: str, names: Sequence[str]) -> str:
 def _save(clips: DatasetSplits, path: Path) -> None:
     everything = [*clips.train, *clips.validation]
     columns = {name: [getattr(clip, name) for clip in everything] for name in FEATURE_NAMES}
-    told = {
+    metadata = {
         "format": FORMAT_VERSION,
         "names": [clip.name for clip in everything],
         "learned": len(clips.train),
@@ -256,15 +252,4 @@ def _save(clips: DatasetSplits, path: Path) -> None:
     tensors = {name: torch.cat(values) for name, values in columns.items()}
     tensors["text"], tensors["codes"] = tensors["text"].int(), tensors["codes"].int()
     with translate_disk_full_errors(path):
-        save_file(tensors, path, metadata={"clips": json.dumps(told)})
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Let the run have the file too, whatever becomes of the dataset."""
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(source, beside)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, beside)
-    beside.replace(target)
+        save_file(tensors, path, metadata={"clips": json.dumps(metadata)})

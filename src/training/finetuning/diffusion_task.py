@@ -1,7 +1,4 @@
-"""The second stage: the diffusion network learns how the voice sounds when the GPT speaks.
-
-What it hears of the clips are latents of the GPT as it was finetuned, so that stage comes first.
-"""
+"""The second stage: finetune the diffusion network on latents of the finetuned GPT."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tortoise.checkpoints.loading import TortoiseModel, load_network
@@ -18,7 +15,7 @@ from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.noise_schedule import make_linear_schedule
 from training.finetuning.batch_sampler import (
-    collate_examples,
+    MelField,
     create_step_generator,
     crop_reference_mels,
     get_mels,
@@ -28,7 +25,6 @@ from training.finetuning.batch_sampler import (
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.gpt_task import GPT_HOP, get_network_file_name
-from training.finetuning.optim.conv_muon import create_conv_muon_and_adamw
 from training.finetuning.optim.diffusion_loss import (
     DiffusionBatch,
     DiffusionNoise,
@@ -39,22 +35,20 @@ from training.finetuning.optim.diffusion_loss import (
     get_muon_modules,
     sample_diffusion_noise,
 )
-from training.finetuning.optim.gpt_loss import compute_packed_latents
-from training.finetuning.optim.optimizers import make_adamw
-from training.finetuning.train_step import Stateful
+from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
+from training.finetuning.optim.optimizers import create_conv_muon_and_adamw, make_adamw
+from training.finetuning.train_step import Stateful, TrainingTask
 
 VOCODER_HOP = 256  # samples per mel frame
-VALIDATION_NOISE_SAMPLES = 4  # draws of noise that every validation clip is judged with
+VALIDATION_NOISE_SAMPLES = 4  # draws of noise for each validation clip
 VALIDATION_SEED = 77
 WEIGHT_DECAY, GRAD_CLIP = 1e-3, 1.0
+MEL_FIELDS: tuple[MelField, MelField] = ("gpt_mel", "vocoder_mel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionTrainingOptions:
-    """How a kind of diffusion network was trained, and so how it goes on learning.
-
-    muon: whether kernels move by it;  the rest as `DiffusionRecipe` and `diffusion_losses`.
-    """
+    """How a kind of diffusion network was trained from nothing, and so how it is finetuned."""
 
     use_muon: bool
     loss_weighting: LossWeighting
@@ -62,7 +56,7 @@ class DiffusionTrainingOptions:
 
 
 def select_training_options(config: DiffusionConfig) -> DiffusionTrainingOptions:
-    """Networks that say velocity are ours; those that name the noise are as published."""
+    """Return the options of the starter (it predicts velocity) or of the published network."""
     if config.predicts == "velocity":
         return DiffusionTrainingOptions(
             use_muon=True,
@@ -76,11 +70,11 @@ def select_training_options(config: DiffusionConfig) -> DiffusionTrainingOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiffusionStepBatch:
-    """What one step looks at.
+    """The batch of one step.
 
-    heard: (2, k, c, f) what the GPT hears of the voice, normalised;  voices: (2, k, c', f') what
-    the diffusion network hears;  which: (b,) rows of both;  starts: the first code of each clip's
-    stretch of `length` codes;  draws: the noise.
+    gpt_mels: (2, k, c, f) normalised reference mels of the GPT;  diffusion_mels: (2, k, c', f')
+    those of the diffusion network;  voice_indices: (b,) rows of both;  starts: the first code of
+    each example's window of `length` codes.
     """
 
     examples: list[TrainingExample]
@@ -93,138 +87,112 @@ class DiffusionStepBatch:
 
 
 @dataclass(kw_only=True, eq=False)
-class DiffusionTask:
-    """The diffusion network with what it learns from. Satisfies `finetune_update.Stage`."""
+class DiffusionTask(TrainingTask):
+    """Finetune the diffusion network on latents of the finetuned GPT."""
 
     name: ClassVar[str] = "diffusion"
     validation_metric: ClassVar[str] = "loss"
     model: DiffusionDecoder
     ema_model: AveragedModel
     gpt: Gpt
-    optimizers: Sequence[torch.optim.Optimizer]
     options: DiffusionTrainingOptions
-    clips: DatasetSplits
-    norms: Tensor  # (80, 1)
-    max_voice_frames: tuple[int, int]  # frames heard by the GPT, by the diffusion network
-    config: FinetuneConfig
-    device: torch.device
-
-    @property
-    def module(self) -> nn.Module:
-        """What learns."""
-        return self.model
+    max_voice_frames: tuple[int, int]  # of the GPT, of the diffusion network
 
     @property
     def stateful_parts(self) -> Mapping[str, Stateful]:
-        """What must survive a restart, each with a state of its own."""
         named = {f"optimizer{place}": one for place, one in enumerate(self.optimizers)}
         return {"model": self.model, "average": self.ema_model, **named}
 
     def sample_batch(self, step: int) -> DiffusionStepBatch:
-        """Choose clips, where they hear the voice, a stretch of each, and the noise on it."""
-        return self._sample_batch(
-            self.clips.train, step, self.config.optimizer.seed, self.options.dropout
-        )
+        seed = self.config.optimizer.seed
+        return self._sample_batch(self.clips.train, step, seed, self.options.dropout)
 
-    def loss(self, work: DiffusionStepBatch, part: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The share of some rows in the step's loss: shares of all rows add up to it."""
-        return self._loss(self.model, work, part)
+    def loss(self, batch: DiffusionStepBatch, rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        return self._loss(self.model, batch, rows)
 
     def after_step(self) -> None:
-        """Let the average follow."""
         self.ema_model.update_parameters(self.model)
 
     @torch.no_grad()
     def validate(self, clips: Sequence[TrainingExample]) -> float:
-        """The mean loss of the average, always with the same noise."""
-        kept = cast(DiffusionDecoder, self.ema_model.module).eval()
+        """Return the mean loss of the averaged network, always with the same noise."""
+        average = cast(DiffusionDecoder, self.ema_model.module).eval()
+        size = self.config.diffusion.batch
         total = 0.0
         for step in range(VALIDATION_NOISE_SAMPLES):
-            work = self._sample_batch(
-                clips, step, VALIDATION_SEED, DropoutOptions(unconditioned=0.0)
-            )
-            size = self.config.diffusion.batch
-            for start in range(0, len(work.examples), size):
-                part = list(range(start, min(start + size, len(work.examples))))
-                total += self._loss(kept, work, part)[0].item()
+            dropout = DropoutOptions(unconditioned=0.0)
+            batch = self._sample_batch(clips, step, VALIDATION_SEED, dropout)
+            for start in range(0, len(batch.examples), size):
+                rows = list(range(start, min(start + size, len(batch.examples))))
+                total += self._loss(average, batch, rows)[0].item()
         return total / VALIDATION_NOISE_SAMPLES
 
     def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
-        """The file of a checkpoint: the average."""
+        """Return the averaged weights."""
         return {get_network_file_name("diffusion"): self.ema_model.module.state_dict()}
 
     def _sample_batch(
-        self, clips: Sequence[TrainingExample], step: int, seed: int, drops: DropoutOptions
+        self, clips: Sequence[TrainingExample], step: int, seed: int, dropout: DropoutOptions
     ) -> DiffusionStepBatch:
-        train, learns = self.clips.train, clips is self.clips.train
-        count = self.config.diffusion.batch if learns else len(clips)
+        train, is_training = self.clips.train, clips is self.clips.train
+        count = self.config.diffusion.batch if is_training else len(clips)
         rows = sample_batch_indices(clips, count, step, seed)
         generator = create_step_generator(seed, step)
-        own = rows if learns else [-1] * len(rows)  # a held-out clip is never among the heard ones
-        sets, which = sample_reference_sets(train, own, generator)
-        heard = crop_reference_mels(
-            get_mels(train, sets, "gpt_mel"), self.max_voice_frames[0], generator
-        )
-        voices = crop_reference_mels(
-            get_mels(train, sets, "vocoder_mel"), self.max_voice_frames[1], generator
+        own = rows if is_training else [-1] * len(rows)  # a held-out clip is never a reference
+        sets, indices = sample_reference_sets(train, own, generator)
+        gpt_mels, diffusion_mels = (
+            crop_reference_mels(get_mels(train, sets, kind), longest, generator)
+            for kind, longest in zip(MEL_FIELDS, self.max_voice_frames, strict=True)
         )
         chosen = [clips[row] for row in rows]
         length = min(self.config.diffusion.window, min(len(clip.codes) for clip in chosen))
         spare = torch.tensor([len(clip.codes) - length for clip in chosen])
         starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
-        mel = crop_mel(chosen[0].vocoder_mel, starts[0], length)
-        shape = (len(chosen), *mel.shape)
+        shape = (len(chosen), *crop_mel(chosen[0].vocoder_mel, starts[0], length).shape)
+        weighting, schedule = self.options.loss_weighting, make_linear_schedule()
         return DiffusionStepBatch(
             examples=chosen,
-            gpt_mels=heard.to(self.device) / self.norms,
-            diffusion_mels=voices.to(self.device),
-            voice_indices=which.to(self.device),
+            gpt_mels=gpt_mels.to(self.device) / self.norms,
+            diffusion_mels=diffusion_mels.to(self.device),
+            voice_indices=indices.to(self.device),
             starts=starts,
             length=length,
             noise=sample_diffusion_noise(
-                self.model,
-                make_linear_schedule(),
-                shape,
-                drops,
-                generator,
-                self.options.loss_weighting,
+                self.model, schedule, shape, dropout, generator, weighting
             ),
         )
 
     def _loss(
-        self, model: DiffusionDecoder, work: DiffusionStepBatch, part: list[int]
+        self, model: DiffusionDecoder, batch: DiffusionStepBatch, rows: list[int]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        batch = self._collate(work, part)
         losses = compute_losses_for_noise(
             model,
             make_linear_schedule(),
-            batch,
-            work.noise.select(part),
+            self._collate(batch, rows),
+            batch.noise.select(rows),
             self.options.loss_weighting,
         )
-        share = len(part) / len(work.examples)
+        share = len(rows) / len(batch.examples)
         named = {"noise": losses.noise, "bound": losses.bound, "mel": losses.mel}
         return losses.total() * share, {name: v.detach() * share for name, v in named.items()}
 
     @torch.no_grad()
-    def _collate(self, work: DiffusionStepBatch, part: list[int]) -> DiffusionBatch:
-        clips = [work.examples[place] for place in part]
-        which = work.voice_indices[part]
-        conditioning = self.gpt.condition(work.gpt_mels)[which]
-        latents = compute_packed_latents(
-            self.gpt, conditioning, collate_examples(clips, self.device)
-        ).float()
-        starts = [work.starts[place] for place in part]
+    def _collate(self, batch: DiffusionStepBatch, rows: list[int]) -> DiffusionBatch:
+        clips, starts = [batch.examples[row] for row in rows], [batch.starts[row] for row in rows]
+        indices = batch.voice_indices[rows]
+        conditioning = self.gpt.condition(batch.gpt_mels)[indices]
+        packed = GptBatch.collate(clips, self.device)
+        latents = compute_packed_latents(self.gpt, conditioning, packed).float()
         mels = [
-            crop_mel(clip.vocoder_mel.float(), start, work.length)
+            crop_mel(clip.vocoder_mel.float(), start, batch.length)
             for clip, start in zip(clips, starts, strict=True)
         ]
-        cut = [row[s : s + work.length] for row, s in zip(latents, starts, strict=True)]
+        windows = [row[s : s + batch.length] for row, s in zip(latents, starts, strict=True)]
         return DiffusionBatch(
             mel=torch.stack(mels).to(self.device),
-            latents=torch.stack(cut),
-            voices=work.diffusion_mels,
-            speakers=which,
+            latents=torch.stack(windows),
+            voices=batch.diffusion_mels,
+            speakers=indices,
         )
 
 
@@ -235,7 +203,7 @@ def create_diffusion_task(
     config: FinetuneConfig,
     device: torch.device,
 ) -> DiffusionTask:
-    """Load the diffusion network of a bundle, ready to learn.
+    """Load the diffusion network of a model for training.
 
     gpt: as finetuned, in eval mode on the device.
     """

@@ -1,7 +1,7 @@
-"""Several processes that learn together: each takes its share of a step's clips.
+"""Data-parallel training: each process takes its share of the examples of a step.
 
-Gradients are added up by hand rather than by torch's wrapper, because a step's loss is a sum over
-its clips however they are dealt: so any number of processes gives the same curve within rounding.
+Gradients are summed here and not averaged by DistributedDataParallel, because a step's loss is a
+sum over its examples: any number of processes gives the same curve within rounding.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 from torch import distributed as dist
 
 PROCESS_GROUP_TIMEOUT = timedelta(hours=2)
-"""How long the others wait while the first speaks a sample and saves."""
+"""How long the others wait while the main process validates and saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributedContext:
-    """Which of the processes this is."""
+    """The rank of this process and its device."""
 
     rank: int = 0
     world_size: int = 1
@@ -32,11 +32,11 @@ class DistributedContext:
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this one writes, speaks and decides."""
+        """Whether this process logs, validates and saves."""
         return self.rank == 0
 
     def get_local_indices(self, rows: int) -> list[int]:
-        """The places, among so many rows, that this process takes."""
+        """Return the indices, of so many rows, that this process takes."""
         return list(range(self.rank, rows, self.world_size))
 
     def all_reduce_sum(self, tensors: Sequence[Tensor]) -> None:
@@ -50,19 +50,19 @@ class DistributedContext:
             tensor.copy_(part.view_as(tensor))
 
     def any_process(self, flag: bool) -> bool:
-        """Whether any of the processes says so; all have to ask."""
+        """Return whether the flag is set in any process; all must call it."""
         if self.world_size == 1:
             return flag
-        told = torch.tensor(int(flag), device=self.device)
-        dist.all_reduce(told, dist.ReduceOp.MAX)
-        return bool(told)
+        reduced = torch.tensor(int(flag), device=self.device)
+        dist.all_reduce(reduced, dist.ReduceOp.MAX)
+        return bool(reduced)
 
 
 @contextmanager
 def init_distributed(device: torch.device) -> Iterator[DistributedContext]:
-    """Join the other processes, if torchrun started this one; else be alone.
+    """Join the process group where torchrun started this process.
 
-    device: where this process computes; with several CUDA devices, each process takes its own.
+    device: with several CUDA devices, each process takes its own instead.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -81,22 +81,19 @@ def init_distributed(device: torch.device) -> Iterator[DistributedContext]:
 
 
 def is_torchrun_process() -> bool:
-    """Whether torchrun started this process."""
+    """Return whether torchrun started this process."""
     return "WORLD_SIZE" in os.environ
 
 
 def is_main_process() -> bool:
-    """Whether this is the first process, or the only one."""
+    """Return whether this is the first process, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def launch_torchrun(
     processes: int, module: str, arguments: Sequence[str], variables: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a module in several processes that join each other, on this machine.
-
-    variables: what they find in their environment besides ours.
-    """
+    """Start a module in several processes.  variables: added to their environment."""
     launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, "-m", *launcher, "-m", module, *arguments]
     return subprocess.Popen(command, env={**os.environ, **variables})

@@ -1,11 +1,11 @@
-"""How a spoken sentence sounds to a machine: are the words there, and is it the right voice?
+"""Score a synthesized sample: word error rate and speaker similarity.
 
-    judge = Judge.of(clips_of_the_speaker, language="en")
-    judge.words(clip, "The river ran high.")     0.0 where every word is understood
-    judge.voice(clip)                            0.85 and above: the same voice
+    evaluator = SampleEvaluator.from_clips(clips_of_the_speaker, language="en")
+    evaluator.compute_wer(clip, "The river ran high.")     0.0 where every word is recognised
+    evaluator.compute_similarity(clip)                     0.85 and above: the same voice
 
-Words are counted by PocketSphinx, which is in the program and reads English only. Voices are
-compared by Resemblyzer (Wan and others, arXiv:1710.10467), an extra. What cannot be judged is None.
+Words are recognised by PocketSphinx, which reads English only. Voices are compared by Resemblyzer
+(arXiv:1710.10467), an extra. A score that cannot be computed is None.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from training.finetuning.preflight.clips import find_audio
 
 RESEMBLYZER = "resemblyzer"
 MAX_SPEAKER_CLIPS = 12
-"""Of the speaker: more do not change what they sound like together."""
-NO_WER_NOTE = "its words are not counted (English with PocketSphinx only)"
-NO_SIMILARITY_NOTE = "its voice is not compared (Resemblyzer does that, see requirements-extra.txt)"
-MIN_VOICED_S = 0.5  # of voiced sound, below which an encoder only guesses
+"""Reference clips of the speaker; more hardly change the mean embedding."""
+NO_WER_NOTE = "no word error rate (English with PocketSphinx only)"
+NO_SIMILARITY_NOTE = "no speaker similarity (needs Resemblyzer, see requirements-extra.txt)"
+MIN_VOICED_S = 0.5  # of voiced audio; with less an embedding is noise
 
 SpeakerEmbedder = Callable[[Clip], "NDArray[np.float32] | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleEvaluator:
-    """Whoever judges samples. note: what it cannot judge and why, "" where it judges all."""
+    """Scores samples. note: which scores it cannot compute and why, or ""."""
 
     can_transcribe: bool
     embed: SpeakerEmbedder | None
@@ -49,8 +49,8 @@ class SampleEvaluator:
 
     @classmethod
     def from_clips(cls, clips: Sequence[Clip], *, language: str = "en") -> SampleEvaluator:
-        """Get ready to compare with a speaker.  clips: of that speaker, as they are."""
-        hears = language.lower().startswith("en") and find_spec("pocketsphinx") is not None
+        """Load the encoder and embed the clips of a speaker."""
+        can_transcribe = language.lower().startswith("en") and find_spec("pocketsphinx") is not None
         embed = load_speaker_encoder()
         speaker = (
             None
@@ -58,43 +58,39 @@ class SampleEvaluator:
             else _mean_embedding([embed(clip) for clip in clips[:MAX_SPEAKER_CLIPS]])
         )
         missing = [
-            *(() if hears else (NO_WER_NOTE,)),
+            *(() if can_transcribe else (NO_WER_NOTE,)),
             *(() if embed else (NO_SIMILARITY_NOTE,)),
         ]
-        note = f"The sample is not fully judged: {'; '.join(missing)}." if missing else ""
-        return cls(can_transcribe=hears, embed=embed, speaker_embedding=speaker, note=note)
+        note = f"The sample is not fully scored: {'; '.join(missing)}." if missing else ""
+        return cls(can_transcribe=can_transcribe, embed=embed, speaker_embedding=speaker, note=note)
 
     def compute_wer(self, clip: Clip, text: str) -> float | None:
-        """Return the share of words that are wrong, 0 to 1; None where nobody can say."""
+        """Return the word error rate, 0 to 1."""
         if not self.can_transcribe:
             return None
-        doubt = import_module("training.asr.wer").compute_pocketsphinx_wer
-        wrong: float | None = doubt(clip.resample(SAMPLE_RATE).wave, text)
-        return None if wrong is None else min(1.0, wrong)
+        compute = import_module("training.asr.wer").compute_pocketsphinx_wer
+        wer: float | None = compute(clip.resample(SAMPLE_RATE).wave, text)
+        return None if wer is None else min(1.0, wer)
 
     def compute_similarity(self, clip: Clip) -> float | None:
-        """Return how alike the voices are, 1 is the same; None where nobody can say."""
+        """Return the cosine similarity of the speaker embeddings."""
         if self.embed is None or self.speaker_embedding is None:
             return None
-        heard = self.embed(clip)
-        return 0.0 if heard is None else float(heard @ self.speaker_embedding)
+        found = self.embed(clip)
+        return 0.0 if found is None else float(found @ self.speaker_embedding)
 
 
 def load_speaker_encoder() -> SpeakerEmbedder | None:
-    """Return what turns a clip into a vector of unit length, or None where it is not installed.
+    """Return a function from a clip to an embedding of unit length; None if not installed.
 
-    It gives None for a clip in which too little is spoken.
+    The function returns None for a clip with too little speech.
     """
     if find_spec(RESEMBLYZER) is None:
         return None
     try:
         package = import_module(RESEMBLYZER)
         encoder = package.VoiceEncoder("cpu", verbose=False)
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-    ):  # a package of it that is broken is as good as none
+    except (ImportError, OSError, RuntimeError):  # a broken installation
         return None
 
     def embed(clip: Clip) -> NDArray[np.float32] | None:
@@ -108,25 +104,25 @@ def load_speaker_encoder() -> SpeakerEmbedder | None:
 
 
 def _mean_embedding(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-    heard = [vector for vector in vectors if vector is not None]
-    if not heard:
+    found = [vector for vector in vectors if vector is not None]
+    if not found:
         return None
-    mean = np.mean(heard, axis=0)
+    mean = np.mean(found, axis=0)
     length = float(np.linalg.norm(mean))
     return (mean / length).astype(np.float32) if length > 0 else None
 
 
 SampleScorer = Callable[[Path, str], tuple[float | None, float | None]]
-"""Say of a spoken file and its text: the share of wrong words, and the likeness to the voice."""
+"""From an audio file and its text to word error rate and speaker similarity."""
 
 
 def create_sample_scorer(
     dataset: Path, choice: DatasetConfig, note: Callable[[str], None]
 ) -> SampleScorer:
-    """Judge with what is installed, made ready when first asked; notes what cannot be judged."""
+    """Create a scorer that loads its models at the first call.  note: takes what is missing."""
 
     @cache
-    def judge() -> SampleEvaluator:
+    def load() -> SampleEvaluator:
         language = "en"
         with suppress(ManifestError):
             language = read_dataset(dataset).language
@@ -139,13 +135,12 @@ def create_sample_scorer(
 
     def score(path: Path, text: str) -> tuple[float | None, float | None]:
         clip = read_clip(path)
-        return judge().compute_wer(clip, text), judge().compute_similarity(clip)
+        return load().compute_wer(clip, text), load().compute_similarity(clip)
 
     return score
 
 
 def _read_reference_clips(dataset: Path, choice: DatasetConfig) -> list[Clip]:
-    """A few clips of the dataset, as far as they are still there."""
     with suppress(ManifestError):
         lines = read_clip_list(dataset / choice.train)[:MAX_SPEAKER_CLIPS]
         found = [find_audio(dataset, named) for named, _ in lines]

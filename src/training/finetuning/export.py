@@ -1,4 +1,4 @@
-"""A checkpoint becomes a bundle of its own under models/finetunes/, with the voice it learned.
+"""Export a checkpoint as a model in models/finetunes/, with speaker latents of its voice.
 
 python -m training.finetuning.export RUN --step 400 --bundle DIR --dataset DIR --publish DIR
 """
@@ -20,7 +20,6 @@ from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.loading import load_model
 from tortoise.engine import TortoiseEngine
 from training.dataset_prep.manifest import Dataset, ManifestError, read_dataset
-from training.finetuning.checkpoints.retention import CheckpointInfo
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
     VOICE_LATENTS_FILE,
@@ -30,6 +29,7 @@ from training.finetuning.checkpoints.run_layout import (
     read_checkpoints,
     write_info_file,
 )
+from training.finetuning.checkpoints.selection import CheckpointInfo
 from training.finetuning.checkpoints.store import assemble_model, list_network_files
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import DatasetSplits, load_run_dataset
@@ -38,19 +38,19 @@ from training.finetuning.sample_speech import compute_speaker_latents, select_re
 
 
 class ExportError(ValueError):
-    """A checkpoint cannot become a bundle: what came, what to do."""
+    """A checkpoint cannot be exported."""
 
 
-def export_checkpoint(run: Path, step: int, places: RunPaths, report: ProgressReporter) -> Path:
-    """Make the bundle of one checkpoint, in the place of what the same run published before.
+def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressReporter) -> Path:
+    """Export a checkpoint, replacing the model that a finetune exported there before.
 
-    Raises NotPublished where there is no such checkpoint, or the place is taken by something else.
+    Raises ExportError where there is no such checkpoint, or the folder is no finetune.
     """
-    target = places.publish
+    target = paths.publish
     if target is None:
         raise ExportError("No folder was named to publish into.")
-    beside, old = (target.with_name(f".{target.name}{end}") for end in (".part", ".old"))
-    _clean_up_interrupted_export(target, beside, old)
+    part, old = (target.with_name(f".{target.name}{end}") for end in (".part", ".old"))
+    _clean_up_interrupted_export(target, part, old)
     if target.exists() and not (target / FINETUNE_FILE).is_file():
         raise ExportError(f"{target} is there already and is no finetune. Choose another name.")
     known = {about.step: about for about in read_checkpoints(run)}
@@ -58,36 +58,34 @@ def export_checkpoint(run: Path, step: int, places: RunPaths, report: ProgressRe
         there = ", ".join(map(str, known)) or "none"
         raise ExportError(f"There is no checkpoint of step {step} any more; there is: {there}.")
     config = read_config(run / CONFIG_FILE)
-    base = load_model(places.bundle)
-    clips = load_run_dataset(run, places.dataset, config.dataset, base, report)
-    told = _collect_metadata(run, places, known[step], clips, config.dataset.name)
+    base = load_model(paths.bundle)
+    clips = load_run_dataset(run, paths.dataset, config.dataset, base, report)
+    metadata = _collect_metadata(run, paths, known[step], clips, config.dataset.name)
     try:
-        about = f"{places.bundle.name} finetuned on {told.dataset}, step {step}"
-        assemble_model(
-            places.bundle, list_network_files(get_checkpoint_dir(run, step)), beside, about
-        )
-        engine = TortoiseEngine.load(beside, torch.device("cpu"))
+        about = f"{paths.bundle.name} finetuned on {metadata.dataset}, step {step}"
+        assemble_model(paths.bundle, list_network_files(get_checkpoint_dir(run, step)), part, about)
+        engine = TortoiseEngine.load(part, torch.device("cpu"))
         voice = compute_speaker_latents(engine, select_reference_clips(clips.train), report)
-        voice.save(beside / VOICE_LATENTS_FILE)
-        write_info_file(beside / FINETUNE_FILE, told)
-        _replace_folder(target, beside, old)
+        voice.save(part / VOICE_LATENTS_FILE)
+        write_info_file(part / FINETUNE_FILE, metadata)
+        _replace_folder(target, part, old)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
 def _collect_metadata(
-    run: Path, places: RunPaths, about: CheckpointInfo, clips: DatasetSplits, dataset: str
+    run: Path, paths: RunPaths, about: CheckpointInfo, clips: DatasetSplits, dataset: str
 ) -> FinetuneMetadata:
-    prepared = Dataset(name=dataset)
-    with suppress(ManifestError):  # the dataset may be gone, or of the user's own making
-        prepared = read_dataset(places.dataset)
+    dataset_info = Dataset(name=dataset)
+    with suppress(ManifestError):  # the dataset may be deleted, or not made by this program
+        dataset_info = read_dataset(paths.dataset)
     measured = {"wer": about.wer, "similarity": about.similarity}
     return FinetuneMetadata(
-        voice=prepared.voice,
+        voice=dataset_info.voice,
         dataset=dataset,
-        base=places.bundle.name,
-        base_weights_id=compute_weights_id(places.bundle),
+        base=paths.bundle.name,
+        base_weights_id=compute_weights_id(paths.bundle),
         run=run.name,
         step=about.step,
         loss=about.loss,
@@ -96,12 +94,12 @@ def _collect_metadata(
         seconds=round(sum(len(clip.gpt_mel) for clip in clips.train) * GPT_HOP / 22_050, 1),
         created=time.time(),
         scores={name: value for name, value in measured.items() if value is not None},
-        sources={row.path: (row.size, row.modified_ns) for row in prepared.sources},
+        sources={row.path: (row.size, row.modified_ns) for row in dataset_info.sources},
     )
 
 
 def _clean_up_interrupted_export(target: Path, new: Path, old: Path) -> None:
-    """Clear away what an earlier process left when it was killed, and bring back what it moved."""
+    """Undo what a killed process left: restore the old model, delete the new one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(new, ignore_errors=True)
     if old.exists() and not target.exists():
@@ -110,7 +108,6 @@ def _clean_up_interrupted_export(target: Path, new: Path, old: Path) -> None:
 
 
 def _replace_folder(target: Path, new: Path, old: Path) -> None:
-    """Put a folder where another one was; the other goes only after."""
     if target.exists():
         target.rename(old)
     new.rename(target)
@@ -118,17 +115,17 @@ def _replace_folder(target: Path, new: Path, old: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Publish from the command line."""
+    """Run an export from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("run", type=Path, help="the folder of the run")
-    parser.add_argument("--step", type=int, required=True, help="which checkpoint")
-    parser.add_argument("--bundle", type=Path, required=True, help="the model it began with")
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--step", type=int, required=True, help="step of the checkpoint")
+    parser.add_argument("--bundle", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--dataset", type=Path, required=True)
-    parser.add_argument("--publish", type=Path, required=True, help="the folder of the new model")
-    asked = parser.parse_args(arguments)
-    places = RunPaths(bundle=asked.bundle, dataset=asked.dataset, publish=asked.publish)
+    parser.add_argument("--publish", type=Path, required=True, help="folder of the new model")
+    parsed = parser.parse_args(arguments)
+    paths = RunPaths(bundle=parsed.bundle, dataset=parsed.dataset, publish=parsed.publish)
     try:
-        export_checkpoint(asked.run, asked.step, places, ProgressReporter())
+        export_checkpoint(parsed.run, parsed.step, paths, ProgressReporter())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

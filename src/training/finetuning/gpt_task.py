@@ -1,4 +1,4 @@
-"""The first stage: the GPT learns to speak as the clips do."""
+"""The first stage: finetune the GPT on the codes of the clips."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tortoise.checkpoints.loading import TortoiseModel, load_network
 from tortoise.modules.gpt import Gpt
 from training.finetuning.batch_sampler import (
-    collate_examples,
     create_step_generator,
     crop_reference_mels,
     get_mels,
     sample_batch_indices,
     sample_reference_sets,
 )
-from training.finetuning.config.schema import FinetuneConfig, OptimizerConfig
+from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.optim.freezing import freeze_parts
-from training.finetuning.optim.gpt_loss import compute_gpt_losses
+from training.finetuning.optim.gpt_loss import GptBatch, compute_gpt_losses
 from training.finetuning.optim.lora import (
     ADAPTER_FILE,
     add_lora_adapters,
@@ -30,18 +29,19 @@ from training.finetuning.optim.lora import (
     get_merged_state_dict,
 )
 from training.finetuning.optim.optimizers import TrainableState, create_optimizer
-from training.finetuning.train_step import Stateful
+from training.finetuning.train_step import Stateful, TrainingTask
 
 GPT_HOP = 256  # samples per mel frame
-VALIDATION_VOICE_CLIPS = 8  # clips that the voice is heard from to validate
+VALIDATION_VOICE_CLIPS = 8  # reference clips of a validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GptStepBatch:
-    """What one step looks at.
+    """The batch of one step.
 
-    voices: (2, k, c, f) normalised mels;  which: (b,) the row of `voices` that each clip hears;
-    codes, tokens: how many are to be said in all, stops included.
+    voice_mels: (2, k, c, f) normalised reference mels;  voice_indices: (b,) the row of
+    `voice_mels` that conditions each example;  total_codes, total_tokens: targets of the whole
+    batch, stop tokens included.
     """
 
     examples: list[TrainingExample]
@@ -52,37 +52,23 @@ class GptStepBatch:
 
 
 @dataclass(kw_only=True, eq=False)
-class GptTask:
-    """The GPT with what it learns from and how. Satisfies `finetune_update.Stage`."""
+class GptTask(TrainingTask):
+    """Finetune the GPT on the codes and texts of the clips."""
 
     name: ClassVar[str] = "gpt"
     validation_metric: ClassVar[str] = "mel"
     model: Gpt
-    optimizers: Sequence[torch.optim.Optimizer]
-    clips: DatasetSplits
-    norms: Tensor  # (80, 1)
     max_voice_frames: int
-    optimizer_config: OptimizerConfig
-    device: torch.device
-
-    @property
-    def module(self) -> nn.Module:
-        """What learns."""
-        return self.model
 
     @property
     def stateful_parts(self) -> Mapping[str, Stateful]:
-        """What must survive a restart, each with a state of its own."""
         return {"model": TrainableState(self.model), "optimizer": self.optimizers[0]}
 
     def sample_batch(self, step: int) -> GptStepBatch:
-        """Choose the clips of one step and where they hear the voice."""
-        train = self.clips.train
-        rows = sample_batch_indices(
-            train, self.optimizer_config.clips_per_step, step, self.optimizer_config.seed
-        )
-        generator = create_step_generator(self.optimizer_config.seed, step)
-        sets, which = sample_reference_sets(train, rows, generator)
+        train, optimizer = self.clips.train, self.config.optimizer
+        rows = sample_batch_indices(train, optimizer.clips_per_step, step, optimizer.seed)
+        generator = create_step_generator(optimizer.seed, step)
+        sets, indices = sample_reference_sets(train, rows, generator)
         voices = crop_reference_mels(
             get_mels(train, sets, "gpt_mel"), self.max_voice_frames, generator
         )
@@ -90,39 +76,36 @@ class GptTask:
         return GptStepBatch(
             examples=chosen,
             voice_mels=voices.to(self.device) / self.norms,
-            voice_indices=which.to(self.device),
+            voice_indices=indices.to(self.device),
             total_codes=sum(len(clip.codes) + 1 for clip in chosen),
             total_tokens=sum(len(clip.text) + 1 for clip in chosen),
         )
 
-    def loss(self, work: GptStepBatch, part: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The share of some rows in the step's loss: shares of all rows add up to it."""
-        voice = self.model.condition(work.voice_mels)[work.voice_indices[part]]
-        clips = [work.examples[place] for place in part]
-        losses = compute_gpt_losses(self.model, voice, collate_examples(clips, self.device))
-        mel = losses.mel * (sum(len(clip.codes) + 1 for clip in clips) / work.total_codes)
-        text = losses.text * (sum(len(clip.text) + 1 for clip in clips) / work.total_tokens)
-        total = self.optimizer_config.text_weight * text + self.optimizer_config.mel_weight * mel
+    def loss(self, batch: GptStepBatch, rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        voice = self.model.condition(batch.voice_mels)[batch.voice_indices[rows]]
+        clips = [batch.examples[row] for row in rows]
+        losses = compute_gpt_losses(self.model, voice, GptBatch.collate(clips, self.device))
+        mel = losses.mel * (sum(len(clip.codes) + 1 for clip in clips) / batch.total_codes)
+        text = losses.text * (sum(len(clip.text) + 1 for clip in clips) / batch.total_tokens)
+        weights = self.config.optimizer
+        total = weights.text_weight * text + weights.mel_weight * mel
         return total, {"mel": mel.detach(), "text": text.detach()}
-
-    def after_step(self) -> None:
-        """Nothing follows a step."""
 
     @torch.no_grad()
     def validate(self, clips: Sequence[TrainingExample]) -> float:
-        """Cross entropy per code, in nats; the voice is heard as inference hears it."""
+        """Return the cross entropy per code in nats, with the voice conditioned as at inference."""
         self.model.eval()
         voice = self.model.condition(self._get_validation_voice())
         total, codes = 0.0, 0
         for clip in clips:
-            losses = compute_gpt_losses(self.model, voice, collate_examples([clip], self.device))
-            said = len(clip.codes) + 1
-            total, codes = total + losses.mel.item() * said, codes + said
+            losses = compute_gpt_losses(self.model, voice, GptBatch.collate([clip], self.device))
+            count = len(clip.codes) + 1
+            total, codes = total + losses.mel.item() * count, codes + count
         self.model.train()
         return total / codes
 
     def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
-        """The files of a checkpoint: plain weights, and the adapters where there are any."""
+        """Return the merged weights, and the LoRA adapters where there are any."""
         files = {get_network_file_name("gpt"): get_merged_state_dict(self.model)}
         if adapters := get_adapter_state_dict(self.model):
             files[ADAPTER_FILE] = adapters
@@ -137,14 +120,14 @@ class GptTask:
 
 
 def get_network_file_name(name: str) -> str:
-    """The name of a network's file in a bundle."""
+    """Return the name of a network's file in a model folder."""
     return f"{name}.safetensors"
 
 
 def create_gpt_task(
     bundle: TortoiseModel, clips: DatasetSplits, config: FinetuneConfig, device: torch.device
 ) -> GptTask:
-    """Load the GPT of a bundle, ready to learn."""
+    """Load the GPT of a model for training."""
     model = load_network(bundle.folder, "gpt")
     assert isinstance(model, Gpt)
     model.to(device).train()
@@ -160,6 +143,6 @@ def create_gpt_task(
         clips=clips,
         norms=bundle.mel_stats.norms.to(device).unsqueeze(-1),
         max_voice_frames=bundle.conventions.gpt_clip_samples // GPT_HOP,
-        optimizer_config=config.optimizer,
+        config=config,
         device=device,
     )

@@ -1,7 +1,7 @@
-"""One stage on its way, from step to step: told of, saved, judged and thinned out as it goes.
+"""The training loop of one stage: steps, event log, saved states, checkpoints and validation.
 
-Everything that a step does follows from the seed and its number, and everything else from what is
-saved, so it makes no difference where a run was interrupted.
+A step follows from the seed and its number, everything else from the saved state; so a resumed run
+gives the same numbers as one that was not interrupted.
 """
 
 from __future__ import annotations
@@ -15,81 +15,115 @@ from pathlib import Path
 from typing import Any
 
 from core.progress import Cancelled, ProgressReporter
-from training.finetuning.checkpoints.retention import CheckpointInfo, find_best_step
 from training.finetuning.checkpoints.run_layout import (
     TEMPORARY_MODEL_DIR,
+    RunPaths,
     get_checkpoint_dir,
     get_sample_path,
     read_checkpoints,
 )
-from training.finetuning.checkpoints.state import StateError, mark_state_good, save_state
+from training.finetuning.checkpoints.selection import CheckpointInfo, find_best_step
+from training.finetuning.checkpoints.state import (
+    StateError,
+    link_or_copy,
+    mark_state_good,
+    save_state,
+)
 from training.finetuning.checkpoints.store import (
     begin_checkpoint,
     finish_checkpoint,
     is_checkpoint_complete,
-    link_or_copy,
     list_network_files,
     prune_checkpoints,
 )
 from training.finetuning.config.lr_schedule import compute_lr
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.config.suggest import list_checkpoint_steps
-from training.finetuning.dataset import DatasetSplits
+from training.finetuning.distributed import DistributedContext
 from training.finetuning.evaluation import SampleScorer
-from training.finetuning.event_log import EventLogger, create_metric_accumulator
+from training.finetuning.event_log import EventLogger, MetricAccumulator
+from training.finetuning.events import CheckpointEvent, SampleEvent, ValidationEvent
 from training.finetuning.optim.divergence import DivergenceDetector, DivergenceError
 from training.finetuning.sample_speech import SampleSynthesizer, temporary_model
 from training.finetuning.train_step import StepExecutor, TrainingTask, training_step
 
 SAVE_INTERVAL_S = 120.0
 MAX_VALIDATION_CLIPS = 64
-"""Clips that are judged at each checkpoint; more tell little more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRange:
-    """The steps of a stage among those of the run. rate: its highest learning rate."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainContext:
+    """What all stages of a run share. cancellation: `check_cancelled` raises on a stop request.
 
-    first: int
-    last: int
-    rate: float
+    synthesize_sample: None for the engine's own way;  score_sample: None where the configuration
+    wants no scores.
+    """
+
+    run: Path
+    paths: RunPaths
+    config: FinetuneConfig
+    distributed: DistributedContext
+    event_logger: EventLogger
+    cancellation: ProgressReporter
+    synthesize_sample: SampleSynthesizer | None
+    score_sample: SampleScorer | None
 
     @property
-    def steps(self) -> int:
-        """How many there are."""
-        return self.last - self.first
+    def stages(self) -> list[str]:
+        """The names of the stages that have steps, in order."""
+        steps = {"gpt": self.config.schedule.steps, "diffusion": self.config.diffusion.steps}
+        return [name for name, count in steps.items() if count]
+
+    def find_best_step(self, stage: str) -> int | None:
+        """Return the step of the best checkpoint of a stage, None where it has none."""
+        points = read_checkpoints(self.run)
+        return find_best_step(points, stage, self.config.checkpoints.keep_best)
+
+    def find_final_step(self) -> int | None:
+        """Return the step of the best checkpoint of the last stage that has any."""
+        found = (self.find_best_step(name) for name in reversed(self.stages))
+        return next((step for step in found if step is not None), None)
 
 
 @dataclass(kw_only=True, eq=False)
 class StageTrainer:
-    """A stage with all that walks it.
+    """The state of one stage.
 
-    base: the bundle it began with;  gpt: the checkpoint whose GPT this stage goes with, if any;
-    identity: what the state belongs to, so that it is not gone on from with something else.
+    identity: what a saved state must have been made with;  gpt_checkpoint: the checkpoint whose
+    GPT a diffusion stage uses, if any.
     """
 
-    run: Path
-    base: Path
-    config: FinetuneConfig
+    context: TrainContext
     task: TrainingTask
-    step_range: StepRange
-    clips: DatasetSplits
     executor: StepExecutor
-    event_logger: EventLogger
-    cancellation: ProgressReporter
     identity: Mapping[str, str]
     gpt_checkpoint: Path | None = None
-    synthesize_sample: SampleSynthesizer | None = None
-    score_sample: SampleScorer | None = None
     divergence: DivergenceDetector = field(default_factory=DivergenceDetector)
     current_step: int = 0
 
-    def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from a saved state, None for the stage's beginning.
+    @property
+    def first_step(self) -> int:
+        """The step of the run at which the stage begins."""
+        return 0 if self.task.name == "gpt" else self.context.config.schedule.steps
 
-        Raises StateError for one of another choice.
+    @property
+    def last_step(self) -> int:
+        """The step of the run at which the stage ends."""
+        config = self.context.config
+        return config.schedule.steps if self.task.name == "gpt" else config.total_steps
+
+    @property
+    def max_lr(self) -> float:
+        """The peak learning rate of the stage."""
+        config = self.context.config
+        return config.optimizer.rate if self.task.name == "gpt" else config.diffusion.rate
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Resume from a saved state; None, or one of the stage before, starts the stage.
+
+        Raises StateError for a state of another model, method or choice of frozen parts.
         """
-        self.current_step = self.event_logger.step = self.step_range.first
+        self._set_step(self.first_step)
         if state is None or state["stage"] != self.task.name:
             return
         if state["identity"] != dict(self.identity):
@@ -102,11 +136,11 @@ class StageTrainer:
         self.divergence.load_state_dict(state["watch"])
         self.executor.scaler.load_state_dict(state["scaler"])
         self.executor.micro_batch_size = min(self.executor.micro_batch_size, state["rows"])
-        self.current_step = self.event_logger.step = state["step"]
+        self._set_step(state["step"])
 
     def save(self) -> None:
-        """Write down where the course is; only the leading process does."""
-        if not self.executor.distributed.is_main_process:
+        """Save the state; only the main process does."""
+        if not self.context.distributed.is_main_process:
             return
         parts = {name: part.state_dict() for name, part in self.task.stateful_parts.items()}
         state = {
@@ -118,141 +152,137 @@ class StageTrainer:
             "scaler": self.executor.scaler.state_dict(),
             "parts": parts,
         }
-        save_state(self.run, state)
+        save_state(self.context.run, state)
+
+    def train(self) -> None:
+        """Take the remaining steps of the stage.
+
+        Raises Cancelled on a stop request, after saving; DivergenceError, DiskFullError and
+        OutOfMemory.
+        """
+        context, schedule = self.context, self.context.config.schedule
+        checkpoint_steps = set(list_checkpoint_steps(context.config))
+        metrics = MetricAccumulator(
+            event_logger=context.event_logger,
+            checkpoint_every=context.config.checkpoints.every,
+            device=context.distributed.device,
+        )
+        saved_at = time.monotonic()
+        if self.current_step == self.first_step:
+            self.validate()
+        try:
+            while True:
+                if self.current_step in checkpoint_steps and self.current_step > self.first_step:
+                    self.checkpoint()
+                    metrics.reset()
+                    saved_at = time.monotonic()
+                self.raise_if_cancelled()
+                if self.current_step >= self.last_step:
+                    return
+                step = self.current_step - self.first_step
+                lr = compute_lr(schedule, self.max_lr, step, self.last_step - self.first_step)
+                result = training_step(self.task, step, lr, self.executor)
+                self._set_step(self.current_step + 1)
+                self.divergence.update(result["loss"], result[self.task.validation_metric])
+                is_last = self.current_step == self.last_step
+                metrics.add(self.task.name, result, lr, last=is_last)
+                if time.monotonic() - saved_at > SAVE_INTERVAL_S:
+                    self.save()
+                    saved_at = time.monotonic()
+        except Cancelled:
+            self.save()
+            raise
+
+    def checkpoint(self) -> None:
+        """Save the state, then validate and write the checkpoint, unless that was done before.
+
+        A stop request ends it early; it is done again when the run is resumed.
+        """
+        self.save()
+        run, is_main = self.context.run, self.context.distributed.is_main_process
+        if is_main and not is_checkpoint_complete(run, self.current_step):
+            with suppress(Cancelled):
+                self._write_checkpoint()
+                self.divergence.recent = []
+        else:
+            self.divergence.recent = []
+
+    def validate(self, train_loss: float | None = None) -> float | None:
+        """Return the loss on held-out clips, None where there are none.
+
+        Raises DivergenceError where it is not finite.
+        """
+        clips = self.task.clips.validation[:MAX_VALIDATION_CLIPS]
+        if not clips or not self.context.distributed.is_main_process:
+            return None
+        self.context.cancellation.check_cancelled()
+        with self.executor.autocast():
+            loss = self.task.validate(clips)
+        self.context.event_logger.log(
+            ValidationEvent(stage=self.task.name, loss=loss, train_loss=train_loss)
+        )
+        if not math.isfinite(loss):
+            raise DivergenceError("the validation loss is not a number")
+        return loss
 
     def raise_if_cancelled(self) -> None:
-        """Raise `Cancelled` in every process when one was asked to stop."""
-        if self.executor.distributed.any_process(is_cancel_requested(self.cancellation)):
+        """Raise `Cancelled` in every process where a stop was requested of any."""
+        if self.context.distributed.any_process(is_cancel_requested(self.context.cancellation)):
             raise Cancelled("stopped on request")
 
+    def _set_step(self, step: int) -> None:
+        self.current_step = self.context.event_logger.step = step
 
-def train_stage(course: StageTrainer) -> None:
-    """Take every step that is left of a stage.
+    def _write_checkpoint(self) -> None:
+        context, run, step = self.context, self.context.run, self.current_step
+        train_loss = self.divergence.mean
+        loss = self.validate(train_loss)
+        mark_state_good(run)
+        files = self.task.checkpoint_files()
+        folder = begin_checkpoint(run, step, files, context.paths.bundle)
+        for network in list_network_files(self.gpt_checkpoint) if self.gpt_checkpoint else ():
+            link_or_copy(network, folder / network.name)
+        wer, similarity = self._synthesize_sample(folder)
+        info = CheckpointInfo(
+            step=step,
+            stage=self.task.name,
+            loss=loss,
+            train_loss=train_loss,
+            wer=wer,
+            similarity=similarity,
+        )
+        size = finish_checkpoint(run, info)
+        is_best = find_best_step(read_checkpoints(run), self.task.name) == step
+        path = get_checkpoint_dir(run, step).relative_to(run).as_posix()
+        context.event_logger.log(CheckpointEvent(path=path, bytes=size, loss=loss, best=is_best))
+        kept = context.config.checkpoints
+        prune_checkpoints(run, kept.keep_last, kept.keep_best)
 
-    Raises Cancelled when asked to stop, after saving; Diverged, DiskFull and OutOfMemory.
-    """
-    stretch, schedule = course.step_range, course.config.schedule
-    due = set(list_checkpoint_steps(course.config))
-    notes = create_metric_accumulator(
-        course.event_logger, course.config.checkpoints.every, course.executor.distributed.device
-    )
-    saved_at = time.monotonic()
-    if course.current_step == stretch.first:
-        validate(course)
-    try:
-        while True:
-            if course.current_step in due and course.current_step > stretch.first:
-                checkpoint_and_evaluate(course)
-                notes.reset()
-                saved_at = time.monotonic()
-            course.raise_if_cancelled()
-            if course.current_step >= stretch.last:
-                return
-            step = course.current_step - stretch.first
-            rate = compute_lr(schedule, stretch.rate, step, stretch.steps)
-            figures = training_step(course.task, step, rate, course.executor)
-            course.current_step = course.event_logger.step = course.current_step + 1
-            course.divergence.update(figures["loss"], figures[course.task.validation_metric])
-            notes.add(course.task.name, figures, rate, course.current_step == stretch.last)
-            if time.monotonic() - saved_at > SAVE_INTERVAL_S:
-                course.save()
-                saved_at = time.monotonic()
-    except Cancelled:
-        course.save()
-        raise
-
-
-def checkpoint_and_evaluate(course: StageTrainer) -> None:
-    """Save; then judge, speak and keep the checkpoint of this step, unless that was done.
-
-    Asked to stop meanwhile, it ends early and is done again when the run goes on.
-    """
-    course.save()
-    if course.executor.distributed.is_main_process and not is_checkpoint_complete(
-        course.run, course.current_step
-    ):
-        with suppress(Cancelled):
-            make_checkpoint(course)
-            course.divergence.recent = []
-    else:
-        course.divergence.recent = []
-
-
-def make_checkpoint(course: StageTrainer) -> None:
-    """Judge the stage as it is, speak with it, keep it, and let go of what is not needed.
-
-    Raises Cancelled when asked to stop, leaving nothing.
-    """
-    train_loss = course.divergence.mean
-    loss = validate(course, train_loss)
-    mark_state_good(course.run)
-    folder = begin_checkpoint(
-        course.run, course.current_step, course.task.checkpoint_files(), course.base
-    )
-    for network in list_network_files(course.gpt_checkpoint) if course.gpt_checkpoint else ():
-        link_or_copy(network, folder / network.name)
-    wer, similarity = _synthesize_sample(course, folder)
-    point = CheckpointInfo(
-        step=course.current_step,
-        stage=course.task.name,
-        loss=loss,
-        train_loss=train_loss,
-        wer=wer,
-        similarity=similarity,
-    )
-    size = finish_checkpoint(course.run, point)
-    best = find_best_step(read_checkpoints(course.run), course.task.name) == course.current_step
-    told = _relative_to_run(course.run, get_checkpoint_dir(course.run, course.current_step))
-    course.event_logger.log("checkpoint", path=told, bytes=size, loss=loss, best=best)
-    kept = course.config.checkpoints
-    prune_checkpoints(course.run, kept.keep_last, kept.keep_best)
-
-
-def validate(course: StageTrainer, train_loss: float | None = None) -> float | None:
-    """Judge the stage on clips it never learned from, None where there are none.
-
-    Raises Diverged where what it says is not a number.
-    """
-    clips = course.clips.validation[:MAX_VALIDATION_CLIPS]
-    if not clips or not course.executor.distributed.is_main_process:
-        return None
-    course.cancellation.check_cancelled()
-    with course.executor.autocast():
-        loss = course.task.validate(clips)
-    course.event_logger.log("validation", stage=course.task.name, loss=loss, train_loss=train_loss)
-    if not math.isfinite(loss):
-        raise DivergenceError("the validation loss is not a number")
-    return loss
-
-
-def _synthesize_sample(course: StageTrainer, folder: Path) -> tuple[float | None, float | None]:
-    """Speak the sentence with the networks of a checkpoint; returns how it was judged."""
-    text, path = (
-        course.config.samples.text.strip(),
-        get_sample_path(course.run, course.current_step),
-    )
-    if not text or course.synthesize_sample is None:
-        return None, None
-    try:
-        with temporary_model(
-            course.base, list_network_files(folder), course.run / TEMPORARY_MODEL_DIR
-        ) as bundle:
-            course.synthesize_sample(bundle, text, path)
-        wer, similarity = course.score_sample(path, text) if course.score_sample else (None, None)
-    except (ValueError, RuntimeError, MemoryError, OSError) as error:  # no reason to end a run
-        course.event_logger.warn(f"The sentence could not be spoken: {error}")
-        return None, None
-    told = _relative_to_run(course.run, path)
-    course.event_logger.log("sample", path=told, text=text, wer=wer, similarity=similarity)
-    return wer, similarity
-
-
-def _relative_to_run(run: Path, path: Path) -> str:
-    return path.relative_to(run).as_posix()
+    def _synthesize_sample(self, folder: Path) -> tuple[float | None, float | None]:
+        """Synthesize the sample with a checkpoint; return its word error rate and similarity."""
+        context, run = self.context, self.context.run
+        text = context.config.samples.text.strip()
+        path = get_sample_path(run, self.current_step)
+        if not text or context.synthesize_sample is None:
+            return None, None
+        networks, temporary = list_network_files(folder), run / TEMPORARY_MODEL_DIR
+        try:
+            with temporary_model(context.paths.bundle, networks, temporary) as model:
+                context.synthesize_sample(model, text, path)
+            scores = context.score_sample(path, text) if context.score_sample else (None, None)
+        except (ValueError, RuntimeError, MemoryError, OSError) as error:  # no reason to end a run
+            context.event_logger.warn(f"The sample could not be synthesized: {error}")
+            return None, None
+        wer, similarity = scores
+        relative = path.relative_to(run).as_posix()
+        context.event_logger.log(
+            SampleEvent(path=relative, text=text, wer=wer, similarity=similarity)
+        )
+        return scores
 
 
 def is_cancel_requested(report: ProgressReporter) -> bool:
-    """Whether the work was asked to stop."""
+    """Whether a stop was requested."""
     try:
         report.check_cancelled()
     except Cancelled:

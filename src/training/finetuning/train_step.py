@@ -1,18 +1,19 @@
-"""One step of learning: gradients of all its clips, added up, and what the optimizers do with them.
+"""One optimizer step: accumulate the gradients of its micro-batches, then update the weights.
 
-    machine = machine_of(config, ranks, stage.batch, report)
-    figures = take_step(stage, step, rate, machine)
+    executor = create_step_executor(precision, seed, distributed, report, warn)
+    metrics = training_step(task, step, lr, executor)
 
-The rows of a step are dealt to processes and cut into parts that fit the memory; a step's loss is
-the sum of its parts, so neither changes what is learned.
+The examples of a step are divided among the processes and cut into micro-batches that fit the
+memory. Every loss is divided by the totals of the whole step, so neither changes the result.
 """
 
 from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -21,7 +22,8 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
 from core.progress import ProgressReporter
-from training.finetuning.dataset import TrainingExample
+from training.finetuning.config.schema import FinetuneConfig
+from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.distributed import DistributedContext
 from training.finetuning.optim.divergence import DivergenceError
 from training.finetuning.optim.freezing import get_trainable_parameters
@@ -31,47 +33,66 @@ AUTOCAST_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class OutOfMemory(RuntimeError):
-    """Not even a single clip fits the memory."""
-
-
-class StepBatch(Protocol):
-    """What one step looks at."""
-
-    @property
-    def examples(self) -> list[TrainingExample]: ...
+    """Not even a single example fits the memory."""
 
 
 class Stateful(Protocol):
-    """What can be saved and gone on from. Any: state dicts are nested and heterogeneous."""
+    """An object with a state dict.  Any: state dicts are nested and heterogeneous."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
     def load_state_dict(self, state_dict: Any) -> Any: ...
 
 
-class TrainingTask(Protocol):
-    """A network that learns. Any: each stage has work and parts of its own."""
+@dataclass(kw_only=True, eq=False)
+class TrainingTask(ABC):
+    """A network with its data, loss and optimizers.  Any: each task has a batch type of its own.
+
+    norms: (80, 1) by which the GPT's mel bands are divided.
+    """
 
     name: ClassVar[str]
-    validation_metric: ClassVar[str]  # the figure of a step that `validate` measures, too
+    validation_metric: ClassVar[str]  # the metric of a step that `validate` measures too
+    model: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
+    clips: DatasetSplits
+    config: FinetuneConfig
+    norms: Tensor
+    device: torch.device
 
     @property
-    def module(self) -> nn.Module: ...
-    @property
-    def stateful_parts(self) -> Mapping[str, Stateful]: ...
-    def sample_batch(self, step: int) -> Any: ...
-    def loss(self, work: Any, part: list[int]) -> tuple[Tensor, dict[str, Tensor]]: ...
-    def after_step(self) -> None: ...
-    def validate(self, clips: Sequence[TrainingExample]) -> float: ...
-    def checkpoint_files(self) -> dict[str, dict[str, Tensor]]: ...
+    @abstractmethod
+    def stateful_parts(self) -> Mapping[str, Stateful]:
+        """What a saved state holds, by name."""
+
+    @abstractmethod
+    def sample_batch(self, step: int) -> Any:
+        """Draw the batch of a step; it has `examples`, and follows from seed and step alone."""
+
+    @abstractmethod
+    def loss(self, batch: Any, rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of some rows divided by the totals of the batch, and its detached parts.
+
+        The losses of disjoint rows add up to the loss of the batch.
+        """
+
+    def after_step(self) -> None:  # noqa: B027 - optional
+        """Run after each optimizer step."""
+
+    @abstractmethod
+    def validate(self, clips: Sequence[TrainingExample]) -> float:
+        """Return the mean loss on held-out clips."""
+
+    @abstractmethod
+    def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of a checkpoint by file name."""
 
 
 @dataclass(kw_only=True, eq=False)
 class StepExecutor:
-    """What computes.
+    """Where and how a step is computed.
 
-    rows: how many clips it holds at once; it halves when the memory runs out, which `warn` tells.
-    check: raises `Cancelled` when asked to stop.
+    micro_batch_size: examples at once in this process; halved, with a call of `warn`, when the
+    memory runs out.  check_cancelled: raises `Cancelled` when a stop was requested.
     """
 
     distributed: DistributedContext
@@ -84,12 +105,12 @@ class StepExecutor:
     warn: Callable[[str], None]
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The precision that networks compute in."""
+        """Return the context in which networks compute in the chosen precision."""
         dtype = AUTOCAST_DTYPES.get(self.precision)
         return torch.autocast(self.distributed.device.type, dtype) if dtype else nullcontext()
 
     def halve_batch(self) -> None:
-        """Hold half as many clips from now on.  Raises OutOfMemory where one is too many."""
+        """Halve the micro-batch size.  Raises OutOfMemory where it is 1 already."""
         if self.micro_batch_size == 1:
             raise OutOfMemory(
                 "The memory does not hold a single clip. Choose lora, half precision, shorter "
@@ -100,104 +121,78 @@ class StepExecutor:
         if self.distributed.device.type == "cuda":
             torch.cuda.empty_cache()
         self.warn(
-            f"The memory was full, so {self.micro_batch_size} clips are held at once and more "
-            f"of them added "
-            "up: it takes longer, and the result is the same."
+            f"Out of memory: the micro-batch size is now {self.micro_batch_size}. Steps take "
+            "longer; the result is the same."
         )
 
 
 def training_step(
-    stage: TrainingTask, step: int, rate: float, machine: StepExecutor
+    task: TrainingTask, step: int, lr: float, executor: StepExecutor
 ) -> dict[str, float]:
-    """Learn from one step's clips.
+    """Take one optimizer step; return the loss, its parts and the gradient norm.
 
-    Returns the loss, its parts and the norm of the gradient.
-    Raises Diverged, before anything is changed, where one of them is not a number.
+    Raises DivergenceError, before any weight changes, where one of them is not finite.
     """
-    devices = [machine.distributed.device] if machine.distributed.device.type == "cuda" else []
+    distributed, scaler = executor.distributed, executor.scaler
+    devices = [distributed.device] if distributed.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):  # dropout draws from the global generator
-        torch.manual_seed((machine.seed * 1_000_003 + step * 64 + machine.distributed.rank) % 2**63)
-        sums = _compute_gradients(stage, stage.sample_batch(step), machine)
-    parameters = get_trainable_parameters(stage.module)
+        torch.manual_seed((executor.seed * 1_000_003 + step * 64 + distributed.rank) % 2**63)
+        sums = _compute_gradients(task, task.sample_batch(step), executor)
+    parameters = get_trainable_parameters(task.model)
     gradients = [p.grad for p in parameters if p.grad is not None]
-    machine.distributed.all_reduce_sum([*gradients, *sums.values()])
-    for optimizer in stage.optimizers:
-        machine.scaler.unscale_(optimizer)
-    figures = {name: value.item() for name, value in sums.items()}
-    figures["gradient"] = clip_grad_norm(parameters, machine.grad_clip)
-    _raise_if_not_finite(figures, machine)
-    for optimizer in stage.optimizers:
-        set_lr(optimizer, rate)
-        machine.scaler.step(optimizer)
-    machine.scaler.update()
-    stage.after_step()
-    return figures
+    distributed.all_reduce_sum([*gradients, *sums.values()])
+    for optimizer in task.optimizers:
+        scaler.unscale_(optimizer)
+    metrics = {name: value.item() for name, value in sums.items()}
+    metrics["gradient"] = clip_grad_norm(parameters, executor.grad_clip)
+    _raise_if_not_finite(metrics, scaler.is_enabled())
+    for optimizer in task.optimizers:
+        set_lr(optimizer, lr)
+        scaler.step(optimizer)
+    scaler.update()
+    task.after_step()
+    return metrics
 
 
-def _compute_gradients(
-    stage: TrainingTask, work: StepBatch, machine: StepExecutor
-) -> dict[str, Tensor]:
-    """Fill the gradients from this process's share of the work; returns sums of the figures."""
+def _compute_gradients(task: TrainingTask, batch: Any, executor: StepExecutor) -> dict[str, Tensor]:
     while True:
         try:
-            return _accumulate_gradients(stage, work, machine)
+            return _accumulate_gradients(task, batch, executor)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        machine.halve_batch()  # outside the handler, which still holds on to the tensors
+        executor.halve_batch()  # outside of the handler, which still refers to the tensors
 
 
 def _accumulate_gradients(
-    stage: TrainingTask, work: StepBatch, machine: StepExecutor
+    task: TrainingTask, batch: Any, executor: StepExecutor
 ) -> dict[str, Tensor]:
-    stage.module.zero_grad(set_to_none=True)
-    mine = machine.distributed.get_local_indices(len(work.examples))
+    task.model.zero_grad(set_to_none=True)
+    rows = executor.distributed.get_local_indices(len(batch.examples))
     sums: dict[str, Tensor] = {}
-    for start in range(0, len(mine), machine.micro_batch_size):
-        machine.check_cancelled()
-        with machine.autocast():
-            loss, parts = stage.loss(work, mine[start : start + machine.micro_batch_size])
-        machine.scaler.scale(loss).backward()
+    for start in range(0, len(rows), executor.micro_batch_size):
+        executor.check_cancelled()
+        with executor.autocast():
+            loss, parts = task.loss(batch, rows[start : start + executor.micro_batch_size])
+        executor.scaler.scale(loss).backward()
         for name, value in {"loss": loss.detach(), **parts}.items():
             sums[name] = sums[name] + value if name in sums else value.float()
     return sums
 
 
-@contextmanager
-def register_cancel_checks(module: nn.Module, check: Callable[[], None]) -> Iterator[None]:
-    """Let `check` be called in the middle of steps: a single one may take long.
-
-    What it raises, while going forward or backward, ends the step before anything is changed.
-    """
-
-    def look(_: nn.Module, given: object, output: object) -> None:
-        check()
-        if isinstance(output, Tensor) and output.requires_grad:
-            output.register_hook(lambda gradient: check())
-
-    rows = (part for part in module.modules() if isinstance(part, (nn.ModuleList, nn.Sequential)))
-    hooks = [layer.register_forward_hook(look) for row in rows for layer in row]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory is full, in any of torch's ways."""
-    told = str(error).lower()
-    known = "out of memory" in told or "can't allocate memory" in told
+    """Whether an error means that the memory is full, in any of torch's ways."""
+    message = str(error).lower()
+    known = "out of memory" in message or "can't allocate memory" in message
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or known
 
 
-def _raise_if_not_finite(figures: Mapping[str, float], machine: StepExecutor) -> None:
-    """A scaler skips steps whose gradient overflowed in 16 bits; nothing else may be unlimited."""
-    skips = machine.scaler.is_enabled()
+def _raise_if_not_finite(metrics: Mapping[str, float], scaled: bool) -> None:
+    """A scaler skips steps whose gradient overflowed in 16 bits, so that one may be infinite."""
     wrong = [
         name
-        for name, value in figures.items()
-        if not math.isfinite(value) and not (skips and name == "gradient")
+        for name, value in metrics.items()
+        if not math.isfinite(value) and not (scaled and name == "gradient")
     ]
     if wrong:
         raise DivergenceError(f"{' and '.join(wrong)} is not a number")
@@ -206,28 +201,28 @@ def _raise_if_not_finite(figures: Mapping[str, float], machine: StepExecutor) ->
 def create_step_executor(
     precision: str,
     seed: int,
-    ranks: DistributedContext,
+    distributed: DistributedContext,
     report: ProgressReporter,
     warn: Callable[[str], None],
 ) -> StepExecutor:
-    """Say what computes; a stage sets `rows` and `clip` as it begins.
+    """Create an executor with a micro-batch size and a gradient limit of 1.
 
     Raises ValueError for a precision that the device cannot train in.
     """
-    if precision == "fp16" and ranks.device.type == "cpu":
+    device = distributed.device.type
+    if precision == "fp16" and device == "cpu":
         raise ValueError(
             "optimizer.precision is fp16, which a processor cannot train with. "
             "Use bf16 or fp32, or a GPU."
         )
+    alone = distributed.world_size == 1  # several processes agree on a stop between steps
     return StepExecutor(
-        distributed=ranks,
+        distributed=distributed,
         precision=precision,
         micro_batch_size=1,
         grad_clip=1.0,
         seed=seed,
-        scaler=GradScaler(ranks.device.type, enabled=precision == "fp16"),
-        check_cancelled=report.check_cancelled
-        if ranks.world_size == 1
-        else ProgressReporter().check_cancelled,
+        scaler=GradScaler(device, enabled=precision == "fp16"),
+        check_cancelled=report.check_cancelled if alone else ProgressReporter().check_cancelled,
         warn=warn,
     )

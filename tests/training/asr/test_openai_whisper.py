@@ -10,7 +10,6 @@ import os
 import pickle
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,10 +134,9 @@ def test_listening_stops_at_the_next_word_piece(models: Path) -> None:
         return looks > 12
 
     transcriber = chosen(models, language="en")
-    started = time.monotonic()
     with pytest.raises(Cancelled):
         transcriber.transcribe(wave(120), ProgressReporter(stopped=stopped))
-    assert looks == 13 and time.monotonic() - started < 10
+    assert looks == 13  # the first look after the wish, long before 120 s are read
     hooked = [module for module in transcriber._network.modules() if module._forward_pre_hooks]
     assert not hooked
 

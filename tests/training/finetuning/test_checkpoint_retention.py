@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.finetuning.checkpoints.retention import (
+from training.finetuning.checkpoints.selection import (
     CheckpointInfo,
     find_best_step,
     find_checkpoints_to_prune,

@@ -32,7 +32,7 @@ def test_of_no_checkpoints_none_is_best() -> None:
 def test_the_lowest_validation_loss_is_best_and_of_equals_the_earliest() -> None:
     choice = select_best_checkpoint(losses(3.0, 2.0, 2.0, 2.5))
     assert choice.step == 200
-    assert choice.why == "Step 200: it guesses unheard clips best (validation loss 2.000)."
+    assert choice.why == "Step 200: the lowest validation loss (validation loss 2.000)."
 
 
 def test_the_order_in_which_validations_are_told_does_not_matter() -> None:
@@ -45,7 +45,7 @@ def test_a_checkpoint_that_stumbles_is_passed_over_for_one_that_speaks() -> None
         losses(3.0, 2.0, 2.1), heard((0.1, 0.7), (0.6, 0.7), (0.0, 0.7))
     )
     assert choice.step == 300
-    assert "whose sample is understood" in choice.why and "word errors 0%" in choice.why
+    assert "those with a good sample" in choice.why and "WER 0%" in choice.why
 
 
 def test_of_those_that_are_understood_one_that_sounds_like_the_speaker_is_taken() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from training.finetuning.optim.conv_muon import ConvMuon, create_conv_muon_and_adamw
+from training.finetuning.optim.optimizers import ConvMuon, create_conv_muon_and_adamw
 
 
 def kernel() -> nn.Parameter:

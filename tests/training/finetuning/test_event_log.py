@@ -10,6 +10,7 @@ import pytest
 from core.progress import ProgressReporter
 from training.finetuning import event_log as finetune_board
 from training.finetuning.event_log import TENSORBOARD_DIR, EventLogger, create_tensorboard_logger
+from training.finetuning.events import CheckpointEvent, StepEvent, ValidationEvent
 
 
 def tell(run: Path) -> None:
@@ -20,9 +21,9 @@ def tell(run: Path) -> None:
         log_to_tensorboard=create_tensorboard_logger(run),
     )
     for diary.step in (1, 2):
-        diary.log("step", stage="gpt", loss=3.0 / diary.step, mel=2.5, rate=1e-4)
-    diary.log("validation", stage="gpt", loss=2.0, train_loss=None)
-    diary.log("checkpoint", path="checkpoints/000002", bytes=1, loss=2.0, best=True)
+        diary.log(StepEvent(stage="gpt", loss=3.0 / diary.step, mel=2.5, rate=1e-4))
+    diary.log(ValidationEvent(stage="gpt", loss=2.0, train_loss=None))
+    diary.log(CheckpointEvent(path="checkpoints/000002", bytes=1, loss=2.0, best=True))
 
 
 def test_curves_of_the_diary_are_curves_of_tensorboard(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_layer_that_is_not_there_and_freezing_everything_are_refused() -> None
         freeze_parts(network(), ["layers 0-2"])
     gpt = network()
     add_lora_adapters(gpt, rank=2, alpha=2.0, frozen=frozenset({0, 1}), seed=0)
-    with pytest.raises(NoTrainableParametersError, match="nothing is left to learn"):
+    with pytest.raises(NoTrainableParametersError, match="nothing is left to train"):
         freeze_parts(gpt, ["layers 0-1"])
 
 

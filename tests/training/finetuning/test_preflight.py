@@ -197,7 +197,7 @@ def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
         (b"\x00\x01\x02", "some other kind of file"),
         ("audio/clip00.wav|stra\xdfe".encode("latin-1"), "not UTF-8"),
         (b"one column only", "Line 1"),
-        (b"nowhere.wav|text\n", "1 have no sound file"),
+        (b"nowhere.wav|text\n", "1 have no audio file"),
         (b"../../etc/passwd|text\n", "leads out of"),
     ):
         lists.write_bytes(content)
@@ -233,14 +233,14 @@ def test_clips_that_cannot_be_learned_from_are_left_out_and_told(
         *("unreadable", "missing", "much_text", "no_text"),
     ]
     told = findings({"optimizer.batch": 1})["left_out"]
-    assert told.what.startswith("10 clips") and "4 have a sound file that cannot" in told.why
+    assert told.what.startswith("10 clips") and "4 have an audio file that cannot" in told.why
 
 
 def test_validation_that_is_missing_or_was_learned_is_told(findings: Look, dataset: Path) -> None:
     audio, text = (dataset / "train.txt").read_text().splitlines()[0].split("|")
     with (dataset / "validation.txt").open("a") as validation:
         validation.write(f"{audio}|{text.upper().replace(' ', '  ')}!\n")
-    assert findings()["leak"].what.startswith("1 clip to judge by has a text")
+    assert findings()["leak"].what == "Training has the text of 1 clip of validation."
     (dataset / "validation.txt").unlink()
     assert findings()["no_validation"].place == "prepare"
 

@@ -19,6 +19,7 @@ from training.finetuning.checkpoints.state import (
     DiskFullError,
     StateError,
     count_tensor_bytes,
+    is_disk_full_error,
     load_state,
     mark_state_good,
     restore_good_state,
@@ -66,8 +67,11 @@ def test_a_disk_without_room_is_told_of_before_anything_is_written(
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
         RuntimeError("PytorchStreamWriter failed"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598"),
         SafetensorError("I/O error: No space left on device (os error 28)"),
+        SafetensorError("Error while serializing: I/O error: Disk quota exceeded (os error 122)"),
     ],
 )
 def test_a_disk_that_fills_up_while_writing_leaves_the_old_state_alone(
@@ -85,15 +89,33 @@ def test_a_disk_that_fills_up_while_writing_leaves_the_old_state_alone(
     assert step_of(tmp_path) == 1 and len(list(tmp_path.iterdir())) == 1
 
 
-def test_what_fails_for_another_reason_is_told_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("Tensors on meta device have no data to save"),
+        SafetensorError("Error while serializing: I/O error: Permission denied (os error 13)"),
+    ],
+)
+def test_a_save_that_fails_for_another_reason_keeps_its_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def save(state: Any, handle: Any) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
+        raise error
 
     monkeypatch.setattr(torch, "save", save)
-    with pytest.raises(PermissionError):
+    with pytest.raises(type(error)) as caught:
         save_state(tmp_path, {"step": 2})
+    assert caught.value is error and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("numbers", [3, 3_000_000])
+def test_what_torch_says_of_a_disk_that_is_really_full_is_recognised(numbers: int) -> None:
+    with pytest.raises((OSError, RuntimeError)) as caught:
+        torch.save({"w": torch.zeros(numbers)}, "/dev/full")
+    assert is_disk_full_error(caught.value)
 
 
 def test_after_a_divergence_the_last_sound_state_is_the_one_to_go_on_from(tmp_path: Path) -> None:

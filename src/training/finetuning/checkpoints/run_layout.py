@@ -1,9 +1,9 @@
-"""The words between a finetuning and those who watch it: places, outcomes, files. Light.
+"""The files of a run and of a finetuned model, and what is in them. Light.
 
 training/<dataset>/runs/<run>/
     train.yaml events.jsonl console.log lock stop
-    state.pt, state.good.pt     for going on, and the last state that was judged sound
-    clips.safetensors           what the run learns from
+    state.pt, state.good.pt     the saved state, and the last one with a finite validation loss
+    clips.safetensors           features of the clips
     checkpoints/<step>/         gpt.safetensors, diffusion.safetensors, about.json
     samples/<step>.wav
 models/finetunes/<name>/        a bundle, with finetune.json and voice.latents
@@ -19,22 +19,21 @@ from typing import Any, Literal
 
 from core.files import write_json
 from core.serialization import from_dict, to_dict
-from training.finetuning.checkpoints.retention import CheckpointInfo
+from training.finetuning.checkpoints.selection import CheckpointInfo
 
-EVENTS_FILE = "events.jsonl"
 CHECKPOINTS_DIR, SAMPLES_DIR, CHECKPOINT_INFO_FILE = "checkpoints", "samples", "about.json"
 TEMPORARY_MODEL_DIR = ".speaking"
-"""A bundle made for a moment, to speak a sentence with a checkpoint."""
+"""A temporary model to synthesize the sample of a checkpoint with."""
 FINETUNE_FILE = "finetune.json"
 VOICE_LATENTS_FILE = "voice.latents"
-"""The dataset's voice as the finetuned networks hear it: an `engines.speaker_latents` file."""
+"""Speaker latents of the dataset's voice: an `engines.speaker_latents` file."""
 
 TrainResultState = Literal["done", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:
-    """Where a run reads from, and the folder of models/finetunes that it publishes into."""
+    """The base model, the dataset, and the folder in models/finetunes to export to."""
 
     bundle: Path
     dataset: Path
@@ -45,7 +44,7 @@ class RunPaths:
 class TrainResult:
     """How a run ended.
 
-    cause: "", or a word for what stopped it: asked, diverged, disk, files, memory, refused.
+    cause: "", or what ended it early: asked, diverged, disk, files, memory, refused.
     """
 
     state: TrainResultState
@@ -56,9 +55,9 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneMetadata:
-    """What finetune.json says of a published bundle.
+    """The content of finetune.json in a finetuned model.
 
-    scores: what judges found, such as {"wer": 0.2};  seconds: of speech it learned from;
+    scores: of the sample, such as {"wer": 0.2};  seconds: of speech trained on;
     sources: the recordings of the voice, path to (size, modified_ns), as they were prepared.
     """
 
@@ -78,17 +77,17 @@ class FinetuneMetadata:
 
 
 def get_checkpoint_dir(run: Path, step: int) -> Path:
-    """Say where the checkpoint of a step lies."""
+    """Return the folder of the checkpoint of a step."""
     return run / CHECKPOINTS_DIR / f"{step:06d}"
 
 
 def get_sample_path(run: Path, step: int) -> Path:
-    """Say where the sentence spoken at a step lies."""
+    """Return the path of the sample of a step."""
     return run / SAMPLES_DIR / f"{step:06d}.wav"
 
 
 def read_checkpoints(run: Path) -> list[CheckpointInfo]:
-    """List the whole checkpoints of a run, by step."""
+    """List the complete checkpoints of a run, by step."""
     found = []
     for folder in sorted((run / CHECKPOINTS_DIR).glob("[0-9]*")):
         if folder.suffix != ".part" and (folder / CHECKPOINT_INFO_FILE).is_file():
@@ -97,15 +96,15 @@ def read_checkpoints(run: Path) -> list[CheckpointInfo]:
 
 
 def read_finetune_metadata(bundle: Path) -> FinetuneMetadata:
-    """Read what a published bundle was made from.  Raises ValueError for a damaged file."""
+    """Read finetune.json of a model.  Raises ValueError for a damaged file."""
     return from_dict(FinetuneMetadata, load_json(bundle / FINETUNE_FILE))
 
 
 def write_info_file(path: Path, about: CheckpointInfo | FinetuneMetadata) -> None:
-    """Write such a file, whole or not at all."""
-    write_json(path, to_dict(about))
+    """Write the info file of a checkpoint or model atomically."""
+    write_json(path, to_dict(about), indent=None)
 
 
 def load_json(path: Path) -> Any:  # Any: plain data
-    """Read a JSON file.  Raises ValueError for one that is none."""
+    """Read a JSON file.  Raises ValueError for an invalid one."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,12 +1,10 @@
-"""Which checkpoint to take: the one that does best on clips it has not learned from.
+"""Select the best checkpoint of a run, and which ones to keep. Light.
 
-    choose(validations, judgements).step
+    select_best_checkpoint(validations, samples).step
 
-The validation loss decides. Where samples were judged, they rule out what clearly stumbles or
-sounds like somebody else: a network can guess unheard clips ever better and yet fail when it speaks
-by itself. One judged sentence is a rough measure, so what is not far from the best counts as good.
-
-Light: no torch at import time; the trainer, the page and the command line ask it.
+The lowest validation loss decides. Scores of samples first rule out checkpoints with many more word
+errors or much less speaker similarity than the best: a network can predict held-out clips better
+and yet synthesize worse. A single sample is a rough measure, so the tolerances are wide.
 """
 
 from __future__ import annotations
@@ -14,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-WER_TOLERANCE = 0.4  # five words of a sentence of twelve: a single sentence varies by that much
-SIMILARITY_TOLERANCE = 0.1  # what the same voice differs by from sentence to sentence
-OVERFITTING_PATIENCE = 3  # validations in a row above the best, before it is called over-fitting
-LOSS_INCREASE_RATIO = 1.005  # a loss this much higher is no accident of rounding
+WER_TOLERANCE = 0.4  # five words of twelve, as much as a single sample varies
+SIMILARITY_TOLERANCE = 0.1  # as much as one voice varies from sample to sample
+OVERFITTING_PATIENCE = 3  # validations in a row above the best
+LOSS_INCREASE_RATIO = 1.005  # a smaller increase is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationResult:
-    """What was guessed of unheard clips at a step, and of learned ones at the same time."""
+    """The loss on held-out clips at a step, and the training loss at the same time."""
 
     step: int
     loss: float
@@ -31,9 +29,9 @@ class ValidationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleScores:
-    """How the sample of a step sounds.
+    """The scores of the sample of a step.
 
-    wer: share of wrong words, 0 is best;  similarity: with the speaker, 1 is best;  None: unknown.
+    wer: word error rate;  similarity: with the speaker, 1 is best;  None: unknown.
     """
 
     step: int
@@ -43,9 +41,9 @@ class SampleScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestCheckpoint:
-    """Which checkpoint to take, None where nothing is known, and why, in a sentence.
+    """The step to take, None where nothing is known, and why, in a sentence.
 
-    overfitting: a sentence, or "";  overfit_since: the step after which it got worse, or None.
+    overfitting: a sentence, or "";  overfit_since: the step with the lowest loss then, or None.
     """
 
     step: int | None = None
@@ -54,28 +52,40 @@ class BestCheckpoint:
     overfit_since: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointInfo:
+    """One checkpoint. loss: of validation;  wer, similarity: of its sample;  None: not measured."""
+
+    step: int
+    stage: str
+    loss: float | None = None
+    train_loss: float | None = None
+    wer: float | None = None
+    similarity: float | None = None
+
+
 def select_best_checkpoint(
     validations: Sequence[ValidationResult],
-    judgements: Sequence[SampleScores] = (),
+    samples: Sequence[SampleScores] = (),
     kept: Collection[int] | None = None,
 ) -> BestCheckpoint:
-    """Say which of the validated or judged steps to take; of equals the earliest.
+    """Select one of the validated or scored steps; of equals the earliest.
 
-    kept: the steps that can be taken, because their checkpoints are there; None: all.
+    kept: the steps whose checkpoints exist; None: all.
     """
     losses = {item.step: item for item in sorted(validations, key=lambda item: item.step)}
-    heard = {item.step: item for item in judgements}
-    known = set(losses) | set(heard)
-    there = known if kept is None else known & set(kept)
-    steps = sorted(there & set(losses) & set(heard) or there & set(losses) or there)
+    scores = {item.step: item for item in samples}
+    known = set(losses) | set(scores)
+    available = known if kept is None else known & set(kept)
+    steps = sorted(available & set(losses) & set(scores) or available & set(losses) or available)
     if not steps:
         return BestCheckpoint()
-    good = _filter_by_sample_scores([heard.get(step, SampleScores(step=step)) for step in steps])
+    good = _filter_by_sample_scores([scores.get(step, SampleScores(step=step)) for step in steps])
     best = min(good, key=lambda step: losses[step].loss) if good[0] in losses else good[-1]
     since = _find_overfitting_step(list(losses.values()))
     return BestCheckpoint(
         step=best,
-        why=_explain_selection(best, losses, heard, len(good) < len(steps)),
+        why=_explain_selection(best, losses, scores, len(good) < len(steps)),
         overfitting=""
         if since is None
         else _format_overfitting_warning(since, best, list(losses.values())),
@@ -83,12 +93,12 @@ def select_best_checkpoint(
     )
 
 
-def _filter_by_sample_scores(heard: Sequence[SampleScores]) -> list[int]:
-    """Return the steps whose words, and then whose voice, are not far from the best."""
-    fewest = min((item.wer for item in heard if item.wer is not None), default=None)
+def _filter_by_sample_scores(scores: Sequence[SampleScores]) -> list[int]:
+    """Return the steps whose word error rate, then similarity, is near the best."""
+    fewest = min((item.wer for item in scores if item.wer is not None), default=None)
     clear = [
         item
-        for item in heard
+        for item in scores
         if fewest is None or (item.wer is not None and item.wer <= fewest + WER_TOLERANCE)
     ]
     closest = max((i.similarity for i in clear if i.similarity is not None), default=None)
@@ -101,23 +111,23 @@ def _filter_by_sample_scores(heard: Sequence[SampleScores]) -> list[int]:
 
 
 def _explain_selection(
-    best: int, losses: dict[int, ValidationResult], heard: dict[int, SampleScores], judged: bool
+    best: int, losses: dict[int, ValidationResult], scores: dict[int, SampleScores], filtered: bool
 ) -> str:
     facts = []
     if best in losses:
         facts.append(f"validation loss {losses[best].loss:.3f}")
-    sounds = heard.get(best, SampleScores(step=best))
-    if sounds.wer is not None:
-        facts.append(f"word errors {sounds.wer:.0%}")
-    if sounds.similarity is not None:
-        facts.append(f"similarity {sounds.similarity:.2f}")
-    lowest = "it guesses unheard clips best" if best in losses else "it is the latest"
-    among = " of those whose sample is understood and sounds like the speaker" if judged else ""
+    sample = scores.get(best, SampleScores(step=best))
+    if sample.wer is not None:
+        facts.append(f"WER {sample.wer:.0%}")
+    if sample.similarity is not None:
+        facts.append(f"similarity {sample.similarity:.2f}")
+    lowest = "the lowest validation loss" if best in losses else "the latest"
+    among = " of those with a good sample" if filtered else ""
     return f"Step {best}: {lowest}{among} ({', '.join(facts) or 'nothing was measured'})."
 
 
 def _find_overfitting_step(validations: Sequence[ValidationResult]) -> int | None:
-    """Return the step with the lowest loss where all went up from there while training went on."""
+    """Return the step with the lowest loss where all later ones are higher, else None."""
     if not validations:
         return None
     lowest = min(validations, key=lambda item: item.loss)
@@ -135,6 +145,48 @@ def _format_overfitting_warning(
     last = validations[-1]
     return (
         f"Since step {since} the validation loss rises ({lowest.loss:.3f} to {last.loss:.3f}) "
-        "while the training loss still falls: it learns the clips by heart instead of the voice. "
+        "while the training loss still falls: the network overfits. "
         f"Take the checkpoint of step {best}."
     )
+
+
+def find_best_step(
+    points: Sequence[CheckpointInfo], stage: str, keep_best: bool = True
+) -> int | None:
+    """Return the step of the best checkpoint of a stage by `select_best_checkpoint`.
+
+    The latest where nothing was measured, or without `keep_best`; None where there is none.
+    """
+    own = sorted((point for point in points if point.stage == stage), key=lambda point: point.step)
+    if not own:
+        return None
+    validations = [
+        ValidationResult(step=point.step, loss=point.loss, train_loss=point.train_loss)
+        for point in own
+        if point.loss is not None
+    ]
+    scores = [
+        SampleScores(step=point.step, wer=point.wer, similarity=point.similarity)
+        for point in own
+        if point.wer is not None or point.similarity is not None
+    ]
+    chosen = select_best_checkpoint(validations, scores).step if keep_best else None
+    return own[-1].step if chosen is None else chosen
+
+
+def find_checkpoints_to_prune(
+    points: Sequence[CheckpointInfo], keep_last: int, keep_best: bool = True
+) -> tuple[int, ...]:
+    """Return the steps whose checkpoints may be deleted.
+
+    Of each stage, the best one stays, and the one with the lowest loss, which later scores may make
+    the best.
+    """
+    kept: set[int | None] = set()
+    for stage in {point.stage for point in points}:
+        kept.add(find_best_step(points, stage, keep_best))
+        validated = [p for p in points if p.stage == stage and p.loss is not None and keep_best]
+        kept.update(p.step for p in sorted(validated, key=lambda p: (p.loss, p.step))[:1])
+    steps = sorted(point.step for point in points)
+    kept.update(steps[-max(1, keep_last) :])
+    return tuple(step for step in steps if step not in kept)

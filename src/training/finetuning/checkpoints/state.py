@@ -1,4 +1,4 @@
-"""What must survive a restart, on disk: whole or not at all, beside what is still needed."""
+"""Save and load the training state atomically; recognise a full disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,36 +15,43 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from core.files import atomic_path, fsync_folder
+
 STATE_FILE = "state.pt"
 
 # Any: state dicts are nested and heterogeneous.
 
 GOOD_STATE_FILE = "state.good.pt"
-"""The last state that was judged and found sound."""
+"""The last state with a finite validation loss."""
 SPARE_BYTES = 50_000_000
+DISK_FULL_MESSAGES = (
+    "PytorchStreamWriter failed",
+    "iostream error",
+    "unexpected pos",  # torch's zip writer, where the file is shorter than what it wrote
+    "No space left on device",
+    "Disk quota exceeded",
+    "not enough space on the disk",  # Windows
+)
+"""Parts of what torch and safetensors say when the disk is full; they raise no OSError then."""
 
 
 class DiskFullError(OSError):
-    """There is no room for what is to be saved; nothing was touched."""
+    """The disk has no room for what is to be saved; files saved before are intact."""
 
 
 class StateError(ValueError):
-    """A saved state cannot be gone on from."""
+    """A run cannot be resumed from a saved state."""
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write the state beside, then rename it over the one before.
+    """Write the state atomically.
 
-    Raises DiskFull, with the old file intact, where there is no room.
+    Raises DiskFullError, with the old file intact, where there is no room.
     """
     check_disk_space(folder, count_tensor_bytes(state))
-    beside = folder / f"{STATE_FILE}.part"
-    with translate_disk_full_errors(beside):
-        with beside.open("wb") as handle:
-            torch.save(dict(state), handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(folder / STATE_FILE)
+    path = folder / STATE_FILE
+    with translate_disk_full_errors(path), atomic_path(path) as part, part.open("wb") as handle:
+        torch.save(dict(state), handle)
     fsync_folder(folder)
 
 
@@ -63,20 +70,20 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 
 
 def mark_state_good(folder: Path) -> None:
-    """Remember the state saved last as a sound one."""
-    _link_or_copy(folder / STATE_FILE, folder / GOOD_STATE_FILE)
+    """Keep the state saved last as the one to return to after a divergence."""
+    link_or_copy(folder / STATE_FILE, folder / GOOD_STATE_FILE)
 
 
 def restore_good_state(folder: Path) -> None:
-    """Put the last sound state in the place of the last one; without any, begin anew."""
+    """Replace the last state by the last good one; without a good one, delete it."""
     if (folder / GOOD_STATE_FILE).is_file():
-        _link_or_copy(folder / GOOD_STATE_FILE, folder / STATE_FILE)
+        link_or_copy(folder / GOOD_STATE_FILE, folder / STATE_FILE)
     else:
         (folder / STATE_FILE).unlink(missing_ok=True)
 
 
 def count_tensor_bytes(state: Any) -> int:
-    """Count what the tensors in nested containers take."""
+    """Add up the bytes of the tensors in nested containers."""
     if isinstance(state, Tensor):
         return state.nbytes
     if isinstance(state, Mapping):
@@ -87,7 +94,7 @@ def count_tensor_bytes(state: Any) -> int:
 
 
 def check_disk_space(folder: Path, needed: int) -> None:
-    """Raise DiskFull when the disk has not that many bytes and some to spare."""
+    """Raise DiskFullError when the disk has less than `needed` plus some spare bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:
         raise DiskFullError(
@@ -99,47 +106,36 @@ def check_disk_space(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def translate_disk_full_errors(beside: Path) -> Iterator[None]:
-    """Turn a disk that fills up while `beside` is written into DiskFull, and remove the part."""
+def translate_disk_full_errors(path: Path) -> Iterator[None]:
+    """Raise DiskFullError where the disk fills up while `path` is written."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        if is_disk_full_error(error):
-            raise DiskFullError(
-                errno.ENOSPC,
-                f"{beside.with_suffix('')} could not be written ({error}). Free some space, then "
-                "resume the run; everything saved before is intact.",
-            ) from error
-        raise
+        if not is_disk_full_error(error):
+            raise
+        raise DiskFullError(
+            errno.ENOSPC,
+            f"{path} could not be written ({error}). Free some space, then resume the run; "
+            "everything saved before is intact.",
+        ) from error
 
 
-def is_disk_full_error(error: Exception) -> bool:
-    """Whether writing failed for want of room, which writers of tensors tell in their own words."""
+def is_disk_full_error(error: BaseException) -> bool:
+    """Whether a write failed because the disk or the user's quota is full."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, (RuntimeError, SafetensorError))
+    return any(known in str(error) for known in DISK_FULL_MESSAGES)
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link `source` to `target` atomically, or copy it where there are no hard links.
 
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name at once, or a copy where there are no hard links."""
-    beside = target.with_name(f"{target.name}.part")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(source, beside)
-    except OSError:
-        check_disk_space(source.parent, source.stat().st_size)
-        shutil.copyfile(source, beside)
-    beside.replace(target)
+    A copy keeps the file's time, by which its checksum is cached.
+    """
+    with atomic_path(target) as part:
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source, part)
+        except OSError:
+            check_disk_space(target.parent, source.stat().st_size)
+            shutil.copy2(source, part)

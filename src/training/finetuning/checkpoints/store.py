@@ -1,8 +1,7 @@
-"""Checkpoints of a run, and whole bundles made of a base and the networks that learned."""
+"""Write checkpoints, and assemble models from a base model and finetuned networks."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from core.files import fsync_folder
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
-from training.finetuning.checkpoints.retention import CheckpointInfo, find_checkpoints_to_prune
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
     CHECKPOINTS_DIR,
@@ -26,10 +25,11 @@ from training.finetuning.checkpoints.run_layout import (
     read_checkpoints,
     write_info_file,
 )
+from training.finetuning.checkpoints.selection import CheckpointInfo, find_checkpoints_to_prune
 from training.finetuning.checkpoints.state import (
     check_disk_space,
     count_tensor_bytes,
-    fsync_folder,
+    link_or_copy,
     translate_disk_full_errors,
 )
 from training.finetuning.optim.lora import ADAPTER_FILE
@@ -49,10 +49,10 @@ SAFETENSORS_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch
 def begin_checkpoint(
     run: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], base: Path
 ) -> Path:
-    """Write the networks of a checkpoint beside its place; returns that folder.
+    """Write the networks of a checkpoint into a temporary folder; return it.
 
-    base: the bundle whose files say how numbers are stored.
-    Raises DiskFull, leaving nothing, where there is no room.
+    base: the model whose files decide the stored dtypes.
+    Raises DiskFullError where there is no room.
     """
     folder = _get_partial_dir(run, step)
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +66,7 @@ def begin_checkpoint(
 
 
 def finish_checkpoint(run: Path, about: CheckpointInfo) -> int:
-    """Put a begun checkpoint in its place; returns its size in bytes."""
+    """Rename a begun checkpoint to its final folder; return its size in bytes."""
     part, place = _get_partial_dir(run, about.step), get_checkpoint_dir(run, about.step)
     write_info_file(part / CHECKPOINT_INFO_FILE, about)
     shutil.rmtree(place, ignore_errors=True)
@@ -76,33 +76,33 @@ def finish_checkpoint(run: Path, about: CheckpointInfo) -> int:
 
 
 def prune_checkpoints(run: Path, keep_last: int, keep_best: bool) -> None:
-    """Delete the checkpoints that need not be kept; their samples stay."""
+    """Delete the checkpoints that retention does not keep; their samples stay."""
     points = read_checkpoints(run)
     for step in find_checkpoints_to_prune(points, keep_last, keep_best):
         shutil.rmtree(get_checkpoint_dir(run, step), ignore_errors=True)
 
 
 def delete_unfinished_files(run: Path, step: int) -> None:
-    """Remove what an earlier process left unfinished, or made beyond the step it goes on from."""
+    """Delete temporary files of an earlier process, and checkpoints after `step`."""
     for about in read_checkpoints(run):
         if about.step > step:
             shutil.rmtree(get_checkpoint_dir(run, about.step), ignore_errors=True)
     for part in (*(run / CHECKPOINTS_DIR).glob(f"*{PARTIAL_SUFFIX}"), run / TEMPORARY_MODEL_DIR):
         shutil.rmtree(part, ignore_errors=True)
-    for part in run.glob(f"*{PARTIAL_SUFFIX}"):
+    for part in run.glob(f"*{PARTIAL_SUFFIX}*"):
         if part.is_file():
             part.unlink(missing_ok=True)
 
 
 def is_checkpoint_complete(run: Path, step: int) -> bool:
-    """Whether the checkpoint of a step was finished."""
+    """Whether the checkpoint of a step is complete."""
     return (get_checkpoint_dir(run, step) / CHECKPOINT_INFO_FILE).is_file()
 
 
 def cast_to_stored_dtypes(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
-    """Tensors on the CPU, in the types that a file stores them in.
+    """Return the tensors on the CPU in the dtypes of a safetensors file.
 
-    What the file lacks, or what would overflow, keeps its own type.
+    Tensors that the file lacks, or that would overflow, keep their dtype.
     """
     types = _read_dtypes(file)
     stored = {}
@@ -114,9 +114,9 @@ def cast_to_stored_dtypes(tensors: Mapping[str, Tensor], file: Path) -> dict[str
 
 
 def assemble_model(base: Path, networks: Sequence[Path], target: Path, about: str) -> None:
-    """Make the new folder `target` a bundle: the base with some of its networks replaced.
+    """Create the model `target` from a base model with some networks replaced.
 
-    What is unchanged is linked where the file system can, so it takes no room.
+    Unchanged files are hard-linked where the file system can.
     """
     target.mkdir(parents=True)
     replaced = {network.name for network in networks}
@@ -132,18 +132,9 @@ def assemble_model(base: Path, networks: Sequence[Path], target: Path, about: st
 
 
 def list_network_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint that replace those of a bundle."""
+    """Return the network files of a checkpoint."""
     files = sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
     return [file for file in files if file.name != ADAPTER_FILE]
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second place; a copy keeps its time, by which its checksum is known."""
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or a file system without links
-        check_disk_space(target.parent, source.stat().st_size)
-        shutil.copy2(source, target)
 
 
 def _get_partial_dir(run: Path, step: int) -> Path:
@@ -157,5 +148,7 @@ def _read_dtypes(file: Path) -> dict[str, torch.dtype]:
     with safe_open(file, framework="pt") as opened:
         types = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
     return {
-        name: SAFETENSORS_DTYPES[told] for name, told in types.items() if told in SAFETENSORS_DTYPES
+        name: SAFETENSORS_DTYPES[dtype]
+        for name, dtype in types.items()
+        if dtype in SAFETENSORS_DTYPES
     }

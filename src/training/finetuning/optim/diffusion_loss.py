@@ -1,4 +1,4 @@
-"""What the diffusion network is trained on: the noise, its variance, and the mel at once.
+"""Losses of the diffusion network: the noise, its variance, and the mel.
 
 Equation numbers are those of Nichol and Dhariwal (arXiv:2102.09672).
 Shapes: b batch, c mel bands, d model width, f mel frames, l latent width, m codes, k clips,
@@ -19,14 +19,14 @@ from tortoise.generation.diffusion import codes_to_frames
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.noise_schedule import NoiseSchedule, gather_per_item
 
-HALF_BIN = 1 / 255  # the last step is judged as if mel were stored in 8 bits
+HALF_BIN = 1 / 255  # the likelihood of the last step assumes mel of 8 bits
 OUTER_BIN_EDGE = 0.999  # values beyond it fall into the first or last bin
 MIN_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiffusionBatch:
-    """What one training step looks at.
+    """A batch of training examples.
 
     mel: (b, c, f) target, normalised to [-1, 1];
     latents: (b, m, l) of the GPT, covering the target;
@@ -42,10 +42,10 @@ class DiffusionBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropoutOptions:
-    """What training hides from the network, so that it learns to do without."""
+    """Dropout of the conditioning and of layers."""
 
-    unconditioned: float = 0.1  # share of items that lose their embedding, for guidance
-    layers: float = 0.0  # chance of each inner layer to be skipped
+    unconditioned: float = 0.1  # share of items without conditioning, for classifier-free guidance
+    layers: float = 0.0  # probability of each inner layer to be skipped
 
     def __post_init__(self) -> None:
         for name in ("unconditioned", "layers"):
@@ -55,11 +55,11 @@ class DropoutOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossWeighting:
-    """Which steps of the schedule are taught, and how much each of them counts.
+    """Which timesteps are sampled and how their losses are weighted; the defaults are published.
 
-    clean_cap: weigh each item's noise error as if it were the error of the clean mel that follows
-    from it, up to so many times; None weighs all steps alike, as published.
-    quietest: the first step that is drawn; 0 draws from all, as published.
+    max_inverse_snr: weight the noise error by 1 / SNR up to this value, so that it measures the
+    error of the clean mel; None weights all timesteps equally.
+    min_timestep: the first timestep that is sampled.
     """
 
     max_inverse_snr: float | None = None
@@ -68,23 +68,22 @@ class LossWeighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiffusionLosses:
-    """The three parts of the loss, each a mean over the batch: ()."""
+    """The parts of the loss, means over the batch: ()."""
 
     noise: Tensor  # squared error
     bound: Tensor  # variational bound on the variance, in bits
     mel: Tensor  # squared error
 
     def total(self) -> Tensor:
-        """All parts with the weights of the published training: ()."""
+        """Return the sum of all parts, as published: ()."""
         return self.noise + self.bound + self.mel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DiffusionNoise:
-    """What is random about one training step, so that parts of a batch can be judged alone.
+    """The random numbers of one step, drawn before the batch is cut into micro-batches.
 
-    t: (b,) indices into the schedule;  noise: (b, c, f);  forgotten: (b,) items that lose their
-    embedding;  skipped: layers left out.
+    t: (b,) indices into the schedule;  noise: (b, c, f);  unconditioned_mask: (b,).
     """
 
     t: Tensor
@@ -93,7 +92,7 @@ class DiffusionNoise:
     skipped_layers: frozenset[int]
 
     def select(self, items: list[int]) -> DiffusionNoise:
-        """The draws of some items of the batch."""
+        """Return those of some items of the batch."""
         return DiffusionNoise(
             t=self.t[items],
             noise=self.noise[items],
@@ -106,41 +105,34 @@ def compute_diffusion_losses(
     decoder: DiffusionDecoder,
     schedule: NoiseSchedule,
     batch: DiffusionBatch,
-    drops: DropoutOptions,
+    dropout: DropoutOptions,
     generator: torch.Generator,
-    weighing: LossWeighting | None = None,
+    weighting: LossWeighting | None = None,
 ) -> DiffusionLosses:
-    """Noise the batch to random steps and measure how well the network sees through it.
-
-    weighing: None as published.
-    The generator lives on the CPU and draws steps, noise, forgotten items and skipped layers.
-    """
-    weighing = weighing or LossWeighting()
+    """Sample noise and compute the losses.  generator: of the CPU;  weighting: None: published."""
+    weighting = weighting or LossWeighting()
     draws = sample_diffusion_noise(
-        decoder, schedule, tuple(batch.mel.shape), drops, generator, weighing
+        decoder, schedule, tuple(batch.mel.shape), dropout, generator, weighting
     )
-    return compute_losses_for_noise(decoder, schedule, batch, draws, weighing)
+    return compute_losses_for_noise(decoder, schedule, batch, draws, weighting)
 
 
 def sample_diffusion_noise(
     decoder: DiffusionDecoder,
     schedule: NoiseSchedule,
     shape: tuple[int, ...],
-    drops: DropoutOptions,
+    dropout: DropoutOptions,
     generator: torch.Generator,
-    weighing: LossWeighting,
+    weighting: LossWeighting,
 ) -> DiffusionNoise:
-    """Draw all that is random about one training step, on the CPU.
-
-    shape: (b, c, f) of the mels.
-    """
+    """Sample the random numbers of one step on the CPU.  shape: (b, c, f) of the mels."""
     items = shape[0]
-    t = torch.randint(weighing.min_timestep, len(schedule), (items,), generator=generator)
+    t = torch.randint(weighting.min_timestep, len(schedule), (items,), generator=generator)
     return DiffusionNoise(
         t=t,
         noise=torch.randn(shape, generator=generator),
-        unconditioned_mask=torch.rand(items, generator=generator) < drops.unconditioned,
-        skipped_layers=decoder.sample_skipped_layers(drops.layers, generator),
+        unconditioned_mask=torch.rand(items, generator=generator) < dropout.unconditioned,
+        skipped_layers=decoder.sample_skipped_layers(dropout.layers, generator),
     )
 
 
@@ -149,23 +141,25 @@ def compute_losses_for_noise(
     schedule: NoiseSchedule,
     batch: DiffusionBatch,
     draws: DiffusionNoise,
-    weighing: LossWeighting,
+    weighting: LossWeighting,
 ) -> DiffusionLosses:
-    """Measure how well the network sees through noise that is drawn already."""
+    """Compute the losses with given noise."""
     device = batch.mel.device
-    t, noise, forgotten = (x.to(device) for x in (draws.t, draws.noise, draws.unconditioned_mask))
+    t, noise, unconditioned = (
+        x.to(device) for x in (draws.t, draws.noise, draws.unconditioned_mask)
+    )
     conditioning = decoder.get_conditioning(batch.voices)[batch.speakers]
     embedding = decoder.embed_latents(batch.latents, conditioning)
     embedding = decoder.interpolate_to_frames(
-        decoder.drop_conditioning(embedding, forgotten), batch.mel.shape[-1]
+        decoder.drop_conditioning(embedding, unconditioned), batch.mel.shape[-1]
     )
-    guess = decoder.predict_mel(embedding).float() * ~forgotten[:, None, None]
+    guess = decoder.predict_mel(embedding).float() * ~unconditioned[:, None, None]
 
     noisy = schedule.add_noise(batch.mel, t, noise)
     timesteps = schedule.timesteps.to(device)[t]
     output = decoder(noisy, timesteps, embedding, draws.skipped_layers)
     terms = compute_elementwise_losses(output, schedule, clean=batch.mel, noise=noise, t=t)
-    weights = compute_timestep_weights(schedule, t, weighing.max_inverse_snr)
+    weights = compute_timestep_weights(schedule, t, weighting.max_inverse_snr)
     return DiffusionLosses(
         noise=(weights * terms.noise.mean((1, 2))).mean(),
         bound=terms.bound.mean(),
@@ -174,10 +168,9 @@ def compute_losses_for_noise(
 
 
 def compute_timestep_weights(schedule: NoiseSchedule, t: Tensor, clean_cap: float | None) -> Tensor:
-    """How much each item's noise error counts: (b,) for t (b,).
+    """Return the weight of each item's noise error: (b,) for t (b,).
 
-    An error e of the noise is one of e / SNR of the clean mel (arXiv:2303.09556, section 3), so
-    without weights nearly clean steps, which hardly matter, take most of the gradient.
+    An error e of the noise is an error e / SNR of the clean mel (arXiv:2303.09556, section 3).
     """
     if clean_cap is None:
         return torch.ones(t.shape, device=t.device)
@@ -187,7 +180,7 @@ def compute_timestep_weights(schedule: NoiseSchedule, t: Tensor, clean_cap: floa
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ElementwiseLosses:
-    """The loss of every mel value: (b, c, f) each."""
+    """The losses of each mel value: (b, c, f)."""
 
     noise: Tensor
     bound: Tensor
@@ -196,7 +189,7 @@ class ElementwiseLosses:
 def compute_elementwise_losses(
     output: Tensor, schedule: NoiseSchedule, *, clean: Tensor, noise: Tensor, t: Tensor
 ) -> ElementwiseLosses:
-    """Judge what the network said of one step.
+    """Compute the losses of one output of the network.
 
     output: (b, 2 c, f);  clean, noise: (b, c, f);  t: (b,) indices into the schedule.
     """
@@ -217,9 +210,9 @@ def variational_bound(
     noisy: Tensor,
     t: Tensor,
 ) -> Tensor:
-    """Bits by which the step's Gaussian misses the true one (Eq. 4 to 6); (b, c, f) all.
+    """Return the variational bound in bits (Eq. 4 to 6): (b, c, f), as all arguments but t.
 
-    The named noise must be detached: only the variance learns from the bound.
+    named must be detached: only the variance is trained by the bound.
     """
 
     def mean(x0: Tensor) -> Tensor:
@@ -236,19 +229,19 @@ def variational_bound(
 
 
 def predict_clean(named: Tensor, noisy: Tensor, schedule: NoiseSchedule, t: Tensor) -> Tensor:
-    """Solve the forward process for the clean signal: (b, c, f)."""
+    """Return the clean signal for a predicted noise: (b, c, f)."""
     scale = gather_per_item(schedule.sqrt_recip_alphas_cumprod, t, noisy)
     return scale * noisy - gather_per_item(schedule.sqrt_recipm1_alphas_cumprod, t, noisy) * named
 
 
 def gaussian_divergence(mean: Tensor, log_var: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of two Gaussians, in nats."""
+    """Return the Kullback-Leibler divergence of two Gaussians in nats."""
     ratio = log_var - log_var2
     return 0.5 * (ratio.exp() - 1 - ratio + (mean - mean2).square() * (-log_var2).exp())
 
 
 def discrete_log_likelihood(value: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Log probability of the 8-bit bin in [-1, 1] around each value; the outer bins are open."""
+    """Return the log probability of the 8-bit bin around each value; the outer bins are open."""
     precision = (-log_scale).exp()
     below_upper = normal_cdf(precision * (value - mean + HALF_BIN))
     below_lower = normal_cdf(precision * (value - mean - HALF_BIN))
@@ -261,20 +254,20 @@ def discrete_log_likelihood(value: Tensor, mean: Tensor, log_scale: Tensor) -> T
 
 
 def normal_cdf(x: Tensor) -> Tensor:
-    """The tanh approximation of the normal distribution, as in the published training."""
+    """Return the tanh approximation of the normal CDF, as in the published training."""
     return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def get_muon_modules(model: DiffusionDecoder) -> nn.Module:
-    """What lies between the first and the last layers, whose kernels mix widths alike."""
+    """Return the modules between the first and the last layers, which Muon trains."""
     trunk = [model.layers, model.conditioning_timestep_integrator]
     return nn.ModuleList([*trunk, model.latent_conditioner, model.contextual_embedder])
 
 
 def crop_mel(mel: Tensor, start: int, codes: int) -> Tensor:
-    """The normalised frames of some codes: (f, c) log-mel to (c, f').
+    """Cut the frames of some codes and normalise them: (f, c) log-mel to (c, f').
 
-    The last code of a clip reaches beyond its sound; the last frame stands in for what is lacking.
+    The last code of a clip reaches beyond its audio; there the last frame is repeated.
     """
     first = codes_to_frames(start) if start else 0
     frames = codes_to_frames(codes)

@@ -1,18 +1,18 @@
-"""Sees whether learning goes wrong: a loss that leaves what it once was for good."""
+"""Detect divergence: a smoothed loss that stays far above its best."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-SMOOTHING = 0.9  # of the smoothed loss, at each step
-WARM_UP_STEPS = 10  # steps before the smoothed loss says anything
+SMOOTHING = 0.9  # share of the smoothed loss that a step keeps
+WARM_UP_STEPS = 10
 DIVERGENCE_FACTOR, PATIENCE = 3.0, 30
-"""So many times the best smoothed loss, so many steps in a row, is no bad luck any more."""
+"""Raise after `PATIENCE` steps above `DIVERGENCE_FACTOR` times the best smoothed loss."""
 
 
 @dataclass(kw_only=True)
 class DivergenceDetector:
-    """The loss of one stage so far, smoothed."""
+    """The smoothed loss of one stage. recent: the validation metric since the last checkpoint."""
 
     smoothed: float = 0.0
     best: float = float("inf")
@@ -20,13 +20,13 @@ class DivergenceDetector:
     bad: int = 0
     recent: list[float] = field(default_factory=list)
 
-    def update(self, loss: float, judged: float) -> None:
-        """Take in the loss of one step.  Raises Diverged when it went wrong for too long.
+    def update(self, loss: float, metric: float) -> None:
+        """Take the loss of one step.  Raises DivergenceError.
 
-        judged: the part of it that validation measures.
+        metric: the metric of the step that validation measures too.
         """
         self.seen += 1
-        self.recent.append(judged)
+        self.recent.append(metric)
         self.smoothed += (loss - self.smoothed) * max(1 - SMOOTHING, 1 / self.seen)
         if self.seen < WARM_UP_STEPS:
             return
@@ -41,18 +41,18 @@ class DivergenceDetector:
 
     @property
     def mean(self) -> float | None:
-        """The mean of what was fed since the last checkpoint."""
+        """The mean of `recent`."""
         return sum(self.recent) / len(self.recent) if self.recent else None
 
     def state_dict(self) -> dict[str, float | int | list[float]]:
-        """What must survive a restart."""
+        """Return the fields."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, float | int | list[float]]) -> None:
-        """Go on from there."""
+        """Load the fields."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
 class DivergenceError(RuntimeError):
-    """The loss is no longer a number; the last saved state is still good."""
+    """The training diverged; the last good state can be restored."""

@@ -1,4 +1,4 @@
-"""Parts of the autoregressive network that do not learn, by their names in train.yaml."""
+"""Freeze parts of the GPT by their names in train.yaml."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ PARAMETER_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "codes": ("mel_embedding.", "mel_pos_embedding."),
     "heads": ("text_head.", "mel_head.", "final_norm."),
 }
-"""Part -> what the names of its parameters begin with; layers are counted."""
+"""Part -> prefixes of its parameter names; layers are named by number."""
 
 
 class NoTrainableParametersError(ValueError):
-    """The choice leaves no parameter to learn."""
+    """All parameters are frozen."""
 
 
 def freeze_parts(gpt: Gpt, parts: Iterable[str]) -> None:
-    """Keep the named parts from learning.
+    """Freeze the named parts.
 
-    Raises ValueError for a layer that the network has not; NothingLearns where all is frozen.
+    Raises ValueError for a layer that does not exist, NoTrainableParametersError where all is
+    frozen.
     """
     named = tuple(parts)
     prefixes = tuple(
@@ -36,12 +37,12 @@ def freeze_parts(gpt: Gpt, parts: Iterable[str]) -> None:
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in gpt.parameters()):
         raise NoTrainableParametersError(
-            f"frozen names {', '.join(named)}, so nothing is left to learn. Take a part off it."
+            f"frozen names {', '.join(named)}, so nothing is left to train. Remove a part from it."
         )
 
 
 def get_parameter_prefixes(part: str, layers: int) -> tuple[str, ...]:
-    """What the names of a part's parameters begin with; layers: how many the network has."""
+    """Return the prefixes of a part's parameter names.  layers: of the network."""
     if part in PARAMETER_PREFIXES:
         return PARAMETER_PREFIXES[part]
     numbers = parse_layer_range(part)
@@ -54,5 +55,5 @@ def get_parameter_prefixes(part: str, layers: int) -> tuple[str, ...]:
 
 
 def get_trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that learn."""
+    """Return the parameters that are not frozen."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]

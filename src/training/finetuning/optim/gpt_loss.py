@@ -1,28 +1,40 @@
-"""What the autoregressive network is trained to say: the next text token and the next code.
+"""Losses of the GPT: cross entropy of the next text token and of the next code.
 
 Shapes: b batch, t text tokens, m mel codes, k clips, p conditioning positions, d model width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from tortoise.modules.gpt import Gpt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GptLosses:
-    """Mean cross entropies in nats, scalars."""
+    """Mean cross entropies in nats: ()."""
 
     text: Tensor
     mel: Tensor
 
     def total(self, text_weight: float = 0.01, mel_weight: float = 1.0) -> Tensor:
         return text_weight * self.text + mel_weight * self.mel
+
+
+class TextAndCodes(Protocol):
+    """A clip as the GPT sees it: token ids (t,) and codes (m,), without start or stop."""
+
+    @property
+    def text(self) -> Tensor: ...
+    @property
+    def codes(self) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +46,20 @@ class GptBatch:
     codes: Tensor  # (b, m) without start or stop
     code_lengths: Tensor  # (b,)
 
+    @classmethod
+    def collate(cls, clips: Sequence[TextAndCodes], device: torch.device | None = None) -> GptBatch:
+        """Pad clips into one batch."""
+        texts, codes = [clip.text.long() for clip in clips], [clip.codes.long() for clip in clips]
+        return cls(
+            text=pad_sequence(texts, batch_first=True).to(device),
+            text_lengths=torch.tensor([len(text) for text in texts], device=device),
+            codes=pad_sequence(codes, batch_first=True).to(device),
+            code_lengths=torch.tensor([len(row) for row in codes], device=device),
+        )
+
 
 def compute_gpt_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
-    """Losses over what was said and nothing else, each row laid out exactly as at inference.
+    """Compute the losses over tokens and codes, each row laid out exactly as at inference.
 
     Padding is moved behind each row's last code, where a causal network cannot see it, so a row has
     the same loss alone as in any batch.  conditioning: (b, d).
@@ -58,7 +81,7 @@ def compute_gpt_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLo
 
 
 def compute_packed_latents(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> Tensor:
-    """The latents of `Gpt.latents` for texts of unlike length; those behind a row's codes are idle.
+    """Compute `Gpt.latents` for texts of unlike length; rows are padded at the end.
 
     conditioning: (b, d).  Returns (b, m, d).
     """
@@ -69,9 +92,9 @@ def compute_packed_latents(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> T
 def _compute_packed_states(
     gpt: Gpt, conditioning: Tensor, batch: GptBatch
 ) -> tuple[Tensor, Tensor]:
-    """Read every row with its padding moved to the end.
+    """Run the GPT with the padding of every row moved to the end.
 
-    Returns the states (b, n, d) and where those lie that predict the codes and the stop (b, m + 1).
+    Returns the states (b, n, d) and the positions that predict codes and stop (b, m + 1).
     """
     t, m = batch.text.shape[1], batch.codes.shape[1]
     text = batch.text.masked_fill(
@@ -99,59 +122,3 @@ def _make_length_mask(lengths: Tensor, width: int) -> Tensor:
 def _gather_positions(states: Tensor, places: Tensor) -> Tensor:
     """states: (b, n, d);  places: (b, n').  Returns (b, n', d)."""
     return states.gather(1, places[..., None].expand(-1, -1, states.shape[2]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedBatch:
-    """A batch as the original trainer sees it."""
-
-    text: Tensor  # (b, t) padded with 0
-    text_lengths: Tensor  # (b,)
-    codes: Tensor  # (b, m)
-    wav_lengths: Tensor  # (b,) samples
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedOutputs:
-    """Losses of the original trainer with the logits and states they come from."""
-
-    losses: GptLosses
-    mel_logits: Tensor  # (b, codes, m')
-    latents: Tensor  # (b, m', d): states at every code position, the two of the stop included
-
-
-def compute_published_outputs(
-    gpt: Gpt,
-    tokens: Tensor,
-    batch: PublishedBatch,
-    *,
-    clip_codes: bool = True,
-    text_first: bool = True,
-) -> PublishedOutputs:
-    """What the published weights were trained on, its quirks included, for fine-tuning them alike.
-
-    tokens: (b, p, d), one conditioning token per clip (the original trainer) or their mean (p = 1).
-    Padding counts in both losses. Text logits are always read one position after the start, so with
-    p > 1 they lie p - 1 positions early. `clip_codes=False` is the fork's `tortoise_compat`: codes
-    are neither cut to the longest row nor replaced with stop after each row's end.
-    """
-    stop_text, stop_mel = gpt.config.stop_text_token, gpt.config.stop_mel_token
-    text, codes = batch.text[:, : int(batch.text_lengths.max())].long(), batch.codes
-    if clip_codes:
-        code_lengths = batch.wav_lengths // gpt.config.samples_per_code
-        codes = codes[:, : int(code_lengths.max())]
-        codes = codes.masked_fill(~_make_length_mask(code_lengths + 1, codes.shape[1]), stop_mel)
-    text, codes = F.pad(text, (0, 1), value=stop_text), F.pad(codes, (0, 1), value=stop_mel)
-    text_part = gpt.embed_text(F.pad(text, (1, 0), value=gpt.config.start_text_token))
-    mel_part = gpt.embed_codes(F.pad(codes, (1, 0), value=gpt.config.start_mel_token))
-    parts = [text_part, mel_part] if text_first else [mel_part, text_part]
-    states = gpt.states(torch.cat([tokens, *parts], dim=1))
-    early, late = states[:, 1 : 1 + parts[0].shape[1]], states[:, -parts[1].shape[1] :]
-    text_states, mel_states = (early, late) if text_first else (late, early)
-    text_logits = gpt.text_head(text_states).transpose(1, 2)
-    mel_logits = gpt.mel_head(mel_states).transpose(1, 2)
-    losses = GptLosses(
-        text=F.cross_entropy(text_logits, F.pad(text, (0, 1), value=stop_text)),
-        mel=F.cross_entropy(mel_logits, F.pad(codes, (0, 1), value=stop_mel)),
-    )
-    return PublishedOutputs(losses=losses, mel_logits=mel_logits, latents=mel_states)

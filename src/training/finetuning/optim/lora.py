@@ -1,9 +1,7 @@
-"""Low-rank adapters for the GPT's projections (LoRA, arXiv:2106.09685), and back to plain weights.
+"""LoRA adapters for the GPT's projections (arXiv:2106.09685), and merging them.
 
-Libraries adapt their own kinds of layer; the projections here store (in, out), as the published
-checkpoints do, so the few lines it takes are written out.
-
-Shapes: r rank.
+peft adapts its own kinds of layer; the projections here store (in, out), as the published
+checkpoints do.
 """
 
 from __future__ import annotations
@@ -20,12 +18,14 @@ TARGET_MODULES = (("attn", "c_attn"), ("attn", "c_proj"), ("mlp", "c_fc"), ("mlp
 
 
 class LoraProjection(nn.Module):
-    """A frozen projection and a small one beside it that learns; it starts as the frozen one."""
+    """A frozen projection plus a trainable low-rank one that starts at zero."""
 
-    def __init__(self, plain: Projection, rank: int, scale: float, draws: torch.Generator) -> None:
+    def __init__(
+        self, plain: Projection, rank: int, scale: float, generator: torch.Generator
+    ) -> None:
         super().__init__()
         inputs, outputs = plain.weight.shape
-        down = torch.randn(inputs, rank, generator=draws) / rank**0.5
+        down = torch.randn(inputs, rank, generator=generator) / rank**0.5
         self.plain = plain.requires_grad_(False)
         self.down = nn.Parameter(down.to(plain.weight.device))
         self.up = nn.Parameter(torch.zeros(rank, outputs, device=plain.weight.device))
@@ -33,30 +33,32 @@ class LoraProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (…, in).  Returns (…, out)."""
-        beside: Tensor = (x @ self.down) @ self.up
-        through: Tensor = self.plain(x) + self.scale * beside
-        return through
+        update: Tensor = (x @ self.down) @ self.up
+        output: Tensor = self.plain(x) + self.scale * update
+        return output
 
     @torch.no_grad()
     def merge_weight(self) -> Tensor:
-        """The weight of one projection that does the same: (in, out)."""
+        """Return the weight of one equivalent projection: (in, out)."""
         return self.plain.weight + self.scale * (self.down @ self.up)
 
 
 def add_lora_adapters(gpt: Gpt, rank: int, alpha: float, frozen: frozenset[int], seed: int) -> None:
-    """Freeze the network and put adapters beside the projections of all layers but `frozen`."""
+    """Freeze the network and add adapters to the projections of all layers but `frozen`."""
     gpt.requires_grad_(False)
-    draws = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for number, block in enumerate(gpt.gpt.blocks):
         if number in frozen:
             continue
         for part, name in TARGET_MODULES:
             place = getattr(block, part)
-            setattr(place, name, LoraProjection(getattr(place, name), rank, alpha / rank, draws))
+            setattr(
+                place, name, LoraProjection(getattr(place, name), rank, alpha / rank, generator)
+            )
 
 
 def get_merged_state_dict(gpt: Gpt) -> dict[str, Tensor]:
-    """The weights of a network without adapters that speaks alike; of one without, its own."""
+    """Return the weights of the equivalent network without adapters."""
     merged = {f"{name}.weight": adapted.merge_weight() for name, adapted in _iter_lora_modules(gpt)}
     state = {}
     for name, value in gpt.state_dict().items():
@@ -67,7 +69,7 @@ def get_merged_state_dict(gpt: Gpt) -> dict[str, Tensor]:
 
 
 def get_adapter_state_dict(gpt: Gpt) -> dict[str, Tensor]:
-    """Only what learned, scaled so that a weight and `down @ up` add up; {} without adapters."""
+    """Return the adapters, scaled so that weight + `down @ up` is the merged weight."""
     found = {}
     for name, adapted in _iter_lora_modules(gpt):
         found[f"{name}.down"] = adapted.down.detach()

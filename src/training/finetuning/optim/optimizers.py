@@ -1,19 +1,22 @@
-"""The optimizer of a finetuning: AdamW as the original was trained with, in 32 or in 8 bits."""
+"""AdamW as in the original training, in 32 or 8 bits, and Muon."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from training.finetuning.config.schema import OptimizerConfig
 
+MIN_MATRIX_SIDE = 16  # smaller matrices are left to AdamW
+
 
 def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use this learning rate from now on."""
+    """Set the learning rate of all groups."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
@@ -21,7 +24,7 @@ def set_lr(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def make_adamw(
     module: nn.Module, rate: float, decay: float, betas: tuple[float, float] = (0.9, 0.96)
 ) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: no bias, norm or embedding (SPEC of the original, 11)."""
+    """Create AdamW with weight decay on matrices only: no bias, norm or embedding."""
     embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
@@ -35,10 +38,10 @@ def make_adamw(
 def make_muon_and_adamw(
     module: nn.Module, blocks: nn.Module, rate: float, decay: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices inside `blocks`, AdamW for everything else of `module`.
+    """Create Muon for the matrices in `blocks`, AdamW for the rest of `module`.
 
-    Muon (arXiv:2502.16982) takes about a third fewer steps to the same loss; its steps are scaled
-    to the size of AdamW's, so both follow one learning rate.
+    Muon (arXiv:2502.16982): its updates are scaled to the size of AdamW's, so both share one
+    learning rate.
     """
     matrices = [p for p in blocks.parameters() if p.dim() == 2]
     inside = {id(p) for p in matrices}
@@ -47,8 +50,56 @@ def make_muon_and_adamw(
     return muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.96), weight_decay=0.0)
 
 
+class ConvMuon(torch.optim.Optimizer):
+    """torch.optim.Muon for weights of three axes.
+
+    weights: (out, in, taps) each; a step moves them as (out, in * taps), sized like AdamW's steps.
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], rate: float, decay: float) -> None:
+        kept = list(weights)
+        super().__init__(kept, {"lr": rate})
+        self._weights = kept
+        self._matrices = [nn.Parameter(weight.data.flatten(1)) for weight in kept]  # same memory
+        self._muon = torch.optim.Muon(
+            self._matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every weight that has a gradient."""
+        for matrix, weight in zip(self._matrices, self._weights, strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
+        self._muon.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+        self._muon.step()
+
+    def state_dict(self) -> dict[str, Any]:  # Any: as of every optimizer
+        """Return the momentum of every matrix."""
+        state: dict[str, Any] = self._muon.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the momentum."""
+        self._muon.load_state_dict(state_dict)
+
+
+def create_conv_muon_and_adamw(
+    module: nn.Module, blocks: nn.Module, rate: float, decay: float
+) -> tuple[ConvMuon, torch.optim.AdamW]:
+    """Create ConvMuon for the convolutions in `blocks`, AdamW for the rest of `module`."""
+    kernels = [
+        p
+        for p in blocks.parameters()
+        if p.dim() == 3 and min(p.flatten(1).shape) >= MIN_MATRIX_SIDE
+    ]
+    inside = {id(p) for p in kernels}
+    rest = [p for p in module.parameters() if id(p) not in inside]
+    adamw = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
+    return ConvMuon(kernels, rate, decay), adamw
+
+
 def clip_grad_norm(parameters: Iterable[nn.Parameter], limit: float) -> float:
-    """Scale gradients down to a norm of `limit`; returns the norm before."""
+    """Clip the gradient norm to `limit`; return the norm before."""
     return float(nn.utils.clip_grad_norm_(parameters, limit))
 
 
@@ -56,7 +107,7 @@ BITSANDBYTES = "bitsandbytes"  # an extra: NVIDIA GPUs only
 
 
 def create_optimizer(module: nn.Module, choice: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return AdamW over a module.  Raises ValueError where 8 bits are wanted but not to be had."""
+    """Create AdamW.  Raises ValueError where 8 bits are chosen but not available."""
     plain = make_adamw(module, choice.rate, choice.weight_decay, (choice.beta1, choice.beta2))
     if not choice.eight_bit:
         return plain
@@ -76,21 +127,21 @@ def create_optimizer(module: nn.Module, choice: OptimizerConfig) -> torch.optim.
 
 
 class TrainableState:
-    """What a run has changed of a network: all the rest comes from the bundle again."""
+    """The state dict of the trainable parameters; the frozen ones come from the model."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters that learn, by name."""
+        """Return the trainable parameters by name."""
         named = self._module.named_parameters()
         return {name: value.detach() for name, value in named if value.requires_grad}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Go on with these.  Raises ValueError where they are those of another choice."""
+        """Load them.  Raises ValueError where other parameters were trainable."""
         own = self.state_dict()
         if own.keys() != state_dict.keys():
-            raise ValueError("what learns is not what learned")
+            raise ValueError("the saved state has other trainable parameters")
         for name, value in own.items():
             value.copy_(state_dict[name])

@@ -1,8 +1,6 @@
-"""Everything that would end a run badly, found before time is lost, each with what to do. Light.
+"""Preflight checks of a run: everything that would make it fail, each with its fix. Light.
 
-    stops = [finding for finding in check(situation) if finding.level == "stop"]
-
-A run whose configuration passes without a "stop" begins, learns and ends.
+blocking = [finding for finding in run_preflight(request) if finding.level == "stop"]
 """
 
 from __future__ import annotations
@@ -19,45 +17,43 @@ from training.finetuning.preflight.findings import PreflightFacts, PreflightFind
 from training.finetuning.preflight.machine import check_machine
 from training.finetuning.preflight.weights import check_weights, make_unusable_model_finding
 
-# Any: a change sets a field to a value of its own type.
 
-
-def run_preflight(situation: PreflightInput) -> list[PreflightFinding]:
-    """Return what was found, that which stops the run first."""
-    config = situation.config
-    seen = collect_preflight_facts(
-        situation.dataset, situation.bundle, config.dataset, config.weights.bundle
+def run_preflight(request: PreflightInput) -> list[PreflightFinding]:
+    """Return all findings, blocking ones first."""
+    config = request.config
+    facts = collect_preflight_facts(
+        request.dataset, request.bundle, config.dataset, config.weights.bundle
     )
-    return collect_findings(situation, seen)
+    return collect_findings(request, facts)
 
 
 def collect_preflight_facts(
     dataset: Path, bundle: Path, choice: DatasetConfig, model: str
 ) -> PreflightFacts | PreflightFinding:
-    """Look at the files of a dataset and a model, or say why they cannot be looked at.
+    """Read the files of a dataset and a model; return a finding where they cannot be read.
 
-    dataset, bundle: folders;  model: what the bundle is called.
+    dataset, bundle: folders;  model: the name of the bundle.
     """
     try:
-        facts = read_model_facts(bundle, model)
+        model_facts = read_model_facts(bundle, model)
         measure = load_text_analyzer(bundle)
     except (ValueError, OSError) as cause:
         return make_unusable_model_finding(model, str(cause))
     if not dataset.is_dir():
         return make_unusable_dataset_finding(choice.name, f"There is no folder {dataset}.")
     try:
-        clips = inspect_clips(dataset, choice, facts, measure)
+        clips = inspect_clips(dataset, choice, model_facts, measure)
     except (ManifestError, OSError) as cause:
         return make_unusable_dataset_finding(choice.name, str(cause))
-    return PreflightFacts(bundle=facts, measure=measure, clips=clips)
+    return PreflightFacts(bundle=model_facts, measure=measure, clips=clips)
 
 
 def collect_findings(
-    situation: PreflightInput, seen: PreflightFacts | PreflightFinding
+    request: PreflightInput, facts: PreflightFacts | PreflightFinding
 ) -> list[PreflightFinding]:
-    """Return what is wrong with what was seen, that which stops the run first."""
-    if isinstance(seen, PreflightFinding):
-        return [seen]
+    """Return the findings of some facts, blocking ones first."""
+    if isinstance(facts, PreflightFinding):
+        return [facts]
     parts = (check_weights, check_dataset, check_machine)
-    findings = [finding for part in parts for finding in part(situation, seen)]
+    findings = [finding for part in parts for finding in part(request, facts)]
     return sorted(findings, key=lambda finding: finding.level != "stop")

@@ -1,7 +1,4 @@
-"""The clips of a dataset as a run will take them: what fits, what is left out, and why. Light.
-
-One rule for the pre-flight, the plan and the trainer: a clip with a `problem` is not learned from.
-"""
+"""Inspect the clips of a dataset: which are used for training, which are skipped and why. Light."""
 
 from __future__ import annotations
 
@@ -19,33 +16,33 @@ from training.finetuning.config.facts import DatasetFacts, ModelFacts
 from training.finetuning.config.schema import DatasetConfig
 
 MIN_CODES = 12
-"""About half a second; less says nothing of a voice."""
+"""About half a second."""
 SAMPLE_RATE_RANGE = (8_000, 384_000)  # Hz, as audio.io takes them
-SILENCE_PEAK = 10 ** (-70 / 20)  # peak; what lies below is silence, as audio.io has it
+SILENCE_PEAK = 10 ** (-70 / 20)  # as in audio.io
 BLOCK_SAMPLES = 1 << 16  # samples
 AUDIO_SUFFIXES = (".wav", ".flac")
 AUDIO_DIRS = (AUDIO_DIR, "wavs")  # of this program, and of LJSpeech
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
-        "missing": "have no sound file",
-        "unreadable": "have a sound file that cannot be read",
+        "missing": "have no audio file",
+        "unreadable": "have an audio file that cannot be read",
         "silent": "are silent",
         "too_short": "are shorter than half a second",
-        "too_long": "are longer than this model can speak at once",
+        "too_long": "are longer than this model can generate at once",
         "no_text": "have no text that this model can read",
         "much_text": "have more text than this model can read at once",
     }
 )
-"""Why clips are left out, in words that go on from "3 clips"."""
+"""Why clips are skipped, in words that follow "3 clips"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
-    """One line of train.txt or validation.txt, looked at.
+    """One line of train.txt or validation.txt.
 
-    audio: as the line names it;  path: where the sound lies;  problem: a key of PROBLEMS, or "";
-    unknown: words and signs that the model cannot read, which are lost.
+    audio: as in the line;  path: of the audio file;  problem: a key of PROBLEMS, or "";
+    unknown: words and symbols that the tokenizer drops.
     """
 
     audio: str
@@ -60,14 +57,14 @@ class ClipFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedClips:
-    """All lines of a dataset. train, validation: what is used;  left_out: the rest of both."""
+    """All lines of a dataset. left_out: the clips of both lists with a problem."""
 
     train: tuple[ClipFacts, ...]
     validation: tuple[ClipFacts, ...]
     left_out: tuple[ClipFacts, ...] = ()
 
     def to_dataset_facts(self, name: str) -> DatasetFacts:
-        """Sum up what there is to learn from."""
+        """Summarise the clips that are used."""
         train = self.train
         return DatasetFacts(
             name=name,
@@ -84,7 +81,7 @@ class InspectedClips:
 def inspect_clips(
     folder: Path, choice: DatasetConfig, bundle: ModelFacts, measure: TortoiseTextAnalyzer
 ) -> InspectedClips:
-    """Look at every line of both lists; a list of validation that is not there is empty.
+    """Inspect every line of both lists; the validation list may be missing.
 
     Raises ManifestError where a list cannot be read, or names a file outside the dataset.
     """
@@ -99,12 +96,12 @@ def inspect_clips(
 
 
 def find_audio(folder: Path, named: str) -> Path | None:
-    """Say where the sound of a line lies, the suffix or the folder left out or not; None: nowhere.
+    """Find the audio file of a line, whose suffix and folder are optional.
 
     Raises ManifestError for a path that leads out of the dataset.
     """
     if Path(named).is_absolute() or ".." in Path(named).parts or "\0" in named:
-        raise ManifestError(f"{named!r} leads out of {folder}. Copy the sound into the dataset.")
+        raise ManifestError(f"{named!r} leads out of {folder}. Copy the audio into the dataset.")
     bare = [f"{named}{suffix}" for suffix in AUDIO_SUFFIXES]
     places = (named, *bare, *(f"{sub}/{name}" for sub in AUDIO_DIRS for name in (named, *bare)))
     return next((folder / place for place in places if (folder / place).is_file()), None)
@@ -146,18 +143,18 @@ def _inspect_clip(
 
 
 def _inspect_audio(path: Path) -> tuple[float, str]:
-    """Return how long a file sounds and what is wrong with it."""
+    """Return the duration of a file and its problem."""
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames and SAMPLE_RATE_RANGE[0] <= file.samplerate <= SAMPLE_RATE_RANGE[1]:
                 return file.frames / file.samplerate, _find_audio_problem(file)
     except (soundfile.SoundFileError, OSError):
-        pass  # told like any other file that is no sound
+        pass  # unreadable
     return 0.0, "unreadable"
 
 
 def _find_audio_problem(file: soundfile.SoundFile) -> str:
-    """Return what is wrong with what is in a file; reads until something is heard."""
+    """Return the problem of the samples of a file; stop reading at the first sound."""
     while len(block := file.read(BLOCK_SAMPLES, dtype="float32")):
         if not np.isfinite(block).all():
             return "unreadable"

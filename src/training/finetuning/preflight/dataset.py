@@ -1,4 +1,4 @@
-"""Whether there is something to learn from, and something to judge by. Light."""
+"""Preflight checks of the clips. Light."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LISTED_CLIPS = 3
 
 
 def make_unusable_dataset_finding(name: str, why: str) -> PreflightFinding:
-    """Say that a dataset cannot be learned from at all."""
+    """Return the finding for a dataset that cannot be read or has no clips."""
     return PreflightFinding(
         level="stop",
         kind="no_dataset",
@@ -30,9 +30,9 @@ def make_unusable_dataset_finding(name: str, why: str) -> PreflightFinding:
     )
 
 
-def check_dataset(situation: PreflightInput, seen: PreflightFacts) -> Iterator[PreflightFinding]:
-    """Say what is wrong with the clips, and with what is asked of them."""
-    config, clips = situation.config, seen.clips
+def check_dataset(request: PreflightInput, facts: PreflightFacts) -> Iterator[PreflightFinding]:
+    """Check the clips, and the batch sizes against them."""
+    config, clips = request.config, facts.clips
     if not clips.train:
         yield make_unusable_dataset_finding(config.dataset.name, _explain_no_clips(clips))
         return
@@ -48,8 +48,8 @@ def check_dataset(situation: PreflightInput, seen: PreflightFacts) -> Iterator[P
         yield PreflightFinding(
             level="warn",
             kind="little",
-            what=f"There are only {seconds:.0f} s of speech to learn from.",
-            why="With less than a minute it learns these sentences rather than the voice.",
+            what=f"There are only {seconds:.0f} s of speech.",
+            why="With less than a minute the network overfits to these sentences.",
             fix="Add recordings and prepare the dataset again.",
             place=FIX_IN_PREPARE,
         )
@@ -57,8 +57,8 @@ def check_dataset(situation: PreflightInput, seen: PreflightFacts) -> Iterator[P
 
 def _explain_no_clips(clips: InspectedClips) -> str:
     if not clips.left_out:
-        return "Its list of clips to learn from is empty."
-    return f"None of its clips can be learned from: {_format_problems(clips.left_out)}."
+        return "Its list of training clips is empty."
+    return f"None of its clips can be used: {_format_problems(clips.left_out)}."
 
 
 def _check_left_out(clips: InspectedClips) -> Iterator[PreflightFinding]:
@@ -69,11 +69,11 @@ def _check_left_out(clips: InspectedClips) -> Iterator[PreflightFinding]:
     yield PreflightFinding(
         level="warn",
         kind="left_out",
-        what=f"{_format_clip_count(len(clips.left_out))} will be left out.",
+        what=f"{_format_clip_count(len(clips.left_out))} will be skipped.",
         why=(
             f"{_format_problems(clips.left_out)}: {names}{f' and {more} more' if more > 0 else ''}."
         ),
-        fix="Go on without them, or mend them in Prepare Dataset.",
+        fix="Continue without them, or fix them in Prepare Dataset.",
         place=FIX_IN_PREPARE,
     )
 
@@ -92,7 +92,7 @@ def _check_batch_size(config: FinetuneConfig, clips: int) -> Iterator[PreflightF
             level="warn",
             kind="accumulate",
             what=f"One step takes {optimizer.clips_per_step} clips; there are {clips}.",
-            why="It would hear the same clips several times within a step, which only costs time.",
+            why="The same clips would come several times within a step, which only costs time.",
             fix=f"Set optimizer.accumulate to {fitting}.",
             changes={"optimizer.accumulate": fitting},
         )
@@ -105,7 +105,7 @@ def _make_batch_finding(
         level="stop",
         kind="batch",
         what=f"{key} is {batch}, more clips than the dataset has.",
-        why=f"There are {_format_clip_count(clips)} to learn from.",
+        why=f"There are {_format_clip_count(clips)} for training.",
         fix=f"Use {changes[key]}.",
         changes=changes,
     )
@@ -134,23 +134,21 @@ def _check_validation(config: FinetuneConfig, clips: InspectedClips) -> Iterator
         yield PreflightFinding(
             level="warn",
             kind="no_validation",
-            what="There are no clips to judge by.",
-            why=f"{config.dataset.validation} is empty or not there, so nothing tells which "
-            "checkpoint is the best: the last one is taken.",
+            what="There are no validation clips.",
+            why=f"{config.dataset.validation} is empty or not there, so the "
+            "latest checkpoint counts as the best.",
             fix="Prepare the dataset again with a share for validation.",
             place=FIX_IN_PREPARE,
         )
         return
-    learned = {_normalize_text(clip.text) for clip in clips.train}
-    leaking = [clip for clip in clips.validation if _normalize_text(clip.text) in learned]
+    train_texts = {_normalize_text(clip.text) for clip in clips.train}
+    leaking = [clip for clip in clips.validation if _normalize_text(clip.text) in train_texts]
     if leaking:
         yield PreflightFinding(
             level="warn",
             kind="leak",
-            what=f"{_format_clip_count(len(leaking))} to judge by {_has_or_have(len(leaking))} "
-            f"a text that is learned "
-            "from too.",
-            why=f"Judging by {leaking[0].audio} and the like looks better than it is.",
+            what=f"Training has the text of {_format_clip_count(len(leaking))} of validation.",
+            why=f"The validation loss of {leaking[0].audio} and the like is too low.",
             fix="Prepare the dataset again, or change its split.",
             place=FIX_IN_PREPARE,
         )
@@ -159,14 +157,13 @@ def _check_validation(config: FinetuneConfig, clips: InspectedClips) -> Iterator
 def _check_texts(clips: InspectedClips) -> Iterator[PreflightFinding]:
     odd = [clip for clip in clips.train if clip.unknown]
     if odd:
-        signs = list(dict.fromkeys(sign for clip in odd for sign in clip.unknown))
+        symbols = list(dict.fromkeys(one for clip in odd for one in clip.unknown))
         yield PreflightFinding(
             level="warn",
             kind="unknown",
-            what=f"{_format_clip_count(len(odd))} {_has_or_have(len(odd))} words or signs the "
-            f"model cannot read.",
-            why=f"They are said but not read, which confuses it: {' '.join(signs[:12])}.",
-            fix="Write them in letters it knows, in the review of the dataset.",
+            what=f"The tokenizer drops words or symbols of {_format_clip_count(len(odd))}.",
+            why=f"They are in the audio but not in the tokens: {' '.join(symbols[:12])}.",
+            fix="Spell them out in the review of the dataset.",
             place=FIX_IN_PREPARE,
         )
 
@@ -177,13 +174,8 @@ def _format_problems(clips: Sequence[ClipFacts]) -> str:
 
 
 def _normalize_text(text: str) -> str:
-    """Return what counts of a text: its letters and digits."""
-    return "".join(sign for sign in text.casefold() if sign.isalnum())
+    return "".join(char for char in text.casefold() if char.isalnum())
 
 
 def _format_clip_count(number: int) -> str:
     return "1 clip" if number == 1 else f"{number:,} clips"
-
-
-def _has_or_have(number: int) -> str:
-    return "has" if number == 1 else "have"

@@ -1,4 +1,4 @@
-"""What the pre-flight checks know and what they find."""
+"""Input, facts and findings of the preflight checks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from training.finetuning.config.facts import MachineFacts, ModelFacts
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.preflight.clips import InspectedClips
 
-FIX_IN_PREPARE, FIX_IN_MODELS = (
-    "prepare",
-    "models",
-)  # where a fix is made that is no change of a field
+FIX_IN_PREPARE, FIX_IN_MODELS = "prepare", "models"  # the page where a fix is made
 
 FindingLevel = Literal["stop", "warn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightFinding:
-    """One thing that is, or may be, wrong.
+    """A problem of a run. level: "stop" prevents a start.
 
-    kind: a word for it;  what, why, fix: sentences for people;  changes: fields that mend it when
-    set so, such as {"optimizer.batch": 4};  place: PREPARE or MODELS where the fix lies there.
+    what, why, fix: sentences;  changes: field values that fix it, such as {"optimizer.batch": 4};
+    place: FIX_IN_PREPARE or FIX_IN_MODELS where the fix is made there.
     """
 
     level: FindingLevel
@@ -39,10 +36,7 @@ class PreflightFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightInput:
-    """A run that somebody wants: its configuration, what it begins from, and where.
-
-    dataset, bundle: folders;  free: bytes left on the disk.
-    """
+    """What is checked. dataset, bundle: folders;  free: bytes of disk space."""
 
     config: FinetuneConfig
     dataset: Path
@@ -53,7 +47,7 @@ class PreflightInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightFacts:
-    """What was seen of the files."""
+    """What the files of the dataset and the model contain."""
 
     bundle: ModelFacts
     measure: TortoiseTextAnalyzer

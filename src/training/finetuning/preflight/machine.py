@@ -1,4 +1,4 @@
-"""Whether this machine has the room and the parts that a run needs. Light."""
+"""Preflight checks of device, memory and disk. Light."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from training.finetuning.preflight.findings import PreflightFacts, PreflightFind
 # Any: a change sets a field to a value of its own type.
 
 
-def check_machine(situation: PreflightInput, seen: PreflightFacts) -> Iterator[PreflightFinding]:
-    """Say what the machine lacks for this configuration."""
-    config, machine = situation.config, situation.machine
-    facts = seen.clips.to_dataset_facts(config.dataset.name)
+def check_machine(request: PreflightInput, collected: PreflightFacts) -> Iterator[PreflightFinding]:
+    """Check the configuration against the machine."""
+    config, machine = request.config, request.machine
+    facts = collected.clips.to_dataset_facts(config.dataset.name)
     yield from _check_precision(config, machine)
     yield from _check_processes(config, machine)
-    yield from _check_memory(situation, seen, facts)
-    yield from _check_disk(situation, seen, facts)
+    yield from _check_memory(request, collected, facts)
+    yield from _check_disk(request, collected, facts)
     if config.checkpoints.every > config.total_steps:
         yield PreflightFinding(
             level="warn",
             kind="no_checkpoint",
-            what=f"A checkpoint every {config.checkpoints.every:,} steps never comes: there are "
-            f"{config.total_steps:,}.",
-            why="Then only the end is kept, and nothing can be heard before it.",
-            fix="Make one more often.",
+            what=f"checkpoints.every is {config.checkpoints.every:,}, more than the "
+            f"{config.total_steps:,} steps of the run.",
+            why="Then there is only one checkpoint, at the end.",
+            fix="Save checkpoints more often.",
             changes={"checkpoints.every": max(1, config.total_steps // 5)},
         )
 
@@ -45,8 +45,8 @@ def _check_precision(config: FinetuneConfig, machine: MachineFacts) -> Iterator[
     if config.optimizer.precision == "fp16" and device == "cpu":
         yield _make_blocking_finding(
             "fp16",
-            "fp16 does not work on a processor.",
-            "Only GPUs train with it.",
+            "fp16 does not work on a CPU.",
+            "Only GPUs can train in fp16.",
             {"optimizer.precision": "fp32"},
         )
     if config.optimizer.eight_bit and device != "cuda":
@@ -60,7 +60,7 @@ def _check_precision(config: FinetuneConfig, machine: MachineFacts) -> Iterator[
         yield _make_blocking_finding(
             "eight_bit",
             "The 8-bit optimizer is not installed.",
-            "`.venv/bin/python -m pip install bitsandbytes` brings it.",
+            "`.venv/bin/python -m pip install bitsandbytes` installs it.",
             {"optimizer.eight_bit": False},
         )
 
@@ -74,7 +74,7 @@ def _check_processes(config: FinetuneConfig, machine: MachineFacts) -> Iterator[
     yield PreflightFinding(
         level="warn" if device == "cpu" else "stop",
         kind="processes",
-        what=f"{processes} processes are more than this machine has {kind}.",
+        what=f"machine.processes is {processes}, more than this machine has {kind}.",
         why=f"It has {room}.",
         fix="Use one process.",
         changes={"machine.processes": 1},
@@ -82,28 +82,28 @@ def _check_processes(config: FinetuneConfig, machine: MachineFacts) -> Iterator[
 
 
 def _check_memory(
-    situation: PreflightInput, seen: PreflightFacts, facts: DatasetFacts
+    request: PreflightInput, collected: PreflightFacts, facts: DatasetFacts
 ) -> Iterator[PreflightFinding]:
-    config, memory = situation.config, situation.machine.memory
-    needed = estimate_memory_bytes(config, seen.bundle, facts)
+    config, memory = request.config, request.machine.memory
+    needed = estimate_memory_bytes(config, collected.bundle, facts)
     if (
         memory is None
         or needed <= memory
-        or config.machine.device not in ("", situation.machine.device)
+        or config.machine.device not in ("", request.machine.device)
     ):
         return
     yield PreflightFinding(
         level="warn",
         kind="memory",
         what=f"It may need {needed / 1e9:.1f} GB of memory; there are {memory / 1e9:.1f} GB.",
-        why="Should it run out, fewer clips are held at once, which is slower.",
-        fix="Try measures it. Fewer clips at once, or lora, need less.",
+        why="Out of memory, the micro-batch is halved, which is slower.",
+        fix="Test run measures it. A smaller batch, or lora, needs less.",
         changes=_suggest_smaller_config(config),
     )
 
 
 def _suggest_smaller_config(config: FinetuneConfig) -> dict[str, Any]:
-    """Return changes that need about half the memory."""
+    """Return changes that halve the memory, about."""
     batch, accumulate = config.optimizer.batch, config.optimizer.accumulate
     if not config.schedule.steps:
         return {"diffusion.batch": max(1, config.diffusion.batch // 2)}
@@ -113,20 +113,19 @@ def _suggest_smaller_config(config: FinetuneConfig) -> dict[str, Any]:
 
 
 def _check_disk(
-    situation: PreflightInput, seen: PreflightFacts, facts: DatasetFacts
+    request: PreflightInput, collected: PreflightFacts, facts: DatasetFacts
 ) -> Iterator[PreflightFinding]:
-    config = situation.config
-    needed = plan_training(config, facts, seen.bundle).disk_bytes
-    if needed <= situation.free:
+    config = request.config
+    needed = plan_training(config, facts, collected.bundle).disk_bytes
+    if needed <= request.free:
         return
     yield PreflightFinding(
         level="stop",
         kind="disk",
         what=f"The run takes up to {needed / 1e9:.2f} GB; the disk has "
-        f"{situation.free / 1e9:.2f} GB left.",
-        why=f"There are {len(list_checkpoint_steps(config))} checkpoints, of which the best and "
-        f"the "
-        f"last {config.checkpoints.keep_last} are kept.",
+        f"{request.free / 1e9:.2f} GB left.",
+        why=f"Of {len(list_checkpoint_steps(config))} checkpoints, the best and the last "
+        f"{config.checkpoints.keep_last} are kept.",
         fix="Free some space, or keep fewer checkpoints.",
         changes={"checkpoints.keep_last": 1} if config.checkpoints.keep_last > 1 else {},
     )
@@ -135,7 +134,7 @@ def _check_disk(
 def _make_blocking_finding(
     kind: str, what: str, why: str, changes: dict[str, Any]
 ) -> PreflightFinding:
-    told = " and ".join(f"{key} to {value}" for key, value in changes.items())
+    settings = " and ".join(f"{key} to {value}" for key, value in changes.items())
     return PreflightFinding(
-        level="stop", kind=kind, what=what, why=why, fix=f"Set {told}.", changes=changes
+        level="stop", kind=kind, what=what, why=why, fix=f"Set {settings}.", changes=changes
     )

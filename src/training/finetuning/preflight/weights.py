@@ -1,4 +1,4 @@
-"""Whether the weights that a run begins from can learn what is asked of them. Light."""
+"""Preflight checks of the base model. Light."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MAX_SAFE_LEARNING_RATE = 1e-4  # learning rate of a whole published network
 
 
 def make_unusable_model_finding(name: str, why: str) -> PreflightFinding:
-    """Say that a model cannot be begun from at all."""
+    """Return the finding for a model that cannot be read."""
     return PreflightFinding(
         level="stop",
         kind="no_weights",
         what=f"The model {name!r} cannot be used.",
         why=why,
-        fix="Choose another model, or fetch this one again.",
+        fix="Choose another model, or download this one again.",
         place=FIX_IN_MODELS,
     )
 
 
-def check_weights(situation: PreflightInput, seen: PreflightFacts) -> Iterator[PreflightFinding]:
-    """Say what is wrong with the model, and with what is asked of it."""
-    config, bundle = situation.config, seen.bundle
-    yield from _check_networks(situation, bundle)
-    yield from _check_sample_text(config, seen)
+def check_weights(request: PreflightInput, facts: PreflightFacts) -> Iterator[PreflightFinding]:
+    """Check the model, and the configuration against it."""
+    config, bundle = request.config, facts.bundle
+    yield from _check_networks(request, bundle)
+    yield from _check_sample_text(config, facts)
     if config.schedule.steps:
         yield from _check_frozen_layers(config, bundle)
         yield from _check_gpt(config, bundle)
@@ -44,9 +44,9 @@ def _check_gpt(config: FinetuneConfig, bundle: ModelFacts) -> Iterator[Preflight
         yield PreflightFinding(
             level="warn",
             kind="small_gpt",
-            what="The speaking network of this small model forgets words when it learns.",
-            why="Its codes were made for synthetic voices and hardly carry real speech; what "
-            "brings the voice is the diffusion network.",
+            what="The GPT of this small model forgets words when it is finetuned.",
+            why="Its codebook was trained on synthetic voices and cannot represent real speech; "
+            "finetune the diffusion network for the voice.",
             fix="Set schedule.steps to 0.",
             changes={"schedule.steps": 0},
         )
@@ -56,40 +56,39 @@ def _check_gpt(config: FinetuneConfig, bundle: ModelFacts) -> Iterator[Preflight
             level="warn",
             kind="fast",
             what=f"The learning rate {config.optimizer.rate:g} is very high for this model.",
-            why="It forgets how to speak before it has learned the voice.",
+            why="The model loses what it has learned of speech.",
             fix="Use 1e-5.",
             changes={"optimizer.rate": 1e-5},
         )
 
 
-def _check_networks(situation: PreflightInput, bundle: ModelFacts) -> Iterator[PreflightFinding]:
-    config = situation.config
+def _check_networks(request: PreflightInput, bundle: ModelFacts) -> Iterator[PreflightFinding]:
+    config = request.config
     needed = {"gpt.safetensors": bundle.gpt.exists, "dvae.safetensors": bundle.dvae.exists}
-    needed[MEL_STATS_FILE] = (situation.bundle / MEL_STATS_FILE).is_file()
+    needed[MEL_STATS_FILE] = (request.bundle / MEL_STATS_FILE).is_file()
     lacking = [name for name, is_there in needed.items() if not is_there]
     if lacking:
         yield make_unusable_model_finding(
             bundle.name,
-            f"It lacks {' and '.join(lacking)}: dvae turns speech into the codes that are learned, "
-            "gpt learns them, mel_stats says how loud they are.",
+            f"It lacks {' and '.join(lacking)}, which finetuning needs.",
         )
     if config.diffusion.steps and not bundle.diffusion.exists:
         yield PreflightFinding(
             level="stop",
             kind="no_diffusion",
-            what="The model has no diffusion network that could learn.",
+            what="The model has no diffusion network.",
             why=f"diffusion.steps is {config.diffusion.steps}.",
-            fix="Set diffusion.steps to 0, or choose a whole model.",
+            fix="Set diffusion.steps to 0, or choose a complete model.",
             changes={"diffusion.steps": 0},
         )
-    mute = [name for name in find_missing_files(situation.bundle) if name not in lacking]
-    if config.samples.text and mute and not lacking:
+    missing = [name for name in find_missing_files(request.bundle) if name not in lacking]
+    if config.samples.text and missing and not lacking:
         yield PreflightFinding(
             level="warn",
             kind="mute",
-            what="Nothing can be spoken while it learns.",
-            why=f"The model lacks {', '.join(mute)}.",
-            fix="Leave the sentence out, or choose a whole model.",
+            what="No samples can be synthesized during the training.",
+            why=f"The model lacks {', '.join(missing)}.",
+            fix="Leave the sample text empty, or choose a complete model.",
             changes={"samples.text": ""},
         )
 
@@ -104,7 +103,7 @@ def _check_frozen_layers(config: FinetuneConfig, bundle: ModelFacts) -> Iterator
             kind="no_layer",
             what=f"weights.frozen names layer {beyond[0]}.",
             why=f"The model has the layers 0 to {last}.",
-            fix="Take it off weights.frozen.",
+            fix="Remove it from weights.frozen.",
             changes={"weights.frozen": _clip_frozen_layers(chosen.frozen, last)},
         )
     all_layers = len(chosen.frozen_layers - set(beyond)) == layers
@@ -112,16 +111,15 @@ def _check_frozen_layers(config: FinetuneConfig, bundle: ModelFacts) -> Iterator
         yield PreflightFinding(
             level="stop",
             kind="all_frozen",
-            what="Nothing is left to learn.",
+            what="All parameters are frozen.",
             why="weights.frozen names every layer"
-            + (", and lora learns in layers only." if chosen.method == "lora" else " and part."),
-            fix="Let all of it learn.",
+            + (", and lora trains layers only." if chosen.method == "lora" else " and part."),
+            fix="Freeze nothing.",
             changes={"weights.frozen": ()},
         )
 
 
 def _clip_frozen_layers(frozen: tuple[str, ...], last: int) -> tuple[str, ...]:
-    """Return the parts without the layers behind the last."""
     kept = []
     for part in frozen:
         numbers = [int(word) for word in part.replace("-", " ").split() if word.isdigit()]
@@ -132,20 +130,20 @@ def _clip_frozen_layers(frozen: tuple[str, ...], last: int) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _check_sample_text(config: FinetuneConfig, seen: PreflightFacts) -> Iterator[PreflightFinding]:
+def _check_sample_text(config: FinetuneConfig, facts: PreflightFacts) -> Iterator[PreflightFinding]:
     text = config.samples.text
     if not text:
         return
-    tokens = seen.measure.count_tokens(text)
-    if 0 < tokens <= seen.bundle.max_text_tokens:
+    tokens = facts.measure.count_tokens(text)
+    if 0 < tokens <= facts.bundle.max_text_tokens:
         return
-    fits = 0 < seen.measure.count_tokens(DEFAULT_SAMPLE_TEXT) <= seen.bundle.max_text_tokens
+    fits = 0 < facts.measure.count_tokens(DEFAULT_SAMPLE_TEXT) <= facts.bundle.max_text_tokens
     yield PreflightFinding(
         level="warn",
         kind="sentence",
-        what="The sentence of the samples cannot be spoken, so nothing can be heard meanwhile.",
-        why=f"It has {tokens} tokens; this model reads 1 to {seen.bundle.max_text_tokens} at once.",
-        fix="Use another sentence, or none.",
+        what="The sample text cannot be synthesized, so there will be no samples.",
+        why=f"It has {tokens} tokens; this model reads 1 to {facts.bundle.max_text_tokens}.",
+        fix="Use another text, or none.",
         changes={
             "samples.text": DEFAULT_SAMPLE_TEXT if fits and text != DEFAULT_SAMPLE_TEXT else ""
         },
