@@ -104,6 +104,7 @@ def train_and_stop(one: Visitor) -> None:
     """Begin, see curves and a sample that plays, stop."""
     view = "#training-train"
     see(one, "No runs yet", view)
+    see_value(one, "#training-train-config input", "hum")  # saved a moment ago
     one.set("training-train-name", "first")
     one.control("training-train-run").click()
     see(one, "Training", f"{view} .state")
