@@ -6,17 +6,18 @@ import gc
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from api.auth import API_KEY_ENV_VAR, LOGIN_ENV_VAR
 from api.server import ServerOptions, serve
-from cli.options import Parser, add_option_flags, collect_given_options
-from cli.start_flags import add_start_flags, replacement_notes
+from cli.options import add_command, create_app, run_app
+from cli.output import escape_control_characters
+from cli.start_flags import StartFlags, format_replaced_flags, list_aliases, take_replaced_flags
 from core.errors import AppError, translate_write_errors
 from core.network_address import parse_address
 from core.paths import ProjectPaths
@@ -31,11 +32,11 @@ ENDED, BUG, REFUSED = 0, 1, 2  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the studio in the browser until it is ended; a refusal is one sentence."""
+    """Serve the studio until it is ended; a refusal is one sentence."""
     try:
         run(sys.argv[1:] if arguments is None else arguments)
     except AppError as refusal:
-        sys.stderr.write(f"app.py: {refusal}\n")
+        sys.stderr.write(f"app.py: {escape_control_characters(str(refusal))}\n")
         return REFUSED
     except KeyboardInterrupt:
         pass  # the usual way to end it
@@ -44,46 +45,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str]) -> None:
     """Read the command line, then serve."""
-    knobs = [item.field for item in list_setting_fields()]
-    parser = Parser(prog="app.py", description="Open the studio in a browser.", allow_abbrev=False)
-    parser.add_argument(
-        "--login",
-        metavar="USER:PASSWORD",
-        default="",
-        help=f"ask for this login; {LOGIN_ENV_VAR} keeps it from other programs, and programs may "
-        f"show {API_KEY_ENV_VAR} instead",
-    )
-    parser.add_argument(
-        "--allow-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a further name that this studio goes by, as behind a proxy",
-    )
-    parser.add_argument("--no-browser", action="store_true", help="open no browser")
-    parser.add_argument(
-        "--list-devices", action="store_true", help="print what --device takes here, and exit"
-    )
-    add_option_flags(parser, "settings, which win over settings.yaml", knobs)
-    add_start_flags(parser)
-    parsed = parser.parse_all(arguments)
-    if parsed.list_devices:
+    rest, notes = take_replaced_flags(arguments)
+    app = create_app("")
+    settings = {"settings": [item.field for item in list_setting_fields()]}
+    told = "Open the studio in a browser. Settings given here win over settings.yaml."
+    epilog = format_replaced_flags()
+    start = partial(start_studio, notes)
+    add_command(app, "app.py", told, settings, list_aliases, epilog=epilog)(start)
+    run_app(app, "app.py", rest)
+
+
+def start_studio(notes: Sequence[str], flags: StartFlags, settings: Mapping[str, Any]) -> int:
+    """Serve the studio with these flags."""
+    if flags.list_devices:
         sys.stdout.writelines(f"{line}\n" for line in format_device_lines(probe_torch()))
-        return
-    sys.stderr.writelines(f"app.py: {note}\n" for note in replacement_notes(parsed.replaced))
-    studio = Studio.open(given=collect_given_options(parsed, knobs))
+        return ENDED
+    sys.stderr.writelines(f"app.py: {note}\n" for note in notes)
+    given = dict(settings)
+    if flags.voice_fixer_use_cuda is not None:
+        given["voice_fixer_device"] = "cuda" if flags.voice_fixer_use_cuda else "cpu"
+    if str(given.get("bundle", "")).lower().endswith((".pth", ".pt")):
+        raise AppError(
+            f"{given['bundle']!r} is a checkpoint file. Run `testudo models import FOLDER` and "
+            "give the name of the model."
+        )
+    studio = Studio.open(given=given)
     serve(
         studio,
         ServerOptions(
             address=parse_address(studio.settings.listen),
             share=studio.settings.share,
-            login=parsed.login,
-            extra_hosts=tuple(parsed.allow_host),
-            open_browser=not parsed.no_browser,
+            login=flags.login,
+            extra_hosts=tuple(flags.allow_host or ()),
+            open_browser=not flags.no_browser,
             build_page=lambda path: draw_page(studio, path),
             open_tunnel=open_tunnel,
         ),
     )
+    return ENDED
 
 
 def draw_page(studio: Studio, path: str) -> FastAPI:

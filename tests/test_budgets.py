@@ -18,9 +18,7 @@ FUNCTION_LINES, MODULE_LINES, PARAMETERS, NESTING, LINE = 50, 400, 8, 3, 100
 BROAD_EXCEPTS = 3  # one at each process border, one where tokenizers raises nothing narrower
 
 # "path" or "path:function": size today. It may only shrink; within budget, the entry has to go.
-ALLOWED: MappingProxyType[str, int] = MappingProxyType(
-    {"src/webui/tools/clip_editor.py:build_clip_editor": 54}
-)
+ALLOWED: MappingProxyType[str, int] = MappingProxyType({})
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)

@@ -1,4 +1,4 @@
-"""One server for the page and the API: every door of the studio on one port, behind one lock."""
+"""The FastAPI application: the page and the API on one port."""
 
 from __future__ import annotations
 
@@ -17,61 +17,57 @@ from api.auth import AuthConfig
 from api.auth_middleware import AuthMiddleware
 from api.errors import NOT_FOUND, ApiError, register_exception_handlers
 from api.lazy_page import LazyAsgiApp
-from api.routes import datasets, exports, files, jobs, models, openai, system, voices
+from api.routes import datasets, files, jobs, models, openai, system, voices
 from api.routes import history as results
 from api.routes import training_runs as runs
-from api.security_middleware import RequestLimits, add_security_middleware
+from api.security_middleware import RequestLimits, SecurityMiddleware
 from studio.app.studio import Studio
 
 API_DESCRIPTION = (
-    "Speak texts in cloned voices, and train on them: jobs, voices, results, models, datasets and "
-    "runs under /api, and the speech endpoints of OpenAI under /v1."
+    "Synthesize speech in cloned voices and train models: jobs, voices, results, models, datasets "
+    "and runs under /api, and the speech endpoints of OpenAI under /v1."
 )
 HTTP_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-ROUTE_MODULES = (jobs, voices, results, exports, models, datasets, runs, system, files, openai)
-
-
-def _do_nothing() -> None:
-    """Do nothing."""
+ROUTE_MODULES = (jobs, voices, results, models, datasets, runs, system, files, openai)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """How a studio is served.
+    """Options of the application.
 
-    path: what every address begins with, "" or like /gradio;  draw: draws the page, None for the
-    API alone;  ready: called once the page is there;  broken: called with why it will not be.
+    path: the prefix of every address, "" or like /gradio;  build_page: creates the page, None for
+    the API alone;  on_page_ready, on_page_error: called once the page is served, or failed.
     """
 
     path: str = ""
     access: AuthConfig = field(default_factory=AuthConfig)
     rules: RequestLimits = field(default_factory=RequestLimits)
     build_page: Callable[[], FastAPI] | None = None
-    on_page_ready: Callable[[], object] = _do_nothing
+    on_page_ready: Callable[[], object] = lambda: None
     on_page_error: Callable[[BaseException], object] = lambda _: None
 
 
 def create_app(studio: Studio, serving: AppConfig) -> FastAPI:
-    """Build the server of a studio, which is closed when the server ends."""
-    slot = LazyAsgiApp()
+    """Create the application of a studio, which is closed with it."""
+    page = LazyAsgiApp()
     app = FastAPI(
         title="Testudo",
         description=API_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{serving.path}/openapi.json",
-        lifespan=_create_lifespan(studio, serving, slot),
+        lifespan=_create_lifespan(studio, serving, page),
     )
     app.state.studio = studio
     app.state.path = serving.path
     register_exception_handlers(app)
-    for part in ROUTE_MODULES:
-        router: APIRouter = part.router
+    for module in ROUTE_MODULES:
+        router: APIRouter = module.router
         app.include_router(router, prefix=serving.path)
     app.include_router(docs.router, prefix=serving.path)
-    for kept in ("/api", "/v1"):  # the page behind has an answer of its own for what is not there
+    for prefix in ("/api", "/v1"):  # JSON errors instead of those of the page
         app.add_api_route(
-            f"{serving.path}{kept}/{{rest:path}}",
+            f"{serving.path}{prefix}/{{rest:path}}",
             _raise_not_found,
             methods=HTTP_METHODS,
             include_in_schema=False,
@@ -81,23 +77,23 @@ def create_app(studio: Studio, serving: AppConfig) -> FastAPI:
             app.add_api_route(short, _make_redirect(f"{serving.path}/"), include_in_schema=False)
     for icon in {"/favicon.ico", f"{serving.path}/favicon.ico"}:
         app.add_api_route(icon, _no_icon, include_in_schema=False)
-    app.mount("", slot)
+    app.mount("", page)
     app.add_middleware(AuthMiddleware, access=serving.access, path=serving.path)
-    app.add_middleware(add_security_middleware, rules=serving.rules)
+    app.add_middleware(SecurityMiddleware, rules=serving.rules)
     return app
 
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def _create_lifespan(studio: Studio, serving: AppConfig, slot: LazyAsgiApp) -> Lifespan:
+def _create_lifespan(studio: Studio, serving: AppConfig, lazy_page: LazyAsgiApp) -> Lifespan:
     @asynccontextmanager
-    async def live(app: FastAPI) -> AsyncIterator[None]:
+    async def run(app: FastAPI) -> AsyncIterator[None]:
         ended = asyncio.Event()
         page: asyncio.Task[None] | None = None
         if serving.build_page is not None:
             page = asyncio.create_task(
-                slot.load_and_serve(serving.build_page, ended, serving.on_page_ready)
+                lazy_page.load_and_serve(serving.build_page, ended, serving.on_page_ready)
             )
             page.add_done_callback(lambda task: _report_page_error(task, serving))
         try:
@@ -108,7 +104,7 @@ def _create_lifespan(studio: Studio, serving: AppConfig, slot: LazyAsgiApp) -> L
             if page is not None:
                 await asyncio.wait([page], timeout=1)
 
-    return live
+    return run
 
 
 def _report_page_error(page: asyncio.Task[None], serving: AppConfig) -> None:
@@ -118,12 +114,12 @@ def _report_page_error(page: asyncio.Task[None], serving: AppConfig) -> None:
 
 def _raise_not_found() -> None:
     raise ApiError(
-        NOT_FOUND, "There is nothing at this address. See /docs for what there is.", "not_found"
+        NOT_FOUND, "There is nothing at this address. See /docs for all addresses.", "not_found"
     )
 
 
 def _no_icon() -> Response:
-    """Answer browsers that ask before they have read which icon the page names."""
+    """Answer browsers that request the icon before they read the page."""
     return Response(status_code=204, headers={"cache-control": "max-age=86400"})
 
 

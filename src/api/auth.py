@@ -1,4 +1,4 @@
-"""Who may come in: one login for the page and the API, and a key for programs."""
+"""Authentication: one login for the page and the API, and an API key for programs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ DEFAULT_USER = "testudo"
 MIN_PASSWORD_LENGTH, MIN_API_KEY_LENGTH = 8, 16  # characters
 SESSION_COOKIE = "testudo_session"
 SESSION_MAX_AGE_S = 30 * 24 * 3600
-MAX_LOGIN_FAILURES = 8  # of one caller
-FAILURE_WINDOW_S = 60.0  # after which a failure no longer counts
-MAX_TRACKED_CLIENTS = 10_000  # remembered at once
+MAX_LOGIN_FAILURES = 8  # per client within FAILURE_WINDOW_S
+FAILURE_WINDOW_S = 60.0
+MAX_TRACKED_CLIENTS = 10_000
 SESSION_SECRET_FILE = "session.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A name and a password; made_up: nobody chose it, so it has to be printed."""
+    """A user name and a password. is_generated: not chosen by the user, so it is printed."""
 
     user: str
     password: str = field(repr=False)
@@ -38,10 +38,10 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthConfig:
-    """What opens the studio.
+    """The credentials that the server accepts.
 
-    login: None where only this machine can reach it and none was wanted;  key: what programs may
-    show instead, "" for none;  secret: what sessions are signed with.
+    login: None where only this machine can reach the server;  key: the API key, "" for none;
+    secret: signs the session cookies.
     """
 
     login: Login | None = None
@@ -49,29 +49,27 @@ class AuthConfig:
     secret: bytes = field(default=b"", repr=False)
 
     def create_session(self, now: float | None = None) -> str:
-        """Return a new session for whoever has logged in."""
+        """Return a signed session cookie: EXPIRY.SIGNATURE."""
         until = f"{int((time.time() if now is None else now) + SESSION_MAX_AGE_S)}"
         return f"{until}.{self._signature(until)}"
 
     def is_valid_session(self, session: str, now: float | None = None) -> bool:
-        """Whether the session was given out here, for this login, and has not ended."""
+        """Return whether a cookie was signed by this server for this login and has not expired."""
         until, _, signature = session.partition(".")
-        genuine = constant_time_equal(signature, self._signature(until))
-        lasts = until.isdecimal() and len(until) < 20
-        return genuine and lasts and int(until) > (time.time() if now is None else now)
+        is_signed = constant_time_equal(signature, self._signature(until))
+        is_number = until.isdecimal() and len(until) < 20
+        return is_signed and is_number and int(until) > (time.time() if now is None else now)
 
     def is_valid_login(self, user: str, password: str) -> bool:
-        """Whether the name and the password are right; takes as long for any that are wrong."""
+        """Return whether user name and password are right, in constant time."""
         if self.login is None:
             return False
-        right_user, right_password = (
-            constant_time_equal(user, self.login.user),
-            constant_time_equal(password, self.login.password),
-        )
-        return right_user and right_password
+        is_user = constant_time_equal(user, self.login.user)
+        is_password = constant_time_equal(password, self.login.password)
+        return is_user and is_password
 
     def is_valid_api_key(self, key: str) -> bool:
-        """Whether a program showed the key."""
+        """Return whether this is the API key; never for an empty one."""
         return bool(self.key) and constant_time_equal(key, self.key)
 
     def _signature(self, until: str) -> str:
@@ -83,28 +81,28 @@ class AuthConfig:
 
 
 class LoginThrottle:
-    """Counts wrong tries, so that guessing takes years."""
+    """Count failed logins per client address and limit their rate."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._tries: dict[str, deque[float]] = {}
+        self._failures: dict[str, deque[float]] = {}
 
-    def add(self, caller: str) -> None:
-        """Remember a wrong try."""
-        if len(self._tries) >= MAX_TRACKED_CLIENTS:
-            self._tries.pop(next(iter(self._tries)))
-        self._tries.setdefault(caller, deque(maxlen=MAX_LOGIN_FAILURES)).append(self._clock())
+    def add(self, client: str) -> None:
+        """Count a failed login."""
+        if len(self._failures) >= MAX_TRACKED_CLIENTS:
+            self._failures.pop(next(iter(self._failures)))
+        self._failures.setdefault(client, deque(maxlen=MAX_LOGIN_FAILURES)).append(self._clock())
 
-    def retry_after_s(self, caller: str) -> float:
-        """Return how long this caller has to wait before the next try; mostly 0."""
-        tries = self._tries.get(caller)
-        if tries is None or len(tries) < MAX_LOGIN_FAILURES:
+    def retry_after_s(self, client: str) -> float:
+        """Return the seconds that a client has to wait before its next attempt; 0 for none."""
+        failures = self._failures.get(client)
+        if failures is None or len(failures) < MAX_LOGIN_FAILURES:
             return 0.0
-        return max(0.0, tries[0] + FAILURE_WINDOW_S - self._clock())
+        return max(0.0, failures[0] + FAILURE_WINDOW_S - self._clock())
 
 
 def constant_time_equal(given: str, right: str) -> bool:
-    """Compare without telling by the time it takes how much of it is right."""
+    """Compare two texts of any length in constant time."""
     hashed = (hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, right))
     return hmac.compare_digest(*hashed)
 
@@ -112,18 +110,18 @@ def constant_time_equal(given: str, right: str) -> bool:
 def resolve_auth_config(
     *, exposed: bool, login: str, environment: Mapping[str, str], state: Path
 ) -> AuthConfig:
-    """Decide what opens the studio; where others can reach it, a login is made up if none is given.
+    """Return the credentials from the command line and the environment.
 
-    login: USER:PASSWORD of the command line, "" for none, which leaves the environment to say.
-    Raises StudioError for one that is not a login, or too easily guessed.
+    Generates a login where other machines can reach the server and none was given.
+    login: USER:PASSWORD of the command line, which wins over the environment; "" for none.
+    Raises AppError for a malformed login and for too short credentials.
     """
     given = login or environment.get(LOGIN_ENV_VAR, "")
     key = environment.get(API_KEY_ENV_VAR, "").strip()
     if key and len(key) < MIN_API_KEY_LENGTH:
         raise AppError(
             f"{API_KEY_ENV_VAR} has {len(key)} characters; at least {MIN_API_KEY_LENGTH} are "
-            f"needed. "
-            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+            "needed. Make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
         )
     chosen = parse_login(given) if given else None
     if chosen is None and exposed:
@@ -133,24 +131,23 @@ def resolve_auth_config(
 
 
 def parse_login(text: str) -> Login:
-    """Read USER:PASSWORD; the password may hold colons."""
+    """Parse USER:PASSWORD; the password may contain colons."""
     user, colon, password = text.partition(":")
     if not colon or not user.strip() or not password:
         raise AppError(
-            f"{quote_for_message(user)} is not a login. Write USER:PASSWORD, as in --login "
-            f"anna:long-password, "
-            f"or set {LOGIN_ENV_VAR}, which other programs cannot read."
+            f"{quote_for_message(user)} is not a login. Write USER:PASSWORD, as in "
+            f"--login anna:long-password, or set {LOGIN_ENV_VAR}, which other programs cannot read."
         )
     if len(password) < MIN_PASSWORD_LENGTH:
         raise AppError(
             f"The password has {len(password)} characters; at least {MIN_PASSWORD_LENGTH} are "
-            "needed, since anyone on the network may try. Choose a longer one."
+            "needed. Choose a longer one."
         )
     return Login(user=user.strip(), password=password)
 
 
 def load_or_create_secret(state: Path) -> bytes:
-    """Return the secret that sessions are signed with; kept, so that they outlive a restart."""
+    """Return the key that signs sessions; it is stored, so that sessions survive a restart."""
     path = state / SESSION_SECRET_FILE
     with translate_write_errors(path):
         try:
@@ -168,18 +165,18 @@ def load_or_create_secret(state: Path) -> bytes:
 
 
 def parse_basic_auth(header: str) -> tuple[str, str] | None:
-    """Return the name and password of an `Authorization: Basic` header; None for anything else."""
-    kind, _, coded = header.partition(" ")
+    """Return user name and password of an `Authorization: Basic` header; None for any other."""
+    kind, _, encoded = header.partition(" ")
     if kind.lower() != "basic":
         return None
     try:
-        user, colon, password = base64.b64decode(coded, validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return None
     return (user, password) if colon else None
 
 
 def parse_bearer_token(header: str) -> str:
-    """Return the key of an `Authorization: Bearer` header, "" where there is none."""
+    """Return the token of an `Authorization: Bearer` header; "" for any other."""
     kind, _, key = header.partition(" ")
     return key.strip() if kind.lower() == "bearer" else ""

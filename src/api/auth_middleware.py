@@ -1,7 +1,4 @@
-"""The door with the lock: whoever is not known is sent to the login page, or told what is missing.
-
-It stands before the page and the API alike, in plain ASGI, so that no route can be forgotten.
-"""
+"""ASGI middleware that asks for a login or an API key before the page and the API alike."""
 
 from __future__ import annotations
 
@@ -26,14 +23,17 @@ from api.auth import (
 from api.errors import error_response
 from api.security_middleware import ASGIApp, Receive, Scope, Send
 
-FAILED_LOGIN_DELAY_S = 0.5  # after a wrong try
+FAILED_LOGIN_DELAY_S = 0.5
 LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
 MAX_LOGIN_BODY_BYTES = 4_096
-PUBLIC_PATHS = frozenset({"/api/health"})  # tells nothing but that something runs
+PUBLIC_PATHS = frozenset({"/api/health"})
 
 
 class AuthMiddleware:
-    """Lets in who is known; path is what all addresses begin with."""
+    """Pass authenticated requests on; send others to the login page or answer with 401.
+
+    path: the prefix of all addresses.
+    """
 
     def __init__(
         self, app: ASGIApp, access: AuthConfig, path: str, delay_s: float = FAILED_LOGIN_DELAY_S
@@ -45,51 +45,49 @@ class AuthMiddleware:
         self._throttle = LoginThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        place = scope["path"].removeprefix(self._path)
-        if (
-            self._access.login is not None
-            and scope["type"] == "http"
-            and place in (LOGIN_PATH, LOGOUT_PATH)
-        ):
-            answer = await self._handle_login_page(Request(scope, receive), place)
-            await answer(scope, receive, send)
-            return
-        answered = await self._check_auth(Headers(scope=scope), scope, place)
-        if answered is None:
+        response: Response | None = None
+        if scope["type"] in ("http", "websocket"):
+            place = scope["path"].removeprefix(self._path)
+            if (
+                self._access.login is not None
+                and scope["type"] == "http"
+                and place in (LOGIN_PATH, LOGOUT_PATH)
+            ):
+                response = await self._handle_login_page(Request(scope, receive), place)
+            else:
+                response = await self._check_auth(Headers(scope=scope), scope, place)
+        if response is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "login_needed"})
         else:
-            await answered(scope, receive, send)
+            await response(scope, receive, send)
 
     async def _check_auth(self, headers: Headers, scope: Scope, place: str) -> Response | None:
-        """Answer who may not come in; None for who may."""
+        """Return the response for a request that may not pass, or None."""
         if place in PUBLIC_PATHS or not self._requires_auth(place):
             return None
-        access, caller = self._access, _get_client_host(scope)
+        access, client = self._access, _get_client_host(scope)
         if access.login is not None and access.is_valid_session(_get_session_cookie(headers)):
             return None
-        shown = headers.get("authorization", "")
-        if shown:
-            if wait := self._throttle.retry_after_s(caller):
-                return _too_many_requests_response(wait)
-            named = parse_basic_auth(shown)
-            if access.is_valid_api_key(parse_bearer_token(shown)) or (
-                named and access.is_valid_login(*named)
-            ):
-                return None
-            if named or parse_bearer_token(shown):
-                await self._note_failure(caller)
+        authorization = headers.get("authorization", "")
+        login, key = parse_basic_auth(authorization), parse_bearer_token(authorization)
+        # A key is too long to be guessed, so it is accepted however often others guessed wrong.
+        if access.is_valid_api_key(key):
+            return None
+        if authorization and (wait := self._throttle.retry_after_s(client)):
+            return _too_many_requests_response(wait)
+        if login and access.is_valid_login(*login):
+            return None
+        if login or key:
+            await self._note_failure(client)
         return self._unauthenticated_response(headers, scope, place)
 
     def _requires_auth(self, place: str) -> bool:
-        """Whether this address needs a login, or, where only a key was set, the key.
+        """Return whether an address needs a login or, where only a key is set, the key.
 
-        Without a login the page is open, and with it the clips that it plays.
+        Without a login the page is open, and so are the clips that it plays.
         """
         if self._access.login is not None:
             return True
@@ -101,8 +99,8 @@ class AuthMiddleware:
         if wants_page and self._access.login is not None:
             asked = scope["path"] + (f"?{query}" if (query := _get_query_string(scope)) else "")
             return RedirectResponse(f"{self._path}{LOGIN_PATH}?next={quote(asked, safe='/')}", 303)
-        message = "Log in first, or show the key: Authorization: Bearer KEY."
-        scheme = {"www-authenticate": "Bearer"}  # Basic would open the browser's own window
+        message = "Log in first, or send the API key: Authorization: Bearer KEY."
+        scheme = {"www-authenticate": "Bearer"}  # Basic would open the browser's login dialog
         return error_response(401, message, "login_needed", scheme)
 
     async def _note_failure(self, caller: str) -> None:
@@ -119,22 +117,20 @@ class AuthMiddleware:
             return _render_login_page(goal, "")
         if request.method != "POST":
             return error_response(405, "Log in with POST.", "wrong_method", {"allow": "GET, POST"})
-        if (
-            int(request.headers.get("content-length", MAX_LOGIN_BODY_BYTES + 1))
-            > MAX_LOGIN_BODY_BYTES
-        ):
-            return error_response(413, "That is no login.", "upload_too_large")
+        size = int(request.headers.get("content-length", MAX_LOGIN_BODY_BYTES + 1))
+        if size > MAX_LOGIN_BODY_BYTES:
+            return error_response(413, "The login form is too large.", "upload_too_large")
         return await self._try_login(request, goal)
 
     async def _try_login(self, request: Request, goal: str) -> Response:
         caller = _get_client_host(request.scope)
         if wait := self._throttle.retry_after_s(caller):
-            return _render_login_page(goal, f"Too many tries. Wait {wait:.0f} seconds.", 429)
+            return _render_login_page(goal, f"Too many attempts. Wait {wait:.0f} seconds.", 429)
         form = await request.form(max_files=0, max_fields=4)
         user, password = str(form.get("user", "")), str(form.get("password", ""))
         if not self._access.is_valid_login(user, password):
             await self._note_failure(caller)
-            return _render_login_page(goal, "The name or the password is wrong.", 401)
+            return _render_login_page(goal, "Wrong user name or password.", 401)
         answer = RedirectResponse(goal, 303)
         answer.set_cookie(
             SESSION_COOKIE,
@@ -148,7 +144,6 @@ class AuthMiddleware:
         return answer
 
     def _get_safe_redirect(self, wanted: str) -> str:
-        """Return where to go after the login: within this studio, whatever the address says."""
         is_ours = wanted.startswith(f"{self._path}/") and not wanted.startswith("//")
         is_plain = wanted.isprintable() and "\\" not in wanted
         return wanted if is_ours and is_plain else f"{self._path}/"
@@ -156,14 +151,14 @@ class AuthMiddleware:
 
 def _render_login_page(goal: str, problem: str, status: int = 200) -> HTMLResponse:
     text = files("api").joinpath("login.html").read_text(encoding="utf-8")
-    told = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
-    text = text.replace("{next}", html.escape(quote(goal, safe="/"))).replace("{problem}", told)
+    alert = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    text = text.replace("{next}", html.escape(quote(goal, safe="/"))).replace("{problem}", alert)
     return HTMLResponse(text, status, {"cache-control": "no-store"})
 
 
 def _too_many_requests_response(seconds: float) -> Response:
     whole = f"{int(seconds) + 1}"
-    message = f"Too many wrong tries. Wait {whole} seconds."
+    message = f"Too many failed attempts. Wait {whole} seconds."
     return error_response(429, message, "too_many_tries", {"retry-after": whole})
 
 

@@ -1,9 +1,10 @@
-"""Refusals over HTTP: one JSON shape, the right status, never a trace."""
+"""Errors as JSON responses with a status, a cause and a message."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,13 @@ from core.errors import AppError
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
-BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE, INSUFFICIENT_STORAGE, SERVER_ERROR = (
-    400,
-    404,
-    409,
-    422,
-    507,
-    500,
-)
-STATUS_BY_CAUSE = {
+BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE = 400, 404, 409, 422
+SERVER_ERROR, INSUFFICIENT_STORAGE = 500, 507
+STATUS_BY_CAUSE = {  # BAD_REQUEST for all others
     "no_disk": INSUFFICIENT_STORAGE,
     "name_taken": CONFLICT,
     "crashed": SERVER_ERROR,
-}  # by cause; anything else is BAD
+}
 CAUSE_BY_STATUS = {
     401: "login_needed",
     NOT_FOUND: "not_found",
@@ -41,24 +36,40 @@ CAUSE_BY_STATUS = {
 
 
 class ApiError(HTTPException):
-    """A refusal with its status; cause is a word that a program can act on."""
+    """An error response. cause: a word for programs."""
 
     def __init__(self, status: int, message: str, cause: str = "refused") -> None:
         super().__init__(status, message)
         self.cause = cause
 
 
+@contextmanager
+def translate_errors(status: int, cause: str) -> Iterator[None]:
+    """Answer an AppError with this status and cause; a taken name stays what it is."""
+    try:
+        yield
+    except AppError as error:
+        if error.code == "name_taken":
+            raise
+        raise ApiError(status, str(error), cause) from error
+
+
+def missing_as_404(cause: str = "not_found") -> AbstractContextManager[None]:
+    """Answer an AppError about a missing resource with 404."""
+    return translate_errors(NOT_FOUND, cause)
+
+
 def error_response(
     status: int, message: str, cause: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Return a refusal; `type` and `code` are what OpenAI's clients look at."""
+    """Return an error response; OpenAI's clients read `type` and `code`."""
     kind = "server_error" if status >= SERVER_ERROR else "invalid_request_error"
     error = {"message": message, "cause": cause, "type": kind, "code": cause}
     return JSONResponse({"error": error}, status, headers=dict(headers or {}))
 
 
 def register_exception_handlers(app: FastAPI) -> None:
-    """Let an app answer every refusal, its own and the studio's, in the one shape."""
+    """Make an app answer all errors in the format of `error_response`."""
     app.add_exception_handler(AppError, _handle_app_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -66,7 +77,7 @@ def register_exception_handlers(app: FastAPI) -> None:
 
 
 def strip_root_path(text: str, root: Path) -> str:
-    """Take out of a text where the studio lies: that is nobody else's business."""
+    """Remove the path of the studio from a text."""
     return text.replace(f"{root}{os.sep}", "")
 
 
@@ -81,9 +92,9 @@ async def _handle_http_exception(request: Request, error: Exception) -> JSONResp
     cause = getattr(error, "cause", CAUSE_BY_STATUS.get(error.status_code, "refused"))
     message = error.detail
     if error.status_code == NOT_FOUND and message == "Not Found":
-        message = "There is nothing at this address. See docs for what there is."
+        message = "There is nothing at this address. See /docs for all addresses."
     sentence = strip_root_path(str(message), request.app.state.studio.layout.root)
-    sentence = f"{sentence.rstrip('.')}."  # those of the framework have no end
+    sentence = f"{sentence.rstrip('.')}."  # those of the framework end without a full stop
     return error_response(error.status_code, sentence, cause, error.headers)
 
 

@@ -1,7 +1,4 @@
-"""The place of the page in the server: empty at first, since drawing the page takes seconds.
-
-The API answers at once; the page says that it is opening, and then is there.
-"""
+"""An ASGI app that shows a loading page until the Gradio page, which takes seconds, is built."""
 
 from __future__ import annotations
 
@@ -25,22 +22,22 @@ LOADING_PAGE_HTML = """<!doctype html>
 <title>Testudo</title>
 <style>:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 22rem; margin: 12vh auto; padding: 0 1rem }</style></head>
-<body><h1>Testudo</h1><p role="status">The studio is opening. This takes some seconds.</p></body>
+<body><h1>Testudo</h1><p role="status">Testudo is starting. This takes some seconds.</p></body>
 </html>
 """
 
 
 class LazyAsgiApp:
-    """Serves the page once `hold` has drawn it."""
+    """Serve the page once `load_and_serve` has built it."""
 
     def __init__(self) -> None:
         self._page: FastAPI | None = None
 
     async def load_and_serve(
-        self, draw: Callable[[], FastAPI], ended: Event, ready: Callable[[], object]
+        self, build: Callable[[], FastAPI], ended: Event, ready: Callable[[], object]
     ) -> None:
-        """Draw the page beside what is served already, and keep it open until `ended` is set."""
-        page = await asyncio.wrap_future(run_in_background(draw, "page"))
+        """Build the page in a thread and serve it until `ended` is set."""
+        page = await asyncio.wrap_future(run_in_background(build, "page"))
         async with page.router.lifespan_context(page):
             self._page = page
             ready()
@@ -61,4 +58,4 @@ def _loading_response(scope: Scope) -> Response:
     soon = {"retry-after": "1", "cache-control": "no-store"}
     if "text/html" in Headers(scope=scope).get("accept", ""):
         return HTMLResponse(LOADING_PAGE_HTML, 503, soon)
-    return error_response(503, "The page is opening. Try again in a second.", "opening", soon)
+    return error_response(503, "The page is loading. Try again in a second.", "opening", soon)

@@ -1,4 +1,4 @@
-"""What clients see: jobs, voices and clips without a path of this machine in them."""
+"""Schemas that several routes use; they contain no absolute path of this machine."""
 
 from __future__ import annotations
 
@@ -8,36 +8,81 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import strip_root_path
-from core.paths import ProjectPaths
 from core.serialization import to_dict
 from jobs.models import Job, JobState
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice
 
-# Any: requests, takes and results are plain values of the tasks' own choosing.
+# Any: requests, takes and results are JSON values of each task.
+
+
+class ApiContext:
+    """The studio of this server, and what routes return of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.studio: Studio = request.app.state.studio
+        self.path: str = request.app.state.path
+        self.layout = self.studio.layout
+
+    def submit(self, request: Any, title: str = "") -> JobView:
+        """Submit a request as a job and return the job."""
+        return self.job_view(self.studio.submit(request, title=title))
+
+    def job_view(self, job: Job) -> JobView:
+        """Return the schema of a job, without details of failures."""
+        layout = self.layout
+        plain: dict[str, Any] = to_dict(job)
+        for part in ("request", "takes", "result"):
+            plain[part] = self._strip_local_paths(plain[part])
+        plain["warnings"] = [strip_root_path(warning, layout.root) for warning in job.warnings]
+        if job.failure is not None:
+            plain["failure"]["message"] = strip_root_path(job.failure.message, layout.root)
+        return JobView.model_validate(plain)
+
+    def voice_view(self, voice: Voice) -> VoiceView:
+        """Return the schema of a voice."""
+        clips = [
+            ClipView(
+                name=clip.name,
+                bytes=clip.stat().st_size,
+                url=self.file_url("voices", f"{voice.name}/{clip.name}"),
+            )
+            for clip in voice.clips
+        ]
+        return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
+
+    def file_url(self, kind: str, name: str) -> str:
+        """Return the URL of a file below the results, the voices or training."""
+        return f"{self.path}/api/files/{kind}/{quote(name)}"
+
+    def _strip_local_paths(self, value: Any) -> Any:
+        """Replace absolute paths by relative ones, and add the URL of files below the results."""
+        layout = self.layout
+        if isinstance(value, Mapping):
+            stripped = {key: self._strip_local_paths(item) for key, item in value.items()}
+            name = _get_relative_name(value.get("path"), layout.results)
+            return stripped if name is None else {**stripped, "url": self.file_url("results", name)}
+        if isinstance(value, (list, tuple)):
+            return [self._strip_local_paths(item) for item in value]
+        if isinstance(value, str):
+            return _get_relative_name(value, layout.results) or strip_root_path(value, layout.root)
+        return value
 
 
 def get_studio(request: Request) -> Studio:
-    """Return the studio that this server serves."""
-    studio: Studio = request.app.state.studio
-    return studio
-
-
-def get_base_path(request: Request) -> str:
-    """Return what every address of this server begins with."""
-    path: str = request.app.state.path
-    return path
+    """Return the studio of this server."""
+    return ApiContext(request).studio
 
 
 StudioDep = Annotated[Studio, Depends(get_studio)]
-BasePathDep = Annotated[str, Depends(get_base_path)]
+ContextDep = Annotated[ApiContext, Depends()]
 
 
 class ProgressView(BaseModel):
-    """How far a job is: done of total steps of the stage, fraction of the whole, seconds left."""
+    """Progress of a job. done, total: of the stage;  fraction: of the job;  eta_s: seconds left."""
 
     stage: str
     done: int
@@ -48,33 +93,43 @@ class ProgressView(BaseModel):
 
 
 class FailureView(BaseModel):
-    """Why a job failed: a word for programs, a sentence for people."""
+    """Why a job failed. cause: a word for programs."""
 
     cause: str
     message: str
 
 
 class JobView(BaseModel):
-    """A job at one moment. Files are named below the results, beside the address of each."""
+    """A job. Paths of files are relative to the results, each with its URL."""
 
     id: str
     task: str
     title: str
     state: JobState
-    created: float = Field(description="seconds since 1970, as are started and ended")
+    created: float = Field(description="seconds since 1970, like started and ended")
     started: float | None
     ended: float | None
-    place: int = Field(description="1 for the next in the queue, 0 when not waiting")
+    place: int = Field(description="position in the queue from 1; 0 when not waiting")
     progress: ProgressView
     request: dict[str, Any]
-    takes: list[dict[str, Any]] = Field(description="lines spoken so far")
+    takes: list[dict[str, Any]] = Field(description="finished lines")
     warnings: list[str]
     result: dict[str, Any] | None
     failure: FailureView | None
 
 
+class TrashView(BaseModel):
+    """A deleted voice, model or run. id: of the deletion;  when: seconds since 1970."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str
+    when: float
+
+
 class ClipView(BaseModel):
-    """One recording of a voice."""
+    """A clip of a voice."""
 
     name: str
     bytes: int
@@ -82,60 +137,15 @@ class ClipView(BaseModel):
 
 
 class VoiceView(BaseModel):
-    """A voice that can speak. kept: it has no clips, but was made up or taken out of a clip."""
+    """A voice. kept: it consists of speaker latents instead of clips."""
 
     name: str
     kept: bool
     clips: list[ClipView]
 
 
-def build_job_view(job: Job, layout: ProjectPaths, path: str) -> JobView:
-    """Return a job as clients see it; details of failures stay here."""
-    plain: dict[str, Any] = to_dict(job)
-    for part in ("request", "takes", "result"):
-        plain[part] = strip_local_paths(plain[part], layout, path)
-    plain["warnings"] = [strip_root_path(warning, layout.root) for warning in job.warnings]
-    if job.failure is not None:
-        plain["failure"]["message"] = strip_root_path(job.failure.message, layout.root)
-    return JobView.model_validate(plain)
-
-
-def build_voice_view(voice: Voice, path: str) -> VoiceView:
-    """Return a voice as clients see it."""
-    clips = [
-        ClipView(
-            name=clip.name,
-            bytes=clip.stat().st_size,
-            url=get_file_url(path, "voices", f"{voice.name}/{clip.name}"),
-        )
-        for clip in voice.clips
-    ]
-    return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
-
-
-def get_file_url(path: str, kind: str, name: str) -> str:
-    """Return the address of a file below the results or the voices."""
-    return f"{path}/api/files/{kind}/{quote(name)}"
-
-
-def strip_local_paths(value: Any, layout: ProjectPaths, path: str) -> Any:
-    """Name files below the results by where they lie in them, and add the address of each."""
-    if isinstance(value, Mapping):
-        seen = {key: strip_local_paths(item, layout, path) for key, item in value.items()}
-        name = _get_relative_name(value.get("path"), layout.results)
-        if name is not None:
-            seen["url"] = get_file_url(path, "results", name)
-        return seen
-    if isinstance(value, (list, tuple)):
-        return [strip_local_paths(item, layout, path) for item in value]
-    if isinstance(value, str):
-        return _get_relative_name(value, layout.results) or strip_root_path(value, layout.root)
-    return value
-
-
 def _get_relative_name(value: Any, folder: Path) -> str | None:
-    """Return the name of a file below a folder; None for whatever is none."""
     if not isinstance(value, str) or not Path(value).is_absolute():
         return None
-    place = Path(value)
-    return place.relative_to(folder).as_posix() if place.is_relative_to(folder) else None
+    file = Path(value)
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else None

@@ -1,7 +1,4 @@
-"""What stands before everything that is served: who may ask, from where, and how much at once.
-
-Plain ASGI, so that it holds for the page's own routes, its websockets and its streams as well.
-"""
+"""ASGI middleware that checks host, origin and body size, and sets security headers."""
 
 from __future__ import annotations
 
@@ -21,14 +18,22 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Error: TypeAlias = tuple[int, str, str]  # status, message, cause
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_UPLOAD_BYTES = 500_000_000  # a voice's clips, a file dropped on the page
-MAX_BODY_BYTES = 16_000_000  # of everything else: a long text, and what the page remembers
+MAX_UPLOAD_BYTES = 500_000_000  # clips of a voice, files dropped on the page
+MAX_BODY_BYTES = 16_000_000  # other requests: a long text, the state of the page
 TOO_LARGE = 413
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
-# Gradio's page needs inline scripts and styles; nothing may come from, or go to, another host.
+UNKNOWN_HOST_ERROR = (
+    400,
+    "Host not allowed. Open the studio by the address that it printed when it started, or start it "
+    "with --allow-host NAME.",
+    "unknown_host",
+)
+FOREIGN_ORIGIN_ERROR = (403, "Requests from other web pages are not allowed.", "foreign_origin")
+# Gradio's page needs inline scripts and styles; other hosts are blocked.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -56,11 +61,11 @@ SECURITY_HEADERS = {
 
 @dataclass(slots=True, kw_only=True)
 class RequestLimits:
-    """By which names the studio may be called, and how large a request may be.
+    """Allowed hosts and body sizes.
 
-    hosts: names, without ports; a shared studio learns one more while it runs;  any_ip: also every
-    IP address, which no web page can make its own as it can a name;  upload_paths: what the paths
-    of uploads end in.
+    allowed_hosts: names without ports; a share tunnel adds one while the server runs;
+    allow_any_ip: allow every IP address, which DNS rebinding cannot imitate;  upload_paths: endings
+    of the paths of uploads.
     """
 
     allowed_hosts: set[str] = field(default_factory=lambda: {"localhost"})
@@ -70,7 +75,7 @@ class RequestLimits:
     upload_paths: tuple[str, ...] = ("/gradio_api/upload", "/clips")
 
     def is_allowed_host(self, host: str) -> bool:
-        """Whether the studio answers to this Host header."""
+        """Return whether a Host header is allowed."""
         found = _HOST.fullmatch(host)
         if not found:
             return False
@@ -81,106 +86,84 @@ class RequestLimits:
         return name in self.allowed_hosts or name.endswith(".localhost")
 
     def max_bytes_for(self, path: str) -> int:
-        """Return how many bytes a request to this path may have."""
+        """Return the body limit of a path."""
         is_upload = path.rstrip("/").endswith(self.upload_paths)
         return self.max_upload_bytes if is_upload else self.max_body_bytes
 
 
-def add_security_middleware(app: ASGIApp, rules: RequestLimits) -> ASGIApp:
-    """Put every guard before an app; the first to refuse answers."""
-    return _add_security_headers(_check_host(_check_origin(_limit_body_size(app, rules)), rules))
+class SecurityMiddleware:
+    """Refuse unknown hosts, foreign origins and too large bodies; add security headers.
 
+    Plain ASGI, so that it covers the routes, websockets and streams of the page as well.
+    """
 
-def is_same_origin(origin: str, host: str) -> bool:
-    """Whether an Origin header names the host that is asked; a missing port is the usual one."""
-    scheme, marked, place = origin.partition("://")
-    theirs, ours = _HOST.fullmatch(place), _HOST.fullmatch(host)
-    if not marked or scheme not in _DEFAULT_PORTS or not theirs or not ours:
-        return False
-    usual = _DEFAULT_PORTS[scheme]
-    same_name = theirs[1].lower() == ours[1].lower()
-    return same_name and (theirs[2] or usual) == (ours[2] or usual)
+    def __init__(self, app: ASGIApp, rules: RequestLimits) -> None:
+        self._app = app
+        self._rules = rules
 
-
-def _check_host(app: ASGIApp, rules: RequestLimits) -> ASGIApp:
-    """Refuse a name that is not ours: a web page may have bent its own name to this machine."""
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            hosts = Headers(scope=scope).getlist("host")
-            if len(hosts) != 1 or not rules.is_allowed_host(hosts[0]):
-                await _send_error(
-                    (400, "This studio does not go by that name. Open it by the address that it "
-                     "printed when it started, or start it with --allow-host NAME.",
-                     "unknown_host"),
-                    scope, receive, send,
-                )  # fmt: skip
-                return
-        await app(scope, receive, send)
-
-    return guard
-
-
-def _check_origin(app: ASGIApp) -> ASGIApp:
-    """Refuse what another web page asks for: it may not act, or listen, in the user's name."""
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and _is_cross_origin(scope):
-            await _send_error(
-                (403, "Another web page asked for this, which it may not.", "foreign_origin"),
-                scope, receive, send,
-            )  # fmt: skip
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
             return
-        await app(scope, receive, send)
-
-    return guard
-
-
-def _is_cross_origin(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    origins = headers.getlist("origin")
-    if origins:
-        return len(origins) > 1 or not is_same_origin(origins[0], headers.get("host", ""))
-    acts = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-    return acts and headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-
-
-def _limit_body_size(app: ASGIApp, rules: RequestLimits) -> ASGIApp:
-    """Refuse a body that is too large, told or not, before it fills memory or disk."""
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
+        is_http = scope["type"] == "http"
+        send = _add_security_headers(send) if is_http else send
+        limit = self._rules.max_bytes_for(scope["path"])
+        if error := self._find_error(scope, limit):
+            await _send_error(error, scope, receive, send)
             return
-        largest = rules.max_bytes_for(scope["path"])
-        told = Headers(scope=scope).get("content-length", "0")
-        if not told.isdecimal() or int(told) > largest:
-            await _send_error(
-                (TOO_LARGE, _format_too_large(largest), "upload_too_large"), scope, receive, send
-            )
+        if not is_http:
+            await self._app(scope, receive, send)
             return
-        limited = _BodySizeLimiter(receive, send, largest)
+        limited = _BodySizeLimiter(receive, send, limit)
         try:
-            await app(scope, limited.receive, limited.send)
+            await self._app(scope, limited.receive, limited.send)
         except HTTPException:
             if not limited.exceeded:
                 raise
         if limited.exceeded and not limited.started:
-            await _send_error(
-                (TOO_LARGE, _format_too_large(largest), "upload_too_large"), scope, receive, send
-            )
+            await _send_error(_too_large_error(limit), scope, receive, send)
 
-    return guard
+    def _find_error(self, scope: Scope, limit: int) -> Error | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._rules.is_allowed_host(hosts[0]):
+            return UNKNOWN_HOST_ERROR
+        if _is_cross_origin(scope):
+            return FOREIGN_ORIGIN_ERROR
+        length = headers.get("content-length", "0")
+        if scope["type"] == "http" and (not length.isdecimal() or int(length) > limit):
+            return _too_large_error(limit)
+        return None
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Return whether an Origin header matches a Host header; a missing port is the default one."""
+    scheme, separator, place = origin.partition("://")
+    theirs, ours = _HOST.fullmatch(place), _HOST.fullmatch(host)
+    if not separator or scheme not in _DEFAULT_PORTS or not theirs or not ours:
+        return False
+    port = _DEFAULT_PORTS[scheme]
+    same_name = theirs[1].lower() == ours[1].lower()
+    return same_name and (theirs[2] or port) == (ours[2] or port)
+
+
+def _is_cross_origin(scope: Scope) -> bool:
+    """Return whether another web page sent a request that it may not send."""
+    headers = Headers(scope=scope)
+    origins = headers.getlist("origin")
+    if origins:
+        return len(origins) > 1 or not is_same_origin(origins[0], headers.get("host", ""))
+    has_effects = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+    return has_effects and headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 class _BodySizeLimiter:
-    """Counts what comes in; once it is too much, nothing the app still says goes out."""
+    """Count the bytes of a body; once it exceeds the limit, drop what the app sends."""
 
-    def __init__(self, receive: Receive, send: Send, largest: int) -> None:
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
         self._receive = receive
         self._send = send
-        self._left = largest
-        self._largest = largest
+        self._left = self._limit = limit
         self.exceeded = False
         self.started = False
 
@@ -189,7 +172,7 @@ class _BodySizeLimiter:
         self._left -= len(message.get("body", b""))
         if self._left < 0 and not self.started:
             self.exceeded = True
-            raise HTTPException(TOO_LARGE, _format_too_large(self._largest))
+            raise HTTPException(TOO_LARGE, _too_large_error(self._limit)[1])
         return message
 
     async def send(self, message: Message) -> None:
@@ -199,38 +182,30 @@ class _BodySizeLimiter:
         await self._send(message)
 
 
-def _format_too_large(largest: int) -> str:
-    return (
-        f"The request is too large; at most {largest / 1e6:,.0f} MB are taken. Send less at once."
-    )
+def _too_large_error(limit: int) -> Error:
+    message = f"The request is too large; the limit is {limit / 1e6:,.0f} MB. Send less at once."
+    return TOO_LARGE, message, "upload_too_large"
 
 
-def _add_security_headers(app: ASGIApp) -> ASGIApp:
-    """Tell browsers to load nothing from elsewhere, and to guess nothing."""
+def _add_security_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            for name in ("access-control-allow-origin", "access-control-allow-credentials"):
+                del headers[name]
+        await send(message)
 
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                for name in ("access-control-allow-origin", "access-control-allow-credentials"):
-                    del headers[name]
-            await send(message)
-
-        await app(scope, receive, told if scope["type"] == "http" else send)
-
-    return guard
+    return send_with_headers
 
 
-async def _send_error(
-    why: tuple[int, str, str], scope: Scope, receive: Receive, send: Send
-) -> None:
+async def _send_error(error: Error, scope: Scope, receive: Receive, send: Send) -> None:
+    status, message, cause = error
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": why[2]})
+        await send({"type": "websocket.close", "code": 1008, "reason": cause})
         return
-    status, message, cause = why
     response = error_response(status, message, cause)
-    response.headers["connection"] = "close"  # whatever of the body is still to come is not read
+    response.headers["connection"] = "close"  # the rest of the body is not read
     await response(scope, receive, send)

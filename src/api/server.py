@@ -1,4 +1,4 @@
-"""The server as a process: it takes its port, says where it is, and ends quickly when told to."""
+"""Run the server: bind the port, print the address, shut down quickly."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from studio.voices.uploads import delete_stale_uploads
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-SHUTDOWN_TIMEOUT_S = 1  # for answers that are under way when the server ends
-CLOSED_MESSAGE = "The studio is closed. What was not finished goes on next time."
+SHUTDOWN_TIMEOUT_S = 1  # for open responses
+CLOSED_MESSAGE = "Testudo has stopped. Unfinished jobs continue at the next start."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How the studio is started.
+    """Options of the server.
 
-    hosts: further names that it goes by;  draw: draws the page under a path;  tunnel: makes a
-    public address for a port.
+    extra_hosts: further allowed host names;  build_page: creates the page for a path prefix;
+    open_tunnel: returns a public URL for a port.
     """
 
     address: Address
@@ -49,17 +49,17 @@ class ServerOptions:
 
 
 def serve(studio: Studio, start: ServerOptions) -> None:
-    """Serve the studio until it is told to end.
+    """Serve the studio until it is stopped.
 
-    Raises StudioError where the port cannot be had, and whatever kept the page from being drawn.
+    Raises AppError where the port is not available, and the error that the page failed with.
     """
     exposed = start.share or not start.address.is_local
     state = studio.layout.state
     access = resolve_auth_config(
         exposed=exposed, login=start.login, environment=os.environ, state=state
     )
-    taken, address = open_socket(start.address)
-    with taken:
+    listen_socket, address = open_socket(start.address)
+    with listen_socket:
         studio.start()
         delete_stale_uploads(studio.layout)
         rules = RequestLimits(
@@ -68,12 +68,12 @@ def serve(studio: Studio, start: ServerOptions) -> None:
         _run_server(
             studio,
             start,
-            _BoundServer(listen_socket=taken, address=address, access=access, rules=rules),
+            _BoundServer(listen_socket=listen_socket, address=address, access=access, rules=rules),
         )
 
 
 def get_allowed_hosts(start: ServerOptions) -> set[str]:
-    """Return the names by which the studio answers; a name of the network only if it is on it."""
+    """Return the allowed host names; those of the network only where it is reachable from there."""
     names = {"localhost", start.address.host.lower(), *(host.lower() for host in start.extra_hosts)}
     if not start.address.is_local:
         machine = socket.gethostname().lower()
@@ -91,10 +91,10 @@ class _BoundServer:
 
 def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> None:
     problems: list[BaseException] = []
-    address, draw = opened.address, start.build_page
+    address, build = opened.address, start.build_page
 
-    def ready() -> None:
-        write_stdout(f"The page is open: {address.url}\n")
+    def on_ready() -> None:
+        write_stdout(f"The page is ready: {address.url}\n")
         if start.open_browser and has_display(sys.platform, os.environ):
             threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()
         if start.share and start.open_tunnel is not None:
@@ -102,7 +102,7 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
                 target=_open_share_tunnel, args=(start.open_tunnel, opened), daemon=True
             ).start()
 
-    def broken(problem: BaseException) -> None:
+    def on_error(problem: BaseException) -> None:
         problems.append(problem)
         server.should_exit = True
 
@@ -112,9 +112,9 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
             path=address.path,
             access=opened.access,
             rules=opened.rules,
-            build_page=(lambda: draw(address.path)) if draw is not None else None,
-            on_page_ready=ready,
-            on_page_error=broken,
+            build_page=(lambda: build(address.path)) if build is not None else None,
+            on_page_ready=on_ready,
+            on_page_error=on_error,
         ),
     )
     server = uvicorn.Server(
@@ -139,67 +139,66 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
 
 
 def format_startup_message(address: Address, access: AuthConfig, start: ServerOptions) -> str:
-    """Say where the studio is, who can reach it, and how to end it."""
-    lines = [f"Testudo is opening at {address.url}"]
+    """Return the text with the address, the login, and how to stop the server."""
+    lines = [f"Testudo is starting at {address.url}"]
     if not address.is_local:
-        lines.append("Other machines on the network can reach it, over a connection that is not "
-                     "encrypted.")  # fmt: skip
+        lines.append("Other machines on the network can reach it. The connection is not encrypted.")
     if access.login is not None and access.login.is_generated:
         lines.append(
             f"Login: {access.login.user}   Password: {access.login.password}\n"
-            f"(new at every start; choose your own with {LOGIN_ENV_VAR}=USER:PASSWORD)"
+            f"(generated at every start; set your own with {LOGIN_ENV_VAR}=USER:PASSWORD)"
         )
     elif access.login is not None:
-        lines.append(f"Login: {access.login.user}, with the password that you chose.")
+        lines.append(f"Login: {access.login.user}, with your password.")
     if access.key:
-        lines.append(f"Programs may show the key from {API_KEY_ENV_VAR}.")
+        lines.append(f"Programs can use the API key from {API_KEY_ENV_VAR}.")
     if start.share:
-        lines.append("A public address follows.")
-    return "\n".join([*lines, "Ctrl-C ends it.\n"])
+        lines.append("The public address follows.")
+    return "\n".join([*lines, "Press Ctrl-C to stop.\n"])
 
 
 def has_display(platform: str, environment: Mapping[str, str]) -> bool:
-    """Whether a browser could show anything here."""
+    """Return whether a browser can be opened on this machine."""
     if not platform.startswith("linux"):
         return True
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
 def write_stdout(text: str) -> None:
-    """Tell whoever started the studio, also where the output is kept in a file."""
+    """Print a text at once, also into a file or a pipe."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def _open_share_tunnel(tunnel: Callable[[int], str], opened: _BoundServer) -> None:
-    """Make the public address, and answer to its name from now on."""
+    """Open the share tunnel and allow its host name."""
     try:
         url = tunnel(opened.address.port)
     except (OSError, RuntimeError, ValueError) as cause:
         write_stdout(
-            f"No public address could be made: {cause}. The studio is open here all the same.\n"
+            f"The public address could not be created: {cause}. The local address still works.\n"
         )
         return
     opened.rules.allowed_hosts.add(url.split("://")[-1].partition("/")[0].partition(":")[0].lower())
-    write_stdout(f"Everyone who knows the login can reach it at {url}{opened.address.path}/\n")
+    write_stdout(f"Public address: {url}{opened.address.path}/ (asks for the login)\n")
 
 
 class ErrorLogFilter(logging.Filter):
-    """Once the server ends: no word on the pages that were open, whose streams it breaks off."""
+    """Drop log lines about the streams that a shutdown cancels."""
 
-    def __init__(self, ending: Callable[[], bool]) -> None:
+    def __init__(self, is_shutting_down: Callable[[], bool]) -> None:
         super().__init__()
-        self._is_shutting_down = ending
+        self._is_shutting_down = is_shutting_down
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line of the server's log is worth reading."""
+        """Return whether to keep a log record."""
         kind = record.exc_info[0] if record.exc_info else None
         is_fault = kind is not None and not issubclass(kind, CancelledError)
         return is_fault or not self._is_shutting_down()
 
 
 class _SigtermAsExit:
-    """Let SIGTERM end the program like Ctrl-C: what has to be put in order is put in order."""
+    """Make SIGTERM exit like Ctrl-C, with cleanup."""
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGTERM, self._end)

@@ -1,4 +1,4 @@
-"""A job as one answer: its lines are sent as they are spoken, and it ends with whoever listens."""
+"""Stream the audio of a speech job line by line; the job is cancelled when the client leaves."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from studio.app.studio import Studio
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.stream_mixer import StreamMixer
 
-MIN_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.05, 0.5  # between two looks at the job
-SINGLE_LINE_WAIT_S = 0.75  # a single line is joined and done within this once it is spoken
-CLIENT_ERROR_CAUSES = frozenset(  # causes that the request itself brought about
+MIN_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.05, 0.5
+SINGLE_LINE_WAIT_S = 0.75  # for the job to end after its first line, if it has only one
+CLIENT_ERROR_CAUSES = frozenset(  # answered with status 400
     {"refused", "bad_request", "missing_voice", "voice_without_clips", "empty_text", "unspeakable"}
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStreamRequest:
-    """A job that somebody listens to, and how it is sent."""
+    """A speech job to stream. as_events: as server-sent events."""
 
     job: str
     format: str
@@ -39,16 +39,16 @@ class SpeechStreamRequest:
 
 
 class ClientDisconnected(Exception):
-    """Whoever asked does not listen any more."""
+    """The client closed the connection."""
 
 
 async def create_speech_response(
     spoken: SpeechStreamRequest, request: Request, studio: Studio
 ) -> Response:
-    """Answer with the sound of a job.
+    """Return the audio of a job.
 
-    Nothing is answered before the first line is spoken, so that what fails until then has its
-    status. A clip of one line comes with its length.
+    Waits for the first line, so that earlier failures have their status. A clip of one line is
+    answered whole, with its length.
     """
     delivery = spoken.delivery
     stream = StreamMixer(
@@ -57,16 +57,16 @@ async def create_speech_response(
         fade_ms=delivery.fade_ms,
         volume=delivery.volume,
     )
-    listening = _JobPoller(spoken, request, studio)
+    poller = _JobPoller(spoken, request, studio)
     headers = {"x-job-id": spoken.job, "cache-control": "no-store"}
     is_answered = False
     try:
-        job = await listening.wait_for_first_take()
+        job = await poller.wait_for_first_take()
         if job.result is not None and len(job.takes) < 2 and not spoken.as_events:
             sound = await to_thread.run_sync(stream.encode_clip, _get_take_path(job.result))
             is_answered = True
             return Response(sound, media_type=spoken.media_type, headers=headers)
-        parts = _stream_audio(listening, stream)
+        parts = _stream_audio(poller, stream)
         is_answered = True
         if spoken.as_events:
             return StreamingResponse(
@@ -74,22 +74,20 @@ async def create_speech_response(
             )
         return StreamingResponse(parts, media_type=spoken.media_type, headers=headers)
     except ClientDisconnected:
-        return Response(status_code=499)  # nobody reads it
+        return Response(status_code=499)
     finally:
         if not is_answered:
-            await listening.stop()
+            await poller.stop()
 
 
 class _JobPoller:
-    """Somebody waits for the lines of a job."""
-
     def __init__(self, spoken: SpeechStreamRequest, request: Request, studio: Studio) -> None:
         self._id = spoken.job
         self._request = request
         self._studio = studio
 
     async def wait_for_first_take(self) -> Job:
-        """Wait for the first line, and a moment longer to see whether it is the only one."""
+        """Wait for the first line, and for the end of the job if that is the only one."""
         job = await self.wait_for_more_takes(0)
         with anyio.move_on_after(SINGLE_LINE_WAIT_S):
             while not job.is_over and len(job.takes) == 1:
@@ -98,9 +96,9 @@ class _JobPoller:
         return job
 
     async def wait_for_more_takes(self, known: int) -> Job:
-        """Wait until more lines than these are spoken, or the job is over.
+        """Wait until more lines than `known` are finished or the job has ended.
 
-        Raises Refused where it failed, and Gone when nobody listens any more.
+        Raises ApiError where it failed, and ClientDisconnected.
         """
         pause = MIN_POLL_INTERVAL_S
         while True:
@@ -116,7 +114,7 @@ class _JobPoller:
             pause = min(pause * 1.5, MAX_POLL_INTERVAL_S)
 
     async def stop(self) -> None:
-        """Stop the job if it still runs; also while this request is being given up."""
+        """Cancel the job if it has not ended, also while this request is being cancelled."""
         with anyio.CancelScope(shield=True):
             if not (await self._get_job()).is_over:
                 await to_thread.run_sync(self._studio.cancel, self._id)
@@ -125,12 +123,12 @@ class _JobPoller:
         return await to_thread.run_sync(self._studio.job, self._id)
 
 
-async def _stream_audio(listening: _JobPoller, stream: StreamMixer) -> AsyncIterator[bytes]:
-    """Yield the sound line by line; a failure on the way breaks the answer off."""
+async def _stream_audio(poller: _JobPoller, stream: StreamMixer) -> AsyncIterator[bytes]:
+    """Yield the audio line by line; an error ends the response early."""
     known = 0
     try:
         while True:
-            job = await listening.wait_for_more_takes(known)
+            job = await poller.wait_for_more_takes(known)
             if len(job.takes) == known:
                 break
             for take in job.takes[known:]:
@@ -140,13 +138,13 @@ async def _stream_audio(listening: _JobPoller, stream: StreamMixer) -> AsyncIter
     except ClientDisconnected:
         return
     finally:
-        await listening.stop()
+        await poller.stop()
 
 
 async def _wrap_in_sse(parts: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Wrap sound into the events that OpenAI's clients read."""
-    async for sound in parts:
-        coded = base64.b64encode(sound).decode("ascii")
+    """Wrap audio into the server-sent events of OpenAI."""
+    async for audio in parts:
+        coded = base64.b64encode(audio).decode("ascii")
         yield _format_sse_event({"type": "speech.audio.delta", "audio": coded})
     usage = dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 0)
     yield _format_sse_event({"type": "speech.audio.done", "usage": usage})
@@ -161,9 +159,8 @@ def _get_take_path(take: Mapping[str, Any]) -> Path:  # Any: plain values
 
 
 def _raise_if_failed(job: Job) -> None:
-    """Refuse a job that ended without its sound."""
     if job.state == "stopped":
-        raise ApiError(CONFLICT, "The job was stopped.", "cancelled")
+        raise ApiError(CONFLICT, "The job was cancelled.", "cancelled")
     if job.failure is not None:
         cause = job.failure.cause
         status = {"no_disk": INSUFFICIENT_STORAGE}.get(

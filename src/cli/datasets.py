@@ -1,15 +1,17 @@
-"""testudo prepare and testudo datasets: recordings made into datasets, and these looked through."""
+"""testudo prepare and testudo datasets: create datasets from recordings, review and edit them."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cli.options import Parser, add_option_flags, collect_given_options
-from cli.output import create_reporter, print_json, print_line
+import typer
+
+from cli.options import JsonFlag, add_command, create_app
+from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import reraise_as_app_error
 from core.options import list_option_fields
 from studio.app.studio import Studio
@@ -28,222 +30,203 @@ from studio.datasets.service import (
 # Any: of each option its own type.
 
 DEFAULT_WORST_COUNT = 10
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The dataset.")]
+ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="As `show` names it.")]
+ClipsArgument = Annotated[
+    list[str], typer.Argument(metavar="CLIP...", help="As `show` names them.")
+]
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
-    """Add both commands to the program."""
-    _add_prepare(commands)
-    parser = commands.add_parser("datasets", help="list the datasets, look through one, mend it")
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
-    parser.set_defaults(run=run_list)
-    actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    show = _add_action(actions, "show", "say what a dataset is worth, and list its worst clips")
-    show.add_argument(
-        "--worst", type=int, default=DEFAULT_WORST_COUNT, metavar="N", help="clips to list"
-    )
-    show.add_argument("--only", default="all", metavar="WHICH", help="all, kept, dropped, edited, "
-                      "doubtful, or a reason such as noisy")  # fmt: skip
-    show.set_defaults(run=run_show)
-    edit = _add_action(actions, "edit", "give a clip the text that is really said", "CLIP")
-    edit.add_argument("text", metavar="TEXT", help="what is said")
-    edit.set_defaults(run=run_edit)
-    told = {
-        "drop": "leave clips out of the training",
-        "restore": "take dropped clips back",
-        "accept": "say that clips are right as they are",
-    }
-    for name, help in told.items():
-        change = _add_action(actions, name, help)
-        change.add_argument("clips", metavar="CLIP", nargs="+", help="as `show` names them")
-        change.set_defaults(run=run_change, change=name)
-    _add_action(actions, "merge", "join a clip with the next", "CLIP").set_defaults(run=run_merge)
-    split = _add_action(actions, "split", "cut a clip in two", "CLIP")
-    split.add_argument("--at", type=float, metavar="S", help="near this second of the clip")
-    split.add_argument("--after", type=int, metavar="N", help="after so many words")
-    split.set_defaults(run=run_split)
-    delete = _add_action(actions, "delete", "move a dataset with its trainings into the bin")
-    delete.set_defaults(run=run_delete)
-    back = actions.add_parser("bring-back", help="bring a deleted dataset back")
-    back.add_argument("name", metavar="ID", nargs="?", help="of the deletion; none lists the bin")
-    back.set_defaults(run=run_restore)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareFlags:
+    """The arguments of `prepare` beside the options."""
+
+    source: Annotated[
+        str,
+        typer.Argument(metavar="VOICE_OR_FOLDER", help="A voice, or the path of a folder."),
+    ]
+    name: Annotated[str, typer.Option(help="Dataset; default the name of the source.")] = ""
+    transcriber: Annotated[
+        str,
+        typer.Option(
+            metavar="{" + ",".join(TRANSCRIBERS) + "}",
+            help="Transcriber; auto: given text, else Whisper if installed, else PocketSphinx.",
+        ),
+    ] = AUTO
+    model: Annotated[str, typer.Option(help="Whisper model: base, small.en, … or a .pt file.")] = ""
+    language: Annotated[str, typer.Option(help="Language code such as en; '' for any.")] = "en"
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, …")] = "auto"
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download a missing model.")] = False
+    anew: Annotated[bool, typer.Option("--anew", help="Re-process everything.")] = False
 
 
-def run_prepare(parsed: argparse.Namespace) -> int:
-    """Make a dataset."""
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
+    """Add `prepare` or `datasets` to the program."""
+    if name == "prepare":
+        add_command(app, name, help, {"options": list_option_fields(PrepareOptions)})(run_prepare)
+        return
+    group = create_app(help)
+    group.callback(invoke_without_command=True)(run_list)
+    for action, told, function in (
+        ("show", "show the summary and the worst clips of a dataset", run_show),
+        ("edit", "correct the text of a clip", run_edit),
+        ("drop", "leave clips out of the training", _make_change(Datasets.drop)),
+        ("restore", "use dropped clips again", _make_change(Datasets.restore)),
+        ("accept", "accept clips as they are", _make_change(Datasets.accept)),
+        ("merge", "join a clip with the next", run_merge),
+        ("split", "split a clip in two", run_split),
+        ("delete", "move a dataset and its training runs to the trash", run_delete),
+        ("bring-back", "restore a deleted dataset", run_restore),
+    ):
+        add_command(group, action, told)(function)
+    app.add_typer(group, name=name, help=help)
+
+
+def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFlag = False) -> int:
     studio = Studio.open()
-    request = _build_request(studio, parsed)
-    report = create_reporter(parsed.json)
+    request = _build_request(studio, flags, options)
+    report = create_reporter(as_json)
     for remark in plan_preparation(studio.layout, request).remarks:
         report.note(remark)
     task = import_module("studio.workers.prepare_dataset")
     made = task.prepare_from_request(studio.layout, studio.settings, request, report)
-    datasets = Datasets(studio.layout)
-    if parsed.json:
-        print_json(made)
-        return 0
-    print_line(format_dataset_report(datasets.report(made.name)))
-    print_line()
-    print_line(made.split)
-    print_line(
-        f"{studio.layout.dataset(made.name)}. Look through it: testudo datasets show {made.name}"
-    )
+    if as_json:
+        return emit(made, "", True)
+    print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
+    print_line(f"\n{made.split}")
+    folder = studio.layout.dataset(made.name)
+    print_line(f"{folder}. Review it: testudo datasets show {made.name}")
     return 0
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List the datasets."""
-    studio = Studio.open()
-    found = Datasets(studio.layout).list()
-    if parsed.json:
-        print_json(list(found))
+def run_list(context: typer.Context, as_json: JsonFlag = False) -> int:
+    if context.invoked_subcommand:
         return 0
+    found = Datasets(Studio.open().layout).list()
+    if as_json:
+        return emit(list(found), "", True)
     if not found:
-        print_line(
-            "There are no datasets yet. `testudo prepare VOICE` makes one of a voice's clips."
-        )
-    width = max((len(one.name) for one in found), default=0)
-    for one in found:
-        print_line(f"{one.name:{width}}  {_format_dataset_line(one)}")
+        print_line("There are no datasets yet. `testudo prepare VOICE` creates one.")
+    print_table(["dataset", "contents"], [(one.name, _summarize(one)) for one in found])
     return 0
 
 
-def run_show(parsed: argparse.Namespace) -> int:
-    """Tell of one dataset."""
+def run_show(
+    name: NameArgument,
+    worst: Annotated[int, typer.Option(metavar="N", help="Clips to list.")] = DEFAULT_WORST_COUNT,
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="WHICH",
+            help="all, kept, dropped, edited, doubtful, or a reason such as noisy",
+        ),
+    ] = "all",
+    as_json: JsonFlag = False,
+) -> int:
     datasets = Datasets(Studio.open().layout)
-    report = datasets.report(parsed.name)
-    rows = datasets.find(parsed.name, show=parsed.only, per_page=max(1, parsed.worst)).rows
-    if parsed.json:
-        print_json({"report": report, "worst": list(rows)})
-        return 0
-    print_line(format_dataset_report(report))
-    if rows and parsed.worst > 0:
-        print_line(f"\nThe clips that want looking at most ({parsed.only})")
-        _print_clips(rows)
-    return 0
+    report = datasets.report(name)
+    rows = datasets.find(name, show=only, per_page=max(1, worst)).rows
+    lines = [format_dataset_report(report)]
+    if rows and worst > 0:
+        lines += [f"\nClips to review first ({only})", *_format_clips(rows)]
+    return emit({"report": report, "worst": list(rows)}, lines, as_json)
 
 
-def run_edit(parsed: argparse.Namespace) -> int:
-    """Change the text of a clip."""
+def run_edit(
+    name: NameArgument,
+    clip: ClipArgument,
+    text: Annotated[str, typer.Argument(help="The correct text.")],
+    as_json: JsonFlag = False,
+) -> int:
     datasets = Datasets(Studio.open().layout)
-    return _print_changed_clips(
-        datasets, parsed, datasets.edit_text(parsed.name, parsed.clip, parsed.text)
-    )
+    return _emit_changed(datasets, name, datasets.edit_text(name, clip, text), as_json)
 
 
-def run_change(parsed: argparse.Namespace) -> int:
-    """Drop, restore or accept clips."""
+def run_merge(name: NameArgument, clip: ClipArgument, as_json: JsonFlag = False) -> int:
     datasets = Datasets(Studio.open().layout)
-    change = {"drop": datasets.drop, "restore": datasets.restore, "accept": datasets.accept}
-    return _print_changed_clips(datasets, parsed, change[parsed.change](parsed.name, parsed.clips))
+    return _emit_changed(datasets, name, datasets.merge(name, clip), as_json)
 
 
-def run_merge(parsed: argparse.Namespace) -> int:
-    """Join a clip with the next."""
+def run_split(
+    name: NameArgument,
+    clip: ClipArgument,
+    at: Annotated[float | None, typer.Option(metavar="S", help="Near this second.")] = None,
+    after: Annotated[int | None, typer.Option(metavar="N", help="After so many words.")] = None,
+    as_json: JsonFlag = False,
+) -> int:
     datasets = Datasets(Studio.open().layout)
-    return _print_changed_clips(datasets, parsed, datasets.merge(parsed.name, parsed.clip))
+    return _emit_changed(datasets, name, datasets.split(name, clip, at, after), as_json)
 
 
-def run_split(parsed: argparse.Namespace) -> int:
-    """Cut a clip in two."""
+def run_delete(name: NameArgument, as_json: JsonFlag = False) -> int:
+    deleted = Datasets(Studio.open().layout).delete(name)
+    text = f"{deleted.name} is in the bin. testudo datasets bring-back {deleted.id}"
+    return emit(deleted, text, as_json)
+
+
+def run_restore(
+    deletion: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Of the deletion; none lists the trash.")
+    ] = None,
+) -> int:
     datasets = Datasets(Studio.open().layout)
-    parts = datasets.split(parsed.name, parsed.clip, parsed.at, parsed.after)
-    return _print_changed_clips(datasets, parsed, parts)
-
-
-def run_delete(parsed: argparse.Namespace) -> int:
-    """Delete a dataset."""
-    deleted = Datasets(Studio.open().layout).delete(parsed.name)
-    if parsed.json:
-        print_json(deleted)
-    else:
-        print_line(f"{deleted.name} is in the bin. testudo datasets bring-back {deleted.id}")
-    return 0
-
-
-def run_restore(parsed: argparse.Namespace) -> int:
-    """Bring a dataset back, or list what could be."""
-    datasets = Datasets(Studio.open().layout)
-    if parsed.name:
-        print_line(f"{datasets.restore_deleted(parsed.name)} is back.")
+    if deletion:
+        print_line(f"{datasets.restore_deleted(deletion)} is back.")
         return 0
     for one in datasets.list_deleted():
         print_line(f"{one.id}  {one.name}")
     return 0
 
 
-def _add_prepare(commands: argparse._SubParsersAction[Parser]) -> None:
-    parser = commands.add_parser("prepare", help="make a dataset to finetune on, of a voice's "
-                                 "clips or any folder of recordings")  # fmt: skip
-    parser.add_argument("source", metavar="VOICE_OR_FOLDER", help="a voice, or the path of a "
-                        "folder of recordings")  # fmt: skip
-    parser.add_argument("--name", default="", help="of the dataset (that of the voice or folder)")
-    parser.add_argument("--transcriber", default=AUTO, metavar="{" + ",".join(TRANSCRIBERS) + "}",
-                        help="who says what is said (default auto: given text, else Whisper "
-                        "where a model is here, else PocketSphinx)")  # fmt: skip
-    parser.add_argument("--model", default="", help="a Whisper model: base, small.en, … or a .pt")
-    parser.add_argument("--language", default="en", help="a code such as en; '' for any")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, …")
-    parser.add_argument("--fetch", action="store_true", help="fetch the model if it is not here")
-    parser.add_argument("--anew", action="store_true", help="also what is done already")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_option_flags(parser, "options", list_option_fields(PrepareOptions))
-    parser.set_defaults(run=run_prepare)
+def _make_change(
+    change: Callable[[Datasets, str, list[str]], Sequence[ClipRow]],
+) -> Callable[..., int]:
+    def run(name: NameArgument, clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+        datasets = Datasets(Studio.open().layout)
+        return _emit_changed(datasets, name, change(datasets, name, clips), as_json)
+
+    return run
 
 
-def _add_action(
-    actions: argparse._SubParsersAction[Parser], name: str, help: str, clip: str = ""
-) -> Parser:
-    parser = actions.add_parser(name, help=help)
-    parser.add_argument("name", metavar="NAME", help="the dataset")
-    if clip:
-        parser.add_argument("clip", metavar=clip, help="as `show` names it")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def _build_request(studio: Studio, parsed: argparse.Namespace) -> PrepareRequest:
-    turned: Mapping[str, Any] = collect_given_options(parsed, list_option_fields(PrepareOptions))
-    is_path = any(sign in parsed.source for sign in "/\\~") or parsed.source in (".", "..")
-    is_folder = is_path or not (studio.layout.voices / parsed.source).is_dir()
-    as_folder = is_folder and (is_path or Path(parsed.source).is_dir())
+def _build_request(
+    studio: Studio, flags: PrepareFlags, options: Mapping[str, Any]
+) -> PrepareRequest:
+    is_path = any(sign in flags.source for sign in "/\\~") or flags.source in (".", "..")
+    is_folder = is_path or not (studio.layout.voices / flags.source).is_dir()
+    as_folder = is_folder and (is_path or Path(flags.source).is_dir())
     with reraise_as_app_error(ValueError):
         return PrepareRequest(
-            name=parsed.name,
-            voice="" if as_folder else parsed.source,
-            folder=str(Path(parsed.source).expanduser().resolve()) if as_folder else "",
-            transcriber=parsed.transcriber,
-            model=parsed.model,
-            language=parsed.language,
-            device=parsed.device,
-            fetch=parsed.fetch,
-            anew=parsed.anew,
-            options=PrepareOptions(**turned),
+            name=flags.name,
+            voice="" if as_folder else flags.source,
+            folder=str(Path(flags.source).expanduser().resolve()) if as_folder else "",
+            transcriber=flags.transcriber,
+            model=flags.model,
+            language=flags.language,
+            device=flags.device,
+            fetch=flags.fetch,
+            anew=flags.anew,
+            options=PrepareOptions(**options),
         )
 
 
-def _format_dataset_line(one: DatasetInfo) -> str:
+def _summarize(one: DatasetInfo) -> str:
     state = "" if one.state == "ready" else f" ({one.state})"
     of = f"{one.kept} of {one.clips} clips" if one.clips else "no clips"
     by = f", text by {one.transcriber}" if one.transcriber else ""
     return f"{one.kept_s / 60:.1f} minutes in {of}{by}{state}"
 
 
-def _print_changed_clips(
-    datasets: Datasets, parsed: argparse.Namespace, rows: Sequence[ClipRow]
-) -> int:
-    if parsed.json:
-        print_json(list(rows))
-    else:
-        _print_clips(rows)
-    if datasets.has_active_training(parsed.name):
-        create_reporter(parsed.json).note(
-            "A training runs on it; this counts from the next one on."
+def _emit_changed(datasets: Datasets, name: str, rows: Sequence[ClipRow], as_json: bool) -> int:
+    emit(list(rows), _format_clips(rows), as_json)
+    if datasets.has_active_training(name):
+        create_reporter(as_json).note(
+            "A training runs on this dataset; the change counts from the next one on."
         )
     return 0
 
 
-def _print_clips(rows: Sequence[ClipRow]) -> None:
+def _format_clips(rows: Sequence[ClipRow]) -> Iterator[str]:
     for row in rows:
         why = f": {CLIP_REASONS[row.reason]}" if row.reason else ""
-        print_line(f"{row.id}  {row.seconds:.1f} s  {'kept' if row.kept else 'dropped'}{why}")
-        print_line(f"    {row.text or '(no text)'}")
+        yield f"{row.id}  {row.seconds:.1f} s  {'kept' if row.kept else 'dropped'}{why}"
+        yield f"    {row.text or '(no text)'}"

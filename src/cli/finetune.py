@@ -1,14 +1,17 @@
-"""testudo finetune: from recordings to a better voice in one command."""
+"""testudo finetune: prepare, configure and train in one command."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
-from cli.configure import print_config_report
-from cli.options import Parser
+import typer
+
+from cli.configure import ChangesOption, StartModelOption, print_config_report
+from cli.options import add_command
 from cli.output import create_reporter, print_line
 from cli.watch import follow_run
 from core.errors import AppError, reraise_as_app_error
@@ -27,89 +30,76 @@ from studio.training_runs.machine_facts import detect_machine, is_machine_known
 from studio.voices.catalog import list_voices
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneFlags:
+    """The arguments of `finetune`."""
+
+    what: Annotated[
+        str, typer.Argument(metavar="VOICE|FOLDER", help="A voice, or a folder of recordings.")
+    ]
+    name: Annotated[str, typer.Option(help="Dataset; default the name of the source.")] = ""
+    bundle: StartModelOption = ""
+    language: Annotated[str, typer.Option(help="Language of the recordings: en, …")] = "en"
+    transcriber: Annotated[
+        str,
+        typer.Option(
+            help="Transcriber: auto, given, whisper, faster-whisper or pocketsphinx.",
+        ),
+    ] = "auto"
+    changes: ChangesOption = None
+
+
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `finetune` to the program."""
-    parser = commands.add_parser(
-        "finetune",
-        help="make a model of one voice: prepare, configure and train in one go",
-        description="Cuts and transcribes the recordings, proposes a configuration, trains, and "
-        "shows how it goes. Ctrl-C leaves the training going. Each part can be done alone: "
-        "testudo prepare, configure, train.",
+    told = (
+        f"{help}\n\nSegments and transcribes the recordings, proposes a configuration, trains, and "
+        "shows the progress. Ctrl-C leaves the training going. Each part is a command of its own: "
+        "testudo prepare, configure, train."
     )
-    parser.add_argument(
-        "what",
-        metavar="VOICE|FOLDER",
-        help="a voice of the studio, or any folder of recordings of one person",
-    )
-    parser.add_argument(
-        "--name",
-        default="",
-        help="what to call the dataset; as the voice or folder where none is given",
-    )
-    parser.add_argument(
-        "--bundle", default="", help="the model to begin with; the starter where none is named"
-    )
-    parser.add_argument("--language", default="en", help="the language of the recordings: en, …")
-    parser.add_argument(
-        "--transcriber",
-        default="auto",
-        help="who writes down what is said: auto, given, whisper, faster-whisper or pocketsphinx",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="changes",
-        help="set a field of the configuration, such as schedule.steps=500",
-    )
-    parser.set_defaults(run=run)
+    add_command(app, name, told, short_help=help)(run)
 
 
-def run(parsed: argparse.Namespace) -> int:
-    """Prepare, configure, train, follow; 2 where the training would end, or ended, badly."""
+def run(flags: FinetuneFlags) -> int:
+    """Return 2 where a finding blocks the training, or the training fails."""
     studio = Studio.open()
-    request = build_prepare_request(studio, parsed)
+    request = _build_prepare_request(studio, flags)
     _prepare(studio, request)
-    if not _configure(studio, request.dataset_name, parsed):
+    if not _configure(studio, request.dataset_name, flags):
         return 2
     view = studio.runs.start(request.dataset_name)
     print_line(f"Training {view.dataset}/{view.name}. Ctrl-C leaves it going.")
     code = follow_run(studio.runs, view.dataset, view.name)
     for made in list_run_models(studio.layout, view.dataset, view.name)[:1]:
-        print_line(
-            f"Speak with it: testudo speak TEXT --voice {quote_for_message(made.voice)} --model "
-            f"auto"
-        )
+        voice = quote_for_message(made.voice)
+        print_line(f"Try it: testudo speak TEXT --voice {voice} --model auto")
     return code
 
 
-def build_prepare_request(studio: Studio, parsed: argparse.Namespace) -> PrepareRequest:
-    """Return what to prepare: a voice of that name, else a folder."""
+def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareRequest:
     voices = {voice.name for voice in list_voices(studio.layout)}
-    is_voice = parsed.what in voices
-    if not is_voice and not Path(parsed.what).expanduser().is_dir():
+    is_voice = flags.what in voices
+    if not is_voice and not Path(flags.what).expanduser().is_dir():
         known = ", ".join(sorted(voices)) or "none"
         raise AppError(
-            f"{quote_for_message(parsed.what)} is no voice (there: {known}) and no folder of "
-            f"recordings.",
+            f"{quote_for_message(flags.what)} is no voice (there: {known}) and no folder of "
+            "recordings.",
             code="missing_voice",
         )
     with reraise_as_app_error(ValueError):
         return PrepareRequest(
-            name=parsed.name,
-            voice=parsed.what if is_voice else "",
-            folder="" if is_voice else parsed.what,
-            transcriber=parsed.transcriber,
-            language=parsed.language,
+            name=flags.name,
+            voice=flags.what if is_voice else "",
+            folder="" if is_voice else flags.what,
+            transcriber=flags.transcriber,
+            language=flags.language,
         )
 
 
 def _prepare(studio: Studio, request: PrepareRequest) -> None:
-    ready = plan_preparation(studio.layout, request)
-    minutes = f"about {ready.seconds / 60:.1f} minutes"
-    print_line(f"Preparing {ready.name}: {ready.files} recordings, {minutes}.")
-    for remark in ready.remarks:
+    plan = plan_preparation(studio.layout, request)
+    minutes = f"about {plan.seconds / 60:.1f} minutes"
+    print_line(f"Preparing {plan.name}: {plan.files} recordings, {minutes}.")
+    for remark in plan.remarks:
         print_line(remark)
     task = import_module("studio.workers.prepare_dataset")
     made = task.prepare_from_request(
@@ -119,23 +109,23 @@ def _prepare(studio: Studio, request: PrepareRequest) -> None:
     print_line(made.split)
 
 
-def _configure(studio: Studio, dataset: str, parsed: argparse.Namespace) -> bool:
-    """Make the configuration, unless one is there and nothing else is asked; False: it is bad."""
+def _configure(studio: Studio, dataset: str, flags: FinetuneFlags) -> bool:
+    """Save a configuration, new unless one is there and no model is named; False: it is blocked."""
     layout, device = studio.layout, studio.settings.device
     if not is_machine_known(layout):
         detect_machine(layout)
-    changes = configuring.parse_changes(parsed.changes)
-    if (layout.dataset(dataset) / CONFIG_FILE).is_file() and not parsed.bundle:
-        config, reasons = configuring.load_config(layout, dataset), dict[str, str]()
+    changes = configuring.parse_changes(flags.changes or [])
+    reasons: dict[str, str] = {}
+    if (layout.dataset(dataset) / CONFIG_FILE).is_file() and not flags.bundle:
+        config = configuring.load_config(layout, dataset)
     else:
-        bundle = parsed.bundle or configuring.STARTER_MODEL
+        bundle = flags.bundle or configuring.STARTER_MODEL
         proposal = configuring.propose_config(layout, dataset, bundle, device)
         config, reasons = proposal.config, dict(proposal.reasons)
-    seen = configuring.check_config(layout, configuring.apply_changes(config, changes), device)
-    print_config_report(
-        seen, {key: why for key, why in reasons.items() if key not in changes}, None
-    )
-    if seen.blocking_findings:
+    checked = configuring.check_config(layout, configuring.apply_changes(config, changes), device)
+    proposed = {key: why for key, why in reasons.items() if key not in changes}
+    print_config_report(checked, proposed, None)
+    if checked.blocking_findings:
         return False
-    configuring.save_config(layout, seen.config)
+    configuring.save_config(layout, checked.config)
     return True

@@ -1,247 +1,210 @@
-"""testudo history: find what was spoken, and keep it in order."""
+"""testudo history: search, star, rename, delete and export generated clips."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from cli.options import Parser
-from cli.output import create_reporter, print_json, print_line
+import typer
+
+from cli.options import JsonFlag, add_command, create_app
+from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import AppError, reraise_as_app_error
 from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
-from studio.history.trash import Deletion
 
 MAX_COUNT = 1_000_000  # rows that --count may ask for
+CLIP_HELP = "As `testudo history list` names it: voice/name.wav"
+ClipsArgument = Annotated[list[str], typer.Argument(metavar="CLIP...", help=CLIP_HELP)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistorySearchResult:
-    """What a search found: one page of it, and how many clips in all."""
+class SearchFlags:
+    """The flags of `list` and `search`."""
 
-    total: int
-    clips: tuple[ClipSummary, ...]
+    voice: Annotated[str, typer.Option(metavar="NAME", help="Only this voice.")] = ""
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Only this engine.")] = ""
+    model: Annotated[str, typer.Option(metavar="NAME", help="Only this model.")] = ""
+    starred: Annotated[bool, typer.Option("--starred", help="Starred only.")] = False
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="From this day on, as 2026-01-31.")
+    ] = None
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day.")] = None
+    order: Annotated[
+        str, typer.Option(metavar="{" + ",".join(SORT_ORDERS) + "}", help="Sort order.")
+    ] = "newest"
+    count: Annotated[int, typer.Option(metavar="N", help="Clips per page.")] = PAGE_SIZE
+    page: Annotated[int, typer.Option(metavar="N", help="Page number.")] = 1
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `history` to the program."""
-    parser = commands.add_parser("history", help="find, star, rename, delete and export clips")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _add_search(actions)
-    clips = ("clips", "CLIP", "+", "as `testudo history list` names it: voice/name.wav")
-    for name, help, run, argument in (
-        ("show", "all files of a clip and how it was spoken", run_show, clips),
-        ("star", "give clips a star", run_star, clips),
-        ("unstar", "take the star away", run_unstar, clips),
-        ("delete", "move clips into the bin", run_delete, clips),
-        ("export", "write clips into a zip file", run_export, clips),
-        ("undo", "bring back what was deleted", run_undo, ("id", "ID", "?", "default: the latest")),
-        ("bin", "list what is in the bin", run_list_trash, None),
-        ("rebuild", "make the index anew from the clips", run_rebuild, None),
+    group = create_app(help)
+    for action, told, function in (
+        ("list", "list clips, newest first", run_list),
+        ("search", "list the clips that contain all words", run_search),
+        ("show", "show the files and settings of clips", run_show),
+        ("star", "star clips", run_star),
+        ("unstar", "remove the star of clips", run_unstar),
+        ("rename", "rename a clip", run_rename),
+        ("delete", "move clips to the trash", run_delete),
+        ("undo", "restore deleted clips", run_undo),
+        ("bin", "list the trash", run_list_trash),
+        ("empty-bin", "delete the contents of the trash for good", run_empty_trash),
+        ("export", "export clips as a zip file", run_export),
+        ("rebuild", "rebuild the index from the clips", run_rebuild),
     ):
-        action = _add_action(actions, name, help, run)
-        if argument is not None:
-            action.add_argument(
-                argument[0], metavar=argument[1], nargs=argument[2], help=argument[3]
-            )
-    rename = _add_action(actions, "rename", "give a clip another name", run_rename)
-    rename.add_argument("clip", metavar="CLIP", help=clips[3])
-    rename.add_argument("name", metavar="NAME", help="the new name, without a folder")
-    empty = _add_action(actions, "empty-bin", "delete for good what is in the bin", run_empty_trash)
-    empty.add_argument("--yes", action="store_true", help="really: it cannot be undone")
+        add_command(group, action, told)(function)
+    app.add_typer(group, name=name, help=help)
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List clips."""
-    if not 0 < parsed.count <= MAX_COUNT:
+def run_list(flags: SearchFlags, as_json: JsonFlag = False) -> int:
+    return _list_clips("", flags, as_json)
+
+
+def run_search(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="Words of the text or file name.")
+    ],
+    flags: SearchFlags,
+    as_json: JsonFlag = False,
+) -> int:
+    return _list_clips(" ".join(words), flags, as_json)
+
+
+def run_show(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+    history = _open_history(as_json)
+    for ref in clips:
+        row, parts = history.get_clip(ref), history.list_files(ref)
+        record = None if row.foreign else history.read_metadata(row.path)
+        scores = ("" if part.score is None else f"  score {part.score:.4g}" for part in parts)
+        lines = [f"    {part.path}{score}" for part, score in zip(parts, scores, strict=True)]
+        head = "  ".join(_list_cells(row))
+        emit({"clip": row, "files": parts, "settings": record}, [head, *lines], as_json)
+    return 0
+
+
+def run_star(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+    _open_history(as_json).set_starred(clips, True)
+    return emit({"starred": clips}, f"Starred: {', '.join(clips)}.", as_json)
+
+
+def run_unstar(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+    _open_history(as_json).set_starred(clips, False)
+    return emit({"unstarred": clips}, f"Star removed: {', '.join(clips)}.", as_json)
+
+
+def run_rename(
+    clip: Annotated[str, typer.Argument(help=CLIP_HELP)],
+    name: Annotated[str, typer.Argument(help="New name, without a folder.")],
+    as_json: JsonFlag = False,
+) -> int:
+    new = _open_history(as_json).rename(clip, name)
+    return emit({"clip": new}, f"Renamed to {new}.", as_json)
+
+
+def run_delete(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+    deletion = _open_history(as_json).delete(clips)
+    number = len(deletion.clips)
+    moved = "1 clip is" if number == 1 else f"{number} clips are"
+    text = f"{moved} in the bin. Restore with: testudo history undo {deletion.id}"
+    return emit(deletion, text, as_json)
+
+
+def run_undo(
+    deletion: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Of the deletion; default the latest.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    back = _open_history(as_json).restore(deletion)
+    text = f"Restored: {', '.join(back)}." if back else "None of its files are left."
+    return emit({"clips": back}, text, as_json)
+
+
+def run_list_trash(as_json: JsonFlag = False) -> int:
+    found = History.open(Studio.open().layout).list_trash()
+    lines = [f"{one.id}  {', '.join(clip.ref for clip in one.clips)}" for one in found]
+    return emit(found, lines or "The bin is empty.", as_json)
+
+
+def run_empty_trash(
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm: it cannot be undone.")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    history = History.open(Studio.open().layout)
+    if not yes:
         raise AppError(
-            f"--count is {parsed.count}; it must be from 1 to {MAX_COUNT:,}.", code="bad_request"
+            f"The bin holds {history.compute_trash_size() / 1e6:.1f} MB. Emptying it cannot be "
+            "undone: add --yes to do it."
         )
-    if parsed.page < 1:
-        raise AppError(f"--page is {parsed.page}; the first is 1.")
+    freed = history.empty_trash()
+    return emit({"freed": freed}, f"The bin is empty; {freed / 1e6:.1f} MB are free.", as_json)
+
+
+def run_export(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
+    path = str(_open_history(as_json).export(clips, create_reporter(as_json)))
+    return emit({"path": path}, path, as_json)
+
+
+def run_rebuild(as_json: JsonFlag = False) -> int:
+    number = History.open(Studio.open().layout).rebuild(create_reporter(as_json))
+    return emit({"files": number}, f"{number:,} files were read.", as_json)
+
+
+def _list_clips(words: str, flags: SearchFlags, as_json: bool) -> int:
+    if not 0 < flags.count <= MAX_COUNT:
+        raise AppError(
+            f"--count is {flags.count}; it must be from 1 to {MAX_COUNT:,}.", code="bad_request"
+        )
+    if flags.page < 1:
+        raise AppError(f"--page is {flags.page}; the first is 1.")
     with reraise_as_app_error(ValueError):
         search = Search(
-            words=" ".join(parsed.words),
-            voice=parsed.voice,
-            engine=parsed.engine,
-            model=parsed.model,
-            starred=parsed.starred,
-            since=_parse_day(parsed.since, 0),
-            until=_parse_day(parsed.until, 1),
-            order=parsed.order,
+            words=words,
+            voice=flags.voice,
+            engine=flags.engine,
+            model=flags.model,
+            starred=flags.starred,
+            since=_parse_day(flags.since, 0),
+            until=_parse_day(flags.until, 1),
+            order=flags.order,
         )
-    listing = _open_history(parsed).find(search, (parsed.page - 1) * parsed.count, parsed.count)
-    if parsed.json:
-        print_json(HistorySearchResult(total=listing.total, clips=listing.rows))
-        return 0
-    for row in listing.rows:
-        print_line(format_clip_line(row))
+    listing = _open_history(as_json).find(search, (flags.page - 1) * flags.count, flags.count)
+    if as_json:
+        return emit({"total": listing.total, "clips": listing.rows}, "", True)
+    print_table(
+        ["clip", "created", "length", "text"], [[*_list_cells(row)] for row in listing.rows]
+    )
     print_line(f"{listing.total:,} {'clip' if listing.total == 1 else 'clips'}")
     return 0
 
 
-def run_show(parsed: argparse.Namespace) -> int:
-    """Tell all about clips."""
-    history = _open_history(parsed)
-    for ref in parsed.clips:
-        row, parts = history.get_clip(ref), history.list_files(ref)
-        record = None if row.foreign else history.read_metadata(row.path)
-        if parsed.json:
-            print_json({"clip": row, "files": parts, "settings": record})
-            continue
-        print_line(format_clip_line(row))
-        for part in parts:
-            score = "" if part.score is None else f"  score {part.score:.4g}"
-            print_line(f"    {part.path}{score}")
-    return 0
+def _list_cells(row: ClipSummary) -> Iterator[str]:
+    yield f"{'*' if row.starred else ' '} {row.ref}"
+    yield datetime.fromtimestamp(row.created).strftime("%Y-%m-%d %H:%M")
+    yield "" if row.seconds is None else f"{row.seconds:.1f} s"
+    text = "(no settings in it)" if row.foreign else row.text.replace("\n", " ")
+    yield text if len(text) <= 60 else text[:59] + "…"
 
 
-def run_star(parsed: argparse.Namespace) -> int:
-    """Give clips a star."""
-    _open_history(parsed).set_starred(parsed.clips, True)
-    return _print_result(parsed, {"starred": parsed.clips}, f"Starred: {', '.join(parsed.clips)}.")
-
-
-def run_unstar(parsed: argparse.Namespace) -> int:
-    """Take the star from clips."""
-    _open_history(parsed).set_starred(parsed.clips, False)
-    return _print_result(
-        parsed, {"unstarred": parsed.clips}, f"No star: {', '.join(parsed.clips)}."
-    )
-
-
-def run_rename(parsed: argparse.Namespace) -> int:
-    """Rename a clip."""
-    new = _open_history(parsed).rename(parsed.clip, parsed.name)
-    return _print_result(parsed, {"clip": new}, f"It is now {new}.")
-
-
-def run_delete(parsed: argparse.Namespace) -> int:
-    """Delete clips."""
-    deletion = _open_history(parsed).delete(parsed.clips)
-    number = len(deletion.clips)
-    moved = "1 clip is" if number == 1 else f"{number} clips are"
-    return _print_result(
-        parsed, deletion, f"{moved} in the bin. Back with: testudo history undo {deletion.id}"
-    )
-
-
-def run_undo(parsed: argparse.Namespace) -> int:
-    """Bring back what was deleted."""
-    back = _open_history(parsed).restore(parsed.id)
-    return _print_result(
-        parsed, {"clips": back}, f"Back: {', '.join(back) or 'nothing was left of it'}."
-    )
-
-
-def run_list_trash(parsed: argparse.Namespace) -> int:
-    """List the bin."""
-    found = History.open(Studio.open().layout).list_trash()
-    lines = "\n".join(f"{one.id}  {_format_clip_refs(one)}" for one in found)
-    return _print_result(parsed, found, lines or "The bin is empty.")
-
-
-def run_empty_trash(parsed: argparse.Namespace) -> int:
-    """Empty the bin."""
+def _open_history(as_json: bool) -> History:
     history = History.open(Studio.open().layout)
-    if not parsed.yes:
-        raise AppError(
-            f"The bin holds {history.compute_trash_size() / 1e6:.1f} MB. Emptying it cannot be "
-            f"undone: "
-            "add --yes to do it."
-        )
-    freed = history.empty_trash()
-    return _print_result(
-        parsed, {"freed": freed}, f"The bin is empty; {freed / 1e6:.1f} MB are free."
-    )
-
-
-def run_export(parsed: argparse.Namespace) -> int:
-    """Export clips."""
-    path = _open_history(parsed).export(parsed.clips, create_reporter(parsed.json))
-    return _print_result(parsed, {"path": str(path)}, str(path))
-
-
-def run_rebuild(parsed: argparse.Namespace) -> int:
-    """Make the index anew."""
-    number = History.open(Studio.open().layout).rebuild(create_reporter(parsed.json))
-    return _print_result(parsed, {"files": number}, f"{number:,} files were read.")
-
-
-def format_clip_line(row: ClipSummary) -> str:
-    """Describe a clip in one line."""
-    when = datetime.fromtimestamp(row.created).strftime("%Y-%m-%d %H:%M")
-    length = "" if row.seconds is None else f"{row.seconds:.1f} s"
-    says = "(no settings in it)" if row.foreign else row.text.replace("\n", " ")
-    short = says if len(says) <= 60 else says[:59] + "…"
-    return f"{'*' if row.starred else ' '} {row.ref}  {when}  {length}  {short}"
-
-
-def _add_search(actions: argparse._SubParsersAction[Parser]) -> None:
-    listing = _add_action(actions, "list", "list clips, the newest first", run_list)
-    listing.set_defaults(words=[])
-    search = _add_action(actions, "search", "list the clips that hold these words", run_list)
-    search.add_argument("words", metavar="WORD", nargs="+", help="all of them, in text or name")
-    for parser in (listing, search):
-        parser.add_argument("--voice", default="", metavar="NAME", help="only of this voice")
-        parser.add_argument("--engine", default="", metavar="NAME", help="only of this engine")
-        parser.add_argument("--model", default="", metavar="NAME", help="only of these weights")
-        parser.add_argument("--starred", action="store_true", help="only with a star")
-        parser.add_argument("--since", metavar="DAY", help="from this day on, as 2026-01-31")
-        parser.add_argument("--until", metavar="DAY", help="up to and with this day")
-        parser.add_argument(
-            "--order",
-            default="newest",
-            metavar="{" + ",".join(SORT_ORDERS) + "}",
-            help="what comes first (default newest)",
-        )
-        parser.add_argument(
-            "--count", type=int, default=PAGE_SIZE, metavar="N", help="how many at once"
-        )
-        parser.add_argument("--page", type=int, default=1, metavar="N", help="which so many")
-
-
-def _add_action(
-    actions: argparse._SubParsersAction[Parser],
-    name: str,
-    help: str,
-    run: Callable[[argparse.Namespace], int],
-) -> Parser:
-    action = actions.add_parser(name, help=help)
-    action.add_argument("--json", action="store_true", help="print JSON")
-    action.set_defaults(run=run)
-    return action
-
-
-def _open_history(parsed: argparse.Namespace) -> History:
-    """Open the history as it is on disk now."""
-    history = History.open(Studio.open().layout)
-    history.scan(create_reporter(parsed.json))
+    history.scan(create_reporter(as_json))
     return history
 
 
-def _parse_day(typed: str | None, after: int) -> float | None:
-    """Return when a day begins, or the one `after` it."""
+def _parse_day(typed: str | None, days_later: int) -> float | None:
     if typed is None:
         return None
     try:
-        day = datetime.strptime(typed, "%Y-%m-%d") + timedelta(days=after)
+        day = datetime.strptime(typed, "%Y-%m-%d") + timedelta(days=days_later)
         return day.timestamp()
     except (ValueError, OverflowError, OSError):
-        raise AppError(f"{quote_for_message(typed)} is no day. Write it as 2026-01-31.") from None
-
-
-def _format_clip_refs(deletion: Deletion) -> str:
-    return ", ".join(clip.ref for clip in deletion.clips)
-
-
-def _print_result(parsed: argparse.Namespace, answer: object, words: str) -> int:
-    if parsed.json:
-        print_json(answer)
-    else:
-        print_line(words)
-    return 0
+        raise AppError(
+            f"{quote_for_message(typed)} is not a day. Write it as 2026-01-31."
+        ) from None

@@ -1,34 +1,46 @@
-"""The command line: testudo speak, voices, history and the rest. Loads no network by itself."""
+"""The program `testudo`: one module per command, imported when its command is run."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
-from cli import configure as cli_configure
-from cli import datasets as cli_prepare
-from cli import doctor as cli_doctor
-from cli import finetune as cli_finetune
-from cli import history as cli_history
-from cli import models as cli_models
-from cli import read as cli_read
-from cli import settings as cli_settings
-from cli import speak as cli_speak
-from cli import tools as cli_tools
-from cli import train as cli_train
-from cli import voices as cli_voices
-from cli.options import Parser
+import typer
+
+from cli.options import create_app, run_app
+from cli.output import escape_control_characters
 from core.errors import AppError, describe_os_error
 from core.progress import Cancelled
 
-EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130  # exit codes
+EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {
+    "speak": "synthesize speech",
+    "voices": "list voices, save a random one, import one",
+    "read": "print the settings of a generated clip",
+    "tokens": "show a text as a model tokenizes it",
+    "check": "check the quality of a reference clip or voice",
+    "clean": "denoise a recording into a new file",
+    "detect": "run the AI-audio detector on a clip",
+    "merge": "blend the weights of two models",
+    "models": "list, download, verify and import models",
+    "history": "search, star, rename, delete and export clips",
+    "settings": "show and change the settings",
+    "doctor": "run diagnostics and suggest fixes",
+    "prepare": "create a dataset from a voice or a folder of recordings",
+    "datasets": "list, review and edit datasets",
+    "configure": "create train.yaml for a dataset and show the plan of the training",
+    "train": "start, watch, stop, resume or export a training run",
+    "runs": "list training runs, or show one",
+    "finetune": "prepare, configure and train in one command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 refused, 130 stopped, 1 a bug of ours.
+    """Run one command and return its exit code: 0 done, 2 refused, 130 interrupted, 1 a bug.
 
     A refusal is one sentence on standard error.
     """
@@ -44,39 +56,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, Cancelled):
         return _print_error("Stopped. What was finished is kept.", EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # whoever read our output has had enough; Python must not try to give them the rest
+        # the reader of our output has closed it; Python must not flush the rest at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as cause:
         return _print_error(
             f"Cannot use {cause.filename or 'a file'}: {describe_os_error(cause)}", EXIT_USER_ERROR
         )
-    except Exception:  # the border of the process: a traceback helps whoever mends it
+    except Exception:  # the border of the process: a traceback helps to report the bug
         traceback.print_exc()
-        return _print_error(
-            "That was a mistake in Testudo, not in what you asked.", EXIT_INTERNAL_ERROR
-        )
+        return _print_error("This is a bug in Testudo, not in your input.", EXIT_INTERNAL_ERROR)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Parse the arguments and run the command they name; with none, say which there are."""
-    parser = Parser(prog="testudo", description="A local voice-cloning studio.", allow_abbrev=False)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    parts = (
-        *(cli_speak, cli_voices, cli_read, cli_tools),
-        *(cli_models, cli_history, cli_settings, cli_doctor),
-        *(cli_prepare, cli_configure, cli_train, cli_finetune),
-    )
-    for part in parts:
-        part.add_command(commands, arguments)
-    if not arguments:
-        parser.print_help()
-        return EXIT_OK
-    parsed = parser.parse_all(arguments)
-    code: int = parsed.run(parsed)
-    return code
+    """Run the command that the arguments name; without arguments, print the help."""
+    app = create_app("A local voice-cloning studio.")
+    app.callback()(_no_options)
+    wanted = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    for name, help in COMMANDS.items():
+        if name == wanted:
+            _find_registration(name)(app, name, help, arguments)
+        else:
+            app.command(name, help=help)(_no_options)
+    return run_app(app, "testudo", arguments or ["--help"])
+
+
+def _find_registration(
+    name: str,
+) -> Callable[[typer.Typer, str, str, Sequence[str]], None]:
+    """Import the module of a command; others are spared its imports."""
+    if name == "speak":
+        from cli.speak import register
+    elif name == "voices":
+        from cli.voices import register
+    elif name in ("read", "tokens", "check", "clean", "detect", "merge"):
+        from cli.tools import register
+    elif name == "models":
+        from cli.models import register
+    elif name == "history":
+        from cli.history import register
+    elif name == "settings":
+        from cli.settings import register
+    elif name == "doctor":
+        from cli.doctor import register
+    elif name in ("prepare", "datasets"):
+        from cli.datasets import register
+    elif name == "configure":
+        from cli.configure import register
+    elif name in ("train", "runs"):
+        from cli.train import register
+    else:
+        from cli.finetune import register
+    return register
+
+
+def _no_options() -> None:
+    pass
 
 
 def _print_error(sentence: str, code: int) -> int:
-    sys.stderr.write(f"testudo: {sentence}\n")
+    sys.stderr.write(f"testudo: {escape_control_characters(sentence)}\n")
     return code

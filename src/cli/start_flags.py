@@ -2,70 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated
 
-# Any: each setting has its own type.
+import typer
 
+from studio.settings.store import SECRET_ENV_VARS
 
-def _integer(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number") from None
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number") from None
-
-
-def _model(word: str) -> str:
-    if word.lower().endswith((".pth", ".pt")):
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is a checkpoint file; run `testudo models import FOLDER` and give the "
-            "name of the model"
-        )
-    return word
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenamedFlag:
-    """A flag with the meaning of a setting.
-
-    on, off: what --flag and --no-flag set, for a flag without a value;  read: parses the value of
-    any other flag.
-    """
-
-    flag: str
-    setting: str
-    on: Any = None
-    off: Any = None
-    read: Callable[[str], Any] | None = None
-
-
-RENAMED = (
-    RenamedFlag(flag="--check-for-updates", setting="check_updates", on=True, off=False),
-    RenamedFlag(flag="--models-from-local-only", setting="offline", on=True, off=False),
-    RenamedFlag(flag="--embed-output-metadata", setting="embed", on=True, off=False),
-    RenamedFlag(flag="--latents-lean-and-mean", setting="slim_latents", on=True, off=False),
-    RenamedFlag(flag="--voice-fixer-use-cuda", setting="voice_fixer_device", on="cuda", off="cpu"),
-    RenamedFlag(flag="--device-override", setting="device", read=str),
-    RenamedFlag(flag="--concurrency-count", setting="concurrency", read=_integer),
-    RenamedFlag(flag="--output-sample-rate", setting="output_rate", read=_integer),
-    RenamedFlag(flag="--output-volume", setting="volume", read=_number),
-    RenamedFlag(flag="--results-folder", setting="results", read=str),
-    RenamedFlag(flag="--tts-backend", setting="engine", read=str),
-    RenamedFlag(flag="--autoregressive-model", setting="bundle", read=_model),
-    RenamedFlag(
-        flag="--autocalculate-voice-chunk-duration-size", setting="voice_chunk_s", read=_number
-    ),
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        "--check-for-updates": "check_updates",
+        "--models-from-local-only": "offline",
+        "--embed-output-metadata": "embed",
+        "--latents-lean-and-mean": "slim_latents",
+        "--device-override": "device",
+        "--concurrency-count": "concurrency",
+        "--output-sample-rate": "output_rate",
+        "--output-volume": "volume",
+        "--results-folder": "results",
+        "--tts-backend": "engine",
+        "--autoregressive-model": "bundle",
+        "--autocalculate-voice-chunk-duration-size": "voice_chunk_s",
+    }
 )
+"""Flags that mean the same as a setting."""
 
 _BUNDLED = "It is part of the model; choose a model with --bundle NAME."
 _VOCODER = (
@@ -110,42 +72,59 @@ REPLACED: Mapping[str, str] = MappingProxyType(
 )
 
 
-class _Replaced(argparse.Action):
-    """Remember that a replaced flag was given, whatever its value."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFlags:
+    """The flags of app.py beside the settings."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        namespace.replaced = [*namespace.replaced, option]
+    login: Annotated[
+        str,
+        typer.Option(
+            metavar="USER:PASSWORD",
+            help=f"Require this login; {SECRET_ENV_VARS['login']} hides it from other "
+            f"programs, and programs may send {SECRET_ENV_VARS['api_key']} instead.",
+        ),
+    ] = ""
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Further host name, as behind a proxy; repeatable."),
+    ] = None
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="Print the values of --device here, and exit.")
+    ] = False
+    voice_fixer_use_cuda: Annotated[
+        bool | None,
+        typer.Option(
+            "--voice-fixer-use-cuda/--no-voice-fixer-use-cuda",
+            help="Same as --voice-fixer-device cuda or cpu.",
+        ),
+    ] = None
 
 
-def add_start_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags; a renamed one is parsed into its setting, as the setting's own flag is."""
-    parser.set_defaults(replaced=[])
-    group = parser.add_argument_group("flags of ai-voice-cloning")
-    for renamed in RENAMED:
-        _add_renamed(group, renamed)
-    for flag, told in REPLACED.items():
-        group.add_argument(
-            flag, nargs="?", action=_Replaced, dest="replaced", metavar="VALUE", help=told
-        )
+def list_aliases(setting: str) -> list[str]:
+    """Return the flags of ai-voice-cloning that set a setting."""
+    return [flag for flag, name in RENAMED.items() if name == setting]
 
 
-def replacement_notes(flags: Sequence[str]) -> list[str]:
-    """Return one sentence for each replaced flag that was given."""
-    return [f"{flag}: {REPLACED[flag]}" for flag in dict.fromkeys(flags)]
+def take_replaced_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split replaced flags, with their values, off the arguments.
+
+    Returns the other arguments, and one sentence for each replaced flag.
+    """
+    rest: list[str] = []
+    found: dict[str, None] = {}
+    is_value = False
+    for word in arguments:
+        flag, equals, _ = word.partition("=")
+        if flag in REPLACED:
+            found[flag] = None
+        elif not is_value or word.startswith("-"):
+            rest.append(word)
+        is_value = flag in REPLACED and not equals
+    return rest, [f"{flag}: {REPLACED[flag]}" for flag in found]
 
 
-def _add_renamed(group: argparse._ArgumentGroup, renamed: RenamedFlag) -> None:
-    told = f"same as --{renamed.setting.replace('_', '-')}"
-    name, unset = renamed.setting, argparse.SUPPRESS
-    if renamed.read is not None:
-        group.add_argument(
-            renamed.flag, dest=name, type=renamed.read, default=unset, metavar="X", help=told
-        )
-        return
-    for flag, value in (
-        (renamed.flag, renamed.on),
-        (f"--no-{renamed.flag.removeprefix('--')}", renamed.off),
-    ):
-        group.add_argument(
-            flag, dest=name, action="store_const", const=value, default=unset, help=told
-        )
+def format_replaced_flags() -> str:
+    """Return the help of the replaced flags."""
+    lines = [f"  {flag}  {told}" for flag, told in REPLACED.items()]
+    return "\b\n" + "\n".join(["Flags of ai-voice-cloning that have no effect:", *lines])

@@ -1,190 +1,188 @@
-"""testudo tokens, check, clean, detect, merge: what the tab Utilities does, for the terminal."""
+"""testudo read, tokens, check, clean, detect, merge."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cli.options import Parser
-from cli.output import create_reporter, print_json, print_line
+import typer
+
+from cli.options import JsonFlag, add_command
+from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
 from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.schemas.clip_tools import CheckResult, DenoiseClipRequest, MergeModelsRequest
+from studio.schemas.take_metadata import TakeMetadata
+from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.token_preview import preview_tokens
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
-# Any: modules that import torch and are therefore loaded when they are needed.
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")]
+ModelOption = Annotated[
+    str, typer.Option("--bundle", "--model", metavar="NAME", help="Model; default: automatic.")
+]
+# Any: modules that import torch and are therefore imported when they are needed; findings as dicts.
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
-    """Add the commands to the program."""
-    tokens = commands.add_parser("tokens", help="show a text as a model reads it")
-    tokens.add_argument("text", metavar="TEXT")
-    tokens.add_argument("--bundle", help="whose tokenizer; that of the settings if none is named")
-    tokens.set_defaults(run=run_tokens)
-
-    check = commands.add_parser("check", help="say whether a clip or a voice is fit to clone from")
-    check.add_argument("what", metavar="FILE|VOICE", help="a recording, or the name of a voice")
-    check.set_defaults(run=run_check)
-
-    clean = commands.add_parser("clean", help="lower the noise of a recording, into a new file")
-    clean.add_argument("file", metavar="FILE")
-    clean.add_argument("--out", metavar="FILE", help="where to; FILE-cleaned.wav if not named")
-    for field in list_option_fields(DenoiseClipRequest):
-        flag = f"--{field.name.replace('_', '-')}"
-        if field.plain_type is bool:
-            clean.add_argument(
-                flag,
-                action=argparse.BooleanOptionalAction,
-                default=field.default,
-                help=field.info.help,
-            )
-        else:
-            clean.add_argument(
-                flag,
-                type=field.plain_type,
-                default=field.default,
-                help=f"{field.info.help} (usually {field.default})",
-            )
-    clean.set_defaults(run=run_clean)
-
-    detect = commands.add_parser("detect", help="ask the classifier whether TorToiSe spoke a clip")
-    detect.add_argument("file", metavar="FILE")
-    detect.add_argument("--bundle", default="", help="whose classifier; any if none is named")
-    detect.set_defaults(run=run_detect)
-
-    merge = commands.add_parser("merge", help="mix two models of one architecture into a new one")
-    merge.add_argument("first", metavar="FIRST")
-    merge.add_argument("second", metavar="SECOND")
-    merge.add_argument("--weight", type=float, default=0.5, help="how much of SECOND: 0 to 1")
-    merge.add_argument("--name", required=True, help="the new model becomes finetunes/NAME")
-    merge.set_defaults(run=run_merge)
-
-    for command in (tokens, check, clean, detect, merge):
-        command.add_argument("--json", action="store_true", help="print one JSON object")
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
+    """Add one of the commands to the program."""
+    functions: Mapping[str, Callable[..., int]] = {
+        **{"read": run_read, "tokens": run_tokens, "check": run_check},
+        **{"clean": run_clean, "detect": run_detect, "merge": run_merge},
+    }
+    groups = {"options": list_option_fields(DenoiseClipRequest)} if name == "clean" else None
+    add_command(app, name, help, groups)(functions[name])
 
 
-def run_tokens(parsed: argparse.Namespace) -> int:
-    """Show a text in tokens."""
+def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
+    record = read_metadata(file)
+    return emit(record, format_metadata_lines(record), as_json)
+
+
+def run_tokens(
+    text: Annotated[str, typer.Argument()],
+    bundle: ModelOption = "",
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    view = preview_tokens(studio.layout, parsed.bundle or studio.settings.bundle, parsed.text)
-    if parsed.json:
-        print_json(view)
-        return 0
-    print_line(f"read as      {view.spoken}")
-    print_line("pieces       " + " ".join(token.piece for token in view.tokens))
-    print_line("ids          " + " ".join(str(token.id) for token in view.tokens))
-    print_line(
-        f"count        {len(view.tokens)} of {view.limit}{'' if view.fits else ', too long'}"
-    )
-    if view.strange:
-        print_line(f"unknown      {' '.join(view.strange)}")
-    return 0
+    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text)
+    lines = [
+        f"read as      {view.spoken}",
+        "pieces       " + " ".join(token.piece for token in view.tokens),
+        "ids          " + " ".join(str(token.id) for token in view.tokens),
+        f"count        {len(view.tokens)} of {view.limit}{'' if view.fits else ', too long'}",
+    ]
+    lines += [f"unknown      {' '.join(view.strange)}"] if view.strange else []
+    return emit(view, lines, as_json)
 
 
-def run_check(parsed: argparse.Namespace) -> int:
-    """Check a file or a voice; exit code 2 where it is poor."""
-    studio, tend = Studio.open(), _load_clip_tools()
-    path = Path(parsed.what)
-    if path.is_file():
-        found: CheckResult = tend.build_check_result(tend.check_audio_file(path))
+def run_check(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|VOICE", help="A recording, or the name of a voice.")
+    ],
+    as_json: JsonFlag = False,
+) -> int:
+    """Return 2 where the quality is poor."""
+    studio, tools = Studio.open(), _load_clip_tools()
+    if Path(what).is_file():
+        found: CheckResult = tools.build_check_result(tools.check_audio_file(Path(what)))
     else:
-        report = create_reporter(parsed.json)
-        found = tend.build_check_result(tend.check_voice_clips(studio.layout, parsed.what, report))
-    if parsed.json:
-        print_json(found)
-    else:
-        print_line(f"{found.name}: {RATING_LABELS[found.light]}")
-        _print_findings(found.findings, "  ")
-        for clip in found.clips:
-            print_line(f"  {clip['name']}: {RATING_LABELS[clip['light']]}")
-            _print_findings([item for item in clip["findings"] if item["light"] != "good"], "    ")
+        report = create_reporter(as_json)
+        found = tools.build_check_result(tools.check_voice_clips(studio.layout, what, report))
+    emit(found, _format_check(found), as_json)
     return 2 if found.light == "poor" else 0
 
 
-def run_clean(parsed: argparse.Namespace) -> int:
-    """Clean a recording into a new file, never over one that is there."""
+def run_clean(
+    file: FileArgument,
+    options: Mapping[str, Any],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-cleaned.wav.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    source = Path(parsed.file)
-    target = Path(parsed.out) if parsed.out else source.with_name(f"{source.stem}-cleaned.wav")
+    target = out or file.with_name(f"{file.stem}-cleaned.wav")
     if target.exists():
         raise AppError(f"{target} is there already. Name another file with --out.")
     with reraise_as_app_error(ValueError):
-        wish = DenoiseClipRequest(
-            clip=str(source),
-            method=parsed.method,
-            lower_db=parsed.lower_db,
-            cut_hz=parsed.cut_hz,
-            even_level=parsed.even_level,
-        )
+        request = DenoiseClipRequest(clip=str(file), **options)
     device = studio.settings.voice_fixer_device
     made = _load_clip_tools().denoise_file(
-        source,
+        file,
         target,
-        wish,
+        request,
         device,
-        create_reporter(parsed.json),
+        create_reporter(as_json),
         can_download=not studio.settings.offline,
     )
-    if parsed.json:
-        print_json(made)
-    else:
-        print_line(
-            f"{target}: speech {made.noise_db[0]:g} dB above the background before, "
-            f"{made.noise_db[1]:g} dB now"
-        )
-    return 0
+    before, after = made.noise_db
+    return emit(made, f"{target}: SNR {before:g} dB before, {after:g} dB now", as_json)
 
 
-def run_detect(parsed: argparse.Namespace) -> int:
-    """Ask the classifier about a file."""
+def run_detect(
+    file: FileArgument,
+    bundle: ModelOption = "",
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    path = Path(parsed.file)
     judged = _load_clip_tools().detect_synthetic_speech(
-        studio.layout, path, parsed.bundle, create_reporter(parsed.json)
+        studio.layout, file, bundle, create_reporter(as_json)
     )
-    if parsed.json:
-        print_json(judged)
-    else:
-        print_line(
-            f"{path.name}: {judged.likely:.0%} sure that TorToiSe's published weights made it "
-            "(a hint, no proof; other programs are not known to it)"
-        )
-    return 0
+    text = (
+        f"{file.name}: {judged.likely:.0%} probability that TorToiSe's published models made it "
+        "(a hint, no proof; other programs are not detected)"
+    )
+    return emit(judged, text, as_json)
 
 
-def run_merge(parsed: argparse.Namespace) -> int:
-    """Mix two models."""
+def run_merge(
+    first: Annotated[str, typer.Argument()],
+    second: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Option(help="Name of the new model: finetunes/NAME.")],
+    weight: Annotated[float, typer.Option(help="Weight of SECOND, 0 to 1.")] = 0.5,
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
     with reraise_as_app_error(ValueError):
-        wish = MergeModelsRequest(
-            first=parsed.first, second=parsed.second, name=parsed.name, share=parsed.weight
-        )
+        request = MergeModelsRequest(first=first, second=second, name=name, share=weight)
     merge = import_module("studio.workers.merge_models")
-    made = merge.merge_two_models(studio.layout, wish, create_reporter(parsed.json))
-    if parsed.json:
-        print_json(made)
-    else:
-        print_line(
-            f"{made.name}: {made.weights_id}, mixed {', '.join(made.mixed) or 'nothing'}. "
-            f"Speak with --bundle {quote_for_message(made.name)}."
+    made = merge.merge_two_models(studio.layout, request, create_reporter(as_json))
+    text = (
+        f"{made.name}: {made.weights_id}, mixed {', '.join(made.mixed) or 'nothing'}. "
+        f"Use it with --model {quote_for_message(made.name)}."
+    )
+    return emit(made, text, as_json)
+
+
+def format_metadata_lines(record: TakeMetadata) -> list[str]:
+    """Return the metadata of a clip as lines of name and value."""
+    times = {name: f"{took:.2f} s" for name, took in record.took.items()}
+    lines = [
+        f"text         {record.text}",
+        f"voice        {record.voice}",
+        f"engine       {record.engine}, {record.bundle} ({record.weights_id})",
+        f"seed         {record.seed}",
+        f"generated    {record.created}, {record.duration_s:.1f} s long",
+        f"machine      {record.machine.device}, {record.machine.threads} threads, "
+        f"torch {record.machine.torch}",
+        f"options      {_format_pairs(record.options)}",
+        f"output       {_format_pairs(record.delivery)}",
+        f"times        {_format_pairs(times)}",
+    ]
+    if record.score is not None:
+        lines.append(f"candidate    {record.candidate}, score {record.score:.4g}")
+    if record.latents is not None:
+        lines.append("latents      embedded (whoever has this file can use the voice)")
+    return lines + [f"warning      {warning}" for warning in record.warnings]
+
+
+def _format_pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{name} {value if value != '' else repr('')}" for name, value in values.items()
+    )
+
+
+def _format_check(found: CheckResult) -> Iterator[str]:
+    yield f"{found.name}: {RATING_LABELS[found.light]}"
+    yield from _format_findings(found.findings, "  ")
+    for clip in found.clips:
+        yield f"  {clip['name']}: {RATING_LABELS[clip['light']]}"
+        yield from _format_findings(
+            [item for item in clip["findings"] if item["light"] != "good"], "    "
         )
-    return 0
 
 
-def _print_findings(findings: Sequence[Any], indent: str) -> None:
+def _format_findings(findings: Sequence[Any], indent: str) -> Iterator[str]:
     for item in findings:
         measured = f" ({item['measured']})" if item["measured"] else ""
-        print_line(
-            f"{indent}{RATING_LABELS[item['light']]}  {item['topic']}: {item['words']}{measured}"
-        )
+        yield f"{indent}{RATING_LABELS[item['light']]}  {item['topic']}: {item['words']}{measured}"
         if item["advice"]:
-            print_line(f"{indent}      {item['advice']}")
+            yield f"{indent}      {item['advice']}"
 
 
 def _load_clip_tools() -> Any:

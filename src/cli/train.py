@@ -1,13 +1,15 @@
-"""testudo train and testudo runs: trainings begun, watched, stopped, gone on with, published."""
+"""testudo train and testudo runs: start, watch, stop, resume and export training runs."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from typing import Annotated
 
-from cli.options import Parser
-from cli.output import create_reporter, print_json, print_line
+import typer
+
+from cli.options import JsonFlag, add_command
+from cli.output import create_reporter, emit, print_line, print_table
 from cli.watch import follow_run, format_checkpoint_line, format_progress_line, format_run_outcome
 from core.errors import AppError
 from core.paths import quote_for_message
@@ -17,177 +19,148 @@ from studio.training_runs.service import build_export_request
 from studio.training_runs.trash import delete_run
 
 ACTIONS = ("watch", "stop", "resume", "publish", "delete")
+USAGE = """{help}
+
+testudo train DATASET --name NAME --follow
+
+testudo train watch|stop|resume|delete DATASET/RUN
+
+testudo train publish DATASET/RUN --step N --name NAME
+
+A training runs in the background: it goes on when the terminal or the studio is closed."""
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
-    """Add `train` and `runs` to the program."""
-    parser = commands.add_parser(
-        "train",
-        help="begin, watch, stop, resume or publish a training",
-        usage="testudo train DATASET [--name NAME] [--follow]\n"
-        "       testudo train watch|stop|resume|delete DATASET/RUN [--follow|--now]\n"
-        "       testudo train publish DATASET/RUN --step N [--name NAME]",
-        description="A training runs by itself: closing the terminal or the studio leaves it be.",
-    )
-    parser.add_argument(
-        "what",
-        metavar="DATASET",
-        nargs="+",
-        help=f"a dataset with a train.yaml, or one of {', '.join(ACTIONS)} and then DATASET/RUN",
-    )
-    parser.add_argument(
-        "--name",
-        default="",
-        help="what to call the run (or, for publish, the "
-        "model); the next number where none is given",
-    )
-    parser.add_argument("--step", type=int, help="publish: which checkpoint")
-    parser.add_argument(
-        "--now",
-        action="store_true",
-        help="stop: end it for good where it does not end by itself within half a minute",
-    )
-    parser.add_argument(
-        "--follow",
-        action="store_true",
-        help="stay and show how it goes; Ctrl-C leaves the run going",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run_train)
-    listing = commands.add_parser("runs", help="list the trainings, or show one")
-    listing.add_argument("which", metavar="DATASET[/RUN]", nargs="?", default="")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=run_runs)
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
+    """Add `train` or `runs` to the program."""
+    if name == "train":
+        add_command(app, name, USAGE.format(help=help), short_help=help)(run_train)
+    else:
+        add_command(app, name, help)(run_runs)
 
 
-def run_train(parsed: argparse.Namespace) -> int:
-    """Begin a training, or do something with one."""
+def run_train(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATASET",
+            help=f"A dataset with a train.yaml, or one of {', '.join(ACTIONS)} and DATASET/RUN.",
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Name of the run (publish: of the model); default a number.")
+    ] = "",
+    step: Annotated[int | None, typer.Option(help="publish: step of the checkpoint.")] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="stop: kill the run if it does not stop in 30 seconds.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the progress; Ctrl-C leaves the run going.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    if len(parsed.what) == 1:
-        view = studio.runs.start(parsed.what[0], parsed.name)
-        return _follow_or_print_start(studio, view, parsed)
-    action, where, *rest = parsed.what
+    follow = follow and not as_json
+    if len(what) == 1:
+        return _emit_started(studio, studio.runs.start(what[0], name), follow, as_json)
+    action, where, *rest = what
     if action not in ACTIONS or rest:
         raise AppError(
-            f"{quote_for_message(' '.join(parsed.what))} means nothing here. Write testudo "
-            f"train DATASET, or "
-            f"one of {', '.join(ACTIONS)} and then DATASET/RUN.",
+            f"{quote_for_message(' '.join(what))} is not a command. Write testudo train DATASET, "
+            f"or one of {', '.join(ACTIONS)} and then DATASET/RUN.",
             code="bad_request",
         )
-    dataset, name = parse_run_name(where)
+    dataset, run = parse_run_name(where)
     if action == "watch":
-        return follow_run(studio.runs, dataset, name)
+        return follow_run(studio.runs, dataset, run)
     if action == "resume":
-        return _follow_or_print_start(studio, studio.runs.resume(dataset, name), parsed)
+        return _emit_started(studio, studio.runs.resume(dataset, run), follow, as_json)
     if action == "publish":
-        return _export_checkpoint(studio, dataset, name, parsed)
+        return _export_checkpoint(studio, (dataset, run), step, name, as_json)
     if action == "delete":
-        deleted = delete_run(studio.layout, dataset, name)
-        _print_result(deleted, f"{where} is in the bin, as {deleted.id}.", parsed)
-        return 0
-    return _stop(studio, dataset, name, parsed)
+        deleted = delete_run(studio.layout, dataset, run)
+        return emit(deleted, f"{where} is in the bin, as {deleted.id}.", as_json)
+    return _stop(studio, dataset, run, now, follow, as_json)
 
 
-def run_runs(parsed: argparse.Namespace) -> int:
-    """List the trainings, or show one."""
+def run_runs(
+    which: Annotated[str, typer.Argument(metavar="DATASET[/RUN]", help="Default all.")] = "",
+    as_json: JsonFlag = False,
+) -> int:
     runs = Studio.open().runs
-    if "/" in parsed.which:
-        view = runs.view(*parse_run_name(parsed.which))
-        if parsed.json:
-            print_json(view)
-        else:
-            _print_run(view)
-        return 0
-    rows = runs.list(parsed.which)
-    if parsed.json:
-        print_json(rows)
-        return 0
+    if "/" in which:
+        view = runs.view(*parse_run_name(which))
+        return emit(view, _format_run(view), as_json)
+    rows = runs.list(which)
+    if as_json:
+        return emit(rows, "", True)
     if not rows:
-        print_line("There are no trainings yet. `testudo train DATASET` begins one.")
-    width = max((len(f"{row.dataset}/{row.name}") for row in rows), default=0)
-    for row in rows:
-        print_line(f"{f'{row.dataset}/{row.name}':{width}}  {_format_run_row(row)}")
+        print_line("There are no trainings yet. `testudo train DATASET` starts one.")
+    print_table(["run", "state"], [(f"{row.dataset}/{row.name}", _summarize(row)) for row in rows])
     return 0
 
 
 def parse_run_name(where: str) -> tuple[str, str]:
     """Return dataset and run of DATASET/RUN."""
-    dataset, stroke, name = where.partition("/")
-    if not stroke or not dataset or not name:
+    dataset, slash, name = where.partition("/")
+    if not slash or not dataset or not name:
         raise AppError(
             f"{quote_for_message(where)} names no run. Write DATASET/RUN; `testudo runs` lists "
-            f"them."
+            "them."
         )
     return dataset, name
 
 
-def _follow_or_print_start(studio: Studio, view: RunStatus, parsed: argparse.Namespace) -> int:
+def _emit_started(studio: Studio, view: RunStatus, follow: bool, as_json: bool) -> int:
     where = f"{view.dataset}/{view.name}"
-    if parsed.follow and not parsed.json:
+    if follow:
         return follow_run(studio.runs, view.dataset, view.name)
-    waits = " It waits until the training before it is over." if view.state == "waiting" else ""
-    _print_result(
-        view,
-        f"{where} runs by itself.{waits} Look: testudo runs {where}; end it: testudo train "
-        f"stop {where}",
-        parsed,
+    waits = " It waits for the current training to end." if view.state == "waiting" else ""
+    text = (
+        f"{where} runs in the background.{waits} Status: testudo runs {where}; stop it: "
+        f"testudo train stop {where}"
     )
-    return 0
+    return emit(view, text, as_json)
 
 
-def _stop(studio: Studio, dataset: str, name: str, parsed: argparse.Namespace) -> int:
-    where, was = f"{dataset}/{name}", studio.runs.view(dataset, name)
-    if was.is_over:
-        _print_result(was, f"{where} is {was.state} already.", parsed)
-        return 0
-    if parsed.now:
-        view = studio.runs.terminate(dataset, name)
-        _print_result(view, f"{where} ended at step {view.step}: {view.message}".rstrip(), parsed)
-        return 0
-    _print_result(studio.runs.stop(dataset, name), f"{where} saves, then ends.", parsed)
-    return follow_run(studio.runs, dataset, name) if parsed.follow and not parsed.json else 0
-
-
-def _export_checkpoint(studio: Studio, dataset: str, name: str, parsed: argparse.Namespace) -> int:
-    step = parsed.step if parsed.step is not None else studio.runs.view(dataset, name).best
-    if step is None:
-        raise AppError(
-            f"{dataset}/{name} has no checkpoint that is known to be best. Add --step N."
-        )
-    request = build_export_request(studio.layout, dataset, name, step, parsed.name)
-    task = import_module("studio.workers.model_tasks")
-    made = task.export_run_checkpoint(studio.layout, request, create_reporter(parsed.json))
-    _print_result(
-        made,
-        f"{made.bundle} is there. Speak: testudo speak TEXT --voice "
-        f"{quote_for_message(made.voice)} "
-        f"--model {quote_for_message(made.bundle)}",
-        parsed,
-    )
-    return 0
-
-
-def _print_run(view: RunStatus) -> None:
+def _stop(studio: Studio, dataset: str, name: str, now: bool, follow: bool, as_json: bool) -> int:
+    where, view = f"{dataset}/{name}", studio.runs.view(dataset, name)
     if view.is_over:
-        for line in format_run_outcome(view):
-            print_line(line)
+        return emit(view, f"{where} is {view.state} already.", as_json)
+    if now:
+        view = studio.runs.terminate(dataset, name)
+        text = f"{where} ended at step {view.step}: {view.message}".rstrip()
+        return emit(view, text, as_json)
+    emit(studio.runs.stop(dataset, name), f"{where} saves a checkpoint, then stops.", as_json)
+    return follow_run(studio.runs, dataset, name) if follow else 0
+
+
+def _export_checkpoint(
+    studio: Studio, run: tuple[str, str], step: int | None, name: str, as_json: bool
+) -> int:
+    step = step if step is not None else studio.runs.view(*run).best
+    if step is None:
+        raise AppError(f"{run[0]}/{run[1]} has no best checkpoint yet. Add --step N.")
+    request = build_export_request(studio.layout, *run, step, name)
+    task = import_module("studio.workers.model_tasks")
+    made = task.export_run_checkpoint(studio.layout, request, create_reporter(as_json))
+    text = (
+        f"{made.bundle} is exported. Try it: testudo speak TEXT "
+        f"--voice {quote_for_message(made.voice)} --model {quote_for_message(made.bundle)}"
+    )
+    return emit(made, text, as_json)
+
+
+def _format_run(view: RunStatus) -> Iterator[str]:
+    if view.is_over:
+        yield from format_run_outcome(view)
     else:
-        print_line(f"{view.dataset}/{view.name}: {view.state}. {format_progress_line(view)}")
-        for sentence in filter(None, (view.why_best, view.overfitting)):
-            print_line(sentence)
-    for warning in view.warnings:
-        print_line(f"warning: {warning}")
+        yield f"{view.dataset}/{view.name}: {view.state}. {format_progress_line(view)}"
+        yield from filter(None, (view.why_best, view.overfitting))
+    yield from (f"warning: {warning}" for warning in view.warnings)
     for item in view.checkpoints:
-        print_line(f"  {format_checkpoint_line(item)}" + ("" if item.there else " (not kept)"))
+        yield f"  {format_checkpoint_line(item)}" + ("" if item.there else " (not kept)")
 
 
-def _format_run_row(row: RunSummary) -> str:
+def _summarize(row: RunSummary) -> str:
     best = f", best {row.best}" if row.best is not None else ""
     return f"{row.state}, step {row.step} of {row.steps}{best}"
-
-
-def _print_result(value: object, line: str, parsed: argparse.Namespace) -> None:
-    if parsed.json:
-        print_json(value)
-    else:
-        print_line(line)

@@ -1,111 +1,92 @@
-"""testudo voices: which there are, and how new ones come in."""
+"""testudo voices: list voices, save a random one, import one."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from cli.options import Parser
-from cli.output import create_reporter, print_json, print_line
+import typer
+
+from cli.options import JsonFlag, add_command, create_app
+from cli.output import create_reporter, emit, print_line, print_table
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice, list_voices
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedVoice:
-    """A voice as listings tell it."""
-
-    name: str
-    clips: int
-    kept: bool
-    folder: str
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The voice.")]
 
 
-def add_command(commands: argparse._SubParsersAction[Parser], arguments: Sequence[str]) -> None:
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `voices` to the program."""
-    parser = commands.add_parser("voices", help="list the voices, keep or import one")
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
-    parser.set_defaults(run=run_list)
-    actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    keep = actions.add_parser("keep-random", help="keep a made-up voice under a name")
-    keep.add_argument("name", metavar="NAME", help="the name of the new voice")
-    keep.add_argument("--seed", type=int, metavar="N", help="which one: the number after random#")
-    keep.add_argument("--bundle", metavar="NAME", help="weights in models/")
-    keep.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, …")
-    keep.add_argument("--json", action="store_true", help="print one JSON object")
-    keep.set_defaults(run=run_save_random)
-    bring = actions.add_parser("import", help="copy clips into a voice, or a voice out of a clip")
-    bring.add_argument("name", metavar="NAME", help="the voice, new or not")
-    bring.add_argument(
-        "files",
-        metavar="FILE",
-        nargs="+",
-        help="recordings of one speaker, or one clip that Testudo spoke with --embed-latents",
-    )
-    bring.add_argument("--json", action="store_true", help="print one JSON object")
-    bring.set_defaults(run=run_import)
+    group = create_app(help)
+    group.callback(invoke_without_command=True)(run_list)
+    add_command(group, "keep-random", "save a random voice under a name")(run_save_random)
+    add_command(group, "import", "import clips, or the voice embedded in a clip")(run_import)
+    app.add_typer(group, name=name, help=help)
 
 
-def run_list(parsed: argparse.Namespace) -> int:
-    """List the voices that can speak."""
-    studio = Studio.open()
-    voices = [to_listed_voice(voice) for voice in list_voices(studio.layout)]
-    if parsed.json:
-        print_json(voices)
+def run_list(context: typer.Context, as_json: JsonFlag = False) -> int:
+    if context.invoked_subcommand:
         return 0
+    studio = Studio.open()
+    voices = list_voices(studio.layout)
+    if as_json:
+        return emit([_to_plain(voice) for voice in voices], "", True)
     if not voices:
         print_line(
             f"There are no voices in {studio.layout.voices} yet. A voice is a folder of clips."
         )
-    width = max((len(voice.name) for voice in voices), default=0)
-    for voice in voices:
-        print_line(f"{voice.name:{width}}  {_format_voice_summary(voice)}")
+    print_table(["voice", "contents"], [(voice.name, _summarize(voice)) for voice in voices])
     return 0
 
 
-def run_save_random(parsed: argparse.Namespace) -> int:
-    """Keep a made-up voice."""
+def run_save_random(
+    name: NameArgument,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Which voice: the number after random#.")
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", "--model", metavar="NAME", help="Model, as in models/."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, …")] = None,
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    kept = studio.create_random_voice(
-        parsed.name, parsed.seed, parsed.bundle, parsed.device, create_reporter(parsed.json)
-    )
-    _print_new_voice(kept, parsed.json)
-    return 0
+    voice = studio.create_random_voice(name, seed, bundle, device, create_reporter(as_json))
+    return _emit_voice(voice, as_json)
 
 
-def run_import(parsed: argparse.Namespace) -> int:
-    """Bring a voice in."""
+def run_import(
+    name: NameArgument,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Recordings of one speaker, or one clip generated with --embed-latents.",
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> int:
     studio = Studio.open()
-    files = [Path(name) for name in parsed.files]
-    _print_new_voice(
-        studio.import_voice(parsed.name, files, create_reporter(parsed.json)), parsed.json
-    )
-    return 0
+    return _emit_voice(studio.import_voice(name, files, create_reporter(as_json)), as_json)
 
 
-def to_listed_voice(voice: Voice) -> ListedVoice:
-    """Return what a listing says of a voice."""
-    return ListedVoice(
-        name=voice.name,
-        clips=len(voice.clips),
-        kept=voice.latents_path is not None,
-        folder=str(voice.folder),
-    )
+def _to_plain(voice: Voice) -> dict[str, object]:
+    return {
+        "name": voice.name,
+        "clips": len(voice.clips),
+        "kept": voice.latents_path is not None,
+        "folder": str(voice.folder),
+    }
 
 
-def _format_voice_summary(voice: ListedVoice) -> str:
+def _summarize(voice: Voice) -> str:
     if not voice.clips:
-        return "kept latents"
-    return "1 clip" if voice.clips == 1 else f"{voice.clips} clips"
+        return "saved latents"
+    return "1 clip" if len(voice.clips) == 1 else f"{len(voice.clips)} clips"
 
 
-def _print_new_voice(voice: Voice, as_json: bool) -> None:
-    if as_json:
-        print_json(to_listed_voice(voice))
-    else:
-        print_line(
-            f"{voice.folder}: {_format_voice_summary(to_listed_voice(voice))}. Speak with "
-            f"--voice {voice.name}."
-        )
+def _emit_voice(voice: Voice, as_json: bool) -> int:
+    text = f"{voice.folder}: {_summarize(voice)}. Use it with --voice {voice.name}."
+    return emit(_to_plain(voice), text, as_json)

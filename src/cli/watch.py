@@ -1,4 +1,4 @@
-"""A training watched in a terminal: a line for whatever happens, until it is over."""
+"""Follow a training run in a terminal until it ends."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import sys
 import time
 from collections.abc import Iterator
 
-from cli.output import CLEAR_LINE, print_line
+from cli.output import CLEAR_LINE, clear_status_line, escape_control_characters, print_line
 from studio.training_runs.run_status import RunCheckpoint, RunStatus
 from studio.training_runs.service import TrainingRunService
 
 POLL_S = 0.5
 NON_TTY_INTERVAL_S = 60.0
-"""Where nobody watches a changing line, a step is told at least so often."""
+"""Without a terminal, the progress is printed at this interval."""
 
 
 def follow_run(runs: TrainingRunService, dataset: str, name: str) -> int:
-    """Print what happens in a run until it is over; 2 where it did not end well.
+    """Print the events of a run until it is over; return 2 where it failed.
 
     Ctrl-C ends the watching, not the run.
     """
@@ -24,10 +24,9 @@ def follow_run(runs: TrainingRunService, dataset: str, name: str) -> int:
     try:
         view = _poll_until_over(runs, dataset, name)
     except KeyboardInterrupt:
-        _clear_terminal_line()
         print_line(
-            f"{where} goes on. Look: testudo runs {where}; watch: testudo train watch {where}; "
-            f"end it: testudo train stop {where}"
+            f"{where} goes on. Status: testudo runs {where}; watch: testudo train watch {where}; "
+            f"stop it: testudo train stop {where}"
         )
         return 0
     for line in format_run_outcome(view):
@@ -36,7 +35,7 @@ def follow_run(runs: TrainingRunService, dataset: str, name: str) -> int:
 
 
 def format_run_outcome(view: RunStatus) -> Iterator[str]:
-    """Say how a run ended, and what to do next."""
+    """Yield how a run ended, and what to do next."""
     where = f"{view.dataset}/{view.name}"
     yield f"{where}: {view.state} at step {view.step} of {view.steps}. {view.message}".rstrip()
     if view.state in ("failed", "died") and view.details:
@@ -44,15 +43,15 @@ def format_run_outcome(view: RunStatus) -> Iterator[str]:
         yield from (f"  {line}" for line in view.details.strip().splitlines()[-5:])
     yield from filter(None, (view.why_best, view.overfitting))
     if view.can_resume:
-        yield f"To go on: testudo train resume {where}"
+        yield f"To resume: testudo train resume {where}"
 
 
 def format_progress_line(view: RunStatus) -> str:
-    """Tell how far a run is, in a line."""
+    """Return the progress of a run in a line."""
     if view.state == "waiting":
         return "waiting for another training to end"
     if not view.step:
-        return "beginning …"
+        return "starting …"
     loss = view.curve("loss", view.stage)
     facts = [f"{view.stage} step {view.step} of {view.steps}"]
     facts += [f"loss {loss[-1][1]:.3f}"] if loss else []
@@ -62,30 +61,31 @@ def format_progress_line(view: RunStatus) -> str:
 
 
 def format_checkpoint_line(view: RunCheckpoint) -> str:
-    """Tell of a checkpoint, in a line."""
+    """Return the measures of a checkpoint in a line."""
     facts = [f"checkpoint {view.step}"]
     facts += [f"validation loss {view.loss:.3f}"] if view.loss is not None else []
-    facts += [f"word errors {view.wer:.0%}"] if view.wer is not None else []
+    facts += [f"WER {view.wer:.0%}"] if view.wer is not None else []
     facts += [f"similarity {view.similarity:.2f}"] if view.similarity is not None else []
     return ", ".join([*facts, *["best"] * view.best])
 
 
 def _poll_until_over(runs: TrainingRunService, dataset: str, name: str) -> RunStatus:
-    told: set[str] = set()
+    printed: set[str] = set()
     last = 0.0
-    watched = sys.stderr.isatty()
+    is_terminal = sys.stderr.isatty()
     while True:
         view = runs.view(dataset, name)
         for line in _iter_messages(view):
-            if line not in told:
-                told.add(line)
-                _clear_terminal_line()
+            if line not in printed:
+                printed.add(line)
                 print_line(line)
+                sys.stdout.flush()
         if view.is_over:
-            _clear_terminal_line()
+            clear_status_line()
             return view
-        if watched:
-            sys.stderr.write(f"{CLEAR_LINE}{format_progress_line(view)}")
+        if is_terminal:
+            progress = escape_control_characters(format_progress_line(view))
+            sys.stderr.write(f"{CLEAR_LINE}{progress}")
             sys.stderr.flush()
         elif time.monotonic() - last >= NON_TTY_INTERVAL_S:
             last = time.monotonic()
@@ -95,20 +95,10 @@ def _poll_until_over(runs: TrainingRunService, dataset: str, name: str) -> RunSt
 
 
 def _iter_messages(view: RunStatus) -> Iterator[str]:
-    """Yield what is told once each."""
     yield from (f"warning: {message}" for message in view.warnings)
     yield from view.notes
-    for item in view.checkpoints:
-        yield format_checkpoint_line(item).removesuffix(
-            ", best"
-        )  # which is best changes as it goes
-
-
-def _clear_terminal_line() -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(CLEAR_LINE)
-        sys.stderr.flush()
-    sys.stdout.flush()
+    for item in view.checkpoints:  # which is best changes later
+        yield format_checkpoint_line(item).removesuffix(", best")
 
 
 def _format_duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +65,35 @@ def unique_path(path: Path) -> Path:
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
+
+
+def replace_folder(target: Path, new: Path) -> None:
+    """Put the folder `new` in the place of `target`, which is deleted only afterwards.
+
+    A swap that was cut off between the two renames is undone by `restore_replaced_folder`.
+    """
+    old = _replaced_folder(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        restore_replaced_folder(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_replaced_folder(target: Path) -> None:
+    """Undo a `replace_folder` that was cut off, and delete what it left behind."""
+    old = _replaced_folder(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced_folder(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
 def tree_size(folder: Path) -> int:

@@ -1,22 +1,34 @@
-"""Dataclass to plain dict and back, strictly: nothing is guessed, coerced or ignored."""
+"""Convert dataclasses to plain data and back; pydantic checks the types, without coercion."""
 
 from __future__ import annotations
 
-import sys
-import types
-import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic import ValidationError as PydanticError
+from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
 
 from core.errors import CodedError
 
 # Any throughout: this module is the border between typed values and JSON.
 
 T = TypeVar("T")
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+SCALARS = {"bool": bool, "int": int, "float": float, "str": str}
+"""Core schemas that must not convert a value, by the type that each stands for."""
+EXPECTED = {
+    **{"bool_type": "true or false", "int_type": "a whole number", "float_type": "a number"},
+    **{"string_type": "text", "path_type": "a path", "none_required": "None"},
+    **{"dict_type": "a table", "mapping_type": "a table", "dataclass_type": "a table of settings"},
+    **{"tuple_type": "a list", "list_type": "a list", "frozen_set_type": "a list"},
+}
+"""What a field takes, by pydantic's type of error."""
 
 
 class ValidationError(CodedError, ValueError):
@@ -44,12 +56,16 @@ def to_dict(value: Any) -> Any:
 
 
 def from_dict(cls: type[T], data: Any) -> T:
-    """Build `cls` from plain data.
+    """Build the dataclass `cls` from plain data.
 
-    Raises PlainError for an unknown key (suggesting the nearest), a missing one, or a value of
-    another type than the field's.
+    Raises ValidationError for an unknown key (suggesting the nearest), a missing one, or a value of
+    another type than the field's; what a `__post_init__` raises passes through.
     """
-    return cast(T, _read_dataclass(cls, data, where=""))
+    try:
+        validator: SchemaValidator = _get_validator(cast(Any, cls))
+        return cast(T, validator.validate_python((data,))[0])
+    except PydanticError as cause:
+        raise _translate(cls, cause) from cause
 
 
 def suggest_similar(word: str, known: Sequence[str]) -> str:
@@ -58,111 +74,84 @@ def suggest_similar(word: str, known: Sequence[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _read_dataclass(cls: type[Any], data: Any, where: str) -> Any:
-    name = where or cls.__name__
-    if not isinstance(data, Mapping):
-        raise ValidationError(f"{name} must be a table of settings, not {_shorten_repr(data)}.")
-    known = {field.name: field for field in fields(cls) if field.init}
-    for key in data:
-        if key not in known:
-            hint = suggest_similar(str(key), list(known)) or f" Known are: {', '.join(known)}."
-            raise ValidationError(f"{name} has no setting {str(key)!r}.{hint}")
-    missing = [key for key, field in known.items() if key not in data and _is_required(field)]
-    if missing:
-        raise ValidationError(f"{name} lacks {', '.join(missing)}.")
-    hints = typing.get_type_hints(cls)
-    values = {
-        key: _read(hints[key], item, f"{where}.{key}" if where else str(key))
-        for key, item in data.items()
-    }
-    return cls(**values)
+@cache
+def _get_validator(cls: type[Any]) -> SchemaValidator:
+    wrapped = tuple[cls]  # type: ignore[valid-type]  # a dataclass itself takes no configuration
+    schema = TypeAdapter(wrapped, config=ConfigDict(title=cls.__name__)).core_schema
+    return SchemaValidator(_make_strict(schema))
 
 
-def _is_required(field: Field[Any]) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
+def _make_strict(schema: Any) -> Any:
+    """Refuse conversion of scalars and unknown keys; lists and tables still become their types.
+
+    pydantic's own strict mode would refuse a dict for a dataclass and a list for a tuple.
+    """
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(map(_make_strict, schema))
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: item if key == "metadata" else _make_strict(item) for key, item in schema.items()}
+    if made.get("type") in SCALARS:
+        made["strict"] = True
+    elif made.get("type") == "dataclass":
+        check = core_schema.no_info_before_validator_function
+        made["schema"] = check(_check_keys(made["cls"]), made["schema"])
+    elif made.get("type") == "union":
+        kinds = [choice["type"] for choice in made["choices"]]
+        names = " or ".join(
+            TYPE_NAMES[SCALARS[kind]] if kind in SCALARS else kind for kind in kinds
+        )
+        made |= {"custom_error_type": "union", "custom_error_message": names}
+    return made
 
 
-def _read(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return _read_union(arguments, value, where)
-    if origin is typing.Literal:
-        if value in arguments and any(type(value) is type(choice) for choice in arguments):
-            return value
-        raise _type_mismatch(where, " or ".join(map(repr, arguments)), value)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _read_dataclass(hint, value, where)
-    if origin is not None:
-        return _read_container(origin, arguments, value, where)
-    return _read_scalar(hint, value, where)
+def _check_keys(cls: type[Any]) -> Callable[[Any], Any]:
+    known = [field.name for field in fields(cls) if field.init]
+
+    def check(data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        for key in data:
+            if key not in known:
+                hint = suggest_similar(str(key), known) or f" Known are: {', '.join(known)}."
+                told = f"has no setting {str(key)!r}.{hint}"
+                raise PydanticCustomError("unknown_key", "{told}", {"told": told})
+        return dict(data)
+
+    return check
 
 
-def _read_union(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in choices:
-        return None
-    solid = [choice for choice in choices if choice is not type(None)]
-    if len(solid) == 1:
-        return _read(solid[0], value, where)
-    for choice in solid:
-        try:
-            return _read(choice, value, where)
-        except ValidationError:
-            continue
-    raise _type_mismatch(where, " or ".join(map(_get_type_name, choices)), value)
-
-
-def _read_container(origin: Any, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
-    if issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise _type_mismatch(where, "a table", value)
-        inner = arguments[1]
-        return {str(key): _read(inner, item, f"{where}.{key}") for key, item in value.items()}
-    if not isinstance(value, (list, tuple)):
-        raise _type_mismatch(where, "a list", value)
-    if origin is tuple and arguments[-1] is not Ellipsis:
-        if len(value) != len(arguments):
-            raise _type_mismatch(where, f"a list of {len(arguments)}", value)
-        pairs = zip(arguments, value, strict=True)
-        return tuple(_read(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(pairs))
-    items = [_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
-    if issubclass(origin, (tuple, set, frozenset)):
-        return origin(items)
-    return items
-
-
-def _read_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > sys.float_info.max:
-            raise _type_mismatch(where, "a number of sane size", value)
-        return float(value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        try:
-            return hint(value)
-        except ValueError:
-            choices = " or ".join(repr(member.value) for member in hint)
-            raise _type_mismatch(where, choices, value) from None
-    if hint is type(None):
-        hint_fits = value is None
-    elif isinstance(value, bool):
-        hint_fits = hint is bool
+def _translate(cls: type[Any], cause: PydanticError) -> Exception:
+    """Return the first problem in words, or the error that a `__post_init__` raised."""
+    problems = cause.errors(include_url=False)
+    first = problems[0]
+    kind, value, place = first["type"], first["input"], first["loc"][1:]
+    if kind == "value_error":
+        raised: Exception = first["ctx"]["error"]
+        return raised
+    where = _format_place(place) or cls.__name__
+    if kind == "unknown_key":
+        return ValidationError(f"{where} {first['msg']}")
+    if kind == "missing":
+        lacking = [item["loc"][-1] for item in problems if item["type"] == "missing"
+                   and item["loc"][:-1] == first["loc"][:-1]]  # fmt: skip
+        where = _format_place(place[:-1]) or cls.__name__
+        if isinstance(lacking[0], str):
+            return ValidationError(f"{where} lacks {', '.join(map(str, lacking))}.")
+        wanted = f"a list of {len(value) + len(lacking)}"
+    elif kind == "too_long":
+        wanted = f"a list of {first['ctx']['max_length']}"
+    elif kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        wanted = "a number of sane size"
+    elif kind == "union":
+        wanted = first["msg"]
     else:
-        hint_fits = isinstance(hint, type) and isinstance(value, hint)
-    if not hint_fits:
-        raise _type_mismatch(where, _get_type_name(hint), value)
-    return value
-
-
-def _type_mismatch(where: str, wanted: str, value: Any) -> ValidationError:
+        wanted = first.get("ctx", {}).get("expected") or EXPECTED.get(kind) or first["msg"]
     return ValidationError(f"{where} must be {wanted}, not {_shorten_repr(value)}.")
 
 
-def _get_type_name(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names.get(hint) or str(getattr(hint, "__name__", hint))
+def _format_place(place: Sequence[int | str]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)[1:]
 
 
 def _shorten_repr(value: Any) -> str:

@@ -1,78 +1,101 @@
-"""A bin for folders, beside those that are in use: deleting is a rename and never a copy.
+"""Trash folders: deleting moves a folder to ROOT/.bin/ID/NAME, and restoring moves it back.
 
-A deleted folder lies in `BIN/ID/NAME`; the ID names the deletion.
+The trash lies inside the folder that it belongs to, so that a deletion is a rename and not a copy.
 """
 
 from __future__ import annotations
 
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from core.errors import translate_write_errors
-from core.paths import validate_name
+from core.files import tree_size
 
 TRASH_DIR = ".bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrashEntry:
-    """A folder in a bin. id: names this deletion;  when: seconds since 1970."""
+    """A deleted folder. id: of the deletion;  name: of the folder;  when: seconds since 1970."""
 
     id: str
-    folder: Path
-    deleted_at: float
-
-    @property
-    def name(self) -> str:
-        """What the folder was called."""
-        return self.folder.name
+    name: str
+    when: float
 
 
-def move_to_trash(folder: Path) -> TrashEntry:
-    """Move a folder into the bin beside it."""
-    now = datetime.now().astimezone()
-    id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-    place = folder.parent / TRASH_DIR / id
+def create_deletion_id() -> str:
+    """Return a new id that begins with the local time: 20260131-235959-a1b2c3."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def move_to_trash(folder: Path, root: Path | None = None) -> TrashEntry:
+    """Move a folder into the trash of `root`, by default the folder that it lies in."""
+    root = root or folder.parent
+    name = folder.relative_to(root).as_posix()
+    place = root / TRASH_DIR / create_deletion_id()
     with translate_write_errors(place):
-        place.mkdir(parents=True)
-        folder.rename(place / folder.name)
-    return TrashEntry(id=id, folder=place / folder.name, deleted_at=now.timestamp())
+        (place / name).parent.mkdir(parents=True)
+        folder.rename(place / name)
+    return TrashEntry(id=place.name, name=name, when=_get_time(place))
 
 
-def list_trash(parent: Path) -> list[TrashEntry]:
-    """List what lies in the bin of a folder, the latest first."""
-    found = [_read_trash_entry(place) for place in list_subfolders(parent / TRASH_DIR)]
-    return sorted((one for one in found if one is not None), key=lambda one: -one.deleted_at)
+def list_trash(root: Path, group: str = "") -> list[TrashEntry]:
+    """List the deleted folders of `root`, the latest first.
+
+    group: a folder in `root` whose folders are deleted one by one, too: GROUP/NAME.
+    """
+    entries = [_read_entry(place, group) for place in list_subfolders(root / TRASH_DIR)]
+    return sorted((entry for entry in entries if entry), key=lambda entry: (-entry.when, entry.id))
 
 
-def find_trash_entry(parent: Path, id: str) -> TrashEntry | None:
-    """Return one deletion of a folder's bin.  Raises StudioError for what can be no id."""
-    return _read_trash_entry(parent / TRASH_DIR / validate_name(id, "deletion"))
+def find_trash_entry(root: Path, id: str, group: str = "") -> TrashEntry | None:
+    """Return the deletion of that id, or None."""
+    return next((entry for entry in list_trash(root, group) if entry.id == id), None)
 
 
-def restore_from_trash(binned: TrashEntry, target: Path) -> None:
-    """Move a deleted folder to where it is wanted."""
+def restore_from_trash(root: Path, entry: TrashEntry, target: Path) -> None:
+    """Move a deleted folder of `root` to `target`, which must not exist."""
+    place = root / TRASH_DIR / entry.id
     with translate_write_errors(target):
-        binned.folder.rename(target)
-        binned.folder.parent.rmdir()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (place / entry.name).rename(target)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def empty_trash(trash: Path) -> int:
+    """Delete a trash folder for good and return the bytes that it took."""
+    freed = tree_size(trash)
+    with translate_write_errors(trash):
+        if trash.is_dir():
+            shutil.rmtree(trash)
+    return freed
 
 
 def find_free_name(parent: Path, name: str) -> str:
-    """Return the name, or with a number behind it where it is taken in whatever case."""
+    """Return `name`, or the first of "name 2", "name 3" … that is free, ignoring case."""
     taken = {path.name.casefold() for path in list_subfolders(parent)}
     names = [name, *(f"{name} {number}" for number in range(2, 1000))]
     return next(free for free in names if free.casefold() not in taken)
 
 
 def list_subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder; none where there is no such folder."""
+    """Return the folders in a folder; an empty list where it does not exist."""
     return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
-def _read_trash_entry(place: Path) -> TrashEntry | None:
+def _read_entry(place: Path, group: str) -> TrashEntry | None:
     inside = list_subfolders(place)
+    if group and [path.name for path in inside] == [group]:
+        inside = list_subfolders(place / group)
     if len(inside) != 1:
         return None
-    return TrashEntry(id=place.name, folder=inside[0], deleted_at=place.stat().st_mtime)
+    name = inside[0].relative_to(place).as_posix()
+    return TrashEntry(id=place.name, name=name, when=_get_time(place))
+
+
+def _get_time(place: Path) -> float:
+    """Return when a deletion was made: when its folder was filled."""
+    return place.stat().st_mtime

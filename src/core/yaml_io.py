@@ -1,15 +1,12 @@
-"""YAML as a person writes it, read without surprises; dataclasses written with their help.
+"""Read YAML strictly; write dataclasses as YAML with their help as comments.
 
-Light. Beyond what a safe loader refuses, nothing may be said twice and nothing may stand for
-something else; `1e-4` is a number.
+Repeated keys and aliases (*) are refused; `1e-4` is a number.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -53,9 +50,9 @@ _StrictLoader.add_implicit_resolver(  # YAML 1.1 takes 1e-4, without a dot, for 
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file says as plain data; {} for an empty one.
+    """Return a YAML file as plain data; {} for an empty one.
 
-    Raises ValueError saying what is wrong and in which line; the path is the caller's to name.
+    Raises ValueError saying what is wrong and in which line; the caller names the path.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -67,13 +64,13 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"cannot be read ({cause.strerror or cause}).") from cause
     except UnicodeDecodeError as cause:
         raise ValueError(
-            f"is not text in UTF-8 (byte {cause.start + 1}). Save it as UTF-8, or make it anew."
+            f"is not text in UTF-8 (byte {cause.start + 1}). Save it as UTF-8, or create it again."
         ) from cause
     return parse_yaml(text)
 
 
 def parse_yaml(text: str) -> Any:
-    """Return what YAML says as plain data; {} for nothing. Raises ValueError with the line."""
+    """Return YAML text as plain data; {} for nothing. Raises ValueError with the line."""
     try:
         data = _StrictLoader(text).get_single_data()
     except yaml.MarkedYAMLError as cause:
@@ -82,9 +79,9 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"{where}{cause.problem or cause.context}.") from cause
     except yaml.YAMLError as cause:
         first = str(cause).splitlines()[0]
-        raise ValueError(f"is not YAML: {first}. Correct it, or make it anew.") from cause
+        raise ValueError(f"is not YAML: {first}. Correct it, or create it again.") from cause
     except RecursionError as cause:
-        raise ValueError("is nested too deeply to be settings. Make it anew.") from cause
+        raise ValueError("is nested too deeply to be settings. Create it again.") from cause
     return {} if data is None else data
 
 
@@ -101,26 +98,15 @@ def format_commented_yaml(config: Any) -> str:
 
 
 def format_field_help(field: OptionField) -> str:
-    """Return what a field means and how far it goes, in one line."""
+    """Return the help, range and unit of a field in one line."""
     knob = field.info
     told = [part for part in (_format_range(knob), knob.unit) if part]
     return f"{knob.help} ({' '.join(told)})" if told else knob.help
 
 
 def get_docstring_summary(cls: type[Any]) -> str:
-    """Return what a dataclass says of itself, in one line."""
+    """Return the first line of the docstring of a dataclass."""
     return (cls.__doc__ or "").strip().splitlines()[0]
-
-
-def write_text_atomic(path: Path, text: str) -> None:
-    """Write a neighbour, then rename it: whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _format_range(knob: OptionInfo) -> str:
@@ -135,15 +121,11 @@ def _format_number(value: float | None) -> str:
 
 
 def _format_comment(text: str, indent: str) -> str:
-    return "\n".join(_wrap_lines(text, f"{indent}# "))
-
-
-def _wrap_lines(text: str, lead: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, COMMENT_WIDTH, initial_indent=lead, subsequent_indent=lead)
+    lead = f"{indent}# "
+    return textwrap.fill(text, COMMENT_WIDTH, initial_indent=lead, subsequent_indent=lead)
 
 
 def _format_scalar(value: Any) -> str:
-    """Return a value on one line of YAML."""
     text: str = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, width=10**9, explicit_end=False
     )

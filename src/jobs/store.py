@@ -274,6 +274,21 @@ class JobStore:
             yield db
 
 
+def read_open_requests(path: Path) -> list[str]:
+    """Return the JSON requests of jobs that wait or run, also while another process has the store.
+
+    Raises JobError for a file that cannot be read.
+    """
+    if not path.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute("SELECT request FROM jobs WHERE state IN ('waiting', 'running')")
+            return [request for (request,) in found]
+    except sqlite3.Error as cause:
+        raise JobError(f"The list of jobs {path} cannot be read: {cause}.") from cause
+
+
 def _to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(to_dict(value), ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""The page: five tabs over one studio, and the place under which a server carries it."""
+"""The page: five tabs over one studio, mounted into a FastAPI server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 TITLE = "Testudo"
 MASTHEAD = """\
-<div class="masthead"><h1>Testudo</h1><p>a voice studio on this machine</p>
-<button type="button" class="small" id="look-switch">Look: system</button></div>
+<div class="masthead"><h1>Testudo</h1><p>Local voice studio</p>
+<button type="button" class="small" id="theme-switch">Theme: System</button></div>
 """
 UPLOAD_LIMIT = "500mb"
 QUEUE_POLL_INTERVAL_S = 0.02
-"""Between two looks of Gradio at its empty queue. Its own 1 ms takes 6 % of a core all day long."""
+"""How often Gradio checks its empty queue. Its default of 1 ms takes 6 % of a core."""
 TABS = (
     ("generate", "Generate", generate.build_generate_tab),
     ("history", "History", history.build_history_tab),
@@ -36,10 +36,10 @@ TABS = (
 
 
 def build_page(studio: Studio) -> gr.Blocks:
-    """Build the whole page; every visitor sees the same studio."""
+    """Build the page."""
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
-        gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelLook();")
+        gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelTheme();")
     with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:
@@ -52,7 +52,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 
 def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
-    """Hang the page into a server under `path`; returns the server."""
+    """Mount the page into a server under `path`; returns the server."""
     mounted: FastAPI = gr.mount_gradio_app(
         server,
         build_page(studio),
@@ -72,7 +72,7 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
 
 
 def _list_private_paths(studio: Studio) -> list[str]:
-    """Name what the page never serves: of the studio's state, all but what was dropped on it."""
+    """Return the files that Gradio must not serve: the state of the studio except uploads."""
     layout = studio.layout
-    ours = (layout.jobs_db, layout.history_db, layout.stars, layout.trash, layout.exports)
-    return [str(path) for path in (*ours, layout.settings_file)]
+    state = (layout.jobs_db, layout.history_db, layout.stars, layout.trash, layout.exports)
+    return [str(path) for path in (*state, layout.settings_file)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def log_in(client: TestClient, **form: str) -> Any:
     return client.post("/login", data=form, follow_redirects=False)
 
 
+def basic_auth(login: Login) -> dict[str, str]:
+    coded = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return {"authorization": f"Basic {coded}"}
+
+
 @pytest.mark.parametrize("path", EVERYWHERE)
 def test_nothing_is_served_to_a_stranger(locked: TestClient, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer "}, {"cookie": f"{SESSION_COOKIE}=x"}):
@@ -84,7 +90,7 @@ def test_programs_show_the_login_or_the_key(locked: TestClient) -> None:
 )
 def test_a_wrong_login_is_told_so_on_the_page(locked: TestClient, form: dict[str, str]) -> None:
     answer = log_in(locked, **form)
-    assert answer.status_code == 401 and "name or the password is wrong" in answer.text
+    assert answer.status_code == 401 and "Wrong user name or password" in answer.text
     assert "set-cookie" not in answer.headers
 
 
@@ -95,10 +101,23 @@ def test_guessing_is_stopped_but_whoever_is_in_stays_in(locked: TestClient) -> N
     for _ in range(MAX_LOGIN_FAILURES):
         assert log_in(locked, password="guess").status_code == 401
     assert log_in(locked).status_code == 429
-    answer = locked.get("/api/jobs", headers={"authorization": f"Bearer {KEY}"})
-    assert "Too many wrong tries" in refused(answer, 429) and int(answer.headers["retry-after"]) > 0
+    answer = locked.get("/api/jobs", headers={"authorization": "Bearer guess"})
+    assert (
+        "Too many failed attempts" in refused(answer, 429)
+        and int(answer.headers["retry-after"]) > 0
+    )
     locked.cookies.update(cookies)
     assert locked.get("/api/jobs").status_code == 200
+
+
+def test_a_valid_key_is_accepted_while_a_guesser_at_the_same_address_is_throttled(
+    locked: TestClient,
+) -> None:
+    for _ in range(MAX_LOGIN_FAILURES):
+        refused(locked.get("/api/jobs", headers={"authorization": "Bearer guess"}), 401)
+    refused(locked.get("/api/jobs", headers={"authorization": "Bearer guess"}), 429)
+    refused(locked.get("/api/jobs", headers=basic_auth(ANNA)), 429)
+    assert locked.get("/api/jobs", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
 
 
 def test_failures_are_forgotten_after_a_while() -> None:

@@ -107,7 +107,7 @@ def test_an_unknown_job_is_not_found(client: TestClient) -> None:
 def test_a_job_that_is_over_can_neither_be_stopped_nor_taken_up(
     client: TestClient, spoken: Job
 ) -> None:
-    assert "over already" in refused(client.delete(f"/api/jobs/{spoken.id}"), 409)
+    assert "already ended" in refused(client.delete(f"/api/jobs/{spoken.id}"), 409)
     refused(client.post(f"/api/jobs/{spoken.id}/resume"), 409)
 
 

@@ -207,7 +207,7 @@ def test_the_api_answers_while_the_page_is_still_drawn(serve: Serve) -> None:
     client = serve(build_page=draw, on_page_ready=ready.set)
     assert client.get("/api/health").status_code == 200
     opening = client.get("/", headers={"accept": "text/html"})
-    assert opening.status_code == 503 and "is opening" in opening.text
+    assert opening.status_code == 503 and "is starting" in opening.text
     assert opening.headers["retry-after"] == "1"
     drawn.set()
     assert ready.wait(20) and client.get("/").json() == "the page"

@@ -45,7 +45,7 @@ def test_a_training_is_begun_watched_stopped_and_gone_on_with(
     assert loss["points"][0] == [1, 3.95] and len(loss["points"]) == 40
     assert client.get(seen["samples"][0]["url"]).status_code == 200
     assert str(studio.layout.root) not in json.dumps(seen)
-    assert "done, or goes on already" in refused(client.post("/api/runs/alice/1/resume"), 409)
+    assert "finished or already running" in refused(client.post("/api/runs/alice/1/resume"), 409)
 
 
 def test_what_cannot_be_is_refused_with_the_right_status(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,24 +75,24 @@ def test_a_voice_is_learned_on_the_page_alone(
 def configure(one: Visitor, root: Path) -> None:
     """Propose, mend what was found, try a step, save."""
     part(one, "Generate Configuration")
-    see(one, "Proposed from the dataset", "#training-configure-message")
+    see(one, "Suggested from the dataset", "#training-configure-message")
     see(one, "cannot be spoken", "#training-configure-plan")
     one.page.locator("#training-configure-plan button[aria-label^='Fix it: Use another']").click()
     one.page.locator("#training-configure-plan", has_text="cannot be spoken").wait_for(
         state="hidden", timeout=PATIENCE_MS
     )
-    one.set("training-configure-learns", "The network that speaks (GPT)")
+    one.set("training-configure-learns", "GPT")
     one.set("training-configure-schedule-steps", STEPS)
     one.set("training-configure-optimizer-batch", 4)
-    for fold in ("Advanced", "Checkpoints", "What is said at each checkpoint"):
+    for fold in ("Advanced", "Checkpoints", "Samples"):
         one.page.locator("#tab-training .label-wrap:visible", has_text=fold).click()
     one.set("training-configure-samples-text", "the cat sat")
     one.set("training-configure-samples-judge", False)
     one.set("training-configure-checkpoints-every", EVERY)
     see(one, f"{STEPS:,}", "#training-configure-plan dd")
-    see(one, f"{STEPS // EVERY} of", "#training-configure-plan dd")
+    see(one, f"{STEPS // EVERY} ×", "#training-configure-plan dd")
     one.control("training-configure-try").click()
-    see(one, "Clips at once", "#training-configure-tried")
+    see(one, "Batch size", "#training-configure-tried")
     see(one, "about", "#training-configure-plan dd")  # the time is known now
     one.control("training-configure-save").click()
     see(one, "training/hum/train.yaml", "#training-configure-saved")
@@ -102,12 +103,14 @@ def configure(one: Visitor, root: Path) -> None:
 def train_and_stop(one: Visitor) -> None:
     """Begin, see curves and a sample that plays, stop."""
     view = "#training-train"
-    see(one, "Nothing has been trained yet", view)
+    see(one, "No runs yet", view)
     one.set("training-train-name", "first")
     one.control("training-train-run").click()
     see(one, "Training", f"{view} .state")
-    for curve in ("Loss", "Learning rate", "Length of the gradient"):
-        one.page.locator(f"{view} svg[aria-label^='{curve}']").wait_for(timeout=PATIENCE_MS)
+    for curve in ("loss", "rate", "gradient"):
+        plot = one.page.locator(f"#training-gpt-{curve} :is(canvas, svg.marks)")
+        plot.first.wait_for(timeout=PATIENCE_MS)
+    see(one, "Gradient norm: ", f"{view} .told")
     player = one.page.locator(f"{view} .checkpoints audio").first
     player.wait_for(timeout=PATIENCE_MS)
     assert player.evaluate(LOADS) > 0.1
@@ -139,9 +142,9 @@ def resume_before_two(one: Visitor, other: Visitor, school: StudioProcess) -> No
 def speak_with_it(one: Visitor, school: StudioProcess) -> None:
     """A checkpoint becomes a model, and Generate speaks with it."""
     one.page.locator("#training-train .mark.best").wait_for()
-    press(one, "Use this one", "#training-train")
-    see(one, "becomes a model", "#training-train-message")
-    press(one, "Speak with it", "#training-train")
+    press(one, "Export", "#training-train")
+    see(one, "Exporting step", "#training-train-message")
+    press(one, "Generate with it", "#training-train")
     run = one.control("generate-run")
     run.wait_for(state="visible")
     see_value(one, "#generate-voice input", "clara")
@@ -165,24 +168,27 @@ def test_nothing_is_asked_for_while_nobody_looks(
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
-    asked: list[int] = []
+    asked: Counter[int] = Counter()
 
     def note(request: Any) -> None:
         if request.method == "POST" and "fn_index" in (request.post_data or ""):
-            asked.append(json.loads(request.post_data)["fn_index"])
+            asked[json.loads(request.post_data)["fn_index"]] += 1
+
+    def wait(ticks: int) -> set[int]:
+        """Wait until the poll of the jobs, which never pauses, was sent so often; return polls."""
+        asked.clear()
+        while max(asked.values(), default=0) < ticks:
+            page.wait_for_event("request")
+        return {event for event, times in asked.items() if times > 1}
 
     part(one, "Train")
     page.on("request", note)
-    page.wait_for_timeout(4000)
-    seen, asked[:] = set(asked), []
+    shown = wait(6)
     one.choose("history")
-    page.wait_for_timeout(500)
-    asked.clear()
-    page.wait_for_timeout(4000)
-    assert seen - set(asked), "the part Train asks while it is shown"
+    wait(2)  # until nothing is on its way any more
+    assert shown - wait(6), "the part Train asks while it is shown"
     one.choose("training")
-    page.wait_for_timeout(4000)
-    assert seen <= set(asked)
+    assert shown <= wait(6)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -202,7 +208,7 @@ def test_both_parts_look_right_and_can_be_reached(
     page = one.open(school.url, "training")
     grave = []
     for name, ready in (
-        ("Generate Configuration", "#training-configure-plan svg"),
+        ("Generate Configuration", "#training-configure-rate :is(canvas, svg.marks)"),
         ("Train", "#training-train :is(.run, .hint)"),
     ):
         part(one, name)

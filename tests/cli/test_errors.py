@@ -258,4 +258,4 @@ def test_a_mistake_of_ours_says_so(
 ) -> None:
     monkeypatch.setattr("support.fake_engine.FakeEngine.sample_random_speaker", lambda *_: 1 / 0)
     code, _, err = testudo("speak", "hi", "--voice", "random", "--out", str(tmp_path / "a.wav"))
-    assert code == 1 and "ZeroDivisionError" in err and "mistake in Testudo" in err
+    assert code == 1 and "ZeroDivisionError" in err and "bug in Testudo" in err

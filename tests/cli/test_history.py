@@ -42,7 +42,7 @@ def test_a_clip_is_starred_renamed_deleted_and_brought_back(
     _, out, _ = testudo("history", "delete", "alice/Hello.wav")
     assert out.startswith("1 clip is in the bin.") and "history undo" in out
     assert "alice/Hello.wav" in testudo("history", "bin")[1]
-    assert testudo("history", "undo")[1] == "Back: alice/Hello.wav.\n"
+    assert testudo("history", "undo")[1] == "Restored: alice/Hello.wav.\n"
     assert testudo("history", "unstar", "alice/Hello.wav")[0] == 0
     assert "0 clips" in testudo("history", "list", "--starred")[1]
     assert (spoken.results / "alice/Hello.wav").is_file()
@@ -77,13 +77,13 @@ def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:
     ("arguments", "reason"),
     [
         (("list", "--order", "best"), "order is 'best'"),
-        (("list", "--since", "tomorrow"), "is no day"),
+        (("list", "--since", "tomorrow"), "is not a day"),
         (("list", "--count", "0"), "--count is 0"),
         (("list", "--page", "0"), "--page is 0"),
         (("delete", "alice/none.wav"), "There is no clip"),
         (("delete", "../x.wav"), "There is no clip"),
-        (("undo",), "bin is empty"),
-        (("lsit",), "invalid choice"),
+        (("undo",), "trash is empty"),
+        (("lsit",), "No such command 'lsit'. Did you mean 'list'"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -209,4 +209,4 @@ def test_text_is_read_from_standard_input(
 
 def test_without_a_command_the_program_says_what_it_can_do(testudo: Run) -> None:
     code, told, _ = testudo()
-    assert code == 0 and "say a text in a voice" in told
+    assert code == 0 and "synthesize speech" in told

@@ -33,17 +33,17 @@ def test_a_training_is_begun_and_leaves_the_terminal_at_once(
 ) -> None:
     make_dataset(layout, mode="wait")
     code, out, _ = testudo("train", "alice", "--name", "night")
-    assert code == 0 and "alice/night runs by itself" in out
+    assert code == 0 and "alice/night runs in the background" in out
     until(runs, "alice", "night", "running", step=15)
     code, out, _ = testudo("runs", "alice/night")
     assert "alice/night: running. gpt step 15 of 40, loss 3.250" in out
-    assert "checkpoint 10, validation loss 2.750, word errors 10%, similarity 0.70, best" in out
+    assert "checkpoint 10, validation loss 2.750, WER 10%, similarity 0.70, best" in out
     code, out, _ = testudo("runs")
     assert out == "alice/night  running, step 15 of 40, best 10\n"
     said = testudo("speak", "Hello.", "--voice", "bob")
-    assert said[0] == 0 and "A training computes on this machine too" in said[2]
+    assert said[0] == 0 and "A training is running on this machine" in said[2]
     code, out, _ = testudo("train", "stop", "alice/night")
-    assert code == 0 and out == "alice/night saves, then ends.\n"
+    assert code == 0 and out == "alice/night saves a checkpoint, then stops.\n"
     until(runs, "alice", "night", "stopped")
     assert testudo("train", "stop", "alice/night")[1] == "alice/night is stopped already.\n"
 
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     for words, told in (
         (("train", "nobody"), "There is no dataset 'nobody'"),
-        (("train", "pause", "alice/1"), "'pause alice/1' means nothing here"),
+        (("train", "pause", "alice/1"), "'pause alice/1' is not a command"),
         (("train", "stop", "alice"), "'alice' names no run"),
         (("train", "watch", "alice/9"), "There is no run '9'"),
         (("train", "publish", "alice/9"), "There is no run '9'"),

@@ -32,9 +32,11 @@ from core.paths import ProjectPaths, validate_name
 from core.progress import Cancelled
 from core.serialization import from_dict
 from engines.device import pick_device
-from studio.schemas.speech import check_text, resolve_options
+from studio.schemas.settings import Settings
+from studio.schemas.speech import REQUEST, check_text, resolve_options
 from studio.settings.store import load_settings
 from studio.synthesis.audio_metadata import read_metadata
+from studio.synthesis.request_builder import SpeechRequestInput, resolve_engine_options
 from studio.voices.catalog import find_voice
 from studio.workers.create_voice import decode_latents
 from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
@@ -141,8 +143,16 @@ REAL: list[Case] = [
     ("empty_text", lambda at: check_text("  ")),
     ("unspeakable", lambda at: check_text("?!")),
     ("text_too_long", lambda at: check_text("a" * 100_001)),
-    ("bad_request", lambda at: resolve_options("tortoise", {}, None, {"samples": 0})),
-    ("bad_request", lambda at: resolve_options("tortoise", {}, "fsat", {})),
+    ("bad_request", lambda at: resolve_options("tortoise", [(REQUEST, {"samples": 0})])),
+    (
+        "bad_request",
+        lambda at: resolve_engine_options(
+            Settings(),
+            ProjectPaths.from_root(at),
+            "none",
+            given=SpeechRequestInput(preset="fsat"),
+        ),
+    ),
     ("bad_request", lambda at: from_dict(ClipLimits, {"longets": 3})),
     ("missing_weights", lambda at: require_model_folder(ProjectPaths.from_root(at), "tortoise")),
     ("incomplete_weights", lambda at: load_engine(bundle_without(at, "gpt.safetensors"))),

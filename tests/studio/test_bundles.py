@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from core.errors import AppError
+from core.files import replace_folder
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from studio.model_store.bundles import (
+    get_models_fingerprint,
     import_model_folder,
     list_models,
     summarize_model,
@@ -22,8 +26,10 @@ from studio.model_store.bundles import (
 )
 from support.published_files import fit_small_files, saved, small_files, small_tokenizer
 from support.tiny_bundle import make_tiny_bundle
+from tortoise.checkpoints import safetensors_io
 from tortoise.checkpoints.layout import get_network_path
 from tortoise.checkpoints.loading import load_model
+from training.finetuning.checkpoints.store import assemble_model
 
 SPEAKING = ("autoregressive.pth", "clvp2.pth", "diffusion_decoder.pth", "vocoder.pth")
 
@@ -88,6 +94,22 @@ class TestListing:
         assert first.speaks and {"gpt", "clvp", "dvae"} <= set(first.networks)
         assert first.weights_id == load_model(tiny).weights_id
         assert first.size == sum(len(content) for content in contents(tiny).values())
+
+    def test_another_checkpoint_exported_under_the_same_name_has_another_weights_id(
+        self, layout: ProjectPaths, tiny: Path, tmp_path: Path
+    ) -> None:
+        target, found = layout.models / "finetunes" / "alice", []
+        for step in (1, 2):
+            tensors = safetensors_io.read_tensors(get_network_path(tiny, "gpt"))
+            network = tmp_path / f"{step}" / "gpt.safetensors"
+            network.parent.mkdir()
+            save_file({key: value + step for key, value in tensors.items()}, network)
+            os.utime(network, ns=(10**18, 10**18))  # equal size and time: only the content differs
+            assemble_model(tiny, [network], target.with_name(".alice.part"), "")
+            replace_folder(target, target.with_name(".alice.part"))
+            found.append((summarize_model(layout, "finetunes/alice").weights_id,
+                          get_models_fingerprint(layout)))  # fmt: skip
+        assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
 
     def test_what_a_bundle_needs_before_it_speaks_is_said(
         self, layout: ProjectPaths, tiny: Path
@@ -308,6 +330,42 @@ class TestImporting:
         with pytest.raises(Cancelled):
             import_model_folder(layout, lying, ProgressReporter(stopped=lambda: True))
         assert list(layout.models.iterdir()) == []
+
+    @pytest.mark.parametrize("fate", ["damaged", "stopped", "full"])
+    def test_an_import_that_fails_leaves_an_existing_model_as_it_was(
+        self, layout: ProjectPaths, lying: Path, monkeypatch: pytest.MonkeyPatch, fate: str
+    ) -> None:
+        made = import_model_folder(layout, lying, ProgressReporter())
+        before, error = contents(made.path), AppError
+        report = ProgressReporter()
+        if fate == "damaged":
+            (lying / ".models" / "cvvp.pth").write_bytes(b"")
+        elif fate == "stopped":
+            polls = iter([False] * 4)
+            report, error = ProgressReporter(stopped=lambda: next(polls, True)), Cancelled
+        else:
+            save, writes = safetensors_io.save_file, iter([True] * 3)
+
+            def fill(tensors: dict[str, torch.Tensor], file: Path) -> None:
+                if not next(writes, False):
+                    raise OSError(28, "No space left on device")
+                save(tensors, file)
+
+            monkeypatch.setattr("tortoise.checkpoints.safetensors_io.save_file", fill)
+        with pytest.raises(error):
+            import_model_folder(layout, lying, report, precision="fp16")
+        assert contents(made.path) == before
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+
+    def test_a_swap_that_was_cut_off_is_undone_by_the_next_import(
+        self, layout: ProjectPaths, lying: Path
+    ) -> None:
+        made = import_model_folder(layout, lying, ProgressReporter())
+        (made.path / "note.txt").write_text("mine")
+        made.path.rename(made.path.with_name(".tortoise.old"))
+        again = import_model_folder(layout, lying, ProgressReporter())
+        assert (again.path / "note.txt").read_text() == "mine"
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
 
     def test_keys_nothing_is_known_of_are_left_out_aloud(
         self, layout: ProjectPaths, lying: Path

@@ -90,7 +90,7 @@ def test_cutting_nearly_everything_away_counts_as_not_found() -> None:
         ({"volume": 9.0}, "volume is 9.0"),
         ({"output_rate": 4_000}, "output_rate is 4000"),
         ({"output_rate": 44_100, "format": "opus"}, "opus can have"),
-        ({"prompt": "[sad]"}, "leave its brackets out"),
+        ({"prompt": "[sad]"}, "needs no brackets"),
         ({"emotion": "bored"}, "must be one of"),
     ],
 )

@@ -11,13 +11,13 @@ from audio.io import write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
-from studio.datasets.trash import list_deleted_datasets
+from studio.datasets.service import Datasets
 from studio.history.query import Search
 from studio.history.service import History
 from studio.training_runs.config_service import list_configs
 from studio.training_runs.service import TrainingRunService, find_dataset_folder
 from support.api_helpers import tone
-from webui.training.configure_actions import dataset_names
+from webui.training.configure_actions import list_dataset_names
 
 Testudo = Callable[..., tuple[int, str, str]]
 
@@ -34,8 +34,8 @@ def readmes(layout: ProjectPaths) -> ProjectPaths:
 def test_the_training_folder_of_a_fresh_clone_holds_no_dataset(
     readmes: ProjectPaths, testudo: Testudo
 ) -> None:
-    assert list_configs(readmes) == [] and list_deleted_datasets(readmes) == []
-    assert dataset_names(readmes) == []
+    assert list_configs(readmes) == [] and Datasets(readmes).list_deleted() == []
+    assert list_dataset_names(readmes) == []
     assert TrainingRunService(readmes, lambda: "cpu", lambda: None).list() == []
     with pytest.raises(AppError, match=r"\(there: none\)"):
         find_dataset_folder(readmes, "mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
         ({"voice": "nobody"}, "There is no voice 'nobody'"),
         ({"folder": "/no/such/place"}, "There is no folder"),
         ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
-        ({"voice": "alice", "transcriber": "given"}, "comes with what is said"),
+        ({"voice": "alice", "transcriber": "given"}, "has a transcript"),
         ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
         ({"voice": "alice", "language": "de"}, "hears English only"),
         ({"voice": "alice", "name": "talk2"}, "already a dataset 'talk2'"),
@@ -133,7 +134,7 @@ def test_what_would_fail_is_refused_before_time_is_lost(
         ({}, "Name a voice, or a folder"),
         ({"voice": "a", "folder": "b"}, "one of the two"),
         ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
-        ({"voice": "a", "language": "Elvish!"}, "is no language"),
+        ({"voice": "a", "language": "Elvish!"}, "is not a language"),
     ],
 )
 def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
@@ -156,7 +157,7 @@ def test_an_empty_voice_folder_or_unreadable_place_is_told(
     empty.mkdir()
     with pytest.raises(AppError, match="There are no recordings in"):
         plan_preparation(layout, PrepareRequest(folder=str(empty)))
-    with pytest.raises(AppError, match="is the studio itself"):
+    with pytest.raises(AppError, match="is the folder of the studio"):
         plan_preparation(layout, PrepareRequest(folder=str(layout.root)))
 
 
@@ -179,7 +180,7 @@ def test_clips_are_found_by_state_and_words(
 ) -> None:
     found = talk.find("talk", show=show, words=words)
     assert found.total == count
-    with pytest.raises(AppError, match="cannot be shown"):
+    with pytest.raises(AppError, match="is not a filter"):
         talk.find("talk", show="pretty")
 
 
@@ -266,7 +267,7 @@ def test_a_deleted_dataset_can_be_had_back_beside_its_successor(
     (deleted,) = talk.list_deleted()
     assert talk.restore_deleted(deleted.id) == "talk 2"
     assert talk.names() == ["talk 2"] and talk.list_deleted() == []
-    with pytest.raises(AppError, match=r"no dataset .* in the bin"):
+    with pytest.raises(AppError, match=r"no dataset .* in the trash"):
         talk.restore_deleted(deleted.id)
 
 
@@ -282,3 +283,10 @@ def test_ten_thousand_clips_are_looked_through_at_once(layout: ProjectPaths) -> 
     for page in range(1, 11):
         assert datasets.find("large", words="some END", page=page).total == 10_000
     assert (time.perf_counter() - begun) / 10 < 0.5  # 0.02 s on a free machine
+
+
+def test_the_command_line_prints_id_name_and_time_of_a_deletion(
+    talk: Datasets, testudo: Testudo
+) -> None:
+    code, out, _ = testudo("datasets", "delete", "talk", "--json")
+    assert code == 0 and list(json.loads(out)) == ["id", "name", "when"]

@@ -31,7 +31,7 @@ from support.published_files import (
     small_files,
     small_tokenizer,
 )
-from tortoise.checkpoints.layout import compute_sha256
+from tortoise.checkpoints.layout import compute_sha256, get_network_path
 from tortoise.checkpoints.loading import load_model
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
@@ -238,6 +238,37 @@ class TestTheWholeDownload:
         whole.asked.clear()
         assert download_published_model(layout, "tortoise", ProgressReporter()).speaks
         assert whole.fetched("clvp2") == [4096] and whole.fetched("autoregressive") == []
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+
+    def test_a_download_that_fails_leaves_an_existing_model_as_it_was(
+        self, whole: Hub, layout: ProjectPaths
+    ) -> None:
+        made = download_published_model(layout, "tortoise", ProgressReporter())
+        for name in ("gpt", "clvp"):
+            get_network_path(made.path, name).unlink()
+        before = {path.name: path.read_bytes() for path in made.path.iterdir()}
+        whole.cuts["jbetker/tortoise-tts-v2/.models/clvp2.pth"] = [4096] + [0] * 9
+        with pytest.raises(AppError, match=r"connection .* broke at 4096 of"):
+            download_published_model(layout, "tortoise", ProgressReporter())
+        assert {path.name: path.read_bytes() for path in made.path.iterdir()} == before
+        whole.cuts.clear()
+        whole.asked.clear()
+        assert download_published_model(layout, "tortoise", ProgressReporter()).speaks
+        assert whole.fetched("clvp2") == [4096] and whole.fetched("autoregressive") == []
+        assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
+
+    def test_a_model_that_changed_since_a_failed_download_keeps_the_change(
+        self, whole: Hub, layout: ProjectPaths
+    ) -> None:
+        made = download_published_model(layout, "tortoise", ProgressReporter())
+        get_network_path(made.path, "clvp").unlink()
+        whole.cuts["jbetker/tortoise-tts-v2/.models/clvp2.pth"] = [4096] + [0] * 9
+        with pytest.raises(AppError, match="broke at"):
+            download_published_model(layout, "tortoise", ProgressReporter())
+        whole.cuts.clear()
+        (made.path / "note.txt").write_text("mine")
+        assert download_published_model(layout, "tortoise", ProgressReporter()).speaks
+        assert (made.path / "note.txt").read_text() == "mine"
         assert [path.name for path in layout.models.iterdir()] == ["tortoise"]
 
     def test_a_wrong_file_that_speaking_needs_ends_the_download(

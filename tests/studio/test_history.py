@@ -19,7 +19,8 @@ import soundfile
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressReporter
-from studio.history.query import Search
+from studio.history.index import HistoryIndex
+from studio.history.query import PAGE_SIZE, Search
 from studio.history.service import History
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata, write_sidecar
@@ -296,7 +297,7 @@ def test_a_link_out_of_the_results_is_not_followed(shelf: Shelf, tmp_path: Path)
     assert shelf.found() == ["alice/a.wav"]
     shutil.move(shelf.results / "alice", outside / "alice")
     (shelf.results / "alice").symlink_to(outside / "alice")
-    with pytest.raises(AppError, match="leads out of the results"):
+    with pytest.raises(AppError, match="is a link out of the results"):
         shelf.history.resolve_path("alice/a.wav")
 
 
@@ -334,7 +335,7 @@ def test_a_renamed_clip_takes_everything_with_it(shelf: Shelf) -> None:
         (".hidden", "cannot name a clip"),
         ("con", "cannot name a clip"),
         ("x" * 98, "cannot name a clip"),
-        ("a.candidate-2", "takes of another clip"),
+        ("a.candidate-2", "reserved for the candidates"),
         ("taken", "already a clip"),
     ],
 )
@@ -379,7 +380,7 @@ def test_a_deleted_clip_comes_back_with_everything_and_its_star(shelf: Shelf) ->
     assert [clip.ref for clip in deletion.clips] == [ref, "bob/b.wav"]
     assert shelf.history.restore() == [ref, "bob/b.wav"]
     assert shelf.files() == before and shelf.history.get_clip(ref).starred
-    with pytest.raises(AppError, match="bin is empty"):
+    with pytest.raises(AppError, match="trash is empty"):
         shelf.history.restore()
 
 
@@ -535,7 +536,7 @@ def test_an_export_holds_each_clip_under_a_name_of_its_own_with_its_settings(
         assert told["text"] == "One" and "latents" not in told
         assert archive.read("Same.wav") == (shelf.results / "alice/Same.wav").read_bytes()
     assert shelf.history.export(refs[:1], QUIET) != path
-    with pytest.raises(AppError, match="No clip was chosen"):
+    with pytest.raises(AppError, match="No clip is selected"):
         shelf.history.export([], QUIET)
 
 
@@ -555,3 +556,22 @@ def test_many_threads_may_ask_and_change_at_once(shelf: Shelf) -> None:
         thread.join()
     assert sorted(shelf.found(starred=True)) == refs
     assert len(json.loads(shelf.layout.stars.read_text())) == 8
+
+
+def test_a_page_takes_the_same_few_queries_however_many_clips_it_has(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(PAGE_SIZE):
+        shelf.put(f"alice/{number}.wav")
+    shelf.history.scan(QUIET)
+    queries: list[str] = []
+    connect = HistoryIndex._open_connection
+
+    def trace(index: HistoryIndex) -> sqlite3.Connection:
+        db = connect(index)
+        db.set_trace_callback(queries.append)
+        return db
+
+    monkeypatch.setattr(HistoryIndex, "_open_connection", trace)
+    assert len(shelf.history.find(Search()).rows) == PAGE_SIZE
+    assert sum(query.lstrip().startswith("select") for query in queries) == 2

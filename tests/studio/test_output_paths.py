@@ -67,3 +67,20 @@ def test_clips_are_found_below_the_results_only(tmp_path: Path) -> None:
     for name in ("../secret.wav", str(clip), "link.wav", "alice", "", "alice/b.wav", "\ud800.wav"):
         with pytest.raises(AppError, match="no clip"):
             find_clip_path(layout, name)
+
+
+def test_numbers_go_on_after_99999(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    (layout.results / "alice").mkdir(parents=True)
+    (layout.results / "alice" / "99999-hi.wav").touch()
+    for expected in ("100000-hi.wav", "100001-hi.wav"):
+        path = reserve_output_path(layout, "alice", "Hi", "wav").clip_path
+        path.touch()
+        assert path.name == expected
+
+
+def test_a_date_in_a_file_name_is_not_a_clip_number(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    (layout.results / "alice").mkdir(parents=True)
+    (layout.results / "alice" / "20240131-talk.wav").touch()
+    assert reserve_output_path(layout, "alice", "Hi", "wav").clip_path.name == "00001-hi.wav"

@@ -22,7 +22,11 @@ from studio.model_store.lifecycle import DownloadModelRequest
 from studio.schemas.settings import list_setting_fields
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from studio.synthesis.request_builder import (
+    SpeechRequestInput,
+    build_request,
+    resolve_engine_options,
+)
 from studio.workers import prepare_dataset as tasks_prepare
 from support.fake_engine import FakeEngine
 from support.inline_worker import InlineStudio
@@ -50,6 +54,32 @@ def spoken(layout: ProjectPaths, **settings: Any) -> SpeechResult:
         studio.settings, SpeechRequestInput(text="Good day.", voice="alice"), studio.layout
     )
     return studio.speak(request, ProgressReporter())
+
+
+@pytest.mark.usefixtures("engines")
+def test_each_option_has_the_source_that_wins(layout: ProjectPaths) -> None:
+    settings = Studio.open(
+        layout.root, given={"options": {"voice_chunk_s": 2.0, "samples": 9}}
+    ).settings
+    given = SpeechRequestInput(preset="standard", options={"temperature": 0.3})
+    resolved = resolve_engine_options(
+        settings, layout, "starter", given=given, implied={"voice_chunk_s": 1.0, "candidates": 2}
+    )
+    names = ("top_p", "candidates", "voice_chunk_s", "samples", "temperature")
+    assert [(resolved.sources[name], resolved.values[name]) for name in names] == [
+        ("default", resolved.values["top_p"]),
+        ("the model", 2),
+        ("settings.yaml", 2.0),
+        ("preset", 256),
+        ("request", 0.3),
+    ]
+
+
+def test_an_option_that_does_not_fit_names_where_it_comes_from(layout: ProjectPaths) -> None:
+    with pytest.raises(AppError, match=r"samples is 0; .* It comes from settings\.yaml\."):
+        asked(layout, options={"samples": 0})
+    with pytest.raises(AppError, match=r"samples is 0; it must be from 1 to \d+\.$"):
+        asked(layout, {"options": {"samples": 0}})
 
 
 @pytest.mark.usefixtures("engines")

@@ -337,7 +337,7 @@ def test_the_command_stops_at_what_would_end_badly_and_mends_it(
 
 def test_the_command_shows_the_file_without_saving(testudo: Testudo, hum: Path) -> None:
     code, out, _ = testudo("configure", "hum", "--bundle", "tiny", "--show")
-    assert code == 0 and "# Learning rate at its highest" in out
+    assert code == 0 and "# Peak learning rate" in out
     assert not (hum / "train.yaml").exists()
 
 
@@ -363,8 +363,8 @@ def test_the_command_tries_what_it_plans(testudo: Testudo, hum: Path) -> None:
     code, out, _ = testudo(
         *("configure", "hum", "--bundle", "tiny", "--set", "diffusion.batch=2", "--try")
     )
-    assert code == 0 and "tried        2 stretches at once" in out
-    assert "time         about" in out and "blind guessing: 3.00" in out
+    assert code == 0 and "tried        2 segments at once" in out
+    assert "time         about" in out and "random guessing: 3.00" in out
 
 
 def test_a_window_is_never_longer_than_the_clips(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,16 @@ from audio.io import write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
-from studio.voices.uploads import MAX_UPLOAD_CLIPS, create_upload_dir
+from core.serialization import to_dict
+from jobs.models import Job
+from jobs.store import JobStore
+from studio.voices.uploads import (
+    MAX_UPLOAD_CLIPS,
+    UPLOAD_RETENTION_S,
+    ImportVoiceRequest,
+    create_upload_dir,
+    delete_stale_uploads,
+)
 from studio.workers.create_voice import import_voice
 
 
@@ -51,3 +62,48 @@ def test_only_clips_count_against_how_many_may_be_sent(tmp_path: Path) -> None:
     assert create_upload_dir(ProjectPaths.from_root(tmp_path), "nora", names).is_dir()
     with pytest.raises(AppError, match="send 1 to 200"):
         create_upload_dir(ProjectPaths.from_root(tmp_path), "nora", [*names, "more.wav"])
+
+
+def stale_upload(layout: ProjectPaths, name: str) -> Path:
+    """Make an upload folder that arrived two days ago."""
+    folder = layout.state / "uploads" / name
+    folder.mkdir(parents=True)
+    (folder / "one.wav").write_bytes(b"sound")
+    os.utime(folder, (time.time() - 2 * UPLOAD_RETENTION_S,) * 2)
+    return folder
+
+
+def test_a_sweep_goes_on_when_another_sweep_deletes_the_same_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    stale, gone = stale_upload(layout, "aa"), layout.state / "uploads" / "bb"
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([gone, stale]))
+    delete_stale_uploads(layout)
+    assert not stale.exists()
+
+
+def test_clips_of_a_job_that_still_waits_are_kept_however_old(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    waiting, dropped, ended, unused = (
+        stale_upload(layout, name) for name in ("aa", "bb", "cc", "dd")
+    )
+    store = JobStore.open(layout.jobs_db)
+    for id, request in (
+        ("1", to_dict(ImportVoiceRequest(name="nora", folder=str(waiting)))),
+        ("2", {"clip": f"uploads/{dropped.name}/one.wav"}),
+        ("3", to_dict(ImportVoiceRequest(name="nora", folder=str(ended)))),
+    ):
+        job = Job(id=id, task="import", request=request, title="", state="waiting", created=0.0)
+        store.add(job)
+    store.mark_ended("3", "done")
+    delete_stale_uploads(layout)
+    assert waiting.is_dir() and dropped.is_dir() and not ended.exists() and not unused.exists()
+
+
+def test_uploads_are_kept_where_the_list_of_jobs_cannot_be_read(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    stale = stale_upload(layout, "aa")
+    layout.jobs_db.write_bytes(b"not a database" * 100)
+    delete_stale_uploads(layout)
+    assert stale.is_dir()

@@ -1,4 +1,4 @@
-"""The plan of a training: drawn from the typed configuration, and true to it."""
+"""Generate Configuration: the form, its findings and its plan agree with the configuration."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from support.tiny_bundle import make_tiny_bundle
 from support.tiny_dataset import make_tiny_dataset
 from webui.components.messages import error_html
 from webui.training.configure_actions import (
-    dataset_names,
+    check_form,
     find_fix,
-    findings_and_plan_html,
     get_dataset_stamp,
     get_default_steps,
     get_trial_changes,
+    list_dataset_names,
+    list_model_names,
     load_config_form,
-    load_proposed_form,
-    model_names,
+    load_suggested_form,
     save_form,
-    start_trial,
+    submit_trial,
 )
 from webui.training.configure_form import (
     BOTH_STAGES,
@@ -50,19 +50,17 @@ from webui.training.configure_form import (
     GPT_STAGE,
     MAIN_FIELDS,
     ConfigForm,
-    build_advanced_fields,
-    build_dataset_and_model,
-    build_main_fields,
-    build_stage_selector,
-    format_changes,
     from_form_value,
-    get_stage_updates,
-    index_fields,
     make_field_elem_id,
 )
-from webui.training.configure_view import findings_html, saved_config_html, trial_html
+from webui.training.configure_view import (
+    build_rate_chart,
+    findings_html,
+    saved_config_html,
+    trial_html,
+)
 
-FIELDS = index_fields(list_config_sections())
+FIELDS = {field.key: field for section in list_config_sections() for field in section.fields}
 FINDING = PreflightFinding(level="warn", kind="small", what="What.", why="Why.", fix="Fix.")
 JOB = Job(id="j1", task="try_batch", request={}, title="Try", state="done", created=1.0)
 
@@ -83,17 +81,13 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 @pytest.fixture(scope="module")
 def form() -> ConfigForm:
     """The form, drawn."""
-    sections = list_config_sections()
     with gr.Blocks():
-        few, rows = build_main_fields(sections)
-        drawn = {
-            **build_dataset_and_model(["hum"], ["starter"]),
-            **few,
-            **build_advanced_fields(sections),
-        }
-        learns = build_stage_selector()
-    controls = {key: drawn[key] for key in FIELDS}
-    return ConfigForm(controls=controls, fields=FIELDS, stages=learns, rows=rows)
+        return ConfigForm(["hum"], ["starter"])
+
+
+def fill(form: ConfigForm, values: dict[str, Any]) -> list[Any]:
+    """What the controls hold once they are filled."""
+    return [update["value"] for update in form.build_updates(values).values()]
 
 
 @pytest.fixture
@@ -118,14 +112,14 @@ def test_what_the_form_is_filled_with_comes_back_as_the_same_configuration(
     form: ConfigForm, values: dict[str, Any]
 ) -> None:
     values = {**values, "weights.frozen": ["text", "layers 0-1"], "optimizer.rate": 3.5e-6}
-    filled = form.build_updates(values)
-    assert config_from_values(form.values(filled)) == config_from_values(values)
+    filled = fill(form, values)
+    assert config_from_values(form.read_values(filled)) == config_from_values(values)
 
 
 def test_a_reason_stands_beside_the_value_that_was_proposed(form: ConfigForm) -> None:
     updates = form.build_updates({"optimizer.batch": 4}, {"optimizer.batch": "Four fit."})
-    batch = updates[list(FIELDS).index("optimizer.batch")]
-    assert batch["value"] == 4 and batch["info"].endswith("Proposed: Four fit.")
+    batch = updates[form.controls["optimizer.batch"]]
+    assert batch["value"] == 4 and batch["info"].endswith("Suggested: Four fit.")
 
 
 @pytest.mark.parametrize(
@@ -138,19 +132,20 @@ def test_a_reason_stands_beside_the_value_that_was_proposed(form: ConfigForm) ->
     ],
 )
 def test_what_learns_follows_from_the_steps_of_each_network(
-    steps: Any, diffusion: Any, what: str, shown: tuple[bool, bool]
+    steps: Any, diffusion: Any, what: str, shown: tuple[bool, bool], form: ConfigForm
 ) -> None:
-    told, *rows = get_stage_updates(steps, diffusion)
-    assert told == what and tuple(row["visible"] for row in rows) == shown
+    updates = form.build_stage_updates(steps, diffusion)
+    assert updates[form.stages] == what
+    assert tuple(updates[row]["visible"] for row in form.rows) == shown
 
 
-def test_where_nothing_learns_nothing_is_hidden() -> None:
-    assert get_stage_updates(0, None) == [gr.skip()] * 3
+def test_where_nothing_learns_nothing_is_hidden(form: ConfigForm) -> None:
+    assert form.build_stage_updates(0, None) == {form.stages: gr.skip()}
 
 
-def test_a_change_is_told_by_the_names_on_the_page() -> None:
-    told = format_changes({"samples.text": "", "schedule.milestones": [0.5, 0.75]}, FIELDS)
-    assert told == "Sentence is now empty. Milestones is now 0.5, 0.75."
+def test_a_change_is_told_by_the_names_on_the_page(form: ConfigForm) -> None:
+    told = form.format_changes({"samples.text": "", "schedule.milestones": [0.5, 0.75]})
+    assert told == "Sample text set to empty. Milestones set to 0.5, 0.75."
 
 
 @pytest.mark.parametrize(
@@ -178,33 +173,35 @@ def test_the_plan_tells_what_will_happen_and_draws_the_learning_rate(
     planned: Studio, values: dict[str, Any]
 ) -> None:
     values |= {"schedule.steps": 120, "optimizer.batch": 5, "diffusion.steps": 40}
-    html = findings_and_plan_html(planned, lambda: values | {"checkpoints.every": 40})
-    for told in ("160 (120 GPT, 40 diffusion)", "60 GPT, ", " diffusion<", "4 of ", "at most"):
+    html, plan = check_form(planned, lambda: values | {"checkpoints.every": 40})
+    for told in ("160 (120 GPT, 40 diffusion)", "60 GPT, ", " diffusion<", "4 × ", "up to"):
         assert told in html
-    alone = findings_and_plan_html(planned, lambda: values | {"diffusion.steps": 0})
+    alone, _ = check_form(planned, lambda: values | {"diffusion.steps": 0})
     assert "120 (GPT)" in alone
-    assert "60, of 2 steps each" in alone
-    (picture,) = Reader(html).all("svg")
-    assert str(picture["aria-label"]).startswith("Learning rate over the run: GPT from")
+    assert "60 of 2 steps each" in alone
+    assert "Learning rate: GPT from" in html and plan is not None
+    assert [line.name for line in build_rate_chart(plan).lines] == ["GPT", "Diffusion"]
+    assert build_rate_chart(plan).lines[0].points == plan.curve
 
 
 def test_a_plan_that_cannot_be_says_why_in_the_words_of_the_page(planned: Studio) -> None:
     def wrong() -> dict[str, Any]:
         raise AppError("Steps is empty.")
 
-    assert "Steps is empty." in findings_and_plan_html(planned, wrong)
+    html, plan = check_form(planned, wrong)
+    assert "Steps is empty." in html and plan is None
 
 
 def test_fix_it_mends_what_was_found(planned: Studio, values: dict[str, Any]) -> None:
     values |= {"optimizer.batch": 64}
-    html = findings_and_plan_html(planned, lambda: values)
+    html, _ = check_form(planned, lambda: values)
     kinds = [str(b["data-value"]) for b in Reader(html).all("button") if b["data-act"] == "fix"]
     assert kinds
     for kind in kinds:
         values |= find_fix(planned, values, kind).changes
-    left = findings_and_plan_html(planned, lambda: values)
+    left, _ = check_form(planned, lambda: values)
     assert not any(b["data-act"] == "fix" for b in Reader(left).all("button"))
-    with pytest.raises(AppError, match="does not stand in the way"):
+    with pytest.raises(AppError, match="no longer exists"):
         find_fix(planned, values, kinds[0])
 
 
@@ -216,7 +213,7 @@ def test_a_finding_is_mended_here_or_says_where(planned: Studio) -> None:
     asked = [(b["data-act"], b["data-value"]) for b in read_back.all("button")]
     assert asked == [("fix", "small"), ("go", "prepare"), ("go", "settings")]
     assert [item["class"] for item in read_back.all("li")] == ["fault", "note", "note", "note"]
-    assert "Nothing speaks against" in findings_html([])
+    assert "No problems found" in findings_html([])
 
 
 def test_saving_writes_train_yaml_says_where_and_shows_it(
@@ -232,7 +229,7 @@ def test_saving_writes_train_yaml_says_where_and_shows_it(
     assert again.values["optimizer.rate"] == 0.002 and "saved configuration" in again.message
     path.write_text("nonsense: [", encoding="utf-8")
     mended = load_config_form(planned, "hum", "starter")
-    assert "cannot be used" in mended.message and mended.reasons
+    assert "invalid" in mended.message and mended.reasons
 
 
 def test_contradictions_are_refused_before_anything_is_written(
@@ -246,9 +243,10 @@ def test_contradictions_are_refused_before_anything_is_written(
 
 
 def test_datasets_and_models_are_listed(planned: Studio) -> None:
-    assert dataset_names(planned.layout) == ["hum"] and model_names(planned) == ["starter"]
-    with pytest.raises(AppError, match="No dataset is chosen"):
-        load_proposed_form(planned, "", "starter")
+    assert list_dataset_names(planned.layout) == ["hum"]
+    assert list_model_names(planned) == ["starter"]
+    with pytest.raises(AppError, match="No dataset selected"):
+        load_suggested_form(planned, "", "starter")
     assert get_default_steps(planned, "hum", "starter") > 0
 
 
@@ -260,7 +258,7 @@ def test_a_plan_is_made_anew_when_the_dataset_was_mended(planned: Studio, tmp_pa
     for nothing in (None, "gone", "../hum"):
         assert get_dataset_stamp(planned.layout, nothing) == ""
     nobody = InlineStudio.open(tmp_path)
-    assert "There is no dataset yet" in findings_and_plan_html(nobody, dict)
+    assert "No datasets yet" in check_form(nobody, dict)[0]
 
 
 def test_whatever_is_typed_is_planned_or_refused_in_words(
@@ -279,23 +277,23 @@ def test_whatever_is_typed_is_planned_or_refused_in_words(
         'Odd "<b>" \u202e 日本 {0} %s',
     ]
     draw = random.Random(8)
-    good = form.build_updates(values)
+    good = fill(form, values)
     for number in range(150):
         given = list(good)
         at = number % len(FIELDS)
         given[at] = draw.choice(odd)
         given[draw.randrange(len(FIELDS))] = draw.choice(odd)
-        for act in (findings_and_plan_html, save_form):
-            read_form = partial(form.values, given)
-            try:
-                html = act(planned, read_form if act is findings_and_plan_html else read_form())
-            except AppError as cause:
-                html = error_html(cause)
+        read_form = partial(form.read_values, given)
+        try:
+            saved = save_form(planned, read_form())
+        except AppError as cause:
+            saved = error_html(cause)
+        for html in (check_form(planned, read_form)[0], saved):
             assert html.startswith("<") and "<b>" not in html
 
 
 def test_the_few_fields_are_fields() -> None:
-    assert {key for keys in MAIN_FIELDS.values() for key in keys} <= set(FIELDS)
+    assert {key for keys in MAIN_FIELDS for key in keys} <= set(FIELDS)
 
 
 def test_a_dry_step_tells_what_fits_and_offers_it() -> None:
@@ -310,9 +308,9 @@ def test_a_dry_step_tells_what_fits_and_offers_it() -> None:
         "changes": {"optimizer.batch": 4},
     }
     html = trial_html(replace(JOB, result=result))
-    for told in ("0.51 s", "2.0 GB", "cuda:0", "about 10 min", "Set the batch that fits"):
+    for told in ("0.51 s", "2.0 GB", "cuda:0", "about 10 min", "Use the batch size that fits"):
         assert told in html
-    assert "It fits as it is" in trial_html(replace(JOB, result={**result, "changes": {}}))
+    assert "The batch size fits." in trial_html(replace(JOB, result={**result, "changes": {}}))
     assert trial_html(None) == ""
 
 
@@ -333,13 +331,13 @@ def test_nothing_that_came_from_a_file_becomes_markup() -> None:
 def test_a_dry_step_goes_through_the_queue(
     planned: Studio, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(AppError, match="nothing to change"):
+    with pytest.raises(AppError, match="Nothing to change"):
         get_trial_changes(planned)
     asked: list[Any] = []
     monkeypatch.setattr(planned, "submit", lambda request, title: asked.append((request, title)))
-    assert start_trial(planned, values) == ""
+    submit_trial(planned, values)
     ((request, title),) = asked
     assert (
         config_from_values(request.values) == config_from_values(values)
-        and title == "Try a step with hum"
+        and title == "Test run with hum"
     )

@@ -29,9 +29,8 @@ from webui.generate.form import (
     select_saved_values,
 )
 from webui.generate.form_view import (
-    build_advanced_options,
-    build_text_input,
-    build_voice_and_preset,
+    build_advanced_controls,
+    build_main_controls,
     group_options,
     voice_choices,
 )
@@ -52,9 +51,9 @@ def studio(tmp_path: Path) -> Studio:
 def form(studio: Studio) -> GenerateForm:
     values = get_initial_values(studio)
     with gr.Blocks(analytics_enabled=False):
-        simple = {"text": build_text_input(values), **build_voice_and_preset(studio, values, KNOBS)}
-        drawn, _ = build_advanced_options(studio, values, KNOBS)
-    return GenerateForm(controls={**simple, **drawn}, option_fields=KNOBS, engine="tortoise")
+        simple = build_main_controls(studio, values, KNOBS)
+        advanced, *_ = build_advanced_controls(studio, values, KNOBS)
+    return GenerateForm(controls={**simple, **advanced}, option_fields=KNOBS, engine="tortoise")
 
 
 def record(**changes: Any) -> TakeMetadata:
@@ -83,11 +82,10 @@ def record(**changes: Any) -> TakeMetadata:
     return replace(take, **changes)
 
 
-def shown(form: GenerateForm, updates: list[Any]) -> dict[str, Any]:
-    """The values that the updates put into the controls, named."""
-    start = {name: control.value for name, control in form.controls.items()}
-    new = form.name_values(updates)
-    return {name: start[name] if isinstance(value, dict) else value for name, value in new.items()}
+def shown(form: GenerateForm, updates: Mapping[Any, Any]) -> dict[str, Any]:
+    """The values of the controls after the updates, by name."""
+    controls: Mapping[str, Any] = form.controls
+    return {name: updates.get(control, control.value) for name, control in controls.items()}
 
 
 def spoken_with(studio: Studio, values: Mapping[str, Any]) -> Any:
@@ -152,7 +150,7 @@ def test_a_custom_emotion_goes_out_in_its_own_words(studio: Studio) -> None:
         ({"seed": "-1"}, "Seed is -1; it must be"),
         ({"candidates": 1.5}, "Candidates is 1.5; it must be a whole number"),
         ({"volume": 9}, "Output Volume is 9"),
-        ({"voice": " "}, "No voice is chosen"),
+        ({"voice": " "}, "No voice is selected"),
         ({"text": " "}, "The text is empty"),
         ({"candidates": 20}, "at most samples"),
     ],
@@ -168,7 +166,7 @@ def test_a_record_fills_every_control_and_comes_out_as_it_went_in(
     studio: Studio, form: GenerateForm
 ) -> None:
     take = record()
-    request = spoken_with(studio, shown(form, form.build_updates_from_metadata(take)))
+    request = spoken_with(studio, shown(form, form.get_metadata_updates(take)))
     assert (request.text, request.voice, request.bundle) == (take.text, take.voice, take.bundle)
     assert dict(request.options) == dict(take.options)
     assert to_dict(request.delivery) == take.delivery
@@ -176,7 +174,7 @@ def test_a_record_fills_every_control_and_comes_out_as_it_went_in(
 
 def test_a_record_with_its_own_words_of_emotion_shows_them(form: GenerateForm) -> None:
     take = record(delivery=to_dict(OutputOptions(prompt="I am whispering,")))
-    values = shown(form, form.build_updates_from_metadata(take))
+    values = shown(form, form.get_metadata_updates(take))
     assert (values["emotion"], values["prompt"]) == (CUSTOM, "I am whispering,")
 
 

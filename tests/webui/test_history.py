@@ -1,13 +1,12 @@
-"""The tab History: what it draws, what its buttons do, and that nothing a file says is trusted."""
+"""The History tab: what it renders, what its buttons do, and that file contents stay text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event as Flag
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -19,24 +18,21 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.history import file_manager as history_folder
-from studio.history import service as history_module
 from studio.history.query import PAGE_SIZE, Search
-from studio.history.service import History, ScanStatus
+from studio.history.service import History
 from studio.schemas.settings import Settings
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata
+from support.inline_worker import InlineStudio
+from webui.components.live_panel import PanelAction
+from webui.components.page_context import PageContext
+from webui.generate.tab import build_generate_tab
 from webui.history import actions as history_acts
 from webui.history import tab as tab_module
+from webui.history import view as view_module
 from webui.history.actions import HistoryAction, handle_history_action, parse_action
-from webui.history.detail_panel import detail_panel_html
-from webui.history.list_view import HistoryViewState, ListContext, apply_finished_task, history_html
-from webui.history.tab import (
-    DROPDOWN_FILTERS,
-    HistorySessionState,
-    HistoryTab,
-    build_search,
-    get_history_updates,
-)
+from webui.history.tab import ALL_LABELS, HistoryTab, build_search
+from webui.history.view import HistoryViewState, apply_finished_task, history_html
 
 RECORD = TakeMetadata(
     text='Good <b>evening</b> & "welcome"',
@@ -79,14 +75,8 @@ def page(
 ) -> str:
     """Draw the tab as a browser is sent it."""
     view, search = view or HistoryViewState(), search or Search()
-    shelf = ListContext(
-        layout=history.layout,
-        search=search,
-        listing=history.find(search, view.page * PAGE_SIZE),
-        view=view,
-        scan_status=ScanStatus(),
-    )
-    return history_html(shelf, detail_panel_html(history, view, can_show=False))
+    listing = history.find(search, view.page * PAGE_SIZE)
+    return history_html(history, view, search, listing, can_open_folder=False)
 
 
 def press(
@@ -94,13 +84,13 @@ def press(
 ) -> HistoryViewState:
     """Press a button of the tab."""
     asked = HistoryAction(act=act_named, ref=refs[0] if refs else "", refs=refs, name=name)
-    return handle_history_action(history, view, asked).view
+    return handle_history_action(history, view, asked)
 
 
 def test_the_list_tells_each_clip_once_with_its_facts(history: History) -> None:
     html = page(history)
     assert html.count('<li class="clip"') == 3 and "3 clips" in html
-    for fact in ("clara · 0:02 · 2 Jan 2026", "2 candidates", "2 lines", "no settings inside"):
+    for fact in ("clara · 0:02 · 2 Jan 2026", "2 candidates", "2 lines", "no settings"):
         assert fact in html
 
 
@@ -108,7 +98,7 @@ def test_nothing_that_a_file_says_becomes_markup(history: History) -> None:
     for opened in ("clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"):
         html = page(history, HistoryViewState(open_refs=(opened,)))
         assert "<img" not in html and "<b>" not in html
-    assert "Good &lt;b&gt;evening&lt;/b&gt; &amp; &quot;welcome&quot;" in page(history)
+    assert "Good &lt;b&gt;evening&lt;/b&gt; &amp; &#34;welcome&#34;" in page(history)
 
 
 def test_no_path_of_this_machine_is_sent(history: History) -> None:
@@ -134,9 +124,9 @@ def test_two_clips_are_compared_with_what_differs(history: History) -> None:
     view = press(history, HistoryViewState(), "compare", "clara/one.wav", "felix/two.wav")
     html = page(history, view)
     assert html.count("<audio") == 2 and '<kbd title="Press 1 to play">' in html
-    differs = html[html.index("What differs") :]
+    differs = html[html.index("Differences") :]
     assert "temperature" in differs and "43" in differs and "pause" not in differs
-    with pytest.raises(AppError, match="1 clip chosen"):
+    with pytest.raises(AppError, match="1 clip selected"):
         press(history, HistoryViewState(), "compare", "clara/one.wav")
 
 
@@ -149,7 +139,7 @@ def test_a_clip_that_went_says_so_instead_of_its_settings(history: History) -> N
 def test_without_clips_the_tab_says_where_they_come_from(tmp_path: Path) -> None:
     empty = History.open(ProjectPaths.from_root(tmp_path / "empty"))
     assert "No clips yet" in page(empty)
-    assert "No clip fits" in page(empty, search=Search(words="fox"))
+    assert "No clips match" in page(empty, search=Search(words="fox"))
 
 
 def test_a_star_is_given_and_taken(history: History) -> None:
@@ -167,17 +157,17 @@ def test_a_deleted_clip_leaves_the_panel_and_undo_brings_it_back(history: Histor
     assert view.open_refs == () and 'id="history-undo"' in page(history, view)
     id = history.list_trash()[0].id
     view = done(press(history, view, "undo", id))
-    assert "1 clip back" in view.message_html and history.get_clip("clara/one.wav").lines == 2
+    assert "1 clip restored" in view.message_html and history.get_clip("clara/one.wav").lines == 2
 
 
-def test_the_bin_is_emptied_after_a_second_yes(history: History) -> None:
+def test_the_trash_is_emptied_after_a_confirmation(history: History) -> None:
     press(history, HistoryViewState(), "delete-one", "felix/two.wav")
     view = press(history, HistoryViewState(), "bin")
     assert "felix/two.wav" in page(history, view) and 'id="history-empty"' in page(history, view)
     view = press(history, view, "empty")
     assert 'id="history-empty-really"' in page(history, view) and history.list_trash()
     view = press(history, view, "empty-really")
-    assert history.list_trash() == [] and "The bin is empty" in page(history, view)
+    assert history.list_trash() == [] and "Trash emptied" in page(history, view)
 
 
 def test_a_renamed_clip_stays_open(history: History) -> None:
@@ -203,16 +193,17 @@ def test_settings_are_copied_from_the_clip_itself(history: History) -> None:
     came = handle_history_action(
         history, HistoryViewState(), HistoryAction(act="copy", ref="clara/one.wav")
     )
-    assert came.record == RECORD
+    assert came.copied == RECORD
 
 
 @pytest.mark.parametrize(
     "data", [None, [], "x", {"act": ["open"], "ref": {"a": 1}, "refs": "abc", "name": 7}]
 )
 def test_what_a_browser_sends_is_never_trusted(data: Any, history: History) -> None:
-    asked = parse_action(data)
+    values = data if isinstance(data, dict) else {}
+    asked = parse_action(PanelAction(values=values))
     assert asked == HistoryAction()
-    with pytest.raises(AppError, match="not known"):
+    with pytest.raises(AppError, match="Unknown action"):
         handle_history_action(history, HistoryViewState(), asked)
 
 
@@ -243,78 +234,106 @@ def test_filters_become_a_search() -> None:
     assert day.until is not None and day.since is not None
     assert day.until - day.since == 24 * 3600
     for bad in ("tomorrow", "31.1.2026", "0001-01-01", "9999-12-31"):
-        with pytest.raises(AppError, match="is no day"):
+        with pytest.raises(AppError, match="is not a date"):
             build_search(filters(until=bad))
     with pytest.raises(AppError, match="order is 'x'"):
         build_search(filters(order="x"))
 
 
-def tab(history: History) -> HistoryTab:
-    """The tab without a page around it; only the names of its filters matter."""
-    some: Any = SimpleNamespace()
-    return HistoryTab(
-        history=history,
-        filters=filters(),
-        view=some,
-        session_state=some,
-        source=some,
-        list_view=some,
-        timer=some,
-        is_local=False,
-    )
+@pytest.fixture
+def tab(history: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryTab]:
+    """The tab on a page of a studio with these clips."""
+    studio = InlineStudio.open(history.layout.root)
+    with gr.Blocks() as blocks, gr.Tabs() as tabs:
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        with gr.Tab("Generate"):
+            build_generate_tab(page)
+        with gr.Tab("History"):
+            built = HistoryTab(page)
+    built.history = history
+    monkeypatch.setattr(history, "refresh", lambda: None)  # no scan in the background
+    yield built
+    studio.close()
 
 
-def test_a_browser_is_sent_only_what_it_has_not_seen(history: History) -> None:
-    given = list(filters().values())
-    view, seen, html, *offered = get_history_updates(
-        tab(history), HistoryViewState(), HistorySessionState(), given
-    )
-    assert "3 clips" in html and len(offered) == len(DROPDOWN_FILTERS)
-    assert ("felix", "felix") in offered[0]["choices"]
-    again = get_history_updates(tab(history), view, seen, given)
-    assert all(answer == gr.skip() for answer in again)
-    history.set_starred(["clara/one.wav"], True)
-    _, _, html, *offered = get_history_updates(tab(history), view, seen, given)
-    assert "★" in html and all(answer == gr.skip() for answer in offered)
+class Browser:
+    """What one browser holds of the tab: its view, its filters and what it was sent."""
+
+    def __init__(self, tab: HistoryTab, **given: object) -> None:
+        self.tab, self.sent = tab, tab.panel.sent.value
+        self.view, self.filters = HistoryViewState(), filters(**given)
+        self.narrow(**given)
+
+    def narrow(self, **given: object) -> None:
+        """Change filters."""
+        self.filters |= given
+        self.view = self.tab.narrow(self.view, *self.values())[self.tab.view]
+
+    def values(self) -> list[object]:
+        """The values of the filters, in the order of the tab."""
+        return [self.filters[name] for name in self.tab.filters]
+
+    def poll(self) -> dict[Any, Any]:
+        """Ask for what is new."""
+        updates = dict(self.tab.panel.refresh(self.sent, self.view, *self.values()))
+        if not isinstance(updates[self.tab.panel.sent], dict):
+            self.sent = updates[self.tab.panel.sent]
+        return updates
 
 
-def test_a_filter_that_is_wrong_is_told_and_the_list_stays(history: History) -> None:
-    narrowed = filters(voice="clara")
-    view, seen, *_ = get_history_updates(
-        tab(history), HistoryViewState(), HistorySessionState(), list(narrowed.values())
-    )
-    given = list({**narrowed, "since": "soon"}.values())
-    view, seen, html, *_ = get_history_updates(tab(history), view, seen, given)
-    assert "is no day" in view.message_html and "is no day" in html
-    assert "1 clip<" in html and "No clip" not in html
-    _, seen, html, *_ = get_history_updates(
-        tab(history), HistoryViewState(), seen, list(filters().values())
-    )
-    assert "3 clips" in html and seen.search == Search()
+def test_a_browser_is_sent_only_what_it_has_not_seen(tab: HistoryTab) -> None:
+    browser = Browser(tab)
+    first = browser.poll()
+    offered = [first[tab.filters[name]] for name in ALL_LABELS]
+    assert "3 clips" in first[tab.panel.html] and ("felix", "felix") in offered[0]["choices"]
+    assert browser.poll() == {tab.panel.sent: gr.skip()}
+    tab.history.set_starred(["clara/one.wav"], True)
+    second = browser.poll()
+    assert "★" in second[tab.panel.html]
+    assert not {tab.filters[name] for name in ALL_LABELS} & set(second)
+
+
+def test_a_filter_that_is_wrong_is_told_and_the_list_stays(tab: HistoryTab) -> None:
+    browser = Browser(tab, voice="clara")
+    browser.poll()
+    browser.narrow(since="soon")
+    html = browser.poll()[tab.panel.html]
+    assert "is not a date" in html and "1 clip<" in html and "No clip" not in html
+    browser.narrow(voice="", since="")
+    html = browser.poll()[tab.panel.html]
+    assert "3 clips" in html and "is not a date" not in html
+    assert browser.view.search == Search()
 
 
 def test_a_history_that_cannot_be_read_claims_nothing_of_its_clips(
-    history: History, monkeypatch: pytest.MonkeyPatch
+    tab: HistoryTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(*_: object) -> None:
         raise AppError("Cannot use the index.")
 
-    monkeypatch.setattr(history, "find", find)
-    _, _, html, *_ = get_history_updates(
-        tab(history), HistoryViewState(), HistorySessionState(), list(filters().values())
-    )
+    monkeypatch.setattr(tab.history, "find", find)
+    html = Browser(tab).poll()[tab.panel.html]
     assert "Cannot use the index" in html and "No clip" not in html and "0 clips" not in html
+
+
+def test_settings_are_copied_into_the_form_and_generate_is_shown(tab: HistoryTab) -> None:
+    action = PanelAction(name="copy", values={"act": "copy", "ref": "clara/one.wav"})
+    updates = tab.press(action, HistoryViewState(), *Browser(tab).values())
+    assert RECORD.text in updates.values() or any(
+        isinstance(value, dict) and value.get("value") == RECORD.text for value in updates.values()
+    )
+    assert tab.page.tabs in updates and updates[tab.view].copied is None
 
 
 def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab_module, "PAGE_SIZE", 2)
+    monkeypatch.setattr(view_module, "PAGE_SIZE", 2)
     monkeypatch.setattr(history, "find", partial(history.find, count=2))
-    assert "Choose all 3 found" in page(history)
+    assert "Select all 3 found" in page(history)
     view = handle_history_action(
         history, HistoryViewState(), HistoryAction(act="all-found", search=Search(voice="felix"))
-    ).view
+    )
     assert set(view.bulk_selection) == {"felix/two.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     html = page(history, view)
     assert 'data-all="2"' in html and html.count(" data-among>") == 1
@@ -324,7 +343,7 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     assert starred == {"clara/one.wav", "felix/<img src=x onerror=alert(1)>.wav"}
     (history.layout.results / "felix/two.wav").unlink()
     history.scan(ProgressReporter())
-    assert "1 clip in a zip" in done(press(history, view, "export")).message_html
+    assert "1 clip exported" in done(press(history, view, "export")).message_html
     assert press(history, view, "clear").bulk_selection == ()
     view = done(press(history, view, "delete"))
     assert view.bulk_selection == () and history.find(Search()).total == 1
@@ -333,9 +352,9 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
 def test_more_than_can_be_taken_at_once_is_told(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_module, "MAX_EXPORT_CLIPS", 2)
+    monkeypatch.setattr("studio.history.export.MAX_EXPORT_CLIPS", 2)
     view = press(history, HistoryViewState(), "all-found")
-    assert len(view.bulk_selection) == 2 and "The first 2 of 3 are chosen" in view.message_html
+    assert len(view.bulk_selection) == 2 and "Selected the first 2 of 3" in view.message_html
 
 
 def test_an_export_of_many_clips_tells_how_far_it_is_and_can_be_stopped(
@@ -354,8 +373,8 @@ def test_an_export_of_many_clips_tells_how_far_it_is_and_can_be_stopped(
     view = press(history, HistoryViewState(), "export", "clara/one.wav", "felix/two.wav")
     assert begun.wait(20) and apply_finished_task(view) is view
     html = page(history, view)
-    assert "Packing 2 clips: 0 of 2" in html and 'id="history-stop"' in html
-    with pytest.raises(AppError, match="Packing 2 clips is not done yet"):
+    assert "Exporting 2 clips: 0 of 2" in html and 'id="history-stop"' in html
+    with pytest.raises(AppError, match="Exporting 2 clips is still running"):
         press(history, view, "export", "clara/one.wav")
     press(history, view, "stop")
     go_on.set()
@@ -370,13 +389,16 @@ def done(view: HistoryViewState) -> HistoryViewState:
 
 
 def test_a_page_that_is_no_more_shows_the_last_one(
-    history: History, monkeypatch: pytest.MonkeyPatch
+    tab: HistoryTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab_module, "PAGE_SIZE", 2)
-    view, *_ = get_history_updates(
-        tab(history), HistoryViewState(page=7), HistorySessionState(), list(filters().values())
+    for module in (tab_module, view_module):
+        monkeypatch.setattr(module, "PAGE_SIZE", 2)
+    browser = Browser(tab)
+    browser.view = handle_history_action(
+        tab.history, browser.view, HistoryAction(act="page", ref="7")
     )
-    assert view.page == 1
+    html = browser.poll()[tab.panel.html]
+    assert "3 to 3 of 3" in html and 'id="history-before" data-act="page" data-ref="0"' in html
 
 
 def test_a_folder_is_shown_only_to_whoever_sits_here(
@@ -393,7 +415,7 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     assert not history_folder.can_open_folder(Settings(share=True))
     asked: list[list[str]] = []
     monkeypatch.setattr(history_folder.subprocess, "Popen", lambda args, **_: asked.append(args))
-    with pytest.raises(AppError, match="whoever sits at this machine"):
+    with pytest.raises(AppError, match="Only available on the local machine"):
         press(history, HistoryViewState(), "show", "clara/one.wav")
     here = HistoryAction(act="show", ref="clara/one.wav", is_local=True)
     handle_history_action(history, HistoryViewState(), here)
@@ -401,5 +423,5 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert not history_folder.can_open_folder(Settings())
-    with pytest.raises(AppError, match="no desktop"):
+    with pytest.raises(AppError, match="no file manager"):
         handle_history_action(history, HistoryViewState(), here)

@@ -12,15 +12,20 @@ from studio.app.studio import Studio
 from studio.history.favorites import read_stars
 from support.fake_engine import FakeEngine
 from webui.components.file_links import get_file_url
-from webui.components.job_list import job_panel_html
-from webui.generate.job_actions import handle_job_action
+from webui.components.job_card import job_panel_html
+from webui.components.live_panel import PanelAction
+from webui.generate.job_actions import JobActionResult, run_job_action
 
 Speak = Callable[..., Job]
 
 
+def run(studio: Studio, values: dict[str, str]) -> JobActionResult:
+    return run_job_action(studio, PanelAction(name=values["act"], values=values))
+
+
 def press(studio: Studio, act: str, job: Job, value: str = "", **fields: str) -> Job:
     """Press a button of a job and wait for the newest job."""
-    handle_job_action(studio, {"act": act, "job": job.id, "value": value, **fields})
+    run(studio, {"act": act, "job": job.id, "value": value, **fields})
     return studio.wait(studio.jobs()[0].id, 30)
 
 
@@ -30,14 +35,12 @@ def html_of(studio: Studio) -> str:
 
 def test_a_seed_is_kept_for_the_next_run(studio: Studio, spoken: Speak) -> None:
     job = spoken("Hello there.")
-    came = handle_job_action(studio, {"act": "seed", "job": job.id})
+    came = run(studio, {"act": "seed", "job": job.id})
     assert came.values == {"seed": "5"} and "5" in came.message
 
 
 def test_copied_settings_are_those_inside_the_clip(studio: Studio, spoken: Speak) -> None:
-    came = handle_job_action(
-        studio, {"act": "settings", "job": spoken("Hello there.", volume=0.5).id}
-    )
+    came = run(studio, {"act": "settings", "job": spoken("Hello there.", volume=0.5).id})
     assert came.record is not None and came.record.text == "Hello there."
     assert came.record.delivery["volume"] == 0.5
 
@@ -53,26 +56,26 @@ def test_a_line_is_spoken_anew_with_another_text_and_seed_and_can_be_changed_bac
     assert again.state == "done" and FakeEngine.heard == ["Two other lines."]
     second = clip.read_bytes()
     assert second != first
-    assert "Use the take of seed" in html_of(studio)
+    assert "Use take 1 (seed" in html_of(studio)
     back = press(studio, "use", job, "1/002.wav")
     assert back.state == "done" and clip.read_bytes() != second
 
 
 def test_a_clip_is_starred_and_unstarred(studio: Studio, spoken: Speak) -> None:
     job = spoken("Hello there.")
-    handle_job_action(studio, {"act": "star", "job": job.id})
+    run(studio, {"act": "star", "job": job.id})
     assert len(read_stars(studio.layout.stars)) == 1 and 'aria-pressed="true"' in html_of(studio)
-    handle_job_action(studio, {"act": "star", "job": job.id})
+    run(studio, {"act": "star", "job": job.id})
     assert read_stars(studio.layout.stars) == frozenset()
 
 
 @pytest.mark.parametrize(
     ("act", "fields", "told"),
     [
-        ("dance", {}, "not known"),
-        ("redo", {"value": "-1"}, "no number of a line"),
-        ("redo", {"value": "0", "seed": "٣"}, "no number of a seed"),
-        ("use", {"value": "../x"}, "no number of a line"),
+        ("dance", {}, "Unknown action"),
+        ("redo", {"value": "-1"}, "is not a line number"),
+        ("redo", {"value": "0", "seed": "٣"}, "is not a seed number"),
+        ("use", {"value": "../x"}, "is not a line number"),
     ],
 )
 def test_what_a_browser_makes_up_is_refused(
@@ -80,18 +83,18 @@ def test_what_a_browser_makes_up_is_refused(
 ) -> None:
     job = spoken("Hello there.")
     with pytest.raises(AppError, match=told):
-        handle_job_action(studio, {"act": act, "job": job.id, **fields})
+        run(studio, {"act": act, "job": job.id, **fields})
 
 
 def test_a_job_that_is_not_there_is_refused(studio: Studio) -> None:
     with pytest.raises(AppError, match="no job"):
-        handle_job_action(studio, {"act": "cancel", "job": "../../etc"})
+        run(studio, {"act": "cancel", "job": "../../etc"})
 
 
 def test_a_job_that_is_done_does_not_go_on(studio: Studio, spoken: Speak) -> None:
     done = spoken("Hello there.")
     with pytest.raises(AppError, match=r"done"):
-        handle_job_action(studio, {"act": "resume", "job": done.id})
+        run(studio, {"act": "resume", "job": done.id})
 
 
 def test_no_clip_outside_of_results_and_voices_has_an_address(studio: Studio) -> None:

@@ -5,14 +5,20 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from core.formatting import format_clock, format_duration
 from core.paths import ProjectPaths
 from jobs.models import Job, JobFailure, JobProgress
 from studio.app.studio import Studio
-from webui.components.job_card import format_progress, format_settings_line
-from webui.components.job_list import format_page_title, get_job_updates, job_panel_html
+from webui.components.job_card import (
+    format_page_title,
+    format_progress,
+    format_settings_line,
+    job_panel_html,
+)
+from webui.generate.tab import GenerateTab
 
 EVIL = "<script>alert('x')</script>\"&<img src=x onerror=alert(1)>"
 JOB = Job(
@@ -87,7 +93,7 @@ def test_every_state_can_be_told_without_its_colour_and_offers_what_fits(studio:
         reader = drawn(studio.layout, replace(JOB, state=state, place=1))
         assert acts(reader) == offered
         (article,) = reader.all("article")
-        assert str(article["aria-label"]).startswith(("Waiting", "Working", "Stopped"))
+        assert str(article["aria-label"]).startswith(("Waiting", "Running", "Stopped"))
 
 
 def test_a_failure_says_why_and_what_to_do_and_hides_its_trace_behind_a_copy(
@@ -119,7 +125,7 @@ def test_a_finished_job_has_its_candidates_lines_voice_seed_and_settings(
 ) -> None:
     job = spoken("One.\nTwo.", delimiter="\\n")
     html = job_panel_html([job], studio.layout)
-    for words in ("Take 1", "2 lines one by one", "The sampled voice", "seed 5", "Copy the sett"):
+    for words in ("Take 1", "Lines (2)", "Reference clip", "seed 5", "Copy settings"):
         assert words in html
     assert acts(Reader(html)) == ["seed", "settings", "star", "redo", "redo"]
     assert len({link["href"] for link in Reader(html).all("a")}) == 3
@@ -134,11 +140,15 @@ def test_a_clip_that_is_gone_has_no_player(studio: Studio, spoken: Callable[...,
 
 
 def test_what_was_seen_is_not_sent_again(studio: Studio, spoken: Callable[..., Job]) -> None:
-    seen, html, done = get_job_updates(studio, "")
-    assert isinstance(seen, str) and "Generate" in str(html) and done == ""
-    assert all(isinstance(update, dict) for update in get_job_updates(studio, seen))
+    with gr.Blocks():
+        tab = GenerateTab(studio)
+    panel = tab.panel
+    first = panel.refresh(panel.sent.value)
+    assert "Generate" in first[panel.html] and first[tab.last_done] == ""
+    sent = first[panel.sent]
+    assert panel.refresh(sent) == {panel.sent: gr.skip()}
     job = spoken("Good evening.")
-    assert get_job_updates(studio, seen)[2] == job.id  # which tells the preview how long it takes
+    assert panel.refresh(sent)[tab.last_done] == job.id  # the preview estimates the time anew
 
 
 def test_the_settings_line_tells_every_knob() -> None:

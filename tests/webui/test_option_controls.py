@@ -53,7 +53,7 @@ def test_help_is_one_line_each() -> None:
 def test_help_names_knobs_as_the_page_does() -> None:
     told = {field.name: format_option_help(field) for field in FIELDS}
     assert "CVVP Weight" in told["slim_latents"] and "Griffin-Lim" in told["vocoder"]
-    assert told["volume"].endswith("1 leaves it.") and told["fade_ms"].endswith(", in ms.")
+    assert told["volume"].endswith("1: unchanged.") and told["fade_ms"].endswith(", in ms.")
     assert [name for name, words in told.items() if re.search(r"[a-z]_[a-z]|--", words)] == []
 
 

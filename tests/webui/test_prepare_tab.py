@@ -1,4 +1,4 @@
-"""The part Prepare Dataset: what its form asks for, what it refuses, and how its job is told."""
+"""Prepare Dataset: the request of its form, refused input, its jobs and the review of clips."""
 
 from __future__ import annotations
 
@@ -17,30 +17,20 @@ from audio.io import write_clip
 from core.errors import AppError
 from jobs.models import Job, JobFailure, JobProgress
 from studio.app.studio import Studio
-from studio.datasets.service import Datasets, PreparePlan
+from studio.datasets.service import DatasetInfo, Datasets, PreparePlan
 from studio.schemas.settings import Settings
 from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset
+from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
-from webui.datasets.prepare_form import (
-    PrepareForm,
-    allows_folders,
-    build_advanced_controls,
-    build_prepare_request,
-    build_source_controls,
-    build_transcription_controls,
-    format_existing_dataset,
+from webui.datasets.prepare_form import PrepareForm, allows_folders
+from webui.datasets.prepare_tab import import_recordings
+from webui.datasets.prepare_view import (
+    prepare_jobs_html,
     prepare_plan_html,
     transcribers_html,
+    with_estimated_eta,
 )
-from webui.datasets.prepare_job import get_active_jobs, prepare_jobs_html, with_estimated_eta
-from webui.datasets.prepare_tab import import_recordings
-from webui.datasets.review_actions import handle_review_action
-from webui.datasets.review_tab import (
-    ReviewPanel,
-    ReviewSessionState,
-    build_review_panel,
-    get_review_updates,
-)
+from webui.datasets.review_tab import ReviewPanel, handle_review_action
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -49,9 +39,11 @@ SCRIPT = "<script>alert(1)</script>"
 def form(studio: Studio) -> PrepareForm:
     """The form as it is drawn."""
     with gr.Blocks():
-        controls = build_source_controls(studio) | build_transcription_controls(studio)
-        options, knobs = build_advanced_controls()
-    return PrepareForm(controls={**controls, **options}, option_fields=knobs, allow_folders=True)
+        form = PrepareForm(studio)
+        form.build_source_controls()
+        form.build_transcription_controls()
+        form.build_advanced_controls()
+    return form
 
 
 def given(form: PrepareForm, **changes: Any) -> list[Any]:
@@ -61,13 +53,13 @@ def given(form: PrepareForm, **changes: Any) -> list[Any]:
 
 
 def test_the_form_as_drawn_asks_for_the_first_voice(form: PrepareForm) -> None:
-    request = build_prepare_request(form, given(form))
+    request = form.build_request(given(form))
     assert (request.voice, request.dataset_name, request.transcriber) == ("Anna", "Anna", "auto")
     assert request.options.longest_s == 11.6 and not request.fetch and not request.anew
 
 
 def test_a_folder_is_taken_in_place_of_the_voice(form: PrepareForm) -> None:
-    request = build_prepare_request(form, given(form, folder="/talks/mine", language=" DE "))
+    request = form.build_request(given(form, folder="/talks/mine", language=" DE "))
     assert (request.voice, request.folder, request.dataset_name) == ("", "/talks/mine", "mine")
     assert request.language == "de"
 
@@ -78,10 +70,10 @@ def test_a_folder_is_taken_in_place_of_the_voice(form: PrepareForm) -> None:
 def test_no_path_is_taken_from_browsers_of_other_machines(
     form: PrepareForm, values: dict[str, str]
 ) -> None:
-    served = replace(form, allow_folders=False)
-    with pytest.raises(AppError, match="can only be named where the studio listens"):
-        build_prepare_request(served, given(form, **values))
-    assert build_prepare_request(served, given(form, model="base.en")).model == "base.en"
+    form.allow_folders = False
+    with pytest.raises(AppError, match="can be used only if the studio listens"):
+        form.build_request(given(form, **values))
+    assert form.build_request(given(form, model="base.en")).model == "base.en"
 
 
 @pytest.mark.parametrize(
@@ -105,9 +97,9 @@ def test_folders_are_offered_only_to_who_sits_at_the_machine(
     [
         ({"voice": None}, "Name a voice, or a folder"),
         ({"transcriber": "parrot"}, "parrot"),
-        ({"language": "12"}, "is no language"),
+        ({"language": "12"}, "is not a language"),
         ({"longest_s": 3.0, "shortest_s": 5.0}, "at least twice the shortest"),
-        ({"longest_s": None}, "Longest Clip is empty"),
+        ({"longest_s": None}, "Max. Clip Length is empty"),
         ({"seed": -1}, "seed is -1"),
     ],
 )
@@ -115,7 +107,7 @@ def test_what_cannot_be_is_refused_in_words(
     form: PrepareForm, changes: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(AppError, match=re.escape(told)):
-        build_prepare_request(form, given(form, **changes))
+        form.build_request(given(form, **changes))
 
 
 def test_what_a_wish_comes_to_is_said_before_it_is_made() -> None:
@@ -123,16 +115,22 @@ def test_what_a_wish_comes_to_is_said_before_it_is_made() -> None:
         name="nora", folder="", files=3, seconds=100.0, given=1, transcriber="pocketsphinx",
         remarks=(SCRIPT,),
     )  # fmt: skip
-    html = prepare_plan_html(ready, format_existing_dataset(12, 60.0))
-    assert "3 recordings" in html and "1 of them come with their text" in html
-    assert "PocketSphinx hears the others" in html and "keeps your edits" in html
+    html = prepare_plan_html(ready, DatasetInfo(name="nora", kept=12, kept_s=60.0))
+    assert "3 recordings" in html and "1 have transcripts" in html and "12 clips" in html
+    assert "The others are transcribed with PocketSphinx" in html and "keeps your edits" in html
     assert "<script" not in html
-    assert "All of them come" in prepare_plan_html(replace(ready, given=3, transcriber=""), "")
+    assert "All have transcripts" in prepare_plan_html(
+        replace(ready, given=3, transcriber=""), None
+    )
 
 
 def test_who_is_not_at_hand_is_said_with_what_brings_it(studio: Studio) -> None:
     html = transcribers_html(studio)
-    assert "Not here: no model in" in html and "<code>testudo models download" in html
+    assert (
+        "Not installed:" in html
+        and "no model in" in html
+        and "<code>testudo models download" in html
+    )
 
 
 def job(**changes: Any) -> Job:
@@ -143,15 +141,15 @@ def job(**changes: Any) -> Job:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"state": "waiting", "place": 2}, "Number 2 in the queue"),
+        ({"state": "waiting", "place": 2}, "Position 2 in the queue"),
         (
             {"state": "running", "progress": JobProgress(stage="seconds", done=30, total=90)},
             "Seconds of recordings · 30 of 90",
         ),
         ({"state": "stopped"}, 'data-act="again"'),
-        ({"state": "failed", "failure": JobFailure(cause="disk_full", message=SCRIPT)}, "Go on"),
+        ({"state": "failed", "failure": JobFailure(cause="disk_full", message=SCRIPT)}, "Resume"),
         ({"result": {"kept": 3, "kept_s": 61.0, "dropped": 1, "failed": 2}}, "3 clips, 1:01"),
-        ({"warnings": (SCRIPT,)}, "Note: &lt;script&gt;"),
+        ({"warnings": (SCRIPT,)}, "Warning: &lt;script&gt;"),
     ],
 )
 def test_a_job_is_told_in_every_state(changes: dict[str, Any], told: str) -> None:
@@ -179,7 +177,6 @@ def test_what_runs_comes_before_what_waits_and_what_ended_goes() -> None:
     html = prepare_jobs_html(jobs)
     assert html.index("second") < html.index("third")
     assert "first" not in html and "speech" not in html
-    assert [one.id for one in get_active_jobs(jobs)] == ["3", "2"]
     assert "Choose a voice" in prepare_jobs_html([])
 
 
@@ -197,9 +194,9 @@ def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("names", "voice", "told"),
     [
-        ((), "nora", "Nothing was dropped yet"),
+        ((), "nora", "No files. Drop recordings"),
         (("a.txt",), "nora", "0 clips were sent"),
-        (("a.exe",), "nora", "not named like a recording"),
+        (("a.exe",), "nora", "is not an audio file"),
         (("a.wav",), "../up", "cannot name a voice"),
     ],
 )
@@ -239,55 +236,77 @@ def review(studio: Studio, datasets: Datasets) -> ReviewPanel:
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         page.training_tabs = tabs
         with gr.Tab("Prepare Dataset"):
-            return build_review_panel(page, datasets)
+            return ReviewPanel(page, datasets)
+
+
+class Browser:
+    """What one browser holds of the list: what it shows and what it was sent."""
+
+    def __init__(self, review: ReviewPanel, name: str | None = None) -> None:
+        self.review, self.name = review, name
+        self.sent, self.visible = review.panel.sent.value, review.visible.value
+
+    def look(self, show: str = "all", page: int = 0) -> dict[Any, Any]:
+        """Ask for what is new."""
+        panel = self.review.panel
+        updates = dict(panel.refresh(self.sent, self.visible, self.name, "", show, page))
+        self.visible = updates.get(self.review.visible, self.visible)
+        if not isinstance(updates[panel.sent], dict):
+            self.sent = updates[panel.sent]
+        return updates
+
+
+def refs(html: str) -> list[str]:
+    return re.findall(r'data-ref="(clip-\d+)" tabindex', html)
 
 
 def test_a_browser_is_sent_only_what_it_has_not_seen(review: ReviewPanel) -> None:
-    seen, names, report, rows = get_review_updates(review, ReviewSessionState(), None, "", "all", 0)
-    assert names["value"] == "nora" and "30 clips" in report
+    browser = Browser(review)
+    first = browser.look()
+    rows = first[review.panel.html]
+    assert first[review.chosen]["value"] == "nora" and "30 clips" in first[review.report]
+    assert first[review.lengths]["visible"]
     assert rows.index("clip-10") < rows.index("clip-00")
-    again, *others = get_review_updates(review, seen, "nora", "", "all", 0)
-    assert again == seen and others == [gr.skip()] * 3
+    browser.name = "nora"
+    assert browser.look() == {review.panel.sent: gr.skip()}
 
 
 def test_clips_stay_in_place_when_they_are_mended_until_another_page_is_asked_for(
     review: ReviewPanel,
 ) -> None:
-    seen, _, _, rows = get_review_updates(review, ReviewSessionState(), "nora", "", "all", 0)
-    first = re.findall(r'data-ref="(clip-\d+)" tabindex', rows)
+    browser = Browser(review, "nora")
+    first = refs(browser.look()[review.panel.html])
     assert first[0] == "clip-10"
-    handle_review_action(
-        review.datasets, {"act": "edit", "name": "nora", "ref": "clip-10", "value": "Mended."}
-    )
-    seen, _, _, rows = get_review_updates(review, seen, "nora", "", "all", 0)
-    assert re.findall(r'data-ref="(clip-\d+)" tabindex', rows) == first and "Mended." in rows
-    *_, rows = get_review_updates(review, seen, "nora", "", "edited", 0)
-    assert re.findall(r'data-ref="(clip-\d+)" tabindex', rows) == ["clip-10"]
-    *_, rows = get_review_updates(review, seen, "nora", "", "all", 1)
-    assert "clip-10" in rows  # mended, it is the last of all
+    edit = {"name": "nora", "ref": "clip-10", "value": "Mended."}
+    handle_review_action(review.datasets, PanelAction(name="edit", values=edit))
+    rows = browser.look()[review.panel.html]
+    assert refs(rows) == first and "Mended." in rows
+    assert refs(browser.look("edited")[review.panel.html]) == ["clip-10"]
+    assert "clip-10" in browser.look(page=1)[review.panel.html]  # mended, it is the last of all
 
 
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (None, "not known"),
-        ({"act": "explode"}, "not known"),
+        ({}, "Unknown action"),
+        ({"act": "explode"}, "Unknown action"),
         ({"act": "drop", "name": "nora", "ref": "nothing"}, "no clip 'nothing'"),
         ({"act": "drop", "name": "../nora", "ref": "clip-00"}, "cannot name a dataset"),
         ({"act": "drop", "name": ["nora"], "ref": {}}, "cannot name a dataset"),
         ({"act": "edit", "name": "nora", "ref": "clip-00", "value": " "}, "needs a text"),
-        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "x"}, "which second"),
-        ({"act": "split", "name": "nora", "ref": "clip-00", "value": ""}, "which second"),
-        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "nan"}, "which second"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "x"}, "the second to cut"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": ""}, "the second to cut"),
+        ({"act": "split", "name": "nora", "ref": "clip-00", "value": "nan"}, "the second to cut"),
     ],
 )
 def test_what_a_browser_makes_up_is_refused(datasets: Datasets, asked: Any, told: str) -> None:
     with pytest.raises(AppError, match=told):
-        handle_review_action(datasets, asked)
+        handle_review_action(datasets, PanelAction(name=asked.get("act", ""), values=asked))
 
 
 def test_clips_are_dropped_restored_and_accepted(datasets: Datasets) -> None:
     for word, kept in (("drop", False), ("restore", True), ("drop", False), ("accept", True)):
-        handle_review_action(datasets, {"act": word, "name": "nora", "ref": "clip-03"})
+        values = {"name": "nora", "ref": "clip-03"}
+        handle_review_action(datasets, PanelAction(name=word, values=values))
         (row,) = [clip for clip in datasets.dataset("nora").clips if clip.id == "clip-03"]
         assert row.kept is kept and row.edited

@@ -3,7 +3,7 @@ from __future__ import annotations
 from studio.app.studio import Studio
 from studio.synthesis.preview import Preview, PreviewChunk
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from webui.generate.preview import MAX_CHUNKS, format_estimate, preview_html, request_preview_html
+from webui.generate.preview import MAX_CHUNKS, preview_html, request_preview_html
 
 
 def piece(**changes: object) -> PreviewChunk:
@@ -19,7 +19,7 @@ def test_pieces_tell_their_tokens_what_is_lost_and_what_is_wrong() -> None:
         seconds=4.2,
     )
     html = preview_html(shown, None)
-    for words in ("4 of 10 tokens", "cannot be said: ☃", "voice vera", "2 pieces, about 4 s"):
+    for words in ("4 of 10 tokens", "cannot be spoken: ☃", "voice vera", "2 chunks, about 4 s"):
         assert words in html
     assert "! Line 2: That is &lt;no&gt; override." in html
 
@@ -30,9 +30,11 @@ def test_a_long_text_shows_its_first_pieces_only() -> None:
 
 
 def test_the_time_is_told_with_the_stages_that_take_most_of_it() -> None:
-    told = format_estimate({"draft": 90.0, "diffusion": 38.0, "vocode": 2.0})
+    shown = Preview(pieces=(piece(),), seconds=4.2)
+    told = preview_html(shown, {"draft": 90.0, "diffusion": 38.0, "vocode": 2.0})
     assert "about 2 min 10 s" in told and "(drafting 69 %, diffusion 29 %)" in told
-    assert "learnt" in format_estimate(None) and "learnt" in format_estimate({})
+    for unknown in (None, {}):
+        assert "after the first run" in preview_html(shown, unknown)
 
 
 def test_a_request_is_previewed_as_it_would_be_spoken(studio: Studio) -> None:

@@ -10,8 +10,8 @@ import pytest
 from core.paths import ProjectPaths
 from training.asr.base import Word
 from training.dataset_prep.manifest import ClipRow
-from webui.datasets.review_list import PAGE_SIZE, ReviewListing, review_html
 from webui.datasets.review_tab import get_stable_rows
+from webui.datasets.review_view import PAGE_SIZE, ReviewListing, review_html
 
 ROW = ClipRow(
     id="talk-0001",
@@ -42,7 +42,7 @@ def layout(tmp_path: Path) -> ProjectPaths:
 
 def test_a_row_tells_what_is_known_of_its_clip(layout: ProjectPaths) -> None:
     html = drawn(ROW, layout=layout)
-    assert "4.0 s · 1.5 words/s · 91% sure · level −20 dB" in html
+    assert "4.0 s · 1.5 words/s · 91% confidence · level −20 dB" in html
     assert "talk.mp3 at 1:02.0" in html and "api/files/training/nora/audio/talk-0001.wav" in html
     assert "Drop</button>" in html and "Restore" not in html
 
@@ -111,13 +111,11 @@ def test_another_text_is_another_field_so_that_typing_is_never_painted_over(
 
 def test_a_page_says_where_it_is_in_the_whole(layout: ProjectPaths) -> None:
     html = drawn(ROW, layout=layout, total=60, all=90, page=1)
-    assert "60 clips of 90, the doubtful first" in html
+    assert "60 clips of 90, those to check first" in html
     assert f"{PAGE_SIZE + 1} to {2 * PAGE_SIZE} of 60" in html and "disabled" not in html
-    assert 'id="training-review-after" data-act="after" disabled' in drawn(
-        ROW, layout=layout, total=60, all=60, page=2
-    )
+    assert 'data-turn="after" disabled' in drawn(ROW, layout=layout, total=60, all=60, page=2)
 
 
 def test_an_empty_list_says_why(layout: ProjectPaths) -> None:
-    assert "Nothing to look through yet" in drawn(layout=layout)
-    assert "No clip fits" in drawn(layout=layout, all=3)
+    assert "No clips yet" in drawn(layout=layout)
+    assert "No clips match" in drawn(layout=layout, all=3)

@@ -9,7 +9,6 @@ from typing import get_args
 import pytest
 
 from core.paths import ProjectPaths
-from jobs.models import Job, JobFailure, JobState
 from studio.training_runs.run_status import (
     Curve,
     RunCheckpoint,
@@ -20,8 +19,16 @@ from studio.training_runs.run_status import (
 )
 from studio.training_runs.trash import DeletedRun
 from support.html_reader import EVIL, Reader
-from webui.training.checkpoint_table import ExportedModels
-from webui.training.run_view import RUN_STATE_LABELS, format_run_announcement, run_html, runs_html
+from webui.training.run_view import (
+    NO_EXPORT,
+    RUN_STATE_LABELS,
+    ModelExport,
+    announcement_html,
+    build_charts,
+    checkpoints_html,
+    runs_html,
+)
+from webui.training.run_view import run_html as run_head_html
 
 
 def sample(folder: Path, step: int, wer: float | None = None) -> RunSample:
@@ -82,6 +89,11 @@ def run(layout: ProjectPaths) -> RunStatus:
     )
 
 
+def run_html(run: RunStatus, layout: ProjectPaths, export: ModelExport = NO_EXPORT) -> str:
+    """All that is shown of a run, but for the charts."""
+    return run_head_html(run) + checkpoints_html(run, layout, export)
+
+
 def acts(html: str) -> list[tuple[str, str, str]]:
     return [
         (str(b["data-act"]), str(b["data-job"]), str(b["data-value"]))
@@ -103,7 +115,7 @@ def test_a_run_tells_how_far_it_is_and_how_long_it_will_take(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
     html = run_html(run, layout)
-    for told in ("3 of 12", "0.5 s", "about 40 s", "1.2 GB", "cpu", "20 to learn, 4 to check"):
+    for told in ("3 of 12", "0.5 s", "about 40 s", "1.2 GB", "cpu", "20 training, 4 validation"):
         assert told in html
     (bar,) = [a for a in Reader(html).all("div") if a.get("role") == "progressbar"]
     assert (bar["aria-valuenow"], bar["aria-valuetext"]) == ("25", "3 of 12 steps")
@@ -112,20 +124,19 @@ def test_a_run_tells_how_far_it_is_and_how_long_it_will_take(
 def test_the_curves_are_loss_with_its_trend_and_validation_then_rate_and_gradient(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
-    labels = [svg["aria-label"] or "" for svg in Reader(run_html(run, layout)).all("svg")]
-    assert [label.split(":")[0] for label in labels] == [
-        "Loss",
-        "Learning rate",
-        "Length of the gradient",
-    ]
-    assert all(word in labels[0] for word in ("Each step", "Trend", "Validation"))
+    shown = [chart for chart in build_charts(run).values() if any(x.points for x in chart.lines)]
+    assert [chart.title for chart in shown] == ["Loss", "Learning rate", "Gradient norm"]
+    assert [line.name for line in shown[0].lines] == ["Each step", "Smoothed", "Validation"]
+    text = run_html(run, layout)
+    assert all(f"<p>{chart.title}: " in text for chart in shown)
 
 
 def test_a_second_stage_gets_pictures_of_its_own(run: RunStatus, layout: ProjectPaths) -> None:
     later = Curve(stage="diffusion", name="loss", points=((4, 1.0), (5, 0.5)))
-    html = run_html(replace(run, stage="diffusion", curves=(*run.curves, later)), layout)
-    assert "Loss (diffusion)" in html and "Learning now" in html
-    assert len(Reader(html).all("svg")) == 4
+    both = replace(run, stage="diffusion", curves=(*run.curves, later))
+    html = run_html(both, layout)
+    assert "<p>Loss (diffusion): " in html and "<dt>Stage</dt><dd>diffusion</dd>" in html
+    assert build_charts(both)["diffusion-loss"].lines[0].points == later.points
 
 
 def test_only_a_checkpoint_that_is_kept_can_be_used(run: RunStatus, layout: ProjectPaths) -> None:
@@ -136,31 +147,21 @@ def test_only_a_checkpoint_that_is_kept_can_be_used(run: RunStatus, layout: Proj
 def test_what_was_made_a_model_can_be_spoken_with_though_its_checkpoint_went(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
-    html = run_html(run, layout, ExportedModels(bundles_by_step={2: "finetunes/anna-first"}))
+    html = run_html(run, layout, ModelExport(bundles_by_step={2: "finetunes/anna-first"}))
     assert acts(html) == [("use", "anna / first", "3"), ("speak", "anna / first", "2")]
     assert "finetunes/anna-first" in html
 
 
 @pytest.mark.parametrize(
-    ("state", "told"), [("waiting", "waiting"), ("failed", "No room."), ("done", "")]
+    ("status", "error", "told"),
+    [("waiting", "", "waiting"), ("", "No room.", "No room."), ("", "", "")],
 )
 def test_a_model_in_the_making_is_told_of(
-    state: JobState, told: str, run: RunStatus, layout: ProjectPaths
+    status: str, error: str, told: str, run: RunStatus, layout: ProjectPaths
 ) -> None:
-    failure = (
-        JobFailure(cause="no_disk", message="No room.", details="") if told == "No room." else None
-    )
-    job = Job(
-        id="j",
-        task="publish_run",
-        request={},
-        title="Make a model of step 3",
-        state=state,
-        created=1.0,
-        failure=failure if state == "failed" else None,
-    )
-    html = run_html(run, layout, ExportedModels(export_job=job))
-    assert told in html and ("Make a model" in html) == (state != "done")
+    export = ModelExport(title="Export step 3", status=status, error=error)
+    html = run_html(run, layout, export)
+    assert told in html and ("Export step 3" in html) == bool(told)
 
 
 def test_samples_are_played_by_the_names_of_dataset_run_and_step(
@@ -178,16 +179,16 @@ def test_what_nobody_judged_is_said_and_what_was_judged_is_in_percent(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
     html = run_html(run, layout)
-    assert "25 %" in html and "0.75" in html and html.count("not judged") == 2
+    assert "25 %" in html and "0.75" in html and html.count("not evaluated") == 2
 
 
-def test_the_best_is_marked_and_learning_by_heart_is_pointed_out(
+def test_the_best_is_marked_and_overfitting_is_pointed_out(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
-    told = replace(run, overfitting="Since step 3 it learns by heart.", overfit_since=3)
+    told = replace(run, overfitting="Since step 3 it overfits.", overfit_since=3)
     html = run_html(told, layout)
-    assert html.count("★ Best") == 1 and html.count("! Learns by heart") == 1
-    assert "lowest validation loss" in html and "Since step 3 it learns by heart." in html
+    assert html.count("★ Best") == 1 and html.count("! Overfitting") == 1
+    assert "lowest validation loss" in html and "Since step 3 it overfits." in html
 
 
 def test_a_failure_says_what_helps_and_keeps_the_console_behind_a_button(
@@ -225,7 +226,7 @@ def test_nothing_that_came_from_a_file_becomes_markup(run: RunStatus, layout: Pr
     for html in (
         run_html(evil, layout),
         runs_html([row(EVIL, "failed")], ""),
-        format_run_announcement(evil),
+        announcement_html(evil),
     ):
         assert not {"script", "img"} & {tag for tag, _ in Reader(html).tags}
 
@@ -233,7 +234,11 @@ def test_nothing_that_came_from_a_file_becomes_markup(run: RunStatus, layout: Pr
 def test_a_run_before_its_first_step_is_drawn(run: RunStatus, layout: ProjectPaths) -> None:
     empty = RunStatus(dataset="anna", name="new", folder=run.folder, state="waiting")
     html = run_html(empty, layout)
-    assert "<svg" not in html and "<table" not in html and "Waiting for its turn" in html
+    assert (
+        "chart-text" not in html.replace('data-key="chart-text"></div>', "")
+        and "<table" not in html
+        and "Waiting" in html
+    )
 
 
 def row(name: str, state: RunState) -> RunSummary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from studio.diagnostics.system_info import DeviceInfo, TorchInfo, collect_system
 from studio.model_store.bundles import ModelSummary
 from studio.schemas.settings import list_setting_fields
 from studio.settings.sources import COMMAND_LINE, DEFAULT, FILE
+from webui.components.templates import render_macro
 from webui.settings.form import (
     SettingsForm,
     build_settings_form,
     device_choices,
     format_setting_help,
 )
-from webui.settings.models import _unload, model_job_html, models_table_html
-from webui.settings.system import SystemInfoCache, finding_html
+from webui.settings.models import ModelPanel, model_job_html, models_table_html
+from webui.settings.system import SystemInfoCache
 from webui.settings.tab import format_saved_message, replace_setting_names
 
 
@@ -39,6 +41,11 @@ def values(studio: Studio, form: SettingsForm, **changed: object) -> list[Any]:
     """What the controls hold when somebody has changed some."""
     held = studio.resolve_settings().settings
     return [changed.get(name, getattr(held, name)) for name in form.controls]
+
+
+def named(form: SettingsForm, updates: Mapping[Any, Any]) -> dict[str, Any]:
+    """Updates by the name of the setting."""
+    return {name: updates[control] for name, control in form.controls.items()}
 
 
 def test_every_setting_has_a_control_with_its_label_its_help_and_its_source(
@@ -58,7 +65,7 @@ def test_only_what_was_changed_is_saved(studio: Studio, form: SettingsForm) -> N
     assert changed == {"volume": 1.5, "low_vram": True, "voice": "Anna", "threads": 2}
     held = studio.change_settings(changed)
     assert yaml.safe_load(studio.layout.settings_file.read_text()) == changed
-    shown = dict(zip(form.controls, form.build_updates(studio, held), strict=True))
+    shown = named(form, form.get_updates(studio, held))
     assert shown["volume"]["value"] == 1.5 and "from settings.yaml" in shown["volume"]["info"]
 
 
@@ -74,7 +81,7 @@ def test_an_empty_or_odd_value_is_refused_by_the_name_on_the_page(
 
 def test_defaults_are_shown_and_not_saved(studio: Studio, form: SettingsForm) -> None:
     studio.change_settings({"volume": 2.0})
-    shown = dict(zip(form.controls, form.build_default_updates(), strict=True))
+    shown = named(form, form.get_default_updates())
     assert shown["volume"]["value"] == 1.0 and studio.settings.volume == 2.0
 
 
@@ -82,7 +89,7 @@ def test_the_source_and_the_restart_are_told() -> None:
     items = {item.name: item for item in list_setting_fields()}
     assert "(default; needs a restart)" in format_setting_help(items["listen"], DEFAULT)
     assert "(from settings.yaml)" in format_setting_help(items["volume"], FILE)
-    assert "counts when you start without it" in format_setting_help(items["volume"], COMMAND_LINE)
+    assert "applies after a start without it" in format_setting_help(items["volume"], COMMAND_LINE)
     assert "From 0.0 to 4.0 x" in format_setting_help(items["volume"], FILE)
 
 
@@ -92,8 +99,8 @@ def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_
     studio.command_line_values = {"format": "flac"}
     held = studio.change_settings({"listen": "127.0.0.1:8000", "format": "mp3", "volume": 2.0})
     told = format_saved_message(held, ["listen", "format", "volume"])
-    assert "next start of the studio: Listen." in told
-    assert "command line still wins for: Output Format." in told and "Volume" not in told
+    assert "After a restart: Listen." in told
+    assert "Overridden by the command line: Output Format." in told and "Volume" not in told
 
 
 def test_a_file_that_was_broken_by_hand_is_told_and_what_held_goes_on(studio: Studio) -> None:
@@ -117,25 +124,23 @@ def test_devices_that_were_found_stay_in_the_list_after_saving(
     studio: Studio, form: SettingsForm
 ) -> None:
     gpu = DeviceInfo(name="cuda:0", label="NVIDIA H200")
-    shown = dict(
-        zip(form.controls, form.build_updates(studio, studio.resolve_settings()), strict=True)
-    )
+    shown = named(form, form.get_updates(studio, studio.resolve_settings()))
     assert [name for _, name in shown["device"]["choices"]] == ["auto", "cpu"]
     torch = TorchInfo(devices=(gpu, DeviceInfo(name="cpu", label="CPU")))
-    form.system_info.systems.append(collect_system_info(studio.layout, torch))
-    shown = dict(
-        zip(form.controls, form.build_updates(studio, studio.resolve_settings()), strict=True)
-    )
+    form.system_info.info = collect_system_info(studio.layout, torch)
+    shown = named(form, form.get_updates(studio, studio.resolve_settings()))
     assert [name for _, name in shown["device"]["choices"]] == ["auto", "cuda:0", "cpu"]
 
 
 def test_memory_is_freed_only_where_nothing_works_with_it(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "is free" in _unload(studio)
+    with gr.Blocks():
+        panel = ModelPanel(studio)
+    assert "Models unloaded" in panel._unload()[panel.message]
     monkeypatch.setattr(studio, "unload", lambda: False)
-    with pytest.raises(AppError, match="A job works with the models"):
-        _unload(studio)
+    with pytest.raises(AppError, match="A job is using the models"):
+        panel._unload()
 
 
 def job(**changes: Any) -> Job:
@@ -166,14 +171,15 @@ def test_models_are_told_with_what_they_lack_and_escaped() -> None:
                            weights_id="", missing=("clvp",))  # fmt: skip
     table = models_table_html([bundle])
     assert "<x>" not in table and "<y>" not in table and "lacks clvp" in table
-    assert "no weights yet" in models_table_html([])
+    assert "No models yet" in models_table_html([])
 
 
 def test_a_finding_says_in_words_what_its_colour_says_and_its_command_can_be_copied() -> None:
-    html = finding_html(
+    html = render_macro(
+        "finding",
         HealthCheckResult(
             name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'"
-        )
+        ),
     )
-    assert "Fault: Port" in html and "<taken>" not in html
-    assert "data-copy='run &#x27;it&#x27;'" in html
+    assert "Problem: Port" in html and "<taken>" not in html
+    assert 'data-copy="run &#39;it&#39;"' in html

@@ -14,9 +14,13 @@ from studio.app.studio import Studio
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_sidecar
 from studio.synthesis.token_preview import Token, TokenPreview
-from webui.tools.clip_editor import ClipEditorState, _build_clean_request, open_uploaded_clip
-from webui.tools.clip_view import clip_metadata_html, clip_player_html
-from webui.tools.results import RESULT_RENDERERS, tool_job_html
+from webui.tools.clip_editor import (
+    UploadedClip,
+    build_denoise_request,
+    clip_metadata_html,
+    open_uploaded_clip,
+)
+from webui.tools.results import TASKS, tool_job_html
 from webui.tools.tokens import tokens_html
 
 SCRIPT = "<script>alert(1)</script>"
@@ -48,7 +52,7 @@ def job(task: str, **changes: Any) -> Job:
     return Job(**{**facts, "result": RESULTS[task], **changes})
 
 
-@pytest.mark.parametrize("task", RESULT_RENDERERS)
+@pytest.mark.parametrize("task", TASKS)
 def test_what_was_found_is_told_and_stays_text(task: str, tmp_path: Path) -> None:
     html = tool_job_html(job(task), ProjectPaths.from_root(tmp_path))
     assert "Done" in html and "<script" not in html and "&lt;script&gt;" in html
@@ -65,7 +69,7 @@ def test_a_job_that_goes_on_or_failed_says_so(tmp_path: Path) -> None:
         "check_voice", state="running", progress=JobProgress(stage="check", done=1, total=4)
     )
     assert "1 of 4" in tool_job_html(going, layout)
-    assert "Begins when" in tool_job_html(job("check_voice", state="waiting"), layout)
+    assert "Waiting for other jobs" in tool_job_html(job("check_voice", state="waiting"), layout)
     failure = JobFailure(cause="refused", message=f"No: {SCRIPT}", details="Traceback")
     told = tool_job_html(job("check_voice", state="failed", failure=failure), layout)
     assert "No: &lt;script" in told and "Traceback" not in told
@@ -85,21 +89,16 @@ def test_a_dropped_clip_is_kept_and_what_it_says_stays_text(tmp_path: Path) -> N
     write_sidecar(clip, record)
     held = open_uploaded_clip(studio, clip)
     assert held.record is not None and held.latents is None and "cannot be used" in held.problem
-    html = clip_metadata_html(held.record, held.latents, held.problem) + clip_player_html(
-        held.name, held.path
-    )
+    html = clip_metadata_html(held)
     assert "<script" not in html and "<b>" not in html and "evil &lt;b&gt;" in html
 
 
-def test_a_number_that_was_emptied_is_refused_by_its_name(tmp_path: Path) -> None:
-    studio = Studio(ProjectPaths.from_root(tmp_path), Studio.open(tmp_path).settings)
-    held = ClipEditorState(
-        reference="x", name="x.wav", path="x.wav", record=None, latents=None, problem=""
-    )
-    wish, _ = _build_clean_request(studio, held, "built-in", 12.0, 80, True)
+def test_a_number_that_was_emptied_is_refused_by_its_name() -> None:
+    held = UploadedClip(reference="x", name="x.wav", path="x.wav")
+    wish, _ = build_denoise_request(held, "built-in", 12.0, 80, True)
     assert (wish.lower_db, wish.cut_hz, wish.even_level) == (12, 80, True)
     with pytest.raises(AppError, match="Noise Reduction is empty"):
-        _build_clean_request(studio, held, "built-in", None, 80, True)
+        build_denoise_request(held, "built-in", None, 80, True)
 
 
 def test_tokens_show_what_is_unknown_and_what_is_too_long() -> None:
@@ -108,5 +107,9 @@ def test_tokens_show_what_is_unknown_and_what_is_too_long() -> None:
         text="a~", spoken="a <i>", tokens=tokens, limit=1, vocabulary=9, strange=("~",)
     )
     html = tokens_html(view)
-    assert "2 of 1 tokens" in html and "1 over" in html and "never read ~" in html
+    assert (
+        "2 of 1 tokens" in html
+        and "too long for one chunk by 1" in html
+        and "not trained on ~" in html
+    )
     assert "? &lt;b&gt;" in html and "<b>" not in html and "<i>" not in html

@@ -1,4 +1,4 @@
-"""Begin, watch, stop, go on, delete: what the part Train does when its buttons are pressed."""
+"""The Train part: start, watch, stop, resume, delete, restore, export and generate."""
 
 from __future__ import annotations
 
@@ -25,14 +25,10 @@ from training.finetuning.checkpoints.run_layout import (
     FinetuneMetadata,
     write_info_file,
 )
-from webui.training.train_actions import (
-    handle_run_action,
-    list_configured_datasets,
-    parse_run_title,
-)
-from webui.training.train_tab import TrainSessionState, get_run_updates
-
-NOTHING = gr.skip()
+from webui.components.live_panel import PanelAction
+from webui.components.page_context import PageContext
+from webui.generate.tab import build_generate_tab
+from webui.training.train_tab import TrainTab, list_configured_datasets, parse_run_title
 
 
 @pytest.fixture
@@ -49,8 +45,42 @@ def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio
     studio.close()
 
 
-def look(studio: Studio, chosen: str = "", seen: TrainSessionState | None = None) -> list[Any]:
-    return get_run_updates(studio, chosen, seen or TrainSessionState())
+def build_tab(studio: Studio) -> TrainTab:
+    with gr.Blocks() as blocks, gr.Tabs() as tabs:
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        with gr.Tab("Generate"):
+            build_generate_tab(page)
+        with gr.Tab("Train"):
+            return TrainTab(page)
+
+
+@pytest.fixture
+def tab(training: Studio) -> TrainTab:
+    """The part, built."""
+    return build_tab(training)
+
+
+def look(tab: TrainTab, chosen: str = "", sent: Any = None) -> dict[Any, Any]:
+    """What a browser is sent that was sent something before, or nothing yet."""
+    return dict(tab.panel.refresh(sent or tab.panel.sent.value, chosen))
+
+
+def html_of(tab: TrainTab, chosen: str = "") -> str:
+    """All the HTML that a browser is sent at first."""
+    updates = look(tab, chosen)
+    return str(updates[tab.panel.html] + updates[tab.checkpoints])
+
+
+def is_on(tab: TrainTab) -> tuple[bool, bool]:
+    """Whether Stop and Resume can be pressed."""
+    updates = look(tab)
+    return updates[tab.stop]["interactive"], updates[tab.resume]["interactive"]
+
+
+def press(tab: TrainTab, act: str, job: str, value: str = "") -> dict[Any, Any]:
+    """Press a button of the part."""
+    action = PanelAction(name=act, values={"act": act, "job": job, "value": value})
+    return dict(tab.panel.actions[act](action, ""))
 
 
 def begin(studio: Studio, mode: str = "done", *, name: str, step: int = 0) -> RunStatus:
@@ -81,83 +111,77 @@ def publish(studio: Studio, bundle: str, step: int, voice: str) -> None:
     write_info_file(folder / FINETUNE_FILE, learned)
 
 
-def test_before_the_first_run_the_page_says_what_to_do(training: Studio) -> None:
-    _, html, config, stop, resume = look(training)
-    assert "Nothing has been trained yet" in html
+def test_before_the_first_run_the_page_says_what_to_do(tab: TrainTab) -> None:
+    config = look(tab)[tab.config]
+    assert "No runs yet" in html_of(tab)
     assert config["choices"] == ["alice"] and config["value"] == "alice"
-    assert not stop["interactive"] and not resume["interactive"]
+    assert is_on(tab) == (False, False)
 
 
-def test_a_page_that_saw_everything_is_sent_nothing(training: Studio) -> None:
-    seen = look(training)[0]
-    assert look(training, seen=seen) == [NOTHING] * 5
+def test_a_page_that_saw_everything_is_sent_nothing(tab: TrainTab) -> None:
+    sent = look(tab)[tab.panel.sent]
+    assert look(tab, sent=sent) == {tab.panel.sent: gr.skip()}
 
 
-def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(training: Studio) -> None:
+def test_a_run_is_shown_to_its_end_and_found_again_by_another_studio(
+    training: Studio, tab: TrainTab
+) -> None:
     begin(training, name="first")
-    _, html, _, stop, resume = look(training)
+    html = html_of(tab)
     assert "40 of 40" in html and len(Reader(html).all("audio")) == 4
-    assert not stop["interactive"] and not resume["interactive"]
+    assert look(tab)[tab.plots["gpt-loss"]]["visible"] and is_on(tab) == (False, False)
     training.close()
     again = InlineStudio.open(training.layout.root)
-    assert look(again)[1] == html
+    assert html_of(build_tab(again)) == html
     again.close()
 
 
-def test_what_is_stopped_can_be_resumed(training: Studio) -> None:
+def test_what_is_stopped_can_be_resumed(training: Studio, tab: TrainTab) -> None:
     begin(training, "wait", name="first", step=15)
-    _, html, _, stop, resume = look(training)
-    assert "Training" in html and stop["interactive"] and not resume["interactive"]
+    assert "Training" in html_of(tab) and is_on(tab) == (True, False)
     training.runs.stop("alice", "first")
     until(training.runs, "alice", "first", "stopped")
-    _, html, _, stop, resume = look(training)
-    assert "Stopped" in html and not stop["interactive"] and resume["interactive"]
+    assert "Stopped" in html_of(tab) and is_on(tab) == (False, True)
 
 
-def test_the_run_that_goes_on_is_shown_unless_another_was_asked_for(training: Studio) -> None:
+def test_the_run_that_goes_on_is_shown_unless_another_was_asked_for(
+    training: Studio, tab: TrainTab
+) -> None:
     begin(training, name="first")
     begin(training, "wait", name="second", step=15)
-    assert 'data-key="run-alice / second"' in look(training)[1]
-    assert 'data-key="run-alice / first"' in look(training, "alice / first")[1]
-    assert 'data-key="run-alice / second"' in look(training, "alice / gone")[1]
+    assert 'data-key="run-alice / second"' in html_of(tab)
+    assert 'data-key="run-alice / first"' in html_of(tab, "alice / first")
+    assert 'data-key="run-alice / second"' in html_of(tab, "alice / gone")
 
 
-def test_a_deleted_run_is_put_back(training: Studio) -> None:
+def test_a_deleted_run_is_put_back(training: Studio, tab: TrainTab) -> None:
     over = begin(training, name="first")
     while is_alive(over.folder):  # it ends a moment after it said so
         time.sleep(0.02)
-    assert (
-        "in the bin"
-        in handle_run_action(training, {"act": "delete", "job": "alice / first"}).message_html
-    )
-    html = look(training)[1]
-    (back,) = [b for b in Reader(html).all("button") if b.get("data-act") == "restore"]
-    asked = {"act": "restore", "job": back["data-job"], "value": back["data-value"]}
-    assert handle_run_action(training, asked).chosen == "alice / first"
+    told = press(tab, "delete", "alice / first")[tab.panel.message]
+    assert "moved to the trash" in told
+    (back,) = [b for b in Reader(html_of(tab)).all("button") if b.get("data-act") == "restore"]
+    restored = press(tab, "restore", str(back["data-job"]), str(back["data-value"]))
+    assert restored[tab.selected] == "alice / first"
     assert training.runs.view("alice", "first").state == "done"
 
 
 def test_a_checkpoint_becomes_a_model_through_the_queue(
-    training: Studio, monkeypatch: pytest.MonkeyPatch
+    training: Studio, tab: TrainTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(training, "submit", lambda request, title: asked.append(request))
-    assert (
-        "becomes a model"
-        in handle_run_action(
-            training, {"act": "use", "job": "alice / first", "value": "20"}
-        ).message_html
-    )
+    assert "Exporting step 20" in press(tab, "use", "alice / first", "20")[tab.panel.message]
     assert (asked[0].dataset, asked[0].run, asked[0].step) == ("alice", "first", 20)
 
 
-def test_a_model_is_spoken_with_in_its_own_voice(training: Studio) -> None:
-    asked = {"act": "speak", "job": "alice / first", "value": "20"}
-    with pytest.raises(AppError, match="no model yet"):
-        handle_run_action(training, asked)
+def test_a_model_is_spoken_with_in_its_own_voice(training: Studio, tab: TrainTab) -> None:
+    with pytest.raises(AppError, match="not exported yet"):
+        press(tab, "speak", "alice / first", "20")
     publish(training, "finetunes/alice-first", 20, "Alice")
-    values = {"bundle": "finetunes/alice-first", "voice": "Alice"}
-    assert handle_run_action(training, asked).values == values
+    updates, controls = press(tab, "speak", "alice / first", "20"), tab.page.form.controls
+    assert updates[controls["bundle"]] == "finetunes/alice-first"
+    assert updates[controls["voice"]] == "Alice" and tab.page.tabs in updates
 
 
 def test_the_list_of_models_is_drawn_anew_when_one_was_made(training: Studio) -> None:
@@ -167,14 +191,13 @@ def test_the_list_of_models_is_drawn_anew_when_one_was_made(training: Studio) ->
     assert get_models_fingerprint(training.layout) != before
 
 
-def test_what_a_browser_makes_up_is_refused(training: Studio) -> None:
-    with pytest.raises(AppError, match="not known"):
-        handle_run_action(training, {"act": "format", "job": "alice / first"})
+def test_what_a_browser_makes_up_is_refused(tab: TrainTab) -> None:
+    assert "format" not in tab.panel.actions
     with pytest.raises(AppError, match="cannot name a dataset"):
-        handle_run_action(training, {"act": "show", "job": "../.. / first"})
-    with pytest.raises(AppError, match="no step of a run"):
-        handle_run_action(training, {"act": "use", "job": "alice / first", "value": "../1"})
-    with pytest.raises(AppError, match="No run is chosen"):
+        press(tab, "show", "../.. / first")
+    with pytest.raises(AppError, match="not a step of a run"):
+        press(tab, "use", "alice / first", "../1")
+    with pytest.raises(AppError, match="No run selected"):
         parse_run_title("")
 
 
@@ -184,7 +207,7 @@ def test_the_configuration_that_was_saved_last_comes_first(training: Studio) -> 
     assert list_configured_datasets(training) == ["alice", "zoe"]
 
 
-def test_looking_stays_quick_beside_many_long_runs(training: Studio) -> None:
+def test_looking_stays_quick_beside_many_long_runs(training: Studio, tab: TrainTab) -> None:
     told = [
         {
             "kind": "step",
@@ -200,7 +223,7 @@ def test_looking_stays_quick_beside_many_long_runs(training: Studio) -> None:
         folder = training.layout.run("alice", f"{number:03d}")
         folder.mkdir(parents=True)
         (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
-    seen = look(training)[0]
+    sent = look(tab)[tab.panel.sent]
     begun = time.process_time()
-    assert look(training, seen=seen) == [NOTHING] * 5
+    assert look(tab, sent=sent) == {tab.panel.sent: gr.skip()}
     assert time.process_time() - begun < 0.5

@@ -37,9 +37,9 @@ def test_a_recording_is_the_voice_of_the_microphone_once_and_not_at_every_run(
 
 
 def test_without_a_recording_the_microphone_cannot_speak(studio: Studio) -> None:
-    with pytest.raises(AppError, match="Nothing is recorded yet"):
+    with pytest.raises(AppError, match="Nothing recorded yet"):
         import_recording(studio, None, "")
-    with pytest.raises(AppError, match="Nothing is recorded yet"):
+    with pytest.raises(AppError, match="Nothing recorded yet"):
         save_form_voice(studio, {"voice": "microphone", "microphone": None}, "Carl")
 
 
@@ -60,8 +60,8 @@ def test_a_made_up_voice_is_kept_by_its_seed(studio: Studio, voice: str, seed: s
 @pytest.mark.parametrize(
     ("voice", "seed", "name", "told"),
     [
-        ("random", "", "Nobody", "follows from its seed"),
-        ("Anna", "7", "Nobody", "has a name already"),
+        ("random", "", "Nobody", "made from the seed"),
+        ("Anna", "7", "Nobody", "is saved already"),
         ("random", "7", "vera", "vera"),
         ("random", "7", "../vera", "cannot name a voice"),
         ("random", "7", "", "cannot name a voice"),

@@ -1,18 +1,24 @@
-"""Datasets over HTTP: made of recordings, looked at, and configured for a training."""
+"""HTTP routes of datasets: prepare, list clips, configure training."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from api.errors import NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view, get_file_url
+from api.schemas import ContextDep, JobView, StudioDep
 from core.errors import reraise_as_app_error
 from core.serialization import from_dict, to_dict
 from studio.app.studio import Studio
-from studio.datasets.service import Datasets, PrepareOptions, PrepareRequest, plan_preparation
+from studio.datasets.service import (
+    DatasetInfo,
+    Datasets,
+    PrepareOptions,
+    PrepareRequest,
+    plan_preparation,
+)
 from studio.training_runs import config_service as configuring
 
 # Any: plain values on their way to JSON, and fields of a configuration, each of its own type.
@@ -20,27 +26,14 @@ from studio.training_runs import config_service as configuring
 router = APIRouter(prefix="/api/datasets", tags=["Training"])
 
 
-class DatasetView(BaseModel):
-    """A dataset. clips: that were cut, of which `kept` are learned from."""
-
-    name: str
-    voice: str
-    transcriber: str
-    created: float = Field(description="seconds since 1970")
-    clips: int
-    kept: int
-    kept_s: float
-    state: str = Field(description="ready, unfinished, preparing or damaged")
-
-
 class DatasetList(BaseModel):
     """The datasets by name."""
 
-    datasets: list[DatasetView]
+    datasets: tuple[DatasetInfo, ...]
 
 
 class DatasetClipView(BaseModel):
-    """A clip of a dataset. reason: a word for why it was dropped, or is doubtful."""
+    """A clip of a dataset. reason: why it was dropped or flagged, as a word."""
 
     id: str
     url: str
@@ -55,7 +48,7 @@ class DatasetClipView(BaseModel):
 
 
 class DatasetClipPage(BaseModel):
-    """A page of clips, worst first. total: of those that were asked for."""
+    """A page of clips, the worst first. total: on all pages."""
 
     clips: list[DatasetClipView]
     total: int
@@ -64,9 +57,9 @@ class DatasetClipPage(BaseModel):
 
 
 class PrepareBody(BaseModel):
-    """A wish to make a dataset of a voice; it takes the voice's name where none is given.
+    """Prepare a dataset from the clips of a voice. name: by default that of the voice.
 
-    Folders of this machine are named on the page or the command line only.
+    Folders of the machine can be named on the page and the command line only.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -81,7 +74,7 @@ class PrepareBody(BaseModel):
 
 
 class ConfigureBody(BaseModel):
-    """How to train. changes: fields as in {"schedule.steps": 500}, over what is proposed."""
+    """A training configuration. changes: to the proposed one, as in {"schedule.steps": 500}."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -90,7 +83,9 @@ class ConfigureBody(BaseModel):
 
 
 class ConfigFindingView(BaseModel):
-    """What is wrong with a configuration. level: "stop" where it would end badly."""
+    """A problem of a configuration. level: "stop" for one that prevents the training."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     level: Literal["stop", "warn"]
     what: str
@@ -99,7 +94,7 @@ class ConfigFindingView(BaseModel):
 
 
 class ConfigureResult(BaseModel):
-    """A configuration and what it comes to. saved: only where nothing stops it."""
+    """A configuration and its plan. saved: only where no finding prevents the training."""
 
     saved: bool
     config: dict[str, Any]
@@ -110,24 +105,22 @@ class ConfigureResult(BaseModel):
 @router.get("")
 def read_datasets(studio: StudioDep) -> DatasetList:
     """List the datasets."""
-    found = Datasets(studio.layout).list()
-    return DatasetList(datasets=[DatasetView.model_validate(to_dict(item)) for item in found])
+    return DatasetList(datasets=Datasets(studio.layout).list())
 
 
 @router.post("", status_code=202)
-def prepare(body: PrepareBody, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Make or renew a dataset of a voice; what was done before is kept. Progress is the job's."""
-    facts = body.model_dump(exclude={"options"})
+def prepare(body: PrepareBody, context: ContextDep) -> JobView:
+    """Submit a job that prepares or updates a dataset of a voice."""
+    fields = body.model_dump(exclude={"options"})
     with reraise_as_app_error(ValueError):
         options = from_dict(PrepareOptions, body.options)
-        request = PrepareRequest(**facts, options=options)
-    plan_preparation(studio.layout, request)
-    job = studio.submit(request, title=f"Dataset {request.dataset_name}")
-    return build_job_view(job, studio.layout, path)
+        request = PrepareRequest(**fields, options=options)
+    plan_preparation(context.layout, request)
+    return context.submit(request, title=f"Dataset {request.dataset_name}")
 
 
 @router.get("/{name}")
-def read_dataset(name: str, studio: StudioDep) -> DatasetView:
+def read_dataset(name: str, studio: StudioDep) -> DatasetInfo:
     """Return one dataset."""
     return _get_dataset_or_404(studio, name)
 
@@ -135,17 +128,16 @@ def read_dataset(name: str, studio: StudioDep) -> DatasetView:
 @router.get("/{name}/clips")
 def read_clips(
     name: str,
-    studio: StudioDep,
-    path: BasePathDep,
+    context: ContextDep,
     show: Literal["all", "kept", "dropped", "edited", "doubtful"] = "all",
     page: Annotated[int, Query(ge=1)] = 1,
 ) -> DatasetClipPage:
-    """List the clips of a dataset, worst first."""
-    _get_dataset_or_404(studio, name)
-    found = Datasets(studio.layout).find(name, show=show, page=page)
+    """List the clips of a dataset, the worst first."""
+    _get_dataset_or_404(context.studio, name)
+    found = Datasets(context.layout).find(name, show=show, page=page)
     rows = [
         DatasetClipView.model_validate(
-            {**to_dict(row), "url": get_file_url(path, "training", f"{name}/{row.file}")}
+            {**to_dict(row), "url": context.file_url("training", f"{name}/{row.file}")}
         )
         for row in found.rows
     ]
@@ -154,33 +146,27 @@ def read_clips(
 
 @router.post("/{name}/configure")
 def configure(name: str, body: ConfigureBody, studio: StudioDep) -> ConfigureResult:
-    """Propose a training for a dataset, change what is named, and save it if nothing stops it."""
+    """Propose a training configuration, apply changes, and save it unless a finding prevents it."""
     _get_dataset_or_404(studio, name)
     device = studio.settings.device
     proposed = configuring.propose_config(studio.layout, name, body.bundle, device).config
-    seen = configuring.check_config(
+    checked = configuring.check_config(
         studio.layout, configuring.apply_changes(proposed, body.changes), device
     )
-    if not seen.blocking_findings:
-        configuring.save_config(studio.layout, seen.config)
+    if not checked.blocking_findings:
+        configuring.save_config(studio.layout, checked.config)
     return ConfigureResult(
-        saved=not seen.blocking_findings,
-        config=configuring.config_to_values(seen.config),
-        plan=None if seen.plan is None else to_dict(seen.plan),
-        findings=[
-            ConfigFindingView.model_validate(_finding_fields(item)) for item in seen.findings
-        ],
+        saved=not checked.blocking_findings,
+        config=configuring.config_to_values(checked.config),
+        plan=None if checked.plan is None else to_dict(checked.plan),
+        findings=[ConfigFindingView.model_validate(item) for item in checked.findings],
     )
 
 
-def _get_dataset_or_404(studio: Studio, name: str) -> DatasetView:
+def _get_dataset_or_404(studio: Studio, name: str) -> DatasetInfo:
     studio.layout.dataset(name)
     found = {item.name: item for item in Datasets(studio.layout).list()}
     if name not in found:
-        there = ", ".join(found) or "none"
-        raise ApiError(NOT_FOUND, f"There is no dataset {name!r} (there: {there}).", "not_found")
-    return DatasetView.model_validate(to_dict(found[name]))
-
-
-def _finding_fields(finding: configuring.PreflightFinding) -> dict[str, str]:
-    return {key: str(getattr(finding, key)) for key in ("level", "what", "why", "fix")}
+        known = ", ".join(found) or "none"
+        raise ApiError(NOT_FOUND, f"There is no dataset {name!r} (there: {known}).", "not_found")
+    return found[name]

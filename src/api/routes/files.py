@@ -1,4 +1,4 @@
-"""The sound itself: clips of results, voices and training, whole or in ranges."""
+"""HTTP routes of files: audio with range requests, exported zip files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from fastapi.responses import FileResponse
 
 from api.errors import NOT_FOUND, ApiError
 from api.schemas import StudioDep
-from core.paths import quote_for_message
+from core.errors import AppError
+from core.paths import quote_for_message, validate_name
 
-router = APIRouter(prefix="/api/files", tags=["Files"])
+router = APIRouter(prefix="/api")
 MEDIA_TYPES = MappingProxyType(
     {
         ".wav": "audio/wav",
@@ -30,14 +31,14 @@ MEDIA_TYPES = MappingProxyType(
 )
 
 
-@router.get("/{kind}/{name:path}", response_class=FileResponse)
+@router.get("/files/{kind}/{name:path}", response_class=FileResponse, tags=["Files"])
 def download_file(
     kind: Literal["results", "voices", "training"],
     name: str,
     studio: StudioDep,
-    download: Annotated[bool, Query(description="save it rather than play it")] = False,
+    download: Annotated[bool, Query(description="as an attachment")] = False,
 ) -> FileResponse:
-    """Return a clip by its name below the results, the voices or training; ranges are served."""
+    """Return an audio file below the results, the voices or training."""
     if kind == "training":
         path = resolve_training_audio(studio.layout.training, name)
     else:
@@ -48,12 +49,12 @@ def download_file(
         media_type=MEDIA_TYPES[path.suffix.lower()],
         filename=path.name,
         content_disposition_type="attachment" if download else "inline",
-        headers={"cache-control": "no-cache"},  # a clip may be spoken anew under its name
+        headers={"cache-control": "no-cache"},  # a clip may be regenerated under its name
     )
 
 
 def resolve_training_audio(folder: Path, name: str) -> Path:
-    """Return a clip of a data set, or what a run spoke; nothing else that lies in training/."""
+    """Return a clip of a dataset or a sample of a run; no other file in training/."""
     match name.split("/"):
         case [_, "audio", _] | [_, "runs", _, "samples", _]:
             return resolve_audio_file(folder, name)
@@ -61,7 +62,7 @@ def resolve_training_audio(folder: Path, name: str) -> Path:
 
 
 def resolve_audio_file(folder: Path, name: str) -> Path:
-    """Return the sound file of that name below a folder; links that lead out of it do not count."""
+    """Return an audio file below a folder; links out of the folder raise ApiError."""
     missing = ApiError(NOT_FOUND, f"There is no clip {quote_for_message(name)} here.", "not_found")
     try:
         if any(part[:1] in ("", ".") for part in name.split("/")):  # up, hidden, or no name
@@ -73,3 +74,17 @@ def resolve_audio_file(folder: Path, name: str) -> Path:
     if not is_inside or path.suffix.lower() not in MEDIA_TYPES or not path.is_file():
         raise missing
     return path
+
+
+@router.get("/exports/{name}", response_class=FileResponse, tags=["Results"])
+def download_export(name: str, studio: StudioDep) -> FileResponse:
+    """Return an exported zip file; it is deleted after a day."""
+    try:
+        path = studio.layout.exports / validate_name(name, "zip file")
+    except AppError:
+        path = None
+    if path is None or path.suffix != ".zip" or path.is_symlink() or not path.is_file():
+        raise ApiError(
+            NOT_FOUND, f"There is no export {quote_for_message(name)}. Export again.", "not_found"
+        )
+    return FileResponse(path, media_type="application/zip", filename=path.name)

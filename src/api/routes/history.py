@@ -1,4 +1,4 @@
-"""What was spoken, over HTTP: find it, see how it was made, name it, star it, delete it, undo."""
+"""HTTP routes of generated clips: search, metadata, rename, star, delete, restore."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors import NOT_FOUND, ApiError
-from api.schemas import BasePathDep, get_file_url, get_studio
+from api.errors import missing_as_404
+from api.schemas import ApiContext, ContextDep, get_studio
 from core.errors import AppError
 from core.progress import ProgressReporter
 from core.serialization import to_dict
@@ -18,12 +18,12 @@ from studio.history.service import History
 from studio.history.trash import Deletion
 
 router = APIRouter(prefix="/api/results", tags=["Results"])
-MAX_PAGE_SIZE = 500  # clips in one answer
+MAX_PAGE_SIZE = 500
 _HISTORY_LOCK = Lock()
 
 
 def get_history(request: Request) -> History:
-    """Return the history of the studio, brought up to date with the disk."""
+    """Return the history of the studio, after a scan for new files."""
     with _HISTORY_LOCK:
         history: History | None = getattr(request.app.state, "history", None)
         if history is None:
@@ -37,12 +37,12 @@ HistoryDep = Annotated[History, Depends(get_history)]
 
 
 class ResultView(BaseModel):
-    """A clip in a list. ref: its name in all that is asked about it."""
+    """A clip in a list. ref: its id."""
 
     ref: str
     name: str
     voice: str
-    text: str = Field(description="its beginning")
+    text: str = Field(description="first characters")
     engine: str
     model: str
     seed: str
@@ -57,7 +57,7 @@ class ResultView(BaseModel):
 
 
 class ResultFileView(BaseModel):
-    """A file of a clip: of the whole (line 0) or of a line."""
+    """A file of a clip. line: from 1, 0 for the joined clip."""
 
     line: int
     candidate: int
@@ -68,21 +68,21 @@ class ResultFileView(BaseModel):
 
 
 class ResultDetail(ResultView):
-    """A clip with its files, and how it was spoken where it says so."""
+    """A clip with its files and its metadata, if any."""
 
     parts: list[ResultFileView]
-    record: dict[str, Any] | None  # Any: an engine's own knobs
+    record: dict[str, Any] | None  # Any: option values
 
 
 class ResultList(BaseModel):
-    """One page of clips, and how many there are in all."""
+    """A page of clips. total: on all pages."""
 
     results: list[ResultView]
     total: int
 
 
 class ResultUpdate(BaseModel):
-    """What to change about a clip."""
+    """Changes to a clip."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -91,7 +91,7 @@ class ResultUpdate(BaseModel):
 
 
 class DeletionView(BaseModel):
-    """What was deleted in one go, and can be had back."""
+    """Clips that were deleted together."""
 
     id: str
     when: float
@@ -99,13 +99,13 @@ class DeletionView(BaseModel):
 
 
 class ResultTrash(BaseModel):
-    """What is in the bin, the latest first."""
+    """The deletions in the trash, the latest first."""
 
     deletions: list[DeletionView]
 
 
 class RestoreResult(BaseModel):
-    """Where clips are after they were brought back."""
+    """The refs of restored clips."""
 
     refs: list[str]
 
@@ -114,7 +114,7 @@ SortOrder = Literal["newest", "oldest", "voice", "name", "longest", "shortest", 
 
 
 class ResultQuery(BaseModel):
-    """What of the results is wanted; what is left out does not matter."""
+    """A search; missing fields match everything."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -130,87 +130,83 @@ class ResultQuery(BaseModel):
     count: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
 
     def as_search(self) -> Search:
-        """Return the question to the index."""
+        """Return the search."""
         own = self.model_dump(exclude={"search", "start", "count"})
         return Search(words=self.search, **own)
 
 
 @router.get("")
 def read_results(
-    wanted: Annotated[ResultQuery, Query()], history: HistoryDep, path: BasePathDep
+    wanted: Annotated[ResultQuery, Query()], history: HistoryDep, context: ContextDep
 ) -> ResultList:
     """List clips: search, filter, sort."""
     listing = history.find(wanted.as_search(), wanted.start, wanted.count)
     return ResultList(
-        results=[_build_result_view(row, path) for row in listing.rows], total=listing.total
+        results=[_build_result_view(row, context) for row in listing.rows], total=listing.total
     )
 
 
 @router.get("/bin")
 def read_trash(history: HistoryDep) -> ResultTrash:
-    """List what was deleted."""
+    """List the deletions in the trash."""
     return ResultTrash(deletions=[_build_deletion_view(item) for item in history.list_trash()])
 
 
 @router.post("/bin/{id}/restore")
 def restore(id: str, history: HistoryDep) -> RestoreResult:
-    """Bring back what was deleted in one go."""
-    try:
+    """Restore clips that were deleted together."""
+    with missing_as_404():
         return RestoreResult(refs=history.restore(id))
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
 @router.get("/{ref:path}")
-def read_result(ref: str, history: HistoryDep, path: BasePathDep) -> ResultDetail:
-    """Return a clip with its files and how it was spoken."""
+def read_result(ref: str, history: HistoryDep, context: ContextDep) -> ResultDetail:
+    """Return a clip with its files and metadata."""
     row = _get_row_or_404(history, ref)
     try:
         record = to_dict(history.read_metadata(row.path))
-    except AppError:  # somebody else's file: it can be heard, and that is all
+    except AppError:  # a file without metadata
         record = None
     return ResultDetail(
-        **_build_result_view(row, path).model_dump(),
-        parts=[_build_file_view(part, path) for part in history.list_files(ref)],
+        **_build_result_view(row, context).model_dump(),
+        parts=[_build_file_view(part, context) for part in history.list_files(ref)],
         record=record,
     )
 
 
 @router.patch("/{ref:path}")
 def update_result(
-    ref: str, change: ResultUpdate, history: HistoryDep, path: BasePathDep
+    ref: str, change: ResultUpdate, history: HistoryDep, context: ContextDep
 ) -> ResultView:
-    """Rename a clip, or give it a star."""
+    """Rename a clip, or star it."""
     _get_row_or_404(history, ref)
     if change.starred is not None:
         history.set_starred([ref], change.starred)
     if change.name is not None:
         ref = history.rename(ref, change.name)
-    return _build_result_view(history.get_clip(ref), path)
+    return _build_result_view(history.get_clip(ref), context)
 
 
 @router.delete("/{ref:path}")
 def delete(ref: str, history: HistoryDep) -> DeletionView:
-    """Move a clip, with its candidates and lines, into the bin."""
+    """Move a clip with its candidates and lines to the trash."""
     _get_row_or_404(history, ref)
     return _build_deletion_view(history.delete([ref]))
 
 
 def _get_row_or_404(history: History, ref: str) -> ClipSummary:
-    try:
+    with missing_as_404():
         return history.get_clip(ref)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
-def _build_result_view(row: ClipSummary, path: str) -> ResultView:
+def _build_result_view(row: ClipSummary, context: ApiContext) -> ResultView:
     plain = to_dict(row)
-    url = get_file_url(path, "results", row.path)
+    url = context.file_url("results", row.path)
     return ResultView.model_validate({**plain, "bytes": row.size, "url": url})
 
 
-def _build_file_view(part: ClipFile, path: str) -> ResultFileView:
-    url = get_file_url(path, "results", part.path)
+def _build_file_view(part: ClipFile, context: ApiContext) -> ResultFileView:
+    url = context.file_url("results", part.path)
     return ResultFileView.model_validate({**to_dict(part), "url": url})
 
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: hand in a text, watch, stop, go on."""
+"""HTTP routes of jobs: submit, list, watch, cancel, resume."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.errors import CONFLICT, NOT_FOUND, ApiError
-from api.option_schemas import build_engine_options_schema, build_output_options_schema
+from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.routes.files import resolve_audio_file
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
-from core.errors import AppError
+from api.schemas import ApiContext, ContextDep, JobView
+from core.options import build_json_schema
+from engines.registry import get_options_class
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.schemas.speech import OutputOptions
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
@@ -28,34 +29,33 @@ from studio.synthesis.request_builder import (
 )
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
-POLL_INTERVAL_S = 0.25  # between two looks at a job that is watched
-KEEPALIVE_INTERVAL_S = 15.0  # after which a stream says that it is still there
+POLL_INTERVAL_S = 0.25
+KEEPALIVE_INTERVAL_S = 15.0
 
+DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
 EngineOptionsDict = Annotated[
-    dict[str, Any], WithJsonSchema(build_engine_options_schema())
-]  # Any: knob values
-OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_output_options_schema())]
+    dict[str, Any], WithJsonSchema(build_json_schema(get_options_class(DOCUMENTED_ENGINE)))
+]  # Any: values of options
+OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(OutputOptions))]
 
 
 class SpeakBody(BaseModel):
-    """What to speak. Whatever is left out comes from the settings, then from the weights."""
+    """A speech request. Missing fields come from the settings, then from the model."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: str | None = Field(default=None, description="what to say; needed without `like`")
+    text: str | None = Field(default=None, description="text to speak; required without `like`")
     voice: str | None = Field(
         default=None, description="a voice, random, or a blend as in alice:0.7+bob:0.3"
     )
     preset: str | None = Field(default=None, description="ultra_fast, fast, standard …")
-    options: EngineOptionsDict = Field(default_factory=dict, description="knobs of the engine")
-    delivery: OutputOptionsDict = Field(
-        default_factory=dict, description="knobs of the text and the clip"
-    )
-    like: str | None = Field(default=None, description="a clip below the results to say again")
+    options: EngineOptionsDict = Field(default_factory=dict, description="engine options")
+    delivery: OutputOptionsDict = Field(default_factory=dict, description="text and output options")
+    like: str | None = Field(default=None, description="a clip below the results to generate again")
     title: str = Field(default="", max_length=200)
     engine: str | None = None
     bundle: str | None = Field(
-        default=None, description="weights, see /api/models; auto: the voice's best"
+        default=None, description="model, see /api/models; auto: the best one of the voice"
     )
     device: str | None = None
     threads: int | None = Field(default=None, ge=0, le=1024)
@@ -64,7 +64,7 @@ class SpeakBody(BaseModel):
     embed_latents: bool | None = None
 
     def to_request_input(self) -> SpeechRequestInput:
-        """Return what was stated, and only that."""
+        """Return the fields that were sent."""
         own = {"text", "voice", "preset", "options", "delivery", "like", "title"}
         return SpeechRequestInput(
             text=self.text,
@@ -77,91 +77,83 @@ class SpeakBody(BaseModel):
 
 
 class JobList(BaseModel):
-    """Jobs, newest first."""
+    """Jobs, the newest first."""
 
     jobs: list[JobView]
 
 
 @router.post("/speak", status_code=202)
-def speak(body: SpeakBody, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Hand in a text to speak; the job waits its turn in the queue."""
+def speak(body: SpeakBody, context: ContextDep) -> JobView:
+    """Submit a speech job to the queue."""
     if body.like is not None:
-        record = read_metadata(resolve_audio_file(studio.layout.results, body.like))
-        request = build_request_from_metadata(studio.settings, record, body.to_request_input())
+        record = read_metadata(resolve_audio_file(context.layout.results, body.like))
+        request = build_request_from_metadata(
+            context.studio.settings, record, body.to_request_input()
+        )
     else:
-        request = build_request(studio.settings, body.to_request_input(), studio.layout)
-    plan_lines(request, studio.layout)  # what cannot be spoken is refused now, not in its turn
-    return build_job_view(studio.submit(request, title=body.title), studio.layout, path)
+        request = build_request(context.studio.settings, body.to_request_input(), context.layout)
+    plan_lines(request, context.layout)  # raises for invalid text now, not in the queue
+    return context.submit(request, title=body.title)
 
 
 @router.get("")
-def read_jobs(
-    studio: StudioDep, path: BasePathDep, limit: Annotated[int, Query(ge=1, le=500)] = 50
-) -> JobList:
+def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobList:
     """List the newest jobs."""
-    found = studio.jobs(limit=limit)
-    return JobList(jobs=[build_job_view(job, studio.layout, path) for job in found])
+    found = context.studio.jobs(limit=limit)
+    return JobList(jobs=[context.job_view(job) for job in found])
 
 
 @router.get("/{id}")
-def read_job(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Return a job as it is now."""
-    return build_job_view(get_job_or_404(studio, id), studio.layout, path)
+def read_job(id: str, context: ContextDep) -> JobView:
+    """Return a job."""
+    return context.job_view(get_job_or_404(context.studio, id))
 
 
 @router.delete("/{id}")
-def cancel(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Stop a job, or drop one that waits; lines already spoken are kept."""
-    if get_job_or_404(studio, id).is_over:
-        raise ApiError(CONFLICT, f"The job {id} is over already.", "conflict")
-    return build_job_view(studio.cancel(id), studio.layout, path)
+def cancel(id: str, context: ContextDep) -> JobView:
+    """Cancel a running or waiting job; finished lines are kept."""
+    if get_job_or_404(context.studio, id).is_over:
+        raise ApiError(CONFLICT, f"The job {id} has already ended.", "conflict")
+    return context.job_view(context.studio.cancel(id))
 
 
 @router.post("/{id}/resume")
-def resume(id: str, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Let a job that stopped or failed go on at its next unspoken line."""
-    get_job_or_404(studio, id)
-    try:
-        return build_job_view(studio.resume(id), studio.layout, path)
-    except AppError as refusal:
-        raise ApiError(CONFLICT, str(refusal), "conflict") from refusal
+def resume(id: str, context: ContextDep) -> JobView:
+    """Resume a cancelled or failed job at its first unfinished line."""
+    get_job_or_404(context.studio, id)
+    with translate_errors(CONFLICT, "conflict"):
+        return context.job_view(context.studio.resume(id))
 
 
 @router.get("/{id}/events", response_class=StreamingResponse)
-def stream_job_events(
-    id: str, request: Request, studio: StudioDep, path: BasePathDep
-) -> StreamingResponse:
-    """Watch a job as server-sent events: `job` with each change, `end` when it is over."""
-    get_job_or_404(studio, id)
+def stream_job_events(id: str, request: Request, context: ContextDep) -> StreamingResponse:
+    """Stream a job as server-sent events: `job` on each change, `end` at the end."""
+    get_job_or_404(context.studio, id)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(
-        _generate_events(id, request, studio, path), media_type="text/event-stream", headers=headers
+        _generate_events(id, request, context), media_type="text/event-stream", headers=headers
     )
 
 
 def get_job_or_404(studio: Studio, id: str) -> Job:
-    """Return a job, or refuse an id that no job has."""
-    try:
+    """Return a job, or answer with 404."""
+    with missing_as_404():
         return studio.job(id)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
-async def _generate_events(
-    id: str, request: Request, studio: Studio, path: str
-) -> AsyncIterator[str]:
-    told, quiet = None, 0.0
+async def _generate_events(id: str, request: Request, context: ApiContext) -> AsyncIterator[str]:
+    sent, idle_s = None, 0.0
     while not await request.is_disconnected():
-        job = await to_thread.run_sync(studio.job, id)
-        if job != told:
-            told, quiet = job, 0.0
+        job = await to_thread.run_sync(context.studio.job, id)
+        if job != sent:
+            sent, idle_s = job, 0.0
             kind = "end" if job.is_over else "job"
-            data = build_job_view(job, studio.layout, path).model_dump(mode="json")
+            data = context.job_view(job).model_dump(mode="json")
             yield f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
             if job.is_over:
                 return
-        elif quiet >= KEEPALIVE_INTERVAL_S:
-            quiet = 0.0
-            yield ": still here\n\n"
+        elif idle_s >= KEEPALIVE_INTERVAL_S:
+            idle_s = 0.0
+            yield ": keep-alive\n\n"
         await anyio.sleep(POLL_INTERVAL_S)
-        quiet += POLL_INTERVAL_S
+        idle_s += POLL_INTERVAL_S

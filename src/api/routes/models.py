@@ -1,21 +1,17 @@
-"""Bundles of weights over HTTP: listed, checked, fetched, deleted into a bin, freed from memory."""
+"""HTTP routes of models: list, verify, download, unload, delete, restore."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors import CONFLICT, NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view
-from core.errors import AppError
-from core.paths import ProjectPaths
-from core.serialization import to_dict
+from api.errors import CONFLICT, ApiError, missing_as_404
+from api.schemas import ContextDep, JobView, StudioDep, TrashView
 from studio.app.studio import Studio
-from studio.model_store.bundles import ModelSummary, find_model_folder, list_models, summarize_model
+from studio.model_store.bundles import find_model_folder, list_models, summarize_model
 from studio.model_store.lifecycle import (
-    DeletedModel,
     DownloadModelRequest,
     VerifyModelRequest,
     delete_model,
@@ -27,12 +23,14 @@ router = APIRouter(prefix="/api/models", tags=["Models"])
 
 
 class LocalModelView(BaseModel):
-    """A bundle. missing: files it needs before it speaks;  problem: why it cannot be read."""
+    """A model. missing: files that speech needs;  problem: why it cannot be read."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     name: str
     about: str
     networks: list[str]
-    bytes: int
+    bytes: int = Field(validation_alias="size")
     weights_id: str
     speaks: bool
     missing: list[str]
@@ -40,13 +38,13 @@ class LocalModelView(BaseModel):
 
 
 class LocalModelList(BaseModel):
-    """The bundles under models/."""
+    """The models under models/."""
 
     models: list[LocalModelView]
 
 
 class DownloadBody(BaseModel):
-    """Which published weights to fetch. also: further networks by name."""
+    """Published weights to download. also: names of optional networks."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,103 +54,98 @@ class DownloadBody(BaseModel):
 
 
 class ModelNameBody(BaseModel):
-    """A bundle by its name; a fine-tune is finetunes/NAME."""
+    """The name of a model; finetunes/NAME for a finetuned one."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str
 
 
-class DeletedModelView(BaseModel):
-    """A bundle in the bin."""
+class DeletedModelView(TrashView):
+    """A deleted model. size: bytes."""
 
-    id: str
-    name: str
     size: int
-    when: float
 
 
 class ModelTrash(BaseModel):
-    """What is in the bin, the latest first."""
+    """The deleted models, the latest first."""
 
     models: list[DeletedModelView]
 
 
 class UnloadResult(BaseModel):
-    """Whether the memory was freed; not while a job uses it."""
+    """Whether the memory was freed; it is not while a job uses the model."""
 
     unloaded: bool
 
 
 @router.get("")
 def read_models(studio: StudioDep) -> LocalModelList:
-    """List the bundles."""
+    """List the models."""
     return LocalModelList(
-        models=[_build_model_view(bundle) for bundle in list_models(studio.layout)]
+        models=[LocalModelView.model_validate(model) for model in list_models(studio.layout)]
     )
 
 
 @router.post("/download", status_code=202)
-def download(body: DownloadBody, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Fetch published weights; progress is that of the job."""
+def download(body: DownloadBody, context: ContextDep) -> JobView:
+    """Submit a job that downloads published weights."""
     request = DownloadModelRequest(
         name=body.name,
         also=tuple(body.also),
         precision=body.precision,
-        offline=studio.settings.offline,
+        offline=context.studio.settings.offline,
     )
-    job = studio.submit(request, title=f"Download {body.name}")
-    return build_job_view(job, studio.layout, path)
+    return context.submit(request, title=f"Download {body.name}")
 
 
 @router.post("/verify", status_code=202)
-def verify(body: ModelNameBody, studio: StudioDep, path: BasePathDep) -> JobView:
-    """Open every file of a bundle and check that it is whole and fits."""
-    _check_model_exists(studio.layout, body.name)
-    job = studio.submit(VerifyModelRequest(name=body.name), title=f"Verify {body.name}")
-    return build_job_view(job, studio.layout, path)
+def verify(body: ModelNameBody, context: ContextDep) -> JobView:
+    """Submit a job that checks every file of a model."""
+    with missing_as_404("missing_weights"):
+        find_model_folder(context.layout, body.name)
+    return context.submit(VerifyModelRequest(name=body.name), title=f"Verify {body.name}")
 
 
 @router.post("/unload")
 def unload(studio: StudioDep) -> UnloadResult:
-    """Free the memory that the loaded weights take."""
+    """Free the memory of the loaded model."""
     return UnloadResult(unloaded=studio.unload())
 
 
 @router.get("/bin")
 def read_trash(studio: StudioDep) -> ModelTrash:
-    """List the bundles that were deleted."""
+    """List the deleted models."""
     return ModelTrash(
-        models=[_build_deleted_view(item) for item in list_deleted_models(studio.layout)]
+        models=[
+            DeletedModelView.model_validate(item) for item in list_deleted_models(studio.layout)
+        ]
     )
 
 
 @router.post("/bin/{id}/restore")
 def restore(id: str, studio: StudioDep) -> LocalModelView:
-    """Bring a deleted bundle back."""
-    try:
+    """Restore a deleted model."""
+    with missing_as_404():
         name = restore_model(studio.layout, id)
-    except AppError as refusal:
-        if refusal.code == "name_taken":
-            raise
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
-    return _build_model_view(summarize_model(studio.layout, name))
+    return LocalModelView.model_validate(summarize_model(studio.layout, name))
 
 
 @router.get("/{name:path}")
 def read_model(name: str, studio: StudioDep) -> LocalModelView:
-    """Return one bundle."""
-    _check_model_exists(studio.layout, name)
-    return _build_model_view(summarize_model(studio.layout, name))
+    """Return one model."""
+    with missing_as_404("missing_weights"):
+        return LocalModelView.model_validate(summarize_model(studio.layout, name))
 
 
 @router.delete("/{name:path}")
 def delete(name: str, studio: StudioDep) -> DeletedModelView:
-    """Move a bundle into the bin, unless a job that waits or runs needs it."""
-    _check_model_exists(studio.layout, name)
+    """Move a model to the trash unless an open job needs it."""
+    with missing_as_404("missing_weights"):
+        find_model_folder(studio.layout, name)
     if name in _get_models_in_use(studio):
-        raise ApiError(CONFLICT, f"A job that is not over needs {name}. Stop it first.", "busy")
-    return _build_deleted_view(delete_model(studio.layout, name))
+        raise ApiError(CONFLICT, f"A job needs {name}. Stop it first.", "busy")
+    return DeletedModelView.model_validate(delete_model(studio.layout, name))
 
 
 def _get_models_in_use(studio: Studio) -> set[str]:
@@ -161,27 +154,3 @@ def _get_models_in_use(studio: Studio) -> set[str]:
         for job in studio.jobs(limit=200)
         if not job.is_over
     }
-
-
-def _check_model_exists(layout: ProjectPaths, name: str) -> None:
-    try:
-        find_model_folder(layout, name)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "missing_weights") from refusal
-
-
-def _build_model_view(bundle: ModelSummary) -> LocalModelView:
-    return LocalModelView(
-        name=bundle.name,
-        about=bundle.about,
-        networks=list(bundle.networks),
-        bytes=bundle.size,
-        weights_id=bundle.weights_id,
-        speaks=bundle.speaks,
-        missing=list(bundle.missing),
-        problem=bundle.problem,
-    )
-
-
-def _build_deleted_view(model: DeletedModel) -> DeletedModelView:
-    return DeletedModelView.model_validate(to_dict(model))

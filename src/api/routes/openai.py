@@ -1,4 +1,4 @@
-"""The speech endpoints of OpenAI, so that programs that speak through them speak through this."""
+"""The speech endpoints of the OpenAI API, for programs written for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from studio.voices.catalog import RANDOM_VOICE, check_voices, list_voices
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 OPENAI_MODEL_NAMES = frozenset({"", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"})
-MAX_LISTED_VOICES = 20  # voices named in a refusal
+MAX_LISTED_VOICES = 20  # in an error message
 MODEL_OWNER = "testudo"
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -41,15 +41,15 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 class VoiceId(BaseModel):
-    """A voice by its id, as newer clients name it."""
+    """A voice by its id, as newer clients send it."""
 
     id: str
 
 
 class CreateSpeechBody(BaseModel):
-    """OpenAI's request. Fields that are not listed here are ignored, as their clients expect.
+    """The request of OpenAI's API; other fields are ignored.
 
-    model: a bundle of weights, auto, or one of OpenAI's names for the one in the settings.
+    model: a local model, auto, or one of OpenAI's names for the model in the settings.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -58,12 +58,12 @@ class CreateSpeechBody(BaseModel):
     model: str | None = ""
     voice: str | VoiceId | None = None
     response_format: str | None = Field(default=None, description=", ".join(STREAM_FORMATS))
-    speed: float | None = Field(default=None, description="only 1, the voice's own")
+    speed: float | None = Field(default=None, description="only 1 is supported")
     stream_format: Literal["audio", "sse"] | None = None
 
 
 class OpenAIModel(BaseModel):
-    """A bundle as OpenAI's clients list it."""
+    """A model as OpenAI's API describes it."""
 
     id: str
     object: Literal["model"] = "model"
@@ -72,41 +72,41 @@ class OpenAIModel(BaseModel):
 
 
 class OpenAIModelList(BaseModel):
-    """What there is to speak with."""
+    """The models."""
 
     object: Literal["list"] = "list"
     data: list[OpenAIModel]
 
 
 class NamedItem(BaseModel):
-    """One thing to choose, as Open WebUI lists it."""
+    """A voice or model as Open WebUI lists it."""
 
     id: str
     name: str
 
 
 class AudioVoiceList(BaseModel):
-    """The voices there are."""
+    """The voices."""
 
     voices: list[NamedItem]
 
 
 class AudioModelList(BaseModel):
-    """The bundles there are, as Open WebUI lists them."""
+    """The models as Open WebUI lists them."""
 
     models: list[NamedItem]
 
 
 AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {  # Any: OpenAPI is plain values
-    200: {"description": "the sound", "content": {kind: {} for kind in MEDIA_TYPES.values()}}
+    200: {"description": "audio", "content": {kind: {} for kind in MEDIA_TYPES.values()}}
 }
 
 
 @router.post("/audio/speech", response_class=Response, responses=AUDIO_RESPONSES)
 async def create_speech(body: CreateSpeechBody, request: Request, studio: StudioDep) -> Response:
-    """Speak a text; of several lines, each is sent as soon as it is spoken.
+    """Synthesize a text; each of several lines is sent as soon as it is finished.
 
-    Whoever goes away stops the job. Clips are kept in the results like any other.
+    Closing the connection cancels the job. The clip is saved in the results.
     """
     spoken = await run_in_threadpool(_submit_speech_job, body, studio)
     return await create_speech_response(spoken, request, studio)
@@ -121,14 +121,14 @@ def read_voices(studio: StudioDep) -> AudioVoiceList:
 
 @router.get("/audio/models")
 def read_audio_models(studio: StudioDep) -> AudioModelList:
-    """List the bundles as Open WebUI asks for them."""
+    """List the models for Open WebUI."""
     found = [NamedItem(id=bundle.name, name=bundle.name) for bundle in _list_usable_models(studio)]
     return AudioModelList(models=found)
 
 
 @router.get("/models")
 def read_models(studio: StudioDep) -> OpenAIModelList:
-    """List the bundles."""
+    """List the models."""
     return OpenAIModelList(
         data=[_build_openai_model(bundle) for bundle in _list_usable_models(studio)]
     )
@@ -136,7 +136,7 @@ def read_models(studio: StudioDep) -> OpenAIModelList:
 
 @router.get("/models/{id:path}")
 def read_model(id: str, studio: StudioDep) -> OpenAIModel:
-    """Return one bundle."""
+    """Return one model."""
     return _build_openai_model(_resolve_model(studio, id))
 
 
@@ -146,21 +146,21 @@ def _submit_speech_job(body: CreateSpeechBody, studio: Studio) -> SpeechStreamRe
     if body.speed not in (None, 1):
         raise ApiError(
             BAD_REQUEST,
-            f"speed is {body.speed:g}; voices speak at their own pace here. Leave it at 1 and let "
-            "the player change the speed.",
+            f"speed {body.speed:g} is not supported. Leave it at 1 and change the speed in the "
+            "player.",
             "bad_request",
         )
-    stated = {}
-    if (body.model or "") not in OPENAI_MODEL_NAMES:
-        own = str(body.model)
-        stated["bundle"] = own if own == AUTO else _resolve_model(studio, own).name
-    wish = SpeechRequestInput(
+    stated: dict[str, str] = {}
+    model = body.model or ""
+    if model not in OPENAI_MODEL_NAMES:
+        stated["bundle"] = model if model == AUTO else _resolve_model(studio, model).name
+    fields = SpeechRequestInput(
         text=body.input,
         voice=_resolve_voice(studio, body.voice),
         delivery={"format": "wav", "output_rate": STREAM_SAMPLE_RATE},
         request_fields=stated,
     )
-    request = build_request(studio.settings, wish, studio.layout)
+    request = build_request(studio.settings, fields, studio.layout)
     plan_lines(request, studio.layout)
     job = studio.submit(request)
     return SpeechStreamRequest(

@@ -1,4 +1,4 @@
-"""The studio itself over HTTP: whether it runs, its settings, and what the doctor says."""
+"""HTTP routes of the server: health, system report, settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from api.option_schemas import JSON_TYPES
 from api.schemas import StudioDep
 from core.paths import get_project_paths
 from core.serialization import to_dict
@@ -20,13 +19,13 @@ router = APIRouter(prefix="/api", tags=["System"])
 
 
 class Health(BaseModel):
-    """That the studio runs; the one thing that is told without a login."""
+    """The server is running; answered without a login."""
 
     status: Literal["ok"] = "ok"
 
 
 class SettingView(BaseModel):
-    """A setting, where its value comes from, and whether it waits for a restart."""
+    """A setting. source: where its value comes from;  restart: changes need a restart."""
 
     name: str
     label: str
@@ -41,13 +40,13 @@ class SettingView(BaseModel):
 
 
 class SettingList(BaseModel):
-    """The settings that hold now."""
+    """The effective settings."""
 
     settings: list[SettingView]
 
 
 class FindingView(BaseModel):
-    """What was found about one thing. fix: the one command that mends it."""
+    """The result of a check. fix: the command that fixes it."""
 
     name: str
     state: Literal["good", "note", "fault"]
@@ -57,7 +56,7 @@ class FindingView(BaseModel):
 
 
 class SystemReport(BaseModel):
-    """This machine and this installation. report: the same as text, fit to be passed on."""
+    """Facts and checks of this installation. report: the same as text without private data."""
 
     facts: dict[str, str]
     findings: list[FindingView]
@@ -66,13 +65,13 @@ class SystemReport(BaseModel):
 
 @router.get("/health")
 def read_health() -> Health:
-    """Say that the studio runs."""
+    """Return that the server is running."""
     return Health()
 
 
 @router.get("/system")
 def read_system(studio: StudioDep) -> SystemReport:
-    """Look at this machine and this installation; takes seconds, since torch is asked."""
+    """Check this installation; takes seconds, since it imports torch in a subprocess."""
     root = studio.layout.root
     found = collect_system_info(studio.layout)
     findings = run_checks(get_project_paths(root), found, port=False)
@@ -91,7 +90,7 @@ def read_system(studio: StudioDep) -> SystemReport:
 
 @router.get("/settings")
 def read_settings(studio: StudioDep) -> SettingList:
-    """List the settings; they are changed on the page or in settings.yaml."""
+    """List the settings; change them on the page or in settings.yaml."""
     effective = studio.resolve_settings()
     return SettingList(
         settings=[
@@ -100,7 +99,7 @@ def read_settings(studio: StudioDep) -> SettingList:
                 label=item.ui_info.label,
                 group=item.ui_info.group,
                 help=item.field.info.help,
-                type=JSON_TYPES[item.field.plain_type],
+                type=item.field.json_type,
                 value=getattr(studio.settings, item.name),
                 default=item.field.default,
                 choices=list(item.field.info.choices),

@@ -1,4 +1,4 @@
-"""Trainings over HTTP: begun, watched, stopped, gone on with, published, deleted into a bin."""
+"""HTTP routes of training runs: start, watch, stop, resume, export, delete, restore."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors import CONFLICT, NOT_FOUND, ApiError, strip_root_path
-from api.schemas import BasePathDep, JobView, StudioDep, build_job_view, get_file_url
-from core.errors import AppError
+from api.errors import CONFLICT, ApiError, missing_as_404, strip_root_path
+from api.schemas import ApiContext, ContextDep, JobView, StudioDep, TrashView
 from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.training_runs.run_status import RunState, RunStatus
 from studio.training_runs.service import build_export_request
-from studio.training_runs.trash import DeletedRun, delete_run, list_deleted_runs, restore_run
+from studio.training_runs.trash import delete_run, list_deleted_runs, restore_run
 
 # Any: plain values on their way to JSON.
 
@@ -22,14 +21,14 @@ router = APIRouter(prefix="/api/runs", tags=["Training"])
 
 
 class RunSummaryView(BaseModel):
-    """A run in a list. best: the step whose checkpoint to take."""
+    """A run in a list. best: the step of the best checkpoint."""
 
     dataset: str
     name: str
     state: RunState
     step: int
     steps: int
-    began: float | None = Field(description="seconds since 1970, as is ended")
+    began: float | None = Field(description="seconds since 1970, like ended")
     ended: float | None
     eta_s: float | None
     best: int | None
@@ -42,7 +41,7 @@ class RunList(BaseModel):
 
 
 class RunCurveView(BaseModel):
-    """One measured thing over the steps of one stage: [step, value] each."""
+    """A metric over the steps of one stage, as [step, value] pairs."""
 
     stage: str
     name: str
@@ -50,7 +49,7 @@ class RunCurveView(BaseModel):
 
 
 class RunSampleView(BaseModel):
-    """The sentence as it was spoken at a step."""
+    """The test sentence as generated at a step."""
 
     step: int
     url: str
@@ -60,7 +59,7 @@ class RunSampleView(BaseModel):
 
 
 class RunCheckpointView(BaseModel):
-    """A checkpoint. loss: of validation;  there: it has not been deleted since."""
+    """A checkpoint. loss: validation loss;  there: not deleted yet."""
 
     step: int
     bytes: int
@@ -72,7 +71,7 @@ class RunCheckpointView(BaseModel):
 
 
 class RunDetailView(RunSummaryView):
-    """A run as it is now. message, cause: why it ended, where there is something to say."""
+    """A run with its curves, samples and checkpoints. message, cause: why it ended."""
 
     stage: str
     seconds_per_step: float | None
@@ -92,7 +91,7 @@ class RunDetailView(RunSummaryView):
 
 
 class StartRunBody(BaseModel):
-    """A wish to train as the dataset's train.yaml says. name: "" for the next number."""
+    """Start a run with the train.yaml of a dataset. name: "" for the next number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -101,7 +100,7 @@ class StartRunBody(BaseModel):
 
 
 class ExportCheckpointBody(BaseModel):
-    """Which checkpoint becomes a model, finetunes/NAME; "" in the place of the run's own."""
+    """Export a checkpoint as the model finetunes/NAME; "" replaces the model of the run."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -109,117 +108,102 @@ class ExportCheckpointBody(BaseModel):
     name: str = ""
 
 
-class DeletedRunView(BaseModel):
-    """A run in the bin."""
+class DeletedRunView(TrashView):
+    """A deleted run."""
 
-    id: str
     dataset: str
-    name: str
-    when: float
 
 
 class RunTrash(BaseModel):
-    """What is in the bin of a dataset, the latest first."""
+    """The deleted runs of a dataset, the latest first."""
 
     runs: list[DeletedRunView]
 
 
 @router.get("")
 def read_runs(
-    studio: StudioDep, dataset: str = Query("", description="only of this one")
+    studio: StudioDep, dataset: str = Query("", description="list only the runs of this dataset")
 ) -> RunList:
-    """List the trainings."""
-    with_rows = [RunSummaryView.model_validate(to_dict(row)) for row in studio.runs.list(dataset)]
-    return RunList(runs=with_rows)
+    """List the runs."""
+    rows = studio.runs.list(dataset)
+    return RunList(runs=[RunSummaryView.model_validate(to_dict(row)) for row in rows])
 
 
 @router.post("", status_code=202)
-def start(body: StartRunBody, studio: StudioDep, path: BasePathDep) -> RunDetailView:
-    """Begin a training; it goes on by itself, whatever becomes of this server."""
-    return _build_run_detail(studio.runs.start(body.dataset, body.name), studio, path)
+def start(body: StartRunBody, context: ContextDep) -> RunDetailView:
+    """Start a run in a process of its own, independent of this server."""
+    return _build_run_detail(context.studio.runs.start(body.dataset, body.name), context)
 
 
 @router.get("/{dataset}/bin")
 def read_trash(dataset: str, studio: StudioDep) -> RunTrash:
-    """List the runs of a dataset that were deleted."""
+    """List the deleted runs of a dataset."""
     return RunTrash(
-        runs=[_build_deleted_view(item) for item in list_deleted_runs(studio.layout, dataset)]
+        runs=[DeletedRunView.model_validate(x) for x in list_deleted_runs(studio.layout, dataset)]
     )
 
 
 @router.post("/{dataset}/bin/{id}/restore")
-def restore(dataset: str, id: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
-    """Bring a deleted run back."""
-    try:
-        name = restore_run(studio.layout, dataset, id)
-    except AppError as refusal:
-        if refusal.code == "name_taken":
-            raise
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
-    return _build_run_detail(studio.runs.view(dataset, name), studio, path)
+def restore(dataset: str, id: str, context: ContextDep) -> RunDetailView:
+    """Restore a deleted run."""
+    with missing_as_404():
+        name = restore_run(context.layout, dataset, id)
+    return _build_run_detail(context.studio.runs.view(dataset, name), context)
 
 
 @router.get("/{dataset}/{name}")
-def read_run(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
-    """Return a run as it is now, with its curves, samples and checkpoints."""
-    return _build_run_detail(_get_run_or_404(studio, dataset, name), studio, path)
+def read_run(dataset: str, name: str, context: ContextDep) -> RunDetailView:
+    """Return a run with its curves, samples and checkpoints."""
+    return _build_run_detail(_get_run_or_404(context.studio, dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/stop")
-def stop(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
-    """Let a run save and end; nothing happens to one that is over."""
-    _get_run_or_404(studio, dataset, name)
-    return _build_run_detail(studio.runs.stop(dataset, name), studio, path)
+def stop(dataset: str, name: str, context: ContextDep) -> RunDetailView:
+    """Make a run save its state and end; does nothing for one that has ended."""
+    _get_run_or_404(context.studio, dataset, name)
+    return _build_run_detail(context.studio.runs.stop(dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/resume", status_code=202)
-def resume(dataset: str, name: str, studio: StudioDep, path: BasePathDep) -> RunDetailView:
-    """Let a run that was cut off go on from its last saved state."""
-    if not _get_run_or_404(studio, dataset, name).can_resume:
-        raise ApiError(CONFLICT, f"{name} of {dataset} is done, or goes on already.", "conflict")
-    return _build_run_detail(studio.runs.resume(dataset, name), studio, path)
+def resume(dataset: str, name: str, context: ContextDep) -> RunDetailView:
+    """Resume a stopped or failed run from its last saved state."""
+    if not _get_run_or_404(context.studio, dataset, name).can_resume:
+        raise ApiError(CONFLICT, f"{name} of {dataset} is finished or already running.", "conflict")
+    return _build_run_detail(context.studio.runs.resume(dataset, name), context)
 
 
 @router.post("/{dataset}/{name}/publish", status_code=202)
 def export_checkpoint(
-    dataset: str, name: str, body: ExportCheckpointBody, studio: StudioDep, path: BasePathDep
+    dataset: str, name: str, body: ExportCheckpointBody, context: ContextDep
 ) -> JobView:
-    """Make a model of a checkpoint, as a job."""
-    _get_run_or_404(studio, dataset, name)
-    request = build_export_request(studio.layout, dataset, name, body.step, body.name)
-    job = studio.submit(request, title=f"Model of {dataset}/{name}, step {body.step}")
-    return build_job_view(job, studio.layout, path)
+    """Submit a job that exports a checkpoint as a model."""
+    _get_run_or_404(context.studio, dataset, name)
+    request = build_export_request(context.layout, dataset, name, body.step, body.name)
+    return context.submit(request, title=f"Model of {dataset}/{name}, step {body.step}")
 
 
 @router.delete("/{dataset}/{name}")
 def delete(dataset: str, name: str, studio: StudioDep) -> DeletedRunView:
-    """Move a run that is over into the bin; what it published stays."""
+    """Move a run that has ended to the trash; exported models stay."""
     if not _get_run_or_404(studio, dataset, name).is_over:
-        raise ApiError(CONFLICT, f"{name} of {dataset} goes on. Stop it first.", "busy")
-    return _build_deleted_view(delete_run(studio.layout, dataset, name))
+        raise ApiError(CONFLICT, f"{name} of {dataset} is running. Stop it first.", "busy")
+    return DeletedRunView.model_validate(delete_run(studio.layout, dataset, name))
 
 
 def _get_run_or_404(studio: Studio, dataset: str, name: str) -> RunStatus:
-    try:
+    with missing_as_404():
         return studio.runs.view(dataset, name)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
 
 
-def _build_run_detail(view: RunStatus, studio: Studio, path: str) -> RunDetailView:
-    """Return a run as clients see it; the end of its console stays here."""
+def _build_run_detail(view: RunStatus, context: ApiContext) -> RunDetailView:
     plain: dict[str, Any] = to_dict(view)
-    root, training = studio.layout.root, studio.layout.training
+    root, training = context.layout.root, context.layout.training
     for key in ("message", "why_best", "overfitting"):
         plain[key] = strip_root_path(plain[key], root)
     for key in ("warnings", "notes"):
-        plain[key] = [strip_root_path(told, root) for told in plain[key]]
+        plain[key] = [strip_root_path(text, root) for text in plain[key]]
     for shown, sample in zip(plain["samples"], view.samples, strict=True):
-        shown["url"] = get_file_url(path, "training", sample.path.relative_to(training).as_posix())
+        shown["url"] = context.file_url("training", sample.path.relative_to(training).as_posix())
     for shown, checkpoint in zip(plain["checkpoints"], view.checkpoints, strict=True):
         shown["bytes"] = checkpoint.size
     return RunDetailView.model_validate(plain)
-
-
-def _build_deleted_view(run: DeletedRun) -> DeletedRunView:
-    return DeletedRunView.model_validate(to_dict(run))

@@ -1,4 +1,4 @@
-"""Voices over HTTP: which there are, new clips for one, another name, the bin."""
+"""HTTP routes of voices: list, upload clips, rename, delete, restore."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
-from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
-from api.schemas import BasePathDep, JobView, StudioDep, VoiceView, build_job_view, build_voice_view
-from core.errors import AppError, translate_write_errors
+from api.errors import BAD_REQUEST, ApiError, missing_as_404
+from api.schemas import ContextDep, JobView, StudioDep, TrashView, VoiceView
+from core.errors import translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.voices.catalog import find_voice, list_voices
 from studio.voices.trash import (
-    DeletedVoice,
     delete_voice,
     find_voice_folder,
     list_deleted_voices,
@@ -28,103 +27,90 @@ router = APIRouter(prefix="/api/voices", tags=["Voices"])
 
 
 class VoiceList(BaseModel):
-    """The voices that can speak, by name."""
+    """The voices by name."""
 
     voices: list[VoiceView]
 
 
 class RenameVoiceBody(BaseModel):
-    """Another name for a voice."""
+    """The new name of a voice."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: str
 
 
-class DeletedVoiceView(BaseModel):
-    """A voice in the bin."""
-
-    id: str
-    name: str
-    when: float
-
-
 class VoiceTrash(BaseModel):
-    """What is in the bin, the latest first."""
+    """The deleted voices, the latest first."""
 
-    voices: list[DeletedVoiceView]
+    voices: list[TrashView]
 
 
 @router.get("")
-def read_voices(studio: StudioDep, path: BasePathDep) -> VoiceList:
+def read_voices(context: ContextDep) -> VoiceList:
     """List the voices."""
-    return VoiceList(voices=[build_voice_view(voice, path) for voice in list_voices(studio.layout)])
+    return VoiceList(voices=[context.voice_view(voice) for voice in list_voices(context.layout)])
 
 
 @router.get("/bin")
 def read_trash(studio: StudioDep) -> VoiceTrash:
-    """List the voices that were deleted."""
+    """List the deleted voices."""
     return VoiceTrash(
-        voices=[_build_deleted_view(voice) for voice in list_deleted_voices(studio.layout)]
+        voices=[TrashView.model_validate(x) for x in list_deleted_voices(studio.layout)]
     )
 
 
 @router.post("/bin/{id}/restore")
-def restore(id: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
-    """Bring a deleted voice back."""
-    try:
-        return build_voice_view(restore_voice(studio.layout, id), path)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "not_found") from refusal
+def restore(id: str, context: ContextDep) -> VoiceView:
+    """Restore a deleted voice."""
+    with missing_as_404():
+        return context.voice_view(restore_voice(context.layout, id))
 
 
 @router.get("/{name}")
-def read_voice(name: str, studio: StudioDep, path: BasePathDep) -> VoiceView:
+def read_voice(name: str, context: ContextDep) -> VoiceView:
     """Return one voice with its clips."""
-    _check_voice_exists(studio.layout, name)
-    return build_voice_view(find_voice(studio.layout, name), path)
+    _check_voice_exists(context.layout, name)
+    return context.voice_view(find_voice(context.layout, name))
 
 
 @router.post("/{name}/clips", status_code=202)
-def add_clips(name: str, files: list[UploadFile], studio: StudioDep, path: BasePathDep) -> JobView:
-    """Send clips for a voice, new or not; the job listens to them and copies them.
+def add_clips(name: str, files: list[UploadFile], context: ContextDep) -> JobView:
+    """Upload clips for a new or an existing voice and submit a job that imports them.
 
-    A single clip that Testudo spoke with the voice inside brings that voice.
+    A single clip that contains speaker latents restores that voice.
     """
     names = [file.filename or "" for file in files]
-    folder = create_upload_dir(studio.layout, name, names)
+    folder = create_upload_dir(context.layout, name, names)
     job: Job | None = None
     try:
         for file, file_name in zip(files, names, strict=True):
             _save_upload(file, folder / file_name)
         request = ImportVoiceRequest(name=name, folder=str(folder))
-        job = studio.submit(request, title=f"Import voice {name}")
-        return build_job_view(job, studio.layout, path)
+        job = context.studio.submit(request, title=f"Import voice {name}")
+        return context.job_view(job)
     finally:
         if job is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @router.patch("/{name}")
-def rename(name: str, body: RenameVoiceBody, studio: StudioDep, path: BasePathDep) -> VoiceView:
-    """Give a voice another name."""
-    _check_voice_exists(studio.layout, name)
-    return build_voice_view(rename_voice(studio.layout, name, body.name), path)
+def rename(name: str, body: RenameVoiceBody, context: ContextDep) -> VoiceView:
+    """Rename a voice."""
+    _check_voice_exists(context.layout, name)
+    return context.voice_view(rename_voice(context.layout, name, body.name))
 
 
 @router.delete("/{name}")
-def delete(name: str, studio: StudioDep) -> DeletedVoiceView:
-    """Move a voice into the bin, from where it can be restored."""
+def delete(name: str, studio: StudioDep) -> TrashView:
+    """Move a voice to the trash."""
     _check_voice_exists(studio.layout, name)
-    return _build_deleted_view(delete_voice(studio.layout, name))
+    return TrashView.model_validate(delete_voice(studio.layout, name))
 
 
 def _check_voice_exists(layout: ProjectPaths, name: str) -> None:
-    """Refuse a name that no voice has, or could have."""
-    try:
+    with missing_as_404("missing_voice"):
         find_voice_folder(layout, name)
-    except AppError as refusal:
-        raise ApiError(NOT_FOUND, str(refusal), "missing_voice") from refusal
 
 
 def _save_upload(file: UploadFile, path: Path) -> None:
@@ -132,7 +118,3 @@ def _save_upload(file: UploadFile, path: Path) -> None:
         shutil.copyfileobj(file.file, target, 1 << 20)
     if path.stat().st_size == 0:
         raise ApiError(BAD_REQUEST, f"{path.name} is empty. Record or copy it again.", "bad_clip")
-
-
-def _build_deleted_view(voice: DeletedVoice) -> DeletedVoiceView:
-    return DeletedVoiceView(id=voice.id, name=voice.name, when=voice.when)

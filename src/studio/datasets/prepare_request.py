@@ -1,4 +1,4 @@
-"""A wish to make a dataset of recordings, checked before time is lost. Light."""
+"""The request to prepare a dataset, and its checks before the job is submitted."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ MIN_RECOMMENDED_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRequest:
-    """A wish to make, or renew, a dataset of the recordings of a voice or of any folder.
+    """Prepare or update a dataset from the recordings of a voice or a folder.
 
     name: of the dataset, "" for that of the voice or folder;  transcriber, model, language, device,
-    fetch: see training.asr.base;  anew: also what is done already.
+    fetch: see training.asr.base;  anew: process finished recordings again.
     """
 
     name: str = ""
@@ -53,7 +53,7 @@ class PrepareRequest:
         self.to_transcriber_config()
 
     def to_transcriber_config(self) -> TranscriberConfig:
-        """Return who shall listen.  Raises TranscribeError, a ValueError, for nobody known."""
+        """Return the transcriber options.  Raises TranscribeError for unknown ones."""
         return TranscriberConfig(
             name=self.transcriber,
             model=self.model,
@@ -64,16 +64,16 @@ class PrepareRequest:
 
     @property
     def dataset_name(self) -> str:
-        """What the dataset is called."""
+        """The name of the dataset."""
         return self.name or self.voice or dataset_name_from_folder(Path(self.folder))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparePlan:
-    """What a wish comes to, as far as it can be told at once.
+    """What a request will do.
 
-    seconds: of recordings, guessed by their sizes;  given: recordings that come with their text;
-    transcriber: who hears the rest, "" where nobody needs to;  remarks: for people.
+    seconds: of recordings, estimated from file sizes;  given: recordings with a transcript;
+    transcriber: for the others, "" for none;  remarks: for the user.
     """
 
     name: str
@@ -86,7 +86,7 @@ class PreparePlan:
 
 
 def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePlan:
-    """Say what a wish comes to.  Raises StudioError for one that would fail."""
+    """Return what a request will do.  Raises AppError for one that would fail."""
     target = layout.dataset(request.dataset_name)
     folder = find_source_folder(layout, request)
     with reraise_as_app_error(ManifestError, TranscribeError):
@@ -99,40 +99,38 @@ def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePl
     if is_being_prepared(target):
         raise AppError(
             f"{quote_for_message(request.dataset_name)} is being prepared already. Wait until "
-            f"that is done, stop it, "
-            "or choose another name."
+            "that is done, stop it, or choose another name."
         )
     if request.transcriber == GIVEN and not given:
         raise AppError(
-            "None of the recordings comes with what is said in it. Put a .txt beside each or a "
-            "metadata.csv into the folder, or let a machine listen.",
+            "None of the recordings has a transcript. Put a .txt beside each or a metadata.csv "
+            "into the folder, or choose a transcriber.",
             code="bad_clip",
         )
     seconds = sum(map(estimate_file_duration_s, files))
-    hears = ""
+    transcriber = ""
     if len(files) > len(given) and request.transcriber != GIVEN:
         with reraise_as_app_error(TranscribeError):
-            hears = resolve_transcriber_name(request.to_transcriber_config(), layout.whisper)
+            transcriber = resolve_transcriber_name(request.to_transcriber_config(), layout.whisper)
     return PreparePlan(
         name=request.dataset_name,
         folder=str(folder),
         files=len(files),
         seconds=round(seconds, 1),
         given=len(given),
-        transcriber=hears,
+        transcriber=transcriber,
         remarks=tuple(_collect_remarks(seconds, len(files), len(given))),
     )
 
 
 def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
-    """Say where the recordings lie.  Raises StudioError where there is no such place."""
+    """Return the folder with the recordings.  Raises AppError where there is none."""
     if request.voice:
         voice = find_voice(layout, request.voice)
         if not voice.clips:
             raise AppError(
-                f"The voice {quote_for_message(request.voice)} was kept without clips, so there "
-                f"is nothing to "
-                "learn from. Take a voice that has recordings.",
+                f"The voice {quote_for_message(request.voice)} has no clips to train on. Choose a "
+                "voice that has recordings.",
                 code="missing_voice",
             )
         return voice.folder
@@ -142,20 +140,20 @@ def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
     inside = folder.resolve()
     if inside == layout.training.resolve() or inside == layout.root.resolve():
         raise AppError(
-            f"{quote_for_message(str(folder))} is the studio itself. Name a folder in it."
+            f"{quote_for_message(str(folder))} is the folder of the studio. Name another one."
         )
     return inside
 
 
 def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folder: Path) -> None:
-    """Raise StudioError where the name is that of a dataset of other recordings."""
+    """Raise AppError where a dataset of that name was made of other recordings."""
     target = layout.dataset(request.dataset_name)
     if not (target / DATASET_FILE).is_file():
         return
     try:
         before = read_dataset(target)
     except ManifestError:
-        return  # it is put aside when the dataset is prepared
+        return  # it is moved away when the dataset is prepared
     same = before.voice == request.voice if request.voice else before.folder == str(folder)
     if not same and before.clips:
         raise AppError(
@@ -166,35 +164,34 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
 
 
 def list_transcribers(layout: ProjectPaths) -> tuple[TranscriberInfo, ...]:
-    """Return who could listen, and what is missing for those who cannot."""
+    """Return the transcribers, and what unavailable ones lack."""
     return probe_transcribers(layout.whisper)
 
 
 def parse_language_code(language: str) -> str:
-    """Return the code of a language: English, en-GB and en are "en"; "" is any."""
+    """Return the code of a language: "en" for English, en-GB and en; "" for automatic."""
     wanted = language.strip().lower()
     code = LANGUAGE_CODES.get(wanted, wanted.replace("_", "-").split("-")[0])
     if code and not re.fullmatch(r"[a-z]{2,3}", code):
         raise TranscribeError(
-            f"{quote_for_message(language)} is no language. Write a code such as en, de or ja, "
-            f"or leave it "
-            "empty for whatever is heard."
+            f"{quote_for_message(language)} is not a language. Write a code such as en, de or ja, "
+            "or leave it empty to detect the language."
         )
     return code
 
 
 def dataset_name_from_folder(folder: Path) -> str:
-    """Return a name for a dataset that any system takes, like that of a folder."""
+    """Return the name of a folder, reduced to characters that are valid on any system."""
     plain = re.sub(r"[^\w .()-]+", "-", folder.name or "recordings").strip(" .-~_")
     return plain[:MAX_NAME_LENGTH].strip(" .") or "recordings"
 
 
 def _collect_remarks(seconds: float, files: int, given: int) -> list[str]:
-    told = []
+    remarks = []
     if seconds < MIN_RECOMMENDED_S:
-        told.append("These are hardly a minute of recordings; finetuning wants ten or more.")
+        remarks.append("Less than 1 minute of audio; 10 or more minutes are recommended.")
     if files == 1 and seconds < MIN_RECOMMENDED_S:
-        told.append("A single clip leaves nothing to judge the training by.")
+        remarks.append("A single clip leaves none for validation.")
     if 0 < given < files:
-        told.append(f"{given} of {files} recordings come with their text; the others are heard.")
-    return told
+        remarks.append(f"{given} of {files} recordings have a transcript; the others get one.")
+    return remarks

@@ -1,11 +1,8 @@
-"""Datasets as people see them: which there are, what is in them, and what is changed by hand.
+"""The datasets of a studio: listing, pages of clips, edits, trash.
 
-    datasets = Datasets(layout)
-    datasets.find("alice", show="kept").rows        worst first
-    datasets.edit_text("alice", "clip-0001", "What is really said.")
-
-Light: a dataset is read once and again when its file changed. Every method may be called from any
-thread, and while the dataset is being prepared.
+datasets = Datasets(layout)
+datasets.find("alice", show="kept").rows        the worst clips first
+datasets.edit_text("alice", "clip-0001", "The corrected text.")
 """
 
 from __future__ import annotations
@@ -18,18 +15,21 @@ from threading import Lock
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message, validate_name
+from core.trash import (
+    TrashEntry,
+    find_free_name,
+    find_trash_entry,
+    list_subfolders,
+    list_trash,
+    move_to_trash,
+    restore_from_trash,
+)
+from jobs.detached import is_alive
 from studio.datasets.prepare_request import (
     PreparePlan,
     PrepareRequest,
     list_transcribers,
     plan_preparation,
-)
-from studio.datasets.trash import (
-    DeletedDataset,
-    delete_dataset,
-    has_active_training,
-    list_deleted_datasets,
-    restore_dataset,
 )
 from training.asr.base import Word
 from training.dataset_prep import review
@@ -61,11 +61,11 @@ __all__ = [
     "DatasetInfo",
     "DatasetReport",
     "Datasets",
-    "DeletedDataset",
     "HistogramBin",
     "PrepareOptions",
     "PreparePlan",
     "PrepareRequest",
+    "TrashEntry",
     "Word",
     "format_dataset_report",
     "list_transcribers",
@@ -81,7 +81,7 @@ MAX_PER_PAGE = 500
 class DatasetInfo:
     """A dataset in a list.
 
-    state: ready, unfinished (recordings are left), preparing, or damaged;  created: seconds since
+    state: ready, unfinished (recordings are left), preparing or damaged;  created: seconds since
     1970.
     """
 
@@ -97,7 +97,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipPage:
-    """A page of clips, worst first.  total: those that were looked for;  all: there are."""
+    """A page of clips, the worst first. total: clips that match;  all: clips in the dataset."""
 
     rows: tuple[ClipRow, ...]
     total: int
@@ -108,15 +108,16 @@ class ClipPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CachedDataset:
-    """A dataset as it was when its file looked so."""
-
     stamp: tuple[int, int]
     dataset: Dataset
     worst: tuple[ClipRow, ...]
 
 
 class Datasets:
-    """The datasets of one studio."""
+    """The datasets of one studio.
+
+    Caches a dataset until its file changes. Any thread may call it, also during preparation.
+    """
 
     def __init__(self, layout: ProjectPaths) -> None:
         self._layout = layout
@@ -125,7 +126,7 @@ class Datasets:
         self._lock = Lock()
 
     def names(self) -> Sequence[str]:
-        """Name the datasets, without looking into them."""
+        """Return the names of the datasets, without reading them."""
         return [folder.name for folder in self._folders()]
 
     def list(self) -> tuple[DatasetInfo, ...]:
@@ -133,7 +134,7 @@ class Datasets:
         return tuple(self._info(folder) for folder in self._folders())
 
     def dataset(self, name: str) -> Dataset:
-        """Return all that is known of a dataset.  Raises StudioError where there is none."""
+        """Return a dataset.  Raises AppError where there is none of that name."""
         return self._load(name).dataset
 
     def find(
@@ -144,14 +145,15 @@ class Datasets:
         page: int = 1,
         per_page: int = PER_PAGE,
     ) -> ClipPage:
-        """Return a page of the clips that are shown and hold all the words, worst first.
+        """Return a page of the clips that match a filter and contain all words, worst first.
 
-        show: all, kept, dropped, edited, doubtful (kept with a mark), or a key of REASONS.
+        show: all, kept, dropped, edited, doubtful (kept, but flagged), or a key of CLIP_REASONS.
         """
         known = self._load(name)
         if show not in CLIP_FILTERS and show not in CLIP_REASONS:
             raise AppError(
-                f"{quote_for_message(show)} cannot be shown; {', '.join(CLIP_FILTERS)} can."
+                f"{quote_for_message(show)} is not a filter. Choose from: "
+                f"{', '.join(CLIP_FILTERS)}."
             )
         wanted = words.casefold().split()
         found = [
@@ -171,40 +173,40 @@ class Datasets:
         )
 
     def report(self, name: str) -> DatasetReport:
-        """Say what a dataset is worth."""
+        """Return statistics of a dataset."""
         known = self._load(name)
-        held = self._reports.get(name)
-        if held is None or held[0] != known.stamp:
-            held = self._reports[name] = (known.stamp, build_dataset_report(known.dataset))
-        return held[1]
+        cached = self._reports.get(name)
+        if cached is None or cached[0] != known.stamp:
+            cached = self._reports[name] = (known.stamp, build_dataset_report(known.dataset))
+        return cached[1]
 
     def get_audio_path(self, name: str, id: str) -> Path:
-        """Say where the sound of a clip lies.  Raises StudioError where there is none."""
+        """Return the audio file of a clip.  Raises AppError where there is none."""
         with reraise_as_app_error(ManifestError):
             clip = review.find_clip(self.dataset(name), id)
         path = self._layout.dataset(name) / clip.file
         if not path.is_file():
-            raise AppError(f"The sound of {clip.id} is gone. Prepare the dataset again.")
+            raise AppError(f"The audio of {clip.id} is missing. Prepare the dataset again.")
         return path
 
     def edit_text(self, name: str, id: str, text: str) -> tuple[ClipRow, ...]:
-        """Say what is really said in a clip."""
+        """Correct the text of a clip."""
         return self._apply_edit(name, lambda known: (review.edit_text(known, id, text), (id,)))
 
     def drop(self, name: str, ids: Sequence[str]) -> tuple[ClipRow, ...]:
-        """Leave clips out of the training."""
+        """Exclude clips from training."""
         return self._apply_edit(name, lambda known: (review.drop_clips(known, ids), ids))
 
     def restore(self, name: str, ids: Sequence[str]) -> tuple[ClipRow, ...]:
-        """Take dropped clips back."""
+        """Include dropped clips again."""
         return self._apply_edit(name, lambda known: (review.restore_clips(known, ids), ids))
 
     def accept(self, name: str, ids: Sequence[str]) -> tuple[ClipRow, ...]:
-        """Say that clips are right as they are."""
+        """Mark clips as correct."""
         return self._apply_edit(name, lambda known: (review.accept_clips(known, ids), ids))
 
     def accept_above(self, name: str, confidence: float) -> int:
-        """Accept every doubtful text that was heard at least so surely; say how many."""
+        """Accept all flagged texts of at least this confidence and return their number."""
 
         def change(known: Dataset) -> tuple[Dataset, Sequence[str]]:
             ids = review.find_doubtful_clips(known, confidence)
@@ -213,7 +215,7 @@ class Datasets:
         return len(self._apply_edit(name, change))
 
     def merge(self, name: str, id: str) -> tuple[ClipRow, ...]:
-        """Join a clip with the next one of its recording; return the new one."""
+        """Join a clip with the next one of its recording and return the new clip."""
         folder = self._layout.dataset(name)
 
         def change(known: Dataset) -> tuple[Dataset, Sequence[str]]:
@@ -225,32 +227,46 @@ class Datasets:
     def split(
         self, name: str, id: str, at_s: float | None = None, after_words: int | None = None
     ) -> tuple[ClipRow, ...]:
-        """Cut a clip in two near a second, or after so many words; return the parts."""
+        """Split a clip near a time or after a number of words and return both parts."""
         folder = self._layout.dataset(name)
         return self._apply_edit(
             name, lambda known: review.split_clip(known, id, folder, at_s, after_words)
         )
 
     def has_active_training(self, name: str) -> bool:
-        """Whether a training works on a dataset; what is changed counts from the next one on."""
-        return has_active_training(self._layout, name)
+        """Return whether a training run of a dataset is running or waits for its turn."""
+        return any(is_alive(run) for run in list_subfolders(self._layout.dataset(name) / "runs"))
 
-    def delete(self, name: str) -> DeletedDataset:
-        """Move a dataset, with its trainings, into the bin."""
-        return delete_dataset(self._layout, name)
+    def delete(self, name: str) -> TrashEntry:
+        """Move a dataset with its runs to the trash.
 
-    def list_deleted(self) -> Sequence[DeletedDataset]:
-        """List the datasets in the bin, the latest first."""
-        return list_deleted_datasets(self._layout)
+        Raises AppError while it is being prepared or trained on.
+        """
+        folder = self._layout.dataset(name)
+        if not folder.is_dir():
+            raise AppError(f"There is no dataset {quote_for_message(name)}.")
+        if is_being_prepared(folder):
+            raise AppError(f"{quote_for_message(name)} is being prepared. Stop that first.")
+        if self.has_active_training(name):
+            raise AppError(f"A training runs on {quote_for_message(name)}. Stop it first.")
+        return move_to_trash(folder)
+
+    def list_deleted(self) -> Sequence[TrashEntry]:
+        """List the datasets in the trash, the latest first."""
+        return list_trash(self._layout.training)
 
     def restore_deleted(self, id: str) -> str:
-        """Bring a deleted dataset back; return its name, another where its own is taken by now."""
-        return restore_dataset(self._layout, id)
+        """Restore a deleted dataset and return its name, another where its own is taken."""
+        entry = find_trash_entry(self._layout.training, id)
+        if entry is None:
+            raise AppError(f"There is no dataset {quote_for_message(id)} in the trash.")
+        target = self._layout.dataset(find_free_name(self._layout.training, entry.name))
+        restore_from_trash(self._layout.training, entry, target)
+        return target.name
 
     def _apply_edit(
         self, name: str, change: Callable[[Dataset], tuple[Dataset, Collection[str]]]
     ) -> tuple[ClipRow, ...]:
-        """Change a dataset in one go; return the rows that the change names."""
         self._load(name)
         folder = self._layout.dataset(name)
         with (
@@ -269,9 +285,9 @@ class Datasets:
         stamp = _compute_fingerprint(folder)
         if stamp is None:
             raise AppError(self._format_missing_message(name))
-        held = self._cached.get(name)
-        if held is not None and held.stamp == stamp:
-            return held
+        cached = self._cached.get(name)
+        if cached is not None and cached.stamp == stamp:
+            return cached
         with reraise_as_app_error(ManifestError):
             return self._store_in_cache(name, folder, read_dataset(folder), stamp)
 
@@ -317,7 +333,7 @@ class Datasets:
         known = f" There are: {', '.join(names[:10])}." if names else " There are none yet."
         return (
             f"There is no dataset {quote_for_message(name)}.{known} `testudo prepare VOICE` "
-            "makes one."
+            "creates one."
         )
 
 

@@ -1,8 +1,4 @@
-"""The voice of a dataset that was made of a plain folder: somebody has to speak with its finetune.
-
-A dataset of a voice of the studio needs nothing. For any other, some of the clips that are learned
-from are copied into a voice of the dataset's name, unless there is one already.
-"""
+"""Create the voice of a dataset that was prepared from a plain folder, for its finetuned models."""
 
 from __future__ import annotations
 
@@ -21,16 +17,18 @@ from training.dataset_prep.manifest import (
 from training.finetuning.preflight.clips import find_audio
 
 MAX_VOICE_CLIPS = 10
-"""A voice is heard from a minute or two; a finetune brings better latents of its own."""
 
 
 def ensure_voice(layout: ProjectPaths, dataset: str) -> str:
-    """Return the voice that speaks with finetunes of a dataset, made where there is none."""
+    """Return the voice of a dataset's finetuned models.
+
+    Creates a voice of the dataset's name from training clips where neither is there.
+    """
     folder = layout.dataset(dataset)
     try:
         prepared = read_dataset(folder)
     except ManifestError:
-        prepared = Dataset(name=dataset)  # made by hand: only train.txt says what is in it
+        prepared = Dataset(name=dataset)  # made by hand: it has only a train.txt
     name = prepared.voice or dataset
     target = layout.voice(name)
     clips = [] if target.exists() else _select_clips(folder, prepared)
@@ -47,7 +45,7 @@ def ensure_voice(layout: ProjectPaths, dataset: str) -> str:
 
 
 def _select_clips(folder: Path, prepared: Dataset) -> list[Path]:
-    """Choose the clearest clips that are learned from, or the first where nobody measured."""
+    """Return the training clips with the best SNR, or the first ones where it is unknown."""
     rows = sorted(prepared.kept("train"), key=lambda row: -(row.snr_db or 0.0))
     if rows:
         found = [folder / row.file for row in rows]

@@ -1,4 +1,4 @@
-"""The stars: a small JSON file says which clips have one, so that no index can lose them."""
+"""Starred clips, in a JSON file: the index is only a cache, which may be deleted and rebuilt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
+from core.files import write_json
 
-MAX_STARS = 1_000_000
-MAX_STARS_BYTES = 100_000_000  # bytes
+MAX_STARS_BYTES = 100_000_000
 
 
 def read_stars(path: Path) -> frozenset[str]:
-    """Return the clips with a star, by their names below the results.
-
-    Raises StudioError for a file that is there and cannot be used.
-    """
+    """Return the refs of starred clips.  Raises AppError for a file that cannot be read."""
     try:
         if path.stat().st_size > MAX_STARS_BYTES:
             raise AppError(f"{path} is larger than {MAX_STARS_BYTES:,} bytes. Move it away.")
@@ -26,28 +23,26 @@ def read_stars(path: Path) -> frozenset[str]:
         return frozenset()
     except (OSError, ValueError, RecursionError) as cause:
         raise AppError(
-            f"{path}, the list of starred clips, cannot be read: {cause}. Mend it or move it away."
+            f"{path}, the list of starred clips, cannot be read: {cause}. Repair or move it."
         ) from cause
     if not isinstance(stars, list) or not all(isinstance(star, str) for star in stars):
-        raise AppError(f"{path} is not a list of clips. Mend it or move it away.")
+        raise AppError(f"{path} is not a list of clips. Repair or move it.")
     return frozenset(stars)
 
 
 def write_stars(path: Path, stars: Iterable[str]) -> None:
-    """Write down which clips have a star."""
-    part = path.with_name(f".{path.name}.part")
+    """Replace the list of starred clips."""
     with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(sorted(stars), ensure_ascii=False, indent=0), encoding="utf-8")
-        part.replace(path)
+        write_json(path, sorted(stars), indent=0)
 
 
 def write_stars_to_index(db: sqlite3.Connection, stars: Iterable[str]) -> None:
-    """Let the index know the stars."""
+    """Replace the starred clips in the index."""
     db.execute("delete from stars")
     db.executemany("insert or ignore into stars values(?)", [(star,) for star in stars])
 
 
 def read_stars_from_index(db: sqlite3.Connection) -> frozenset[str]:
-    """Return the stars that the index knows."""
+    """Return the starred clips in the index."""
     return frozenset(row["family"] for row in db.execute("select family from stars"))

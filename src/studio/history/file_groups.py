@@ -1,163 +1,137 @@
-"""Which files belong together: a combined clip, its candidates, its lines, and what lies beside."""
+"""The files of one clip as a unit: listed, renamed, deleted and restored together.
+
+The names of these files are defined in studio.synthesis.output_paths.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from core.errors import AppError
 from core.paths import quote_for_message, validate_name
-from studio.schemas.speech import AUDIO_FORMATS
 from studio.synthesis.audio_metadata import get_sidecar_path
-from studio.synthesis.output_paths import LINES_DIR_SUFFIX
-
-RANKS_PER_LINE = 1_000  # between two lines in the order of a clip's files
-UNKNOWN_LINE_RANK = 1_000_000
-_CANDIDATE = re.compile(r"(?P<stem>.+)\.candidate-(?P<number>\d{1,3})")
-_LINE = re.compile(r"(?P<line>\d{1,6})(?:\.candidate-(?P<number>\d{1,3}))?")
+from studio.synthesis.output_paths import (
+    LINES_DIR_SUFFIX,
+    ClipFileRole,
+    find_owner_suffix,
+    parse_clip_path,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipFileRole:
-    """Where one audio file stands among those that belong to one clip.
+class ClipFileGroup:
+    """A clip and everything that belongs to it.
 
-    stem: the combined clip's path below the results without its suffix;  suffix: this file's own;
-    line: from 1, 0 for the whole text, -1 for what else lies among the lines;  candidate: from 1,
-    the best.
+    clip: the joined clip, which may be missing;  parts: the existing files, and the folder of lines
+    as a whole unless a clip of another suffix shares it.
     """
 
-    stem: str
-    suffix: str
-    line: int = 0
-    candidate: int = 1
+    clip: Path
+    parts: tuple[Path, ...]
 
-    @property
-    def rank(self) -> int:
-        """Order the files of a clip: the combined one, its candidates, then the lines."""
-        line = self.line if self.line >= 0 else UNKNOWN_LINE_RANK
-        return line * RANKS_PER_LINE + self.candidate - 1
+    def get_moves(self, target: Path) -> list[tuple[Path, Path]]:
+        """Return the (source, target) of every part when the clip becomes `target`."""
+        lines = target.with_name(target.stem + LINES_DIR_SUFFIX)
+        return [
+            (part, target.with_name(target.stem + part.name.removeprefix(self.clip.stem)))
+            if part.parent == self.clip.parent
+            else (part, lines / part.name)
+            for part in self.parts
+        ]
 
-
-def parse_clip_path(path: str) -> ClipFileRole | None:
-    """Say what the file at `path`, relative to the results, is; None for what is no clip."""
-    relative = PurePosixPath(path)
-    suffix = relative.suffix
-    if suffix.lower().lstrip(".") not in AUDIO_FORMATS:
-        return None
-    if any(part.startswith(".") for part in relative.parts) or not is_utf8_name(path):
-        return None
-    folder = relative.parent
-    if folder.name.endswith(LINES_DIR_SUFFIX) and folder.name != LINES_DIR_SUFFIX:
-        stem = str(folder.with_name(folder.name.removesuffix(LINES_DIR_SUFFIX)))
-        line = _LINE.fullmatch(relative.stem)
-        if line is None:
-            return ClipFileRole(stem=stem, suffix=suffix, line=-1)
-        number = int(line["number"] or 1)
-        return ClipFileRole(stem=stem, suffix=suffix, line=int(line["line"]), candidate=number)
-    candidate = _CANDIDATE.fullmatch(relative.stem)
-    if candidate and int(candidate["number"]) > 1:
-        stem = str(relative.with_name(candidate["stem"]))
-        return ClipFileRole(stem=stem, suffix=suffix, candidate=int(candidate["number"]))
-    return ClipFileRole(stem=path.removesuffix(suffix), suffix=suffix)
+    def iter_files(self) -> Iterator[Path]:
+        """Yield every file of the clip."""
+        for part in self.parts:
+            yield from part.iterdir() if part.is_dir() else [part]
 
 
-def find_owner_suffix(suffix: str, clips: Collection[str]) -> str:
-    """Say which of the clips of one name, told apart by suffix, a line's take belongs to.
-
-    Takes of lines lose nothing, so theirs may be another suffix than the clip's. Without a clip
-    they stand for themselves.
-    """
-    return suffix if suffix in clips or not clips else min(clips)
-
-
-def is_utf8_name(name: str) -> bool:
-    """Say whether a file name can be written down; bytes from elsewhere may be no UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
-class DirectoryCache:
-    """What lies in folders of clips, each looked at once: for one go over many clips."""
+class FileGroups:
+    """Finds the files of clips; reads each folder once, so it is for one operation only."""
 
     def __init__(self) -> None:
         self._clips_by_folder: dict[Path, dict[str, list[Path]]] = {}
 
-    def list_clips(self, final: Path) -> list[Path]:
-        """List the combined clips of that name and their candidates, in whatever format."""
-        if final.parent not in self._clips_by_folder:
-            self._clips_by_folder[final.parent] = _group_clips_by_stem(final.parent)
-        return self._clips_by_folder[final.parent].get(final.stem, [])
+    def find(self, clip: Path) -> ClipFileGroup:
+        """Return the group of a clip; without parts where nothing of it exists."""
+        siblings = [path for path in self._list_siblings(clip) if path.is_file()]
+        own = sorted(path for path in siblings if path.suffix == clip.suffix)
+        parts = list(_with_sidecars(own))
+        lines = clip.with_name(clip.stem + LINES_DIR_SUFFIX)
+        if lines.is_dir() and any(lines.iterdir()):
+            suffixes = {path.suffix for path in siblings}
+            if suffixes <= {clip.suffix}:
+                parts.append(lines)
+            else:
+                takes = (path for path in lines.iterdir() if parse_clip_path(path.name))
+                parts += _with_sidecars(
+                    sorted(x for x in takes if find_owner_suffix(x.suffix, suffixes) == clip.suffix)
+                )
+        return ClipFileGroup(clip=clip, parts=tuple(parts))
+
+    def find_free_path(self, clip: Path) -> Path:
+        """Return `clip`, or the first of "name (2)", "name (3)" … that has no files."""
+        number, free = 1, clip
+        while self.find(free).parts:
+            number += 1
+            free = clip.with_name(f"{clip.stem} ({number}){clip.suffix}")
+        return free
 
     def add(self, path: Path) -> None:
-        """Remember a file that has come since."""
-        place = parse_clip_path(path.name)
-        if place is not None and path.parent in self._clips_by_folder:
-            self._clips_by_folder[path.parent].setdefault(place.stem, []).append(path)
+        """Add a file that was created after its folder was read."""
+        role = parse_clip_path(path.name)
+        if role is not None and path.parent in self._clips_by_folder:
+            self._clips_by_folder[path.parent].setdefault(role.stem, []).append(path)
+
+    def _list_siblings(self, clip: Path) -> list[Path]:
+        """List the clips of that stem and their candidates, of any suffix."""
+        folder = clip.parent
+        if folder not in self._clips_by_folder:
+            by_stem = self._clips_by_folder[folder] = {}
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if role := parse_clip_path(path.name):
+                    by_stem.setdefault(role.stem, []).append(path)
+        return self._clips_by_folder[folder].get(clip.stem, [])
 
 
-def list_clip_paths(final: Path, folders: DirectoryCache | None = None) -> list[Path]:
-    """List what must move with a combined clip: it, its candidates, settings beside, its lines.
+def get_rename_target(clip: Path, name: str) -> Path:
+    """Return the path of a clip after a rename; the suffix stays.
 
-    The folder of lines comes as a whole, unless a clip of the same name in another format has a
-    share in it.
+    Raises AppError for a name that no clip can have.
     """
-    clips = [path for path in (folders or DirectoryCache()).list_clips(final) if path.is_file()]
-    own = sorted(path for path in clips if path.suffix == final.suffix)
-    found = [path for clip in own for path in (clip, get_sidecar_path(clip)) if path.is_file()]
-    lines = final.with_name(final.stem + LINES_DIR_SUFFIX)
-    if not lines.is_dir() or not any(lines.iterdir()):
-        return found  # a folder that a deletion has emptied is nobody's
-    suffixes = {path.suffix for path in clips}
-    if suffixes <= {final.suffix}:
-        return [*found, lines]
-    takes = [path for path in lines.iterdir() if parse_clip_path(path.name)]
-    mine = sorted(
-        path for path in takes if find_owner_suffix(path.suffix, suffixes) == final.suffix
-    )
-    return found + [
-        path for take in mine for path in (take, get_sidecar_path(take)) if path.is_file()
-    ]
-
-
-def get_renamed_path(part: Path, final: Path, target: Path) -> Path:
-    """Say where a part of the family of `final` goes when that becomes `target`."""
-    if part.parent != final.parent:  # a line out of a shared folder
-        return target.with_name(target.stem + LINES_DIR_SUFFIX) / part.name
-    return target.with_name(target.stem + part.name.removeprefix(final.stem))
-
-
-def get_rename_target(final: Path, name: str) -> Path:
-    """Name the file that `final` shall be renamed to; its suffix stays.
-
-    Raises StudioError for a name that no clip can have.
-    """
-    wished = name.strip()
-    if wished.lower().endswith(final.suffix.lower()):
-        wished = wished[: -len(final.suffix)]
-    target = final.with_name(validate_name(wished, "clip") + final.suffix)
+    stem = name.strip()
+    if stem.lower().endswith(clip.suffix.lower()):
+        stem = stem[: -len(clip.suffix)]
+    target = clip.with_name(validate_name(stem, "clip") + clip.suffix)
     validate_name(target.stem + LINES_DIR_SUFFIX, "clip")
     if parse_clip_path(target.name) != ClipFileRole(stem=target.stem, suffix=target.suffix):
         raise AppError(
-            f"{quote_for_message(name)} is how the takes of another clip are named. Leave "
+            f"{quote_for_message(name)} is reserved for the candidates of a clip. Leave "
             f"“.candidate-” out."
         )
     return target
 
 
-def find_free_clip_path(final: Path, folders: DirectoryCache) -> Path:
-    """Return `final`, or the first of `name (2)`, `name (3)` … that nothing is called yet."""
-    number, free = 1, final
-    while list_clip_paths(free, folders):
-        number += 1
-        free = final.with_name(f"{final.stem} ({number}){final.suffix}")
-    return free
+def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Move files and folders from source to target; where one fails, move all back.
+
+    Raises OSError for the one that failed.
+    """
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            if target.exists() and not source.samefile(target):  # a change of case is allowed
+                raise FileExistsError(17, "a file of that name exists", str(target))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(source, target)  # the trash may be on another disk
+            done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            shutil.move(target, source)
+        raise
 
 
-def _group_clips_by_stem(folder: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for path in folder.iterdir() if folder.is_dir() else ():
-        place = parse_clip_path(path.name)
-        if place is not None:
-            found.setdefault(place.stem, []).append(path)
-    return found
+def _with_sidecars(clips: Iterable[Path]) -> Iterator[Path]:
+    return (path for clip in clips for path in (clip, get_sidecar_path(clip)) if path.is_file())

@@ -1,4 +1,4 @@
-"""Showing a clip in the folders of the desktop, where there is one and only we can ask for it."""
+"""Open the folder of a clip in the file manager of the desktop."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from core.errors import AppError
 from core.network_address import parse_address
 from studio.schemas.settings import Settings
 
-NO_DESKTOP_MESSAGE = "This machine has no desktop to show folders on. The file is {path}."
+NO_DESKTOP_MESSAGE = "There is no file manager on this machine. The file is {path}."
 
 
 def can_open_folder(settings: Settings) -> bool:
-    """Say whether a folder may be opened: not for visitors from other machines."""
-    is_ours = parse_address(settings.listen).is_local and not settings.share
-    return is_ours and _find_file_manager() is not None
+    """Return whether folders can be opened; not where other machines can use the page."""
+    is_local = parse_address(settings.listen).is_local and not settings.share
+    return is_local and _find_file_manager() is not None
 
 
 def open_clip_folder(clip: Path) -> None:
-    """Open the folder that a clip lies in. Raises StudioError where there is no desktop."""
+    """Open the folder of a clip.  Raises AppError where there is no file manager."""
     program = _find_file_manager()
     if program is None:
         raise AppError(NO_DESKTOP_MESSAGE.format(path=clip))
@@ -39,7 +39,6 @@ def open_clip_folder(clip: Path) -> None:
 
 
 def _find_file_manager() -> str | None:
-    """Name the program that opens folders here."""
     if sys.platform == "win32":
         return shutil.which("explorer")
     if sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""The index of all clips: one SQLite file that can be thrown away and made anew from the clips."""
+"""The SQLite index of all clips, a cache that can be deleted and rebuilt from the files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
-from studio.history.file_groups import RANKS_PER_LINE, find_owner_suffix
+from studio.synthesis.output_paths import RANKS_PER_LINE, find_owner_suffix
 
-SCHEMA_VERSION = 1  # raised when the tables change: an index of another version is made anew
-BUSY_TIMEOUT_S = 10.0  # how long to wait for another program that writes
-DATABASE_ERROR_ADVICE = (
-    "Is the disk full? Where that is not it: the file may be deleted; it is made anew."
-)
-VALUES_PER_STATEMENT = 500  # values in one statement
+SCHEMA_VERSION = 1  # an index of another version is rebuilt
+BUSY_TIMEOUT_S = 10.0  # wait for another process that writes
+DATABASE_ERROR_ADVICE = "Free some disk space, or delete the file: it is rebuilt."
+VALUES_PER_STATEMENT = 500
 
 _SCHEMA = """
 create table files(
@@ -67,7 +65,7 @@ ColumnValues = Mapping[str, str | int | float | None]  # one value per column
 
 
 class HistoryIndex:
-    """The tables, and a fresh connection for every use, so that any thread may ask."""
+    """The index file; opens a connection for each use, so any thread may call it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,7 +73,7 @@ class HistoryIndex:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """Open the index to ask it something."""
+        """Open the index for reading."""
         try:
             with closing(self._connect()) as db:
                 yield db
@@ -84,10 +82,7 @@ class HistoryIndex:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the index to write into it; all of it, or nothing.
-
-        Whoever writes is alone, in every process: what must not happen twice is done in here.
-        """
+        """Open the index for writing, exclusively among all processes; roll back on errors."""
         with self.connection() as db:
             db.execute("begin immediate")
             yield db
@@ -95,19 +90,19 @@ class HistoryIndex:
 
     @contextmanager
     def revision_transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the index for a change that whoever looks at it shall see."""
+        """Open the index for a change that open pages have to show."""
         with self.transaction() as db:
             yield db
             db.execute("update facts set revision = revision + 1")
 
     @property
     def revision(self) -> int:
-        """A number that grows with every change."""
+        """The number of changes so far."""
         with self.connection() as db:
             return int(db.execute("select revision from facts").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
-        if not self.path.is_file():  # deleted while we ran
+        if not self.path.is_file():
             self._prepare()
         return self._open_connection()
 
@@ -118,7 +113,7 @@ class HistoryIndex:
         return db
 
     def _prepare(self) -> None:
-        """Make the tables, or make them anew where the file is damaged or of another version."""
+        """Create the tables, again where the file is damaged or of another version."""
         with translate_write_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -145,7 +140,7 @@ class HistoryIndex:
 
 
 def upsert_files(db: sqlite3.Connection, files: Iterable[ColumnValues]) -> None:
-    """Write what is known of these files, instead of what was known."""
+    """Insert or replace files."""
     rows = list(files)
     delete_files(db, [str(row["path"]) for row in rows])
     names, marks = ", ".join(COLUMNS), ", ".join(f":{name}" for name in COLUMNS)
@@ -154,7 +149,7 @@ def upsert_files(db: sqlite3.Connection, files: Iterable[ColumnValues]) -> None:
 
 
 def delete_files(db: sqlite3.Connection, paths: Sequence[str]) -> None:
-    """Forget these files."""
+    """Remove files from the index."""
     stems: set[str] = set()
     for some in iter_batches(paths):
         marks = ", ".join("?" * len(some))
@@ -165,9 +160,9 @@ def delete_files(db: sqlite3.Connection, paths: Sequence[str]) -> None:
 
 
 def update_families(db: sqlite3.Connection, stems: Iterable[str]) -> None:
-    """Say of the files of these names which belong to one clip; the first stands for it in lists.
+    """Assign the files of these stems to clips; the first file of each represents it in lists.
 
-    Takes of lines may have come before the clip that they belong to.
+    Needed for all files of a stem, since takes of lines may be indexed before their clip.
     """
     changes: list[tuple[str, bool, int]] = []
     for some in iter_batches(sorted(stems)):
@@ -182,7 +177,7 @@ def update_families(db: sqlite3.Connection, stems: Iterable[str]) -> None:
 
 
 def _iter_changed_families(files: Sequence[sqlite3.Row]) -> Iterator[tuple[str, bool, int]]:
-    """Return (family, is it the head, id) of the files of one name, in order, where it changed."""
+    """Yield (family, is head, id) of the files of one stem, in order, that changed."""
     clips = {row["suffix"] for row in files if row["rank"] < RANKS_PER_LINE}
     headed: set[str] = set()
     for row in files:
@@ -196,6 +191,6 @@ def _iter_changed_families(files: Sequence[sqlite3.Row]) -> Iterator[tuple[str, 
 
 
 def iter_batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut a list so that each part fits into one statement."""
+    """Split a list into parts that fit into one statement."""
     for start in range(0, len(values), VALUES_PER_STATEMENT):
         yield values[start : start + VALUES_PER_STATEMENT]

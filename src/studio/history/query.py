@@ -1,4 +1,4 @@
-"""Questions to the index: words, filters, an order, and one page of the answer."""
+"""Queries of the index: search terms, filters, sort orders, pages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Annotated
 
 from core.options import OptionInfo, validate_options
-from studio.history.file_groups import RANKS_PER_LINE
 from studio.history.index import iter_batches
+from studio.synthesis.output_paths import RANKS_PER_LINE
 
-PAGE_SIZE = 50  # clips shown at once
-MAX_SEARCH_CHARS = 500  # characters
-EXCERPT_CHARS = 300  # characters of a text in a list
+PAGE_SIZE = 50
+MAX_SEARCH_CHARS = 500
+EXCERPT_CHARS = 300  # of a text in a list
 SORT_ORDERS = MappingProxyType(
     {
         "newest": "created desc",
@@ -27,25 +27,29 @@ SORT_ORDERS = MappingProxyType(
         "score": "score desc nulls last, created desc",
     }
 )
-# Scripts that write no spaces: their words cannot be looked up, only found as they stand.
+# Scripts without spaces between words: searched by substring instead of the full-text index.
 _UNSPACED_SCRIPTS = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
 )
 _SEARCH_TERM = re.compile(r'"([^"]*)"|(\S+)')
 _SELECT = f"""
-select files.family as ref, path, name, voice, speaker, substr(text, 1, {EXCERPT_CHARS}) as text,
-    engine, bundle, seed, score, seconds, created, size, rank, foreign_,
-    exists(select 1 from stars where stars.family = files.family) as starred
-from files
+select page.family as ref, path, name, voice, speaker, substr(text, 1, {EXCERPT_CHARS}) as text,
+    engine, bundle as model, seed, score, seconds, created, size,
+    exists(select 1 from stars where stars.family = page.family) as starred,
+    rank = 0 as whole, foreign_ as "foreign",
+    (select count(*) from files as f where f.family = page.family and f.rank < {RANKS_PER_LINE})
+        as candidates,
+    (select count(distinct f.rank / {RANKS_PER_LINE}) from files as f
+        where f.family = page.family and f.rank >= {RANKS_PER_LINE}) as lines
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What of the history is wanted; what is empty does not matter.
+    """A search; an empty field matches everything.
 
-    words: all of them, in the text or the name;  voice: a folder of results;  model: a bundle;
-    since, until: seconds since 1970.
+    words: all must be in the text or the name;  voice: a folder below the results;  since, until:
+    seconds since 1970.
     """
 
     words: str = ""
@@ -55,9 +59,7 @@ class Search:
     starred: bool = False
     since: float | None = None
     until: float | None = None
-    order: Annotated[str, OptionInfo(choices=tuple(SORT_ORDERS), help="What comes first")] = (
-        "newest"
-    )
+    order: Annotated[str, OptionInfo(choices=tuple(SORT_ORDERS), help="Sort order")] = "newest"
 
     def __post_init__(self) -> None:
         validate_options(self)
@@ -65,11 +67,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSummary:
-    """One clip in a list: the combined one, or what stands for it.
+    """A clip in a list.
 
-    ref: its name in all that is asked of the history;  path: the file that is played, below the
-    results;  speaker: the voice as the clip names it;  whole: the combined clip is there;
-    foreign: it carries no settings that can be read;  candidates, lines: further files of it.
+    ref: its id, the path of the joined clip below the results;  path: the file to play;  speaker:
+    the voice in the metadata;  whole: the joined clip exists;  foreign: without readable metadata;
+    candidates, lines: how many there are.
     """
 
     ref: str
@@ -94,7 +96,7 @@ class ClipSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
-    """One page of clips, and how many there are in all."""
+    """A page of clips. total: on all pages."""
 
     rows: tuple[ClipSummary, ...]
     total: int
@@ -102,7 +104,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFile:
-    """One file of a clip's family: a candidate of the whole (line 0) or of a line."""
+    """A file of a clip. line: from 1, 0 for the joined clip;  candidate: from 1."""
 
     path: str
     line: int
@@ -114,7 +116,7 @@ class ClipFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterChoices:
-    """What can be filtered by."""
+    """The values that a search can filter by."""
 
     voices: tuple[str, ...]
     engines: tuple[str, ...]
@@ -122,24 +124,23 @@ class FilterChoices:
 
 
 def find_clips(db: sqlite3.Connection, search: Search, start: int, count: int) -> HistoryPage:
-    """Return the clips that fit, from the `start`-th (from 0) on."""
+    """Return the matching clips from the `start`-th (from 0) on."""
     where, values = _build_conditions(search)
     total = db.execute(f"select count(*) from files where {where}", values).fetchone()[0]
-    page = db.execute(
-        f"{_SELECT} where {where} order by {SORT_ORDERS[search.order]}, path limit ? offset ?",
-        [*values, count, start],
-    ).fetchall()
-    return HistoryPage(rows=tuple(_make_summaries(db, page)), total=total)
+    order = f"{SORT_ORDERS[search.order]}, path"
+    page = f"select * from files where {where} order by {order} limit ? offset ?"
+    found = db.execute(f"{_SELECT} from ({page}) as page order by {order}", [*values, count, start])
+    return HistoryPage(rows=tuple(map(_make_summary, found)), total=total)
 
 
 def find_clip_summary(db: sqlite3.Connection, ref: str) -> ClipSummary | None:
-    """Return one clip, if the index knows it."""
-    page = db.execute(f"{_SELECT} where family = ? and head", [ref]).fetchall()
-    return next(iter(_make_summaries(db, page)), None)
+    """Return one clip, or None."""
+    found = db.execute(f"{_SELECT} from files as page where family = ? and head", [ref]).fetchone()
+    return _make_summary(found) if found else None
 
 
 def filter_known_refs(db: sqlite3.Connection, refs: Sequence[str]) -> set[str]:
-    """Return those of the names that the index knows."""
+    """Return those of the refs that are in the index."""
     known: set[str] = set()
     for some in iter_batches(refs):
         marks = ", ".join("?" * len(some))
@@ -149,7 +150,7 @@ def filter_known_refs(db: sqlite3.Connection, refs: Sequence[str]) -> set[str]:
 
 
 def list_refs(db: sqlite3.Connection, search: Search, most: int) -> list[str]:
-    """Name all clips that fit, in order."""
+    """Return the refs of at most `most` matching clips, in order."""
     where, values = _build_conditions(search)
     order = f"order by {SORT_ORDERS[search.order]}, path limit ?"
     found = db.execute(f"select family from files where {where} {order}", [*values, most])
@@ -157,7 +158,7 @@ def list_refs(db: sqlite3.Connection, search: Search, most: int) -> list[str]:
 
 
 def list_clip_files(db: sqlite3.Connection, ref: str) -> list[ClipFile]:
-    """Return every file of a clip: the combined one, its candidates, then line by line."""
+    """Return every file of a clip: itself, its candidates, then line by line."""
     found = db.execute("select * from files where family = ? order by rank, path", [ref])
     return [
         ClipFile(
@@ -173,14 +174,17 @@ def list_clip_files(db: sqlite3.Connection, ref: str) -> list[ClipFile]:
 
 
 def is_indexed(db: sqlite3.Connection, path: str) -> bool:
-    """Say whether the index holds this file."""
+    """Return whether a file is in the index."""
     return db.execute("select 1 from files where path = ?", [path]).fetchone() is not None
 
 
 def get_filter_choices(db: sqlite3.Connection) -> FilterChoices:
-    """Return what the clips at hand can be told apart by."""
-    return FilterChoices(voices=_list_distinct(db, "voice"), engines=_list_distinct(db, "engine"),
-                   models=_list_distinct(db, "bundle"))  # fmt: skip
+    """Return the voices, engines and models that there are clips of."""
+    return FilterChoices(
+        voices=_list_distinct(db, "voice"),
+        engines=_list_distinct(db, "engine"),
+        models=_list_distinct(db, "bundle"),
+    )
 
 
 def _list_distinct(db: sqlite3.Connection, column: str) -> tuple[str, ...]:
@@ -188,30 +192,9 @@ def _list_distinct(db: sqlite3.Connection, column: str) -> tuple[str, ...]:
     return tuple(sorted((row["it"] for row in found), key=str.casefold))
 
 
-def _make_summaries(db: sqlite3.Connection, page: Sequence[sqlite3.Row]) -> list[ClipSummary]:
-    counts = _count_family_files(db, [row["ref"] for row in page])
-    rows = []
-    for row in page:
-        plain = dict(row)
-        rank, foreign, model = plain.pop("rank"), plain.pop("foreign_"), plain.pop("bundle")
-        candidates, lines = counts.get(plain["ref"], (0, 0))
-        more = {"starred": bool(plain.pop("starred")), "whole": rank == 0, "foreign": bool(foreign)}
-        rows.append(ClipSummary(**plain, **more, model=model, candidates=candidates, lines=lines))
-    return rows
-
-
-def _count_family_files(db: sqlite3.Connection, refs: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Count the candidates of the whole and the lines of each clip."""
-    sizes: dict[str, tuple[int, int]] = {}
-    for some in iter_batches(refs):
-        found = db.execute(
-            f"select family, sum(rank < {RANKS_PER_LINE}) as candidates, count(distinct "
-            f"case when rank >= {RANKS_PER_LINE} then rank / {RANKS_PER_LINE} end) as lines "
-            f"from files where family in ({', '.join('?' * len(some))}) group by family",
-            some,
-        )
-        sizes |= {row["family"]: (row["candidates"], row["lines"]) for row in found}
-    return sizes
+def _make_summary(row: sqlite3.Row) -> ClipSummary:
+    flags = {name: bool(row[name]) for name in ("starred", "whole", "foreign")}
+    return ClipSummary(**{**dict(row), **flags})
 
 
 def _build_conditions(search: Search) -> tuple[str, list[str | float]]:
@@ -238,7 +221,7 @@ def _build_conditions(search: Search) -> tuple[str, list[str | float]]:
 
 
 def _split_search_terms(typed: str) -> tuple[list[str], list[str]]:
-    """Return what is looked up as words (each may go on), and what is found as it stands."""
+    """Return the terms for the full-text index (prefixes) and those to find as substrings."""
     words, pieces = [], []
     clean = typed.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
     for phrase, word in _SEARCH_TERM.findall(clean):

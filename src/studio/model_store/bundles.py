@@ -1,7 +1,10 @@
-"""The weights a studio has: listed, checked, downloaded, and taken over from published files."""
+"""Models: list, verify, download, import from published files."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.files import replace_folder, restore_replaced_folder, tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
 from tortoise.checkpoints.layout import (
@@ -31,16 +35,18 @@ from tortoise.checkpoints.published import (
 if TYPE_CHECKING:
     from studio.model_store.download import DownloadProgress
 
+STARTER_MODEL = "starter"
+FINETUNES_DIR = "finetunes"
 RESERVED_DISK_BYTES = 200_000_000
-"""Room to leave on the disk beside what a download or an import needs."""
+"""Disk space to leave free after a download or an import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """One bundle as a listing shows it.
+    """A model folder in a list.
 
-    networks: what it holds;  missing: files it needs before it can speak;  size: bytes;
-    problem: why its config cannot be read, "" if it can.
+    networks: in the folder;  missing: files that speech needs;  size: bytes;  problem: why the
+    config cannot be read, "" for none.
     """
 
     name: str
@@ -54,13 +60,13 @@ class ModelSummary:
 
     @property
     def speaks(self) -> bool:
-        """Whether the bundle is whole enough to be spoken with."""
+        """Whether the model can be used for speech."""
         return not self.missing and not self.problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """What was found about one file of a bundle."""
+    """The result of verifying one file."""
 
     file: str
     good: bool
@@ -69,40 +75,36 @@ class FileCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyModelResult:
-    """What was found about a whole bundle."""
+    """The result of verifying a model."""
 
     name: str
     checks: tuple[FileCheck, ...]
 
     @property
     def good(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every file is good."""
         return all(check.good for check in self.checks)
 
 
 def list_models(layout: ProjectPaths) -> list[ModelSummary]:
-    """Return every bundle under models/, fine-tunes last."""
-    names = [path.name for path in _list_subfolders(layout.models) if path.name != "finetunes"]
-    names += [f"finetunes/{path.name}" for path in _list_subfolders(layout.models / "finetunes")]
+    """List the models under models/, finetuned ones last."""
+    names = [folder.relative_to(layout.models).as_posix() for folder in _list_folders(layout)]
     return [
         summarize_model(layout, name) for name in names if _is_model_folder(layout.models / name)
     ]
 
 
 def get_models_fingerprint(layout: ProjectPaths) -> str:
-    """Name what the models folder holds now: another stamp, another list. Cheap to ask often."""
-    told = []
-    for folder in (
-        *_list_subfolders(layout.models),
-        *_list_subfolders(layout.models / "finetunes"),
-    ):
-        with suppress(OSError):  # it is just being replaced
-            told.append(f"{folder.name} {folder.stat().st_mtime_ns}")
-    return " ".join(told)
+    """Return a text that changes with the list of models; opens no file."""
+    states = []
+    for folder in _list_folders(layout):
+        with suppress(OSError):  # it is being replaced
+            states.append(f"{folder.name} {folder.stat().st_mtime_ns}")
+    return " ".join(states)
 
 
 def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
-    """Describe one bundle from its files, without opening a network."""
+    """Describe one model from its files, without loading a network."""
     folder = find_model_folder(layout, name)
     try:
         config = read_json(folder / CONFIG_FILE)
@@ -110,13 +112,13 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
     except ModelFileError as error:
         config, problem = {}, str(error)
     described = config if isinstance(config, dict) else {}
-    held = [file.stem for file in list_tensor_files(folder)]
+    stems = [file.stem for file in list_tensor_files(folder)]
     return ModelSummary(
         name=name,
         path=folder,
         about=str(described.get("about", "")),
-        networks=tuple(stem for stem in held if stem in described),
-        size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        networks=tuple(stem for stem in stems if stem in described),
+        size=tree_size(folder),
         weights_id=compute_weights_id(folder),
         missing=tuple(find_missing_files(folder)),
         problem=problem,
@@ -124,14 +126,14 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
 
 
 def find_model_folder(layout: ProjectPaths, name: str) -> Path:
-    """Return the folder of a bundle that is there; refuse a name that is not."""
+    """Return the folder of a model.  Raises AppError where there is none of that name."""
     folder = layout.model(name)
     if folder.is_dir():
         return folder
-    there = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
+    known = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
     raise AppError(
-        f"There are no weights {quote_for_message(name)} in {layout.models} (there: {there}). "
-        f"`testudo models download {PUBLISHED_MODEL_NAME}` fetches the published ones.",
+        f"There are no weights {quote_for_message(name)} in {layout.models} (there: {known}). "
+        f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
         code="missing_weights",
     )
 
@@ -139,14 +141,14 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
 def verify_model_files(
     layout: ProjectPaths, name: str, report: ProgressReporter
 ) -> VerifyModelResult:
-    """Open every file of a bundle: is it what was written, does it fit, can it speak?"""
+    """Check every file of a model: checksum, shapes, and whether speech needs more."""
     from tortoise.checkpoints.verify import verify_model_folder
 
     folder = find_model_folder(layout, name)
     checks = verify_model_folder(folder, report)
     return VerifyModelResult(
         name=name,
-        checks=tuple(FileCheck(file=file, good=not wrong, message=wrong) for file, wrong in checks),
+        checks=tuple(FileCheck(file=file, good=not error, message=error) for file, error in checks),
     )
 
 
@@ -157,8 +159,9 @@ def download_published_model(
     also: Sequence[str] = (),
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Fetch the published weights and make a bundle of them; goes on where an attempt stopped.
+    """Download the published weights and convert them; resume where an attempt stopped.
 
+    A model of that name stays as it is until everything is complete.
     also: optional networks ("bigvgan");  precision: fp32, fp16 or bf16.
     """
     if name != PUBLISHED_MODEL_NAME:
@@ -170,9 +173,10 @@ def download_published_model(
 
     wanted = _select_files(also)
     _check_precision(precision)
-    workplace = _get_work_folder(layout, name)
+    target = layout.model(name)
     parts = layout.models / f".{name}.download"
-    with reraise_as_app_error(ModelFileError), translate_write_errors(workplace):
+    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
+        workplace = _prepare_work_folder(target, "part")
         sizes = _fetch_file_sizes(
             [file for file in wanted if not is_converted(workplace, file)], report
         )
@@ -183,7 +187,7 @@ def download_published_model(
             with _skip_if_optional(file, report), report.stage("download"):
                 _fetch_and_convert(file, parts, workplace, precision, meter)
         shutil.rmtree(parts, ignore_errors=True)
-        _move_into_place(workplace, layout.model(name))
+        replace_folder(target, workplace)
     return summarize_model(layout, name)
 
 
@@ -194,9 +198,10 @@ def import_model_folder(
     name: str = PUBLISHED_MODEL_NAME,
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Make a bundle of published files that somebody already has; the files stay as they are.
+    """Convert published files that the user already has; the files stay as they are.
 
-    Refuses a folder that lacks what speaking needs, with a list.
+    A model of that name stays as it is until everything is converted. Raises AppError with a list
+    where the folder lacks files that speech needs.
     """
     if not folder.is_dir():
         raise AppError(f"There is no folder {folder}. Name the one with the published files.")
@@ -207,22 +212,50 @@ def import_model_folder(
     _check_disk_space(layout, sum(path.stat().st_size for path in found.values()))
     from tortoise.checkpoints.convert import create_model_folder
 
-    with (
-        reraise_as_app_error(ModelFileError),
-        translate_write_errors(target),
-        _open_work_folder(target) as workplace,
-    ):
-        create_model_folder(workplace)
-        for file in report.track(_select_one_per_network(found), "convert"):
-            _convert(file, found[file.name], workplace, precision, report)
-        _move_into_place(workplace, target)
+    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
+        workplace = _prepare_work_folder(target, "import")
+        try:
+            create_model_folder(workplace)
+            for file in report.track(_select_one_per_network(found), "convert"):
+                _convert(file, found[file.name], workplace, precision, report)
+            replace_folder(target, workplace)
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
     return summarize_model(layout, name)
+
+
+def _prepare_work_folder(target: Path, ending: str) -> Path:
+    """Return a hidden folder beside `target` that starts with the files of `target`, if any.
+
+    Its name contains a fingerprint of these files: a work folder that an interrupted download left
+    is used again only while `target` is unchanged.
+    """
+    restore_replaced_folder(target)
+    files = sorted(target.iterdir()) if target.is_dir() else []
+    states = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    fingerprint = hashlib.sha256("\n".join(states).encode()).hexdigest()[:8] if files else "new"
+    work, seed = (target.with_name(f".{target.name}.{s}.{ending}") for s in (fingerprint, "seed"))
+    own_name = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}}|new|seed)\.{ending}")
+    for path in target.parent.iterdir() if target.parent.is_dir() else ():
+        if own_name.fullmatch(path.name) and path != work:
+            shutil.rmtree(path, ignore_errors=True)
+    if files and not work.exists():
+        shutil.copytree(target, seed, copy_function=_link_or_copy)
+        seed.rename(work)
+    return work
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Hard-link a file, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _fetch_file_sizes(
     files: Sequence[PublishedFile], report: ProgressReporter
 ) -> dict[PublishedFile, int]:
-    """Ask how large each file is, leaving out those that are gone and not needed."""
     from studio.model_store.download import find_remote_files
 
     sizes = {}
@@ -237,28 +270,28 @@ def _fetch_and_convert(
 ) -> None:
     from studio.model_store.download import PublishedFileError, download_file
 
-    came = download_file(file, parts, meter)
+    downloaded = download_file(file, parts, meter)
     try:
-        _convert(file, came, workplace, precision, meter.report)
+        _convert(file, downloaded, workplace, precision, meter.report)
     except ModelFileError as error:
         if isinstance(error.__cause__, OSError):
             raise  # the disk, not the file
         raise PublishedFileError(str(error), code="not_published") from error
     finally:
-        came.unlink()
+        downloaded.unlink()
 
 
 @contextmanager
 def _skip_if_optional(file: PublishedFile, report: ProgressReporter) -> Iterator[None]:
-    """Do without a file that cannot be had as it was published, if speaking does not need it."""
+    """Turn the failure of a file that speech does not need into a warning."""
     from studio.model_store.download import PublishedFileError
 
     try:
         yield
-    except PublishedFileError as refusal:
+    except PublishedFileError as error:
         if file.needed:
             raise
-        report.warn(f"{refusal} The bundle goes without {file.network}.", stage="download")
+        report.warn(f"{error} The model goes without {file.network}.", stage="download")
 
 
 def _convert(
@@ -270,8 +303,8 @@ def _convert(
     unknown = convert_published_file(file, source, folder, precision)
     if unknown:
         report.warn(
-            f"{file.name} holds {len(unknown)} tensors that nothing is known of; they were left "
-            f"out: {', '.join(unknown[:5])}.",
+            f"{file.name} contains {len(unknown)} unknown tensors, which were left out: "
+            f"{', '.join(unknown[:5])}.",
             stage="convert",
         )
 
@@ -281,7 +314,7 @@ def _select_files(also: Sequence[str]) -> list[PublishedFile]:
     for name in also:
         if name not in known:
             raise AppError(
-                f"{quote_for_message(name)} is no part of the published weights; these are: "
+                f"{quote_for_message(name)} is no part of the published weights. Choose from: "
                 f"{', '.join(sorted(known))}."
             )
     parts = {
@@ -292,26 +325,24 @@ def _select_files(also: Sequence[str]) -> list[PublishedFile]:
 
 def _check_precision(precision: str) -> None:
     if precision not in ("fp32", "fp16", "bf16"):
-        raise AppError(
-            f"Weights are stored as fp32, fp16 or bf16, not {quote_for_message(precision)}."
-        )
+        raise AppError(f"The precision is fp32, fp16 or bf16, not {quote_for_message(precision)}.")
 
 
 def _check_required_files(folder: Path, found: Mapping[str, Path], target: Path) -> None:
-    def there(file: PublishedFile) -> bool:
+    def is_present(file: PublishedFile) -> bool:
         if file.name in found:
             return True
         if file.network:
             return get_network_path(target, file.network).is_file()
         return (target / file.name.replace("mel_norms.pth", "mel_stats.safetensors")).is_file()
 
-    missing = [file.name for file in PUBLISHED_FILES if file.needed and not there(file)]
+    missing = [file.name for file in PUBLISHED_FILES if file.needed and not is_present(file)]
     if missing:
-        hint = " tokenizer.json and mel_norms.pth lie in tortoise/data of the original's source."
+        hint = " tokenizer.json and mel_norms.pth are in tortoise/data of the original source code."
         about_data = hint if {"tokenizer.json", "mel_norms.pth"} & set(missing) else ""
         raise AppError(
-            f"{folder} is not enough to speak with: {', '.join(missing)} missing.{about_data} "
-            f"Put them into the folder, or fetch all with `testudo models download "
+            f"{folder} lacks files that speech needs: {', '.join(missing)} missing.{about_data} "
+            f"Put them into the folder, or download all with `testudo models download "
             f"{PUBLISHED_MODEL_NAME}`.",
             code="missing_weights",
         )
@@ -322,14 +353,14 @@ def _check_disk_space(layout: ProjectPaths, needed: int) -> None:
     free = shutil.disk_usage(layout.models).free
     if needed and free < needed + RESERVED_DISK_BYTES:
         raise AppError(
-            f"{layout.models} has {_format_gigabytes(free)} free; "
-            f"{_format_gigabytes(needed + RESERVED_DISK_BYTES)} are "
-            "needed. Free some space, or set another folder for models."
+            f"{layout.models} has {free / 1e9:.1f} GB free; "
+            f"{(needed + RESERVED_DISK_BYTES) / 1e9:.1f} GB are needed. Free some space, or set "
+            "another folder for models."
         )
 
 
 def _select_one_per_network(found: Container[str]) -> list[PublishedFile]:
-    """The named files in the table's order, the first only of several for one network."""
+    """Return the found files in the order of PUBLISHED_FILES, one for each network."""
     chosen: dict[str, PublishedFile] = {}
     for file in PUBLISHED_FILES:
         if file.name in found:
@@ -337,30 +368,9 @@ def _select_one_per_network(found: Container[str]) -> list[PublishedFile]:
     return list(chosen.values())
 
 
-def _get_work_folder(layout: ProjectPaths, name: str) -> Path:
-    """Where a bundle grows: in place if it is there already, else hidden until it is whole."""
-    target = layout.model(name)
-    return target if (target / CONFIG_FILE).is_file() else layout.models / f".{name}.part"
-
-
-@contextmanager
-def _open_work_folder(target: Path) -> Iterator[Path]:
-    """Work in the bundle if there is one, else in a hidden folder that a failure takes away."""
-    if (target / CONFIG_FILE).is_file():
-        yield target
-        return
-    fresh = target.with_name(f".{target.name}.import")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _move_into_place(workplace: Path, target: Path) -> None:
-    if workplace != target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        workplace.replace(target)
+def _list_folders(layout: ProjectPaths) -> list[Path]:
+    folders = [path for path in _list_subfolders(layout.models) if path.name != FINETUNES_DIR]
+    return folders + _list_subfolders(layout.models / FINETUNES_DIR)
 
 
 def _list_subfolders(parent: Path) -> list[Path]:
@@ -371,7 +381,3 @@ def _list_subfolders(parent: Path) -> list[Path]:
 
 def _is_model_folder(folder: Path) -> bool:
     return (folder / CONFIG_FILE).is_file() or bool(list_tensor_files(folder))
-
-
-def _format_gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

@@ -1,4 +1,4 @@
-"""One published file over the network: found, fetched on from where it stopped, and checked."""
+"""Download one published file: find it, resume, check its SHA-256."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
 GITHUB_RAW_URL = "https://raw.githubusercontent.com"
 STAGE = "download"
-RETRY_ADVICE = "Run the same command again; it goes on from what has arrived."
+RETRY_ADVICE = "Run the same command again; it resumes the download."
 _SHA256_DIGITS = 64
 
 
 class PublishedFileError(AppError):
-    """A file is nowhere to be had, or not as it was published; trying again will not help."""
+    """A file is not available or not as published; a retry does not help."""
 
     code = "not_published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file as one place offers it. sha256 is "" where the place does not tell it."""
+    """A file on one server. sha256: "" where the server does not say."""
 
     source: DownloadSource
     url: str
@@ -48,7 +48,7 @@ class RemoteFile:
 
 
 class DownloadProgress:
-    """Counts the bytes of a whole download and says how far it is and how long it will take."""
+    """Report bytes, speed and ETA of a download of several files."""
 
     def __init__(self, total: int, report: ProgressReporter) -> None:
         self.total = total
@@ -58,11 +58,11 @@ class DownloadProgress:
         self._started = time.monotonic()
 
     def skip(self, count: int) -> None:
-        """Count bytes that were there already, or, if negative, that have to come again."""
+        """Count bytes that exist already or, if negative, have to be downloaded again."""
         self.done += count
 
     def add(self, count: int, name: str) -> None:
-        """Count bytes that have arrived; raises Cancelled when the download was stopped."""
+        """Count downloaded bytes.  Raises Cancelled when the download was stopped."""
         self.done += count
         self._received_bytes += count
         speed = self._received_bytes / max(time.monotonic() - self._started, 1e-3)
@@ -81,69 +81,67 @@ class DownloadProgress:
 
 
 def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
-    """Yield the file as each place offers it, in order of preference.
+    """Yield the file on each server that has it, in order of preference.
 
-    Raises StudioError when no place has it, or none can be reached.
+    Raises AppError where no server has it or can be reached.
     """
     if is_offline_mode():
         raise AppError(
-            "HF_HUB_OFFLINE is set, so nothing is fetched. Unset it, or take files that are "
-            "already here with `testudo models import FOLDER`.",
+            "HF_HUB_OFFLINE is set, so downloads are off. Unset it, or import files that you "
+            "already have with `testudo models import FOLDER`.",
             code="offline",
         )
-    refusals, gone, found = [], True, False
-    for place in file.sources:
+    problems, gone, found = [], True, False
+    for source in file.sources:
         try:
-            offer = _request_metadata(file, place)
+            remote = _request_metadata(file, source)
         except (httpx2.HTTPError, OSError) as error:
-            refusals.append(_describe_http_error(place, error))
+            problems.append(_describe_http_error(source, error))
             gone = gone and _is_not_found(error)
             continue
         found = True
-        yield offer
+        yield remote
     if not found:
-        refusal = PublishedFileError if gone else AppError
-        raise refusal(
-            f"{file.name} cannot be fetched: {'; '.join(refusals)}. Check the network (and "
+        raise (PublishedFileError if gone else AppError)(
+            f"{file.name} cannot be downloaded: {'; '.join(problems)}. Check the network (and "
             "HF_ENDPOINT, if it is set), then run the same command again.",
             code="not_published" if gone else "hub_unreachable",
         )
 
 
 def download_file(file: PublishedFile, folder: Path, meter: DownloadProgress) -> Path:
-    """Fetch one file into `folder`, going on from an earlier attempt, and check it.
+    """Download one file into `folder`, resuming an earlier attempt, and check its SHA-256.
 
-    Raises StudioError; a broken connection leaves the part that came, a wrong file leaves nothing.
+    Raises AppError. A broken connection leaves a partial file to resume, a wrong file nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    refusal: AppError | None = None
-    for offer in find_remote_files(file):
+    first_error: AppError | None = None
+    for remote in find_remote_files(file):
         try:
-            return _download_from(offer, file, folder, meter)
+            return _download_from(remote, file, folder, meter)
         except AppError as error:
-            refusal = refusal or error
-    raise refusal or AppError(f"{file.name} is not offered anywhere.")
+            first_error = first_error or error
+    raise first_error or AppError(f"{file.name} is not available.")
 
 
 def _download_from(
-    offer: RemoteFile, file: PublishedFile, folder: Path, meter: DownloadProgress
+    remote: RemoteFile, file: PublishedFile, folder: Path, meter: DownloadProgress
 ) -> Path:
-    part = folder / f"{file.name}.{offer.version_tag}.part"
+    part = folder / f"{file.name}.{remote.version_tag}.part"
     for stale in set(folder.glob(f"{file.name}.*.part")) - {part}:
         stale.unlink()  # of another version of the file
     with translate_write_errors(part), _delete_part_on_full_disk(part), part.open("a+b") as stream:
-        _resume_download(offer, file.name, _ProgressFile(stream, file.name, meter))
-    arrived = part.stat().st_size
-    meter.skip(offer.size - arrived)  # a place that did not tell the size
+        _resume_download(remote, file.name, _ProgressFile(stream, file.name, meter))
+    meter.skip(remote.size - part.stat().st_size)  # where the server did not say the size
     actual = compute_sha256(part)
-    wanted = {sum for sum in (file.sha256, offer.sha256) if sum}
-    if wanted - {actual}:
+    expected = {sum for sum in (file.sha256, remote.sha256) if sum}
+    if expected - {actual}:
         part.unlink()
-        meter.skip(-offer.size)
+        meter.skip(-remote.size)
         raise PublishedFileError(
-            f"{file.name} from {offer.source.repo} is not the published file: its sha256 is "
-            f"{actual}, not {' or '.join(sorted(wanted - {actual}))}. It was removed. Try again "
-            "later, or take a copy you trust with `testudo models import FOLDER`.",
+            f"{file.name} from {remote.source.repo} is not the published file: its sha256 is "
+            f"{actual}, not {' or '.join(sorted(expected - {actual}))}. It was deleted. Try again "
+            "later, or import a copy that you trust with `testudo models import FOLDER`.",
             code="wrong_hash",
         )
     whole = folder / file.name
@@ -153,7 +151,6 @@ def _download_from(
 
 @contextmanager
 def _delete_part_on_full_disk(part: Path) -> Iterator[None]:
-    """Remove what came of a file when the disk cannot hold the rest."""
     try:
         yield
     except OSError as error:
@@ -162,71 +159,69 @@ def _delete_part_on_full_disk(part: Path) -> Iterator[None]:
         raise
 
 
-def _resume_download(offer: RemoteFile, name: str, stream: _ProgressFile) -> None:
-    """Bring what is missing of a file."""
+def _resume_download(remote: RemoteFile, name: str, stream: _ProgressFile) -> None:
     present = stream.tell()
-    if present > offer.size:  # more than there is: the attempt before was of something else
+    if present > remote.size:  # the partial file is of another version
         present = 0
         stream.seek(0)
         stream.truncate()
     stream.meter.skip(present)
-    headers = build_headers(token=False if offer.source.in_source else None)
+    headers = build_headers(token=False if remote.source.in_source else None)
     try:
         http_get(
-            offer.url,
-            stream,  # type: ignore[arg-type]  # it tells, seeks, truncates and writes, no more
+            remote.url,
+            stream,  # type: ignore[arg-type]  # has only the methods that http_get calls
             resume_size=present,
             headers=headers,
-            expected_size=offer.size,
+            expected_size=remote.size,
             tqdm_class=_SilentProgressBar,
         )
     except HfHubHTTPError as error:
         raise AppError(
-            f"{name}: {_describe_http_error(offer.source, error)}. {RETRY_ADVICE}"
+            f"{name}: {_describe_http_error(remote.source, error)}. {RETRY_ADVICE}"
         ) from error
     except (httpx2.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # our own disk, not the network
+            raise  # the disk, not the network
         here = stream.tell()
         raise AppError(
-            f"The connection to {urlsplit(offer.url).netloc} broke at {here} of {offer.size} "
+            f"The connection to {urlsplit(remote.url).netloc} broke at {here} of {remote.size} "
             f"bytes of {name}. {RETRY_ADVICE}",
             code="download_broke",
         ) from error
 
 
-def _request_metadata(file: PublishedFile, place: DownloadSource) -> RemoteFile:
-    if place.in_source:
-        url = f"{GITHUB_RAW_URL}/{place.repo}/{place.revision}/{quote(place.path)}"
+def _request_metadata(file: PublishedFile, source: DownloadSource) -> RemoteFile:
+    if source.in_source:
+        url = f"{GITHUB_RAW_URL}/{source.repo}/{source.revision}/{quote(source.path)}"
     else:
-        url = hf_hub_url(place.repo, place.path, revision=place.revision)
-    told = get_hf_file_metadata(url, token=False if place.in_source else None)
-    mark = (told.etag or place.revision)[:16]
-    is_sum = len(told.etag or "") == _SHA256_DIGITS and not place.in_source
+        url = hf_hub_url(source.repo, source.path, revision=source.revision)
+    metadata = get_hf_file_metadata(url, token=False if source.in_source else None)
+    tag = (metadata.etag or source.revision)[:16]
+    is_sha256 = len(metadata.etag or "") == _SHA256_DIGITS and not source.in_source
     return RemoteFile(
-        source=place,
-        url=url,  # not where it leads: a signed address runs out while a large file comes
-        size=file.size if told.size is None else told.size,
-        version_tag="".join(letter for letter in mark if letter.isalnum()),
-        sha256=str(told.etag) if is_sum else "",
+        source=source,
+        url=url,  # not the redirect: its signature may expire during a long download
+        size=file.size if metadata.size is None else metadata.size,
+        version_tag="".join(letter for letter in tag if letter.isalnum()),
+        sha256=str(metadata.etag) if is_sha256 else "",
     )
 
 
 def _is_not_found(error: Exception) -> bool:
-    """Say whether a server answered that it does not have the file (or keeps it to itself)."""
     return isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404, 410)
 
 
-def _describe_http_error(place: DownloadSource, error: Exception) -> str:
-    host = urlsplit(GITHUB_RAW_URL if place.in_source else constants.ENDPOINT).netloc
+def _describe_http_error(source: DownloadSource, error: Exception) -> str:
+    host = urlsplit(GITHUB_RAW_URL if source.in_source else constants.ENDPOINT).netloc
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
-        return f"{host} answers {status} for {place.path} of {place.repo}"
+        return f"{host} answers {status} for {source.path} of {source.repo}"
     return f"{host} cannot be reached ({error})"
 
 
 class _ProgressFile:
-    """The part of a file, as the downloader writes it: counts what comes."""
+    """A partial file that reports the bytes written to it."""
 
     def __init__(self, stream: BufferedRandom, name: str, meter: DownloadProgress) -> None:
         self.stream = stream
@@ -251,7 +246,7 @@ class _ProgressFile:
 
 
 class _SilentProgressBar(tqdm):  # type: ignore[misc]  # tqdm has no types
-    """The downloader's own progress bar, kept off the terminal."""
+    """Keep the progress bar of huggingface_hub off the terminal."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: the arguments of tqdm
         super().__init__(*args, **{**kwargs, "disable": True})

@@ -1,8 +1,8 @@
-"""Finetunes: models that learned one voice, and which of them `auto` means.
+"""Finetuned models, and which of them `auto` means.
 
-    resolve_bundle(layout, "auto", "alice")     finetunes/alice-001, or starter where there is none
+    resolve_model_name(layout, "auto", "alice")     finetunes/alice-001, or starter
 
-`auto` is resolved when a request is made, so that what was spoken says with which weights.
+`auto` is resolved when a request is made, so that the metadata of clips name the model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.errors import AppError
 from core.paths import ProjectPaths
-from studio.model_store.bundles import ModelSummary, list_models
+from studio.model_store.bundles import FINETUNES_DIR, STARTER_MODEL, ModelSummary, list_models
 from studio.voices.catalog import Voice, parse_blend
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
@@ -28,13 +28,12 @@ from training.finetuning.checkpoints.selection import (
 )
 
 AUTO = "auto"
-STARTER_MODEL = "starter"
-FINETUNES_PREFIX = "finetunes/"
+FINETUNES_PREFIX = f"{FINETUNES_DIR}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetunedModel:
-    """A finetune that is there. bundle: its name as a model;  learned: what its file says."""
+    """A finetuned model. bundle: its model name;  metadata: of its finetune.json."""
 
     bundle: str
     path: Path
@@ -43,12 +42,12 @@ class FinetunedModel:
 
     @property
     def voice(self) -> str:
-        """Whose it is; one that learned from a plain folder speaks as the dataset is called."""
+        """The voice that it was trained on, or the name of a dataset made of a plain folder."""
         return get_finetune_voice(self.metadata)
 
 
 def list_finetunes(layout: ProjectPaths, voice: str = "") -> list[FinetunedModel]:
-    """List the finetunes, of one voice or of all, the latest first; damaged ones are left out."""
+    """List the finetuned models of one voice or of all, the latest first, without damaged ones."""
     found = [
         _read_finetuned_model(bundle)
         for bundle in list_models(layout)
@@ -59,120 +58,116 @@ def list_finetunes(layout: ProjectPaths, voice: str = "") -> list[FinetunedModel
 
 
 def list_run_models(layout: ProjectPaths, dataset: str, run: str) -> list[FinetunedModel]:
-    """List the models that were made of a run, the latest first."""
-    made = (dataset, run)
-    return [m for m in list_finetunes(layout) if (m.metadata.dataset, m.metadata.run) == made]
+    """List the models that were exported from a run, the latest first."""
+    wanted = (dataset, run)
+    return [m for m in list_finetunes(layout) if (m.metadata.dataset, m.metadata.run) == wanted]
 
 
 def select_best_finetune(layout: ProjectPaths, voice: str) -> FinetunedModel | None:
-    """Return the finetune of a voice to speak with, or None.
+    """Return the best finetuned model of a voice, or None.
 
-    Of those that began with the same model and learned from the same dataset as the latest one,
-    since only their figures compare; `training.finetuning.checkpoints.selection` chooses between
-    the checkpoints of one run in the same way.
+    Compares those with the base model and the dataset of the latest one, since only their scores
+    are comparable; `select_best_checkpoint` chooses as it does between checkpoints of one run.
     """
-    able = [item for item in list_finetunes(layout, voice) if item.speaks] if voice else []
-    if not able:
+    usable = [item for item in list_finetunes(layout, voice) if item.speaks] if voice else []
+    if not usable:
         return None
-    latest = able[0].metadata
-    alike = [
+    latest = usable[0].metadata
+    comparable = [
         item
-        for item in able
+        for item in usable
         if (item.metadata.dataset, item.metadata.base_weights_id)
         == (latest.dataset, latest.base_weights_id)
     ]
-    chosen = select_best_checkpoint(*_collect_scores(alike)).step
-    return alike[chosen] if chosen is not None else alike[0]
+    best = select_best_checkpoint(*_collect_scores(comparable)).step
+    return comparable[best or 0]
 
 
 def resolve_model_name(layout: ProjectPaths, bundle: str, voice: str) -> str:
-    """Return the model that is meant: `auto` is the best finetune of the voice, if it has one.
+    """Return the name of the model to use; `auto` is the best finetuned one of the voice.
 
-    voice: who speaks; a blend and a made-up voice have none.
+    voice: as in a request; blends and random voices have no finetuned model.
     """
     if bundle != AUTO:
         return bundle
     best = select_best_finetune(layout, _get_single_voice(voice))
     if best is not None:
         return best.bundle
-    able = [
+    usable = [
         item.name
         for item in list_models(layout)
         if item.speaks and FINETUNES_PREFIX not in item.name
     ]
-    return STARTER_MODEL if STARTER_MODEL in able or not able else able[0]
+    return STARTER_MODEL if STARTER_MODEL in usable or not usable else usable[0]
 
 
 def find_finetune_latents(bundle: Path, voice: Voice) -> Path | None:
-    """Return where a finetune keeps its own voice, if this is it and unchanged since; or None.
+    """Return the latents in a finetuned model if they are of this voice and its clips; or None.
 
-    It was heard from the clips that were kept for learning, which are better than all there are.
+    They were computed from the training clips, which were selected for quality.
     """
     path = bundle / VOICE_LATENTS_FILE
     if not path.is_file():
         return None
     try:
-        learned = read_finetune_metadata(bundle)
+        metadata = read_finetune_metadata(bundle)
     except (ValueError, OSError):
         return None
-    return (
-        path
-        if get_finetune_voice(learned) == voice.name and _has_training_clips(voice, learned)
-        else None
-    )
+    is_own = get_finetune_voice(metadata) == voice.name and _has_training_clips(voice, metadata)
+    return path if is_own else None
 
 
-def get_finetune_voice(learned: FinetuneMetadata) -> str:
-    """Name the voice that a finetune learned; see studio.datasets.voice_from_dataset."""
-    return learned.voice or learned.dataset
+def get_finetune_voice(metadata: FinetuneMetadata) -> str:
+    """Return the voice of a finetuned model; see studio.datasets.voice_from_dataset."""
+    return metadata.voice or metadata.dataset
 
 
-def _has_training_clips(voice: Voice, learned: FinetuneMetadata) -> bool:
-    """Whether the clips of a voice are those that it was prepared from."""
+def _has_training_clips(voice: Voice, metadata: FinetuneMetadata) -> bool:
+    """Return whether the clips of a voice are unchanged since its dataset was prepared."""
     try:
         states = {path.name: path.stat() for path in voice.clips}
     except OSError:
         return False
-    if learned.voice and learned.sources:
+    if metadata.voice and metadata.sources:
         now = {name: (state.st_size, state.st_mtime_ns) for name, state in states.items()}
-        return now == {Path(name).name: tuple(told) for name, told in learned.sources.items()}
-    return all(max(s.st_mtime, s.st_ctime) <= learned.created for s in states.values())
+        return now == {Path(name).name: tuple(state) for name, state in metadata.sources.items()}
+    return all(max(s.st_mtime, s.st_ctime) <= metadata.created for s in states.values())
 
 
 def _read_finetuned_model(bundle: ModelSummary) -> FinetunedModel | None:
     if not (bundle.path / FINETUNE_FILE).is_file():
         return None
     try:
-        learned = read_finetune_metadata(bundle.path)
+        metadata = read_finetune_metadata(bundle.path)
     except (ValueError, OSError):
         return None
     return FinetunedModel(
-        bundle=bundle.name, path=bundle.path, speaks=bundle.speaks, metadata=learned
+        bundle=bundle.name, path=bundle.path, speaks=bundle.speaks, metadata=metadata
     )
 
 
 def _collect_scores(
     models: Sequence[FinetunedModel],
 ) -> tuple[list[ValidationResult], list[SampleScores]]:
-    """Return the figures of models as if each were a step; the latest is 0, so it wins ties."""
-    learned = [item.metadata for item in models]
+    """Return the scores with the index of each model as its step; the latest wins ties."""
+    metadata = [item.metadata for item in models]
     validations = [
         ValidationResult(step=number, loss=item.loss)
-        for number, item in enumerate(learned)
+        for number, item in enumerate(metadata)
         if item.loss is not None
     ]
-    judgements = [
+    scores = [
         SampleScores(
             step=number, wer=item.scores.get("wer"), similarity=item.scores.get("similarity")
         )
-        for number, item in enumerate(learned)
+        for number, item in enumerate(metadata)
         if item.scores
     ]
-    return validations, judgements
+    return validations, scores
 
 
 def _get_single_voice(spoken_by: str) -> str:
-    """Return the voice that speaks alone, or ""."""
+    """Return the voice unless it is a blend or random; else ""."""
     try:
         parts = parse_blend(spoken_by)
     except AppError:

@@ -1,4 +1,4 @@
-"""What is asked of, and told by, the dry step of a configuration. Light."""
+"""Request and result of a batch size probe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProbeRequest:
-    """A wish to know what fits and how long it takes.
+    """Measure the batch size that fits and the time of a step.
 
     values: the fields of the configuration, from
     `studio.training_runs.config_service.config_to_values`.
@@ -22,13 +22,12 @@ class BatchProbeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProbeResult:
-    """What a dry step found.
+    """What a probe measured.
 
-    batch, diffusion_batch: clips and stretches that fit at once, 0 for a stage that is left out;
-    gpt_s, diffusion_s: seconds of a whole step;  memory: bytes at the most;  seconds: of the whole
-    run without its checkpoints;  gpt_loss, chance: how well the GPT guesses the dataset's codes
-    before it has learned anything, and how well nobody would;  advice: what to make of that, "" for
-    nothing;  changes: fields to set so that it fits and helps, {} where it does as it is.
+    batch, diffusion_batch: batch sizes that fit, 0 for a stage that is left out;
+    gpt_s, diffusion_s: seconds of a whole step;  memory: peak bytes;  seconds: of the whole run
+    without its checkpoints;  gpt_loss, chance: loss of the untrained GPT on the dataset, and of
+    uniform guessing;  advice: "" for none;  changes: fields to set so that it fits, {} for none.
     """
 
     batch: int

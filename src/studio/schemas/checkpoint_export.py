@@ -1,6 +1,6 @@
-"""Making a model of a checkpoint: what is asked for, and what comes of it.
+"""Request and result of exporting a checkpoint as a model.
 
-A run that ends publishes its best checkpoint by itself; this is for another one.
+A finished run exports its best checkpoint by itself; this is for another one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportCheckpointRequest:
-    """A wish to speak with the checkpoint of a step.
+    """Export the checkpoint of a step.
 
-    name: the model becomes finetunes/NAME; "" takes the place of what the run published.
+    name: the model becomes finetunes/NAME; "" replaces the model that the run exported.
     """
 
     dataset: str
@@ -23,7 +23,7 @@ class ExportCheckpointRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportCheckpointResult:
-    """A model that speaks. voice: whose it is."""
+    """The exported model, and the voice it was trained on."""
 
     bundle: str
     voice: str
@@ -31,5 +31,5 @@ class ExportCheckpointResult:
 
 
 def make_finetune_name(dataset: str, run: str) -> str:
-    """Name the model that a run publishes."""
+    """Return the name of the model that a run exports."""
     return dataset if run == dataset else f"{dataset}-{run}"

@@ -1,4 +1,4 @@
-"""What the tab Utilities asks of the worker: clean, check, judge and merge. Light."""
+"""Requests and results of the utilities: denoise, check, detect and merge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from core.options import OptionInfo, validate_options
 
 SPECTRAL_GATE, VOICEFIXER = "built-in", "voicefixer"
-# Any: a finding in its plain form, as audio.quality made it.
+# Any: a finding of audio.quality as a dict.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiseClipRequest:
-    """A wish to clean one clip; the result is a new file below results/cleaned.
+    """Denoise one clip; the result is a new file below results/cleaned.
 
     clip: a reference, see studio.voices.uploads.
     """
@@ -22,18 +22,17 @@ class DenoiseClipRequest:
     method: Annotated[
         str,
         OptionInfo(
-            choices=(SPECTRAL_GATE, VOICEFIXER), help="What cleans: the light one, or a network"
+            choices=(SPECTRAL_GATE, VOICEFIXER),
+            help="Denoising method: spectral gating, or a neural network",
         ),
     ] = SPECTRAL_GATE
     lower_db: Annotated[
-        int, OptionInfo(0, 40, 1, "How much quieter the background becomes; 0 leaves it", "dB")
+        int, OptionInfo(0, 40, 1, "Reduction of background noise (0 = off)", "dB")
     ] = 18
     cut_hz: Annotated[
-        int, OptionInfo(0, 200, 5, "Rumble below this is cut; 0 leaves it", "Hz")
+        int, OptionInfo(0, 200, 5, "High-pass filter (0 = off)", "Hz")
     ] = 60  # fmt: skip
-    even_level: Annotated[
-        bool, OptionInfo(help="Bring the clip to the usual loudness of speech")
-    ] = True
+    even_level: Annotated[bool, OptionInfo(help="Normalize loudness")] = True
 
     def __post_init__(self) -> None:
         validate_options(self)
@@ -41,9 +40,10 @@ class DenoiseClipRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiseClipResult:
-    """A clip that was cleaned.
+    """A denoised clip.
 
-    clip: its reference;  path: where it lies;  noise_db: speech above background, before and after.
+    clip: its reference;  path: its file;  noise_db: signal-to-noise ratio, before and after;
+    lufs: loudness, before and after.
     """
 
     clip: str
@@ -55,21 +55,21 @@ class DenoiseClipResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckClipRequest:
-    """A wish to know whether a clip is fit to clone from."""
+    """Check the quality of a reference clip."""
 
     clip: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckVoiceRequest:
-    """A wish to know whether the clips of a voice are."""
+    """Check the quality of the clips of a voice."""
 
     voice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What was found: of a clip, or of a voice and each of its clips (plain forms)."""
+    """Findings of a clip, or of a voice and each of its clips (as dicts)."""
 
     name: str
     light: str
@@ -79,7 +79,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSyntheticRequest:
-    """A wish to know whether TorToiSe spoke a clip. bundle: whose classifier; "": any."""
+    """Run the AI-audio detector. bundle: the model whose classifier is used; "": any."""
 
     clip: str
     bundle: str = ""
@@ -87,7 +87,7 @@ class DetectSyntheticRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSyntheticResult:
-    """What the classifier thinks of a clip.
+    """The classifier's result.
 
     likely: from 0, recorded, to 1, made by TorToiSe: the mean over pieces of nine seconds.
     """
@@ -100,15 +100,15 @@ class DetectSyntheticResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeModelsRequest:
-    """A wish for a mixture of two sets of weights of one architecture, as finetunes/NAME.
+    """Blend the weights of two models of one architecture into finetunes/NAME.
 
-    share: how much of the second; 0 is the first, 1 the second.
+    share: weight of the second model; 0 is the first, 1 the second.
     """
 
     first: str
     second: str
     name: str
-    share: Annotated[float, OptionInfo(0.0, 1.0, 0.05, "How much of the second model")] = 0.5
+    share: Annotated[float, OptionInfo(0.0, 1.0, 0.05, "Weight of the second model")] = 0.5
 
     def __post_init__(self) -> None:
         validate_options(self)
@@ -116,7 +116,7 @@ class MergeModelsRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeModelsResult:
-    """A bundle that was merged."""
+    """A merged model."""
 
     name: str
     weights_id: str

@@ -1,4 +1,4 @@
-"""What can be set once for all: every setting with its range, its help, and what it changes."""
+"""The settings: type, range, default, help and label of each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from studio.schemas.speech import AUDIO_FORMATS, check_sample_rate, get_preset_o
 
 WHISPER_MODELS = ("tiny", "base", "small", "medium", "large-v3", "turbo")
 ENGINE_OPTION_NAMES = ("low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents")
-"""Settings that are knobs of an engine, by the same name, where the engine has them."""
+"""Settings that are options of an engine by the same name, where it has them."""
 OUTPUT_OPTION_NAMES = ("format", "output_rate", "volume")
-"""Settings that are knobs of the delivery, by the same name."""
+"""Settings that are output options by the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingUiInfo:
-    """What the page says of a setting. restart: takes effect at the next start of the studio."""
+    """How the page shows a setting. restart: takes effect at the next start."""
 
     group: str
     label: str
@@ -36,7 +36,7 @@ class SettingUiInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingField:
-    """One setting in place: its knob (type, range, help) and what the page says of it."""
+    """One setting: its option (type, range, help) and how the page shows it."""
 
     field: OptionField
     ui_info: SettingUiInfo
@@ -57,81 +57,81 @@ MODELS_GROUP, PAGE_GROUP, DEFAULTS_GROUP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What settings.yaml may hold; every entry has a default.
+    """The schema of settings.yaml; every entry has a default.
 
-    options, delivery: further knobs by name, as `testudo speak --help` lists them; for experts,
-    and only in the file. A knob there wins over the setting of the same name.
+    options, delivery: further options by name, as `testudo speak --help` lists them; only in the
+    file. An option there wins over the setting of the same name.
     """
 
     voice: Annotated[
         str,
-        OptionInfo(help="The voice that speaks where none is named; empty: none"),
+        OptionInfo(help="Voice used where none is given; empty: none"),
         SettingUiInfo(group=DEFAULTS_GROUP, label="Default Voice"),
     ] = ""
     bundle: Annotated[
         str,
         OptionInfo(
-            help="The weights that speak where none are named; auto: the best finetune of the "
-            "voice, else the starter"
+            help="Model used where none is given; auto: the best finetuned model of the voice, "
+            "else the starter"
         ),
         SettingUiInfo(group=DEFAULTS_GROUP, label="Default Model"),
     ] = "starter"
     preset: Annotated[
         str,
-        OptionInfo(help="Ultra fast to high quality; empty: as the weights advise"),
+        OptionInfo(help="Quality vs. speed; empty: the model's default"),
         SettingUiInfo(group=DEFAULTS_GROUP, label="Default Preset"),
     ] = ""
     engine: Annotated[
         str,
-        OptionInfo(help="What turns text into sound"),
+        OptionInfo(help="Speech synthesis engine"),
         SettingUiInfo(group=DEFAULTS_GROUP, label="Engine"),
     ] = "tortoise"
 
     format: Annotated[
         str,
-        OptionInfo(choices=AUDIO_FORMATS, help="The format of clips; wav and flac lose nothing"),
+        OptionInfo(choices=AUDIO_FORMATS, help="File format of clips; wav and flac are lossless"),
         SettingUiInfo(group=SOUND_GROUP, label="Output Format"),
     ] = "wav"
     output_rate: Annotated[
         int,
-        OptionInfo(0, 192_000, 1, "Sample rate of clips; 0 keeps the engine's own (24,000)", "Hz"),
+        OptionInfo(0, 192_000, 1, "Sample rate of clips; 0: that of the engine (24,000)", "Hz"),
         SettingUiInfo(group=SOUND_GROUP, label="Output Sample Rate"),
     ] = 0
     volume: Annotated[
         float,
-        OptionInfo(0.0, 4.0, 0.05, "How much louder clips are made; 1 leaves them", "x"),
+        OptionInfo(0.0, 4.0, 0.05, "Gain applied to clips; 1: unchanged", "x"),
         SettingUiInfo(group=SOUND_GROUP, label="Output Volume"),
     ] = 1.0
     voice_fixer: Annotated[
         bool,
-        OptionInfo(help="Clean each clip with voicefixer, where that is installed"),
+        OptionInfo(help="Clean each clip with voicefixer, if installed"),
         SettingUiInfo(group=SOUND_GROUP, label="Voice Fixer"),
     ] = False
     voice_fixer_device: Annotated[
         str,
-        OptionInfo(choices=("cpu", "cuda"), help="Where voicefixer computes; cpu spares the GPU"),
+        OptionInfo(choices=("cpu", "cuda"), help="Device of voicefixer; cpu saves GPU memory"),
         SettingUiInfo(group=SOUND_GROUP, label="Voice Fixer Device"),
     ] = "cpu"
 
     device: Annotated[
         str,
-        OptionInfo(help="Where networks run; auto takes the fastest that is found"),
+        OptionInfo(help="Device of the models; auto: the fastest found"),
         SettingUiInfo(group=SPEED_GROUP, label="Device Override"),
     ] = "auto"
     threads: Annotated[
         int,
-        OptionInfo(0, 1024, 1, "How many cores of the processor to use; 0 for all"),
+        OptionInfo(0, 1024, 1, "CPU threads; 0: all cores"),
         SettingUiInfo(group=SPEED_GROUP, label="Processor Threads"),
     ] = 0
     low_vram: Annotated[
         bool,
-        OptionInfo(help="Keep only the network that works on the GPU: for under 6 GB; slower"),
+        OptionInfo(help="Offload idle models to save VRAM (under 6 GB); slower"),
         SettingUiInfo(group=SPEED_GROUP, label="Low VRAM"),
     ] = False
     sample_batch_size: Annotated[
         int,
         OptionInfo(
-            0, 1024, 1, "Drafts drawn at once; more is faster and takes memory; 0: what fits"
+            0, 1024, 1, "Candidates sampled at once; more is faster and takes memory; 0: automatic"
         ),
         SettingUiInfo(group=SPEED_GROUP, label="Sample Batch Size"),
     ] = 0
@@ -141,91 +141,88 @@ class Settings:
             0.0,
             60.0,
             0.5,
-            "Longest piece of a voice heard at once; lower it when memory "
-            "runs out; 0: as the weights were trained",
+            "Maximum length of a reference chunk; lower it when memory "
+            "runs out; 0: as the model was trained",
             "s",
         ),
         SettingUiInfo(group=SPEED_GROUP, label="Voice Latent Max Chunk Size"),
     ] = 0.0
     slim_latents: Annotated[
         bool,
-        OptionInfo(help="Store voices without the part that only CVVP Weight needs"),
+        OptionInfo(help="Smaller voice cache: omit the part that only CVVP Weight uses"),
         SettingUiInfo(group=SPEED_GROUP, label="Slimmer Computed Latents"),
     ] = False
 
     embed: Annotated[
         bool,
-        OptionInfo(help="Write into each clip how it was spoken, so that it can be said again"),
+        OptionInfo(help="Embed the settings in each clip, so that it can be reproduced"),
         SettingUiInfo(group=FILES_GROUP, label="Embed Output Metadata"),
     ] = True
     embed_latents: Annotated[
         bool,
         OptionInfo(
-            help="Write the voice into each clip too: whoever has the clip can use the voice"
+            help="Embed the voice latents in each clip: whoever has the clip can use the voice"
         ),
         SettingUiInfo(group=FILES_GROUP, label="Embed Voice"),
     ] = False
     sidecar: Annotated[
         bool,
-        OptionInfo(help="Write a JSON file with the same beside each clip"),
-        SettingUiInfo(group=FILES_GROUP, label="Settings Beside Clips"),
+        OptionInfo(help="Write the settings to a JSON file beside each clip"),
+        SettingUiInfo(group=FILES_GROUP, label="Save JSON Sidecar"),
     ] = False
     results: Annotated[
         str,
-        OptionInfo(help="Where clips go"),
-        SettingUiInfo(group=FILES_GROUP, label="Results Folder", restart=True),
+        OptionInfo(help="Output folder"),
+        SettingUiInfo(group=FILES_GROUP, label="Output Folder", restart=True),
     ] = "results"
     voices: Annotated[
         str,
-        OptionInfo(help="Where voices lie"),
+        OptionInfo(help="Folder of the voices"),
         SettingUiInfo(group=FILES_GROUP, label="Voices Folder", restart=True),
     ] = "voices"
     models: Annotated[
         str,
-        OptionInfo(help="Where weights lie"),
+        OptionInfo(help="Folder of the models"),
         SettingUiInfo(group=FILES_GROUP, label="Models Folder", restart=True),
     ] = "models"
 
     offline: Annotated[
         bool,
-        OptionInfo(help="Never fetch anything from the network"),
+        OptionInfo(help="Never download anything"),
         SettingUiInfo(group=MODELS_GROUP, label="Only Load Models Locally"),
     ] = False
     whisper_model: Annotated[
         str,
         OptionInfo(
             choices=WHISPER_MODELS,
-            help="What writes down what is said in clips: larger is better and slower",
+            help="Whisper model for transcription: larger is better and slower",
         ),
         SettingUiInfo(group=MODELS_GROUP, label="Whisper Model"),
     ] = "base"
     check_updates: Annotated[
         bool,
         OptionInfo(
-            help="Ask, when the page is opened, whether there is a newer version; only where "
-            "Testudo was fetched with git"
+            help="Check for a newer version when the page is opened; only in a git checkout"
         ),
         SettingUiInfo(group=MODELS_GROUP, label="Check for Updates"),
     ] = False
 
     listen: Annotated[
         str,
-        OptionInfo(help="HOST:PORT/PATH of the page; 0.0.0.0 lets other machines in, with a login"),
+        OptionInfo(help="HOST:PORT/PATH of the page; 0.0.0.0 accepts other machines, with a login"),
         SettingUiInfo(group=PAGE_GROUP, label="Listen", restart=True),
     ] = f"{DEFAULT_HOST}:{DEFAULT_PORT}"
     share: Annotated[
         bool,
         OptionInfo(
-            help="Make a public address for the page through Gradio's servers, with a login; "
+            help="Create a public link through Gradio's servers, with a login; "
             "not with a path in Listen"
         ),
         SettingUiInfo(group=PAGE_GROUP, label="Public Share Gradio", restart=True),
     ] = False
     concurrency: Annotated[
         int,
-        OptionInfo(
-            1, 64, 1, "How many actions of the page are answered at once; speaking does not count"
-        ),
+        OptionInfo(1, 64, 1, "Max concurrent UI requests; speech synthesis does not count"),
         SettingUiInfo(group=PAGE_GROUP, label="Concurrency Count", restart=True),
     ] = 8
 
@@ -241,13 +238,13 @@ class Settings:
             )
         for name in ("results", "voices", "models"):
             if not getattr(self, name).strip() or "\0" in getattr(self, name):
-                raise ValueError(f"{name} is empty or no path; name a folder.")
+                raise ValueError(f"{name} is empty or not a path; give a folder.")
         parse_address(self.listen)
         get_preset_options(get_options_class(self.engine), self.preset)
 
     @property
     def engine_options(self) -> Mapping[str, Any]:
-        """The knobs of the engine that the settings turn; those it has, and only where turned."""
+        """Engine options that the settings change from the default, of those the engine has."""
         defaults = get_default_settings()
         has = {knob.name for knob in list_option_fields(get_options_class(self.engine))}
         own = {name: getattr(self, name) for name in ENGINE_OPTION_NAMES if name in has}
@@ -256,7 +253,7 @@ class Settings:
 
     @property
     def output_options(self) -> Mapping[str, Any]:
-        """The knobs of the delivery that the settings turn."""
+        """Output options that the settings set."""
         return {name: getattr(self, name) for name in OUTPUT_OPTION_NAMES} | dict(self.delivery)
 
 
@@ -272,7 +269,7 @@ def list_setting_fields() -> list[SettingField]:
 
 
 def get_default_settings() -> Mapping[str, Any]:
-    """Return what each setting is where nobody says otherwise."""
+    """Return the default of each setting."""
     return MappingProxyType(
         {
             item.name: item.default
@@ -283,7 +280,7 @@ def get_default_settings() -> Mapping[str, Any]:
 
 
 def apply_folders(layout: ProjectPaths, settings: Settings) -> ProjectPaths:
-    """Move the folders that the settings move."""
+    """Return the project paths with the folders that the settings name."""
     return replace(
         layout,
         voices=_resolve_folder(layout.root, settings.voices),

@@ -1,22 +1,24 @@
-"""A request to hear a text in a voice, checked before anything is loaded; what came of it."""
+"""Speech request, output options and result; validated before a model is loaded."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
-from core.options import OptionInfo, validate_options
+from core.options import Layer, OptionInfo, Resolved, merge_layers, validate_options
 from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
 from text.segmentation import is_speakable
 
+DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
+"""Sources of an option, lowest first."""
 AUDIO_FORMATS = ("wav", "flac", "ogg", "opus", "mp3")
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
@@ -30,33 +32,33 @@ MAX_TEXT_CHARS = 100_000  # characters: some two hours, all in memory when they 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """How a text becomes pieces, and the spoken pieces one clip."""
+    """How a text is split into chunks, and how these are joined into one clip."""
 
     delimiter: Annotated[
         str, OptionInfo(help="Where to split the text; \\n is a new line; empty: at sentence ends")
     ] = ""
     piece_chars: Annotated[
-        int, OptionInfo(20, MAX_CHUNK_CHARS, 10, "About how long pieces are", "characters")
+        int, OptionInfo(20, MAX_CHUNK_CHARS, 10, "Approximate chunk length", "characters")
     ] = 200
     emotion: Annotated[
         str,
-        OptionInfo(choices=EMOTIONS, help="Speak as if [I am really ...,] stood before each piece"),
+        OptionInfo(choices=EMOTIONS, help="Emotion prompt before each chunk: [I am really ...,]"),
     ] = "none"
     prompt: Annotated[
-        str, OptionInfo(help="Speak as if this stood before each piece; steers, is not heard")
+        str, OptionInfo(help="Prompt before each chunk; sets the mood and is not spoken")
     ] = ""
-    pause_s: Annotated[float, OptionInfo(0.0, 5.0, 0.05, "Silence between pieces", "s")] = 0.3
+    pause_s: Annotated[float, OptionInfo(0.0, 5.0, 0.05, "Silence between chunks", "s")] = 0.3
     fade_ms: Annotated[int, OptionInfo(0, 100, 1, "Fade at each join", "ms")] = 5
-    volume: Annotated[
-        float, OptionInfo(0.0, 4.0, 0.05, "Loudness of the clip, 1 leaves it", "x")
-    ] = 1.0
+    volume: Annotated[float, OptionInfo(0.0, 4.0, 0.05, "Gain of the clip; 1: unchanged", "x")] = (
+        1.0
+    )
     output_rate: Annotated[
-        int, OptionInfo(0, 192_000, 1, "Sample rate of the clip, 0 for the engine's own", "Hz")
+        int, OptionInfo(0, 192_000, 1, "Sample rate of the clip; 0: that of the engine", "Hz")
     ] = 0
     format: Annotated[
         str,
         OptionInfo(
-            choices=AUDIO_FORMATS, help="Format of the clip, where its name does not say it"
+            choices=AUDIO_FORMATS, help="File format of the clip, where its name does not give it"
         ),
     ] = "wav"
 
@@ -64,18 +66,18 @@ class OutputOptions:
         validate_options(self)
         check_sample_rate(self.output_rate, self.format)
         if "[" in self.prompt or "]" in self.prompt:
-            raise ValueError("prompt is already steered by and not heard; leave its brackets out.")
+            raise ValueError("prompt is never spoken, so it needs no brackets; remove them.")
 
     @property
     def prompt_prefix(self) -> str:
-        """The words before each piece that steer how it is spoken; often none."""
+        """The prompt before each chunk that sets the mood; often empty."""
         if self.prompt.strip():
             return self.prompt.strip()
         return f"I am really {self.emotion}," if self.emotion != "none" else ""
 
 
 def find_nearest_sample_rate(rate: int, format: str) -> int:
-    """Return the rate, or the nearest that the format can hold; 0 stays the engine's."""
+    """Return the rate, or the nearest that the format supports; 0 is kept."""
     allowed = SAMPLE_RATES_BY_FORMAT.get(format, ())
     if not rate or not allowed:
         return rate
@@ -83,7 +85,7 @@ def find_nearest_sample_rate(rate: int, format: str) -> int:
 
 
 def check_sample_rate(rate: int, format: str) -> None:
-    """Raise ValueError for a sample rate that the format cannot hold; 0 is the engine's."""
+    """Raise ValueError for a sample rate that the format does not support; 0 is allowed."""
     allowed = SAMPLE_RATES_BY_FORMAT.get(format)
     if rate and allowed and rate not in allowed:
         told = ", ".join(map(str, allowed))
@@ -94,13 +96,12 @@ def check_sample_rate(rate: int, format: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
-    """One text to be spoken, in plain values.
+    """A text to synthesize.
 
-    voice: a name, or a blend as in alice:0.7+bob:0.3;  options: every knob of the engine;
-    out: the file to write, None for a new one under results/;  device, threads: where and on how
-    many it is computed ("auto", 0: as fits);  embed …: what of this goes into the file;
-    voice_fixer, …_device: whether and where voicefixer cleans the whole clip;
-    like: the take that this one should equal.
+    voice: a name, or a mix such as alice:0.7+bob:0.3;  options: all options of the engine;
+    out: the file to write, None for a new one under results/;  device, threads: "auto" and 0 for
+    automatic;  embed …: what is embedded in the file;  voice_fixer, …_device: whether and where
+    voicefixer cleans the clip;  like: the clip to reproduce.
     """
 
     text: str
@@ -124,13 +125,13 @@ class SpeechRequest:
 
     @property
     def seed(self) -> int:
-        """The number that every random draw follows from."""
+        """The random seed."""
         return int(self.options["seed"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """One file that was spoken; score is what the engine ranked it by, where it did."""
+    """One generated file; score: of the engine's ranking, where there is one."""
 
     path: str
     score: float | None = None
@@ -138,9 +139,9 @@ class Take:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechResult:
-    """What came of a request: the best clip, its candidates and the takes of its lines.
+    """The best clip of a request, its candidates and the takes of its lines.
 
-    heard: the text without what only steers;  seconds: of sound;  stages: seconds of work in each.
+    heard: the spoken text, without prompts;  seconds: of audio;  stages: seconds of work in each.
     """
 
     path: str
@@ -156,9 +157,9 @@ class SpeechResult:
 
 
 def check_text(text: str) -> str:
-    """Return the text if there is something in it to say; raise StudioError otherwise."""
+    """Return the text if it can be spoken; raise AppError otherwise."""
     if not text.strip():
-        raise AppError("The text is empty. Give some words to speak.", code="empty_text")
+        raise AppError("The text is empty. Enter some text to speak.", code="empty_text")
     if len(text) > MAX_TEXT_CHARS:
         raise AppError(
             f"The text has {len(text):,} characters; at most {MAX_TEXT_CHARS:,} are spoken in one "
@@ -176,25 +177,28 @@ def check_text(text: str) -> str:
     return text
 
 
-def resolve_options(
-    engine: str, usual: Mapping[str, Any], preset: str | None, chosen: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Return every knob of the engine: `usual` over its defaults, the preset over that, `chosen`.
+def resolve_options(engine: str, layers: Sequence[Layer]) -> Resolved:
+    """Merge layers of engine options over the defaults, lowest first, and validate the result.
 
-    A seed that nobody chose is drawn here, once, so that it can be told and used again.
-    Raises StudioError naming the knob or preset that does not fit.
+    A seed that no layer sets is drawn here, once, so that it is recorded and can be used again.
+    Raises AppError naming the option that does not fit and, unless it is the request, its source.
     """
     with reraise_as_app_error(ValueError):
         cls = get_options_class(engine)
-        options = from_dict(cls, {**usual, **get_preset_options(cls, preset), **chosen})
-    plain = dict(to_dict(options))
-    if plain.get("seed") is None:
-        plain["seed"] = secrets.randbelow(2**31)
-    return plain
+    merged = merge_layers(layers)
+    try:
+        values = dict(to_dict(from_dict(cls, merged.values)))
+    except ValueError as cause:
+        source = merged.sources.get(str(cause).split(maxsplit=1)[0], REQUEST)
+        where = "" if source == REQUEST else f" It comes from {source}."
+        raise AppError(f"{cause}{where}") from cause
+    if values.get("seed") is None:
+        values["seed"] = secrets.randbelow(2**31)
+    return Resolved(values=values, sources={**dict.fromkeys(values, DEFAULT), **merged.sources})
 
 
 def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
-    """Return the knobs that these weights want turned where nobody says otherwise."""
+    """Return the options that a model recommends in place of the defaults."""
     with reraise_as_app_error(ValueError):
         cls = get_options_class(engine)
         advice: Mapping[str, Any] = cls.advised(weights) if hasattr(cls, "advised") else {}
@@ -202,13 +206,13 @@ def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
 
 
 def get_presets(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the presets of an engine's options: name -> the knobs it turns."""
+    """Return the presets of an engine's options: name -> the options it sets."""
     presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
     return presets
 
 
 def get_preset_options(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
-    """Return the knobs that a preset of the engine turns; none for no preset."""
+    """Return the options that a preset sets; {} for no preset. Raises ValueError if unknown."""
     if not preset:
         return {}
     presets = get_presets(cls)

@@ -1,4 +1,4 @@
-"""What a spoken clip knows about itself: enough to say it again, bit for bit."""
+"""Metadata of a generated clip: enough to reproduce it bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_METADATA_CHARS = 4_000_000  # characters of JSON; one with latents has some 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeEnvironment:
-    """Where a take was computed: the same numbers come out only there."""
+    """The hardware and torch version that a take can be reproduced on."""
 
     device: str = ""
     threads: int = 0
@@ -26,9 +26,9 @@ class ComputeEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineOverride:
-    """A line of a clip that was spoken anew, or in another of its candidates.
+    """A regenerated line of a clip, or another of its candidates.
 
-    index counts the lines from 0;  text is as the engine was given it.
+    index counts the lines from 0;  text is as the engine received it.
     """
 
     index: int
@@ -40,12 +40,11 @@ class LineOverride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeMetadata:
-    """The settings of one take, as they travel inside its file.
+    """The settings of one take, as embedded in its file.
 
-    text is as it was typed;  options holds every knob of the engine, delivery every knob of the
-    studio;  speakers maps each voice that speaks to the content id of its latents;  latents is
-    base64 of safetensors, only where asked for;  took is seconds per stage;  redone are the lines
-    that the rest does not tell.
+    text is as it was typed;  options are those of the engine, delivery those of the output;
+    speakers maps each voice to the content id of its latents;  latents is base64 of safetensors,
+    only where asked for;  took is seconds per stage;  redone are regenerated lines.
     """
 
     schema: int = SCHEMA_VERSION
@@ -76,12 +75,12 @@ class TakeMetadata:
             )
 
     def without_latents(self) -> TakeMetadata:
-        """Return the record as people want to see it."""
+        """Return the metadata without the embedded voice."""
         return replace(self, latents=None)
 
 
 def to_json(record: TakeMetadata) -> str:
-    """Write the record as one JSON object, leaving out what it does not hold."""
+    """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
     for name in ("latents", "redone"):
         if not plain[name]:
@@ -90,10 +89,7 @@ def to_json(record: TakeMetadata) -> str:
 
 
 def from_json(text: str, source: str) -> TakeMetadata:
-    """Read a record that may come from anyone.
-
-    Raises StudioError, and nothing else, for whatever is not a record of ours.
-    """
+    """Parse metadata of unknown origin; raise AppError where it is not valid."""
     if len(text) > MAX_METADATA_CHARS:
         raise AppError(
             f"The settings in {source} take {len(text):,} characters; at most "

@@ -1,7 +1,6 @@
-"""Voices that are made on the page: a recording from the microphone, and a random voice kept.
+"""Requests that create voices from the microphone or at random.
 
-A recording that is only spoken with is the voice `microphone`; the next one takes its place, and
-renaming it (studio/voice_bin.py) keeps it for good.
+A recording without a name is the voice `microphone`; the next one replaces it, renaming keeps it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ MAX_RECORDING_BYTES = 200_000_000  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveRandomVoiceRequest:
-    """Make up the voice random#SEED and keep it.  bundle, device: "" as the settings say."""
+    """Save the voice random#SEED.  bundle, device: "" for those of the settings."""
 
     name: str
     seed: int
@@ -24,10 +23,10 @@ class SaveRandomVoiceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveRecordingRequest:
-    """Make a recording a clip of a voice.
+    """Add a recording to a voice.
 
-    folder: where the recording waits (see `waiting_recording`); it is deleted in the end;
-    replace: the voice shall be this recording alone; what it was goes into the bin.
+    folder: where the recording is staged; it is deleted afterwards;
+    replace: the voice becomes this recording alone; its earlier clips go to the trash.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The settings file: read with the line of every mistake, written on purpose and whole.
+"""Read and write settings.yaml; errors name the line.
 
-A file that cannot be used is refused, never overwritten: somebody wrote it.
+An invalid file is refused, never overwritten.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from core.errors import AppError, translate_write_errors
+from core.files import write_text
 from core.paths import ProjectPaths
 from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
 from studio.schemas.settings import Settings
@@ -31,14 +32,14 @@ FILE_HEADER = (
 def load_settings(layout: ProjectPaths) -> Settings:
     """Read settings.yaml (YAML or JSON); without one, the defaults.
 
-    Raises StudioError naming the line for a file that cannot be read, an unknown entry, a wrong
+    Raises AppError naming the line for a file that cannot be read, an unknown entry, a wrong
     type or a value out of range.
     """
     return validate_settings(read_settings_file(layout), layout)
 
 
 def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
-    """Return what the file states, as it stands there; nothing for no file."""
+    """Return the entries of the file; {} for no file."""
     path = layout.settings_file
     if not path.is_file():
         return {}
@@ -62,7 +63,7 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
 
 
 def validate_settings(stated: Mapping[str, Any], layout: ProjectPaths) -> Settings:
-    """Make settings of what a file states, or refuse with the line that is wrong."""
+    """Build the settings from the entries of the file, or refuse with the line that is wrong."""
     for name in stated:
         _check_not_secret(name, layout)
         try:
@@ -78,19 +79,19 @@ def validate_settings(stated: Mapping[str, Any], layout: ProjectPaths) -> Settin
 def update_settings_file(
     layout: ProjectPaths, changes: Mapping[str, Any], unset: Sequence[str] = ()
 ) -> Settings:
-    """Write changes into the file beside what it states already, and take entries out of it.
+    """Change entries of the file, and remove those in `unset`.
 
-    Raises StudioError, leaving the file as it is, where it, or a change, cannot be used.
+    Raises AppError, leaving the file as it is, where it, or a change, is invalid.
     """
     for name in (*changes, *unset):
         check_setting_name(name)
     kept = {name: value for name, value in read_settings_file(layout).items() if name not in unset}
-    validate_settings(kept, layout)  # a mistake of before is told as such, with its line
+    validate_settings(kept, layout)  # report an earlier mistake as such, with its line
     return _write_settings(layout, {**kept, **to_dict(changes)})
 
 
 def check_setting_name(name: str) -> str:
-    """Return the name of a setting; refuse one that is none, with the nearest."""
+    """Return the name of a setting; refuse an unknown one, naming the nearest."""
     known = [item.name for item in fields(Settings)]
     if name in known:
         return name
@@ -106,19 +107,13 @@ def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings
         raise AppError(f"Nothing was saved. {told}", code="bad_request") from refusal
     path = layout.settings_file
     text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""
-    part = path.with_name(f".{path.name}.part")
     with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(FILE_HEADER + text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(path, FILE_HEADER + text)
     return settings
 
 
 def _get_related_entries(name: str, stated: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the entries without which one entry cannot be judged."""
     beside = {"output_rate": ("format",), "preset": ("engine",)}.get(name, ())
     return {other: stated[other] for other in beside if other in stated}
 
@@ -128,8 +123,8 @@ def _check_not_secret(name: str, layout: ProjectPaths) -> None:
         variable = SECRET_ENV_VARS.get(name.lower(), "TESTUDO_LOGIN or TESTUDO_API_KEY")
         raise AppError(
             f"{layout.settings_file}{_format_line_number(layout, name)}: {name} is a secret, "
-            f"and this file is "
-            f"no place for one. Take it out, and set {variable} in the environment instead.",
+            f"which does not belong in this file. Remove it, and set the environment variable "
+            f"{variable} instead.",
             code="bad_settings",
         )
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from core.errors import AppError, UnrecoverableError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
+from core.serialization import to_dict
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.synthesis.audio_metadata import read_metadata
@@ -18,7 +19,6 @@ from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
     build_request,
-    output_options_to_dict,
 )
 from studio.voices.catalog import resolve_random_seed
 from text.script import VOICE
@@ -130,7 +130,7 @@ def _is_up_to_date(path: Path, request: SpeechRequest, row: BatchRow, job: Batch
         "engine": request.engine,
         "bundle": request.bundle,
         "options": _get_comparable_options(request.options, chosen),
-        "delivery": output_options_to_dict(request.delivery),
+        "delivery": to_dict(request.delivery),
     }
     had = {name: getattr(record, name) for name in asked}
     had["options"] = _get_comparable_options(record.options, chosen)

@@ -1,4 +1,4 @@
-"""From what a user stated to a whole request: the command line over the file over defaults."""
+"""Build a speech request: what was asked for over the settings over the model's advice."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from core.errors import AppError, reraise_as_app_error
+from core.options import Layer, Resolved, merge_layers
 from core.paths import ProjectPaths
-from core.serialization import from_dict, to_dict
+from core.serialization import from_dict
+from engines.registry import get_options_class
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings
 from studio.schemas.speech import (
+    FILE,
+    MODEL,
+    PRESET,
+    REQUEST,
     OutputOptions,
     SpeechRequest,
     find_nearest_sample_rate,
+    get_preset_options,
     get_recommended_options,
     resolve_options,
 )
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.output_paths import parse_output_path
 
-SEPARATELY_MERGED_FIELDS = {
-    "voice",
-    "options",
-    "delivery",
-}  # merged knob by knob rather than taken over
+CLIP = "the clip"
+SEPARATELY_MERGED_FIELDS = {"voice", "options", "delivery"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequestInput:
-    """What was stated, and only that: everything else comes from the settings or defaults.
+    """What a user stated, and only that: everything else comes from the settings or defaults.
 
-    options, delivery: knobs that were turned;  stated: further fields of the request.
-    Any: each knob has its own type, checked where the request is made.
+    options, delivery: options that were set;  request_fields: further fields of SpeechRequest.
+    Any: each option has its own type, checked where the request is made.
     """
 
     text: str | None = None
@@ -46,42 +50,46 @@ class SpeechRequestInput:
 
 
 def build_request(
-    settings: Settings, wish: SpeechRequestInput, layout: ProjectPaths
+    settings: Settings, given: SpeechRequestInput, layout: ProjectPaths
 ) -> SpeechRequest:
-    """Complete a wish; knobs nobody turned stand as the weights advise.
+    """Complete what was stated from the settings and the model's advice.
 
-    Raises StudioError naming whatever is missing or does not fit.
+    Raises AppError naming whatever is missing or does not fit.
     """
-    if wish.text is None:
+    if given.text is None:
         raise AppError(
             'No text was given. Say what to speak: testudo speak "Good evening."', code="empty_text"
         )
-    voice = wish.voice or settings.voice
+    voice = given.voice or settings.voice
     if not voice:
         raise AppError(
             "No voice was named. Add --voice NAME; `testudo voices` lists them.",
             code="missing_voice",
         )
-    stated = {**get_request_fields_from_settings(settings), **wish.request_fields}
+    stated = _merge_request_fields(settings, {}, given)
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)
-    preset = wish.preset or settings.preset or None
-    engine, weights = str(stated["engine"]), layout.model(str(stated["bundle"]))
-    wanted = {**get_recommended_options(engine, weights), **settings.engine_options}
-    options = resolve_options(engine, wanted, preset, wish.options)
-    delivery = _build_output_options(
-        {**_get_output_options_from_settings(settings, wish), **wish.delivery}, wish.out
+    options = resolve_engine_options(
+        settings, layout, stated["bundle"], engine=str(stated["engine"]), given=given
     )
+    usual = dict(settings.output_options)  # at a rate that the format of this clip can have
+    format = {**usual, **given.delivery, **_get_format_from_suffix(given.out)}["format"]
+    usual["output_rate"] = find_nearest_sample_rate(usual["output_rate"], format)
     return SpeechRequest(
-        text=wish.text, voice=voice, options=options, delivery=delivery, out=wish.out, **stated
+        text=given.text,
+        voice=voice,
+        options=options.values,
+        delivery=_build_output_options((FILE, usual), given),
+        out=given.out,
+        **stated,
     )
 
 
 def build_request_from_metadata(
-    settings: Settings, record: TakeMetadata, wish: SpeechRequestInput
+    settings: Settings, record: TakeMetadata, given: SpeechRequestInput
 ) -> SpeechRequest:
-    """Ask for a clip again as its record says, except for what the wish states.
+    """Ask for a clip again as its metadata says, except for what was stated.
 
-    Raises StudioError where the record, or the wish, does not fit this version.
+    Raises AppError where the metadata, or what was stated, does not fit this version.
     """
     recorded = {
         "engine": record.engine,
@@ -89,49 +97,68 @@ def build_request_from_metadata(
         "device": record.machine.device or "auto",
         "threads": record.machine.threads,
     }
-    stated = {**get_request_fields_from_settings(settings), **recorded, **wish.request_fields}
-    recorded_options = {**record.options, "seed": record.seed}
-    options = resolve_options(str(stated["engine"]), recorded_options, wish.preset, wish.options)
+    stated = _merge_request_fields(settings, recorded, given)
+    engine, usual = str(stated["engine"]), (CLIP, {**record.options, "seed": record.seed})
+    options = resolve_options(engine, [usual, *_list_given_layers(engine, given.preset, given)])
     return SpeechRequest(
-        text=record.text if wish.text is None else wish.text,
-        voice=wish.voice or record.voice,
-        options=options,
-        delivery=_build_output_options({**record.delivery, **wish.delivery}, wish.out),
-        out=wish.out,
+        text=record.text if given.text is None else given.text,
+        voice=given.voice or record.voice,
+        options=options.values,
+        delivery=_build_output_options((CLIP, record.delivery), given),
+        out=given.out,
         like=record.without_latents(),
         **stated,
     )
 
 
-def get_request_fields_from_settings(settings: Settings) -> dict[str, Any]:
-    """Return the fields of a request that the settings file decides unless told otherwise."""
+def resolve_engine_options(
+    settings: Settings,
+    layout: ProjectPaths,
+    bundle: str,
+    *,
+    engine: str | None = None,
+    given: SpeechRequestInput | None = None,
+    implied: Mapping[str, Any] | None = None,
+) -> Resolved:
+    """Merge defaults, the model's advice, settings, preset and request, lowest first.
+
+    bundle: name of the model;  implied: options that the page sets over the model's advice.
+    Raises AppError for an option or preset that does not fit.
+    """
+    engine, given = engine or settings.engine, given or SpeechRequestInput()
+    layers = [
+        (MODEL, get_recommended_options(engine, layout.model(bundle))),
+        (MODEL, implied or {}),
+        (FILE, settings.engine_options),
+        *_list_given_layers(engine, given.preset or settings.preset, given),
+    ]
+    return resolve_options(engine, layers)
+
+
+def _list_given_layers(engine: str, preset: str | None, given: SpeechRequestInput) -> list[Layer]:
+    with reraise_as_app_error(ValueError):
+        chosen = get_preset_options(get_options_class(engine), preset)
+    return [(PRESET, chosen), (REQUEST, given.options)]
+
+
+def _merge_request_fields(
+    settings: Settings, recorded: Mapping[str, Any], given: SpeechRequestInput
+) -> dict[str, Any]:
+    """Merge the fields of a request that settings have too: settings, clip, request."""
     shared = {item.name for item in fields(SpeechRequest)} & {
         item.name for item in fields(Settings)
     }
-    return {name: getattr(settings, name) for name in sorted(shared - SEPARATELY_MERGED_FIELDS)}
+    usual = {name: getattr(settings, name) for name in sorted(shared - SEPARATELY_MERGED_FIELDS)}
+    layers = [(FILE, usual), (CLIP, recorded), (REQUEST, given.request_fields)]
+    return dict(merge_layers(layers).values)
 
 
-def _get_output_options_from_settings(
-    settings: Settings, wish: SpeechRequestInput
-) -> Mapping[str, Any]:
-    """Return the settings' delivery, at a rate that the format of this very clip can have."""
-    usual = dict(settings.output_options)
-    asked = {**wish.delivery, **_get_format_from_suffix(wish.out)}.get("format", usual["format"])
-    usual["output_rate"] = find_nearest_sample_rate(usual["output_rate"], asked)
-    return usual
+def _build_output_options(usual: Layer, given: SpeechRequestInput) -> OutputOptions:
+    suffix = _get_format_from_suffix(given.out)
+    with reraise_as_app_error(ValueError):
+        merged = merge_layers([usual, (REQUEST, given.delivery), (REQUEST, suffix)])
+        return from_dict(OutputOptions, merged.values)
 
 
 def _get_format_from_suffix(out: str | None) -> Mapping[str, Any]:
-    """Return the format that the suffix of a named file decides; none where no file is named."""
     return {} if out is None else {"format": parse_output_path(out).clip_path.suffix[1:].lower()}
-
-
-def _build_output_options(turned: Mapping[str, Any], out: str | None) -> OutputOptions:
-    with reraise_as_app_error(ValueError):
-        return from_dict(OutputOptions, {**turned, **_get_format_from_suffix(out)})
-
-
-def output_options_to_dict(delivery: OutputOptions) -> Mapping[str, Any]:
-    """Return the delivery as the record of a take keeps it."""
-    plain: Mapping[str, Any] = to_dict(delivery)
-    return plain

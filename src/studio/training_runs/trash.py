@@ -60,7 +60,7 @@ def restore_run(layout: ProjectPaths, dataset: str, id: str) -> str:
             f"one first.",
             code="name_taken",
         )
-    restore_from_trash(held, target)
+    restore_from_trash(runs, held, target)
     return held.name
 
 

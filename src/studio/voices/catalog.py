@@ -1,4 +1,4 @@
-"""Voices: folders of clips, kept latents, the random voice, and blends of several."""
+"""Voices: folders of clips, saved speaker latents, random voices, blends."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from core.errors import AppError
 from core.paths import ProjectPaths, quote_for_message, validate_name
 
-RANDOM_VOICE = "random"  # or random#SEED, which names one of them
+RANDOM_VOICE = "random"  # or random#SEED
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
-LATENTS_FILE = "latents.safetensors"  # a voice that was made, not recorded
-FOREIGN_LATENTS_SUFFIX = ".pth"  # what the original program keeps a voice in
+LATENTS_FILE = "latents.safetensors"  # of a voice without clips
+FOREIGN_LATENTS_SUFFIX = ".pth"  # latents saved by tortoise-tts
 MAX_BLEND_WEIGHT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """One folder under voices/.
+    """A folder under voices/.
 
-    clips are its audio files in order of name;  kept is its latents where it has no clips: ours, or
-    a `.pth` of the original program.
+    clips: its audio files by name;  latents_path: its saved speaker latents, ours or a `.pth` of
+    tortoise-tts, for a voice without clips.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Voice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlendComponent:
-    """A voice and its share of a blend; the shares are scaled to sum to one when blending."""
+    """A voice and its weight in a blend; the weights are normalized when blending."""
 
     voice: str
     weight: float = 1.0
-    seed: int | None = None  # of a voice made up: random#7
+    seed: int | None = None  # of random#SEED
 
     @property
     def is_random(self) -> bool:
-        """Whether this speaker is made up."""
+        """Whether this is the random voice."""
         return self.voice == RANDOM_VOICE
 
 
 def list_voices(layout: ProjectPaths) -> list[Voice]:
-    """List the voices that can speak, by name; folders with nothing to hear are left out."""
+    """List the voices by name, without empty folders."""
     if not layout.voices.is_dir():
         return []
     folders = sorted(
@@ -60,26 +60,20 @@ def list_voices(layout: ProjectPaths) -> list[Voice]:
 
 
 def get_voices_fingerprint(layout: ProjectPaths) -> str:
-    """Name what the voices folder holds now: another stamp, another list. Cheap to ask often.
-
-    Looks at the names of the folders and at when something came into them or left.
-    """
+    """Return a text that changes with the list of voices; reads no clip."""
     if not layout.voices.is_dir():
         return ""
     with os.scandir(layout.voices) as entries:
-        told = sorted(
+        states = sorted(
             f"{entry.name} {entry.stat().st_mtime_ns}"
             for entry in entries
             if not entry.name.startswith(".") and entry.is_dir()
         )
-    return hashlib.sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256("\n".join(states).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def find_voice(layout: ProjectPaths, name: str) -> Voice:
-    """Return the voice called `name`.
-
-    Raises StudioError when there is none, or nothing in it can be heard.
-    """
+    """Return a voice.  Raises AppError where there is none of that name, or it is empty."""
     folder = layout.voice(name)
     if not folder.is_dir():
         raise AppError(_describe_missing_voice(layout, name), code="missing_voice")
@@ -87,21 +81,17 @@ def find_voice(layout: ProjectPaths, name: str) -> Voice:
     if not voice.clips and voice.latents_path is None:
         raise AppError(
             f"The voice {quote_for_message(name)} has no clips in {folder}. Put one or more "
-            f"recordings of "
-            f"3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])}).",
+            f"recordings of 3 to 10 seconds there ({', '.join(AUDIO_SUFFIXES[:5])}).",
             code="voice_without_clips",
         )
     return voice
 
 
 def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
-    """Read who speaks: NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.
-
-    Raises StudioError for anything else.
-    """
+    """Parse NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.  Raises AppError for anything else."""
     if not spoken_by.strip():
         raise AppError(
-            "No voice was named. `testudo voices` lists them; `random` makes one up.",
+            "No voice was named. `testudo voices` lists them; `random` is a random one.",
             code="missing_voice",
         )
     parts = tuple(_parse_component(part.strip(), spoken_by) for part in spoken_by.split("+"))
@@ -117,14 +107,20 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     return parts
 
 
+def check_not_random(name: str) -> None:
+    """Raise AppError for a name that is reserved for random voices."""
+    if name.casefold() == RANDOM_VOICE or name.casefold().startswith(f"{RANDOM_VOICE}#"):
+        raise AppError(f"{name} is reserved for random voices. Choose another name.")
+
+
 def get_results_folder_name(spoken_by: str) -> str:
-    """Name the folder for what a voice or a blend spoke: `alice:0.7+bob:0.3` -> alice-and-bob."""
+    """Return the results folder of a voice or a blend: alice:0.7+bob:0.3 -> alice-and-bob."""
     names = "-and-".join(part.voice for part in parse_blend(spoken_by))
     return names if len(names) <= 100 else names[:99] + "…"
 
 
 def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, ...]:
-    """Return the parts of `spoken_by` after making sure that each can be found."""
+    """Return the components of a voice or blend.  Raises AppError for a missing voice."""
     parts = parse_blend(spoken_by)
     for part in parts:
         if not part.is_random:
@@ -133,7 +129,7 @@ def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, 
 
 
 def resolve_random_seed(spoken_by: str, seed: int) -> str:
-    """Say which random voice is meant: random -> random#SEED, within blends too."""
+    """Replace random by random#SEED, also in blends."""
     return re.sub(rf"(?<![^+\s]){RANDOM_VOICE}(?=[:+\s]|$)", f"{RANDOM_VOICE}#{seed}", spoken_by)
 
 
@@ -144,12 +140,11 @@ def _parse_component(part: str, whole: str) -> BlendComponent:
     if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", weight) or float(weight) > MAX_BLEND_WEIGHT:
         raise AppError(
             f"{quote_for_message(weight)} in {quote_for_message(whole)} is not a weight; write "
-            f"a number from 0 to "
-            f"{MAX_BLEND_WEIGHT:g}, as in alice:0.7+bob:0.3."
+            f"a number from 0 to {MAX_BLEND_WEIGHT:g}, as in alice:0.7+bob:0.3."
         )
-    made_up = re.fullmatch(rf"{RANDOM_VOICE}#(\d{{1,18}})", name)
-    if made_up:
-        return BlendComponent(voice=RANDOM_VOICE, weight=float(weight), seed=int(made_up[1]))
+    random = re.fullmatch(rf"{RANDOM_VOICE}#(\d{{1,18}})", name)
+    if random:
+        return BlendComponent(voice=RANDOM_VOICE, weight=float(weight), seed=int(random[1]))
     return BlendComponent(voice=validate_name(name, "voice"), weight=float(weight))
 
 
@@ -179,7 +174,6 @@ def _read_voice_folder(folder: Path) -> Voice:
 
 
 def _find_latents_file(folder: Path) -> Path | None:
-    """Find the latents in a voice's folder: ours, or else those of the original program."""
     ours = folder / LATENTS_FILE
     if ours.is_file():
         return ours
@@ -199,11 +193,9 @@ def _describe_missing_voice(layout: ProjectPaths, name: str) -> str:
         listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
         return (
             f"There is no voice {quote_for_message(name)} in {layout.voices}. There are: "
-            f"{listed}, and "
-            f"{RANDOM_VOICE}. A new voice is a folder of clips there."
+            f"{listed}, and {RANDOM_VOICE}. A new voice is a folder of clips there."
         )
     return (
-        f"There is no voice {quote_for_message(name)}: {layout.voices} has none yet. Make the "
-        f"folder "
-        f"{layout.voices / name} and put one or more recordings of 3 to 10 seconds into it."
+        f"There is no voice {quote_for_message(name)}: {layout.voices} has none yet. Create the "
+        f"folder {layout.voices / name} and put one or more recordings of 3 to 10 seconds into it."
     )

@@ -1,16 +1,13 @@
-"""Voices renamed, and deleted into a bin from which they can be had back. Clips are never touched.
-
-The bin lies inside the voices folder, so that deleting is a rename and never a copy.
-"""
+"""Rename, delete and restore voices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message, validate_name
 from core.trash import (
+    TrashEntry,
     find_free_name,
     find_trash_entry,
     list_subfolders,
@@ -18,26 +15,16 @@ from core.trash import (
     move_to_trash,
     restore_from_trash,
 )
-from studio.voices.catalog import RANDOM_VOICE, Voice, find_voice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletedVoice:
-    """A voice in the bin. id: names this deletion;  when: seconds since 1970."""
-
-    id: str
-    name: str
-    when: float
+from studio.voices.catalog import Voice, check_not_random, find_voice
 
 
 def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
     """Return the folder for a new voice.
 
-    Raises StudioError for a name that cannot be one, or that is taken in whatever case.
+    Raises AppError for an invalid name, and for one that is taken, ignoring case.
     """
     folder = layout.voice(name)
-    if name.casefold() == RANDOM_VOICE or name.casefold().startswith(f"{RANDOM_VOICE}#"):
-        raise AppError(f"{name} always means a made-up voice. Choose another name.")
+    check_not_random(name)
     if name.casefold() in {path.name.casefold() for path in list_subfolders(layout.voices)}:
         raise AppError(
             f"There is already a voice {quote_for_message(name)}. Choose another name.",
@@ -47,44 +34,39 @@ def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
 
 
 def rename_voice(layout: ProjectPaths, name: str, new: str) -> Voice:
-    """Give a voice another name; clips that it spoke stay where they are."""
+    """Rename a voice; clips that were generated with it stay where they are."""
     folder = find_voice_folder(layout, name)
     validate_name(new, "voice")
-    same_but_for_case = new.casefold() == name.casefold() and new != name
-    target = layout.voice(new) if same_but_for_case else get_new_voice_folder(layout, new)
+    only_case_differs = new.casefold() == name.casefold() and new != name
+    target = layout.voice(new) if only_case_differs else get_new_voice_folder(layout, new)
     with translate_write_errors(target):
         folder.rename(target)
     return find_voice(layout, new)
 
 
-def delete_voice(layout: ProjectPaths, name: str) -> DeletedVoice:
-    """Move a voice into the bin."""
-    folder = find_voice_folder(layout, name)
-    binned = move_to_trash(folder)
-    return DeletedVoice(id=binned.id, name=name, when=binned.deleted_at)
+def delete_voice(layout: ProjectPaths, name: str) -> TrashEntry:
+    """Move a voice to the trash."""
+    return move_to_trash(find_voice_folder(layout, name))
 
 
-def list_deleted_voices(layout: ProjectPaths) -> list[DeletedVoice]:
-    """List the voices in the bin, the latest first."""
-    return [
-        DeletedVoice(id=one.id, name=one.name, when=one.deleted_at)
-        for one in list_trash(layout.voices)
-    ]
+def list_deleted_voices(layout: ProjectPaths) -> list[TrashEntry]:
+    """List the voices in the trash, the latest first."""
+    return list_trash(layout.voices)
 
 
 def restore_voice(layout: ProjectPaths, id: str) -> Voice:
-    """Bring a deleted voice back; under another name where its own is taken by now."""
-    found = find_trash_entry(layout.voices, id)
-    if found is None:
+    """Restore a deleted voice, under another name where its own is taken."""
+    entry = find_trash_entry(layout.voices, id)
+    if entry is None:
         raise AppError(
-            f"There is no voice {quote_for_message(id)} in the bin.", code="missing_voice"
+            f"There is no voice {quote_for_message(id)} in the trash.", code="missing_voice"
         )
-    target = layout.voice(find_free_name(layout.voices, found.name))
-    restore_from_trash(found, target)
+    target = layout.voice(find_free_name(layout.voices, entry.name))
+    restore_from_trash(layout.voices, entry, target)
     return find_voice(layout, target.name)
 
 
 def find_voice_folder(layout: ProjectPaths, name: str) -> Path:
-    """Return the folder of a voice; find_voice says what there is instead."""
+    """Return the folder of a voice.  Raises AppError as `find_voice` does where there is none."""
     folder = layout.voice(name)
     return folder if folder.is_dir() else find_voice(layout, name).folder

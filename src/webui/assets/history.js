@@ -1,15 +1,15 @@
-// The list of the tab History: which clips are chosen, what plays, and what its buttons ask for.
-// Runs when the list is there; `element` holds it, `trigger` tells the server.
-const chosen = new Set(); // one by one; the server may know more, all of a search (data-all, data-among),
-const spared = new Set(); // of which these are not chosen after all
-const player = document.createElement("audio"); // for the quick listening in the list
+// The History tab: selection of clips, the player of the list, and its buttons.
+// Runs once after gr.HTML created `element`; `props.value` is the HTML from the server.
+const chosen = new Set(); // selected one by one; the server may hold more, all of a search (data-all, data-among),
+const spared = new Set(); // of which these were deselected
+const player = document.createElement("audio"); // plays the clips of the list
 player.hidden = true;
 let playing = null;
 element.append(player);
 
-const view = () => element.querySelector("#history-view");
+const view = () => element.querySelector("#history-list-view");
 const found = () => Number(view().querySelector(".chosen").dataset.all);
-const isAmong = (box) => "among" in box.closest("li").dataset; // an input is never repainted
+const isAmong = (box) => "among" in box.closest("li").dataset; // inputs are not repainted
 const isChosen = (box) => chosen.has(box.dataset.ref) || (isAmong(box) && !spared.has(box.dataset.ref));
 function choose(box, on) {
   const { ref } = box.dataset;
@@ -18,7 +18,7 @@ function choose(box, on) {
 }
 const boxes = () => [...view().querySelectorAll("input[data-ref]")];
 
-function mark() { // shows what is chosen and what plays, after every paint and every choice
+function mark() { // shows what is selected and what plays, after every paint and every change
   if (!view().querySelector(".chosen")) return;
   if (!found()) spared.clear();
   const number = chosen.size + Math.max(0, found() - spared.size);
@@ -31,7 +31,7 @@ function mark() { // shows what is chosen and what plays, after every paint and 
   all.checked = here > 0 && here === boxes().length;
   all.indeterminate = here > 0 && !all.checked;
   all.disabled = boxes().length === 0;
-  const told = number ? `${number.toLocaleString("en")} chosen` : "None chosen";
+  const told = `${number.toLocaleString("en")} selected`;
   const count = view().querySelector("#history-chosen");
   if (count.textContent !== told) count.textContent = told;
   view().querySelector(".chosen").classList.toggle("has-some", number > 0);
@@ -54,7 +54,7 @@ function paint(html) {
   mark();
 }
 
-function hear(button) {
+function play(button) {
   if (playing === button.dataset.play && !player.paused) { player.pause(); return; }
   if (playing !== button.dataset.play) { playing = button.dataset.play; player.src = playing; }
   player.play().catch(() => { playing = null; mark(); });
@@ -73,7 +73,7 @@ element.addEventListener("change", (event) => {
 
 element.addEventListener("click", (event) => {
   const quick = event.target.closest("[data-play]");
-  if (quick) { hear(quick); return; }
+  if (quick) { play(quick); return; }
   const pressed = event.target.closest("[data-act]");
   if (!pressed || pressed.disabled) return;
   ask(pressed);
@@ -87,23 +87,23 @@ function ask(pressed) {
   if (act === "clear" || act === "all-found") { chosen.clear(); spared.clear(); }
   const name = pressed.parentElement.querySelector("[data-name]")?.value || "";
   const refs = [...chosen];
-  trigger("click", { act, ref: ref || "", refs, spared: [...spared], name });
+  trigger("click", { action: { act, ref: ref || "", refs, spared: [...spared], name } });
   if (act === "delete") chosen.clear();
   if (act === "delete-one" || act === "rename") chosen.delete(ref);
-  if (act === "open" || act === "compare" || act === "bin") bring = true;
+  if (act === "open" || act === "compare" || act === "bin") scroll = true;
   mark();
 }
 
-// On a telephone what was opened lies above the list: bring it into sight once it is painted.
-let bring = false;
-function bringPanel() {
+// On a phone the panel is above the list: scroll to it once it is painted.
+let scroll = false;
+function scrollToPanel() {
   const panel = view().querySelector(".panel");
-  if (!bring || !panel || !panel.firstElementChild) return;
-  bring = false;
+  if (!scroll || !panel || !panel.firstElementChild) return;
+  scroll = false;
   if (matchMedia("(max-width: 899px)").matches) panel.scrollIntoView({ block: "start" });
 }
 
-document.addEventListener("keydown", (event) => { // two clips by ear
+document.addEventListener("keydown", (event) => { // A/B compare
   if (!/^[12]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable=true]")) return;
   const section = element.querySelector(".compared");
@@ -115,6 +115,6 @@ document.addEventListener("keydown", (event) => { // two clips by ear
   event.preventDefault();
 });
 
-const show = () => { paint(window.testudoHistory?.()); bringPanel(); };
-document.addEventListener("testudo-history", show);
+const show = () => { paint(props.value); scrollToPanel(); };
+watch("value", show);
 show();

@@ -1,9 +1,9 @@
-// The review list of a data set: which clip is current, what plays, and what its keys and buttons
-// ask for. Runs when the list is there; `element` holds it, `trigger` tells the server.
+// The review list of a dataset: the current clip, the player, keys and buttons.
+// Runs once after gr.HTML created `element`; `props.value` is the HTML from the server.
 const player = document.createElement("audio");
 player.hidden = true;
 let playing = null; // the address in the player
-let current = null; // the id of the clip that the keys are about
+let current = null; // the id of the clip that keys apply to
 element.append(player);
 
 const view = () => element.querySelector("#training-review-view");
@@ -11,7 +11,7 @@ const rows = () => [...view().querySelectorAll(".review-row")];
 const rowOf = (ref) => rows().find((row) => row.dataset.ref === ref);
 const isField = (node) => node.matches("textarea, input");
 
-function mark() { // one row can be reached with Tab; the keys go on from there
+function mark() { // Tab reaches the current row; keys move on from there
   const all = rows();
   if (!all.some((row) => row.dataset.ref === current)) current = all[0]?.dataset.ref ?? null;
   for (const row of all) {
@@ -27,9 +27,9 @@ function mark() { // one row can be reached with Tab; the keys go on from there
   }
 }
 
-let landing = null; // where the keys go on once another page is painted: "first" or "last"
+let landing = null; // the row to focus once another page is painted: "first" or "last"
 function paint(html) {
-  if (html === undefined || !view()) return;
+  if (!html || !view()) return;
   const before = rows();
   const at = before.findIndex((row) => row.contains(document.activeElement));
   const fresh = document.createElement("div");
@@ -42,14 +42,14 @@ function paint(html) {
     mark();
     rowOf(current).focus();
   } else if (at >= 0 && now.length && !view().contains(document.activeElement)) {
-    current = now[Math.min(at, now.length - 1)].dataset.ref; // the clip that was here has left
+    current = now[Math.min(at, now.length - 1)].dataset.ref; // the clip is no longer listed
     mark();
     rowOf(current).focus();
   } else mark();
 }
 
-// ---- hearing -----------------------------------------------------------------------------------
-function hear(row) {
+// ---- playing -----------------------------------------------------------------------------------
+function play(row) {
   const address = row?.querySelector("[data-play]")?.dataset.play;
   if (!address) return;
   if (playing === address && !player.paused) { player.pause(); return; }
@@ -58,8 +58,8 @@ function hear(row) {
 }
 for (const event of ["play", "pause", "ended"]) player.addEventListener(event, mark);
 
-// ---- asking ------------------------------------------------------------------------------------
-function ask(act, ref, value) { trigger("click", { act, ref: ref || "", value: value || "", name: view().firstElementChild?.dataset.name || "" }); }
+// ---- actions ------------------------------------------------------------------------------------
+function ask(act, ref, value) { trigger("click", { action: { act, ref: ref || "", value: value || "", name: view().firstElementChild?.dataset.name || "" } }); }
 function save(field) {
   const text = field.value.replace(/\s+/g, " ").trim();
   if (!text) { field.value = field.dataset.was; return; }
@@ -67,17 +67,17 @@ function save(field) {
   field.dataset.was = text;
   ask("edit", field.dataset.text, text);
 }
-function turn(act, where) {
-  const button = view().querySelector(`[data-act="${act}"]:not(:disabled)`);
+function turn(direction, where) {
+  const button = view().querySelector(`[data-turn="${direction}"]:not(:disabled)`);
   if (!button) return;
   landing = where;
-  ask(act);
+  ask("page", "", button.dataset.value);
 }
 
 element.addEventListener("click", (event) => {
   const row = event.target.closest(".review-row");
   if (row && row.dataset.ref !== current) { current = row.dataset.ref; mark(); }
-  if (event.target.closest("[data-play]")) { hear(row); return; }
+  if (event.target.closest("[data-play]")) { play(row); return; }
   const taken = event.target.closest("[data-take]");
   if (taken) {
     const field = view().querySelector(`[data-at="${CSS.escape(taken.dataset.take)}"]`);
@@ -90,7 +90,6 @@ element.addEventListener("click", (event) => {
     return;
   }
   const { act, ref } = pressed.dataset;
-  if (act === "before" || act === "after") { ask(act); return; }
   const at = act === "split" && !pressed.dataset.value ? row.querySelector("[data-at]").value : pressed.dataset.value;
   ask(act, ref, at);
 });
@@ -100,7 +99,7 @@ element.addEventListener("focusin", (event) => {
   if (row && row.dataset.ref !== current) { current = row.dataset.ref; mark(); }
 });
 
-// ---- keys: only while something in the list has the focus ----------------------------------------
+// ---- keys, while the focus is in the list ----------------------------------------
 function go(step) {
   const all = rows();
   const next = all[all.findIndex((row) => row.dataset.ref === current) + step];
@@ -116,7 +115,7 @@ const KEYS = {
   a: () => press("accept"), d: () => press("drop"), r: () => press("restore"), m: () => press("merge"),
   s: () => { const fold = rowOf(current)?.querySelector(".review-split"); if (fold) { fold.open = !fold.open; } },
   enter: () => { const field = rowOf(current)?.querySelector("textarea"); field?.focus(); field?.setSelectionRange(field.value.length, field.value.length); },
-  " ": () => hear(rowOf(current)),
+  " ": () => play(rowOf(current)),
   "?": () => { const keys = view().querySelector(".review-keys"); keys.open = !keys.open; },
 };
 element.addEventListener("keydown", (event) => {
@@ -126,7 +125,7 @@ element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") field.value = field.dataset.was;
     else if (event.key !== "Enter") return;
     event.preventDefault();
-    field.closest(".review-row").focus(); // leaving the field saves it
+    field.closest(".review-row").focus(); // the change event saves the text
     return;
   }
   if (isField(field)) {
@@ -140,6 +139,6 @@ element.addEventListener("keydown", (event) => {
   does();
 });
 
-const show = () => paint(window.testudoReview?.());
-document.addEventListener("testudo-review", show);
+const show = () => paint(props.value);
+watch("value", show);
 show();

@@ -1,10 +1,10 @@
-// What the page does by itself, without the server: repaints jobs without interrupting a player,
-// keys, copying, and files that are dropped anywhere.
+// Behaviour of the page without the server: repainting HTML without interrupting a player, keys,
+// copying, dropped files, and the theme.
 window.testudo = (() => {
   const byId = (id) => document.getElementById(id);
   const button = (id) => { const found = byId(id); return found && (found.matches("button") ? found : found.querySelector("button")); };
 
-  // ---- repainting: only what changed is touched, so that playing and typing go on -------------
+  // ---- repainting: only what changed is touched, so that players and text fields go on -------------
   const keyOf = (node) => (node.nodeType === 1 ? node.dataset.key : undefined);
   function sameKind(one, other) {
     return one.nodeType === other.nodeType && one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
@@ -12,7 +12,7 @@ window.testudo = (() => {
   function adopt(old, fresh) {
     if (old.nodeType !== 1) { if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue; return; }
     if (old.matches("audio") && old.getAttribute("src") === fresh.getAttribute("src")) return;
-    if (old.matches("input, textarea")) return; // what is being typed stays
+    if (old.matches("input, textarea")) return; // keeps what is being typed
     for (const { name, value } of [...fresh.attributes]) {
       if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
@@ -27,7 +27,7 @@ window.testudo = (() => {
       let found = place;
       while (found && !sameKind(found, wanted)) found = keyOf(wanted) ? found.nextSibling : null;
       if (!found) { old.insertBefore(wanted, place); continue; }
-      while (place !== found) { const next = place.nextSibling; place.remove(); place = next; } // a move would stop a player
+      while (place !== found) { const next = place.nextSibling; place.remove(); place = next; } // moving would stop a player
       place = found.nextSibling;
       adopt(found, wanted);
     }
@@ -60,7 +60,7 @@ window.testudo = (() => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       const field = document.activeElement;
-      if (field && field.blur) { field.blur(); field.focus(); } // what was typed is sent first
+      if (field && field.blur) { field.blur(); field.focus(); } // sends what was typed first
       setTimeout(() => button("generate-run")?.click(), 60);
     } else if (event.key === "Escape" && !document.querySelector("[role=listbox], dialog[open]")) {
       button("generate-stop")?.click();
@@ -74,7 +74,7 @@ window.testudo = (() => {
     document.querySelectorAll("audio").forEach((player) => { if (player !== event.target) player.pause(); });
   }, true);
 
-  // ---- buttons inside what the server painted --------------------------------------------------
+  // ---- buttons inside painted HTML --------------------------------------------------
   async function copy(text, button) {
     try { await navigator.clipboard.writeText(text); } catch {
       const field = document.createElement("textarea");
@@ -89,14 +89,15 @@ window.testudo = (() => {
     const pressed = event.target.closest?.("[data-copy]");
     if (pressed) copy(pressed.dataset.copy, pressed);
   });
-  function wanted(event) { // what a button of a job asks the server for
+  function readAction(event) { // what a button with data-act asks the server for: its data-* and the fields beside it
     const pressed = event.target.closest("[data-act]");
-    if (!pressed) return null;
-    const asked = { act: pressed.dataset.act, job: pressed.dataset.job, value: pressed.dataset.value };
-    pressed.closest("details, article")?.querySelectorAll(":scope [data-field]").forEach((field) => {
-      if (field.closest("details, article") === pressed.closest("details, article")) asked[field.dataset.field] = field.value;
+    if (!pressed || pressed.disabled) return null;
+    const action = { ...pressed.dataset };
+    const scope = pressed.closest("details, article");
+    scope?.querySelectorAll("[data-field]").forEach((field) => {
+      if (field.closest("details, article") === scope) action[field.dataset.field] = field.value;
     });
-    return asked;
+    return action;
   }
 
   // ---- a clip dropped anywhere on the tab Generate ----------------------------------------------
@@ -115,33 +116,36 @@ window.testudo = (() => {
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  // what is typed beside a slider passes through numbers that it does not have
-  function within(given, ranges) {
-    return ranges.map((range, at) => (range && typeof given[at] === "number" ? Math.min(Math.max(given[at], range[0]), range[1]) : given[at]));
+  // what is typed beside a slider may be outside of its range
+  function clamp(values, ranges) {
+    return ranges.map((range, at) => (range && typeof values[at] === "number" ? Math.min(Math.max(values[at], range[0]), range[1]) : values[at]));
   }
 
-  // ---- light and dark ----------------------------------------------------------------------------
-  const looks = { system: "system", light: "light", dark: "dark" };
-  function wear(look) {
-    const dark = look === "dark" || (look !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  // ---- theme -------------------------------------------------------------------------------------
+  const themes = { system: "System", light: "Light", dark: "Dark" };
+  function applyTheme() {
+    const theme = currentTheme();
+    const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
     document.documentElement.style.colorScheme = dark ? "dark" : "light";
     document.body.classList.toggle("dark", dark);
   }
-  const chosenLook = () => { try { return localStorage.getItem("testudo-look") || "system"; } catch { return "system"; } };
-  function nextLook() {
-    const names = Object.keys(looks);
-    const look = names[(names.indexOf(chosenLook()) + 1) % names.length];
-    try { localStorage.setItem("testudo-look", look); } catch { /* a private window keeps nothing */ }
-    wear(look);
-    labelLook();
+  function currentTheme() {
+    try { return localStorage.getItem("testudo-look") || "system"; } catch { return "system"; }
   }
-  function labelLook() {
-    const switcher = byId("look-switch");
-    if (switcher) switcher.textContent = `Look: ${looks[chosenLook()]}`;
+  function nextTheme() {
+    const names = Object.keys(themes);
+    const theme = names[(names.indexOf(currentTheme()) + 1) % names.length];
+    try { localStorage.setItem("testudo-look", theme); } catch { /* not in a private window */ }
+    applyTheme();
+    labelTheme();
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => wear(chosenLook()));
-  document.addEventListener("DOMContentLoaded", () => wear(chosenLook()));
-  document.addEventListener("click", (event) => { if (event.target.closest?.("#look-switch")) nextLook(); });
+  function labelTheme() {
+    const button = byId("theme-switch");
+    if (button) button.textContent = `Theme: ${themes[currentTheme()]}`;
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+  document.addEventListener("DOMContentLoaded", applyTheme);
+  document.addEventListener("click", (event) => { if (event.target.closest?.("#theme-switch")) nextTheme(); });
 
-  return { paint, within, repaint, wanted, labelLook, wear, chosenLook };
+  return { paint, clamp, repaint, readAction, labelTheme };
 })();

@@ -1,4 +1,4 @@
-"""Where the page finds a file: addresses below its own, by names and never by paths."""
+"""Addresses of files, relative to the page."""
 
 from __future__ import annotations
 
@@ -8,29 +8,19 @@ from urllib.parse import quote
 from core.paths import ProjectPaths
 
 
-def get_file_url(layout: ProjectPaths, path: str) -> str:
-    """Return the address of a clip under results/, voices/ or training/, relative to the page.
+def get_file_url(layout: ProjectPaths, path: str | Path) -> str:
+    """Return the address of a file under results/, voices/ or training/; "" for any other.
 
-    "" for what lies elsewhere or is gone. A clip that is joined again keeps its name, so the time
-    of the file is part of the address.
+    It contains the time of the file, since a clip that is joined again keeps its name.
     """
     file = Path(path).absolute()
     served = {"results": layout.results, "voices": layout.voices, "training": layout.training}
     for kind, folder in served.items():
         if file.is_relative_to(folder.absolute()):
             name = file.relative_to(folder.absolute()).as_posix()
-            changed = _get_mtime_ms(file)
-            return f"api/files/{kind}/{quote(name)}?v={changed}" if changed else ""
+            try:
+                changed = file.stat().st_mtime_ns // 1_000_000
+            except OSError:
+                return ""
+            return f"api/files/{kind}/{quote(name)}?v={changed}"
     return ""
-
-
-def format_result_name(path: str) -> str:
-    """Name a clip by its folder and file: clara/00001-hello.wav."""
-    return "/".join(Path(path).parts[-2:])
-
-
-def _get_mtime_ms(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns // 1_000_000
-    except OSError:
-        return 0

@@ -1,42 +1,35 @@
-"""A job as a piece of the page: what it does, what it spoke, and what can be done with it.
-
-Everything that came from a user or a file is escaped; buttons say in data-act what they want.
-"""
+"""Jobs as HTML: their state, progress, failure or result, and buttons for them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
+
 from core.error_classifier import get_error_info
+from core.errors import AppError
 from core.formatting import format_clock, format_duration, format_stage
 from core.paths import ProjectPaths
 from jobs.models import Job
-from studio.synthesis.output_paths import get_clip_name
-from webui.components.audio_player import (
-    ClipPlayer,
-    action_button,
-    clips_html,
-    copy_button,
-    format_score,
-    toggle_button,
-    voice_sample_html,
-)
-from webui.components.file_links import format_result_name
-from webui.components.line_takes import line_takes_html, partial_lines_html
+from studio.app.studio import Studio
+from studio.synthesis.line_takes import LineTakesFile, read_line_takes
+from studio.synthesis.output_paths import OutputPath, get_clip_name
+from studio.voices.catalog import find_voice, parse_blend
+from webui.components.file_links import get_file_url
+from webui.components.templates import render
 
 # Any: requests, takes and results are plain values.
 
 JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {  # how it is told, and a sign beside the colour
+    {  # label, and a sign beside the colour
         "waiting": ("Waiting", "…"),
-        "running": ("Working", "▸"),
+        "running": ("Running", "▸"),
         "done": ("Done", "✓"),
         "failed": ("Failed", "✕"),
         "stopped": ("Stopped", "■"),
@@ -44,33 +37,99 @@ JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 SPEECH_TASKS = ("speak", "redo", "rejoin")
 MAX_TITLE_LENGTH = 70
+MAX_ENDED_JOBS = 4
+MAX_LINES = 100
+PAGE_TITLE = "Testudo"
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobCardContext:
-    """What a card needs beside its job.
+def job_panel_html(
+    jobs: Sequence[Job], layout: ProjectPaths, stars: Collection[str] = ()
+) -> Markup:
+    """Render the jobs: what runs, the queue behind it, and the speech jobs that ended last.
 
-    newest: the job whose candidates the number keys play;  stars: the clips that have one.
+    stars: the names of starred clips.
     """
-
-    layout: ProjectPaths
-    newest: str = ""
-    stars: Collection[str] = ()
-
-
-def job_card_html(job: Job, looks: JobCardContext) -> str:
-    """Draw one job."""
-    told, sign = JOB_STATE_LABELS[job.state]
-    title = escape(format_job_title(job))
-    header = (
-        f'<header><span class="state {job.state}"><span aria-hidden="true">{sign}</span> '
-        f"{told}</span> <h3>{title}</h3></header>"
+    running = [job for job in jobs if job.state == "running"]
+    waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
+    ended = [job for job in jobs if job.is_over and job.task in SPEECH_TASKS][:MAX_ENDED_JOBS]
+    newest = next((job.id for job in ended if job.state == "done"), "")
+    cards = {
+        job.id: job_card_html(job, layout, stars, is_newest=job.id == newest)
+        for job in (*running, *waiting, *ended)
+    }
+    return render(
+        "jobs.html",
+        page_title=format_page_title(running, waiting),
+        announcement=_format_announcement(running, ended),
+        running=[cards[job.id] for job in running],
+        waiting=[cards[job.id] for job in waiting],
+        ended=[cards[job.id] for job in ended],
     )
-    mark = " newest" if job.id == looks.newest else ""
-    return (
-        f'<article class="job is-{job.state}{mark}" data-key="{escape(job.id)}" '
-        f'aria-label="{told}: {title}">{header}{"".join(_render_body(job, looks))}</article>'
+
+
+def job_card_html(
+    job: Job, layout: ProjectPaths, stars: Collection[str] = (), *, is_newest: bool = False
+) -> Markup:
+    """Render one job.  is_newest: the number keys play its takes."""
+    details: dict[str, Any] = {"result": None, "lines": None}
+    if job.state == "done" and job.result is not None and job.task in SPEECH_TASKS:
+        path = Path(str(job.result["path"]))
+        destination = OutputPath(clip_path=path)
+        details = {
+            "result": job.result,
+            "heard": " ".join(str(job.result.get("heard") or job.result.get("text", "")).split()),
+            "clip_name": "/".join(path.parts[-2:]),
+            "took": (job.ended or job.created) - (job.started or job.created),
+            "is_starred": get_clip_name(layout, path) in stars,
+            "lines": _read_lines(destination),
+            "lines_folder": destination.lines_folder,
+            # a regenerated line has the settings of its clip
+            "settings": format_settings_line(job.request) if job.task == "speak" else "",
+            "sample": find_voice_sample(layout, str(job.result.get("voice", ""))),
+        }
+    return render(
+        "job_card.html",
+        job=job,
+        title=format_job_title(job),
+        badge=JOB_STATE_LABELS[job.state],
+        is_newest=is_newest,
+        progress=progress_bar_html(job) if job.state == "running" else "",
+        failure=failure_html(job) if job.failure is not None else "",
+        partial_takes=[take for take in job.takes if take.get("path")][-MAX_LINES:],
+        max_lines=MAX_LINES,
+        url=partial(get_file_url, layout),
+        **details,
     )
+
+
+def _read_lines(destination: OutputPath) -> LineTakesFile | None:
+    """Return the lines of a clip as they are now; None for one line with one take."""
+    try:
+        lines = read_line_takes(destination)
+    except AppError:
+        return None  # regenerating a line reports lines that cannot be read
+    if lines is None or (len(lines.lines) < 2 and len(lines.lines[0].takes) < 2):
+        return None
+    return lines
+
+
+def find_voice_sample(layout: ProjectPaths, voice: str) -> tuple[str, Path] | None:
+    """Return the name of a voice and a clip of it to compare with, if there is one."""
+    try:
+        parts = [part for part in parse_blend(voice) if not part.is_random]
+        clips = find_voice(layout, parts[0].voice).clips if parts else ()
+    except AppError:
+        return None
+    return (parts[0].voice, clips[0]) if clips else None
+
+
+def stop_jobs(studio: Studio, tasks: Collection[str], *, only_running: bool = False) -> list[Job]:
+    """Stop the jobs of some tasks that run, and those that wait; returns them."""
+    states = ("running",) if only_running else ("running", "waiting")
+    jobs = [job for job in studio.jobs(limit=50) if job.task in tasks and job.state in states]
+    for job in jobs:
+        studio.cancel(job.id)
+    return jobs
 
 
 def format_job_title(job: Job) -> str:
@@ -79,44 +138,18 @@ def format_job_title(job: Job) -> str:
     return shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
 
 
-def _render_body(job: Job, looks: JobCardContext) -> Iterator[str]:
-    if job.state == "waiting":
-        place = f"Number {job.place} in the queue." if job.place else "In the queue."
-        yield f'<p class="quiet">{place}</p>'
-        yield _render_buttons(action_button("cancel", job.id, "Cancel"))
-    if job.state == "running":
-        yield progress_bar_html(job)
-        yield _render_buttons(action_button("cancel", job.id, "Stop", look="danger"))
-    if job.failure is not None:
-        yield failure_html(job)
-    yield from (f'<p class="warning">Note: {escape(word)}</p>' for word in job.warnings)
-    if job.state == "done" and job.result is not None and job.task in SPEECH_TASKS:
-        yield from _render_speech_result(job, job.result, looks)
-        return
-    if job.state in ("stopped", "failed") and job.task == "speak":
-        words = "Go on with the next line" if job.takes else "Try again"
-        yield _render_buttons(action_button("resume", job.id, words))
-    yield partial_lines_html(job, looks.layout)
-
-
-def progress_bar_html(job: Job) -> str:
-    """Draw how far a job is, and say it."""
+def progress_bar_html(job: Job) -> Markup:
+    """Render how far a job is, as a bar and as text."""
     progress = job.progress
     share = progress.fraction
     if share is None and progress.total:
         share = progress.done / progress.total
     percent = round(100 * share) if share is not None else None
-    value = f' aria-valuenow="{percent}"' if percent is not None else ""
-    width = f' style="width:{percent}%"' if percent is not None else ' class="unknown"'
-    return (
-        f'<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" '
-        f'aria-valuemax="100"{value}><span{width}></span></div>'
-        f'<p class="quiet">{escape(format_progress(job))}</p>'
-    )
+    return render("progress.html", percent=percent, text=format_progress(job))
 
 
 def format_progress(job: Job, now: float | None = None) -> str:
-    """Say the stage, the count, how long it still takes and how long it ran."""
+    """Format the stage, the count, the time left and the time so far."""
     progress = job.progress
     words = [format_stage(progress.stage)]
     if progress.total:
@@ -130,89 +163,20 @@ def format_progress(job: Job, now: float | None = None) -> str:
     return " · ".join(words)
 
 
-def failure_html(job: Job) -> str:
-    """Draw why a job failed and what to do, with the details to copy."""
+def failure_html(job: Job) -> Markup:
+    """Render why a job failed and what to do, with the details to copy."""
     assert job.failure is not None
-    cause = get_error_info(job.failure.cause)
-    report = f"{job.failure.message}\n\n{job.failure.details}".strip()
-    message = job.failure.message
-    general = message.startswith(cause.title)  # the words of the catalogue, told here already
-    lines = [
-        f"<strong>{escape(cause.title)}.</strong> {'' if general else escape(message)}",
-        f"Why: {escape(cause.why)}",
-        f"What to do: {escape(cause.what_to_do)}",
-    ]
-    told = "".join(f"<p>{line}</p>" for line in lines)
-    return (
-        f'<div class="failure" role="alert">{told}{copy_button("Copy the details", report)}</div>'
-    )
-
-
-def _render_speech_result(
-    job: Job, result: Mapping[str, Any], looks: JobCardContext
-) -> Iterator[str]:
-    heard = " ".join(str(result.get("heard") or result.get("text", "")).split())
-    if heard != format_job_title(job):
-        yield f'<p class="heard">{escape(heard)}</p>'
-    candidates = [
-        _build_candidate_player(job, take, result)
-        for take in enumerate(result["candidates"], start=1)
-    ]
-    yield f'<div class="takes side-by-side">{clips_html(candidates, looks.layout)}</div>'
-    yield f'<p class="quiet">{escape(_format_facts(job, result))}</p>'
-    path = Path(str(result["path"]))
-    starred = get_clip_name(looks.layout, path) in looks.stars
-    yield _render_buttons(
-        action_button("seed", job.id, "Keep this seed", value=str(result["seed"])),
-        action_button("settings", job.id, "Copy Settings"),
-        toggle_button("star", job.id, "★ Starred" if starred else "☆ Star", on=starred),
-    )
-    yield line_takes_html(job, path, looks.layout)
-    yield _render_settings(job)
-    yield voice_sample_html(looks.layout, str(result.get("voice", "")), f"{job.id}-voice")
-
-
-def _build_candidate_player(
-    job: Job, numbered: tuple[int, Mapping[str, Any]], result: Mapping[str, Any]
-) -> ClipPlayer:
-    number, take = numbered
-    several = len(result["candidates"]) > 1
-    key = f'<kbd title="The key {number} plays it">{number}</kbd>' if number < 10 else ""
-    return ClipPlayer(
-        key=f"{job.id}-c{number}",
-        label=f"Take {number}{' (best)' if several and number == 1 else ''}",
-        path=str(take["path"]),
-        note=format_score(take.get("score")),
-        badge_html=key,
-    )
-
-
-def _format_facts(job: Job, result: Mapping[str, Any]) -> str:
-    took = (job.ended or job.created) - (job.started or job.created)
-    words = [
-        f"{float(result.get('seconds', 0)):.1f} s of sound",
-        f"spoken in {format_clock(took)}",
-        f"voice {result.get('voice', '')}",
-        f"seed {result['seed']}",
-        format_result_name(str(result["path"])),
-    ]
-    return " · ".join(words)
-
-
-def _render_settings(job: Job) -> str:
-    """The settings as a line that can be copied; a redone line has those of its clip."""
-    if job.task != "speak":
-        return ""
-    line = format_settings_line(job.request)
-    return (
-        f'<details class="settings" data-key="{escape(job.id)}-settings">'
-        f"<summary>Settings</summary><p><code>{escape(line)}</code></p>"
-        f"{copy_button('Copy the settings line', line)}</details>"
+    error, message = get_error_info(job.failure.cause), job.failure.message
+    return render(
+        "failure.html",
+        error=error,
+        message="" if message.startswith(error.title) else message,
+        report=f"{message}\n\n{job.failure.details}".strip(),
     )
 
 
 def format_settings_line(request: Mapping[str, Any]) -> str:
-    """Tell how a request is spoken, in one line."""
+    """Format the settings of a request in one line."""
     named = {
         "voice": request.get("voice"),
         "model": request.get("bundle"),
@@ -222,5 +186,16 @@ def format_settings_line(request: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
 
-def _render_buttons(*buttons: str) -> str:
-    return f'<div class="buttons">{"".join(buttons)}</div>'
+def _format_announcement(running: Sequence[Job], ended: Sequence[Job]) -> str:
+    """Return what a screen reader announces; it changes only with the state."""
+    job = next(iter([*running, *ended]), None)
+    return f"{JOB_STATE_LABELS[job.state][0]}: {format_job_title(job)}" if job else ""
+
+
+def format_page_title(running: Sequence[Job], waiting: Sequence[Job]) -> str:
+    """Return the title of the window, with the progress of the running job."""
+    if not running:
+        return f"{len(waiting)} waiting · {PAGE_TITLE}" if waiting else PAGE_TITLE
+    share = running[0].progress.fraction
+    progress = f"{round(100 * share)} %" if share is not None else format_progress(running[0])
+    return f"{progress} · {PAGE_TITLE}"

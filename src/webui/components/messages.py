@@ -1,19 +1,36 @@
-"""What the page says beside a control: a note, or a refusal that tells what to do."""
+"""Messages beside a control."""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
 
 from core.errors import AppError
+from webui.components.templates import render_macro
 
 
-def note_html(words: str) -> str:
-    """Say something in passing; nothing for no words."""
-    return f'<p class="note" role="status">{escape(words)}</p>' if words else ""
+def note_html(text: str) -> Markup:
+    """Render a note; nothing for no text."""
+    return render_macro("note", text) if text else Markup("")
 
 
-def error_html(cause: AppError) -> str:
-    """Say why something cannot be done, with a sign beside the colour."""
-    return (
-        f'<p class="refusal" role="alert"><strong>Not possible:</strong> {escape(str(cause))}</p>'
-    )
+def error_html(error: AppError | str) -> Markup:
+    """Render why something cannot be done."""
+    return render_macro("error", str(error))
+
+
+def show_errors(
+    message: gr.HTML, handler: Callable[..., Mapping[Any, Any]]
+) -> Callable[..., Mapping[Any, Any]]:  # Any: what Gradio's components take
+    """Wrap a handler that returns {component: value}: an AppError is shown in `message`."""
+
+    def run(*values: Any) -> Mapping[Any, Any]:
+        try:
+            return handler(*values)
+        except AppError as error:
+            return {message: error_html(error)}
+
+    return run

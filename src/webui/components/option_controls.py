@@ -1,4 +1,4 @@
-"""From a knob of an engine to a control on the page, and from what the control gives back again."""
+"""Options as controls on the page, and values of controls as options."""
 
 from __future__ import annotations
 
@@ -15,120 +15,44 @@ from core.errors import AppError
 from core.options import OptionField
 from core.paths import quote_for_message
 
-# Any: a knob's value is whatever type its field has, and a control gives what it likes.
+# Any: an option has a value of its own type, and a control gives any.
 
 OPTION_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "check_text": "Hold Texts to the Sound",
+    {  # where the label is not the name in title case
+        "check_text": "Check Transcripts",
         "clean": "Cleaning",
-        "cond_free": "Conditional Free",
-        "cond_free_k": "Conditioning-Free K",
-        "cut_hz": "Rumble Cut",
+        "cond_free": "Guidance (CFG)",
+        "cond_free_k": "CFG Scale",
+        "cut_hz": "High-pass Filter",
         "cvvp_weight": "CVVP Weight",
         "delimiter": "Line Delimiter",
-        "diffusion_sampler": "Diffusion Sampler",
-        "diffusion_temperature": "Diffusion Temperature",
-        "even_level": "Even Loudness",
+        "even_level": "Normalize Loudness",
         "fade_ms": "Fade",
         "format": "Output Format",
         "half_precision": "Half-Precision",
-        "join_below_s": "Join Below",
-        "least_confidence": "Least Sure",
-        "least_snr_db": "Least Voice over Noise",
-        "length_penalty": "Length Penalty",
-        "longest_pause_s": "Longest Pause",
-        "longest_s": "Longest Clip",
-        "loudness": "Loudness",
+        "join_below_s": "Join Pauses Below",
+        "least_confidence": "Min. Confidence",
+        "least_snr_db": "Min. SNR",
+        "longest_pause_s": "Max. Pause",
+        "longest_s": "Max. Clip Length",
         "low_vram": "Low VRAM",
         "lower_db": "Noise Reduction",
-        "margin_s": "Silence Around",
-        "max_codes": "Longest Draft",
-        "most_clipped": "Most Clipped",
-        "most_letters": "Most Letters",
+        "margin_s": "Silence Padding",
+        "max_codes": "Max Length",
+        "most_clipped": "Max. Clipping",
+        "most_letters": "Max. Characters",
         "output_rate": "Output Sample Rate",
         "pause_s": "Pause Between Lines",
-        "pause_size": "Pause Size",
-        "piece_chars": "Length of Pieces",
+        "piece_chars": "Chunk Length",
         "prompt": "Custom Emotion",
-        "repetition_penalty": "Repetition Penalty",
-        "sample_batch_size": "Sample Batch Size",
         "share": "Weight",
-        "shortest_s": "Shortest Clip",
-        "slim_latents": "Slimmer Computed Latents",
-        "top_k": "Top K",
-        "top_p": "Top P",
-        "typical_mass": "Typical Mass",
-        "validation_share": "Share to Judge By",
-        "voice_chunk_s": "Voice Latent Max Chunk Size",
-        "voice_crop": "Voice Crop",
+        "shortest_s": "Min. Clip Length",
+        "slim_latents": "Smaller Voice Cache",
+        "validation_share": "Validation Split",
+        "voice_chunk_s": "Max Reference Chunk",
         "volume": "Output Volume",
     }
 )
-_SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # of knobs and choices, as the command line has them
-MAX_EXACT_INTEGER = 2**53
-"""Above this a browser's number is not exact, so such a knob is typed as text."""
-MAX_SLIDER_STEPS = 512
-"""A slider with more stops than this cannot be set with a finger; a number is typed instead."""
-
-
-def get_option_label(field: OptionField) -> str:
-    """Name a knob as the page does; the names are those of the studio that people know."""
-    return OPTION_LABELS.get(field.name, field.label)
-
-
-def make_elem_id(tab: str, name: str) -> str:
-    """Name a control in the document: top_p on the tab generate -> generate-top-p."""
-    return f"{tab}-{name.replace('_', '-')}"
-
-
-def build_control(field: OptionField, tab: str, value: Any) -> Component:
-    """Draw the control of one knob, with its range and its line of help."""
-    about: dict[str, Any] = {
-        "label": get_option_label(field),
-        "info": format_option_help(field),
-        "elem_id": make_elem_id(tab, field.name),
-    }
-    knob, kind = field.info, field.plain_type
-    if kind is bool:
-        return gr.Checkbox(value=value, **about)
-    if knob.choices:
-        return gr.Dropdown(choices=get_option_choices(field), value=value, **about)
-    if kind is str or (knob.high or 0) > MAX_EXACT_INTEGER:
-        return gr.Textbox(value=to_control_value(field, value), max_lines=1, **about)
-    limits: dict[str, Any] = {"minimum": knob.low, "maximum": knob.high, "step": knob.step}
-    if count_slider_steps(field) > MAX_SLIDER_STEPS:
-        # its range is in its help: a component with a range answers in words that are not ours
-        return gr.Number(value=value, step=knob.step or 1, **about)
-    return gr.Slider(value=value, **limits, **about)
-
-
-def clamp_inputs_js(components: Sequence[Component]) -> str:
-    """Return the script that keeps half-typed numbers within their sliders on the way to us.
-
-    Gradio would refuse the 1 of a 150 before anybody could finish it, and name no control.
-    """
-    ranges = [[c.minimum, c.maximum] if isinstance(c, gr.Slider) else None for c in components]
-    return f"(...given) => window.testudo.within(given, {json.dumps(ranges)})"
-
-
-def format_option_help(field: OptionField) -> str:
-    """Say in one line what the knob does, in what unit, and from where to where it is typed."""
-    knob, unit = field.info, f" {field.info.unit}" if field.info.unit else ""
-    told = _SNAKE_CASE.sub(
-        lambda name: OPTION_LABELS.get(name[0]) or CHOICE_LABELS.get(name[0], name[0]), knob.help
-    )
-    if field.plain_type in (bool, str) or (knob.high or 0) > MAX_EXACT_INTEGER:
-        return f"{told}."
-    if count_slider_steps(field) > MAX_SLIDER_STEPS:
-        return f"{told}. From {knob.low:,} to {knob.high:,}{unit}."
-    return f"{told}{f', in{unit}' if unit not in ('', ' x') else ''}."
-
-
-def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
-    """Return (shown, meant) for every choice of a knob."""
-    return [(CHOICE_LABELS.get(choice, choice), choice) for choice in field.info.choices]
-
-
 CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "p": "P (as the original)",
@@ -145,43 +69,114 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "clip_mean": "Mean of the clips",
     }
 )
+_SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # names of options and choices in help texts
+MAX_EXACT_INTEGER = 2**53
+"""Above this a number is not exact in a browser, so the control is a text field."""
+MAX_SLIDER_STEPS = 512
+"""With more steps than this the control is a number field: a slider cannot be set precisely."""
+
+
+def get_option_label(field: OptionField) -> str:
+    """Return the label of an option."""
+    return _format_name(field.name)
+
+
+def format_preset_label(name: str) -> str:
+    """Return the label of a preset."""
+    return name.replace("_", " ").title()
+
+
+def _format_name(name: str) -> str:
+    label = OPTION_LABELS.get(name) or CHOICE_LABELS.get(name)
+    return label or name.replace("_", " ").title()
+
+
+def make_elem_id(tab: str, name: str) -> str:
+    """Return the element id of a control: top_p on the tab generate -> generate-top-p."""
+    return f"{tab}-{name.replace('_', '-')}"
+
+
+def build_control(field: OptionField, tab: str, value: Any) -> Component:
+    """Create the control of an option, with its range and help."""
+    common: dict[str, Any] = {
+        "label": get_option_label(field),
+        "info": format_option_help(field),
+        "elem_id": make_elem_id(tab, field.name),
+    }
+    info, kind = field.info, field.plain_type
+    if kind is bool:
+        return gr.Checkbox(value=value, **common)
+    if info.choices:
+        return gr.Dropdown(choices=get_option_choices(field), value=value, **common)
+    if kind is str or (info.high or 0) > MAX_EXACT_INTEGER:
+        return gr.Textbox(value=to_control_value(field, value), max_lines=1, **common)
+    limits: dict[str, Any] = {"minimum": info.low, "maximum": info.high, "step": info.step}
+    if count_slider_steps(field) > MAX_SLIDER_STEPS:
+        # without a range, which Gradio would check with a message of its own
+        return gr.Number(value=value, step=info.step or 1, **common)
+    return gr.Slider(value=value, **limits, **common)
+
+
+def clamp_inputs_js(components: Sequence[Component]) -> str:
+    """Return JavaScript that clamps numbers to the range of their sliders before they are sent.
+
+    Gradio rejects a number outside of the range, as the 1 of a half-typed 150, without naming it.
+    """
+    ranges = [[c.minimum, c.maximum] if isinstance(c, gr.Slider) else None for c in components]
+    return f"(...values) => window.testudo.clamp(values, {json.dumps(ranges)})"
+
+
+def format_option_help(field: OptionField) -> str:
+    """Return what an option does, its unit, and for a number field its range."""
+    info, unit = field.info, f" {field.info.unit}" if field.info.unit else ""
+    text = _SNAKE_CASE.sub(lambda name: _format_name(name[0]), info.help)
+    if field.plain_type in (bool, str) or (info.high or 0) > MAX_EXACT_INTEGER:
+        return f"{text}."
+    if count_slider_steps(field) > MAX_SLIDER_STEPS:
+        return f"{text}. From {info.low:,} to {info.high:,}{unit}."
+    return f"{text}{f', in{unit}' if unit not in ('', ' x') else ''}."
+
+
+def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
+    """Return (label, value) for every choice of an option."""
+    return [(CHOICE_LABELS.get(choice, choice), choice) for choice in field.info.choices]
 
 
 def count_slider_steps(field: OptionField) -> float:
-    """Count the values that a slider for the knob would have."""
-    knob = field.info
-    assert knob.low is not None and knob.high is not None, f"{field.name} has no range"
-    return (knob.high - knob.low) / (knob.step or 1)
+    """Return the number of steps that a slider for the option would have."""
+    info = field.info
+    assert info.low is not None and info.high is not None, f"{field.name} has no range"
+    return (info.high - info.low) / (info.step or 1)
 
 
 def to_control_value(field: OptionField, value: Any) -> Any:
-    """Return the value as the control of the knob shows it."""
+    """Return the value as the control of the option shows it."""
     if (field.info.high or 0) > MAX_EXACT_INTEGER:
         return "" if value is None else str(value)
     return value
 
 
-def from_control_value(field: OptionField, given: Any) -> Any:
-    """Return what a control gave as the knob's own type.
+def from_control_value(field: OptionField, value: Any) -> Any:
+    """Return the value of a control in the type of its option. The range is not checked.
 
-    Raises StudioError naming the control when that cannot be; ranges are checked by the request.
+    Raises AppError naming the control where it cannot be converted.
     """
     kind, name = field.plain_type, get_option_label(field)
-    if given is None or (isinstance(given, str) and kind is not str and not given.strip()):
+    if value is None or (isinstance(value, str) and kind is not str and not value.strip()):
         if field.optional:
             return None
         raise AppError(f"{name} is empty. Give a value, or press Reset to defaults.")
     if kind not in (int, float):
-        return given
+        return value
     try:
-        # what is whole already stays exact: a float holds whole numbers up to 2**53 only
-        number = int(given) if isinstance(given, (str, int)) and kind is int else float(given)
+        # a float holds integers up to 2**53 only
+        number = int(value) if isinstance(value, (str, int)) and kind is int else float(value)
     except (ValueError, TypeError, OverflowError):
         raise AppError(
-            f"{name} is {quote_for_message(str(given))}; it must be a number.", code="bad_request"
+            f"{name} is {quote_for_message(str(value))}; it must be a number.", code="bad_request"
         ) from None
     if kind is float:
         return float(number)
     if isinstance(number, float) and not number.is_integer():
-        raise AppError(f"{name} is {given}; it must be a whole number.", code="bad_request")
+        raise AppError(f"{name} is {value}; it must be a whole number.", code="bad_request")
     return int(number)

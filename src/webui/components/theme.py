@@ -1,4 +1,4 @@
-"""How the page looks: a quiet theme, one style sheet, one small script; nothing from outside."""
+"""The theme of the page, its style sheets and its script; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ SHAPES: Mapping[str, str] = MappingProxyType(
 
 
 class QuietTheme(gr.themes.Base):
-    """Calm greys and one deep teal, light and dark, in the fonts of the reader's own system."""
+    """Greys and one teal, light and dark, in system fonts."""
 
     def __init__(self) -> None:
         super().__init__(

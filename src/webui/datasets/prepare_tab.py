@@ -1,11 +1,10 @@
-"""The part Prepare Dataset: recordings in, clips with their words out, and these looked through."""
+"""The Prepare Dataset part of the Training tab: from recordings to clips with texts."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,267 +18,218 @@ from studio.app.studio import Studio
 from studio.datasets.service import Datasets, PrepareRequest, plan_preparation
 from studio.voices.catalog import AUDIO_SUFFIXES
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES, ImportVoiceRequest, create_upload_dir
-from webui.components.live_html import EVENT_OPTIONS, LiveHtml, create_live_html
-from webui.components.messages import error_html, note_html
+from webui.components.job_card import stop_jobs
+from webui.components.live_panel import (
+    EVENT_OPTIONS,
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_live_html,
+)
+from webui.components.messages import error_html, note_html, show_errors
 from webui.components.page_context import PageContext
 from webui.datasets.prepare_form import (
-    MAIN_CONTROLS,
+    PLAN_CONTROLS,
     PrepareForm,
-    allows_folders,
-    build_advanced_controls,
-    build_prepare_request,
-    build_source_controls,
-    build_transcription_controls,
-    format_existing_dataset,
-    prepare_plan_html,
+    list_voice_names,
     transcriber_choices,
-    transcribers_html,
-    voice_names,
     whisper_model_choices,
 )
-from webui.datasets.prepare_job import get_active_jobs, prepare_jobs_html
-from webui.datasets.review_tab import ReviewPanel, build_review_panel
+from webui.datasets.prepare_view import (
+    TASKS,
+    prepare_jobs_html,
+    prepare_plan_html,
+    transcribers_html,
+)
+from webui.datasets.review_tab import ReviewPanel
+
+# Any: values of Gradio's components.
+
+POLL_INTERVAL_S = 1.5
+JOB_LIMIT = 50
+STOPPING_TEXT = "Stopping. Finished recordings are kept."
+ABOUT = (
+    "A dataset is made from recordings of **one** voice: they are cut at pauses into clips of a "
+    "few seconds, each with its text. 15 minutes of clean speech are a good start. Existing "
+    "transcripts (.txt, .srt, .vtt, .json, metadata.csv) are used as they are."
+)
+
+
+class PrepareTab:
+    """The form, its jobs and the upload of recordings; below, the review of the dataset."""
+
+    def __init__(self, page: PageContext) -> None:
+        self.studio, self.form = page.studio, PrepareForm(page.studio)
+        gr.Markdown(ABOUT, elem_id="training-prepare-about")
+        with gr.Row(elem_classes="generate"):
+            with gr.Column(scale=6, min_width=320):
+                self.form.build_source_controls()
+                with gr.Accordion("New recordings", open=False, elem_id="training-prepare-new"):
+                    upload = self._build_upload()
+                self.form.build_transcription_controls()
+                with gr.Accordion(
+                    "Transcription options", open=False, elem_id="training-prepare-words"
+                ):
+                    gr.HTML(transcribers_html(self.studio), elem_id="training-prepare-transcribers")
+                with gr.Accordion("Advanced", open=False, elem_id="training-prepare-advanced"):
+                    self.form.build_advanced_controls()
+                self.plan = gr.HTML("", elem_id="training-prepare-ready")
+                with gr.Row(elem_classes="run-row"):
+                    run = gr.Button(
+                        "Prepare", variant="primary", scale=3, elem_id="training-prepare-run"
+                    )
+                    stop = gr.Button("Stop", scale=1, elem_id="training-prepare-stop")
+                message = gr.HTML("", elem_id="training-prepare-message")
+            with gr.Column(scale=5, min_width=320, elem_classes="hearing"):
+                jobs = create_live_html("training-prepare-jobs")
+        # hidden: its change event fires where a State's would need the queue
+        self.voices = gr.Textbox(visible="hidden", elem_id="training-prepare-voices")
+        self.imported = gr.State("")  # the voice to select once it is there
+        self.review = ReviewPanel(page, Datasets(page.studio.layout))
+        self.panel = LivePanel(
+            jobs,
+            self.take_snapshot,
+            lambda snapshot: {jobs: snapshot[0], self.voices: snapshot[1]},
+            {"cancel": self.cancel_job, "again": self.resume_job},
+            message=message,
+            outputs=[self.voices],
+            action_outputs=[self.review.chosen],
+        )
+        self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
+        self.panel.bind(run.click, self.prepare, self.form.components)
+        self.panel.bind(stop.click, self.stop_jobs)
+        self._bind_events(page, upload)
+
+    def _build_upload(self) -> gr.Button:
+        self.files = gr.File(
+            label="Drop recordings, and their transcripts if you have them",
+            file_count="multiple",
+            file_types=[*AUDIO_SUFFIXES, *TRANSCRIPT_SUFFIXES],
+            height=110,
+            elem_id="training-prepare-drop",
+        )
+        with gr.Row(elem_classes="dataset-row"):
+            self.voice_name = gr.Textbox(
+                label="Voice name",
+                info="Use an existing name to add the recordings to it.",
+                max_lines=1,
+                elem_id="training-prepare-voice-name",
+            )
+            upload = gr.Button("Save as voice", elem_id="training-prepare-bring")
+        self.upload_message = gr.HTML("", elem_id="training-prepare-bring-message")
+        return upload
+
+    def _bind_events(self, page: PageContext, upload: gr.Button) -> None:
+        controls, fields = self.form.controls, self.form.components
+        page.blocks.load(
+            self.list_transcribers,
+            None,
+            [controls["transcriber"], controls["model"]],
+            **EVENT_OPTIONS,
+        )
+        gr.on(
+            [page.blocks.load, *(controls[name].change for name in PLAN_CONTROLS)],
+            self.show_plan,
+            fields,
+            self.plan,
+            **{**EVENT_OPTIONS, "trigger_mode": "always_last"},
+        )
+        self.voices.change(
+            self.offer_voices,
+            [self.voices, self.imported],
+            [controls["voice"], self.imported],
+            **EVENT_OPTIONS,
+        )
+        upload.click(
+            show_errors(self.upload_message, self.upload_recordings),
+            [self.files, self.voice_name],
+            [self.upload_message, self.files, self.imported],
+            **EVENT_OPTIONS,
+        )
+
+    def take_snapshot(self) -> tuple[str, str]:
+        """Return the HTML of the jobs, and the voices as JSON."""
+        html = prepare_jobs_html(self.studio.jobs(limit=JOB_LIMIT))
+        return html, json.dumps(list_voice_names(self.studio))
+
+    def list_transcribers(self) -> Updates:
+        """Offer the transcribers and models that are installed now."""
+        return {
+            self.form.controls["transcriber"]: gr.update(choices=transcriber_choices(self.studio)),
+            self.form.controls["model"]: gr.update(choices=whisper_model_choices(self.studio)),
+        }
+
+    def show_plan(self, *given: Any) -> str:
+        """Render what the form comes to, or what is missing."""
+        try:
+            plan = plan_preparation(self.studio.layout, self.form.build_request(given))
+            existing = {info.name: info for info in self.review.datasets.list()}.get(plan.name)
+        except AppError as error:
+            return error_html(error)
+        return prepare_plan_html(plan, existing)
+
+    def prepare(self, *given: Any) -> Updates:
+        """Queue a job that prepares the dataset, and select the dataset below."""
+        request = self.form.build_request(given)
+        plan = plan_preparation(self.studio.layout, request)
+        self.studio.submit(request, title=f"Dataset {plan.name}")
+        return {self.review.chosen: self.review.build_choice_update(plan.name)}
+
+    def stop_jobs(self) -> Updates:
+        """Stop all active jobs of Prepare Dataset."""
+        jobs = stop_jobs(self.studio, TASKS)
+        text = STOPPING_TEXT if jobs else "Nothing is being prepared."
+        return {self.panel.message: note_html(text)}
+
+    def cancel_job(self, action: PanelAction) -> Updates:
+        """Stop a job."""
+        self.studio.cancel(self.studio.job(action.text("job")).id)
+        return {self.panel.message: note_html(STOPPING_TEXT)}
+
+    def resume_job(self, action: PanelAction) -> None:
+        """Queue a job again that failed or was stopped."""
+        job = self.studio.job(action.text("job"))
+        if not job.is_over:
+            raise AppError(f"{job.title} is still running.")
+        with reraise_as_app_error(ValidationError, ValueError):
+            self.studio.submit(from_dict(PrepareRequest, job.request), title=job.title)
+
+    def offer_voices(self, listed: str, imported: str) -> Updates:
+        """Offer the voices there are, and select one that was just imported."""
+        names, control = json.loads(listed or "[]"), self.form.controls["voice"]
+        if imported in names:
+            return {control: gr.update(choices=names, value=imported), self.imported: ""}
+        return {control: gr.update(choices=names)}
+
+    def upload_recordings(self, files: Sequence[str] | None, name: str) -> Updates:
+        """Queue a job that imports uploaded recordings as a voice."""
+        job = import_recordings(self.studio, [Path(file) for file in files or ()], name or "")
+        voice = str(job.request["name"])
+        return {
+            self.upload_message: note_html(f'Importing "{voice}"; it is selected when done.'),
+            self.files: None,
+            self.imported: voice,
+        }
 
 
 def import_recordings(studio: Studio, files: Sequence[Path], name: str) -> Job:
-    """Let recordings, and the transcripts beside them, become a voice.
+    """Queue a job that imports recordings, and the transcripts beside them, as a voice.
 
-    files: of this process (uploads);  name: "" to name it after the first file.
-    Raises StudioError for whatever cannot be a recording, or a name.
+    files: uploads of this process;  name: "" to name the voice after the first file.
+    Raises AppError for files that are not recordings, and for an invalid name.
     """
     if not files:
-        raise AppError("Nothing was dropped yet. Drop recordings of one voice first.")
-    called = name.strip() or slugify(files[0].stem)
-    folder = create_upload_dir(studio.layout, called, [file.name for file in files])
+        raise AppError("No files. Drop recordings of one voice first.")
+    voice = name.strip() or slugify(files[0].stem)
+    folder = create_upload_dir(studio.layout, voice, [file.name for file in files])
     job: Job | None = None
     try:
         with translate_write_errors(folder):
             for file in files:
                 shutil.copyfile(file, folder / file.name)
-        request = ImportVoiceRequest(name=called, folder=str(folder), sound_only=True)
-        job = studio.submit(request, title=f"Recordings of {called}")
+        request = ImportVoiceRequest(name=voice, folder=str(folder), sound_only=True)
+        job = studio.submit(request, title=f"Recordings of {voice}")
         return job
     finally:
         if job is None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-# Any: what Gradio's controls give and take.
-
-POLL_INTERVAL_S = 1.5
-JOB_LIMIT = 50
-ABOUT = (
-    "A data set is made of recordings of **one** voice: cut in pauses into clips of a few seconds, "
-    "each with its words. A quarter of an hour of clean speech is a good beginning. Transcripts "
-    "beside the recordings (.txt, .srt, .vtt, .json, metadata.csv) are used as they are."
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareTab:
-    """Everything on the part that handlers touch."""
-
-    studio: Studio
-    form: PrepareForm
-    plan_summary: gr.HTML
-    run: gr.Button
-    stop: gr.Button
-    message: gr.HTML
-    jobs: LiveHtml
-    upload: RecordingUpload
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordingUpload:
-    """Where recordings are dropped to become a voice."""
-
-    files: gr.File
-    name: gr.Textbox
-    run: gr.Button
-    message: gr.HTML
-
-
-def build_prepare_tab(page: PageContext) -> None:
-    """Draw the part and wire it."""
-    gr.Markdown(ABOUT, elem_id="training-prepare-about")
-    tab = _build_layout(page.studio)
-    review = build_review_panel(page, Datasets(page.studio.layout))
-    _bind_form_events(tab, page, review)
-    _bind_upload_events(tab, page)
-    _bind_job_events(tab, page)
-
-
-def _build_layout(studio: Studio) -> PrepareTab:
-    with gr.Row(elem_classes="generate"):
-        with gr.Column(scale=6, min_width=320):
-            controls = build_source_controls(studio)
-            with gr.Accordion("New recordings", open=False, elem_id="training-prepare-new"):
-                bring = _build_recording_upload()
-            controls |= build_transcription_controls(studio)
-            with gr.Accordion("About the words", open=False, elem_id="training-prepare-words"):
-                gr.HTML(transcribers_html(studio), elem_id="training-prepare-transcribers")
-            with gr.Accordion("Advanced", open=False, elem_id="training-prepare-advanced"):
-                options, knobs = build_advanced_controls()
-            ready = gr.HTML("", elem_id="training-prepare-ready")
-            with gr.Row(elem_classes="run-row"):
-                run = gr.Button(
-                    "Prepare", variant="primary", scale=3, elem_id="training-prepare-run"
-                )
-                stop = gr.Button("Stop", scale=1, elem_id="training-prepare-stop")
-            message = gr.HTML("", elem_id="training-prepare-message")
-        with gr.Column(scale=5, min_width=320, elem_classes="hearing"):
-            jobs = create_live_html("training-prepare-jobs")
-    return PrepareTab(
-        studio=studio,
-        form=PrepareForm(
-            controls={**controls, **options},
-            option_fields=knobs,
-            allow_folders=allows_folders(studio.settings),
-        ),
-        plan_summary=ready,
-        run=run,
-        stop=stop,
-        message=message,
-        jobs=jobs,
-        upload=bring,
-    )
-
-
-def _build_recording_upload() -> RecordingUpload:
-    files = gr.File(
-        label="Drop recordings here, and their transcripts if you have them",
-        file_count="multiple",
-        file_types=[*AUDIO_SUFFIXES, *TRANSCRIPT_SUFFIXES],
-        height=110,
-        elem_id="training-prepare-drop",
-    )
-    with gr.Row(elem_classes="dataset-row"):
-        name = gr.Textbox(
-            label="Name of the voice",
-            info="A new one, or one that gets more recordings.",
-            max_lines=1,
-            elem_id="training-prepare-voice-name",
-        )
-        run = gr.Button("Keep them as a voice", elem_id="training-prepare-bring")
-    message = gr.HTML("", elem_id="training-prepare-bring-message")
-    return RecordingUpload(files=files, name=name, run=run, message=message)
-
-
-def _bind_form_events(tab: PrepareTab, page: PageContext, review: ReviewPanel) -> None:
-    studio = tab.studio
-    controls: Mapping[str, Any] = tab.form.controls  # Any: Gradio adds the events at run time
-
-    def arrive() -> list[Any]:
-        transcriber, model = transcriber_choices(studio), whisper_model_choices(studio)
-        return [gr.update(choices=transcriber), gr.update(choices=model)]
-
-    def prepare(*given: Any) -> list[Any]:
-        try:
-            request = build_prepare_request(tab.form, given)
-            ready = plan_preparation(studio.layout, request)
-            studio.submit(request, title=f"Data set {ready.name}")
-            chosen = review.build_choice_update(ready.name)
-        except AppError as cause:
-            return [error_html(cause), gr.skip(), gr.skip()]
-        return ["", prepare_jobs_html(studio.jobs(limit=JOB_LIMIT)), chosen]
-
-    def foretell(*given: Any) -> str:
-        try:
-            ready = plan_preparation(studio.layout, build_prepare_request(tab.form, given))
-            there = {info.name: info for info in review.datasets.list()}.get(ready.name)
-        except AppError as cause:
-            return f'<p class="warning">{escape(str(cause))}</p>'
-        return prepare_plan_html(
-            ready, format_existing_dataset(there.kept, there.kept_s) if there else ""
-        )
-
-    page.blocks.load(arrive, None, [controls["transcriber"], controls["model"]], **EVENT_OPTIONS)
-    page.blocks.load(foretell, tab.form.components, tab.plan_summary, **EVENT_OPTIONS)
-    gr.on(
-        [controls[name].change for name in MAIN_CONTROLS],
-        foretell,
-        tab.form.components,
-        tab.plan_summary,
-        trigger_mode="always_last",
-        **EVENT_OPTIONS,
-    )
-    shown = [tab.message, tab.jobs.source, review.chosen]
-    tab.run.click(prepare, tab.form.components, shown, **EVENT_OPTIONS)
-
-
-def _bind_upload_events(tab: PrepareTab, page: PageContext) -> None:
-    """The list of voices follows the folder, and what is dropped comes into it."""
-    studio, bring = tab.studio, tab.upload
-    known, awaited = gr.State(None), gr.State("")
-
-    def look(seen: Any, name: str) -> list[Any]:
-        names = voice_names(studio)
-        if names == seen:
-            return [gr.skip()] * 3
-        if name in names:
-            return [names, "", gr.update(choices=names, value=name)]
-        return [names, gr.skip(), gr.update(choices=names)]
-
-    def keep(files: Sequence[str] | None, name: str) -> list[Any]:
-        try:
-            job = import_recordings(studio, [Path(file) for file in files or ()], name or "")
-        except AppError as cause:
-            return [error_html(cause), gr.skip(), gr.skip()]
-        told = note_html(f"{job.title} are read; then the voice is chosen above.")
-        return [told, None, str(job.request["name"])]
-
-    voice = tab.form.controls["voice"]
-    for ask in (gr.Timer(2 * POLL_INTERVAL_S).tick, page.blocks.load):
-        ask(look, [known, awaited], [known, awaited, voice], **EVENT_OPTIONS)
-    bring.run.click(
-        keep, [bring.files, bring.name], [bring.message, bring.files, awaited], **EVENT_OPTIONS
-    )
-
-
-def _bind_job_events(tab: PrepareTab, page: PageContext) -> None:
-    """What is prepared, the same for every browser and after every reload."""
-    studio = tab.studio
-    seen = gr.State("")
-
-    def look(before: str) -> list[Any]:
-        try:
-            told = prepare_jobs_html(studio.jobs(limit=JOB_LIMIT))
-        except AppError as cause:
-            told = error_html(cause)
-        return [gr.skip(), gr.skip()] if told == before else [told, told]
-
-    def stop() -> list[Any]:
-        try:
-            ours = get_active_jobs(studio.jobs(limit=JOB_LIMIT))
-            for job in ours:
-                studio.cancel(job.id)
-        except AppError as cause:
-            return [error_html(cause), gr.skip()]
-        told = "Stopping. What is done is kept." if ours else "Nothing is being prepared."
-        return [note_html(told), prepare_jobs_html(studio.jobs(limit=JOB_LIMIT))]
-
-    def press(asked: gr.EventData) -> list[Any]:
-        try:
-            told = _handle_job_button(studio, asked._data or {})
-        except AppError as cause:
-            return [error_html(cause), gr.skip()]
-        return [note_html(told), prepare_jobs_html(studio.jobs(limit=JOB_LIMIT))]
-
-    shown = [tab.message, tab.jobs.source]
-    for ask in (gr.Timer(POLL_INTERVAL_S).tick, page.blocks.load):
-        ask(look, [seen], [seen, tab.jobs.source], **EVENT_OPTIONS)
-    tab.stop.click(stop, None, shown, **EVENT_OPTIONS)
-    tab.jobs.view.click(press, None, shown, **EVENT_OPTIONS)
-
-
-def _handle_job_button(studio: Studio, asked: Any) -> str:
-    """Do what a button of a job asks for; what a browser sends is only ever a job and a word."""
-    job = studio.job(str(asked.get("job", "")))
-    if asked.get("act") == "cancel":
-        studio.cancel(job.id)
-        return "Stopping. What is done is kept."
-    if asked.get("act") != "again" or not job.is_over:
-        raise AppError("The page asked for something that is not known. Reload it.")
-    with reraise_as_app_error(ValidationError, ValueError):
-        studio.submit(from_dict(PrepareRequest, job.request), title=job.title)
-    return ""

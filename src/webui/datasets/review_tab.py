@@ -1,11 +1,10 @@
-"""What is in a data set: a report, and its clips to be heard, mended and sorted out."""
+"""The dataset summary and the review of its clips, below the form of Prepare Dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -13,45 +12,277 @@ import gradio as gr
 from core.errors import AppError
 from core.formatting import format_count
 from core.serialization import from_dict
-from studio.app.studio import Studio
-from studio.datasets.service import CLIP_REASONS, ClipRow, Datasets, PrepareRequest
-from webui.components.live_html import EVENT_OPTIONS, LiveHtml, create_live_html
-from webui.components.messages import error_html, note_html
+from studio.datasets.service import (
+    CLIP_REASONS,
+    ClipRow,
+    DatasetReport,
+    Datasets,
+    PrepareRequest,
+)
+from webui.components.charts import bar_plot_update, create_bar_plot
+from webui.components.live_panel import (
+    EVENT_OPTIONS,
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_live_html,
+    parse_action,
+)
+from webui.components.messages import note_html
 from webui.components.page_context import PageContext
 from webui.components.theme import ASSETS
-from webui.datasets.prepare_job import PREPARE_TASK
-from webui.datasets.report import report_html
-from webui.datasets.review_actions import handle_review_action
-from webui.datasets.review_list import PAGE_SIZE, ReviewListing, review_html
+from webui.datasets.prepare_view import PREPARE_TASK
+from webui.datasets.review_view import (
+    PAGE_SIZE,
+    ReviewListing,
+    build_bars,
+    report_html,
+    review_html,
+)
 
+# Any: what a browser sends, and values of Gradio's components.
+
+POLL_INTERVAL_S = 2.0
+JOB_LIMIT = 50
 REPLACED_REASONS = ("merged", "split")
-MIN_OVERLAP_S = 0.02  # clips that share less lie beside each other
+MIN_OVERLAP_S = 0.02  # clips that share less are neighbours
+FILTER_LABELS = {
+    "all": "All clips",
+    "doubtful": "Kept, to check",
+    "kept": "Kept",
+    "dropped": "Dropped",
+    "edited": "Edited by you",
+}
+SCROLL_TO_LIST_JS = "() => document.getElementById('training-review-words')?.scrollIntoView()"
+_SECOND_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisibleClips:
-    """What one browser looks at.
-
-    of: the data set, the filters and the page;  ids: the clips of it, in the order shown.
-    """
+    """The clips that one browser shows, in order. query: dataset, search, filter and page."""
 
     query: tuple[object, ...] = ()
     ids: tuple[str, ...] = ()
 
 
-def get_stable_rows(
-    ids: Sequence[str], clips: Sequence[ClipRow], fresh: Sequence[ClipRow], most: int
-) -> tuple[ClipRow, ...]:
-    """Return the clips of these names as they are now, and fresh ones where there is room.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSnapshot:
+    """Everything that is shown of the datasets; equal snapshots look the same."""
 
-    What was joined or cut is there as what became of it.
+    names: tuple[str, ...] = ()
+    name: str = ""
+    visible: VisibleClips = field(default_factory=VisibleClips)
+    listing: ReviewListing = field(default_factory=ReviewListing)
+    report: DatasetReport | None = None
+
+
+class ReviewPanel:
+    """The choice of a dataset, its report and its clips."""
+
+    def __init__(self, page: PageContext, datasets: Datasets) -> None:
+        self.studio, self.datasets = page.studio, datasets
+        gr.Markdown("## Dataset summary", elem_classes="dataset-title")
+        with gr.Row():
+            self.chosen = gr.Dropdown(
+                [], label="Dataset", info="A folder under training/.", elem_id="training-dataset"
+            )
+            with gr.Column(min_width=220):
+                configure = gr.Button("Next: Generate Configuration", elem_id="training-further")
+                delete = gr.Button("Delete this dataset", size="sm", elem_id="training-delete")
+                self.undo = gr.Button(
+                    "Undo", size="sm", visible=False, elem_id="training-delete-undo"
+                )
+        self.report = create_live_html("training-report")
+        with gr.Row(elem_classes="charts"):
+            self.lengths = create_bar_plot("training-lengths")
+            self.levels = create_bar_plot("training-levels")
+        self._build_filters()
+        message = gr.HTML("", elem_id="training-review-message")
+        script = (ASSETS / "review.js").read_text(encoding="utf-8")
+        self.page, self.visible = gr.State(0), gr.State(VisibleClips())
+        self.deleted = gr.State("")
+        self.panel = LivePanel(
+            gr.HTML(
+                html_template='<div id="training-review-view"></div>',
+                js_on_load=script,
+                elem_id="training-review",
+            ),
+            self.take_snapshot,
+            self.render,
+            message=message,
+            inputs=[self.visible, self.chosen, self.words, self.show, self.page],
+            outputs=[self.chosen, self.visible, self.report, self.lengths, self.levels],
+            action_outputs=[self.deleted, self.undo],
+        )
+        self.panel.actions.update(dict.fromkeys((*REVIEW_ACTIONS, "page"), self.press))
+        # keys are pressed faster than requests are answered
+        self.panel.listen(self.panel.html, trigger_mode="multiple")
+        self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
+        self._bind_events(page, delete, configure)
+
+    def _build_filters(self) -> None:
+        gr.Markdown("## Clips", elem_classes="dataset-title")
+        with gr.Row(elem_classes="history-filters"):
+            self.words = gr.Textbox(
+                label="Search",
+                placeholder="Search text",
+                scale=4,
+                min_width=200,
+                max_lines=1,
+                elem_id="training-review-words",
+            )
+            reasons = [(f"Reason: {label}", reason) for reason, label in CLIP_REASONS.items()]
+            self.show = gr.Dropdown(
+                [*((label, name) for name, label in FILTER_LABELS.items()), *reasons],
+                value="all",
+                label="Show",
+                scale=3,
+                min_width=180,
+                elem_id="training-review-show",
+            )
+        with (
+            gr.Accordion("Accept many at once", open=False, elem_id="training-review-many"),
+            gr.Row(elem_classes="dataset-row"),
+        ):
+            self.min_confidence = gr.Number(
+                label="Min. confidence (%)",
+                info="Accepts texts to check that were transcribed with at least this confidence.",
+                value=80,
+                minimum=0,
+                maximum=100,
+                step=1,
+                min_width=220,
+                elem_id="training-review-above",
+            )
+            self.accept = gr.Button("Accept", size="md", elem_id="training-review-accept")
+
+    def _bind_events(self, page: PageContext, delete: gr.Button, configure: gr.Button) -> None:
+        changes = [self.chosen.change, self.words.change, self.show.change]
+        gr.on(
+            changes,
+            self.show_first_page,
+            self.panel.inputs,
+            [self.page, *self.panel.outputs],
+            **{**EVENT_OPTIONS, "trigger_mode": "always_last"},
+        )
+        self.panel.bind(self.accept.click, self.accept_all, [self.chosen, self.min_confidence])
+        self.panel.bind(delete.click, self.delete_dataset, [self.chosen])
+        self.panel.bind(self.undo.click, self.restore_dataset, [self.deleted])
+        self.report.click(self.show_reason, None, self.show, **EVENT_OPTIONS).then(
+            None, js=SCROLL_TO_LIST_JS
+        )
+        configure.click(
+            lambda: gr.Tabs(selected="configure"), None, page.training_tabs, **EVENT_OPTIONS
+        )
+
+    def list_names(self) -> tuple[str, ...]:
+        """List the datasets that exist or are being prepared, the latter first."""
+        pending = [
+            from_dict(PrepareRequest, job.request).dataset_name
+            for job in self.studio.jobs(limit=JOB_LIMIT)
+            if job.task == PREPARE_TASK and not job.is_over
+        ]
+        return tuple(dict.fromkeys([*pending, *self.datasets.names()]))
+
+    def build_choice_update(self, name: str) -> Any:
+        """Return the update that selects a dataset, even one that is not made yet."""
+        return gr.update(choices=list(dict.fromkeys([*self.list_names(), name])), value=name)
+
+    def take_snapshot(
+        self, visible: VisibleClips, name: str | None, words: str, show: str, page: int
+    ) -> ReviewSnapshot:
+        """Return what is shown of a dataset; nothing of one that is not there yet."""
+        names = self.list_names()
+        name = name if name in names else next(iter(names), "")
+        if name not in self.datasets.names():
+            return ReviewSnapshot(names=names, name=name)
+        words, show = words or "", show or "all"
+        found = self.datasets.find(name, show=show, words=words, page=page + 1, per_page=PAGE_SIZE)
+        query = (name, words, show, page)
+        ids = visible.ids if visible.query == query else ()
+        rows = get_stable_rows(ids, self.datasets.dataset(name).clips, found.rows, PAGE_SIZE)
+        is_filtered = bool(words.strip()) or show != "all"
+        return ReviewSnapshot(
+            names=names,
+            name=name,
+            visible=VisibleClips(query=query, ids=tuple(row.id for row in rows)),
+            listing=ReviewListing(
+                rows=rows,
+                total=found.total,
+                page=found.page - 1,
+                all=found.all if is_filtered else found.total,
+            ),
+            report=self.datasets.report(name),
+        )
+
+    def render(self, snapshot: ReviewSnapshot) -> Updates:
+        """Render the list, the report and its charts."""
+        report, layout = snapshot.report, self.studio.layout
+        lengths, levels = (report.lengths, report.levels) if report is not None else ((), ())
+        return {
+            self.panel.html: review_html(snapshot.name, snapshot.listing, layout),
+            self.chosen: gr.update(choices=list(snapshot.names), value=snapshot.name or None),
+            self.visible: snapshot.visible,
+            self.report: report_html(report) if report is not None else "",
+            self.lengths: bar_plot_update("Length", "s", build_bars(lengths)),
+            self.levels: bar_plot_update("Loudness", "LUFS", build_bars(levels)),
+        }
+
+    def show_first_page(self, sent: Any, *inputs: Any) -> Updates:
+        """Show the first page of another dataset, search or filter."""
+        return {self.page: 0, **self.panel.refresh(sent, *inputs[:-1], 0)}
+
+    def press(self, action: PanelAction, *inputs: Any) -> Updates:
+        """Perform an action on a clip, or turn the page."""
+        if action.name == "page":
+            page = action.text("value")
+            is_number = page.isascii() and page.isdecimal() and len(page) <= 9
+            return {self.page: int(page) if is_number else 0}
+        return {self.panel.message: note_html(handle_review_action(self.datasets, action))}
+
+    def show_reason(self, event: gr.EventData) -> Any:
+        """Return the filter for the clips with a reason of the report."""
+        reason = parse_action(event).text("value")
+        return reason if reason in (*FILTER_LABELS, *CLIP_REASONS) else gr.skip()
+
+    def accept_all(self, name: str | None, percent: float | None) -> Updates:
+        """Accept all clips with a minimum confidence."""
+        count = self.datasets.accept_above(name or "", float(percent or 0) / 100)
+        return {self.panel.message: note_html(f"{format_count(count, 'clip')} accepted.")}
+
+    def delete_dataset(self, name: str | None) -> Updates:
+        """Move a dataset to the trash."""
+        entry = self.datasets.delete(name or "")
+        text = f"{name} moved to the trash. Your recordings are unchanged."
+        return {
+            self.panel.message: note_html(text),
+            self.deleted: entry.id,
+            self.undo: gr.update(visible=True),
+        }
+
+    def restore_dataset(self, id: str) -> Updates:
+        """Restore the dataset deleted last."""
+        self.datasets.restore_deleted(id)
+        return {
+            self.panel.message: note_html("Dataset restored."),
+            self.deleted: "",
+            self.undo: gr.update(visible=False),
+        }
+
+
+def get_stable_rows(
+    ids: Sequence[str], clips: Sequence[ClipRow], fresh: Sequence[ClipRow], limit: int
+) -> tuple[ClipRow, ...]:
+    """Return the clips of these ids as they are now, then fresh ones up to the limit.
+
+    A clip that was merged or split is replaced by the clips made of it.
     """
     by_id = {clip.id: clip for clip in clips}
     shown: dict[str, ClipRow] = {}
     for id in ids:
         shown |= {clip.id: clip for clip in _resolve_replaced(by_id.get(id), by_id)}
     for clip in fresh:
-        if len(shown) < most:
+        if len(shown) < limit:
             shown.setdefault(clip.id, clip)
     return tuple(shown.values())
 
@@ -63,326 +294,38 @@ def _resolve_replaced(clip: ClipRow | None, by_id: Mapping[str, ClipRow]) -> Ite
         yield clip
         return
     for other in by_id.values():
-        shared = min(clip.stop_s, other.stop_s) - max(clip.start_s, other.start_s)
-        if (
-            other.source == clip.source
-            and other.reason not in REPLACED_REASONS
-            and shared > MIN_OVERLAP_S
-        ):
+        overlap = min(clip.stop_s, other.stop_s) - max(clip.start_s, other.start_s)
+        is_replaced = other.reason in REPLACED_REASONS
+        if other.source == clip.source and not is_replaced and overlap > MIN_OVERLAP_S:
             yield other
 
 
-# Any: what a browser sends, and what Gradio's controls take.
-
-POLL_INTERVAL_S = 2.0
-JOB_LIMIT = 50
-FILTER_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "all": "All clips",
-        "doubtful": "Kept, but doubtful",
-        "kept": "Kept",
-        "dropped": "Dropped",
-        "edited": "Edited by you",
-    }
-)
-CONTAINER_HTML = '<div id="training-review-view"></div>'
-# Carries what is to be painted, unseen; the view paints it without stopping a player.
-SCROLL_TO_LIST_JS = "() => document.getElementById('training-review-words')?.scrollIntoView()"
-RENDER_JS = """\
-const show = () => document.dispatchEvent(new CustomEvent("testudo-review"));
-window.testudoReview = () => props.value;
-watch("value", show);
-show();
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewSessionState:
-    """What a browser was sent last: the names, the prints of the rest, and the clips before it."""
-
-    names: tuple[str, ...] | None = None
-    report: str = ""
-    rows: str = ""
-    visible_clips: VisibleClips = field(default_factory=VisibleClips)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReviewPanel:
-    """Everything of the data set that handlers touch.
-
-    chosen: which data set;  page: of its clips, from 0.
-    """
-
-    studio: Studio
-    datasets: Datasets
-    chosen: gr.Dropdown
-    report: LiveHtml
-    words: gr.Textbox
-    show: gr.Dropdown
-    page: gr.State
-    session_state: gr.State
-    message: gr.HTML
-    list_view: gr.HTML
-    source: gr.HTML
-
-    def names(self) -> tuple[str, ...]:
-        """Name the data sets that are there, and those that are being made."""
-        coming = [
-            from_dict(PrepareRequest, job.request).dataset_name
-            for job in self.studio.jobs(limit=JOB_LIMIT)
-            if job.task == PREPARE_TASK and not job.is_over
-        ]
-        return tuple(dict.fromkeys([*coming, *self.datasets.names()]))
-
-    def build_choice_update(self, name: str) -> Any:
-        """Return the update that chooses a data set, be it there or coming."""
-        return gr.update(choices=list(dict.fromkeys([*self.names(), name])), value=name)
-
-    @property
-    def inputs(self) -> list[Any]:
-        """What `get_review_updates` is given."""
-        return [self.session_state, self.chosen, self.words, self.show, self.page]
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What `get_review_updates` answers with."""
-        return [self.session_state, self.chosen, self.report.source, self.source]
-
-
-def build_review_panel(page: PageContext, datasets: Datasets) -> ReviewPanel:
-    """Draw what is below the form, and wire it."""
-    gr.Markdown("## What is in it", elem_classes="dataset-title")
-    with gr.Row():
-        chosen = gr.Dropdown(
-            [], label="Data set", info="A folder under training/.", elem_id="training-dataset"
-        )
-        with gr.Column(min_width=220):
-            further = gr.Button("Next: Generate Configuration", elem_id="training-further")
-            delete = gr.Button("Delete this data set", size="sm", elem_id="training-delete")
-            undo = gr.Button("Undo", size="sm", visible=False, elem_id="training-delete-undo")
-    report = create_live_html("training-report")
-    words, show, above, accept = _build_filters()
-    review = ReviewPanel(
-        studio=page.studio,
-        datasets=datasets,
-        chosen=chosen,
-        report=report,
-        words=words,
-        show=show,
-        page=gr.State(0),
-        session_state=gr.State(ReviewSessionState()),
-        message=gr.HTML("", elem_id="training-review-message"),
-        list_view=gr.HTML(
-            CONTAINER_HTML,
-            html_template=CONTAINER_HTML,
-            js_on_load=(ASSETS / "review.js").read_text(encoding="utf-8"),
-            elem_id="training-review",
-        ),
-        source=gr.HTML(
-            "",
-            html_template="<i></i>",
-            js_on_load=RENDER_JS,
-            visible="hidden",
-            elem_id="training-review-source",
-        ),
-    )
-    _bind_polling(review, page)
-    _bind_action_events(review, accept, above)
-    _bind_delete_events(review, delete, undo)
-    further.click(lambda: gr.Tabs(selected="configure"), None, page.training_tabs, **EVENT_OPTIONS)
-    return review
-
-
-def _build_filters() -> tuple[gr.Textbox, gr.Dropdown, gr.Number, gr.Button]:
-    gr.Markdown("## Clips", elem_classes="dataset-title")
-    with gr.Row(elem_classes="history-filters"):
-        words = gr.Textbox(
-            label="Search",
-            placeholder="Words of the text",
-            scale=4,
-            min_width=200,
-            max_lines=1,
-            elem_id="training-review-words",
-        )
-        show = gr.Dropdown(
-            filter_choices(),
-            value="all",
-            label="Show",
-            scale=3,
-            min_width=180,
-            elem_id="training-review-show",
-        )
-    with (
-        gr.Accordion("Accept many at once", open=False, elem_id="training-review-many"),
-        gr.Row(elem_classes="dataset-row"),
-    ):
-        above = gr.Number(
-            label="At least so sure, in %",
-            info="Doubtful texts that the transcriber was at least so sure of count as right.",
-            value=80,
-            minimum=0,
-            maximum=100,
-            step=1,
-            min_width=220,
-            elem_id="training-review-above",
-        )
-        accept = gr.Button("Accept them", size="md", elem_id="training-review-accept")
-    return words, show, above, accept
-
-
-def filter_choices() -> list[tuple[str, str]]:
-    """Name what can be shown: kinds of clips, then the reasons for which clips are dropped."""
-    reasons = [(f"Because: {words}", reason) for reason, words in CLIP_REASONS.items()]
-    return [*((words, name) for name, words in FILTER_LABELS.items()), *reasons]
-
-
-def _bind_polling(review: ReviewPanel, page: PageContext) -> None:
-    def look(*given: Any) -> list[Any]:
-        return get_review_updates(review, *given)
-
-    def narrow(
-        seen: ReviewSessionState, name: str | None, words: str, show: str, page: int
-    ) -> list[Any]:
-        return [0, *get_review_updates(review, seen, name, words, show, 0)]
-
-    for ask in (gr.Timer(POLL_INTERVAL_S).tick, page.blocks.load):
-        ask(look, review.inputs, review.outputs, **EVENT_OPTIONS)
-    gr.on(
-        [review.chosen.change, review.words.change, review.show.change],
-        narrow,
-        review.inputs,
-        [review.page, *review.outputs],
-        trigger_mode="always_last",
-        **EVENT_OPTIONS,
+def handle_review_action(datasets: Datasets, action: PanelAction) -> str:
+    """Edit a clip; return what to say. Raises AppError if it cannot be done."""
+    handler = REVIEW_ACTIONS.get(action.name)
+    if handler is None:
+        raise AppError("Unknown action. Reload the page.")
+    handler(datasets, action.text("name"), action.text("ref"), action.text("value"))
+    return {"merge": "Clips joined. Split separates them again.", "split": "Clip split."}.get(
+        action.name, ""
     )
 
 
-def get_review_updates(
-    review: ReviewPanel,
-    seen: ReviewSessionState,
-    name: str | None,
-    words: str,
-    show: str,
-    page: int,
-) -> list[Any]:
-    """Return what `Review.outputs` take: only what this browser has not seen."""
-    layout = review.studio.layout
-    try:
-        names = review.names()
-        chosen = name if name in names else next(iter(names), None)
-        held, report, rows = _render_dataset(
-            review, (chosen or "", words or "", show or "all", page), seen.visible_clips
-        )
-    except AppError as cause:
-        names, chosen = seen.names or (), name
-        held, report, rows = (
-            VisibleClips(),
-            error_html(cause),
-            review_html("", ReviewListing(), layout),
-        )
-    now = ReviewSessionState(
-        names=names, report=_hash_html(report), rows=_hash_html(rows), visible_clips=held
-    )
-    listed = gr.skip() if names == seen.names else gr.update(choices=list(names), value=chosen)
-    return [
-        now,
-        listed,
-        gr.skip() if now.report == seen.report else report,
-        gr.skip() if now.rows == seen.rows else rows,
-    ]
+def _parse_split_time(value: str) -> float:
+    """Read a time in seconds, or the middle of a pause given by its ends: "3.20 3.54"."""
+    ends = value.split()
+    if not 1 <= len(ends) <= 2 or not all(map(_SECOND_PATTERN.fullmatch, ends)):
+        raise AppError("Enter the second to cut at, such as 2.5.")
+    return sum(map(float, ends)) / len(ends)
 
 
-def _render_dataset(
-    review: ReviewPanel, of: tuple[str, str, str, int], held: VisibleClips
-) -> tuple[VisibleClips, str, str]:
-    """Draw the report and the list of a data set; both are empty where it is not there yet.
-
-    of: the data set, the words and kind of clips to show, and the page.
-    """
-    (name, words, show, page), datasets = of, review.datasets
-    if name not in datasets.names():
-        return VisibleClips(), "", review_html(name, ReviewListing(), review.studio.layout)
-    found = datasets.find(name, show=show, words=words, page=page + 1, per_page=PAGE_SIZE)
-    ids = held.ids if held.query == of else ()
-    rows = get_stable_rows(ids, datasets.dataset(name).clips, found.rows, PAGE_SIZE)
-    is_narrowed = bool(words.strip()) or show != "all"
-    listed = ReviewListing(
-        rows=rows,
-        total=found.total,
-        page=found.page - 1,
-        all=found.all if is_narrowed else found.total,
-    )
-    now = VisibleClips(query=of, ids=tuple(row.id for row in rows))
-    html = review_html(name, listed, review.studio.layout)
-    return now, report_html(datasets.report(name)), html
-
-
-def _hash_html(html: str) -> str:
-    return sha256(html.encode()).hexdigest()[:16]
-
-
-def _bind_action_events(review: ReviewPanel, accept: gr.Button, above: gr.Number) -> None:
-    """Buttons answer one after another and then show the list as it is: none undoes another."""
-
-    def look(*given: Any) -> list[Any]:
-        return get_review_updates(review, *given)
-
-    def press(asked: gr.EventData, page: int) -> list[Any]:
-        data = asked._data or {}
-        steps = {"before": -1, "after": 1}
-        if data.get("act") in steps:
-            return [max(0, page + steps[data["act"]]), ""]
-        try:
-            return [gr.skip(), note_html(handle_review_action(review.datasets, data))]
-        except AppError as cause:
-            return [gr.skip(), error_html(cause)]
-
-    def filter_by(asked: gr.EventData) -> Any:
-        reason = str((asked._data or {}).get("value", ""))
-        return reason if reason in (*FILTER_LABELS, *CLIP_REASONS) else gr.skip()
-
-    def accept_all(name: str | None, percent: float | None) -> str:
-        try:
-            count = review.datasets.accept_above(name or "", float(percent or 0) / 100)
-        except AppError as cause:
-            return error_html(cause)
-        return note_html(f"{format_count(count, 'clip')} accepted.")
-
-    multiple = {**EVENT_OPTIONS, "trigger_mode": "multiple"}  # keys are quicker than answers
-    review.list_view.click(press, [review.page], [review.page, review.message], **multiple).then(
-        look, review.inputs, review.outputs, **multiple
-    )
-    review.report.view.click(filter_by, None, review.show, **EVENT_OPTIONS).then(
-        None, js=SCROLL_TO_LIST_JS
-    )
-    accept.click(accept_all, [review.chosen, above], review.message, **EVENT_OPTIONS).then(
-        look, review.inputs, review.outputs, **EVENT_OPTIONS
-    )
-
-
-def _bind_delete_events(review: ReviewPanel, delete: gr.Button, undo: gr.Button) -> None:
-    deleted = gr.State("")
-
-    def to_bin(name: str | None) -> list[Any]:
-        try:
-            gone = review.datasets.delete(name or "")
-        except AppError as cause:
-            return [error_html(cause), gr.skip(), gr.skip()]
-        told = f"{name} is in the bin; your recordings are where they were."
-        return [note_html(told), gone.id, gr.update(visible=True)]
-
-    def back(id: str) -> list[Any]:
-        try:
-            review.datasets.restore_deleted(id)
-        except AppError as cause:
-            return [error_html(cause), gr.skip(), gr.skip()]
-        return [note_html("It is back."), "", gr.update(visible=False)]
-
-    shown = [review.message, deleted, undo]
-    for button, handler, given in ((delete, to_bin, review.chosen), (undo, back, deleted)):
-        button.click(handler, [given], shown, **EVENT_OPTIONS).then(
-            lambda *given: get_review_updates(review, *given),
-            review.inputs,
-            review.outputs,
-            **EVENT_OPTIONS,
-        )
+REVIEW_ACTIONS: Mapping[str, Callable[[Datasets, str, str, str], Any]] = {
+    "edit": lambda datasets, name, clip, text: datasets.edit_text(name, clip, text),
+    "drop": lambda datasets, name, clip, _: datasets.drop(name, [clip]),
+    "restore": lambda datasets, name, clip, _: datasets.restore(name, [clip]),
+    "accept": lambda datasets, name, clip, _: datasets.accept(name, [clip]),
+    "merge": lambda datasets, name, clip, _: datasets.merge(name, clip),
+    "split": lambda datasets, name, clip, at: datasets.split(
+        name, clip, at_s=_parse_split_time(at)
+    ),
+}

@@ -1,4 +1,4 @@
-"""What the buttons in the job panel ask for. What a browser sends is only ever a job and a word."""
+"""What the buttons in the job panel do."""
 
 from __future__ import annotations
 
@@ -19,107 +19,94 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.output_paths import find_clip_path, get_clip_name
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest
-
-# Any: what a browser sends.
-
-JobActionData = Mapping[str, Any]
+from webui.components.live_panel import PanelAction
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobActionResult:
-    """What comes of a button: a word for the user, and what it puts into the form.
-
-    values: controls by name;  record: a take that the whole form is filled from.
-    """
+    """A note, and what an action puts into the form: values by name, or the settings of a take."""
 
     message: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)  # Any: each control has its own type
     record: TakeMetadata | None = None
 
 
-def handle_job_action(studio: Studio, asked: JobActionData) -> JobActionResult:
-    """Do what a button asks for. Raises StudioError for what cannot be done."""
-    act = ACTION_HANDLERS.get(str(asked.get("act")))
-    if act is None:
-        raise AppError("The page asked for something that is not known. Reload it.")
-    return act(studio, studio.job(str(asked.get("job", ""))), asked)
+def run_job_action(studio: Studio, action: PanelAction) -> JobActionResult:
+    """Run the action of a button on its job. Raises AppError."""
+    handler = JOB_ACTIONS.get(action.name)
+    if handler is None:
+        raise AppError("Unknown action. Reload the page.")
+    job = studio.job(action.text("job"))
+    return handler(studio, job, action) or JobActionResult()
 
 
-def _cancel(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
+def _cancel(studio: Studio, job: Job, action: PanelAction) -> None:
     studio.cancel(job.id)
-    return JobActionResult()
 
 
-def _resume(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
+def _resume(studio: Studio, job: Job, action: PanelAction) -> None:
     studio.resume(job.id)
-    return JobActionResult()
 
 
-def _keep_seed(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
+def _reuse_seed(studio: Studio, job: Job, action: PanelAction) -> JobActionResult:
     seed = str(_get_result(job)["seed"])
-    return JobActionResult(message=f"Seed {seed} is kept for the next run.", values={"seed": seed})
+    return JobActionResult(message=f"The next run uses seed {seed}.", values={"seed": seed})
 
 
-def _copy_settings(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
+def _copy_settings(studio: Studio, job: Job, action: PanelAction) -> JobActionResult:
     record = read_metadata(Path(str(_get_result(job)["path"])))
-    return JobActionResult(message="The form shows how this clip was spoken.", record=record)
+    return JobActionResult(message="Settings loaded from clip.", record=record)
 
 
-def _star(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
+def _toggle_star(studio: Studio, job: Job, action: PanelAction) -> None:
     clip = _get_clip_name(studio, job)
-    on = clip not in read_stars(studio.layout.stars)
+    is_starred = clip in read_stars(studio.layout.stars)
     history = History.open(studio.layout)
-    history.scan(ProgressReporter())  # it may not have seen the clip yet
-    history.set_starred([clip], on)
-    return JobActionResult()
+    history.scan(ProgressReporter())  # it may not have indexed the clip yet
+    history.set_starred([clip], not is_starred)
 
 
-def _regenerate_line(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
-    clip, line = _get_clip_name(studio, job), _parse_number(asked.get("value"), "line")
-    seed = str(asked.get("seed") or "").strip()
-    text = " ".join(str(asked.get("text") or "").split())
+def _regenerate_line(studio: Studio, job: Job, action: PanelAction) -> None:
+    clip, line = _get_clip_name(studio, job), _parse_number(action.text("value"), "line")
+    seed, text = action.text("seed").strip(), " ".join(action.text("text").split())
     request = RegenerateLineRequest(
         clip=clip, line=line, seed=_parse_number(seed, "seed") if seed else None, text=text or None
     )
-    studio.submit(request, title=f"Line {line + 1} again: {text or clip}")
-    return JobActionResult()
+    studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}")
 
 
-def _use_take(studio: Studio, job: Job, asked: JobActionData) -> JobActionResult:
-    line, _, take = str(asked.get("value", "")).partition("/")
+def _use_take(studio: Studio, job: Job, action: PanelAction) -> None:
+    line, _, take = action.text("value").partition("/")
     request = RejoinClipRequest(clip=_get_clip_name(studio, job), takes={line: take})
-    studio.submit(request, title=f"Another take of line {_parse_number(line, 'line') + 1}")
-    return JobActionResult()
+    studio.submit(request, title=f"Use another take of line {_parse_number(line, 'line') + 1}")
 
 
 def _get_clip_name(studio: Studio, job: Job) -> str:
-    """Return the combined clip of a job by its name below the results."""
     name = get_clip_name(studio.layout, Path(str(_get_result(job)["path"])))
     find_clip_path(studio.layout, name)
     return name
 
 
-def _parse_number(given: Any, kind: str) -> int:
-    word = str(given)
+def _parse_number(word: str, kind: str) -> int:
     if not (word.isascii() and word.isdecimal() and len(word) <= 19):
-        raise AppError(f"{quote_for_message(word)} is no number of a {kind}. Write digits only.")
+        raise AppError(f"{quote_for_message(word)} is not a {kind} number. Use digits only.")
     return int(word)
 
 
 def _get_result(job: Job) -> Mapping[str, Any]:
     if job.result is None:
-        raise AppError("Nothing was spoken by this job yet. Wait until it is done.")
+        raise AppError("This job has no result yet. Wait until it is done.")
     return job.result
 
 
-ACTION_HANDLERS: Mapping[str, Callable[[Studio, Job, JobActionData], JobActionResult]] = (
+JOB_ACTIONS: Mapping[str, Callable[[Studio, Job, PanelAction], JobActionResult | None]] = (
     MappingProxyType(
         {
             "cancel": _cancel,
             "resume": _resume,
-            "seed": _keep_seed,
+            "seed": _reuse_seed,
             "settings": _copy_settings,
-            "star": _star,
+            "star": _toggle_star,
             "redo": _regenerate_line,
             "use": _use_take,
         }

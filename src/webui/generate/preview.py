@@ -1,79 +1,60 @@
-"""What will be spoken, told under the text while it is typed."""
+"""A preview of what will be spoken, shown under the text while it is typed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
+
+from markupsafe import Markup
 
 from core.errors import AppError
-from core.formatting import format_count, format_duration, format_stage
+from core.formatting import format_stage
 from studio.app.studio import Studio
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.preview import Preview, PreviewChunk, preview
+from webui.components.templates import render
 
-MAX_CHUNKS = 40  # pieces; of a book, the first pages tell enough
+MAX_CHUNKS = 40
 MIN_SHARE = 0.1  # of the time that a stage must take to be named
 
 
-def request_preview_html(studio: Studio, request: SpeechRequest) -> str:
-    """Tell how a request will be spoken, and how long that will take on this machine."""
-    return preview_html(preview(request, studio.layout), _estimate_stage_seconds(studio, request))
+def request_preview_html(studio: Studio, request: SpeechRequest) -> Markup:
+    """Render how a request will be spoken, and how long that will take on this machine."""
+    try:
+        stage_seconds = studio.estimate_stage_seconds(request)
+    except AppError:
+        stage_seconds = None
+    return preview_html(preview(request, studio.layout), stage_seconds)
 
 
-def preview_html(shown: Preview, expected: Mapping[str, float] | None) -> str:
-    """Draw a preview."""
-    problems = "".join(f'<p class="over">! {escape(word)}</p>' for word in shown.problems)
-    if not shown.pieces:
-        return f'<div class="preview">{problems}</div>'
-    size = f"{format_count(len(shown.pieces), 'piece')}, {format_duration(shown.seconds)} of sound"
-    items = "".join(_render_chunk(piece) for piece in shown.pieces[:MAX_CHUNKS])
-    more = len(shown.pieces) - MAX_CHUNKS
-    rest = f'<p class="quiet">and {more:,} more</p>' if more > 0 else ""
-    return (
-        f'<div class="preview">{problems}<p>{format_estimate(expected)}</p><details '
-        f'data-key="pieces">'
-        f"<summary>What will be spoken: {size}</summary><ol>{items}</ol>{rest}</details></div>"
+def preview_html(shown: Preview, stage_seconds: Mapping[str, float] | None) -> Markup:
+    """Render a preview.  stage_seconds: the expected time of each stage; None if unknown."""
+    stages = stage_seconds or {}
+    return render(
+        "preview.html",
+        preview=shown,
+        total=sum(stages.values()),
+        stages=_format_stages(stages),
+        notes=_format_notes,
+        max_chunks=MAX_CHUNKS,
     )
 
 
-def format_estimate(expected: Mapping[str, float] | None) -> str:
-    """Say how long it will take, and which stages take most of it."""
-    if not expected:
-        return "How long it takes is learnt from the first run."
-    whole = sum(expected.values())
-    shares = sorted(expected.items(), key=lambda stage: -stage[1])
+def _format_stages(stage_seconds: Mapping[str, float]) -> str:
+    total = sum(stage_seconds.values())
     named = [
-        f"{format_stage(stage).lower()} {round(100 * part / whole)} %"
-        for stage, part in shares
-        if whole > 0 and part / whole >= MIN_SHARE
+        f"{format_stage(stage).lower()} {round(100 * seconds / total)} %"
+        for stage, seconds in sorted(stage_seconds.items(), key=lambda item: -item[1])
+        if total > 0 and seconds / total >= MIN_SHARE
     ]
-    return f"<strong>Takes {format_duration(whole)}</strong>{_format_in_parentheses(named)}"
+    return f" ({', '.join(named)})" if named else ""
 
 
-def _format_in_parentheses(words: Sequence[str]) -> str:
-    return f" ({', '.join(map(escape, words))})" if words else ""
-
-
-def _render_chunk(piece: PreviewChunk) -> str:
-    if piece.problem:
-        return f'<li><span class="over">! Line {piece.line}: {escape(piece.problem)}</span></li>'
-    notes = []
-    if piece.limit:
-        notes.append(f"{piece.tokens} of {piece.limit} tokens")
-    if piece.voice:
-        notes.append(f"voice {piece.voice}")
-    if piece.steering:
-        notes.append(f"steered by “{piece.steering}”, not heard")
-    if piece.unknown:
-        notes.append(f"cannot be said: {', '.join(piece.unknown)}")
-    if piece.guessed:
-        notes.append(f"sound guessed: {', '.join(piece.guessed)}")
-    mark = ' class="over"' if piece.tokens > piece.limit > 0 else ' class="quiet"'
-    return f"<li>{escape(piece.said)} <span{mark}>{escape(' · '.join(notes))}</span></li>"
-
-
-def _estimate_stage_seconds(studio: Studio, request: SpeechRequest) -> Mapping[str, float] | None:
-    try:
-        return studio.estimate_stage_seconds(request)
-    except AppError:
-        return None
+def _format_notes(piece: PreviewChunk) -> str:
+    notes = (
+        f"{piece.tokens} of {piece.limit} tokens" if piece.limit else "",
+        f"voice {piece.voice}" if piece.voice else "",
+        f"mood: “{piece.steering}”, not spoken" if piece.steering else "",
+        f"cannot be spoken: {', '.join(piece.unknown)}" if piece.unknown else "",
+        f"pronunciation guessed: {', '.join(piece.guessed)}" if piece.guessed else "",
+    )
+    return " · ".join(filter(None, notes))

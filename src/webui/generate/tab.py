@@ -1,28 +1,35 @@
-"""The tab Generate: text and voice in, speech out. Handlers translate; the studio does the work."""
+"""The Generate tab: text and voice in, speech out."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from core.errors import AppError
 from studio.app.studio import Studio
+from studio.history.favorites import read_stars
+from studio.model_store.bundles import get_models_fingerprint
 from studio.model_store.finetunes import AUTO, resolve_model_name
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.synthesis.audio_metadata import read_metadata
-from studio.voices.catalog import RANDOM_VOICE
-from webui.components.job_list import bind_job_updates, build_job_panel, get_job_updates
-from webui.components.live_html import EVENT_OPTIONS, create_live_html
-from webui.components.messages import error_html, note_html
+from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
+from webui.components.job_card import SPEECH_TASKS, job_panel_html, stop_jobs
+from webui.components.live_panel import (
+    EVENT_OPTIONS,
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_live_html,
+)
+from webui.components.messages import error_html, note_html, show_errors
 from webui.components.option_controls import clamp_inputs_js
 from webui.components.page_context import PageContext
-from webui.generate.context import GenerateTab, build_speech_request
+from webui.components.templates import render
 from webui.generate.form import (
     GenerateForm,
     find_preset,
@@ -33,225 +40,289 @@ from webui.generate.form import (
     select_saved_values,
 )
 from webui.generate.form_view import (
-    build_advanced_options,
-    build_save_voice,
-    build_text_input,
-    build_voice_and_preset,
+    build_advanced_controls,
+    build_main_controls,
+    model_choices,
+    voice_choices,
 )
-from webui.generate.job_actions import handle_job_action
+from webui.generate.job_actions import JOB_ACTIONS, run_job_action
 from webui.generate.preview import request_preview_html
-from webui.generate.voice_lists import bind_voice_events
-from webui.generate.voice_recorder import has_recording, import_recording
+from webui.generate.voice_recorder import (
+    has_recording,
+    import_recording,
+    is_unsaved_voice,
+    save_form_voice,
+)
 
 # Any: each control has a value of its own type.
 
+TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
+"""The tasks of this tab, which its Stop button stops."""
+JOB_POLL_INTERVAL_S = 1.0
+FOLDER_POLL_INTERVAL_S = 3.0
 STORAGE_KEY, STORAGE_SECRET = "testudo-generate", "no secret: it lies in the browser of its owner"
 
 
+class JobPanelState(NamedTuple):
+    """What the job panel shows, and the id of the job that was done last."""
+
+    html: str
+    last_done: str
+
+
 def build_generate_tab(page: PageContext) -> None:
-    """Draw the tab and wire it."""
-    tab = _build_layout(page.studio)
-    page.form, page.panel = tab.form, tab.panel
-    bind_job_updates(tab.panel, page.studio, page.blocks)
-    _bind_run_events(tab)
-    _bind_form_events(tab)
-    _bind_browser_state(tab, page.blocks)
-    _bind_clip_upload(tab)
-    bind_voice_events(tab, page.blocks)
+    """Create the tab; sets `page.form`."""
+    tab = GenerateTab(page.studio)
+    page.form = tab.form
+    tab.bind(page.blocks)
 
 
-def _build_layout(studio: Studio) -> GenerateTab:
-    values, knobs = get_initial_values(studio), get_option_fields(studio.settings.engine)
-    with gr.Row(elem_classes="generate"):
-        with gr.Column(scale=5, min_width=320, elem_classes="asking"):
-            controls = {
-                "text": build_text_input(values),
-                **build_voice_and_preset(studio, values, knobs),
-            }
-            with gr.Row(elem_classes="run-row"):
-                run = gr.Button("Generate", variant="primary", scale=3, elem_id="generate-run")
-                stop = gr.Button("Stop", scale=1, elem_id="generate-stop")
-            message = gr.HTML("", elem_id="generate-message")
-            preview = create_live_html("generate-preview")
-            with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
-                drawn, seed_buttons = build_advanced_options(studio, values, knobs)
-                reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
-            keeping = build_save_voice(str(values["voice"]))
-            drop = gr.File(
-                label="Drop a clip of ours here to use its settings",
-                file_types=["audio"],
-                height=90,
-                elem_id="generate-drop",
+class GenerateTab:
+    """The form, its preview and the jobs."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.initial_values = get_initial_values(studio)
+        self.fields = get_option_fields(studio.settings.engine)
+        with gr.Row(elem_classes="generate"):
+            with gr.Column(scale=5, min_width=320, elem_classes="asking"):
+                controls = build_main_controls(studio, self.initial_values, self.fields)
+                with gr.Row(elem_classes="run-row"):
+                    self.run = gr.Button(
+                        "Generate", variant="primary", scale=3, elem_id="generate-run"
+                    )
+                    self.stop = gr.Button("Stop", scale=1, elem_id="generate-stop")
+                self.message = gr.HTML("", elem_id="generate-message")
+                self.preview = create_live_html("generate-preview")
+                with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
+                    advanced, self.random_seed, self.clear_seed = build_advanced_controls(
+                        studio, self.initial_values, self.fields
+                    )
+                    self.reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
+                self._build_save_voice(str(self.initial_values["voice"]))
+                self.drop = gr.File(
+                    label="Load settings from a generated clip",
+                    file_types=["audio"],
+                    height=90,
+                    elem_id="generate-drop",
+                )
+            with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
+                jobs = create_live_html("generate-jobs")
+        self.form = GenerateForm(
+            controls={**controls, **advanced},
+            option_fields=self.fields,
+            engine=studio.settings.engine,
+        )
+        self.last_done, self.imported = gr.State(""), gr.State("")
+        self.panel = LivePanel(
+            jobs,
+            self._get_job_panel_state,
+            lambda state: {jobs: state.html, self.last_done: state.last_done},
+            dict.fromkeys(JOB_ACTIONS, self._press),
+            message=self.message,
+            outputs=[self.last_done],
+            action_outputs=[self.imported, *self.form.components],
+        )
+
+    def _build_save_voice(self, voice: str) -> None:
+        self.save_voice = gr.Accordion(
+            "Save this voice",
+            open=False,
+            visible=is_unsaved_voice(voice),
+            elem_id="generate-keep-fold",
+        )
+        with self.save_voice:
+            self.voice_name = gr.Textbox(
+                label="Name",
+                info="Name of the new voice.",
+                max_lines=1,
+                elem_id="generate-keep-name",
             )
-        with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
-            panel = build_job_panel()
-    form = GenerateForm(
-        controls={**controls, **drawn}, option_fields=knobs, engine=studio.settings.engine
-    )
-    return GenerateTab(
-        studio=studio,
-        form=form,
-        panel=panel,
-        message=message,
-        preview=preview,
-        run=run,
-        stop=stop,
-        reset=reset,
-        seed_buttons=seed_buttons,
-        drop=drop,
-        save_voice=keeping,
-    )
+            self.save = gr.Button("Save", size="sm", elem_id="generate-keep")
 
-
-def _bind_run_events(tab: GenerateTab) -> None:
-    """Generate, Stop, and the buttons of the jobs."""
-    studio, panel = tab.studio, tab.panel
-
-    brought = gr.State("")  # the recording that is the microphone's voice already
-
-    def run(brought: str, *given: Any) -> list[Any]:
-        try:
-            request = build_speech_request(studio, tab.form, given)
-            if request.voice == MICROPHONE_VOICE:
-                recording = tab.form.name_values(given)["microphone"]
-                brought = import_recording(studio, recording, brought)
-            studio.submit(request)
-        except AppError as cause:
-            return [brought, error_html(cause), *[gr.skip()] * len(panel.outputs)]
-        return [brought, "", *get_job_updates(studio, "")]
-
-    def stop() -> list[Any]:
-        going = [job for job in studio.jobs() if job.state == "running"]
-        for job in going:
-            studio.cancel(job.id)
-        told = note_html("Stopping. What is spoken already is kept.") if going else ""
-        return [told, *get_job_updates(studio, "")]
-
-    def press(asked: gr.EventData) -> list[Any]:
-        try:
-            came = handle_job_action(studio, asked._data or {})
-        except AppError as cause:
-            return [*get_job_updates(studio, ""), *tab.build_outputs(error_html(cause))]
-        record = came.record
-        form = (
-            tab.form.build_updates(came.values)
-            if record is None
-            else tab.form.build_updates_from_metadata(record)
+    def bind(self, blocks: gr.Blocks) -> None:
+        """Connect the events to their handlers."""
+        form, values = self.form, self.form.components
+        self.panel.poll(blocks, JOB_POLL_INTERVAL_S, only_visible=False)
+        self.panel.bind(self.run.click, self._generate, [self.imported, *values])
+        self.panel.bind(self.stop.click, self._stop)
+        self._bind_options()
+        self._bind_browser_state(blocks)
+        self._bind_voices(blocks)
+        filled = [self.message, self.drop, *values]
+        self.drop.upload(self._load_clip_settings, [self.drop], filled, **EVENT_OPTIONS)
+        self.reset.click(self._reset, None, [self.message, *values], **EVENT_OPTIONS)
+        self.save.click(
+            show_errors(self.message, self._save_voice),
+            [self.voice_name, *values],
+            [self.message],
+            **EVENT_OPTIONS,
         )
-        return [*get_job_updates(studio, ""), *tab.build_outputs(note_html(came.message), form)]
+        seed = form.controls["seed"]
+        self.random_seed.click(lambda: str(secrets.randbelow(2**31)), None, seed, **EVENT_OPTIONS)
+        self.clear_seed.click(lambda: "", None, seed, **EVENT_OPTIONS)
 
-    told = [tab.message, *panel.outputs]
-    tab.run.click(run, [brought, *tab.form.components], [brought, *told], **EVENT_OPTIONS)
-    tab.stop.click(stop, outputs=told, **EVENT_OPTIONS)
-    panel.live_html.view.click(press, outputs=[*panel.outputs, *tab.outputs], **EVENT_OPTIONS)
+    # ---- jobs -----------------------------------------------------------------------------------
 
-
-def _bind_form_events(tab: GenerateTab) -> None:
-    """Controls that turn others."""
-    form, studio = tab.form, tab.studio
-    controls: Mapping[str, Any] = form.controls  # Any: Gradio adds the events at run time
-    knobs = form.option_fields
-    turned = [name for name in knobs.preset_option_names if name in controls]
-
-    def take_preset(name: str) -> list[Any]:
-        chosen = knobs.presets.get(name, {})
-        return [chosen.get(knob, gr.skip()) for knob in turned]
-
-    def name_preset(*given: Any) -> str:
-        return find_preset(dict(zip(turned, given, strict=True)), knobs)
-
-    def take_advice(bundle: str, voice: str) -> list[Any]:
-        kept = {"seed", *turned}
-        options = get_default_options(studio, resolve_model_name(studio.layout, bundle, voice), {})
-        return form.build_updates({name: to for name, to in options.items() if name not in kept})
-
-    def follow_voice(bundle: str, voice: str) -> list[Any]:
-        return take_advice(bundle, voice) if bundle == AUTO else form.build_updates({})
-
-    def reset() -> list[Any]:
-        return tab.build_outputs(
-            note_html("Everything is as at first."), form.build_updates(get_initial_values(studio))
+    def _get_job_panel_state(self) -> JobPanelState:
+        jobs = self.studio.jobs(limit=50)
+        layout = self.studio.layout
+        return JobPanelState(
+            html=job_panel_html(jobs, layout, read_stars(layout.stars)),
+            last_done=next((job.id for job in jobs if job.state == "done"), ""),
         )
 
-    inputs = [controls[name] for name in turned]
-    controls["preset"].input(take_preset, [controls["preset"]], inputs, **EVENT_OPTIONS)
-    gr.on(
-        [control.input for control in inputs],
-        name_preset,
-        inputs,
-        [controls["preset"]],
-        **EVENT_OPTIONS,
-    )
-    chosen = [controls["bundle"], controls["voice"]]
-    controls["bundle"].input(take_advice, chosen, form.components, **EVENT_OPTIONS)
-    controls["voice"].input(follow_voice, chosen, form.components, **EVENT_OPTIONS)
-    tab.reset.click(reset, outputs=tab.outputs, **EVENT_OPTIONS)
-    tab.seed_buttons.randomize.click(
-        lambda: str(secrets.randbelow(2**31)), outputs=[controls["seed"]], **EVENT_OPTIONS
-    )
-    tab.seed_buttons.clear.click(lambda: "", outputs=[controls["seed"]], **EVENT_OPTIONS)
+    def _generate(self, imported: str, *values: Any) -> Updates:
+        request = self.form.build_request(self.studio, values)
+        if request.voice == MICROPHONE_VOICE:
+            recording = self.form.name_values(values)["microphone"]
+            imported = import_recording(self.studio, recording, imported)
+        self.studio.submit(request)
+        return {self.imported: imported}
 
+    def _stop(self) -> Updates:
+        stopped = stop_jobs(self.studio, TASKS, only_running=True)
+        return {self.message: note_html("Stopping. Finished lines are kept." if stopped else "")}
 
-def _bind_browser_state(tab: GenerateTab, blocks: gr.Blocks) -> None:
-    """The form as it was at the last visit, and what it will give."""
-    form, studio = tab.form, tab.studio
-    controls: Mapping[str, Any] = form.controls  # Any: as above
-    memory = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
+    def _press(self, action: PanelAction) -> Updates:
+        result = run_job_action(self.studio, action)
+        updates = (
+            self.form.get_updates(result.values)
+            if result.record is None
+            else self.form.get_metadata_updates(result.record)
+        )
+        return {self.message: note_html(result.message), **updates}
 
-    def keep(*given: Any) -> tuple[Any, str]:
-        try:
-            request = build_speech_request(studio, form, given)
-            if request.voice == MICROPHONE_VOICE and not has_recording(studio):
-                request = replace(request, voice=RANDOM_VOICE)  # the cuts are the same
-            told = request_preview_html(studio, request)
-        except AppError as cause:
-            told = f'<div class="preview"><p class="over">! {escape(str(cause))}</p></div>'
-        return select_saved_values(form.name_values(given)), told
+    # ---- options that set others ----------------------------------------------------------------
 
-    drawn = get_initial_values(studio)
+    def _bind_options(self) -> None:
+        controls: Mapping[str, Any] = self.form.controls  # Any: Gradio adds the events at run time
+        preset, bundle, voice = controls["preset"], controls["bundle"], controls["voice"]
+        options = [controls[name] for name in self._get_preset_options()]
+        preset.input(self._apply_preset, [preset], [preset, *options], **EVENT_OPTIONS)
+        gr.on(
+            [option.input for option in options],
+            self._find_preset,
+            options,
+            [preset],
+            **EVENT_OPTIONS,
+        )
+        chosen, outputs = [bundle, voice], self.form.components
+        bundle.input(self._apply_model_defaults, chosen, outputs, **EVENT_OPTIONS)
+        voice.input(self._follow_voice, chosen, outputs, **EVENT_OPTIONS)
 
-    def restore(kept: Any) -> list[Any]:
-        """Fill only what stands otherwise: somebody quick may have begun to type."""
-        values = restore_values(get_initial_values(studio), kept, form.option_fields)
-        return form.build_updates(
-            {name: to for name, to in values.items() if to != drawn.get(name)}
+    def _get_preset_options(self) -> list[str]:
+        return [name for name in self.fields.preset_option_names if name in self.form.controls]
+
+    def _apply_preset(self, name: str) -> Updates:
+        values = self.fields.presets.get(name, {})
+        return {self.form.controls["preset"]: gr.skip(), **self.form.get_updates(values)}
+
+    def _find_preset(self, *values: Any) -> str:
+        return find_preset(dict(zip(self._get_preset_options(), values, strict=True)), self.fields)
+
+    def _apply_model_defaults(self, bundle: str, voice: str) -> Updates:
+        kept = {"seed", *self._get_preset_options()}
+        model = resolve_model_name(self.studio.layout, bundle, voice)
+        options = get_default_options(self.studio, model, {})
+        return self.form.get_updates(
+            {name: value for name, value in options.items() if name not in kept}
         )
 
-    def show(*given: Any) -> str:
-        return keep(*given)[1]
+    def _follow_voice(self, bundle: str, voice: str) -> Updates:
+        if bundle == AUTO:
+            return self._apply_model_defaults(bundle, voice)
+        return {self.form.controls["bundle"]: gr.skip()}
 
-    arrived = blocks.load(restore, [memory], form.components, **EVENT_OPTIONS)
-    shown = {"js": clamp_inputs_js(form.components), **EVENT_OPTIONS}
-    arrived.then(show, form.components, tab.preview.source, **shown)
-    done: Any = tab.panel.last_done  # Any: as above
-    done.change(
-        show, form.components, tab.preview.source, **shown
-    )  # a run teaches how long it takes
-    gr.on(
-        [control.change for name, control in controls.items() if name != "microphone"],
-        keep,
-        form.components,
-        [memory, tab.preview.source],
-        js=clamp_inputs_js(form.components),
-        trigger_mode="always_last",
-        **EVENT_OPTIONS,
-    )
+    def _reset(self) -> Updates:
+        values = get_initial_values(self.studio)
+        return {
+            self.message: note_html("All settings are reset."),
+            **self.form.get_updates(values),
+        }
 
-
-def _bind_clip_upload(tab: GenerateTab) -> None:
-    """A clip that is dropped fills the form."""
-
-    def take(path: str | None) -> list[Any]:
+    def _load_clip_settings(self, path: str | None) -> Updates:
+        """Fill the form from a dropped clip, and make room for the next one."""
         if path is None:
-            return [gr.skip(), *tab.build_outputs("")]
+            return {self.message: ""}
         try:
             record = read_metadata(Path(path))
-        except AppError as cause:
-            return [None, *tab.build_outputs(error_html(cause))]
-        told = note_html("The form shows how this clip was spoken.")
-        return [
-            None,
-            *tab.build_outputs(told, tab.form.build_updates_from_metadata(record)),
-        ]  # room for the next one
+        except AppError as error:
+            return {self.drop: None, self.message: error_html(error)}
+        return {
+            self.drop: None,
+            self.message: note_html("Settings loaded from clip."),
+            **self.form.get_metadata_updates(record),
+        }
 
-    tab.drop.upload(take, [tab.drop], [tab.drop, *tab.outputs], **EVENT_OPTIONS)
+    # ---- the form kept in the browser, and its preview ------------------------------------------
+
+    def _bind_browser_state(self, blocks: gr.Blocks) -> None:
+        controls: Mapping[str, Any] = self.form.controls  # Any: as above
+        values = self.form.components
+        saved = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
+        shown = {"js": clamp_inputs_js(values), **EVENT_OPTIONS}
+        loaded = blocks.load(self._restore, [saved], values, **EVENT_OPTIONS)
+        loaded.then(self._preview, values, self.preview, **shown)
+        done: Any = self.last_done  # Any: as above
+        done.change(self._preview, values, self.preview, **shown)  # time estimates change
+        gr.on(
+            [control.change for name, control in controls.items() if name != "microphone"],
+            lambda *given: {
+                saved: select_saved_values(self.form.name_values(given)),
+                self.preview: self._preview(*given),
+            },
+            values,
+            [saved, self.preview],
+            trigger_mode="always_last",
+            **shown,
+        )
+
+    def _restore(self, saved: Any) -> Updates:
+        """Set only values that differ: the user may have begun to type."""
+        values = restore_values(get_initial_values(self.studio), saved, self.fields)
+        changed = {
+            name: value for name, value in values.items() if value != self.initial_values.get(name)
+        }
+        return {self.form.controls["text"]: gr.skip(), **self.form.get_updates(changed)}
+
+    def _preview(self, *values: Any) -> str:
+        try:
+            request = self.form.build_request(self.studio, values)
+            if request.voice == MICROPHONE_VOICE and not has_recording(self.studio):
+                request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
+            return request_preview_html(self.studio, request)
+        except AppError as error:
+            return render("preview_error.html", error=error)
+
+    # ---- voices and models ----------------------------------------------------------------------
+
+    def _bind_voices(self, blocks: gr.Blocks) -> None:
+        controls: Mapping[str, Any] = self.form.controls  # Any: as above
+        voice, bundle, seen = controls["voice"], controls["bundle"], gr.State("")
+
+        def look(before: str) -> Updates:
+            """Offer the voices and models that are in their folders now."""
+            layout = self.studio.layout
+            now = f"{get_voices_fingerprint(layout)} {get_models_fingerprint(layout)}"
+            if now == before:
+                return {seen: gr.skip()}
+            return {
+                seen: now,
+                voice: gr.update(choices=voice_choices(self.studio)),
+                bundle: gr.update(choices=model_choices(self.studio)),
+            }
+
+        def show(name: str | None) -> Updates:
+            return {
+                controls["microphone"]: gr.update(visible=name == MICROPHONE_VOICE),
+                self.save_voice: gr.update(visible=is_unsaved_voice(name or "")),
+            }
+
+        for trigger in (gr.Timer(FOLDER_POLL_INTERVAL_S).tick, blocks.load):
+            trigger(look, [seen], [seen, voice, bundle], **EVENT_OPTIONS)
+        voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
+
+    def _save_voice(self, name: str, *values: Any) -> Updates:
+        text = save_form_voice(self.studio, self.form.name_values(values), name or "")
+        return {self.message: note_html(text)}

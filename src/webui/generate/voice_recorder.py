@@ -1,4 +1,4 @@
-"""Voices that are made on the page: a recording that is spoken with, and what is worth keeping."""
+"""Voices made on the page: a microphone recording, or a random voice that is saved."""
 
 from __future__ import annotations
 
@@ -14,79 +14,78 @@ from studio.voices.catalog import RANDOM_VOICE, list_voices, parse_blend
 from studio.voices.trash import get_new_voice_folder, rename_voice
 from studio.voices.uploads import stage_recording_upload
 
-# Any: what the controls of a form hold.
-
 
 def is_unsaved_voice(voice: str) -> bool:
-    """Say whether a voice is one that can be kept under a name."""
+    """Return whether a voice can be saved under a name."""
     return voice == MICROPHONE_VOICE or voice.split("#")[0] == RANDOM_VOICE
 
 
 def has_recording(studio: Studio) -> bool:
-    """Say whether the microphone's voice can speak already."""
+    """Return whether there is a recording for the microphone voice."""
     return any(voice.name == MICROPHONE_VOICE for voice in list_voices(studio.layout))
 
 
-def import_recording(studio: Studio, recording: str | None, brought: str) -> str:
-    """Make a fresh recording the microphone's voice before it is spoken with.
+def import_recording(studio: Studio, recording: str | None, imported: str) -> str:
+    """Make a new recording the microphone voice.
 
-    brought: the recording that is that voice already.  Returns the one that now is.
-    Raises StudioError where nothing was recorded yet.
+    imported: the recording that is that voice already.  Returns the one that now is.
+    Raises AppError where nothing was recorded yet.
     """
     if recording is None:
         if has_recording(studio):
-            return brought
+            return imported
         raise AppError(
-            "Nothing is recorded yet. Press Record under Microphone Source and speak for 3 to 10 "
+            "Nothing recorded yet. Press Record under Microphone Source and speak for 3 to 10 "
             "seconds, or choose another voice."
         )
-    if recording != brought:
-        wish = stage_recording_upload(
+    if recording != imported:
+        request = stage_recording_upload(
             studio.layout, MICROPHONE_VOICE, Path(recording), replace=True
         )
-        studio.submit(wish, title="Listen to the recording")
+        studio.submit(request, title="Import the recording")
     return recording
 
 
 def save_form_voice(studio: Studio, values: Mapping[str, Any], name: str) -> str:
-    """Keep the voice that the form names under a name of its own; tell what comes of it.
+    """Save the voice of the form under a name; returns a message.
 
-    Raises StudioError where the name is taken, or the voice is no one to be kept.
+    values: of the form (Any: each control has its own type).  Raises AppError where the name is
+    taken, or the voice cannot be saved.
     """
     voice, name = str(values.get("voice") or ""), name.strip()
     get_new_voice_folder(studio.layout, name)
     if voice == MICROPHONE_VOICE:
         return _save_recording(studio, values.get("microphone"), name)
     seed = _get_voice_seed(voice, str(values.get("seed") or ""))
-    bundle = str(values.get("bundle") or "")
-    wish = SaveRandomVoiceRequest(name=name, seed=seed, bundle=bundle)
-    studio.submit(wish, title=f"Keep the made-up voice as {name}")
-    return f"{name} is being made of seed {seed}; it appears in the list of voices."
+    request = SaveRandomVoiceRequest(name=name, seed=seed, bundle=str(values.get("bundle") or ""))
+    studio.submit(request, title=f"Save the random voice as {name}")
+    return f"Saving {name} from seed {seed}. It will appear in the list of voices."
 
 
 def _save_recording(studio: Studio, recording: str | None, name: str) -> str:
     if recording is not None:
-        wish = stage_recording_upload(studio.layout, name, Path(recording))
-        studio.submit(wish, title=f"Keep the recording as {name}")
-        return f"The recording becomes {name}; it appears in the list of voices."
+        request = stage_recording_upload(studio.layout, name, Path(recording))
+        studio.submit(request, title=f"Save the recording as {name}")
+        return f"Saving the recording as {name}. It will appear in the list of voices."
     if not has_recording(studio):
-        raise AppError("Nothing is recorded yet. Record 3 to 10 seconds first.")
+        raise AppError("Nothing recorded yet. Record 3 to 10 seconds first.")
     rename_voice(studio.layout, MICROPHONE_VOICE, name)
     return f"The recording is now the voice {name}."
 
 
 def _get_voice_seed(voice: str, typed: str) -> int:
-    """Return the seed that a made-up voice follows from."""
     if voice.split("#")[0] != RANDOM_VOICE:
         raise AppError(
-            f"{quote_for_message(voice)} has a name already. Kept can be: random, and a recording."
+            f"{quote_for_message(voice)} is saved already. Only a random voice or a recording can "
+            "be saved."
         )
     seed = parse_blend(voice)[0].seed
     if seed is not None:
         return seed
-    if not (typed.strip().isascii() and typed.strip().isdecimal()):
+    typed = typed.strip()
+    if not (typed.isascii() and typed.isdecimal()):
         raise AppError(
-            "A made-up voice follows from its seed, and none is chosen. Generate with it, press "
-            "Keep this seed where you like the voice, then keep it."
+            "A random voice is made from the seed, and none is set. Generate a clip, press Reuse "
+            "seed on one whose voice you like, then save the voice."
         )
     return int(typed)

@@ -1,13 +1,9 @@
-"""What the buttons of the tab History do. What a browser sends is only ever words and refs."""
+"""The buttons of the History tab. A browser sends an action name, clip refs and a new name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
-from types import MappingProxyType
-from typing import Any
-from urllib.parse import quote
 
 from core.background import BackgroundTask
 from core.errors import AppError
@@ -17,22 +13,23 @@ from studio.history.file_manager import open_clip_folder
 from studio.history.query import Search
 from studio.history.service import History
 from studio.history.trash import Deletion
-from studio.schemas.take_metadata import TakeMetadata
+from webui.components.live_panel import PanelAction
 from webui.components.messages import note_html
-from webui.history.list_view import HistoryViewState
+from webui.history.view import HistoryViewState, message_html
 
-MAX_SELECTED = 10_000
 MAX_REF_LENGTH = 1_000  # characters
-PROGRESS_DELAY_S = 0.5  # what is done by then needs no word on how far it is
+PROGRESS_DELAY_S = 0.5  # a task that is done by then shows no progress
+
+ViewUpdate = Callable[[HistoryViewState], HistoryViewState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryAction:
-    """What a button asks for.
+    """An action requested by a browser.
 
-    ref: the one clip it stands beside;  refs: the chosen ones;  spared: those of all that were
-    chosen at once that are not chosen after all;  name: what was typed;  search: whose clips the
-    list shows;  is_here: whoever asks sits at this machine.
+    ref: the clip of the button;  refs: selected clips;  excluded: clips deselected after all clips
+    of a search were selected;  name: new name of a clip;  search: search of the list shown;
+    is_local: the page is reachable from this machine only.
     """
 
     act: str = ""
@@ -44,271 +41,161 @@ class HistoryAction:
     is_local: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryActionResult:
-    """What comes of a button: what is looked at now, and a take to fill the form from."""
-
-    view: HistoryViewState
-    record: TakeMetadata | None = None
-
-
-def parse_action(data: Any) -> HistoryAction:  # Any: whatever a browser sends
-    """Read what a browser sent; what is no text counts as nothing."""
-    told: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+def parse_action(action: PanelAction) -> HistoryAction:
+    """Read what a browser sent; values that are too long are cut."""
     return HistoryAction(
-        act=_parse_string(told.get("act")),
-        ref=_parse_string(told.get("ref")),
-        refs=_parse_strings(told.get("refs")),
-        excluded=_parse_strings(told.get("spared")),
-        name=_parse_string(told.get("name")),
+        act=action.name,
+        ref=action.text("ref")[:MAX_REF_LENGTH],
+        refs=tuple(ref[:MAX_REF_LENGTH] for ref in action.texts("refs")),
+        excluded=tuple(ref[:MAX_REF_LENGTH] for ref in action.texts("spared")),
+        name=action.text("name")[:MAX_REF_LENGTH],
     )
 
 
 def handle_history_action(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    """Do what a button asks for. Raises StudioError for what cannot be done."""
-    wanted = ACTION_HANDLERS.get(asked.act)
-    if wanted is None:
-        raise AppError("The page asked for something that is not known. Reload it.")
-    view = replace(view, message_html="", is_confirming=False)
-    return wanted(history, view, replace(asked, refs=_get_selected_refs(history, view, asked)))
-
-
-def _get_selected_refs(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> tuple[str, ...]:
-    """Return what is chosen one by one, after what is left of all that were chosen at once."""
-    spared = {*asked.excluded, *asked.refs}
-    return (
-        *(ref for ref in history.filter_existing(view.bulk_selection) if ref not in spared),
-        *asked.refs,
+    history: History, view: HistoryViewState, action: HistoryAction
+) -> HistoryViewState:
+    """Perform an action and return the new view. Raises AppError if it cannot be done."""
+    handler = _HANDLERS.get(action.act)
+    if handler is None:
+        raise AppError("Unknown action. Reload the page.")
+    deselected = {*action.excluded, *action.refs}
+    remaining = (
+        ref for ref in history.filter_existing(view.bulk_selection) if ref not in deselected
     )
+    refs = (*remaining, *action.refs)
+    view = replace(view, message_html="", is_confirming=False, copied=None)
+    return handler(_Context(history=history, view=view, action=replace(action, refs=refs)))
 
 
-def _parse_strings(value: Any) -> tuple[str, ...]:  # Any: whatever a browser sends
-    return tuple(map(_parse_string, value[:MAX_SELECTED])) if isinstance(value, list) else ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """An action on the clips of a history and the view it starts from."""
 
+    history: History
+    view: HistoryViewState
+    action: HistoryAction
 
-def _parse_string(value: Any) -> str:  # Any: whatever a browser sends
-    return value[:MAX_REF_LENGTH] if isinstance(value, str) else ""
+    @property
+    def count(self) -> str:
+        return format_count(len(set(self.action.refs)), "clip")
 
+    def compare(self) -> HistoryViewState:
+        if len(self.action.refs) != 2:
+            raise AppError(f"{self.count} selected. Select two to compare.")
+        return replace(self.view, open_refs=self.action.refs, is_trash_open=False)
 
-def _open(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, open_refs=(asked.ref,), is_trash_open=False))
+    def set_starred(self, starred: bool) -> HistoryViewState:
+        self.history.set_starred(self.action.refs, starred)
+        text = f"{self.count} starred." if starred else f"Star removed from {self.count}."
+        return replace(self.view, message_html=note_html(text))
 
+    def toggle_star(self) -> HistoryViewState:
+        ref = self.action.ref
+        self.history.set_starred([ref], not self.history.get_clip(ref).starred)
+        return self.view
 
-def _close(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, open_refs=(), is_trash_open=False))
-
-
-def _compare(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    if len(asked.refs) != 2:
-        raise AppError(f"{format_count(len(asked.refs), 'clip')} chosen. Choose two to compare.")
-    return HistoryActionResult(view=replace(view, open_refs=asked.refs, is_trash_open=False))
-
-
-def _previous_page(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, page=max(0, view.page - 1)))
-
-
-def _next_page(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, page=view.page + 1))
-
-
-def _star(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    history.set_starred(asked.refs, True)
-    return _with_message(view, f"{format_count(len(asked.refs), 'clip')} starred.")
-
-
-def _unstar(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    history.set_starred(asked.refs, False)
-    return _with_message(view, f"Star removed from {format_count(len(asked.refs), 'clip')}.")
-
-
-def _toggle_star(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    history.set_starred([asked.ref], not history.get_clip(asked.ref).starred)
-    return HistoryActionResult(view=view)
-
-
-def _rename(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    new = history.rename(asked.ref, asked.name)
-    opened = tuple(new if ref == asked.ref else ref for ref in view.open_refs)
-    every = tuple(new if ref == asked.ref else ref for ref in view.bulk_selection)
-    return _with_message(
-        replace(view, open_refs=opened, bulk_selection=every), f"It is now named {new}."
-    )
-
-
-def _delete(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    def work(report: ProgressReporter) -> Callable[[HistoryViewState], HistoryViewState]:
-        deletion = history.delete(asked.refs)
-        return lambda view: _with_delete_message(view, deletion)
-
-    begun = _start_task(view, work, f"Moving {format_count(len(asked.refs), 'clip')} to the bin")
-    return replace(begun, view=replace(begun.view, bulk_selection=()))
-
-
-def _delete_one(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=_with_delete_message(view, history.delete([asked.ref])))
-
-
-def _with_delete_message(view: HistoryViewState, deletion: Deletion) -> HistoryViewState:
-    gone = {clip.ref for clip in deletion.clips}
-    kept = view.open_refs if gone.isdisjoint(view.open_refs) else ()
-    number = len(deletion.clips)
-    words = f"{format_count(number, 'clip')} {'is' if number == 1 else 'are'} in the bin."
-    undo = (
-        f'<p class="note undo" role="status">{words} <button type="button" class="small" '
-        f'id="history-undo" data-act="undo" data-ref="{escape(deletion.id)}">Undo</button></p>'
-    )
-    return replace(view, open_refs=kept, message_html=undo)
-
-
-def _undo_delete(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    def work(report: ProgressReporter) -> Callable[[HistoryViewState], HistoryViewState]:
-        back = format_count(len(history.restore(asked.ref or None)), "clip")
-        return lambda view: replace(view, message_html=note_html(f"{back} back."))
-
-    return _start_task(view, work, "Bringing clips back")
-
-
-def _select_all(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    found = tuple(history.list_matching_refs(asked.search))
-    total = history.find(asked.search, count=1).total
-    view = replace(view, bulk_selection=found)
-    if total <= len(found):
-        return HistoryActionResult(view=view)
-    words = f"The first {len(found):,} of {total:,} are chosen; more cannot be taken at once."
-    return _with_message(view, words)
-
-
-def _clear_selection(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, bulk_selection=()))
-
-
-def _stop_task(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    if view.background_task is not None:
-        view.background_task.stop()
-    return HistoryActionResult(view=view)
-
-
-def _start_task(
-    view: HistoryViewState,
-    work: Callable[[ProgressReporter], Callable[[HistoryViewState], HistoryViewState]],
-    label: str,
-) -> HistoryActionResult:
-    """Begin what may take long for many clips; what is soon done is shown at once."""
-    if view.background_task is not None:
-        raise AppError(f"{view.background_task.label} is not done yet. Wait for it, or stop it.")
-    errand = BackgroundTask(work, label)
-    errand.wait(PROGRESS_DELAY_S)
-    return HistoryActionResult(view=replace(view, background_task=errand))
-
-
-def _toggle_trash(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(
-        view=replace(view, is_trash_open=not view.is_trash_open, open_refs=())
-    )
-
-
-def _open_trash(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, is_trash_open=True))
-
-
-def _confirm_empty_trash(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, is_confirming=True))
-
-
-def _empty_trash(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    freed = history.empty_trash()
-    return _with_message(view, f"The bin is empty; {freed / 1e6:.1f} MB are free.")
-
-
-def _export(history: History, view: HistoryViewState, asked: HistoryAction) -> HistoryActionResult:
-    number = format_count(len(set(asked.refs)), "clip")
-
-    def work(report: ProgressReporter) -> Callable[[HistoryViewState], HistoryViewState]:
-        path = history.export(asked.refs, report)
-        link = (
-            f'<p class="note" role="status">{number} in a zip file: '
-            f'<a class="small" id="history-zip" href="api/exports/{quote(path.name)}" download>'
-            f"Save {escape(path.name)}</a></p>"
+    def rename(self) -> HistoryViewState:
+        old, new = self.action.ref, self.history.rename(self.action.ref, self.action.name)
+        return replace(
+            self.view,
+            open_refs=tuple(new if ref == old else ref for ref in self.view.open_refs),
+            bulk_selection=tuple(new if ref == old else ref for ref in self.view.bulk_selection),
+            message_html=note_html(f"Renamed to {new}."),
         )
-        return lambda view: replace(view, message_html=link)
 
-    return _start_task(view, work, f"Packing {number}")
+    def delete(self) -> HistoryViewState:
+        def work(report: ProgressReporter) -> ViewUpdate:
+            deletion = self.history.delete(self.action.refs)
+            return lambda view: _with_deletion(view, deletion)
+
+        view = self._start_task(work, f"Moving {self.count} to the trash")
+        return replace(view, bulk_selection=())
+
+    def restore(self) -> HistoryViewState:
+        def work(report: ProgressReporter) -> ViewUpdate:
+            restored = format_count(len(self.history.restore(self.action.ref or None)), "clip")
+            return lambda view: replace(view, message_html=note_html(f"{restored} restored."))
+
+        return self._start_task(work, "Restoring clips")
+
+    def export(self) -> HistoryViewState:
+        def work(report: ProgressReporter) -> ViewUpdate:
+            path = self.history.export(self.action.refs, report)
+            link = message_html(f"{self.count} exported:", zip_name=path.name)
+            return lambda view: replace(view, message_html=link)
+
+        return self._start_task(work, f"Exporting {self.count}")
+
+    def _start_task(
+        self, work: Callable[[ProgressReporter], ViewUpdate], label: str
+    ) -> HistoryViewState:
+        running = self.view.background_task
+        if running is not None:
+            raise AppError(f"{running.label} is still running. Wait for it, or stop it.")
+        task = BackgroundTask(work, label)
+        task.wait(PROGRESS_DELAY_S)
+        return replace(self.view, background_task=task)
+
+    def stop_task(self) -> HistoryViewState:
+        if self.view.background_task is not None:
+            self.view.background_task.stop()
+        return self.view
+
+    def select_all(self) -> HistoryViewState:
+        found = tuple(self.history.list_matching_refs(self.action.search))
+        total = self.history.find(self.action.search, count=1).total
+        text = f"Selected the first {len(found):,} of {total:,} clips, the most at once."
+        message = note_html(text) if total > len(found) else ""
+        return replace(self.view, bulk_selection=found, message_html=message)
+
+    def empty_trash(self) -> HistoryViewState:
+        text = f"Trash emptied; {self.history.empty_trash() / 1e6:.1f} MB freed."
+        return replace(self.view, message_html=note_html(text))
+
+    def show_in_folder(self) -> HistoryViewState:
+        path = self.history.resolve_path(self.history.get_clip(self.action.ref).path)
+        if not self.action.is_local:
+            raise AppError("Only available on the local machine.")
+        open_clip_folder(path)
+        return replace(self.view, message_html=note_html(f"Opened the folder of {path.name}."))
 
 
-def _show_in_folder(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    path = history.resolve_path(history.get_clip(asked.ref).path)
-    if not asked.is_local:
-        raise AppError("A folder can be opened only by whoever sits at this machine.")
-    open_clip_folder(path)
-    return _with_message(view, f"The folder of {path.name} is open.")
+def _with_deletion(view: HistoryViewState, deletion: Deletion) -> HistoryViewState:
+    deleted = {clip.ref for clip in deletion.clips}
+    text = f"{format_count(len(deletion.clips), 'clip')} moved to the trash."
+    return replace(
+        view,
+        open_refs=view.open_refs if deleted.isdisjoint(view.open_refs) else (),
+        message_html=message_html(text, act="undo", ref=deletion.id),
+    )
 
 
-def _copy_settings(
-    history: History, view: HistoryViewState, asked: HistoryAction
-) -> HistoryActionResult:
-    return HistoryActionResult(view=view, record=history.read_metadata(asked.ref))
+def _parse_page(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else 0
 
 
-def _with_message(view: HistoryViewState, words: str) -> HistoryActionResult:
-    return HistoryActionResult(view=replace(view, message_html=note_html(words)))
-
-
-ACTION_HANDLERS: Mapping[
-    str, Callable[[History, HistoryViewState, HistoryAction], HistoryActionResult]
-] = MappingProxyType(
-    {
-        "open": _open,
-        "close": _close,
-        "compare": _compare,
-        "before": _previous_page,
-        "after": _next_page,
-        "star": _star,
-        "unstar": _unstar,
-        "star-one": _toggle_star,
-        "rename": _rename,
-        "delete": _delete,
-        "delete-one": _delete_one,
-        "undo": _undo_delete,
-        "all-found": _select_all,
-        "clear": _clear_selection,
-        "stop": _stop_task,
-        "bin": _toggle_trash,
-        "bin-open": _open_trash,
-        "empty": _confirm_empty_trash,
-        "empty-really": _empty_trash,
-        "export": _export,
-        "show": _show_in_folder,
-        "copy": _copy_settings,
-    }
-)
+_HANDLERS: Mapping[str, Callable[[_Context], HistoryViewState]] = {
+    "open": lambda it: replace(it.view, open_refs=(it.action.ref,), is_trash_open=False),
+    "close": lambda it: replace(it.view, open_refs=(), is_trash_open=False),
+    "compare": _Context.compare,
+    "page": lambda it: replace(it.view, page=_parse_page(it.action.ref)),
+    "star": lambda it: it.set_starred(True),
+    "unstar": lambda it: it.set_starred(False),
+    "star-one": _Context.toggle_star,
+    "rename": _Context.rename,
+    "delete": _Context.delete,
+    "delete-one": lambda it: _with_deletion(it.view, it.history.delete([it.action.ref])),
+    "undo": _Context.restore,
+    "all-found": _Context.select_all,
+    "clear": lambda it: replace(it.view, bulk_selection=()),
+    "stop": _Context.stop_task,
+    "bin": lambda it: replace(it.view, is_trash_open=not it.view.is_trash_open, open_refs=()),
+    "bin-open": lambda it: replace(it.view, is_trash_open=True),
+    "empty": lambda it: replace(it.view, is_confirming=True),
+    "empty-really": _Context.empty_trash,
+    "export": _Context.export,
+    "show": _Context.show_in_folder,
+    "copy": lambda it: replace(it.view, copied=it.history.read_metadata(it.action.ref)),
+}
+ACTION_NAMES = tuple(_HANDLERS)

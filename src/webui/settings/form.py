@@ -1,8 +1,8 @@
-"""The controls of the settings: what they show, where it comes from, and what was changed."""
+"""The controls of the settings: their values, where these come from, and what was changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,12 @@ from studio.schemas.settings import SettingField, list_setting_fields
 from studio.schemas.speech import get_presets
 from studio.settings.sources import COMMAND_LINE, FILE, ResolvedSettings
 from studio.voices.catalog import RANDOM_VOICE, list_voices
-from webui.components.option_controls import from_control_value, get_option_choices, make_elem_id
+from webui.components.option_controls import (
+    format_preset_label,
+    from_control_value,
+    get_option_choices,
+    make_elem_id,
+)
 from webui.settings.system import SystemInfoCache
 
 # Any: each control has a value of its own type.
@@ -30,22 +35,14 @@ SOURCE_LABELS: Mapping[str, str] = MappingProxyType(
     {COMMAND_LINE: "from the command line", FILE: "from settings.yaml"}
 )
 DEFAULT_DEVICE_CHOICES: ChoiceList = [
-    ("Automatic: the fastest that is found", "auto"),
-    ("Processor", "cpu"),
+    ("Automatic (fastest available)", "auto"),
+    ("CPU", "cpu"),
 ]
-PRESET_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "ultra_fast": "Ultra Fast",
-        "fast": "Fast",
-        "standard": "Standard",
-        "high_quality": "High Quality",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsForm:
-    """The controls by the name of their setting, in order; seen: the machine, once it was."""
+    """The controls by the name of their setting, in order."""
 
     controls: Mapping[str, Component]
     system_info: SystemInfoCache
@@ -55,43 +52,44 @@ class SettingsForm:
         """The controls in order."""
         return list(self.controls.values())
 
-    def get_changes(self, held: ResolvedSettings, given: Sequence[Any]) -> dict[str, Any]:
-        """Return the settings whose controls say something else than what holds.
-
-        Raises StudioError naming a control that holds no value.
-        """
+    def get_changes(self, resolved: ResolvedSettings, values: Sequence[Any]) -> dict[str, Any]:
+        """Return the settings that were changed. Raises AppError naming a control without value."""
         fields = {item.name: item for item in list_setting_fields()}
-        values = {
+        parsed = {
             name: _parse_setting(fields[name], value)
-            for name, value in zip(self.controls, given, strict=True)
+            for name, value in zip(self.controls, values, strict=True)
         }
         return {
-            name: value for name, value in values.items() if value != getattr(held.settings, name)
+            name: value
+            for name, value in parsed.items()
+            if value != getattr(resolved.settings, name)
         }
 
-    def build_updates(self, studio: Studio, held: ResolvedSettings) -> list[Any]:
-        """One update per control: its value, its choices and where the value comes from."""
-        return [self._update(item, studio, held) for item in _get_ordered_fields(self.controls)]
+    def get_updates(self, studio: Studio, resolved: ResolvedSettings) -> dict[Component, Any]:
+        """Return updates with the value of each control, its choices and its source."""
+        updates = {}
+        for item in list_setting_fields():
+            value = getattr(resolved.settings, item.name)
+            choices = get_setting_choices(item, studio, value)
+            if item.name == "device":
+                choices = device_choices(self.system_info.devices, value)
+            info = format_setting_help(item, resolved.source(item.name))
+            offered: dict[str, Any] = {} if choices is None else {"choices": choices}
+            updates[self.controls[item.name]] = gr.update(value=value, info=info, **offered)
+        return updates
 
-    def build_default_updates(self) -> list[Any]:
-        """One update per control: its default, which is not saved yet."""
-        return [gr.update(value=item.field.default) for item in _get_ordered_fields(self.controls)]
-
-    def _update(self, item: SettingField, studio: Studio, held: ResolvedSettings) -> Any:
-        value = getattr(held.settings, item.name)
-        info = format_setting_help(item, held.source(item.name))
-        choices = get_setting_choices(item, studio, value)
-        if item.name == "device":
-            choices = device_choices(self.system_info.devices, value)
-        if choices is None:
-            return gr.update(value=value, info=info)
-        return gr.update(value=value, info=info, choices=choices)
+    def get_default_updates(self) -> dict[Component, Any]:
+        """Return updates with the default of each control, which are not saved yet."""
+        return {
+            self.controls[item.name]: gr.update(value=item.field.default)
+            for item in list_setting_fields()
+        }
 
 
 def build_settings_form(
-    studio: Studio, held: ResolvedSettings, seen: SystemInfoCache
+    studio: Studio, resolved: ResolvedSettings, system_info: SystemInfoCache
 ) -> SettingsForm:
-    """Draw every setting under the heading of its group."""
+    """Create the controls of all settings, in groups."""
     groups: dict[str, list[SettingField]] = {}
     for item in list_setting_fields():
         groups.setdefault(item.ui_info.group, []).append(item)
@@ -100,101 +98,87 @@ def build_settings_form(
         gr.Markdown(f"### {heading}", elem_classes="setting-heading")
         with gr.Group(elem_classes="setting-group"):
             for item in items:
-                controls[item.name] = build_setting_control(item, studio, held)
+                controls[item.name] = build_setting_control(item, studio, resolved)
     ordered = {item.name: controls[item.name] for item in list_setting_fields()}
-    return SettingsForm(controls=ordered, system_info=seen)
+    return SettingsForm(controls=ordered, system_info=system_info)
 
 
-def build_setting_control(item: SettingField, studio: Studio, held: ResolvedSettings) -> Component:
-    """Draw the control of one setting."""
-    value, field = getattr(held.settings, item.name), item.field
-    about: dict[str, Any] = {  # Any: what every kind of control is given
+def build_setting_control(
+    item: SettingField, studio: Studio, resolved: ResolvedSettings
+) -> Component:
+    """Create the control of one setting."""
+    value, field = getattr(resolved.settings, item.name), item.field
+    common: dict[str, Any] = {  # Any: arguments of every kind of control
         "label": item.ui_info.label,
-        "info": format_setting_help(item, held.source(item.name)),
+        "info": format_setting_help(item, resolved.source(item.name)),
         "elem_id": make_elem_id(ELEM_ID_PREFIX, item.name),
     }
     choices = get_setting_choices(item, studio, value)
     if choices is not None:
-        return gr.Dropdown(choices=choices, value=value, allow_custom_value=True, **about)
+        return gr.Dropdown(choices=choices, value=value, allow_custom_value=True, **common)
     if field.plain_type is bool:
-        return gr.Checkbox(value=value, **about)
+        return gr.Checkbox(value=value, **common)
     if field.plain_type is str:
-        return gr.Textbox(value=value, max_lines=1, **about)
+        return gr.Textbox(value=value, max_lines=1, **common)
     whole = field.plain_type is int
     return gr.Number(
-        value=value, precision=0 if whole else None, step=field.info.step or 1, **about
+        value=value, precision=0 if whole else None, step=field.info.step or 1, **common
     )
 
 
 def get_setting_choices(item: SettingField, studio: Studio, value: Any) -> ChoiceList | None:
-    """Return (shown, meant) for a setting that is chosen from a list; None for any other."""
-    lists: dict[str, Callable[[Studio], ChoiceList]] = {
-        "voice": _list_voice_choices,
-        "bundle": _list_model_choices,
-        "preset": _list_preset_choices,
-        "engine": lambda _: [(name.capitalize(), name) for name in ENGINES],
-        "device": lambda _: device_choices((), value),
-    }
-    if item.name in lists:
-        found = lists[item.name](studio)
-    elif item.field.info.choices:
-        found = get_option_choices(item.field)
-    else:
-        return None
-    is_there = any(meant == value for _, meant in found)
-    return found if is_there else [*found, (f"{value} (not found)", str(value))]
+    """Return (label, value) of a setting that is chosen from a list; None for any other."""
+    found: ChoiceList
+    match item.name:
+        case "voice":
+            names = [voice.name for voice in list_voices(studio.layout)]
+            found = [("None", ""), *((name, name) for name in names)]
+            found.append(("random (new voice from the seed)", RANDOM_VOICE))
+        case "bundle":
+            found = [(model.name, model.name) for model in list_models(studio.layout)]
+            found.append(("auto (best finetune of the voice)", AUTO))
+        case "preset":
+            presets = get_presets(get_options_class(studio.settings.engine))
+            found = [("Model default", ""), *((format_preset_label(p), p) for p in presets)]
+        case "engine":
+            found = [(name.capitalize(), name) for name in ENGINES]
+        case "device":
+            return device_choices((), value)
+        case _ if item.field.info.choices:
+            found = get_option_choices(item.field)
+        case _:
+            return None
+    return _add_missing(found, value)
 
 
 def device_choices(devices: Sequence[DeviceInfo], value: str) -> ChoiceList:
-    """Return the devices that were found, beside automatic and the one that is set.
+    """Return "auto", the devices that were found (the CPU before that), and the one that is set."""
+    found = [(f"{device.label} ({device.name})", device.name) for device in devices]
+    return _add_missing([DEFAULT_DEVICE_CHOICES[0], *(found or DEFAULT_DEVICE_CHOICES[1:])], value)
 
-    Where nobody has looked yet it is the processor, which is always there.
-    """
-    there = [(f"{one.label} ({one.name})", one.name) for one in devices]
-    found = [DEFAULT_DEVICE_CHOICES[0], *(there or DEFAULT_DEVICE_CHOICES[1:])]
-    is_there = any(meant == value for _, meant in found)
-    return found if is_there else [*found, (f"{value} (not found)", value)]
+
+def _add_missing(choices: ChoiceList, value: Any) -> ChoiceList:
+    if any(known == value for _, known in choices):
+        return choices
+    return [*choices, (f"{value} (not found)", str(value))]
 
 
 def format_setting_help(item: SettingField, source: str) -> str:
-    """Say what a setting does, its range, where its value comes from, and when it acts."""
-    knob = item.field.info
+    """Return what a setting does, its range, its source, and whether it needs a restart."""
+    option = item.field.info
     limits = ""
-    if knob.low is not None and knob.high is not None:
-        unit = f" {knob.unit}" if knob.unit else ""
-        limits = f" From {knob.low:,} to {knob.high:,}{unit}."
+    if option.low is not None and option.high is not None:
+        unit = f" {option.unit}" if option.unit else ""
+        limits = f" From {option.low:,} to {option.high:,}{unit}."
     marks = [SOURCE_LABELS.get(source, source)]
     if source == COMMAND_LINE:
-        marks.append("a change counts when you start without it")
+        marks.append("a change applies after a start without it")
     if item.ui_info.restart:
         marks.append("needs a restart")
-    return f"{knob.help}.{limits} ({'; '.join(marks)})"
+    return f"{option.help}.{limits} ({'; '.join(marks)})"
 
 
-def _parse_setting(item: SettingField, given: Any) -> Any:
+def _parse_setting(item: SettingField, value: Any) -> Any:
     if item.field.plain_type is str:
-        return str(given or "").strip()
-    return from_control_value(item.field, given)
-
-
-def _get_ordered_fields(controls: Mapping[str, Component]) -> list[SettingField]:
-    fields = {item.name: item for item in list_setting_fields()}
-    return [fields[name] for name in controls]
-
-
-def _list_voice_choices(studio: Studio) -> ChoiceList:
-    names = [voice.name for voice in list_voices(studio.layout)]
-    return [("None", ""), *((name, name) for name in names), ("random: made up", RANDOM_VOICE)]
-
-
-def _list_model_choices(studio: Studio) -> ChoiceList:
-    found = [(bundle.name, bundle.name) for bundle in list_models(studio.layout)]
-    return [*found, ("auto: best finetune of the voice", AUTO)]
-
-
-def _list_preset_choices(studio: Studio) -> ChoiceList:
-    known = get_presets(get_options_class(studio.settings.engine))
-    return [
-        ("As the weights advise", ""),
-        *((PRESET_LABELS.get(name, name), name) for name in known),
-    ]
+        return str(value or "").strip()
+    return from_control_value(item.field, value)

@@ -1,20 +1,20 @@
-"""The weights on the page: what is there, and the buttons that fetch, check and delete them."""
+"""The models on the page: a table of them, and buttons to download, verify and delete them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+from markupsafe import Markup
 
 from core.errors import AppError
 from core.formatting import format_bytes
 from jobs.models import Job
 from studio.app.studio import Studio
 from studio.diagnostics.updates import SOURCE_DIR, CheckUpdatesRequest, can_check_for_updates
-from studio.model_store.bundles import ModelSummary, list_models
+from studio.model_store.bundles import ModelSummary, get_models_fingerprint, list_models
 from studio.model_store.finetunes import resolve_model_name
 from studio.model_store.lifecycle import (
     DownloadModelRequest,
@@ -24,272 +24,231 @@ from studio.model_store.lifecycle import (
     list_deleted_models,
     restore_model,
 )
-from webui.components.job_card import format_progress
-from webui.components.live_html import EVENT_OPTIONS
-from webui.components.messages import error_html, note_html
+from webui.components.job_card import format_progress, stop_jobs
+from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
+from webui.components.messages import note_html
 from webui.components.page_context import PageContext
+from webui.components.templates import render
 
 # Any: updates of Gradio's components.
 
-TASKS = ("download_model", "verify_model", "check_updates")
-TITLES = {
+JOB_TITLES = {
     "download_model": "Download of",
-    "verify_model": "Check of",
+    "verify_model": "Verification of",
     "check_updates": "Check for updates",
 }
 POLL_INTERVAL_S = 2.0
 DAY_S = 86_400.0
 PRECISIONS = [
-    ("32 bits: as published, 4 GB", "fp32"),
-    ("16 bits: half the size (fp16)", "fp16"),
-    ("16 bits, wider range (bf16)", "bf16"),
+    ("32 bits (as published, 4 GB)", "fp32"),
+    ("16 bits (fp16, half the size)", "fp16"),
+    ("16 bits (bf16, wider range)", "bf16"),
 ]
 
 
+class ModelPanelState(NamedTuple):
+    """What the panel shows; models are listed anew where their fingerprint changes."""
+
+    jobs_html: str
+    fingerprint: Any
+    deleted: tuple[Any, ...]
+
+
 def build_models_panel(page: PageContext) -> None:
-    """Draw the panel and wire it."""
-    studio = page.studio
-    gr.Markdown("## Models", elem_classes="setting-section")
-    table = gr.HTML(models_table_html(list_models(studio.layout)), elem_id="settings-models")
-    status = gr.HTML("", elem_id="settings-models-status")
-    chosen, check, delete = _build_model_selector(studio)
-    precision, download, stop = _build_download_controls()
-    binned, restore, empty = _build_trash_controls(studio)
-    with gr.Row():
-        unload = gr.Button("Unload now", size="md", elem_id="settings-unload")
-        news = gr.Button("Check for updates now", size="md", elem_id="settings-updates")
-    shown = [status, table, chosen, binned]
-
-    def wire(button: gr.Button, act: Callable[..., str], *inputs: Any) -> None:
-        button.click(_make_handler(studio, act), list(inputs), shown, **EVENT_OPTIONS)
-
-    wire(
-        check,
-        lambda name: _submit(studio, VerifyModelRequest(name=name), f"Check of {name}"),
-        chosen,
-    )
-    wire(delete, lambda name: _delete(studio, name), chosen)
-    wire(download, lambda kind: _download(studio, kind), precision)
-    wire(stop, lambda: _stop_download(studio))
-    wire(restore, lambda id: f"{restore_model(studio.layout, id or '')} is back.", binned)
-    wire(empty, lambda: f"{format_bytes(empty_trash(studio.layout))} are free again.")
-    wire(unload, lambda: _unload(studio))
-    wire(news, lambda: _submit_update_check(studio))
-    _bind_polling(page, status, shown)
+    """Create the panel."""
+    ModelPanel(page.studio).bind(page.blocks)
 
 
-DropdownWithButtons = tuple[gr.Dropdown, gr.Button, gr.Button]
+class ModelPanel:
+    """The table of models, the jobs about them, and their buttons."""
 
-
-def _build_model_selector(studio: Studio) -> DropdownWithButtons:
-    with gr.Row():
-        chosen = gr.Dropdown(
-            choices=_list_model_names(studio),
-            value=resolve_model_name(studio.layout, studio.settings.bundle, ""),
-            label="Model",
-            info="What the buttons beside are about.",
-            scale=3,
-            allow_custom_value=True,
-            elem_id="settings-model",
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        gr.Markdown("## Models", elem_classes="setting-section")
+        table = create_live_html("settings-models")
+        self.jobs = gr.HTML("", elem_id="settings-models-status")
+        self.message = gr.HTML("", elem_id="settings-models-message")
+        self._build_model_controls()
+        self._build_download_controls()
+        self._build_trash_controls()
+        with gr.Row():
+            self.unload = gr.Button("Unload models", size="md", elem_id="settings-unload")
+            self.updates = gr.Button("Check for updates now", size="md", elem_id="settings-updates")
+        self.panel = LivePanel(
+            table,
+            self._get_state,
+            self._render,
+            message=self.message,
+            outputs=[self.jobs, self.chosen, self.trash],
         )
-        with gr.Column(scale=1, min_width=220):
-            check = gr.Button("Verify", size="md", elem_id="settings-verify")
-            delete = gr.Button("Delete", size="md", variant="stop", elem_id="settings-delete")
-    return chosen, check, delete
 
+    def _build_model_controls(self) -> None:
+        with gr.Row():
+            self.chosen = gr.Dropdown(
+                choices=[model.name for model in list_models(self.studio.layout)],
+                value=resolve_model_name(self.studio.layout, self.studio.settings.bundle, ""),
+                label="Selected model",
+                scale=3,
+                allow_custom_value=True,
+                elem_id="settings-model",
+            )
+            with gr.Column(scale=1, min_width=220):
+                self.verify = gr.Button("Verify", size="md", elem_id="settings-verify")
+                self.delete = gr.Button(
+                    "Delete", size="md", variant="stop", elem_id="settings-delete"
+                )
 
-def _build_download_controls() -> DropdownWithButtons:
-    with gr.Row():
-        precision = gr.Dropdown(
-            choices=PRECISIONS,
-            value="fp32",
-            label="Download the published weights of TorToiSe",
-            info="They speak far better than the starter. Speaking waits until they are here; what "
-            "has arrived stays when you stop.",
-            scale=3,
-            elem_id="settings-precision",
+    def _build_download_controls(self) -> None:
+        with gr.Row():
+            self.precision = gr.Dropdown(
+                choices=PRECISIONS,
+                value="fp32",
+                label="Download the published TorToiSe model",
+                info="It sounds far better than the starter. Generation pauses during download; "
+                "partial files are kept.",
+                scale=3,
+                elem_id="settings-precision",
+            )
+            with gr.Column(scale=1, min_width=220):
+                self.download = gr.Button("Download", size="md", elem_id="settings-download")
+                self.stop = gr.Button("Stop download", size="md", elem_id="settings-download-stop")
+
+    def _build_trash_controls(self) -> None:
+        with gr.Row():
+            self.trash = gr.Dropdown(
+                choices=_format_deleted(list_deleted_models(self.studio.layout)),
+                label="Deleted models",
+                info="They stay in the trash of the models folder until you empty it.",
+                scale=3,
+                allow_custom_value=True,
+                elem_id="settings-bin",
+            )
+            with gr.Column(scale=1, min_width=220):
+                self.restore = gr.Button("Restore", size="md", elem_id="settings-restore")
+                self.empty = gr.Button("Empty trash", size="md", elem_id="settings-empty-bin")
+
+    def bind(self, blocks: gr.Blocks) -> None:
+        """Connect the events to their handlers."""
+        bind = self.panel.bind
+        bind(self.verify.click, self._verify, [self.chosen])
+        bind(self.delete.click, self._delete, [self.chosen])
+        bind(self.download.click, self._download, [self.precision])
+        bind(self.stop.click, self._stop_download)
+        bind(self.restore.click, self._restore, [self.trash])
+        bind(self.empty.click, self._empty_trash)
+        bind(self.unload.click, self._unload)
+        bind(self.updates.click, self._check_updates)
+        self.panel.poll(blocks, POLL_INTERVAL_S)
+        blocks.load(self._check_updates_daily, None, None, **EVENT_OPTIONS)
+
+    def _get_state(self) -> ModelPanelState:
+        return ModelPanelState(
+            jobs_html=model_jobs_html(self.studio.jobs(limit=50)),
+            fingerprint=get_models_fingerprint(self.studio.layout),
+            deleted=tuple(list_deleted_models(self.studio.layout)),
         )
-        with gr.Column(scale=1, min_width=220):
-            download = gr.Button("Download", size="md", elem_id="settings-download")
-            stop = gr.Button("Stop download", size="md", elem_id="settings-download-stop")
-    return precision, download, stop
+
+    def _render(self, state: ModelPanelState) -> Updates:
+        models = list_models(self.studio.layout)
+        return {
+            self.panel.html: models_table_html(models),
+            self.jobs: state.jobs_html,
+            self.chosen: gr.update(choices=[model.name for model in models]),
+            self.trash: gr.update(choices=_format_deleted(state.deleted)),
+        }
+
+    def _verify(self, name: str) -> None:
+        self.studio.submit(VerifyModelRequest(name=name), title=f"Verification of {name}")
+
+    def _download(self, precision: str) -> None:
+        request = DownloadModelRequest(precision=precision, offline=self.studio.settings.offline)
+        self.studio.submit(request, title="Download of tortoise")
+
+    def _stop_download(self) -> Updates:
+        stopped = stop_jobs(self.studio, ["download_model"])
+        text = "Stopping. Partial files are kept." if stopped else "No download is running."
+        return {self.message: note_html(text)}
+
+    def _delete(self, name: str) -> Updates:
+        in_use = [
+            str(job.request.get("bundle") or job.request.get("name", ""))
+            for job in self.studio.jobs(limit=200)
+            if not job.is_over
+        ]
+        deleted = delete_model(self.studio.layout, name or "", busy=in_use)
+        self.studio.unload()
+        return {self.message: note_html(f"{deleted.name} moved to the trash.")}
+
+    def _restore(self, id: str) -> Updates:
+        name = restore_model(self.studio.layout, id or "")
+        return {self.message: note_html(f"{name} restored.")}
+
+    def _empty_trash(self) -> Updates:
+        freed = format_bytes(empty_trash(self.studio.layout))
+        return {self.message: note_html(f"Trash emptied: {freed} freed.")}
+
+    def _unload(self) -> Updates:
+        if not self.studio.unload():
+            raise AppError("A job is using the models. Stop it, or wait until it is done.")
+        return {self.message: note_html("Models unloaded. The next clip loads them again.")}
+
+    def _check_updates(self) -> None:
+        if not can_check_for_updates(SOURCE_DIR):
+            raise AppError("Not a git install: updates cannot be checked.")
+        request = CheckUpdatesRequest(root=str(SOURCE_DIR), offline=self.studio.settings.offline)
+        self.studio.submit(request, title="Check for updates")
+
+    def _check_updates_daily(self) -> None:
+        if not (self.studio.settings.check_updates and can_check_for_updates(SOURCE_DIR)):
+            return
+        since = datetime.now().timestamp() - DAY_S
+        jobs = self.studio.jobs(limit=50)
+        if not any(job.task == "check_updates" and job.created > since for job in jobs):
+            self._check_updates()
 
 
-def _build_trash_controls(studio: Studio) -> DropdownWithButtons:
-    with gr.Row():
-        binned = gr.Dropdown(
-            choices=_list_trash_choices(studio),
-            label="Deleted models",
-            info="They wait in the bin of the models folder until you empty it.",
-            scale=3,
-            allow_custom_value=True,
-            elem_id="settings-bin",
-        )
-        with gr.Column(scale=1, min_width=220):
-            restore = gr.Button("Put back", size="md", elem_id="settings-restore")
-            empty = gr.Button("Empty the bin", size="md", elem_id="settings-empty-bin")
-    return binned, restore, empty
+def models_table_html(models: Sequence[ModelSummary]) -> Markup:
+    """Render the models as a table."""
+    return render("models_table.html", models=models)
 
 
-def _bind_polling(page: PageContext, status: gr.HTML, shown: list[Any]) -> None:
-    """Show how far the jobs of this panel are, and the models that have come in."""
-    studio = page.studio
-    seen = gr.State("")
-
-    def look(before: str) -> list[Any]:
-        told = model_jobs_html(studio.jobs(limit=50))
-        if told == before:
-            return [gr.skip()] * (len(shown) + 1)
-        return [told, told, *_get_panel_updates(studio)]
-
-    def arrive() -> None:
-        if studio.settings.check_updates and not _was_checked_today(studio.jobs(limit=50)):
-            _submit_update_check(studio)
-
-    gr.Timer(POLL_INTERVAL_S).tick(look, [seen], [seen, *shown], **EVENT_OPTIONS)
-    page.blocks.load(arrive, None, None, **EVENT_OPTIONS)
-
-
-def models_table_html(bundles: Sequence[ModelSummary]) -> str:
-    """Draw the bundles as a table that reads well on a telephone too."""
-    if not bundles:
-        return '<p class="hint">There are no weights yet. Download the published ones below.</p>'
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(bundle.name)}</th>"
-        f"<td>{format_bytes(bundle.size)}</td><td>{escape(format_model_state(bundle))}</td>"
-        f"<td class='quiet about'>{escape(bundle.about)}</td></tr>"
-        for bundle in bundles
-    )
-    return (
-        "<div class='table' tabindex='0' role='region' aria-label='Models'><table><thead><tr>"
-        "<th scope='col'>Model</th><th scope='col'>Size</th><th scope='col'>State</th>"
-        f"<th scope='col' class='about'>About</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def format_model_state(bundle: ModelSummary) -> str:
-    """Say whether a bundle speaks, and if not, why."""
-    if bundle.problem:
-        return f"Cannot be used: {bundle.problem}"
-    if bundle.missing:
-        return f"Cannot speak yet: lacks {', '.join(bundle.missing)}"
-    return f"Ready ({len(bundle.networks)} networks)"
-
-
-def model_jobs_html(jobs: Sequence[Job]) -> str:
-    """Tell of the newest job of each kind: how far it is, or what came of it."""
+def model_jobs_html(jobs: Sequence[Job]) -> Markup:
+    """Render the newest job of each kind: its progress or its result."""
     newest: dict[str, Job] = {}
     for job in jobs:
-        if job.task in TASKS:
+        if job.task in JOB_TITLES:
             newest.setdefault(job.task, job)
-    return "".join(model_job_html(job) for job in newest.values())
+    return Markup("").join(model_job_html(job) for job in newest.values())
 
 
-def model_job_html(job: Job) -> str:
-    """Tell of one job in a line."""
-    name = escape(f"{TITLES[job.task]} {job.request.get('name', '')}".strip())
-    if job.state == "waiting":
-        return f'<p class="note" role="status">{name}: waiting.</p>'
-    if job.state == "running":
-        return f'<p class="note" role="status">{name}: {escape(format_progress(job))}</p>'
-    if job.failure is not None:
-        return (
-            f'<p class="refusal" role="alert"><strong>{name}:</strong> '
-            f"{escape(job.failure.message)}</p>"
-        )
-    if job.state == "stopped":
-        return f'<p class="note" role="status">{name}: stopped. What has arrived is kept.</p>'
-    return f'<p class="note" role="status">{name}: {escape(format_model_job_result(job))}</p>'
+def model_job_html(job: Job) -> Markup:
+    """Render one job in a line."""
+    name = f"{JOB_TITLES[job.task]} {job.request.get('name', '')}".strip()
+    texts = {"waiting": "waiting", "stopped": "stopped. Partial files are kept."}
+    text = texts.get(job.state) or (
+        format_progress(job) if job.state == "running" else _format_result(job)
+    )
+    return render("model_job.html", job=job, name=name, text=text)
 
 
-def format_model_job_result(job: Job) -> str:
-    """Say what came of a job that is done."""
+def _format_result(job: Job) -> str:
     result = job.result or {}
     if job.task == "verify_model":
-        wrong = [check for check in result.get("checks", ()) if not check["good"]]
-        told = "; ".join(f"{check['file']}: {check['message']}" for check in wrong)
-        return told or f"good, all {len(result.get('checks', ()))} files."
+        checks = result.get("checks", ())
+        wrong = [f"{check['file']}: {check['message']}" for check in checks if not check["good"]]
+        return "; ".join(wrong) or f"good, all {len(checks)} files."
     if job.task == "check_updates":
         fix = f" Close the studio and run {result['fix']}." if result.get("fix") else ""
         return f"{result.get('told', '')}{fix}"
-    return "it is here. Choose it as Model on the tab Generate."
+    return "done. Select it as Model on the Generate tab."
 
 
-def _make_handler(studio: Studio, act: Callable[..., str]) -> Callable[..., list[Any]]:
-    def press(*given: Any) -> list[Any]:
-        try:
-            message = note_html(act(*given))
-        except AppError as cause:
-            message = error_html(cause)
-        return [message, *_get_panel_updates(studio)]
-
-    return press
-
-
-def _get_panel_updates(studio: Studio) -> list[Any]:
-    table = models_table_html(list_models(studio.layout))
+def _format_deleted(deleted: Sequence[Any]) -> list[tuple[str, str]]:
     return [
-        table,
-        gr.update(choices=_list_model_names(studio)),
-        gr.update(choices=_list_trash_choices(studio)),
+        (
+            f"{model.name}, {format_bytes(model.size)}, "
+            f"{datetime.fromtimestamp(model.when):%d %B %H:%M}",
+            model.id,
+        )
+        for model in deleted
     ]
-
-
-def _submit(studio: Studio, request: Any, title: str) -> str:
-    studio.submit(request, title=title)
-    return f"{title}: waiting."
-
-
-def _download(studio: Studio, precision: str) -> str:
-    request = DownloadModelRequest(precision=precision, offline=studio.settings.offline)
-    return _submit(studio, request, "Download of tortoise")
-
-
-def _stop_download(studio: Studio) -> str:
-    going = [
-        job for job in studio.jobs(limit=50) if job.task == "download_model" and not job.is_over
-    ]
-    for job in going:
-        studio.cancel(job.id)
-    return "Stopping. What has arrived is kept." if going else "Nothing is being downloaded."
-
-
-def _delete(studio: Studio, name: str) -> str:
-    busy = [
-        str(job.request.get("bundle") or job.request.get("name", ""))
-        for job in studio.jobs(limit=200)
-        if not job.is_over
-    ]
-    deleted = delete_model(studio.layout, name or "", busy=busy)
-    studio.unload()
-    return f"{deleted.name} is in the bin. Put back brings it again."
-
-
-def _unload(studio: Studio) -> str:
-    if not studio.unload():
-        raise AppError("A job works with the models. Stop it on the tab Generate, or wait.")
-    return "The models' memory is free. The next clip loads them again."
-
-
-def _submit_update_check(studio: Studio) -> str:
-    if not can_check_for_updates(SOURCE_DIR):
-        raise AppError("Testudo was not fetched with git here, so there is nobody to ask.")
-    request = CheckUpdatesRequest(root=str(SOURCE_DIR), offline=studio.settings.offline)
-    return _submit(studio, request, "Check for updates")
-
-
-def _was_checked_today(jobs: Sequence[Job]) -> bool:
-    now = datetime.now().timestamp()
-    return any(job.task == "check_updates" and now - job.created < DAY_S for job in jobs)
-
-
-def _list_model_names(studio: Studio) -> list[str]:
-    return [bundle.name for bundle in list_models(studio.layout)]
-
-
-def _list_trash_choices(studio: Studio) -> list[tuple[str, str]]:
-    return [
-        (f"{one.name}, {format_bytes(one.size)}, {datetime.fromtimestamp(one.when):%d %B %H:%M}",
-         one.id)
-        for one in list_deleted_models(studio.layout)
-    ]  # fmt: skip

@@ -1,7 +1,8 @@
-"""One clip on the bench: its settings, its voice, whether it is fit, cleaned, or made up."""
+"""One uploaded clip: its settings, its voice, and jobs that check, clean and classify it."""
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
+from markupsafe import Markup
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.options import list_option_fields
@@ -31,29 +32,30 @@ from studio.voices.uploads import (
     resolve_file_ref,
     store_upload,
 )
-from webui.components.live_html import EVENT_OPTIONS
-from webui.components.messages import error_html, note_html
+from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
+from webui.components.messages import error_html, note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
-from webui.tools.clip_view import clip_metadata_html, clip_player_html
+from webui.components.templates import render
 
 # Any: what Gradio's controls give and take.
 
 SOURCE_LATENTS, SOURCE_CLIP = "its latents", "the clip itself"
-CLEANING_OPTIONS = ("lower_db", "cut_hz", "even_level")
+DENOISE_FIELDS = {field.name: field for field in list_option_fields(DenoiseClipRequest)}
+DENOISE_OPTIONS = ("lower_db", "cut_hz", "even_level")
 NO_CLASSIFIER = (
-    "No model here has the classifier: the starter comes without it. It is part of the published "
-    "weights, which Settings downloads."
+    "No installed model has the classifier. The published TorToiSe model has it; download it in "
+    "Settings."
 )
 NO_CLIP = "Drop a clip first."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipEditorState:
-    """The clip that a browser dropped.
+class UploadedClip:
+    """A clip that was dropped.
 
-    reference: see studio.voices.uploads;  path: where the browser can hear it;
-    problem: why it carries no settings that can be shown.
+    reference: see studio.voices.uploads;  path: where the browser can play it;
+    problem: why it has no settings that can be shown.
     """
 
     reference: str
@@ -64,181 +66,204 @@ class ClipEditorState:
     problem: str = ""
 
 
-def build_clip_editor(page: PageContext) -> dict[str, gr.HTML]:
-    """Draw the bench and wire it. Returns where the jobs of each task are shown."""
-    bench = gr.State(None)
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=300):
-            drop = gr.File(
-                label="Drop a clip: wav, mp3, flac, ogg, opus, m4a",
-                type="filepath",
-                height=150,
-                elem_id="utilities-drop",
+class ClipTools:
+    """The clip part of the Utilities tab.  views: task -> where its newest job is shown."""
+
+    def __init__(self, page: PageContext) -> None:
+        self.page, self.studio = page, page.studio
+        self.views: dict[str, gr.HTML] = {}
+        self.clip = gr.State(None)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=300):
+                self.drop = gr.File(
+                    label="Drop a clip: wav, mp3, flac, ogg, opus, m4a",
+                    type="filepath",
+                    height=150,
+                    elem_id="utilities-drop",
+                )
+                self.details = gr.HTML("", elem_id="utilities-clip")
+                self.copy = gr.Button(
+                    "Copy Settings to Generate", interactive=False, elem_id="utilities-copy"
+                )
+                self.message = gr.HTML("", elem_id="utilities-clip-message")
+                self._build_import()
+            with gr.Column(scale=1, min_width=300):
+                self._build_check()
+                self._build_denoise()
+                self._build_detection()
+
+    def _build_import(self) -> None:
+        with gr.Column(elem_classes="utility"):
+            gr.Markdown("### Import Voice")
+            self.voice_name = gr.Textbox(
+                label="Name",
+                info="Voice name. Use an existing name to add this clip to it.",
+                max_lines=1,
+                elem_id="utilities-import-name",
             )
-            told = gr.HTML("", elem_id="utilities-clip")
-            copy = gr.Button(
-                "Copy Settings to Generate", interactive=False, elem_id="utilities-copy"
+            self.source = gr.Radio(
+                [SOURCE_LATENTS, SOURCE_CLIP],
+                value=SOURCE_CLIP,
+                label="From",
+                info="Latents = saved voice embedding (only in some clips).",
+                elem_id="utilities-import-from",
             )
-            importing = _build_import_section()
-        with gr.Column(scale=1, min_width=300):
-            check, checked = _build_check_section()
-            clean, cleaned, cleaning = _build_clean_section()
-            judge, judged, missing = _build_detection_section()
-    message = importing["message"]
+            self.import_voice = gr.Button("Import Voice", elem_id="utilities-import")
+            self.views["bring_voice"] = create_live_html("utilities-imported")
 
-    drop.upload(
-        lambda path: _handle_upload(page.studio, path),
-        [drop],
-        [bench, told, copy, importing["source"], message],
-        **EVENT_OPTIONS,
-    )
-    drop.clear(
-        lambda: [None, "", gr.update(interactive=False), gr.skip(), ""],
-        None,
-        [bench, told, copy, importing["source"], message],
-        **EVENT_OPTIONS,
-    )
-    goes_to = [message, *page.form.components, page.tabs]
-    copy.click(lambda held: _copy_settings(page, held), [bench], goes_to, **EVENT_OPTIONS)
-    wire = _ClipJobButtons(studio=page.studio, bench=bench)
-    wire.submit(
-        importing["run"], _build_import_request, message, [importing["name"], importing["source"]]
-    )
-    wire.submit(check, lambda _, held: (CheckClipRequest(clip=held.reference), "Check"), checked)
-    wire.submit(
-        judge, lambda _, held: (DetectSyntheticRequest(clip=held.reference), "Judgement"), judged
-    )
-    wire.submit(clean, _build_clean_request, cleaned, list(cleaning.values()))
-    page.blocks.load(
-        lambda: _get_detection_updates(page.studio), None, [judge, missing], **EVENT_OPTIONS
-    )
-    return {
-        "bring_voice": importing["job"],
-        "check_clip": checked,
-        "clean_clip": cleaned,
-        "judge_clip": judged,
-    }
+    def _build_check(self) -> None:
+        with gr.Column(elem_classes="utility"):
+            gr.Markdown("### Reference quality check")
+            self.check = gr.Button("Check clip", elem_id="utilities-check")
+            self.views["check_clip"] = create_live_html("utilities-checked")
 
-
-def _build_import_section() -> dict[str, Any]:
-    with gr.Column(elem_classes="utility"):
-        gr.Markdown("### Import Voice")
-        name = gr.Textbox(
-            label="Name",
-            info="What the voice shall be called. With the clip itself, an existing voice gets one "
-            "more clip.",
-            max_lines=1,
-            elem_id="utilities-import-name",
+    def _build_denoise(self) -> None:
+        problem, default = (
+            describe_voicefixer_problem(can_download=True),
+            DENOISE_FIELDS["method"].default,
         )
-        source = gr.Radio(
-            [SOURCE_LATENTS, SOURCE_CLIP],
-            value=SOURCE_CLIP,
-            label="From",
-            info="Latents are what a model once heard of a voice; few clips carry them.",
-            elem_id="utilities-import-from",
+        with gr.Column(elem_classes="utility"):
+            gr.Markdown("### Clean up")
+            method = gr.Radio(
+                [("Built-in", default), ("voicefixer", VOICEFIXER)],
+                value=default,
+                label="Method",
+                info=f"voicefixer restores speech with a network. {problem}"
+                if problem
+                else "Built-in reduces noise; voicefixer restores speech with a network (slower).",
+                interactive=not problem,
+                elem_id="utilities-clean-method",
+            )
+            fields = [DENOISE_FIELDS[name] for name in DENOISE_OPTIONS]
+            options = [build_control(field, "utilities", field.default) for field in fields]
+            self.denoise = gr.Button("Clean up into a new file", elem_id="utilities-clean")
+            self.views["clean_clip"] = create_live_html("utilities-cleaned")
+        self.denoise_controls = [method, *options]
+
+    def _build_detection(self) -> None:
+        with gr.Column(elem_classes="utility"):
+            gr.Markdown("### AI-audio detector")
+            self.detect = gr.Button("Run detector", elem_id="utilities-judge")
+            self.no_classifier = gr.HTML("", elem_id="utilities-judge-missing")
+            self.views["judge_clip"] = create_live_html("utilities-judged")
+
+    def bind(self, panel: LivePanel) -> None:
+        """Connect the events to their handlers; the panel shows the jobs."""
+        opened = [self.clip, self.details, self.copy, self.source, self.message]
+        self.drop.upload(self._open, [self.drop], opened, **EVENT_OPTIONS)
+        self.drop.clear(self._close, None, opened, **EVENT_OPTIONS)
+        form = [*self.page.form.components, self.page.tabs]
+        copy = show_errors(self.message, self._copy_settings)
+        self.copy.click(copy, [self.clip], [self.message, *form], **EVENT_OPTIONS)
+
+        def bind(button: gr.Button, task: str, build: Any, inputs: list[Any]) -> None:
+            submit = show_errors(self.views[task], self._make_submit(build))
+            panel.bind(button.click, submit, [self.clip, *inputs])
+
+        bind(self.check, "check_clip", self._build_check_request, [])
+        bind(self.detect, "judge_clip", self._build_detection_request, [])
+        bind(self.denoise, "clean_clip", build_denoise_request, self.denoise_controls)
+        bind(
+            self.import_voice,
+            "bring_voice",
+            self._build_import_request,
+            [self.voice_name, self.source],
         )
-        run = gr.Button("Import Voice", elem_id="utilities-import")
-        message = gr.HTML("", elem_id="utilities-clip-message")
-        job = gr.HTML("", elem_id="utilities-imported")
-    return {"name": name, "source": source, "run": run, "message": message, "job": job}
+        self.page.blocks.load(
+            self._get_detection_updates, None, [self.detect, self.no_classifier], **EVENT_OPTIONS
+        )
 
-
-def _build_check_section() -> tuple[gr.Button, gr.HTML]:
-    with gr.Column(elem_classes="utility"):
-        gr.Markdown("### Is it fit to clone from?")
-        run = gr.Button("Check the clip", elem_id="utilities-check")
-        return run, gr.HTML("", elem_id="utilities-checked")
-
-
-def _build_clean_section() -> tuple[gr.Button, gr.HTML, Mapping[str, Component]]:
-    fields = {field.name: field for field in list_option_fields(DenoiseClipRequest)}
-    missing = describe_voicefixer_problem(can_download=True)
-    with gr.Column(elem_classes="utility"):
-        gr.Markdown("### Clean up")
-        method = gr.Radio(
-            [("Built-in", fields["method"].default), ("voicefixer", VOICEFIXER)],
-            value=fields["method"].default,
-            label="With",
-            info=f"voicefixer restores with a network. {missing}" if missing else
-            "The built-in one lowers noise; voicefixer restores with a network and takes longer.",
-            interactive=not missing,
-            elem_id="utilities-clean-method",
-        )  # fmt: skip
-        knobs = {
-            name: build_control(fields[name], "utilities", fields[name].default)
-            for name in CLEANING_OPTIONS
+    def _open(self, path: str | None) -> Updates:
+        try:
+            clip = open_uploaded_clip(self.studio, Path(path or ""))
+        except AppError as error:
+            return {**self._close(), self.details: error_html(error)}
+        return {
+            self.clip: clip,
+            self.details: clip_metadata_html(clip),
+            self.copy: gr.update(interactive=clip.record is not None),
+            self.source: SOURCE_LATENTS if clip.latents else SOURCE_CLIP,
+            self.message: "",
         }
-        run = gr.Button("Clean up into a new file", elem_id="utilities-clean")
-        shown = gr.HTML("", elem_id="utilities-cleaned")
-    return run, shown, {"method": method, **knobs}
+
+    def _close(self) -> Updates:
+        disabled = gr.update(interactive=False)
+        return {self.clip: None, self.details: "", self.copy: disabled, self.message: ""}
+
+    def _copy_settings(self, clip: UploadedClip | None) -> Updates:
+        if clip is None or clip.record is None:
+            raise AppError(NO_CLIP)
+        return {
+            self.message: note_html("Settings loaded from clip."),
+            **self.page.form.get_metadata_updates(clip.record),
+            self.page.tabs: gr.Tabs(selected="generate"),
+        }
+
+    def _make_submit(self, build: Callable[..., tuple[Any, str]]) -> Callable[..., Updates]:
+        """Return a handler that submits build(clip, *inputs), a request and a title."""
+
+        def submit(clip: UploadedClip | None, *inputs: Any) -> Updates:
+            if clip is None:
+                raise AppError(NO_CLIP)
+            with reraise_as_app_error(ValueError):
+                request, title = build(clip, *inputs)
+            self.studio.submit(request, title=f"{title}: {clip.name}")
+            return {}
+
+        return submit
+
+    def _build_check_request(self, clip: UploadedClip) -> tuple[CheckClipRequest, str]:
+        return CheckClipRequest(clip=clip.reference), "Check"
+
+    def _build_detection_request(self, clip: UploadedClip) -> tuple[DetectSyntheticRequest, str]:
+        return DetectSyntheticRequest(clip=clip.reference), "Detection"
+
+    def _build_import_request(
+        self, clip: UploadedClip, name: str, source: str
+    ) -> tuple[ImportVoiceRequest, str]:
+        """Copy the clip to the uploads, from where the job imports it."""
+        name = name.strip()
+        if source == SOURCE_LATENTS and clip.latents is None:
+            raise AppError(f"{clip.name} has no latents. Import the voice from the clip itself.")
+        file = resolve_file_ref(self.studio.layout, clip.reference)
+        folder = create_upload_dir(self.studio.layout, name, [file.name])
+        with translate_write_errors(folder):
+            shutil.copyfile(file, folder / file.name)
+        request = ImportVoiceRequest(
+            name=name, folder=str(folder), sound_only=source == SOURCE_CLIP
+        )
+        return request, f"Import of {name}"
+
+    def _get_detection_updates(self) -> Updates:
+        models = list_models(self.studio.layout)
+        has_classifier = any("classifier" in model.networks for model in models)
+        return {
+            self.detect: gr.update(interactive=has_classifier),
+            self.no_classifier: "" if has_classifier else note_html(NO_CLASSIFIER),
+        }
 
 
-def _build_detection_section() -> tuple[gr.Button, gr.HTML, gr.HTML]:
-    with gr.Column(elem_classes="utility"):
-        gr.Markdown("### Did TorToiSe speak it?")
-        run = gr.Button("Ask the classifier", elem_id="utilities-judge")
-        missing = gr.HTML("", elem_id="utilities-judge-missing")
-        return run, gr.HTML("", elem_id="utilities-judged"), missing
+def build_denoise_request(
+    clip: UploadedClip, method: str, *values: Any
+) -> tuple[DenoiseClipRequest, str]:
+    """Return the request for the values of the controls, and its title."""
+    options = {
+        name: from_control_value(DENOISE_FIELDS[name], value)
+        for name, value in zip(DENOISE_OPTIONS, values, strict=True)
+    }
+    return DenoiseClipRequest(clip=clip.reference, method=method, **options), "Clean-up"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ClipJobButtons:
-    """Buttons that ask for a job about the clip on the bench."""
-
-    studio: Studio
-    bench: gr.State
-
-    def submit(
-        self,
-        run: gr.Button,
-        wish: Callable[..., tuple[Any, str]],
-        shown: gr.HTML,
-        inputs: list[Any] | None = None,
-    ) -> None:
-        """Let a button submit what `wish(studio, clip, *inputs)` returns with a title."""
-
-        def ask(held: ClipEditorState | None, *given: Any) -> Any:
-            try:
-                if held is None:
-                    raise AppError(NO_CLIP)
-                with reraise_as_app_error(ValueError):
-                    request, title = wish(self.studio, held, *given)
-                job = self.studio.submit(request, title=f"{title}: {held.name}")
-                return note_html(f"{job.title} begins.")
-            except AppError as cause:
-                return error_html(cause)
-
-        run.click(ask, [self.bench, *(inputs or [])], shown, **EVENT_OPTIONS)
-
-
-def _handle_upload(studio: Studio, path: str | None) -> list[Any]:
-    """Put a dropped file on the bench and say what is in it."""
-    try:
-        held = open_uploaded_clip(studio, Path(path or ""))
-    except AppError as cause:
-        return [None, error_html(cause), gr.update(interactive=False), gr.skip(), ""]
-    told = clip_player_html(held.name, held.path) + clip_metadata_html(
-        held.record, held.latents, held.problem
-    )
-    return [
-        held,
-        told,
-        gr.update(interactive=held.record is not None),
-        SOURCE_LATENTS if held.latents else SOURCE_CLIP,
-        "",
-    ]
-
-
-def open_uploaded_clip(studio: Studio, path: Path) -> ClipEditorState:
-    """Keep a dropped file and read what it says of itself; that it says nothing is no fault."""
+def open_uploaded_clip(studio: Studio, path: Path) -> UploadedClip:
+    """Keep a dropped file and read its metadata, if it has any."""
     reference = store_upload(studio.layout, path)
     record, latents, problem = None, None, ""
     try:
         record = read_metadata(path)
         latents = read_embedded_latents(record, path.name)
-    except AppError as cause:
-        problem = str(cause).replace(str(path), path.name)
-    return ClipEditorState(
+    except AppError as error:
+        problem = str(error).replace(str(path), path.name)
+    return UploadedClip(
         reference=reference,
         name=path.name,
         path=str(path),
@@ -248,45 +273,25 @@ def open_uploaded_clip(studio: Studio, path: Path) -> ClipEditorState:
     )
 
 
-def _copy_settings(page: PageContext, held: ClipEditorState | None) -> list[Any]:
-    if held is None or held.record is None:
-        empty = [gr.skip()] * len(page.form.components)
-        return [error_html(AppError(NO_CLIP)), *empty, gr.skip()]
-    filled = page.form.build_updates_from_metadata(held.record)
-    return [
-        note_html("The form shows how this clip was spoken."),
-        *filled,
-        gr.Tabs(selected="generate"),
-    ]
+def clip_metadata_html(clip: UploadedClip) -> Markup:
+    """Render a player of a clip, its settings and its latents."""
+    facts, record = {}, clip.record
+    if record is not None:
+        facts = {
+            "Text": record.text,
+            "Voice": record.voice,
+            "Model": f"{record.bundle} ({record.engine}, weights {record.weights_id})",
+            "Seed": str(record.seed),
+            "Generated": f"{record.created}, {record.duration_s:.1f} s long",
+            "Options": _format_pairs(record.options),
+            "Output": _format_pairs(record.delivery),
+            "Candidate": f"{record.candidate}, score {record.score:.4g}"
+            if record.score is not None
+            else "",
+        }
+    latents = base64.b64encode(clip.latents.raw).decode("ascii") if clip.latents else ""
+    return render("clip_metadata.html", clip=clip, facts=facts, latents_base64=latents)
 
 
-def _build_import_request(
-    studio: Studio, held: ClipEditorState, name: str, source: str
-) -> tuple[ImportVoiceRequest, str]:
-    """Copy the clip to where it waits for becoming a voice."""
-    if source == SOURCE_LATENTS and held.latents is None:
-        raise AppError(f"{held.name} carries no latents. Import the voice from the clip itself.")
-    kept = resolve_file_ref(studio.layout, held.reference)
-    folder = create_upload_dir(studio.layout, name.strip(), [kept.name])
-    with translate_write_errors(folder):
-        shutil.copyfile(kept, folder / kept.name)
-    wish = ImportVoiceRequest(
-        name=name.strip(), folder=str(folder), sound_only=source == SOURCE_CLIP
-    )
-    return wish, f"Import of {name.strip()}"
-
-
-def _build_clean_request(
-    _: Studio, held: ClipEditorState, method: str, *knobs: Any
-) -> tuple[DenoiseClipRequest, str]:
-    fields = {field.name: field for field in list_option_fields(DenoiseClipRequest)}
-    meant = {
-        name: from_control_value(fields[name], given)
-        for name, given in zip(CLEANING_OPTIONS, knobs, strict=True)
-    }
-    return DenoiseClipRequest(clip=held.reference, method=method, **meant), "Clean-up"
-
-
-def _get_detection_updates(studio: Studio) -> list[Any]:
-    there = any("classifier" in bundle.networks for bundle in list_models(studio.layout))
-    return [gr.update(interactive=there), "" if there else note_html(NO_CLASSIFIER)]
+def _format_pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in ("", None))

@@ -1,101 +1,175 @@
-"""The tab Utilities: one clip looked into, a voice checked, a text in tokens, two models merged."""
+"""The Utilities tab: tools for a clip, a check of a voice, tokens of a text, merged models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
-from core.errors import AppError
+from core.errors import AppError, reraise_as_app_error
+from core.options import list_option_fields
+from core.paths import validate_name
 from jobs.models import Job
-from studio.app.studio import Studio
-from webui.components.live_html import EVENT_OPTIONS
-from webui.components.messages import error_html, note_html
+from studio.model_store.bundles import find_model_folder, list_models
+from studio.schemas.clip_tools import CheckVoiceRequest, MergeModelsRequest
+from studio.voices.catalog import find_voice, list_voices
+from webui.components.job_card import stop_jobs
+from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
+from webui.components.messages import note_html, show_errors
+from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
-from webui.tools.clip_editor import build_clip_editor
-from webui.tools.merge import build_merge_tool
-from webui.tools.results import RESULT_RENDERERS, tool_job_html
+from webui.tools.clip_editor import ClipTools
+from webui.tools.results import TASKS, tool_job_html
 from webui.tools.tokens import build_tokens_tool
-from webui.tools.voice_check import build_voice_check
 
 # Any: updates of Gradio's components.
 
 POLL_INTERVAL_S = 1.5
-NOTHING_RUNNING = "Nothing of this tab is being worked on."
+ABOUT_MERGE = (
+    "Blend the weights of two fine-tuned models. Both must be fine-tuned from the same model; "
+    "neither is changed."
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UtilitiesSessionState:
-    """What a browser was shown last. going: whether there was something to stop."""
+class ToolJobs(NamedTuple):
+    """The newest job of each task as HTML, and whether one of them is not over."""
 
-    html_parts: tuple[str, ...] = ()
-    is_running: bool = False
+    html: dict[str, str]
+    is_active: bool
 
 
 def build_utilities_tab(page: PageContext) -> None:
-    """Draw the tab and wire it."""
-    views: dict[str, gr.HTML] = {}
-    with gr.Tabs(elem_id="utilities-parts"):
-        with gr.Tab("Clip", id="clip", elem_id="utilities-part-clip"):
-            views |= build_clip_editor(page)
-        with gr.Tab("Voice", id="voice", elem_id="utilities-part-voice"):
-            views |= build_voice_check(page)
-        with gr.Tab("Tokens", id="tokens", elem_id="utilities-part-tokens"):
-            build_tokens_tool(page)
-        with gr.Tab("Merge", id="merge", elem_id="utilities-part-merge"):
-            views |= build_merge_tool(page)
-    with gr.Row():
-        message = gr.HTML("", elem_id="utilities-message")
-        stop = gr.Button(
-            "Stop what this tab asked for",
-            size="md",
-            variant="stop",
-            visible=False,
-            elem_id="utilities-stop",
+    """Create the tab."""
+    UtilitiesTab(page).bind()
+
+
+class UtilitiesTab:
+    """All tools. One live panel shows the newest job of each task beside its tool."""
+
+    def __init__(self, page: PageContext) -> None:
+        self.page, self.studio = page, page.studio
+        with gr.Tabs(elem_id="utilities-parts"):
+            with gr.Tab("Clip", id="clip", elem_id="utilities-part-clip"):
+                self.clip_tools = ClipTools(page)
+                self.views = self.clip_tools.views
+            with gr.Tab("Voice", id="voice", elem_id="utilities-part-voice"):
+                self._build_voice_check()
+            with gr.Tab("Tokens", id="tokens", elem_id="utilities-part-tokens"):
+                build_tokens_tool(page)
+            with gr.Tab("Merge", id="merge", elem_id="utilities-part-merge"):
+                self._build_merge()
+        with gr.Row():
+            self.message = gr.HTML("", elem_id="utilities-message")
+            self.stop = gr.Button(
+                "Stop", size="md", variant="stop", visible=False, elem_id="utilities-stop"
+            )
+        first, *others = self.views.values()
+        self.panel = LivePanel(
+            first,
+            self._get_state,
+            self._render,
+            message=self.message,
+            outputs=[*others, self.stop],
         )
-    stop.click(lambda: _stop_jobs(page.studio), None, message, **EVENT_OPTIONS)
-    _bind_polling(page, views, stop)
 
+    def _build_voice_check(self) -> None:
+        gr.Markdown("Check a voice's clips for quality and consistency.")
+        with gr.Column(elem_classes="utility"):
+            self.voice = gr.Dropdown(
+                choices=self._list_voices(),
+                value=next(iter(self._list_voices()), None),
+                label="Voice",
+                allow_custom_value=True,
+                elem_id="utilities-voice",
+            )
+            self.check = gr.Button("Check voice", elem_id="utilities-check-voice")
+        self.views["check_voice"] = create_live_html("utilities-voice-checked")
 
-def _stop_jobs(studio: Studio) -> str:
-    """Stop what this tab asked for and is not over."""
-    try:
-        going = [
-            job for job in studio.jobs(limit=50) if job.task in RESULT_RENDERERS and not job.is_over
-        ]
-        for job in going:
-            studio.cancel(job.id)
-    except AppError as cause:
-        return error_html(cause)
-    return note_html(
-        f"Stopped: {', '.join(job.title for job in going)}." if going else NOTHING_RUNNING
-    )
+    def _build_merge(self) -> None:
+        gr.Markdown(ABOUT_MERGE)
+        names = self._list_models()
+        with gr.Row():
+            self.models = [
+                gr.Dropdown(
+                    choices=names,
+                    value=names[number] if number < len(names) else None,
+                    label=f"{place.capitalize()} model",
+                    allow_custom_value=True,
+                    elem_id=f"utilities-merge-{place}",
+                )
+                for number, place in enumerate(("first", "second"))
+            ]
+        with gr.Row():
+            (self.share_field,) = list_option_fields(MergeModelsRequest)
+            self.share = build_control(self.share_field, "utilities", self.share_field.default)
+            self.name = gr.Textbox(
+                label="Name",
+                info="The new model is named finetunes/NAME.",
+                max_lines=1,
+                elem_id="utilities-merge-name",
+            )
+        self.merge = gr.Button("Merge", elem_id="utilities-merge")
+        self.views["merge_models"] = create_live_html("utilities-merged")
 
+    def bind(self) -> None:
+        """Connect the events to their handlers."""
+        self.clip_tools.bind(self.panel)
+        check = show_errors(self.views["check_voice"], self._check_voice)
+        self.panel.bind(self.check.click, check, [self.voice])
+        merge = show_errors(self.views["merge_models"], self._merge)
+        self.panel.bind(self.merge.click, merge, [*self.models, self.share, self.name])
+        self.panel.bind(self.stop.click, self._stop)
+        self.panel.poll(self.page.blocks, POLL_INTERVAL_S, place="tab-utilities")
+        for trigger in (self.voice.focus, self.page.blocks.load):
+            trigger(
+                lambda: gr.update(choices=self._list_voices()), None, self.voice, **EVENT_OPTIONS
+            )
+        for model in self.models:
+            model.focus(
+                lambda: gr.update(choices=self._list_models()), None, model, **EVENT_OPTIONS
+            )
 
-def _bind_polling(page: PageContext, views: dict[str, gr.HTML], stop: gr.Button) -> None:
-    """Show the newest job of each kind as it goes on; a page that is opened again shows it too."""
-    seen = gr.State(UtilitiesSessionState())
-    look = _make_poll_handler(page.studio, list(views))
-    outputs = [seen, stop, *views.values()]
-    for ask in (gr.Timer(POLL_INTERVAL_S).tick, page.blocks.load):
-        ask(look, [seen], outputs, **EVENT_OPTIONS)
-
-
-def _make_poll_handler(
-    studio: Studio, tasks: Sequence[str]
-) -> Callable[[UtilitiesSessionState], list[Any]]:
-    def look(seen: UtilitiesSessionState) -> list[Any]:
+    def _get_state(self) -> ToolJobs:
         newest: dict[str, Job] = {}
-        for job in studio.jobs(limit=50):  # the newest come first
-            newest.setdefault(job.task, job)
-        shown = [newest.get(task) for task in tasks]
-        told = [tool_job_html(job, studio.layout) if job else "" for job in shown]
-        going = any(job is not None and not job.is_over for job in shown)
-        before = seen.html_parts or [""] * len(told)
-        news = [gr.skip() if old == new else new for old, new in zip(before, told, strict=True)]
-        button = gr.skip() if going == seen.is_running else gr.update(visible=going)
-        return [UtilitiesSessionState(html_parts=tuple(told), is_running=going), button, *news]
+        for job in self.studio.jobs(limit=50):
+            if job.task in self.views:
+                newest.setdefault(job.task, job)
+        html = {task: tool_job_html(job, self.studio.layout) for task, job in newest.items()}
+        return ToolJobs(html=dict(html), is_active=any(not job.is_over for job in newest.values()))
 
-    return look
+    def _render(self, state: ToolJobs) -> Updates:
+        views = {view: state.html.get(task, "") for task, view in self.views.items()}
+        return {**views, self.stop: gr.update(visible=state.is_active)}
+
+    def _stop(self) -> Updates:
+        stopped = ", ".join(job.title for job in stop_jobs(self.studio, TASKS))
+        text = f"Stopped: {stopped}." if stopped else "No job of this tab is running."
+        return {self.message: note_html(text)}
+
+    def _check_voice(self, name: Any) -> Updates:
+        voice = find_voice(self.studio.layout, str(name or ""))
+        self.studio.submit(CheckVoiceRequest(voice=voice.name), title=f"Check of {voice.name}")
+        return {}
+
+    def _merge(self, first: Any, second: Any, share: Any, name: Any) -> Updates:
+        """Submit a merge; the worker checks whether the models fit together."""
+        for model in (first, second):
+            find_model_folder(self.studio.layout, str(model or ""))
+        if first == second:
+            raise AppError("Choose two different models.")
+        valid_name = validate_name(str(name or "").strip(), "model")
+        with reraise_as_app_error(ValueError):
+            request = MergeModelsRequest(
+                first=first,
+                second=second,
+                name=valid_name,
+                share=from_control_value(self.share_field, share),
+            )
+        self.studio.submit(request, title=f"Merge of {first} and {second}")
+        return {}
+
+    def _list_voices(self) -> list[str]:
+        return [voice.name for voice in list_voices(self.studio.layout) if voice.clips]
+
+    def _list_models(self) -> list[str]:
+        return [model.name for model in list_models(self.studio.layout) if model.speaks]

@@ -1,10 +1,8 @@
-"""The form of a training configuration: drawn from its fields, and what its controls mean."""
+"""The form of a training configuration: one control for each field of train.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -12,99 +10,116 @@ from gradio.components import Component
 
 from core.errors import AppError
 from core.paths import quote_for_message
-from studio.training_runs.config_service import ConfigField, ConfigSection
+from studio.training_runs.config_service import ConfigField, ConfigSection, list_config_sections
 
 # Any: each control has a value of its own type.
 
-ELEM_ID_PREFIX = "training-configure"
 DATASET_KEY, MODEL_KEY = "dataset.name", "weights.bundle"
 GPT_STEPS_KEY, DIFFUSION_STEPS_KEY = "schedule.steps", "diffusion.steps"
-MAIN_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "gpt": (GPT_STEPS_KEY, "optimizer.batch", "optimizer.rate"),
-        "diffusion": (DIFFUSION_STEPS_KEY, "diffusion.batch", "diffusion.rate"),
-    }
+MAIN_FIELDS: Sequence[Sequence[str]] = (  # of each stage; the other fields are under Advanced
+    (GPT_STEPS_KEY, "optimizer.batch", "optimizer.rate"),
+    (DIFFUSION_STEPS_KEY, "diffusion.batch", "diffusion.rate"),
 )
-"""What is asked of each network that learns, before anything else; the rest is under Advanced."""
-MAX_SLIDER_STEPS = 512  # of a slider that can be set with a finger
+MAX_SLIDER_STEPS = 512  # a slider with more values is a number field
 GPT_STAGE, DIFFUSION_STAGE, BOTH_STAGES = "gpt", "diffusion", "both"
-STAGE_CHOICES = [
-    ("The network that speaks (GPT)", GPT_STAGE),
-    ("The one that shapes the sound (diffusion)", DIFFUSION_STAGE),
-    ("Both, one after the other", BOTH_STAGES),
-]
-SECTION_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "dataset": "Dataset",
-        "weights": "Which parts of it learn",
-        "optimizer": "How each step learns",
-        "schedule": "How long, and how the learning rate goes",
-        "diffusion": "The network that shapes the sound (diffusion)",
-        "checkpoints": "Checkpoints",
-        "samples": "What is said at each checkpoint",
-        "machine": "Where it runs",
-    }
-)
-FIELD_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        DATASET_KEY: "Dataset",
-        MODEL_KEY: "Model",
-        "dataset.train": "Clips to learn from",
-        "dataset.validation": "Clips to check with",
-        "weights.rank": "LoRA rank",
-        "weights.alpha": "LoRA alpha",
-        "weights.frozen": "Parts that do not learn",
-        "optimizer.rate": "Learning rate",
-        "optimizer.batch": "Batch size",
-        "optimizer.clip": "Longest gradient",
-        "optimizer.accumulate": "Batches per step",
-        "optimizer.text_weight": "Weight of the letters",
-        "optimizer.mel_weight": "Weight of the sounds",
-        "optimizer.eight_bit": "8-bit optimizer",
-        "schedule.shape": "Course of the learning rate",
-        "schedule.warm_up": "Warm-up",
-        GPT_STEPS_KEY: "Steps",
-        DIFFUSION_STEPS_KEY: "Steps (diffusion)",
-        "diffusion.rate": "Learning rate (diffusion)",
-        "diffusion.batch": "Batch size (diffusion)",
-        "checkpoints.every": "Steps between checkpoints",
-        "checkpoints.keep_last": "Latest to keep",
-        "checkpoints.keep_best": "Keep the best",
-        "samples.text": "Sentence",
-        "samples.judge": "Judge it",
-    }
-)
-CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "full": "All of it (full)",
-        "lora": "Small matrices beside it (LoRA)",
-        "constant": "Constant",
-        "multistep": "In steps",
-        "cosine": "A smooth curve (cosine)",
-    }
-)
+STAGE_CHOICES = (("GPT", GPT_STAGE), ("Diffusion", DIFFUSION_STAGE), ("Both", BOTH_STAGES))
+SECTION_LABELS: Mapping[str, str] = {
+    "dataset": "Dataset",
+    "weights": "Trainable weights",
+    "optimizer": "Optimizer",
+    "schedule": "Schedule",
+    "diffusion": "Diffusion",
+    "checkpoints": "Checkpoints",
+    "samples": "Samples",
+    "machine": "Device",
+}
+FIELD_LABELS: Mapping[str, str] = {
+    DATASET_KEY: "Dataset",
+    MODEL_KEY: "Base model",
+    "dataset.train": "Training clips",
+    "dataset.validation": "Validation clips",
+    "weights.rank": "LoRA rank",
+    "weights.alpha": "LoRA alpha",
+    "weights.frozen": "Frozen parts",
+    "optimizer.rate": "Learning rate",
+    "optimizer.batch": "Batch size",
+    "optimizer.clip": "Gradient clipping",
+    "optimizer.accumulate": "Gradient accumulation",
+    "optimizer.text_weight": "Text loss weight",
+    "optimizer.mel_weight": "Mel loss weight",
+    "optimizer.eight_bit": "8-bit optimizer",
+    "schedule.shape": "Learning rate schedule",
+    "schedule.warm_up": "Warmup",
+    GPT_STEPS_KEY: "Steps",
+    DIFFUSION_STEPS_KEY: "Steps (diffusion)",
+    "diffusion.rate": "Learning rate (diffusion)",
+    "diffusion.batch": "Batch size (diffusion)",
+    "checkpoints.every": "Checkpoint interval (steps)",
+    "checkpoints.keep_last": "Latest checkpoints to keep",
+    "checkpoints.keep_best": "Keep the best checkpoint",
+    "samples.text": "Sample text",
+    "samples.judge": "Evaluate samples",
+}
+CHOICE_LABELS: Mapping[str, str] = {
+    "full": "All weights (full)",
+    "lora": "LoRA",
+    "constant": "Constant",
+    "multistep": "Multi-step",
+    "cosine": "Cosine",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
 class ConfigForm:
-    """The controls by the key of their field; handlers take and give values in this order.
+    """The controls by the key of their field; values are passed in the order of `components`.
 
-    learns: which networks learn; it follows from the steps of each, and sets them;  rows: what is
-    asked of the GPT, and of the diffusion network.
+    stages: what is trained, which sets the steps and follows from them;  rows: the main fields of
+    the GPT and of the diffusion model.
     """
 
-    controls: Mapping[str, Any]  # Gradio gives components their events at run time
-    fields: Mapping[str, ConfigField]
-    stages: gr.Radio
-    rows: Sequence[gr.Row]
+    def __init__(self, datasets: Sequence[str], models: Sequence[str]) -> None:
+        sections = list_config_sections()
+        self.fields = {field.key: field for section in sections for field in section.fields}
+        drawn: dict[str, Any] = {}  # Any: Gradio adds the events of components at run time
+        with gr.Row(elem_classes="plan-row"):
+            drawn[DATASET_KEY] = gr.Dropdown(
+                choices=list(datasets),
+                value=next(iter(datasets), None),
+                label=FIELD_LABELS[DATASET_KEY],
+                info="Training data, made under Prepare Dataset.",
+                elem_id=make_field_elem_id(DATASET_KEY),
+            )
+            drawn[MODEL_KEY] = gr.Dropdown(
+                choices=list(models),
+                value=next(iter(models), None),
+                label=FIELD_LABELS[MODEL_KEY],
+                info="The model to start from. It is not changed.",
+                elem_id=make_field_elem_id(MODEL_KEY),
+            )
+        self.stages = gr.Radio(
+            choices=list(STAGE_CHOICES),
+            value=GPT_STAGE,
+            label="Train",
+            info="GPT learns how the voice speaks, diffusion how it sounds.",
+            elem_id=make_field_elem_id("learns"),
+        )
+        self.rows = []
+        for keys in MAIN_FIELDS:
+            with gr.Row(elem_classes="plan-row") as row:
+                drawn |= {key: build_field_control(self.fields[key]) for key in keys}
+            self.rows.append(row)
+        with gr.Accordion("Advanced", open=False, elem_id="training-configure-advanced"):
+            for section in sections:
+                drawn |= _build_section(section, drawn)
+            self.suggest = gr.Button("Suggest values", elem_id="training-configure-propose")
+        self.controls: Mapping[str, Any] = {key: drawn[key] for key in self.fields}
 
     @property
     def components(self) -> list[Component]:
         """The controls in order."""
         return list(self.controls.values())
 
-    def values(self, given: Sequence[Any]) -> dict[str, Any]:
-        """Return what the form says, by key. Raises StudioError naming the control."""
+    def read_values(self, given: Sequence[Any]) -> dict[str, Any]:
+        """Return the values by key. Raises AppError naming the control that is wrong."""
         return {
             key: from_form_value(self.fields[key], value)
             for key, value in zip(self.controls, given, strict=True)
@@ -112,103 +127,53 @@ class ConfigForm:
 
     def build_updates(
         self, values: Mapping[str, Any], reasons: Mapping[str, str] | None = None
-    ) -> list[Any]:
-        """One update per component: its value, and why it was proposed where that is told."""
-        return [self._update(key, values, reasons) for key in self.controls]
+    ) -> dict[Any, Any]:
+        """Return the updates that show values, with reasons as help where they are given."""
+        return {
+            self.controls[key]: gr.update(value=to_form_value(field, values[key]))
+            if reasons is None or key == DATASET_KEY
+            else gr.update(
+                value=to_form_value(field, values[key]),
+                info=format_field_help(field, reasons.get(key, "")),
+            )
+            for key, field in self.fields.items()
+            if key in values
+        }
 
-    def _update(
-        self, key: str, values: Mapping[str, Any], reasons: Mapping[str, str] | None
-    ) -> Any:
-        if key not in values:
-            return gr.skip()
-        value = to_form_value(self.fields[key], values[key])
-        if reasons is None or key == DATASET_KEY:
-            return value
-        return gr.update(
-            value=value, info=format_field_help(self.fields[key], reasons.get(key, ""))
+    def build_stage_updates(self, gpt_steps: Any, diffusion_steps: Any) -> dict[Any, Any]:
+        """Return the updates that show which stages have steps."""
+        if not gpt_steps and not diffusion_steps:
+            return {self.stages: gr.skip()}
+        only = GPT_STAGE if gpt_steps else DIFFUSION_STAGE
+        stages = BOTH_STAGES if gpt_steps and diffusion_steps else only
+        gpt, diffusion = self.rows
+        return {
+            self.stages: stages,
+            gpt: gr.update(visible=stages != DIFFUSION_STAGE),
+            diffusion: gr.update(visible=stages != GPT_STAGE),
+        }
+
+    def format_changes(self, changes: Mapping[str, Any]) -> str:
+        """Return a sentence for each field that is changed."""
+        shown = {key: to_form_value(self.fields[key], value) for key, value in changes.items()}
+        return " ".join(
+            f"{get_field_label(self.fields[key])} set to {'empty' if value == '' else value}."
+            for key, value in shown.items()
         )
 
 
-def build_dataset_and_model(
-    datasets: Sequence[str], bundles: Sequence[str]
-) -> dict[str, Component]:
-    """Draw what is chosen first: what is learned from, and what with."""
-    with gr.Row(elem_classes="plan-row"):
-        dataset = gr.Dropdown(
-            choices=list(datasets),
-            value=next(iter(datasets), None),
-            label=FIELD_LABELS[DATASET_KEY],
-            info="What is learned from. Datasets are made under Prepare Dataset.",
-            elem_id=make_field_elem_id(DATASET_KEY),
-        )
-        bundle = gr.Dropdown(
-            choices=list(bundles),
-            value=next(iter(bundles), None),
-            label=FIELD_LABELS[MODEL_KEY],
-            info="The model to begin with. It stays as it is.",
-            elem_id=make_field_elem_id(MODEL_KEY),
-        )
-    return {DATASET_KEY: dataset, MODEL_KEY: bundle}
-
-
-def build_main_fields(
-    sections: Sequence[ConfigSection],
-) -> tuple[dict[str, Component], list[gr.Row]]:
-    """Draw what is asked of each network: a row for each, shown while it learns."""
-    fields, rows = index_fields(sections), []
-    drawn: dict[str, Component] = {}
-    for keys in MAIN_FIELDS.values():
-        with gr.Row(elem_classes="plan-row") as row:
-            drawn |= {key: build_field_control(fields[key]) for key in keys}
-        rows.append(row)
-    return drawn, rows
-
-
-def build_stage_selector() -> gr.Radio:
-    """Draw which networks learn."""
-    return gr.Radio(
-        choices=STAGE_CHOICES,
-        value=GPT_STAGE,
-        label="What learns",
-        info="The first takes on how somebody speaks, the second how it sounds.",
-        elem_id=make_field_elem_id("learns"),
-    )
-
-
-def get_stage_updates(steps: Any, diffusion: Any) -> list[Any]:
-    """Say for so many steps of each which networks learn, and which rows are shown."""
-    if not steps and not diffusion:
-        return [gr.skip()] * 3
-    what = BOTH_STAGES if steps and diffusion else GPT_STAGE if steps else DIFFUSION_STAGE
-    return [what, gr.update(visible=what != DIFFUSION_STAGE), gr.update(visible=what != GPT_STAGE)]
-
-
-def format_changes(changes: Mapping[str, Any], fields: Mapping[str, ConfigField]) -> str:
-    """Say which controls stand otherwise now."""
-    told = []
-    for key, value in changes.items():
-        words = to_form_value(fields[key], value)
-        told.append(f"{get_field_label(fields[key])} is now {'empty' if words == '' else words}.")
-    return " ".join(told)
-
-
-def build_advanced_fields(sections: Sequence[ConfigSection]) -> dict[str, Component]:
-    """Draw every other field, section by section."""
-    drawn: dict[str, Component] = {}
-    for section in sections:
-        asked = {DATASET_KEY, MODEL_KEY, *(key for keys in MAIN_FIELDS.values() for key in keys)}
-        rest = [field for field in section.fields if field.key not in asked]
-        if not rest:
-            continue
-        heading = SECTION_LABELS.get(section.name, section.label)
-        with gr.Accordion(heading, open=False, elem_classes="group"):
-            gr.Markdown(section.help, elem_classes="quiet")
-            drawn |= {field.key: build_field_control(field) for field in rest}
-    return drawn
+def _build_section(section: ConfigSection, drawn: Mapping[str, Any]) -> dict[str, Component]:
+    rest = [field for field in section.fields if field.key not in drawn]
+    if not rest:
+        return {}
+    label = SECTION_LABELS.get(section.name, section.label)
+    with gr.Accordion(label, open=False, elem_classes="group"):
+        gr.Markdown(section.help, elem_classes="quiet")
+        return {field.key: build_field_control(field) for field in rest}
 
 
 def build_field_control(field: ConfigField) -> Component:
-    """Draw the control of one field, with its line of help."""
+    """Create the control of a field, with its help."""
     value = to_form_value(field, field.default)
     about: dict[str, Any] = {
         "label": get_field_label(field),
@@ -227,30 +192,25 @@ def build_field_control(field: ConfigField) -> Component:
     return gr.Number(value=value, step=field.step or 1, **about)
 
 
-def index_fields(sections: Sequence[ConfigSection]) -> dict[str, ConfigField]:
-    """Return every field by its key."""
-    return {field.key: field for section in sections for field in section.fields}
-
-
 def make_field_elem_id(key: str) -> str:
-    """Name a control in the document: optimizer.rate -> training-configure-optimizer-rate."""
-    return f"{ELEM_ID_PREFIX}-{key.replace('.', '-').replace('_', '-')}"
+    """Return the element id: optimizer.rate -> training-configure-optimizer-rate."""
+    return f"training-configure-{key.replace('.', '-').replace('_', '-')}"
 
 
 def get_field_label(field: ConfigField) -> str:
-    """Name a field as the page does."""
+    """Return the label of a field."""
     return FIELD_LABELS.get(field.key, field.label)
 
 
 def format_field_help(field: ConfigField, reason: str = "") -> str:
-    """Say what a field does, from where to where it goes, and why it was proposed as it is."""
-    words = [f"{field.help.rstrip('.')}."]
+    """Return what a field does, its range, and why its value was suggested."""
+    parts = [f"{field.help.rstrip('.')}."]
     if field.kind in ("number", "whole") and not fits_slider(field) and field.high is not None:
         unit = f" {field.unit}" if field.unit else ""
-        words.append(f"From {_format_limit(field.low or 0)} to {_format_limit(field.high)}{unit}.")
+        parts.append(f"From {_format_limit(field.low or 0)} to {_format_limit(field.high)}{unit}.")
     if reason:
-        words.append(f"Proposed: {reason.rstrip('.')}.")
-    return " ".join(words)
+        parts.append(f"Suggested: {reason.rstrip('.')}.")
+    return " ".join(parts)
 
 
 def _format_limit(number: float) -> str:
@@ -258,21 +218,21 @@ def _format_limit(number: float) -> str:
 
 
 def fits_slider(field: ConfigField) -> bool:
-    """Say whether a field has few enough values for a slider."""
+    """Return whether a field has few enough values for a slider."""
     if field.low is None or field.high is None or field.kind not in ("number", "whole"):
         return False
     return (field.high - field.low) / (field.step or 1) <= MAX_SLIDER_STEPS
 
 
 def to_form_value(field: ConfigField, value: Any) -> Any:
-    """Return the value as the control of the field shows it."""
+    """Return a value as its control shows it."""
     if field.kind in ("numbers", "texts"):
         return ", ".join(f"{part:g}" if field.kind == "numbers" else part for part in value or ())
     return value
 
 
 def from_form_value(field: ConfigField, given: Any) -> Any:
-    """Return what a control says as the value of its field. Raises StudioError naming it."""
+    """Return the value of a control in the type of its field. Raises AppError naming it."""
     name = get_field_label(field)
     if field.kind in ("numbers", "texts"):
         parts = [part.strip() for part in str(given or "").split(",") if part.strip()]
@@ -284,14 +244,12 @@ def from_form_value(field: ConfigField, given: Any) -> Any:
         if not number.is_integer():
             raise AppError(f"{name} is {number:g}; it must be a whole number.", code="bad_request")
         return int(number)
-    if field.kind == "text":
-        return str(given or "")
-    return given
+    return str(given or "") if field.kind == "text" else given
 
 
 def _parse_number(name: str, given: Any) -> float:
     if given is None or not str(given).strip():
-        raise AppError(f"{name} is empty. Give a number, or press Propose.")
+        raise AppError(f"{name} is empty. Enter a number, or press Suggest values.")
     try:
         return float(given)
     except (ValueError, TypeError):

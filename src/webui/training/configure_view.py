@@ -1,159 +1,114 @@
-"""What a configuration comes to: its plan, what speaks against it, and the file of it.
-
-Everything that came from a user or a file is escaped; buttons say in data-act what they want.
-"""
+"""HTML of a training configuration: findings, plan, test run and the saved file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from types import MappingProxyType
 from typing import Any
 
 from core.formatting import format_bytes, format_count, format_duration
 from jobs.models import Job
 from studio.training_runs.config_service import PreflightFinding, TrainingPlan
-from webui.components.audio_player import copy_button
+from webui.components.charts import (
+    ChartLine,
+    LineChart,
+    chart_text_html,
+    format_number,
+    summarize_chart,
+)
 from webui.components.job_card import JOB_STATE_LABELS, failure_html, progress_bar_html
-from webui.components.line_chart import ChartLine, LineChart, format_number, line_chart_html
+from webui.components.templates import render
 
-LEVEL_ICONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
-    {"stop": ("fault", "✕", "Must be mended"), "warn": ("note", "!", "Worth a look")}
-)
+# Any: results of jobs are plain values.
 
-
-FIX_LINKS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"prepare": ("prepare", "Go to Prepare Dataset"), "models": ("settings", "Go to Settings")}
-)
+LEVELS: Mapping[str, tuple[str, str, str]] = {  # class, sign, label
+    "stop": ("fault", "✕", "Error"),
+    "warn": ("note", "!", "Warning"),
+}
+FIX_LINKS: Mapping[str, tuple[str, str]] = {  # id of a tab, label
+    "prepare": ("prepare", "Go to Prepare Dataset"),
+    "models": ("settings", "Go to Settings"),
+}
 
 
 def plan_html(plan: TrainingPlan) -> str:
-    """Draw what is going to happen: how much, how long, and how the learning rate goes."""
-    told = "".join(
-        f"<div><dt>{name}</dt><dd>{value}</dd></div>"
-        for name, value in format_plan_facts(plan).items()
-    )
-    lines = [ChartLine(name="GPT", points=plan.curve)]
-    if plan.diffusion_curve:
-        lines.append(ChartLine(name="Diffusion", points=plan.diffusion_curve, style="other"))
-    picture = line_chart_html(
-        LineChart(key="rate", title="Learning rate over the run", lines=lines, y_min=0)
-    )
-    return f'<dl class="facts" data-key="facts">{told}</dl>{picture}'
+    """Render the facts of a plan, and its learning rate as text."""
+    text = chart_text_html([summarize_chart(build_rate_chart(plan))])
+    return render("training/plan.html", facts=format_plan_facts(plan)) + text
+
+
+def build_rate_chart(plan: TrainingPlan | None) -> LineChart:
+    """Return the chart of the learning rate; without points where there is no plan."""
+    gpt = plan.curve if plan is not None and plan.gpt_steps else ()
+    diffusion = plan.diffusion_curve if plan is not None and plan.diffusion_steps else ()
+    lines = [
+        ChartLine(name="GPT", points=gpt),
+        ChartLine(name="Diffusion", points=diffusion, style="validation"),
+    ]
+    return LineChart(title="Learning rate", lines=lines, y_min=0)
 
 
 def format_plan_facts(plan: TrainingPlan) -> dict[str, str]:
-    """Return what a run comes to, in words."""
-    parts = {"GPT": plan.gpt_steps, "diffusion": plan.diffusion_steps}
-    learn = {name: count for name, count in parts.items() if count}
-    steps = ", ".join(f"{count:,} {name}" for name, count in learn.items())
-    facts = {"Steps": f"{plan.steps:,} ({steps if len(learn) > 1 else next(iter(learn), '')})"}
+    """Return steps, epochs, checkpoints, disk space and time of a run."""
+    stages = {"GPT": plan.gpt_steps, "diffusion": plan.diffusion_steps}
+    trained = {name: count for name, count in stages.items() if count}
     epochs = {"GPT": plan.epochs, "diffusion": plan.diffusion_epochs}
-    each = format_count(plan.steps_per_epoch, "step")
-    if len(learn) > 1:
-        facts["Epochs"] = ", ".join(f"{format_number(epochs[name])} {name}" for name in learn)
-    elif learn:
-        facts["Epochs"] = f"{format_number(epochs[next(iter(learn))])}, of {each} each"
-    facts["Checkpoints"] = f"{len(plan.checkpoints):,} of {format_bytes(plan.checkpoint_bytes)}"
-    facts["Disk"] = f"{format_bytes(plan.disk_bytes)} at most"
-    known = plan.seconds is not None
-    facts["Time"] = format_duration(plan.seconds or 0) if known else "unknown; press Try a step"
-    return facts
+    if len(trained) > 1:
+        steps = ", ".join(f"{count:,} {name}" for name, count in trained.items())
+        epoch_text = ", ".join(f"{format_number(epochs[name])} {name}" for name in trained)
+    else:
+        steps = next(iter(trained), "")
+        per_epoch = format_count(plan.steps_per_epoch, "step")
+        epoch_text = f"{format_number(epochs[steps])} of {per_epoch} each" if trained else ""
+    time = "unknown; press Test run" if plan.seconds is None else format_duration(plan.seconds)
+    return {
+        "Steps": f"{plan.steps:,} ({steps})",
+        "Epochs": epoch_text,
+        "Checkpoints": f"{len(plan.checkpoints):,} × {format_bytes(plan.checkpoint_bytes)}",
+        "Disk space": f"up to {format_bytes(plan.disk_bytes)}",
+        "Time": time,
+    }
 
 
 def findings_html(findings: Sequence[PreflightFinding]) -> str:
-    """Draw what the pre-flight found, the gravest first, each with a button that mends it."""
-    if not findings:
-        return (
-            '<p class="note" role="status" data-key="findings">Nothing speaks against this '
-            "configuration.</p>"
-        )
+    """Render the preflight findings, errors first, each with a button that fixes it."""
     ordered = sorted(findings, key=lambda finding: finding.level != "stop")
-    drawn = "".join(_render_finding(finding) for finding in ordered)
-    return f'<ul class="findings" data-key="findings" aria-label="Findings">{drawn}</ul>'
-
-
-def _render_finding(finding: PreflightFinding) -> str:
-    look, sign, word = LEVEL_ICONS[finding.level]
-    return (
-        f'<li class="{look}"><span class="sign" aria-hidden="true">{sign}</span> '
-        f"<strong>{word}: {escape(finding.what)}</strong> {escape(finding.why)}"
-        f'<div class="fix"><span class="quiet">{escape(finding.fix)}</span>'
-        f"{_render_fix_button(finding)}"
-        "</div></li>"
-    )
-
-
-def _render_fix_button(finding: PreflightFinding) -> str:
-    """Draw the button that mends it here, or goes to where it is mended."""
-    label = escape(f"Fix it: {finding.fix}")
-    if finding.changes:
-        act, value, word = "fix", finding.kind, "Fix it"
-    elif finding.place in FIX_LINKS:
-        act, (value, word) = "go", FIX_LINKS[finding.place]
-        label = word
-    else:
-        return ""
-    return (
-        f'<button type="button" class="small" data-act="{act}" data-value="{escape(value)}" '
-        f'aria-label="{label}">{word}</button>'
-    )
+    return render("training/findings.html", findings=ordered, LEVELS=LEVELS, FIX_LINKS=FIX_LINKS)
 
 
 def trial_html(trial: Job | None) -> str:
-    """Draw the latest dry step: how far it is, or what it found."""
+    """Render the latest test run: its progress, failure or result."""
     if trial is None:
         return ""
-    told, sign = JOB_STATE_LABELS[trial.state]
-    head = (
-        f'<header><span class="state {trial.state}"><span aria-hidden="true">{sign}</span> {told}'
-        f"</span> <h2>{escape(trial.title)}</h2></header>"
-    )
-    body = "".join(f'<p class="warning">{escape(word)}</p>' for word in trial.warnings)
+    body = ""
     if trial.failure is not None:
-        body += failure_html(trial)
+        body = failure_html(trial)
     elif trial.state == "running":
-        body += progress_bar_html(trial)
-    elif trial.state == "done" and trial.result is not None:
-        body += _render_trial_result(trial.result)
-    return f'<section class="job run" data-key="{escape(trial.id)}">{head}{body}</section>'
+        body = progress_bar_html(trial)
+    is_done = trial.state == "done" and trial.result is not None
+    return render(
+        "training/trial.html",
+        trial=trial,
+        badge=JOB_STATE_LABELS[trial.state],
+        body=body,
+        facts=_get_trial_facts(trial.result or {}) if is_done else None,
+    )
 
 
-def _render_trial_result(result: Mapping[str, Any]) -> str:
-    facts = {
-        "Clips at once": _format_value(result["batch"], ""),
-        "Per step": _format_value(result["gpt_s"], " s"),
-        "Stretches at once (diffusion)": _format_value(result["diffusion_batch"], ""),
-        "Per step (diffusion)": _format_value(result["diffusion_s"], " s"),
+def _get_trial_facts(result: Mapping[str, Any]) -> dict[str, str]:
+    def number(key: str, unit: str = "") -> str:  # 0 for a network that is not trained
+        return f"{format_number(result[key])}{unit}" if result[key] else ""
+
+    return {
+        "Batch size": number("batch"),
+        "Time per step": number("gpt_s", " s"),
+        "Batch size (diffusion)": number("diffusion_batch"),
+        "Time per step (diffusion)": number("diffusion_s", " s"),
         "Memory": format_bytes(result["memory"]),
         "Device": str(result["device"]),
         "Whole run": format_duration(result["seconds"]) if result["seconds"] else "",
     }
-    told = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts.items()
-        if value
-    )
-    fits = (
-        '<div class="buttons"><button type="button" class="small" data-act="fit" data-value="">'
-        "Set the batch that fits</button></div>"
-        if result["changes"]
-        else '<p class="quiet">It fits as it is.</p>'
-    )
-    return f'<dl class="facts">{told}</dl>{fits}'
 
 
-def _format_value(figure: float, unit: str) -> str:
-    """Write a figure; nothing for a network that does not learn."""
-    return f"{format_number(figure)}{unit}" if figure else ""
-
-
-def saved_config_html(told: str, path: str, text: str) -> str:
-    """Say where a configuration was written, and show it to be read and copied."""
-    return (
-        f'<p class="note" role="status">{escape(told)}</p>'
-        f'<details class="file" open><summary>{escape(path)}</summary>'
-        f'<div class="buttons">{copy_button("Copy", text)}</div>'
-        '<pre tabindex="0" role="region" aria-label="The configuration">'
-        f"{escape(text)}</pre></details>"
-    )
+def saved_config_html(message: str, path: str, text: str) -> str:
+    """Render where a configuration was saved, and its content."""
+    return render("training/saved.html", message=message, path=path, text=text)

@@ -1,222 +1,203 @@
-"""A training run as a piece of the page: how it stands, its curves, what it said, what it keeps.
-
-Everything that came from a user or a file is escaped; buttons say in data-act what they want.
-"""
+"""HTML and charts of a training run: state, facts, curves and checkpoints; the list of runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from core.error_classifier import get_error_info
-from core.formatting import format_bytes, format_count, format_duration, format_timestamp
+from core.formatting import format_bytes, format_duration, format_timestamp
 from core.paths import ProjectPaths
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
 from studio.training_runs.trash import DeletedRun
-from webui.components.audio_player import action_button, copy_button
-from webui.components.line_chart import ChartLine, LineChart, line_chart_html
-from webui.training.checkpoint_table import ExportedModels, checkpoint_table_html
+from webui.components.charts import ChartLine, LineChart, chart_text_html, summarize_chart
+from webui.components.file_links import get_file_url
+from webui.components.templates import render
 
-RUN_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {  # how it is told, and a sign beside the colour
-        "waiting": ("Waiting for its turn", "…"),
-        "running": ("Training", "▸"),
-        "stopping": ("Stopping", "▸"),
-        "done": ("Done", "✓"),
-        "stopped": ("Stopped", "■"),
-        "failed": ("Failed", "✕"),
-        "died": ("Ended unexpectedly", "✕"),
-    }
-)
-STATE_CLASSES: Mapping[str, str] = MappingProxyType({"died": "failed", "stopping": "running"})
-STAGE_LABELS: Mapping[str, str] = MappingProxyType({"gpt": "GPT", "diffusion": "diffusion"})
-EMPTY_HTML = (
-    '<p class="hint" data-key="empty">Nothing has been trained yet. Save a configuration under '
-    "<strong>Generate Configuration</strong>, choose it above and press <strong>Train</strong>.</p>"
-)
+RUN_STATE_LABELS: Mapping[str, tuple[str, str]] = {  # (label, sign)
+    "waiting": ("Waiting", "…"),
+    "running": ("Training", "▸"),
+    "stopping": ("Stopping", "▸"),
+    "done": ("Done", "✓"),
+    "stopped": ("Stopped", "■"),
+    "failed": ("Failed", "✕"),
+    "died": ("Ended unexpectedly", "✕"),
+}
+STATE_DESCRIPTIONS: Mapping[str, str] = {
+    "waiting": "Another run is training. This one starts when it has ended.",
+    "running": "Training continues when this page or the studio is closed.",
+    "stopping": "Saving a checkpoint, then stopping.",
+    "done": "Choose a checkpoint below to generate speech with it.",
+    "stopped": "Progress is saved. Press Resume to continue.",
+}
+STATE_CLASSES: Mapping[str, str] = {"died": "failed", "stopping": "running"}
+STAGE_LABELS: Mapping[str, str] = {"gpt": "GPT", "diffusion": "diffusion"}
+STAGES = tuple(STAGE_LABELS)
 MAX_LISTED = 50
-NO_MODELS = ExportedModels()
 
 
-def run_html(run: RunStatus, layout: ProjectPaths, models: ExportedModels = NO_MODELS) -> str:
-    """Draw one run from its head to its checkpoints."""
-    told, sign = RUN_STATE_LABELS[run.state]
-    title = escape(format_run_title(run))
-    head = (
-        f'<header><span class="state {STATE_CLASSES.get(run.state, run.state)}">'
-        f'<span aria-hidden="true">{sign}</span> {told}</span> <h2>{title}</h2></header>'
-    )
-    body = (
-        "".join(_render_body(run)) + curves_html(run) + checkpoint_table_html(run, layout, models)
-    )
-    return (
-        f'<section class="job run" data-key="run-{title}" aria-label="{told}: {title}">'
-        f"{head}{body}</section>"
-    )
+@dataclass(frozen=True, kw_only=True)
+class ModelExport:
+    """Models exported from a run, by step, and the title and state of the latest export job."""
+
+    bundles_by_step: Mapping[int, str] = field(default_factory=dict)
+    title: str = ""
+    status: str = ""
+    error: str = ""
+
+
+NO_EXPORT = ModelExport()
 
 
 def format_run_title(run: RunStatus | RunSummary | DeletedRun) -> str:
-    """Name a run by its dataset and its own name."""
+    """Return "dataset / run"."""
     return f"{run.dataset} / {run.name}"
 
 
-def format_run_announcement(run: RunStatus | None) -> str:
-    """Say in a sentence what a screen reader should hear; it changes with the state only."""
+def run_html(run: RunStatus | None) -> str:
+    """Render the state and the facts of a run, or what to do before the first one."""
     if run is None:
-        return ""
-    return escape(
-        f"{RUN_STATE_LABELS[run.state][0]}: {format_run_title(run)}. {format_run_state(run)}"
+        return render("training/no_runs.html")
+    return render(
+        "training/run.html",
+        run=run,
+        title=format_run_title(run),
+        badge=RUN_STATE_LABELS[run.state],
+        look=STATE_CLASSES.get(run.state, run.state),
+        advice=get_error_info(run.cause).what_to_do if run.cause and run.state == "failed" else "",
+        description=format_run_state(run),
+        percent=round(100 * min(1.0, run.step / run.steps)) if run.steps else 0,
+        facts=_get_facts(run),
+        chart_text=chart_text_html(summarize_chart(chart) for chart in build_charts(run).values()),
     )
 
 
 def format_run_state(run: RunStatus) -> str:
-    """Say in words what the state means for whoever waits."""
-    if run.state == "waiting":
-        return "Another training runs. This one begins when it is over."
-    if run.state == "running":
-        return "It goes on when this page or the studio is closed."
-    if run.state == "stopping":
-        return "It saves what was learned, then ends."
-    if run.state == "done":
-        return run.message or "Choose a checkpoint below, and speak with it."
-    if run.state == "stopped":
-        return run.message or "What was learned is saved. Resume goes on from there."
-    return run.message
+    """Return a sentence on the state of a run and what to do next."""
+    if run.state in ("done", "stopped", "failed", "died") and run.message:
+        return run.message
+    return STATE_DESCRIPTIONS.get(run.state, "")
 
 
-def _render_body(run: RunStatus) -> Iterator[str]:
-    if run.state in ("failed", "died"):
-        yield _render_failure(run)
-    else:
-        yield f'<p class="quiet">{escape(format_run_state(run))}</p>'
-    if run.steps:
-        yield _render_progress_bar(run)
-    yield _render_facts(run)
-    yield from (f'<p class="warning">{escape(word)}</p>' for word in run.warnings)
-    if run.notes:
-        notes = "".join(f"<li>{escape(word)}</li>" for word in run.notes)
-        yield (
-            f'<details data-key="notes"><summary>{format_count(len(run.notes), "note")}</summary>'
-            f"<ul>{notes}</ul></details>"
-        )
+def announcement_html(run: RunStatus | None) -> str:
+    """Render the sentence that a screen reader announces; it changes with the state only."""
+    text = ""
+    if run is not None:
+        text = f"{RUN_STATE_LABELS[run.state][0]}: {format_run_title(run)}. {format_run_state(run)}"
+    return render("announcement.html", text=text)
 
 
-def _render_progress_bar(run: RunStatus) -> str:
-    percent = round(100 * min(1.0, run.step / run.steps))
-    told = escape(f"{run.step:,} of {format_count(run.steps, 'step')}")
-    return (
-        f'<div class="bar" role="progressbar" aria-label="Training" aria-valuemin="0" '
-        f'aria-valuemax="100" aria-valuenow="{percent}" aria-valuetext="{told}">'
-        f'<span style="width:{percent}%"></span></div>'
-    )
-
-
-def _render_facts(run: RunStatus) -> str:
+def _get_facts(run: RunStatus) -> dict[str, str]:
     facts = {"Step": f"{run.step:,} of {run.steps:,}" if run.steps else ""}
     if run.stage and any(curve.stage == "diffusion" for curve in run.curves):
-        facts["Learning now"] = STAGE_LABELS.get(run.stage, run.stage)
+        facts["Stage"] = STAGE_LABELS.get(run.stage, run.stage)
     if run.seconds_per_step is not None:
-        facts["Per step"] = f"{run.seconds_per_step:.3g} s"
+        facts["Time per step"] = f"{run.seconds_per_step:.3g} s"
     if run.eta_s is not None:
         facts["Time left"] = format_duration(run.eta_s)
     if run.is_over and run.began is not None and run.ended is not None:
-        facts["Took"] = format_duration(max(0.0, run.ended - run.began))
+        facts["Duration"] = format_duration(max(0.0, run.ended - run.began))
     facts["Memory"] = format_bytes(run.memory) if run.memory else ""
     facts["Device"] = run.device
     if run.clips:
-        facts["Clips"] = f"{run.clips:,} to learn, {run.validation_clips:,} to check"
-    facts["Began"] = format_timestamp(run.began) if run.began is not None else ""
-    told = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts.items()
-        if value
-    )
-    return f'<dl class="facts">{told}</dl>'
+        facts["Clips"] = f"{run.clips:,} training, {run.validation_clips:,} validation"
+    facts["Started"] = format_timestamp(run.began) if run.began is not None else ""
+    return facts
 
 
-def _render_failure(run: RunStatus) -> str:
-    """Say why a run ended and what helps; what it printed is one button away."""
-    advice = get_error_info(run.cause).what_to_do if run.cause and run.state == "failed" else ""
-    helps = f'<p class="quiet">{escape(advice)}</p>' if advice else ""
-    details = copy_button("Copy technical details", run.details) if run.details else ""
-    return (
-        f'<div class="failure" role="alert"><p><strong>{escape(run.message)}</strong></p>'
-        f"{helps}{details}</div>"
-    )
+def build_charts(run: RunStatus | None) -> dict[str, LineChart]:
+    """Return loss, learning rate and gradient norm of each stage; charts may be empty."""
+    charts = {}
+    for stage in STAGES:
+
+        def line(name: str, curve: str, style: str = "line", stage: str = stage) -> ChartLine:
+            points = run.curve(curve, stage) if run is not None else ()
+            return ChartLine(name=name, points=points, style=style)
+
+        suffix = f" ({STAGE_LABELS[stage]})" if stage != "gpt" else ""
+        charts[f"{stage}-loss"] = LineChart(
+            title=f"Loss{suffix}",
+            lines=[
+                line("Each step", "loss", "noisy"),
+                line("Smoothed", "smoothed"),
+                line("Validation", "validation", "validation"),
+            ],
+        )
+        charts[f"{stage}-rate"] = LineChart(
+            title=f"Learning rate{suffix}", lines=[line("Learning rate", "rate")], y_min=0
+        )
+        charts[f"{stage}-gradient"] = LineChart(
+            title=f"Gradient norm{suffix}",
+            lines=[line("Gradient norm", "gradient", "noisy")],
+            y_min=0,
+        )
+    return charts
 
 
-def curves_html(run: RunStatus) -> str:
-    """Draw what was measured, stage by stage."""
-    stages = list(dict.fromkeys(curve.stage for curve in run.curves))
-    drawn = "".join(line_chart_html(plot) for stage in stages for plot in build_charts(run, stage))
-    return f'<div class="curves" data-key="curves">{drawn}</div>' if drawn else ""
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRow:
+    """A row of the checkpoint table. url: of the sample, "";  model: exported from it, or ""."""
+
+    step: int
+    is_best: bool
+    is_overfit: bool
+    is_kept: bool
+    loss: float | None
+    size: int
+    url: str
+    wer: float | None
+    similarity: float | None
+    model: str
 
 
-def build_charts(run: RunStatus, stage: str) -> Iterator[LineChart]:
-    """Yield the pictures of one stage: loss, learning rate and gradient."""
-    suffix = f" ({STAGE_LABELS.get(stage, stage)})" if stage != "gpt" else ""
-    yield LineChart(
-        key=f"{stage}-loss",
-        title=f"Loss{suffix}: lower is better",
-        lines=[
-            ChartLine(name="Each step", points=run.curve("loss", stage), style="step"),
-            ChartLine(name="Trend", points=run.curve("smoothed", stage), style="smooth"),
-            ChartLine(name="Validation", points=run.curve("validation", stage), style="validation"),
-        ],
-    )
-    rate = ChartLine(name="Learning rate", points=run.curve("rate", stage))
-    yield LineChart(key=f"{stage}-rate", title=f"Learning rate{suffix}", lines=[rate], y_min=0)
-    gradient = ChartLine(name="Gradient", points=run.curve("gradient", stage), style="step")
-    yield LineChart(
-        key=f"{stage}-gradient", title=f"Length of the gradient{suffix}", lines=[gradient], y_min=0
-    )
-
-
-def runs_html(runs: Sequence[RunSummary], shown: str, deleted: Sequence[DeletedRun] = ()) -> str:
-    """List the runs, the newest first, and what lies in the bin.
-
-    shown: the title of the one that is drawn above.
-    """
-    rows = "".join(_render_row(run, shown) for run in runs[:MAX_LISTED])
-    return (
-        f'<section class="runs" data-key="runs" aria-label="Runs"><h2>Runs ({len(runs):,})</h2>'
-        f"<ul>{rows}</ul>{_render_trash(deleted)}</section>"
-    )
-
-
-def _render_trash(deleted: Sequence[DeletedRun]) -> str:
-    if not deleted:
-        return ""
-    rows = "".join(
-        f'<li data-key="{escape(one.id)}"><span class="what"><strong>'
-        f"{escape(format_run_title(one))}"
-        f'</strong><span class="quiet">deleted {format_timestamp(one.when)}</span></span>'
-        f"{action_button('restore', format_run_title(one), 'Put back', value=one.id)}</li>"
-        for one in deleted[:MAX_LISTED]
-    )
-    return (
-        f'<details data-key="bin"><summary>Bin ({len(deleted):,})</summary><ul>{rows}</ul>'
-        "</details>"
+def checkpoints_html(run: RunStatus, layout: ProjectPaths, export: ModelExport = NO_EXPORT) -> str:
+    """Render the table of checkpoints and samples; "" before the first."""
+    text = run.samples[-1].text if run.samples else ""
+    return render(
+        "training/checkpoints.html",
+        run=run,
+        title=format_run_title(run),
+        rows=_build_rows(run, layout, export),
+        export_title=export.title,
+        export_status=export.status,
+        export_error=export.error,
+        sample_text=text if not text or text[-1] in ".!?" else f"{text}.",
     )
 
 
-def _render_row(run: RunSummary, shown: str) -> str:
-    told, sign = RUN_STATE_LABELS[run.state]
-    title = format_run_title(run)
-    current = ' aria-current="true"' if title == shown else ""
-    began = f" · {format_timestamp(run.began)}" if run.began is not None else ""
-    steps = f" · {run.step:,} of {format_count(run.steps, 'step')}" if run.steps else ""
-    delete = (
-        action_button("delete", title, "Delete", look="danger")
-        if run.state in FINISHED_STATES
-        else ""
-    )
-    return (
-        f'<li data-key="{escape(title)}"{current}>'
-        f'<span class="state {STATE_CLASSES.get(run.state, run.state)}"><span '
-        f'aria-hidden="true">{sign}'
-        f'</span> {told}</span><span class="what"><strong>{escape(title)}</strong>'
-        f'<span class="quiet">{escape(steps.removeprefix(" · ") + began)}</span></span>'
-        f'<span class="buttons">{action_button("show", title, "Show")}{delete}</span></li>'
+def _build_rows(run: RunStatus, layout: ProjectPaths, export: ModelExport) -> list[CheckpointRow]:
+    samples = {sample.step: sample for sample in run.samples}
+    checkpoints = {checkpoint.step: checkpoint for checkpoint in run.checkpoints}
+    rows = []
+    for step in sorted({*samples, *checkpoints}, reverse=True):
+        checkpoint, sample = checkpoints.get(step), samples.get(step)
+        rows.append(
+            CheckpointRow(
+                step=step,
+                is_best=checkpoint is not None and checkpoint.best,
+                is_overfit=run.overfit_since is not None and step >= run.overfit_since,
+                is_kept=checkpoint is not None and checkpoint.there,
+                loss=checkpoint.loss if checkpoint is not None else None,
+                size=checkpoint.size if checkpoint is not None else 0,
+                url=get_file_url(layout, str(sample.path)) if sample is not None else "",
+                wer=sample.wer if sample is not None else None,
+                similarity=sample.similarity if sample is not None else None,
+                model=export.bundles_by_step.get(step, ""),
+            )
+        )
+    return rows
+
+
+def runs_html(runs: Sequence[RunSummary], selected: str, deleted: Sequence[DeletedRun] = ()) -> str:
+    """Render the runs, newest first, and the trash. selected: title of the run that is shown."""
+    return render(
+        "training/runs.html",
+        runs=runs,
+        selected=selected,
+        deleted=deleted,
+        format_run_title=format_run_title,
+        FINISHED_STATES=FINISHED_STATES,
+        MAX_LISTED=MAX_LISTED,
+        RUN_STATE_LABELS=RUN_STATE_LABELS,
+        STATE_CLASSES=STATE_CLASSES,
     )

@@ -1,264 +1,275 @@
-"""The part of the tab Training that trains: begin, watch, stop, go on, and take what was learned.
+"""The Train part of the Training tab: start, watch, stop and resume runs, and export checkpoints.
 
-What is shown is read from the run's folder at each look, so that a page that is opened again, a
-second browser and a studio that was started anew all show the same.
+Everything shown is read from the folder of the run, so after a reload, in a second browser and
+after a restart of the studio it is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from core.errors import AppError
+from core.paths import ProjectPaths, quote_for_message
 from studio.app.studio import Studio
+from studio.model_store.finetunes import FinetunedModel, list_finetunes
+from studio.training_runs.config_service import CONFIG_FILE
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
-from studio.training_runs.trash import list_deleted_runs
-from webui.components.live_html import EVENT_OPTIONS, LiveHtml, create_live_html
-from webui.components.messages import error_html
+from studio.training_runs.service import build_export_request
+from studio.training_runs.trash import DeletedRun, list_deleted_runs, restore_run
+from webui.components.charts import create_line_plot, line_plot_update
+from webui.components.job_card import format_progress
+from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
+from webui.components.messages import note_html
 from webui.components.page_context import PageContext
-from webui.components.polling import create_visible_timer
-from webui.training.checkpoint_table import ExportedModels
 from webui.training.run_view import (
-    EMPTY_HTML,
-    format_run_announcement,
+    ModelExport,
+    announcement_html,
+    build_charts,
+    checkpoints_html,
     format_run_title,
     run_html,
     runs_html,
 )
-from webui.training.train_actions import (
-    RunActionResult,
-    find_exported_models,
-    handle_run_action,
-    list_configured_datasets,
-    parse_run_title,
-)
-
-# Any: what a browser sends, and updates of Gradio's components.
 
 POLL_INTERVAL_S = 1.5
-VIEW_ELEM_ID = "training-train"
+EXPORT_TASK = "publish_run"
+TITLE_SEPARATOR = " / "  # no name contains a slash
 ABOUT = (
-    "Choose a configuration and press **Train**. Training goes on when this page, the browser or "
-    "the studio is closed; it is found here again."
+    "Choose a configuration and press **Train**. Training continues when this page, the browser "
+    "or the studio is closed."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSessionState:
-    """What a browser was sent last."""
+class TrainSnapshot:
+    """Everything the Train part shows; equal snapshots look the same."""
 
-    html_hash: str = ""
-    config_names: tuple[str, ...] = ()
-    buttons: tuple[bool, bool] = (False, False)
+    configs: tuple[str, ...]
+    runs: tuple[RunSummary, ...]
+    deleted: tuple[DeletedRun, ...]
+    run: RunStatus | None
+    export: ModelExport
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrainTab:
-    """Everything on the tab that handlers touch."""
+    """The controls of runs, and the run that is shown: a chosen, a running or the newest one."""
 
-    studio: Studio
-    config: gr.Dropdown
-    name: gr.Textbox
-    train: gr.Button
-    stop: gr.Button
-    resume: gr.Button
-    message: gr.HTML
-    live_html: LiveHtml
-    chosen: gr.State
-    session_state: gr.State
-
-    @property
-    def outputs(self) -> list[Component]:
-        """The outputs for `get_run_updates`."""
-        return [self.session_state, self.live_html.source, self.config, self.stop, self.resume]
-
-
-def build_train_tab(page: PageContext) -> None:
-    """Draw the part and wire it."""
-    tab = _build_layout(page.studio)
-    _bind_run_events(tab)
-    _bind_polling(tab, page)
-    _bind_action_events(tab, page)
-
-
-def _build_layout(studio: Studio) -> TrainTab:
-    names = list_configured_datasets(studio)
-    gr.Markdown(ABOUT)
-    with gr.Row(elem_classes="plan-row"):
-        config = gr.Dropdown(
-            choices=names,
-            value=next(iter(names), None),
-            label="Configuration",
-            info="Of which dataset. It is made under Generate Configuration.",
-            scale=3,
-            elem_id="training-train-config",
+    def __init__(self, page: PageContext) -> None:
+        self.page, self.studio = page, page.studio
+        train = self._build_controls()
+        message = gr.HTML("", elem_id="training-train-message")
+        with gr.Column(elem_id="training-train"):
+            run_view = create_live_html("training-run")
+            with gr.Row(elem_classes="curves"):
+                self.plots = {
+                    key: create_line_plot(f"training-{key}") for key in build_charts(None)
+                }
+            self.checkpoints = create_live_html("training-checkpoints")
+        self.selected = gr.State("")
+        self.panel = LivePanel(
+            run_view,
+            self.take_snapshot,
+            self.render,
+            {
+                "show": self.show_run,
+                "delete": self.delete_run,
+                "restore": self.restore_run,
+                "use": self.export_checkpoint,
+                "speak": self.generate_with_model,
+            },
+            message=message,
+            inputs=[self.selected],
+            outputs=[self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume],
+            action_outputs=[*page.form.components, page.tabs],
         )
-        name = gr.Textbox(
-            label="Name of the run",
-            info="Empty: the next number.",
-            max_lines=1,
-            elem_id="training-train-name",
+        self.panel.listen(self.checkpoints)
+        self.panel.poll(page.blocks, POLL_INTERVAL_S)
+        self.panel.bind(train.click, self.start_run, [self.config, self.name])
+        self.panel.bind(self.stop.click, self.stop_run, [self.selected])
+        self.panel.bind(self.resume.click, self.resume_run, [self.selected])
+
+    def _build_controls(self) -> gr.Button:
+        gr.Markdown(ABOUT)
+        with gr.Row(elem_classes="plan-row"):
+            names = list_configured_datasets(self.studio)
+            self.config = gr.Dropdown(
+                choices=names,
+                value=next(iter(names), None),
+                label="Configuration",
+                info="Saved under Generate Configuration; named like its dataset.",
+                scale=3,
+                elem_id="training-train-config",
+            )
+            self.name = gr.Textbox(
+                label="Run name",
+                info="Leave blank to use the next number.",
+                max_lines=1,
+                elem_id="training-train-name",
+            )
+        with gr.Row(elem_classes="run-row"):
+            train = gr.Button("Train", variant="primary", scale=3, elem_id="training-train-run")
+            self.stop = gr.Button("Stop", interactive=False, elem_id="training-train-stop")
+            self.resume = gr.Button("Resume", interactive=False, elem_id="training-train-resume")
+        return train
+
+    def take_snapshot(self, selected: str) -> TrainSnapshot:
+        """Read the run to show and the list of runs. selected: its title, or ""."""
+        rows, layout = self.studio.runs.list(), self.studio.layout
+        datasets = sorted(path.parent.name for path in layout.training.glob("*/runs"))
+        run = self._find_run(selected, rows)
+        return TrainSnapshot(
+            configs=tuple(list_configured_datasets(self.studio)),
+            runs=tuple(rows),
+            deleted=tuple(run for name in datasets for run in list_deleted_runs(layout, name)),
+            run=run,
+            export=self._find_export(run) if run is not None else ModelExport(),
         )
-    with gr.Row(elem_classes="run-row"):
-        train = gr.Button("Train", variant="primary", scale=3, elem_id="training-train-run")
-        stop = gr.Button("Stop", interactive=False, elem_id="training-train-stop")
-        resume = gr.Button("Resume", interactive=False, elem_id="training-train-resume")
-    return TrainTab(
-        studio=studio,
-        config=config,
-        name=name,
-        train=train,
-        stop=stop,
-        resume=resume,
-        message=gr.HTML("", elem_id="training-train-message"),
-        live_html=create_live_html(VIEW_ELEM_ID),
-        chosen=gr.State(""),
-        session_state=gr.State(TrainSessionState()),
-    )
 
+    def render(self, snapshot: TrainSnapshot) -> Updates:
+        """Render a snapshot."""
+        run = snapshot.run
+        title = format_run_title(run) if run is not None else ""
+        checkpoints = (
+            checkpoints_html(run, self.studio.layout, snapshot.export) if run is not None else ""
+        )
+        is_active = run is not None and run.state in ("waiting", "running")
+        charts = build_charts(run)
+        return {
+            self.panel.html: announcement_html(run) + run_html(run),
+            self.checkpoints: checkpoints + runs_html(snapshot.runs, title, snapshot.deleted),
+            **{plot: line_plot_update(charts[key]) for key, plot in self.plots.items()},
+            # the configuration saved last is the most likely choice
+            self.config: gr.update(
+                choices=list(snapshot.configs), value=next(iter(snapshot.configs), None)
+            ),
+            self.stop: gr.update(interactive=is_active),
+            self.resume: gr.update(interactive=run is not None and run.can_resume),
+        }
 
-def _bind_run_events(tab: TrainTab) -> None:
-    """Train, Stop and Resume."""
-    runs = tab.studio.runs
-
-    def train(dataset: str | None, name: str) -> RunStatus:
+    def start_run(self, dataset: str | None, name: str) -> Updates:
+        """Start a run and show it."""
         if not dataset:
-            raise AppError("No configuration is chosen. Save one under Generate Configuration.")
-        return runs.start(dataset, name.strip())
+            raise AppError("No configuration selected. Save one under Generate Configuration.")
+        return self._select(self.studio.runs.start(dataset, name.strip()))
 
-    def stop(chosen: str) -> RunStatus:
-        return runs.stop(*parse_run_title(_get_selected_title(tab.studio, chosen)))
+    def stop_run(self, selected: str) -> Updates:
+        """Stop the run that is shown."""
+        return self._select(self.studio.runs.stop(*self._parse_selected(selected)))
 
-    def resume(chosen: str) -> RunStatus:
-        return runs.resume(*parse_run_title(_get_selected_title(tab.studio, chosen)))
+    def resume_run(self, selected: str) -> Updates:
+        """Resume the run that is shown."""
+        return self._select(self.studio.runs.resume(*self._parse_selected(selected)))
 
-    outputs = [tab.chosen, tab.message, *tab.outputs]
-    tab.train.click(_make_handler(tab, train), [tab.config, tab.name], outputs, **EVENT_OPTIONS)
-    tab.stop.click(_make_handler(tab, stop), [tab.chosen], outputs, **EVENT_OPTIONS)
-    tab.resume.click(_make_handler(tab, resume), [tab.chosen], outputs, **EVENT_OPTIONS)
+    def show_run(self, action: PanelAction, selected: str) -> Updates:
+        """Show another run."""
+        return self._select(self.studio.runs.view(*parse_run_title(action.text("job"))))
 
+    def delete_run(self, action: PanelAction, selected: str) -> Updates:
+        """Move a run to the trash."""
+        dataset, name = parse_run_title(action.text("job"))
+        self.studio.runs.delete(dataset, name)
+        return self._note(f"{action.text('job')} moved to the trash.")
 
-def _make_handler(tab: TrainTab, act: Callable[..., RunStatus]) -> Callable[..., list[Any]]:
-    def press(*given: Any) -> list[Any]:
+    def restore_run(self, action: PanelAction, selected: str) -> Updates:
+        """Restore a run from the trash and show it."""
+        dataset, _ = parse_run_title(action.text("job"))
+        name = restore_run(self.studio.layout, dataset, action.text("value"))
+        title = f"{dataset}{TITLE_SEPARATOR}{name}"
+        return {**self._note(f"{title} restored."), self.selected: title}
+
+    def export_checkpoint(self, action: PanelAction, selected: str) -> Updates:
+        """Queue a job that exports a checkpoint as a model."""
+        dataset, name = parse_run_title(action.text("job"))
+        step = _parse_step(action.text("value"))
+        request = build_export_request(self.studio.layout, dataset, name, step)
+        title = f"Export step {step:,} of {dataset}{TITLE_SEPARATOR}{name}"
+        self.studio.submit(request, title=title)
+        return self._note(f"Exporting step {step:,} as a model.")
+
+    def generate_with_model(self, action: PanelAction, selected: str) -> Updates:
+        """Fill the Generate form with an exported model and its voice, and go there."""
+        models = find_exported_models(self.studio.layout, *parse_run_title(action.text("job")))
+        model = models.get(_parse_step(action.text("value")))
+        if model is None:
+            raise AppError("This checkpoint is not exported yet. Press Export first.")
+        voice = {"voice": model.metadata.voice} if model.metadata.voice else {}
+        return {
+            **self.page.form.get_updates({"bundle": model.bundle, **voice}),
+            self.page.tabs: gr.Tabs(selected="generate"),
+        }
+
+    def _note(self, text: str) -> Updates:
+        return {self.panel.message: note_html(text)}
+
+    def _select(self, run: RunStatus) -> Updates:
+        return {self.selected: format_run_title(run)}
+
+    def _parse_selected(self, selected: str) -> tuple[str, str]:
+        return parse_run_title(_find_title(selected, self.studio.runs.list()))
+
+    def _find_run(self, selected: str, rows: list[RunSummary]) -> RunStatus | None:
+        title = _find_title(selected, rows)
         try:
-            chosen = format_run_title(act(*given))
-        except AppError as cause:
-            return [gr.skip(), error_html(cause), *[gr.skip()] * len(tab.outputs)]
-        return [chosen, "", *get_run_updates(tab.studio, chosen, TrainSessionState())]
+            return self.studio.runs.view(*parse_run_title(title)) if title else None
+        except AppError:  # deleted meanwhile
+            return None
 
-    return press
-
-
-def _bind_polling(tab: TrainTab, page: PageContext) -> None:
-    """Show how the run stands while somebody looks."""
-
-    def look(chosen: str, seen: TrainSessionState) -> list[Any]:
-        return get_run_updates(tab.studio, chosen, seen)
-
-    pulse = create_visible_timer(VIEW_ELEM_ID, POLL_INTERVAL_S)
-    for ask in (pulse.click, page.blocks.load):
-        ask(look, [tab.chosen, tab.session_state], tab.outputs, **EVENT_OPTIONS)
-
-
-def _bind_action_events(tab: TrainTab, page: PageContext) -> None:
-    """The buttons in what was painted."""
-    form = page.form
-
-    def press(asked: gr.EventData, chosen: str) -> list[Any]:
-        data = asked._data
-        try:
-            came = handle_run_action(tab.studio, data if isinstance(data, Mapping) else {})
-        except AppError as cause:
-            came = RunActionResult(message_html=error_html(cause))
-        chosen = came.chosen or chosen
-        goes = gr.Tabs(selected="generate") if came.values else gr.skip()
-        return [
-            *(chosen, came.message_html, *get_run_updates(tab.studio, chosen, TrainSessionState())),
-            *(*form.build_updates(came.values), goes),
-        ]
-
-    outputs = [tab.chosen, tab.message, *tab.outputs, *form.components, page.tabs]
-    tab.live_html.view.click(press, [tab.chosen], outputs, **EVENT_OPTIONS)
+    def _find_export(self, run: RunStatus) -> ModelExport:
+        models = find_exported_models(self.studio.layout, run.dataset, run.name)
+        bundles = {step: model.bundle for step, model in models.items()}
+        for job in self.studio.jobs(limit=50):
+            source = (job.request.get("dataset"), job.request.get("run"))
+            if job.task != EXPORT_TASK or source != (run.dataset, run.name):
+                continue
+            status = {"waiting": "waiting", "running": format_progress(job), "stopped": "stopped"}
+            return ModelExport(
+                bundles_by_step=bundles,
+                title=job.title,
+                status=status.get(job.state, ""),
+                error=job.failure.message if job.failure is not None else "",
+            )
+        return ModelExport(bundles_by_step=bundles)
 
 
-def get_run_updates(studio: Studio, chosen: str, seen: TrainSessionState) -> list[Any]:
-    """Return what `Tab.shown` take: only what this browser has not seen.
-
-    chosen: the title of a run that somebody asked for, "" for the one that matters most.
-    """
-    names = tuple(list_configured_datasets(studio))
-    rows = studio.runs.list()
-    run = _get_selected_run(studio, rows, chosen)
-    html = run_panel_html(studio, run, rows)
-    buttons = (
-        run is not None and run.state in ("waiting", "running"),
-        run is not None and run.can_resume,
-    )
-    now = TrainSessionState(
-        html_hash=sha256(html.encode()).hexdigest(), config_names=names, buttons=buttons
-    )
-    if now == seen:
-        return [gr.skip()] * 5
-    return [
-        now,
-        gr.skip() if now.html_hash == seen.html_hash else html,
-        gr.skip() if names == seen.config_names else _get_config_update(names),
-        *(gr.update(interactive=is_on) for is_on in buttons),
-    ]
+def list_configured_datasets(studio: Studio) -> list[str]:
+    """List the datasets with a saved configuration, the one saved last first."""
+    found = studio.layout.training.glob(f"*/{CONFIG_FILE}")
+    dated = sorted(((path.stat().st_mtime, path.parent.name) for path in found), reverse=True)
+    return [name for _, name in dated]
 
 
-def _get_config_update(names: tuple[str, ...]) -> Any:
-    """Offer the configurations; the one that was saved last is most likely meant."""
-    return gr.update(choices=list(names), value=next(iter(names), None))
+def find_exported_models(
+    layout: ProjectPaths, dataset: str, run: str
+) -> Mapping[int, FinetunedModel]:
+    """Return the models exported from a run, by step."""
+    return {
+        model.metadata.step: model
+        for model in list_finetunes(layout)
+        if (model.metadata.dataset, model.metadata.run) == (dataset, run)
+    }
 
 
-def run_panel_html(studio: Studio, run: RunStatus | None, rows: list[RunSummary]) -> str:
-    """Draw the run that is looked at, and the list of all."""
-    told = f'<p class="told" role="status" aria-live="polite">{format_run_announcement(run)}</p>'
-    layout = studio.layout
-    datasets = sorted(path.parent.name for path in layout.training.glob("*/runs"))
-    deleted = [one for name in datasets for one in list_deleted_runs(layout, name)]
-    shown = format_run_title(run) if run is not None else ""
-    listed = runs_html(rows, shown, deleted) if rows or deleted else ""
-    if run is None:
-        return f"{told}{EMPTY_HTML}{listed}"
-    return f"{told}{run_html(run, layout, _get_exported_models(studio, run))}{listed}"
+def parse_run_title(title: str) -> tuple[str, str]:
+    """Return dataset and name of a run. Raises AppError if the title names none."""
+    dataset, separator, name = title.partition(TITLE_SEPARATOR)
+    if not separator:
+        raise AppError("No run selected. Select one from the list, or press Train.")
+    return dataset, name
 
 
-def _get_exported_models(studio: Studio, run: RunStatus) -> ExportedModels:
-    made = find_exported_models(studio.layout, run.dataset, run.name)
-    jobs = (
-        job
-        for job in studio.jobs(limit=50)
-        if job.task == "publish_run"
-        and (job.request.get("dataset"), job.request.get("run")) == (run.dataset, run.name)
-    )
-    return ExportedModels(
-        bundles_by_step={step: model.bundle for step, model in made.items()},
-        export_job=next(jobs, None),
-    )
-
-
-def _get_selected_run(studio: Studio, rows: list[RunSummary], chosen: str) -> RunStatus | None:
-    title = _get_selected_title(studio, chosen, rows)
-    if not title:
-        return None
-    try:
-        return studio.runs.view(*parse_run_title(title))
-    except AppError:  # deleted a moment ago
-        return None
-
-
-def _get_selected_title(studio: Studio, chosen: str, rows: list[RunSummary] | None = None) -> str:
-    """Return the run that was asked for if it is there, else one that goes on, else the newest."""
-    rows = studio.runs.list() if rows is None else rows
+def _find_title(selected: str, rows: list[RunSummary]) -> str:
+    """Return the selected run if it exists, else a running one, else the newest, else ""."""
     titles = [format_run_title(row) for row in rows]
-    if chosen in titles:
-        return chosen
-    going = [format_run_title(row) for row in rows if row.state not in FINISHED_STATES]
-    return next(iter([*going, *titles]), "")
+    if selected in titles:
+        return selected
+    running = [format_run_title(row) for row in rows if row.state not in FINISHED_STATES]
+    return next(iter([*running, *titles]), "")
+
+
+def _parse_step(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 9):
+        raise AppError(f"{quote_for_message(value)} is not a step of a run. Reload the page.")
+    return int(value)

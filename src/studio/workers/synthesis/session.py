@@ -17,7 +17,6 @@ from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
 from studio.synthesis.chunking import TextChunk
-from studio.synthesis.request_builder import output_options_to_dict
 from studio.voices.catalog import resolve_random_seed
 from studio.workers.synthesis.clip_editing import join_audible_spans
 from studio.workers.synthesis.engine_cache import translate_engine_errors
@@ -147,7 +146,7 @@ class SynthesisSession:
             resolve_random_seed(request.voice, request.seed),
             {**request.options, **self.resolved_options},
             text=request.text,
-            delivery=output_options_to_dict(request.delivery),
+            delivery=to_dict(request.delivery),
             score=score,
             candidate=candidate,
             took=self.measure_timings(),
@@ -165,7 +164,7 @@ class SynthesisSession:
             chunk.line_plan.voice,
             {**to_dict(chunk.options), **result.resolved_options},
             text=chunk.line.text,
-            delivery=output_options_to_dict(delivery),
+            delivery=to_dict(delivery),
             score=result.candidates[candidate - 1].score,
             candidate=candidate,
             took=result.took,

@@ -1,7 +1,4 @@
-"""Finding the field that somebody meant: in another section, or under another program's name.
-
-Light.
-"""
+"""Suggest the field that was meant: one of another section, or another program's name for it."""
 
 from __future__ import annotations
 
@@ -17,67 +14,53 @@ from core.serialization import ValidationError, suggest_similar
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     {
-        "lr": "optimizer.rate",
-        "learning_rate": "optimizer.rate",
-        "wd": "optimizer.weight_decay",
-        "batch_size": "optimizer.batch",
-        "gradient_accumulation": "optimizer.accumulate",
-        "gradient_accumulation_size": "optimizer.accumulate",
-        "mega_batch_factor": "optimizer.accumulate",
-        "grad_clip": "optimizer.clip",
-        "clip_grad_eps": "optimizer.clip",
-        "text_lr_weight": "optimizer.text_weight",
-        "text_ce_lr_weight": "optimizer.text_weight",
-        "mel_lr_weight": "optimizer.mel_weight",
-        "half_precision": "optimizer.precision",
-        "half_p": "optimizer.precision",
-        "bitsandbytes": "optimizer.eight_bit",
-        "epochs": "schedule.steps",
-        "niter": "schedule.steps",
-        "iterations": "schedule.steps",
-        "max_steps": "schedule.steps",
-        "lr_gamma": "schedule.gamma",
-        "learning_rate_schedule": "schedule.milestones",
-        "lr_scheme": "schedule.shape",
-        "warmup": "schedule.warm_up",
-        "warmup_steps": "schedule.warm_up",
-        "save_rate": "checkpoints.every",
-        "save_every": "checkpoints.every",
-        "save_checkpoint_freq": "checkpoints.every",
-        "val_freq": "checkpoints.every",
-        "gpus": "machine.processes",
-        "model": "weights.bundle",
-        "freeze": "weights.frozen",
-        "lora_rank": "weights.rank",
+        alias: field
+        for field, aliases in {
+            "optimizer.rate": "lr learning_rate",
+            "optimizer.weight_decay": "wd",
+            "optimizer.batch": "batch_size",
+            "optimizer.accumulate": "gradient_accumulation gradient_accumulation_size "
+            "mega_batch_factor",
+            "optimizer.clip": "grad_clip clip_grad_eps",
+            "optimizer.text_weight": "text_lr_weight text_ce_lr_weight",
+            "optimizer.mel_weight": "mel_lr_weight",
+            "optimizer.precision": "half_precision half_p",
+            "optimizer.eight_bit": "bitsandbytes",
+            "schedule.steps": "epochs niter iterations max_steps",
+            "schedule.gamma": "lr_gamma",
+            "schedule.milestones": "learning_rate_schedule",
+            "schedule.shape": "lr_scheme",
+            "schedule.warm_up": "warmup warmup_steps",
+            "checkpoints.every": "save_rate save_every save_checkpoint_freq val_freq",
+            "machine.processes": "gpus",
+            "weights.bundle": "model",
+            "weights.frozen": "freeze",
+            "weights.rank": "lora_rank",
+        }.items()
+        for alias in aliases.split()
     }
 )
-"""What other programs call our fields."""
+"""Names in other programs. Suggested, not accepted: their units differ (epochs are not steps)."""
 
 
 def check_field_names(cls: type[Any], plain: Any) -> None:
-    """Raise PlainError for the first unknown section or field, naming the nearest right one."""
+    """Raise ValidationError for the first unknown section or field, naming the nearest one."""
     if not isinstance(plain, Mapping):
         raise ValidationError("The file must hold sections such as optimizer: and schedule:.")
-    sections = list_section_fields(cls)
-    for name, section in plain.items():
-        if name not in sections:
-            raise ValidationError(
-                f"There is no {str(name)!r}.{_suggest_field(str(name), sections)}"
-            )
-        for key in section if isinstance(section, Mapping) else ():
-            if key not in sections[name]:
-                where = f"{name}.{key}"
-                raise ValidationError(f"There is no {where!r}.{_suggest_field(where, sections)}")
-
-
-def list_section_fields(cls: type[Any]) -> dict[str, list[str]]:
-    """Return the sections of a configuration, each with the names of its fields."""
     hints = get_type_hints(cls)
-    return {item.name: [inner.name for inner in fields(hints[item.name])] for item in fields(cls)}
+    sections = {item.name: [one.name for one in fields(hints[item.name])] for item in fields(cls)}
+    for name, section in plain.items():
+        unknown = [] if name in sections else [str(name)]
+        if isinstance(section, Mapping) and not unknown:
+            unknown = [f"{name}.{key}" for key in section if key not in sections[name]]
+        if unknown:
+            raise ValidationError(
+                f"There is no {unknown[0]!r}.{_suggest_field(unknown[0], sections)}"
+            )
 
 
 def _suggest_field(written: str, sections: Mapping[str, list[str]]) -> str:
-    """Return ' Did you mean ...?' or what there is."""
+    """Return ' Did you mean ...?' or the known fields."""
     section, _, field = written.rpartition(".")
     keys = [f"{name}.{key}" for name, known in sections.items() for key in known]
     close = get_close_matches(section, sections, n=1)

@@ -1,6 +1,6 @@
-"""What a proposal rests on: facts of the model, the machine and the dataset. Light.
+"""Facts of model, machine and dataset from which a configuration is proposed.
 
-The model's files are read as far as their headers; no number of theirs is loaded.
+Of model files only the headers are read, no tensors.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class NetworkFacts:
 
     @property
     def exists(self) -> bool:
-        """Whether the model has it."""
+        """Whether the model contains the network."""
         return self.parameters > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What of a model decides how it can learn. most_tokens, most_codes: of one clip."""
+    """Facts of a model. max_text_tokens, max_clip_codes: limits of one clip."""
 
     name: str
     gpt: NetworkFacts
@@ -65,16 +65,16 @@ class ModelFacts:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is of the starter's kind, which learns fast and needs to learn much."""
+        """Whether it is as small as the starter model, which needs more training."""
         return self.gpt.parameters < SMALL_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
-    """What a run would have to itself.
+    """The hardware of a run.
 
     device: "cpu", "cuda:0" …;  gpus: how many of that kind;  memory: bytes of one of them, None
-    where nobody knows.
+    where unknown.
     """
 
     device: str = "cpu"
@@ -84,16 +84,16 @@ class MachineFacts:
 
     @property
     def is_cpu(self) -> bool:
-        """Whether it is the processor that learns."""
+        """Whether training runs on the CPU."""
         return self.device == "cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
-    """What there is to learn from, clips that are left out not counted.
+    """Size of a dataset, without its dropped clips.
 
-    seconds: of all clips to learn from;  validation_s: of those to judge by;  longest_s: of the
-    longest;  codes, tokens: the most in one clip.
+    seconds: of all training clips;  validation_s: of the validation clips;  longest_s: of the
+    longest clip;  codes, tokens: the most in one clip.
     """
 
     name: str
@@ -107,13 +107,15 @@ class DatasetFacts:
 
 
 def read_model_facts(folder: Path, name: str) -> ModelFacts:
-    """Read what decides how a model can learn.
+    """Read the facts of a model.
 
-    Raises BundleError where its config, or a network that is there, cannot be read.
+    Raises ModelFileError where its config, or a network that is there, cannot be read.
     """
     config = read_json(folder / CONFIG_FILE)
     if not isinstance(config, Mapping):
-        raise ModelFileError(f"{folder / CONFIG_FILE} is no table. Fetch the bundle again.")
+        raise ModelFileError(
+            f"{folder / CONFIG_FILE} is not a JSON object. Download the model again."
+        )
     rules = _get_positive_ints(
         config.get("conventions"), {**PUBLISHED_CONVENTIONS, "text_limit": PUBLISHED_TEXT_LIMIT}
     )
@@ -133,9 +135,9 @@ def read_model_facts(folder: Path, name: str) -> ModelFacts:
 
 
 def count_parameters(file: Path) -> int:
-    """Count the numbers in a safetensors file from its header.
+    """Count the parameters in a safetensors file from its header.
 
-    Raises BundleError where the file is damaged or cut short.
+    Raises ModelFileError where the file is damaged or cut short.
     """
     try:
         size = file.stat().st_size
@@ -151,7 +153,7 @@ def count_parameters(file: Path) -> int:
         return sum(math.prod(entry["shape"]) for entry in tensors)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as cause:
         raise ModelFileError(
-            f"{file} is damaged or cut short ({cause}). Fetch the bundle again."
+            f"{file} is damaged or cut short ({cause}). Download the model again."
         ) from cause
 
 

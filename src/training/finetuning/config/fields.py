@@ -1,4 +1,4 @@
-"""Every field of a training configuration as a form can draw it. Light."""
+"""The fields of a training configuration as a form shows them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FieldKind = Literal["number", "whole", "bool", "text", "choice", "numbers", "tex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigField:
-    """One field: what it is called, what it means, what may stand in it."""
+    """One field: name, help, range and default."""
 
     key: str  # "optimizer.rate"
     section: str
@@ -27,7 +27,7 @@ class ConfigField:
     label: str
     help: str
     kind: FieldKind
-    default: Any  # plain; None where it has to be said
+    default: Any  # plain; None where one has to be given
     unit: str = ""
     low: float | None = None
     high: float | None = None
@@ -37,7 +37,7 @@ class ConfigField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigSection:
-    """The fields that belong together, in their order."""
+    """A section of the file, and its fields in order."""
 
     name: str
     label: str
@@ -65,7 +65,7 @@ def list_config_sections() -> tuple[ConfigSection, ...]:
 def apply_overrides(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
     """Return the configuration with some fields set, such as {"optimizer.rate": 1e-4}.
 
-    Raises ConfigError for an unknown field, naming the nearest, and for what does not fit.
+    Raises ConfigError for an unknown field, naming the nearest, and for an invalid value.
     """
     plain = to_dict(config)
     for key, value in changes.items():
@@ -78,9 +78,9 @@ def apply_overrides(config: FinetuneConfig, changes: Mapping[str, Any]) -> Finet
 
 
 def parse_overrides(written: typing.Sequence[str]) -> dict[str, Any]:
-    """Read `optimizer.rate=1e-4` as somebody typed it; the values are YAML.
+    """Parse items such as `optimizer.rate=1e-4`; the values are YAML.
 
-    Raises ConfigError for what has no `=` and for a value that is not YAML.
+    Raises ConfigError for an item without `=` and for a value that is not YAML.
     """
     changes: dict[str, Any] = {}
     for item in written:

@@ -1,4 +1,4 @@
-"""The learning rate at every step: one function for the training and its picture. Light."""
+"""Learning rate schedules, shared by the trainer and the plot on the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.finetuning.config.schema import ScheduleConfig
 def compute_lr(schedule: ScheduleConfig, rate: float, step: int, steps: int) -> float:
     """Return the learning rate of a step, counted from 0, of a stage of so many steps.
 
-    rate: the highest. It rises in a line over the share that warms up, and is never 0.
+    rate: the peak. Warm-up is linear and never 0.
     """
     warm_up = round(schedule.warm_up * steps)
     if step < warm_up:
@@ -26,7 +26,7 @@ def compute_lr(schedule: ScheduleConfig, rate: float, step: int, steps: int) -> 
 def compute_cosine_lr(
     step: int, steps: int, peak: float, warm_up: int, floor: float = 0.05
 ) -> float:
-    """Return a rate that rises in a line for `warm_up` steps, then falls as a half cosine.
+    """Return the rate of linear warm-up over `warm_up` steps, then half-cosine decay.
 
     It ends at `floor` times the peak.
     """

@@ -1,20 +1,16 @@
-"""What a run needs of memory and disk, before it has begun. Light."""
+"""Estimate the memory and disk space of a run before it starts."""
 
 from __future__ import annotations
 
 from training.finetuning.config.facts import DatasetFacts, MachineFacts, ModelFacts, NetworkFacts
 from training.finetuning.config.schema import FinetuneConfig
 
-BYTES_PER_NUMBER = 4  # bytes of one number while learning
-OPTIMIZER_STATES_PER_PARAMETER = 2  # numbers that AdamW remembers of each that learns
-LORA_WIDTHS_PER_LAYER = (
-    16  # widths that the adapters of a layer span: 1 + 3, 1 + 1, 1 + 4 and 4 + 1
-)
+BYTES_PER_NUMBER = 4  # of a parameter in training
+OPTIMIZER_STATES_PER_PARAMETER = 2  # of AdamW
+LORA_WIDTHS_PER_LAYER = 16  # inputs + outputs of its adapters: 1 + 3, 1 + 1, 1 + 4 and 4 + 1
 SAVED_STATES = 3  # the last, the last sound one, and one that is being written
 SPARE_BYTES = 50_000_000
-ACTIVATIONS_PER_POSITION = (
-    17  # numbers kept per layer, place and unit of width (arXiv:2205.05198, 4.1, halved)
-)
+ACTIVATIONS_PER_POSITION = 17  # per layer and unit of width (arXiv:2205.05198, 4.1, halved)
 FRAMES_PER_CODE = 5  # of the diffusion's mel, rounded up
 USABLE_MEMORY_SHARE = 0.8  # the share of a device's memory to count on
 MAX_BATCH_SIZE = 64
@@ -22,7 +18,7 @@ FEATURE_BYTES_PER_S = 34_000  # both mels in 16 bits, codes and tokens of one se
 
 
 def count_trainable_parameters(config: FinetuneConfig, bundle: ModelFacts) -> int:
-    """Count the numbers of the GPT that learn, as far as its shape tells."""
+    """Count the trainable parameters of the GPT from its shape."""
     gpt, frozen = bundle.gpt, len(config.weights.frozen_layers)
     if config.weights.method == "lora":
         return max(0, gpt.layers - frozen) * config.weights.rank * gpt.width * LORA_WIDTHS_PER_LAYER
@@ -30,7 +26,7 @@ def count_trainable_parameters(config: FinetuneConfig, bundle: ModelFacts) -> in
 
 
 def estimate_memory_bytes(config: FinetuneConfig, bundle: ModelFacts, facts: DatasetFacts) -> int:
-    """Estimate what the hungrier of the two stages needs; the dry step measures it."""
+    """Estimate the peak memory of the larger of the two stages; a batch probe measures it."""
     rows = -(-config.optimizer.batch // config.machine.processes)
     fixed = _estimate_fixed_bytes(bundle.gpt, count_trainable_parameters(config, bundle))
     needed = (
@@ -53,7 +49,7 @@ def estimate_memory_bytes(config: FinetuneConfig, bundle: ModelFacts, facts: Dat
 def estimate_max_batch_size(
     config: FinetuneConfig, bundle: ModelFacts, facts: DatasetFacts, machine: MachineFacts
 ) -> int:
-    """Return the largest power of two of clips whose batch should fit; at least 1."""
+    """Return the largest power of two as batch size that should fit; at least 1."""
     if machine.memory is None:
         return 1
     room = machine.memory * USABLE_MEMORY_SHARE - _estimate_fixed_bytes(
@@ -64,7 +60,7 @@ def estimate_max_batch_size(
 
 
 def estimate_checkpoint_bytes(config: FinetuneConfig, bundle: ModelFacts) -> int:
-    """Bytes of a checkpoint of the last stage: numbers are stored as the model stores them."""
+    """Estimate the bytes of a checkpoint of the last stage, in the precision of the model."""
     size = bundle.diffusion.size if config.diffusion.steps else 0
     if config.schedule.steps:
         adapters = (
@@ -77,10 +73,10 @@ def estimate_checkpoint_bytes(config: FinetuneConfig, bundle: ModelFacts) -> int
 def estimate_peak_disk_bytes(
     config: FinetuneConfig, bundle: ModelFacts, facts: DatasetFacts, checkpoints: int
 ) -> int:
-    """The most that a run has on the disk at any time.
+    """Estimate the most that a run has on the disk at any time.
 
     Kept checkpoints (the best of each stage and the last ones), one more while it is written, the
-    states, and what was heard of the clips.
+    training states, and the cached features of the clips.
     """
     states = [0]
     if config.schedule.steps:
@@ -104,16 +100,15 @@ def estimate_peak_disk_bytes(
 
 
 def _count_positions(facts: DatasetFacts) -> int:
-    """Places of the longest sequence: voice, text, codes and their marks."""
+    # voice, text, codes and their start and stop tokens
     return facts.codes + facts.tokens + 6
 
 
 def _estimate_fixed_bytes(network: NetworkFacts, learning: int) -> int:
-    """Weights, gradients and the optimizer's memory."""
+    # weights, gradients and optimizer states
     return (network.parameters + learning * (1 + OPTIMIZER_STATES_PER_PARAMETER)) * BYTES_PER_NUMBER
 
 
 def _estimate_activation_bytes(network: NetworkFacts, places: int) -> int:
-    """What the backward pass looks back at for one row."""
     layer = ACTIVATIONS_PER_POSITION * places * network.width + 2 * network.heads * places * places
     return network.layers * layer * BYTES_PER_NUMBER

@@ -1,4 +1,4 @@
-"""What one finetuning is to do: `train.yaml` is this, with every field's help above it. Light."""
+"""The configuration of a finetuning run: `train.yaml` holds it, each field below its help."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
+from core.files import write_text
 from core.options import OptionInfo, list_option_fields, validate_option
 from core.serialization import ValidationError, from_dict, suggest_similar
-from core.yaml_io import format_commented_yaml, read_yaml, write_text_atomic
+from core.yaml_io import format_commented_yaml, read_yaml
 from training.finetuning.config.aliases import check_field_names
 
 FREEZABLE_PARTS = ("text", "conditioning", "codes", "heads")
-"""What letters mean, how a voice is heard, what sounds mean, how sounds are chosen."""
+"""Text embeddings, conditioning encoder, code embeddings, output heads."""
 LAYER_RANGE = re.compile(r"layers (\d{1,4})(?:-(\d{1,4}))?")
 
 
 def parse_layer_range(part: str) -> range:
-    """Return the layers that a part means: of "layers 0-2" three, of "text" none.
+    """Return the layers that a part names: "layers 0-2" gives three, "text" none.
 
-    Raises ValueError for what is no part.
+    Raises ValueError for an unknown part.
     """
     found = LAYER_RANGE.fullmatch(part)
     if part in FREEZABLE_PARTS:
@@ -44,18 +45,18 @@ DEFAULT_SAMPLE_TEXT = "The river ran high that morning, and nobody dared to cros
 
 
 class ConfigError(ValueError):
-    """A training configuration that cannot be: what came, what is allowed, what to do."""
+    """An invalid training configuration: what was given, what is allowed, what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetConfig:
-    """What is learned from."""
+    """The training data."""
 
-    name: Annotated[str, OptionInfo(help="The dataset: a folder under training")]
-    train: Annotated[str, OptionInfo(help="Its list of clips to learn from")] = "train.txt"
-    validation: Annotated[
-        str, OptionInfo(help="Its list of clips that are only listened to, to see what was learned")
-    ] = "validation.txt"
+    name: Annotated[str, OptionInfo(help="Dataset: a folder under training")]
+    train: Annotated[str, OptionInfo(help="File that lists the training clips")] = "train.txt"
+    validation: Annotated[str, OptionInfo(help="File that lists the validation clips")] = (
+        "validation.txt"
+    )
 
     def __post_init__(self) -> None:
         _validate_section("dataset", self)
@@ -68,34 +69,34 @@ class DatasetConfig:
                 )
         if self.train == self.validation:
             raise ConfigError(
-                f"dataset.train and dataset.validation are both {self.train!r}: what was learned "
-                "from tells nothing about what was learned. Name two files."
+                f"dataset.train and dataset.validation are both {self.train!r}: "
+                "validation needs clips that are not trained on. Name two files."
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsConfig:
-    """Which networks learn, and how much of them."""
+    """The model to start from, and which of its parameters are trained."""
 
-    bundle: Annotated[str, OptionInfo(help="The model to begin with: a folder under models")]
+    bundle: Annotated[str, OptionInfo(help="Model to start from: a folder under models")]
     method: Annotated[
         str,
         OptionInfo(
             choices=METHODS,
-            help="full: every number may change. lora: small matrices beside them learn, which "
-            "needs less memory",
+            help="full: train all parameters. lora: train low-rank adapters only, which needs less "
+            "memory",
         ),
     ] = "full"
-    rank: Annotated[int, OptionInfo(1, 256, 1, "lora: width of the small matrices")] = 16
+    rank: Annotated[int, OptionInfo(1, 256, 1, "lora: rank of the adapters")] = 16
     alpha: Annotated[
-        float, OptionInfo(0.1, 1024.0, 0.1, "lora: how much they count; as much as rank is usual")
+        float, OptionInfo(0.1, 1024.0, 0.1, "lora: scale of the adapters; usually equal to rank")
     ] = 16.0
     frozen: Annotated[
         tuple[str, ...],
         OptionInfo(
-            help="Parts that do not learn: text (what letters mean), conditioning (how a voice is "
-            "heard), codes (what sounds mean), heads (how sounds are chosen), layers 0-2 (those "
-            "layers, counted from 0)"
+            help="Parts that are not trained: text (text embeddings), conditioning (conditioning "
+            "encoder), codes (code embeddings), heads (output heads), layers 0-2 (these layers, "
+            "counted from 0)"
         ),
     ] = ()
 
@@ -111,51 +112,41 @@ class WeightsConfig:
 
     @property
     def frozen_layers(self) -> frozenset[int]:
-        """Numbers of the layers that do not learn."""
+        """Indices of the layers that are not trained."""
         return frozenset(number for part in self.frozen for number in parse_layer_range(part))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerConfig:
-    """How each step learns."""
+    """Batch, loss weights, precision and AdamW."""
 
-    rate: Annotated[
-        float, OptionInfo(1e-8, 1e-1, 1e-6, "Learning rate at its highest: how far one step goes")
-    ] = 1e-5
-    weight_decay: Annotated[
-        float, OptionInfo(0.0, 1.0, 0.001, "How much matrices shrink by themselves")
-    ] = 0.01
-    beta1: Annotated[float, OptionInfo(0.0, 0.9999, 0.01, "Memory of AdamW for direction")] = 0.9
-    beta2: Annotated[float, OptionInfo(0.0, 0.9999, 0.01, "Memory of AdamW for size")] = 0.96
-    clip: Annotated[
-        float, OptionInfo(0.01, 1000.0, 0.1, "Longest gradient; what is longer is shortened to it")
-    ] = 4.0
-    text_weight: Annotated[
-        float, OptionInfo(0.0, 10.0, 0.01, "How much guessing the next letter counts")
-    ] = 0.01
-    mel_weight: Annotated[
-        float, OptionInfo(0.0, 10.0, 0.01, "How much guessing the next sound counts")
-    ] = 1.0
-    batch: Annotated[int, OptionInfo(1, 1024, 1, "Clips held in memory at once", "clips")] = 8
+    rate: Annotated[float, OptionInfo(1e-8, 1e-1, 1e-6, "Peak learning rate")] = 1e-5
+    weight_decay: Annotated[float, OptionInfo(0.0, 1.0, 0.001, "Weight decay")] = 0.01
+    beta1: Annotated[float, OptionInfo(0.0, 0.9999, 0.01, "AdamW beta1")] = 0.9
+    beta2: Annotated[float, OptionInfo(0.0, 0.9999, 0.01, "AdamW beta2")] = 0.96
+    clip: Annotated[float, OptionInfo(0.01, 1000.0, 0.1, "Gradient clipping: maximum norm")] = 4.0
+    text_weight: Annotated[float, OptionInfo(0.0, 10.0, 0.01, "Weight of the text loss")] = 0.01
+    mel_weight: Annotated[float, OptionInfo(0.0, 10.0, 0.01, "Weight of the speech code loss")] = (
+        1.0
+    )
+    batch: Annotated[int, OptionInfo(1, 1024, 1, "Batch size", "clips")] = 8
     accumulate: Annotated[
         int,
-        OptionInfo(1, 256, 1, "Batches added up for one step: a larger batch without more memory"),
+        OptionInfo(1, 256, 1, "Gradient accumulation: batches per step"),
     ] = 1
     precision: Annotated[
         str,
         OptionInfo(
             choices=PRECISIONS,
-            help="fp32: exact. bf16: half the memory, on newer GPUs and processors. fp16: half "
+            help="fp32: full precision. bf16: half the memory, on newer GPUs and CPUs. fp16: half "
             "the memory, on GPUs only",
         ),
     ] = "fp32"
     eight_bit: Annotated[
         bool,
-        OptionInfo(
-            help="Keep the optimizer's memory in 8 bits; NVIDIA GPUs with bitsandbytes only"
-        ),
+        OptionInfo(help="8-bit optimizer states; NVIDIA GPUs with bitsandbytes only"),
     ] = False
-    seed: Annotated[int, OptionInfo(0, 2**32 - 1, 1, "Same seed, same run")] = 0
+    seed: Annotated[int, OptionInfo(0, 2**32 - 1, 1, "Random seed")] = 0
 
     def __post_init__(self) -> None:
         _validate_section("optimizer", self)
@@ -167,42 +158,40 @@ class OptimizerConfig:
 
     @property
     def clips_per_step(self) -> int:
-        """Clips that one step learns from."""
+        """Clips per optimizer step."""
         return self.batch * self.accumulate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleConfig:
-    """How long the speaking network (GPT) learns, and how its learning rate goes."""
+    """Length of the GPT training, and its learning rate schedule."""
 
     steps: Annotated[
         int,
-        OptionInfo(0, 10_000_000, 1, "Steps of the speaking network (GPT); 0 leaves it as it is"),
+        OptionInfo(0, 10_000_000, 1, "Training steps of the GPT; 0 does not train it"),
     ] = 500
     shape: Annotated[
         str,
         OptionInfo(
             choices=LR_SCHEDULES,
-            help="constant: stays as it is. multistep: falls at each milestone. cosine: falls "
-            "in a smooth curve to the floor",
+            help="constant: no decay. multistep: decays at each milestone. cosine: decays along "
+            "a half cosine to the floor",
         ),
     ] = "cosine"
-    warm_up: Annotated[
-        float, OptionInfo(0.0, 0.9, 0.01, "Share of the run over which the rate rises from nothing")
-    ] = 0.05
+    warm_up: Annotated[float, OptionInfo(0.0, 0.9, 0.01, "Warm-up, as a share of the run")] = 0.05
     milestones: Annotated[
         tuple[float, ...],
         OptionInfo(
-            help="multistep: where the rate falls, as rising shares of the run such as 0.5, 0.75"
+            help="multistep: when the rate decays, as rising shares of the run such as 0.5, 0.75"
         ),
     ] = (0.5, 0.75, 0.9)
     gamma: Annotated[
         float,
-        OptionInfo(0.01, 1.0, 0.01, "multistep: what the rate is multiplied by at a milestone"),
+        OptionInfo(0.01, 1.0, 0.01, "multistep: decay factor at a milestone"),
     ] = 0.5
-    floor: Annotated[
-        float, OptionInfo(0.0, 1.0, 0.01, "cosine: what is left of the rate at the end")
-    ] = 0.05
+    floor: Annotated[float, OptionInfo(0.0, 1.0, 0.01, "cosine: final share of the peak rate")] = (
+        0.05
+    )
 
     def __post_init__(self) -> None:
         _validate_section("schedule", self)
@@ -226,25 +215,30 @@ class ScheduleConfig:
             )
         if self.warm_up >= marks[0]:
             raise ConfigError(
-                f"schedule.warm_up is {self.warm_up}, but the rate falls at {marks[0]} "
+                f"schedule.warm_up is {self.warm_up}, but the rate decays at {marks[0]} "
                 "already. Warm up for less, or begin schedule.milestones later."
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionTrainingConfig:
-    """Whether the network that shapes the sound (diffusion) learns too, after the GPT."""
+    """Training of the diffusion decoder, after the GPT."""
 
-    steps: Annotated[int, OptionInfo(0, 10_000_000, 1, "Steps of it; 0 leaves it as it is")] = 0
-    rate: Annotated[float, OptionInfo(1e-8, 1e-1, 1e-6, "Its learning rate at its highest")] = 1e-5
-    batch: Annotated[int, OptionInfo(1, 1024, 1, "Stretches of speech held in memory at once")] = 8
+    steps: Annotated[
+        int,
+        OptionInfo(
+            0, 10_000_000, 1, "Training steps of the diffusion decoder; 0 does not train it"
+        ),
+    ] = 0
+    rate: Annotated[float, OptionInfo(1e-8, 1e-1, 1e-6, "Peak learning rate")] = 1e-5
+    batch: Annotated[int, OptionInfo(1, 1024, 1, "Batch size, in segments of clips")] = 8
     window: Annotated[
-        int, OptionInfo(4, 1000, 1, "Length of a stretch; 22 codes are one second", "codes")
+        int, OptionInfo(4, 1000, 1, "Length of a segment; 22 codes are one second", "codes")
     ] = 64
     average: Annotated[
         float,
         OptionInfo(
-            0.0, 0.9999, 0.001, "How much its moving average keeps at each step; 0 for none"
+            0.0, 0.9999, 0.001, "Decay of the moving average of the weights (EMA); 0 for none"
         ),
     ] = 0.99
 
@@ -254,14 +248,14 @@ class DiffusionTrainingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointConfig:
-    """When the run looks at itself, and what is kept."""
+    """When checkpoints are saved, and which are kept."""
 
     every: Annotated[
         int,
-        OptionInfo(1, 10_000_000, 1, "Steps between two checkpoints, each validated and sampled"),
+        OptionInfo(1, 10_000_000, 1, "Steps between checkpoints; each is validated and sampled"),
     ] = 100
-    keep_last: Annotated[int, OptionInfo(1, 1000, 1, "How many of the latest stay on disk")] = 2
-    keep_best: Annotated[bool, OptionInfo(help="Keep the best one too, however old it is")] = True
+    keep_last: Annotated[int, OptionInfo(1, 1000, 1, "Number of latest checkpoints to keep")] = 2
+    keep_best: Annotated[bool, OptionInfo(help="Also keep the best checkpoint")] = True
 
     def __post_init__(self) -> None:
         _validate_section("checkpoints", self)
@@ -269,12 +263,16 @@ class CheckpointConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleConfig:
-    """What is said at every checkpoint, to be listened to."""
+    """The audio sample of each checkpoint."""
 
-    text: Annotated[str, OptionInfo(help="The sentence; empty for none")] = DEFAULT_SAMPLE_TEXT
+    text: Annotated[str, OptionInfo(help="Text to speak; empty for no sample")] = (
+        DEFAULT_SAMPLE_TEXT
+    )
     judge: Annotated[
         bool,
-        OptionInfo(help="Count its wrong words and compare its voice, where that is installed"),
+        OptionInfo(
+            help="Measure word error rate and speaker similarity, where these are installed"
+        ),
     ] = True
 
     def __post_init__(self) -> None:
@@ -283,12 +281,12 @@ class SampleConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineConfig:
-    """Where it runs."""
+    """Devices and processes."""
 
     processes: Annotated[
-        int, OptionInfo(1, 64, 1, "Processes that share each batch: one for every GPU")
+        int, OptionInfo(1, 64, 1, "Processes that share each batch: one per GPU")
     ] = 1
-    device: Annotated[str, OptionInfo(help="cpu, cuda, cuda:1, mps …; empty for the fastest")] = ""
+    device: Annotated[str, OptionInfo(help="cpu, cuda, cuda:1, mps, …; empty for the fastest")] = ""
 
     def __post_init__(self) -> None:
         _validate_section("machine", self)
@@ -296,7 +294,7 @@ class MachineConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig:
-    """Everything that decides a run; with the same dataset and machine, the same result."""
+    """Everything that determines a run: same dataset and machine, same result."""
 
     dataset: DatasetConfig
     weights: WeightsConfig
@@ -310,7 +308,7 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if not self.total_steps:
             raise ConfigError(
-                "schedule.steps and diffusion.steps are both 0, so nothing would be learned. "
+                "schedule.steps and diffusion.steps are both 0, so nothing would be trained. "
                 "Give one of them steps."
             )
         processes, batch = self.machine.processes, self.optimizer.batch
@@ -334,15 +332,15 @@ class FinetuneConfig:
 
     @property
     def total_steps(self) -> int:
-        """Steps of both stages: the GPT's, then those of the diffusion network."""
+        """Steps of both stages: GPT, then diffusion."""
         return self.schedule.steps + self.diffusion.steps
 
 
 def read_config(path: Path) -> FinetuneConfig:
-    """Read a train.yaml, strictly.
+    """Read a train.yaml.
 
-    Raises ConfigError, with the line where there is one, for what is not YAML, an unknown field
-    (naming the nearest), a value that does not fit, or fields that contradict each other.
+    Raises ConfigError, with the line where there is one, for invalid YAML, an unknown field (naming
+    the nearest), an invalid value, or fields that contradict each other.
     """
     try:
         return parse_config(read_yaml(path))
@@ -351,12 +349,13 @@ def read_config(path: Path) -> FinetuneConfig:
 
 
 def write_config(path: Path, config: FinetuneConfig) -> None:
-    """Write every field with its help above it, whole or not at all."""
-    write_text_atomic(path, format_commented_yaml(config))
+    """Write every field below its help, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, format_commented_yaml(config))
 
 
 def parse_config(plain: Any) -> FinetuneConfig:
-    """Make a configuration of plain data; raises ConfigError."""
+    """Build a configuration from plain data; raises ConfigError."""
     try:
         check_field_names(FinetuneConfig, plain)
         return from_dict(FinetuneConfig, plain)
@@ -365,10 +364,9 @@ def parse_config(plain: Any) -> FinetuneConfig:
 
 
 def _validate_section(section: str, choice: Any) -> None:
-    """Refuse what is of the wrong kind or out of range, naming section and field."""
     for knob in list_option_fields(type(choice)):
         if knob.plain_type not in (int, float, bool, str):
-            continue  # a list: its section looks at it
+            continue  # the section checks its lists itself
         try:
             validate_option(knob, getattr(choice, knob.name))
         except ValueError as cause:

@@ -1,8 +1,6 @@
-"""A configuration proposed from dataset, machine and model, and what any will come to. Light.
+"""Propose a configuration for dataset, machine and model; compute the plan of any configuration.
 
-`plan_training` is exact: the trainer asks the same functions how many steps there are and where it
-stops to
-look at itself.
+`plan_training` is exact: the trainer uses the same functions for its steps and checkpoints.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ PUBLISHED_EPOCHS, PUBLISHED_STEPS = 100, (200, 10_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProposal:
-    """A configuration, and for the fields that were weighed why they are what they are."""
+    """A configuration, and the reason for each field that was chosen."""
 
     config: FinetuneConfig
     reasons: Mapping[str, str]
@@ -54,7 +52,7 @@ class ConfigProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTimes:
-    """Seconds that one step of each stage takes, and a checkpoint with all that belongs to it."""
+    """Seconds of one step of each stage, and of a checkpoint with its validation."""
 
     gpt_s: float
     diffusion_s: float = 0.0
@@ -63,14 +61,12 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """What a run comes to.
+    """Steps, checkpoints, disk space and time of a run.
 
-    steps: of both stages together;  clips_per_step: of the first stage that learns;
-    steps_per_epoch: until every clip was heard once in it, rounded up;
-    epochs, diffusion_epochs: how often every clip is heard in each stage;  checkpoints: the steps
-    after which there is one;  disk_bytes: the most that the run takes at any time;  seconds: None
-    while the pace is unknown;  curve, diffusion_curve: (step, learning rate), steps counted from 0
-    over both stages.
+    steps: of both stages together;  clips_per_step, steps_per_epoch: of the first stage that is
+    trained;  checkpoints: the steps after which there is one;  disk_bytes: the peak;  seconds: None
+    while the step times are unknown;  curve, diffusion_curve: (step, learning rate), steps counted
+    from 0 over both stages.
     """
 
     steps: int
@@ -101,7 +97,7 @@ def list_checkpoint_steps(config: FinetuneConfig) -> tuple[int, ...]:
 def plan_training(
     config: FinetuneConfig, facts: DatasetFacts, bundle: ModelFacts, pace: StepTimes | None = None
 ) -> TrainingPlan:
-    """Work out what a run comes to."""
+    """Compute steps, checkpoints, disk space and time of a run."""
     schedule, diffusion, clips = config.schedule, config.diffusion, max(1, facts.clips)
     per_step = config.optimizer.clips_per_step if schedule.steps else diffusion.batch
     checkpoints = list_checkpoint_steps(config)
@@ -127,7 +123,7 @@ def plan_training(
 def suggest_config(
     facts: DatasetFacts, machine: MachineFacts, bundle: ModelFacts
 ) -> ConfigProposal:
-    """Propose a configuration, and say why."""
+    """Propose a configuration, with reasons."""
     told = (
         _suggest_for_small_model(facts, bundle)
         if bundle.is_small
@@ -135,7 +131,7 @@ def suggest_config(
     )
     every = round_down(told.config.total_steps / TARGET_CHECKPOINTS)
     config = replace(told.config, checkpoints=CheckpointConfig(every=every))
-    looks = f"{len(list_checkpoint_steps(config))} looks at {config.total_steps:,} steps."
+    looks = f"{len(list_checkpoint_steps(config))} checkpoints in {config.total_steps:,} steps."
     return ConfigProposal(config=config, reasons={**told.reasons, "checkpoints.every": looks})
 
 
@@ -147,10 +143,10 @@ def round_down(number: float) -> int:
 
 
 def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigProposal:
-    """A network of the starter's kind: what shapes its sound learns a voice, its GPT does not.
+    """Propose for a model as small as the starter: train the diffusion decoder, not the GPT.
 
-    Its code book was made for synthetic voices and hardly carries real speech, so a GPT that
-    learns such codes forgets its words (measured: WER 0.62 to 0.81).
+    Its codebook was trained on synthetic voices and cannot represent real speech, so a GPT that is
+    trained on such codes mispronounces words (measured: WER 0.62 to 0.81).
     """
     batch = max(1, min(SMALL_BATCH, facts.clips))
     shapes = bundle.diffusion.exists
@@ -172,13 +168,12 @@ def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigP
         ),
     )
     reasons = {
-        "schedule.steps": "This model's codes were made for synthetic voices; learning real "
-        "speech in them, it would forget its words.",
-        "diffusion.steps": f"What shapes the sound learns the voice: {facts.seconds / 60:.1f} "
-        "minutes bear about so many.",
+        "schedule.steps": "GPT training is off: the codebook of this model cannot represent real "
+        "speech.",
+        "diffusion.steps": f"Suggested for {facts.seconds / 60:.1f} minutes of data.",
         "diffusion.batch": f"{batch} of the {facts.clips} clips at a time.",
-        "diffusion.rate": "As it was trained, only gentler.",
-        "diffusion.window": f"{config.diffusion.window / CODES_PER_S:.1f} s of a clip at a time.",
+        "diffusion.rate": "Lower than the original rate.",
+        "diffusion.window": f"Segments of {config.diffusion.window / CODES_PER_S:.1f} s.",
     }
     return ConfigProposal(config=config, reasons=reasons)
 
@@ -186,7 +181,7 @@ def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigP
 def _suggest_for_published_model(
     facts: DatasetFacts, machine: MachineFacts, bundle: ModelFacts
 ) -> ConfigProposal:
-    """Published weights have heard thousands of voices; a little change is enough, and safest."""
+    """Propose for published weights, which know many voices: little training is enough."""
     start = FinetuneConfig(
         dataset=DatasetConfig(name=facts.name),
         weights=WeightsConfig(bundle=bundle.name),
@@ -208,17 +203,17 @@ def _suggest_for_published_model(
         ),
     )
     reasons = {
-        "weights.method": "All of it fits into this memory."
+        "weights.method": "Full training fits into memory."
         if method is start
-        else "This memory is too small for all of it.",
-        "optimizer.rate": "Adapters are new and learn faster than what they stand beside."
+        else "Memory is too small for full training.",
+        "optimizer.rate": "New adapters need a higher rate than pretrained weights."
         if method is adapted
-        else "Small steps keep what the model knows of speech.",
-        "optimizer.batch": f"Clips of up to {facts.longest_s:.1f} s that should fit at once; Try "
+        else "A low rate preserves the pretrained model.",
+        "optimizer.batch": f"Should fit with clips of up to {facts.longest_s:.1f} s; a test run "
         "measures it.",
-        "optimizer.accumulate": f"{per_step} clips make one step, which keeps it steady.",
+        "optimizer.accumulate": f"{per_step} clips per step.",
         "schedule.steps": _format_epochs(config, facts),
-        "diffusion.steps": "It knows most voices already.",
+        "diffusion.steps": "The pretrained diffusion decoder covers most voices.",
     }
     return ConfigProposal(config=config, reasons=reasons)
 
@@ -229,15 +224,13 @@ def _choose_steps(facts: DatasetFacts, per_step: int, epochs: int, bounds: tuple
 
 
 def _choose_window(facts: DatasetFacts) -> int:
-    """Return codes of a stretch that at least the longest clip has."""
-    return max(
-        4, min(DiffusionTrainingConfig().window, facts.codes or DiffusionTrainingConfig().window)
-    )
+    usual = DiffusionTrainingConfig().window
+    return max(4, min(usual, facts.codes or usual))  # no longer than the longest clip
 
 
 def _format_epochs(config: FinetuneConfig, facts: DatasetFacts) -> str:
     heard = config.schedule.steps * config.optimizer.clips_per_step / max(1, facts.clips)
-    return f"Each of the {facts.clips} clips is heard about {heard:,.0f} times."
+    return f"About {heard:,.0f} epochs of {facts.clips} clips."
 
 
 def _estimate_seconds(config: FinetuneConfig, pace: StepTimes, checkpoints: int) -> float:
