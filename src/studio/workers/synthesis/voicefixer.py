@@ -56,27 +56,11 @@ def run_voicefixer(
 
 def download_weights(file: WeightFile, report: ProgressReporter) -> None:
     """Download one file of weights and check its hash. Raises AppError where that fails."""
-    target, digest = get_weights_folder() / file.path, hashlib.md5(usedforsecurity=False)
+    target = get_weights_folder() / file.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(file.url, timeout=DOWNLOAD_TIMEOUT_S) as answer, atomic_path(target) as part:
-            total, done = int(answer.headers.get("Content-Length") or 0) or None, 0
-            with part.open("wb") as output:
-                while block := answer.read(DOWNLOAD_BLOCK_BYTES):
-                    report.check_cancelled()
-                    output.write(block)
-                    digest.update(block)
-                    done += len(block)
-                    report.emit(
-                        ProgressEvent(
-                            kind="progress",
-                            stage="download",
-                            done=done,
-                            total=total,
-                            message=target.name,
-                        )
-                    )
-            if digest.hexdigest() != file.md5:
+        with atomic_path(target) as part:
+            if _download(file.url, part, report) != file.md5:
                 raise AppError(
                     f"{target.name} arrived damaged and was removed. Try again.",
                     code="download_broke",
@@ -87,6 +71,20 @@ def download_weights(file: WeightFile, report: ProgressReporter) -> None:
             f"and try again, or put the file into {target.parent}.",
             code="hub_unreachable",
         ) from cause
+
+
+def _download(url: str, target: Path, report: ProgressReporter) -> str:
+    """Return the MD5 of what was written."""
+    digest, done = hashlib.md5(usedforsecurity=False), 0
+    with urlopen(url, timeout=DOWNLOAD_TIMEOUT_S) as answer, target.open("wb") as output:
+        total = int(answer.headers.get("Content-Length") or 0) or None
+        while block := answer.read(DOWNLOAD_BLOCK_BYTES):
+            report.check_cancelled()
+            output.write(block)
+            digest.update(block)
+            done += len(block)
+            report.emit(ProgressEvent(kind="progress", stage="download", done=done, total=total))
+    return digest.hexdigest()
 
 
 def _run_child(
