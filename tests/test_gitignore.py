@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.paths import ProjectPaths
-from core.trash import TRASH_DIR as VOICES_BIN
-from studio.model_store.lifecycle import TRASH_DIR as MODELS_BIN
+from core.trash import TRASH_DIR
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -37,8 +36,8 @@ def test_git_leaves_alone_what_the_program_makes() -> None:
     made = {
         layout.voice("my-own") / "recording.flac",
         layout.voice("microphone") / "recording.flac",
-        layout.voices / VOICES_BIN / "20260101" / "clip.flac",
-        layout.models / MODELS_BIN / "20260101" / "gpt.safetensors",
+        layout.voices / TRASH_DIR / "20260101" / "clip.flac",
+        layout.models / TRASH_DIR / "20260101" / "gpt.safetensors",
         layout.model("finetunes/my-own") / "gpt.safetensors",
         layout.model("tortoise") / "gpt.safetensors",
         *(folder / "latents.safetensors" for folder in layout.latents_cache_dirs(shipped)),

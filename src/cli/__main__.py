@@ -1,4 +1,4 @@
-"""`python -m studio` is the command line program `testudo`."""
+"""`python -m cli` is the command line program `testudo`."""
 
 import sys
 
