@@ -88,7 +88,7 @@ def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
         samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise StreamError(
-            f"{path.name} cannot be read as sound. Speak it again.", code="bad_clip"
+            f"{path.name} cannot be read as audio. Generate it again.", code="bad_clip"
         ) from error
     return np.ascontiguousarray(samples[:, 0]), int(rate)
 

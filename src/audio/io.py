@@ -120,11 +120,11 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise ClipError(f"{path} cannot be opened: {error.strerror}. Check the path.") from error
     if not path.is_file():
-        raise ClipError(f"{path} is not a file. Name one sound file, such as clip.wav.")
+        raise ClipError(f"{path} is not a file. Give an audio file, such as clip.wav.")
     if size == 0:
         raise ClipError(f"{path.name} is empty (0 bytes). Record or copy it again.")
     if not os.access(path, os.R_OK):
-        raise ClipError(f"{path} may not be read by this user. Change its permissions.")
+        raise ClipError(f"{path} cannot be read: permission denied. Change its permissions.")
 
 
 def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[Samples, int]:
@@ -133,7 +133,7 @@ def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[
         rate, channels = file.samplerate, file.channels
         if not limits.lowest_rate <= rate <= limits.highest_rate:
             raise ClipError(
-                f"{path.name} says it has {rate:,} samples per second; {limits.lowest_rate:,} to "
+                f"{path.name} has {rate:,} samples per second; {limits.lowest_rate:,} to "
                 f"{limits.highest_rate:,} are allowed. Convert it to 24,000 or 48,000."
             )
         most = min(int(limits.longest_s * rate), limits.samples // channels)
@@ -184,8 +184,8 @@ def decode_with_ffmpeg(
     except FfmpegError as error:
         reason = str(error).replace(f"file:{path.resolve()}: ", "")
         raise ClipError(
-            f"{path.name} cannot be read as sound ({reason}). It is damaged or no sound file; "
-            "convert it to wav, or leave it out."
+            f"{path.name} cannot be read as audio ({reason}). It is damaged or not an audio "
+            "file; convert it to wav, or leave it out."
         ) from error
     return data
 
@@ -199,12 +199,11 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
         )
     if not np.isfinite(samples).all():
         raise ClipError(
-            f"{path.name} holds samples that are not numbers (NaN or infinite). Export it again, "
-            "as 16-bit wav."
+            f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
         )
     if np.abs(samples).max() < limits.min_peak:
         raise ClipError(
-            f"{path.name} is silent: nothing in it is louder than "
+            f"{path.name} is silent: its peak is below "
             f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
             code="silent_clip",
         )

@@ -158,7 +158,7 @@ def _write_mono(
         )
     if peaks.peak < limits.min_peak:
         raise ClipError(
-            f"{path.name} is silent: nothing in it is louder than "
+            f"{path.name} is silent: its peak is below "
             f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
             code="silent_clip",
         )
@@ -186,8 +186,7 @@ def _read_blocks(
                 raise ClipError(f"{path.name} lasts more than {hours:g} hours. Cut it into parts.")
             if not np.isfinite(block).all():
                 raise ClipError(
-                    f"{path.name} holds samples that are not numbers (NaN or infinite). Export it "
-                    "again, as 16-bit wav."
+                    f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
                 )
             yield block
     except soundfile.LibsndfileError as error:

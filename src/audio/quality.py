@@ -80,7 +80,7 @@ def summarize_findings(name: str, traits: QualityMetrics) -> QualityReport:
 def report_unreadable_file(name: str, reason: str) -> QualityReport:
     """Return the report of a file that cannot be read."""
     finding = QualityFinding(
-        topic="File", light="poor", measured="", words=reason, advice="Replace it or take it out."
+        topic="File", light="poor", measured="", words=reason, advice="Replace or remove it."
     )
     return QualityReport(name=name, light="poor", duration_s=0.0, findings=(finding,))
 
@@ -128,7 +128,7 @@ def _check_length(of: QualityMetrics) -> QualityFinding:
             topic="Length",
             light="poor",
             measured=told,
-            words="too short to hear a voice in",
+            words="too short to clone a voice",
             advice="Record 3 to 10 seconds in one go, or join it with another clip.",
         )
     if of.duration_s < GOOD_CLIP_S:
@@ -137,7 +137,7 @@ def _check_length(of: QualityMetrics) -> QualityFinding:
             light="fair",
             measured=told,
             words="rather short",
-            advice="Clips of 3 to 10 seconds tell more of a voice.",
+            advice="Clips of 3 to 10 seconds are recommended.",
         )
     return QualityFinding(topic="Length", light="good", measured=told, words="long enough")
 
@@ -150,16 +150,16 @@ def _check_level(of: QualityMetrics) -> QualityFinding:
             light="poor" if of.lufs < -45 else "fair",
             measured=told,
             words="very quiet" if of.lufs < -45 else "quiet",
-            advice="Record closer to the microphone or with more gain; raising it later raises "
-            "the noise too.",
+            advice="Record closer to the microphone or with more gain; amplifying it later "
+            "amplifies the noise too.",
         )
     if of.lufs > -10:
         return QualityFinding(
             topic="Level",
             light="fair",
             measured=told,
-            words="very loud all the way",
-            advice="It may have been squashed by a limiter. Use the recording before that.",
+            words="constantly very loud",
+            advice="It may have been compressed by a limiter. Use the original recording.",
         )
     return QualityFinding(topic="Level", light="good", measured=told, words="loud enough")
 
@@ -168,15 +168,13 @@ def _check_clipping(of: QualityMetrics) -> QualityFinding:
     per_minute = of.clipped_runs / max(of.duration_s / 60, 0.05)
     told = f"{of.clipped_runs} flat peaks"
     if of.clipped_runs < 3:
-        return QualityFinding(
-            topic="Clipping", light="good", measured=told, words="peaks are whole"
-        )
+        return QualityFinding(topic="Clipping", light="good", measured=told, words="no clipping")
     return QualityFinding(
         topic="Clipping",
         light="poor" if per_minute > 120 else "fair",
         measured=told,
-        words="the loudest peaks were cut off, which sounds harsh",
-        advice="Record again with less gain; cut peaks cannot be brought back.",
+        words="the loudest peaks are clipped, which sounds harsh",
+        advice="Record again with less gain; clipped peaks cannot be restored.",
     )
 
 
@@ -184,18 +182,18 @@ def _check_noise(of: QualityMetrics) -> QualityFinding:
     told = f"speech {of.snr_db:.0f} dB above the background"
     if of.duration_s < MIN_NOISE_ESTIMATE_S:
         return QualityFinding(
-            topic="Noise", light="good", measured="too short to tell", words="no hint of it"
+            topic="Noise", light="good", measured="too short to measure", words="no noise found"
         )
     kind = "low hum or rumble" if of.low_frequency_share > 0.6 else "noise"
     if of.snr_db >= GOOD_SNR_DB:
         return QualityFinding(
-            topic="Noise", light="good", measured=told, words="the background is quiet"
+            topic="Noise", light="good", measured=told, words="little background noise"
         )
     return QualityFinding(
         topic="Noise",
         light="poor" if of.snr_db < 12 else "fair",
         measured=told,
-        words=f"there is {kind} behind the voice, which is cloned with it",
+        words=f"there is {kind} in the background, which is cloned too",
         advice="Clean the clip up here, or record in a quieter place.",
     )
 
@@ -203,18 +201,18 @@ def _check_noise(of: QualityMetrics) -> QualityFinding:
 def _check_bandwidth(of: QualityMetrics) -> QualityFinding:
     told = f"{of.sample_rate / 1000:g} kHz, sound up to {of.highest_hz / 1000:.1f} kHz"
     if of.highest_hz >= 6_000:
-        return QualityFinding(topic="Sharpness", light="good", measured=told, words="clear enough")
+        return QualityFinding(topic="Bandwidth", light="good", measured=told, words="wide enough")
     return QualityFinding(
-        topic="Sharpness",
+        topic="Bandwidth",
         light="poor" if of.highest_hz < 4_500 else "fair",
         measured=told,
-        words="muffled, as over a telephone; a high sample rate does not help afterwards",
+        words="muffled, like a telephone; resampling does not help",
         advice="Use the original recording, made with 22 kHz or more and not compressed much.",
     )
 
 
 def _check_silence(of: QualityMetrics) -> QualityFinding:
-    told = f"{of.speech_share:.0%} of the time is spoken"
+    told = f"{of.speech_share:.0%} of the clip is speech"
     if of.speech_share >= 0.5:
         return QualityFinding(topic="Silence", light="good", measured=told, words="few pauses")
     return QualityFinding(
@@ -222,49 +220,45 @@ def _check_silence(of: QualityMetrics) -> QualityFinding:
         light="poor" if of.speech_share < 0.25 else "fair",
         measured=told,
         words="much of the clip is silence",
-        advice="Cut the long pauses out.",
+        advice="Remove the long pauses.",
     )
 
 
 def _check_reverberation(of: QualityMetrics) -> QualityFinding:
     if of.decay_db_s is None:
         return QualityFinding(
-            topic="Echo", light="good", measured="cannot be told", words="no hint of it"
+            topic="Reverb", light="good", measured="cannot be measured", words="no noise found"
         )
-    told = f"words die away with {of.decay_db_s:.0f} dB per second"
+    told = f"speech decays by {of.decay_db_s:.0f} dB per second"
     if of.decay_db_s >= MIN_DECAY_DB_S:
-        return QualityFinding(
-            topic="Echo", light="good", measured=told, words="no hint of a large room"
-        )
+        return QualityFinding(topic="Reverb", light="good", measured=told, words="low reverb")
     return QualityFinding(
-        topic="Echo",
+        topic="Reverb",
         light="fair",
         measured=told,
-        words="perhaps an echoing room",
-        advice="Listen: if it echoes, record closer to the microphone, among soft furniture.",
+        words="possibly strong reverb",
+        advice="Play the clip: if it echoes, record closer to the microphone, in a furnished room.",
     )
 
 
 def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
     if of.speaker_distance is None:
         return QualityFinding(
-            topic="One person", light="good", measured="too short to tell", words="no hint of two"
+            topic="Speakers", light="good", measured="too short to measure", words="single speaker"
         )
     told = (
-        f"likeness of its parts {of.speaker_distance:.1f} (two people: "
+        f"similarity of its parts {of.speaker_distance:.1f} (two speakers: "
         f"{TWO_SPEAKERS_THRESHOLD} or more)"
     )
     if of.speaker_distance < TWO_SPEAKERS_THRESHOLD:
-        return QualityFinding(
-            topic="One person", light="good", measured=told, words="no hint of two"
-        )
+        return QualityFinding(topic="Speakers", light="good", measured=told, words="single speaker")
     return QualityFinding(
-        topic="One person",
+        topic="Speakers",
         light="fair",
         measured=told,
-        words="perhaps two people, or two places",
+        words="possibly two speakers or two rooms",
         advice="Listen: if somebody else speaks too, cut that out. Voices that are much alike "
-        "cannot be told apart here.",
+        "cannot be measured apart here.",
     )
 
 
@@ -279,7 +273,7 @@ def _check_total_duration(spoken_s: float) -> QualityFinding:
         light="poor" if spoken_s < MIN_VOICE_S else "fair",
         measured=told,
         words="little to clone from",
-        advice="Two to six clips of 3 to 10 seconds are a good voice; more helps little.",
+        advice="Use two to six clips of 3 to 10 seconds; more clips help little.",
     )
 
 
@@ -287,28 +281,29 @@ def _check_loudness_spread(lufs: Sequence[float]) -> QualityFinding:
     apart = max(lufs) - min(lufs)
     told = f"{apart:.0f} LU between the quietest and the loudest clip"
     if apart <= MAX_LOUDNESS_SPREAD_LU:
-        return QualityFinding(topic="Evenness", light="good", measured=told, words="equally loud")
+        return QualityFinding(
+            topic="Loudness range", light="good", measured=told, words="equally loud"
+        )
     return QualityFinding(
-        topic="Evenness",
+        topic="Loudness range",
         light="fair",
         measured=told,
         words="some clips are much louder",
-        advice="Bring the clips to the same loudness; clean-up does that here.",
+        advice="Normalize the loudness of the clips with Clean up.",
     )
 
 
 def _check_same_speaker(found: float | None) -> QualityFinding:
     if found is None or found < CROSS_CLIP_THRESHOLD:
-        told = "too short to tell" if found is None else f"likeness of the clips {found:.1f}"
-        return QualityFinding(
-            topic="One person", light="good", measured=told, words="no hint of two"
-        )
+        told = "too short to measure" if found is None else f"similarity of the clips {found:.1f}"
+        return QualityFinding(topic="Speakers", light="good", measured=told, words="single speaker")
     return QualityFinding(
-        topic="One person",
+        topic="Speakers",
         light="fair",
-        words="perhaps two people, or two microphones",
-        measured=f"likeness of the clips {found:.1f} (two people: {CROSS_CLIP_THRESHOLD} or more)",
-        advice="Listen to the clips; a voice should have one person in it, recorded in one place.",
+        words="possibly two speakers or two microphones",
+        measured=f"similarity of the clips {found:.1f} (two speakers: {CROSS_CLIP_THRESHOLD} or "
+        "more)",
+        advice="Play the clips; a voice needs one speaker, recorded in one room.",
     )
 
 
@@ -319,7 +314,7 @@ def _report_poor_clips(bad: Sequence[QualityReport], among: int) -> QualityFindi
         light="fair" if len(bad) < among else "poor",
         measured=f"{len(bad)} of {among} clips are poor",
         words=named,
-        advice="Replace these clips or take them out of the voice.",
+        advice="Replace these clips or remove them from the voice.",
     )
 
 

@@ -30,11 +30,11 @@ MAX_GROUPS = 40  # longer recordings are heard in larger groups
 COVARIANCE_REGULARIZATION = 1e-3  # keeps a covariance invertible
 
 TWO_SPEAKERS_THRESHOLD = 2.1
-"""From here on two people are likely in one clip: none of 119 clips of one person comes so high,
-and two thirds of those that 71 pairs share do."""
+"""Two speakers are likely in one clip from this value on: none of 119 clips of one person reaches it,
+and two thirds of the clips of 71 pairs of people do."""
 
 CROSS_CLIP_THRESHOLD = 3.5
-"""The same for clips that were recorded one by one, whose rooms and moods differ more."""
+"""The same for separate clips, whose rooms and moods differ more."""
 
 
 def compute_speaker_distance(clips: Sequence[Clip]) -> float | None:

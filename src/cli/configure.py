@@ -59,7 +59,7 @@ class ConfigureFlags:
         bool,
         typer.Option("--try", help="Test run: measure the batch size that fits and step times."),
     ] = False
-    show: Annotated[bool, typer.Option("--show", help="Print the file, save nothing.")] = False
+    show: Annotated[bool, typer.Option("--show", help="Print the file without saving it.")] = False
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:

@@ -30,10 +30,10 @@ from studio.datasets.service import (
 # Any: of each option its own type.
 
 DEFAULT_WORST_COUNT = 10
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The dataset.")]
-ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="As `show` names it.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Dataset.")]
+ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="Clip, as listed by `show`.")]
 ClipsArgument = Annotated[
-    list[str], typer.Argument(metavar="CLIP...", help="As `show` names them.")
+    list[str], typer.Argument(metavar="CLIP...", help="Clips, as listed by `show`.")
 ]
 
 
@@ -43,7 +43,7 @@ class PrepareFlags:
 
     source: Annotated[
         str,
-        typer.Argument(metavar="VOICE_OR_FOLDER", help="A voice, or the path of a folder."),
+        typer.Argument(metavar="VOICE_OR_FOLDER", help="Voice, or path of a folder."),
     ]
     name: Annotated[str, typer.Option(help="Dataset; default the name of the source.")] = ""
     transcriber: Annotated[
@@ -72,8 +72,8 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("edit", "correct the text of a clip", run_edit),
         ("drop", "leave clips out of the training", _make_change(Datasets.drop)),
         ("restore", "use dropped clips again", _make_change(Datasets.restore)),
-        ("accept", "accept clips as they are", _make_change(Datasets.accept)),
-        ("merge", "join a clip with the next", run_merge),
+        ("accept", "accept clips", _make_change(Datasets.accept)),
+        ("merge", "join a clip with the next one", run_merge),
         ("split", "split a clip in two", run_split),
         ("delete", "move a dataset and its training runs to the trash", run_delete),
         ("bring-back", "restore a deleted dataset", run_restore),
@@ -150,8 +150,10 @@ def run_merge(name: NameArgument, clip: ClipArgument, as_json: JsonFlag = False)
 def run_split(
     name: NameArgument,
     clip: ClipArgument,
-    at: Annotated[float | None, typer.Option(metavar="S", help="Near this second.")] = None,
-    after: Annotated[int | None, typer.Option(metavar="N", help="After so many words.")] = None,
+    at: Annotated[float | None, typer.Option(metavar="S", help="Second to cut at.")] = None,
+    after: Annotated[
+        int | None, typer.Option(metavar="N", help="Cut after this many words.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     datasets = Datasets(Studio.open().layout)
@@ -160,18 +162,20 @@ def run_split(
 
 def run_delete(name: NameArgument, as_json: JsonFlag = False) -> int:
     deleted = Datasets(Studio.open().layout).delete(name)
-    text = f"{deleted.name} is in the bin. testudo datasets bring-back {deleted.id}"
+    text = (
+        f"{deleted.name} moved to the trash. Restore with: testudo datasets bring-back {deleted.id}"
+    )
     return emit(deleted, text, as_json)
 
 
 def run_restore(
     deletion: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Of the deletion; none lists the trash.")
+        str | None, typer.Argument(metavar="ID", help="Deletion id; without it, list the trash.")
     ] = None,
 ) -> int:
     datasets = Datasets(Studio.open().layout)
     if deletion:
-        print_line(f"{datasets.restore_deleted(deletion)} is back.")
+        print_line(f"{datasets.restore_deleted(deletion)} restored.")
         return 0
     for one in datasets.list_deleted():
         print_line(f"{one.id}  {one.name}")
@@ -220,7 +224,7 @@ def _emit_changed(datasets: Datasets, name: str, rows: Sequence[ClipRow], as_jso
     emit(list(rows), _format_clips(rows), as_json)
     if datasets.has_active_training(name):
         create_reporter(as_json).note(
-            "A training runs on this dataset; the change counts from the next one on."
+            "A training run uses this dataset; the change takes effect at the next run."
         )
     return 0
 

@@ -35,7 +35,7 @@ class FinetuneFlags:
     """The arguments of `finetune`."""
 
     what: Annotated[
-        str, typer.Argument(metavar="VOICE|FOLDER", help="A voice, or a folder of recordings.")
+        str, typer.Argument(metavar="VOICE|FOLDER", help="Voice, or folder of recordings.")
     ]
     name: Annotated[str, typer.Option(help="Dataset; default the name of the source.")] = ""
     bundle: StartModelOption = ""
@@ -53,7 +53,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     """Add `finetune` to the program."""
     told = (
         f"{help}\n\nSegments and transcribes the recordings, proposes a configuration, trains, and "
-        "shows the progress. Ctrl-C leaves the training going. Each part is a command of its own: "
+        "shows the progress. Ctrl-C does not stop the training. The steps as single commands: "
         "testudo prepare, configure, train."
     )
     add_command(app, name, told, short_help=help)(run)
@@ -67,7 +67,7 @@ def run(flags: FinetuneFlags) -> int:
     if not _configure(studio, request.dataset_name, flags):
         return 2
     view = studio.runs.start(request.dataset_name)
-    print_line(f"Training {view.dataset}/{view.name}. Ctrl-C leaves it going.")
+    print_line(f"Training {view.dataset}/{view.name}. Ctrl-C does not stop it.")
     code = follow_run(studio.runs, view.dataset, view.name)
     for made in list_run_models(studio.layout, view.dataset, view.name)[:1]:
         voice = quote_for_message(made.voice)
@@ -81,8 +81,8 @@ def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareReque
     if not is_voice and not Path(flags.what).expanduser().is_dir():
         known = ", ".join(sorted(voices)) or "none"
         raise AppError(
-            f"{quote_for_message(flags.what)} is no voice (there: {known}) and no folder of "
-            "recordings.",
+            f"{quote_for_message(flags.what)} is neither a voice (installed: {known}) nor a "
+            "folder of recordings.",
             code="missing_voice",
         )
     with reraise_as_app_error(ValueError):

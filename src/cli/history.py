@@ -18,7 +18,7 @@ from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
 
 MAX_COUNT = 1_000_000  # rows that --count may ask for
-CLIP_HELP = "As `testudo history list` names it: voice/name.wav"
+CLIP_HELP = "Clip, as listed by `testudo history list`: voice/name.wav"
 ClipsArgument = Annotated[list[str], typer.Argument(metavar="CLIP...", help=CLIP_HELP)]
 
 
@@ -31,7 +31,7 @@ class SearchFlags:
     model: Annotated[str, typer.Option(metavar="NAME", help="Only this model.")] = ""
     starred: Annotated[bool, typer.Option("--starred", help="Starred only.")] = False
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="From this day on, as 2026-01-31.")
+        str | None, typer.Option(metavar="DAY", help="From this day, such as 2026-01-31.")
     ] = None
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day.")] = None
     order: Annotated[
@@ -111,39 +111,40 @@ def run_delete(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
     deletion = _open_history(as_json).delete(clips)
     number = len(deletion.clips)
     moved = "1 clip is" if number == 1 else f"{number} clips are"
-    text = f"{moved} in the bin. Restore with: testudo history undo {deletion.id}"
+    text = f"{moved} in the trash. Restore with: testudo history undo {deletion.id}"
     return emit(deletion, text, as_json)
 
 
 def run_undo(
     deletion: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Of the deletion; default the latest.")
+        str | None, typer.Argument(metavar="ID", help="Deletion id; default: the latest.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     back = _open_history(as_json).restore(deletion)
-    text = f"Restored: {', '.join(back)}." if back else "None of its files are left."
+    text = f"Restored: {', '.join(back)}." if back else "None of its files could be restored."
     return emit({"clips": back}, text, as_json)
 
 
 def run_list_trash(as_json: JsonFlag = False) -> int:
     found = History.open(Studio.open().layout).list_trash()
     lines = [f"{one.id}  {', '.join(clip.ref for clip in one.clips)}" for one in found]
-    return emit(found, lines or "The bin is empty.", as_json)
+    return emit(found, lines or "The trash is empty.", as_json)
 
 
 def run_empty_trash(
-    yes: Annotated[bool, typer.Option("--yes", help="Confirm: it cannot be undone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm; this cannot be undone.")] = False,
     as_json: JsonFlag = False,
 ) -> int:
     history = History.open(Studio.open().layout)
     if not yes:
         raise AppError(
-            f"The bin holds {history.compute_trash_size() / 1e6:.1f} MB. Emptying it cannot be "
+            f"The trash contains {history.compute_trash_size() / 1e6:.1f} MB. Emptying it "
+            "cannot be "
             "undone: add --yes to do it."
         )
     freed = history.empty_trash()
-    return emit({"freed": freed}, f"The bin is empty; {freed / 1e6:.1f} MB are free.", as_json)
+    return emit({"freed": freed}, f"The trash is empty; {freed / 1e6:.1f} MB freed.", as_json)
 
 
 def run_export(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
@@ -206,5 +207,5 @@ def _parse_day(typed: str | None, days_later: int) -> float | None:
         return day.timestamp()
     except (ValueError, OverflowError, OSError):
         raise AppError(
-            f"{quote_for_message(typed)} is not a day. Write it as 2026-01-31."
+            f"{quote_for_message(typed)} is not a date. Write it as 2026-01-31."
         ) from None

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AppError as refusal:
         return _print_error(str(refusal), EXIT_USER_ERROR)
     except (KeyboardInterrupt, Cancelled):
-        return _print_error("Stopped. What was finished is kept.", EXIT_INTERRUPTED)
+        return _print_error("Stopped. Finished work is kept.", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # the reader of our output has closed it; Python must not flush the rest at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ from studio.settings.store import check_setting_name, update_settings_file
 
 BOOLEANS = {"true": True, "on": True, "yes": True, "1": True,
             "false": False, "off": False, "no": False, "0": False}  # fmt: skip
-NameArgument = Annotated[str, typer.Argument(help="As `testudo settings` lists it.")]
+NameArgument = Annotated[str, typer.Argument(help="Setting, as listed by `testudo settings`.")]
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:

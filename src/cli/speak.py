@@ -34,11 +34,13 @@ REQUEST_FIELDS = ("engine", "bundle", "device", "threads", "embed", "sidecar", "
 class SpeakFlags:
     """The arguments of `speak` beside the options of engine and output; None: not given."""
 
-    text: Annotated[str | None, typer.Argument(help="The text; - reads standard input.")] = None
+    text: Annotated[str | None, typer.Argument(help="Text to speak; - reads standard input.")] = (
+        None
+    )
     voice: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A folder under voices/, random, or a mix: alice:0.7+bob:0.3"
+            metavar="NAME", help="Voice under voices/, random, or a mix: alice:0.7+bob:0.3"
         ),
     ] = None
     out: Annotated[
@@ -63,7 +65,8 @@ class SpeakFlags:
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Show warnings only.")] = False
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Quality vs. speed: see above.")
+        str | None,
+        typer.Option(metavar="NAME", help="Quality vs. speed; presets are listed above."),
     ] = None
     engine: Annotated[str | None, typer.Option(metavar="NAME", help="Speech synthesis engine.")] = (
         None
@@ -167,7 +170,7 @@ def _synthesize(studio: Studio, request: SpeechRequest, report: ProgressReporter
         if lines.name.endswith(LINES_DIR_SUFFIX):
             name = lines.name.removesuffix(LINES_DIR_SUFFIX) + f".{request.delivery.format}"
             clip = lines.with_name(name)
-            report.note(f"To go on: the same command with --seed {request.seed} --out '{clip}'")
+            report.note(f"To resume: the same command with --seed {request.seed} --out '{clip}'")
         raise
 
 
@@ -185,14 +188,14 @@ def _synthesize_batch(
 ) -> int:
     for flag, value in (("a text", flags.text), ("--out", flags.out), ("--like", flags.like)):
         if value:
-            raise AppError(f"--lines does not go with {flag}. Leave one of them out.")
+            raise AppError(f"--lines cannot be combined with {flag}. Remove one of them.")
     if not flags.out_dir:
         raise AppError("--lines needs a folder for its clips: add --out-dir DIR.")
     given = replace(given, text=None, out=None)
     table = studio.synthesize_batch(Path(flags.lines or ""), Path(flags.out_dir), given, report)
     text = (
-        f"{table.items}: {table.spoken} spoken, {table.kept} already there, "
-        f"{len(table.failed)} failed."
+        f"{table.items}: {table.spoken} spoken, {table.kept} already done, {len(table.failed)} "
+        "failed."
     )
     emit(table, text, flags.as_json)
     return 2 if table.failed else 0

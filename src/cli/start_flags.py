@@ -27,9 +27,9 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         "--autocalculate-voice-chunk-duration-size": "voice_chunk_s",
     }
 )
-"""Flags that mean the same as a setting."""
+"""Flags that set a setting."""
 
-_BUNDLED = "It is part of the model; choose a model with --bundle NAME."
+_BUNDLED = "It is part of the model; choose one with --bundle NAME."
 _VOCODER = (
     "The vocoder is an option of the engine; choose it on the page, or write "
     "`options: {vocoder: NAME}` into settings.yaml."
@@ -59,7 +59,7 @@ REPLACED: Mapping[str, str] = MappingProxyType(
         "--valle-model": "VALL-E is not part of Testudo; choose a model with --bundle NAME.",
         "--use-rvc": _RVC,
         "--rvc-model": _RVC,
-        "--hf-token": "Set the environment variable HF_TOKEN, which no file records.",
+        "--hf-token": "Set the environment variable HF_TOKEN, which is not stored in a file.",
         "--whisper-backend": _TRANSCRIBER,
         "--whisper-batchsize": "Whisper chooses its batches itself; --whisper-model NAME sets the "
         "model.",
@@ -80,8 +80,8 @@ class StartFlags:
         str,
         typer.Option(
             metavar="USER:PASSWORD",
-            help=f"Require this login; {SECRET_ENV_VARS['login']} hides it from other "
-            f"programs, and programs may send {SECRET_ENV_VARS['api_key']} instead.",
+            help=f"Require this login; {SECRET_ENV_VARS['login']} hides it from other programs; "
+            f"API clients may send {SECRET_ENV_VARS['api_key']} instead.",
         ),
     ] = ""
     allow_host: Annotated[

@@ -27,7 +27,7 @@ testudo train watch|stop|resume|delete DATASET/RUN
 
 testudo train publish DATASET/RUN --step N --name NAME
 
-A training runs in the background: it goes on when the terminal or the studio is closed."""
+Training runs in the background and continues when the terminal or the studio is closed."""
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def run_train(
         bool, typer.Option("--now", help="stop: kill the run if it does not stop in 30 seconds.")
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Show the progress; Ctrl-C leaves the run going.")
+        bool, typer.Option("--follow", help="Show the progress; Ctrl-C does not stop the run.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> int:
@@ -78,7 +78,7 @@ def run_train(
         return _export_checkpoint(studio, (dataset, run), step, name, as_json)
     if action == "delete":
         deleted = delete_run(studio.layout, dataset, run)
-        return emit(deleted, f"{where} is in the bin, as {deleted.id}.", as_json)
+        return emit(deleted, f"{where} moved to the trash as {deleted.id}.", as_json)
     return _stop(studio, dataset, run, now, follow, as_json)
 
 
@@ -94,7 +94,7 @@ def run_runs(
     if as_json:
         return emit(rows, "", True)
     if not rows:
-        print_line("There are no trainings yet. `testudo train DATASET` starts one.")
+        print_line("There are no training runs yet. `testudo train DATASET` starts one.")
     print_table(["run", "state"], [(f"{row.dataset}/{row.name}", _summarize(row)) for row in rows])
     return 0
 
@@ -104,7 +104,7 @@ def parse_run_name(where: str) -> tuple[str, str]:
     dataset, slash, name = where.partition("/")
     if not slash or not dataset or not name:
         raise AppError(
-            f"{quote_for_message(where)} names no run. Write DATASET/RUN; `testudo runs` lists "
+            f"{quote_for_message(where)} is not a run. Write DATASET/RUN; `testudo runs` lists "
             "them."
         )
     return dataset, name
@@ -114,7 +114,7 @@ def _emit_started(studio: Studio, view: RunStatus, follow: bool, as_json: bool) 
     where = f"{view.dataset}/{view.name}"
     if follow:
         return follow_run(studio.runs, view.dataset, view.name)
-    waits = " It waits for the current training to end." if view.state == "waiting" else ""
+    waits = " It starts after the current training run." if view.state == "waiting" else ""
     text = (
         f"{where} runs in the background.{waits} Status: testudo runs {where}; stop it: "
         f"testudo train stop {where}"

@@ -13,7 +13,7 @@ from cli.output import create_reporter, emit, print_line, print_table
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice, list_voices
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The voice.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Voice.")]
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
@@ -43,7 +43,7 @@ def run_list(context: typer.Context, as_json: JsonFlag = False) -> int:
 def run_save_random(
     name: NameArgument,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Which voice: the number after random#.")
+        int | None, typer.Option(metavar="N", help="Seed of the voice: the number after random#.")
     ] = None,
     bundle: Annotated[
         str | None,

@@ -25,7 +25,7 @@ def follow_run(runs: TrainingRunService, dataset: str, name: str) -> int:
         view = _poll_until_over(runs, dataset, name)
     except KeyboardInterrupt:
         print_line(
-            f"{where} goes on. Status: testudo runs {where}; watch: testudo train watch {where}; "
+            f"{where} continues. Status: testudo runs {where}; watch: testudo train watch {where}; "
             f"stop it: testudo train stop {where}"
         )
         return 0
@@ -39,7 +39,7 @@ def format_run_outcome(view: RunStatus) -> Iterator[str]:
     where = f"{view.dataset}/{view.name}"
     yield f"{where}: {view.state} at step {view.step} of {view.steps}. {view.message}".rstrip()
     if view.state in ("failed", "died") and view.details:
-        yield "The end of its output:"
+        yield "Last lines of its output:"
         yield from (f"  {line}" for line in view.details.strip().splitlines()[-5:])
     yield from filter(None, (view.why_best, view.overfitting))
     if view.can_resume:
@@ -49,7 +49,7 @@ def format_run_outcome(view: RunStatus) -> Iterator[str]:
 def format_progress_line(view: RunStatus) -> str:
     """Return the progress of a run in a line."""
     if view.state == "waiting":
-        return "waiting for another training to end"
+        return "waiting for another training run to end"
     if not view.step:
         return "starting …"
     loss = view.curve("loss", view.stage)

@@ -69,7 +69,7 @@ def describe_os_error(cause: OSError) -> str:
     if cause.errno == errno.ENAMETOOLONG:
         return "the name is too long for this disk. Choose a shorter one."
     if cause.errno == errno.ENOTDIR:
-        return "a part of the path is a file, not a folder. Choose another path."
+        return "part of the path is a file, not a folder. Choose another path."
     if cause.errno == errno.EISDIR:
         return "it is a folder. Give the name of a file in it."
-    return f"{cause.strerror or cause}. Choose another place."
+    return f"{cause.strerror or cause}. Choose another folder."

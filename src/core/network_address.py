@@ -58,7 +58,7 @@ def parse_address(text: str) -> Address:
     """
     rest = re.sub(r"^https?://", "", text.strip())
     if not rest:
-        raise AppError(f"No address was given to listen on. Write one like {ADDRESS_EXAMPLES}.")
+        raise AppError(f"No listen address was given. Write one like {ADDRESS_EXAMPLES}.")
     location, slash, path = rest.partition("/")
     host, port = _split_port(location, text)
     return Address(
@@ -98,7 +98,7 @@ def _split_port(location: str, text: str) -> tuple[str, str]:
     if location.startswith("["):
         host, closed, port = location[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
-            raise AppError(f"{quote_for_message(text)} has a bracket too few. Write [::1]:8008.")
+            raise AppError(f"{quote_for_message(text)} lacks a bracket. Write [::1]:8008.")
         return host, port[1:]
     if location.count(":") > 1 and parse_ip_address(location) is not None:
         return location, ""
@@ -125,7 +125,7 @@ def _validate_port(port: str, text: str) -> int:
         raise AppError(
             f"{quote_for_message(port)} in {quote_for_message(text)} is not a port. Write a "
             f"whole number from 0 to "
-            f"{MAX_PORT}, such as {DEFAULT_PORT}; 0 takes any that is free."
+            f"{MAX_PORT}, such as {DEFAULT_PORT}; 0 selects a free port."
         )
     return int(port)
 
@@ -154,13 +154,13 @@ def _describe_bind_error(address: Address, cause: OSError) -> str:
     if cause.errno == errno.EADDRINUSE:
         free = _find_free_port(address)
         return (
-            f"Port {address.port} is taken by another program, perhaps by a studio that is open "
-            f"already. {free} is free: add --listen {_format_address(address, free)}."
+            f"Port {address.port} is used by another program, possibly another Testudo. {free} "
+            f"is free: add --listen {_format_address(address, free)}."
         )
     if cause.errno in (errno.EACCES, errno.EPERM):
         return (
-            f"Port {address.port} may not be used by this user; those below 1024 are kept for the "
-            "administrator. Choose a higher one, such as 8080."
+            f"Port {address.port} needs administrator rights, as all ports below 1024. Choose a "
+            "higher one, such as 8080."
         )
     if cause.errno == errno.EADDRNOTAVAIL:
         return (

@@ -114,8 +114,8 @@ def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
         root = Path(named).expanduser()
         if not root.is_dir():
             raise AppError(
-                f"{ROOT_ENV_VAR} names {named}, which is not a folder. "
-                "Make it or unset the variable."
+                f"{ROOT_ENV_VAR} is {named}, which is not a folder. Create it or unset the "
+                "variable."
             )
         return root.resolve()
     checkout = source.resolve().parents[2]
@@ -133,7 +133,7 @@ def validate_name(name: str, kind: str) -> str:
     if fits and name[-1] != "." and not _FORBIDDEN.search(name) and not _RESERVED.fullmatch(name):
         return name
     raise AppError(
-        f"{quote_for_message(name)} cannot name a {kind}. A name is 1 to {MAX_NAME_LENGTH} "
+        f"{quote_for_message(name)} is not a valid {kind} name. A name is 1 to {MAX_NAME_LENGTH} "
         f"characters, "
         'not a path, starts with a letter or digit and has none of / \\ : * ? " < > | +.',
         code="bad_name",

@@ -28,7 +28,7 @@ EXPECTED = {
     **{"dict_type": "a table", "mapping_type": "a table", "dataclass_type": "a table of settings"},
     **{"tuple_type": "a list", "list_type": "a list", "frozen_set_type": "a list"},
 }
-"""What a field takes, by pydantic's type of error."""
+"""Expected value of a field, by pydantic's error type."""
 
 
 class ValidationError(CodedError, ValueError):
@@ -52,7 +52,7 @@ def to_dict(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value) if isinstance(value, (set, frozenset)) else value
         return [to_dict(item) for item in items]
-    raise TypeError(f"{type(value).__name__} has no plain form; give it one before storing it")
+    raise TypeError(f"{type(value).__name__} cannot be serialized")
 
 
 def from_dict(cls: type[T], data: Any) -> T:
@@ -142,7 +142,7 @@ def _translate(cls: type[Any], cause: PydanticError) -> Exception:
     elif kind == "too_long":
         wanted = f"a list of {first['ctx']['max_length']}"
     elif kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
-        wanted = "a number of sane size"
+        wanted = "a number in range"
     elif kind == "union":
         wanted = first["msg"]
     else:

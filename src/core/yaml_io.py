@@ -29,7 +29,7 @@ class _StrictLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise yaml.composer.ComposerError(
-                None, None, "refers to another place (*); write the value out", event.start_mark
+                None, None, "uses an alias (*); write the value out", event.start_mark
             )
         return super().compose_node(parent, index)
 
@@ -38,7 +38,7 @@ class _StrictLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if str(key.value) in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"says {key.value!r} twice; keep one", key.start_mark
+                    None, None, f"has {key.value!r} twice; keep one", key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep=deep)
@@ -57,7 +57,8 @@ def read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(
-                f"the file is larger than {MAX_FILE_BYTES:,} bytes. Is it the right one?"
+                f"the file is larger than {MAX_FILE_BYTES:,} bytes. Check that it is the right "
+                "file."
             )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as cause:
@@ -81,7 +82,7 @@ def parse_yaml(text: str) -> Any:
         first = str(cause).splitlines()[0]
         raise ValueError(f"is not YAML: {first}. Correct it, or create it again.") from cause
     except RecursionError as cause:
-        raise ValueError("is nested too deeply to be settings. Create it again.") from cause
+        raise ValueError("is nested too deeply. Create it again.") from cause
     return {} if data is None else data
 
 

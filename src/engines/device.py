@@ -51,8 +51,8 @@ def pick_device(name: str | None = None) -> torch.device:
     wanted = "cuda:0" if wanted == "cuda" else wanted
     if wanted not in known:
         raise InvalidValueError(
-            f"There is no device {name!r} here. There is: auto, {', '.join(known)}. "
-            "A GPU that is missing from this list has no driver or no torch build made for it.",
+            f"There is no device {name!r} here. Available: auto, {', '.join(known)}. "
+            "A missing GPU has no driver, or this torch build does not support it.",
             code="no_device",
         )
     if wanted == "directml":

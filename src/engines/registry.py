@@ -31,7 +31,7 @@ def get_engine_class(name: str) -> type[Engine]:
 def _get_entry(name: str) -> tuple[str, str]:
     if name not in ENGINES:
         known = list(ENGINES)
-        hint = suggest_similar(name, known) or f" There is: {', '.join(known)}."
+        hint = suggest_similar(name, known) or f" Available: {', '.join(known)}."
         raise ValueError(f"There is no engine {name!r}.{hint}")
     return ENGINES[name]
 

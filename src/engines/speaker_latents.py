@@ -59,14 +59,14 @@ class SpeakerLatents:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise InvalidValueError(
-                f"{path} is not a readable speaker file ({error}). Delete it; it is made again "
+                f"{path} is not a readable speaker file ({error}). Delete it; it is recomputed "
                 "from the voice's clips.",
                 code="bad_latents",
             ) from error
         if meta.get("format") != FORMAT:
             raise ValueError(
                 f"{path} is of format {meta.get('format')!r}, not {FORMAT!r}. Delete it; it is "
-                "made again from the voice's clips."
+                "recomputed from the voice's clips."
             )
         return cls(engine=meta["engine"], weights_id=meta["weights_id"], tensors=tensors)
 
@@ -90,7 +90,7 @@ def interpolate_latents(parts: Sequence[tuple[SpeakerLatents, float]]) -> Speake
         if (other.engine, other.weights_id) != (first.engine, first.weights_id):
             raise InvalidValueError(
                 f"Speaker latents of {first.engine} {first.weights_id} and {other.engine} "
-                f"{other.weights_id} cannot be blended. Use one engine and one set of weights.",
+                f"{other.weights_id} cannot be blended. Use the same engine and weights.",
                 code="bundle_incompatible",
             )
     shared = [key for key in first.tensors if all(key in part.tensors for part, _ in parts)]

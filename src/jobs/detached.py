@@ -168,15 +168,17 @@ def read_log_tail(folder: Path, size: int = LOG_TAIL_BYTES) -> str:
 def describe_exit_code(code: int | None) -> str:
     """Say in words how a process ended by its exit code (minus the signal that ended it)."""
     if code is None:
-        return "it vanished: the machine was turned off or restarted, or everything was ended"
+        return (
+            "it disappeared: the machine was turned off or restarted, or all processes were killed"
+        )
     if code == 0:
-        return "it ended without saying how far it came"
+        return "it ended without reporting its state"
     if code > 0:
         return f"it ended with exit code {code}"
     if code == -9:
-        return "it was killed (signal 9): most often the system does so when memory runs out"
+        return "it was killed (signal 9), usually by the system because memory ran out"
     known = {number.value: number.name for number in signal.Signals}
-    return f"it was ended by signal {-code} ({known.get(-code, 'unknown')})"
+    return f"it was terminated by signal {-code} ({known.get(-code, 'unknown')})"
 
 
 def acquire_folder_lock(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> FileLock | None:

@@ -118,9 +118,11 @@ class JobQueue:
         with self._changed:
             job = self._store.job(id)
             if job.state not in ("stopped", "failed"):
-                raise JobError(f"This job is {job.state}; only a stopped or failed one can go on.")
+                raise JobError(
+                    f"This job is {job.state}; only a stopped or failed job can be resumed."
+                )
             if not self._is_resumable(job):
-                raise JobError("This kind of job cannot go on where it stopped. Start it anew.")
+                raise JobError("This kind of job cannot be resumed. Start it again.")
             self._store.requeue(id, at_end=True, attempts=0)
             self._changed.notify_all()
             return self._store.job(id)
@@ -215,7 +217,7 @@ class JobQueue:
         if job is None:
             return None
         attempts = self._store.mark_running(job.id)
-        message = "Going on where it stopped." if job.takes or attempts > 1 else ""
+        message = "Resuming." if job.takes or attempts > 1 else ""
         progress = JobProgress(stage="starting", message=message)
         self._active = ActiveJob(job=job, attempts=attempts, progress=progress)
         self._changed.notify_all()
@@ -276,13 +278,11 @@ class JobQueue:
         worker.kill_and_wait()
         how = describe_worker_exit(code)
         if self._is_resumable(active.job) and active.attempts < MAX_ATTEMPTS:
-            return RequeuedOutcome(
-                warning=f"The worker {how}; the work went on where it had stopped."
-            )
-        tries = f" {active.attempts} times at the same place" if active.attempts > 1 else ""
+            return RequeuedOutcome(warning=f"The worker {how}; the job was resumed.")
+        tries = f" {active.attempts} times at the same step" if active.attempts > 1 else ""
         message = (
-            f"The worker {how}{tries}. Most often the memory was full: close other programs, or "
-            "ask for less at once."
+            f"The worker {how}{tries}. The usual reason is full memory: close other programs, "
+            "or request less at once."
         )
         return FailedMessage(failure=JobFailure(cause="worker_died", message=message, details=log))
 
@@ -336,9 +336,9 @@ class JobQueue:
         if self._is_resumable(job) and attempts < MAX_ATTEMPTS:
             self._store.requeue(job.id, at_end=False, attempts=attempts)
             return
-        message = "The studio was closed while this ran. Start it anew."
+        message = "The studio was closed while this ran. Start it again."
         if attempts >= MAX_ATTEMPTS:
-            message = f"The studio ended {attempts} times while this ran. Ask for less at once."
+            message = f"The studio ended {attempts} times while this ran. Request less at once."
         failure = JobFailure(cause="interrupted", message=message)
         self._store.mark_ended(job.id, "failed", failure=failure)
 

@@ -20,7 +20,8 @@ SCHEMA_VERSION = 1
 MAX_TIMINGS_PER_STAGE = 12  # older ones say little about this machine as it is now
 MAX_FINISHED_JOBS = 500  # the newest are kept
 UNREADABLE_JOB_MESSAGE = (
-    "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it anew."
+    "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it "
+    "again."
 )
 _CREATE_TABLES_SQL = """
 CREATE TABLE jobs (
@@ -66,8 +67,8 @@ class JobStore:
             return cls(_connect(path), aside)
         except (sqlite3.Error, OSError) as cause:
             raise JobError(
-                f"The list of jobs {path} cannot be kept: {cause}. Free some space, or make the "
-                "folder one that you may write to."
+                f"The job list {path} cannot be written: {cause}. Free some space, or make the "
+                "folder writable."
             ) from cause
 
     def close(self) -> None:
@@ -90,7 +91,7 @@ class JobStore:
         """Return a job; raises JobError for an id that is none."""
         found = self._select_jobs("WHERE id = ?", (id,))
         if not found:
-            raise JobError(f"There is no job {id[:40]!r}. It may be older than the list of jobs.")
+            raise JobError(f"There is no job {id[:40]!r}. It may be older than the job list.")
         return found[0]
 
     def jobs(self, limit: int) -> list[Job]:
@@ -266,7 +267,7 @@ class JobStore:
             try:
                 yield self._connection
             except sqlite3.Error as cause:
-                raise JobError(f"The list of jobs cannot be used: {cause}.") from cause
+                raise JobError(f"The job list cannot be used: {cause}.") from cause
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -49,4 +49,4 @@ def get_task_name(tasks: Mapping[str, Task], request: object) -> str:
     for name, task in tasks.items():
         if task.request == wanted:
             return name
-    raise JobError(f"No task takes a {type(request).__name__}.")
+    raise JobError(f"There is no task for a {type(request).__name__}.")

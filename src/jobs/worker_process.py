@@ -98,11 +98,11 @@ class WorkerProcess:
 def describe_worker_exit(code: int | None) -> str:
     """Say in words how a process ended."""
     if code is None:
-        return "fell silent"
+        return "did not respond"
     if code < 0:
         names = {item.value: item.name for item in signal.Signals}
-        return f"was ended by the system ({names.get(-code, f'signal {-code}')})"
-    return f"ended by itself (exit code {code})"
+        return f"was killed by the system ({names.get(-code, f'signal {-code}')})"
+    return f"exited (exit code {code})"
 
 
 def iter_messages(

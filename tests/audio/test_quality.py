@@ -54,7 +54,7 @@ FAULTS: dict[str, tuple[Callable[[], Clip], str, str, str]] = {
         lambda: shipped().resample(11_025).resample(44_100), "Sharpness", "fair", "muffled"),
     "half silent": (lambda: among_silence(shipped(), 0.4), "Silence", "fair", "silence"),
     "mostly silent": (lambda: among_silence(shipped(), 0.15), "Silence", "poor", "silence"),
-    "far away": (lambda: in_a_room(long("angus"), 1.0), "Echo", "fair", "perhaps an echoing room"),
+    "far away": (lambda: in_a_room(long("angus"), 1.0), "Echo", "fair", "possibly strong reverb"),
     "two people": (
         lambda: joined(*(shipped(name, n) for name in ("clara", "angus") for n in (1, 2, 3))),
         "One person", "fair", "perhaps two people"),

@@ -63,7 +63,7 @@ def test_a_voice_is_finetuned_in_one_command(
     assert code == 0, err
     assert (asked[0].voice, asked[0].folder, asked[0].language) == ("alice", "", "en-GB")
     assert "Preparing alice: 2 recordings" in out and "20 clips kept" in out
-    assert "Training alice/1. Ctrl-C leaves it going." in out and "done at step 40" in out
+    assert "Training alice/1. Ctrl-C does not stop it." in out and "done at step 40" in out
     assert "steps: 30" in (layout.run("alice", "1") / "train.yaml").read_text()
 
 

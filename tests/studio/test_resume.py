@@ -240,7 +240,7 @@ def test_the_command_line_tells_how_to_go_on(
     with monkeypatch.context() as stopping:
         stopping.setattr(FakeEngine, "synthesize", stop_at_the_second)
         code, _, err = testudo(*command)
-    assert code == 130 and "To go on: the same command with --seed" in err
+    assert code == 130 and "To resume: the same command with --seed" in err
     flags = shlex.split(err.splitlines()[0].partition("with ")[2])
     FakeEngine.heard.clear()
     code, out, err = testudo(*command, *flags)
