@@ -8,20 +8,20 @@ from types import MappingProxyType
 
 STAGE_LABELS: Mapping[str, str] = MappingProxyType(
     {
-        "": "Getting ready",
+        "": "Starting",
         "loading": "Loading the model",
-        "listening": "Listening to the voice",
-        "condition": "Listening to the voice",
-        "draft": "Drafting",
-        "rank": "Choosing the best draft",
-        "latents": "Reading the draft",
+        "listening": "Computing speaker latents",
+        "condition": "Computing speaker latents",
+        "draft": "Sampling candidates",
+        "rank": "Ranking candidates",
+        "latents": "Computing latents",
         "diffusion": "Diffusion",
-        "vocode": "Making sound",
-        "speaking": "Speaking",
-        "align": "Finding the words",
-        "looking": "Looking through the recordings",
-        "cutting": "Cutting",
-        "comparing": "Looking for duplicates",
+        "vocode": "Vocoder",
+        "speaking": "Generating",
+        "align": "Aligning the text",
+        "looking": "Reading the recordings",
+        "cutting": "Cutting clips",
+        "comparing": "Finding duplicates",
         "seconds": "Seconds of recordings",
     }
 )
@@ -35,7 +35,7 @@ def format_stage(stage: str) -> str:
 def format_duration(seconds: float) -> str:
     """Return an estimated time, rounded: about 40 s, about 2 min 10 s, about 3 h."""
     if seconds < 1.5:
-        return "about a second"
+        return "about 1 s"
     if seconds < 57.5:
         return f"about {round(seconds) if seconds < 20 else round(seconds / 5) * 5} s"
     minutes, rest = divmod(round(seconds / 10) * 10, 60)
@@ -71,4 +71,4 @@ def format_timestamp(moment: float) -> str:
     try:
         return datetime.fromtimestamp(moment).strftime("%d %b %Y, %H:%M").lstrip("0")
     except (ValueError, OverflowError, OSError):
-        return "some time"
+        return "unknown time"

@@ -82,7 +82,7 @@ def parse_lines(
 ) -> list[ScriptLine | InvalidLine]:
     """Return the lines of a script as `parse_script` does, invalid ones as InvalidLine."""
     if _BRACKETS.search(steering):
-        raise ScriptError("The steering words are put in brackets; write them without brackets.")
+        raise ScriptError("The prompt is put in brackets; write it without brackets.")
     found: list[ScriptLine | InvalidLine] = []
     for number, raw in enumerate(_split_rows(text, delimiter), start=1):
         try:
@@ -109,8 +109,8 @@ def split_line(
     room = limit - (count(prefix) if prefix else 0)
     if room < 1:
         raise ScriptError(
-            f"Line {line.number}: the steering words {line.steering!r} leave no room for the text; "
-            "use fewer."
+            f"Line {line.number}: the prompt {line.steering!r} leaves no room for the text; "
+            "shorten it."
         )
     if "[" in body:
         return _split_bracketed(line, prefix, body, (room, count, desired, longest))
@@ -179,7 +179,7 @@ def _parse_line(number: int, raw: str, known: Collection[str], steering: str) ->
         return line
     if spans:
         _raise_script_error(
-            number, "all of it stands in brackets, so nothing would be heard; add some words"
+            number, "all of it is in brackets, so nothing would be spoken; add some words"
         )
     if override:
         _raise_script_error(number, "there is no text after the override; add some words")
@@ -194,20 +194,18 @@ def _find_bracket_spans(text: str, number: int) -> Iterator[tuple[int, int]]:
         if found[0] == "[":
             if opened is not None:
                 _raise_script_error(
-                    number, "a bracket opens inside another; close the first before", place + 1
+                    number, "a bracket opens inside another; close the first one before", place + 1
                 )
             opened = place
         elif opened is None:
             _raise_script_error(
-                number, "a bracket closes that was never opened; write [ before it", place + 1
+                number, "a bracket is closed but was not opened; write [ before it", place + 1
             )
         else:
             yield opened, place + 1
             opened = None
     if opened is not None:
-        _raise_script_error(
-            number, "a bracket opens and never closes; write ] after its words", opened + 1
-        )
+        _raise_script_error(number, "a bracket is not closed; write ] after its words", opened + 1)
 
 
 def _parse_override(number: int, raw: str, known: Collection[str]) -> tuple[Mapping[str, Any], str]:
@@ -254,13 +252,11 @@ def _check_voice(number: int, value: object) -> None:
             name.startswith(".") or _INVALID_NAME.search(name) or len(name) > MAX_VOICE_NAME_LENGTH
         )
         if not name or unfit or (colon and not _WEIGHT.fullmatch(weight)):
-            _raise_script_error(
-                number, f"voice is {value!r}; give the plain name of a voice, no path"
-            )
+            _raise_script_error(number, f"voice is {value!r}; give the name of a voice, not a path")
 
 
 def _reject_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _raise_script_error(number: int, reason: str, place: int | None = None) -> NoReturn:

@@ -36,7 +36,10 @@ def split_text(
     is cut between sentences (outside quotes), then clauses, then words, then inside a word.
     """
     if limit < 1 or longest < 1:
-        raise ValueError(f"A piece needs room for a token and a letter, not {limit} and {longest}.")
+        raise ValueError(
+            f"A chunk needs room for at least one token and one character, not "
+            f"{limit} and {longest}."
+        )
 
     def fits(piece: str) -> bool:
         return len(piece) <= longest and count(piece) <= limit

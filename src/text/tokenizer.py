@@ -19,7 +19,7 @@ from text.lexicon import parse_lexicon, parse_pronunciations
 from text.normalization.pipeline import normalize_text
 from text.normalization.tortoise_cleaners import clean_for_tortoise
 
-_REDOWNLOAD_HINT = "copy or download the bundle again."
+_REDOWNLOAD_HINT = "copy or download the model again."
 _PAUSE_MARKS, _SENTENCE_END_MARKS = frozenset(",;:-…"), frozenset(".?!")
 UNKNOWN_TOKEN_ID = 1  # id of whatever the vocabulary lacks
 
@@ -135,12 +135,12 @@ def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
         described = json.loads(text)
     except FileNotFoundError as missing:
         raise TokenizerError(
-            f"{path} is missing, and a bundle keeps its vocabulary there; {_REDOWNLOAD_HINT}"
+            f"{path} is missing; it contains the vocabulary of the model; {_REDOWNLOAD_HINT}"
         ) from missing
     except ValueError as broken:
         raise TokenizerError(f"{path} is not JSON ({broken}); {_REDOWNLOAD_HINT}") from broken
     if not isinstance(described, dict):
-        raise TokenizerError(f"{path} holds no JSON object; {_REDOWNLOAD_HINT}")
+        raise TokenizerError(f"{path} is not a JSON object; {_REDOWNLOAD_HINT}")
     if described.get("type") == "phonemes":
         return _load_phoneme_tokenizer(folder, described, pronunciations)
     return BpeTokenizer(vocabulary=_load_vocabulary(path, text))
@@ -150,7 +150,9 @@ def _load_vocabulary(path: Path, text: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(text)
     except Exception as broken:  # the library raises nothing narrower
-        raise TokenizerError(f"{path} is no vocabulary ({broken}); {_REDOWNLOAD_HINT}") from broken
+        raise TokenizerError(
+            f"{path} is not a valid vocabulary ({broken}); {_REDOWNLOAD_HINT}"
+        ) from broken
 
 
 def _load_phoneme_tokenizer(

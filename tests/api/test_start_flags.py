@@ -139,7 +139,7 @@ def test_a_line_holds_what_device_takes_its_label_and_its_memory() -> None:
     told = format_device_lines(
         TorchInfo(devices=found, unsuited=("Tesla K80",), said=("driver too old",))
     )
-    assert told[2:] == ["This torch build has no code for Tesla K80.", "driver too old"]
+    assert told[2:] == ["This torch build does not support Tesla K80.", "driver too old"]
 
 
 def test_a_torch_that_cannot_be_loaded_is_told(

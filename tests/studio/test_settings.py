@@ -21,10 +21,10 @@ from studio.settings.store import load_settings, update_settings_file
 Run = Callable[..., tuple[int, str, str]]
 
 SEED = {
-    "Listen", "Public Share Gradio", "Check for Updates", "Only Load Models Locally", "Low VRAM",
-    "Embed Output Metadata", "Slimmer Computed Latents", "Voice Fixer", "Voice Fixer Device",
-    "Device Override", "Whisper Model", "Voice Latent Max Chunk Size", "Sample Batch Size",
-    "Concurrency Count", "Output Sample Rate", "Output Volume",
+    "Listen", "Public Gradio Link", "Check for Updates", "Only Load Models Locally", "Low VRAM",
+    "Embed Output Metadata", "Smaller Voice Cache", "Voice Fixer", "Voice Fixer Device",
+    "Device Override", "Whisper Model", "Max Reference Chunk", "Sample Batch Size",
+    "Max Concurrent UI Requests", "Output Sample Rate", "Output Volume",
 }  # fmt: skip
 
 

@@ -92,13 +92,12 @@ def _acquire_lock(path: Path, root: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         raise AppError(
-            f"The studio in {root} is already open in another program. Use that one, close it, or "
+            f"The studio in {root} is already open in another process. Use it, close it, or "
             "set TESTUDO_ROOT to another folder.",
             code="busy",
         ) from None
     except OSError as cause:
         raise AppError(
-            f"Cannot write {path.parent}: {cause.strerror or cause}. "
-            "Make it a folder that you may write to."
+            f"Cannot write {path.parent}: {cause.strerror or cause}. Make the folder writable."
         ) from cause
     return lock

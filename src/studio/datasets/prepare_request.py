@@ -49,7 +49,7 @@ class PrepareRequest:
 
     def __post_init__(self) -> None:
         if bool(self.voice) == bool(self.folder):
-            raise ValueError("Name a voice, or a folder of recordings; one of the two.")
+            raise ValueError("Give either a voice or a folder of recordings.")
         self.to_transcriber_config()
 
     def to_transcriber_config(self) -> TranscriberConfig:
@@ -98,8 +98,8 @@ def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePl
         check_dataset_name_free(layout, request, folder)
     if is_being_prepared(target):
         raise AppError(
-            f"{quote_for_message(request.dataset_name)} is being prepared already. Wait until "
-            "that is done, stop it, or choose another name."
+            f"{quote_for_message(request.dataset_name)} is being prepared already. Wait for it, "
+            "stop it, or choose another name."
         )
     if request.transcriber == GIVEN and not given:
         raise AppError(
@@ -140,7 +140,7 @@ def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
     inside = folder.resolve()
     if inside == layout.training.resolve() or inside == layout.root.resolve():
         raise AppError(
-            f"{quote_for_message(str(folder))} is the folder of the studio. Name another one."
+            f"{quote_for_message(str(folder))} is the folder of the studio. Choose another folder."
         )
     return inside
 
@@ -157,7 +157,7 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
     same = before.voice == request.voice if request.voice else before.folder == str(folder)
     if not same and before.clips:
         raise AppError(
-            f"There is already a dataset {quote_for_message(request.dataset_name)}, made of "
+            f"There is already a dataset {quote_for_message(request.dataset_name)}, made from "
             f"{before.voice or before.folder}. Choose another name, or delete that one.",
             code="name_taken",
         )
@@ -179,7 +179,9 @@ def _collect_remarks(seconds: float, files: int, given: int) -> list[str]:
     if seconds < MIN_RECOMMENDED_S:
         remarks.append("Less than 1 minute of audio; 10 or more minutes are recommended.")
     if files == 1 and seconds < MIN_RECOMMENDED_S:
-        remarks.append("A single clip leaves none for validation.")
+        remarks.append("One clip is not enough to keep some for validation.")
     if 0 < given < files:
-        remarks.append(f"{given} of {files} recordings have a transcript; the others get one.")
+        remarks.append(
+            f"{given} of {files} recordings have a transcript; the others are transcribed."
+        )
     return remarks

@@ -128,7 +128,7 @@ def _check_packages(layout: ProjectPaths) -> Iterator[HealthCheckResult]:
     if problems:
         yield _fault("Packages", "missing_package", f"{'; '.join(problems)}.")
     else:
-        yield _good("Packages", "as requirements.txt names them")
+        yield _good("Packages", "as in requirements.txt")
 
 
 def _check_torch(torch: TorchInfo) -> Iterator[HealthCheckResult]:
@@ -148,14 +148,18 @@ def _check_devices(torch: TorchInfo) -> HealthCheckResult:
     names = ", ".join(f"{device.name} ({device.label})" for device in torch.devices)
     if torch.unsuited:
         return _fault(
-            "Devices", "wrong_cuda_build", f"torch has no code for {', '.join(torch.unsuited)}."
+            "Devices",
+            "wrong_cuda_build",
+            f"this torch build does not support {', '.join(torch.unsuited)}.",
         )
     has_gpu = any(device.name != "cpu" for device in torch.devices)
     if not has_gpu and torch.said:
         return _fault("Devices", "old_driver", torch.said[0])
     if not has_gpu and NVIDIA_DRIVER_FILE.exists():
         cause = "old_driver" if torch.cuda else "wrong_cuda_build"
-        return _fault("Devices", cause, f"There is an NVIDIA driver, but torch sees only {names}.")
+        return _fault(
+            "Devices", cause, f"An NVIDIA driver is installed, but torch finds only {names}."
+        )
     return _good("Devices", names)
 
 
@@ -196,7 +200,7 @@ def _check_folders(system: SystemInfo) -> Iterator[HealthCheckResult]:
 
 def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
     if not layout.jobs_db.is_file():
-        return _good("List of jobs", "none yet")
+        return _good("Job list", "none yet")
     try:
         with closing(sqlite3.connect(f"{layout.jobs_db.as_uri()}?mode=ro", uri=True)) as journal:
             (answer,) = journal.execute("pragma quick_check(1)").fetchone()
@@ -205,9 +209,9 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
     if answer == "ok" or "locked" in answer:
         aside = sorted(layout.state.glob(f"{layout.jobs_db.stem}.damaged-*{layout.jobs_db.suffix}"))
         if aside:
-            return _note("List of jobs", f"whole; a damaged one was kept as state/{aside[-1].name}")
-        return _good("List of jobs", "whole")
-    return _fault("List of jobs", "journal_damaged", f"{layout.jobs_db.name}: {answer}.")
+            return _note("Job list", f"good; a damaged one was kept as state/{aside[-1].name}")
+        return _good("Job list", "whole")
+    return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.")
 
 
 def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:
@@ -221,7 +225,7 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
     folder = layout.models / STARTER_MODEL
     restore = f"git checkout -- {_quote_path(folder)}" if (layout.root / ".git").exists() else None
     if not folder.is_dir():
-        message = f"There is no bundle {STARTER_MODEL} in {layout.models}."
+        message = f"There is no model {STARTER_MODEL} in {layout.models}."
         return _fault("Starter weights", "missing_weights", message, restore)
     if missing := find_missing_files(folder):
         message = f"{', '.join(missing)} missing."
@@ -241,20 +245,20 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
 def _check_defaults(layout: ProjectPaths, settings: Settings) -> Iterator[HealthCheckResult]:
     voices = [voice.name for voice in list_voices(layout)]
     if settings.voice and settings.voice not in (*voices, "random") and "+" not in settings.voice:
-        message = f"The default voice {settings.voice!r} is not there."
+        message = f"The default voice {settings.voice!r} does not exist."
         yield _fault("Voices", "missing_voice", message, ".venv/bin/testudo settings unset voice")
     elif voices:
         yield _good("Voices", f"{len(voices)}")
     else:
         yield _note("Voices", f"none yet: put clips into a folder under {layout.voices}.")
     if settings.bundle not in (STARTER_MODEL, AUTO) and not layout.model(settings.bundle).is_dir():
-        message = f"The default model {settings.bundle!r} is not there."
+        message = f"The default model {settings.bundle!r} does not exist."
         fix = ".venv/bin/testudo settings unset bundle"
         yield _fault("Default model", "missing_weights", message, fix)
     can_download = not settings.offline
     reason = describe_voicefixer_problem(can_download=can_download)
     if settings.voice_fixer and reason:
-        message = f"It is on, but cannot be used. {reason}"
+        message = f"It is turned on, but not available. {reason}"
         yield _note("Voice Fixer", message, INSTALL_COMMAND if missing_packages() else "")
 
 

@@ -57,5 +57,5 @@ def format_finding_lines(findings: Sequence[HealthCheckResult]) -> list[str]:
     for finding in findings:
         lines.append(f"{STATE_LABELS[finding.state]}  {finding.name:{width}}  {finding.told}")
         if finding.fix:
-            lines.append(f"{'':7}{'':{width}}  mend it:  {finding.fix}")
+            lines.append(f"{'':7}{'':{width}}  fix:  {finding.fix}")
     return lines

@@ -122,7 +122,7 @@ def probe_torch() -> TorchInfo:
     except ValueError:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         return TorchInfo(
-            cause="torch_broken", problem=(last or ["torch ended the process"])[0][:500]
+            cause="torch_broken", problem=(last or ["torch terminated the process"])[0][:500]
         )
 
 
@@ -138,7 +138,7 @@ def format_device_lines(torch: TorchInfo) -> list[str]:
     for device in torch.devices:
         memory = f", {format_bytes(device.memory)}" if device.memory else ""
         lines.append(f"{device.name:{width}}  {device.label}{memory}")
-    unsuited = [f"This torch build has no code for {name}." for name in torch.unsuited]
+    unsuited = [f"This torch build does not support {name}." for name in torch.unsuited]
     return [*lines, *unsuited, *torch.said]
 
 

@@ -14,7 +14,7 @@ from studio.model_store.lifecycle import check_online_allowed
 GIT_TIMEOUT_S = 20.0
 UPDATE_COMMAND = "./update.sh"
 SOURCE_DIR = Path(__file__).resolve().parents[3]
-"""The folder of the source, which need not be the studio's folder."""
+"""Source folder of Testudo; the studio's folder may be another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,7 @@ def check_for_updates(request: CheckUpdatesRequest) -> CheckUpdatesResult:
     root = Path(request.root)
     if not can_check_for_updates(root):
         raise AppError(
-            "Testudo was not fetched with git here, so there is nobody to ask. Download the newest "
-            "version by hand."
+            "Not a git checkout: updates cannot be checked. Download the newest version manually."
         )
     branch = _run_git(root, "rev-parse", "--abbrev-ref", "HEAD")
     remote = (
@@ -89,7 +88,7 @@ def _run_git(root: Path, *arguments: str, network: bool = False, answers: bool =
         return "yes" if done.returncode == 0 else "no"
     if network and done.returncode != 0:
         raise AppError(
-            "The place that Testudo came from cannot be reached. Check the network and try again.",
+            "The git remote cannot be reached. Check the network and try again.",
             code="hub_unreachable",
         )
     return done.stdout.decode("utf-8", "replace").strip()

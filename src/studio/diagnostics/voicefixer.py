@@ -70,7 +70,7 @@ def describe_voicefixer_problem(home: Path | None = None, *, can_download: bool 
     absent = [name for name in WEIGHT_FILES if not (folder / name).is_file()]
     if absent and not can_download:
         return (
-            f"Its weights are not here: {' and '.join(absent)} belong into {folder}. Allow "
+            f"Its weights are missing: {' and '.join(absent)} must be in {folder}. Allow "
             "downloads (`testudo settings set offline false`) and use it once, or put the files "
             f"there: {WEIGHTS_URL.removesuffix('/files/')}."
         )

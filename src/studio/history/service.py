@@ -137,7 +137,9 @@ class History:
         if not known or not file.is_file():
             raise AppError(UNKNOWN_CLIP_MESSAGE.format(quote_for_message(path)))
         if not file.resolve().is_relative_to(self.layout.results.resolve()):
-            raise AppError(f"{quote_for_message(path)} is a link out of the results.")
+            raise AppError(
+                f"{quote_for_message(path)} is a link that leads out of the results folder."
+            )
         return file
 
     def read_metadata(self, path: str) -> TakeMetadata:

@@ -132,7 +132,7 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
         return folder
     known = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
     raise AppError(
-        f"There are no weights {quote_for_message(name)} in {layout.models} (there: {known}). "
+        f"There is no model {quote_for_message(name)} in {layout.models} (there: {known}). "
         f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
         code="missing_weights",
     )
@@ -204,7 +204,7 @@ def import_model_folder(
     where the folder lacks files that speech needs.
     """
     if not folder.is_dir():
-        raise AppError(f"There is no folder {folder}. Name the one with the published files.")
+        raise AppError(f"There is no folder {folder}. Give the folder with the published files.")
     _check_precision(precision)
     found = find_published_files(folder)
     target = layout.model(name)
@@ -291,7 +291,7 @@ def _skip_if_optional(file: PublishedFile, report: ProgressReporter) -> Iterator
     except PublishedFileError as error:
         if file.needed:
             raise
-        report.warn(f"{error} The model goes without {file.network}.", stage="download")
+        report.warn(f"{error} The model is installed without {file.network}.", stage="download")
 
 
 def _convert(
@@ -314,7 +314,8 @@ def _select_files(also: Sequence[str]) -> list[PublishedFile]:
     for name in also:
         if name not in known:
             raise AppError(
-                f"{quote_for_message(name)} is no part of the published weights. Choose from: "
+                f"{quote_for_message(name)} is not an optional part of the published weights. "
+                "Choose from: "
                 f"{', '.join(sorted(known))}."
             )
     parts = {
@@ -341,7 +342,7 @@ def _check_required_files(folder: Path, found: Mapping[str, Path], target: Path)
         hint = " tokenizer.json and mel_norms.pth are in tortoise/data of the original source code."
         about_data = hint if {"tokenizer.json", "mel_norms.pth"} & set(missing) else ""
         raise AppError(
-            f"{folder} lacks files that speech needs: {', '.join(missing)} missing.{about_data} "
+            f"{folder} lacks required files: {', '.join(missing)} missing.{about_data} "
             f"Put them into the folder, or download all with `testudo models download "
             f"{PUBLISHED_MODEL_NAME}`.",
             code="missing_weights",

@@ -20,9 +20,9 @@ from studio.schemas.speech import AUDIO_FORMATS, check_sample_rate, get_preset_o
 
 WHISPER_MODELS = ("tiny", "base", "small", "medium", "large-v3", "turbo")
 ENGINE_OPTION_NAMES = ("low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents")
-"""Settings that are options of an engine by the same name, where it has them."""
+"""Settings that set the engine option of the same name, if the engine has it."""
 OUTPUT_OPTION_NAMES = ("format", "output_rate", "volume")
-"""Settings that are output options by the same name."""
+"""Settings that set the output option of the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +115,13 @@ class Settings:
 
     device: Annotated[
         str,
-        OptionInfo(help="Device of the models; auto: the fastest found"),
+        OptionInfo(help="Device of the models; auto: the fastest available"),
         SettingUiInfo(group=SPEED_GROUP, label="Device Override"),
     ] = "auto"
     threads: Annotated[
         int,
         OptionInfo(0, 1024, 1, "CPU threads; 0: all cores"),
-        SettingUiInfo(group=SPEED_GROUP, label="Processor Threads"),
+        SettingUiInfo(group=SPEED_GROUP, label="CPU Threads"),
     ] = 0
     low_vram: Annotated[
         bool,
@@ -141,16 +141,15 @@ class Settings:
             0.0,
             60.0,
             0.5,
-            "Maximum length of a reference chunk; lower it when memory "
-            "runs out; 0: as the model was trained",
+            "Maximum length of a reference chunk; lower it if memory runs out; 0: as trained",
             "s",
         ),
-        SettingUiInfo(group=SPEED_GROUP, label="Voice Latent Max Chunk Size"),
+        SettingUiInfo(group=SPEED_GROUP, label="Max Reference Chunk"),
     ] = 0.0
     slim_latents: Annotated[
         bool,
         OptionInfo(help="Smaller voice cache: omit the part that only CVVP Weight uses"),
-        SettingUiInfo(group=SPEED_GROUP, label="Slimmer Computed Latents"),
+        SettingUiInfo(group=SPEED_GROUP, label="Smaller Voice Cache"),
     ] = False
 
     embed: Annotated[
@@ -218,12 +217,12 @@ class Settings:
             help="Create a public link through Gradio's servers, with a login; "
             "not with a path in Listen"
         ),
-        SettingUiInfo(group=PAGE_GROUP, label="Public Share Gradio", restart=True),
+        SettingUiInfo(group=PAGE_GROUP, label="Public Gradio Link", restart=True),
     ] = False
     concurrency: Annotated[
         int,
         OptionInfo(1, 64, 1, "Max concurrent UI requests; speech synthesis does not count"),
-        SettingUiInfo(group=PAGE_GROUP, label="Concurrency Count", restart=True),
+        SettingUiInfo(group=PAGE_GROUP, label="Max Concurrent UI Requests", restart=True),
     ] = 8
 
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from text.segmentation import is_speakable
 
 DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
-"""Sources of an option, lowest first."""
+"""Sources of an option, in ascending priority."""
 AUDIO_FORMATS = tuple(ENCODINGS)
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
@@ -55,7 +55,7 @@ class OutputOptions:
     format: Annotated[
         str,
         OptionInfo(
-            choices=AUDIO_FORMATS, help="File format of the clip, where its name does not give it"
+            choices=AUDIO_FORMATS, help="File format of the clip, if its name has no suffix"
         ),
     ] = "wav"
 
@@ -159,8 +159,8 @@ def check_text(text: str) -> str:
         raise AppError("The text is empty. Enter some text to speak.", code="empty_text")
     if len(text) > MAX_TEXT_CHARS:
         raise AppError(
-            f"The text has {len(text):,} characters; at most {MAX_TEXT_CHARS:,} are spoken in one "
-            "go. Split it into chapters.",
+            f"The text has {len(text):,} characters; at most {MAX_TEXT_CHARS:,} are allowed. "
+            "Split it into chapters.",
             code="text_too_long",
         )
     if any("\ud800" <= character <= "\udfff" for character in text):

@@ -100,7 +100,7 @@ def from_json(text: str, source: str) -> TakeMetadata:
         return from_dict(TakeMetadata, data)
     except (ValueError, TypeError, RecursionError) as cause:
         raise AppError(
-            f"The settings in {source} are not ones that Testudo wrote: {cause}", code="no_record"
+            f"The settings in {source} were not written by Testudo: {cause}", code="no_record"
         ) from cause
 
 

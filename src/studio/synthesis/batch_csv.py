@@ -114,7 +114,7 @@ def _parse_header(path: Path, names: Sequence[str]) -> list[str]:
         if name not in COLUMNS:
             hint = suggest_similar(name, COLUMNS) or f" Known are: {', '.join(COLUMNS)}."
             raise AppError(
-                f"{path} has a column {quote_for_message(name)} that means nothing here.{hint}",
+                f"{path} has a column {quote_for_message(name)} that is not supported.{hint}",
                 code="bad_request",
             )
     if "text" not in header:

@@ -69,8 +69,8 @@ def split_into_chunks(
         pieces += split_line_into_chunks(planned, room, request, len(pieces))
     if not pieces:
         raise AppError(
-            "There is nothing to speak in the text: the engine has no sound for any of its "
-            "characters. Write it in letters.",
+            "There is nothing to speak in the text: the engine supports none of its characters. "
+            "Write it in letters.",
             code="unspeakable",
         )
     return pieces

@@ -81,12 +81,12 @@ def _parse_latents(raw: bytes) -> EmbeddedLatents:
     digest, parts = hashlib.sha256(), []
     for name, tensor in sorted(tensors.items()):
         if tensor["dtype"] not in DTYPES:
-            raise ValueError(f"{name!r} holds {tensor['dtype']}, not numbers with a fraction")
+            raise ValueError(f"{name!r} holds {tensor['dtype']}, not floating-point numbers")
         part = LatentTensorInfo(
             name=name, dtype=DTYPES[tensor["dtype"]], shape=tuple(tensor["shape"])
         )
         if not _all_finite(bytes(tensor["data"]), tensor["dtype"]):
-            raise ValueError("they hold numbers that are not finite")
+            raise ValueError("they contain NaN or infinite values")
         digest.update(f"{name} torch.{part.dtype} {part.shape}".encode())
         digest.update(bytes(tensor["data"]))
         parts.append(part)

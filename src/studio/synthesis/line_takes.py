@@ -125,7 +125,9 @@ class LineTakesFile:
         """Return the take in use of every line; raise StudioError where a line has none yet."""
         for number, line in enumerate(self.lines, start=1):
             if not line.chosen:
-                raise AppError(f"Line {number} is not spoken yet. Let the clip be finished first.")
+                raise AppError(
+                    f"Line {number} is not generated yet. Wait until the clip is finished."
+                )
         return [line.take(line.chosen) for line in self.lines]
 
     def to_line_overrides(self) -> tuple[LineOverride, ...]:

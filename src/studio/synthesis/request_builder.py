@@ -58,12 +58,13 @@ def build_request(
     """
     if given.text is None:
         raise AppError(
-            'No text was given. Say what to speak: testudo speak "Good evening."', code="empty_text"
+            'No text was given. Give the text to speak: testudo speak "Good evening."',
+            code="empty_text",
         )
     voice = given.voice or settings.voice
     if not voice:
         raise AppError(
-            "No voice was named. Add --voice NAME; `testudo voices` lists them.",
+            "No voice was given. Add --voice NAME; `testudo voices` lists the voices.",
             code="missing_voice",
         )
     stated = _merge_request_fields(settings, {}, given)

@@ -58,7 +58,7 @@ class RejoinClipRequest:
         """Return the takes by the number of their line; raise StudioError for what is none."""
         odd = [line for line in self.takes if not line.isdecimal() or len(line) > 6]
         if odd:
-            raise AppError(f"{odd[0]!r} is no number of a line. Lines are counted from 0.")
+            raise AppError(f"{odd[0]!r} is not a line number. Lines are counted from 0.")
         return {int(line): file for line, file in self.takes.items()}
 
 
@@ -97,8 +97,9 @@ def make_override_chunk(
     pieces = split_into_chunks(plan_lines(alone, layout), room, alone)
     if len(pieces) > 1:
         raise AppError(
-            f"The new text of line {redone.index + 1} would be cut into {len(pieces)} pieces; a "
-            f"line is one. Shorten it to about {len(pieces[0].line.spoken_text)} characters."
+            f"The new text of line {redone.index + 1} would be split into {len(pieces)} chunks; "
+            f"a line must be one chunk. Shorten it to about {len(pieces[0].line.spoken_text)} "
+            "characters."
         )
     return replace(pieces[0], index=redone.index, line_override=redone)
 

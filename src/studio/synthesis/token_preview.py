@@ -57,8 +57,8 @@ def preview_tokens(layout: ProjectPaths, bundle: str, text: str) -> TokenPreview
     """
     if len(text) > MAX_PREVIEW_CHARS:
         raise AppError(
-            f"The text has {len(text):,} characters; at most {MAX_PREVIEW_CHARS:,} are shown here. "
-            "Look at a part of it."
+            f"The text has {len(text):,} characters; at most {MAX_PREVIEW_CHARS:,} can be "
+            "shown. Enter a part of it."
         )
     folder = find_model_folder(layout, resolve_model_name(layout, bundle, ""))
     with reraise_as_app_error(TokenizerError, ModelFileError, OSError):

@@ -120,9 +120,7 @@ class TrainingRunService:
         """Resume a run from its last saved state."""
         view = self.view(dataset, name)
         if view.state == "done":
-            raise AppError(
-                f"{name} of {dataset} is done. Start another run to train further or otherwise."
-            )
+            raise AppError(f"{name} of {dataset} is done. Start a new run to train further.")
         if not view.is_over:
             raise AppError(f"{name} of {dataset} is {view.state} already.", code="busy")
         find_dataset_folder(self._layout, dataset)

@@ -91,14 +91,14 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     """Parse NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.  Raises AppError for anything else."""
     if not spoken_by.strip():
         raise AppError(
-            "No voice was named. `testudo voices` lists them; `random` is a random one.",
+            "No voice was given. `testudo voices` lists the voices; `random` is a random one.",
             code="missing_voice",
         )
     parts = tuple(_parse_component(part.strip(), spoken_by) for part in spoken_by.split("+"))
     names = [(part.voice, part.seed) for part in parts]
     if len(set(names)) < len(names):
         raise AppError(
-            f"The blend {quote_for_message(spoken_by)} names a voice twice; add its weights up."
+            f"The blend {quote_for_message(spoken_by)} has a voice twice; add up its weights."
         )
     if sum(part.weight for part in parts) <= 0:
         raise AppError(
@@ -192,7 +192,7 @@ def _describe_missing_voice(layout: ProjectPaths, name: str) -> str:
     if known:
         listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
         return (
-            f"There is no voice {quote_for_message(name)} in {layout.voices}. There are: "
+            f"There is no voice {quote_for_message(name)} in {layout.voices}. Available: "
             f"{listed}, and {RANDOM_VOICE}. A new voice is a folder of clips there."
         )
     return (

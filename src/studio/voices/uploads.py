@@ -23,7 +23,7 @@ MAX_UPLOAD_CLIPS = 200
 MAX_UPLOAD_BYTES = 600_000_000  # half an hour of 24-bit stereo at 96 kHz
 UPLOAD_RETENTION_S = 24 * 3600.0
 TRANSCRIPT_SUFFIXES = (".txt", ".csv", ".srt", ".vtt", ".json")
-"""Files that may come with clips and contain their text; dataset preparation reads them."""
+"""Files that may be uploaded with clips and contain their transcripts."""
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -101,7 +101,7 @@ def store_upload(layout: ProjectPaths, path: Path, name: str = "") -> str:
     name: the file name on the user's side.  Raises AppError for a missing or too large file.
     """
     if not path.is_file():
-        raise AppError("The file did not arrive. Drop it again.")
+        raise AppError("The upload failed. Drop the file again.")
     size = path.stat().st_size
     if size > MAX_UPLOAD_BYTES:
         raise AppError(

@@ -136,7 +136,7 @@ def check_voice_clips(
     """Look at each clip of a voice, and at all of them together."""
     voice = find_voice(layout, name)
     if not voice.clips:
-        raise AppError(f"{name} was kept without clips, so there is nothing to check.")
+        raise AppError(f"{name} was saved without clips, so there is nothing to check.")
     clips, bad = [], []
     for path in report.track(voice.clips, "check"):
         try:
@@ -199,8 +199,8 @@ def find_classifier_model(layout: ProjectPaths) -> str:
         if "classifier" in bundle.networks:
             return bundle.name
     raise AppError(
-        "No model here has the classifier: the starter model comes without it. It is part of the "
-        "published weights, which `testudo models download tortoise` fetches."
+        "No installed model has the classifier. The published model has it: `testudo models "
+        "download tortoise`."
     )
 
 

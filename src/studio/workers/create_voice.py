@@ -137,19 +137,19 @@ def _get_new_voice_folder(name: str, layout: ProjectPaths) -> Path:
 
 def _check_not_random(name: str) -> str:
     if name == RANDOM_VOICE or name.startswith(f"{RANDOM_VOICE}#"):
-        raise AppError(f"{name} always means a made-up voice. Choose another name.")
+        raise AppError(f"{name} is reserved for random voices. Choose another name.")
     return name
 
 
 def _check_names(files: Sequence[Path], folder: Path) -> None:
     names = [path.name for path in files]
     if all(is_transcript(name) for name in names):
-        raise AppError("These are transcripts alone. Name the clips that they belong to, too.")
+        raise AppError("These are only transcripts. Add the clips that they belong to.")
     for path in files:
         fits = path.suffix.lower() in AUDIO_SUFFIXES or is_transcript(path.name)
         if not fits or path.name.startswith("."):
             raise AppError(
-                f"{path.name} would not be taken for a clip of a voice. Name it with one of "
+                f"{path.name} is not recognized as an audio file. Use one of these suffixes: "
                 f"{', '.join(AUDIO_SUFFIXES)}.",
                 code="unsupported_format",
             )
@@ -167,7 +167,7 @@ def import_voice_task(
     uploads = (workshop.layout.state / "uploads").resolve()
     folder = Path(request.folder)
     if folder.resolve().parent != uploads or not folder.is_dir():
-        raise AppError("The clips that were sent are gone. Send them again.")
+        raise AppError("The uploaded clips no longer exist. Upload them again.")
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
         voice = import_voice(

@@ -44,7 +44,7 @@ def merge_two_models(
             code="name_taken",
         )
     if request.first == request.second:
-        raise AppError("A model merged with itself stays what it is. Choose two.")
+        raise AppError("A model cannot be merged with itself. Choose two models.")
     parents = MergeInputs(
         first=find_model_folder(layout, request.first),
         second=find_model_folder(layout, request.second),

@@ -47,7 +47,7 @@ def export_run_checkpoint(
     """Make the model; what the same run published before under this name is replaced."""
     run = layout.run(request.dataset, request.run)
     if not run.is_dir():
-        raise AppError(f"The run {request.run} of {request.dataset} is not there any more.")
+        raise AppError(f"The run {request.run} of {request.dataset} no longer exists.")
     base = find_model_folder(layout, read_train_config(run).weights.bundle)
     bundle = f"finetunes/{request.name or make_finetune_name(request.dataset, request.run)}"
     target = layout.model(bundle)

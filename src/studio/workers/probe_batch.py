@@ -93,9 +93,9 @@ def _advise_diffusion_only(config: FinetuneConfig, gpt: StepProbeResult) -> str:
     if not is_lost or not config.schedule.steps or not config.diffusion.steps:
         return ""
     return (
-        f"The model's codes do not fit this recording: its GPT guesses them with a loss of "
-        f"{gpt.loss:.2f}, where blind guessing has {gpt.chance:.2f}. It would forget its words, so "
-        "let only the diffusion network learn: set schedule.steps to 0."
+        f"The model's codebook does not fit this recording: its GPT has a loss of "
+        f"{gpt.loss:.2f}; random guessing has {gpt.chance:.2f}. Finetuning would damage its "
+        "speech, so train only the diffusion network: set schedule.steps to 0."
     )
 
 
@@ -111,10 +111,10 @@ def _find_largest_batch(
         if found is not None:
             return batch, found
         if batch == whole:
-            report.warn(f"The memory does not hold {whole} clips at once; fewer are tried.")
+            report.warn(f"{whole} clips at once do not fit into memory; trying fewer.")
         batch //= 2
     raise AppError(
-        "The memory does not hold a single clip. Choose lora, half precision, shorter clips or "
+        "Not even one clip fits into memory. Choose lora, half precision, shorter clips or "
         "another device.",
         code="out_of_host_memory" if config.machine.device == "cpu" else "out_of_memory",
     )

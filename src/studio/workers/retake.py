@@ -83,9 +83,8 @@ def rejoin_clip_task(
     lines = read_line_takes(destination)
     if lines is None:
         raise AppError(
-            f"{destination.clip_path.name} has no takes to choose from: it was spoken in one "
-            f"piece, or "
-            "the folder of its lines is gone. Speak its line anew first."
+            f"{destination.clip_path.name} has no takes to choose from: it was generated in one "
+            "chunk, or the folder of its lines is missing. Regenerate its line first."
         )
     for index, file in request.takes_by_line().items():
         lines = lines.with_chosen(index, file)
@@ -97,7 +96,7 @@ def rejoin_clip_task(
 def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:
     clip = find_clip_path(layout, name)
     if clip.parent.name.endswith(LINES_DIR_SUFFIX):
-        raise AppError(f"{clip.name} is the take of a line. Choose the clip that it is a part of.")
+        raise AppError(f"{clip.name} is a take of a line. Choose the clip that contains it.")
     check_can_write(clip)
     return OutputPath(clip_path=clip)
 
@@ -107,8 +106,8 @@ def _read_original_request(destination: OutputPath, settings: Settings) -> Speec
     if lines is not None:
         if lines.record is None:
             raise AppError(
-                f"{destination.clip_path.name} is not finished yet. Let its job go on, then speak "
-                "lines of it anew."
+                f"{destination.clip_path.name} is not finished yet. Resume its job, then "
+                "regenerate lines."
             )
         return lines.request
     record = read_metadata(destination.clip_path)
@@ -125,8 +124,9 @@ def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> Line
     pieces = split_into_chunks(plan, get_token_budget(session.engine), request)
     if len(pieces) > 1:
         raise AppError(
-            f"The folder with the lines of {destination.clip_path.name} is gone, or of an older "
-            "version. Copy its settings and generate it again; then its lines can be redone."
+            f"The folder with the lines of {destination.clip_path.name} is missing, or of an "
+            "older version. Copy its settings and generate it again; then its lines can be "
+            "regenerated."
         )
     takes = _make_takes_of_whole_clip(destination, pieces[0], record)
     return LineTakesFile(
@@ -186,7 +186,7 @@ def _write_rejoined_clip(
     report.check_cancelled()
     chosen, request = lines.chosen_takes(), lines.request
     if lines.record is None:
-        raise AppError(f"{destination.clip_path.name} is not finished yet. Let its job go on.")
+        raise AppError(f"{destination.clip_path.name} is not finished yet. Resume its job.")
     whole = _concatenate_takes(destination, chosen, request)
     record = replace(
         lines.record,
@@ -229,8 +229,8 @@ def _concatenate_takes(
         read = read_takes(destination, [take])
         if read is None:
             raise AppError(
-                f"The take {take.file} of line {number} is gone or damaged. Choose another take of "
-                "the line, or speak it anew."
+                f"The take {take.file} of line {number} is missing or damaged. Choose another "
+                "take of the line, or regenerate it."
             )
         versions += read
     return concatenate_candidates(versions, request)

@@ -50,7 +50,7 @@ def save_recording_task(
     folder = Path(request.folder)
     uploads = (layout.state / "uploads").resolve()
     if folder.resolve().parent != uploads or not folder.is_dir():
-        raise AppError("The recording is gone. Record it again.")
+        raise AppError("The recording no longer exists. Record it again.")
     try:
         (source,) = [path for path in folder.iterdir() if path.is_file()]
         with reraise_as_app_error(ClipError), report.stage("reading clips"):

@@ -17,7 +17,7 @@ SAMPLERS = ("p", "ddim", "dpm")
 VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "griffin_lim")
 CROP_MODES = ("whole", "original", "chunks", "clip_mean")
 
-# Any: knob values
+# Any: option values
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "ultra_fast": {"samples": 16, "iterations": 30, "cond_free": False},
@@ -30,38 +30,42 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TortoiseOptions:
-    """The knobs of the engine; the defaults are those of the preset Fast."""
+    """Options of the engine; the defaults are those of the preset Fast."""
 
-    samples: Annotated[int, OptionInfo(1, 4096, 1, "Drafts to choose the best from")] = 96
+    samples: Annotated[int, OptionInfo(1, 4096, 1, "Candidates to sample; the best are kept")] = 96
     iterations: Annotated[
         int,
         OptionInfo(
             2,
             4000,
             1,
-            "Steps of the diffusion; more is cleaner, up to what the model is good for",
+            "Diffusion steps; more is cleaner and slower",
         ),
     ] = 80
-    candidates: Annotated[int, OptionInfo(1, 64, 1, "Takes to return, the best first")] = 1
+    candidates: Annotated[int, OptionInfo(1, 64, 1, "Candidates to return, best first")] = 1
     seed: Annotated[
-        int | None, OptionInfo(0, 2**63 - 1, 1, "Same seed, same take; unset: a new one each time")
+        int | None,
+        OptionInfo(
+            0, 2**63 - 1, 1, "Random seed; the same seed gives the same result; unset: random"
+        ),
     ] = None
     temperature: Annotated[
-        float, OptionInfo(0.05, 2.0, 0.05, "How freely drafts are drawn; low is safe and flat")
+        float,
+        OptionInfo(
+            0.05, 2.0, 0.05, "Sampling temperature; lower is more stable and less expressive"
+        ),
     ] = 0.8
     top_p: Annotated[
         float,
-        OptionInfo(0.05, 1.0, 0.05, "Draw from the likeliest codes that together reach this share"),
+        OptionInfo(0.05, 1.0, 0.05, "Top-p (nucleus) sampling: cumulative probability; 1 = off"),
     ] = 0.8
-    top_k: Annotated[
-        int, OptionInfo(0, 8192, 1, "Draw from this many likeliest codes, 0 for all")
-    ] = 50
+    top_k: Annotated[int, OptionInfo(0, 8192, 1, "Top-k sampling; 0 = off")] = 50
     typical_mass: Annotated[
         float,
-        OptionInfo(0.05, 1.0, 0.05, "Draw from the least surprising codes up to this share; 1 off"),
+        OptionInfo(0.05, 1.0, 0.05, "Typical sampling: probability mass; 1 = off"),
     ] = 1.0
     repetition_penalty: Annotated[
-        float, OptionInfo(1.0, 8.0, 0.1, "How much less likely a code becomes once it was used")
+        float, OptionInfo(1.0, 8.0, 0.1, "Penalty for repeated sounds; 1 = off")
     ] = 2.0
     length_penalty: Annotated[
         float,
@@ -69,63 +73,67 @@ class TortoiseOptions:
             -4.0,
             6.0,
             0.1,
-            "Above 1 ranks longer drafts higher, below 1 shorter ones: each doubling of length "
-            "is worth that many standard deviations of the scores. Drawing is not changed",
+            "Favor longer (> 1) or shorter (< 1) candidates in the ranking, by standard "
+            "deviations of the score per doubling of the length",
         ),
     ] = 1.0
-    pause_size: Annotated[
-        int, OptionInfo(0, 40, 1, "Codes of silence kept at the end, 1/21.5 s each")
-    ] = 8
+    pause_size: Annotated[int, OptionInfo(0, 40, 1, "Trailing silence, in codes of 47 ms")] = 8
     diffusion_sampler: Annotated[
         str,
         OptionInfo(
-            choices=SAMPLERS, help="p: ancestral, as the original; ddim, dpm: fewer steps do"
+            choices=SAMPLERS, help="p: ancestral, as in the original; ddim, dpm: need fewer steps"
         ),
     ] = "ddim"
     diffusion_temperature: Annotated[
-        float, OptionInfo(0.0, 1.0, 0.05, "Spread of the noise the diffusion begins with")
+        float, OptionInfo(0.0, 1.0, 0.05, "Standard deviation of the initial diffusion noise")
     ] = 1.0
     cond_free: Annotated[
         bool,
-        OptionInfo(help="Guide the diffusion away from the unconditioned; takes twice the time"),
+        OptionInfo(help="Classifier-free guidance of the diffusion (2x slower)"),
     ] = True
-    cond_free_k: Annotated[float, OptionInfo(0.0, 10.0, 0.1, "How far it is guided away")] = 2.0
+    cond_free_k: Annotated[float, OptionInfo(0.0, 10.0, 0.1, "Guidance scale")] = 2.0
     cvvp_weight: Annotated[
-        float, OptionInfo(0.0, 1.0, 0.05, "Share of the likeness to the voice in the ranking")
+        float, OptionInfo(0.0, 1.0, 0.05, "Weight of voice similarity (CVVP) in the ranking")
     ] = 0.0
     half_precision: Annotated[
-        bool, OptionInfo(help="Draft, rank and denoise in 16 bits: fp16 on CUDA, bf16 elsewhere")
+        bool, OptionInfo(help="Run the models in half precision: fp16 on CUDA, bf16 elsewhere")
     ] = False
     sample_batch_size: Annotated[
-        int, OptionInfo(0, 1024, 1, "Drafts drawn at once, 0 for what fits; changes the time only")
+        int,
+        OptionInfo(0, 1024, 1, "Candidates sampled at once; 0: automatic; changes only the speed"),
     ] = 0
-    low_vram: Annotated[bool, OptionInfo(help="Keep on the device only the network that works")] = (
-        False
-    )
+    low_vram: Annotated[bool, OptionInfo(help="Offload idle models to save VRAM")] = False
     vocoder: Annotated[
         str,
         OptionInfo(
             choices=VOCODERS,
-            help="What makes sound; hifigan skips the diffusion, griffin_lim needs no network",
+            help="Vocoder; hifigan skips the diffusion, griffin_lim needs no model",
         ),
     ] = "auto"
     max_codes: Annotated[
-        int, OptionInfo(0, 4096, 1, "Longest draft, 1/21.5 s each; 0 for what the weights allow")
+        int,
+        OptionInfo(
+            0,
+            4096,
+            1,
+            "Maximum length of a candidate, in codes of 47 ms; 0: the limit of the model",
+        ),
     ] = 0
     voice_crop: Annotated[
         str,
         OptionInfo(
             choices=CROP_MODES,
-            help="What is heard of a voice's clips. whole: all of them; original: 6 s and the "
-            "first 4.3 s of each; chunks, clip_mean: 6 s, and every full 4.3 s of all or per clip",
+            help="Part of the reference clips that is used. whole: all of them; original: 6 s "
+            "and the first 4.3 s of each; chunks, clip_mean: 6 s, and every full 4.3 s of "
+            "all or per clip",
         ),
     ] = "whole"
     voice_chunk_s: Annotated[
         float,
-        OptionInfo(0.0, 60.0, 0.5, "Longest piece of a clip heard at once, 0: as trained", "s"),
+        OptionInfo(0.0, 60.0, 0.5, "Maximum length of a reference chunk; 0: as trained", "s"),
     ] = 0.0
     slim_latents: Annotated[
-        bool, OptionInfo(help="Keep no part of the voice that only cvvp_weight needs")
+        bool, OptionInfo(help="Smaller voice cache: omit the part that only cvvp_weight uses")
     ] = False
 
     def __post_init__(self) -> None:

@@ -34,8 +34,8 @@ def lock_for_preparation(folder: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise ManifestError(
-            f"{folder.name} is being prepared already. Wait until that is done, stop it, or choose "
-            "another name."
+            f"{folder.name} is being prepared already. Wait for it, stop it, or choose another "
+            "name."
         ) from None
 
 

@@ -113,7 +113,7 @@ class StepExecutor:
         """Halve the micro-batch size.  Raises OutOfMemory where it is 1 already."""
         if self.micro_batch_size == 1:
             raise OutOfMemory(
-                "The memory does not hold a single clip. Choose lora, half precision, shorter "
+                "Not even one clip fits into memory. Choose lora, half precision, shorter "
                 "clips or another device."
             )
         self.micro_batch_size = -(-self.micro_batch_size // 2)

@@ -102,8 +102,8 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
     except torch.OutOfMemoryError as cause:
         raise UnrecoverableError(
             "The memory of the device is full. Turn on low VRAM (--low-vram), choose a smaller "
-            "sample batch size (--sample-batch-size) or the processor (--device cpu); other "
-            "programs may be using it too.",
+            "sample batch size (--sample-batch-size) or the CPU (--device cpu); other programs "
+            "may be using it too.",
             code="out_of_memory",
         ) from cause
     except FloatingPointError as cause:
@@ -113,7 +113,7 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
         raise AppError(f"{about or 'It'} could not be spoken: {told}{hint}.") from cause
     except MemoryError as cause:
         raise UnrecoverableError(
-            "The memory of this machine is full. Draw fewer --samples.", code="out_of_host_memory"
+            "The memory of this machine is full. Use fewer --samples.", code="out_of_host_memory"
         ) from cause
     except ValueError as cause:
         raise AppError(f"{about}: {cause}" if about else str(cause)) from cause

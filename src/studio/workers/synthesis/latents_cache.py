@@ -85,7 +85,7 @@ def generate_random_speaker_latents(
 ) -> SpeakerLatents:
     """Return a voice that nobody has; its seed decides which."""
     if not isinstance(engine, SupportsRandomSpeakers):
-        raise AppError(f"{engine.name} cannot make up voices. Name a voice instead.")
+        raise AppError(f"{engine.name} has no random voices. Choose a voice instead.")
     with translate_engine_errors():
         return engine.sample_random_speaker(seed, report)
 
@@ -173,7 +173,7 @@ def _read_cached(path: Path, context: ConditioningContext) -> SpeakerLatents | N
     try:
         found = SpeakerLatents.load(path)
     except (ValueError, OSError):
-        told = f"{path} is damaged; the voice is heard from its clips again."
+        told = f"{path} is damaged; the latents are recomputed from the clips."
         context.report.note(told, stage="listening")
         return None
     return found if found.weights_id == context.engine.weights_id else None
@@ -193,7 +193,7 @@ def _write_cached(
             return
         except OSError:
             continue
-    report.note("The voice could not be cached: no folder for it can be written.")
+    report.note("The speaker latents could not be cached: no cache folder is writable.")
 
 
 def _is_read_only(folder: Path) -> bool:

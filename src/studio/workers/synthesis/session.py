@@ -103,7 +103,7 @@ class SynthesisSession:
         speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         before, known = dict(self.report.timings), self.resolved_options
         options = replace(chunk.options, **known)
-        with translate_engine_errors(f"Piece {chunk.index + 1}"):
+        with translate_engine_errors(f"Chunk {chunk.index + 1}"):
             output = self.engine.synthesize(chunk.text, speaker, options, self.report)
         warnings = [one.message for one in output.warnings if not self._is_repeated(one)]
         candidates = [self._trim_prompt(one, chunk, speaker) for one in output.candidates]

@@ -62,7 +62,7 @@ def download_weights(file: WeightFile, report: ProgressReporter) -> None:
         with atomic_path(target) as part:
             if _download(file.url, part, report) != file.md5:
                 raise AppError(
-                    f"{target.name} arrived damaged and was removed. Try again.",
+                    f"{target.name} was damaged in the download and removed. Try again.",
                     code="download_broke",
                 )
     except (OSError, HTTPException) as cause:
@@ -129,7 +129,7 @@ def _wait_for_child(
     while child.poll() is None:
         report.check_cancelled()
         if time.monotonic() > last:
-            raise AppError("voicefixer took too long and was stopped. Cut the clip.")
+            raise AppError("voicefixer timed out. Cut the clip.")
         time.sleep(POLL_INTERVAL_S)
 
 
@@ -143,7 +143,7 @@ def describe_skipped_voicefixer(request: SpeechRequest, *, can_download: bool) -
     if not request.voice_fixer:
         return ""
     reason = describe_voicefixer_problem(can_download=can_download)
-    return f"Voice Fixer is on but was left out. {reason}" if reason else ""
+    return f"Voice Fixer is on but was skipped. {reason}" if reason else ""
 
 
 def restore_clip(

@@ -23,7 +23,7 @@ def block_network() -> None:
     """Refuse every connection that this process would open."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise ConnectionRefusedError("voicefixer may not reach the network")
+        raise ConnectionRefusedError("voicefixer has no network access")
 
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, refuse)
