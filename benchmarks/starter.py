@@ -321,17 +321,17 @@ PARTS: dict[str, Callable[[StarterBenchmark], Metrics]] = {
 BARS: tuple[tuple[str, str, str, str, float], ...] = (
     ("WER, preset Fast", "fast", "wer", "<=", 0.20),
     ("WER, preset Ultra Fast", "ultra_fast", "wer", "<=", 0.27),
-    ("right voice among the shipped ones", "fast", "identified", ">=", 0.95),
-    ("similarity to the voice's own clips", "fast", "similarity", ">=", 0.80),
+    ("speaker accuracy, bundled voices", "fast", "identified", ">=", 0.95),
+    ("speaker similarity to the reference clips", "fast", "similarity", ">=", 0.80),
     ("WER, 20 long lines", "long", "wer", "<=", 0.25),
     ("WER, 40 hard lines", "hard", "wer", "<=", 0.35),
-    ("right voice among ten new ones", "new_voices", "identified", ">=", 0.60),
+    ("speaker accuracy, ten new voices", "new_voices", "identified", ">=", 0.60),
     ("WER, real people", "people", "wer", "<=", 0.40),
-    ("clips 0.6 to 1.7 times the source's length", "lengths", "fair", ">=", 0.98),
-    ("seconds for a second, Ultra Fast", "ultra_fast", "time_per_second", "<=", 1.0),
-    ("way from a random draft to the best of 16", "ranking", "closed", ">=", 0.5),
-    ("WER that the vocoder adds", "copies", "wer_lost", "<=", 0.03),
-    ("similarity that the vocoder takes", "copies", "similarity_lost", "<=", 0.05),
+    ("clips of 0.6 to 1.7 times the source's duration", "lengths", "fair", ">=", 0.98),
+    ("real-time factor, Ultra Fast", "ultra_fast", "time_per_second", "<=", 1.0),
+    ("gain of ranking from a random to the best of 16 candidates", "ranking", "closed", ">=", 0.5),
+    ("WER added by the vocoder", "copies", "wer_lost", "<=", 0.03),
+    ("similarity lost by the vocoder", "copies", "similarity_lost", "<=", 0.05),
 )
 """Description, part, metric, comparison and target."""
 

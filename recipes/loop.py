@@ -72,7 +72,7 @@ class TrainingLoop:
         wrong = [name for name, value in metrics.items() if value != value]
         if wrong:
             raise DivergenceError(
-                f"{', '.join(wrong)} at step {step} is not a number; lower the rate"
+                f"{', '.join(wrong)} at step {step} is not finite; lower the learning rate"
             )
 
     def _save(self) -> None:
@@ -91,7 +91,7 @@ def load_state(folder: Path, **parts: StatePart) -> int:
     state = torch.load(path, map_location="cpu", weights_only=True)
     missing = sorted(set(parts) - set(state))
     if missing:
-        raise ValueError(f"{path} has no {', '.join(missing)}; it belongs to another recipe")
+        raise ValueError(f"{path} has no {', '.join(missing)}; it was saved by another recipe")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return int(state["step"])

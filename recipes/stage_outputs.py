@@ -66,5 +66,5 @@ class StageOutputs:
     def _load_part(self, stage: str, **part: nn.Module) -> None:
         if load_state(self.folder / stage, **part) == 0:
             raise FileNotFoundError(
-                f"{self.folder / stage} holds no state; run the stage {stage} first"
+                f"{self.folder / stage} has no state; run the stage {stage} first"
             )

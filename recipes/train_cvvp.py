@@ -42,7 +42,7 @@ class CvvpRecipe:
     voice_frames: tuple[int, int] = (100, 260)
     """Mel frames of a reference: 1.2 to 3 s."""
     speech_codes: tuple[int, int] = (20, 100)
-    """Codes of a window of speech: 1 to 4.6 s."""
+    """Codes of a speech window: 1 to 4.6 s."""
     rate: float = 1e-3
     warm_up: int = 100
     decay: float = 1e-2

@@ -37,7 +37,7 @@ def read_index(folder: Path) -> list[CorpusRow]:
     """
     indexes = sorted((folder / "shards").glob("[0-9]*.jsonl"))
     if not indexes:
-        raise FileNotFoundError(f"{folder} holds no corpus; make one with recipes.corpus.build")
+        raise FileNotFoundError(f"{folder} has no corpus; create one with recipes.corpus.build")
     lines = [line for path in indexes for line in path.read_text("utf-8").splitlines()]
     return [CorpusRow(**json.loads(line)) for line in lines]
 

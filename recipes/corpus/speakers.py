@@ -65,7 +65,7 @@ def synthesize_speech(speaker: SyntheticSpeaker, text: str) -> np.ndarray:
     wave = _trim_silence(wave)
     peak = float(np.abs(wave).max(initial=0.0))
     if peak < 1e-3:
-        raise SynthesizerError(f"{speaker.name} said nothing for {text!r}")
+        raise SynthesizerError(f"{speaker.name} produced no speech for {text!r}")
     return (wave * (PEAK_LEVEL / peak)).astype(np.float32)
 
 
@@ -93,7 +93,7 @@ def _run_synthesizer(command: list[str]) -> tuple[np.ndarray, float]:
             f"{command[0]} is not installed; on Debian: apt-get install flite espeak-ng"
         ) from error
     if not done.stdout:
-        raise SynthesizerError(f"{command[0]} gave no sound: {done.stderr.decode()[:200]}")
+        raise SynthesizerError(f"{command[0]} produced no audio: {done.stderr.decode()[:200]}")
     wave, rate = soundfile.read(io.BytesIO(_fix_wav_length(done.stdout)), dtype="float32")
     return wave, float(rate)
 

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cmudict", type=Path, required=True, help="the file cmudict.dict")
     parser.add_argument("--license", type=Path, required=True, help="its licence notice")
-    parser.add_argument("--out", type=Path, required=True, help="the bundle to write into")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model to write into")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     lexicon = dict(parse_cmudict(options.cmudict.read_text("utf-8").splitlines()))

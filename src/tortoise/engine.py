@@ -99,7 +99,8 @@ class TortoiseEngine:
         missing = find_missing_files(weights)
         if missing:
             raise InvalidValueError(
-                f"{weights} lacks {', '.join(missing)} and cannot speak. Fetch the bundle again.",
+                f"{weights} lacks {', '.join(missing)} and cannot generate speech. Download the "
+                "model again.",
                 code="incomplete_weights",
             )
         return cls(networks=LoadedNetworks(bundle=bundle, device=device))
@@ -159,7 +160,7 @@ class TortoiseEngine:
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Make up a speaker; the same seed gives the same one."""
         if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
-            raise ValueError("This bundle cannot make up voices. Name a voice, or blend some.")
+            raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
         heard = {}
         for part in ("gpt", "diffusion"):
@@ -303,15 +304,18 @@ class TortoiseEngine:
     ) -> ConditioningLatents:
         if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):
             raise InvalidValueError(
-                f"The voice was heard with {speaker.engine} {speaker.weights_id}; these weights "
-                f"are {self.name} {self.weights_id}. Make it again from its clips.",
+                f"The speaker latents were computed by {speaker.engine} {speaker.weights_id}; "
+                "these weights "
+                f"are {self.name} {self.weights_id}. Compute them again from the clips of the "
+                "voice.",
                 code="bundle_incompatible",
             )
         voice = ConditioningLatents.from_tensors(speaker.tensors, self.networks.device)
         if options.cvvp_weight > 0 and voice.cvvp is None:
             raise InvalidValueError(
-                f"cvvp_weight is {options.cvvp_weight}, but the voice has no part for it: it is "
-                "slim or made up, or the bundle has no CVVP. Set it to 0.",
+                f"cvvp_weight is {options.cvvp_weight}, but the speaker latents have no CVVP "
+                "part: they were saved without it, the voice is random, or the model has no "
+                "CVVP. Set it to 0.",
                 code="bundle_incompatible",
             )
         return voice
@@ -343,12 +347,12 @@ def _make_warnings(
 ) -> list[SynthesisWarning]:
     warnings = []
     if halved:
-        told = f"Memory ran out; going on with {min(halved)} samples at a time."
+        told = f"Out of memory; continuing with {min(halved)} samples at a time."
         warnings.append(SynthesisWarning(message=told, topic="memory"))
     if not all(one.finished for one in chosen):
         told = (
-            f"No candidate that ended within {longest} codes was left, so the speech may be cut "
-            "short. Split the text, or draw more samples."
+            f"No candidate that ended within {longest} codes was found, so the speech may be "
+            "cut off. Split the text, or raise samples."
         )
         warnings.append(SynthesisWarning(message=told))
     return warnings

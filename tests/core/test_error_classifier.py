@@ -286,7 +286,7 @@ WORDS = [
     ("torch_broken", ModuleNotFoundError("No module named 'torch'")),
     ("torch_broken", ImportError("DLL load failed while importing _C")),
     ("worker_died", EOFError("the pipe is closed")),
-    ("not_finite", FloatingPointError("the GPT answered with numbers that are not finite.")),
+    ("not_finite", FloatingPointError("the GPT produced NaN or infinite values.")),
     ("cancelled", Cancelled("stopped on request")),
     ("cancelled", KeyboardInterrupt()),
     ("too_many_files", OSError(errno.EMFILE, "Too many open files")),

@@ -158,7 +158,7 @@ class TestVerifying:
         get_network_path(tiny, "gpt").unlink()
         shutil.copy(get_network_path(tiny, "dvae"), get_network_path(tiny, "vocoder"))
         assert self.wrong(layout) == {
-            "clvp.safetensors": "is damaged or cut short",
+            "clvp.safetensors": "is damaged or truncated",
             "gpt.safetensors": "has no gpt.safetensors",
             "vocoder.safetensors": "does not fit the UnivNet",
         }

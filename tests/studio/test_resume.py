@@ -183,7 +183,7 @@ def test_what_could_not_be_spoken_leaves_no_folder(
     layout: ProjectPaths, ask: Callable[..., SpeechRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object) -> list[object]:
-        raise FloatingPointError("the GPT answered with numbers that are not finite.")
+        raise FloatingPointError("the GPT produced NaN or infinite values.")
 
     monkeypatch.setattr(FakeEngine, "synthesize", fail)
     request = replace(ask("a.wav"), out=None)

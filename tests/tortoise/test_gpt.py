@@ -178,7 +178,7 @@ def test_it_learns_one_batch_under_bf16_autocast() -> None:
 
 
 def test_too_long_a_text_is_refused_by_its_positions(gpt: Gpt) -> None:
-    with pytest.raises(ValueError, match="63 positions asked for; the network has 62"):
+    with pytest.raises(ValueError, match="63 positions requested; the network has 62"):
         gpt.prefix(torch.zeros(1, 32), torch.ones(1, 61, dtype=torch.long))
 
 

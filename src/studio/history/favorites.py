@@ -17,7 +17,9 @@ def read_stars(path: Path) -> frozenset[str]:
     """Return the refs of starred clips.  Raises AppError for a file that cannot be read."""
     try:
         if path.stat().st_size > MAX_STARS_BYTES:
-            raise AppError(f"{path} is larger than {MAX_STARS_BYTES:,} bytes. Move it away.")
+            raise AppError(
+                f"{path} is larger than {MAX_STARS_BYTES:,} bytes. Move it to another folder."
+            )
         stars = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return frozenset()

@@ -109,7 +109,7 @@ def apply_line_overrides(
 ) -> list[TextChunk]:
     """Return the pieces with those lines as they were redone in the clip to say again.
 
-    Where the text or its cuts are others than that clip's, its redone lines mean nothing.
+    Where the text or its cuts have changed than that clip's, its redone lines mean nothing.
     """
     like = request.like
     if like is None or not _has_same_chunks(request, like):

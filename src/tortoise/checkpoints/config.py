@@ -25,7 +25,7 @@ from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGene
 from tortoise.modules.univnet import UnivNet, UnivNetConfig
 
 FORMAT_VERSION = 1
-"""The version of the folder's form that this program reads and writes."""
+"""Format version of model folders."""
 
 NETWORK_CLASSES: Mapping[str, type[nn.Module]] = {
     "gpt": Gpt,
@@ -48,41 +48,42 @@ class ModelConventions:
     """What the networks were trained to expect, beyond their shapes. Defaults: as published."""
 
     text_limit: int = 400
-    """Tokens of one text, its stop included, must be fewer."""
+    """Exclusive maximum of the tokens of a text, with its stop token."""
     piece_limit: int = 0
-    """Text tokens that these weights say well at once, where they can read more; 0: all of them."""
+    """Recommended maximum of text tokens; 0: `text_limit`."""
     max_codes: int = 500
-    """Mel codes of one take at most; also the length that rows are filled up to for ranking."""
+    """Maximum of mel codes of a candidate; rows are padded to it for ranking."""
     calm_code: int = 83
-    """The code that voices silence; what follows the stop code is overwritten with it."""
+    """Mel code of silence; codes after the stop code are replaced by it."""
     calm_run: int = 8
-    """Calm codes in a row that are kept; the ninth ends the take."""
+    """Consecutive silence codes that are kept; the next one ends the candidate."""
     calm_follows: bool = True
-    """Training went on after a take's end with calm codes, so a pause can be spoken as such."""
+    """Whether training continued with silence codes after the end, so that pauses can be "
+      "generated."""
     fixup_codes: tuple[int, ...] = (45, 45, 248)
-    """The last codes of a row filled up with calm ones."""
+    """Last codes of a row that is padded with silence."""
     clvp_trims_codes: bool = False
-    """Rank the codes up to the stop only, not rows filled up to `max_codes`."""
+    """Rank only the codes before the stop code, not rows padded to `max_codes`."""
     gpt_clip_samples: int = 132_300
     """Length of a conditioning clip for the GPT at `gpt_rate`."""
     diffusion_clip_samples: int = 102_400
     """Length of a conditioning clip for the diffusion network at `sample_rate`."""
     gpt_rate: int = 22_050
-    """Hz of the audio that codes stand for."""
+    """Sample rate of the audio that codes represent, in Hz."""
     sample_rate: int = 24_000
-    """Hz of the audio that the vocoder makes."""
+    """Sample rate of the vocoder, in Hz."""
     samples_per_code: int = 1024
-    """Samples at `gpt_rate` that one code stands for."""
+    """Samples at `gpt_rate` per code."""
     diffusion_steps: int = NUM_TRAIN_TIMESTEPS
     """Steps of the noise schedule in training."""
     confidence_share: float = 0.0
-    """How much the GPT's own confidence counts beside the rankers; published weights: nothing."""
+    """Weight of the GPT's log probability in the ranking; published weights: 0."""
     most_iterations: int = 0
-    """Diffusion steps that these weights are good for, whatever is asked; 0: any number."""
+    """Maximum of diffusion steps that is useful with these weights; 0: no maximum."""
 
     def __post_init__(self) -> None:
         if min(self.text_limit, self.max_codes, self.gpt_rate, self.sample_rate) < 1:
-            raise ValueError("limits and sample rates of a bundle must be at least 1")
+            raise ValueError("limits and sample rates of a model must be at least 1")
         if not 0 <= self.piece_limit <= self.text_limit:
             raise ValueError(
                 f"piece_limit lies in 0 to the text_limit of {self.text_limit}; "
@@ -90,7 +91,7 @@ class ModelConventions:
             )
         if self.diffusion_steps != NUM_TRAIN_TIMESTEPS:
             raise InvalidValueError(
-                f"this program walks noise schedules of {NUM_TRAIN_TIMESTEPS} steps, not of "
+                f"this program supports noise schedules of {NUM_TRAIN_TIMESTEPS} steps, not of "
                 f"{self.diffusion_steps}",
                 code="bundle_incompatible",
             )
@@ -103,7 +104,7 @@ class ModelConfig:
     format: int = FORMAT_VERSION
     about: str = ""
     advice: Mapping[str, Any] = field(default_factory=dict)
-    """Knobs that these weights want turned where nobody says otherwise; Any: their own types."""
+    """Default options of these weights; Any: values of options."""
     conventions: ModelConventions = field(default_factory=ModelConventions)
     gpt: GptConfig | None = None
     clvp: ClvpConfig | None = None
@@ -127,8 +128,8 @@ class ModelConfig:
         architecture = getattr(self, validate_network_name(name))
         if architecture is None:
             raise ModelFileError(
-                f"The bundle has no {name}; it holds {', '.join(self.networks) or 'nothing'}. "
-                "Choose another bundle, or do without.",
+                f"The model has no {name}; it has {', '.join(self.networks) or 'nothing'}. "
+                "Choose another model, or turn the option off.",
                 code="bundle_incompatible",
             )
         return architecture
@@ -164,7 +165,7 @@ def read_config(folder: Path) -> ModelConfig:
     if found != FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {found!r}; this program reads format {FORMAT_VERSION}. "
-            "Update the program, or fetch the bundle again.",
+            "Update the program, or download the model again.",
             code="bundle_incompatible",
         )
     try:
@@ -172,7 +173,7 @@ def read_config(folder: Path) -> ModelConfig:
     except ValidationError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except ValueError as error:
-        raise ModelFileError(f"{path} describes what cannot be: {error}") from error
+        raise ModelFileError(f"{path} has invalid values: {error}") from error
 
 
 def write_config(folder: Path, config: ModelConfig) -> None:

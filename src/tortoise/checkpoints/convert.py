@@ -36,14 +36,14 @@ from tortoise.checkpoints.loading import MelStats, build_network, save_mel_stats
 from tortoise.checkpoints.published import PUBLISHED_DESCRIPTION, PublishedFile
 from tortoise.checkpoints.safetensors_io import check_weights_match
 
-REDOWNLOAD_HINT = "Take the file from where it was published."
+REDOWNLOAD_HINT = "Use the published file."
 
 STORAGE_DTYPES: Mapping[str, torch.dtype] = {
     "fp32": torch.float32,
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
-"""What a bundle's networks may be stored as."""
+"""Precisions in which networks can be stored."""
 
 PUBLISHED_TEXT_TOKENS = 255
 PUBLISHED_CONVENTIONS = ModelConventions()
@@ -109,7 +109,7 @@ def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], 
     odd = [key for key, value in content.items() if not isinstance(value, Tensor)]
     if odd:
         raise ModelFileError(
-            f"{source} holds {odd[0]!r} beside weights; it looks like a training state. "
+            f"{source} contains {odd[0]!r} besides weights; it looks like a training state. "
             f"{REDOWNLOAD_HINT}"
         )
     tensors = {key: value for key, value in content.items() if not file.is_ignored_key(key)}
@@ -159,14 +159,15 @@ def read_voice_latents(
     if not pair or not all(_is_latent(part) for part in content):
         raise ModelFileError(
             f"{source} holds no pair of latents (one row for the GPT, one for the diffusion "
-            "network). A .pth that lies beside clips holds their waves; use the clips."
+            "network). A .pth file beside clips contains their audio; use the clips."
         )
     found = tuple(part.shape[-1] for part in content)
     if widths is not None and found != widths:
         raise ModelFileError(
-            f"{source} holds latents {found[0]:,} and {found[1]:,} wide; these weights know "
-            f"{widths[0]:,} and {widths[1]:,}. They were made with other weights: use those, as "
-            "the published ones (`testudo models download tortoise`), or add clips of the voice."
+            f"{source} holds latents {found[0]:,} and {found[1]:,} wide; these weights need "
+            f"{widths[0]:,} and {widths[1]:,}. They were computed with other weights: use "
+            "those, such as the published ones (`testudo models download tortoise`), or add "
+            "clips of the voice."
         )
     gpt, diffusion = (part.float().mean(0, keepdim=True) for part in content)
     return SpeakerLatents(
@@ -192,11 +193,11 @@ def read_pickle(source: Path) -> Any:
         )
     except pickle.UnpicklingError as error:
         raise ModelFileError(
-            f"{source} is damaged, or holds more than tensors; a file that could run a program "
-            f"is not opened. {REDOWNLOAD_HINT}"
+            f"{source} is damaged, or contains more than tensors; files that could run code are "
+            f"not loaded. {REDOWNLOAD_HINT}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelFileError(f"{source} is damaged or cut short. {REDOWNLOAD_HINT}") from error
+        raise ModelFileError(f"{source} is damaged or truncated. {REDOWNLOAD_HINT}") from error
 
 
 def _get_output_name(file: PublishedFile) -> str:

@@ -31,13 +31,13 @@ CHECKSUMS_FILE = "checksums.json"
 TENSORS_SUFFIX = ".safetensors"
 
 REQUIRED_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
-"""Without these a bundle cannot speak; every other network adds something."""
+"""Networks that synthesis requires; all others are optional."""
 
 WEIGHTS_ID_FILES = tuple(
     f"{stem}{TENSORS_SUFFIX}"
     for stem in ("gpt", "clvp", "cvvp", "diffusion", "vocoder", "mel_stats")
 )
-"""What hears and speaks by itself. A further vocoder makes no kept voice unusable."""
+"""Networks that determine `weights_id`; a different vocoder does not invalidate stored latents."""
 
 WEIGHTS_ID_LENGTH = 16
 _BLOCK_BYTES = 1 << 20
@@ -76,13 +76,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFileError(
-            f"{path.parent} has no {path.name}, so it is not a whole bundle. "
-            "See what is there with `testudo models list`.",
+            f"{path.parent} has no {path.name}, so it is not a complete model. `testudo models "
+            "list` shows what is installed.",
             code="incomplete_weights",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelFileError(
-            f"{path} is not JSON ({error}). Fetch the bundle again or restore the file."
+            f"{path} is not JSON ({error}). Download the model again or restore the file."
         ) from error
 
 

@@ -173,7 +173,7 @@ class TortoiseModel:
         """Raise ModelFileError where a file is not the one that was there at opening."""
         if file.is_file() and get_file_state(file) != self._files.get(file.name):
             raise ModelFileError(
-                f"{file} has changed while the model was in use. Start again to use the new one."
+                f"{file} was changed while the model was in use. Restart to use the new file."
             )
 
 
@@ -181,8 +181,8 @@ def load_model(folder: Path, device: torch.device | None = None) -> TortoiseMode
     """Open a bundle: its config is read and checked, its networks when they are used."""
     if not folder.is_dir():
         raise ModelFileError(
-            f"There is no bundle at {folder}. `testudo models list` shows what is here; "
-            "`testudo models download tortoise` fetches the published weights.",
+            f"There is no model at {folder}. `testudo models list` shows the installed ones; "
+            "`testudo models download tortoise` downloads the published one.",
             code="missing_weights",
         )
     return TortoiseModel(folder, read_config(folder), device or torch.device("cpu"))
@@ -233,14 +233,14 @@ def load_mel_stats(folder: Path) -> MelStats:
     tensors = read_tensors(file)
     if not {"mel_norms"} <= tensors.keys() <= {"mel_norms", "mel_range"}:
         raise ModelFileError(
-            f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and may "
-            "hold mel_range (2,). Fetch the bundle again."
+            f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and "
+            "may hold mel_range (2,). Download the model again."
         )
     told = tensors.get("mel_range", _mel_range())
     if told.shape != (2,) or not torch.allclose(told.double(), _mel_range(), atol=1e-5):
         raise ModelFileError(
-            f"{file} says that mels lie within {told.tolist()}; this program speaks networks "
-            f"trained on {_mel_range().tolist()} only. Choose another bundle.",
+            f"{file} says that mels lie within {told.tolist()}; this program supports networks "
+            f"trained on {_mel_range().tolist()} only. Choose another model.",
             code="bundle_incompatible",
         )
     return MelStats(norms=tensors["mel_norms"].float())

@@ -58,11 +58,11 @@ def check_mergeable(parents: MergeInputs) -> list[str]:
             raise ModelFileError(
                 f"{folder.name} lacks {', '.join(missing)}, so it cannot be merged."
             )
-    _check_same(parents, "how they are used", to_dict(one.conventions), to_dict(other.conventions))
+    _check_same(parents, "their settings", to_dict(one.conventions), to_dict(other.conventions))
     _check_tokenizers(parents)
     norms = [load_mel_stats(folder).norms for folder in (parents.first, parents.second)]
     if norms[0].shape != norms[1].shape or not torch.allclose(norms[0], norms[1], rtol=1e-6):
-        raise _make_mismatch_error(parents, f"normalise mels in another way ({MEL_STATS_FILE})")
+        raise _make_mismatch_error(parents, f"normalize mels differently ({MEL_STATS_FILE})")
     for name in (name for name in one.networks if name in other.networks):
         mine, theirs = to_dict(one.architecture(name)), to_dict(other.architecture(name))
         _check_same(parents, f"the {name}", mine, theirs)
@@ -157,7 +157,7 @@ def _check_tokenizers(parents: MergeInputs) -> None:
         files = [folder / name for folder in (parents.first, parents.second)]
         there = [compute_sha256(file) if file.is_file() else "" for file in files]
         if there[0] != there[1]:
-            raise _make_mismatch_error(parents, f"read texts in another way ({name})")
+            raise _make_mismatch_error(parents, f"tokenize texts differently ({name})")
 
 
 def _make_mismatch_error(parents: MergeInputs, how: str) -> ModelFileError:

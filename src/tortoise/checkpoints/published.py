@@ -22,10 +22,10 @@ SOURCE_REVISION = "8a2563ecabe93c4fb626f876dd0c52c966edef2f"
 DVAE_REVISION = "3704aea61678e7e468a06d8eea121dba368a798e"
 
 MAX_SEARCH_DEPTH = 2
-"""How many folders down published files are sought: the original's tortoise/data is two."""
+"""Depth of the search for published files: tortoise/data of the original is two."""
 
 GPT_IGNORED_KEYS = r"gpt\.h\.\d+\.attn\.(bias|masked_bias)|gpt\.wte\.weight|inference_model\..+"
-"""Masks that old transformers stored, and second names that later savers added: no weights."""
+"""Attention masks of old transformers versions, and duplicate names: not weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

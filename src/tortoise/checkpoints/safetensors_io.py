@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from tortoise.checkpoints.layout import ModelFileError, record_checksum, write_atomically
 
 MAX_REPORTED_MISMATCHES = 5
-"""Misfitting tensors that a refusal names before it only counts them."""
+"""Mismatched tensors that an error lists by name."""
 
 
 def load_weights_strict(
@@ -51,8 +51,8 @@ def check_weights_match(
         rest = len(misfits) - MAX_REPORTED_MISMATCHES
         more = f"; and {rest} more tensors do not fit" if rest > 0 else ""
         raise ModelFileError(
-            f"{source} does not fit the {type(network).__name__} that is described for it: it "
-            f"{shown}{more}. Use weights and config.json of the same bundle.",
+            f"{source} does not fit the {type(network).__name__} of config.json: it "
+            f"{shown}{more}. Use weights and config.json of the same model.",
             code="bundle_incompatible",
         )
 
@@ -131,20 +131,20 @@ def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise ModelFileError(
             f"{file.parent} could not be written ({error}). Nothing was changed; choose another "
-            "folder, or look at the disk."
+            "folder, or check the disk."
         ) from error
 
 
 def _make_missing_file_error(file: Path) -> ModelFileError:
     return ModelFileError(
-        f"{file.parent} has no {file.name}. Fetch the bundle again, or see what is missing with "
-        "`testudo models verify`."
+        f"{file.parent} has no {file.name}. Download the model again, or run `testudo models "
+        "verify`."
     )
 
 
 def _make_damaged_file_error(file: Path, error: Exception) -> ModelFileError:
     return ModelFileError(
-        f"{file} is damaged or cut short ({error}). Fetch the bundle again, or restore the file."
+        f"{file} is damaged or truncated ({error}). Download the model again, or restore the file."
     )
 
 

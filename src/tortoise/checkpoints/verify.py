@@ -38,7 +38,9 @@ def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[st
         checks[get_network_path(folder, name).name] = _make_network_check(folder, name)
     found = [(file, _find_problem(checks[file])) for file in report.track(list(checks), "verify")]
     absent = [file for file in find_missing_files(folder) if file not in checks]
-    return found + [(file, "missing; without it the bundle cannot speak") for file in absent]
+    return found + [
+        (file, "missing; the model cannot generate speech without it") for file in absent
+    ]
 
 
 def _find_problem(check: Callable[[], None]) -> str:
@@ -55,7 +57,7 @@ def _make_network_check(folder: Path, name: str) -> Callable[[], None]:
         _check_checksum(get_network_path(folder, name))
         for key, value in network.state_dict().items():
             if not bool(torch.isfinite(value).all()):
-                raise ModelFileError(f"{key} holds values that are not numbers. Fetch it again.")
+                raise ModelFileError(f"{key} contains NaN or infinite values. Download it again.")
 
     return check
 
@@ -64,15 +66,15 @@ def _check_mel_stats(folder: Path) -> None:
     stats = load_mel_stats(folder)
     _check_checksum(folder / MEL_STATS_FILE)
     if not bool(torch.isfinite(stats.norms).all() and (stats.norms != 0).all()):
-        raise ModelFileError("a band's divisor is 0 or not a number. Fetch the bundle again.")
+        raise ModelFileError("the divisor of a band is 0 or NaN. Download the model again.")
 
 
 def _check_checksum(file: Path) -> None:
     recorded = read_checksums(file.parent).get(file.name)
     if recorded and recorded.get("sha256") != compute_sha256(file):
         raise ModelFileError(
-            f"{file.name} is not what was written: its sha256 is not the recorded one. "
-            "Fetch it again; if you put it there yourself, import it instead.",
+            f"{file.name} has changed: its sha256 does not match the recorded one. Download it "
+            "again; if you put it there yourself, import it instead.",
             code="wrong_hash",
         )
 
@@ -95,7 +97,7 @@ def _check_conventions(config: ModelConfig) -> None:
     if gpt is None:
         return
     if max(rule.calm_code, *rule.fixup_codes) >= gpt.codes:
-        raise ModelFileError(f"calm and fix-up codes must be below the GPT's {gpt.codes} codes")
+        raise ModelFileError(f"silence and ending codes must be below the GPT's {gpt.codes} codes")
     if rule.max_codes > gpt.max_mel_tokens or rule.text_limit > gpt.max_text_tokens:
         raise ModelFileError(
             f"at most {gpt.max_text_tokens} text tokens and {gpt.max_mel_tokens} codes fit the "

@@ -10,7 +10,7 @@ import torch
 T = TypeVar("T")
 
 OnHalved = Callable[[int], object]
-"""Is told the new batch size each time that the memory ran out."""
+"""Called with the new batch size after each out-of-memory error."""
 
 
 def ignore_halved(size: int) -> None:

@@ -95,7 +95,9 @@ def denoise(
     """
     for name, tensor in (("latents", latents), ("conditioning", conditioning)):
         if not torch.isfinite(tensor).all():
-            raise FloatingPointError(f"the {name} for the diffusion network are not all numbers")
+            raise FloatingPointError(
+                f"the {name} for the diffusion network contain NaN or infinite values"
+            )
     embedding = decoder.interpolate_to_frames(
         decoder.embed_latents(latents, conditioning), codes_to_frames(latents.shape[1])
     )

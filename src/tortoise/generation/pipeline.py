@@ -55,7 +55,10 @@ class ConditioningLatents:
         """The voice in a conditioning's tensors.  Raises ValueError where a part is missing."""
         missing = [name for name in ("gpt", "diffusion") if name not in tensors]
         if missing:
-            raise ValueError(f"The voice has no part {missing[0]!r}. Make it again from its clips.")
+            raise ValueError(
+                f"The speaker latents lack {missing[0]!r}. Compute them again from "
+                "the clips of the voice."
+            )
         cvvp = tensors["cvvp"].to(device) if "cvvp" in tensors else None
         return cls(
             gpt=tensors["gpt"].to(device), diffusion=tensors["diffusion"].to(device), cvvp=cvvp
@@ -74,8 +77,8 @@ def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
         )
     if len(ids) + 1 >= limit:
         raise InvalidValueError(
-            f"The text makes {len(ids)} tokens; these weights speak at most {limit - 2} at once. "
-            "Split it into shorter pieces.",
+            f"The text makes {len(ids)} tokens; these weights support at most {limit - 2} at "
+            "once. Split it into shorter chunks.",
             code="text_too_long",
         )
     return torch.tensor([[*ids, STOP_TOKEN]])

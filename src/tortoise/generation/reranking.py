@@ -69,7 +69,7 @@ def combine_scores(clvp: Tensor | None, cvvp: Tensor | None, weight: float) -> T
     """The original's mixture of both scores, either of which may be left out.  (n,) each."""
     if clvp is None or cvvp is None:
         only = cvvp if clvp is None else clvp
-        assert only is not None, "there is nothing to rank by"
+        assert only is not None, "there is no score to rank by"
         return only
     return weight * cvvp + (1 - weight) * clvp
 

@@ -22,7 +22,7 @@ from tortoise.modules.noise_schedule import NoiseSchedule
 CLIP_SAMPLE_RANGE = 1.0  # normalised mel lies within this distance of 0
 
 NoiseSource = Callable[[Tensor], Tensor]
-"""Draws standard normal noise as large as its argument, on the same device."""
+"""Draws standard normal noise of the shape and device of its argument."""
 
 
 class Denoiser(Protocol):
@@ -160,7 +160,7 @@ def sample_loop(
         output = denoiser(x, int(schedule.timesteps[position]), 1 - position / steps)
         if not torch.isfinite(output).all():
             raise FloatingPointError(
-                f"the diffusion network answered with NaN or infinity at step {steps - position} "
+                f"the diffusion network produced NaN or infinite values at step {steps - position} "
                 f"of {steps}. Turn half precision off; if that does not help, verify the weights."
             )
         x = sampler.step(

@@ -127,7 +127,8 @@ def sample_codes(
     """
     if options.max_codes > gpt.config.max_mel_tokens:
         raise ValueError(
-            f"max_codes is {options.max_codes}; these weights can say {gpt.config.max_mel_tokens}"
+            f"max_codes is {options.max_codes}; these weights support at most "
+            f"{gpt.config.max_mel_tokens}"
         )
     uniform = torch.rand(options.samples, gpt.config.max_mel_tokens, generator=generator)
     size = options.batch or estimate_batch_size(gpt, options.max_codes)
@@ -209,7 +210,7 @@ class BatchedSampler:
         drawn, log_p = self.sampled_codes.cpu(), self.log_p.cpu()
         if not bool(torch.isfinite(log_p).all()):
             raise FloatingPointError(
-                "the GPT answered with numbers that are not finite. Turn half precision off; if "
+                "the GPT produced NaN or infinite values. Turn half precision off; if "
                 "that does not help, verify the weights."
             )
         said = zip(

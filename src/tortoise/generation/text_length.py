@@ -70,7 +70,7 @@ def load_text_analyzer(folder: Path) -> TortoiseTextAnalyzer:
             times.append((folder / name).stat().st_mtime_ns)
         except OSError as missing:
             raise ModelFileError(
-                f"{folder} has no {name}, so it is not a whole bundle.", code="incomplete_weights"
+                f"{folder} has no {name}, so it is not a complete model.", code="incomplete_weights"
             ) from missing
     return _load_text_analyzer_cached(folder, tuple(times))
 

@@ -32,10 +32,10 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 VOCODER_NETWORKS: Mapping[str, str] = MappingProxyType(
     {"univnet": "vocoder", "bigvgan": "bigvgan", "hifigan": "hifigan"}
 )
-"""What a user calls a vocoder -> the network of a bundle that it is."""
+"""Name of a vocoder option -> network name."""
 
 GRIFFIN_LIM = "griffin_lim"
-"""The vocoder that needs no network: phases are searched for."""
+"""Griffin-Lim, the vocoder without a network."""
 
 
 def choose_vocoder(wanted: str, held: Collection[str]) -> str:
@@ -57,8 +57,8 @@ def choose_vocoder(wanted: str, held: Collection[str]) -> str:
     chosen = speakers_of_mels[:1] if wanted == "auto" else [name for name in here if name == wanted]
     if not chosen:
         raise InvalidValueError(
-            f"These weights hold no vocoder {wanted!r}; they hold {', '.join(here) or 'none'}. "
-            "Choose another vocoder, or fetch one with `testudo models download`.",
+            f"These weights have no vocoder {wanted!r}; they hold {', '.join(here) or 'none'}. "
+            "Choose another vocoder, or download one with `testudo models download`.",
             code="bundle_incompatible",
         )
     return VOCODER_NETWORKS[chosen[0]]

@@ -31,7 +31,7 @@ class ClvpConfig:
     text_heads: int = 12
     speech_heads: int = 12
     spells: bool = False
-    """Whether the speech half can also spell what it hears; published ones cannot."""
+    """Whether the speech encoder has a CTC head; published weights have none."""
 
     @classmethod
     def released(cls) -> ClvpConfig:

@@ -18,7 +18,7 @@ class CvvpConfig:
 
     mel_bands: int = 80
     codes: int | None = 8192
-    """Size of the code book, or None where speech comes as mel instead of codes."""
+    """Codebook size, or None where the input is a mel spectrogram."""
     dim: int = 512
     heads: int = 8
     voice_depth: int = 8

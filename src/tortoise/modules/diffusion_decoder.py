@@ -22,7 +22,7 @@ NUM_FINAL_RES_BLOCKS = 3  # residual blocks without attention at the end of the 
 MAX_PERIOD = 10_000.0  # of the sinusoids that tell the step, in steps per radian
 
 PredictionType = Literal["noise", "velocity"]
-"""What the output layer says: the noise itself, or the velocity (arXiv:2202.00512, appendix D),
+"""Prediction type of the output layer: the noise, or the velocity (arXiv:2202.00512, appendix D),
 which is the noise where there is little of it and the mel where there is little else."""
 
 

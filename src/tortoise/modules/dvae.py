@@ -14,7 +14,7 @@ from torch.nn import functional
 EMA_DECAY = 0.99
 EMA_EPSILON = 1e-5
 DEAD_CODE_THRESHOLD = 0.03
-"""A code used less than this share of an even use counts as dead."""
+"""Codes used less than this share of uniform use count as dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -189,7 +189,7 @@ class LearnedPositionEmbedding(nn.Module):
     def forward(self, n: int) -> Tensor:
         """The first n positions: (n, d)."""
         if n > self.emb.num_embeddings:
-            raise ValueError(f"{n} positions asked for; the network has {self.emb.num_embeddings}")
+            raise ValueError(f"{n} positions requested; the network has {self.emb.num_embeddings}")
         return self.emb.weight[:n]
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 STOP_TOKEN = 0
 WORD_BOUNDARY_TOKEN = 2
-"""The id between words, in the published vocabulary and in ours."""
+"""Token id of the word boundary, in the published vocabulary and in ours."""
 
 
 def remove_special_tokens(text: Tensor) -> Tensor:

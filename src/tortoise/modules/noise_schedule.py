@@ -124,7 +124,7 @@ def check_steps(schedule: NoiseSchedule, steps: int) -> None:
     if not 2 <= steps <= len(schedule):
         raise ValueError(
             f"diffusion takes from 2 to {len(schedule)} steps; got {steps}. "
-            "One step would see only the almost clean end of the schedule."
+            "One step would cover only the almost noise-free end of the schedule."
         )
 
 

@@ -27,7 +27,7 @@ WHISPER_MODELS = (
     *("turbo", "large-v3-turbo", "large", "large-v3", "large-v2", "large-v1"),
     *(name for size in reversed(SIZES_WITH_ENGLISH_MODEL) for name in (size, f"{size}.en")),
 )
-"""Every name of a published Whisper model, the best first."""
+"""Names of published Whisper models, best first."""
 _FILE_STEMS = {"turbo": "large-v3-turbo", "large": "large-v3"}
 PIP_INSTALL = ".venv/bin/python -m pip install"  # the pip of this environment
 INSTALL_EXTRAS_COMMAND = f"{PIP_INSTALL} -r requirements-extra.txt"
@@ -224,7 +224,7 @@ def find_converted_model(models: Path, name: str) -> Path:
     missing = [part for part in REQUIRED_FILES if not (folder / part).is_file()]
     if missing:
         raise TranscribeError(
-            f"{folder} is no Whisper model for faster-whisper: it lacks {', '.join(missing)}. "
+            f"{folder} is not a faster-whisper model: it lacks {', '.join(missing)}. "
             f"{CONVERSION_HINT}."
         )
     return folder

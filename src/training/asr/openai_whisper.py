@@ -89,7 +89,7 @@ class OpenAiWhisper:
     def _fall_back_to_cpu(self, report: ProgressReporter) -> None:
         if self._device.type == "cpu":
             raise TranscribeError(
-                f"{self.name} needs more memory than there is. Choose a smaller model."
+                f"{self.name} needs more memory than is available. Choose a smaller model."
             )
         report.warn(
             f"{self._device} has too little memory for {self.name}; the CPU continues, which is "
@@ -186,7 +186,8 @@ def load_whisper_model(path: Path) -> Whisper:
     checkpoint = _load_checkpoint(path)
     if not isinstance(checkpoint, Mapping) or not {"dims", "model_state_dict"} <= set(checkpoint):
         raise TranscribeError(
-            f"{path.name} is no Whisper model: it lacks 'dims' or 'model_state_dict'. {_FILE_HINT} "
+            f"{path.name} is not a Whisper model: it lacks 'dims' or 'model_state_dict'. "
+            f"{_FILE_HINT} "
             "For a model in Hugging Face format, choose the transcriber transformers."
         )
     dims = _parse_dims(path, checkpoint["dims"])
@@ -196,7 +197,7 @@ def load_whisper_model(path: Path) -> Whisper:
         network.load_state_dict(checkpoint["model_state_dict"])
     except RuntimeError as error:
         raise TranscribeError(
-            f"{path.name} does not hold the network that it describes. {_FILE_HINT}"
+            f"{path.name} does not contain the network that it describes. {_FILE_HINT}"
         ) from error
     _set_alignment_heads(network, path)
     return network.eval()
@@ -211,8 +212,8 @@ def _load_checkpoint(path: Path) -> Any:  # Any: contents of a file
         )
     except pickle.UnpicklingError as error:
         raise TranscribeError(
-            f"{path.name} is damaged, or holds more than numbers; a file that could run code is "
-            f"not loaded. {_FILE_HINT}"
+            f"{path.name} is damaged, or contains more than tensors; files that could run code "
+            f"are not loaded. {_FILE_HINT}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise TranscribeError(f"{path.name} is damaged. Download it again.") from error
@@ -254,7 +255,7 @@ def _check_shapes(path: Path, dims: ModelDimensions, state: Any) -> None:  # Any
         tensor = held.get(name)
         if not isinstance(tensor, torch.Tensor) or tuple(tensor.shape) != shape:
             raise TranscribeError(
-                f"{path.name} does not hold the network that it describes: {name} should be "
+                f"{path.name} does not contain the network that it describes: {name} should be "
                 f"{shape}. {_FILE_HINT}"
             )
 

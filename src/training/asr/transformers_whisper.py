@@ -57,7 +57,7 @@ class TransformersWhisper:
                 segments += self._transcribe_chunk(wave, span, language, report)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise TranscribeError(
-                f"{self.name} needs more memory than there is. Choose a smaller model."
+                f"{self.name} needs more memory than is available. Choose a smaller model."
             ) from error
         return Transcript(segments=tuple(segments), language=language)
 

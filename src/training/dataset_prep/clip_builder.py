@@ -137,7 +137,7 @@ def _align_segment(
     models: Path | None,
     report: ProgressReporter,
 ) -> tuple[tuple[Word, ...], bool]:
-    """Return the words of a text with their times, and whether the text is probably wrong."""
+    """Return the words of a text with their times, and whether transcript probably wrong."""
     needed = not _fits(segment, options) or (said.is_given and options.check_text)
     language = said.language or said.transcript.language
     align = find_aligner(segment.text, language, models) if needed else None

@@ -21,9 +21,7 @@ def lock_for_editing(folder: Path) -> Iterator[None]:
         with FileLock(folder / EDIT_LOCK_FILE, timeout=LOCK_TIMEOUT_S):
             yield
     except Timeout:
-        raise ManifestError(
-            f"{folder.name} is being written by something else for a while. Try again."
-        ) from None
+        raise ManifestError(f"{folder.name} is locked by another process. Try again.") from None
 
 
 @contextmanager

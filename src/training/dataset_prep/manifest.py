@@ -34,25 +34,25 @@ SplitName = Literal["train", "validation", ""]
 
 CLIP_REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "too_short": "too short, with no neighbour to join it with",
-        "too_long": "too long, with no known pause to cut at",
-        "too_much_text": "more text than the model reads at a time",
+        "too_short": "too short, and no adjacent segment to join",
+        "too_long": "too long, and no pause to cut at",
+        "too_much_text": "text too long for the model",
         "silent": "no speech",
         "clipped": "clipped peaks",
-        "noisy": "too much noise behind the voice",
+        "noisy": "too much background noise",
         "duplicate": "same audio or text as another clip",
         "no_words": "no transcript",
-        "doubtful_text": "the text is probably wrong",
-        "other_language": "in another language",
-        "odd_pace": "far too many or too few words for its length",
-        "unreadable": "the file cannot be read as sound",
+        "doubtful_text": "transcript probably wrong",
+        "other_language": "wrong language",
+        "odd_pace": "implausible number of words for its length",
+        "unreadable": "audio file cannot be read",
         "by_hand": "dropped by you",
         "merged": "merged with the clip before it",
         "split": "split into smaller clips",
     }
 )
 REPLACED_REASONS = ("merged", "split")
-"""Reasons of clips whose sound is in other clips now."""
+"""Reasons of clips whose audio is part of other clips."""
 _CLIP_ID = re.compile(r"[^\W_][\w.-]{0,119}")
 
 
@@ -100,15 +100,18 @@ class ClipRow:
 
     def __post_init__(self) -> None:
         if not _CLIP_ID.fullmatch(self.id):
-            raise ManifestError(f"{self.id!r} cannot name a clip; letters, digits, - and _ can.")
+            raise ManifestError(
+                f"{self.id!r} is not a valid clip name; use letters, digits, - and _."
+            )
         if self.text != to_single_line(self.text):
             raise ManifestError(f"The text of {self.id} must be one line without '|'.")
         if self.reason and self.reason not in CLIP_REASONS:
             raise ManifestError(
-                f"{self.reason!r} of {self.id} is no reason; there are {', '.join(CLIP_REASONS)}."
+                f"{self.reason!r} of {self.id} is not a reason; known are "
+                f"{', '.join(CLIP_REASONS)}."
             )
         if self.part not in ("train", "validation", ""):
-            raise ManifestError(f"{self.id} is in no part {self.part!r}.")
+            raise ManifestError(f"{self.id} is in an unknown split {self.part!r}.")
         if not 0 <= self.start_s <= self.stop_s:
             raise ManifestError(f"{self.id} starts at {self.start_s} s and stops at {self.stop_s}.")
 
@@ -222,7 +225,7 @@ def read_clip_list(path: Path) -> list[tuple[str, str]]:
         if len(columns) not in (2, 3) or not columns[0]:
             raise ManifestError(
                 f"Line {number} of {path} is {_quote_line(line)}. A line must be audio|text, or "
-                "audio|text|text as it is read aloud."
+                "audio|text|normalized text."
             )
         lines.append((columns[0], to_single_line(columns[-1] or columns[1])))
     return lines
@@ -256,7 +259,7 @@ def _clip_from_dict(plain: object) -> ClipRow:
     )
     for name, value in told.items():
         if not isinstance(value, _FIELD_TYPES.get(name, ())):
-            raise ManifestError(f"{_quote_line(str(value))} cannot be the {name} of a clip.")
+            raise ManifestError(f"{_quote_line(str(value))} is not a valid {name} of a clip.")
     return ClipRow(**told, words=words)
 
 
@@ -272,7 +275,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror or error}.") from error
     if b"\0" in raw:
-        raise ManifestError(f"{path} is no text but some other kind of file. Look what it is.")
+        raise ManifestError(f"{path} is not a text file.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

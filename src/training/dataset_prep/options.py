@@ -68,5 +68,5 @@ class PrepareOptions:
         if self.shortest_s * 2 > self.longest_s:
             raise ValueError(
                 f"shortest_s is {self.shortest_s} and longest_s {self.longest_s}; the longest clip "
-                "must be at least twice the shortest, or speech cannot be cut between them."
+                "must be at least twice the shortest, or speech cannot be split."
             )

@@ -228,7 +228,7 @@ def _process_recording(
         meter.update(share + (1 - share) * made.row.stop_s / recording.duration_s)
     if len(clips) == 1:
         clips = [_rename_clip(run, clips[0], run.state.find_free_clip_id(_sanitize_stem(path)))]
-    message = "" if clips else "Nobody speaks in it."
+    message = "" if clips else "It contains no speech."
     run.state.replace_source_clips(
         replace(row, state="done", seconds=round(recording.duration_s, 3), message=message), clips
     )

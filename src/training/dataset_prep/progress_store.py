@@ -22,7 +22,7 @@ from training.dataset_prep.sources import is_same_file
 MAX_WRITE_TIME_SHARE = 0.05  # of the time; large books are written less often
 SAME_CLIP_OVERLAP = 0.5  # of the shorter of two clips; more is the same clip
 CLIPS_KEPT_MESSAGE = "Its clips are kept."
-MISSING_SOURCE_MESSAGE = f"It is no longer there. {CLIPS_KEPT_MESSAGE}"
+MISSING_SOURCE_MESSAGE = f"It no longer exists. {CLIPS_KEPT_MESSAGE}"
 
 
 class PreparationState:
@@ -148,7 +148,7 @@ def load_preparation_state(folder: Path, fresh: Dataset) -> tuple[PreparationSta
     except ManifestError as error:
         aside = path.with_name(f"{DATASET_FILE}.damaged-{int(time.time())}")
         path.rename(aside)
-        return PreparationState(folder, fresh), f"{error} It was put aside as {aside.name}."
+        return PreparationState(folder, fresh), f"{error} It was renamed to {aside.name}."
     clips = before.clips
     if (before.seed, before.validation_share) != (fresh.seed, fresh.validation_share):
         clips = tuple(replace(clip, part="") for clip in clips)  # to be drawn anew

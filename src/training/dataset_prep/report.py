@@ -102,16 +102,16 @@ def format_dataset_report(report: DatasetReport) -> str:
     lines = [
         f"{report.name}: {format_minutes(report.kept)} kept, {format_minutes(report.dropped)} "
         f"dropped",
-        f"  to learn from {format_minutes(report.train)}, to judge by "
+        f"  training {format_minutes(report.train)}, validation "
         f"{format_minutes(report.validation)}",
     ]
     lines += _format_reasons("Dropped", report.dropped_by) + _format_reasons(
-        "Kept but marked", report.marked_by
+        "Kept, to check", report.marked_by
     )
     lines += _format_histogram("Length in seconds", report.lengths)
     lines += _format_histogram("Loudness in LUFS", report.levels)
     if report.failed:
-        lines += ["", "Recordings to look at"]
+        lines += ["", "Recordings with problems"]
         lines += [f"  {path}: {message}" for path, message in report.failed[:MAX_SOURCES_SHOWN]]
     if report.remarks:
         lines += ["", *report.remarks]
@@ -161,30 +161,31 @@ def _list_remarks(
     seconds = sum(clip.seconds for clip in kept)
     told = []
     if not kept:
-        told.append("No clip is kept, so there is nothing to learn from.")
+        told.append("No clip is kept, so there is nothing to train on.")
     elif seconds < MIN_KEPT_S:
         told.append(
-            f"Only {seconds:.0f} s are kept. A voice can be heard in it, but finetuning wants some "
-            "minutes: add recordings."
+            f"Only {seconds:.0f} s are kept. Finetuning needs several minutes: add recordings."
         )
     elif seconds < RECOMMENDED_KEPT_S:
         told.append(
-            f"{seconds / 60:.1f} minutes are kept. That is little: train with few steps and look "
-            "at over-fitting; 10 to 60 minutes are better."
+            f"{seconds / 60:.1f} minutes are kept, which is little: train with few steps and "
+            "watch for overfitting; 10 to 60 minutes are recommended."
         )
     if any(row.state == "waiting" for row in dataset.sources):
-        told.append("Not all recordings are done. Prepare the dataset again and it goes on there.")
+        told.append("Not all recordings are processed. Prepare the dataset again to continue.")
     doubted = sum(clip.reason == "doubtful_text" for clip in dropped)
     if doubted > DOUBTFUL_WARNING_FRACTION * len(dataset.clips):
         told.append(
-            f"The text of {doubted} of {len(dataset.clips)} clips is not what is said in them. "
-            "Look whether the texts belong to these recordings. If they are right, prepare again "
-            "and say which language they are in, or leave the text unchecked."
+            f"The text of {doubted} of {len(dataset.clips)} clips does not match the audio. "
+            "Check that the transcripts belong to these recordings. If they do, prepare again "
+            "with the right language, or turn off Check Transcripts."
         )
     if kept and not any(clip.part == "validation" for clip in kept):
-        told.append("No clip judges the training, so over-fitting cannot be seen.")
+        told.append("There are no validation clips, so overfitting cannot be detected.")
     if dataset.transcriber.startswith("pocketsphinx"):
-        told.append("PocketSphinx wrote the text, with many errors. Look through it, worst first.")
+        told.append(
+            "PocketSphinx transcribed with many errors. Review the text, worst clips first."
+        )
     return told
 
 

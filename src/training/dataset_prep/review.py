@@ -69,7 +69,7 @@ def edit_text(dataset: Dataset, id: str, text: str) -> Dataset:
     clip = find_clip(dataset, id)
     clean = to_single_line(text)
     if not any(sign.isalnum() for sign in clean):
-        raise ManifestError("A clip needs a text. Write what is said in it, or drop it.")
+        raise ManifestError("A clip needs a transcript. Enter it, or drop the clip.")
     words = clean.split()
     times = (
         tuple(replace(old, text=new) for old, new in zip(clip.words, words, strict=True))
@@ -137,7 +137,7 @@ def merge_clips(dataset: Dataset, id: str, folder: Path) -> tuple[Dataset, str]:
         )
     if seconds > MAX_CLIP_S:
         raise ManifestError(
-            f"{first.id} and {second.id} last {seconds:.1f} s together; a clip may last "
+            f"{first.id} and {second.id} last {seconds:.1f} s together; the limit is "
             f"{MAX_CLIP_S} s. Cut one of them first, and join a part."
         )
     sound = concatenate_with_pause(
@@ -158,14 +158,14 @@ def split_clip(
     """
     clip = find_clip(dataset, id)
     if clip.reason in REPLACED_REASONS:
-        raise ManifestError(f"{id} is in other clips by now. Cut those.")
+        raise ManifestError(f"{id} is already part of other clips. Split those.")
     steps = read_samples(folder / clip.file)
     seconds = len(steps) / CLIP_SAMPLE_RATE
     count, at = _find_cut_position(clip, steps, at_s, after)
     if not MIN_PART_S <= at <= seconds - MIN_PART_S:
         raise ManifestError(
             f"Cut at {at:.2f} s, a part of {id} would be shorter than {MIN_PART_S} s. Choose a "
-            "place further from its ends."
+            "time further from its ends."
         )
     texts = clip.text.split()
     parts = [
@@ -187,7 +187,7 @@ def find_clip(dataset: Dataset, id: str) -> ClipRow:
         if clip.id == id:
             return clip
     shown = id if len(id) <= 60 else id[:59] + "…"
-    raise ManifestError(f"{dataset.name} has no clip {shown!r}. Look at the list anew.")
+    raise ManifestError(f"{dataset.name} has no clip {shown!r}. Reload the list.")
 
 
 def _find_cut_position(
@@ -196,7 +196,7 @@ def _find_cut_position(
     """Return after how many words, and at which second, a clip is split."""
     total = len(clip.text.split())
     if total < 2:
-        raise ManifestError(f"{clip.id} has fewer than two words, so there is nothing to part.")
+        raise ManifestError(f"{clip.id} has fewer than two words and cannot be split.")
     seconds = len(steps) / CLIP_SAMPLE_RATE
     known = len(clip.words) == total
     if after is None:
@@ -284,7 +284,7 @@ def _mark_replaced(clip: ClipRow, reason: str) -> ClipRow:
 
 def _find_next_clip(dataset: Dataset, first: ClipRow) -> ClipRow:
     if first.reason in REPLACED_REASONS:
-        raise ManifestError(f"{first.id} is in other clips by now. Join those.")
+        raise ManifestError(f"{first.id} is already part of other clips. Join those.")
     after = [
         clip
         for clip in dataset.clips
@@ -301,11 +301,11 @@ def _find_next_clip(dataset: Dataset, first: ClipRow) -> ClipRow:
 def _check_usable(dataset: Dataset, clip: ClipRow) -> None:
     if clip.reason in SIZE_REASONS:
         raise ManifestError(
-            f"{clip.id} cannot be learned from as it is: {clip.seconds:.1f} s with "
-            f"{len(clip.text)} letters. Cut it, or join it with a neighbour."
+            f"{clip.id} cannot be trained on: {clip.seconds:.1f} s with "
+            f"{len(clip.text)} letters. Split it, or join it with an adjacent clip."
         )
     if not clip.text:
-        raise ManifestError(f"{clip.id} has no text. Write what is said in it; then it comes back.")
+        raise ManifestError(f"{clip.id} has no transcript. Enter it to keep the clip.")
     for other in dataset.clips:
         shared = min(clip.stop_s, other.stop_s) - max(clip.start_s, other.start_s)
         if other.kept and other.source == clip.source and other.id != clip.id and shared > 0.1:

@@ -35,7 +35,7 @@ def read_samples(path: Path) -> PcmSamples:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
     except (OSError, EOFError, wave.Error) as error:
         raise ManifestError(
-            f"The sound {path.name} cannot be read ({error}). Prepare the dataset again."
+            f"The audio file {path.name} cannot be read ({error}). Prepare the dataset again."
         ) from error
 
 

@@ -29,20 +29,20 @@ def find_recordings(folder: Path) -> list[Path]:
     missing, unreadable or without recordings.
     """
     if not folder.is_dir():
-        raise ManifestError(f"There is no folder {folder}. Name a folder of recordings.")
+        raise ManifestError(f"There is no folder {folder}. Give a folder of recordings.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise ManifestError(f"{folder} may not be read by this user. Change its permissions.")
+        raise ManifestError(f"{folder} cannot be read: permission denied. Change its permissions.")
     found = sorted(
         _iter_recordings(folder), key=lambda path: _natural_sort_key(path.relative_to(folder))
     )
     if not found:
         known = " ".join(sorted(READABLE_SUFFIXES))
         raise ManifestError(
-            f"There are no recordings in {folder}. Put sound files there ({known})."
+            f"There are no recordings in {folder}. Put audio files there ({known})."
         )
     if len(found) > MAX_FILES:
         raise ManifestError(
-            f"{folder} holds more than {MAX_FILES:,} sound files. Name the folder of one speaker."
+            f"{folder} holds more than {MAX_FILES:,} audio files. Give the folder of one speaker."
         )
     return found
 
@@ -73,8 +73,7 @@ def check_target_dir(target: Path) -> None:
         ]
         if foreign:
             raise ManifestError(
-                f"{target} holds {', '.join(foreign)} but no {DATASET_FILE}: another program "
-                f"made it. "
+                f"{target} holds {', '.join(foreign)} but no {DATASET_FILE}: it is not a dataset. "
                 "Choose another name, or move that folder away."
             )
 

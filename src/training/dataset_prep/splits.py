@@ -69,12 +69,12 @@ def _format_summary(clips: Sequence[ClipRow], share: float) -> str:
     train = sum(clip.part == "train" for clip in clips)
     judging = sum(clip.part == "validation" for clip in clips)
     if not train:
-        return "No clip is left to learn from."
-    told = f"{_format_clip_count(train)} to learn from, {_format_clip_count(judging)} to judge by"
+        return "No clip is left for training."
+    told = f"{_format_clip_count(train)} for training, {_format_clip_count(judging)} for validation"
     if judging:
-        return f"{told}, drawn by chance; no text is in both."
-    why = "none was wanted" if share <= 0 else "there are too few"
-    return f"{told}: {why}. Over-fitting cannot be seen without any."
+        return f"{told}, split at random; no text is in both."
+    why = "the validation share is 0" if share <= 0 else "there are too few clips"
+    return f"{told}: {why}. Overfitting cannot be detected without validation clips."
 
 
 def _format_clip_count(count: int) -> str:

@@ -17,9 +17,9 @@ from training.finetuning.dataset import TrainingExample
 MelField = Literal["gpt_mel", "vocoder_mel"]
 
 MAX_REFERENCE_CLIPS = 4
-"""Reference clips of a step, at limit; at inference it is all clips of the voice."""
+"""Maximum of reference clips of a step; inference uses all clips of the voice."""
 MIN_REFERENCE_FRAMES = 100
-"""Frames of a reference: a good second."""
+"""Mel frames of a reference clip: a little over one second."""
 
 
 def sample_batch_indices(

@@ -120,10 +120,10 @@ def load_features(path: Path) -> DatasetSplits:
             kinds = {name: file.get_tensor(name) for name in FEATURE_NAMES}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise DatasetError(
-            f"{path} is damaged ({error}). Delete it and begin a new run."
+            f"{path} is damaged ({error}). Delete it and start a new run."
         ) from error
     if metadata.get("format") != FORMAT_VERSION:
-        raise DatasetError(f"{path} is of another version. Delete it and begin a new run.")
+        raise DatasetError(f"{path} is of another version. Delete it and start a new run.")
     columns = {name: kinds[name].split(metadata[name]) for name in FEATURE_NAMES}
     clips = [
         TrainingExample(
@@ -188,7 +188,7 @@ def _extract_all(
     reasons = tuple(_format_skipped_clips(reason, names) for reason, names in left_out.items())
     if not examples["train"]:
         why = " ".join(reasons) or "Its list of training clips is empty."
-        raise DatasetError(f"There is nothing to learn from. {why} Look at the dataset's clips.")
+        raise DatasetError(f"There is nothing to train on. {why} Review the clips of the dataset.")
     return DatasetSplits(
         train=tuple(examples["train"]), validation=tuple(examples["validation"]), left_out=reasons
     )
@@ -199,7 +199,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     conventions, sizes = bundle.conventions, bundle.config.architecture("gpt")
     text = bundle.tokenizer.encode(line.text)
     if not text:
-        raise DatasetError("nothing is said that the model can read")
+        raise DatasetError("its text has no character that the model supports")
     if len(text) > min(conventions.text_limit - 2, sizes.max_text_tokens):
         raise DatasetError("the text is too long for the model")
     if line.audio is None:
@@ -207,7 +207,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     try:
         clip = read_clip(line.audio)
     except (ClipError, OSError):
-        raise DatasetError("the file cannot be read as sound") from None
+        raise DatasetError("audio file cannot be read") from None
     low = clip.resample(GPT_MEL.sample_rate).wave
     if len(low) < MIN_CODES * conventions.samples_per_code:
         raise DatasetError("it is too short")

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 PROCESS_GROUP_TIMEOUT = timedelta(hours=2)
-"""How long the others wait while the main process validates and saves."""
+"""Timeout of the other processes while the main process validates and saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from training.finetuning.preflight.clips import find_audio
 
 RESEMBLYZER = "resemblyzer"
 MAX_SPEAKER_CLIPS = 12
-"""Reference clips of the speaker; more hardly change the mean embedding."""
+"""Maximum of reference clips; more do not change the mean embedding noticeably."""
 NO_WER_NOTE = "no word error rate (English with PocketSphinx only)"
 NO_SIMILARITY_NOTE = "no speaker similarity (needs Resemblyzer, see requirements-extra.txt)"
 MIN_VOICED_S = 0.5  # of voiced audio; with less an embedding is noise

@@ -48,15 +48,17 @@ def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressRep
     """
     target = paths.publish
     if target is None:
-        raise ExportError("No folder was named to publish into.")
+        raise ExportError("No export folder was given.")
     part, old = (target.with_name(f".{target.name}{end}") for end in (".part", ".old"))
     _clean_up_interrupted_export(target, part, old)
     if target.exists() and not (target / FINETUNE_FILE).is_file():
-        raise ExportError(f"{target} is there already and is no finetune. Choose another name.")
+        raise ExportError(
+            f"{target} already exists and is not a finetuned model. Choose another name."
+        )
     known = {about.step: about for about in read_checkpoints(run)}
     if step not in known:
         there = ", ".join(map(str, known)) or "none"
-        raise ExportError(f"There is no checkpoint of step {step} any more; there is: {there}.")
+        raise ExportError(f"There is no checkpoint of step {step}; available: {there}.")
     config = read_config(run / CONFIG_FILE)
     base = load_model(paths.bundle)
     clips = load_run_dataset(run, paths.dataset, config.dataset, base, report)

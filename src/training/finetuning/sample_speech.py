@@ -25,7 +25,7 @@ SampleSynthesizer = Callable[[Path, str, Path], None]
 """Synthesize a text with the model in a folder, into a file."""
 
 MAX_REFERENCE_S = 120.0
-"""Seconds of reference speech; more hardly changes the mean."""
+"""Seconds of reference speech; more does not change the mean noticeably."""
 SAMPLE_SEED = 1
 
 

@@ -129,7 +129,7 @@ class StageTrainer:
         if state["identity"] != dict(self.identity):
             raise StateError(
                 "The saved state belongs to another model, method or choice of frozen parts. "
-                "Put the configuration back, or begin a new run."
+                "Restore the configuration, or start a new run."
             )
         for name, part in self.task.stateful_parts.items():
             part.load_state_dict(state["parts"][name])

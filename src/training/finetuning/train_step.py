@@ -212,7 +212,7 @@ def create_step_executor(
     device = distributed.device.type
     if precision == "fp16" and device == "cpu":
         raise ValueError(
-            "optimizer.precision is fp16, which a processor cannot train with. "
+            "optimizer.precision is fp16, which is not supported on a CPU. "
             "Use bf16 or fp32, or a GPU."
         )
     alone = distributed.world_size == 1  # several processes agree on a stop between steps

@@ -107,13 +107,13 @@ def _train(context: TrainContext) -> TrainResult:
     state = load_state(context.run)
     if state is not None and state["stage"] not in context.stages:
         raise ValueError(
-            f"The run was at its stage {state['stage']}, which the configuration leaves out now. "
-            "Put it back, or begin a new run."
+            f"The run was at its stage {state['stage']}, which the configuration leaves out "
+            "now. Add it again, or start a new run."
         )
     if not context.stages:
         raise ValueError(
-            "schedule.steps and diffusion.steps are both 0, so there is nothing to learn. "
-            "Give one of them steps."
+            "schedule.steps and diffusion.steps are both 0, so there is nothing to train. Set "
+            "steps for one of them."
         )
     _log_start(context, clips, state)
     for name in context.stages:
@@ -225,9 +225,10 @@ def _make_failed_result(context: TrainContext, error: Exception) -> TrainResult:
             restore_good_state(context.run)
         lr = context.config.optimizer.rate
         message = (
-            f"The training diverged at step {context.event_logger.step}: {error}. What was saved "
-            f"before is kept. Lower the learning rate (it is {lr:g}; try {lr / 3:.1g}) and resume, "
-            "or take an earlier checkpoint."
+            f"The training diverged at step {context.event_logger.step}: {error}. Saved "
+            f"checkpoints are kept. Lower the learning rate (it is {lr:g}; try {lr / 3:.1g}) "
+            "and resume, "
+            "or use an earlier checkpoint."
         )
         return TrainResult(state="failed", cause="diverged", message=message)
     if isinstance(error, OSError):

@@ -49,8 +49,9 @@ POLL_INTERVAL_S = 1.5
 JOB_LIMIT = 50
 STOPPING_TEXT = "Stopping. Finished recordings are kept."
 ABOUT = (
-    "A dataset is made from recordings of **one** voice: they are cut at pauses into clips of a "
-    "few seconds, each with its text. 15 minutes of clean speech are a good start. Existing "
+    "A dataset is created from recordings of **one** voice: they are cut at pauses into clips "
+    "of a few seconds, each with its transcript. 15 minutes of clean speech are a good start. "
+    "Existing "
     "transcripts (.txt, .srt, .vtt, .json, metadata.csv) are used as they are."
 )
 

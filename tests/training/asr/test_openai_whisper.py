@@ -220,7 +220,10 @@ def test_a_file_that_would_run_a_program_is_not_opened(tmp_path: Path) -> None:
     ("changed", "complaint"),
     [
         ({"n_text_layer": 10**9}, "its n_text_layer is 1000000000, which no Whisper"),
-        ({"n_text_ctx": 4096}, "does not hold the network that it describes: decoder.positional"),
+        (
+            {"n_text_ctx": 4096},
+            "does not contain the network that it describes: decoder.positional",
+        ),
         ({"n_text_layer": 3}, r"does not hold .* decoder\.blocks\.2"),
         ({"n_vocab": 51_866}, r"does not hold .*token_embedding.*51866"),
         ({"n_audio_ctx": 3000}, "its n_audio_ctx is 3000"),
@@ -241,7 +244,7 @@ def test_dims_that_do_not_fit_are_refused_before_anything_is_built(
 def test_another_network_half_a_file_and_junk_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"model.encoder.conv1.weight": torch.zeros(3)}, path)
-    with pytest.raises(TranscribeError, match=r"other\.pt is no Whisper model: it lacks 'dims'"):
+    with pytest.raises(TranscribeError, match=r"other\.pt is not a Whisper model: it lacks 'dims'"):
         load_whisper_model(path)
     lacking = checkpoint()
     del lacking["model_state_dict"]["encoder.conv1.weight"]

@@ -24,7 +24,7 @@ def mixed() -> Dataset:
     ]
     sources = (
         SourceRow(path="bad.wav", state="failed", message="It is damaged."),
-        SourceRow(path="hush.wav", state="done", message="Nobody speaks in it."),
+        SourceRow(path="hush.wav", state="done", message="It contains no speech."),
         SourceRow(path="good.wav", state="done"),
     )
     return Dataset(name="talk", sources=sources, clips=(*kept, *dropped))
@@ -48,13 +48,13 @@ def test_the_text_tells_minutes_reasons_failures_and_what_to_do() -> None:
     told = format_dataset_report(build_dataset_report(mixed()))
     assert "talk: 0.5 minutes in 6 clips kept, 0.5 minutes in 6 clips dropped" in told
     assert "bad.wav: It is damaged." in told and "hush.wav: Nobody" in told
-    assert "good.wav" not in told and "too much noise behind the voice" in told
+    assert "good.wav" not in told and "too much background noise" in told
     assert "Only 27 s are kept" in told
 
 
 def test_an_empty_dataset_says_so() -> None:
     report = build_dataset_report(Dataset(name="none"))
-    assert report.remarks == ("No clip is kept, so there is nothing to learn from.",)
+    assert report.remarks == ("No clip is kept, so there is nothing to train on.",)
     assert "none: 0.0 minutes in 0 clips kept" in format_dataset_report(report)
 
 

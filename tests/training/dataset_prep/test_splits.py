@@ -65,7 +65,7 @@ def test_one_text_said_by_all_clips_is_only_learned_from() -> None:
 
 
 def test_nothing_kept_is_told() -> None:
-    assert split_clips(clips(dropped=3), 0.1, 0).summary == "No clip is left to learn from."
+    assert split_clips(clips(dropped=3), 0.1, 0).summary == "No clip is left for training."
 
 
 def test_who_judged_once_judges_on_and_only_newcomers_are_drawn() -> None:

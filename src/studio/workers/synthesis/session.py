@@ -89,7 +89,7 @@ class SynthesisSession:
             changed.append(f"its weights were {like.weights_id} and are {self.engine.weights_id}")
         for voice, speaker in self.speakers.items():
             if like.speakers.get(voice, "") not in ("", speaker.content_id):
-                changed.append(f"the clips of {voice!r} are others")
+                changed.append(f"the clips of {voice!r} have changed")
         if like.machine.torch != now.torch or like.machine.device != now.device:
             changed.append(
                 f"it was computed on {like.machine.device} with torch {like.machine.torch}, "
@@ -110,8 +110,8 @@ class SynthesisSession:
         if None in candidates:
             prompt = " ".join(span.text for span in chunk.text_spans if not span.audible)
             warnings.append(
-                f"The steering words {prompt!r} could not be found in the take, so they are still "
-                "heard in it."
+                f"The prompt {prompt!r} could not be found in the take, so they are "
+                "still audible in it."
             )
         for message in warnings:
             self.report.warn(message)

@@ -13,7 +13,7 @@ LIST_FILE_NAMES = (
     *("metadata.csv", "metadata.txt", "transcripts.csv", "transcripts.txt"),
     *("train.txt", "validation.txt", "val.txt"),
 )
-"""What such files are called."""
+"""Names of transcript list files."""
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 )  # what ids may end in
@@ -80,7 +80,7 @@ def match_lines_to_files(
                 f"Line {meant.number} names {meant.id!r}, which could be "
                 f"{format_relative_path(other, place)} or "
                 f"{format_relative_path(file, place)}. Write the folder into the line, or "
-                f"rename one."
+                "rename one."
             )
         matched[file] = meant
     return matched
@@ -113,13 +113,13 @@ def _list_path_tails(file: Path, place: Path) -> list[str]:
 def _check_columns(path: Path, number: int, columns: Sequence[str]) -> None:
     if len(columns) == 1:
         raise TranscribeError(
-            f"{path.name}, line {number}: it has no '|'. A line reads 'clip|what is said'; "
-            "a file that is no such list has to leave the folder."
+            f"{path.name}, line {number}: it has no '|'. A line must be 'clip|text'; move other "
+            "files out of the folder."
         )
     if len(columns) > 3:
         raise TranscribeError(
-            f"{path.name}, line {number}: {len(columns)} columns; 'clip|text' has two, "
-            "'clip|text|text as it is read' three."
+            f"{path.name}, line {number}: {len(columns)} columns; use 'clip|text' or "
+            "'clip|text|normalized text'."
         )
     if not columns[0]:
         raise TranscribeError(f"{path.name}, line {number}: no clip is named before the '|'.")

@@ -52,8 +52,8 @@ def load_json(path: Path) -> Any:  # Any: JSON
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise TranscribeError(
-            f"{path.name}, line {error.lineno}: no JSON ({error.msg}). Save it again, or take it "
-            "out of the folder."
+            f"{path.name}, line {error.lineno}: invalid JSON ({error.msg}). Save it again, or "
+            "move it out of the folder."
         ) from error
     except RecursionError as error:
         raise TranscribeError(f"{path.name} is nested too deeply to be a transcript.") from error

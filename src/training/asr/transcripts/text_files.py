@@ -16,7 +16,7 @@ _BOM_ENCODINGS = (  # the longer mark first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CP1252_PUNCTUATION = frozenset(b"\x85\x91\x92\x93\x94\x96\x97\xa0")
-"""… ‘ ’ “ ” – — and the firm blank: the same in every Windows encoding, letters in none."""
+"""… ‘ ’ “ ” – — and the no-break space: the same in every Windows encoding, never letters."""
 
 
 def read_text(path: Path) -> str:
@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
             raise TranscribeError(
                 f"{path.name} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read as a "
                 f"transcript. "
-                "Cut it into parts, or take it out of the folder."
+                "Split it, or move it out of the folder."
             )
         data = path.read_bytes()
     except OSError as error:
@@ -44,8 +44,8 @@ def _decode(path: Path, data: bytes) -> str:
             return _decode_as(path, data, encoding)
     if b"\0" in data:
         raise TranscribeError(
-            f"{path.name} is no text: byte {data.index(0):,} is zero. Save it as UTF-8, or take it "
-            "out of the folder."
+            f"{path.name} is not a text file: byte {data.index(0):,} is zero. Save it as UTF-8, "
+            "or move it out of the folder."
         )
     try:
         return data.decode("utf-8")
@@ -54,7 +54,7 @@ def _decode(path: Path, data: bytes) -> str:
             return data.decode("cp1252")
         raise TranscribeError(
             f"{path.name} is not UTF-8: byte {error.start:,} is 0x{data[error.start]:02x}. "
-            "Which letter that means cannot be known; save the file as UTF-8."
+            "Its encoding is unknown; save the file as UTF-8."
         ) from error
 
 
@@ -63,6 +63,6 @@ def _decode_as(path: Path, data: bytes, encoding: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise TranscribeError(
-            f"{path.name} begins like {encoding.removesuffix('-sig').upper()}, but byte "
+            f"{path.name} starts like {encoding.removesuffix('-sig').upper()}, but byte "
             f"{error.start:,} is not. It is damaged; save it again as UTF-8."
         ) from error

@@ -32,7 +32,7 @@ DISK_FULL_MESSAGES = (
     "Disk quota exceeded",
     "not enough space on the disk",  # Windows
 )
-"""Parts of what torch and safetensors say when the disk is full; they raise no OSError then."""
+"""Messages of torch and safetensors for a full disk; they do not raise OSError."""
 
 
 class DiskFullError(OSError):
@@ -64,7 +64,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise StateError(
-            f"{path} is damaged or no saved state. Delete it to begin anew from the first step."
+            f"{path} is damaged or not a saved state. Delete it to restart from the first step."
         ) from error
     return state
 

@@ -137,7 +137,7 @@ def read_model_facts(folder: Path, name: str) -> ModelFacts:
 def count_parameters(file: Path) -> int:
     """Count the parameters in a safetensors file from its header.
 
-    Raises ModelFileError where the file is damaged or cut short.
+    Raises ModelFileError where the file is damaged or truncated.
     """
     try:
         size = file.stat().st_size
@@ -153,7 +153,7 @@ def count_parameters(file: Path) -> int:
         return sum(math.prod(entry["shape"]) for entry in tensors)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as cause:
         raise ModelFileError(
-            f"{file} is damaged or cut short ({cause}). Download the model again."
+            f"{file} is damaged or truncated ({cause}). Download the model again."
         ) from cause
 
 

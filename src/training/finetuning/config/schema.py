@@ -153,7 +153,7 @@ class OptimizerConfig:
         if not self.text_weight and not self.mel_weight:
             raise ConfigError(
                 "optimizer.text_weight and optimizer.mel_weight are both 0, so there is nothing "
-                "to learn. Set mel_weight to 1."
+                "to train. Set mel_weight to 1."
             )
 
     @property
@@ -309,7 +309,7 @@ class FinetuneConfig:
         if not self.total_steps:
             raise ConfigError(
                 "schedule.steps and diffusion.steps are both 0, so nothing would be trained. "
-                "Give one of them steps."
+                "Set steps for one of them."
             )
         processes, batch = self.machine.processes, self.optimizer.batch
         if batch % processes:
@@ -323,7 +323,7 @@ class FinetuneConfig:
     def _check_on_cpu(self) -> None:
         if self.optimizer.precision == "fp16":
             raise ConfigError(
-                "optimizer.precision is fp16, which a cpu cannot train with. Use bf16 or fp32."
+                "optimizer.precision is fp16, which is not supported on a CPU. Use bf16 or fp32."
             )
         if self.optimizer.eight_bit:
             raise ConfigError(

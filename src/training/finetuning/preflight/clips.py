@@ -101,7 +101,7 @@ def find_audio(folder: Path, named: str) -> Path | None:
     Raises ManifestError for a path that leads out of the dataset.
     """
     if Path(named).is_absolute() or ".." in Path(named).parts or "\0" in named:
-        raise ManifestError(f"{named!r} leads out of {folder}. Copy the audio into the dataset.")
+        raise ManifestError(f"{named!r} is outside of {folder}. Copy the audio into the dataset.")
     bare = [f"{named}{suffix}" for suffix in AUDIO_SUFFIXES]
     places = (named, *bare, *(f"{sub}/{name}" for sub in AUDIO_DIRS for name in (named, *bare)))
     return next((folder / place for place in places if (folder / place).is_file()), None)

@@ -92,7 +92,7 @@ def _check_batch_size(config: FinetuneConfig, clips: int) -> Iterator[PreflightF
             level="warn",
             kind="accumulate",
             what=f"One step takes {optimizer.clips_per_step} clips; there are {clips}.",
-            why="The same clips would come several times within a step, which only costs time.",
+            why="Clips would be repeated within a step, which only takes longer.",
             fix=f"Set optimizer.accumulate to {fitting}.",
             changes={"optimizer.accumulate": fitting},
         )
@@ -147,8 +147,9 @@ def _check_validation(config: FinetuneConfig, clips: InspectedClips) -> Iterator
         yield PreflightFinding(
             level="warn",
             kind="leak",
-            what=f"Training has the text of {_format_clip_count(len(leaking))} of validation.",
-            why=f"The validation loss of {leaking[0].audio} and the like is too low.",
+            what=f"The text of {_format_clip_count(len(leaking))} for validation is also in the "
+            "training split.",
+            why=f"The validation loss of clips such as {leaking[0].audio} is too low.",
             fix="Prepare the dataset again, or change its split.",
             place=FIX_IN_PREPARE,
         )
@@ -162,8 +163,9 @@ def _check_texts(clips: InspectedClips) -> Iterator[PreflightFinding]:
             level="warn",
             kind="unknown",
             what=f"The tokenizer drops words or symbols of {_format_clip_count(len(odd))}.",
-            why=f"They are in the audio but not in the tokens: {' '.join(symbols[:12])}.",
-            fix="Spell them out in the review of the dataset.",
+            why=f"They are spoken in the audio but missing in the tokens: "
+            f"{' '.join(symbols[:12])}.",
+            fix="Spell them out when you review the dataset.",
             place=FIX_IN_PREPARE,
         )
 

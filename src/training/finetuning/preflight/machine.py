@@ -96,7 +96,7 @@ def _check_memory(
         level="warn",
         kind="memory",
         what=f"It may need {needed / 1e9:.1f} GB of memory; there are {memory / 1e9:.1f} GB.",
-        why="Out of memory, the micro-batch is halved, which is slower.",
+        why="If it does not fit, the micro-batch is halved, which is slower.",
         fix="Test run measures it. A smaller batch, or lora, needs less.",
         changes=_suggest_smaller_config(config),
     )

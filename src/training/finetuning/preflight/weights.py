@@ -44,7 +44,7 @@ def _check_gpt(config: FinetuneConfig, bundle: ModelFacts) -> Iterator[Preflight
         yield PreflightFinding(
             level="warn",
             kind="small_gpt",
-            what="The GPT of this small model forgets words when it is finetuned.",
+            what="Finetuning the GPT of this small model damages its speech.",
             why="Its codebook was trained on synthetic voices and cannot represent real speech; "
             "finetune the diffusion network for the voice.",
             fix="Set schedule.steps to 0.",
@@ -56,7 +56,7 @@ def _check_gpt(config: FinetuneConfig, bundle: ModelFacts) -> Iterator[Preflight
             level="warn",
             kind="fast",
             what=f"The learning rate {config.optimizer.rate:g} is very high for this model.",
-            why="The model loses what it has learned of speech.",
+            why="The pretrained weights would be destroyed.",
             fix="Use 1e-5.",
             changes={"optimizer.rate": 1e-5},
         )
@@ -114,7 +114,7 @@ def _check_frozen_layers(config: FinetuneConfig, bundle: ModelFacts) -> Iterator
             what="All parameters are frozen.",
             why="weights.frozen names every layer"
             + (", and lora trains layers only." if chosen.method == "lora" else " and part."),
-            fix="Freeze nothing.",
+            fix="Remove the entries of weights.frozen.",
             changes={"weights.frozen": ()},
         )
 
