@@ -54,7 +54,7 @@ def test_a_clip_is_said_again_with_one_thing_changed(
     ("body", "status", "told"),
     [
         ({"voice": "alice"}, 400, "No text was given"),
-        ({"text": "Hi."}, 400, "No voice was named"),
+        ({"text": "Hi."}, 400, "No voice was given"),
         ({"text": "", "voice": "alice"}, 400, "The text is empty"),
         ({"text": "...", "voice": "alice"}, 400, "nothing to speak"),
         ({"text": "x" * 100_001, "voice": "alice"}, 400, "at most 100,000"),

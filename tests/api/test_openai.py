@@ -150,7 +150,7 @@ def test_models_are_listed_as_openai_does(client: TestClient) -> None:
         ({"voice": "alloy"}, 400, "There is no voice 'alloy' here. There are: alice, bob, random."),
         ({"voice": {"id": "alloy"}}, 400, "There is no voice 'alloy'"),
         ({"voice": "../alice"}, 400, "There is no voice"),
-        ({"voice": None}, 400, "No voice was named"),
+        ({"voice": None}, 400, "No voice was given"),
         ({"voice": 7}, 422, "voice"),
         ({"model": "gpt-5"}, 404, "There is no model 'gpt-5' here. There are: starter."),
         ({"model": "../starter"}, 404, "There is no model"),

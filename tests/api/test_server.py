@@ -145,7 +145,7 @@ def test_a_taken_port_names_a_free_one(app: ModuleType, capsys: pytest.CaptureFi
     with taken:
         assert app.main(["--listen", f"{address.port}", "--no-browser"]) == 2
     err = capsys.readouterr().err
-    assert "is taken by another program" in err and "is free: add --listen" in err
+    assert "is used by another program" in err and "is free: add --listen" in err
 
 
 def test_the_command_line_wins_over_the_settings(

@@ -36,7 +36,7 @@ def test_any_part_of_an_address_may_be_left_out(text: str, host: str, port: int,
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "No address"),
+        ("", "No listen address"),
         ("0.0.0.0:eighty", "not a port"),
         ("0.0.0.0:70000", "not a port"),
         ("0.0.0.0:-1", "not a port"),
@@ -72,7 +72,7 @@ def test_a_browser_is_sent_to_an_address_that_it_can_open() -> None:
 def test_a_taken_port_is_refused_and_a_free_one_is_named() -> None:
     first, address = open_socket(Address(port=0))
     with first:
-        with pytest.raises(AppError, match="is taken by another program") as refusal:
+        with pytest.raises(AppError, match="is used by another program") as refusal:
             open_socket(address)
         named = re.search(r"(\d+) is free: add --listen 127.0.0.1:(\d+)\.", str(refusal.value))
         assert named and int(named[1]) != address.port

@@ -70,7 +70,7 @@ def test_cut_off_peaks_are_found_where_they_are_and_whole_ones_are_not(tmp_path:
     [
         (np.zeros(RATE), "is silent"),
         (tone(0.1, RATE), "at least 0.25 s"),
-        (np.full(RATE, np.nan), "not numbers"),
+        (np.full(RATE, np.nan), "NaN or infinite"),
     ],
 )
 def test_what_holds_no_sound_is_refused(tmp_path: Path, samples: np.ndarray, match: str) -> None:
@@ -93,7 +93,7 @@ def test_junk_is_refused_with_and_without_ffmpeg(
 ) -> None:
     (tmp_path / "a.wav").write_bytes(b"not a recording at all" * 99)
     if shutil.which("ffmpeg"):
-        with pytest.raises(ClipError, match="cannot be read as sound"):
+        with pytest.raises(ClipError, match="cannot be read as audio"):
             copied(tmp_path / "a.wav")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ClipError, match="ffmpeg, which is not installed"):

@@ -42,22 +42,22 @@ FAULTS: dict[str, tuple[Callable[[], Clip], str, str, str]] = {
     "two and a half": (lambda: cut(2.6), "Length", "fair", "rather short"),
     "quiet": (lambda: louder(shipped(), 0.05), "Level", "fair", "quiet"),
     "very quiet": (lambda: louder(shipped(), 0.01), "Level", "poor", "very quiet"),
-    "squashed": (lambda: louder(shipped(), 12.0), "Level", "fair", "very loud"),
-    "cut off": (lambda: louder(shipped(), 8.0), "Clipping", "poor", "cut off"),
-    "cut, then lowered": (lambda: louder(louder(shipped(), 8.0), 0.3), "Clipping", "poor", "cut"),
-    "noisy": (lambda: with_noise(shipped(), 16.0), "Noise", "fair", "noise behind the voice"),
-    "very noisy": (lambda: with_noise(shipped(), 8.0), "Noise", "poor", "noise behind the voice"),
+    "compressed": (lambda: louder(shipped(), 12.0), "Level", "fair", "very loud"),
+    "cut off": (lambda: louder(shipped(), 8.0), "Clipping", "poor", "clipped"),
+    "cut, then lowered": (lambda: louder(louder(shipped(), 8.0), 0.3), "Clipping", "poor", "clipped"),
+    "noisy": (lambda: with_noise(shipped(), 16.0), "Noise", "fair", "noise in the background"),
+    "very noisy": (lambda: with_noise(shipped(), 8.0), "Noise", "poor", "noise in the background"),
     "humming": (lambda: with_hum(shipped()), "Noise", "fair", "low hum or rumble"),
     "telephone": (
-        lambda: shipped().resample(8_000).resample(24_000), "Sharpness", "poor", "muffled"),
+        lambda: shipped().resample(8_000).resample(24_000), "Bandwidth", "poor", "muffled"),
     "a bit dull": (
-        lambda: shipped().resample(11_025).resample(44_100), "Sharpness", "fair", "muffled"),
+        lambda: shipped().resample(11_025).resample(44_100), "Bandwidth", "fair", "muffled"),
     "half silent": (lambda: among_silence(shipped(), 0.4), "Silence", "fair", "silence"),
     "mostly silent": (lambda: among_silence(shipped(), 0.15), "Silence", "poor", "silence"),
-    "far away": (lambda: in_a_room(long("angus"), 1.0), "Echo", "fair", "possibly strong reverb"),
-    "two people": (
+    "far away": (lambda: in_a_room(long("angus"), 1.0), "Reverb", "fair", "possibly strong reverb"),
+    "two speakers": (
         lambda: joined(*(shipped(name, n) for name in ("clara", "angus") for n in (1, 2, 3))),
-        "One person", "fair", "perhaps two people"),
+        "Speakers", "fair", "possibly two speakers"),
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_a_shipped_voice_is_good_alone_and_noticed_when_mixed(voice: str) -> Non
     assert found.light == "good" and len(found.clips) == 4 and found.spoken_s > 10
     other = NAMES[(NAMES.index(voice) + 1) % len(NAMES)]
     mixed = assess_voice_quality("mixed", [*clips[:2], shipped(other, 1), shipped(other, 2)], [])
-    assert {item.topic: item.light for item in mixed.findings}["One person"] == "fair"
+    assert {item.topic: item.light for item in mixed.findings}["Speakers"] == "fair"
 
 
 def test_a_voice_of_little_uneven_and_broken_clips_says_so() -> None:
@@ -95,7 +95,12 @@ def test_a_voice_of_little_uneven_and_broken_clips_says_so() -> None:
     uneven = [cut(2.6), louder(cut(2.6), 0.1)]
     found = assess_voice_quality("little", uneven, [bad])
     lights = {item.topic: item.light for item in found.findings}
-    assert lights == {"Amount": "fair", "Evenness": "fair", "One person": "good", "Clips": "fair"}
+    assert lights == {
+        "Amount": "fair",
+        "Loudness range": "fair",
+        "Speakers": "good",
+        "Clips": "fair",
+    }
     assert found.clips[-1].findings[0].words.startswith("song.mp3 cannot")
     assert assess_voice_quality("none", [], [bad]).light == "poor"
 
@@ -108,7 +113,7 @@ def test_an_offset_that_nobody_hears_is_no_noise() -> None:
 
 
 def test_one_person_saying_much_is_one_person() -> None:
-    found = {item.topic: item for item in assess_clip_quality(long("vera")).findings}["One person"]
+    found = {item.topic: item for item in assess_clip_quality(long("vera")).findings}["Speakers"]
     assert found.light == "good" and "likeness" in found.measured
 
 

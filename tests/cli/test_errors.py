@@ -23,13 +23,13 @@ WRONG = {
     "nothing speakable": (("?! ...",), "no letter or digit"),
     "no text": ((), "No text was given"),
     "bytes that are no letters": (("caf\udce9",), "not UTF-8"),
-    "a voice of such bytes": (("hi", "--voice", "caf\udce9"), "cannot name a voice"),
+    "a voice of such bytes": (("hi", "--voice", "caf\udce9"), "is not a valid voice name"),
     "unknown voice": (("hi", "--voice", "alicia"), "Did you mean 'alice'"),
-    "a path for a voice": (("hi", "--voice", "../../etc"), "cannot name a voice"),
-    "an absolute path": (("hi", "--voice", "/etc"), "cannot name a voice"),
-    "a hidden voice": (("hi", "--voice", ".cache"), "cannot name a voice"),
-    "a control character": (("hi", "--voice", "a\nb"), "cannot name a voice"),
-    "a blend with a path": (("hi", "--voice", "alice+../x"), "cannot name a voice"),
+    "a path for a voice": (("hi", "--voice", "../../etc"), "is not a valid voice name"),
+    "an absolute path": (("hi", "--voice", "/etc"), "is not a valid voice name"),
+    "a hidden voice": (("hi", "--voice", ".cache"), "is not a valid voice name"),
+    "a control character": (("hi", "--voice", "a\nb"), "is not a valid voice name"),
+    "a blend with a path": (("hi", "--voice", "alice+../x"), "is not a valid voice name"),
     "a blend with a bad weight": (("hi", "--voice", "alice:x+bob"), "is not a weight"),
     "a blend of nothing": (("hi", "--voice", "alice:0+bob:0"), "all zero"),
     "a voice twice": (("hi", "--voice", "alice+alice"), "twice"),
@@ -42,14 +42,14 @@ WRONG = {
     "an unknown flag": (("hi", "--temprature", "1"), "Did you mean '--temperature'"),
     "an unknown engine": (("hi", "--engine", "hare"), "no engine 'hare'"),
     "an unknown bundle": (("hi", "--bundle", "none"), "no weights 'none'"),
-    "a bundle with a path": (("hi", "--bundle", "../x"), "cannot name a model"),
+    "a bundle with a path": (("hi", "--bundle", "../x"), "is not a valid model name"),
     "an unknown device": (("hi", "--device", "abacus"), "no device 'abacus'"),
     "no format": (("hi", "--out", "hello"), "does not end in a format"),
     "an unknown format": (("hi", "--out", "hello.txt"), "Choose one of: .wav"),
     "an impossible rate": (("hi", "--out", "a.opus", "--output-rate", "44100"), "opus can have"),
     "brackets that nest": (("[a [b] c] hi",), "Line 1"),
-    "brackets left open": (("[a hi",), "never closes"),
-    "all in brackets": (("[hush]",), "nothing would be heard"),
+    "brackets left open": (("[a hi",), "is not closed"),
+    "all in brackets": (("[hush]",), "nothing would be spoken"),
     "an override of nothing": (('{"temprature": 1} hi',), "Did you mean|did you mean"),
     "an override out of range": (('{"temperature": 99} hi',), "Line 1: temperature is 99"),
     "an override with a path": (('{"voice": "../x"} hi',), "plain name"),
@@ -86,13 +86,13 @@ def sound(seconds: float, rate: int = 24_000, level: float = 0.3) -> np.ndarray:
 
 
 CLIPS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no sound file": (lambda path: path.write_bytes(b"hello, this is no sound"), "bad.wav"),
+    "not an audio file": (lambda path: path.write_bytes(b"hello, this is no sound"), "bad.wav"),
     "an empty file": (lambda path: path.write_bytes(b""), "empty"),
     "silence": (lambda path: soundfile.write(path, sound(2, level=0), 24_000), "silent"),
     "too short": (lambda path: soundfile.write(path, sound(0.05), 24_000), "lasts 0.05 s"),
     "not finite": (
         lambda path: soundfile.write(path, sound(1) * np.nan, 24_000, subtype="FLOAT"),
-        "not numbers",
+        "NaN or infinite",
     ),
 }
 
@@ -137,7 +137,7 @@ def test_damaged_weights_are_refused(testudo: Run, layout: ProjectPaths, tmp_pat
     (layout.models / "starter" / "weights").unlink()
     before = everything(tmp_path)
     code, _, err = testudo("speak", "hi", "--voice", "alice", "--out", str(tmp_path / "a.wav"))
-    assert code == 2 and "Fetch the bundle again" in err
+    assert code == 2 and "Download the model again" in err
     assert everything(tmp_path) == before
 
 
@@ -156,7 +156,7 @@ def test_weights_found_damaged_while_speaking_stop_a_table(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise ModelFileError("vocoder.safetensors is damaged. Fetch the bundle again.")
+        raise ModelFileError("vocoder.safetensors is damaged. Download the model again.")
 
     monkeypatch.setattr("support.fake_engine.FakeEngine.synthesize", refuse)
     table = tmp_path / "lines.csv"

@@ -65,8 +65,8 @@ def test_the_bin_is_emptied_only_when_that_is_meant(spoken: ProjectPaths, testud
     testudo("history", "delete", "bob/00001-a-bright-cold-day.wav")
     code, _, err = testudo("history", "empty-bin")
     assert code == 2 and "add --yes" in err
-    assert testudo("history", "empty-bin", "--yes")[1].startswith("The bin is empty")
-    assert testudo("history", "bin")[1] == "The bin is empty.\n"
+    assert testudo("history", "empty-bin", "--yes")[1].startswith("The trash is empty")
+    assert testudo("history", "bin")[1] == "The trash is empty.\n"
 
 
 def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:
@@ -77,7 +77,7 @@ def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:
     ("arguments", "reason"),
     [
         (("list", "--order", "best"), "order is 'best'"),
-        (("list", "--since", "tomorrow"), "is not a day"),
+        (("list", "--since", "tomorrow"), "is not a date"),
         (("list", "--count", "0"), "--count is 0"),
         (("list", "--page", "0"), "--page is 0"),
         (("delete", "alice/none.wav"), "There is no clip"),

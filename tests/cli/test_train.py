@@ -114,12 +114,12 @@ def test_what_is_wrong_is_one_sentence(
         (("train", "stop", "alice"), "'alice' names no run"),
         (("train", "watch", "alice/9"), "There is no run '9'"),
         (("train", "publish", "alice/9"), "There is no run '9'"),
-        (("train", "delete", "alice/../x"), "cannot name a run"),
+        (("train", "delete", "alice/../x"), "is not a valid run name"),
         (("runs", "alice/9"), "There is no run '9'"),
     ):
         code, out, err = testudo(*words)
         assert code == 2 and told in err and not out and err.count("\n") == 1, (words, err)
-    assert testudo("runs")[1].startswith("There are no trainings yet.")
+    assert testudo("runs")[1].startswith("There are no training runs yet.")
 
 
 def test_json_is_for_programs(

@@ -38,7 +38,7 @@ def test_bundles_are_names_and_finetunes_lie_in_their_own_folder(tmp_path: Path)
     assert layout.model("starter") == tmp_path / "models" / "starter"
     assert layout.model("finetunes/alice") == tmp_path / "models" / "finetunes" / "alice"
     for name in ("../starter", "finetunes/../x", "other/alice", "/etc", "finetunes/"):
-        with pytest.raises(AppError, match="cannot name a"):
+        with pytest.raises(AppError, match="is not a valid"):
             layout.model(name)
 
 

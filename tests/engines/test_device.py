@@ -21,7 +21,7 @@ def test_auto_takes_the_first_of_the_list() -> None:
 
 @pytest.mark.parametrize("name", ["cuda:77", "gpu", "the fast one"])
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
-    with pytest.raises(ValueError, match=r"no device .* There is: auto, .*cpu"):
+    with pytest.raises(ValueError, match=r"no device .* Available: auto, .*cpu"):
         pick_device(name)
 
 

@@ -69,7 +69,7 @@ def test_a_bad_row_is_named_and_the_rest_is_spoken(testudo: Run, tmp_path: Path)
     assert isinstance(failed, list)
     assert [row["number"] for row in failed] == [2, 3, 4, 5, 6, 7, 8]
     reasons = [row["reason"] for row in failed]
-    parts = ["is empty", "no voice 'nobody'", "seed is 'soon'", "cannot name a clip"]
+    parts = ["is empty", "no voice 'nobody'", "seed is 'soon'", "is not a valid clip name"]
     parts += ["already named", "no letter or digit", "quotes"]
     assert all(part in reason for part, reason in zip(parts, reasons, strict=True))
     assert err.count("warning: Row") == 7 and "Row 3 was left out" in err

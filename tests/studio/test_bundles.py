@@ -149,7 +149,7 @@ class TestVerifying:
         content = bytearray(file.read_bytes())
         content[-4:] = b"\x00\x00\x80\x3f"  # one weight becomes 1.0
         file.write_bytes(content)
-        assert self.wrong(layout) == {"vocoder.safetensors": "is not what was written"}
+        assert self.wrong(layout) == {"vocoder.safetensors": "has changed"}
 
     def test_a_damaged_a_missing_and_a_misfitting_file_are_each_named(
         self, layout: ProjectPaths, tiny: Path
@@ -267,9 +267,9 @@ class TestImporting:
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            (b"", "damaged or cut short"),
+            (b"", "damaged or truncated"),
             (b"PK\x03\x04 not really", "damaged"),
-            (small_files()["cvvp.pth"][:-2000], "damaged or cut short"),
+            (small_files()["cvvp.pth"][:-2000], "damaged or truncated"),
             (saved([torch.zeros(3)]), "holds list, not weights"),
             (saved({"model": {"a": torch.zeros(1)}, "step": 3}), "looks like a training state"),
             (small_files()["rlg_auto.pth"], "does not fit the Cvvp"),
@@ -291,7 +291,7 @@ class TestImporting:
                 return Path.touch, (tmp_path / "sprung",)  # type: ignore[return-value]
 
         (lying / ".models" / "cvvp.pth").write_bytes(saved({"weight": Trap()}))
-        with pytest.raises(AppError, match="could run a program is not opened"):
+        with pytest.raises(AppError, match="could run code are not loaded"):
             import_model_folder(layout, lying, ProgressReporter())
         assert not (tmp_path / "sprung").exists()
 

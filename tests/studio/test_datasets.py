@@ -111,7 +111,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
     [
         ({"voice": "nobody"}, "There is no voice 'nobody'"),
         ({"folder": "/no/such/place"}, "There is no folder"),
-        ({"voice": "alice", "name": "../up"}, "cannot name a dataset"),
+        ({"voice": "alice", "name": "../up"}, "is not a valid dataset name"),
         ({"voice": "alice", "transcriber": "given"}, "has a transcript"),
         ({"voice": "alice", "transcriber": "whisper", "model": "large"}, "large"),
         ({"voice": "alice", "language": "de"}, "supports English only"),
@@ -132,8 +132,8 @@ def test_what_would_fail_is_refused_before_time_is_lost(
 @pytest.mark.parametrize(
     ("wish", "match"),
     [
-        ({}, "Name a voice, or a folder"),
-        ({"voice": "a", "folder": "b"}, "one of the two"),
+        ({}, "Give either a voice or a folder"),
+        ({"voice": "a", "folder": "b"}, "Give either"),
         ({"voice": "a", "transcriber": "parrot"}, "no transcriber 'parrot'"),
         ({"voice": "a", "language": "Elvish!"}, "is not a supported language"),
     ],
@@ -235,7 +235,7 @@ def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
 ) -> None:
     with pytest.raises(AppError, match=r"There is no dataset 'none'\. There are: talk"):
         talk.find("none")
-    with pytest.raises(AppError, match="cannot name a dataset"):
+    with pytest.raises(AppError, match="is not a valid dataset name"):
         talk.find("../talk")
     known = read_dataset(layout.dataset("talk"))
     waiting = replace(known, sources=(*known.sources, SourceRow(path="s2.wav")))
@@ -255,9 +255,9 @@ def test_what_is_changed_while_a_training_runs_is_said_to_count_later(
     talk: Datasets, layout: ProjectPaths, testudo: Testudo
 ) -> None:
     (layout.dataset("talk") / "runs" / "001").mkdir(parents=True)
-    assert "counts from the next" not in testudo("datasets", "drop", "talk", "c01")[2]
+    assert "takes effect at the next" not in testudo("datasets", "drop", "talk", "c01")[2]
     with FileLock(layout.dataset("talk") / "runs" / "001" / LOCK_FILE):
-        assert "counts from the next one" in testudo("datasets", "drop", "talk", "c02")[2]
+        assert "takes effect at the next run" in testudo("datasets", "drop", "talk", "c02")[2]
         with pytest.raises(AppError, match="A training runs on 'talk'"):
             talk.delete("talk")
 

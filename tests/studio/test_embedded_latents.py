@@ -97,7 +97,7 @@ def test_a_dropped_file_is_kept_under_a_name_of_ours(layout: ProjectPaths, tmp_p
     assert kept.read_bytes() == b"sound" and source.exists()
     assert kept.name == "2f-b-my-song.wav" and kept.is_relative_to(layout.state / "uploads")
     assert resolve_file_ref(layout, store_upload(layout, source, "x.s/../../h")).suffix == ".bin"
-    with pytest.raises(AppError, match="did not arrive"):
+    with pytest.raises(AppError, match="upload failed"):
         store_upload(layout, tmp_path / "gone.wav")
 
 

@@ -297,7 +297,7 @@ def test_a_link_out_of_the_results_is_not_followed(shelf: Shelf, tmp_path: Path)
     assert shelf.found() == ["alice/a.wav"]
     shutil.move(shelf.results / "alice", outside / "alice")
     (shelf.results / "alice").symlink_to(outside / "alice")
-    with pytest.raises(AppError, match="is a link out of the results"):
+    with pytest.raises(AppError, match="is a link that leads out of the results folder"):
         shelf.history.resolve_path("alice/a.wav")
 
 
@@ -330,11 +330,11 @@ def test_a_renamed_clip_takes_everything_with_it(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("../out", "cannot name a clip"),
-        ("", "cannot name a clip"),
-        (".hidden", "cannot name a clip"),
-        ("con", "cannot name a clip"),
-        ("x" * 98, "cannot name a clip"),
+        ("../out", "is not a valid clip name"),
+        ("", "is not a valid clip name"),
+        (".hidden", "is not a valid clip name"),
+        ("con", "is not a valid clip name"),
+        ("x" * 98, "is not a valid clip name"),
         ("a.candidate-2", "reserved for the candidates"),
         ("taken", "already a clip"),
     ],

@@ -161,7 +161,7 @@ def test_without_git_or_network_nobody_is_asked(checkout: Path, tmp_path: Path) 
     plain = tmp_path / "plain"
     plain.mkdir()
     assert can_check_for_updates(checkout) and not can_check_for_updates(plain)
-    with pytest.raises(AppError, match="not fetched with git"):
+    with pytest.raises(AppError, match="Not a git checkout"):
         check_for_updates(CheckUpdatesRequest(root=str(plain)))
     with pytest.raises(AppError, match="Only Load Models Locally"):
         check_for_updates(CheckUpdatesRequest(root=str(checkout), offline=True))

@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> 
     told = [(piece.line, piece.problem) for piece in shown.pieces]
     assert [line for line, _ in told] == [1, 2, 3, 4, 5, 6] and not shown.speakable
     reasons = ("Line 1: There is no voice 'carol'", "", "Line 3: temperature is 9",
-               "did you mean 'temperature'", "nothing would be heard", "")  # fmt: skip
+               "did you mean 'temperature'", "nothing would be spoken", "")  # fmt: skip
     assert all(reason in problem for reason, (_, problem) in zip(reasons, told, strict=True))
     assert shown.pieces[1].steering == "softly" and shown.pieces[5].voice == "bob"
     assert shown.problems == ()
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> 
 WRONG = {
     "no text": (PreviewRequest(text="  ", voice="alice"), "text is empty"),
     "nothing speakable": (PreviewRequest(text="?!", voice="alice"), "no letter or digit"),
-    "no voice": (PreviewRequest(text="Hi."), "No voice was named"),
+    "no voice": (PreviewRequest(text="Hi."), "No voice was given"),
     "unknown voice": (PreviewRequest(text="Hi.\nYou.", voice="alicia"), "Did you mean 'alice'"),
     "unknown engine": (
         PreviewRequest(text="Hi.", voice="alice", engine="hare"),

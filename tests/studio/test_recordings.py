@@ -139,7 +139,7 @@ def test_names_are_checked_before_anything_is_copied(
 
 def test_a_request_names_a_folder_of_ours_only(workshop: WorkerContext, tmp_path: Path) -> None:
     for folder in (tmp_path, workshop.layout.voices / "alice", Path("/")):
-        with pytest.raises(AppError, match="recording is gone"):
+        with pytest.raises(AppError, match="recording no longer exists"):
             save_recording_task(
                 workshop, SaveRecordingRequest(name="x", folder=str(folder)), ProgressReporter()
             )
@@ -211,7 +211,7 @@ class TestLatentsOfTheOriginal:
             (torch.full((1, GPT_WIDTH), torch.nan), torch.zeros(1, DIFFUSION_LATENT)),
             (torch.zeros(1, GPT_WIDTH).int(), torch.zeros(1, DIFFUSION_LATENT)),
         ],
-        ids=["no pth", "a dict", "a bomb", "not numbers", "whole numbers"],
+        ids=["no pth", "a dict", "a bomb", "NaN or infinite", "whole numbers"],
     )
     def test_whatever_is_no_pair_of_latents_is_refused(
         self, tiny: WorkerContext, content: object

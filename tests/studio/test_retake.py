@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a path out of the results": ({"clip": "../voices/alice/one.wav"}, "no clip"),
     "an absolute path": ({"clip": "/etc/passwd.wav"}, "no clip"),
     "a name with a zero": ({"clip": "a\0.wav"}, "no clip"),
-    "the take of a line": (
+    "a take of a line": (
         {"clip": "alice/00001-one-line-two-lines-three.lines/001.wav"},
         "take of",
     ),
@@ -212,7 +212,7 @@ def test_a_take_that_is_gone_or_unknown_is_refused(workshop: WorkerContext, spea
     clip = name(workshop, first)
     for takes, reason in (
         ({"0": "../one.wav"}, "no take"),
-        ({"x": "001.wav"}, "no number"),
+        ({"x": "001.wav"}, "not a line number"),
         ({"9": "001.wav"}, "no line 10"),
     ):
         with pytest.raises(AppError, match=reason):

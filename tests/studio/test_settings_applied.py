@@ -150,7 +150,7 @@ def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_told(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = spoken(layout, voice_fixer=True)
-    assert "Voice Fixer is on but was left out" in absent.warnings[0]
+    assert "Voice Fixer is on but was skipped" in absent.warnings[0]
     asked_for: list[str] = []
 
     def fix(clip: Clip, device: str, report: ProgressReporter, **_: bool) -> Clip:

@@ -127,7 +127,7 @@ def test_a_second_studio_over_the_same_folder_is_refused_until_the_first_is_clos
 ) -> None:
     opened.start()
     other = InlineStudio(layout, Settings())
-    with pytest.raises(AppError, match="already open in another program") as refusal:
+    with pytest.raises(AppError, match="already open in another process") as refusal:
         other.jobs()
     assert refusal.value.code == "busy"
     opened.close()

@@ -50,7 +50,7 @@ def test_transcripts_lie_beside_the_clips_of_a_new_voice(tmp_path: Path) -> None
 
 def test_transcripts_alone_are_no_voice_and_leave_no_folder(tmp_path: Path) -> None:
     files = files_in(tmp_path / "mine", "one.txt")
-    with pytest.raises(AppError, match="transcripts alone"):
+    with pytest.raises(AppError, match="only transcripts"):
         import_voice("nora", files, ProjectPaths.from_root(tmp_path), ProgressReporter())
     assert not (tmp_path / "voices" / "nora").exists()
     with pytest.raises(AppError, match="0 clips were sent"):

@@ -68,7 +68,7 @@ BAD_NAMES += ["nul.x", "x" * 101, "a\n", "a*", "a|b"]
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_paths_and_tricks_are_refused(name: str) -> None:
-    with pytest.raises(AppError, match="cannot name a voice"):
+    with pytest.raises(AppError, match="is not a valid voice name"):
         validate_name(name, "voice")
 
 

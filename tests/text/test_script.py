@@ -72,7 +72,7 @@ def test_curly_words_are_not_an_override() -> None:
         ("one [two [three]] four", "Line 1, character 10: a bracket opens inside another"),
         ("one [two", "Line 1, character 5: a bracket opens and never closes"),
         ("one] two", "Line 1, character 4: a bracket closes that was never opened"),
-        ("[only this]", "all of it stands in brackets"),
+        ("[only this]", "all of it is in brackets"),
         ('{"voice": "bob"}', "no text after the override"),
         ('{"voice": "bob" Hello', "Line 1, character 17: the override is not JSON"),
         ("{voice: bob} Hello", "not JSON"),
@@ -130,5 +130,5 @@ def letters(text: str) -> str:
 
 def test_steering_words_that_fill_the_limit_are_refused() -> None:
     line = only("Hello.", steering="very very sad,")
-    with pytest.raises(ScriptError, match="leave no room"):
+    with pytest.raises(ScriptError, match="leaves no room"):
         split_line(line, 10, len)

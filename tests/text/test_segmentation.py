@@ -96,5 +96,5 @@ def test_text_that_counts_nothing_is_left_out() -> None:
 def test_a_limit_that_not_even_a_letter_meets_is_refused() -> None:
     with pytest.raises(ValueError, match="too small for 'a'"):
         split_text("abc", 2, lambda piece: 3)
-    with pytest.raises(ValueError, match="room for a token"):
+    with pytest.raises(ValueError, match="room for at least one token"):
         split_text("abc", 0, len)

@@ -104,8 +104,8 @@ def test_a_missing_tokenizer_is_refused(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("{", "is not JSON"),
-        ("[]", "no JSON object"),
-        ("{}", "is no vocabulary"),
+        ("[]", "not a JSON object"),
+        ("{}", "is not a valid vocabulary"),
         ('{"type": "phonemes"}', "lacks symbols"),
     ],
 )

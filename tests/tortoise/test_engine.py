@@ -293,7 +293,7 @@ def test_made_up_voices_speak_and_blend_with_real_ones(
 def test_a_voice_of_other_weights_is_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
     other = TortoiseEngine.load(make_tiny_bundle(tmp_path / "other", seed=9), CPU)
     foreign = other.condition([noise(1.0)], ProgressReporter())
-    with pytest.raises(ValueError, match="Make it again from its clips"):
+    with pytest.raises(ValueError, match="Compute them again from the clips"):
         engine.synthesize(TEXT, foreign, options(), ProgressReporter())
 
 
@@ -302,7 +302,7 @@ def test_text_beyond_the_limit_or_without_sound_is_refused(
 ) -> None:
     long = "a" * (engine.text_limit + 1)
     assert engine.count_tokens(long) == engine.text_limit + 1
-    with pytest.raises(ValueError, match="Split it into shorter pieces"):
+    with pytest.raises(ValueError, match="Split it into shorter chunks"):
         speak(long)
     with pytest.raises(ValueError, match="nothing to speak"):
         speak("")

@@ -146,7 +146,7 @@ def test_models_that_do_not_go_together_are_refused_by_their_first_difference(
 
 
 def test_names_are_checked_and_nothing_is_overwritten(studio: ProjectPaths) -> None:
-    with pytest.raises(AppError, match="cannot name a model"):
+    with pytest.raises(AppError, match="is not a valid model name"):
         merge(studio, 0.5, "../escape")
     merge(studio, 0.0, "taken")
     with pytest.raises(AppError, match="already a model 'taken'"):

@@ -238,7 +238,7 @@ def test_contradictions_are_refused_before_anything_is_written(
     wrong = values | {"schedule.shape": "multistep", "schedule.milestones": []}
     with pytest.raises(AppError, match="milestones is empty"):
         save_form(planned, wrong)
-    with pytest.raises(AppError, match="cannot name a dataset"):
+    with pytest.raises(AppError, match="is not a valid dataset name"):
         save_form(planned, values | {"dataset.name": "../../etc"})
 
 

@@ -161,7 +161,7 @@ def test_the_settings_line_tells_every_knob() -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
-        (0.3, "about a second"),
+        (0.3, "about 1 s"),
         (13.4, "about 13 s"),
         (47.0, "about 45 s"),
         (59.9, "about 1 min"),

@@ -95,7 +95,7 @@ def test_folders_are_offered_only_to_who_sits_at_the_machine(
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"voice": None}, "Name a voice, or a folder"),
+        ({"voice": None}, "Give either a voice or a folder"),
         ({"transcriber": "parrot"}, "parrot"),
         ({"language": "12"}, "is not a supported language"),
         ({"longest_s": 3.0, "shortest_s": 5.0}, "at least twice the shortest"),
@@ -197,7 +197,7 @@ def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> No
         ((), "nora", "No files. Drop recordings"),
         (("a.txt",), "nora", "0 clips were sent"),
         (("a.exe",), "nora", "is not an audio file"),
-        (("a.wav",), "../up", "cannot name a voice"),
+        (("a.wav",), "../up", "is not a valid voice name"),
     ],
 )
 def test_what_cannot_become_a_voice_is_refused(
@@ -291,9 +291,9 @@ def test_clips_stay_in_place_when_they_are_mended_until_another_page_is_asked_fo
         ({}, "Unknown action"),
         ({"act": "explode"}, "Unknown action"),
         ({"act": "drop", "name": "nora", "ref": "nothing"}, "no clip 'nothing'"),
-        ({"act": "drop", "name": "../nora", "ref": "clip-00"}, "cannot name a dataset"),
-        ({"act": "drop", "name": ["nora"], "ref": {}}, "cannot name a dataset"),
-        ({"act": "edit", "name": "nora", "ref": "clip-00", "value": " "}, "needs a text"),
+        ({"act": "drop", "name": "../nora", "ref": "clip-00"}, "is not a valid dataset name"),
+        ({"act": "drop", "name": ["nora"], "ref": {}}, "is not a valid dataset name"),
+        ({"act": "edit", "name": "nora", "ref": "clip-00", "value": " "}, "needs a transcript"),
         ({"act": "split", "name": "nora", "ref": "clip-00", "value": "x"}, "the second to cut"),
         ({"act": "split", "name": "nora", "ref": "clip-00", "value": ""}, "the second to cut"),
         ({"act": "split", "name": "nora", "ref": "clip-00", "value": "nan"}, "the second to cut"),

@@ -194,7 +194,7 @@ def test_the_list_of_models_is_drawn_anew_when_one_was_made(training: Studio) ->
 
 def test_what_a_browser_makes_up_is_refused(tab: TrainTab) -> None:
     assert "format" not in tab.panel.actions
-    with pytest.raises(AppError, match="cannot name a dataset"):
+    with pytest.raises(AppError, match="is not a valid dataset name"):
         press(tab, "show", "../.. / first")
     with pytest.raises(AppError, match="not a step of a run"):
         press(tab, "use", "alice / first", "../1")

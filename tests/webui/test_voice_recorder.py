@@ -63,8 +63,8 @@ def test_a_made_up_voice_is_kept_by_its_seed(studio: Studio, voice: str, seed: s
         ("random", "", "Nobody", "made from the seed"),
         ("Anna", "7", "Nobody", "is saved already"),
         ("random", "7", "vera", "vera"),
-        ("random", "7", "../vera", "cannot name a voice"),
-        ("random", "7", "", "cannot name a voice"),
+        ("random", "7", "../vera", "is not a valid voice name"),
+        ("random", "7", "", "is not a valid voice name"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(

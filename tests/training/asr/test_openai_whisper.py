@@ -183,7 +183,9 @@ def test_a_processor_with_too_little_memory_asks_for_a_smaller_model(
         raise MemoryError
 
     monkeypatch.setattr(transcriber, "_transcribe_chunk", full)
-    with pytest.raises(TranscribeError, match=r"needs more memory than there is. Choose a smaller"):
+    with pytest.raises(
+        TranscribeError, match=r"needs more memory than is available. Choose a smaller"
+    ):
         transcriber.transcribe(wave(2), ProgressReporter())
 
 
@@ -249,7 +251,7 @@ def test_another_network_half_a_file_and_junk_are_refused(tmp_path: Path) -> Non
     lacking = checkpoint()
     del lacking["model_state_dict"]["encoder.conv1.weight"]
     torch.save(lacking, path)
-    with pytest.raises(TranscribeError, match="does not hold the network"):
+    with pytest.raises(TranscribeError, match="does not contain the network"):
         load_whisper_model(path)
     torch.save(checkpoint(), path)
     whole = path.read_bytes()

@@ -201,13 +201,13 @@ def test_json_that_is_no_transcript_is_passed_over(recordings: Maker, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"segments": [\n{"start": 0,]}', r"talk\.json, line 2: no JSON"),
+        ('{"segments": [\n{"start": 0,]}', r"talk\.json, line 2: invalid JSON"),
         ('{"segments": [{"start": "x", "end": 1}]}', r"segment 1: its 'start' is 'x', not sec"),
         ('{"segments": [{"start": 2, "end": 1}]}', r"segment 1: it ends at 1 s, before"),
         ('{"segments": [{"start": 0, "end": NaN}]}', r"its 'end' is nan"),
         ('{"segments": [{"start": 0, "end": 1, "words": [{}]}]}', r"word 1: it has no text"),
         ('{"segments": ["hello"]}', r"segment 1: not a table"),
-        ("[" * 100_000, r"nested too deeply|no JSON"),
+        ("[" * 100_000, r"nested too deeply|invalid JSON"),
     ],
 )
 def test_malformed_json_is_refused_with_its_place(

@@ -94,7 +94,7 @@ def test_lists_of_two_and_three_columns_are_read(tmp_path: Path) -> None:
     ("raw", "match"),
     [
         (b"a.wav|ok\njust text\n", "Line 2 of"), (b"a|b|c|d", "Line 1"), (b"|text", "Line 1"),
-        (b"a|caf\xe9", "not UTF-8 text"), (b"a|b\0", "some other kind of file"),
+        (b"a|caf\xe9", "not UTF-8 text"), (b"a|b\0", "not a text file"),
     ],
 )  # fmt: skip
 def test_malformed_lists_are_refused_with_their_line(

@@ -183,7 +183,7 @@ def test_a_recording_that_vanished_keeps_its_clips_and_is_told(
     gone.unlink()
     run_preparation(job(tmp_path), ProgressReporter())
     rows = {row.path: row.message for row in made(tmp_path).sources}
-    assert "no longer there" in rows["1.wav"] and not rows["2.wav"]
+    assert "no longer exists" in rows["1.wav"] and not rows["2.wav"]
     assert len(made(tmp_path).kept()) == 2
     record(tmp_path, "1.wav", said(range(8)))
     run_preparation(job(tmp_path), ProgressReporter())
@@ -393,7 +393,7 @@ def test_few_clips_are_parted_with_care(tmp_path: Path, ear: ExactEar, clips: in
     told = run_preparation(job(tmp_path), ProgressReporter())
     parts = [clip.part for clip in made(tmp_path).clips]
     assert parts.count("train") == (2 if clips == 3 else clips)
-    assert ("Over-fitting cannot be seen" in told.split) == (clips < 3)
+    assert ("Overfitting cannot be detected" in told.split) == (clips < 3)
 
 
 def test_a_folder_without_recordings_is_refused_at_once(tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_what_another_program_made_is_left_alone(tmp_path: Path, ear: ExactEar) 
     record(tmp_path, "a.wav", said(range(8)))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / TRAIN_FILE).write_text("audio/x.wav|theirs\n")
-    with pytest.raises(ManifestError, match="another program made it"):
+    with pytest.raises(ManifestError, match="it is not a dataset"):
         run_preparation(job(tmp_path), ProgressReporter())
     assert (tmp_path / "out" / TRAIN_FILE).read_text() == "audio/x.wav|theirs\n"
 
@@ -468,7 +468,7 @@ def test_damaged_books_are_put_aside_and_made_anew(tmp_path: Path, ear: ExactEar
     (tmp_path / "out" / DATASET_FILE).write_text('{"format": 1, "clips": [{"id": 7}]}')
     warned: list[str] = []
     run_preparation(job(tmp_path), ProgressReporter(lambda e: warned.append(e.message)))
-    assert any("put aside" in message for message in warned)
+    assert any("renamed to" in message for message in warned)
     assert len(made(tmp_path).clips) == 1
     assert list((tmp_path / "out").glob("dataset.json.damaged-*"))
 

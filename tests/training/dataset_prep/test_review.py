@@ -84,7 +84,7 @@ def test_a_clip_moves_to_the_part_that_has_its_text() -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "|", "…"])
 def test_an_empty_text_is_refused(text: str) -> None:
-    with pytest.raises(ManifestError, match="needs a text"):
+    with pytest.raises(ManifestError, match="needs a transcript"):
         review.edit_text(dataset(row("a", 0)), "a", text)
 
 
@@ -101,7 +101,7 @@ def test_dropping_and_restoring_leaves_a_clip_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
-        ({"reason": "too_long"}, "cannot be learned from as it is"),
+        ({"reason": "too_long"}, "cannot be trained on"),
         ({"reason": "no_words", "text": "", "words": ()}, "has no text"),
         ({"reason": "merged"}, "is in other too"),
     ],
@@ -137,7 +137,7 @@ def test_a_clip_is_joined_with_the_next_of_its_recording(tmp_path: Path) -> None
         ([row("a", 0)], "no clip after a in its recording"),
         ([row("a", 0), row("b", 9)], "can be joined"),
         ([row("a", 0, 7), row("b", 7, 7)], "a clip may last 11.6 s"),
-        ([row("a", 0, reason="split", kept=False), row("b", 3)], "in other clips by now"),
+        ([row("a", 0, reason="split", kept=False), row("b", 3)], "already part of other clips"),
     ],
 )
 def test_what_does_not_belong_together_is_not_joined(

@@ -37,7 +37,7 @@ def test_there_is_always_something_to_learn_from(count: int, share: float) -> No
     if share and count >= 3:
         assert judging == min(count - 2, max(1, round(share * count)))
     if count < 3 or not share:
-        assert judging == 0 and "Over-fitting cannot be seen" in split.summary
+        assert judging == 0 and "Overfitting cannot be detected" in split.summary
 
 
 def test_the_same_seed_draws_the_same_clips_and_another_others() -> None:

@@ -115,7 +115,7 @@ def test_a_file_says_only_what_differs_and_may_write_numbers_as_people_do(tmp_pa
         (HEAD + "optimizer: {rate: .nan}", "optimizer.rate is nan; it must be a number"),
         (HEAD + "optimizer: {rate: 3}", "optimizer.rate is 3"),
         (HEAD + "optimizer: {eight_bit: yes please}", "must be true or false"),
-        (HEAD + "optimizer: {text_weight: 0, mel_weight: 0}", "nothing to learn"),
+        (HEAD + "optimizer: {text_weight: 0, mel_weight: 0}", "nothing to train"),
         (HEAD + "schedule: {shape: multistep, milestones: [0.5, 0.2]}", r"Write \[0.2, 0.5\]"),
         (HEAD + "schedule: {shape: multistep, milestones: [0.5, 0.5]}", "larger than the one"),
         (HEAD + "schedule: {milestones: [0.5, 1]}", "above 0 and below 1"),

@@ -194,7 +194,7 @@ def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
     lists = dataset / "train.txt"
     for content, told in (
         (b"", "is empty"),
-        (b"\x00\x01\x02", "some other kind of file"),
+        (b"\x00\x01\x02", "not a text file"),
         ("audio/clip00.wav|stra\xdfe".encode("latin-1"), "not UTF-8"),
         (b"one column only", "Line 1"),
         (b"nowhere.wav|text\n", "1 have no audio file"),

@@ -138,7 +138,7 @@ def test_without_a_sound_state_the_run_begins_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no state", b"PK\x03\x04 cut short"])
 def test_a_damaged_state_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state.pt").write_bytes(content)
-    with pytest.raises(StateError, match="Delete it to begin anew"):
+    with pytest.raises(StateError, match="Delete it to restart"):
         load_state(tmp_path)
 
 

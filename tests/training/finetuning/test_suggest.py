@@ -212,7 +212,7 @@ def test_a_damaged_file_of_weights_is_refused(tmp_path: Path, cut: int) -> None:
     path.write_bytes(whole)
     assert count_parameters(path) == 6
     path.write_bytes(whole[:cut])
-    with pytest.raises(ModelFileError, match="damaged or cut short"):
+    with pytest.raises(ModelFileError, match="damaged or truncated"):
         count_parameters(path)
 
 
