@@ -30,7 +30,7 @@ MAX_GROUPS = 40  # longer recordings are heard in larger groups
 COVARIANCE_REGULARIZATION = 1e-3  # keeps a covariance invertible
 
 TWO_SPEAKERS_THRESHOLD = 2.1
-"""Two speakers are likely in one clip from this value on: none of 119 clips of one person reaches it,
+"""Two speakers are likely in a clip from this value on: none of 119 clips of one person reaches it,
 and two thirds of the clips of 71 pairs of people do."""
 
 CROSS_CLIP_THRESHOLD = 3.5

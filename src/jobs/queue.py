@@ -92,7 +92,7 @@ class JobQueue:
         return added
 
     def job(self, id: str) -> Job:
-        """Return a job as it is now; raises JobError for an unknown id."""
+        """Return the current state of a job; raises JobError for an unknown id."""
         with self._changed:
             return self._with_current_progress(self._store.job(id))
 
@@ -128,7 +128,7 @@ class JobQueue:
             return self._store.job(id)
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
-        """Return the job once it is over, or as it is when the time is up."""
+        """Wait for the end of a job, at most `timeout`, and return the job."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
             while True:

@@ -78,7 +78,7 @@ class Pronouncer:
         return tuple(spoken.split()) if spoken else self.pronounce(word)
 
     def needs_letter_to_sound(self, word: str) -> bool:
-        """Whether the sound of a word can only be guessed from its letters."""
+        """Return whether the pronunciation of a word is only guessed from its letters."""
         return not self._pronounce_without_guessing(word)
 
     def _look_up(self, word: str) -> Phonemes:
@@ -86,7 +86,7 @@ class Pronouncer:
         return self._pronounce_without_guessing(word) or self.letter_to_sound.pronounce(letters)
 
     def _pronounce_without_guessing(self, word: str) -> Phonemes | None:
-        """What lexicon, spelling or word building say; None where they say nothing."""
+        """Look a word up in the lexicon, as an acronym or by its suffixes; None if unknown."""
         lower = word.lower()
         if "." in word or len(word) == 1:
             return self._pronounce_article(lower) if word in ("a", "A") else spell_letters(lower)
@@ -103,7 +103,7 @@ class Pronouncer:
         return tuple(self.lexicon.get(word, "AH0").split())
 
     def _look_up_lexicon(self, word: str) -> Phonemes | None:
-        """What the lexicon says; a respelling is followed once."""
+        """Look a word up in the lexicon; a respelling is resolved once."""
         spoken = self.lexicon.get(word)
         if spoken is None:
             return None

@@ -66,7 +66,7 @@ class LetterToSound:
 def build_context(
     word: str, index: int, later: Sequence[str], order: Sequence[ContextFeature]
 ) -> tuple[str, ...]:
-    """The letter at index, then what each clue says; later: the phonemes of the letters after."""
+    """Return the letter and its context features. later: phonemes of the letters after."""
     return (word[index], *(_get_feature_value(clue, word, index, later) for clue in order))
 
 

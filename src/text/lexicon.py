@@ -37,10 +37,10 @@ class PronunciationError(ValueError):
 
 
 def parse_pronunciations(text: str) -> dict[str, str]:
-    """A user's own list: `word TAB phonemes`, or `word TAB respelling` with ordinary words.
+    """Parse a user's list of `word TAB phonemes` or `word TAB respelling`.
 
-    Phonemes are told from a respelling by their capitals; blank lines and # remarks are skipped.
-    Raises PronunciationError naming the line.
+    Phonemes are recognized by their capital letters; blank lines and # remarks are skipped. Raises
+    PronunciationError naming the line.
     """
     entries: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):

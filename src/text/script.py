@@ -101,9 +101,7 @@ def split_line(
     desired: int = 200,
     longest: int = 300,
 ) -> list[ScriptLine]:
-    """Split a line into pieces that fit (see split_text); each has the steering and closed
-    brackets.
-    """
+    """Split a line into chunks (see split_text), each with the prompt and closed brackets."""
     prefix = f"[{line.steering}] " if line.steering else ""
     body = line.text[len(prefix) :]
     room = limit - (count(prefix) if prefix else 0)
@@ -124,7 +122,7 @@ SplitLimits = tuple[int, Callable[[str], int], int, int]  # limit, count, desire
 def _split_bracketed(
     line: ScriptLine, prefix: str, body: str, splitting: SplitLimits
 ) -> list[ScriptLine]:
-    """Close a bracket that was split, and open it again in the next piece."""
+    """Close a bracket that was split, and open it again in the next chunk."""
     limit, count, desired, longest = splitting
 
     def count_closed(piece: str) -> int:

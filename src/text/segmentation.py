@@ -1,4 +1,4 @@
-"""Split long texts into pieces that a model takes at once."""
+"""Split long texts into chunks that fit into one model call."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def split_text(
     desired: int = 200,
     longest: int = 300,
 ) -> list[str]:
-    """Speakable pieces in order, none over the model's limit; blank ones are left out.
+    """Split a text into speakable chunks within the model's limit, without blank ones.
 
-    limit: most tokens of a piece, by `count`. desired: characters after which a piece takes no
-    further sentence. longest: most characters of a piece. A `|` always splits. What is too long
-    is cut between sentences (outside quotes), then clauses, then words, then inside a word.
+    limit: maximum of tokens of a chunk, by `count`. desired: characters after which no further
+    sentence is added. longest: maximum of characters of a chunk. A `|` always splits. Too long text
+    is split between sentences (outside quotes), then clauses, then words, then inside a word.
     """
     if limit < 1 or longest < 1:
         raise ValueError(
@@ -61,7 +61,7 @@ def is_speakable(text: str) -> bool:
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split into sentences; what is inside double quotes stays together."""
+    """Split into sentences; text inside double quotes is not split."""
     return _split_at(text, _find_sentence_ends(text))
 
 
@@ -103,7 +103,7 @@ def _split_to_fit(
 def _merge_units(
     units: Iterable[tuple[str, str]], fits: Callable[[str], bool], desired: int
 ) -> Iterator[str]:
-    """Merge neighbours while they fit and the piece is shorter than desired."""
+    """Merge adjacent parts while they fit and the chunk is shorter than desired."""
     piece = ""
     for joint, unit in units:
         longer = f"{piece}{joint}{unit}" if piece else unit
@@ -150,10 +150,11 @@ def _split_at(text: str, ends: Sequence[int]) -> list[str]:
 
 
 def split_and_recombine(text: str, desired: int = 200, longest: int = 300) -> list[str]:
-    """Pieces of about `desired` and at most `longest` characters, exactly as upstream cuts them.
+    """Split into chunks of about `desired` and at most `longest` characters, exactly as upstream
+    does.
 
-    Upstream ends a piece at the first sentence end past `desired`; at `longest` it goes back to
-    the last sentence end, or else to the last blank.
+    Upstream ends a chunk at the first sentence end past `desired`; at `longest` it goes back to the
+    last sentence end, or else to the last blank.
     """
     text = _FANCY_QUOTES.sub('"', re.sub(r"\s+", " ", re.sub(r"\n\n+", "\n", text)))
     walk = _SplitState(text=text)
@@ -178,7 +179,7 @@ def split_and_recombine(text: str, desired: int = 200, longest: int = 300) -> li
 
 @dataclass(slots=True, kw_only=True)
 class _SplitState:
-    """Where upstream's walk through a text stands."""
+    """Scanner state of upstream's text splitter."""
 
     text: str
     start: int = 0  # of the piece at hand
@@ -196,7 +197,7 @@ class _SplitState:
         return self.text[self.position - 1]
 
     def peek(self, distance: int) -> str:
-        """A character to come; upstream never looks at the very last one."""
+        """Return a character ahead; upstream never reads the last one."""
         place = self.position - 1 + distance
         return self.text[place] if place < len(self.text) - 1 else ""
 

@@ -39,7 +39,7 @@ class Tokenizer(Protocol):
         ...
 
     def clean(self, text: str) -> str:
-        """The text as it is going to be read, in words."""
+        """Return the normalized text."""
         ...
 
     def encode(self, text: str) -> list[int]:

@@ -122,7 +122,7 @@ class TortoiseEngine:
         return (conventions.piece_limit or conventions.text_limit) - 2
 
     def count_tokens(self, text: str) -> int:
-        """Say how many tokens the text makes."""
+        """Return the number of tokens of the text."""
         return len(self.bundle.tokenizer.encode(text))
 
     def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:

@@ -44,7 +44,8 @@ FAULTS: dict[str, tuple[Callable[[], Clip], str, str, str]] = {
     "very quiet": (lambda: louder(shipped(), 0.01), "Level", "poor", "very quiet"),
     "compressed": (lambda: louder(shipped(), 12.0), "Level", "fair", "very loud"),
     "cut off": (lambda: louder(shipped(), 8.0), "Clipping", "poor", "clipped"),
-    "cut, then lowered": (lambda: louder(louder(shipped(), 8.0), 0.3), "Clipping", "poor", "clipped"),
+    "cut, then lowered": (
+        lambda: louder(louder(shipped(), 8.0), 0.3), "Clipping", "poor", "clipped"),
     "noisy": (lambda: with_noise(shipped(), 16.0), "Noise", "fair", "noise in the background"),
     "very noisy": (lambda: with_noise(shipped(), 8.0), "Noise", "poor", "noise in the background"),
     "humming": (lambda: with_hum(shipped()), "Noise", "fair", "low hum or rumble"),

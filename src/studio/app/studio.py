@@ -104,7 +104,7 @@ class Studio:
         return self._open_queue().submit(self._resolve_model(request), title)
 
     def job(self, id: str) -> Job:
-        """Return a job as it is now; raises AppError for an unknown id."""
+        """Return the current state of a job; raises AppError for an unknown id."""
         return self._open_queue().queue.job(id)
 
     def jobs(self, *, limit: int = 50) -> list[Job]:
@@ -116,7 +116,7 @@ class Studio:
         return self._open_queue().queue.cancel(id)
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
-        """Return the job once it is over, or as it is when the time is up."""
+        """Wait for the end of a job, at most `timeout`, and return the job."""
         return self._open_queue().queue.wait(id, timeout_s)
 
     def resume(self, id: str) -> Job:
@@ -203,7 +203,7 @@ class Studio:
         return voice
 
     def import_voice(self, name: str, files: Sequence[Path], report: ProgressReporter) -> Voice:
-        """Copy clips into a voice, or extract the voice that a clip carries."""
+        """Copy clips into a voice, or extract the voice embedded in a clip."""
         task = import_module("studio.workers.create_voice")
         voice: Voice = task.import_voice(name, files, self.layout, report)
         return voice

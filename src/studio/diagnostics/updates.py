@@ -1,4 +1,4 @@
-"""Check the git remote for a newer version; only when the user asks for it."""
+"""Check the git remote for a newer version, only on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def can_check_for_updates(root: Path) -> bool:
 
 
 def check_for_updates(request: CheckUpdatesRequest) -> CheckUpdatesResult:
-    """Ask the git remote of the branch for its newest commit; fetches and changes nothing.
+    """Compare the checkout with the newest commit of its remote branch, without fetching.
 
     Raises AppError where the remote cannot be reached, or there is none.
     """

@@ -159,10 +159,10 @@ def download_published_model(
     also: Sequence[str] = (),
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Download the published weights and convert them; resume where an attempt stopped.
+    """Download the published weights and convert them; resume an interrupted attempt.
 
-    A model of that name stays as it is until everything is complete.
-    also: optional networks ("bigvgan");  precision: fp32, fp16 or bf16.
+    An existing model of that name is replaced only when everything is complete. also: optional
+    networks ("bigvgan"); precision: fp32, fp16 or bf16.
     """
     if name != PUBLISHED_MODEL_NAME:
         raise AppError(
@@ -198,10 +198,10 @@ def import_model_folder(
     name: str = PUBLISHED_MODEL_NAME,
     precision: str = "fp32",
 ) -> ModelSummary:
-    """Convert published files that the user already has; the files stay as they are.
+    """Convert published files that the user already has; the files are not changed.
 
-    A model of that name stays as it is until everything is converted. Raises AppError with a list
-    where the folder lacks files that speech needs.
+    An existing model of that name is replaced only when everything is converted. Raises AppError
+    listing the missing files.
     """
     if not folder.is_dir():
         raise AppError(f"There is no folder {folder}. Give the folder with the published files.")

@@ -38,7 +38,7 @@ class PublishedFileError(AppError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file on one server. sha256: "" where the server does not say."""
+    """A file on one server. sha256: "" where the server does not publish it."""
 
     source: DownloadSource
     url: str

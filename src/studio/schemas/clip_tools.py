@@ -89,7 +89,7 @@ class DetectSyntheticRequest:
 class DetectSyntheticResult:
     """The classifier's result.
 
-    likely: from 0, recorded, to 1, made by TorToiSe: the mean over pieces of nine seconds.
+    likely: from 0 (recorded) to 1 (made by TorToiSe): the mean over segments of nine seconds.
     """
 
     name: str

@@ -42,9 +42,9 @@ class LineOverride:
 class TakeMetadata:
     """The settings of one take, as embedded in its file.
 
-    text is as it was typed;  options are those of the engine, delivery those of the output;
-    speakers maps each voice to the content id of its latents;  latents is base64 of safetensors,
-    only where asked for;  took is seconds per stage;  redone are regenerated lines.
+    text is as it was typed; options are those of the engine, delivery those of the output; speakers
+    maps each voice to the content id of its latents; latents is base64 of safetensors, only where
+    requested; took is seconds per stage; redone are regenerated lines.
     """
 
     schema: int = SCHEMA_VERSION

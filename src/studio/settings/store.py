@@ -81,7 +81,7 @@ def update_settings_file(
 ) -> Settings:
     """Change entries of the file, and remove those in `unset`.
 
-    Raises AppError, leaving the file as it is, where it, or a change, is invalid.
+    Raises AppError, without changing the file, where it or a change is invalid.
     """
     for name in (*changes, *unset):
         check_setting_name(name)

@@ -36,7 +36,7 @@ MALFORMED_FILE_ERRORS = (
 
 
 def can_embed_metadata(path: Path) -> bool:
-    """Say whether the settings can lie inside this kind of file on this machine."""
+    """Return whether this file format can contain settings on this machine."""
     return path.suffix.lower() in EMBEDDABLE_SUFFIXES and find_spec("mutagen") is not None
 
 
@@ -55,7 +55,7 @@ def write_metadata(path: Path, record: TakeMetadata) -> None:
 
 
 def write_sidecar(path: Path, record: TakeMetadata) -> Path:
-    """Write the record beside the clip that will lie, or lies, at `path`."""
+    """Write the record as a JSON file beside the clip at `path`."""
     beside = get_sidecar_path(path)
     part = beside.with_name(f".{beside.name}.part")
     with translate_write_errors(beside):

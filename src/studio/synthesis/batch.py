@@ -1,4 +1,4 @@
-"""A whole table spoken, row by row: what is there already is kept, a bad row stops nothing."""
+"""Synthesize a CSV table row by row; finished rows are kept, invalid rows are skipped."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from text.script import VOICE
 
 
 class SpeechSynthesizer(Protocol):
-    """Whoever speaks the rows, with models loaded once."""
+    """Protocol of the object that synthesizes rows and keeps models loaded."""
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
-        """Speak one request and write its clips."""
+        """Synthesize one request and write its clips."""
         ...
 
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
-        """Name the weights that would speak the request."""
+        """Return the id of the weights that the request uses."""
         ...
 
 
@@ -59,9 +59,9 @@ class BatchJob:
 
 
 def synthesize_batch(rows: Sequence[BatchRow | InvalidBatchRow], job: BatchJob) -> BatchResult:
-    """Speak the rows into the folder and list them in items.csv, which grows with every row.
+    """Synthesize the rows into the folder and list them in items.csv, row by row.
 
-    Raises Unusable for what would stop every row, such as missing weights.
+    Raises AppError for errors that affect every row, such as missing weights.
     """
     items: list[BatchItem] = []
     failed: list[InvalidBatchRow] = []
@@ -118,7 +118,7 @@ def _build_row_request(row: BatchRow, job: BatchJob) -> SpeechRequest:
 
 
 def _is_up_to_date(path: Path, request: SpeechRequest, row: BatchRow, job: BatchJob) -> bool:
-    """Whether a clip from before is what this row asks for; a seed nobody chose may be any."""
+    """Return whether an existing clip matches this row; an unset seed matches any."""
     try:
         record = read_metadata(path)
     except AppError:

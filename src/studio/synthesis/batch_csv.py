@@ -1,4 +1,4 @@
-"""Tables of lines to speak: read, checked row by row, and listed as items when spoken."""
+"""Read and check tables of lines to synthesize, and write the list of results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ITEMS_FILE = "items.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow:
-    """One row of the table: what to say, and where it differs from the command line.
+    """One row of the table: the text, and what differs from the command line.
 
     number counts the rows below the header from 1;  name is the file's, without suffix.
     """
@@ -43,7 +43,7 @@ class InvalidBatchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchItem:
-    """One spoken row, as the judge reads it."""
+    """One synthesized row, as in items.csv."""
 
     wav: str
     text: str

@@ -1,4 +1,4 @@
-"""Lines cut into pieces that the engine can speak at once; nothing heavy."""
+"""Split lines into chunks that fit into one engine call. Light: no torch at import time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LENGTH_RATIO = 1.5  # a sentence may run over the wished length by as much
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenBudget:
-    """How much text the engine can speak at once: so many tokens, counted so."""
+    """The text limit of an engine call: a number of tokens, and a function that counts them."""
 
     limit: int = UNLIMITED_TOKENS
     count_tokens: Callable[[str], int] = len
@@ -27,10 +27,10 @@ class TokenBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextChunk:
-    """What the engine speaks in one go.
+    """The input of one engine call.
 
-    index counts the pieces of the request from 0;  options has the piece's own seed;  redone says
-    how it differs from what the request alone would give.
+    index counts the chunks of the request from 0; options has the seed of the chunk; redone: the
+    regenerated line, if any.
     """
 
     index: int
@@ -41,12 +41,12 @@ class TextChunk:
 
     @property
     def text_spans(self) -> list[TextSpan]:
-        """The parts of the text, heard or not."""
+        """The parts of the text, including the prompt."""
         return split_text_spans(self.line)
 
     @property
     def text(self) -> str:
-        """What the engine is given to speak."""
+        """The text for the engine, including the prompt."""
         return " ".join(passage.text for passage in self.text_spans)
 
 
@@ -60,9 +60,9 @@ def get_token_budget(measuring: object) -> TokenBudget:
 def split_into_chunks(
     plan: Sequence[LinePlan], room: TokenBudget, request: SpeechRequest
 ) -> list[TextChunk]:
-    """Cut every line into pieces within the engine's limit.
+    """Split every line into chunks within the engine's limit.
 
-    Raises StudioError where nothing speakable is left.
+    Raises AppError where no speakable text is left.
     """
     pieces: list[TextChunk] = []
     for planned in plan:
@@ -79,7 +79,7 @@ def split_into_chunks(
 def split_line_into_chunks(
     planned: LinePlan, room: TokenBudget, request: SpeechRequest, first: int
 ) -> list[TextChunk]:
-    """Cut one line; its pieces are numbered from `first`."""
+    """Split one line; its chunks are numbered from `first`."""
     desired = request.delivery.piece_chars
     longest = min(round(desired * MAX_LENGTH_RATIO), MAX_CHUNK_CHARS)
     with reraise_as_app_error(ValueError):

@@ -1,4 +1,4 @@
-"""How much a request asks for, counted before anything is loaded, so that its time can be told."""
+"""Estimate the amount of work of a request before loading anything, for the time estimate."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def estimate_speech_work(request: Mapping[str, Any]) -> WorkEstimate:
 
 
 def _estimate_chunk_count(text: str, delivery: Mapping[str, Any]) -> int:
-    """Guess how many pieces a text falls into; the worker knows better once it has split it."""
+    """Estimate the number of chunks of a text; the worker corrects it after splitting."""
     delimiter = str(delivery.get("delimiter") or "").replace("\\n", "\n")
     longest = max(1, int(delivery.get("piece_chars") or 200))
     lines = [line for line in (text.split(delimiter) if delimiter else [text]) if line.strip()]

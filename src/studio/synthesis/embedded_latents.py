@@ -36,9 +36,9 @@ class LatentTensorInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedLatents:
-    """A voice as it lies in a clip.
+    """Speaker latents embedded in a clip.
 
-    content_id: equal ids, equal numbers;  raw: the safetensors file.
+    content_id: hash of the tensors; raw: the safetensors file.
     """
 
     engine: str
@@ -49,7 +49,7 @@ class EmbeddedLatents:
 
 
 def read_embedded_latents(record: TakeMetadata, source: str) -> EmbeddedLatents | None:
-    """Return the speaker latents that a clip carries, or None."""
+    """Return the speaker latents embedded in a clip, or None."""
     return None if record.latents is None else parse_embedded_latents(record.latents, source)
 
 

@@ -1,4 +1,4 @@
-"""From a request to the lines it speaks, each with its own voice and options; nothing heavy yet."""
+"""Plan a request: its lines, each with voice and options. Light: no torch at import time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK_SEED_LIMIT = 2**53  # a browser keeps whole numbers below it exactly
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSpan:
-    """A part of a text: heard, or only steered by."""
+    """A part of a text: spoken, or prompt only."""
 
     text: str
     audible: bool = True
@@ -29,7 +29,7 @@ class TextSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinePlan:
-    """One line of the script, who speaks it, and how."""
+    """One line of the script with its voice and options."""
 
     line: ScriptLine
     voice: str
@@ -60,7 +60,7 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
 def plan_line(
     line: ScriptLine, request: SpeechRequest, cls: type[Any], layout: ProjectPaths
 ) -> LinePlan:
-    """Check one line: its override, and the voice that speaks it.  cls: the engine's options.
+    """Check one line: its override and its voice.  cls: the engine's options.
 
     Raises StudioError naming the line where it differs from the others.
     """

@@ -1,7 +1,7 @@
-"""What will be spoken, before it is: cuts, words, tokens, and about how long. Nothing heavy.
+"""Preview of a request: chunks, words, tokens and estimated duration.
 
-The cuts are those of the real run: the same plan and the same pieces, measured by the bundle's
-vocabulary instead of its engine.
+Light: no torch. The chunks are those of the real run: the same plan, with tokens counted by the
+vocabulary of the model instead of its engine.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class TextAnalyzer(Protocol):
 
     @property
     def text_limit(self) -> int:
-        """The most tokens of one piece."""
+        """The maximum number of tokens of one chunk."""
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Say how many tokens the text makes."""
+        """Return the number of tokens of the text."""
         ...
 
     def normalize(self, text: str) -> str:
@@ -53,7 +53,7 @@ class TextAnalyzer(Protocol):
         ...
 
     def find_guessed(self, text: str) -> tuple[str, ...]:
-        """Words whose sound is guessed."""
+        """Return the words whose pronunciation is guessed."""
         ...
 
 
@@ -71,12 +71,12 @@ class PreviewRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewChunk:
-    """One piece, or a line that cannot be spoken: then `problem` says why.
+    """One chunk, or a line that cannot be spoken because of `problem`.
 
-    line: its number in the text, from 1;  text: what is heard;  steering: spoken, then cut out;
-    said: all of it in words, as it is read;  tokens of limit;  voice: "" unless it is the line's
-    own;  unknown: words and signs that are lost;  guessed: words whose sound is guessed;
-    seconds: of speech, about.
+    line: its number in the text, from 1; text: the spoken text; steering: the prompt; said: the
+    normalized text; tokens of limit; voice: "" unless it is the line's own; unknown: words and
+    symbols that are dropped; guessed: words whose pronunciation is guessed; seconds: estimated
+    duration.
     """
 
     line: int
@@ -94,7 +94,7 @@ class PreviewChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """All pieces in order, what is wrong with the whole, and about how many seconds it lasts."""
+    """All chunks in order, problems of the whole text, and the estimated duration in seconds."""
 
     pieces: tuple[PreviewChunk, ...] = ()
     problems: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class Preview:
 
 
 def preview(draft: PreviewRequest | SpeechRequest, layout: ProjectPaths) -> Preview:
-    """Show how a text will be spoken; whatever is wrong with it is told, never raised."""
+    """Preview a text; problems are returned in the preview, never raised."""
     try:
         check_text(draft.text)
         return _PreviewBuilder(draft, layout).preview()
@@ -116,7 +116,7 @@ def preview(draft: PreviewRequest | SpeechRequest, layout: ProjectPaths) -> Prev
 
 
 def estimate_speech_s(said: str) -> float:
-    """Guess how many seconds a text takes, from its letters when it is written out in words.
+    """Estimate the duration of a text from the number of letters of its normalized form.
 
     Measured on 40 takes of the starter (sentences of 37 to 56 letters, blanks and marks counted,
     over all its voices): 16.7 letters a second, nine takes in ten between 14.5 and 19.4.
@@ -125,7 +125,7 @@ def estimate_speech_s(said: str) -> float:
 
 
 class _PreviewBuilder:
-    """One look at a draft; what is wrong with all of it is told once and then set right."""
+    """Builds one preview; a problem of the whole text is reported once and then corrected."""
 
     def __init__(self, draft: PreviewRequest | SpeechRequest, layout: ProjectPaths) -> None:
         self._layout = layout
@@ -217,7 +217,7 @@ class _PreviewBuilder:
         )
 
     def _load_text_analyzer(self, draft: PreviewRequest | SpeechRequest) -> TextAnalyzer | None:
-        """Return what reads texts for the bundle; None for an engine that cannot tell."""
+        """Return the text frontend of the model; None for an engine without one."""
         if not hasattr(self._cls, "measure"):
             return None
         try:

@@ -1,4 +1,4 @@
-"""Build a speech request: what was asked for over the settings over the model's advice."""
+"""Build a speech request from the user's input, the settings and the model defaults."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def build_request(
 def build_request_from_metadata(
     settings: Settings, record: TakeMetadata, given: SpeechRequestInput
 ) -> SpeechRequest:
-    """Ask for a clip again as its metadata says, except for what was stated.
+    """Build the request of an existing clip from its metadata, with overrides.
 
-    Raises AppError where the metadata, or what was stated, does not fit this version.
+    Raises AppError where the metadata or the overrides do not fit this version.
     """
     recorded = {
         "engine": record.engine,

@@ -1,4 +1,4 @@
-"""One line of a clip spoken anew, and a clip joined again from chosen takes: what is asked for."""
+"""Requests to regenerate one line of a clip, and to rejoin a clip from selected takes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ CHUNKING_OPTIONS = ("delimiter", "piece_chars", "emotion", "prompt")  # of a del
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegenerateLineRequest:
-    """Speak one line of a clip anew, keep the older takes, and join the clip with the new one.
+    """Regenerate one line of a clip, keep the older takes, and join the clip with the new one.
 
-    clip: its path below the results;  line: from 0;  seed: None draws a new one;  text, voice: None
-    leaves them;  options: knobs that shall differ for this take.  Any: each has its own type.
+    clip: its path below the results; line: from 0; seed: None for a random one; text, voice: None
+    keeps them; options: changed options of this take. Any: values of options.
     """
 
     clip: str
@@ -55,7 +55,7 @@ class RejoinClipRequest:
     takes: Mapping[str, str]
 
     def takes_by_line(self) -> Mapping[int, str]:
-        """Return the takes by the number of their line; raise StudioError for what is none."""
+        """Return the takes by line number; raises AppError for an invalid line number."""
         odd = [line for line in self.takes if not line.isdecimal() or len(line) > 6]
         if odd:
             raise AppError(f"{odd[0]!r} is not a line number. Lines are counted from 0.")
@@ -82,9 +82,9 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
 def make_override_chunk(
     redone: LineOverride, request: SpeechRequest, room: TokenBudget, layout: ProjectPaths
 ) -> TextChunk:
-    """Return one line of a request as a piece that is spoken by itself.
+    """Return one line of a request as a single chunk.
 
-    Raises StudioError where its text is too long to be spoken in one go, or does not fit.
+    Raises AppError where its text is too long for one chunk, or invalid.
     """
     alone = replace(
         request,

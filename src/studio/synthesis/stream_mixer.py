@@ -1,6 +1,6 @@
-"""Takes as one stream of sound, in the format that a client asked for, each as soon as it is there.
+"""Concatenate takes into one encoded audio stream, each as soon as it is finished.
 
-The takes on disk stay as they were spoken; nothing here imports a network.
+The takes on disk are not changed. Light: no torch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class StreamMixer:
         return b"" if self._encoder is None else self._encoder.end()
 
     def encode_clip(self, clip: Path) -> bytes:
-        """Return one clip as a file of its own, whose header tells its length."""
+        """Return one clip encoded as a complete file, with its length in the header."""
         with reraise_as_app_error(StreamError):
             return encode_complete(self._read(clip), self._format, STREAM_SAMPLE_RATE)
 

@@ -22,7 +22,7 @@ RESERVED_TOKENS = 2  # for the marks at both ends
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """One piece of a text. known: whether the model has learnt it."""
+    """One token of a text. known: whether the model was trained on it."""
 
     piece: str
     id: int
@@ -31,10 +31,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPreview:
-    """A text in tokens.
+    """A tokenized text.
 
-    spoken: the text as it is read;  limit: the most tokens of one piece;  vocabulary: how many
-    tokens the model knows;  strange: the characters that it does not.
+    spoken: the normalized text; limit: maximum of tokens of one chunk; vocabulary: size of the
+    vocabulary; strange: unknown characters.
     """
 
     text: str
@@ -46,7 +46,7 @@ class TokenPreview:
 
     @property
     def fits(self) -> bool:
-        """Whether the text can be spoken in one piece."""
+        """Whether the text fits into one chunk."""
         return len(self.tokens) <= self.limit
 
 

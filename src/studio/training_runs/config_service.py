@@ -251,7 +251,7 @@ def _get_fact_sources(situation: PreflightInput) -> tuple[Path, Path, DatasetCon
 def _collect_facts_cached(
     dataset: Path, bundle: Path, choice: DatasetConfig, model: str, stamp: str
 ) -> PreflightFacts | PreflightFinding:
-    """Read the files again only when one has changed: a form asks at each change of a field."""
+    """Read the files again only when one has changed; forms call this often."""
     return collect_preflight_facts(dataset, bundle, choice, model)
 
 

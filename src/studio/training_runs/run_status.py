@@ -93,7 +93,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus(RunSummary):
-    """A run with everything that its folder says.
+    """A run with all facts that its folder contains.
 
     stage: "gpt" or "diffusion";  memory: bytes;  overfitting, message: a sentence or "";
     cause: a key of the error catalogue, of a run that failed or died;  details: the end of its
@@ -215,7 +215,7 @@ def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
 def _get_run_state(
     folder: Path, metrics: RunMetrics, record: ProcessRecord, alive: bool
 ) -> RunState:
-    """The supervisor says whether a run waits, the trainer how it ended, the lock if it died."""
+    """Combine the states of supervisor and trainer; the lock shows whether the run died."""
     is_waiting = alive and record.group > 0 and record.launched is None
     ended = metrics.ended
     if ended and not is_waiting and (ended.time or 0.0) >= (record.launched or 0.0):
@@ -306,6 +306,6 @@ def _list_checkpoints(
 
 
 def _resolve_inside(folder: Path, logged: str) -> Path:
-    """Return a logged path as a file directly in `folder`, whatever the log says."""
+    """Return a logged path as a file directly in `folder`, whatever folder the log names."""
     name = logged.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return folder / (name if name not in ("", ".", "..") and "\0" not in name else "missing")

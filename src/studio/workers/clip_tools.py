@@ -1,4 +1,4 @@
-"""Clips are tended: cleaned into new files, checked for faults, judged by the classifier."""
+"""Worker tasks for clips: clean up, quality check, AI-audio detection."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def run_denoiser(
     report: ProgressReporter,
     can_download: bool,
 ) -> Clip:
-    """Return the clip as the request wants it cleaned.  device: where voicefixer computes."""
+    """Return the cleaned clip. device: device of voicefixer."""
     if request.method == VOICEFIXER:
         fixed = run_voicefixer(clip, device, report, can_download=can_download)
         return normalize_loudness(fixed) if request.even_level else fixed
@@ -111,12 +111,12 @@ def run_denoiser(
 def check_clip_task(
     workshop: WorkerContext, request: CheckClipRequest, report: ProgressReporter
 ) -> CheckResult:
-    """Say whether a clip is fit to clone from."""
+    """Check the quality of a clip for cloning."""
     return build_check_result(check_audio_file(resolve_file_ref(workshop.layout, request.clip)))
 
 
 def check_audio_file(path: Path) -> QualityReport:
-    """Look at one file; one that cannot be read is a finding too."""
+    """Check one file; an unreadable file is a finding too."""
     try:
         return assess_clip_quality(read_clip(path))
     except ClipError as cause:
@@ -126,14 +126,14 @@ def check_audio_file(path: Path) -> QualityReport:
 def check_voice_task(
     workshop: WorkerContext, request: CheckVoiceRequest, report: ProgressReporter
 ) -> CheckResult:
-    """Say whether the clips of a voice are fit to clone from."""
+    """Check the quality of the clips of a voice for cloning."""
     return build_check_result(check_voice_clips(workshop.layout, request.voice, report))
 
 
 def check_voice_clips(
     layout: ProjectPaths, name: str, report: ProgressReporter
 ) -> VoiceQualityReport:
-    """Look at each clip of a voice, and at all of them together."""
+    """Check each clip of a voice, and all of them together."""
     voice = find_voice(layout, name)
     if not voice.clips:
         raise AppError(f"{name} was saved without clips, so there is nothing to check.")
@@ -160,7 +160,7 @@ def build_check_result(found: QualityReport | VoiceQualityReport) -> CheckResult
 def detect_synthetic_task(
     workshop: WorkerContext, request: DetectSyntheticRequest, report: ProgressReporter
 ) -> DetectSyntheticResult:
-    """Say how surely the published weights spoke a clip."""
+    """Return the probability that the published weights generated a clip."""
     return detect_synthetic_speech(
         workshop.layout, resolve_file_ref(workshop.layout, request.clip), request.bundle, report
     )
@@ -169,7 +169,7 @@ def detect_synthetic_task(
 def detect_synthetic_speech(
     layout: ProjectPaths, path: Path, bundle: str, report: ProgressReporter
 ) -> DetectSyntheticResult:
-    """Ask the classifier of a bundle about one file."""
+    """Run the classifier of a model on one file."""
     import torch
 
     from tortoise.checkpoints.layout import ModelFileError

@@ -34,5 +34,5 @@ def create_worker_context(layout: Mapping[str, Any], settings: Mapping[str, Any]
 def synthesize_speech_task(
     workshop: WorkerContext, request: SpeechRequest, report: ProgressReporter
 ) -> SpeechResult:
-    """Speak a request with the warm speaker."""
+    """Synthesize a request with the loaded engine."""
     return workshop.synthesizer.speak(request, report)

@@ -64,11 +64,10 @@ def import_voice(
     *,
     sound_only: bool = False,
 ) -> Voice:
-    """Copy clips into a voice, or take the voice out of one clip that carries its latents.
+    """Copy clips into a voice, or extract the latents embedded in one clip.
 
-    Every clip is read before the first is copied; transcripts beside them are copied as they are.
-    Raises StudioError for a clip that cannot be used.
-    sound_only: copy the clip even where it carries latents.
+    Every clip is read before the first is copied; transcripts beside them are copied too. Raises
+    AppError for a clip that cannot be used. sound_only: copy the clip even if it has latents.
     """
     if (
         not sound_only

@@ -1,4 +1,4 @@
-"""Two models become one: checked, mixed in a folder that nobody sees yet, then put in place."""
+"""Worker task that merges two models: check, merge in a temporary folder, then rename it."""
 
 from __future__ import annotations
 

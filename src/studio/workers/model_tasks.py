@@ -90,5 +90,5 @@ def verify_model_task(
 def check_updates_task(
     workshop: WorkerContext, request: CheckUpdatesRequest, report: ProgressReporter
 ) -> CheckUpdatesResult:
-    """Ask whether there is a newer version."""
+    """Check for a newer version."""
     return check_for_updates(request)

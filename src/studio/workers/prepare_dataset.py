@@ -1,4 +1,4 @@
-"""A dataset is made in the worker: recordings heard, cut, judged and parted."""
+"""Worker task that prepares a dataset: transcribe, segment, filter and split."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def prepare_dataset_task(
 def prepare_from_request(
     layout: ProjectPaths, settings: Settings, request: PrepareRequest, report: ProgressReporter
 ) -> PrepareResult:
-    """Do what a request asks for.  Raises StudioError saying what to do where it cannot."""
+    """Run a request. Raises AppError where it cannot be done."""
     folder = find_source_folder(layout, request)
     check_dataset_name_free(layout, request, folder)
     target = layout.dataset(request.dataset_name)

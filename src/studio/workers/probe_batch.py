@@ -88,7 +88,7 @@ def probe_batch_size(
 
 
 def _advise_diffusion_only(config: FinetuneConfig, gpt: StepProbeResult) -> str:
-    """Say that the GPT had better not learn, where the dataset's codes are gibberish to it."""
+    """Advise against GPT training where the GPT's loss on the dataset is near random guessing."""
     is_lost = gpt.chance is not None and gpt.loss > CHANCE_LOSS_RATIO * gpt.chance
     if not is_lost or not config.schedule.steps or not config.diffusion.steps:
         return ""
@@ -102,7 +102,7 @@ def _advise_diffusion_only(config: FinetuneConfig, gpt: StepProbeResult) -> str:
 def _find_largest_batch(
     layout: ProjectPaths, config: FinetuneConfig, stage: StageName, report: ProgressReporter
 ) -> tuple[int, StepProbeResult]:
-    """Try the batch, then half of it, and so on; says so once."""
+    """Measure the batch size, halving it until it fits; warns once."""
     dataset, bundle = layout.dataset(config.dataset.name), layout.model(config.weights.bundle)
     wanted = -(-config.optimizer.batch // config.machine.processes) if config.schedule.steps else 1
     batch = whole = wanted if stage == "gpt" else config.diffusion.batch

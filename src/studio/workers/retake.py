@@ -1,7 +1,7 @@
-"""A line of a clip spoken anew beside its older takes, and clips joined again from chosen takes.
+"""Worker tasks that regenerate one line of a clip, and rejoin clips from selected takes.
 
-The combined clip keeps its name: the new one is written beside it and takes its place whole. Its
-older form can always be had again, since every take is kept and can be chosen.
+The combined clip keeps its name: the new one is written beside it and then renamed over it. Older
+versions can be restored, since every take is kept and can be selected.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
 def regenerate_line_task(
     context: WorkerContext, request: RegenerateLineRequest, report: ProgressReporter
 ) -> SpeechResult:
-    """Speak one line anew, keep its takes beside the older ones, and join the clip with the best.
+    """Regenerate one line, keep its older takes, and join the clip with the best new one.
 
-    Raises StudioError, before anything is written, for whatever cannot be done.
+    Raises AppError, before anything is written, for an invalid request.
     """
     layout = context.layout
     destination = _find_combined_clip(layout, request.clip)
@@ -115,7 +115,7 @@ def _read_original_request(destination: OutputPath, settings: Settings) -> Speec
 
 
 def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:
-    """Return the lines of a clip; one spoken in one piece has itself as the take of its line."""
+    """Return the lines of a clip; a clip of one chunk is itself the take of its line."""
     lines = read_line_takes(destination)
     if lines is not None:
         return lines

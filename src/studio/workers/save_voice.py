@@ -41,10 +41,10 @@ def save_random_voice_task(
 def save_recording_task(
     workshop: WorkerContext, request: SaveRecordingRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
-    """Make a recording that waits in a folder of ours the clip of a voice.
+    """Save an uploaded recording as a clip of a voice.
 
-    What a browser recorded in a form that voices are not kept in becomes a wav. Raises StudioError
-    for what is no sound, silent or too short; nothing has changed then.
+    Formats that voices cannot have are converted to wav. Raises AppError, without changing
+    anything, for a recording that is unreadable, silent or too short.
     """
     layout = workshop.layout
     folder = Path(request.folder)

@@ -1,4 +1,4 @@
-"""What torch sees of this machine: run as a short program, so that whoever asks loads no torch.
+"""Report torch's devices as JSON, in a separate process so that the caller does not load torch.
 
 python -m studio.workers.torch_probe      one JSON object: versions, devices, or why torch fails
 """
@@ -15,7 +15,7 @@ from core.error_classifier import classify_error
 
 
 def collect_torch_info() -> Mapping[str, Any]:  # Any: plain values
-    """Return what torch and torchaudio say of themselves and of the devices."""
+    """Return the versions of torch and torchaudio, and the devices."""
     told: dict[str, Any] = {"torch": "", "torchaudio": "", "cuda": "", "devices": []}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

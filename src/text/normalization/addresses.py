@@ -1,4 +1,4 @@
-"""E-mail and web addresses as people say them."""
+"""Verbalize e-mail and web addresses."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def ordinal_to_words(digits: str) -> str:
 
 
 def year_to_words(number: int) -> str:
-    """Write a year of four digits out as it is read: 1905 -> "nineteen oh five"."""
+    """Verbalize a year of four digits: 1905 -> "nineteen oh five"."""
     if number % 1000 == 0 or number // 10 == 200:
         return cardinal_to_words(str(number))
     century, rest = divmod(number, 100)

@@ -37,7 +37,7 @@ _BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?])")
 
 
 def normalize_text(text: str) -> str:
-    """Return the text as it is read: ASCII words, plain punctuation, single spaces."""
+    """Return the normalized text: ASCII words, plain punctuation, single spaces."""
     for step in _STEPS:
         text = step(text)
     return _BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split()))

@@ -66,7 +66,7 @@ def normalize_numbers(text: str) -> str:
 
 
 def _expand_dollars(amount: str) -> str:
-    """Dollars and cents in digits; what has two dots is left as it is."""
+    """Expand amounts of dollars and cents; numbers with two dots are not changed."""
     parts = amount.split(".")
     if len(parts) > 2:
         return f"{amount} dollars"

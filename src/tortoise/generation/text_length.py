@@ -28,7 +28,7 @@ class TortoiseTextAnalyzer:
     encode: Callable[[str], Sequence[int]]  # the tokenizer's, remembering what it was asked
 
     def count_tokens(self, text: str) -> int:
-        """Say how many tokens the text makes."""
+        """Return the number of tokens of the text."""
         return len(self.encode(text))
 
     def normalize(self, text: str) -> str:

@@ -22,7 +22,7 @@ CUT_FADE_S = 0.005
 
 
 def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list[float] | None:
-    """Return at which second each text begins in a clip that speaks them all.
+    """Return the start time in seconds of each text in a clip that contains them all.
 
     models: the folder of speech recognition models. None without a wav2vec2 model in it, or where
     the texts cannot be located.

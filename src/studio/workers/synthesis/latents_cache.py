@@ -1,4 +1,4 @@
-"""Voices as an engine hears them: computed from their clips once, then read from a cache."""
+"""Speaker latents of voices: computed from their clips once, then read from a cache."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ MAX_CACHED_FILES = 8  # latents of one voice and engine; older ones make room
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditioningContext:
-    """An engine about to listen: its options, and who hears how far it is.
+    """The engine that computes latents, its options and the reporter.
 
-    bundle: where its weights lie; a finetune keeps the voice that it learned there.
+    bundle: folder of its weights; a finetuned model stores the latents of its voice there.
     """
 
     engine: Engine
@@ -83,7 +83,7 @@ def _get_component_latents(
 def generate_random_speaker_latents(
     engine: Engine, seed: int, report: ProgressReporter
 ) -> SpeakerLatents:
-    """Return a voice that nobody has; its seed decides which."""
+    """Return the latents of a random voice, from a seed."""
     if not isinstance(engine, SupportsRandomSpeakers):
         raise AppError(f"{engine.name} has no random voices. Choose a voice instead.")
     with translate_engine_errors():

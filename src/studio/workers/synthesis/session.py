@@ -99,7 +99,7 @@ class SynthesisSession:
             self.warn(f"This may sound different than before: {'; '.join(changed)}.")
 
     def synthesize_chunk(self, chunk: TextChunk) -> ChunkResult:
-        """Speak one chunk, without the words that only steer how it is spoken."""
+        """Synthesize one chunk, and cut out the prompt."""
         speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         before, known = dict(self.report.timings), self.resolved_options
         options = replace(chunk.options, **known)

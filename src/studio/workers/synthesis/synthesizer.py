@@ -1,4 +1,4 @@
-"""Speak a request: its chunks one after another, each take saved, then all joined as one clip."""
+"""Synthesize a request chunk by chunk, save each take, and join them to one clip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, res
 
 
 class Synthesizer:
-    """Speaks requests one after another and keeps the engine loaded between them."""
+    """Synthesizes requests and keeps the engine loaded between them."""
 
     def __init__(self, layout: ProjectPaths, *, can_download: bool = False) -> None:
         """can_download: whether voicefixer's weights may be downloaded on first use."""
@@ -42,10 +42,10 @@ class Synthesizer:
         self._engine_cache = EngineCache(layout)
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
-        """Speak a request and write its clips.
+        """Synthesize a request and write its clips.
 
-        Lines that an earlier, cut-off run of the same request has saved are read back. Raises
-        AppError, before anything is written, for whatever cannot be done.
+        Lines saved by an earlier, interrupted run of the same request are reused. Raises AppError,
+        before anything is written, for an invalid request.
         """
         try:
             return self._speak(request, report)
@@ -87,14 +87,14 @@ class Synthesizer:
         )
 
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
-        """Name the weights that would speak the request."""
+        """Return the id of the weights that the request uses."""
         return self._engine_cache.get_engine(request, report).weights_id
 
 
 def _synthesize_chunks(
     session: SynthesisSession, chunks: list[TextChunk], store: TakeStore
 ) -> None:
-    """Speak chunk after chunk, or read it back; each take is saved as soon as it is spoken."""
+    """Synthesize or reuse each chunk; each take is saved as soon as it is finished."""
     if len(chunks) > 1:
         session.report.emit(
             ProgressEvent(kind="progress", stage="speaking", done=0, total=len(chunks))

@@ -79,9 +79,8 @@ class TakeStore:
         )
 
     def save(self, chunk: TextChunk, result: ChunkResult) -> ChunkResult:
-        """Write the candidates of a chunk, and return them as their files hold them.
-
-        What is joined is what was saved, so that resuming gives the same clip.
+        """Write the candidates of a chunk, and return them as read from their files, so that
+        resuming gives the same clip.
         """
         takes = write_takes(self._session, self.destination, chunk, result, self._lines)
         candidates = read_takes(self.destination, takes) or result.candidates

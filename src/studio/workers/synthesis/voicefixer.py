@@ -90,7 +90,7 @@ def _download(url: str, target: Path, report: ProgressReporter) -> str:
 def _run_child(
     source: Path, target: Path, device: str, duration_s: float, report: ProgressReporter
 ) -> str:
-    """Run the child; return the last line that it said on standard error."""
+    """Run the process; return the last line of its standard error."""
     command = [
         sys.executable,
         "-m",
