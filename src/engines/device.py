@@ -1,4 +1,4 @@
-"""Where networks run: choosing a device, and bringing a network up for a while."""
+"""Device selection, and moving a network to a device temporarily."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pick_device(name: str | None = None) -> torch.device:
 
 @contextmanager
 def module_on_device(device: torch.device, model: M) -> Iterator[M]:
-    """Bring a network to the device for the block and take it back to where it was."""
+    """Move a network to the device within the block, and back afterwards."""
     first = next(model.parameters(), None)
     home = device if first is None else first.device
     try:

@@ -32,7 +32,7 @@ class SpeechCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisWarning:
-    """Something the user should know about a clip; of one topic, the first of a request counts."""
+    """A warning about a clip; only the first one per topic of a request is reported."""
 
     message: str
     topic: str = ""
@@ -56,11 +56,10 @@ class SynthesisOutput:
 
 
 class Engine(Protocol):
-    """A way to speak. It knows no voices, folders, result files, pages or other engines.
+    """A speech synthesis engine, independent of voices, folders, result files and pages.
 
-    The same seed gives the same clip; arguments and the global random state stay as they are;
-    `Cancelled` is raised within one report after a stop. An engine keeps nothing of one call for
-    the next.
+    The same seed gives the same clip; arguments and the global random state are not changed;
+    `Cancelled` is raised at the next report after a stop. An engine keeps no state between calls.
     """
 
     name: ClassVar[str]
@@ -85,7 +84,7 @@ class Engine(Protocol):
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: Any, report: ProgressReporter
     ) -> SynthesisOutput:
-        """Speak the text. Raises ValueError naming an option out of range."""
+        """Synthesize the text. Raises ValueError naming an option out of range."""
         ...
 
 
@@ -99,7 +98,7 @@ class SupportsConditioningOptions(Protocol):
     def condition_with_options(
         self, clips: Sequence[Clip], options: Any, report: ProgressReporter
     ) -> SpeakerLatents:
-        """Compute speaker latents the way these options say."""
+        """Compute speaker latents with these options."""
         ...
 
 
@@ -144,8 +143,8 @@ class SupportsAlignment(Protocol):
         speaker: SpeakerLatents,
         report: ProgressReporter,
     ) -> list[float] | None:
-        """Return at which second each part begins; None where that cannot be found out.
+        """Return the start time of each part in seconds; None where it cannot be determined.
 
-        parts: joined with spaces they are the text that the candidate speaks.
+        parts: joined with spaces they are the text of the candidate.
         """
         ...

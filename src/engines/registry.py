@@ -24,7 +24,7 @@ def get_options_class(name: str) -> type[Any]:  # Any: every engine has its own
 
 
 def get_engine_class(name: str) -> type[Engine]:
-    """Return the engine's class; imports torch, so only a worker asks."""
+    """Return the engine's class; imports torch, so only workers call it."""
     return cast("type[Engine]", _import_class(_get_entry(name)[1]))
 
 

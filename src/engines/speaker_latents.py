@@ -28,7 +28,7 @@ class SpeakerLatents:
 
     @property
     def content_id(self) -> str:
-        """Name what the tensors hold: equal ids, equal numbers."""
+        """Return a hash of the tensors."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.tensors.items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -1,4 +1,4 @@
-"""Engine one: speaks with a bundle of TorToiSe weights."""
+"""The TorToiSe engine."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ class TortoiseEngine:
 
     @classmethod
     def load(cls, weights: Path, device: torch.device) -> Self:
-        """Open a bundle; its networks are read when they are first used.
+        """Open a model; its networks are loaded at first use.
 
-        Raises ValueError for one that cannot speak.
+        Raises ValueError for an incomplete model.
         """
         bundle = load_model(weights)
         missing = find_missing_files(weights)
@@ -117,7 +117,7 @@ class TortoiseEngine:
 
     @property
     def text_limit(self) -> int:
-        """The most tokens that should be spoken in one piece."""
+        """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
         return (conventions.piece_limit or conventions.text_limit) - 2
 
@@ -132,7 +132,7 @@ class TortoiseEngine:
     def condition_with_options(
         self, clips: Sequence[Clip], options: TortoiseOptions, report: ProgressReporter
     ) -> SpeakerLatents:
-        """Listen to clips of one speaker, the way the options say."""
+        """Compute speaker latents from clips of one speaker."""
         if not clips:
             raise ValueError("A voice needs at least one clip.")
         manager = self._make_model_manager(options, report)
@@ -177,7 +177,7 @@ class TortoiseEngine:
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter
     ) -> SynthesisOutput:
-        """Speak the text; each candidate's `aux` is a TortoiseCandidateData."""
+        """Synthesize the text; each candidate's `aux` is a TortoiseCandidateData."""
         options = fill_missing_seed(options, secrets.randbelow(2**31))
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)

@@ -1,4 +1,4 @@
-"""What a bundle's config.json says: the architecture of each network, and how to use them."""
+"""The config.json of a model: the architecture of each network, and how to use them."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class ModelConfig:
 
 
 def validate_network_name(name: str) -> str:
-    """Return `name` if a bundle can hold a network of that name."""
+    """Return `name` if it is the name of a network. Raises BundleError otherwise."""
     if name not in NETWORK_CLASSES:
         known = (
             suggest_similar(name, list(NETWORK_CLASSES))

@@ -56,7 +56,7 @@ def create_model_folder(folder: Path, about: str = PUBLISHED_DESCRIPTION) -> Non
 
 
 def is_converted(folder: Path, file: PublishedFile) -> bool:
-    """Say whether a bundle already has what this file becomes."""
+    """Return whether the model already has the converted file."""
     if not file.network:
         return (folder / _get_output_name(file)).is_file()
     if not ((folder / CONFIG_FILE).is_file() and (folder / _get_output_name(file)).is_file()):
@@ -95,9 +95,9 @@ def get_published_architecture(file: PublishedFile) -> Any:
 
 
 def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """Read the weights of one network, without what is known to be no weight.
+    """Read the weights of one network, without entries that are not weights.
 
-    Returns them and, where the published keys are not known for certain, the surplus keys.
+    Returns them and, where the published keys are not certain, the unknown keys.
     """
     content = read_pickle(source)
     if file.container and isinstance(content, Mapping) and file.container in content:
@@ -149,10 +149,11 @@ def read_mel_norms(source: Path) -> Tensor:
 def read_voice_latents(
     source: Path, weights_id: str, widths: tuple[int, int] | None = None
 ) -> SpeakerLatents:
-    """Read a voice that the original saved: its GPT latent and its diffusion latent.
+    """Read conditioning latents saved by the original program: of the GPT and of the diffusion
+    network.
 
-    weights_id: of the weights that it is going to be spoken with;  widths: of the two latents that
-    these weights know, checked where given. Raises BundleError.
+    weights_id: of the weights that they are used with; widths: expected widths of the two latents,
+    if given. Raises BundleError.
     """
     content = read_pickle(source)
     pair = isinstance(content, (tuple, list)) and len(content) == 2
@@ -176,7 +177,7 @@ def read_voice_latents(
 
 
 def _is_latent(part: object) -> bool:
-    """Return whether it is rows of finite numbers, backed by as much memory as its shape says."""
+    """Return whether the tensor is finite, two-dimensional and backed by enough memory."""
     if not isinstance(part, Tensor) or part.dim() != 2 or part.layout != torch.strided:
         return False
     honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()

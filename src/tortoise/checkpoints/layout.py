@@ -1,4 +1,4 @@
-"""What lies in a bundle, the folder of one set of weights: file names, checksums, refusals.
+"""The files of a model folder: names, checksums and errors.
 
     models/starter/
         config.json             architectures and conventions (`tortoise.checkpoints.config`)
@@ -48,30 +48,30 @@ FileState = tuple[int, int, int]
 
 
 class ModelFileError(CodedError, ValueError):
-    """A bundle cannot be read or written: what came, what is allowed, what to do."""
+    """A model folder cannot be read or written; the message says why and what to do."""
 
     code = "corrupt_weights"
 
 
 def get_network_path(folder: Path, name: str) -> Path:
-    """Say where the weights of one network lie."""
+    """Return the path of the weights of one network."""
     return folder / f"{name}{TENSORS_SUFFIX}"
 
 
 def list_tensor_files(folder: Path) -> list[Path]:
-    """List the files that hold numbers, by name."""
+    """Return the names of the tensor files."""
     return sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
 
 
 def find_missing_files(folder: Path) -> list[str]:
-    """Name the files that the bundle would need before it can speak."""
+    """Return the missing files that synthesis requires."""
     needed = [CONFIG_FILE, TOKENIZER_FILE, MEL_STATS_FILE]
     needed += [get_network_path(folder, name).name for name in REQUIRED_NETWORKS]
     return [name for name in needed if not (folder / name).is_file()]
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a bundle; Any: the caller knows its form."""
+    """Read a JSON file of a model; Any: the caller validates it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -123,9 +123,9 @@ def get_file_state(path: Path) -> FileState:
 
 
 def compute_weights_id(folder: Path) -> str:
-    """Name what the networks that hear and speak hold: equal ids, equal weights.
+    """Return the id of the weights that determine latents and speech, a hash of their files.
 
-    Conditioning latents made with one id are of no use with another.
+    Conditioning latents can be used only with the id that they were computed with.
     """
     digest = hashlib.sha256()
     for file in list_tensor_files(folder):

@@ -75,7 +75,7 @@ class TortoiseModel:
         self._files = snapshot_files(folder)
 
     def has(self, name: str) -> bool:
-        """Say whether the bundle holds this network."""
+        """Return whether the model has this network."""
         return getattr(self.config, validate_network_name(name)) is not None
 
     @property
@@ -107,7 +107,7 @@ class TortoiseModel:
 
     @property
     def clvp(self) -> Clvp:
-        """How well codes say a text."""
+        """CLVP, which scores how well codes match a text."""
         return self._network("clvp", Clvp)
 
     @property
@@ -137,7 +137,7 @@ class TortoiseModel:
 
     @property
     def random_gpt(self) -> RandomLatentGenerator:
-        """Noise to the GPT's latent of a voice that nobody has."""
+        """Map noise to the GPT's latent of a random voice."""
         return self._network("random_gpt", RandomLatentGenerator)
 
     @property
@@ -199,7 +199,7 @@ def load_network(folder: Path, name: str, dtype: torch.dtype | None = torch.floa
 
 
 def build_network(name: str, architecture: Any) -> nn.Module:
-    """Build a network whose parameters still hold nothing (its buffers are computed)."""
+    """Build a network with uninitialized parameters and computed buffers."""
     with SkipRandomInit():
         return NETWORK_CLASSES[validate_network_name(name)](architecture)
 

@@ -73,10 +73,10 @@ def check_mergeable(parents: MergeInputs) -> list[str]:
 def merge_models(
     parents: MergeInputs, target: Path, about: str, report: ProgressReporter
 ) -> list[str]:
-    """Write the mixture into the new folder `target`. Returns the networks that were mixed.
+    """Merge two models into the new folder `target`.
 
-    A network that is the same in both, or that only the first has, is copied as it is.
-    Raises BundleError where the two do not go together.
+    Returns the networks that were merged. A network that is equal in both, or that only the first
+    has, is copied. Raises BundleError where the two are incompatible.
     """
     names = check_mergeable(parents)
     target.mkdir(parents=True)
@@ -97,7 +97,7 @@ def merge_models(
 
 
 def _merge_network(parents: MergeInputs, name: str, target: Path, report: ProgressReporter) -> bool:
-    """Mix or copy one network; say whether there was anything to mix."""
+    """Merge or copy one network; return whether it was merged."""
     one, other = get_network_path(parents.first, name), get_network_path(parents.second, name)
     if not other.is_file() or compute_sha256(one) == compute_sha256(other):
         _copy_tensors(one, target)

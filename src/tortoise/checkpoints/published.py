@@ -1,8 +1,8 @@
-"""The published tortoise-tts-v2 files: where they lie, what they become, what is known of them.
+"""The published tortoise-tts-v2 files: addresses, sizes, keys and converted names.
 
-Facts only, and no torch: the studio reads this table to download and to say what is missing.
-Sizes and keys of the networks are their architectures' `released()`; a test holds both against the
-inventory of the published files.
+Light: the studio reads this table to download and to list missing files. Sizes and keys of the
+networks are their architectures' `released()`; a test holds both against the inventory of the
+published files.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PublishedFile:
     optional: bool = False
 
     def is_ignored_key(self, key: str) -> bool:
-        """Say whether a key of the file is known to be no weight."""
+        """Return whether a key of the file is known not to be a weight."""
         return bool(self.ignored_keys) and re.fullmatch(self.ignored_keys, key) is not None
 
 

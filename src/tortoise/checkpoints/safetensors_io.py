@@ -23,9 +23,9 @@ MAX_REPORTED_MISMATCHES = 5
 def load_weights_strict(
     network: nn.Module, file: Path, dtype: torch.dtype | None = torch.float32
 ) -> None:
-    """Give a network the weights of a safetensors file, strictly.
+    """Load a safetensors file into a network, strictly.
 
-    Raises BundleError when the file is missing, damaged, or does not fit, and says how.
+    Raises BundleError when the file is missing, damaged or does not match.
     """
     check_weights_match(read_shapes(file), network, str(file))
     tensors = read_tensors(file)
@@ -58,7 +58,7 @@ def check_weights_match(
 
 
 def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a floating tensor in another type, and any other tensor as it is."""
+    """Convert a floating-point tensor to another dtype; return other tensors unchanged."""
     return value.to(dtype) if value.is_floating_point() else value
 
 

@@ -24,7 +24,7 @@ from tortoise.checkpoints.loading import load_mel_stats, load_network
 
 
 def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[str, str]]:
-    """Look at every file of a bundle. Returns (file name, what is wrong with it or "")."""
+    """Verify every file of a model. Returns (file name, error message or "")."""
     try:
         config = read_config(folder)
     except ModelFileError as error:

@@ -1,4 +1,4 @@
-"""What is done to a row of mel codes between drawing it and speaking it.
+"""Post-processing of sampled mel codes before decoding.
 
 Shapes: m codes.
 """
@@ -13,10 +13,10 @@ from tortoise.checkpoints.config import ModelConventions
 
 
 def overwrite_after_stop(codes: Tensor, stop_code: int, conventions: ModelConventions) -> Tensor:
-    """Overwrite a row from its first stop with calm, and end it with the fix-up codes.
+    """Replace the codes from the first stop on by silence, ending with the fix-up codes.
 
-    As published weights are used: the ranker and the second pass were only ever shown rows filled
-    up like this. A row without stop stays as it is.  codes: (m,).  Returns (m,).
+    Published weights need it: CLVP and the second GPT pass were used only with such rows. A row
+    without stop is not changed. codes: (m,). Returns (m,).
     """
     stops = (codes == stop_code).nonzero()
     if len(stops) == 0:
@@ -31,13 +31,16 @@ def overwrite_after_stop(codes: Tensor, stop_code: int, conventions: ModelConven
 def pad_codes(
     codes: Tensor, finished: bool, stop_code: int, conventions: ModelConventions
 ) -> Tensor:
-    """A draft as the published ranker knows it.  codes: (m,).  Returns (max_codes,) or longer."""
+    """Pad a candidate as the published CLVP expects it.
+
+    codes: (m,). Returns (max_codes,) or longer.
+    """
     missing = max(conventions.max_codes - len(codes), int(finished))
     return overwrite_after_stop(F.pad(codes, (0, missing), value=stop_code), stop_code, conventions)
 
 
 def find_silence_start(codes: Tensor, conventions: ModelConventions) -> int:
-    """Where a row falls silent: at the calm code that follows `calm_run` of them; else its end.
+    """Find the silence code that follows `calm_run` silence codes, else the end of the row.
 
     codes: (m,).  Returns how many codes to keep.
     """

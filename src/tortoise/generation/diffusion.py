@@ -37,10 +37,10 @@ SamplerName = Literal["p", "ddim", "dpm"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guidance:
-    """How far to go beyond what the network says, away from what it says unconditioned.
+    """Classifier-free guidance of the diffusion network.
 
-    k 0 asks the unconditioned network nothing and takes half the time. With the ramp, guidance
-    grows with the progress, from almost none while the noise is still high.
+    k 0 skips the unconditioned pass and takes half the time. With the ramp, guidance grows with the
+    progress, from almost none at high noise.
     """
 
     k: float = 2.0
@@ -57,7 +57,7 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionSamplingOptions:
-    """How the diffusion network is walked."""
+    """Options of the diffusion sampling."""
 
     steps: int = 30
     sampler: SamplerName = "ddim"
@@ -139,7 +139,7 @@ def make_noise_source(generator: torch.Generator) -> NoiseSource:
 
 @dataclass(frozen=True, slots=True)
 class GuidedDenoiser:
-    """The network with its embedding, asked with and without it in one batch.
+    """Runs the network with and without its embedding in one batch.
 
     embedding: (b, d, f).
     """

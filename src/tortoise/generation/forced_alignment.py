@@ -1,4 +1,4 @@
-"""Which part of a text is heard when: the best way through a table of text against time.
+"""Align text and speech: the best monotonic path through an attention matrix.
 
 Shapes: m frames of sound, t text tokens, h tables (attention heads).
 """
@@ -24,22 +24,22 @@ MAX_ALIGNMENT_HEADS = 4  # of those, the ones that read most surely forwards
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Alignment:
-    """token_of: (m,) the token that each frame speaks, never going back;  trust: 0 to 1."""
+    """token_of: (m,) the token of each frame, monotonic; trust: confidence, 0 to 1."""
 
     frame_tokens: Tensor
     confidence: float
 
     def first_frame(self, token: int) -> int:
-        """Return the first frame that speaks this token or one after it; m where none does."""
+        """Return the first frame of this token or a later one; m where there is none."""
         return int((self.frame_tokens < token).sum())
 
 
 def align_by_attention(attention: Tensor) -> Alignment:
-    """Follow the text through the heads of a network that speaks it.
+    """Align text and frames by the attention heads of the GPT.
 
-    attention: (h, m, t) how much each frame looks at each token. Some heads read along and most do
-    something else. Those that read along gather much attention on a way through the text and little
-    on a way through it backwards; how much less is the trust.
+    attention: (h, m, t) how much each frame looks at each token. Only some heads follow the text.
+    These have much attention on a forward path through the text and little on a backward path; the
+    difference is the confidence.
     """
     shares = attention / attention.sum(-1, keepdim=True).clamp_min(1e-9)  # (h, m, t)
     forwards = compute_path_scores(shares)  # (h,)
@@ -139,9 +139,9 @@ def compute_text_attention(gpt: Gpt, conditioning: Tensor, text: Tensor, codes: 
 def align_text_parts(
     parts: Sequence[str], tokenizer: Tokenizer, gpt: Gpt, conditioning: Tensor, codes: Tensor
 ) -> tuple[list[int], Alignment]:
-    """Say at which code each part of a text begins, and how sure that is.
+    """Return the code at which each part of a text begins, and the confidence.
 
-    parts: joined with spaces they are the text;  conditioning: (1, d);  codes: (1, m).
+    parts: joined with spaces they are the text; conditioning: (1, d); codes: (1, m).
     """
     tokens = tokenizer.encode(" ".join(parts))
     text = torch.tensor([[*tokens, gpt.config.stop_text_token]], device=codes.device)

@@ -56,7 +56,7 @@ class KVCacheDecoder:
         self.values = [v.new_zeros(rows, h, CACHE_GROWTH, c) for v in prefix.values]
 
     def decode_step(self, codes: Tensor) -> Tensor:
-        """Append one code to each row and say what the heads read there.
+        """Append one code to each row and return the hidden states.
 
         codes: (r,), the start code first.  Returns (r, d).
         """

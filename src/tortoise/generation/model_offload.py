@@ -55,7 +55,7 @@ class ModelManager:
 
     @contextmanager
     def use(self, name: str, exact: bool = False) -> Iterator[Any]:
-        """Bring up one network, for inference.  Any: the class that the bundle has for the name.
+        """Move one network to the device, for inference. Any: the class of that network.
 
         Where the request asks for half precision, the GPT comes as a 16-bit copy, which its many
         small steps want, and CLVP and the diffusion network compute their products in 16 bits.

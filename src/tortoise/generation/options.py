@@ -1,4 +1,4 @@
-"""What can be turned when TorToiSe speaks. Light: no torch at import time."""
+"""Options of TorToiSe synthesis. Light: no torch at import time."""
 
 from __future__ import annotations
 
@@ -149,14 +149,14 @@ class TortoiseOptions:
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
-        """The named sets of knobs, from quick to careful."""
+        """The presets, from fast to high quality."""
         return PRESETS
 
     @classmethod
     def advised(cls, weights: Path) -> Mapping[str, Any]:
-        """The knobs that a bundle wants turned where nobody says otherwise.
+        """The default options of a model.
 
-        None for a folder that is no bundle: opening it will say what is wrong.
+        None for a folder that is not a model; opening it raises the error.
         """
         if not (weights / CONFIG_FILE).is_file():
             return {}

@@ -1,4 +1,4 @@
-"""From a voice and a text to sound: draft, rank, latents, denoise, vocode; data passes between.
+"""The synthesis pipeline: sample candidates, rank, compute latents, run the diffusion, vocode.
 
     drafts = draft(gpt, voice, text, options, longest, report)
     scores = clvp_scores(clvp, text, rows_to_rank(drafts, gpt.config, conventions), report)
@@ -39,9 +39,9 @@ FADE_OUT_S = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConditioningLatents:
-    """What the networks have heard of a speaker.
+    """Conditioning latents of a speaker.
 
-    gpt: (1, d);  diffusion: (1, 2 c);  cvvp: (1, e), or None in the slim form.
+    gpt: (1, d); diffusion: (1, 2 c); cvvp: (1, e), or None in the slim form.
     """
 
     gpt: Tensor
@@ -66,9 +66,9 @@ class ConditioningLatents:
 
 
 def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
-    """The token ids of a text and one stop: (1, t).
+    """Tokenize a text and add a stop token: (1, t).
 
-    Raises ValueError where nothing is left to say, or `limit` tokens or more are.
+    Raises ValueError for an empty text, and for `limit` tokens or more.
     """
     ids = tokenizer.encode(text)
     if not ids:
@@ -93,7 +93,7 @@ def sample_candidates(
     report: ProgressReporter,
     on_halved: OnHalved = ignore_halved,
 ) -> list[CodeCandidate]:
-    """Draw drafts of at most `longest` codes.  text: (1, t) ended by a stop."""
+    """Sample candidates of at most `longest` codes. text: (1, t) ended by a stop."""
     sampling = SamplingOptions(
         samples=options.samples,
         max_codes=longest,
@@ -112,9 +112,9 @@ def sample_candidates(
 def prepare_codes_for_ranking(
     drafts: Sequence[CodeCandidate], config: GptConfig, conventions: ModelConventions
 ) -> list[Tensor]:
-    """The codes of each draft as the rankers were trained to see them, (m,) each.
+    """The codes of each candidate in the form that CLVP was trained on, (m,) each.
 
-    Published ones only know rows filled up to their full length; our own see what is said.
+    Published weights need rows padded to full length; our own use the codes up to the stop.
     """
     if conventions.clvp_trims_codes:
         calm = torch.tensor([conventions.calm_code])
@@ -126,9 +126,9 @@ def prepare_codes_for_ranking(
 def compute_gpt_latents(
     gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor
 ) -> Tensor:
-    """What the decoders hear of a draft.
+    """Compute the latents of a candidate for the decoders.
 
-    text: (1, t) ended by a stop;  codes: (m,).  Returns (1, m, d) float32.
+    text: (1, t) ended by a stop; codes: (m,). Returns (1, m, d) float32.
     """
     return gpt.latents(voice.gpt, text, codes.to(text.device)[None]).float()
 
@@ -142,10 +142,10 @@ def generate_mel(
     report: ProgressReporter,
     most: int = 0,
 ) -> Tensor:
-    """Denoise one draft; its noise follows from the seed and from which draft it is.
+    """Run the diffusion for one candidate; its noise depends on the seed and its index.
 
-    latents: (1, m, d);  most: iterations that the bundle is good for, 0 for any number.
-    Returns (1, bands, f) log-mel.
+    latents: (1, m, d); most: maximum of iterations, 0 for no maximum. Returns (1, bands, f)
+    log-mel.
     """
     how = DiffusionSamplingOptions(
         steps=min(options.iterations, most or options.iterations),

@@ -1,4 +1,4 @@
-"""Which drafts are the best: how well they say the text (CLVP) and fit the voice (CVVP).
+"""Ranking of candidates by match with the text (CLVP) and with the voice (CVVP).
 
 Shapes: n drafts, t text tokens, m codes, e width of CVVP's space.
 """
@@ -30,10 +30,11 @@ def compute_clvp_scores(
     batch: int = 0,
     on_halved: OnHalved = ignore_halved,
 ) -> Tensor:
-    """How well each draft says the text; more is better.
+    """Score how well each candidate matches the text; higher is better.
 
-    text: (1, t) ended by a stop;  rows: codes of each draft, (m,), of any length. Shorter rows are
-    masked, so that a score does not depend on the other drafts.  Returns (n,) float32 on the CPU.
+    text: (1, t) ended by a stop; rows: codes of each draft, (m,), of any length. Shorter rows are
+    masked, so that a score does not depend on the other candidates. Returns (n,) float32 on the
+    CPU.
     """
     device = text.device
 
@@ -52,7 +53,7 @@ def compute_clvp_scores(
 def compute_cvvp_scores(
     cvvp: Cvvp, voice: Tensor, rows: Sequence[Tensor], report: ProgressReporter
 ) -> Tensor:
-    """How well each draft fits the voice; more is better.
+    """Score how well each candidate matches the voice; higher is better.
 
     voice: (1, e) mean of the unit latents of its clips (see `voice.hear_for_cvvp`), so that this is
     the mean of the original's scores over the clips.  Returns (n,) float32 on the CPU.
@@ -77,11 +78,11 @@ def combine_scores(clvp: Tensor | None, cvvp: Tensor | None, weight: float) -> T
 def rank_candidates(
     scores: Tensor, drafts: Sequence[CodeCandidate], length_penalty: float = 1.0
 ) -> tuple[int, ...]:
-    """Indices of the drafts in the order of their worth.
+    """Return the indices of the candidates, best first.
 
-    Drafts that came to their end go before those cut off at the limit. In the original the length
-    penalty has no effect, as it draws without beams; here it leans the ranking: each doubling of
-    length is worth `length_penalty - 1` standard deviations of the scores.  scores: (n,).
+    Candidates with a stop code come before those cut off at the limit. In the original the length
+    penalty has no effect, as it samples without beams; here it changes the ranking: each doubling
+    of length is worth `length_penalty - 1` standard deviations of the scores. scores: (n,).
     """
     lengths = torch.tensor([max(len(draft.codes), 1) for draft in drafts], dtype=torch.float64)
     spread = float(scores.double().std()) if len(scores) > 1 else 0.0
@@ -91,9 +92,9 @@ def rank_candidates(
 
 
 def add_confidence(scores: Tensor, drafts: Sequence[CodeCandidate], share: float) -> Tensor:
-    """Let the GPT's own confidence count too, both measured by their spread over the drafts.
+    """Add the GPT's log probability to the scores, both scaled by their standard deviation.
 
-    scores: (n,).  Returns (n,); with share 0, or a single draft, the scores as they are.
+    scores: (n,). Returns (n,); with share 0, or a single candidate, the scores unchanged.
     """
     if share == 0 or len(drafts) < 2:
         return scores

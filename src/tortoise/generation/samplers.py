@@ -1,8 +1,7 @@
-"""How noise becomes mel, one step of a schedule after the other: ancestral, DDIM, DPM-Solver++.
+"""Diffusion samplers: ancestral, DDIM and DPM-Solver++.
 
-A network is asked through a `Denoiser`; what it answers is read by `DenoiserPrediction`; a sampler
-moves on
-from there. Positions count the steps of the (shortened) schedule, from the noisiest down to 0.
+A `Denoiser` runs the network, `DenoiserPrediction` holds its output, and a sampler computes the
+next step. Positions count the steps of the (shortened) schedule, from the noisiest down to 0.
 Shapes: b batch, c mel bands, f mel frames.
 """
 
@@ -29,16 +28,16 @@ class Denoiser(Protocol):
     """Names the noise in x, guided with a strength that depends on the progress."""
 
     def __call__(self, x: Tensor, timestep: int, progress: float) -> Tensor:
-        """x: (b, c, f);  timestep of the training schedule;  progress from 0 up to 1 at the end.
+        """x: (b, c, f); timestep of the training schedule; progress from 0 up to 1 at the end.
 
-        Returns (b, 2 c, f): the noise, then where the variance lies (-1 least, 1 most).
+        Returns (b, 2 c, f): the noise, then the interpolated log variance (-1 minimum, 1 maximum).
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DenoiserPrediction:
-    """What the network says of one position: (b, c, f) each."""
+    """The output of the network at one position: (b, c, f) each."""
 
     clean: Tensor
     log_variance: Tensor
@@ -85,7 +84,7 @@ class AncestralSampler:
         return mean + (prediction.log_variance / 2).exp() * noise if position else mean
 
     def mean(self, x: Tensor, prediction: DenoiserPrediction, position: int) -> Tensor:
-        """Where the next position lies on average (Eq. 7): (b, c, f)."""
+        """Return the mean of the next position (Eq. 7): (b, c, f)."""
         return (
             get_table_entry(self.schedule.posterior_mean_coef1, position) * prediction.clean
             + get_table_entry(self.schedule.posterior_mean_coef2, position) * x
@@ -116,11 +115,12 @@ class DdimSampler:
 
 @dataclass(slots=True, kw_only=True)
 class DpmSolverSampler:
-    """DPM-Solver++(2M), Algorithm 2 of arXiv:2211.01095: it extrapolates from the last two guesses.
+    """DPM-Solver++(2M), Algorithm 2 of arXiv:2211.01095: it extrapolates from the last two
+    predictions.
 
-    The first and the last step are of first order; the last one lands on the clean guess. It wants
-    a schedule from `respace_evenly_in_snr`: with steps evenly spread in time the last jump is so
-    long that the extrapolation overshoots.
+    The first and the last step are of first order; the last one returns the clean prediction. It
+    needs a schedule from `respace_evenly_in_snr`: with steps evenly spread in time the last jump is
+    so long that the extrapolation overshoots.
     """
 
     schedule: NoiseSchedule
@@ -149,10 +149,10 @@ def sample_loop(
     report: ProgressReporter,
     limit: float = CLIP_SAMPLE_RANGE,
 ) -> Tensor:
-    """Follow the sampler's schedule from noise to a clean signal.
+    """Run the sampling loop from noise to a clean signal.
 
-    start: (b, c, f) noise;  limit: clean guesses are kept within it. Returns (b, c, f).
-    Raises FloatingPointError when the network answers with something that is not a number.
+    start: (b, c, f) noise; limit: range of clean predictions. Returns (b, c, f). Raises
+    FloatingPointError when the network returns NaN or infinite values.
     """
     x, schedule = start, sampler.schedule
     steps = len(schedule)

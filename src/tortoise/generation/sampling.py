@@ -1,7 +1,6 @@
-"""Drawing drafts: many rows of mel codes for one text and one voice.
+"""Autoregressive sampling of candidates: rows of mel codes for one text and one voice.
 
-A row's draws belong to it alone, so neither how many rows share a batch nor which of them finish
-first changes what any row says.
+Each row has its own random numbers, so its codes do not depend on the batch size or on other rows.
 
 Shapes: r rows, v vocabulary, t text tokens, m codes, d model width.
 """
@@ -22,7 +21,7 @@ from tortoise.modules.gpt import Gpt
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilteredLogits:
-    """The codes that may still be drawn, best first.
+    """The codes that remain after filtering, most likely first.
 
     scores: (r, s) logits, -inf for what is out;  codes: (r, s).
     """
@@ -41,7 +40,7 @@ class FilteredLogits:
 
 
 def apply_repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
-    """Make what was said before less likely (arXiv:1909.05858, section 4.1).
+    """Apply the repetition penalty (arXiv:1909.05858, section 4.1).
 
     logits: (r, v);  said: (r, v) bool.  Returns (r, v).
     """
@@ -50,7 +49,7 @@ def apply_repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Te
 
 
 def filter_typical(logits: Tensor, mass: float) -> Tensor:
-    """Keep the codes whose surprise is nearest to the expected one (arXiv:2202.00666).
+    """Filter by typical sampling (arXiv:2202.00666).
 
     logits: (r, v);  mass: the probability to keep.  Returns (r, v), -inf for what is out.
     """
@@ -85,7 +84,9 @@ KV_CACHE_MEMORY_FRACTION = 0.6  # of what is free on the device, for keys and va
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingOptions:
-    """How drafts are drawn. `top_k` 0 and `typical_mass` 1 filter nothing; `batch` 0 is fitted.
+    """Options of the sampling.
+
+    `top_k` 0 and `typical_mass` 1 filter nothing; `batch` 0 is fitted.
 
     `said_before` lists codes that the repetition penalty lowers from the start. The original does
     so with 1 and the start code, by accident (its prompt is a dummy list of them); we do not.
@@ -121,7 +122,7 @@ def sample_codes(
     report: ProgressReporter,
     on_halved: OnHalved = ignore_halved,
 ) -> list[CodeCandidate]:
-    """Draw `options.samples` drafts, in batches that fit; a batch too large is halved.
+    """Sample `options.samples` candidates in batches; a batch that does not fit is halved.
 
     conditioning: (1, d);  text: (1, t) ended by a stop;  generator: on the CPU.
     """

@@ -21,7 +21,7 @@ _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TortoiseTextAnalyzer:
-    """Counts the tokens of texts as the engine does, and says how they will be read."""
+    """Counts the tokens of texts as the engine does, and returns their normalized form."""
 
     text_limit: int
     tokenizer: Tokenizer
@@ -46,7 +46,7 @@ class TortoiseTextAnalyzer:
         return (*words, *(sign for sign in signs if not any(sign in word for word in words)))
 
     def find_guessed(self, text: str) -> tuple[str, ...]:
-        """Words whose sound no lexicon knows, so that it is guessed from their letters."""
+        """Return the words that are not in the lexicon, whose pronunciation is guessed."""
         if not isinstance(self.tokenizer, PhonemeTokenizer):
             return ()
         pronouncer = self.tokenizer.pronouncer

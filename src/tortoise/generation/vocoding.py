@@ -1,4 +1,4 @@
-"""One way to speak a mel, whichever vocoder is chosen.
+"""Run a vocoder on a mel spectrogram.
 
 Shapes: b batch, f mel frames, n samples.
 """
@@ -39,11 +39,10 @@ GRIFFIN_LIM = "griffin_lim"
 
 
 def choose_vocoder(wanted: str, held: Collection[str]) -> str:
-    """The name of the bundle's network that speaks, or `GRIFFIN_LIM`, which is none.
+    """Return the network name of the vocoder, or `GRIFFIN_LIM`.
 
-    wanted: as in the options; "auto" takes the first that speaks mels.
-    held: names of the networks that the bundle holds.
-    Raises ValueError for a vocoder that does not exist or that the bundle lacks.
+    wanted: as in the options; "auto" takes the first mel vocoder. held: names of the networks of
+    the model. Raises ValueError for a vocoder that does not exist or that the model lacks.
     """
     if wanted == GRIFFIN_LIM:
         return GRIFFIN_LIM
@@ -65,7 +64,7 @@ def choose_vocoder(wanted: str, held: Collection[str]) -> str:
 
 
 def prepare_for_inference(vocoder: NetworkT) -> NetworkT:
-    """A copy that only speaks: weight norm folded, no gradients."""
+    """Return a copy for inference: weight norm folded, no gradients."""
     folded = deepcopy(vocoder).eval().requires_grad_(False)
     fold_weight_norm(folded)
     return folded
@@ -73,11 +72,10 @@ def prepare_for_inference(vocoder: NetworkT) -> NetworkT:
 
 @torch.inference_mode()
 def vocode(vocoder: MelVocoder | None, mel: Tensor, generator: torch.Generator) -> Tensor:
-    """Speak a natural-log mel (b, bands, f) on the device where both are.
+    """Convert a natural-log mel (b, bands, f) to audio, on its device.
 
-    vocoder: None searches for phases. generator: a CPU generator; UnivNet's noise and the first
-    phases are drawn from it, BigVGAN draws nothing.
-    Returns the wave (b, hop * f) float32 in [-1, 1].
+    vocoder: None for Griffin-Lim. generator: a CPU generator; UnivNet's noise and the first phases
+    are drawn from it, BigVGAN draws nothing. Returns the wave (b, hop * f) float32 in [-1, 1].
     """
     if vocoder is None:
         found = mel_to_audio(F.pad(mel, (0, 1), value=SILENCE_LOG_MEL), VOCODER_MEL, generator)

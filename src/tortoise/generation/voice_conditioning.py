@@ -1,4 +1,4 @@
-"""What the networks hear of a voice: its clips cut into pieces, and one latent from all of them.
+"""Conditioning latents of a voice: its clips are split into chunks and their latents averaged.
 
 Shapes: n samples, d width of the GPT, c width of the diffusion network, e width of CVVP's space.
 """
@@ -27,12 +27,12 @@ CropMode = Literal["whole", "original", "chunks", "clip_mean"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditioningOptions:
-    """What is heard of the clips.
+    """The part of the clips that is used.
 
-    whole: everything, in pieces of equal length no longer than the networks were trained with (or
-    `chunk_s`). The others follow the original for the GPT, 6 s of each clip at a random place,
-    shorter ones padded; for the diffusion network: original: the first 4.3 s of each clip; chunks:
-    every started 4.3 s of all clips; clip_mean: the same, averaged for each clip first.
+    whole: everything, in chunks of equal length no longer than in training (or `chunk_s`). The
+    others follow the original for the GPT, 6 s of each clip at a random place, shorter ones padded;
+    for the diffusion network: original: the first 4.3 s of each clip; chunks: every started 4.3 s
+    of all clips; clip_mean: the same, averaged for each clip first.
     """
 
     crop: CropMode = "whole"
@@ -42,7 +42,7 @@ class ConditioningOptions:
 def split_clips_for_gpt(
     clips: Sequence[Clip], hearing: ConditioningOptions, conventions: ModelConventions
 ) -> list[Tensor]:
-    """The waves that the GPT and CVVP hear, (n,) each at their rate."""
+    """Return the waves for the GPT and CVVP, (n,) each at their rate."""
     rate, size = conventions.gpt_rate, conventions.gpt_clip_samples
     waves = [clip.resample(rate).wave for clip in clips]
     if hearing.crop == "whole":
@@ -55,7 +55,7 @@ def split_clips_for_gpt(
 def split_clips_for_diffusion(
     clips: Sequence[Clip], hearing: ConditioningOptions, conventions: ModelConventions
 ) -> list[list[Tensor]]:
-    """The waves that the diffusion network hears, (n,) each at its rate, for every clip."""
+    """Return the waves for the diffusion network, (n,) each at its rate, for every clip."""
     size = conventions.diffusion_clip_samples
     if hearing.crop == "whole":
         largest = round(hearing.chunk_s * conventions.sample_rate) or size
@@ -72,7 +72,7 @@ def split_clips_for_diffusion(
 
 
 def split_evenly(wave: Tensor, largest: int) -> list[Tensor]:
-    """Cut a wave (n,) into as few pieces of nearly equal length as `largest` allows."""
+    """Split a wave (n,) into as few chunks of nearly equal length as `largest` allows."""
     count = max(1, math.ceil(len(wave) / largest))
     return list(wave.tensor_split(count))
 
@@ -86,7 +86,7 @@ def pad_or_trim(wave: Tensor, size: int, start: int = 0) -> Tensor:
 def encode_gpt_conditioning(
     gpt: Gpt, pieces: Sequence[Tensor], norms: Tensor, report: ProgressReporter
 ) -> Tensor:
-    """Mean of what the GPT hears in the pieces, longer ones counting for more: (1, d)."""
+    """Return the mean GPT latent of the chunks, weighted by length: (1, d)."""
     device = norms.device
     heard = [
         gpt.condition(gpt_mel(piece.to(device), norms)) * len(piece)
@@ -101,7 +101,7 @@ def encode_diffusion_conditioning(
     crop: CropMode,
     report: ProgressReporter,
 ) -> Tensor:
-    """What the diffusion network hears: one mean over the time of all pieces, (1, 2 c)."""
+    """Return the diffusion latent: one mean over the time of all chunks, (1, 2 c)."""
     device = decoder.unconditioned_embedding.device
     mels: list[Tensor] = []
     for of_clip in report.track(pieces, "listening"):
@@ -111,7 +111,7 @@ def encode_diffusion_conditioning(
 
 
 def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor) -> Tensor:
-    """Mean of the unit latents of the pieces, which ranks as the mean of their scores: (1, e)."""
+    """Return the mean of the unit CVVP latents of the chunks: (1, e)."""
     heard = [cvvp.encode_voice(gpt_mel(piece.to(norms.device), norms)) for piece in pieces]
     return F.normalize(torch.cat(heard).float(), dim=-1).mean(0, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""CLVP: how well do these codes say this text? The judge that picks among the drafts."""
+"""CLVP: scores how well mel codes match a text, to rank candidates."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class ClvpConfig:
 
 
 class Clvp(nn.Module):
-    """Text and codes meet in one space (parameter names of clvp2.pth).
+    """Text and codes are embedded in one space (parameter names of clvp2.pth).
 
-    Published weights were trained without padding masks and are scored so; a bundle of our own
-    may pass masks, which keep padding out of attention and out of the mean. One that spells also
-    counts how well a draft spells the text: a cosine of two whole sentences hardly notices a single
-    wrong sound, which is what drafts of one text differ by.
+    Published weights were trained without padding masks and are used so; our own models use masks,
+    which exclude padding from attention and from the mean. A model with a CTC head adds the log
+    probability of the text: the cosine of two whole sentences is insensitive to a single wrong
+    sound, and candidates of one text differ by such sounds.
     """
 
     def __init__(self, config: ClvpConfig) -> None:
@@ -81,11 +81,11 @@ class Clvp(nn.Module):
         return self.project_speech_states(self.encode_speech_states(codes, mask), mask)
 
     def encode_speech_states(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What the speech half says of every code: (b, m) to (b, m, d)."""
+        """Return the speech encoder's state of every code: (b, m) to (b, m, d)."""
         return self.speech_transformer(self.speech_emb(codes), mask)
 
     def project_speech_states(self, heard: Tensor, mask: Tensor | None = None) -> Tensor:
-        """One latent of what is heard of all codes: (b, m, d) to (b, d')."""
+        """Pool the states of all codes to one latent: (b, m, d) to (b, d')."""
         return self.to_speech_latent(mean_over_time(heard, mask))
 
     def compare(self, text_latents: Tensor, speech_latents: Tensor) -> Tensor:
@@ -95,10 +95,10 @@ class Clvp(nn.Module):
         )
 
     def score(self, text: Tensor, codes: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Score many drafts of one text, which is encoded once; more is better.
+        """Score candidates of one text, which is encoded once; higher is better.
 
-        text: (1, t) ids;  codes: (b, m);  mask: (b, m) of the codes.
-        Returns (b,): scaled cosines, and the log-probability of the text as each draft spells it.
+        text: (1, t) ids; codes: (b, m); mask: (b, m) of the codes. Returns (b,): scaled cosines
+        plus the CTC log-probability of the text.
         """
         heard = self.encode_speech_states(codes, mask)
         fit = self.compare(self.encode_text(text), self.project_speech_states(heard, mask))[0]

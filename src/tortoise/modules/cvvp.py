@@ -1,4 +1,4 @@
-"""CVVP: do these codes sound like this voice? A second judge that the user may mix in."""
+"""CVVP: scores how well mel codes match a voice; an optional part of the ranking."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Cvvp(nn.Module):
         )
 
     def score(self, mel: Tensor, speech: Tensor) -> Tensor:
-        """Score drafts by their likeness to a voice, averaged over its clips; more is better.
+        """Score candidates by similarity to a voice, averaged over its clips; higher is better.
 
         mel: (k, c, f) clips of one voice;  speech: (b, m) codes.  Returns (b,).
         """

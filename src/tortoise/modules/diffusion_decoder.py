@@ -99,7 +99,7 @@ class DiffusionDecoder(nn.Module):
         self.out = nn.Sequential(group_norm(width), nn.SiLU(), named)
 
     def get_conditioning(self, mels: Tensor | Sequence[Tensor]) -> Tensor:
-        """Hear whose voice it is: one mean over the time of all clips.
+        """Compute the speaker latent: one mean over the time of all clips.
 
         mels: (b, k, c, f) or k tensors (b, c, f_i), log-mel as of the vocoder, not normalised.
         Returns (b, 2 d), the scale and shift of `embed_latents`.
@@ -134,21 +134,21 @@ class DiffusionDecoder(nn.Module):
         return functional.interpolate(embedding, size=frames, mode="nearest")
 
     def expand_unconditioned_embedding(self, like: Tensor) -> Tensor:
-        """What stands for "say anything", as large as `like`: (b, d, f)."""
+        """Return the unconditioned embedding in the shape of `like`: (b, d, f)."""
         return self.unconditioned_embedding.expand(like.shape[0], -1, like.shape[2])
 
     def predict_mel(self, embedding: Tensor) -> Tensor:
-        """Guess the normalised mel at once, which training asks for: (b, d, f) to (b, c, f)."""
+        """Predict the normalized mel directly, as in training: (b, d, f) to (b, c, f)."""
         return self.mel_head(embedding)
 
     def forward(
         self, x: Tensor, timesteps: Tensor, embedding: Tensor, skipped: Container[int] = ()
     ) -> Tensor:
-        """Name the noise in x.
+        """Predict the noise in x.
 
-        x: (b, c, f);  timesteps: (b,) of the training schedule;  embedding: (b, d, f);
-        skipped: trunk layers to leave out (layer drop in training).
-        Returns (b, 2 c, f) float32: the noise, then where the variance lies (-1 least, 1 most).
+        x: (b, c, f); timesteps: (b,) of the training schedule; embedding: (b, d, f); skipped: trunk
+        layers to leave out (layer drop in training). Returns (b, 2 c, f) float32: the noise, then
+        the interpolated log variance (-1 minimum, 1 maximum).
         """
         time = self.time_embed(timestep_embedding(timesteps, self.config.width))
         for layer in self.conditioning_timestep_integrator:
@@ -188,7 +188,7 @@ def noise_from_velocity(output: Tensor, x: Tensor, timesteps: Tensor) -> Tensor:
 
 
 class DiffusionLayer(nn.Module):
-    """A residual block that knows the step, then attention over time."""
+    """A residual block conditioned on the time step, then attention over time."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()

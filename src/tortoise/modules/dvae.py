@@ -1,6 +1,6 @@
-"""The discrete VAE: four mel frames become one code of a learned book, and codes become mel again.
+"""The discrete VAE: encodes four mel frames as one code of a learned codebook, and decodes it.
 
-Its codes are the language that the GPT writes; its decoder serves training and rough listening.
+The GPT generates its codes; its decoder is used in training and for previews.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def restart_dead_codes(self, vectors: Tensor, generator: torch.Generator) -> int:
-        """Move codes that hardly anything uses onto encoder answers; the original never did.
+        """Replace rarely used codes by encoder outputs; the original does not.
 
         vectors: (n, e).  Returns how many codes were moved.
         """

@@ -100,10 +100,10 @@ class HifiganResBlock(nn.Module):
 
 
 def decode_latents(net: Hifigan, latents: Tensor, voice: Tensor) -> Tensor:
-    """Speak GPT latents.
+    """Generate audio from GPT latents.
 
-    latents: (b, m, d);  voice: (b, voice_dim), the conditioning latent of the GPT.
-    Returns the wave (b, n) at 24 kHz, about 1114 samples per latent.
+    latents: (b, m, d); voice: (b, voice_dim), the conditioning latent of the GPT. Returns the wave
+    (b, n) at 24 kHz, about 1114 samples per latent.
     """
     frames = interpolate_latents(latents.transpose(1, 2))
     return cast(Tensor, net(frames, voice.unsqueeze(-1))).squeeze(1)

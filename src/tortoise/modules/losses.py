@@ -1,7 +1,7 @@
-"""Spell what a network hears of codes, with connectionist temporal classification (Graves, 2006).
+"""CTC losses (connectionist temporal classification, Graves 2006) of texts given mel codes.
 
-Shapes: n clips, m codes, d width, s symbols. The head that spells is a linear layer (d to s); the
-stop, which no clip says, stands for nothing new.
+Shapes: n clips, m codes, d width, s symbols. The CTC head is a linear layer (d to s); the stop
+token is the blank symbol.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ WORD_BOUNDARY_TOKEN = 2
 
 
 def remove_special_tokens(text: Tensor) -> Tensor:
-    """What is said of a text: its ids (t,) without the stop and the boundaries between words."""
+    """Return the CTC targets of a text: its ids (t,) without stop and word boundaries."""
     return text[(text != WORD_BOUNDARY_TOKEN) & (text != STOP_TOKEN)].long()
 
 
 def compute_ctc_loss(
     speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
 ) -> Tensor:
-    """How badly clips are spelled from what is heard of them, in nats a symbol: ().
+    """Return the mean CTC loss of clips, in nats per symbol: ().
 
-    heard: (n, m, d);  lengths: (n,) codes of each;  said: the symbols of each. A clip of fewer
-    codes than symbols cannot be spelled and does not count.
+    heard: (n, m, d); lengths: (n,) codes of each; said: the symbols of each. Clips with fewer codes
+    than symbols are ignored.
     """
     return _ctc_loss(speller, heard, lengths, said, "mean")
 
@@ -38,7 +38,7 @@ def compute_ctc_loss(
 def compute_ctc_nll(
     speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
 ) -> Tensor:
-    """How badly each clip spells what it should say: nats (n,), never infinite."""
+    """Return the CTC loss of each clip in nats: (n,), always finite."""
     nats = _ctc_loss(speller, heard, lengths, said, "none")
     hopeless = 2.0 * float(nats.max()) + 1.0
     return torch.where(nats > 0, nats, hopeless)

@@ -16,10 +16,10 @@ NUM_TRAIN_TIMESTEPS = 4000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoiseSchedule:
-    """How much noise each step adds, and which step of the training process it is.
+    """The noise variance of each step, and its step in the training schedule.
 
-    betas: (n,) float64 variance added by each step;
-    timesteps: (n,) int64, what the network is told.
+    betas: (n,) float64 variance added by each step; timesteps: (n,) int64, the input of the
+    network.
     """
 
     betas: Tensor
@@ -120,7 +120,7 @@ def respace_by_log_snr(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
 
 
 def check_steps(schedule: NoiseSchedule, steps: int) -> None:
-    """Refuse step counts that leave nothing to walk."""
+    """Raise ValueError for an invalid number of steps."""
     if not 2 <= steps <= len(schedule):
         raise ValueError(
             f"diffusion takes from 2 to {len(schedule)} steps; got {steps}. "

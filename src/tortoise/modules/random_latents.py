@@ -1,6 +1,6 @@
-"""Voices nobody has: noise mapped to where the latents of real voices lie.
+"""Random voices: networks that map noise to the distribution of real speaker latents.
 
-Parameter names are those of rlg_auto.pth (the GPT hears it) and rlg_diffuser.pth (the diffusion).
+Parameter names are those of rlg_auto.pth (for the GPT) and rlg_diffuser.pth (the diffusion).
 Shapes: b batch, c channels.
 """
 

@@ -121,7 +121,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor, angles: Tensor, bias: Tensor | None) -> Tensor:
-        """x: (b, n, d); knows no positions.  Returns (b, n, d)."""
+        """x: (b, n, d); without position embedding. Returns (b, n, d)."""
         return self.net(x)
 
 

@@ -48,7 +48,7 @@ class UnivNetConfig:
 
     @classmethod
     def starter(cls) -> UnivNetConfig:
-        """A size that trains, and speaks many times faster than real time, on one CPU core."""
+        """A size that can be trained on one CPU core, and runs there much faster than real time."""
         return cls(noise_dim=16, channel_size=16, dilations=(1, 3, 9), predictor_width=48)
 
     @classmethod
