@@ -96,7 +96,7 @@ def draw_page(studio: Studio, path: str) -> FastAPI:
 
 
 def keep_to_ourselves(layout: ProjectPaths) -> None:
-    """Let the page's libraries call nobody, and keep what is dropped on the page in our folder."""
+    """Disable telemetry of the page's libraries, and keep uploads in the studio's folder."""
     uploads = layout.state / "page"
     with translate_write_errors(uploads):
         uploads.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def keep_to_ourselves(layout: ProjectPaths) -> None:
 
 
 def open_tunnel(port: int) -> str:
-    """Ask Gradio's servers for a public address that leads to this port."""
+    """Request a public address for this port from Gradio's servers."""
     setup = import_module("gradio.networking").setup_tunnel
     return str(setup("127.0.0.1", port, secrets.token_urlsafe(32), None, None))
 

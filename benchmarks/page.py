@@ -1,4 +1,4 @@
-"""Processor time of what the page asks for while the user types, searches and watches.
+"""CPU time of the requests that the page sends while the user types, searches and watches.
 
     python benchmarks/page.py
 

@@ -1,10 +1,9 @@
-"""How well a transcriber hears: its word error rate on a folder of clips with given transcripts.
+"""The word error rate of a transcriber on a folder of clips with given transcripts.
 
-    python benchmarks/transcribers.py FOLDER [--name pocketsphinx] [--model base] [--clips 24]
-
-FOLDER holds clips and what is said in them (metadata.csv, .txt beside each, ...). Prints one JSON
-object: the word error rate over all words, the real-time factor, and how sure the transcriber was
-of clips that it heard well and badly.
+python benchmarks/transcribers.py FOLDER [--name pocketsphinx] [--model base] [--clips 24] FOLDER
+has clips and their transcripts (metadata.csv, .txt beside each, ...). Prints one JSON object: the
+word error rate over all words, the real-time factor, and how sure the transcriber was of clips that
+it heard well and badly.
 """
 
 from __future__ import annotations

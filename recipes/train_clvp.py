@@ -1,6 +1,6 @@
 """Train CLVP, which ranks candidates by how well they match the text.
 
-In-batch negatives alone teach it to tell sentences apart, but candidates share one text. So each
+In-batch negatives alone train it to distinguish sentences, but candidates share one text. So each
 text is also contrasted with corrupted versions of its own codes, each clip with corrupted versions
 of its own text, and a batch holds clips of similar length. The speech encoder also learns to
 transcribe with a CTC loss: candidates differ by single sounds, which the cosine similarity of whole
@@ -158,7 +158,7 @@ def append_stop_token(text: Tensor) -> Tensor:
 
 
 def pad_and_mask(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Pad rows to (n, longest); return them and the mask of what is not padding."""
+    """Pad rows to (n, longest); return them and the mask of real values."""
     lengths = torch.tensor([len(row) for row in rows])
     padded = pad_sequence([row.long() for row in rows], batch_first=True)
     return padded, torch.arange(padded.shape[1]) < lengths.unsqueeze(1)

@@ -1,7 +1,7 @@
 """Train CVVP, which ranks candidates by how well they match the voice.
 
-A batch has one clip of each speaker, and the reference is another clip of that speaker, so that
-only the voice can tell the pairs apart, not the text.
+A batch has one clip of each speaker, and the reference is another clip of that speaker, so that the
+pairs differ only by voice, not by text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ASGI middleware that asks for a login or an API key before the page and the API alike."""
+"""ASGI middleware that requires a login or an API key for the page and the API."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def denoise_clip(clip: Clip, options: ClipDenoiseOptions) -> Clip:
 
 
 def apply_high_pass(wave: Tensor, sample_rate: int, cut_hz: float) -> Tensor:
-    """Attenuate what lies below `cut_hz`, with zero phase: (n,) -> (n,)."""
+    """High-pass filter at `cut_hz`, with zero phase: (n,) -> (n,)."""
     if cut_hz <= 0:
         return wave
     margin = min(wave.shape[0] - 1, sample_rate // 4)

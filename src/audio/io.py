@@ -213,7 +213,7 @@ def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) 
 def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Return the weight of each channel in a mono mix: (c, c) products of channels -> (c,).
 
-    Channels that hold sound are averaged. Where they cancel each other out (one of them has its
+    Channels with signal are averaged. Where they cancel each other out (one of them has its
     polarity reversed), the loudest is taken.
     """
     energy = np.diag(correlation)

@@ -29,7 +29,7 @@ def measure_loudness(clip: Clip) -> float:
 
 
 def normalize_loudness(clip: Clip, lufs: float = SPEECH_LUFS) -> Clip:
-    """Return the clip at this loudness, or as near as its peaks allow; silence stays as it is."""
+    """Normalize the loudness of a clip, limited by its peaks; silent clips are not changed."""
     current = measure_loudness(clip)
     if not np.isfinite(current):
         return clip

@@ -1,4 +1,4 @@
-"""testudo speak: synthesize a text, the lines of a table, or a clip again."""
+"""testudo speak: synthesize a text or the rows of a table, or reproduce a clip."""
 
 from __future__ import annotations
 

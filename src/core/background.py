@@ -52,7 +52,7 @@ class BackgroundTask(Generic[T]):
         return self._future.done()
 
     def stop(self) -> None:
-        """Ask the work to stop at its next report."""
+        """Request that the work stops at its next report."""
         self._stop.set()
 
     def wait(self, seconds: float) -> bool:

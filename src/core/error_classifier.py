@@ -110,9 +110,9 @@ CODE_BY_ERRNO: Mapping[int, str] = MappingProxyType(
 def classify_error(error: BaseException) -> str:
     """Return the code of an exception, a key of ERROR_CATALOG.
 
-    The code given where it, or what it was raised from, was raised comes first, then the codes of
-    the classes. An AppError without any is "refused": its message says what to do. Anything else
-    is "crashed": a bug of this program.
+    A code set on it or on its cause has priority over the codes of the classes. An AppError without
+    a code is "refused": its message says what to do. Anything else is "crashed": a bug of this
+    program.
     """
     chain = list(_iter_exception_chain(error))
     for link in chain:

@@ -10,10 +10,10 @@ DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CodedError(Exception):
-    """An exception that knows its entry in core/error_catalog.yaml.
+    """An exception with an entry in core/error_catalog.yaml.
 
-    A subclass sets `code` as its default; `code=` at a raise site is more specific. "": the
-    exception that it was raised from decides.
+    A subclass sets the default of `code`; `code=` at a raise site overrides it. "": the code of its
+    cause.
     """
 
     code: str = ""

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Cancelled(Exception):
-    """The work was asked to stop. Only the process borders catch it."""
+    """Raised in work that was cancelled; caught only at process borders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class ProgressEvent:
 
 
 class ProgressReporter:
-    """Reports events of long work to a listener, and raises Cancelled when asked to stop.
+    """Reports events of long work to a listener, and raises Cancelled on a stop request.
 
     `ProgressReporter()` is silent and never cancelled. `timings` holds seconds per stage;
     `previous_takes` the data of the "take" events of an earlier run that this work continues.
@@ -51,7 +51,7 @@ class ProgressReporter:
         self._open_stages: set[str] = set()
 
     def check_cancelled(self) -> None:
-        """Raise `Cancelled` when the work was asked to stop."""
+        """Raise `Cancelled` if a stop was requested."""
         if self._stopped is not None and self._stopped():
             raise Cancelled("stopped on request")
 
@@ -77,7 +77,7 @@ class ProgressReporter:
         self.emit(ProgressEvent(kind="note", stage=stage, message=message, data=data))
 
     def warn(self, message: str, *, stage: str = "", **data: Any) -> None:
-        """Report something that the user should know about the result."""
+        """Report a warning about the result."""
         self.emit(ProgressEvent(kind="warning", stage=stage, message=message, data=data))
 
     def emit(self, event: ProgressEvent) -> None:

@@ -1,6 +1,6 @@
 """Trash folders: deleting moves a folder to ROOT/.bin/ID/NAME, and restoring moves it back.
 
-The trash lies inside the folder that it belongs to, so that a deletion is a rename and not a copy.
+The trash is inside the folder that it belongs to, so that a deletion is a rename and not a copy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def create_deletion_id() -> str:
 
 
 def move_to_trash(folder: Path, root: Path | None = None) -> TrashEntry:
-    """Move a folder into the trash of `root`, by default the folder that it lies in."""
+    """Move a folder into the trash of `root`, by default its parent folder."""
     root = root or folder.parent
     name = folder.relative_to(root).as_posix()
     place = root / TRASH_DIR / create_deletion_id()

@@ -52,7 +52,7 @@ _StrictLoader.add_implicit_resolver(  # YAML 1.1 takes 1e-4, without a dot, for 
 def read_yaml(path: Path) -> Any:
     """Return a YAML file as plain data; {} for an empty one.
 
-    Raises ValueError saying what is wrong and in which line; the caller names the path.
+    Raises ValueError with the error and its line; the caller adds the path.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:

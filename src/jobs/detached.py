@@ -122,7 +122,7 @@ def wait_for_exit(folder: Path, seconds: float = EXIT_TIMEOUT_S) -> bool:
 
 
 def request_stop(folder: Path) -> None:
-    """Ask the work to save and end; nothing happens where none runs."""
+    """Request that the work saves and ends; does nothing if none is running."""
     if not folder.is_dir():
         return
     with _hold_stop_lock(folder):
@@ -131,7 +131,7 @@ def request_stop(folder: Path) -> None:
 
 
 def stop_or_kill(folder: Path, grace_s: float) -> bool:
-    """Ask the work to stop, and kill it when the time is up; return whether it ended by itself."""
+    """Request a stop, and kill the work after the timeout; return whether it ended by itself."""
     request_stop(folder)
     if wait_for_exit(folder, grace_s):
         return True
@@ -166,7 +166,7 @@ def read_log_tail(folder: Path, size: int = LOG_TAIL_BYTES) -> str:
 
 
 def describe_exit_code(code: int | None) -> str:
-    """Say in words how a process ended by its exit code (minus the signal that ended it)."""
+    """Describe the exit code of a process (negative: the signal that ended it)."""
     if code is None:
         return (
             "it disappeared: the machine was turned off or restarted, or all processes were killed"
@@ -197,9 +197,9 @@ def acquire_folder_lock(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> File
 
 @contextmanager
 def hold_folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock while its work runs, unless the supervisor of this process does.
+    """Hold the folder's lock while its work runs, unless the supervisor of this process holds it.
 
-    Raises AlreadyRunningError where another holds it.
+    Raises AlreadyRunningError where another process holds it.
     """
     if os.environ.get(LOCKED_FOLDER_ENV_VAR) == str(folder.absolute()):
         yield

@@ -63,10 +63,10 @@ def estimate_stage_seconds(
 def collect_timings(
     estimate: WorkEstimate, timings: Mapping[str, float], spent: float, known: Sequence[str]
 ) -> Mapping[str, StageTiming]:
-    """Return what one finished run says about each stage.
+    """Return the timing of each stage of a finished run.
 
-    spent: seconds in all;  known: stages of earlier runs. One that did not come this time took no
-    time, except for loading, which says nothing when it was not needed.
+    spent: total seconds; known: stages of earlier runs. A known stage that was skipped took no
+    time, except for loading, which is left out.
     """
     absent = {stage: 0.0 for stage in known if stage != LOAD_STAGE}
     seen = {**timings, OTHER_STAGE: max(0.0, spent - sum(timings.values()))}
@@ -141,9 +141,9 @@ class EtaEstimator:
         return once + (parts + rest) / self._parts
 
     def _get_stage_fraction(self, now: float) -> float:
-        """Return how much of the stage is over: by the clock, or as counted if that is more.
+        """Return the finished share of the stage: the larger one of elapsed time and counted steps.
 
-        Many stages end before all of their steps are taken, as drafts do at their stop token.
+        Many stages end before all steps, such as sampling at the stop token.
         """
         seconds = self._seconds_once.get(self._stage, 0.0)
         seconds += self._seconds_per_part.get(self._stage, 0.0) / self._parts

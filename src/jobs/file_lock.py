@@ -1,7 +1,6 @@
-"""A lock on a file, which the system releases when all of its holders are gone.
+"""A file lock that the system releases when all processes that hold it have ended.
 
-filelock takes the same kind of lock, but a child process cannot hold that one together with its
-parent.
+filelock uses the same kind of lock, but a child process cannot share it with its parent.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class FailedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedMessage:
-    """The task ended because it was asked to."""
+    """The task ended after a stop request."""
 
 
 WorkerMessage: TypeAlias = EventMessage | DoneMessage | FailedMessage | StoppedMessage
@@ -135,11 +135,11 @@ class Worker:
         self._commands.put(command)
 
     def stop(self) -> None:
-        """Ask the running task to stop at its next report."""
+        """Request that the running task stops at its next report."""
         self._stop.set()
 
     def run(self) -> None:
-        """Run what is submitted until None comes."""
+        """Run submitted tasks until None is received."""
         capture_failure(self._create_context)  # fails again, and is reported, with the first task
         while (command := self._commands.get()) is not None:
             self._send(capture_failure(partial(self._run_task, command)))

@@ -54,7 +54,7 @@ class WorkerProcess:
         self._write(to_dict(command))
 
     def stop(self) -> None:
-        """Ask the running task to stop at its next report."""
+        """Request that the running task stops at its next report."""
         self._write(None)
 
     def messages(self, timeout_s: float) -> Iterator[WorkerMessage | None]:
@@ -96,7 +96,7 @@ class WorkerProcess:
 
 
 def describe_worker_exit(code: int | None) -> str:
-    """Say in words how a process ended."""
+    """Describe how a process ended."""
     if code is None:
         return "did not respond"
     if code < 0:

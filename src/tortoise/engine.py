@@ -107,7 +107,7 @@ class TortoiseEngine:
 
     @property
     def bundle(self) -> TortoiseModel:
-        """The weights that speak."""
+        """The id of the weights."""
         return self.networks.bundle
 
     @property

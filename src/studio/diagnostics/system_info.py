@@ -182,7 +182,7 @@ def count_usable_cores() -> int:
 
 
 def get_memory_bytes() -> tuple[int, int]:
-    """Return all memory and what is free of it, in bytes."""
+    """Return total and free memory in bytes."""
     memory = psutil.virtual_memory()
     return memory.total, memory.available
 

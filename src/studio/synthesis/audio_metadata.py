@@ -41,9 +41,9 @@ def can_embed_metadata(path: Path) -> bool:
 
 
 def write_metadata(path: Path, record: TakeMetadata) -> None:
-    """Put the record into the lyrics tag of a finished audio file.
+    """Write the record into the lyrics tag of an audio file.
 
-    Raises StudioError when the file cannot be written.
+    Raises AppError when the file cannot be written.
     """
     from mutagen import MutagenError
 
@@ -70,9 +70,9 @@ def get_sidecar_path(path: Path) -> Path:
 
 
 def read_metadata(path: Path) -> TakeMetadata:
-    """Read how a clip was spoken, from inside it or from the file beside it.
+    """Read the settings of a clip from its tag or from the JSON file beside it.
 
-    Raises StudioError, and nothing else, whatever the file holds.
+    Raises AppError, and nothing else, for an invalid file.
     """
     if not path.is_file():
         raise AppError(f"There is no file {path}. Give a clip that Testudo generated.")

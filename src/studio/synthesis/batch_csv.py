@@ -53,7 +53,7 @@ class BatchItem:
 def read_batch_table(path: Path) -> list[BatchRow | InvalidBatchRow]:
     """Read a CSV (or, ending in .tsv, a table with tabs) with a header.
 
-    Raises StudioError when it is not such a table; a row that is wrong by itself is a BadRow.
+    Raises AppError for an invalid table; an invalid row is a BadRow.
     """
     cells = csv.reader(io.StringIO(_read_text(path)), dialect=_choose_dialect(path), strict=True)
     try:

@@ -68,7 +68,7 @@ class LineTakes:
     chosen: str = ""
 
     def take(self, file: str) -> SavedTake:
-        """Return the take in a file; raise StudioError where the line has none of that name."""
+        """Return the take in a file; raise AppError where the line has none of that name."""
         for take in self.takes:
             if take.file == file:
                 return take
@@ -103,7 +103,7 @@ class LineTakesFile:
             )
 
     def line(self, index: int) -> LineTakes:
-        """Return a line by its number from 0; raise StudioError where there is no such line."""
+        """Return a line by its number from 0; raise AppError where there is no such line."""
         if not 0 <= index < len(self.lines):
             raise AppError(
                 f"There is no line {index + 1}: the clip has {len(self.lines)}. Choose one of them."
@@ -122,7 +122,7 @@ class LineTakesFile:
         return self._with_line(index, replace(line, chosen=line.take(file).file))
 
     def chosen_takes(self) -> list[SavedTake]:
-        """Return the take in use of every line; raise StudioError where a line has none yet."""
+        """Return the take in use of every line; raise AppError where a line has none yet."""
         for number, line in enumerate(self.lines, start=1):
             if not line.chosen:
                 raise AppError(

@@ -40,7 +40,7 @@ class LinePlan:
 def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
     """Read the script of a request and check every line of it.
 
-    Raises StudioError naming the line: for an override that does not fit, a voice that is missing.
+    Raises AppError naming the line: for an override that does not fit, a voice that is missing.
     """
     cls = get_options_class(request.engine)
     known = [knob.name for knob in list_option_fields(cls)]
@@ -62,7 +62,7 @@ def plan_line(
 ) -> LinePlan:
     """Check one line: its override and its voice.  cls: the engine's options.
 
-    Raises StudioError naming the line where it differs from the others.
+    Raises AppError naming the line where it differs from the others.
     """
     turned = {key: value for key, value in line.override.items() if key != VOICE}
     about = f"Line {line.number}"

@@ -107,9 +107,9 @@ def make_override_chunk(
 def apply_line_overrides(
     pieces: Sequence[TextChunk], request: SpeechRequest, room: TokenBudget, layout: ProjectPaths
 ) -> list[TextChunk]:
-    """Return the pieces with those lines as they were redone in the clip to say again.
+    """Return the chunks with the regenerated lines of the clip to reproduce.
 
-    Where the text or its cuts have changed than that clip's, its redone lines mean nothing.
+    They are ignored where the text or its chunks differ from that clip's.
     """
     like = request.like
     if like is None or not _has_same_chunks(request, like):

@@ -30,7 +30,7 @@ STREAM_SAMPLE_RATE = (
 
 
 def check_stream_format(format: str) -> None:
-    """Raise StudioError now for a format that could not be sent after minutes of speaking."""
+    """Raise AppError early for a format that cannot be streamed."""
     with reraise_as_app_error(StreamError):
         create_encoder(format, STREAM_SAMPLE_RATE)
 

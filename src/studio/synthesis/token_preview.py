@@ -51,9 +51,9 @@ class TokenPreview:
 
 
 def preview_tokens(layout: ProjectPaths, bundle: str, text: str) -> TokenPreview:
-    """Cut a text into tokens the way the bundle's own tokenizer does.
+    """Tokenize a text with the tokenizer of the model.
 
-    Raises StudioError for a text that is too long and a bundle whose tokenizer cannot be read.
+    Raises AppError for a text that is too long and a bundle whose tokenizer cannot be read.
     """
     if len(text) > MAX_PREVIEW_CHARS:
         raise AppError(

@@ -194,7 +194,7 @@ def detect_synthetic_speech(
 
 
 def find_classifier_model(layout: ProjectPaths) -> str:
-    """Name a bundle that holds a classifier. Raises StudioError, saying how to get one."""
+    """Return the name of a model with a classifier. Raises AppError where there is none."""
     for bundle in list_models(layout):
         if "classifier" in bundle.networks:
             return bundle.name

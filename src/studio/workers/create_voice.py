@@ -35,9 +35,9 @@ from studio.workers.context import WorkerContext
 def create_random_voice(
     name: str, request: SpeechRequest, layout: ProjectPaths, report: ProgressReporter
 ) -> Voice:
-    """Make up the voice that `random#SEED` is, and keep its latents under a name.
+    """Create the voice `random#SEED` and save its latents under a name.
 
-    Raises StudioError where the name is taken or the engine cannot make up voices.
+    Raises AppError where the name is taken or the engine has no random voices.
     """
     _get_new_voice_folder(name, layout)
     engine = EngineCache(layout).get_engine(request, report)
@@ -159,9 +159,9 @@ def _check_names(files: Sequence[Path], folder: Path) -> None:
 def import_voice_task(
     workshop: WorkerContext, request: ImportVoiceRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
-    """Copy clips that wait in a folder of ours into a voice.
+    """Copy uploaded clips into a voice.
 
-    Raises StudioError for one that is no sound; nothing was copied then.
+    Raises AppError, without copying any, for a file that is not audio.
     """
     uploads = (workshop.layout.state / "uploads").resolve()
     folder = Path(request.folder)

@@ -33,9 +33,9 @@ def merge_models_task(
 def merge_two_models(
     layout: ProjectPaths, request: MergeModelsRequest, report: ProgressReporter
 ) -> MergeModelsResult:
-    """Mix two models; nothing is left behind where that fails.
+    """Merge two models; no files are left after an error.
 
-    Raises StudioError for a name that is taken, a full disk, and models that do not go together.
+    Raises AppError for a name that is taken, a full disk, and incompatible models.
     """
     target = layout.model(f"finetunes/{validate_name(request.name, 'model')}")
     if target.exists():

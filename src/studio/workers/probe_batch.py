@@ -45,9 +45,9 @@ def probe_batch_task(
 def probe_batch_size(
     layout: ProjectPaths, request: BatchProbeRequest, device: str, report: ProgressReporter
 ) -> BatchProbeResult:
-    """Find the batches that fit.
+    """Find the batch sizes that fit.
 
-    Raises StudioError for a configuration that could not run, and where not one clip fits.
+    Raises AppError for an invalid configuration, and where not one clip fits.
     """
     config = config_from_values(request.values)
     save_devices(layout, tuple(_list_found_devices()))

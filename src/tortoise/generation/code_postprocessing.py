@@ -55,13 +55,13 @@ def find_silence_start(codes: Tensor, conventions: ModelConventions) -> int:
 def prepare_spoken_codes(
     codes: Tensor, finished: bool, pause: int, conventions: ModelConventions
 ) -> Tensor:
-    """The codes of a draft that are going to be heard, with up to `pause` calm codes at the end.
+    """Trim a candidate to the codes to decode, with up to `pause` silence codes at the end.
 
-    The original cuts every take at its first run of nine calm codes, be it a pause between two
-    sentences. A draft that came to its stop is said to its end here; only one that did not is cut
-    there, since what follows such a run is seldom speech. Calm codes are added only where the
-    weights know them behind a take; see `count_missing_pause_codes`.  codes: (m,).  Returns (m',),
-    m' >= 1.
+    The original cuts every candidate at its first run of nine silence codes, even at a pause
+    between two sentences. Here a candidate with a stop code is decoded to its end; only one without
+    is cut there, since such a run is seldom followed by speech. Silence codes are added only if the
+    weights were trained with them at the end; see `count_missing_pause_codes`. codes: (m,). Returns
+    (m',), m' >= 1.
     """
     kept = codes if finished else codes[: find_silence_start(codes, conventions)]
     end = len(kept) - _count_trailing_silence(kept, conventions)

@@ -37,7 +37,7 @@ class Alignment:
 def align_by_attention(attention: Tensor) -> Alignment:
     """Align text and frames by the attention heads of the GPT.
 
-    attention: (h, m, t) how much each frame looks at each token. Only some heads follow the text.
+    attention: (h, m, t) attention of each frame to each token. Only some heads follow the text.
     These have much attention on a forward path through the text and little on a backward path; the
     difference is the confidence.
     """

@@ -55,11 +55,11 @@ class ModelManager:
 
     @contextmanager
     def use(self, name: str, exact: bool = False) -> Iterator[Any]:
-        """Move one network to the device, for inference. Any: the class of that network.
+        """Move one network to the device, for inference.
 
-        Where the request asks for half precision, the GPT comes as a 16-bit copy, which its many
-        small steps want, and CLVP and the diffusion network compute their products in 16 bits.
-        With `exact` they do not.
+        Any: the class of that network. With half precision, the GPT is a 16-bit copy, because of
+        its many small steps, and CLVP and the diffusion network run in 16-bit autocast. With
+        `exact` they do not.
         """
         half = self.half and not exact
         with self.report.stage("load"):

@@ -1,6 +1,6 @@
 """Ranking of candidates by match with the text (CLVP) and with the voice (CVVP).
 
-Shapes: n drafts, t text tokens, m codes, e width of CVVP's space.
+Shapes: n candidates, t text tokens, m codes, e width of CVVP's space.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def compute_clvp_scores(
 ) -> Tensor:
     """Score how well each candidate matches the text; higher is better.
 
-    text: (1, t) ended by a stop; rows: codes of each draft, (m,), of any length. Shorter rows are
-    masked, so that a score does not depend on the other candidates. Returns (n,) float32 on the
+    text: (1, t) ended by a stop; rows: codes of each candidate, (m,), of any length. Shorter rows
+    are masked, so that a score does not depend on the other candidates. Returns (n,) float32 on the
     CPU.
     """
     device = text.device

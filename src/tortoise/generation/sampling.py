@@ -23,7 +23,7 @@ from tortoise.modules.gpt import Gpt
 class FilteredLogits:
     """The codes that remain after filtering, most likely first.
 
-    scores: (r, s) logits, -inf for what is out;  codes: (r, s).
+    scores: (r, s) logits, -inf for removed codes; codes: (r, s).
     """
 
     scores: Tensor
@@ -51,7 +51,7 @@ def apply_repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Te
 def filter_typical(logits: Tensor, mass: float) -> Tensor:
     """Filter by typical sampling (arXiv:2202.00666).
 
-    logits: (r, v);  mass: the probability to keep.  Returns (r, v), -inf for what is out.
+    logits: (r, v); mass: the probability to keep. Returns (r, v), -inf for removed codes.
     """
     log_p = logits.log_softmax(-1)
     entropy = -(log_p.exp() * log_p).nansum(-1, keepdim=True)

@@ -1,6 +1,6 @@
-"""UnivNet: a log mel and noise in, a wave out (arXiv:2106.07889).
+"""The UnivNet vocoder: from log mel and noise to audio (arXiv:2106.07889).
 
-A small stack of convolutions carries the noise up to the sample rate. Beside it, a kernel predictor
+A small stack of convolutions upsamples the noise to the sample rate. Beside it, a kernel predictor
 reads the mel and writes, for every frame, the weights with which that frame's samples are convolved
 (the location-variable convolution, arXiv:2102.10815).
 

@@ -1,4 +1,6 @@
-"""Find transcribers and their models on this machine. Light: looks at folders and packages only.
+"""Find transcribers and their models on this machine.
+
+Light: reads only folders and package metadata.
 
 `models` is the folder of speech recognition models, models/whisper: NAME.pt of openai-whisper, and
 folders in the format of CTranslate2 or of Hugging Face.

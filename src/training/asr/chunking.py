@@ -48,7 +48,7 @@ def make_segment(
     words: Sequence[tuple[str, float, float, float | None]],
     confidence: float | None = None,
 ) -> Segment | None:
-    """Build a segment from what a Whisper says of a chunk; None where it is empty.
+    """Build a segment from Whisper's output for a chunk; None where it is empty.
 
     times: start and stop in seconds of the chunk. words: (text, start, stop, probability). The
     confidence is the mean of the probabilities, else `confidence`.

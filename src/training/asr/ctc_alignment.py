@@ -47,7 +47,8 @@ class CtcAligner:
         return bool(letters) and unknown <= MAX_UNKNOWN_SHARE * len(letters)
 
     def align(self, wave: Tensor, text: str, language: str = "en") -> tuple[Word, ...] | None:
-        """Return the words of a text with their times; None where the audio says something else.
+        """Return the words of a text with their times; None where the text does not match the
+        audio.
 
         wave: (n,) at `SAMPLE_RATE`. A written word without letters of the vocabulary, such as a
         dash, is joined to the one before it.
@@ -122,7 +123,7 @@ def find_passage_starts(
 
 
 def _spell(written: str, language: str) -> str:
-    """Return what is spoken for written words, letters and apostrophes only."""
+    """Return the spoken form of written words, in letters and apostrophes only."""
     spoken = normalize_text(written) if language in ("", "en") else written
     return re.sub(r"[^\w']|\d|_", "", spoken.replace("’", "'"))
 

@@ -1,6 +1,6 @@
 """Word times of a known text: by a wav2vec2 model if one is installed, else by PocketSphinx.
 
-The alignment finds wrong texts, too: what is not said cannot be aligned.
+The alignment also detects wrong texts, since words that are not spoken cannot be aligned.
 """
 
 from __future__ import annotations

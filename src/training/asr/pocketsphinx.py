@@ -90,8 +90,8 @@ class PocketSphinx:
     def _estimate_cmn(self, samples: bytes) -> str:
         """Return the cepstral mean of a chunk, which the decoder subtracts.
 
-        The decoder would estimate it block by block, and recognize hardly anything in old or
-        distant recordings. A keyword search computes it quickly.
+        The decoder would estimate it block by block, and recognize very little in old or distant
+        recordings. A keyword search computes it quickly.
         """
         self._cmn_decoder.start_utt()
         self._cmn_decoder.process_raw(samples, full_utt=True)

@@ -61,7 +61,7 @@ def _compute_snr_db(clip: Clip) -> float:
 
 
 def check_audio_quality(found: ClipMetrics, options: PrepareOptions) -> tuple[bool, str]:
-    """Return whether a clip may be kept, and the reason why not or what is doubtful."""
+    """Return whether a clip is kept, and the reason for dropping or marking it."""
     if found.level_db < SILENT_LUFS:
         return False, "silent"
     if found.clipped_share > options.most_clipped:

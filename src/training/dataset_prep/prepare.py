@@ -58,7 +58,7 @@ class PrepareJob:
     """What to prepare.
 
     recordings: their folder. target: of the dataset. models: of speech recognition. anew: also
-    prepare what is done already.
+    process finished recordings.
     """
 
     name: str
@@ -87,7 +87,7 @@ class PrepareResult:
 def run_preparation(job: PrepareJob, report: ProgressReporter) -> PrepareResult:
     """Prepare a dataset, or update it.
 
-    Raises ManifestError, TranscribeError or OSError; what is done by then is kept, and the next run
+    Raises ManifestError, TranscribeError or OSError; finished work is kept, and the next run
     resumes.
     """
     files = find_recordings(job.recordings)

@@ -1,4 +1,4 @@
-"""State of a dataset during preparation: what is done, and what the user edited meanwhile."""
+"""State of a dataset during preparation: finished recordings, and edits of the user."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PreparationState:
     """
 
     def __init__(self, folder: Path, dataset: Dataset) -> None:
-        """Open the books.  dataset: what is known; what is on disk goes before its clips."""
+        """Open the state. dataset: the clips known so far; clips on disk take precedence."""
         self.folder = folder
         self._facts = replace(dataset, sources=(), clips=())
         self._sources = {row.path: row for row in dataset.sources}

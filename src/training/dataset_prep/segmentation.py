@@ -75,7 +75,7 @@ def segment_recording(
     """Return the segments in order; they do not overlap.
 
     units: of the transcript. speech: spoken parts, in order. seconds: duration of the recording.
-    blank: separator of words. What is too short or too long is returned with a reason.
+    blank: separator of words. Too short or too long segments are returned with a reason.
     """
     ordered = sorted((unit for unit in units if unit.text.strip()), key=lambda unit: unit.start_s)
     fit = _ClipLimits(options, blank)

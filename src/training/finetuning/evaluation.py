@@ -119,7 +119,10 @@ SampleScorer = Callable[[Path, str], tuple[float | None, float | None]]
 def create_sample_scorer(
     dataset: Path, choice: DatasetConfig, note: Callable[[str], None]
 ) -> SampleScorer:
-    """Create a scorer that loads its models at the first call.  note: takes what is missing."""
+    """Create a scorer that loads its models at the first call.
+
+    note: called with missing metrics.
+    """
 
     @cache
     def load() -> SampleEvaluator:

@@ -65,7 +65,7 @@ class EventLogger:
         )
 
     def warn(self, message: str) -> None:
-        """Log something that the user should know."""
+        """Log a note for the user."""
         self.log(WarningEvent(message=message))
 
     def note(self, message: str) -> None:

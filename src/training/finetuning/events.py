@@ -1,7 +1,7 @@
-"""The events of a training run, one JSON object on each line of `events.jsonl`. Light.
+"""The events of a training run, one JSON object on each line of `events.jsonl`.
 
-The trainer writes them and the studio reads them. A reader trusts nothing: a field that cannot be
-used becomes None, 0 or "", and only an unknown kind or an unusable step makes a line invalid.
+Light. The trainer writes them and the studio reads them. Readers validate everything: an invalid
+field becomes None, 0 or "", and only an unknown kind or an unusable step makes a line invalid.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class CheckpointEvent(_Event):
 
 
 class WarningEvent(_Event):
-    """Something that the user should know."""
+    """A note for the user."""
 
     kind: Literal["warning"] = "warning"
     message: Text = ""

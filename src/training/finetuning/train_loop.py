@@ -53,10 +53,10 @@ MAX_VALIDATION_CLIPS = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainContext:
-    """What all stages of a run share. cancellation: `check_cancelled` raises on a stop request.
+    """Context of all stages of a run.
 
-    synthesize_sample: None for the engine's own way;  score_sample: None where the configuration
-    wants no scores.
+    cancellation: `check_cancelled` raises on a stop request. synthesize_sample: None for the
+    engine's default; score_sample: None to turn scores off.
     """
 
     run: Path

@@ -141,7 +141,7 @@ def _load_dataset(context: TrainContext, model: TortoiseModel) -> DatasetSplits:
 def _log_start(
     context: TrainContext, clips: DatasetSplits, state: Mapping[str, Any] | None
 ) -> None:
-    """Log what is about to happen, and delete what an earlier process left unfinished."""
+    """Log the start, and delete unfinished files of an earlier process."""
     config, logger = context.config, context.event_logger
     logger.step = 0 if state is None else state["step"]
     if context.distributed.is_main_process:

@@ -43,7 +43,7 @@ class LineChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """How many clips lie from `low` up to `high`."""
+    """The number of clips from `low` up to `high`."""
 
     low: float
     high: float
@@ -149,7 +149,7 @@ def summarize_histogram(title: str, unit: str, bars: Sequence[Bar]) -> str:
 
 
 def compute_y_range(lines: Sequence[ChartLine], y_min: float | None = None) -> Point:
-    """Return the lowest and highest y in the picture. Outliers of noisy lines may lie above it."""
+    """Return the range of the y axis. Outliers of noisy lines may be above it."""
     values: list[float] = []
     for line in lines:
         ordered = sorted(y for _, y in line.points)

@@ -52,7 +52,7 @@ poll();
 
 @dataclass(frozen=True, kw_only=True)
 class PanelAction:
-    """What a button with data-act asks for: its name, and data-* attributes and fields as text."""
+    """The action of a button with data-act: its name, and data-* attributes and fields as text."""
 
     name: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class PanelAction:
 def parse_action(event: gr.EventData) -> PanelAction:
     """Read the action that JavaScript sent with `trigger('click', {action: {act, ...}})`.
 
-    A browser may send anything; what is malformed is left out.
+    Malformed data is ignored.
     """
     try:
         sent = event.action
@@ -86,8 +86,8 @@ def parse_action(event: gr.EventData) -> PanelAction:
 def create_live_html(elem_id: str, script: str = CLICK_JS, value: str = "") -> gr.HTML:
     """Create an HTML component that is repainted in place.
 
-    Its element `{elem_id}-view` holds what is painted.  script: JavaScript that runs once after
-    it was created; by default clicks on buttons with data-act trigger its click event.
+    Its element `{elem_id}-view` has the painted HTML. script: JavaScript that runs once after it
+    was created; by default clicks on buttons with data-act trigger its click event.
     """
     return gr.HTML(
         value,
@@ -170,7 +170,7 @@ class LivePanel:
             trigger(self.refresh, self.inputs, self.outputs, **EVENT_OPTIONS)
 
     def listen(self, html: gr.HTML, **options: Any) -> None:
-        """Let the buttons with data-act in an HTML component ask for the panel's actions.
+        """Connect the buttons with data-act in an HTML component to the panel's actions.
 
         options: of the Gradio event.
         """

@@ -28,7 +28,7 @@ FILTERS = {
 
 
 def render(name: str, /, **values: Any) -> Markup:  # Any: whatever the template shows
-    """Render the template `name`. What is inserted is escaped unless it was rendered itself."""
+    """Render the template `name`. Values are escaped, except rendered templates."""
     return Markup(_get_environment().get_template(name).render(values))
 
 

@@ -130,7 +130,7 @@ class PrepareForm:
         self.controls |= options
 
     def build_request(self, given: Sequence[Any]) -> PrepareRequest:
-        """Build a request from the values. Raises AppError naming what is wrong."""
+        """Build a request from the values. Raises AppError for an invalid value."""
         values = dict(zip(self.controls, given, strict=True))
         folder = str(values["folder"] or "").strip()
         model = str(values["model"] or "").strip()
@@ -169,7 +169,7 @@ def list_voice_names(studio: Studio) -> list[str]:
 
 
 def transcriber_choices(studio: Studio) -> list[tuple[str, str]]:
-    """Return (label, name) of the transcribers; missing ones say so."""
+    """Return (label, name) of the transcribers; missing ones are marked in the label."""
     return [
         (
             TRANSCRIBER_LABELS.get(one.name, one.name)

@@ -161,7 +161,7 @@ class PrepareTab:
         }
 
     def show_plan(self, *given: Any) -> str:
-        """Render what the form comes to, or what is missing."""
+        """Render the plan of the form, or the error."""
         try:
             plan = plan_preparation(self.studio.layout, self.form.build_request(given))
             existing = {info.name: info for info in self.review.datasets.list()}.get(plan.name)

@@ -57,7 +57,7 @@ def _get_body_html(job: Job) -> str:
 
 
 def with_estimated_eta(job: Job, now: float) -> Job:
-    """Return the job with the time left, estimated from what is done, if it is not known."""
+    """Return the job with the time left, estimated from its progress if unknown."""
     progress, started = job.progress, job.started
     if progress.eta_s is not None or started is None or not progress.total:
         return job

@@ -191,7 +191,7 @@ class ReviewPanel:
     def take_snapshot(
         self, visible: VisibleClips, name: str | None, words: str, show: str, page: int
     ) -> ReviewSnapshot:
-        """Return what is shown of a dataset; nothing of one that is not there yet."""
+        """Return the values of the components for a dataset; empty for a missing one."""
         names = self.list_names()
         name = name if name in names else next(iter(names), "")
         if name not in self.datasets.names():
@@ -301,7 +301,7 @@ def _resolve_replaced(clip: ClipRow | None, by_id: Mapping[str, ClipRow]) -> Ite
 
 
 def handle_review_action(datasets: Datasets, action: PanelAction) -> str:
-    """Edit a clip; return what to say. Raises AppError if it cannot be done."""
+    """Edit a clip; return the message. Raises AppError if it cannot be done."""
     handler = REVIEW_ACTIONS.get(action.name)
     if handler is None:
         raise AppError("Unknown action. Reload the page.")

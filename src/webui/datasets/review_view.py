@@ -40,7 +40,7 @@ class ReviewListing:
 
 
 def report_html(report: DatasetReport) -> str:
-    """Render what is kept and dropped, and why. Buttons carry the filter that shows the clips."""
+    """Render the kept and dropped clips by reason, with buttons that filter the list."""
     charts = (("Length", "s", report.lengths), ("Loudness", "LUFS", report.levels))
     texts = [summarize_histogram(title, unit, build_bars(bins)) for title, unit, bins in charts]
     return render(

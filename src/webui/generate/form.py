@@ -97,7 +97,7 @@ class GenerateForm:
 def build_request_input(
     values: Mapping[str, Any], fields: GenerateOptionFields
 ) -> SpeechRequestInput:
-    """Return what the form asks for, every value stated. Raises AppError naming a control."""
+    """Return the request of the form with all values. Raises AppError naming a control."""
     voice = str(values.get("voice") or "").strip()
     if not voice:
         raise AppError("No voice is selected. Choose one from the list.")
@@ -178,7 +178,7 @@ def select_saved_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def restore_values(
     first: Mapping[str, Any], kept: Any, fields: GenerateOptionFields
 ) -> dict[str, Any]:
-    """Return the values kept in the browser; what is not valid any more is as in `first`."""
+    """Return the values stored in the browser; invalid ones are taken from `first`."""
     values = dict(first)
     if not isinstance(kept, Mapping):
         return values

@@ -156,6 +156,6 @@ def voice_choices(studio: Studio) -> list[tuple[str, str]]:
 
 
 def model_choices(studio: Studio) -> list[tuple[str, str]]:
-    """Return the models that can speak, and the one that is chosen by the voice."""
+    """Return the models that can generate speech, and the automatic choice."""
     names = [model.name for model in list_models(studio.layout) if model.speaks]
     return [*((name, name) for name in names), ("auto (best finetune of the voice)", AUTO)]

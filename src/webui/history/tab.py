@@ -149,7 +149,7 @@ class HistoryTab:
     def _read_search(
         self, view: HistoryViewState, filters: tuple[Any, ...]
     ) -> tuple[Search, AppError | None]:
-        """Return the search of the filters, or the last valid one and what is wrong."""
+        """Return the search of the filters, or the last valid one and the error."""
         try:
             return build_search(dict(zip(self.filters, filters, strict=True))), None
         except AppError as error:
@@ -207,7 +207,7 @@ def _build_filters() -> dict[str, Any]:
 
 
 def build_search(values: Mapping[str, Any]) -> Search:
-    """Build a search from the values of the filters. Raises AppError naming what is wrong."""
+    """Build a search from the values of the filters. Raises AppError for an invalid value."""
     until = _parse_date(values.get("until"))
     with reraise_as_app_error(ValueError):
         return Search(

@@ -55,7 +55,7 @@ class HistoryViewState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipDetails:
-    """A clip with its files, each (label, file). record: None if it carries no settings."""
+    """A clip with its files, each (label, file). record: None if it has no settings."""
 
     row: ClipSummary
     record: TakeMetadata | None

@@ -47,7 +47,7 @@ PRECISIONS = [
 
 
 class ModelPanelState(NamedTuple):
-    """What the panel shows; models are listed anew where their fingerprint changes."""
+    """State of the panel; models are listed again when their fingerprint changes."""
 
     jobs_html: str
     fingerprint: Any

@@ -40,7 +40,7 @@ class SystemInfoCache:
 def build_system_panel(page: PageContext, cache: SystemInfoCache) -> list[Any]:
     """Create the panel; returns the events after which the system information is known.
 
-    It is read when the tab is first opened, and when the button asks for it.
+    It is read when the tab is first opened, and when the button is pressed.
     """
     gr.Markdown("## System", elem_classes="setting-section")
     view = gr.HTML(LOADING_HTML, elem_id="settings-system")

@@ -1,4 +1,4 @@
-"""What the configuration form asks the studio for: suggestions, checks, a test run, a file."""
+"""Actions of the configuration form: suggestions, checks, a test run, saving."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class ConfigureTab:
         }
 
     def set_stages(self, stages: str, *given: Any) -> Updates:
-        """Set the steps of each stage to what is trained."""
+        """Set the steps of each stage by the choice of trained networks."""
         gpt_steps, diffusion_steps, dataset, model = given
         controls = self.form.controls
         try:
@@ -206,7 +206,7 @@ class ConfigureTab:
         }
 
     def show_plan(self, *given: Any) -> Updates:
-        """Check and plan what the form says."""
+        """Check and plan the configuration of the form."""
         html, plan = check_form(self.studio, lambda: self.form.read_values(given))
         return {self.plan: html, self.rate_plot: line_plot_update(build_rate_chart(plan))}
 

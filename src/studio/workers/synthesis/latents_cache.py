@@ -57,7 +57,7 @@ def get_speaker_latents(
 ) -> SpeakerLatents:
     """Return the speaker for a voice, the random voice, or a blend.
 
-    Raises StudioError where a voice is missing or its clips cannot be used.
+    Raises AppError where a voice is missing or its clips cannot be used.
     """
     heard = [
         (_get_component_latents(part, layout, context), part.weight)

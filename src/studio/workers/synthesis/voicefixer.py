@@ -36,8 +36,7 @@ def run_voicefixer(
 ) -> Clip:
     """Return the clip as voicefixer restores it, at 44.1 kHz.
 
-    device: "cpu" or "cuda".  Raises Unusable where voicefixer is not there, StudioError where it
-    fails.
+    device: "cpu" or "cuda". Raises AppError where voicefixer is not installed or fails.
     """
     if reason := describe_voicefixer_problem(can_download=can_download):
         raise UnrecoverableError(f"voicefixer cannot be used. {reason}")

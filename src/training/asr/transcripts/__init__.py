@@ -1,4 +1,4 @@
-"""Readers of transcripts that lie beside recordings: text files, lists, subtitles.
+"""Readers of transcripts stored beside recordings: text files, lists, subtitles.
 
 May import: training.asr.base and the packages below training.
 """

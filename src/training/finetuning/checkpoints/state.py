@@ -36,7 +36,7 @@ DISK_FULL_MESSAGES = (
 
 
 class DiskFullError(OSError):
-    """The disk has no room for what is to be saved; files saved before are intact."""
+    """Raised when the disk is full; files saved before are intact."""
 
 
 class StateError(ValueError):

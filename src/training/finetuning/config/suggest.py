@@ -181,7 +181,7 @@ def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigP
 def _suggest_for_published_model(
     facts: DatasetFacts, machine: MachineFacts, bundle: ModelFacts
 ) -> ConfigProposal:
-    """Propose for published weights, which know many voices: little training is enough."""
+    """Propose values for published weights, which need little training."""
     start = FinetuneConfig(
         dataset=DatasetConfig(name=facts.name),
         weights=WeightsConfig(bundle=bundle.name),
