@@ -51,7 +51,7 @@ CONTEXT_ORDER: tuple[ContextFeature, ...] = (
     -5,
 )
 EM_ITERATIONS = 5  # of expectation-maximisation
-EM_SAMPLE_SIZE = 15_000  # words each round looks at
+EM_SAMPLE_SIZE = 15_000  # words evaluated in each round
 UNSEEN_LOG_PROB = -14.0  # log-probability of a pair that no round has met
 HELD_OUT_FRACTION = 0.05
 

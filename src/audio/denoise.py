@@ -20,7 +20,7 @@ OVERSUBTRACTION = (
     2.0  # how much of the background is taken off, so that none of it flickers through
 )
 GATE_SMOOTHING = (3, 7)  # frequencies and frames over which the gate opens as one: no musical noise
-BLOCK_S = 60.0  # the background is looked for anew in each minute
+BLOCK_S = 60.0  # the background is estimated for each minute
 OVERLAP_S = 0.5
 
 

@@ -139,7 +139,7 @@ class _SoundFileEncoder:
         container, encoding = ENCODINGS[format]
         self.sink = _RecordingSink()
         self._sent = 0
-        self._skips_first = format == "mp3"  # a frame that tells the length, wrongly until the end
+        self._skips_first = format == "mp3"  # a header frame with the length, wrong until the end
         self._file = soundfile.SoundFile(
             self.sink, "w", rate, channels=1, format=container, subtype=encoding
         )

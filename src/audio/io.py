@@ -34,7 +34,7 @@ class ClipLimits:
     longest_s: float = 30 * 60.0
     lowest_rate: int = 8_000  # Hz
     highest_rate: int = 384_000  # Hz
-    min_peak: float = 10 ** (-70 / 20)  # peak; what lies below is silence
+    min_peak: float = 10 ** (-70 / 20)  # peak; lower is silence
     samples: int = 400_000_000  # of all channels together; memory
     ffmpeg_timeout_s: float = 120.0  # patience with ffmpeg
 
@@ -137,7 +137,7 @@ def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[
                 f"{limits.highest_rate:,} are allowed. Convert it to 24,000 or 48,000."
             )
         most = min(int(limits.longest_s * rate), limits.samples // channels)
-        if isinstance(source, Path):  # a converted stream does not know its length
+        if isinstance(source, Path):  # a converted stream has no known length
             _check_length(path, file.frames, rate, most)
         blocks, count = [np.zeros((0, channels), np.float32)], 0
         while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):

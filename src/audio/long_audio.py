@@ -32,7 +32,7 @@ BLOCK_S = 4.0  # decoded at a time
 INT16_MAX = 32_767
 CLIPPING_TOLERANCE = 2e-4  # two samples of 16 bits that differ by less are equal
 MIN_CLIPPED_SAMPLES = 3  # equal samples in a row
-MIN_CLIPPING_LEVEL = 0.2  # of full scale; below it nobody clips
+MIN_CLIPPING_LEVEL = 0.2  # of full scale; peaks below it are not clipped
 CLIPPING_PEAK_RATIO = 0.99  # of the highest sample
 FFMPEG_TIMEOUT_S = 3600.0  # patience with ffmpeg
 
@@ -45,7 +45,7 @@ class RecordingLimits:
     longest_s: float = 24 * 3600.0
     lowest_rate: int = 8_000  # Hz
     highest_rate: int = 384_000  # Hz
-    min_peak: float = 10 ** (-60 / 20)  # peak; what lies below is silence
+    min_peak: float = 10 ** (-60 / 20)  # peak; lower is silence
 
 
 DEFAULT_LIMITS = RecordingLimits()

@@ -16,7 +16,7 @@ from audio.clip import Clip
 from audio.mel import hann_window
 
 WINDOW_S = 0.0427  # 1024 samples at 24 kHz
-NOISE_QUANTILE = 0.10  # of the frames: what is heard in them at each frequency is background
+NOISE_QUANTILE = 0.10  # of the frames: the quietest ones at each frequency are background
 NOISE_SMOOTHING = (9, 5)  # frequencies and frames averaged before the quietest are looked for
 NOISE_BIAS_CORRECTION = (
     1.25  # the quietest tenth of averaged noise is this much below its mean; measured

@@ -23,7 +23,7 @@ RATINGS_WORST_FIRST: tuple[Rating, ...] = ("poor", "fair", "good")
 
 MIN_CLIP_S, GOOD_CLIP_S = 2.0, 3.0
 GOOD_SNR_DB = 20.0  # speech above its background
-MIN_NOISE_ESTIMATE_S = 2.5  # shorter clips have too few quiet moments to hear the background in
+MIN_NOISE_ESTIMATE_S = 2.5  # shorter clips have too few pauses to measure the background
 MIN_VOICE_S, GOOD_VOICE_S = 5.0, 10.0  # of speech in a whole voice
 MIN_DECAY_DB_S = 130.0  # dB per second; LibriSpeech falls with 138 to 517
 MAX_LOUDNESS_SPREAD_LU = 12.0

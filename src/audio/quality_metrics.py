@@ -19,8 +19,8 @@ CLIPPING_PEAK_RATIO = 0.99  # of the highest sample; a run of equal samples up t
 MIN_CLIPPED_SAMPLES = 3  # samples
 CLIPPING_TOLERANCE = 2e-4  # two samples of 16 bits that differ by less are equal
 AUDIBLE_DB = -60.0  # below the strongest frequency, so much still counts as content
-LOW_HZ = 200.0  # hum and rumble lie below
-MIN_DECAY_DB, MIN_DECAY_FRAMES = 8.0, 4  # of the ends of words that tell of the room
+LOW_HZ = 200.0  # hum and rumble are below
+MIN_DECAY_DB, MIN_DECAY_FRAMES = 8.0, 4  # of the word ends, to estimate the reverb
 MIN_DECAYS = 4
 
 
@@ -49,7 +49,9 @@ class QualityMetrics:
 
 def measure_quality(clip: Clip) -> QualityMetrics:
     """Measure a clip that is not silent."""
-    level = replace(clip, wave=clip.wave - clip.wave.mean())  # an offset is not heard, so no noise
+    level = replace(
+        clip, wave=clip.wave - clip.wave.mean()
+    )  # a DC offset is inaudible, so it is not noise
     power = compute_power_spectrum(level)  # (k, f)
     hz = torch.linspace(0, clip.sample_rate / 2, power.shape[0])
     noise = estimate_noise_spectrum(power)

@@ -26,7 +26,7 @@ COEFFICIENTS = slice(1, 20)  # without the first, which is loudness
 SPEECH_RANGE = 6.0  # in natural-log mel, below the loudest
 GROUP_FRAMES = 150  # voiced frames that are taken to be one person's
 MIN_GROUPS = 3
-MAX_GROUPS = 40  # longer recordings are heard in larger groups
+MAX_GROUPS = 40  # longer recordings are split into larger groups
 COVARIANCE_REGULARIZATION = 1e-3  # keeps a covariance invertible
 
 TWO_SPEAKERS_THRESHOLD = 2.1

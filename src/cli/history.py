@@ -17,7 +17,7 @@ from studio.app.studio import Studio
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
 
-MAX_COUNT = 1_000_000  # rows that --count may ask for
+MAX_COUNT = 1_000_000  # maximum of --count
 CLIP_HELP = "Clip, as listed by `testudo history list`: voice/name.wav"
 ClipsArgument = Annotated[list[str], typer.Argument(metavar="CLIP...", help=CLIP_HELP)]
 

@@ -20,7 +20,7 @@ def run_in_background(work: Callable[[], T], name: str) -> Future[T]:
     Unlike the threads of ThreadPoolExecutor, it does not keep the program from ending.
     """
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # it cannot be cancelled by whoever stops waiting
+    future.set_running_or_notify_cancel()  # a caller that stops waiting does not cancel it
 
     def run() -> None:
         with ExitStack() as stack:

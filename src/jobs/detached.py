@@ -97,7 +97,7 @@ def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = 
     assert supervisor.stdout is not None
     with supervisor.stdout as output:
         reply = output.readline().decode("ascii", "replace").strip()
-    Thread(target=supervisor.wait, daemon=True).start()  # so that the system forgets it
+    Thread(target=supervisor.wait, daemon=True).start()  # so that no zombie process remains
     if reply == LOCKED_REPLY:
         raise AlreadyRunningError(folder)
     if reply != STARTED_REPLY:

@@ -233,7 +233,7 @@ class JobQueue:
             why = f"The worker cannot be started: {error.strerror or error}."
             return FailedMessage(failure=JobFailure(cause="worker_died", message=why))
         worker.run(RunCommand(task=job.task, request=job.request, previous_takes=job.takes))
-        if active.stop_at is not None:  # asked to stop before the worker had the job
+        if active.stop_at is not None:  # stop requested before the worker had the job
             worker.stop()
         killed_at: float | None = None
         for message in worker.messages(POLL_INTERVAL_S):

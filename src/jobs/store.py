@@ -17,7 +17,7 @@ from jobs.eta import StageTiming, TimingHistory
 from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
 
 SCHEMA_VERSION = 1
-MAX_TIMINGS_PER_STAGE = 12  # older ones say little about this machine as it is now
+MAX_TIMINGS_PER_STAGE = 12  # older ones are not representative
 MAX_FINISHED_JOBS = 500  # the newest are kept
 UNREADABLE_JOB_MESSAGE = (
     "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it "

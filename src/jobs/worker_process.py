@@ -92,7 +92,7 @@ class WorkerProcess:
             with suppress(ValueError):  # the last line of a process that was killed
                 self._received.put(decode_message(line))
         self._received.put(None)
-        self._process.wait()  # so that the system forgets it
+        self._process.wait()  # so that no zombie process remains
 
 
 def describe_worker_exit(code: int | None) -> str:

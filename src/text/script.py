@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from text.segmentation import is_speakable, split_text
 
-VOICE = "voice"  # the one override that every caller knows
+VOICE = "voice"  # the override that every caller supports
 MAX_VOICE_NAME_LENGTH = 100  # characters of a voice's name
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}

@@ -182,10 +182,10 @@ class _SplitState:
     """Scanner state of upstream's text splitter."""
 
     text: str
-    start: int = 0  # of the piece at hand
+    start: int = 0  # of the current chunk
     position: int = 0  # after the last character taken
     quoted: bool = False
-    ends: list[int] = field(default_factory=list)  # of sentences in the piece at hand
+    ends: list[int] = field(default_factory=list)  # of sentences in the current chunk
     pieces: list[str] = field(default_factory=list)
 
     @property
@@ -205,7 +205,7 @@ class _SplitState:
         """Go forth or back; every quote on the way opens or closes."""
         old, self.position = self.position, min(self.position + distance, len(self.text))
         first, last = old, self.position
-        if distance < 0:  # upstream looks at the characters it comes to, not those it gives up
+        if distance < 0:  # upstream checks the characters it reaches, not those it drops
             first, last = self.position - 1, old - 1
         passed = self.text[first:last]
         self.quoted ^= passed.count('"') % 2 == 1

@@ -45,7 +45,7 @@ def _write_clips(archive: zipfile.ZipFile, clips: Sequence[Path], report: Progre
     for clip in report.track(clips, "export"):
         name = _make_unique_name(clip, used)
         try:
-            archive.write(clip, name)  # stored: audio hardly compresses
+            archive.write(clip, name)  # stored: audio does not compress well
         except FileNotFoundError:
             raise AppError(f"{clip.name} no longer exists. Select again.") from None
         with suppress(AppError):  # a file without metadata

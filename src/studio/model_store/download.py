@@ -132,7 +132,7 @@ def _download_from(
         stale.unlink()  # of another version of the file
     with translate_write_errors(part), _delete_part_on_full_disk(part), part.open("a+b") as stream:
         _resume_download(remote, file.name, _ProgressFile(stream, file.name, meter))
-    meter.skip(remote.size - part.stat().st_size)  # where the server did not say the size
+    meter.skip(remote.size - part.stat().st_size)  # where the server did not send the size
     actual = compute_sha256(part)
     expected = {sum for sum in (file.sha256, remote.sha256) if sum}
     if expected - {actual}:

@@ -54,8 +54,8 @@ class TakeMetadata:
     bundle: str
     weights_id: str
     seed: int
-    options: Mapping[str, Any]  # Any: an engine's knobs, checked by its options class
-    delivery: Mapping[str, Any]  # Any: the studio's knobs, checked by Delivery
+    options: Mapping[str, Any]  # Any: options of the engine, checked by its options class
+    delivery: Mapping[str, Any]  # Any: output options, checked by Delivery
     speakers: Mapping[str, str] = field(default_factory=dict)
     score: float | None = None
     candidate: int = 1

@@ -14,7 +14,7 @@ from studio.synthesis.planning import LinePlan, TextSpan, derive_chunk_seed, spl
 from text.script import ScriptLine, split_line
 
 UNLIMITED_TOKENS = 1_000_000  # tokens; for an engine that does not measure texts
-MAX_LENGTH_RATIO = 1.5  # a sentence may run over the wished length by as much
+MAX_LENGTH_RATIO = 1.5  # a sentence may exceed the desired length by this factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

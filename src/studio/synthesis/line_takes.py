@@ -42,7 +42,7 @@ class SavedTake:
     text: str
     heard: str
     voice: str
-    options: Mapping[str, Any]  # Any: an engine's knobs
+    options: Mapping[str, Any]  # Any: options of the engine
     candidate: int = 1
     score: float | None = None
     seconds: float = 0.0

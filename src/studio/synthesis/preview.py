@@ -65,7 +65,7 @@ class PreviewRequest:
     voice: str = ""
     engine: str = "tortoise"
     bundle: str = "starter"
-    options: Mapping[str, Any] = field(default_factory=dict)  # Any: knobs
+    options: Mapping[str, Any] = field(default_factory=dict)  # Any: options
     delivery: OutputOptions = field(default_factory=OutputOptions)
 
 

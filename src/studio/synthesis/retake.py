@@ -72,7 +72,7 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
         emotion="none",
         prompt="",
         delimiter="",
-        piece_chars=MAX_CHUNK_CHARS,  # it is one piece already
+        piece_chars=MAX_CHUNK_CHARS,  # it is one chunk already
         volume=1.0,
         output_rate=0,
         format=suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac",

@@ -25,7 +25,7 @@ from studio.synthesis.output_paths import LINES_DIR_SUFFIX
 __all__ = ["STREAM_FORMATS", "STREAM_SAMPLE_RATE", "StreamMixer", "check_stream_format"]
 
 STREAM_SAMPLE_RATE = (
-    24_000  # Hz; every format knows it, and it is what clients expect of bare samples
+    24_000  # Hz; supported by every format, and the default of clients for raw samples
 )
 
 

@@ -105,7 +105,7 @@ def _get_tokenizer(folder: Path) -> Tokenizer:
     try:
         changed = (folder / TOKENIZER_FILE).stat().st_mtime_ns
     except FileNotFoundError:
-        changed = 0  # loading says what is missing
+        changed = 0  # loading raises the error
     return _load_cached_tokenizer(folder, changed)
 
 

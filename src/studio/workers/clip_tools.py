@@ -41,9 +41,7 @@ from studio.workers.context import WorkerContext
 from studio.workers.synthesis.voicefixer import run_voicefixer
 
 DENOISED_DIR = "cleaned"  # the folder below the results
-CLASSIFIER_CHUNK_SAMPLES = (
-    220_000  # samples of 24 kHz that the classifier hears at once, as published
-)
+CLASSIFIER_CHUNK_SAMPLES = 220_000  # samples at 24 kHz of a classifier window, as published
 CLASSIFIER_SAMPLE_RATE = 24_000
 
 

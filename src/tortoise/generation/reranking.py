@@ -19,7 +19,7 @@ from tortoise.generation.sampling import CodeCandidate
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
 
-BATCH_SIZE = 32  # drafts ranked at once
+BATCH_SIZE = 32  # candidates ranked at once
 
 
 def compute_clvp_scores(

@@ -18,7 +18,7 @@ from torch import Tensor
 from core.progress import ProgressReporter
 from tortoise.modules.noise_schedule import NoiseSchedule
 
-CLIP_SAMPLE_RANGE = 1.0  # normalised mel lies within this distance of 0
+CLIP_SAMPLE_RANGE = 1.0  # normalized mel is within this distance of 0
 
 NoiseSource = Callable[[Tensor], Tensor]
 """Draws standard normal noise of the shape and device of its argument."""

@@ -79,7 +79,7 @@ def filter_top_p(candidates: FilteredLogits, top_p: float) -> FilteredLogits:
 
 CPU_BATCH_SIZE = 32  # rows at which the matrix products of a processor are fed
 CPU_KV_CACHE_BYTES = 2 << 30  # bytes of keys and values, where the free memory is not known
-KV_CACHE_MEMORY_FRACTION = 0.6  # of what is free on the device, for keys and values
+KV_CACHE_MEMORY_FRACTION = 0.6  # of the free device memory, for keys and values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

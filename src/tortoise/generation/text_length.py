@@ -13,7 +13,7 @@ from text.tokenizer import UNKNOWN_TOKEN_ID, PhonemeTokenizer, Tokenizer, load_t
 from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
 
 PUBLISHED_TEXT_LIMIT = 400  # as in Conventions, which needs torch; a test holds the two together
-TOKEN_CACHE_SIZE = 4096  # texts; whoever types asks for nearly the same ones again
+TOKEN_CACHE_SIZE = 4096  # texts; while typing, similar ones are requested again
 RESERVED_TOKENS = 2  # of the limit: the stop, and one that must stay free
 
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
@@ -25,7 +25,7 @@ class TortoiseTextAnalyzer:
 
     text_limit: int
     tokenizer: Tokenizer
-    encode: Callable[[str], Sequence[int]]  # the tokenizer's, remembering what it was asked
+    encode: Callable[[str], Sequence[int]]  # the tokenizer's, with a cache
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the text."""

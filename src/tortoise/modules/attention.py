@@ -108,7 +108,7 @@ class RelativePositionBias(nn.Module):
             self.relative_attention_bias(get_relative_position_bucket(distance)).T * self.scale
         )
         shifted = by_distance.contiguous().unfold(-1, n, 1)  # one row per query
-        return shifted.contiguous() if shifted.is_cuda else shifted  # CUDA wants aligned rows
+        return shifted.contiguous() if shifted.is_cuda else shifted  # CUDA needs aligned rows
 
 
 def get_relative_position_bucket(distance: Tensor) -> Tensor:

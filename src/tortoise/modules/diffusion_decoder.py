@@ -19,7 +19,7 @@ from tortoise.modules.attention import AttentionBlock, group_norm
 from tortoise.modules.noise_schedule import gather_per_item, make_linear_schedule
 
 NUM_FINAL_RES_BLOCKS = 3  # residual blocks without attention at the end of the trunk
-MAX_PERIOD = 10_000.0  # of the sinusoids that tell the step, in steps per radian
+MAX_PERIOD = 10_000.0  # of the sinusoidal time step embedding, in steps per radian
 
 PredictionType = Literal["noise", "velocity"]
 """Prediction type of the output layer: the noise, or the velocity (arXiv:2202.00512, appendix D),
@@ -38,7 +38,7 @@ class DiffusionConfig:
     codes: int = 8193  # one more than the code book has, as published; unused where latents are fed
     code_depth: int = 3  # attention blocks that read codes
     latent_depth: int = 4  # attention blocks that read latents
-    voice_depth: int = 5  # attention blocks that hear the voice
+    voice_depth: int = 5  # attention blocks of the conditioning encoder
     dropout: float = 0.0
     predicts: PredictionType = "noise"  # as published
 

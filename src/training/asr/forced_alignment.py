@@ -118,7 +118,7 @@ def align_words(wave: Tensor, text: str) -> WordAlignment | None:
         return None
     words, at = [], 0
     for name, parts in zip(written, spoken, strict=True):
-        if parts:  # a dash alone is not said
+        if parts:  # a dash alone is not spoken
             start, stop = heard[at][1], heard[at + len(parts) - 1][2]
             words.append(Word(text=name, start_s=start, stop_s=stop))
             at += len(parts)

@@ -18,14 +18,12 @@ from core.progress import ProgressReporter
 from training.asr.base import POCKETSPHINX, SAMPLE_RATE, Segment, TranscribeError, Transcript, Word
 from training.asr.chunking import split_into_chunks
 
-MAX_CHUNK_S = (
-    10.0  # of speech at a time: the search over it ends in one piece that cannot be stopped
-)
+MAX_CHUNK_S = 10.0  # of speech at a time: the search over it cannot be interrupted
 MIN_CHUNK_S = 0.1
-BLOCK_S = 0.5  # listened to between two looks at whether to stop
+BLOCK_S = 0.5  # of audio between two checks of the stop request
 _FRAMES_PER_S = 100
 _FILLER_WORD = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
-_PRONUNCIATION_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second way to say it
+_PRONUNCIATION_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second pronunciation
 
 
 class PocketSphinx:

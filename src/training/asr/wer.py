@@ -18,7 +18,7 @@ from training.asr.base import SAMPLE_RATE
 from training.asr.pocketsphinx import PocketSphinx
 
 MIN_WORDS = 3
-MAX_CLIP_S = 20.0  # what is listened to at most
+MAX_CLIP_S = 20.0  # maximum of audio
 _WORD = re.compile(r"[a-z']+")
 
 

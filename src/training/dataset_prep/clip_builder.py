@@ -39,7 +39,7 @@ MAX_UNEXPLAINED_S = (
     0.25  # of sound beside the words of a text; clean clips with right texts leave 0.03
 )
 DOUBTFUL_WER = (
-    0.75  # of the words are not heard; right texts of noisy clips came to 0.55, wrong to 1
+    0.75  # of the words are not aligned; correct texts of noisy clips reach 0.55, wrong ones 1
 )
 MIN_UNTRANSCRIBED_S = 0.6  # shorter speech without words is not worth a row
 MAX_UNTRANSCRIBED_S = 30.0  # of speech without words in one row
@@ -249,7 +249,7 @@ def _denoise(recording: Recording, piece: ClipSegment) -> Clip:
     around = recording.extract_clip(start, piece.stop_s + NOISE_CONTEXT_S)
     try:
         around = denoise_clip(around, ClipDenoiseOptions())
-    except ClipError:  # digital silence; it is judged as that
+    except ClipError:  # digital silence, handled separately
         return recording.extract_clip(piece.start_s, piece.stop_s)
     first = round((piece.start_s - start) * around.sample_rate)
     length = recording.extract_clip(piece.start_s, piece.stop_s).wave.shape[0]

@@ -18,10 +18,10 @@ from training.dataset_prep.manifest import ClipRow
 from training.dataset_prep.options import PrepareOptions
 
 SILENT_LUFS = -55.0  # a voice so quiet is none
-NOISY_DB = 18.0  # above the noise; what lies below is marked, not dropped
+NOISY_DB = 18.0  # above the noise; clips below are marked, not dropped
 FLAGGED_CLIPPED_SHARE = 0.0005  # share of cut-off peaks; more is marked
 MAX_PACE_RATIO, MIN_PACE_RATIO = 2.0, 0.4  # of the usual letters per second; beyond is marked
-MAX_LETTERS_PER_S, MIN_LETTERS_PER_S = 40.0, 2.0  # nobody speaks so
+MAX_LETTERS_PER_S, MIN_LETTERS_PER_S = 40.0, 2.0  # faster than any speech
 MIN_CLIPS_FOR_PACE = 6  # clips
 FADE_S = 0.005
 MIN_VOICE_HZ = 100.0  # below it a microphone picks up the building

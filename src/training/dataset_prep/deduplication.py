@@ -20,7 +20,7 @@ from training.dataset_prep.splits import get_text_key
 RELATIVE_LENGTH_TOLERANCE = 0.04  # two lengths that differ by no more may be the same
 LENGTH_TOLERANCE_S = 0.15
 MIN_SIMILARITY = (
-    0.93  # likeness of two spectra of one recording; two readings of one text stay below 0.8
+    0.93  # similarity of two spectra of one recording; two readings of one text stay below 0.8
 )
 FRAME_SHIFTS = range(-14, 15)  # mel frames: encoders move the sound a little
 SPECTRUM_CACHE_SIZE = 64  # spectra held

@@ -44,7 +44,7 @@ from training.dataset_prep.transcription import TranscriptionService
 
 PROGRESS_STAGE = "seconds"  # the stage that counts the whole, in seconds of recordings
 WORK_DIR_PREFIX = ".working-"
-TRANSCRIPTION_SHARE = 0.9  # of the time, where somebody has to listen
+TRANSCRIPTION_SHARE = 0.9  # share of the time that needs review
 WORK_SPACE_FACTOR = (
     3.0  # the longest recording is held as a working copy, perhaps as a stereo wav before that
 )

@@ -151,7 +151,7 @@ def load_preparation_state(folder: Path, fresh: Dataset) -> tuple[PreparationSta
         return PreparationState(folder, fresh), f"{error} It was renamed to {aside.name}."
     clips = before.clips
     if (before.seed, before.validation_share) != (fresh.seed, fresh.validation_share):
-        clips = tuple(replace(clip, part="") for clip in clips)  # to be drawn anew
+        clips = tuple(replace(clip, part="") for clip in clips)  # to be split again
     known = replace(
         fresh, created=before.created or fresh.created, sources=before.sources, clips=clips
     )

@@ -61,7 +61,7 @@ def compute_review_priority(clip: ClipRow) -> float:
     worse += 100.0 * min(0.01, clip.clipped_share or 0.0)
     pace = max(0.05, clip.words_per_s) / TYPICAL_WORDS_PER_S
     worse += min(1.5, abs(pace - 1.0)) * 0.7
-    return worse if clip.kept else worse - 1.5  # what is dropped does no harm
+    return worse if clip.kept else worse - 1.5  # dropped clips are not used
 
 
 def edit_text(dataset: Dataset, id: str, text: str) -> Dataset:

@@ -14,7 +14,7 @@ from training.dataset_prep.manifest import CLIP_SAMPLE_RATE, ManifestError
 PcmSamples = npt.NDArray[np.int16]  # (n,)
 
 FADE_SAMPLES = round(0.005 * CLIP_SAMPLE_RATE)
-EDGE_SAMPLES = round(0.04 * CLIP_SAMPLE_RATE)  # at the end of a clip, where only the room is heard
+EDGE_SAMPLES = round(0.04 * CLIP_SAMPLE_RATE)  # at the end of a clip, of room tone
 SMOOTHING_SAMPLES = round(0.02 * CLIP_SAMPLE_RATE)  # over which quiet is looked for
 
 

@@ -89,7 +89,7 @@ def segment_recording(
         ]
         if len(parted) == len(groups):
             return pieces
-        groups = parted  # what is heard around the words made some longer than their words are
+        groups = parted  # sounds around the words made some segments longer than their words
 
 
 def _make_segments(

@@ -31,7 +31,7 @@ from training.asr.selection import TranscriptProvider
 from training.asr.voice_activity import SpeechTimestamps, TimeSpan
 from training.dataset_prep.manifest import SourceRow, read_json
 
-CHUNK_S = 120.0  # heard in one go
+CHUNK_S = 120.0  # transcribed at once
 CHUNK_PADDING_S = 0.2  # of silence around it
 SAVE_INTERVAL_S = 10.0
 TIME_TOLERANCE_S = 0.01

@@ -15,7 +15,7 @@ from webui.components.templates import render
 Point: TypeAlias = tuple[float, float]
 """A step, and the value measured there."""
 CHART_HEIGHT = 260
-OUTLIER_SHARE = 0.02  # of the points of a noisy line that may lie outside of the y range
+OUTLIER_SHARE = 0.02  # of the points of a noisy line that may be outside of the y range
 MARGIN = 0.06  # of the y range, above and below the lines
 GREY, TEAL, AMBER = "#8b949a", "#0d9488", "#d97706"  # readable in the light and the dark theme
 LINE_COLORS = {"noisy": GREY, "line": TEAL, "validation": AMBER}

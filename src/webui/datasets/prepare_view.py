@@ -23,7 +23,7 @@ from webui.components.templates import render
 
 PREPARE_TASK = "prepare"
 TASKS = (PREPARE_TASK, "bring_voice")  # of Prepare Dataset: prepare, and import a voice
-MIN_FRACTION_FOR_ETA = 0.05  # a smaller part of the work says little about the rest
+MIN_FRACTION_FOR_ETA = 0.05  # a smaller part of the work is not representative
 TRANSCRIBER_LABELS: Mapping[str, str] = {
     "auto": "Automatic",
     "given": "Existing transcripts only",

@@ -198,7 +198,7 @@ class ConfigureTab:
         controls = self.form.controls
         try:
             default = get_default_steps(self.studio, str(dataset or ""), str(model or ""))
-        except AppError:  # the plan says why
+        except AppError:  # the plan shows the reason
             return {controls[GPT_STEPS_KEY]: gr.skip()}
         return {
             controls[GPT_STEPS_KEY]: 0 if stages == DIFFUSION_STAGE else gpt_steps or default,

@@ -17,7 +17,7 @@ from training.asr.base import SAMPLE_RATE
 
 CUT_SEARCH_S = 0.12  # a cut moves this far to the quietest sample
 ENERGY_WINDOW_S = 0.02
-MIN_CLIP_S = 0.2  # of what is left after cutting
+MIN_CLIP_S = 0.2  # of the rest after cutting
 CUT_FADE_S = 0.005
 
 

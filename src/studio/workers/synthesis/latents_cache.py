@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engines.protocols import Engine
 
 CACHE_VERSION = 2  # raised when the same clips and options come to mean other latents
-# 1: files of it may hold latents of other weights than their name says; they are deleted
+# 1: its files may have latents of other weights than in their name; they are deleted
 MAX_CACHED_FILES = 8  # latents of one voice and engine; older ones make room
 
 
@@ -91,7 +91,7 @@ def generate_random_speaker_latents(
 
 
 def _load_saved_latents(voice: Voice, context: ConditioningContext) -> SpeakerLatents:
-    assert voice.latents_path is not None  # find_voice refuses a folder without anything to hear
+    assert voice.latents_path is not None  # find_voice raises for a folder without clips
     if voice.latents_path.suffix.lower() == FOREIGN_LATENTS_SUFFIX:
         return _read_foreign_latents(voice, voice.latents_path, context.engine)
     with reraise_as_app_error(ValueError, OSError):
@@ -161,7 +161,7 @@ def _cache_key(voice: Voice, context: ConditioningContext) -> str:
 
 def _get_conditioning_options(
     context: ConditioningContext,
-) -> Mapping[str, Any]:  # Any: knob values
+) -> Mapping[str, Any]:  # Any: option values
     names = getattr(context.engine, "conditioning_options", ())
     return {name: getattr(context.options, name) for name in names}
 

@@ -50,7 +50,7 @@ class Synthesizer:
         try:
             return self._speak(request, report)
         finally:
-            if request.out is not None:  # the name may have been reserved when it was asked for
+            if request.out is not None:  # the name may have been reserved by the request
                 OutputPath(clip_path=Path(request.out).expanduser()).release()
 
     def _speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:

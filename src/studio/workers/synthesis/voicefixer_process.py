@@ -27,7 +27,7 @@ def block_network() -> None:
 
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, refuse)
-    setattr(socket, "getaddrinfo", refuse)  # noqa: B010 mypy knows its signature
+    setattr(socket, "getaddrinfo", refuse)  # noqa: B010 mypy checks the signature
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from core.serialization import ValidationError, suggest_similar
 
-# Any: plain data as somebody wrote it.
+# Any: plain data as written by the user.
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     {

@@ -25,7 +25,7 @@ from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, RESERVED_TOKEN
 # Any: JSON.
 
 SMALL_PARAMETERS = 50_000_000  # the published GPT has 423 million
-MAX_HEADER_BYTES = 100_000_000  # bytes, as the format says
+MAX_HEADER_BYTES = 100_000_000  # bytes, by the format
 PUBLISHED_CONVENTIONS = {"max_codes": 500, "gpt_rate": 22_050, "samples_per_code": 1024}
 PUBLISHED_GPT = {
     **{"layers": 30, "model_dim": 1024, "heads": 16},
