@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The environment for an NVIDIA GPU. On Linux the default torch already brings CUDA, so this only
-# checks the driver, installs, and says whether torch sees the GPU.
+# The environment for an NVIDIA GPU. On Linux the default torch already includes CUDA, so this only
+# checks the driver, installs, and reports whether torch finds the GPU.
 #
 # For another CUDA version set TESTUDO_TORCH_INDEX to the address that PyTorch's "Get Started" page
 # shows after --index-url.

@@ -1,7 +1,7 @@
 @echo off
 rem The environment for a GPU on Windows without CUDA, through DirectML. Not tried on one yet.
 rem
-rem DirectML's package brings its own, older torch, so it gets the environment to itself: torch and
+rem DirectML's package requires its own, older torch, so it gets the environment to itself: torch and
 rem torchaudio are left as it installs them, and what needs a newer torch may fail.
 setlocal
 cd /d "%~dp0"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetch the newest Testudo and bring the environment up to date. Your own files stay as they are.
+# Download the newest Testudo and update the environment. Your own files are not changed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 

@@ -257,8 +257,8 @@ def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
         light="fair",
         measured=told,
         words="possibly two speakers or two rooms",
-        advice="Listen: if somebody else speaks too, cut that out. Voices that are much alike "
-        "cannot be measured apart here.",
+        advice="Play the clip: if another person speaks, cut that part. Very similar voices "
+        "cannot be distinguished.",
     )
 
 

@@ -115,7 +115,7 @@ def test_an_offset_that_nobody_hears_is_no_noise() -> None:
 
 def test_one_person_saying_much_is_one_person() -> None:
     found = {item.topic: item for item in assess_clip_quality(long("vera")).findings}["Speakers"]
-    assert found.light == "good" and "likeness" in found.measured
+    assert found.light == "good" and "similarity" in found.measured
 
 
 @pytest.mark.skipif(not LIBRISPEECH.is_dir(), reason="needs LibriSpeech beside the repository")

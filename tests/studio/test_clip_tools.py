@@ -118,7 +118,7 @@ def test_the_terminal_does_the_same(testudo: Run, layout: ProjectPaths, noisy: s
     code, told, _ = testudo("clean", path, "--out", out, "--lower-db", "24")
     assert code == 0 and Path(out).is_file()
     code, _, err = testudo("clean", path, "--out", out)
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "already exists" in err
     code, _, err = testudo("clean", path, "--lower-db", "99")
     assert code == 2 and "lower_db is 99" in err
     code, told, _ = testudo("detect", path)

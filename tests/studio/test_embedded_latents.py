@@ -117,7 +117,7 @@ def test_a_link_out_of_the_results_is_not_followed(layout: ProjectPaths, tmp_pat
     folder = layout.results / "alice"
     folder.mkdir(parents=True)
     (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
-    with pytest.raises(AppError, match="lies outside of this studio"):
+    with pytest.raises(AppError, match="is outside of this studio"):
         resolve_file_ref(layout, "results/alice/link.wav")
     assert resolve_file_ref(layout, "voices/alice/one.wav").name == "one.wav"
 

@@ -160,7 +160,7 @@ class Settings:
     embed_latents: Annotated[
         bool,
         OptionInfo(
-            help="Embed the voice latents in each clip: whoever has the clip can use the voice"
+            help="Embed the voice latents in each clip: anyone with the clip can use the voice"
         ),
         SettingUiInfo(group=FILES_GROUP, label="Embed Voice"),
     ] = False

@@ -138,7 +138,7 @@ def resolve_file_ref(layout: ProjectPaths, reference: str) -> Path:
     path = root.joinpath(*(validate_name(part, "clip") for part in parts[1:]))
     if not path.resolve().is_relative_to(root.resolve()) and parts[0] != "voices":
         raise AppError(
-            f"{quote_for_message(reference)} lies outside of this studio. Drop the file itself."
+            f"{quote_for_message(reference)} is outside of this studio. Drop the file itself."
         )
     if not path.is_file():
         raise AppError(f"{quote_for_message(parts[-1])} no longer exists. Drop the file again.")

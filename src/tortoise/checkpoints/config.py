@@ -86,7 +86,7 @@ class ModelConventions:
             raise ValueError("limits and sample rates of a model must be at least 1")
         if not 0 <= self.piece_limit <= self.text_limit:
             raise ValueError(
-                f"piece_limit lies in 0 to the text_limit of {self.text_limit}; "
+                f"piece_limit must be from 0 to the text_limit of {self.text_limit}; "
                 f"got {self.piece_limit}"
             )
         if self.diffusion_steps != NUM_TRAIN_TIMESTEPS:

@@ -75,7 +75,7 @@ class DiffusionSamplingOptions:
                 f"got {self.sampler!r}"
             )
         if not 0.0 <= self.temperature <= 1.0:
-            raise ValueError(f"diffusion temperature lies in 0 to 1; got {self.temperature}")
+            raise ValueError(f"diffusion temperature must be from 0 to 1; got {self.temperature}")
 
 
 @torch.inference_mode()
@@ -123,7 +123,7 @@ def codes_to_frames(codes: int) -> int:
     """How many mel frames of the vocoder last as long as so many codes."""
     frames = codes * GPT_FRAMES_PER_CODE * VOCODER_MEL.sample_rate // GPT_MEL.sample_rate
     if frames < 1:
-        raise ValueError(f"diffusion needs at least one code to speak; got {codes}")
+        raise ValueError(f"diffusion needs at least one code; got {codes}")
     return frames
 
 
