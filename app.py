@@ -48,10 +48,10 @@ def run(arguments: Sequence[str]) -> None:
     rest, notes = take_replaced_flags(arguments)
     app = create_app("")
     settings = {"settings": [item.field for item in list_setting_fields()]}
-    told = "Open the studio in a browser. Settings given here win over settings.yaml."
+    help_text = "Open the studio in a browser. Settings given here win over settings.yaml."
     epilog = format_replaced_flags()
     start = partial(start_studio, notes)
-    add_command(app, "app.py", told, settings, list_aliases, epilog=epilog)(start)
+    add_command(app, "app.py", help_text, settings, list_aliases, epilog=epilog)(start)
     run_app(app, "app.py", rest)
 
 

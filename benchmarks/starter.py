@@ -361,9 +361,9 @@ def main() -> None:
     if unknown:
         cli.error(f"no part {', '.join(unknown)}; known are {', '.join(PARTS)}")
     known = shared / "speech" / "librispeech"
-    held = parsed.people or (known if known.is_dir() else None)
+    people_folder = parsed.people or (known if known.is_dir() else None)
     benchmark = StarterBenchmark(
-        judge=parsed.judge, out=parsed.out.resolve(), bundle=parsed.bundle, people=held
+        judge=parsed.judge, out=parsed.out.resolve(), bundle=parsed.bundle, people=people_folder
     )
     found: dict[str, Metrics] = {}
     for part in parsed.parts or PARTS:

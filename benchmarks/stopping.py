@@ -40,9 +40,9 @@ def stop_at(stage: str, studio: Studio) -> str:
     """Cancel a job at a stage; return how it ended and after how many seconds."""
     speech = SpeechRequestInput(text=TEXT, voice="random", options=OPTIONS)
     job = studio.submit(build_request(studio.settings, speech, studio.layout))
-    while (held := studio.job(job.id)).progress.stage != stage:
-        if held.is_over:
-            return f"never seen: {held.state} {held.failure}"
+    while (running := studio.job(job.id)).progress.stage != stage:
+        if running.is_over:
+            return f"never seen: {running.state} {running.failure}"
         time.sleep(0.002)
     requested_at = time.monotonic()
     studio.cancel(job.id)

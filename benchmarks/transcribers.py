@@ -44,11 +44,11 @@ def main() -> None:
     started = time.process_time()
     for file in chosen:
         clip = read_clip(file).resample(SAMPLE_RATE)
-        heard = transcriber.transcribe(clip.wave, ProgressReporter())
-        said = normalize_to_words(given[file].text)
-        wrong = edit_distance(said, normalize_to_words(heard.text))
-        sure = [one.confidence for one in heard.segments if one.confidence is not None]
-        rows.append((wrong, len(said), clip.duration_s, mean(sure) if sure else None))
+        segments = transcriber.transcribe(clip.wave, ProgressReporter())
+        reference = normalize_to_words(given[file].text)
+        wrong = edit_distance(reference, normalize_to_words(segments.text))
+        sure = [one.confidence for one in segments.segments if one.confidence is not None]
+        rows.append((wrong, len(reference), clip.duration_s, mean(sure) if sure else None))
     spent = time.process_time() - started
     good = [sure for wrong, words, _, sure in rows if sure is not None and wrong <= 0.25 * words]
     bad = [sure for wrong, words, _, sure in rows if sure is not None and wrong > 0.25 * words]

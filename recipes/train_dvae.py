@@ -86,6 +86,6 @@ def _sample_batch(
     crops = []
     for index in chosen:
         crop = mels.crop(index, recipe.frames, generator)
-        lacking = recipe.frames - len(crop)
-        crops.append(torch.cat([crop, crop[-1:].expand(lacking, -1)]) if lacking else crop)
+        missing = recipe.frames - len(crop)
+        crops.append(torch.cat([crop, crop[-1:].expand(missing, -1)]) if missing else crop)
     return torch.stack(crops).transpose(1, 2) / norms.unsqueeze(-1)

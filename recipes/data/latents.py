@@ -75,16 +75,16 @@ class GptLatents:
         self._slices: list[tuple[np.ndarray, int, int]] = []
         lengths = iter([len(clip.codes) for clip in clips.clips])
         for shard, group in groupby(rows, key=lambda row: row.shard):
-            held = np.load(corpus / "features" / "latents" / shard, mmap_mode="r")
+            latents = np.load(corpus / "features" / "latents" / shard, mmap_mode="r")
             start = 0
             for _ in group:
                 length = next(lengths)
-                self._slices.append((held, start, length))
+                self._slices.append((latents, start, length))
                 start += length
 
     def __getitem__(self, index: int) -> Tensor:
-        held, start, length = self._slices[index]
-        return torch.from_numpy(held[start : start + length].astype(np.float32))
+        latents, start, length = self._slices[index]
+        return torch.from_numpy(latents[start : start + length].astype(np.float32))
 
 
 def sample_reference_length(generator: torch.Generator) -> int:

@@ -97,8 +97,8 @@ class AuthMiddleware:
     def _unauthenticated_response(self, headers: Headers, scope: Scope, place: str) -> Response:
         wants_page = "text/html" in headers.get("accept", "") and scope.get("method") == "GET"
         if wants_page and self._access.login is not None:
-            asked = scope["path"] + (f"?{query}" if (query := _get_query_string(scope)) else "")
-            return RedirectResponse(f"{self._path}{LOGIN_PATH}?next={quote(asked, safe='/')}", 303)
+            target = scope["path"] + (f"?{query}" if (query := _get_query_string(scope)) else "")
+            return RedirectResponse(f"{self._path}{LOGIN_PATH}?next={quote(target, safe='/')}", 303)
         message = "Log in first, or send the API key: Authorization: Bearer KEY."
         scheme = {"www-authenticate": "Bearer"}  # Basic would open the browser's login dialog
         return error_response(401, message, "login_needed", scheme)

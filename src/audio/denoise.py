@@ -85,8 +85,8 @@ def apply_spectral_gate(wave: Tensor, sample_rate: int, lower_db: float) -> Tens
         functional.pad(power[None, None], pads, mode="replicate"), GATE_SMOOTHING, stride=1
     )[0, 0]
     floor = 10 ** (-lower_db / 20)
-    heard = (1 - noise / even.clamp(min=1e-20)).clamp(min=0.0).sqrt()
-    return transform.wave(spectrum * heard.clamp(min=floor), wave.shape[0])
+    gain = (1 - noise / even.clamp(min=1e-20)).clamp(min=0.0).sqrt()
+    return transform.wave(spectrum * gain.clamp(min=floor), wave.shape[0])
 
 
 def _gate_in_blocks(wave: Tensor, sample_rate: int, lower_db: float) -> Tensor:

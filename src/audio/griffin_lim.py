@@ -57,9 +57,9 @@ def griffin_lim(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:
     before = torch.zeros_like(magnitude, dtype=torch.complex64)
     for _ in range(GRIFFIN_LIM_ITERATIONS):
         wave = _istft(torch.polar(magnitude, angle), spec)
-        heard = _stft(wave, spec, magnitude.shape[-1])
-        angle = (heard + MOMENTUM * (heard - before)).angle()
-        before = heard
+        rebuilt = _stft(wave, spec, magnitude.shape[-1])
+        angle = (rebuilt + MOMENTUM * (rebuilt - before)).angle()
+        before = rebuilt
     return _istft(torch.polar(magnitude, angle), spec)
 
 
@@ -71,5 +71,5 @@ def _istft(spectrum: Tensor, spec: MelSpec) -> Tensor:
 
 def _stft(wave: Tensor, spec: MelSpec, frames: int) -> Tensor:
     window = hann_window(spec.n_fft, wave.device)
-    heard: Tensor = torch.stft(wave, spec.n_fft, spec.hop, window=window, return_complex=True)
-    return heard[..., :frames]
+    spectrum: Tensor = torch.stft(wave, spec.n_fft, spec.hop, window=window, return_complex=True)
+    return spectrum[..., :frames]

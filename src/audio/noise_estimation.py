@@ -65,8 +65,8 @@ def estimate_noise_spectrum(power: Tensor) -> Tensor:
     Taken where each frequency is quiet, so no pause in all of them is needed. Frames of digital
     silence, which no microphone makes, are left out.
     """
-    heard = power[:, power.sum(0) > DIGITAL_SILENCE_POWER]
-    if heard.shape[1] < NOISE_SMOOTHING[1]:
+    audible = power[:, power.sum(0) > DIGITAL_SILENCE_POWER]
+    if audible.shape[1] < NOISE_SMOOTHING[1]:
         return torch.zeros(power.shape[0])
     pads = (
         NOISE_SMOOTHING[1] // 2,
@@ -74,7 +74,7 @@ def estimate_noise_spectrum(power: Tensor) -> Tensor:
         NOISE_SMOOTHING[0] // 2,
         NOISE_SMOOTHING[0] // 2,
     )
-    framed = functional.pad(heard[None, None], pads, mode="replicate")
+    framed = functional.pad(audible[None, None], pads, mode="replicate")
     even = functional.avg_pool2d(framed, NOISE_SMOOTHING, stride=1)[0, 0]  # (k, f)
     return even.quantile(NOISE_QUANTILE, dim=1) * NOISE_BIAS_CORRECTION
 

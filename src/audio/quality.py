@@ -122,12 +122,12 @@ def get_worst_rating(findings: Sequence[QualityFinding]) -> Rating:
 
 
 def _check_length(of: QualityMetrics) -> QualityFinding:
-    told = f"{of.duration_s:.1f} s"
+    measured = f"{of.duration_s:.1f} s"
     if of.duration_s < MIN_CLIP_S:
         return QualityFinding(
             topic="Length",
             light="poor",
-            measured=told,
+            measured=measured,
             words="too short to clone a voice",
             advice="Record 3 to 10 seconds in one go, or join it with another clip.",
         )
@@ -135,20 +135,20 @@ def _check_length(of: QualityMetrics) -> QualityFinding:
         return QualityFinding(
             topic="Length",
             light="fair",
-            measured=told,
+            measured=measured,
             words="rather short",
             advice="Clips of 3 to 10 seconds are recommended.",
         )
-    return QualityFinding(topic="Length", light="good", measured=told, words="long enough")
+    return QualityFinding(topic="Length", light="good", measured=measured, words="long enough")
 
 
 def _check_level(of: QualityMetrics) -> QualityFinding:
-    told = f"{of.lufs:.0f} LUFS, peak {of.peak_db:.0f} dB"
+    measured = f"{of.lufs:.0f} LUFS, peak {of.peak_db:.0f} dB"
     if of.lufs < -36:
         return QualityFinding(
             topic="Level",
             light="poor" if of.lufs < -45 else "fair",
-            measured=told,
+            measured=measured,
             words="very quiet" if of.lufs < -45 else "quiet",
             advice="Record closer to the microphone or with more gain; amplifying it later "
             "amplifies the noise too.",
@@ -157,29 +157,31 @@ def _check_level(of: QualityMetrics) -> QualityFinding:
         return QualityFinding(
             topic="Level",
             light="fair",
-            measured=told,
+            measured=measured,
             words="constantly very loud",
             advice="It may have been compressed by a limiter. Use the original recording.",
         )
-    return QualityFinding(topic="Level", light="good", measured=told, words="loud enough")
+    return QualityFinding(topic="Level", light="good", measured=measured, words="loud enough")
 
 
 def _check_clipping(of: QualityMetrics) -> QualityFinding:
     per_minute = of.clipped_runs / max(of.duration_s / 60, 0.05)
-    told = f"{of.clipped_runs} flat peaks"
+    measured = f"{of.clipped_runs} flat peaks"
     if of.clipped_runs < 3:
-        return QualityFinding(topic="Clipping", light="good", measured=told, words="no clipping")
+        return QualityFinding(
+            topic="Clipping", light="good", measured=measured, words="no clipping"
+        )
     return QualityFinding(
         topic="Clipping",
         light="poor" if per_minute > 120 else "fair",
-        measured=told,
+        measured=measured,
         words="the loudest peaks are clipped, which sounds harsh",
         advice="Record again with less gain; clipped peaks cannot be restored.",
     )
 
 
 def _check_noise(of: QualityMetrics) -> QualityFinding:
-    told = f"speech {of.snr_db:.0f} dB above the background"
+    measured = f"speech {of.snr_db:.0f} dB above the background"
     if of.duration_s < MIN_NOISE_ESTIMATE_S:
         return QualityFinding(
             topic="Noise", light="good", measured="too short to measure", words="no noise found"
@@ -187,38 +189,40 @@ def _check_noise(of: QualityMetrics) -> QualityFinding:
     kind = "low hum or rumble" if of.low_frequency_share > 0.6 else "noise"
     if of.snr_db >= GOOD_SNR_DB:
         return QualityFinding(
-            topic="Noise", light="good", measured=told, words="little background noise"
+            topic="Noise", light="good", measured=measured, words="little background noise"
         )
     return QualityFinding(
         topic="Noise",
         light="poor" if of.snr_db < 12 else "fair",
-        measured=told,
+        measured=measured,
         words=f"there is {kind} in the background, which is cloned too",
         advice="Clean the clip up here, or record in a quieter place.",
     )
 
 
 def _check_bandwidth(of: QualityMetrics) -> QualityFinding:
-    told = f"{of.sample_rate / 1000:g} kHz, sound up to {of.highest_hz / 1000:.1f} kHz"
+    measured = f"{of.sample_rate / 1000:g} kHz, sound up to {of.highest_hz / 1000:.1f} kHz"
     if of.highest_hz >= 6_000:
-        return QualityFinding(topic="Bandwidth", light="good", measured=told, words="wide enough")
+        return QualityFinding(
+            topic="Bandwidth", light="good", measured=measured, words="wide enough"
+        )
     return QualityFinding(
         topic="Bandwidth",
         light="poor" if of.highest_hz < 4_500 else "fair",
-        measured=told,
+        measured=measured,
         words="muffled, like a telephone; resampling does not help",
         advice="Use the original recording, made with 22 kHz or more and not compressed much.",
     )
 
 
 def _check_silence(of: QualityMetrics) -> QualityFinding:
-    told = f"{of.speech_share:.0%} of the clip is speech"
+    measured = f"{of.speech_share:.0%} of the clip is speech"
     if of.speech_share >= 0.5:
-        return QualityFinding(topic="Silence", light="good", measured=told, words="few pauses")
+        return QualityFinding(topic="Silence", light="good", measured=measured, words="few pauses")
     return QualityFinding(
         topic="Silence",
         light="poor" if of.speech_share < 0.25 else "fair",
-        measured=told,
+        measured=measured,
         words="much of the clip is silence",
         advice="Remove the long pauses.",
     )
@@ -229,13 +233,13 @@ def _check_reverberation(of: QualityMetrics) -> QualityFinding:
         return QualityFinding(
             topic="Reverb", light="good", measured="cannot be measured", words="no noise found"
         )
-    told = f"speech decays by {of.decay_db_s:.0f} dB per second"
+    measured = f"speech decays by {of.decay_db_s:.0f} dB per second"
     if of.decay_db_s >= MIN_DECAY_DB_S:
-        return QualityFinding(topic="Reverb", light="good", measured=told, words="low reverb")
+        return QualityFinding(topic="Reverb", light="good", measured=measured, words="low reverb")
     return QualityFinding(
         topic="Reverb",
         light="fair",
-        measured=told,
+        measured=measured,
         words="possibly strong reverb",
         advice="Play the clip: if it echoes, record closer to the microphone, in a furnished room.",
     )
@@ -246,16 +250,18 @@ def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
         return QualityFinding(
             topic="Speakers", light="good", measured="too short to measure", words="single speaker"
         )
-    told = (
+    measured = (
         f"similarity of its parts {of.speaker_distance:.1f} (two speakers: "
         f"{TWO_SPEAKERS_THRESHOLD} or more)"
     )
     if of.speaker_distance < TWO_SPEAKERS_THRESHOLD:
-        return QualityFinding(topic="Speakers", light="good", measured=told, words="single speaker")
+        return QualityFinding(
+            topic="Speakers", light="good", measured=measured, words="single speaker"
+        )
     return QualityFinding(
         topic="Speakers",
         light="fair",
-        measured=told,
+        measured=measured,
         words="possibly two speakers or two rooms",
         advice="Play the clip: if another person speaks, cut that part. Very similar voices "
         "cannot be distinguished.",
@@ -263,15 +269,15 @@ def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
 
 
 def _check_total_duration(spoken_s: float) -> QualityFinding:
-    told = f"{spoken_s:.0f} s of speech"
+    measured = f"{spoken_s:.0f} s of speech"
     if spoken_s >= GOOD_VOICE_S:
         return QualityFinding(
-            topic="Amount", light="good", measured=told, words="enough to clone from"
+            topic="Amount", light="good", measured=measured, words="enough to clone from"
         )
     return QualityFinding(
         topic="Amount",
         light="poor" if spoken_s < MIN_VOICE_S else "fair",
-        measured=told,
+        measured=measured,
         words="little to clone from",
         advice="Use two to six clips of 3 to 10 seconds; more clips help little.",
     )
@@ -279,15 +285,15 @@ def _check_total_duration(spoken_s: float) -> QualityFinding:
 
 def _check_loudness_spread(lufs: Sequence[float]) -> QualityFinding:
     apart = max(lufs) - min(lufs)
-    told = f"{apart:.0f} LU between the quietest and the loudest clip"
+    measured = f"{apart:.0f} LU between the quietest and the loudest clip"
     if apart <= MAX_LOUDNESS_SPREAD_LU:
         return QualityFinding(
-            topic="Loudness range", light="good", measured=told, words="equally loud"
+            topic="Loudness range", light="good", measured=measured, words="equally loud"
         )
     return QualityFinding(
         topic="Loudness range",
         light="fair",
-        measured=told,
+        measured=measured,
         words="some clips are much louder",
         advice="Normalize the loudness of the clips with Clean up.",
     )
@@ -295,8 +301,12 @@ def _check_loudness_spread(lufs: Sequence[float]) -> QualityFinding:
 
 def _check_same_speaker(found: float | None) -> QualityFinding:
     if found is None or found < CROSS_CLIP_THRESHOLD:
-        told = "too short to measure" if found is None else f"similarity of the clips {found:.1f}"
-        return QualityFinding(topic="Speakers", light="good", measured=told, words="single speaker")
+        measured = (
+            "too short to measure" if found is None else f"similarity of the clips {found:.1f}"
+        )
+        return QualityFinding(
+            topic="Speakers", light="good", measured=measured, words="single speaker"
+        )
     return QualityFinding(
         topic="Speakers",
         light="fair",

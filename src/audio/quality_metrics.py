@@ -109,5 +109,5 @@ def estimate_decay_rate(clip: Clip) -> float | None:
 
 def _find_highest_frequency(power: Tensor, hz: Tensor) -> float:
     mean = power.mean(1)
-    heard = mean > mean.max() * 10 ** (AUDIBLE_DB / 10)
-    return float(hz[heard].max())
+    audible = mean > mean.max() * 10 ** (AUDIBLE_DB / 10)
+    return float(hz[audible].max())

@@ -42,12 +42,14 @@ def compute_speaker_distance(clips: Sequence[Clip]) -> float | None:
 
     About 1.2 for one speaker, 2.2 for two (medians over LibriSpeech); see `TWO_SPEAKERS_THRESHOLD`.
     """
-    heard = [frames for frames in map(compute_voiced_cepstra, clips) if len(frames)]
-    total = sum(map(len, heard))
+    cepstra = [frames for frames in map(compute_voiced_cepstra, clips) if len(frames)]
+    total = sum(map(len, cepstra))
     if total < MIN_GROUPS * GROUP_FRAMES:
         return None
     size = max(GROUP_FRAMES, total // MAX_GROUPS)
-    halves = _cluster_into_two([group for frames in heard for group in _split_frames(frames, size)])
+    halves = _cluster_into_two(
+        [group for frames in cepstra for group in _split_frames(frames, size)]
+    )
     return (
         _compute_log_likelihood_gain(*halves) / _compute_bic_penalty(torch.cat(halves))
         if len(halves) == 2

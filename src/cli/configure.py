@@ -136,10 +136,10 @@ def _format_probe(measured: BatchProbeResult) -> Iterator[str]:
         (measured.batch, "clips", measured.gpt_s),
         (measured.diffusion_batch, "segments", measured.diffusion_s),
     ]
-    told = [
+    facts = [
         f"{count} {what} at once, {spent:.2f} s a step" for count, what, spent in parts if count
     ]
-    yield f"tried        {'; '.join(told)}; {format_bytes(measured.memory)} on {measured.device}"
+    yield f"tried        {'; '.join(facts)}; {format_bytes(measured.memory)} on {measured.device}"
     yield f"GPT loss     {measured.gpt_loss:.2f} (random guessing: {measured.chance:.2f})"
 
 

@@ -67,7 +67,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         return
     group = create_app(help)
     group.callback(invoke_without_command=True)(run_list)
-    for action, told, function in (
+    for action, help_text, function in (
         ("show", "show the summary and the worst clips of a dataset", run_show),
         ("edit", "correct the text of a clip", run_edit),
         ("drop", "leave clips out of the training", _make_change(Datasets.drop)),
@@ -78,7 +78,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("delete", "move a dataset and its training runs to the trash", run_delete),
         ("bring-back", "restore a deleted dataset", run_restore),
     ):
-        add_command(group, action, told)(function)
+        add_command(group, action, help_text)(function)
     app.add_typer(group, name=name, help=help)
 
 

@@ -51,12 +51,12 @@ class FinetuneFlags:
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `finetune` to the program."""
-    told = (
+    help_text = (
         f"{help}\n\nSegments and transcribes the recordings, proposes a configuration, trains, and "
         "shows the progress. Ctrl-C does not stop the training. The steps as single commands: "
         "testudo prepare, configure, train."
     )
-    add_command(app, name, told, short_help=help)(run)
+    add_command(app, name, help_text, short_help=help)(run)
 
 
 def run(flags: FinetuneFlags) -> int:

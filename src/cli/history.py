@@ -44,7 +44,7 @@ class SearchFlags:
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `history` to the program."""
     group = create_app(help)
-    for action, told, function in (
+    for action, help_text, function in (
         ("list", "list clips, newest first", run_list),
         ("search", "list the clips that contain all words", run_search),
         ("show", "show the files and settings of clips", run_show),
@@ -58,7 +58,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("export", "export clips as a zip file", run_export),
         ("rebuild", "rebuild the index from the clips", run_rebuild),
     ):
-        add_command(group, action, told)(function)
+        add_command(group, action, help_text)(function)
     app.add_typer(group, name=name, help=help)
 
 

@@ -72,9 +72,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name; without arguments, print the help."""
     app = create_app("A local voice-cloning studio.")
     app.callback()(_no_options)
-    wanted = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     for name, help in COMMANDS.items():
-        if name == wanted:
+        if name == command:
             _find_registration(name)(app, name, help, arguments)
         else:
             app.command(name, help=help)(_no_options)

@@ -167,7 +167,7 @@ def _describe_usage_error(cause: typer.TyperException, program: str) -> str:
 
 def _make_value_parser(field: OptionField) -> Callable[[str], Any]:
     kind = field.plain_type
-    wanted = {int: "a whole number", float: "a number"}.get(kind, "text")
+    expected = {int: "a whole number", float: "a number"}.get(kind, "text")
 
     def parse(word: str) -> Any:
         if field.optional and word.lower() in WORDS_FOR_NONE:
@@ -175,7 +175,7 @@ def _make_value_parser(field: OptionField) -> Callable[[str], Any]:
         try:
             return kind(word)
         except ValueError:
-            raise typer.BadParameter(f"{word!r} is not {wanted}") from None
+            raise typer.BadParameter(f"{word!r} is not {expected}") from None
 
     return parse
 

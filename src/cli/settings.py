@@ -81,16 +81,16 @@ def _parse_value(name: str, word: str) -> Any:  # Any: the setting's own type
     kind = types.get(name)
     try:
         if kind is None:
-            wanted = "a table such as '{samples: 16}'"
+            expected = "a table such as '{samples: 16}'"
             return yaml.safe_load(word)
         if kind is bool:
-            wanted = "true or false"
+            expected = "true or false"
             return BOOLEANS[word.lower()]
-        wanted = "a whole number" if kind is int else "a number"
+        expected = "a whole number" if kind is int else "a number"
         return kind(word)
     except (ValueError, KeyError, yaml.YAMLError):
         raise AppError(
-            f"{name} is {quote_for_message(word)}; it must be {wanted}.", code="bad_request"
+            f"{name} is {quote_for_message(word)}; it must be {expected}.", code="bad_request"
         ) from None
 
 

@@ -111,14 +111,14 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         engine = get_options_class(named[-1] if named else "tortoise")
     groups = {"engine_options": list_option_fields(engine),
               "output_options": list_option_fields(OutputOptions)}  # fmt: skip
-    told = (
+    help_text = (
         f"{help}\n\ntestudo speak TEXT --voice NAME --out FILE\n\n"
         "testudo speak --lines TABLE --out-dir DIR --voice NAME\n\n"
         "testudo speak --like FILE\n\n"
         "Without --out the clip goes to results/VOICE/.\n\n"
         f"\b\nPresets: {', '.join(get_presets(engine))}."
     )
-    add_command(app, name, told, groups, short_help=help)(run)
+    add_command(app, name, help_text, groups, short_help=help)(run)
 
 
 def run(

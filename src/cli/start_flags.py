@@ -126,5 +126,5 @@ def take_replaced_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]
 
 def format_replaced_flags() -> str:
     """Return the help of the replaced flags."""
-    lines = [f"  {flag}  {told}" for flag, told in REPLACED.items()]
+    lines = [f"  {flag}  {advice}" for flag, advice in REPLACED.items()]
     return "\b\n" + "\n".join(["Flags of ai-voice-cloning that have no effect:", *lines])

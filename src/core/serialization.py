@@ -133,21 +133,21 @@ def _translate(cls: type[Any], cause: PydanticError) -> Exception:
     if kind == "unknown_key":
         return ValidationError(f"{where} {first['msg']}")
     if kind == "missing":
-        lacking = [item["loc"][-1] for item in problems if item["type"] == "missing"
+        missing = [item["loc"][-1] for item in problems if item["type"] == "missing"
                    and item["loc"][:-1] == first["loc"][:-1]]  # fmt: skip
         where = _format_place(place[:-1]) or cls.__name__
-        if isinstance(lacking[0], str):
-            return ValidationError(f"{where} lacks {', '.join(map(str, lacking))}.")
-        wanted = f"a list of {len(value) + len(lacking)}"
+        if isinstance(missing[0], str):
+            return ValidationError(f"{where} lacks {', '.join(map(str, missing))}.")
+        expected = f"a list of {len(value) + len(missing)}"
     elif kind == "too_long":
-        wanted = f"a list of {first['ctx']['max_length']}"
+        expected = f"a list of {first['ctx']['max_length']}"
     elif kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
-        wanted = "a number in range"
+        expected = "a number in range"
     elif kind == "union":
-        wanted = first["msg"]
+        expected = first["msg"]
     else:
-        wanted = first.get("ctx", {}).get("expected") or EXPECTED.get(kind) or first["msg"]
-    return ValidationError(f"{where} must be {wanted}, not {_shorten_repr(value)}.")
+        expected = first.get("ctx", {}).get("expected") or EXPECTED.get(kind) or first["msg"]
+    return ValidationError(f"{where} must be {expected}, not {_shorten_repr(value)}.")
 
 
 def _format_place(place: Sequence[int | str]) -> str:

@@ -92,17 +92,17 @@ def format_commented_yaml(config: Any) -> str:
     for section in fields(config):
         choice = getattr(config, section.name)
         lines += ["", _format_comment(get_docstring_summary(type(choice)), ""), f"{section.name}:"]
-        for knob in list_option_fields(type(choice)):
-            value = _format_scalar(to_dict(getattr(choice, knob.name)))
-            lines += [_format_comment(format_field_help(knob), "  "), f"  {knob.name}: {value}"]
+        for option in list_option_fields(type(choice)):
+            value = _format_scalar(to_dict(getattr(choice, option.name)))
+            lines += [_format_comment(format_field_help(option), "  "), f"  {option.name}: {value}"]
     return "\n".join(lines) + "\n"
 
 
 def format_field_help(field: OptionField) -> str:
     """Return the help, range and unit of a field in one line."""
-    knob = field.info
-    told = [part for part in (_format_range(knob), knob.unit) if part]
-    return f"{knob.help} ({' '.join(told)})" if told else knob.help
+    info = field.info
+    parts = [part for part in (_format_range(info), info.unit) if part]
+    return f"{info.help} ({' '.join(parts)})" if parts else info.help
 
 
 def get_docstring_summary(cls: type[Any]) -> str:
@@ -110,11 +110,11 @@ def get_docstring_summary(cls: type[Any]) -> str:
     return (cls.__doc__ or "").strip().splitlines()[0]
 
 
-def _format_range(knob: OptionInfo) -> str:
-    if knob.choices or knob.low is None:
+def _format_range(info: OptionInfo) -> str:
+    if info.choices or info.low is None:
         return ""
-    low, high = (_format_number(bound) for bound in (knob.low, knob.high))
-    return f"from {low}" if knob.high is None else f"{low} to {high}"
+    low, high = (_format_number(bound) for bound in (info.low, info.high))
+    return f"from {low}" if info.high is None else f"{low} to {high}"
 
 
 def _format_number(value: float | None) -> str:

@@ -47,18 +47,18 @@ def pick_device(name: str | None = None) -> torch.device:
     Raises ValueError, listing what there is, for a device that this machine lacks.
     """
     known = [device.name for device in list_devices()]
-    wanted = known[0] if name in (None, "", "auto") else str(name).lower()
-    wanted = "cuda:0" if wanted == "cuda" else wanted
-    if wanted not in known:
+    requested = known[0] if name in (None, "", "auto") else str(name).lower()
+    requested = "cuda:0" if requested == "cuda" else requested
+    if requested not in known:
         raise InvalidValueError(
             f"There is no device {name!r} here. Available: auto, {', '.join(known)}. "
             "A missing GPU has no driver, or this torch build does not support it.",
             code="no_device",
         )
-    if wanted == "directml":
+    if requested == "directml":
         device: torch.device = import_module(DIRECTML_PACKAGE).device()
         return device
-    return torch.device(wanted)
+    return torch.device(requested)
 
 
 @contextmanager

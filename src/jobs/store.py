@@ -228,14 +228,14 @@ class JobStore:
         return [self._row_to_job(row, said.get(row[0], []), turns) for row in rows]
 
     def _row_to_job(
-        self, row: Sequence[Any], said: Sequence[tuple[str, str]], turns: Sequence[int]
+        self, row: Sequence[Any], events: Sequence[tuple[str, str]], turns: Sequence[int]
     ) -> Job:
         """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
         id, task, request, title, state, created, started, ended, *plain, turn = row
         known = {"id": id, "task": task, "title": title, "created": created, "started": started}
         try:
             progress, result, failure = (json.loads(text) if text else None for text in plain)
-            messages = [(kind, json.loads(data)) for kind, data in said]
+            messages = [(kind, json.loads(data)) for kind, data in events]
             return Job(
                 **known,
                 request=json.loads(request),

@@ -45,11 +45,11 @@ class ScriptLine:
     @property
     def spoken_text(self) -> str:
         """Return the text without its bracketed parts."""
-        place, heard = 0, []
+        place, parts = 0, []
         for start, end in self.spans:
-            heard.append(self.text[place:start])
+            parts.append(self.text[place:start])
             place = end
-        return " ".join(" ".join([*heard, self.text[place:]]).split())
+        return " ".join(" ".join([*parts, self.text[place:]]).split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

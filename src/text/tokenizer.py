@@ -90,8 +90,8 @@ class PhonemeTokenizer:
 
 def _end_with_sentence_mark(symbols: list[str]) -> list[str]:
     """End with a sentence mark, as all texts of the training do."""
-    said = symbols[:-1] if symbols and symbols[-1] in _PAUSE_MARKS else symbols
-    return said if not said or said[-1] in _SENTENCE_END_MARKS else [*said, "."]
+    spoken = symbols[:-1] if symbols and symbols[-1] in _PAUSE_MARKS else symbols
+    return spoken if not spoken or spoken[-1] in _SENTENCE_END_MARKS else [*spoken, "."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

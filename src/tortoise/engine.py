@@ -142,11 +142,11 @@ class TortoiseEngine:
         conventions = self.bundle.conventions
         norms = self.bundle.mel_stats.norms.to(self.networks.device)
         pieces = split_clips_for_gpt(clips, hearing, conventions)
-        heard = {}
+        latents = {}
         with manager.use("gpt", exact=True) as gpt:
-            heard["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
+            latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
         with manager.use("diffusion", exact=True) as decoder:
-            heard["diffusion"] = encode_diffusion_conditioning(
+            latents["diffusion"] = encode_diffusion_conditioning(
                 decoder,
                 split_clips_for_diffusion(clips, hearing, conventions),
                 hearing.crop,
@@ -154,19 +154,19 @@ class TortoiseEngine:
             )
         if self.bundle.has("cvvp") and not options.slim_latents:
             with manager.use("cvvp") as cvvp:
-                heard["cvvp"] = encode_cvvp_conditioning(cvvp, pieces, norms)
-        return self._make_speaker_latents(heard)
+                latents["cvvp"] = encode_cvvp_conditioning(cvvp, pieces, norms)
+        return self._make_speaker_latents(latents)
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Make up a speaker; the same seed gives the same one."""
         if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
-        heard = {}
+        latents = {}
         for part in ("gpt", "diffusion"):
             with manager.use(f"random_{part}") as network:
-                heard[part] = network.draw(make_generator(seed, "invent", part))
-        return self._make_speaker_latents(heard)
+                latents[part] = network.draw(make_generator(seed, "invent", part))
+        return self._make_speaker_latents(latents)
 
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
@@ -337,8 +337,8 @@ class TortoiseEngine:
             report=report,
         )
 
-    def _make_speaker_latents(self, heard: dict[str, Tensor]) -> SpeakerLatents:
-        tensors = {name: tensor.float().cpu().clone() for name, tensor in heard.items()}
+    def _make_speaker_latents(self, latents: dict[str, Tensor]) -> SpeakerLatents:
+        tensors = {name: tensor.float().cpu().clone() for name, tensor in latents.items()}
         return SpeakerLatents(engine=self.name, weights_id=self.weights_id, tensors=tensors)
 
 
@@ -347,12 +347,12 @@ def _make_warnings(
 ) -> list[SynthesisWarning]:
     warnings = []
     if halved:
-        told = f"Out of memory; continuing with {min(halved)} samples at a time."
-        warnings.append(SynthesisWarning(message=told, topic="memory"))
+        message = f"Out of memory; continuing with {min(halved)} samples at a time."
+        warnings.append(SynthesisWarning(message=message, topic="memory"))
     if not all(one.finished for one in chosen):
-        told = (
+        message = (
             f"No candidate that ended within {longest} codes was found, so the speech may be "
             "cut off. Split the text, or raise samples."
         )
-        warnings.append(SynthesisWarning(message=told))
+        warnings.append(SynthesisWarning(message=message))
     return warnings

@@ -76,7 +76,8 @@ def read_system(studio: StudioDep) -> SystemReport:
     found = collect_system_info(studio.layout)
     findings = run_checks(get_project_paths(root), found, port=False)
     facts = {
-        name: redact_private_data(told, root) for name, told in collect_system_facts(found).items()
+        name: redact_private_data(value, root)
+        for name, value in collect_system_facts(found).items()
     }
     return SystemReport(
         facts=facts,

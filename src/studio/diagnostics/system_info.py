@@ -177,8 +177,8 @@ def get_installed_version(package: str) -> str:
 
 def count_usable_cores() -> int:
     """Return how many cores this process may use."""
-    told = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return told or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
 
 
 def get_memory_bytes() -> tuple[int, int]:

@@ -245,7 +245,7 @@ class Settings:
     def engine_options(self) -> Mapping[str, Any]:
         """Engine options that the settings change from the default, of those the engine has."""
         defaults = get_default_settings()
-        has = {knob.name for knob in list_option_fields(get_options_class(self.engine))}
+        has = {option.name for option in list_option_fields(get_options_class(self.engine))}
         own = {name: getattr(self, name) for name in ENGINE_OPTION_NAMES if name in has}
         chosen = {name: value for name, value in own.items() if value != defaults[name]}
         return {**chosen, **self.options}
@@ -260,10 +260,10 @@ def list_setting_fields() -> list[SettingField]:
     """Return every setting that the page shows, in order."""
     hints = get_type_hints(Settings, include_extras=True)
     found = []
-    for knob in list_option_fields(Settings):
-        marks = getattr(hints[knob.name], "__metadata__", ())
+    for option in list_option_fields(Settings):
+        marks = getattr(hints[option.name], "__metadata__", ())
         about = next(mark for mark in marks if isinstance(mark, SettingUiInfo))
-        found.append(SettingField(field=knob, ui_info=about))
+        found.append(SettingField(field=option, ui_info=about))
     return found
 
 

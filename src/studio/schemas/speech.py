@@ -85,8 +85,8 @@ def check_sample_rate(rate: int, format: str) -> None:
     """Raise ValueError for a sample rate that the format does not support; 0 is allowed."""
     allowed = SAMPLE_RATES.get(format)
     if rate and allowed and rate not in allowed:
-        told = ", ".join(map(str, allowed))
-        raise ValueError(f"output_rate is {rate}; {format} can have {told} Hz.")
+        rates = ", ".join(map(str, allowed))
+        raise ValueError(f"output_rate is {rate}; {format} can have {rates} Hz.")
     if 0 < rate < 8_000:
         raise InvalidValueError(f"output_rate is {rate}; it must be 0 or from 8000 to 192000 Hz.")
 

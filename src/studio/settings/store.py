@@ -103,8 +103,10 @@ def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings
     try:
         settings = validate_settings(stated, layout)
     except AppError as refusal:
-        told = re.sub(r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file)))
-        raise AppError(f"Nothing was saved. {told}", code="bad_request") from refusal
+        message = re.sub(
+            r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file))
+        )
+        raise AppError(f"Nothing was saved. {message}", code="bad_request") from refusal
     path = layout.settings_file
     text = yaml.safe_dump(dict(stated), sort_keys=False, allow_unicode=True) if stated else ""
     with translate_write_errors(path):
@@ -130,11 +132,11 @@ def _check_not_secret(name: str, layout: ProjectPaths) -> None:
 
 
 def _make_settings_error(layout: ProjectPaths, name: str, cause: Exception) -> AppError:
-    told = str(cause)
+    message = str(cause)
     if isinstance(cause, ValidationError):
-        told = told.replace("Settings has no setting", "There is no setting")
+        message = message.replace("Settings has no setting", "There is no setting")
     return AppError(
-        f"{layout.settings_file}{_format_line_number(layout, name)}: {told}", code="bad_settings"
+        f"{layout.settings_file}{_format_line_number(layout, name)}: {message}", code="bad_settings"
     )
 
 

@@ -94,23 +94,23 @@ def _synthesize_row(row: BatchRow | InvalidBatchRow, job: BatchJob) -> tuple[Bat
     was_there = path.is_file() and _is_up_to_date(path, request, row, job)
     if not was_there:
         job.synthesizer.speak(request, job.report)
-    heard = " ".join(planned.line.spoken_text for planned in plan)
+    spoken_text = " ".join(planned.line.spoken_text for planned in plan)
     voices = {str(planned.line.override.get(VOICE, request.voice)) for planned in plan}
     voice = voices.pop() if len(voices) == 1 else request.voice
-    return BatchItem(wav=path.name, text=heard, voice=voice), was_there
+    return BatchItem(wav=path.name, text=spoken_text, voice=voice), was_there
 
 
 def _build_row_request(row: BatchRow, job: BatchJob) -> SpeechRequest:
-    wish, seed = job.request_input, {} if row.seed is None else {"seed": row.seed}
-    suffix = wish.delivery.get("format", job.settings.format)
+    base, seed = job.request_input, {} if row.seed is None else {"seed": row.seed}
+    suffix = base.delivery.get("format", job.settings.format)
     return build_request(
         job.settings,
         replace(
-            wish,
+            base,
             text=row.text,
-            voice=row.voice or wish.voice,
-            preset=row.preset or wish.preset,
-            options={**wish.options, **seed},
+            voice=row.voice or base.voice,
+            preset=row.preset or base.preset,
+            options={**base.options, **seed},
             out=str(job.folder / f"{row.name}.{suffix}"),
         ),
         job.layout,
@@ -124,7 +124,7 @@ def _is_up_to_date(path: Path, request: SpeechRequest, row: BatchRow, job: Batch
     except AppError:
         return False
     chosen = row.seed is not None or job.request_input.options.get("seed") is not None
-    asked = {
+    expected = {
         "text": request.text,
         "voice": resolve_random_seed(request.voice, request.seed if chosen else record.seed),
         "engine": request.engine,
@@ -132,9 +132,9 @@ def _is_up_to_date(path: Path, request: SpeechRequest, row: BatchRow, job: Batch
         "options": _get_comparable_options(request.options, chosen),
         "delivery": to_dict(request.delivery),
     }
-    had = {name: getattr(record, name) for name in asked}
+    had = {name: getattr(record, name) for name in expected}
     had["options"] = _get_comparable_options(record.options, chosen)
-    return asked == had and record.weights_id == job.synthesizer.weights_id(request, job.report)
+    return expected == had and record.weights_id == job.synthesizer.weights_id(request, job.report)
 
 
 def _get_comparable_options(options: Mapping[str, Any], seed_matters: bool) -> Mapping[str, Any]:

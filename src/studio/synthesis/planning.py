@@ -43,7 +43,7 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
     Raises AppError naming the line: for an override that does not fit, a voice that is missing.
     """
     cls = get_options_class(request.engine)
-    known = [knob.name for knob in list_option_fields(cls)]
+    known = [option.name for option in list_option_fields(cls)]
     delivery = request.delivery
     with reraise_as_app_error(ScriptError):
         lines = parse_script(
@@ -73,8 +73,8 @@ def plan_line(
         with reraise_as_app_error(ValueError):
             options = from_dict(cls, plain)
     except AppError as refusal:
-        told = f"{about}: {refusal}" if line.override else str(refusal)
-        raise AppError(told) from refusal
+        message = f"{about}: {refusal}" if line.override else str(refusal)
+        raise AppError(message) from refusal
     return LinePlan(line=line, voice=voice, options=options, option_values=plain)
 
 

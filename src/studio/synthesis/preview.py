@@ -140,7 +140,7 @@ class _PreviewBuilder:
 
     def preview(self) -> Preview:
         request, pieces = self._request, list[PreviewChunk]()
-        known = [knob.name for knob in list_option_fields(self._cls)]
+        known = [option.name for option in list_option_fields(self._cls)]
         delivery = request.delivery
         with reraise_as_app_error(ScriptError):
             rows = parse_lines(
@@ -183,15 +183,15 @@ class _PreviewBuilder:
         )
         if measure is None:
             return shown
-        heard = measure.normalize(text)
+        normalized = measure.normalize(text)
         return replace(
             shown,
-            said=heard,
+            said=normalized,
             tokens=measure.count_tokens(piece.text),
             limit=measure.text_limit,
             unknown=measure.find_unknown(piece.text),
             guessed=measure.find_guessed(piece.text),
-            seconds=round(estimate_speech_s(heard), 1),
+            seconds=round(estimate_speech_s(normalized), 1),
         )
 
     def _repair_request(self, draft: PreviewRequest | SpeechRequest) -> SpeechRequest:

@@ -182,8 +182,8 @@ def detect_synthetic_speech(
     likely = []
     with torch.inference_mode():
         for start, stop in report.track(pieces, "judge"):
-            heard = wave[None, None, start:stop]
-            likely.append(round(float(classifier.generated_probability(heard)), 4))
+            window = wave[None, None, start:stop]
+            likely.append(round(float(classifier.generated_probability(window)), 4))
     lengths = [stop - start for start, stop in pieces]
     mean = sum(a * b for a, b in zip(likely, lengths, strict=True)) / sum(lengths)
     return DetectSyntheticResult(

@@ -143,10 +143,10 @@ def _try_batch_size(
 
 def _get_config_changes(config: FinetuneConfig, batch: int, stretches: int) -> dict[str, object]:
     changes: dict[str, object] = {}
-    held = batch * config.machine.processes
-    if config.schedule.steps and held < config.optimizer.batch:
-        changes["optimizer.batch"] = held
-        changes["optimizer.accumulate"] = -(-config.optimizer.clips_per_step // held)
+    total = batch * config.machine.processes
+    if config.schedule.steps and total < config.optimizer.batch:
+        changes["optimizer.batch"] = total
+        changes["optimizer.accumulate"] = -(-config.optimizer.clips_per_step // total)
     if 0 < stretches < config.diffusion.batch:
         changes["diffusion.batch"] = stretches
     return changes

@@ -193,7 +193,7 @@ def _write_rejoined_clip(
         score=whole.score,
         candidate=1,
         redone=lines.to_line_overrides(),
-        warnings=tuple(dict.fromkeys(told for take in chosen for told in take.warnings)),
+        warnings=tuple(dict.fromkeys(warning for take in chosen for warning in take.warnings)),
         latents=_read_embedded_latents(destination.clip_path, request),
     )
     if chosen[0].whole:

@@ -26,13 +26,13 @@ def save_random_voice_task(
     """Keep the voice that random#SEED is under a name, with the engine that is warm."""
     get_new_voice_folder(workshop.layout, request.name)
     stated = {"bundle": request.bundle, "device": request.device}
-    wish = SpeechRequestInput(
+    request_input = SpeechRequestInput(
         text=f"voice {request.name}",
         voice=RANDOM_VOICE,
         options={"seed": request.seed},
         request_fields={name: value for name, value in stated.items() if value},
     )
-    spoken = build_request(workshop.settings, wish, workshop.layout)
+    spoken = build_request(workshop.settings, request_input, workshop.layout)
     engine = workshop.synthesizer.open_session(spoken, report).engine
     voice = save_random_voice(request.name, spoken.seed, engine, workshop.layout, report)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))

@@ -16,35 +16,37 @@ from core.error_classifier import classify_error
 
 def collect_torch_info() -> Mapping[str, Any]:  # Any: plain values
     """Return the versions of torch and torchaudio, and the devices."""
-    told: dict[str, Any] = {"torch": "", "torchaudio": "", "cuda": "", "devices": []}
-    with warnings.catch_warnings(record=True) as said:
+    info: dict[str, Any] = {"torch": "", "torchaudio": "", "cuda": "", "devices": []}
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            _collect_torch_devices(told)
+            _collect_torch_devices(info)
             import torchaudio
 
-            told["torchaudio"] = str(torchaudio.__version__)
+            info["torchaudio"] = str(torchaudio.__version__)
         except (ImportError, OSError, RuntimeError, AssertionError) as cause:
-            told |= {
+            info |= {
                 "cause": classify_error(cause),
                 "problem": f"{type(cause).__name__}: {cause}"[:500],
             }
-    told["said"] = [str(one.message)[:300] for one in said if "driver" in str(one.message).lower()]
-    return told
+    info["said"] = [
+        str(one.message)[:300] for one in caught if "driver" in str(one.message).lower()
+    ]
+    return info
 
 
-def _collect_torch_devices(told: dict[str, Any]) -> None:
+def _collect_torch_devices(info: dict[str, Any]) -> None:
     import torch
 
     from engines.device import list_devices
 
-    told["torch"] = str(torch.__version__)
-    told["cuda"] = str(torch.version.cuda or torch.version.hip or "")
-    told["devices"] = [
+    info["torch"] = str(torch.__version__)
+    info["cuda"] = str(torch.version.cuda or torch.version.hip or "")
+    info["devices"] = [
         {"name": device.name, "label": device.label, "memory": device.memory}
         for device in list_devices()
     ]
-    told["unsuited"] = [
+    info["unsuited"] = [
         torch.cuda.get_device_name(index)
         for index in range(torch.cuda.device_count())
         if torch.version.cuda and not _supports_capability(torch.cuda.get_device_capability(index))

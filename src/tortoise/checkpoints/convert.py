@@ -115,9 +115,9 @@ def read_weights(file: PublishedFile, source: Path) -> tuple[dict[str, Tensor], 
     tensors = {key: value for key, value in content.items() if not file.is_ignored_key(key)}
     if file.is_strict:
         return tensors, []
-    wanted = build_network(file.network, get_published_architecture(file)).state_dict()
-    unknown = sorted(tensors.keys() - wanted.keys())
-    return {key: value for key, value in tensors.items() if key in wanted}, unknown
+    expected = build_network(file.network, get_published_architecture(file)).state_dict()
+    unknown = sorted(tensors.keys() - expected.keys())
+    return {key: value for key, value in tensors.items() if key in expected}, unknown
 
 
 def check_tokenizer(source: Path) -> None:

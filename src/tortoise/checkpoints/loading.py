@@ -236,10 +236,10 @@ def load_mel_stats(folder: Path) -> MelStats:
             f"{file} holds {', '.join(sorted(tensors))}; it must hold mel_norms (bands,) and "
             "may hold mel_range (2,). Download the model again."
         )
-    told = tensors.get("mel_range", _mel_range())
-    if told.shape != (2,) or not torch.allclose(told.double(), _mel_range(), atol=1e-5):
+    mel_range = tensors.get("mel_range", _mel_range())
+    if mel_range.shape != (2,) or not torch.allclose(mel_range.double(), _mel_range(), atol=1e-5):
         raise ModelFileError(
-            f"{file} says that mels lie within {told.tolist()}; this program supports networks "
+            f"{file} has mels within {mel_range.tolist()}; this program supports networks "
             f"trained on {_mel_range().tolist()} only. Choose another model.",
             code="bundle_incompatible",
         )

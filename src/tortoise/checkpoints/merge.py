@@ -142,9 +142,9 @@ def _check_tensors(parents: MergeInputs, name: str) -> None:
     theirs = read_shapes(get_network_path(parents.second, name))
     for key in sorted(mine.keys() | theirs.keys()):
         if mine.get(key) != theirs.get(key):
-            told = [str(shapes.get(key, "nothing")) for shapes in (mine, theirs)]
+            shown = [str(shapes.get(key, "nothing")) for shapes in (mine, theirs)]
             raise _make_mismatch_error(
-                parents, f"differ in the {name}: {key} is {told[0]} and {told[1]}"
+                parents, f"differ in the {name}: {key} is {shown[0]} and {shown[1]}"
             )
 
 

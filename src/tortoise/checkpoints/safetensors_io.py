@@ -38,13 +38,13 @@ def check_weights_match(
     shapes: Mapping[str, tuple[int, ...]], network: nn.Module, source: str
 ) -> None:
     """Refuse weights whose names or shapes are not the network's.  shapes: key -> shape."""
-    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    misfits = [f"lacks {key}" for key in wanted.keys() - shapes.keys()]
-    misfits += [f"has {key} too many" for key in shapes.keys() - wanted.keys()]
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    misfits = [f"lacks {key}" for key in expected.keys() - shapes.keys()]
+    misfits += [f"has {key} too many" for key in shapes.keys() - expected.keys()]
     misfits += [
-        f"has {key} as {_format_shape(shapes[key])} where {_format_shape(wanted[key])} is expected"
-        for key in wanted.keys() & shapes.keys()
-        if shapes[key] != wanted[key]
+        f"has {key} as {_format_shape(shapes[key])}, not {_format_shape(expected[key])}"
+        for key in expected.keys() & shapes.keys()
+        if shapes[key] != expected[key]
     ]
     if misfits:
         shown = "; it ".join(sorted(misfits)[:MAX_REPORTED_MISMATCHES])

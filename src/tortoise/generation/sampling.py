@@ -39,13 +39,13 @@ class FilteredLogits:
         return self.codes.gather(1, place.clamp(max=edges.shape[1] - 1))[:, 0]
 
 
-def apply_repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
+def apply_repetition_penalty(logits: Tensor, used: Tensor, penalty: float) -> Tensor:
     """Apply the repetition penalty (arXiv:1909.05858, section 4.1).
 
-    logits: (r, v);  said: (r, v) bool.  Returns (r, v).
+    logits: (r, v);  used: (r, v) bool.  Returns (r, v).
     """
     lowered = torch.where(logits < 0, logits * penalty, logits / penalty)
-    return torch.where(said, lowered, logits)
+    return torch.where(used, lowered, logits)
 
 
 def filter_typical(logits: Tensor, mass: float) -> Tensor:
@@ -214,7 +214,7 @@ class BatchedSampler:
                 "the GPT produced NaN or infinite values. Turn half precision off; if "
                 "that does not help, verify the weights."
             )
-        said = zip(
+        rows = zip(
             drawn, self.lengths.tolist(), self.finished.tolist(), log_p.tolist(), strict=True
         )
         return [
@@ -223,7 +223,7 @@ class BatchedSampler:
                 finished=finished,
                 confidence=total / (length + finished),
             )
-            for codes, length, finished, total in said
+            for codes, length, finished, total in rows
         ]
 
     def _drop_finished_rows(self, codes: Tensor, step: int) -> Tensor:

@@ -88,11 +88,11 @@ def encode_gpt_conditioning(
 ) -> Tensor:
     """Return the mean GPT latent of the chunks, weighted by length: (1, d)."""
     device = norms.device
-    heard = [
+    latents = [
         gpt.condition(gpt_mel(piece.to(device), norms)) * len(piece)
         for piece in report.track(pieces, "listening")
     ]
-    return torch.stack(heard).sum(0) / sum(len(piece) for piece in pieces)
+    return torch.stack(latents).sum(0) / sum(len(piece) for piece in pieces)
 
 
 def encode_diffusion_conditioning(
@@ -105,15 +105,15 @@ def encode_diffusion_conditioning(
     device = decoder.unconditioned_embedding.device
     mels: list[Tensor] = []
     for of_clip in report.track(pieces, "listening"):
-        heard = [vocoder_mel(piece.to(device)) for piece in of_clip]
-        mels += [torch.stack(heard).mean(0)] if crop == "clip_mean" else heard
+        latents = [vocoder_mel(piece.to(device)) for piece in of_clip]
+        mels += [torch.stack(latents).mean(0)] if crop == "clip_mean" else latents
     return decoder.get_conditioning(mels)
 
 
 def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor) -> Tensor:
     """Return the mean of the unit CVVP latents of the chunks: (1, e)."""
-    heard = [cvvp.encode_voice(gpt_mel(piece.to(norms.device), norms)) for piece in pieces]
-    return F.normalize(torch.cat(heard).float(), dim=-1).mean(0, keepdim=True)
+    latents = [cvvp.encode_voice(gpt_mel(piece.to(norms.device), norms)) for piece in pieces]
+    return F.normalize(torch.cat(latents).float(), dim=-1).mean(0, keepdim=True)
 
 
 def _sample_offset(gap: int, generator: torch.Generator) -> int:

@@ -84,9 +84,9 @@ class Clvp(nn.Module):
         """Return the speech encoder's state of every code: (b, m) to (b, m, d)."""
         return self.speech_transformer(self.speech_emb(codes), mask)
 
-    def project_speech_states(self, heard: Tensor, mask: Tensor | None = None) -> Tensor:
+    def project_speech_states(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool the states of all codes to one latent: (b, m, d) to (b, d')."""
-        return self.to_speech_latent(mean_over_time(heard, mask))
+        return self.to_speech_latent(mean_over_time(states, mask))
 
     def compare(self, text_latents: Tensor, speech_latents: Tensor) -> Tensor:
         """text_latents: (a, d);  speech_latents: (b, d).  Returns (a, b) scaled cosines."""
@@ -100,13 +100,13 @@ class Clvp(nn.Module):
         text: (1, t) ids; codes: (b, m); mask: (b, m) of the codes. Returns (b,): scaled cosines
         plus the CTC log-probability of the text.
         """
-        heard = self.encode_speech_states(codes, mask)
-        fit = self.compare(self.encode_text(text), self.project_speech_states(heard, mask))[0]
+        states = self.encode_speech_states(codes, mask)
+        fit = self.compare(self.encode_text(text), self.project_speech_states(states, mask))[0]
         if not self.config.spells:
             return fit
         lengths = torch.full(codes.shape[:1], codes.shape[1]) if mask is None else mask.sum(1)
-        said = [remove_special_tokens(text[0])] * len(codes)
-        return fit - compute_ctc_nll(self.to_symbols, heard, lengths, said).to(fit.device)
+        targets = [remove_special_tokens(text[0])] * len(codes)
+        return fit - compute_ctc_nll(self.to_symbols, states, lengths, targets).to(fit.device)
 
     def forward(
         self,

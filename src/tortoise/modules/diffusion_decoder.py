@@ -105,8 +105,8 @@ class DiffusionDecoder(nn.Module):
         Returns (b, 2 d), the scale and shift of `embed_latents`.
         """
         clips = mels.unbind(1) if isinstance(mels, Tensor) else mels
-        heard = [self.contextual_embedder(clip) for clip in clips]  # (b, 2 d, f_i / 4) each
-        return torch.cat(heard, dim=-1).mean(-1)
+        embedded = [self.contextual_embedder(clip) for clip in clips]  # (b, 2 d, f_i / 4) each
+        return torch.cat(embedded, dim=-1).mean(-1)
 
     def embed_latents(self, latents: Tensor, conditioning: Tensor) -> Tensor:
         """Take up what the GPT meant, spoken by this voice.

@@ -24,41 +24,41 @@ def remove_special_tokens(text: Tensor) -> Tensor:
 
 
 def compute_ctc_loss(
-    speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
+    speller: nn.Linear, states: Tensor, lengths: Tensor, targets: Sequence[Tensor]
 ) -> Tensor:
     """Return the mean CTC loss of clips, in nats per symbol: ().
 
-    heard: (n, m, d); lengths: (n,) codes of each; said: the symbols of each. Clips with fewer codes
-    than symbols are ignored.
+    states: (n, m, d); lengths: (n,) codes of each; targets: the symbols of each. Clips with
+    fewer codes than symbols are ignored.
     """
-    return _ctc_loss(speller, heard, lengths, said, "mean")
+    return _ctc_loss(speller, states, lengths, targets, "mean")
 
 
 @torch.no_grad()
 def compute_ctc_nll(
-    speller: nn.Linear, heard: Tensor, lengths: Tensor, said: Sequence[Tensor]
+    speller: nn.Linear, states: Tensor, lengths: Tensor, targets: Sequence[Tensor]
 ) -> Tensor:
     """Return the CTC loss of each clip in nats: (n,), always finite."""
-    nats = _ctc_loss(speller, heard, lengths, said, "none")
+    nats = _ctc_loss(speller, states, lengths, targets, "none")
     hopeless = 2.0 * float(nats.max()) + 1.0
     return torch.where(nats > 0, nats, hopeless)
 
 
 def _ctc_loss(
     speller: nn.Linear,
-    heard: Tensor,
+    states: Tensor,
     lengths: Tensor,
-    said: Sequence[Tensor],
+    targets: Sequence[Tensor],
     reduction: Literal["mean", "none"],
 ) -> Tensor:
-    with torch.autocast(heard.device.type, enabled=False):
-        spelled = functional.linear(heard.float(), speller.weight.float(), speller.bias.float())
+    with torch.autocast(states.device.type, enabled=False):
+        spelled = functional.linear(states.float(), speller.weight.float(), speller.bias.float())
         # on the CPU: the same sums on every device, and there is little to add up
         loss: Tensor = functional.ctc_loss(
             spelled.log_softmax(-1).transpose(0, 1).cpu(),
-            torch.cat(list(said)).cpu(),
+            torch.cat(list(targets)).cpu(),
             lengths.cpu(),
-            torch.tensor([len(symbols) for symbols in said]),
+            torch.tensor([len(symbols) for symbols in targets]),
             blank=STOP_TOKEN,
             reduction=reduction,
             zero_infinity=True,

@@ -112,8 +112,8 @@ def respace_by_log_snr(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
     """
     check_steps(schedule, steps)
     snr = schedule.log_snr.flip(0)  # rising
-    wanted = torch.linspace(float(snr[-1]), float(snr[0]), steps, dtype=snr.dtype)
-    nearest = len(schedule) - 1 - torch.searchsorted((snr[1:] + snr[:-1]) / 2, wanted)
+    target = torch.linspace(float(snr[-1]), float(snr[0]), steps, dtype=snr.dtype)
+    nearest = len(schedule) - 1 - torch.searchsorted((snr[1:] + snr[:-1]) / 2, target)
     order = torch.arange(steps)
     apart = (nearest - order).cummax(0).values + order  # no step twice
     return select_steps(schedule, apart.minimum(len(schedule) - steps + order).tolist())

@@ -109,17 +109,17 @@ def align_words(wave: Tensor, text: str) -> WordAlignment | None:
     """
     written = text.split()
     spoken = [_split_spoken_words(word) for word in written]
-    said = [word for words in spoken for word in words]
-    if not said or wave.shape[0] > MAX_ALIGNMENT_S * SAMPLE_RATE:
+    words_to_align = [word for words in spoken for word in words]
+    if not words_to_align or wave.shape[0] > MAX_ALIGNMENT_S * SAMPLE_RATE:
         return None
-    found = _run_alignment(wave, said)
-    heard = [entry for entry in found if entry[0] not in FILLER_WORDS]
-    if len(heard) != len(said):
+    found = _run_alignment(wave, words_to_align)
+    aligned = [entry for entry in found if entry[0] not in FILLER_WORDS]
+    if len(aligned) != len(words_to_align):
         return None
     words, at = [], 0
     for name, parts in zip(written, spoken, strict=True):
         if parts:  # a dash alone is not spoken
-            start, stop = heard[at][1], heard[at + len(parts) - 1][2]
+            start, stop = aligned[at][1], aligned[at + len(parts) - 1][2]
             words.append(Word(text=name, start_s=start, stop_s=stop))
             at += len(parts)
         elif words:
@@ -153,14 +153,14 @@ def _split_spoken_words(written: str) -> list[str]:
     return re.findall(r"[a-z]+(?:'[a-z]+)*", normalize_text(written).lower().replace("’", "'"))
 
 
-def _run_alignment(wave: Tensor, said: Sequence[str]) -> list[tuple[str, float, float]]:
+def _run_alignment(wave: Tensor, words: Sequence[str]) -> list[tuple[str, float, float]]:
     """Return (word, start, stop) in seconds; empty where the text does not fit the audio."""
     decoder = _load_decoder()
-    for word in set(said):
+    for word in set(words):
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, _guess_phones(word), True)
     steps = (wave.clamp(-1, 1) * 32_767).round().numpy().astype(np.int16)
-    decoder.set_align_text(" ".join(said))
+    decoder.set_align_text(" ".join(words))
     decoder.start_utt()
     decoder.process_raw(steps.tobytes(), False, True)
     decoder.end_utt()

@@ -243,16 +243,16 @@ def _parse_dims(path: Path, plain: Any) -> ModelDimensions:  # Any: contents of 
 
 def _check_shapes(path: Path, dims: ModelDimensions, state: Any) -> None:  # Any: contents of a file
     """Check the sizes that the file states before a network of these sizes is built."""
-    wanted = {
+    expected = {
         "encoder.positional_embedding": (dims.n_audio_ctx, dims.n_audio_state),
         "decoder.positional_embedding": (dims.n_text_ctx, dims.n_text_state),
         "decoder.token_embedding.weight": (dims.n_vocab, dims.n_text_state),
         f"encoder.blocks.{dims.n_audio_layer - 1}.mlp_ln.weight": (dims.n_audio_state,),
         f"decoder.blocks.{dims.n_text_layer - 1}.mlp_ln.weight": (dims.n_text_state,),
     }
-    held = state if isinstance(state, Mapping) else {}
-    for name, shape in wanted.items():
-        tensor = held.get(name)
+    tensors = state if isinstance(state, Mapping) else {}
+    for name, shape in expected.items():
+        tensor = tensors.get(name)
         if not isinstance(tensor, torch.Tensor) or tuple(tensor.shape) != shape:
             raise TranscribeError(
                 f"{path.name} does not contain the network that it describes: {name} should be "

@@ -45,10 +45,10 @@ class PocketSphinx:
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
         """Transcribe chunk by chunk.  wave: (n,) at `SAMPLE_RATE`."""
         spans = split_into_chunks(wave, MAX_CHUNK_S)
-        heard = [
+        segments = [
             self._transcribe_chunk(wave, span, report) for span in report.track(spans, "listening")
         ]
-        return Transcript(segments=tuple(one for one in heard if one is not None), language="en")
+        return Transcript(segments=tuple(one for one in segments if one is not None), language="en")
 
     def recognize_words(self, wave: Tensor, report: ProgressReporter) -> list[tuple[Word, float]]:
         """Return the words of one chunk with their confidences, 0 to 1.  wave: (n,)."""
@@ -98,8 +98,8 @@ class PocketSphinx:
         return colour
 
     def _read_words(self) -> Iterator[tuple[Word, float]]:
-        heard: Any = self._decoder.seg() or ()  # Any: the wheel has no types
-        for segment in heard:
+        entries: Any = self._decoder.seg() or ()  # Any: the wheel has no types
+        for segment in entries:
             if not _FILLER_WORD.fullmatch(segment.word):
                 start, stop = segment.start_frame, segment.end_frame + 1
                 word = Word(

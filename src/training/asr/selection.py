@@ -208,8 +208,8 @@ def _resolve_model(config: TranscriberConfig, models: Path) -> str:
 
 def _is_bundled(config: TranscriberConfig, models: Path) -> bool:
     """Return whether the model has to be converted from the bundled one first."""
-    wanted = config.model or select_best_model(list_local_models(models), "en") or BUNDLED_MODEL
-    missing = wanted == BUNDLED_MODEL and not get_model_file(models, BUNDLED_MODEL).is_file()
+    model = config.model or select_best_model(list_local_models(models), "en") or BUNDLED_MODEL
+    missing = model == BUNDLED_MODEL and not get_model_file(models, BUNDLED_MODEL).is_file()
     english = parse_language_code(config.language) in ("", "en")
     return missing and english and find_bundled_model() is not None
 

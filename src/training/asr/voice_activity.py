@@ -115,13 +115,13 @@ def _extend_to_audible_edges(span: TimeSpan, recording: Recording) -> TimeSpan:
     if not len(level):
         return span
     loud, quiet = float(level.quantile(0.9)), float(level.quantile(0.02))
-    heard = level > max(loud - QUIETEST_WORD_DB, quiet + 8)
+    audible = level > max(loud - QUIETEST_WORD_DB, quiet + 8)
     hop = 0.010
     first, last = round((span[0] - around[0]) / hop), round((span[1] - around[0]) / hop)
-    first, last = min(first, len(heard) - 1), min(last, len(heard)) - 1
-    while first > 0 and bool(heard[first - 1]):
+    first, last = min(first, len(audible) - 1), min(last, len(audible)) - 1
+    while first > 0 and bool(audible[first - 1]):
         first -= 1
-    while last < len(heard) - 1 and bool(heard[last + 1]):
+    while last < len(audible) - 1 and bool(audible[last + 1]):
         last += 1
     start, stop = around[0] + first * hop, around[0] + last * hop + 0.025
     return min(start, span[0]), min(recording.duration_s, max(stop, span[1]))

@@ -29,18 +29,21 @@ def compute_pocketsphinx_wer(
 
     wave: (n,) at `SAMPLE_RATE`. None where the text is too short or the clip too long.
     """
-    said = normalize_to_words(text)
-    if len(said) < MIN_WORDS or len(wave) > MAX_CLIP_S * SAMPLE_RATE:
+    reference = normalize_to_words(text)
+    if len(reference) < MIN_WORDS or len(wave) > MAX_CLIP_S * SAMPLE_RATE:
         return None
-    told = _load_recognizer().recognize_words(wave, report or ProgressReporter())
+    recognized = _load_recognizer().recognize_words(wave, report or ProgressReporter())
     return min(
-        1.0, word_error_rate(said, normalize_to_words(" ".join(word.text for word, _ in told)))
+        1.0,
+        word_error_rate(
+            reference, normalize_to_words(" ".join(word.text for word, _ in recognized))
+        ),
     )
 
 
-def word_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
+def word_error_rate(reference: Sequence[str], hypothesis: Sequence[str]) -> float:
     """Return the share of words that are wrong, missing or inserted."""
-    return edit_distance(said, heard) / max(1, len(said))
+    return edit_distance(reference, hypothesis) / max(1, len(reference))
 
 
 def normalize_to_words(text: str) -> list[str]:

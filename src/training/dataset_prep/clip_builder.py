@@ -63,7 +63,7 @@ class BuiltClip:
 def build_clips(
     recording: Recording,
     activity: SpeechTimestamps,
-    said: RecordingTranscript,
+    transcript: RecordingTranscript,
     options: PrepareOptions,
     report: ProgressReporter,
     models: Path | None = None,
@@ -72,9 +72,9 @@ def build_clips(
 
     models: the folder of speech recognition models, for the alignment of texts.
     """
-    units, doubtful = _build_units(recording, said, options, models, report)
+    units, doubtful = _build_units(recording, transcript, options, models, report)
     pieces = segment_recording(
-        units, activity.spans, recording.duration_s, options, said.word_separator
+        units, activity.spans, recording.duration_s, options, transcript.word_separator
     )
     pieces = sorted(
         [*pieces, *_find_untranscribed(activity, pieces)], key=lambda piece: piece.start_s
@@ -82,12 +82,12 @@ def build_clips(
     for number, piece in enumerate(pieces, start=1):
         report.check_cancelled()
         is_doubted = any(unit in doubtful for unit in piece.units)
-        yield _build_clip(recording, piece, said, options, (str(number), is_doubted))
+        yield _build_clip(recording, piece, transcript, options, (str(number), is_doubted))
 
 
 def _build_units(
     recording: Recording,
-    said: RecordingTranscript,
+    transcript: RecordingTranscript,
     options: PrepareOptions,
     models: Path | None,
     report: ProgressReporter,
@@ -95,12 +95,14 @@ def _build_units(
     """Return the units that are never cut, and those whose text is probably wrong."""
     units: list[TextUnit] = []
     doubtful: set[TextUnit] = set()
-    segments = said.transcript.segments
+    segments = transcript.transcript.segments
     for segment in segments:
         report.check_cancelled()
         words, is_doubted = segment.words, False
         if not words:
-            words, is_doubted = _align_segment(recording, segment, said, options, models, report)
+            words, is_doubted = _align_segment(
+                recording, segment, transcript, options, models, report
+            )
         is_whole = not segment.words and len(segments) == 1 and _fits(segment, options)
         if words and not is_whole:
             units += _words_to_units(segment, words)
@@ -132,14 +134,14 @@ def _words_to_units(segment: Segment, words: Sequence[Word]) -> list[TextUnit]:
 def _align_segment(
     recording: Recording,
     segment: Segment,
-    said: RecordingTranscript,
+    transcript: RecordingTranscript,
     options: PrepareOptions,
     models: Path | None,
     report: ProgressReporter,
 ) -> tuple[tuple[Word, ...], bool]:
     """Return the words of a text with their times, and whether transcript probably wrong."""
-    needed = not _fits(segment, options) or (said.is_given and options.check_text)
-    language = said.language or said.transcript.language
+    needed = not _fits(segment, options) or (transcript.is_given and options.check_text)
+    language = transcript.language or transcript.transcript.language
     align = find_aligner(segment.text, language, models) if needed else None
     if align is None:
         return (), False
@@ -198,7 +200,7 @@ def _find_untranscribed(
 def _build_clip(
     recording: Recording,
     piece: ClipSegment,
-    said: RecordingTranscript,
+    transcript: RecordingTranscript,
     options: PrepareOptions,
     about: tuple[str, bool],
 ) -> BuiltClip:
@@ -206,10 +208,10 @@ def _build_clip(
     number, is_doubted = about
     clip, found = _extract_audio(recording, piece, options)
     kept, reason = check_audio_quality(found, options)
-    text = to_single_line(join_unit_texts(piece.units, said.word_separator))
+    text = to_single_line(join_unit_texts(piece.units, transcript.word_separator))
     if piece.reason and reason != "silent":
         kept, reason = False, piece.reason
-    elif kept and (worse := _find_text_problem(piece, text, said, options, is_doubted)):
+    elif kept and (worse := _find_text_problem(piece, text, transcript, options, is_doubted)):
         kept, reason = False, worse
     sure = 0.0 if is_doubted else piece.confidence
     row = ClipRow(
@@ -259,7 +261,7 @@ def _denoise(recording: Recording, piece: ClipSegment) -> Clip:
 def _find_text_problem(
     piece: ClipSegment,
     text: str,
-    said: RecordingTranscript,
+    entry: RecordingTranscript,
     options: PrepareOptions,
     is_doubted: bool,
 ) -> str:
@@ -268,9 +270,9 @@ def _find_text_problem(
         return "no_words"
     if is_doubted:
         return "doubtful_text"
-    wanted, heard = said.language, said.transcript.language
-    if (wanted and heard and wanted != heard) or (
-        wanted in LATIN_SCRIPT_LANGUAGES and _is_foreign(text)
+    expected, detected = entry.language, entry.transcript.language
+    if (expected and detected and expected != detected) or (
+        expected in LATIN_SCRIPT_LANGUAGES and _is_foreign(text)
     ):
         return "other_language"
     sure = 1.0 if piece.confidence is None else piece.confidence

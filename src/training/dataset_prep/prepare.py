@@ -109,9 +109,9 @@ def run_preparation(job: PrepareJob, report: ProgressReporter) -> PrepareResult:
                 files,
                 report,
             )
-        told = _finalize_clips(state, job, report)
+        summary = _finalize_clips(state, job, report)
         _delete_audio_files(job.target, before - {clip.id for clip in state.dataset.clips})
-    return _make_result(state.dataset, told)
+    return _make_result(state.dataset, summary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ def _process_recording(
     recording = replace(copy, name=row.path)
     activity = detect_speech(recording, report)
     share = TRANSCRIPTION_SHARE if run.transcripts.needs_transcription(path) else 0.0
-    said = run.transcripts.get_transcript(
+    entry = run.transcripts.get_transcript(
         recording,
         activity,
         path,
@@ -223,7 +223,7 @@ def _process_recording(
         report,
     )
     clips: list[ClipRow] = []
-    for made in build_clips(recording, activity, said, run.job.options, report, run.job.models):
+    for made in build_clips(recording, activity, entry, run.job.options, report, run.job.models):
         clips.append(_save_clip(run, path, made, [clip.id for clip in clips]))
         meter.update(share + (1 - share) * made.row.stop_s / recording.duration_s)
     if len(clips) == 1:
@@ -257,7 +257,7 @@ def _finalize_clips(state: PreparationState, job: PrepareJob, report: ProgressRe
     """Mark duplicates and odd pace, split the clips; return a summary of the split."""
     clips = [_restore_duplicate(clip) for clip in state.dataset.clips]
     gone = find_duplicates(flag_odd_pace(clips), job.target, report)
-    told = [""]
+    summary = [""]
 
     def change(clips: Sequence[ClipRow]) -> Sequence[ClipRow]:
         alone = [
@@ -267,11 +267,11 @@ def _finalize_clips(state: PreparationState, job: PrepareJob, report: ProgressRe
             for clip in clips
         ]
         split = split_clips(flag_odd_pace(alone), job.options.validation_share, job.options.seed)
-        told[0] = split.summary
+        summary[0] = split.summary
         return split.clips
 
     state.update_all_clips(change)
-    return told[0]
+    return summary[0]
 
 
 def _restore_duplicate(clip: ClipRow) -> ClipRow:

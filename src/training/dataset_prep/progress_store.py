@@ -84,8 +84,8 @@ class PreparationState:
     def mark_failed(self, source: SourceRow, message: str) -> None:
         """Mark a recording as unusable; its earlier clips are kept."""
         gave = any(clip.source == source.path for clip in self._clips.values())
-        told = f"{message} {CLIPS_KEPT_MESSAGE}" if gave else message
-        self._sources[source.path] = replace(source, state="failed", message=told)
+        text = f"{message} {CLIPS_KEPT_MESSAGE}" if gave else message
+        self._sources[source.path] = replace(source, state="failed", message=text)
 
     def replace_source_clips(self, source: SourceRow, clips: Iterable[ClipRow]) -> None:
         """Replace the clips of a recording, except edited ones."""

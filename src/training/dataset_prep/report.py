@@ -159,34 +159,34 @@ def _list_remarks(
     dataset: Dataset, kept: Sequence[ClipRow], dropped: Sequence[ClipRow]
 ) -> list[str]:
     seconds = sum(clip.seconds for clip in kept)
-    told = []
+    remarks = []
     if not kept:
-        told.append("No clip is kept, so there is nothing to train on.")
+        remarks.append("No clip is kept, so there is nothing to train on.")
     elif seconds < MIN_KEPT_S:
-        told.append(
+        remarks.append(
             f"Only {seconds:.0f} s are kept. Finetuning needs several minutes: add recordings."
         )
     elif seconds < RECOMMENDED_KEPT_S:
-        told.append(
+        remarks.append(
             f"{seconds / 60:.1f} minutes are kept, which is little: train with few steps and "
             "watch for overfitting; 10 to 60 minutes are recommended."
         )
     if any(row.state == "waiting" for row in dataset.sources):
-        told.append("Not all recordings are processed. Prepare the dataset again to continue.")
+        remarks.append("Not all recordings are processed. Prepare the dataset again to continue.")
     doubted = sum(clip.reason == "doubtful_text" for clip in dropped)
     if doubted > DOUBTFUL_WARNING_FRACTION * len(dataset.clips):
-        told.append(
+        remarks.append(
             f"The text of {doubted} of {len(dataset.clips)} clips does not match the audio. "
             "Check that the transcripts belong to these recordings. If they do, prepare again "
             "with the right language, or turn off Check Transcripts."
         )
     if kept and not any(clip.part == "validation" for clip in kept):
-        told.append("There are no validation clips, so overfitting cannot be detected.")
+        remarks.append("There are no validation clips, so overfitting cannot be detected.")
     if dataset.transcriber.startswith("pocketsphinx"):
-        told.append(
+        remarks.append(
             "PocketSphinx transcribed with many errors. Review the text, worst clips first."
         )
-    return told
+    return remarks
 
 
 def _format_reasons(title: str, shares: dict[str, ClipTotals]) -> list[str]:

@@ -56,8 +56,8 @@ class ClipSegment:
     @property
     def confidence(self) -> float | None:
         """The mean confidence over time; None if unknown."""
-        told = [(unit.confidence, unit.stop_s - unit.start_s) for unit in self.units]
-        sure = [(share, max(seconds, 0.01)) for share, seconds in told if share is not None]
+        weighted = [(unit.confidence, unit.stop_s - unit.start_s) for unit in self.units]
+        sure = [(share, max(seconds, 0.01)) for share, seconds in weighted if share is not None]
         total = sum(seconds for _, seconds in sure)
         return sum(share * seconds for share, seconds in sure) / total if sure else None
 
@@ -228,11 +228,11 @@ def _trim_to_speech(
     """
     left, right = bounds
     first, last = group[0], group[-1]
-    heard = find_overlapping_spans(speech, left, right)
+    spans = find_overlapping_spans(speech, left, right)
     start, stop = first.start_s, last.stop_s
-    if heard and heard[0][0] < first.stop_s:
-        start = max(left, heard[0][0])
-    if heard and heard[-1][1] > last.start_s:
-        stop = min(right, heard[-1][1])
+    if spans and spans[0][0] < first.stop_s:
+        start = max(left, spans[0][0])
+    if spans and spans[-1][1] > last.start_s:
+        stop = min(right, spans[-1][1])
     start, stop = max(left, start - margin_s), min(right, stop + margin_s)
     return start, max(start, stop)

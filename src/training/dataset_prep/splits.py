@@ -70,11 +70,13 @@ def _format_summary(clips: Sequence[ClipRow], share: float) -> str:
     judging = sum(clip.part == "validation" for clip in clips)
     if not train:
         return "No clip is left for training."
-    told = f"{_format_clip_count(train)} for training, {_format_clip_count(judging)} for validation"
+    counts = (
+        f"{_format_clip_count(train)} for training, {_format_clip_count(judging)} for validation"
+    )
     if judging:
-        return f"{told}, split at random; no text is in both."
+        return f"{counts}, split at random; no text is in both."
     why = "the validation share is 0" if share <= 0 else "there are too few clips"
-    return f"{told}: {why}. Overfitting cannot be detected without validation clips."
+    return f"{counts}: {why}. Overfitting cannot be detected without validation clips."
 
 
 def _format_clip_count(count: int) -> str:

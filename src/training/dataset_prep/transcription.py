@@ -98,8 +98,10 @@ class TranscriptionService:
         """Return the transcript of a recording.  progress: called with the seconds done."""
         given, machine = self._provider.existing_transcripts.get(path), self._provider.transcriber
         if given is not None:
-            told = given.to_transcript(recording.duration_s)
-            return RecordingTranscript(transcript=told, is_given=True, language=self._language)
+            transcript = given.to_transcript(recording.duration_s)
+            return RecordingTranscript(
+                transcript=transcript, is_given=True, language=self._language
+            )
         if machine is None:
             return RecordingTranscript(transcript=Transcript(segments=()), is_given=True)
         begun = self._cache.get(source.path)
@@ -111,13 +113,13 @@ class TranscriptionService:
                 transcribed_s=0.0,
                 transcript=Transcript(segments=()),
             )
-        for heard in transcribe_recording(recording, activity, machine, begun, progress, report):
-            self._cache[source.path] = heard
+        for entry in transcribe_recording(recording, activity, machine, begun, progress, report):
+            self._cache[source.path] = entry
             if time.monotonic() - self._written_at > SAVE_INTERVAL_S:
                 self.save_cache()
-        heard = self._cache[source.path]
+        entry = self._cache[source.path]
         return RecordingTranscript(
-            transcript=heard.transcript, is_given=False, language=self._language
+            transcript=entry.transcript, is_given=False, language=self._language
         )
 
     def save_cache(self) -> None:
@@ -156,15 +158,15 @@ def read_transcript_cache(folder: Path) -> dict[str, CachedTranscript]:
     if not isinstance(plain, dict):
         return {}
     return {
-        name: heard
+        name: entry
         for name, row in plain.items()
-        if (heard := _cache_entry_from_dict(row)) is not None
+        if (entry := _cache_entry_from_dict(row)) is not None
     }
 
 
-def write_transcript_cache(folder: Path, heard: Mapping[str, CachedTranscript]) -> None:
+def write_transcript_cache(folder: Path, entries: Mapping[str, CachedTranscript]) -> None:
     """Write whisper.json atomically."""
-    content = {name: _cache_entry_to_dict(row) for name, row in heard.items()}
+    content = {name: _cache_entry_to_dict(row) for name, row in entries.items()}
     write_json(folder / WHISPER_FILE, content, indent=None)
 
 
@@ -180,20 +182,20 @@ def transcribe_recording(
 
     The last one is complete. progress: called with the seconds done.
     """
-    heard = before
+    entry = before
     for start, stop in group_into_chunks(activity.spans, recording.duration_s):
         if stop <= before.transcribed_s + TIME_TOLERANCE_S:
             continue
         wave = recording.extract_clip(start, stop).resample(SAMPLE_RATE).wave
         told = transcriber.transcribe(wave, _make_chunk_reporter(start, stop, progress, report))
-        segments = heard.transcript.segments + tuple(
+        segments = entry.transcript.segments + tuple(
             shift_segment(one, start) for one in told.segments
         )
-        language = told.language or heard.transcript.language
+        language = told.language or entry.transcript.language
         transcript = Transcript(segments=segments, language=language)
-        heard = replace(heard, transcribed_s=stop, transcript=transcript)
-        yield heard
-    yield replace(heard, transcribed_s=recording.duration_s)
+        entry = replace(entry, transcribed_s=stop, transcript=transcript)
+        yield entry
+    yield replace(entry, transcribed_s=recording.duration_s)
 
 
 def group_into_chunks(spans: Sequence[TimeSpan], seconds: float) -> list[TimeSpan]:
@@ -242,7 +244,7 @@ def shift_segment(segment: Segment, by_s: float) -> Segment:
     )
 
 
-def _cache_entry_to_dict(heard: CachedTranscript) -> dict[str, Any]:
+def _cache_entry_to_dict(entry: CachedTranscript) -> dict[str, Any]:
     """Convert to the JSON of Whisper, with our fields in "heard"."""
     segments = [
         {
@@ -255,17 +257,17 @@ def _cache_entry_to_dict(heard: CachedTranscript) -> dict[str, Any]:
                 for word in one.words
             ],
         }
-        for one in heard.transcript.segments
+        for one in entry.transcript.segments
     ]
     return {
-        "text": heard.transcript.text,
-        "language": heard.transcript.language,
+        "text": entry.transcript.text,
+        "language": entry.transcript.language,
         "segments": segments,
         "heard": {
-            "by": heard.transcriber_name,
-            "size": heard.size,
-            "modified_ns": heard.modified_ns,
-            "until": round(heard.transcribed_s, 3),
+            "by": entry.transcriber_name,
+            "size": entry.size,
+            "modified_ns": entry.modified_ns,
+            "until": round(entry.transcribed_s, 3),
         },
     }
 

@@ -228,9 +228,9 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
 def _encode_codes(gpt_mel: Tensor, bundle: TortoiseModel) -> Tensor:
     """gpt_mel: (f, 80) log-mel.  Returns (m,)."""
     dvae = bundle.dvae
-    lacking = -len(gpt_mel) % dvae.config.frames_per_code
+    padding = -len(gpt_mel) % dvae.config.frames_per_code
     mel = (gpt_mel.float() / bundle.mel_stats.norms).T[None]
-    return dvae.encode(F.pad(mel, (0, lacking), mode="replicate"))[0].cpu()
+    return dvae.encode(F.pad(mel, (0, padding), mode="replicate"))[0].cpu()
 
 
 def _format_skipped_clips(reason: str, names: Sequence[str]) -> str:

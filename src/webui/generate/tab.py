@@ -60,7 +60,10 @@ TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
 """The tasks of this tab, which its Stop button stops."""
 JOB_POLL_INTERVAL_S = 1.0
 FOLDER_POLL_INTERVAL_S = 3.0
-STORAGE_KEY, STORAGE_SECRET = "testudo-generate", "not a secret: it is stored in the browser of its owner"
+STORAGE_KEY, STORAGE_SECRET = (
+    "testudo-generate",
+    "not a secret: it is stored in the browser of its owner",
+)
 
 
 class JobPanelState(NamedTuple):

@@ -132,9 +132,9 @@ class HistoryTab:
         """Perform the action of a button."""
         view = apply_finished_task(view)
         search, _ = self._read_search(view, filters)
-        asked = replace(parse_action(action), search=search, is_local=self.is_local)
+        request = replace(parse_action(action), search=search, is_local=self.is_local)
         try:
-            view = handle_history_action(self.history, view, asked)
+            view = handle_history_action(self.history, view, request)
         except AppError as error:
             view = replace(view, message_html=error_html(error))
         updates = {self.view: replace(view, copied=None)}

@@ -57,20 +57,20 @@ class EngineCache:
             device = pick_device(request.device)
             files = snapshot_files(folder)
         torch.set_num_threads(request.threads or self._default_threads)
-        wanted = (request.engine, folder, str(device), files)
-        held = self._loaded
-        if held is None or (held.name, held.folder, held.device, held.files) != wanted:
+        key = (request.engine, folder, str(device), files)
+        loaded = self._loaded
+        if loaded is None or (loaded.name, loaded.folder, loaded.device, loaded.files) != key:
             self._loaded = None  # free the old one before the new one takes its memory
             with report.stage("load"), _translate_load_errors():
                 engine = get_engine_class(request.engine).load(folder, device)
-            self._loaded = held = LoadedEngine(
+            self._loaded = loaded = LoadedEngine(
                 engine=engine,
                 name=request.engine,
                 folder=folder,
                 device=str(device),
                 files=files,
             )
-        return held.engine
+        return loaded.engine
 
     def get_environment(self) -> ComputeEnvironment:
         """Return where the loaded engine computes."""
@@ -107,10 +107,10 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
             code="out_of_memory",
         ) from cause
     except FloatingPointError as cause:
-        told = f"{str(cause)[:1].lower()}{str(cause)[1:]}".rstrip(".")
+        message = f"{str(cause)[:1].lower()}{str(cause)[1:]}".rstrip(".")
         hint = ". Turn half precision off and choose another seed; if that does not help, verify "
-        hint = "" if "alf precision" in told else f"{hint}the weights"
-        raise AppError(f"{about or 'It'} could not be spoken: {told}{hint}.") from cause
+        hint = "" if "alf precision" in message else f"{hint}the weights"
+        raise AppError(f"{about or 'It'} could not be spoken: {message}{hint}.") from cause
     except MemoryError as cause:
         raise UnrecoverableError(
             "The memory of this machine is full. Use fewer --samples.", code="out_of_host_memory"

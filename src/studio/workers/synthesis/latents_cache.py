@@ -59,14 +59,14 @@ def get_speaker_latents(
 
     Raises AppError where a voice is missing or its clips cannot be used.
     """
-    heard = [
+    latents = [
         (_get_component_latents(part, layout, context), part.weight)
         for part in parse_blend(spoken_by)
     ]
-    if len(heard) == 1:
-        return heard[0][0]
+    if len(latents) == 1:
+        return latents[0][0]
     with reraise_as_app_error(ValueError):
-        return interpolate_latents(heard)
+        return interpolate_latents(latents)
 
 
 def _get_component_latents(
@@ -95,15 +95,15 @@ def _load_saved_latents(voice: Voice, context: ConditioningContext) -> SpeakerLa
     if voice.latents_path.suffix.lower() == FOREIGN_LATENTS_SUFFIX:
         return _read_foreign_latents(voice, voice.latents_path, context.engine)
     with reraise_as_app_error(ValueError, OSError):
-        heard = SpeakerLatents.load(voice.latents_path)
-    if (heard.engine, heard.weights_id) != (context.engine.name, context.engine.weights_id):
+        latents = SpeakerLatents.load(voice.latents_path)
+    if (latents.engine, latents.weights_id) != (context.engine.name, context.engine.weights_id):
         raise AppError(
-            f"The voice {voice.name!r} has no clips, only latents of {heard.engine} with weights "
-            f"{heard.weights_id}; these weights are {context.engine.weights_id}. Use that model, "
+            f"The voice {voice.name!r} has no clips, only latents of {latents.engine} with weights "
+            f"{latents.weights_id}; these weights are {context.engine.weights_id}. Use that model, "
             "or add clips to the voice.",
             code="bundle_incompatible",
         )
-    return heard
+    return latents
 
 
 def _read_foreign_latents(voice: Voice, kept: Path, engine: Engine) -> SpeakerLatents:
@@ -128,9 +128,9 @@ def _get_latents_of_clips(
         found = _read_cached(folder / name, context)
         if found is not None:
             return found
-    heard = _compute_latents(voice, context)
-    _write_cached(heard, name, folders, context.report)
-    return heard
+    latents = _compute_latents(voice, context)
+    _write_cached(latents, name, folders, context.report)
+    return latents
 
 
 def _compute_latents(voice: Voice, context: ConditioningContext) -> SpeakerLatents:
@@ -173,14 +173,14 @@ def _read_cached(path: Path, context: ConditioningContext) -> SpeakerLatents | N
     try:
         found = SpeakerLatents.load(path)
     except (ValueError, OSError):
-        told = f"{path} is damaged; the latents are recomputed from the clips."
-        context.report.note(told, stage="listening")
+        message = f"{path} is damaged; the latents are recomputed from the clips."
+        context.report.note(message, stage="listening")
         return None
     return found if found.weights_id == context.engine.weights_id else None
 
 
 def _write_cached(
-    heard: SpeakerLatents, name: str, folders: tuple[Path, ...], report: ProgressReporter
+    latents: SpeakerLatents, name: str, folders: tuple[Path, ...], report: ProgressReporter
 ) -> None:
     """Keep the latents in the first folder that can be written; do without where none can."""
     for folder in folders:
@@ -188,8 +188,8 @@ def _write_cached(
             continue
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            heard.save(folder / name)
-            _prune_cache(folder, heard.engine)
+            latents.save(folder / name)
+            _prune_cache(folder, latents.engine)
             return
         except OSError:
             continue

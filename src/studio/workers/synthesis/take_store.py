@@ -177,7 +177,7 @@ def report_take(
         "seconds": round(seconds, 3),
         "candidates": [{"path": take.path, "score": take.score} for take in takes],
     }
-    known = {(told.get("index"), told.get("path")) for told in report.previous_takes}
+    known = {(event.get("index"), event.get("path")) for event in report.previous_takes}
     if (chunk.index, takes[0].path) not in known:
         done = min(chunk.index + 1, total)
         report.emit(ProgressEvent(kind="take", stage="speaking", done=done, total=total, data=data))

@@ -46,11 +46,11 @@ def run_voicefixer(
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.wav", Path(folder) / "out.wav"
         write_clip(source, clip)
-        told = _run_child(source, target, device, clip.duration_s, report)
+        message = _run_child(source, target, device, clip.duration_s, report)
         try:
             return read_clip(target)
         except ClipError as cause:
-            raise AppError(f"voicefixer did not clean the clip ({told or cause}).") from cause
+            raise AppError(f"voicefixer did not clean the clip ({message or cause}).") from cause
 
 
 def download_weights(file: WeightFile, report: ProgressReporter) -> None:

@@ -85,11 +85,11 @@ def find_existing_transcripts(
         if path.stem.casefold() in stems and path.suffix == ".txt":
             continue  # the text of a recording of that name
         try:
-            told = _read_from_list(path, files)
+            listed = _read_from_list(path, files)
         except TranscribeError as error:
             problems.append(str(error))
             continue
-        found = {**told, **found}
+        found = {**listed, **found}
     _raise_problems(problems)
     return found
 
@@ -140,13 +140,20 @@ def _get_suffix(path: Path) -> str:
 def _read_transcript(path: Path, language: str) -> ExistingTranscript | None:
     if _get_suffix(path) == ".txt":
         return ExistingTranscript(source=path.name, text=clean_text(read_text(path)))
-    told = read_transcript_json(path) if _get_suffix(path) == ".json" else read_subtitles(path)
-    return None if told is None else _from_timed_transcript(told, path.name, language)
+    transcript = (
+        read_transcript_json(path) if _get_suffix(path) == ".json" else read_subtitles(path)
+    )
+    return None if transcript is None else _from_timed_transcript(transcript, path.name, language)
 
 
-def _from_timed_transcript(told: Transcript, source: str, language: str = "") -> ExistingTranscript:
+def _from_timed_transcript(
+    transcript: Transcript, source: str, language: str = ""
+) -> ExistingTranscript:
     return ExistingTranscript(
-        source=source, text=told.text, timed_transcript=told, language=language or told.language
+        source=source,
+        text=transcript.text,
+        timed_transcript=transcript,
+        language=language or transcript.language,
     )
 
 
@@ -182,9 +189,9 @@ def _read_from_whisper_json(path: Path, files: Sequence[Path]) -> dict[Path, Exi
     found = {}
     for file in files:
         row = _find_entry(plain, file, path.parent)
-        told = parse_transcript(row, f"{path.name}, {file.name}")
-        if told is not None:
-            found[file] = _from_timed_transcript(told, path.name)
+        transcript = parse_transcript(row, f"{path.name}, {file.name}")
+        if transcript is not None:
+            found[file] = _from_timed_transcript(transcript, path.name)
     return found
 
 

@@ -103,8 +103,8 @@ def _parse_cue(path: Path, number: int, block: list[str]) -> Segment | None:
         raise TranscribeError(
             f"{path.name}, line {number + arrows[-1]}: a blank line is missing before this cue."
         )
-    said = " ".join(block[at + 1 :])
-    return Segment(start_s=start, stop_s=stop, text=clean_text(html.unescape(_TAG.sub("", said))))
+    text = " ".join(block[at + 1 :])
+    return Segment(start_s=start, stop_s=stop, text=clean_text(html.unescape(_TAG.sub("", text))))
 
 
 def _parse_timestamp(clock: Sequence[str | None]) -> float:
@@ -123,8 +123,8 @@ def _parse_segment(row: Any, where: str, language: str) -> Segment:  # Any: JSON
         raise TranscribeError(f"{where}: it ends at {stop:g} s, before it starts at {start:g} s.")
     words = _parse_words(row.get("words") or (), where, start, stop)
     text = row.get("text")
-    said = clean_text(text) if isinstance(text, str) else join_words(words, language)
-    return Segment(start_s=start, stop_s=stop, text=said, words=words)
+    spoken = clean_text(text) if isinstance(text, str) else join_words(words, language)
+    return Segment(start_s=start, stop_s=stop, text=spoken, words=words)
 
 
 def _parse_words(rows: Any, where: str, start: float, stop: float) -> tuple[Word, ...]:  # Any: JSON

@@ -173,8 +173,8 @@ def _read_network_facts(
     )
 
 
-def _get_positive_ints(told: Any, usual: Mapping[str, int]) -> dict[str, int]:
-    stated = told if isinstance(told, Mapping) else {}
+def _get_positive_ints(values: Any, usual: Mapping[str, int]) -> dict[str, int]:
+    stated = values if isinstance(values, Mapping) else {}
     found = {key: stated.get(key, value) for key, value in usual.items()}
     return {
         key: value if isinstance(value, int) and value > 0 else usual[key]

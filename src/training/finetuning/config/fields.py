@@ -54,8 +54,8 @@ def list_config_sections() -> tuple[ConfigSection, ...]:
             label=section.name.capitalize(),
             help=get_docstring_summary(hints[section.name]),
             fields=tuple(
-                _make_config_field(section.name, knob)
-                for knob in list_option_fields(hints[section.name])
+                _make_config_field(section.name, option)
+                for option in list_option_fields(hints[section.name])
             ),
         )
         for section in fields(FinetuneConfig)
@@ -95,20 +95,20 @@ def parse_overrides(written: typing.Sequence[str]) -> dict[str, Any]:
 
 
 def _make_config_field(section: str, found: OptionField) -> ConfigField:
-    knob = found.info
+    info = found.info
     return ConfigField(
         key=f"{section}.{found.name}",
         section=section,
         name=found.name,
         label=found.label,
-        help=knob.help,
+        help=info.help,
         kind=_get_field_kind(found),
         default=None if found.default is MISSING else to_dict(found.default),
-        unit=knob.unit,
-        low=knob.low,
-        high=knob.high,
-        step=knob.step,
-        choices=knob.choices,
+        unit=info.unit,
+        low=info.low,
+        high=info.high,
+        step=info.step,
+        choices=info.choices,
     )
 
 

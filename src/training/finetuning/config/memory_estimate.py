@@ -90,11 +90,11 @@ def estimate_peak_disk_bytes(
         )
     stages = len(states) - 1
     kept = min(checkpoints, config.checkpoints.keep_last + stages) + 1
-    heard = round((facts.seconds + facts.validation_s) * FEATURE_BYTES_PER_S)
+    feature_bytes = round((facts.seconds + facts.validation_s) * FEATURE_BYTES_PER_S)
     return (
         kept * estimate_checkpoint_bytes(config, bundle)
         + SAVED_STATES * max(states)
-        + 2 * heard
+        + 2 * feature_bytes
         + SPARE_BYTES
     )
 

@@ -364,10 +364,10 @@ def parse_config(plain: Any) -> FinetuneConfig:
 
 
 def _validate_section(section: str, choice: Any) -> None:
-    for knob in list_option_fields(type(choice)):
-        if knob.plain_type not in (int, float, bool, str):
+    for option in list_option_fields(type(choice)):
+        if option.plain_type not in (int, float, bool, str):
             continue  # the section checks its lists itself
         try:
-            validate_option(knob, getattr(choice, knob.name))
+            validate_option(option, getattr(choice, option.name))
         except ValueError as cause:
             raise ConfigError(f"{section}.{cause}") from cause

@@ -124,15 +124,15 @@ def suggest_config(
     facts: DatasetFacts, machine: MachineFacts, bundle: ModelFacts
 ) -> ConfigProposal:
     """Propose a configuration, with reasons."""
-    told = (
+    reason = (
         _suggest_for_small_model(facts, bundle)
         if bundle.is_small
         else _suggest_for_published_model(facts, machine, bundle)
     )
-    every = round_down(told.config.total_steps / TARGET_CHECKPOINTS)
-    config = replace(told.config, checkpoints=CheckpointConfig(every=every))
+    every = round_down(reason.config.total_steps / TARGET_CHECKPOINTS)
+    config = replace(reason.config, checkpoints=CheckpointConfig(every=every))
     looks = f"{len(list_checkpoint_steps(config))} checkpoints in {config.total_steps:,} steps."
-    return ConfigProposal(config=config, reasons={**told.reasons, "checkpoints.every": looks})
+    return ConfigProposal(config=config, reasons={**reason.reasons, "checkpoints.every": looks})
 
 
 def round_down(number: float) -> int:
@@ -229,8 +229,8 @@ def _choose_window(facts: DatasetFacts) -> int:
 
 
 def _format_epochs(config: FinetuneConfig, facts: DatasetFacts) -> str:
-    heard = config.schedule.steps * config.optimizer.clips_per_step / max(1, facts.clips)
-    return f"About {heard:,.0f} epochs of {facts.clips} clips."
+    epochs = config.schedule.steps * config.optimizer.clips_per_step / max(1, facts.clips)
+    return f"About {epochs:,.0f} epochs of {facts.clips} clips."
 
 
 def _estimate_seconds(config: FinetuneConfig, pace: StepTimes, checkpoints: int) -> float:
