@@ -86,7 +86,9 @@ class StartFlags:
     ] = ""
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Further host name, as behind a proxy; repeatable."),
+        typer.Option(
+            metavar="NAME", help="Additional host name, such as behind a proxy; repeatable."
+        ),
     ] = None
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False
     list_devices: Annotated[

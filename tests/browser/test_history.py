@@ -143,7 +143,7 @@ def test_a_clip_is_renamed_deleted_and_brought_back(
     page.locator("#history-list li.clip .open").first.click()
     page.locator("#history-name").fill("../../evil")
     page.locator("#history-rename").click()
-    page.get_by_text(re.compile("cannot name")).first.wait_for()
+    page.get_by_text(re.compile("is not a valid")).first.wait_for()
     page.locator("#history-name").fill("a better name")
     page.locator("#history-rename").click()
     until(lambda: named(archive, "a better name"), within_s=30, what="renamed file")

@@ -94,7 +94,9 @@ def test_what_is_neither_voice_nor_folder_is_refused(
     testudo: Testudo, asked: list[PrepareRequest], layout: ProjectPaths
 ) -> None:
     code, out, err = testudo("finetune", "nobody")
-    assert code == 2 and "is no voice (there: alice, bob) and no folder" in err and not out
+    assert (
+        code == 2 and "is neither a voice (installed: alice, bob) nor a folder" in err and not out
+    )
     code, _, err = testudo("finetune", "alice", "--transcriber", "parrot")
     assert code == 2 and "no transcriber 'parrot'" in err
     assert asked == []

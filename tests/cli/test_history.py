@@ -40,7 +40,7 @@ def test_a_clip_is_starred_renamed_deleted_and_brought_back(
     }
     assert testudo("history", "list", "--starred")[1].startswith("* alice/Hello.wav")
     _, out, _ = testudo("history", "delete", "alice/Hello.wav")
-    assert out.startswith("1 clip is in the bin.") and "history undo" in out
+    assert out.startswith("1 clip is in the trash.") and "history undo" in out
     assert "alice/Hello.wav" in testudo("history", "bin")[1]
     assert testudo("history", "undo")[1] == "Restored: alice/Hello.wav.\n"
     assert testudo("history", "unstar", "alice/Hello.wav")[0] == 0

@@ -75,7 +75,7 @@ def test_the_help_of_all_commands_imports_none_of_them() -> None:
 def test_a_model_may_be_named_by_either_flag(testudo: Run, layout: ProjectPaths) -> None:
     for flag in ("--bundle", "--model"):
         code, _, err = testudo("speak", "hi", "--voice", "alice", flag, "none")
-        assert code == 2 and "no weights 'none'" in err
+        assert code == 2 and "no model 'none'" in err
 
 
 def test_an_interrupt_while_parsing_is_an_interrupt() -> None:

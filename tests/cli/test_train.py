@@ -75,7 +75,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(
 
     monkeypatch.setattr(cli_follow, "time", SimpleNamespace(sleep=interrupt, monotonic=lambda: 0.0))
     code, out, _ = testudo("train", "watch", "alice/1")
-    assert code == 0 and "alice/1 goes on." in out and "testudo train stop alice/1" in out
+    assert code == 0 and "alice/1 continues." in out and "testudo train stop alice/1" in out
     assert runs.view("alice", "1").state == "running"
 
 
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_one_sentence(
     for words, told in (
         (("train", "nobody"), "There is no dataset 'nobody'"),
         (("train", "pause", "alice/1"), "'pause alice/1' is not a command"),
-        (("train", "stop", "alice"), "'alice' names no run"),
+        (("train", "stop", "alice"), "'alice' is not a run"),
         (("train", "watch", "alice/9"), "There is no run '9'"),
         (("train", "publish", "alice/9"), "There is no run '9'"),
         (("train", "delete", "alice/../x"), "is not a valid run name"),
@@ -159,4 +159,4 @@ def test_a_run_is_published_and_deleted(
     testudo("train", "publish", "alice/1", "--step", "10", "--name", "early")
     assert [(item.step, item.name) for item in asked] == [(40, ""), (10, "early")]
     code, out, _ = testudo("train", "delete", "alice/1")
-    assert code == 0 and "alice/1 is in the bin" in out and runs.list() == []
+    assert code == 0 and "alice/1 moved to the trash" in out and runs.list() == []

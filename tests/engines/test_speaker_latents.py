@@ -44,7 +44,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_with_advice(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="made again"):
+    with pytest.raises(ValueError, match="recomputed"):
         SpeakerLatents.load(path)
 
 

@@ -114,7 +114,7 @@ def test_how_killed_work_ended_is_written_down(folder: Path) -> None:
     )
     until(lambda: not detached.is_alive(folder))
     assert detached.read_process_record(folder).code == -9
-    assert "memory runs out" in detached.describe_exit_code(-9)
+    assert "memory ran out" in detached.describe_exit_code(-9)
 
 
 def test_a_folder_stays_taken_while_the_work_lives_though_its_keeper_was_killed(

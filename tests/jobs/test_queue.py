@@ -91,7 +91,7 @@ def test_a_stopped_job_goes_on_after_its_last_take_behind_those_that_wait(queue:
 
 
 def test_only_what_ended_early_and_can_go_on_is_resumed(queue: Any) -> None:
-    with pytest.raises(JobError, match="is done; only a stopped or failed one"):
+    with pytest.raises(JobError, match="is done; only a stopped or failed job"):
         queue.runner.resume(queue.run(Errand()).id)
     failed = queue.run(Chore(do="fail"))
     with pytest.raises(JobError, match="cannot be resumed"):
@@ -317,6 +317,6 @@ def test_closing_ends_the_worker_and_leaves_what_can_go_on_waiting(made: Made) -
 
 
 def test_how_a_process_ended_is_told_in_words() -> None:
-    assert describe_worker_exit(-9) == "was ended by the system (SIGKILL)"
+    assert describe_worker_exit(-9) == "was killed by the system (SIGKILL)"
     assert describe_worker_exit(7) == "ended by itself (exit code 7)"
     assert describe_worker_exit(None) == "did not respond"

@@ -1,4 +1,4 @@
-"""The list of jobs on disk: nothing in it is lost, and a damaged one does not stop the studio."""
+"""The job list on disk: nothing in it is lost, and a damaged one does not stop the studio."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_sound_or_empty_file_is_not_set_aside(path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
-    with pytest.raises(JobError, match=r"list of jobs .* cannot be written: .*Free some space"):
+    with pytest.raises(JobError, match=r"job list .* cannot be written: .*Free some space"):
         JobStore.open(tmp_path / "state" / "journal.sqlite")
 
 

@@ -126,8 +126,8 @@ def test_a_bad_recording_leaves_the_voice_as_it_was(
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("alice", "already a voice"), ("Alice", "already"), ("../x", "cannot name"),
-     ("random", "reserved for random"), ("a/b", "cannot name"), ("", "cannot name")],
+    [("alice", "already a voice"), ("Alice", "already"), ("../x", "is not a valid"),
+     ("random", "reserved for random"), ("a/b", "is not a valid"), ("", "is not a valid")],
 )  # fmt: skip
 def test_names_are_checked_before_anything_is_copied(
     layout: ProjectPaths, tmp_path: Path, name: str, reason: str

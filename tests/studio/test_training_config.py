@@ -123,7 +123,7 @@ def test_names_from_a_browser_lead_nowhere(layout: ProjectPaths, name: str) -> N
     for ask in (configuring.propose_config, configuring.load_config):
         with pytest.raises(AppError):
             ask(layout, name)
-    with pytest.raises(AppError, match="cannot name"):
+    with pytest.raises(AppError, match="is not a valid"):
         configuring.propose_config(layout, "hum", "../../models/starter")
 
 

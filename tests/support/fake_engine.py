@@ -80,7 +80,7 @@ class FakeEngine:
     @classmethod
     def load(cls, weights: Path, device: torch.device) -> FakeEngine:
         if not (weights / "weights").is_file():
-            raise ValueError(f"{weights} has no weights. Fetch the bundle again.")
+            raise ValueError(f"{weights} has no weights. Download the model again.")
         cls.loads.append(weights)
         return cls((weights / "weights").read_bytes())
 

@@ -70,8 +70,8 @@ def test_curly_words_are_not_an_override() -> None:
     ("text", "message"),
     [
         ("one [two [three]] four", "Line 1, character 10: a bracket opens inside another"),
-        ("one [two", "Line 1, character 5: a bracket opens and never closes"),
-        ("one] two", "Line 1, character 4: a bracket closes that was never opened"),
+        ("one [two", "Line 1, character 5: a bracket is not closed"),
+        ("one] two", "Line 1, character 4: a bracket is closed but was not opened"),
         ("[only this]", "all of it is in brackets"),
         ('{"voice": "bob"}', "no text after the override"),
         ('{"voice": "bob" Hello', "Line 1, character 17: the override is not JSON"),
@@ -79,7 +79,7 @@ def test_curly_words_are_not_an_override() -> None:
         ('{"temprature": 1} Hello', "no option 'temprature'; did you mean 'temperature'"),
         ('{"xyzzy": 1} Hello', "known are preset, seed, temperature, voice"),
         ('{"seed": [1]} Hello', "option 'seed' is"),
-        ('{"temperature": NaN} Hello', "NaN is no number"),
+        ('{"temperature": NaN} Hello', "NaN is not a number"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(text: str, message: str) -> None:
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(text: str, message: str) 
 
 @pytest.mark.parametrize("voice", ["../bob", "a/b", "C:\\bob", ".hidden", "", " ", "bob+", 5, None])
 def test_a_voice_is_a_plain_name_never_a_path(voice: object) -> None:
-    with pytest.raises(ScriptError, match="plain name"):
+    with pytest.raises(ScriptError, match="name of a voice, not a path"):
         parse_script(f"{json.dumps({'voice': voice})} Hello")
 
 

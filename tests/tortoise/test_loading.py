@@ -244,7 +244,7 @@ class TestRefusals:
 
     def test_another_size_says_which_shapes_do_not_fit(self, bundle: Path) -> None:
         self.edit(bundle, lambda config: config["dvae"].update(codes=21))
-        expected = "has codebook.cluster_size as 20 where 21 is expected"
+        expected = "has codebook.cluster_size as 20, not 21"
         with pytest.raises(ModelFileError, match=expected):
             load_network(bundle, "dvae")
 

@@ -81,7 +81,7 @@ def test_a_running_job_tells_its_stage_its_count_and_the_time_left(studio: Studi
     progress = JobProgress(stage="draft", done=32, total=96, fraction=0.25, eta_s=21.0)
     running = replace(JOB, progress=progress)
     told = format_progress(running, now=1065.0)
-    assert told == "Drafting · 32 of 96 · about 20 s left · 1:05 so far"
+    assert told == "Sampling candidates · 32 of 96 · about 20 s left · 1:05 so far"
     (bar,) = [div for div in drawn(studio.layout, running).all("div") if "role" in div]
     assert bar["aria-valuenow"] == "25" and bar["aria-label"]
     assert format_page_title([running], []) == "25 % · Testudo"

@@ -49,7 +49,7 @@ def test_a_row_tells_what_is_known_of_its_clip(layout: ProjectPaths) -> None:
 
 def test_a_dropped_clip_says_why_and_can_come_back(layout: ProjectPaths) -> None:
     html = drawn(replace(ROW, kept=False, reason="noisy", part=""), layout=layout)
-    assert "Dropped: too much noise" in html and 'data-act="restore"' in html
+    assert "Dropped: too much background noise" in html and 'data-act="restore"' in html
     assert 'data-act="drop"' not in html and 'data-act="merge"' not in html
 
 

@@ -84,7 +84,7 @@ def test_a_dropped_clip_is_kept_and_what_it_says_stays_text(tmp_path: Path) -> N
         options={SCRIPT: SCRIPT}, delivery={}, latents="§",
     )  # fmt: skip
     held = open_uploaded_clip(studio, clip)
-    assert held.record is None and "carries no settings" in held.problem
+    assert held.record is None and "contains no settings" in held.problem
     assert str(tmp_path) not in held.problem
     write_sidecar(clip, record)
     held = open_uploaded_clip(studio, clip)
