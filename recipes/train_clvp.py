@@ -37,7 +37,7 @@ EVALUATION_CLIPS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClvpRecipe:
-    """How CLVP is trained."""
+    """Options of CLVP training."""
 
     architecture: ClvpConfig = field(
         default_factory=lambda: ClvpConfig(

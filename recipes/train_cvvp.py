@@ -30,7 +30,7 @@ EVALUATION_BATCHES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CvvpRecipe:
-    """How CVVP is trained."""
+    """Options of CVVP training."""
 
     architecture: CvvpConfig = field(
         default_factory=lambda: CvvpConfig(

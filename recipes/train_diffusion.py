@@ -58,7 +58,7 @@ SAMPLE_OPTIONS = DiffusionSamplingOptions(steps=20, sampler="dpm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionRecipe:
-    """How the diffusion network is trained."""
+    """Options of diffusion training."""
 
     architecture: DiffusionConfig = field(
         default_factory=lambda: DiffusionConfig(
@@ -212,7 +212,7 @@ def _compute_losses(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceAugmentation:
-    """How the voices of a batch are augmented."""
+    """Options of voice augmentation."""
 
     augmented_share: float  # of the speakers
     augmentation: AugmentationOptions

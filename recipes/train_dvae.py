@@ -21,7 +21,7 @@ RESTART_UNTIL = 0.7  # of the run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DvaeRecipe:
-    """How the discrete VAE is trained."""
+    """Options of discrete VAE training."""
 
     architecture: DvaeConfig = field(
         default_factory=lambda: DvaeConfig(hidden=96, codebook_dim=64, codes=1024, resnet_blocks=2)

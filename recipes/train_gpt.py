@@ -29,7 +29,7 @@ VALIDATION_BATCHES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GptRecipe:
-    """How the autoregressive network is trained."""
+    """Options of GPT training."""
 
     architecture: GptConfig = field(
         default_factory=lambda: GptConfig(

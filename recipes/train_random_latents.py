@@ -21,7 +21,7 @@ from training.finetuning.config.lr_schedule import compute_cosine_lr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomLatentRecipe:
-    """How a generator of random latents is trained."""
+    """Options of random latent training."""
 
     steps: int = 600
     batch: int = 512

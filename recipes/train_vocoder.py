@@ -51,7 +51,7 @@ HELD_OUT_STEP = -1  # the step whose segments are validated on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocoderRecipe:
-    """How the vocoder is trained."""
+    """Options of vocoder training."""
 
     architecture: UnivNetConfig = field(default_factory=UnivNetConfig.starter)
     critics: DiscriminatorConfig = field(default_factory=DiscriminatorConfig.starter)

@@ -1,4 +1,4 @@
-"""Make a corpus: `python -m recipes.corpus.build FOLDER --clips 40000`.
+"""Build a corpus: `python -m recipes.corpus.build FOLDER --clips 40000`.
 
 Each shard follows from the seed and its number alone, so a build can be resumed and divided among
 processes. Most clips are by the sample voices, the others by random speakers, a few clips each.

@@ -87,7 +87,7 @@ def swap_words(words: WordIds, other_words: WordIds, generator: torch.Generator)
 
 
 def substitute_symbols(words: WordIds, other_words: WordIds, generator: torch.Generator) -> WordIds:
-    """Give half of a word's symbols other_words symbols."""
+    """Replace half of a word's symbols by those of other words."""
     symbols = [symbol for word in other_words for symbol in word]
     at = random_int(0, len(words), generator)
     if not symbols:

@@ -33,7 +33,7 @@ class WavePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentConfig:
-    """How segments are sampled."""
+    """Options of segment sampling."""
 
     samples: int = 8192
     batch: int = 8

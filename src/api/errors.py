@@ -69,7 +69,7 @@ def error_response(
 
 
 def register_exception_handlers(app: FastAPI) -> None:
-    """Make an app answer all errors in the format of `error_response`."""
+    """Register handlers that return all errors in the format of `error_response`."""
     app.add_exception_handler(AppError, _handle_app_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)

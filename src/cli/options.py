@@ -93,7 +93,7 @@ def make_parameter(field: OptionField, aliases: Sequence[str] = ()) -> inspect.P
 
 
 def pop_given(values: dict[str, Any], options: Sequence[OptionField]) -> Mapping[str, Any]:
-    """Take the options that were given on the command line out of all values."""
+    """Return the options that were given on the command line."""
     taken = {field.name: values.pop(field.name, None) for field in options}
     given = {name: value for name, value in taken.items() if value is not None}
     return {name: None if value is NONE else value for name, value in given.items()}
@@ -102,7 +102,7 @@ def pop_given(values: dict[str, Any], options: Sequence[OptionField]) -> Mapping
 def with_signature(
     call: Callable[..., int], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., int]:
-    """Let Typer see these parameters instead of those of the function."""
+    """Give the function these parameters for Typer."""
     keyword = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in parameters]
     call.__dict__["__signature__"] = inspect.Signature(keyword)
     call.__annotations__ = {item.name: item.annotation for item in keyword}

@@ -43,12 +43,12 @@ class BackgroundTask(Generic[T]):
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How much is done, and of how much; 0 where that is not known."""
+        """Finished steps and total steps; 0 where unknown."""
         return self._progress
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """Return whether it has ended."""
         return self._future.done()
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class BackgroundTask(Generic[T]):
 
     @property
     def problem(self) -> BaseException | None:
-        """What the work raised, or None; waits until it is over."""
+        """Wait for the end of the work; return its exception, or None."""
         return self._future.exception()
 
     def result(self) -> T:

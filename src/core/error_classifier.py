@@ -20,7 +20,7 @@ CATALOG_FILE = Path(__file__).with_name("error_catalog.yaml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorInfo:
-    """One way to fail. fix: the one command that fixes it, where there is one."""
+    """One entry of the error catalogue. fix: the command that fixes it, if any."""
 
     title: str
     why: str

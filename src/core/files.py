@@ -68,7 +68,7 @@ def unique_path(path: Path) -> Path:
 
 
 def replace_folder(target: Path, new: Path) -> None:
-    """Put the folder `new` in the place of `target`, which is deleted only afterwards.
+    """Replace the folder `target` by `new`; the old one is deleted last.
 
     A swap that was cut off between the two renames is undone by `restore_replaced_folder`.
     """

@@ -33,7 +33,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Return whether only this machine can reach it."""
         if self.host.lower().rstrip(".") == "localhost":
             return True
         address = parse_ip_address(self.host)

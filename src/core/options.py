@@ -76,7 +76,7 @@ class OptionField:
 
     @property
     def optional(self) -> bool:
-        """Whether the option may be unset (None)."""
+        """Return whether the option may be unset (None)."""
         return type(None) in _get_union_members(self.type)
 
     @property

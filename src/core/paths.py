@@ -147,7 +147,7 @@ def quote_for_message(text: str, longest: int = 60) -> str:
 
 
 def slugify(text: str, longest: int = 40) -> str:
-    """Make a file name of the first words of a text."""
+    """Return a file name from the first words of a text."""
     words = re.findall(r"[^\W_]+", text.lower())
     name = ""
     for word in words:

@@ -1,4 +1,4 @@
-"""What a text-to-speech engine is: protocols, registry, speaker latents, devices.
+"""Interface of text-to-speech engines: protocols, registry, speaker latents, devices.
 
 May import: core, audio, text; no concrete engine (the registry holds names).
 """

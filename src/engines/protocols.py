@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpeechCandidate:
-    """One reading of a text.
+    """One candidate of a text.
 
-    score: what the engine ranked it by;  aux: what the engine itself needs to align it, None for a
+    score: what the engine ranked it by; aux: what the engine itself needs to align it, None for a
     clip that was read from a file (Any: each engine has its own).
     """
 
@@ -40,10 +40,10 @@ class SynthesisWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SynthesisOutput:
-    """What an engine made of one text.
+    """The result of one synthesis.
 
-    candidates: best first;  resolved_options: options whose value the engine chose itself, such as
-    a batch size that fits the memory (Any: each option has its own type).
+    candidates: best first; resolved_options: options whose value the engine chose itself, such as a
+    batch size that fits the memory (Any: each option has its own type).
     """
 
     candidates: Sequence[SpeechCandidate]
@@ -68,7 +68,7 @@ class Engine(Protocol):
 
     @property
     def weights_id(self) -> str:
-        """Name the weights that are loaded: equal ids, equal numbers."""
+        """Return the id of the loaded weights, a hash of their content."""
         ...
 
     @classmethod

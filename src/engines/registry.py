@@ -1,4 +1,4 @@
-"""Which engines there are. Strings only, so that asking costs no import of a network."""
+"""Registry of the engines, as import strings, so that it imports no network."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class AlreadyRunningError(JobError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRecord:
-    """What the supervisor wrote about the latest start.
+    """Status of the latest start, written by the supervisor.
 
     group: the process group;  launched: when the command started, None while it waits for its
     turn;  ended, code: when and with which exit code it ended (minus the signal that ended it),
@@ -107,7 +107,7 @@ def start_detached(command: Sequence[str], folder: Path, *, turn: Path | None = 
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the folder's work runs, or waits for its turn."""
+    """Return whether the folder's work runs, or waits for its turn."""
     return is_locked(folder / LOCK_FILE)
 
 

@@ -1,4 +1,4 @@
-"""How long work will take: learnt from finished runs on this machine, updated while it runs."""
+"""Time estimates from finished runs on this machine, updated while the work runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIOR_WEIGHT = 0.15  # of the work: how much earlier runs count against the spee
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTiming:
-    """How long one stage of one run took for how many units of work."""
+    """Duration and amount of work of one stage of a run."""
 
     seconds: float
     units: float = 1.0
@@ -29,11 +29,11 @@ TimingHistory = Mapping[str, Sequence[StageTiming]]  # stage -> earlier runs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkEstimate:
-    """How much there is to do.
+    """The amount of work.
 
-    work: runs of the same work are comparable;  units: stage -> amount, for stages that take
-    longer for more; all others take their time once;  parts: how often the measured stages come
-    round, about.
+    work: runs of the same work are comparable; units: stage -> amount, for stages that take longer
+    for more; all others take their time once; parts: how often the measured stages come round,
+    about.
     """
 
     work: str

@@ -23,10 +23,10 @@ class JobError(AppError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobProgress:
-    """How far a job is.
+    """Progress of a job.
 
-    done of total steps of the stage;  fraction: of the whole job, 0 to 1;  eta_s: seconds left;
-    both estimated from earlier runs, None where nothing is known.
+    done of total steps of the stage; fraction: of the whole job, 0 to 1; eta_s: seconds left; both
+    estimated from earlier runs, None where nothing is known.
     """
 
     stage: str = ""
@@ -52,11 +52,11 @@ class JobFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job at one moment.
+    """Snapshot of a job.
 
-    request: plain, as the task's request class reads it;  takes: the data of its "take" events;
-    result: plain, once done;  place: 1 for the next in the queue, 0 when not waiting;
-    times are seconds since 1970.
+    request: plain, as the task's request class reads it; takes: the data of its "take" events;
+    result: plain, once done; place: 1 for the next in the queue, 0 when not waiting; times are
+    seconds since 1970.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """Return whether it has ended."""
         return self.state in FINAL_STATES
 
 

@@ -77,7 +77,7 @@ class JobQueue:
         self._thread.start()
 
     def submit(self, task: str, request: Mapping[str, Any], title: str) -> Job:
-        """Put a job at the end of the queue; it is on disk when this returns."""
+        """Append a job to the queue, and store it on disk."""
         job = Job(
             id=secrets.token_hex(8),
             task=task,
@@ -114,7 +114,7 @@ class JobQueue:
             return self._with_current_progress(self._store.job(id))
 
     def resume(self, id: str) -> Job:
-        """Put a stopped or failed job at the end of the queue, to go on after its last take."""
+        """Append a stopped or failed job to the queue, to resume after its last take."""
         with self._changed:
             job = self._store.job(id)
             if job.state not in ("stopped", "failed"):
@@ -224,7 +224,7 @@ class JobQueue:
         return self._active
 
     def _run_job(self, active: ActiveJob) -> JobOutcome:
-        """Let the worker run a job, and return how it ended."""
+        """Run a job in the worker, and return its outcome."""
         job = active.job
         self._prepare_estimate(active)
         try:

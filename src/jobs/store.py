@@ -77,7 +77,7 @@ class JobStore:
             self._connection.close()
 
     def add(self, job: Job) -> Job:
-        """Put a new job at the end of the queue."""
+        """Append a new job to the queue."""
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs (id, turn, number, task, request, title, state, created)"
@@ -152,7 +152,7 @@ class JobStore:
         return int(found[0]) if found else 0
 
     def requeue(self, id: str, *, at_end: bool, attempts: int) -> None:
-        """Let a job wait again: at the end of the queue or in its old place."""
+        """Requeue a job: at the end of the queue or at its old position."""
         last = "(SELECT MAX(turn) + 1 FROM jobs)" if at_end else "turn"
         with self._transaction() as db:
             db.execute(

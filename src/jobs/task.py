@@ -13,14 +13,13 @@ from jobs.models import JobError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One kind of work.
+    """A task of the worker.
 
-    request: "module:Class" of a frozen dataclass of plain values; light.
-    run: "module:function" of `run(context, request, report) -> result`; imported by the worker.
-    resumable: whether the work can go on where it was cut off, given its earlier takes in
-    `report.previous_takes`; such work goes on by itself after a crash.
-    work_estimator: "module:function" of `estimate(plain request) -> WorkEstimate`, light; "" where
-    runs of the task take about the same time.
+    request: "module:Class" of a frozen dataclass of plain values; light. run: "module:function" of
+    `run(context, request, report) -> result`; imported by the worker. resumable: whether the work
+    can go on where it was cut off, given its earlier takes in `report.previous_takes`; such work
+    goes on by itself after a crash. work_estimator: "module:function" of `estimate(plain request)
+    -> WorkEstimate`, light; "" where runs of the task take about the same time.
     """
 
     request: str

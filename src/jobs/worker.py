@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """What a worker is started with, in plain values.
+    """Arguments of a worker process, in plain values.
 
     context: "module:function" that makes what tasks share, called with `context_arguments`;
     tasks: name -> (address of the request class, address of the function).

@@ -46,7 +46,7 @@ class WorkerProcess:
         self._write(to_dict(config))
 
     def is_alive(self) -> bool:
-        """Whether it can be given work."""
+        """Return whether it can be given work."""
         return self._process.poll() is None
 
     def run(self, command: RunCommand) -> None:

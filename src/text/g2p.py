@@ -228,7 +228,7 @@ def _tokenize(text: str) -> Iterator[str]:
 
 
 def merge_punctuation(pieces: Iterable[str]) -> Iterator[str]:
-    """Keep one mark, the strongest, where several meet, and none before the first word."""
+    """Reduce adjacent punctuation to the strongest mark, and drop it before the first word."""
     mark, spoken = "", False
     for piece in pieces:
         if piece in PUNCTUATION:

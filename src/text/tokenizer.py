@@ -35,7 +35,7 @@ class Tokenizer(Protocol):
 
     @property
     def size(self) -> int:
-        """How many ids there are."""
+        """Return the number of ids."""
         ...
 
     def clean(self, text: str) -> str:
@@ -65,7 +65,7 @@ class PhonemeTokenizer:
 
     @property
     def size(self) -> int:
-        """How many symbols there are."""
+        """Return the number of symbols."""
         return len(self.symbols)
 
     @property
@@ -103,7 +103,7 @@ class BpeTokenizer:
 
     @property
     def size(self) -> int:
-        """How many symbols there are."""
+        """Return the number of symbols."""
         return int(self.vocabulary.get_vocab_size())
 
     def tokenize(self, text: str) -> list[str]:

@@ -63,9 +63,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TortoiseCandidateData:
-    """What a candidate was made from.
+    """Intermediate data of a candidate.
 
-    codes: (m,) as spoken;  latents: (1, m, d);  index: which of the drawn candidates it is.
+    codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples.
     """
 
     codes: Tensor
@@ -112,7 +112,7 @@ class TortoiseEngine:
 
     @property
     def weights_id(self) -> str:
-        """Name the weights: equal ids, equal numbers."""
+        """Return the id of the weights, a hash of their content."""
         return self.bundle.weights_id
 
     @property
@@ -158,7 +158,7 @@ class TortoiseEngine:
         return self._make_speaker_latents(latents)
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
-        """Make up a speaker; the same seed gives the same one."""
+        """Sample the latents of a random speaker from a seed."""
         if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)

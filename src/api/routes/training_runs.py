@@ -159,7 +159,7 @@ def read_run(dataset: str, name: str, context: ContextDep) -> RunDetailView:
 
 @router.post("/{dataset}/{name}/stop")
 def stop(dataset: str, name: str, context: ContextDep) -> RunDetailView:
-    """Make a run save its state and end; does nothing for one that has ended."""
+    """Request that a run saves its state and ends; does nothing for an ended run."""
     _get_run_or_404(context.studio, dataset, name)
     return _build_run_detail(context.studio.runs.stop(dataset, name), context)
 

@@ -55,7 +55,7 @@ class JobService:
         self.queue.start()
 
     def submit(self, request: Any, title: str) -> Job:
-        """Put a request at the end of the queue.  Raises JobError where no task takes it."""
+        """Append a request to the queue. Raises JobError for an unknown type of request."""
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
             return self.queue.submit(task, to_dict(request), title)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Studio:
-    """One folder of voices, results and models.
+    """The application: one folder of voices, results and models.
 
     Opening it imports nothing slow. The page and the API `submit` requests and watch the job; one
     worker process runs them one after another. The command line uses the methods that take a
@@ -100,7 +100,7 @@ class Studio:
         self._open_queue()
 
     def submit(self, request: Any, *, title: str = "") -> Job:
-        """Put a request at the end of the queue; it is on disk when this returns."""
+        """Append a request to the queue, and store it on disk."""
         return self._open_queue().submit(self._resolve_model(request), title)
 
     def job(self, id: str) -> Job:
@@ -129,7 +129,7 @@ class Studio:
 
     @property
     def unreadable_job_store(self) -> Path | None:
-        """Where a list of jobs that could not be read was moved when this studio began; or None."""
+        """Path that a damaged job list was moved to at start, or None."""
         return self._open_queue().store.damaged_file
 
     def unload(self) -> bool:

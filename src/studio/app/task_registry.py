@@ -1,4 +1,4 @@
-"""What the worker can do: each task is the address of a light request class and of a function.
+"""The tasks of the worker, as import strings of a light request class and of a function.
 
 `run(context, request, report) -> result` is called in the worker process; `context` is the one
 `studio.workers.context.WorkerContext` of that process, and the result is a plain dataclass.

@@ -70,10 +70,10 @@ class PrepareRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparePlan:
-    """What a request will do.
+    """The plan of a request.
 
-    seconds: of recordings, estimated from file sizes;  given: recordings with a transcript;
-    transcriber: for the others, "" for none;  remarks: for the user.
+    seconds: of recordings, estimated from file sizes; given: recordings with a transcript;
+    transcriber: for the others, "" for none; remarks: for the user.
     """
 
     name: str

@@ -37,7 +37,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchInfo:
-    """What torch reports. cause, problem: why it cannot be loaded, "" where it can."""
+    """Versions and devices of torch. cause, problem: why it cannot be loaded, "" where it can."""
 
     torch: str = ""
     torchaudio: str = ""

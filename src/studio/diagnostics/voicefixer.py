@@ -47,7 +47,7 @@ WEIGHT_FILES = tuple(file.path for file in WEIGHTS)
 
 
 def missing_packages() -> list[str]:
-    """Name the packages that voicefixer lacks here, itself among them."""
+    """Return the missing packages of voicefixer, itself included."""
     return [name for name in REQUIRED_PACKAGES if find_spec(name) is None]
 
 

@@ -60,7 +60,7 @@ class ModelSummary:
 
     @property
     def speaks(self) -> bool:
-        """Whether the model can be used for speech."""
+        """Return whether the model can be used for speech."""
         return not self.missing and not self.problem
 
 
@@ -82,7 +82,7 @@ class VerifyModelResult:
 
     @property
     def good(self) -> bool:
-        """Whether every file is good."""
+        """Return whether every file is good."""
         return all(check.good for check in self.checks)
 
 

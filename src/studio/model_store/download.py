@@ -246,7 +246,7 @@ class _ProgressFile:
 
 
 class _SilentProgressBar(tqdm):  # type: ignore[misc]  # tqdm has no types
-    """Keep the progress bar of huggingface_hub off the terminal."""
+    """Turn the progress bar of huggingface_hub off."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: the arguments of tqdm
         super().__init__(*args, **{**kwargs, "disable": True})

@@ -22,12 +22,12 @@ class BatchProbeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProbeResult:
-    """What a probe measured.
+    """Result of a probe.
 
-    batch, diffusion_batch: batch sizes that fit, 0 for a stage that is left out;
-    gpt_s, diffusion_s: seconds of a whole step;  memory: peak bytes;  seconds: of the whole run
-    without its checkpoints;  gpt_loss, chance: loss of the untrained GPT on the dataset, and of
-    uniform guessing;  advice: "" for none;  changes: fields to set so that it fits, {} for none.
+    batch, diffusion_batch: batch sizes that fit, 0 for a stage that is left out; gpt_s,
+    diffusion_s: seconds of a whole step; memory: peak bytes; seconds: of the whole run without its
+    checkpoints; gpt_loss, chance: loss of the untrained GPT on the dataset, and of uniform
+    guessing; advice: "" for none; changes: fields to set so that it fits, {} for none.
     """
 
     batch: int

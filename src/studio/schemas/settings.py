@@ -27,7 +27,7 @@ OUTPUT_OPTION_NAMES = ("format", "output_rate", "volume")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingUiInfo:
-    """How the page shows a setting. restart: takes effect at the next start."""
+    """Presentation of a setting on the page. restart: takes effect at the next start."""
 
     group: str
     label: str

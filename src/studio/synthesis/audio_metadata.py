@@ -65,7 +65,7 @@ def write_sidecar(path: Path, record: TakeMetadata) -> Path:
 
 
 def get_sidecar_path(path: Path) -> Path:
-    """Name the file with the settings of a clip: hello.wav.json."""
+    """Return the path of the JSON file of a clip: hello.wav.json."""
     return path.with_name(path.name + ".json")
 
 

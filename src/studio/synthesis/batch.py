@@ -38,7 +38,7 @@ class SpeechSynthesizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What came of a table: the list of its clips, and the rows that failed."""
+    """Result of a batch: the list of its clips, and the failed rows."""
 
     items: str
     spoken: int
@@ -48,7 +48,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchJob:
-    """What all rows share."""
+    """Context of all rows."""
 
     folder: Path
     request_input: SpeechRequestInput

@@ -84,7 +84,7 @@ class LineTakes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineTakesFile:
-    """What lines.json holds: the request, its lines, and how the combined clip was recorded.
+    """Content of lines.json: the request, its lines, and how the combined clip was recorded.
 
     suffix: of the combined clip, since clips of two formats may share a folder.
     """

@@ -80,11 +80,10 @@ class OutputPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFileRole:
-    """What an audio file is to its clip.
+    """Role of an audio file in its clip.
 
-    stem: the path of the clip below the results without suffix;  suffix: of this file;  line: from
-    1; 0 for the clip itself, -1 for another file in the folder of lines;  candidate: from 1, the
-    best.
+    stem: the path of the clip below the results without suffix; suffix: of this file; line: from 1;
+    0 for the clip itself, -1 for another file in the folder of lines; candidate: from 1, the best.
     """
 
     stem: str

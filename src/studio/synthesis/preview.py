@@ -33,7 +33,7 @@ MIN_SPEECH_S = 0.4
 
 
 class TextAnalyzer(Protocol):
-    """What an engine's options class gives by `measure(weights)`: it reads texts, light."""
+    """Text frontend of an engine, as returned by `measure(weights)` of its options class. Light."""
 
     @property
     def text_limit(self) -> int:
@@ -49,7 +49,7 @@ class TextAnalyzer(Protocol):
         ...
 
     def find_unknown(self, text: str) -> tuple[str, ...]:
-        """What of it is lost."""
+        """Parts of the text that are dropped."""
         ...
 
     def find_guessed(self, text: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class TextAnalyzer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewRequest:
-    """What a form holds, finished or not; it has the fields of a SpeakRequest that matter here."""
+    """The values of a form, complete or not: the relevant fields of a SpeechRequest."""
 
     text: str
     voice: str = ""
@@ -102,7 +102,7 @@ class Preview:
 
     @property
     def speakable(self) -> bool:
-        """Whether nothing stands in the way of speaking it."""
+        """Return whether the text can be generated."""
         return not self.problems and all(not piece.problem for piece in self.pieces)
 
 

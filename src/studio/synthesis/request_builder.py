@@ -34,7 +34,7 @@ SEPARATELY_MERGED_FIELDS = {"voice", "options", "delivery"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequestInput:
-    """What a user stated, and only that: everything else comes from the settings or defaults.
+    """The user's input only; everything else comes from the settings or defaults.
 
     options, delivery: options that were set;  request_fields: further fields of SpeechRequest.
     Any: each option has its own type, checked where the request is made.

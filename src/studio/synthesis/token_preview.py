@@ -46,7 +46,7 @@ class TokenPreview:
 
     @property
     def fits(self) -> bool:
-        """Whether the text fits into one chunk."""
+        """Return whether the text fits into one chunk."""
         return len(self.tokens) <= self.limit
 
 

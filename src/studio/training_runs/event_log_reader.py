@@ -60,14 +60,14 @@ class RunMetrics:
     invalid_lines: int = 0
 
     def add_line(self, line: bytes) -> None:
-        """Take in the next line of the log."""
+        """Process the next line of the log."""
         try:
             self.add(parse_event(line))
         except ValidationError:
             self.invalid_lines += 1
 
     def add(self, event: TrainingEvent) -> None:
-        """Take in the next event of the log."""
+        """Process the next event of the log."""
         self.time = self.time if event.time is None else event.time
         match event:
             case BeginEvent():

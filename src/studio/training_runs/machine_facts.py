@@ -35,7 +35,7 @@ def detect_machine(layout: ProjectPaths, device: str = "auto") -> MachineFacts:
 
 
 def is_machine_known(layout: ProjectPaths) -> bool:
-    """Whether a list of devices is cached."""
+    """Return whether a list of devices is cached."""
     return bool(_read_devices(layout))
 
 

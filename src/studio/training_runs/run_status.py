@@ -121,12 +121,12 @@ class RunStatus(RunSummary):
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended."""
+        """Return whether the run has ended."""
         return self.state in FINISHED_STATES
 
     @property
     def can_resume(self) -> bool:
-        """Whether the run can be resumed."""
+        """Return whether the run can be resumed."""
         return self.is_over and self.state != "done" and (self.folder / CONFIG_FILE).is_file()
 
     def curve(self, name: str, stage: str = "gpt") -> CurvePoints:

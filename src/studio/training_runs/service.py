@@ -74,7 +74,7 @@ class TrainingRunService:
 
     @property
     def is_training(self) -> bool:
-        """Whether a run computes now, which slows synthesis down."""
+        """Return whether a run computes now, which slows synthesis down."""
         return is_locked(self._layout.training_lock)
 
     def start(self, dataset: str, name: str = "") -> RunStatus:

@@ -43,7 +43,7 @@ class BlendComponent:
 
     @property
     def is_random(self) -> bool:
-        """Whether this is the random voice."""
+        """Return whether this is the random voice."""
         return self.voice == RANDOM_VOICE
 
 

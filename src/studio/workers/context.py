@@ -1,4 +1,4 @@
-"""What one worker process keeps from job to job: the folders, the settings, and a warm speaker."""
+"""Context of a worker process, kept between jobs: folders, settings and a loaded engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WorkerContext:
 
 
 def create_worker_context(layout: Mapping[str, Any], settings: Mapping[str, Any]) -> WorkerContext:
-    """Make the workshop from plain values, which is how they reach the process."""
+    """Create the context from plain values, as sent to the process."""
     return WorkerContext(
         ProjectPaths(**{name: Path(folder) for name, folder in layout.items()}),
         from_dict(Settings, settings),

@@ -47,7 +47,7 @@ def create_random_voice(
 def save_random_voice(
     name: str, seed: int, engine: Engine, layout: ProjectPaths, report: ProgressReporter
 ) -> Voice:
-    """Keep a voice that an engine makes up."""
+    """Save a random voice of an engine."""
     folder = _get_new_voice_folder(name, layout)
     speaker = generate_random_speaker_latents(engine, seed, report)
     with translate_write_errors(folder):

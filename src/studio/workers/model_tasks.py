@@ -37,14 +37,14 @@ from training.finetuning.export import export_checkpoint
 def export_checkpoint_task(
     workshop: WorkerContext, request: ExportCheckpointRequest, report: ProgressReporter
 ) -> ExportCheckpointResult:
-    """Make the model in the worker."""
+    """Create the model in the worker."""
     return export_run_checkpoint(workshop.layout, request, report)
 
 
 def export_run_checkpoint(
     layout: ProjectPaths, request: ExportCheckpointRequest, report: ProgressReporter
 ) -> ExportCheckpointResult:
-    """Make the model; what the same run published before under this name is replaced."""
+    """Create the model; an earlier export of the same run with this name is replaced."""
     run = layout.run(request.dataset, request.run)
     if not run.is_dir():
         raise AppError(f"The run {request.run} of {request.dataset} no longer exists.")

@@ -23,7 +23,7 @@ from training.dataset_prep.prepare import PrepareJob, PrepareResult, run_prepara
 def prepare_dataset_task(
     workshop: WorkerContext, request: PrepareRequest, report: ProgressReporter
 ) -> PrepareResult:
-    """Make or renew a dataset; what an earlier run has done is kept."""
+    """Prepare or update a dataset; finished work of an earlier run is kept."""
     return prepare_from_request(workshop.layout, workshop.settings, request, report)
 
 

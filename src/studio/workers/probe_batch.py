@@ -128,7 +128,7 @@ def _try_batch_size(
     stage: StageName,
     report: ProgressReporter,
 ) -> StepProbeResult | None:
-    """Take the steps; None where the memory is full."""
+    """Run the steps; None where the memory is full."""
     try:
         with reraise_as_app_error(ValueError):
             return probe_training_step(config, dataset, bundle, batch, stage, report)

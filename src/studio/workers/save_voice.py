@@ -23,7 +23,7 @@ from studio.workers.create_voice import save_random_voice
 def save_random_voice_task(
     workshop: WorkerContext, request: SaveRandomVoiceRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
-    """Keep the voice that random#SEED is under a name, with the engine that is warm."""
+    """Save the voice random#SEED under a name, with the loaded engine."""
     get_new_voice_folder(workshop.layout, request.name)
     stated = {"bundle": request.bundle, "device": request.device}
     request_input = SpeechRequestInput(

@@ -45,7 +45,7 @@ NETWORK_CLASSES: Mapping[str, type[nn.Module]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConventions:
-    """What the networks were trained to expect, beyond their shapes. Defaults: as published."""
+    """Conventions of the weights beyond their shapes. Defaults: as published."""
 
     text_limit: int = 400
     """Exclusive maximum of the tokens of a text, with its stop token."""

@@ -50,7 +50,7 @@ PUBLISHED_CONVENTIONS = ModelConventions()
 
 
 def create_model_folder(folder: Path, about: str = PUBLISHED_DESCRIPTION) -> None:
-    """Make a bundle with the published conventions that holds no network yet."""
+    """Create a config with the published conventions and without networks."""
     if not (folder / CONFIG_FILE).is_file():
         write_config(folder, ModelConfig(about=about, conventions=PUBLISHED_CONVENTIONS))
 

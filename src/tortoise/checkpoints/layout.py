@@ -93,7 +93,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a neighbour of `path`, then put it in place; a failure leaves nothing."""
+    """Write a file atomically: `write` fills a temporary file, which is renamed to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

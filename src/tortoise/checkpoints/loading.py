@@ -53,7 +53,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MelStats:
-    """How a bundle's mels are normalised.
+    """Mel normalization of a model.
 
     norms: (80,) divisor of each band of the 22.05 kHz front end.
     """
@@ -62,7 +62,7 @@ class MelStats:
 
 
 class TortoiseModel:
-    """One set of weights. Opening it reads the config only; a network is read when first used.
+    """A model folder. Opening it reads only the config; networks are loaded at first use.
 
     Networks are in eval mode, float32, without gradients, on `device`.
     """
@@ -80,19 +80,19 @@ class TortoiseModel:
 
     @property
     def conventions(self) -> ModelConventions:
-        """What the networks were trained to expect, beyond their shapes."""
+        """Conventions of the weights beyond their shapes."""
         return self.config.conventions
 
     @cached_property
     def weights_id(self) -> str:
-        """Name the weights that were in the folder when it was opened."""
+        """Return the id of the weights, as of opening the folder."""
         for name in self._files.keys() & set(WEIGHTS_ID_FILES):
             self._check_unchanged(self.folder / name)
         return compute_weights_id(self.folder)
 
     @cached_property
     def mel_stats(self) -> MelStats:
-        """How mels are normalised."""
+        """The mel normalization."""
         return load_mel_stats(self.folder)
 
     @cached_property
@@ -112,7 +112,7 @@ class TortoiseModel:
 
     @property
     def cvvp(self) -> Cvvp:
-        """How well codes fit a voice."""
+        """CVVP, which scores how well codes match a voice."""
         return self._network("cvvp", Cvvp)
 
     @property
@@ -152,11 +152,11 @@ class TortoiseModel:
 
     @property
     def classifier(self) -> Classifier:
-        """Whether a wave was made by the published weights."""
+        """The classifier of speech made by the published weights."""
         return self._network("classifier", Classifier)
 
     def unload(self, *names: str) -> None:
-        """Let go of loaded networks (of all, if none is named); they load again when used."""
+        """Unload networks (all, if none is named); they are loaded again when used."""
         for name in names or list(self._loaded):
             self._loaded.pop(validate_network_name(name), None)
 

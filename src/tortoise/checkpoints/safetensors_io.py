@@ -110,7 +110,7 @@ class SkipRandomInit(TorchFunctionMode):
 
 
 def _clone_shared_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give each tensor memory of its own on the CPU: safetensors refuses views."""
+    """Copy each tensor to its own memory on the CPU, as safetensors does not accept views."""
     seen: set[int] = set()
     whole: dict[str, Tensor] = {}
     for key, value in tensors.items():

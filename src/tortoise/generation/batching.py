@@ -14,7 +14,7 @@ OnHalved = Callable[[int], object]
 
 
 def ignore_halved(size: int) -> None:
-    """Take no notice of a smaller batch."""
+    """Ignore a smaller batch size."""
 
 
 def run_in_batches(

@@ -71,7 +71,7 @@ def prepare_spoken_codes(
 
 
 def count_missing_pause_codes(codes: Tensor, pause: int, conventions: ModelConventions) -> int:
-    """How many codes of silence are still missing behind a row of spoken codes (m,)."""
+    """Return the number of missing silence codes at the end of a row (m,)."""
     return max(0, pause - _count_trailing_silence(codes, conventions))
 
 

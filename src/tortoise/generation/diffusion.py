@@ -120,7 +120,7 @@ def make_sampler(options: DiffusionSamplingOptions, noise: NoiseSource) -> Sampl
 
 
 def codes_to_frames(codes: int) -> int:
-    """How many mel frames of the vocoder last as long as so many codes."""
+    """Return the number of vocoder mel frames for a number of codes."""
     frames = codes * GPT_FRAMES_PER_CODE * VOCODER_MEL.sample_rate // GPT_MEL.sample_rate
     if frames < 1:
         raise ValueError(f"diffusion needs at least one code; got {codes}")

@@ -88,7 +88,7 @@ def find_viterbi_path(table: Tensor) -> Tensor:
 
 
 def _get_initial_scores(row: Tensor) -> Tensor:
-    """What the first frame gathers: (…, t); a way begins at one of the first tokens."""
+    """Return the score of the first frame: (…, t); a path starts at one of the first tokens."""
     return torch.cat(
         [
             row[..., : MAX_SKIPPED_TOKENS + 1],
@@ -99,7 +99,7 @@ def _get_initial_scores(row: Tensor) -> Tensor:
 
 
 def _get_transition_scores(best: Tensor) -> Tensor:
-    """What can be brought along to each token, from 0, 1, … tokens before it.
+    """Return the scores of reaching each token from 0, 1, … tokens before it.
 
     best: (…, t). Returns (MOST_SKIPPED + 2, …, t).
     """
@@ -119,7 +119,7 @@ MIN_ALIGNMENT_CONFIDENCE = (
 
 
 def compute_text_attention(gpt: Gpt, conditioning: Tensor, text: Tensor, codes: Tensor) -> Tensor:
-    """Show where the network looks in the text while it predicts each code.
+    """Return the text attention of the GPT for each predicted code.
 
     conditioning: (1, d);  text: (1, t) ended by a stop;  codes: (1, m).
     Returns (h, m, t): each head of each layer, the code being predicted, the token looked at.

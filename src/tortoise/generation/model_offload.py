@@ -22,7 +22,7 @@ AUTOCAST_NETWORKS = ("clvp", "diffusion")  # compute their products in 16 bits a
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedNetworks:
-    """What has been loaded of a bundle (opened on the CPU), ready to work on `device`."""
+    """The loaded networks of a model (opened on the CPU), for use on `device`."""
 
     bundle: TortoiseModel
     device: torch.device
@@ -46,7 +46,7 @@ class LoadedNetworks:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelManager:
-    """Where one request works; with `low_vram` only one network at a time is on the device."""
+    """Device placement of a request; with `low_vram` only one network is on the device."""
 
     networks: LoadedNetworks
     low_vram: bool

@@ -165,7 +165,7 @@ class TortoiseOptions:
 
     @classmethod
     def measure(cls, weights: Path) -> TortoiseTextAnalyzer:
-        """How a bundle reads texts, without the bundle being opened.
+        """Return the text frontend of a model without opening the model.
 
         Raises ValueError for a folder whose vocabulary or config cannot be read.
         """

@@ -68,7 +68,7 @@ def filter_top_k(logits: Tensor, top_k: int) -> FilteredLogits:
 
 
 def filter_top_p(candidates: FilteredLogits, top_p: float) -> FilteredLogits:
-    """Keep the best codes that together have the probability top_p, at least one."""
+    """Filter by nucleus sampling: keep the most likely codes up to probability top_p."""
     tail = candidates.scores.softmax(-1).flip(-1).cumsum(-1).flip(-1)  # (r, s) of it and all after
     out = tail <= 1 - top_p
     out[:, 0] = False
@@ -149,7 +149,7 @@ def sample_codes(
 
 
 def estimate_batch_size(gpt: Gpt, max_codes: int) -> int:
-    """How many rows at once suit the device and its free memory; at least 1."""
+    """Return the batch size for the device and its free memory; at least 1."""
     weight = gpt.mel_head.weight
     per_row = 2 * gpt.config.layers * gpt.config.model_dim * max_codes * weight.element_size()
     if weight.device.type == "cuda":
@@ -197,7 +197,7 @@ class BatchedSampler:
                 return
 
     def filter_step_logits(self, logits: Tensor) -> FilteredLogits:
-        """What may be drawn.  logits: (r, v)."""
+        """Apply the filters. logits: (r, v)."""
         options = self.options
         logits = apply_repetition_penalty(logits, self.seen_codes, options.repetition_penalty)
         if options.typical_mass < 1:
@@ -207,7 +207,7 @@ class BatchedSampler:
         )
 
     def collect_candidates(self) -> list[CodeCandidate]:
-        """What came of the rows, in their first order."""
+        """Return the candidates in the original order."""
         drawn, log_p = self.sampled_codes.cpu(), self.log_p.cpu()
         if not bool(torch.isfinite(log_p).all()):
             raise FloatingPointError(
@@ -227,7 +227,7 @@ class BatchedSampler:
         ]
 
     def _drop_finished_rows(self, codes: Tensor, step: int) -> Tensor:
-        """Let go of the rows that drew the stop.  codes: (r,).  Returns (r',)."""
+        """Remove the rows that sampled the stop code. codes: (r,). Returns (r',)."""
         stopped = codes == self.gpt.config.stop_mel_token
         if not bool(stopped.any()):
             return codes

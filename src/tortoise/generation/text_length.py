@@ -1,4 +1,4 @@
-"""How a bundle reads a text: its words, its tokens, how many fit. Light: opens no network."""
+"""The text frontend of a model: normalization, tokens, limits. Light: opens no network."""
 
 from __future__ import annotations
 

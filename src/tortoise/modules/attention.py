@@ -93,7 +93,7 @@ class RelativePositionBias(nn.Module):
         self.relative_attention_bias = nn.Embedding(NUM_BUCKETS, heads)
 
     def forward(self, n: int) -> Tensor:
-        """What to add to the scaled scores of n positions: (h, n, n)."""
+        """Return the position bias of n positions: (h, n, n)."""
         return self.for_reversed_keys(n).flip(-1)
 
     def for_reversed_keys(self, n: int) -> Tensor:

@@ -52,7 +52,10 @@ class Classifier(nn.Module):
         return self.head(self.enc(wave))
 
     def generated_probability(self, wave: Tensor) -> Tensor:
-        """How surely TorToiSe made each wave.  wave: (b, 1, n).  Returns (b,) in [0, 1]."""
+        """Return the probability that TorToiSe generated each wave.
+
+        wave: (b, 1, n). Returns (b,) in [0, 1].
+        """
         return self(wave).float().softmax(-1)[:, SYNTHETIC_CLASS]
 
 

@@ -109,7 +109,7 @@ class DiffusionDecoder(nn.Module):
         return torch.cat(embedded, dim=-1).mean(-1)
 
     def embed_latents(self, latents: Tensor, conditioning: Tensor) -> Tensor:
-        """Take up what the GPT meant, spoken by this voice.
+        """Embed GPT latents with the conditioning of a voice.
 
         latents: (b, m, l);  conditioning: (b, 2 d).  Returns (b, d, m).
         """

@@ -94,7 +94,7 @@ class GptConfig:
 
     @property
     def codes(self) -> int:
-        """How many codes stand for sound: all but start and stop."""
+        """The number of codes without start and stop."""
         return min(self.start_mel_token, self.stop_mel_token)
 
 
@@ -138,7 +138,7 @@ class Gpt(nn.Module):
         return latents.view(b, k, -1).mean(1)
 
     def text_inputs(self, text: Tensor) -> Tensor:
-        """What the network reads for a text: start, its tokens and one stop more.
+        """Return the input for a text: start, its tokens and an additional stop.
 
         text: (b, t) token ids ended by a stop already, as the original does.  Returns (b, t + 2).
         """
@@ -163,7 +163,7 @@ class Gpt(nn.Module):
         return torch.cat([conditioning[:, None], self.embed_text(self.text_inputs(text))], dim=1)
 
     def states(self, embedded: Tensor) -> Tensor:
-        """What the heads read, at every position.  embedded: (b, n, d).  Returns (b, n, d)."""
+        """Return the hidden states at every position. embedded: (b, n, d). Returns (b, n, d)."""
         states: Tensor = self.final_norm(self.gpt(embedded))
         return states
 

@@ -90,7 +90,7 @@ def gather_per_item(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
 
 
 def make_linear_schedule(steps: int = NUM_TRAIN_TIMESTEPS) -> NoiseSchedule:
-    """Make the training schedule: betas on a line, scaled so that any length ends in noise."""
+    """Create the training schedule: linear betas, scaled so that any length ends in noise."""
     if steps < 2:
         raise ValueError(f"a schedule has at least 2 steps; got {steps}")
     scale = 1000 / steps
@@ -99,7 +99,7 @@ def make_linear_schedule(steps: int = NUM_TRAIN_TIMESTEPS) -> NoiseSchedule:
 
 
 def respace(schedule: NoiseSchedule, steps: int) -> NoiseSchedule:
-    """Keep `steps` evenly spread steps; each adds the noise of all that it stands for."""
+    """Keep `steps` evenly spaced steps; each adds the noise of the steps that it replaces."""
     check_steps(schedule, steps)
     return select_steps(schedule, space_timesteps(len(schedule), [steps]))
 

@@ -58,7 +58,7 @@ class AttentionLayers(nn.Module):
 
 
 def _make_attention_bias(mask: Tensor) -> Tensor:
-    """What keeps padding from being a key.  mask: (b, n).  Returns (b, 1, 1, n) for all queries."""
+    """Return the attention mask of padding. mask: (b, n). Returns (b, 1, 1, n) for all queries."""
     bias = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -torch.inf)
     return bias[:, None, None]
 

@@ -87,7 +87,7 @@ class UnivNet(nn.Module):
 
 
 class LvcBlock(nn.Module):
-    """One step up in rate, then gated convolutions whose kernels follow the mel."""
+    """Upsampling, then gated convolutions with kernels predicted from the mel."""
 
     def __init__(self, config: UnivNetConfig, stride: int, hop: int):
         super().__init__()

@@ -62,7 +62,7 @@ class TranscriberInfo:
 
     @property
     def is_available(self) -> bool:
-        """Whether nothing is missing."""
+        """Return whether nothing is missing."""
         return not self.unavailable_reason
 
 

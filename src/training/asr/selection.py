@@ -44,7 +44,7 @@ SUGGESTED_MODEL = "base"  # small enough for any machine
 
 @dataclass(frozen=True, kw_only=True)
 class TranscriptProvider:
-    """Where the text of each recording comes from: an existing transcript, else a transcriber.
+    """Source of the text of each recording: an existing transcript, else a transcriber.
 
     name: as the dataset stores it. transcriber: None where every recording has a transcript.
     """

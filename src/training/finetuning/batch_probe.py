@@ -48,7 +48,7 @@ def probe_training_step(
     stage: Literal["gpt", "diffusion"] = "gpt",
     report: ProgressReporter | None = None,
 ) -> StepProbeResult:
-    """Take real steps with a micro-batch of the `batch` longest clips.
+    """Run real steps with a micro-batch of the `batch` longest clips.
 
     The seconds are scaled to the whole batch of the configuration.
     Raises torch.OutOfMemoryError, MemoryError or RuntimeError where the memory is full.

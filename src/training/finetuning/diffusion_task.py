@@ -48,7 +48,7 @@ MEL_FIELDS: tuple[MelField, MelField] = ("gpt_mel", "vocoder_mel")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusionTrainingOptions:
-    """How a kind of diffusion network was trained from nothing, and so how it is finetuned."""
+    """Training conventions of a kind of diffusion network, also used for finetuning."""
 
     use_muon: bool
     loss_weighting: LossWeighting

@@ -32,7 +32,7 @@ class DistributedContext:
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process logs, validates and saves."""
+        """Return whether this process logs, validates and saves."""
         return self.rank == 0
 
     def get_local_indices(self, rows: int) -> list[int]:

@@ -95,7 +95,7 @@ class MetricAccumulator:
     started_at: float = field(default_factory=time.monotonic)
 
     def add(self, stage: str, metrics: dict[str, float], lr: float, *, last: bool) -> None:
-        """Take the metrics of one step; log their means where a line is due."""
+        """Add the metrics of one step; log their means at each interval."""
         self.step_metrics.append(metrics)
         elapsed, count = time.monotonic() - self.started_at, len(self.step_metrics)
         log_every = max(1, self.checkpoint_every // MIN_POINTS_PER_CHECKPOINT)

@@ -155,7 +155,7 @@ class StageTrainer:
         save_state(self.context.run, state)
 
     def train(self) -> None:
-        """Take the remaining steps of the stage.
+        """Run the remaining steps of the stage.
 
         Raises Cancelled on a stop request, after saving; DivergenceError, DiskFullError and
         OutOfMemory.
@@ -282,7 +282,7 @@ class StageTrainer:
 
 
 def is_cancel_requested(report: ProgressReporter) -> bool:
-    """Whether a stop was requested."""
+    """Return whether a stop was requested."""
     try:
         report.check_cancelled()
     except Cancelled:

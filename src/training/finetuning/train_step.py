@@ -62,7 +62,7 @@ class TrainingTask(ABC):
     @property
     @abstractmethod
     def stateful_parts(self) -> Mapping[str, Stateful]:
-        """What a saved state holds, by name."""
+        """Content of a saved state, by name."""
 
     @abstractmethod
     def sample_batch(self, step: int) -> Any:
@@ -129,7 +129,7 @@ class StepExecutor:
 def training_step(
     task: TrainingTask, step: int, lr: float, executor: StepExecutor
 ) -> dict[str, float]:
-    """Take one optimizer step; return the loss, its parts and the gradient norm.
+    """Run one optimizer step; return the loss, its parts and the gradient norm.
 
     Raises DivergenceError, before any weight changes, where one of them is not finite.
     """
@@ -181,7 +181,7 @@ def _accumulate_gradients(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the memory is full, in any of torch's ways."""
+    """Return whether an error means that the memory is full, in any of torch's ways."""
     message = str(error).lower()
     known = "out of memory" in message or "can't allocate memory" in message
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or known

@@ -33,7 +33,7 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineChart:
-    """What a line chart shows.  y_min: a value that is always in the picture."""
+    """A line chart. y_min: a value that is always in the picture."""
 
     title: str
     lines: Sequence[ChartLine]

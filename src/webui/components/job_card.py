@@ -133,7 +133,7 @@ def stop_jobs(studio: Studio, tasks: Collection[str], *, only_running: bool = Fa
 
 
 def format_job_title(job: Job) -> str:
-    """Name a job in a few words."""
+    """Return the title of a job."""
     title = " ".join((job.title or str(job.request.get("text", "")) or job.task).split())
     return shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
 

@@ -114,7 +114,7 @@ def create_visible_timer(elem_id: str, interval_s: float) -> gr.HTML:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sent:
-    """What a browser was sent last: the state, and the value of each output by component id."""
+    """The last values sent to a browser: the state, and each output by component id."""
 
     state: Any = None
     values: Mapping[int, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the tabs of one page share."""
+"""Context shared by the tabs of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the buttons in the job panel do."""
+"""Actions of the buttons in the job panel."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ STORAGE_KEY, STORAGE_SECRET = (
 
 
 class JobPanelState(NamedTuple):
-    """What the job panel shows, and the id of the job that was done last."""
+    """State of the job panel, and the id of the last finished job."""
 
     html: str
     last_done: str

@@ -26,7 +26,7 @@ def has_recording(studio: Studio) -> bool:
 
 
 def import_recording(studio: Studio, recording: str | None, imported: str) -> str:
-    """Make a new recording the microphone voice.
+    """Use a new recording as the microphone voice.
 
     imported: the recording that is that voice already.  Returns the one that now is.
     Raises AppError where nothing was recorded yet.

@@ -1,4 +1,4 @@
-"""What the History tab shows: the clip list, one clip, two clips to compare, or the trash."""
+"""Views of the History tab: the clip list, one clip, two clips to compare, or the trash."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def build_denoise_request(
 
 
 def open_uploaded_clip(studio: Studio, path: Path) -> UploadedClip:
-    """Keep a dropped file and read its metadata, if it has any."""
+    """Store a dropped file and read its metadata, if any."""
     reference = store_upload(studio.layout, path)
     record, latents, problem = None, None, ""
     try:

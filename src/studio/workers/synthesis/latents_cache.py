@@ -182,7 +182,7 @@ def _read_cached(path: Path, context: ConditioningContext) -> SpeakerLatents | N
 def _write_cached(
     latents: SpeakerLatents, name: str, folders: tuple[Path, ...], report: ProgressReporter
 ) -> None:
-    """Keep the latents in the first folder that can be written; do without where none can."""
+    """Save the latents in the first writable folder, if any."""
     for folder in folders:
         if _is_read_only(folder.parent):
             continue
@@ -197,7 +197,7 @@ def _write_cached(
 
 
 def _is_read_only(folder: Path) -> bool:
-    """Whether a folder is marked so; an administrator could write to it, but is not meant to."""
+    """Return whether a folder is marked read-only, which an administrator could ignore."""
     return folder.is_dir() and not folder.stat().st_mode & 0o222
 
 

@@ -1,4 +1,4 @@
-"""One request being spoken: the engine, its speaker latents, the chunks so far, their metadata."""
+"""A synthesis session: the engine, its speaker latents, finished chunks and their metadata."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ KEY_VERSION = 2  # raised when the same facts come to mean another sound
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChunkResult:
-    """One chunk as it was spoken.
+    """A generated chunk.
 
-    candidates: the preferred one first;  took: seconds per stage;  resolved_options: options whose
+    candidates: the preferred one first; took: seconds per stage; resolved_options: options whose
     value the engine chose itself (Any: each has its own type).
     """
 
@@ -127,7 +127,7 @@ class SynthesisSession:
 
     @property
     def resolved_options(self) -> Mapping[str, Any]:  # Any: option values
-        """What the engine chose for the chunks so far; the next chunk begins with it."""
+        """Options chosen by the engine for earlier chunks; the next chunk starts with them."""
         return {name: value for one in self.chunks for name, value in one.resolved_options.items()}
 
     def measure_timings(self) -> dict[str, float]:
@@ -172,7 +172,7 @@ class SynthesisSession:
         )
 
     def compute_take_key(self, chunk: TextChunk) -> str:
-        """Name what a take of the chunk follows from: equal keys, equal sound on one machine."""
+        """Return the cache key of a take: a hash of all inputs of the chunk."""
         speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         facts = {
             "format": KEY_VERSION,

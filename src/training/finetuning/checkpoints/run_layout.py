@@ -42,7 +42,7 @@ class RunPaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """How a run ended.
+    """The result of a run.
 
     cause: "", or what ended it early: asked, diverged, disk, files, memory, refused.
     """

@@ -70,7 +70,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
 
 
 def mark_state_good(folder: Path) -> None:
-    """Keep the state saved last as the one to return to after a divergence."""
+    """Keep the last saved state to return to after a divergence."""
     link_or_copy(folder / STATE_FILE, folder / GOOD_STATE_FILE)
 
 
@@ -121,7 +121,7 @@ def translate_disk_full_errors(path: Path) -> Iterator[None]:
 
 
 def is_disk_full_error(error: BaseException) -> bool:
-    """Whether a write failed because the disk or the user's quota is full."""
+    """Return whether a write failed because the disk or the user's quota is full."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return any(known in str(error) for known in DISK_FULL_MESSAGES)

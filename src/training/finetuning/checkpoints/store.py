@@ -95,7 +95,7 @@ def delete_unfinished_files(run: Path, step: int) -> None:
 
 
 def is_checkpoint_complete(run: Path, step: int) -> bool:
-    """Whether the checkpoint of a step is complete."""
+    """Return whether the checkpoint of a step is complete."""
     return (get_checkpoint_dir(run, step) / CHECKPOINT_INFO_FILE).is_file()
 
 

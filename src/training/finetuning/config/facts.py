@@ -46,7 +46,7 @@ class NetworkFacts:
 
     @property
     def exists(self) -> bool:
-        """Whether the model contains the network."""
+        """Return whether the model contains the network."""
         return self.parameters > 0
 
 
@@ -65,7 +65,7 @@ class ModelFacts:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is as small as the starter model, which needs more training."""
+        """Return whether it is as small as the starter model, which needs more training."""
         return self.gpt.parameters < SMALL_PARAMETERS
 
 
@@ -84,7 +84,7 @@ class MachineFacts:
 
     @property
     def is_cpu(self) -> bool:
-        """Whether training runs on the CPU."""
+        """Return whether training runs on the CPU."""
         return self.device == "cpu"
 
 

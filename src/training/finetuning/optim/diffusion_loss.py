@@ -55,7 +55,7 @@ class DropoutOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossWeighting:
-    """Which timesteps are sampled and how their losses are weighted; the defaults are published.
+    """Timestep sampling and loss weighting; the defaults are the published ones.
 
     max_inverse_snr: weight the noise error by 1 / SNR up to this value, so that it measures the
     error of the clean mel; None weights all timesteps equally.

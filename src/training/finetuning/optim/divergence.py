@@ -21,7 +21,7 @@ class DivergenceDetector:
     recent: list[float] = field(default_factory=list)
 
     def update(self, loss: float, metric: float) -> None:
-        """Take the loss of one step.  Raises DivergenceError.
+        """Check the loss of one step. Raises DivergenceError.
 
         metric: the metric of the step that validation measures too.
         """

@@ -36,7 +36,7 @@ class PreflightFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightInput:
-    """What is checked. dataset, bundle: folders;  free: bytes of disk space."""
+    """Input of the preflight checks. dataset, bundle: folders; free: bytes of disk space."""
 
     config: FinetuneConfig
     dataset: Path
@@ -47,7 +47,7 @@ class PreflightInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightFacts:
-    """What the files of the dataset and the model contain."""
+    """Facts from the files of the dataset and the model."""
 
     bundle: ModelFacts
     measure: TortoiseTextAnalyzer
