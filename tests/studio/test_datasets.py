@@ -89,7 +89,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
     folder.mkdir()
     write_clip(folder / "1.wav", said(range(8), range(8, 16), range(16, 24)))
     code, out, _ = testudo("prepare", str(folder), "--no-check-text", "--longest-s", "8")
-    assert code == 0 and "3 clips kept" in out and "1 clip to judge by" in out
+    assert code == 0 and "3 clips kept" in out and "1 clip for validation" in out
     assert read_dataset(layout.dataset("My talks")).folder == str(folder)
     code, out, _ = testudo("datasets")
     assert code == 0 and out.startswith("My talks  0.2 minutes in 3 of 3 clips")

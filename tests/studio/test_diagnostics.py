@@ -90,7 +90,7 @@ def test_a_whole_studio_has_no_fault(whole: ProjectPaths, system: SystemInfo) ->
         (replace(GOOD, said=("The NVIDIA driver on your system is too old",)), "old_driver",
          "too old"),
         (replace(GOOD, devices=(GPU, CPU), unsuited=("NVIDIA H200",)), "wrong_cuda_build",
-         "no code for NVIDIA H200"),
+         "does not support NVIDIA H200"),
     ],
 )  # fmt: skip
 def test_a_torch_that_does_not_fit_is_a_fault(

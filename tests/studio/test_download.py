@@ -317,7 +317,7 @@ class TestTheWholeDownload:
             (
                 "tortoise",
                 ["bigvgn"],
-                "'bigvgn' is no part of the published weights.*bigvgan, classifier",
+                "'bigvgn' is not an optional part of the published weights.*bigvgan, classifier",
             ),
         ],
     )

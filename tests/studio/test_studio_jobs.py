@@ -118,7 +118,7 @@ def test_a_refusal_is_a_failed_job_that_leaves_nothing_behind(
 def test_an_unknown_job_and_an_unknown_request_are_refused(opened: Studio) -> None:
     with pytest.raises(AppError, match="There is no job 'x'"):
         opened.job("x")
-    with pytest.raises(AppError, match="No task takes a dict"):
+    with pytest.raises(AppError, match="There is no task for a dict"):
         opened.submit({"text": "hello"})
 
 

@@ -14,7 +14,7 @@ STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 
 @pytest.mark.parametrize("limit", [-1, 401])
 def test_a_piece_is_never_longer_than_what_can_be_read(limit: int) -> None:
-    with pytest.raises(ValueError, match="piece_limit lies in 0 to the text_limit of 400"):
+    with pytest.raises(ValueError, match="piece_limit must be from 0 to the text_limit of 400"):
         ModelConventions(piece_limit=limit)
 
 

@@ -116,7 +116,7 @@ def test_bfloat16_autocast_comes_close() -> None:
         ({"steps": 0}, "from 2 to 4000 steps; got 0"),
         ({"steps": 1}, "got 1"),
         ({"sampler": "euler"}, "p, ddim, dpm; got 'euler'"),
-        ({"temperature": math.nan}, "temperature lies in 0 to 1; got nan"),
+        ({"temperature": math.nan}, "temperature must be from 0 to 1; got nan"),
     ],
 )
 def test_options_out_of_range_are_refused(wrong: dict[str, Any], message: str) -> None:

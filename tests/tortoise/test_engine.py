@@ -262,7 +262,7 @@ def test_a_slim_voice_speaks_but_cannot_be_ranked_by_likeness(engine: TortoiseEn
     )
     assert set(slim.tensors) == {"gpt", "diffusion"}
     assert engine.synthesize(TEXT, slim, options(), ProgressReporter()).candidates
-    with pytest.raises(ValueError, match=r"cvvp_weight is 0\.5.*slim"):
+    with pytest.raises(ValueError, match=r"cvvp_weight is 0\.5.*no CVVP part"):
         engine.synthesize(TEXT, slim, options(cvvp_weight=0.5), ProgressReporter())
 
 
@@ -335,7 +335,7 @@ def test_memory_that_runs_out_is_warned_about_once_and_the_batch_that_fits_is_re
     monkeypatch.setattr(sampling.BatchedSampler, "steps", only_two)
     output = engine.synthesize(TEXT, speaker, options(), ProgressReporter())
     (warning,) = (one for one in output.warnings if one.topic == "memory")
-    assert warning.message == "Memory ran out; going on with 2 samples at a time."
+    assert warning.message == "Out of memory; continuing with 2 samples at a time."
     assert output.resolved_options == {"sample_batch_size": 2}
 
 
@@ -357,7 +357,7 @@ def test_parts_are_found_in_any_candidate_of_the_engine_but_not_in_a_clip_from_a
 def test_a_bundle_that_lacks_a_network_cannot_speak(folder: Path, tmp_path: Path) -> None:
     broken = make_tiny_bundle(tmp_path / "broken")
     (broken / "gpt.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"lacks gpt\.safetensors and cannot speak"):
+    with pytest.raises(ValueError, match=r"lacks gpt\.safetensors and cannot generate speech"):
         TortoiseEngine.load(broken, CPU)
 
 

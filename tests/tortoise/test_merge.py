@@ -121,7 +121,7 @@ def other_words(folder: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "architecture": (other_shape, r"they differ in the clvp: codes is 22 and 99"),
     "a tensor": (missing_key, r"they differ in the gpt: .* is \(.*\) and nothing"),
-    "conventions": (other_config, r"differ in how they are used: max_codes is 24 and 23"),
+    "conventions": (other_config, r"differ in their settings: max_codes is 24 and 23"),
     "tokenizer": (other_words, r"tokenize texts differently \(tokenizer.json\)"),
     "mels": (
         lambda folder: save_mel_stats(folder, MelStats(norms=-torch.ones(80))),

@@ -275,7 +275,7 @@ def test_a_text_with_nothing_to_say_is_refused() -> None:
 
 def test_a_text_beyond_the_limit_is_refused_with_both_numbers() -> None:
     assert encode_text(Letters(), "a" * 8, 10).shape == (1, 9)
-    with pytest.raises(ValueError, match="makes 9 tokens; these weights speak at most 8"):
+    with pytest.raises(ValueError, match="makes 9 tokens; these weights support at most 8"):
         encode_text(Letters(), "a" * 9, 10)
 
 

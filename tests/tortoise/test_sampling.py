@@ -264,7 +264,7 @@ def test_cancelling_stops_within_one_step(gpt: Gpt) -> None:
 
 
 def test_more_codes_than_the_weights_can_say_are_refused(gpt: Gpt) -> None:
-    with pytest.raises(ValueError, match="max_codes is 61; these weights can say 60"):
+    with pytest.raises(ValueError, match="max_codes is 61; these weights support at most 60"):
         draw(gpt, replace(OPTIONS, max_codes=61))
 
 

@@ -207,7 +207,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     try:
         clip = read_clip(line.audio)
     except (ClipError, OSError):
-        raise DatasetError("audio file cannot be read") from None
+        raise DatasetError("the audio file cannot be read") from None
     low = clip.resample(GPT_MEL.sample_rate).wave
     if len(low) < MIN_CODES * conventions.samples_per_code:
         raise DatasetError("it is too short")

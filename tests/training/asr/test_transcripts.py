@@ -284,7 +284,7 @@ def test_a_recording_called_train_has_its_own_text(recordings: Maker, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a|Hello.\njust words\n", r"metadata\.csv, line 2: it has no '\|'\. A line reads"),
+        ("a|Hello.\njust words\n", r"metadata\.csv, line 2: it has no '\|'\. A line must be"),
         ("a|b|c|d\n", r"metadata\.csv, line 1: 4 columns"),
         ("\n|Hello\n", r"metadata\.csv, line 2: no clip is named"),
         ("a|One.\na.wav|Two.\n", r"metadata\.csv gives 'a' one text in line 1 and anot.*line 2"),

@@ -61,4 +61,6 @@ def test_an_empty_dataset_says_so() -> None:
 def test_texts_that_do_not_belong_to_the_recordings_are_pointed_out() -> None:
     wrong = [replace(CLIP, id=f"{at}", kept=False, reason="doubtful_text") for at in range(9)]
     report = build_dataset_report(Dataset(name="x", clips=(CLIP, *wrong)))
-    assert any("The text of 9 of 10 clips is not what is said" in told for told in report.remarks)
+    assert any(
+        "The text of 9 of 10 clips does not match the audio" in told for told in report.remarks
+    )

@@ -102,7 +102,7 @@ def test_dropping_and_restoring_leaves_a_clip_as_it_was() -> None:
     ("changed", "match"),
     [
         ({"reason": "too_long"}, "cannot be trained on"),
-        ({"reason": "no_words", "text": "", "words": ()}, "has no text"),
+        ({"reason": "no_words", "text": "", "words": ()}, "has no transcript"),
         ({"reason": "merged"}, "is in other too"),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_clip_is_joined_with_the_next_of_its_recording(tmp_path: Path) -> None
     [
         ([row("a", 0)], "no clip after a in its recording"),
         ([row("a", 0), row("b", 9)], "can be joined"),
-        ([row("a", 0, 7), row("b", 7, 7)], "a clip may last 11.6 s"),
+        ([row("a", 0, 7), row("b", 7, 7)], "the limit is 11.6 s"),
         ([row("a", 0, reason="split", kept=False), row("b", 3)], "already part of other clips"),
     ],
 )

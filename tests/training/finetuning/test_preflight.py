@@ -198,7 +198,7 @@ def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
         ("audio/clip00.wav|stra\xdfe".encode("latin-1"), "not UTF-8"),
         (b"one column only", "Line 1"),
         (b"nowhere.wav|text\n", "1 have no audio file"),
-        (b"../../etc/passwd|text\n", "leads out of"),
+        (b"../../etc/passwd|text\n", "is outside of"),
     ):
         lists.write_bytes(content)
         found = findings()["no_dataset"]
@@ -240,7 +240,10 @@ def test_validation_that_is_missing_or_was_learned_is_told(findings: Look, datas
     audio, text = (dataset / "train.txt").read_text().splitlines()[0].split("|")
     with (dataset / "validation.txt").open("a") as validation:
         validation.write(f"{audio}|{text.upper().replace(' ', '  ')}!\n")
-    assert findings()["leak"].what == "Training has the text of 1 clip of validation."
+    assert (
+        findings()["leak"].what
+        == "The text of 1 clip for validation is also in the training split."
+    )
     (dataset / "validation.txt").unlink()
     assert findings()["no_validation"].place == "prepare"
 
@@ -261,7 +264,7 @@ def test_sound_is_found_as_the_lists_of_others_name_it(dataset: Path, named: str
 
 @pytest.mark.parametrize("named", ["../00.wav", "/etc/hosts", "audio/../../x", "a\0b"])
 def test_sound_outside_the_dataset_is_not_looked_for(dataset: Path, named: str) -> None:
-    with pytest.raises(ManifestError, match="leads out"):
+    with pytest.raises(ManifestError, match="is outside of"):
         find_audio(dataset, named)
 
 

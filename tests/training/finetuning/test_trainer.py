@@ -436,7 +436,7 @@ def test_clips_that_cannot_be_learned_from_are_left_out_and_named(tmp_path: Path
     case.write(schedule={"steps": 1}, diffusion={"steps": 0})
     assert case.train().state == "done"
     told = " ".join(event["message"] for event in case.events("warning"))
-    for reason in ("cannot be read as sound: c1.", "missing: c2.", "too long for the model: c0."):
+    for reason in ("cannot be read: c1.", "missing: c2.", "too long for the model: c0."):
         assert reason in told
     assert case.events("begin")[0]["clips"] == 2
 
@@ -446,7 +446,7 @@ def test_a_dataset_with_nothing_to_learn_is_refused_before_anything_begins(tmp_p
     shutil.rmtree(case.places.dataset / "audio")
     outcome = case.train()
     assert (outcome.state, outcome.cause) == ("failed", "refused")
-    assert "nothing to learn from. Left out because the file is missing: c0" in outcome.message
+    assert "nothing to train on. Left out because the file is missing: c0" in outcome.message
     assert case.events("begin") == []
 
 
