@@ -91,7 +91,7 @@ def test_latents_travel_only_where_asked_for() -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_clip_without_settings_is_refused(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(AppError, match="carries no settings"):
+    with pytest.raises(AppError, match="contains no settings"):
         tags.read_metadata(clip_at(tmp_path / f"a{suffix}"))
 
 
@@ -165,5 +165,5 @@ def test_damaged_files_raise_nothing_but_a_refusal(
 def test_a_sound_written_by_another_program_can_be_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, [0.1] * 100, 24_000, subtype="FLOAT")
-    with pytest.raises(AppError, match="carries no settings"):
+    with pytest.raises(AppError, match="contains no settings"):
         tags.read_metadata(path)

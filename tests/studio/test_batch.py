@@ -147,7 +147,7 @@ def test_an_item_names_the_voice_that_really_spoke(testudo: Run, tmp_path: Path)
 
 def test_missing_weights_stop_the_table_at_once(testudo: Run, tmp_path: Path) -> None:
     code, _, err = speak(testudo, table_at(tmp_path, THREE), tmp_path / "out", "--bundle", "none")
-    assert code == 2 and err.count("\n") == 1 and "no weights 'none'" in err
+    assert code == 2 and err.count("\n") == 1 and "no model 'none'" in err
 
 
 BAD_TABLES = {

@@ -128,7 +128,7 @@ class TestListing:
     def test_a_bundle_that_is_not_there_is_refused_with_those_that_are(
         self, layout: ProjectPaths, tiny: Path
     ) -> None:
-        with pytest.raises(AppError, match=r"no weights 'tny'.*there: tiny"):
+        with pytest.raises(AppError, match=r"no model 'tny'.*there: tiny"):
             summarize_model(layout, "tny")
 
 
@@ -170,7 +170,9 @@ class TestVerifying:
         tensors = {key: value.clone() for key, value in read_tensors(file).items()}
         tensors["codebook.embed"][0, 0] = torch.nan
         save_tensors(file, tensors)
-        assert self.wrong(layout) == {"dvae.safetensors": "codebook.embed holds values"}
+        assert self.wrong(layout) == {
+            "dvae.safetensors": "codebook.embed contains NaN or infinite values"
+        }
 
     def test_a_tokenizer_too_large_for_the_networks_is_named(
         self, layout: ProjectPaths, tiny: Path

@@ -85,7 +85,7 @@ def test_the_classifier_judges_whole_clips_piece_by_piece(
     write_clip(path, shipped())
     judged = detect_synthetic_speech(layout, path, "", ProgressReporter())
     assert judged.bundle == "tiny" and 0 <= judged.likely <= 1 and len(judged.pieces) == 1
-    with pytest.raises(AppError, match="holds"):
+    with pytest.raises(AppError, match="it has"):
         (layout.models / "tiny" / "config.json").write_text('{"format": 1}')
         detect_synthetic_speech(layout, path, "tiny", ProgressReporter())
 
@@ -99,7 +99,7 @@ def test_a_text_is_seen_in_tokens_with_what_is_unknown(layout: ProjectPaths) -> 
     assert not preview_tokens(layout, "tiny", "a" * 59).fits
     with pytest.raises(AppError, match="has 20,001 characters"):
         preview_tokens(layout, "tiny", "a" * 20_001)
-    with pytest.raises(AppError, match="no weights 'none'"):
+    with pytest.raises(AppError, match="no model 'none'"):
         preview_tokens(layout, "none", "a")
     (layout.models / "tiny" / "tokenizer.json").write_text("{")
     with pytest.raises(AppError, match="is not JSON"):
@@ -174,7 +174,7 @@ def test_voicefixer_cleans_where_it_is_there(fake_fixer: Callable[[str], None]) 
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        ("reaches out", "may not reach the network"),
+        ("reaches out", "has no network access"),
         ("crashes", "its weights do not fit"),
         ("writes nonsense", "did not clean the clip"),
     ],

@@ -298,7 +298,7 @@ class TestTheWholeDownload:
         made = download_published_model(layout, "tortoise", ProgressReporter(events.append))
         assert made.speaks and "dvae" not in made.networks
         (warning,) = [event.message for event in events if event.kind == "warning"]
-        assert "dvae.pth" in warning and "goes without dvae" in warning
+        assert "dvae.pth" in warning and "installed without dvae" in warning
 
     def test_a_disk_too_small_is_refused_before_anything_is_fetched(
         self, whole: Hub, layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch

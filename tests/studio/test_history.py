@@ -444,7 +444,7 @@ def test_a_chosen_deletion_is_undone_and_the_bin_emptied(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("id", ["../../results", "..", "x/y"])
 def test_only_a_deletion_can_be_undone(id: str, shelf: Shelf) -> None:
-    with pytest.raises(AppError, match="cannot name a deletion"):
+    with pytest.raises(AppError, match="is not a valid deletion name"):
         shelf.history.restore(id)
 
 

@@ -75,11 +75,11 @@ def test_a_deleted_bundle_can_be_had_back_as_it_was(studio: Studio, name: str) -
 
 def test_the_starter_stays_and_so_does_what_a_job_needs(studio: Studio) -> None:
     for name in ("starter", "Starter"):
-        with pytest.raises(AppError, match=r"starter .*stays|no weights"):
+        with pytest.raises(AppError, match=r"starter .*stays|no model"):
             delete_model(studio.layout, name)
     with pytest.raises(AppError, match="A job needs the model 'tiny'"):
         delete_model(studio.layout, "tiny", busy=["tiny"])
-    with pytest.raises(AppError, match="There are no weights 'none'"):
+    with pytest.raises(AppError, match="There are no model 'none'"):
         delete_model(studio.layout, "none")
     assert len(list_models(studio.layout)) == 2 and (studio.layout.models / "starter").is_dir()
 

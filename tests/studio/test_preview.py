@@ -116,7 +116,7 @@ WRONG = {
     ),
     "unknown bundle": (
         PreviewRequest(text="Hi.", voice="alice", bundle="none"),
-        "no weights 'none'",
+        "no model 'none'",
     ),
     "a bad knob": (
         PreviewRequest(text="Hi.", voice="alice", options={"temperature": 9}),

@@ -187,7 +187,7 @@ def test_what_could_not_be_spoken_leaves_no_folder(
 
     monkeypatch.setattr(FakeEngine, "synthesize", fail)
     request = replace(ask("a.wav"), out=None)
-    with pytest.raises(AppError, match=r"Piece 1 could not be spoken: the GPT .*Turn half"):
+    with pytest.raises(AppError, match=r"Chunk 1 could not be spoken: the GPT .*Turn half"):
         Synthesizer(layout).speak(request, ProgressReporter())
     assert list((layout.results / "alice").iterdir()) == []
 

@@ -220,7 +220,7 @@ def test_a_take_that_is_gone_or_unknown_is_refused(workshop: WorkerContext, spea
                 workshop, RejoinClipRequest(clip=clip, takes=takes), ProgressReporter()
             )
     Path(first.lines[1].path).unlink()
-    with pytest.raises(AppError, match=r"002.wav of line 2 is gone"):
+    with pytest.raises(AppError, match=r"002.wav of line 2 is missing"):
         rejoin_clip_task(workshop, RejoinClipRequest(clip=clip, takes={}), ProgressReporter())
     assert (
         regenerate_line_task(
@@ -239,7 +239,7 @@ def test_a_clip_without_settings_cannot_be_redone(
     from audio.io import write_clip
 
     write_clip(bare, clip)
-    with pytest.raises(AppError, match="carries no settings"):
+    with pytest.raises(AppError, match="contains no settings"):
         regenerate_line_task(
             workshop, RegenerateLineRequest(clip="alice/bare.wav", line=0), ProgressReporter()
         )

@@ -139,7 +139,7 @@ def test_a_rate_that_the_asked_format_cannot_have_becomes_its_nearest(layout: Pr
 
 def test_metadata_is_embedded_or_not_as_set(layout: ProjectPaths) -> None:
     assert read_metadata(Path(spoken(layout).path)).text == "Good day."
-    with pytest.raises(AppError, match="carries no settings"):
+    with pytest.raises(AppError, match="contains no settings"):
         read_metadata(Path(spoken(layout, embed=False).path))
     beside = Path(spoken(layout, embed=False, sidecar=True).path)
     assert read_metadata(beside).latents is None

@@ -166,7 +166,7 @@ def test_a_run_needs_a_whole_configuration_and_the_model_it_names(
 ) -> None:
     folder = make_dataset(layout)
     shutil.rmtree(layout.models / "starter")
-    with pytest.raises(AppError, match="no weights 'starter'"):
+    with pytest.raises(AppError, match="no model 'starter'"):
         runs.start("alice")
     (folder / "train.yaml").write_bytes(b"\xff\x00 nonsense")
     with pytest.raises(AppError, match=r"train\.yaml"):

@@ -116,7 +116,7 @@ def test_an_opened_clip_shows_its_files_and_settings(history: History) -> None:
 
 def test_a_clip_without_settings_says_so_and_offers_none_to_copy(history: History) -> None:
     html = page(history, HistoryViewState(open_refs=("felix/<img src=x onerror=alert(1)>.wav",)))
-    assert "carries no settings" in html and 'id="history-copy"' not in html
+    assert "contains no settings" in html and 'id="history-copy"' not in html
     assert "%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.wav" in html
 
 

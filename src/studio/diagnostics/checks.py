@@ -150,7 +150,7 @@ def _check_devices(torch: TorchInfo) -> HealthCheckResult:
         return _fault(
             "Devices",
             "wrong_cuda_build",
-            f"this torch build does not support {', '.join(torch.unsuited)}.",
+            f"This torch build does not support {', '.join(torch.unsuited)}.",
         )
     has_gpu = any(device.name != "cpu" for device in torch.devices)
     if not has_gpu and torch.said:

@@ -71,7 +71,7 @@ def test_letters_in_an_unknown_encoding_are_refused_with_their_byte(tmp_path: Pa
 def test_binary_junk_and_half_a_letter_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "clip.txt"
     path.write_bytes(b"RIFF\x24\x00\x00\x00WAVE")
-    with pytest.raises(TranscribeError, match=r"no text: byte 5 is zero"):
+    with pytest.raises(TranscribeError, match=r"not a text file: byte 5 is zero"):
         read_text(path)
     path.write_bytes("ab".encode("utf-16") + b"\x00")
     with pytest.raises(TranscribeError, match="begins like UTF-16, but byte 6"):

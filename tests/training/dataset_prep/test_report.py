@@ -47,7 +47,7 @@ def test_every_clip_is_counted_once() -> None:
 def test_the_text_tells_minutes_reasons_failures_and_what_to_do() -> None:
     told = format_dataset_report(build_dataset_report(mixed()))
     assert "talk: 0.5 minutes in 6 clips kept, 0.5 minutes in 6 clips dropped" in told
-    assert "bad.wav: It is damaged." in told and "hush.wav: Nobody" in told
+    assert "bad.wav: It is damaged." in told and "hush.wav: It contains no speech" in told
     assert "good.wav" not in told and "too much background noise" in told
     assert "Only 27 s are kept" in told
 
