@@ -103,7 +103,7 @@ def test_a_folder_becomes_a_dataset_on_the_command_line(
     code, _, err = testudo("datasets", "split", "My talks", "1-0001", "--after", "99")
     assert code == 2 and "cut after word 1 to 7" in err
     code, out, _ = testudo("datasets", "delete", "My talks")
-    assert testudo("datasets", "bring-back", out.split()[-1]) == (0, "My talks is back.\n", "")
+    assert testudo("datasets", "bring-back", out.split()[-1]) == (0, "My talks restored.\n", "")
 
 
 @pytest.mark.parametrize(

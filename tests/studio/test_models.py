@@ -79,7 +79,7 @@ def test_the_starter_stays_and_so_does_what_a_job_needs(studio: Studio) -> None:
             delete_model(studio.layout, name)
     with pytest.raises(AppError, match="A job needs the model 'tiny'"):
         delete_model(studio.layout, "tiny", busy=["tiny"])
-    with pytest.raises(AppError, match="There are no model 'none'"):
+    with pytest.raises(AppError, match="There is no model 'none'"):
         delete_model(studio.layout, "none")
     assert len(list_models(studio.layout)) == 2 and (studio.layout.models / "starter").is_dir()
 

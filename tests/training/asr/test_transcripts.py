@@ -74,7 +74,7 @@ def test_binary_junk_and_half_a_letter_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TranscribeError, match=r"not a text file: byte 5 is zero"):
         read_text(path)
     path.write_bytes("ab".encode("utf-16") + b"\x00")
-    with pytest.raises(TranscribeError, match="begins like UTF-16, but byte 6"):
+    with pytest.raises(TranscribeError, match="starts like UTF-16, but byte 6"):
         read_text(path)
 
 
