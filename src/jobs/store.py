@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -50,12 +51,15 @@ class JobStore:
     """A SQLite file of jobs; safe to use from several threads of one process.
 
     Raises JobError where the disk refuses. damaged_file: where an unreadable file was moved.
+    on_job_set_aside: called with a job that cannot be read, once, when it is marked as failed; its
+    request is {} where that is what cannot be read.
     """
 
     def __init__(self, connection: sqlite3.Connection, damaged_file: Path | None) -> None:
         self._connection = connection
         self._lock = RLock()
         self.damaged_file = damaged_file
+        self.on_job_set_aside: Callable[[Job], None] = lambda job: None
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
@@ -249,11 +253,13 @@ class JobStore:
             )
         except (ValueError, TypeError, KeyError):
             unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
-            if state not in FINAL_STATES:
-                state, ended = "failed", time.time()
-                self.mark_ended(id, "failed", failure=unreadable)
-            failed = unreadable if state == "failed" else None
-            return Job(**known, request={}, state=state, ended=ended, failure=failed)
+            if state in FINAL_STATES:
+                failure = unreadable if state == "failed" else None
+                return Job(**known, request={}, state=state, ended=ended, failure=failure)
+            job = Job(**known, request={}, state="failed", ended=time.time(), failure=unreadable)
+            self.mark_ended(id, "failed", failure=unreadable)
+            self.on_job_set_aside(replace(job, request=_parse_request(request)))
+            return job
 
     def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
         db.execute(
@@ -287,6 +293,14 @@ def read_open_requests(path: Path) -> list[str]:
             return [request for (request,) in found]
     except sqlite3.Error as cause:
         raise JobError(f"The list of jobs {path} cannot be read: {cause}.") from cause
+
+
+def _parse_request(text: str) -> Mapping[str, Any]:
+    try:
+        request = json.loads(text)
+    except (ValueError, TypeError):
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 def _to_json(value: Any) -> str | None:
