@@ -77,7 +77,7 @@ class JobQueue:
                 self._handle_interrupted_job(job, self._store.attempts(job.id))
         self._thread.start()
 
-    def submit(self, task: str, request: Mapping[str, Any], title: str) -> Job:
+    def submit(self, task: str, request: Mapping[str, Any], title: str, origin: str = "") -> Job:
         """Put a job at the end of the queue; it is on disk when this returns."""
         job = Job(
             id=secrets.token_hex(8),
@@ -86,6 +86,7 @@ class JobQueue:
             title=title,
             state="waiting",
             created=time.time(),
+            origin=origin,
         )
         with self._changed:
             added = self._store.add(job)

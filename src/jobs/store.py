@@ -28,7 +28,8 @@ CREATE TABLE jobs (
     id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
     task TEXT NOT NULL, request TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
     created REAL NOT NULL, started REAL, ended REAL,
-    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0
+    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+    origin TEXT
 );
 CREATE INDEX jobs_by_state ON jobs (state, turn);
 CREATE INDEX jobs_by_number ON jobs (number);
@@ -83,11 +84,12 @@ class JobStore:
         """Put a new job at the end of the queue."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO jobs (id, turn, number, task, request, title, state, created)"
+                "INSERT INTO jobs (id, turn, number, task, request, title, state, created, origin)"
                 " VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"
-                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?)",
-                (job.id, job.task, _to_json(job.request), job.title, job.state, job.created),
-            )
+                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?, ?)",
+                (job.id, job.task, _to_json(job.request), job.title, job.state, job.created,
+                 job.origin),
+            )  # fmt: skip
         return self.job(job.id)
 
     def job(self, id: str) -> Job:
@@ -218,7 +220,7 @@ class JobStore:
 
     def _select_jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
         with self._locked_connection() as db:
-            rows = db.execute(f"SELECT {_JOB_COLUMNS} FROM jobs {where}", values).fetchall()
+            rows = db.execute(f"SELECT {_JOB_COLUMNS}, origin FROM jobs {where}", values).fetchall()
             turns = [turn for (turn,) in db.execute(
                 "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
             marks = ", ".join("?" * len(rows))
@@ -234,8 +236,9 @@ class JobStore:
         self, row: Sequence[Any], said: Sequence[tuple[str, str]], turns: Sequence[int]
     ) -> Job:
         """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
-        id, task, request, title, state, created, started, ended, *plain, turn = row
-        known = {"id": id, "task": task, "title": title, "created": created, "started": started}
+        id, task, request, title, state, created, started, ended, *plain, turn, origin = row
+        known = {"id": id, "task": task, "title": title, "created": created, "started": started,
+                 "origin": origin or ""}  # fmt: skip
         try:
             progress, result, failure = (json.loads(text) if text else None for text in plain)
             messages = [(kind, json.loads(data)) for kind, data in said]
@@ -317,7 +320,16 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.executescript(
                 f"BEGIN; {_CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+    _add_origin_column(connection)
     return connection
+
+
+def _add_origin_column(connection: sqlite3.Connection) -> None:
+    """Add the column that files of earlier versions lack; those versions ignore it."""
+    names = [name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")]
+    if "origin" not in names:
+        with connection:
+            connection.execute("ALTER TABLE jobs ADD COLUMN origin TEXT")
 
 
 def _is_intact(path: Path) -> bool:

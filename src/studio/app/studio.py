@@ -99,9 +99,12 @@ class Studio:
         """
         self._open_queue()
 
-    def submit(self, request: Any, *, title: str = "") -> Job:
-        """Put a request at the end of the queue; it is on disk when this returns."""
-        return self._open_queue().submit(self._resolve_model(request), title)
+    def submit(self, request: Any, *, title: str = "", origin: str = "") -> Job:
+        """Put a request at the end of the queue; it is on disk when this returns.
+
+        origin: what submits it, such as a tab of the page.
+        """
+        return self._open_queue().submit(self._resolve_model(request), title, origin)
 
     def job(self, id: str) -> Job:
         """Return a job as it is now; raises AppError for an unknown id."""
