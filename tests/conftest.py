@@ -16,6 +16,45 @@ settings.load_profile("untimed")
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", SHARED / "reference" / "tortoise" / "golden"))
 
 
+THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leaves them out
+    {
+        "api/test_auth.py",
+        "api/test_openai.py",
+        "api/test_server.py",
+        "audio/test_quality.py",
+        "jobs/test_queue.py",
+        "recipes/test_starter_benchmark.py",
+        "recipes/test_train_diffusion.py",
+        "studio/test_bundles.py",
+        "studio/test_diagnostics.py",
+        "studio/test_download.py",
+        "studio/test_studio_jobs.py",
+        "studio/test_training_config.py",
+        "test_shipped.py",
+        "tortoise/test_engine.py",
+        "training/asr/test_bundled_whisper.py",
+        "training/asr/test_openai_whisper.py",
+        "training/asr/test_pocketsphinx.py",
+        "training/dataset_prep/test_prepare.py",
+        "training/dataset_prep/test_transcription.py",
+        "training/finetuning/test_distributed.py",
+        "training/finetuning/test_preflight_property.py",
+        "training/finetuning/test_state.py",
+        "training/finetuning/test_trainer.py",
+        "webui/test_option_controls.py",
+        "webui/test_train_tab.py",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow modules."""
+    tests = Path(__file__).resolve().parent
+    for item in items:
+        if item.path.relative_to(tests).as_posix() in THOROUGH:
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Small networks run fastest, and repeatably, on one thread."""

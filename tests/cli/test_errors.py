@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_while_speaking_leaves_no_half_clip(
         path.write_bytes(b"RIFF")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("studio.workers.synthesis.write_take.write_clip", refuse)
+    monkeypatch.setattr("studio.workers.synthesis.take_store.write_clip", refuse)
     code, _, err = testudo("speak", "hi", "--voice", "alice", "--out", str(tmp_path / "a.wav"))
     assert code == 2 and "disk is full" in err
     assert not [path for path in tmp_path.iterdir() if path.is_file()]

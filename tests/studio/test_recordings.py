@@ -102,7 +102,7 @@ def test_what_a_browser_records_becomes_a_wav(workshop: WorkerContext, tmp_path:
 def test_without_ffmpeg_such_a_recording_is_refused_clearly(
     workshop: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audio.io.shutil.which", lambda name: None)
+    monkeypatch.setattr("audio.ffmpeg.shutil.which", lambda name: None)
     webm = tmp_path / "blob.webm"
     webm.write_bytes(b"\x1aE\xdf\xa3" + bytes(500))
     request = stage_recording_upload(workshop.layout, "carol", webm)

@@ -403,6 +403,6 @@ def test_the_command_that_refusals_name_brings_a_model(
     monkeypatch.setenv("TESTUDO_ROOT", str(tmp_path))
     assert main(["models", "download", "whisper-base"]) == 0
     assert (tmp_path / "models/whisper/base.pt").read_bytes() == shelf.content
-    assert "whisper-base is here" in capsys.readouterr().out
+    assert "whisper-base is installed" in capsys.readouterr().out
     assert main(["models", "download", "whisper-huge"]) == 2
     assert "no published Whisper model 'huge'" in capsys.readouterr().err
