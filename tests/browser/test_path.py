@@ -36,6 +36,6 @@ def test_a_text_is_spoken_heard_and_found_below_the_path(
     assert length_of(found) > 0.1
     page.locator("#history-delete-opened").click()
     until(lambda: not clip.exists(), within_s=30, what="deletion")
-    page.get_by_text(re.compile("is in the bin")).first.wait_for()
+    page.get_by_text(re.compile("moved to the trash")).first.wait_for()
     beside = {path for path in asked if path and not path.startswith("/deep/studio/")}
     assert beside <= {"/favicon.ico", "/manifest.json"}, beside  # which browsers ask for themselves

@@ -77,3 +77,18 @@ def test_a_submitted_job_has_the_tab_that_submitted_it_as_its_origin(
     checked = studio.submit(CheckVoiceRequest(voice="Anna"), origin="utilities")
     assert (imported.origin, checked.origin) == ("prepare", "utilities")
     assert studio.wait(imported.id, 30).origin == "prepare"
+
+
+def test_stop_drops_the_first_waiting_job_of_the_tab_where_none_runs(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[str] = []
+    newest_first = [
+        job("redo", "waiting", "generate"),
+        job("speak", "waiting", "generate"),
+        job("prepare", "running", "prepare"),
+    ]
+    monkeypatch.setattr(studio, "jobs", lambda limit=50: newest_first)
+    monkeypatch.setattr(studio, "cancel", ids.append)
+    press(build_page(studio), "generate-stop")
+    assert ids == ["speak generate"]

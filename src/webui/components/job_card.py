@@ -133,14 +133,17 @@ def stop_jobs(
 ) -> list[Job]:
     """Stop the jobs of some tasks that a tab submitted; returns them.
 
-    origin: of the tab;  only_running: leave those that wait.
+    origin: of the tab;  only_running: the running one, or the first of those that wait.
     """
-    states = ("running",) if only_running else ("running", "waiting")
     jobs = [
         job
         for job in studio.jobs(limit=50)
-        if job.task in tasks and job.state in states and is_submitted_by(job, origin)
+        if job.task in tasks
+        and job.state in ("running", "waiting")
+        and is_submitted_by(job, origin)
     ]
+    if only_running:
+        jobs = [job for job in jobs if job.state == "running"] or jobs[-1:]
     for job in jobs:
         studio.cancel(job.id)
     return jobs
