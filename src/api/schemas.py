@@ -18,6 +18,8 @@ from studio.voices.catalog import Voice
 
 # Any: requests, takes and results are JSON values of each task.
 
+ORIGIN = "api"  # of the jobs that routes submit
+
 
 class ApiContext:
     """The studio of this server, and what routes return of it."""
@@ -29,7 +31,7 @@ class ApiContext:
 
     def submit(self, request: Any, title: str = "") -> JobView:
         """Submit a request as a job and return the job."""
-        return self.job_view(self.studio.submit(request, title=title))
+        return self.job_view(self.studio.submit(request, title=title, origin=ORIGIN))
 
     def job_view(self, job: Job) -> JobView:
         """Return the schema of a job, without details of failures."""

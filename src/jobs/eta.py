@@ -116,7 +116,8 @@ class EtaEstimator:
         """Return the fraction that is done, which never falls, and the seconds left."""
         now = self._clock()
         whole = sum(self._seconds_once.values()) + sum(self._seconds_per_part.values())
-        if whole <= 0:
+        is_counted_only = self._done > self._before and not self._seconds_per_part
+        if whole <= 0 or is_counted_only:  # no stage of the parts was timed
             return self._estimate_by_parts(now)
         earlier = sum(self._seconds_per_part.values()) * self._before / self._parts
         gained = self._get_completed_seconds(now)
@@ -151,9 +152,10 @@ class EtaEstimator:
         return min(1.0, max(self._step, min(MAX_CLOCK_FRACTION, elapsed)))
 
     def _estimate_by_parts(self, now: float) -> tuple[float | None, float | None]:
-        """Estimate by whole parts only, where no earlier run is known."""
+        """Estimate by whole parts only, where earlier runs say nothing about them."""
         finished = self._done - self._before
         if finished < 1 or self._parts < 2:
             return None, None
         each = (now - self._started) / finished
-        return min(MAX_FRACTION, self._done / self._parts), each * (self._parts - self._done)
+        self._fraction = max(self._fraction, min(MAX_FRACTION, self._done / self._parts))
+        return self._fraction, each * (self._parts - self._done)

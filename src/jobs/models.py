@@ -54,9 +54,9 @@ class JobFailure:
 class Job:
     """Snapshot of a job.
 
-    request: plain, as the task's request class reads it; takes: the data of its "take" events;
-    result: plain, once done; place: 1 for the next in the queue, 0 when not waiting; times are
-    seconds since 1970.
+    request: plain, as the task's request class reads it;  takes: the data of its "take" events;
+    result: plain, once done;  place: 1 for the next in the queue, 0 when not waiting;  origin: what
+    submitted it, such as a tab of the page, "" where unknown;  times are seconds since 1970.
     """
 
     id: str
@@ -73,6 +73,7 @@ class Job:
     result: Mapping[str, Any] | None = None
     failure: JobFailure | None = None
     place: int = 0
+    origin: str = ""
 
     @property
     def is_over(self) -> bool:

@@ -68,6 +68,7 @@ class JobQueue:
         self._is_closing = False
         self._must_replace_worker = False  # before the next job
         self._thread = Thread(target=self._run_loop, name="jobs", daemon=True)
+        store.on_job_set_aside = self._report_ended
 
     def start(self) -> None:
         """Requeue what an earlier process left running, and run jobs from now on."""
@@ -76,7 +77,7 @@ class JobQueue:
                 self._handle_interrupted_job(job, self._store.attempts(job.id))
         self._thread.start()
 
-    def submit(self, task: str, request: Mapping[str, Any], title: str) -> Job:
+    def submit(self, task: str, request: Mapping[str, Any], title: str, origin: str = "") -> Job:
         """Append a job to the queue, and store it on disk."""
         job = Job(
             id=secrets.token_hex(8),
@@ -85,6 +86,7 @@ class JobQueue:
             title=title,
             state="waiting",
             created=time.time(),
+            origin=origin,
         )
         with self._changed:
             added = self._store.add(job)
@@ -298,7 +300,11 @@ class JobQueue:
                     return
                 self._changed.wait(RETRY_INTERVAL_S)
             self._active = None
-            capture_failure(partial(self._on_job_ended, ended))
+            self._report_ended(ended)
+
+    def _report_ended(self, job: Job) -> None:
+        with self._changed:
+            capture_failure(partial(self._on_job_ended, job))
             self._changed.notify_all()
 
     def _write_outcome(self, active: ActiveJob, outcome: JobOutcome) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -28,7 +29,8 @@ CREATE TABLE jobs (
     id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
     task TEXT NOT NULL, request TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
     created REAL NOT NULL, started REAL, ended REAL,
-    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0
+    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+    origin TEXT
 );
 CREATE INDEX jobs_by_state ON jobs (state, turn);
 CREATE INDEX jobs_by_number ON jobs (number);
@@ -51,12 +53,15 @@ class JobStore:
     """A SQLite file of jobs; safe to use from several threads of one process.
 
     Raises JobError where the disk refuses. damaged_file: where an unreadable file was moved.
+    on_job_set_aside: called with a job that cannot be read, once, when it is marked as failed; its
+    request is {} where that is what cannot be read.
     """
 
     def __init__(self, connection: sqlite3.Connection, damaged_file: Path | None) -> None:
         self._connection = connection
         self._lock = RLock()
         self.damaged_file = damaged_file
+        self.on_job_set_aside: Callable[[Job], None] = lambda job: None
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
@@ -80,11 +85,12 @@ class JobStore:
         """Append a new job to the queue."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO jobs (id, turn, number, task, request, title, state, created)"
+                "INSERT INTO jobs (id, turn, number, task, request, title, state, created, origin)"
                 " VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"
-                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?)",
-                (job.id, job.task, _to_json(job.request), job.title, job.state, job.created),
-            )
+                " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs), ?, ?, ?, ?, ?, ?)",
+                (job.id, job.task, _to_json(job.request), job.title, job.state, job.created,
+                 job.origin),
+            )  # fmt: skip
         return self.job(job.id)
 
     def job(self, id: str) -> Job:
@@ -215,7 +221,7 @@ class JobStore:
 
     def _select_jobs(self, where: str, values: Sequence[Any]) -> list[Job]:
         with self._locked_connection() as db:
-            rows = db.execute(f"SELECT {_JOB_COLUMNS} FROM jobs {where}", values).fetchall()
+            rows = db.execute(f"SELECT {_JOB_COLUMNS}, origin FROM jobs {where}", values).fetchall()
             turns = [turn for (turn,) in db.execute(
                 "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
             marks = ", ".join("?" * len(rows))
@@ -231,8 +237,9 @@ class JobStore:
         self, row: Sequence[Any], events: Sequence[tuple[str, str]], turns: Sequence[int]
     ) -> Job:
         """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
-        id, task, request, title, state, created, started, ended, *plain, turn = row
-        known = {"id": id, "task": task, "title": title, "created": created, "started": started}
+        id, task, request, title, state, created, started, ended, *plain, turn, origin = row
+        known = {"id": id, "task": task, "title": title, "created": created, "started": started,
+                 "origin": origin or ""}  # fmt: skip
         try:
             progress, result, failure = (json.loads(text) if text else None for text in plain)
             messages = [(kind, json.loads(data)) for kind, data in events]
@@ -250,11 +257,13 @@ class JobStore:
             )
         except (ValueError, TypeError, KeyError):
             unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
-            if state not in FINAL_STATES:
-                state, ended = "failed", time.time()
-                self.mark_ended(id, "failed", failure=unreadable)
-            failed = unreadable if state == "failed" else None
-            return Job(**known, request={}, state=state, ended=ended, failure=failed)
+            if state in FINAL_STATES:
+                failure = unreadable if state == "failed" else None
+                return Job(**known, request={}, state=state, ended=ended, failure=failure)
+            job = Job(**known, request={}, state="failed", ended=time.time(), failure=unreadable)
+            self.mark_ended(id, "failed", failure=unreadable)
+            self.on_job_set_aside(replace(job, request=_parse_request(request)))
+            return job
 
     def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
         db.execute(
@@ -290,6 +299,14 @@ def read_open_requests(path: Path) -> list[str]:
         raise JobError(f"The list of jobs {path} cannot be read: {cause}.") from cause
 
 
+def _parse_request(text: str) -> Mapping[str, Any]:
+    try:
+        request = json.loads(text)
+    except (ValueError, TypeError):
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
 def _to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(to_dict(value), ensure_ascii=False)
 
@@ -304,7 +321,16 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.executescript(
                 f"BEGIN; {_CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+    _add_origin_column(connection)
     return connection
+
+
+def _add_origin_column(connection: sqlite3.Connection) -> None:
+    """Add the column that files of earlier versions lack; those versions ignore it."""
+    names = [name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")]
+    if "origin" not in names:
+        with connection:
+            connection.execute("ALTER TABLE jobs ADD COLUMN origin TEXT")
 
 
 def _is_intact(path: Path) -> bool:

@@ -45,7 +45,7 @@ class ScriptedStudio(InlineStudio):
         self.folder = folder
         self.submitted, self.cancelled = threading.Event(), threading.Event()
 
-    def submit(self, request: Any, *, title: str = "") -> Job:
+    def submit(self, request: Any, *, title: str = "", origin: str = "") -> Job:
         self.submitted.set()
         return self._now
 

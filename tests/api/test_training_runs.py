@@ -11,10 +11,13 @@ from fastapi.testclient import TestClient
 
 from audio.io import write_clip
 from studio.app.studio import Studio
+from studio.training_runs import config_service as configuring
 from studio.training_runs.service import TrainingRunService
 from support.api_helpers import refused, tone
 from support.training_run_helpers import make_dataset, until, use_fake_trainer
 from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset
+from training.finetuning.config.facts import MachineFacts
+from training.finetuning.config.schema import DatasetConfig, FinetuneConfig, WeightsConfig
 
 
 @pytest.fixture
@@ -142,3 +145,24 @@ def test_a_configuration_that_would_end_badly_says_why_and_is_not_saved(
     answer = client.post("/api/datasets/lines/configure", json={})
     assert "starter" in refused(answer, 400)
     assert not (studio.layout.dataset("lines") / "train.yaml").exists()
+
+
+def test_a_finding_is_returned_with_its_sentences_only(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset(studio)
+    finding = configuring.PreflightFinding(
+        level="stop", kind="disk", what="No space.", why="It is full.", fix="Free some.",
+        changes={"schedule.steps": 5}, place="models",
+    )  # fmt: skip
+    config = FinetuneConfig(
+        dataset=DatasetConfig(name="lines"), weights=WeightsConfig(bundle="starter")
+    )
+    report = configuring.ConfigReport(config=config, machine=MachineFacts(), findings=(finding,))
+    monkeypatch.setattr(configuring, "propose_config", lambda *given: report)
+    monkeypatch.setattr(configuring, "check_config", lambda *given: report)
+    answer = client.post("/api/datasets/lines/configure", json={})
+    assert answer.status_code == 200 and answer.json()["saved"] is False
+    assert answer.json()["findings"] == [
+        {"level": "stop", "what": "No space.", "why": "It is full.", "fix": "Free some."}
+    ]

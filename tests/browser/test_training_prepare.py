@@ -17,7 +17,7 @@ from browser.visitor import Visitor
 
 RATE = 24_000
 PAUSE_S = 0.9
-MANY = 120
+MANY = 60
 SENTENCES = (
     "The first sentence is said here.",
     "Then a second one follows it.",

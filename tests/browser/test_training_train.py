@@ -76,9 +76,9 @@ def configure(one: Visitor, root: Path) -> None:
     """Propose, mend what was found, try a step, save."""
     part(one, "Generate Configuration")
     see(one, "Suggested from the dataset", "#training-configure-message")
-    see(one, "cannot be spoken", "#training-configure-plan")
+    see(one, "cannot be synthesized", "#training-configure-plan")
     one.page.locator("#training-configure-plan button[aria-label^='Fix it: Use another']").click()
-    one.page.locator("#training-configure-plan", has_text="cannot be spoken").wait_for(
+    one.page.locator("#training-configure-plan", has_text="cannot be synthesized").wait_for(
         state="hidden", timeout=PATIENCE_MS
     )
     one.set("training-configure-learns", "GPT")

@@ -143,3 +143,19 @@ def test_work_in_a_single_part_without_earlier_runs_promises_nothing() -> None:
     follow = EtaEstimator(WorkEstimate(work="new"), {})
     follow.update_stage("merging", 3, 10)
     assert follow.estimate() == (None, None)
+
+
+def test_parts_that_are_counted_without_timed_stages_move_the_fraction() -> None:
+    clock = Clock()
+    expected = {"loading": 4.0, "comparing": 1.0, "other": 300.0}
+    follow = EtaEstimator(WorkEstimate(work="prepare"), expected, clock=clock)
+    follow.update_stage("loading", 0, None)
+    clock.now += 4
+    fractions = [follow.estimate()[0]]
+    for done in (0, 81, 162):
+        follow.finish_part(done, 455)
+        clock.now += 50 if done else 0
+        fraction, left = follow.estimate()
+        fractions.append(fraction)
+    assert fractions == sorted(fractions, key=lambda share: share or 0.0)
+    assert fraction == pytest.approx(162 / 455) and left == pytest.approx(104 / 162 * 293)

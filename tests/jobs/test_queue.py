@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobs.models import JobError
+from jobs.models import Job, JobError
 from jobs.worker_process import WorkerProcess, describe_worker_exit
 from support.job_helpers import Chore, Errand
 
@@ -184,6 +184,22 @@ def test_a_job_of_a_newer_version_is_set_aside_and_the_next_one_runs(made: Made)
     queue.runner.start()
     assert queue.runner.wait(behind.id, 60).state == "done"
     assert queue.runner.job(poison.id).state == "failed"
+
+
+def test_a_job_that_is_set_aside_is_reported_as_ended_once_with_its_request(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = made(start=False)
+    ended: list[Job] = []
+    monkeypatch.setattr(queue.runner, "_on_job_ended", ended.append)
+    poison = queue.submit(Chore(name="a"))
+    with sqlite3.connect(queue.folder / "journal.sqlite") as connection:
+        connection.execute("UPDATE jobs SET progress = '{\"mood\": 1}'")
+    connection.close()
+    for _ in range(2):
+        assert queue.runner.job(poison.id).state == "failed"
+    (job,) = ended
+    assert (job.id, job.state, job.request) == (poison.id, "failed", poison.request)
 
 
 def test_what_fails_when_a_job_has_ended_does_not_end_the_queue(

@@ -59,6 +59,20 @@ def test_a_job_that_waits_again_is_last_or_keeps_its_place(path: Path) -> None:
     assert [job.id for job in journal.jobs(9)] == ["c", "b", "a"], "listed by when they came"
 
 
+def test_a_store_without_origins_is_used_on_and_its_jobs_have_none(path: Path) -> None:
+    store = JobStore.open(path)
+    store.add(JOB)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE jobs DROP COLUMN origin")
+    connection.close()
+    store = JobStore.open(path)
+    assert store.damaged_file is None and store.job("one") == replace(JOB, place=1)
+    store.add(replace(JOB, id="two", origin="utilities"))
+    store.close()
+    assert [job.origin for job in JobStore.open(path).jobs(9)] == ["utilities", ""]
+
+
 def test_attempts_are_counted_until_the_work_gets_on(path: Path) -> None:
     journal = JobStore.open(path)
     journal.add(JOB)

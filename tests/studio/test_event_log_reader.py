@@ -154,6 +154,30 @@ def test_learning_by_heart_is_pointed_out_with_a_checkpoint_that_is_there(
     ]
 
 
+def test_the_best_checkpoint_is_explained_by_the_loss_of_its_own_stage(
+    folder: Path, tell: Tell
+) -> None:
+    for step, loss in ((10, 2.5), (20, 2.25)):
+        tell("validation", step, stage="gpt", loss=loss)
+        tell("checkpoint", step, path=f"checkpoints/{step}", bytes=5, loss=loss)
+        (folder / "checkpoints" / str(step)).mkdir(parents=True)
+    tell("validation", 20, stage="diffusion", loss=0.125)  # before its first step
+    view = get_run_status("alice", folder, diary(folder))
+    assert view.best == 20
+    assert view.why_best == (
+        "Step 20: the lowest validation loss of the GPT stage (validation loss 2.250)."
+    )
+    assert [item.loss for item in view.checkpoints if item.best] == [2.25]
+    for step, loss in ((30, 0.25), (40, 0.5)):
+        tell("validation", step, stage="diffusion", loss=loss)
+        tell("checkpoint", step, path=f"checkpoints/{step}", bytes=5, loss=loss)
+        (folder / "checkpoints" / str(step)).mkdir(parents=True)
+    view = get_run_status("alice", folder, diary(folder))
+    assert view.best == 30 and view.why_best == (
+        "Step 30: the lowest validation loss of the diffusion stage (validation loss 0.250)."
+    )
+
+
 def test_a_message_that_is_told_over_and_over_is_kept_once(folder: Path, tell: Tell) -> None:
     for step in range(500):
         tell("warning", step, message=f"odd {step % 2}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from jobs.models import Job
 from studio.app.studio import Studio
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
+from studio.synthesis.output_paths import reserve_output_path
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from support.fake_engine_process import WORKSHOP, spoken
 from support.inline_worker import InlineStudio
@@ -103,6 +105,28 @@ def test_every_job_has_a_file_of_its_own_before_it_runs(
     assert len({job.request["out"] for job in jobs}) == 3
     for job in jobs:
         assert opened.wait(job.id, 60).state == "done"
+
+
+def test_the_reserved_name_of_a_job_that_is_set_aside_is_released(
+    opened: Studio, layout: ProjectPaths
+) -> None:
+    poison = opened.submit(ask(layout, "Good evening."))
+    opened.close()
+    destination = reserve_output_path(layout, "alice", "Good night.", "wav")
+    with sqlite3.connect(layout.jobs_db) as connection:
+        connection.execute(
+            "UPDATE jobs SET state = 'waiting', progress = '[1]',"
+            " request = json_set(request, '$.out', ?)",
+            (str(destination.clip_path),),
+        )
+    connection.close()
+    assert destination.lines_folder.is_dir()
+    reopened = InlineStudio(layout, Settings())
+    try:
+        assert reopened.job(poison.id).state == "failed"
+        assert not destination.lines_folder.exists()
+    finally:
+        reopened.close()
 
 
 def test_a_refusal_is_a_failed_job_that_leaves_nothing_behind(

@@ -22,8 +22,9 @@ from studio.schemas.settings import Settings
 from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset
 from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
+from webui.components.speech_model_installer import SpeechModelInstaller
 from webui.datasets.prepare_form import PrepareForm, allows_folders
-from webui.datasets.prepare_tab import import_recordings
+from webui.datasets.prepare_tab import PrepareTab, import_recordings
 from webui.datasets.prepare_view import (
     prepare_jobs_html,
     prepare_plan_html,
@@ -124,9 +125,73 @@ def test_what_a_wish_comes_to_is_said_before_it_is_made() -> None:
     )
 
 
-def test_who_is_not_at_hand_is_said_with_what_brings_it(studio: Studio) -> None:
+@pytest.fixture
+def without_whisper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package with the bundled Whisper model is missing."""
+    monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
+
+
+@pytest.mark.usefixtures("without_whisper")
+def test_a_missing_transcriber_names_the_button_or_the_command_that_installs_it(
+    studio: Studio,
+) -> None:
     html = transcribers_html(studio)
-    assert "Not installed:" in html and "no Hugging Face model in" in html
+    assert "Not installed: press Install Whisper." in html
+    assert "Not installed:\nno Hugging Face model in" in html
+    assert "<code>testudo models download" not in html
+    assert "<strong>Transformers</strong>" in html
+
+
+@pytest.mark.usefixtures("without_whisper")
+def test_whisper_is_installed_by_a_button_and_the_transcribers_are_read_anew(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        "studio.workers.install_speech_model.install_bundled_whisper", lambda report: tmp_path
+    )
+    with gr.Blocks() as blocks, gr.Tabs() as tabs, gr.Tab():
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        page.training_tabs = tabs
+        tab = PrepareTab(page)
+    before = tab.take_snapshot()
+    shown = tab.render_snapshot(before)[tab.installer.button]
+    assert (shown["visible"], shown["interactive"]) == (True, True)
+    tab.installer.install()
+    (job,) = studio.jobs()
+    assert (job.task, job.origin) == ("install_speech_model", "prepare")
+    assert studio.wait(job.id, 30).state == "done"
+    monkeypatch.setattr(
+        "training.asr.availability.find_bundled_model", lambda: tmp_path / "tiny.en"
+    )
+    after = tab.take_snapshot()
+    updates = tab.render_snapshot(after)
+    assert before != after and updates[tab.installed] == job.id
+    assert updates[tab.installer.button]["visible"] is False
+    assert "Installed: Whisper tiny.en." in after.jobs_html
+    choices = tab.list_transcribers()
+    assert ("tiny.en", "tiny.en") in choices[tab.form.controls["model"]]["choices"]
+    assert "Install Whisper" not in choices[tab.transcribers]
+
+
+@pytest.mark.usefixtures("without_whisper")
+def test_whisper_cannot_be_installed_twice_at_once_nor_where_downloads_are_off(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gr.Blocks():
+        installer = SpeechModelInstaller(studio, "install", "prepare")
+    running = job(task="install_speech_model", state="running", title="Whisper")
+    updates = installer.render(installer.get_state([running]))
+    assert updates[installer.button]["interactive"] is False and not updates[installer.note]
+    with monkeypatch.context() as patch:
+        patch.setattr(studio, "jobs", lambda limit=50: [running])
+        with pytest.raises(AppError, match="is being installed already"):
+            installer.install()
+    monkeypatch.setattr(studio, "settings", replace(studio.settings, offline=True))
+    updates = installer.render(installer.get_state([]))
+    assert updates[installer.button]["interactive"] is False
+    assert "Only Load Models Locally is on" in updates[installer.note]
+    with pytest.raises(AppError, match="Downloads are off"):
+        installer.install()
 
 
 def job(**changes: Any) -> Job:

@@ -166,6 +166,26 @@ def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
     assert "./update.sh" in model_job_html(job(task="check_updates", state="done", result=news))
 
 
+def test_whisper_is_installed_from_the_models_panel(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
+    monkeypatch.setattr(
+        "studio.workers.install_speech_model.install_bundled_whisper", lambda report: tmp_path
+    )
+    with gr.Blocks():
+        panel = ModelPanel(studio)
+    shown = panel._render(panel._get_state())[panel.installer.button]
+    assert (shown["visible"], shown["interactive"]) == (True, True)
+    panel.installer.install()
+    (queued,) = studio.jobs()
+    assert (queued.task, queued.origin) == ("install_speech_model", "settings")
+    assert studio.wait(queued.id, 30).state == "done"
+    assert "Installation of Whisper: done." in panel._get_state().jobs_html
+    stopped = model_job_html(job(task="install_speech_model", request={}, state="stopped"))
+    assert "Installation of Whisper: stopped.</p>" in stopped
+
+
 def test_models_are_told_with_what_they_lack_and_escaped() -> None:
     bundle = ModelSummary(name="<x>", path=Path("x"), about="<y>", networks=("gpt",), size=5,
                            weights_id="", missing=("clvp",))  # fmt: skip

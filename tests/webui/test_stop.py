@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,11 +10,16 @@ import pytest
 
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.schemas.clip_tools import CheckVoiceRequest
 from webui.app import build_page
+from webui.datasets.prepare_tab import import_recordings
 
 
-def job(task: str, state: str = "running") -> Job:
-    return Job(id=task, task=task, request={}, title=task, state=state, created=0.0)  # type: ignore[arg-type]
+def job(task: str, state: str = "running", origin: str = "") -> Job:
+    return Job(  # type: ignore[arg-type]
+        id=f"{task}{origin and ' '}{origin}", task=task, request={}, title=task, state=state,
+        created=0.0, origin=origin,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -21,7 +27,16 @@ def stopped(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the jobs that were stopped, while one of every tab runs."""
     ids: list[str] = []
     tasks = ("prepare", "speak", "download_model", "redo", "check_clip", "keep_random", "try_batch")
-    monkeypatch.setattr(studio, "jobs", lambda limit=50: [job(task) for task in tasks])
+    shared = ("bring_voice", "install_speech_model", "speak")
+    jobs = [
+        *(job(task) for task in tasks),
+        *(
+            job(task, origin=place)
+            for task in shared
+            for place in ("prepare", "utilities", "settings", "api")
+        ),
+    ]
+    monkeypatch.setattr(studio, "jobs", lambda limit=50: jobs)
     monkeypatch.setattr(studio, "cancel", ids.append)
     return ids
 
@@ -39,8 +54,12 @@ def press(page: gr.Blocks, elem_id: str) -> None:
     ("button", "wanted"),
     [
         ("generate-stop", ["speak", "redo", "keep_random"]),
-        ("utilities-stop", ["check_clip"]),
-        ("settings-download-stop", ["download_model"]),
+        ("utilities-stop", ["check_clip", "bring_voice utilities"]),
+        (
+            "training-prepare-stop",
+            ["prepare", "bring_voice prepare", "install_speech_model prepare"],
+        ),
+        ("settings-download-stop", ["download_model", "install_speech_model settings"]),
     ],
 )
 def test_stop_stops_only_the_jobs_of_its_tab(
@@ -48,3 +67,28 @@ def test_stop_stops_only_the_jobs_of_its_tab(
 ) -> None:
     press(build_page(studio), button)
     assert stopped == wanted
+
+
+def test_a_submitted_job_has_the_tab_that_submitted_it_as_its_origin(
+    studio: Studio, tmp_path: Path
+) -> None:
+    recording = tmp_path / "voices" / "Anna" / "one.wav"
+    imported = import_recordings(studio, [recording], "nora")
+    checked = studio.submit(CheckVoiceRequest(voice="Anna"), origin="utilities")
+    assert (imported.origin, checked.origin) == ("prepare", "utilities")
+    assert studio.wait(imported.id, 30).origin == "prepare"
+
+
+def test_stop_drops_the_first_waiting_job_of_the_tab_where_none_runs(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[str] = []
+    newest_first = [
+        job("redo", "waiting", "generate"),
+        job("speak", "waiting", "generate"),
+        job("prepare", "running", "prepare"),
+    ]
+    monkeypatch.setattr(studio, "jobs", lambda limit=50: newest_first)
+    monkeypatch.setattr(studio, "cancel", ids.append)
+    press(build_page(studio), "generate-stop")
+    assert ids == ["speak generate"]

@@ -82,24 +82,13 @@ class ConfigureBody(BaseModel):
     changes: dict[str, Any] = {}
 
 
-class ConfigFindingView(BaseModel):
-    """A problem of a configuration. level: "stop" for one that prevents the training."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    level: Literal["stop", "warn"]
-    what: str
-    why: str
-    fix: str
-
-
 class ConfigureResult(BaseModel):
     """A configuration and its plan. saved: only where no finding prevents the training."""
 
     saved: bool
     config: dict[str, Any]
     plan: dict[str, Any] | None
-    findings: list[ConfigFindingView]
+    findings: tuple[configuring.PreflightFinding, ...]
 
 
 @router.get("")
@@ -159,7 +148,7 @@ def configure(name: str, body: ConfigureBody, studio: StudioDep) -> ConfigureRes
         saved=not checked.blocking_findings,
         config=configuring.config_to_values(checked.config),
         plan=None if checked.plan is None else to_dict(checked.plan),
-        findings=[ConfigFindingView.model_validate(item) for item in checked.findings],
+        findings=checked.findings,
     )
 
 

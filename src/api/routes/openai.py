@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
-from api.schemas import StudioDep
+from api.schemas import ORIGIN, StudioDep
 from api.speech_stream import SpeechStreamRequest, create_speech_response
 from core.errors import AppError
 from core.paths import quote_for_message
@@ -162,7 +162,7 @@ def _submit_speech_job(body: CreateSpeechBody, studio: Studio) -> SpeechStreamRe
     )
     request = build_request(studio.settings, fields, studio.layout)
     plan_lines(request, studio.layout)
-    job = studio.submit(request)
+    job = studio.submit(request, origin=ORIGIN)
     return SpeechStreamRequest(
         job=job.id,
         format=format,

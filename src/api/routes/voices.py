@@ -9,7 +9,7 @@ from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import BAD_REQUEST, ApiError, missing_as_404
-from api.schemas import ContextDep, JobView, StudioDep, TrashView, VoiceView
+from api.schemas import ORIGIN, ContextDep, JobView, StudioDep, TrashView, VoiceView
 from core.errors import translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
@@ -87,7 +87,7 @@ def add_clips(name: str, files: list[UploadFile], context: ContextDep) -> JobVie
         for file, file_name in zip(files, names, strict=True):
             _save_upload(file, folder / file_name)
         request = ImportVoiceRequest(name=name, folder=str(folder))
-        job = context.studio.submit(request, title=f"Import voice {name}")
+        job = context.studio.submit(request, title=f"Import voice {name}", origin=ORIGIN)
         return context.job_view(job)
     finally:
         if job is None:

@@ -54,16 +54,16 @@ class JobService:
         self.queue = JobQueue(TASKS, self.store, start_worker, release_output_path)
         self.queue.start()
 
-    def submit(self, request: Any, title: str) -> Job:
-        """Append a request to the queue. Raises JobError for an unknown type of request."""
+    def submit(self, request: Any, title: str, origin: str = "") -> Job:
+        """Append a request to the queue.  Raises JobError for an unknown type of request."""
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
-            return self.queue.submit(task, to_dict(request), title)
+            return self.queue.submit(task, to_dict(request), title, origin)
         naming = get_results_folder_name(request.voice), request.text, request.delivery.format
         destination = reserve_output_path(self._layout, *naming)
         try:
             request = replace(request, out=str(destination.clip_path.absolute()))
-            return self.queue.submit(task, to_dict(request), title)
+            return self.queue.submit(task, to_dict(request), title, origin)
         except JobError:
             destination.release()
             raise

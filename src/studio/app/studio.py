@@ -99,9 +99,12 @@ class Studio:
         """
         self._open_queue()
 
-    def submit(self, request: Any, *, title: str = "") -> Job:
-        """Append a request to the queue, and store it on disk."""
-        return self._open_queue().submit(self._resolve_model(request), title)
+    def submit(self, request: Any, *, title: str = "", origin: str = "") -> Job:
+        """Append a request to the queue, and store it on disk.
+
+        origin: what submits it, such as a tab of the page.
+        """
+        return self._open_queue().submit(self._resolve_model(request), title, origin)
 
     def job(self, id: str) -> Job:
         """Return the current state of a job; raises AppError for an unknown id."""

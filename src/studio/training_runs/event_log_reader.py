@@ -40,7 +40,7 @@ class RunMetrics:
     """Everything that an event log holds so far.
 
     points: (stage, name) to (step, value), steps ascending;  times: (time, step, stage) of each
-    step event since the latest start.
+    step event since the latest start;  checkpoint_stages: step to the stage that wrote it.
     """
 
     start_event: BeginEvent | None = None
@@ -55,6 +55,7 @@ class RunMetrics:
     times: list[tuple[float, int, str]] = field(default_factory=list)
     samples: dict[int, SampleEvent] = field(default_factory=dict)
     checkpoints: dict[int, CheckpointEvent] = field(default_factory=dict)
+    checkpoint_stages: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     invalid_lines: int = 0
@@ -85,6 +86,7 @@ class RunMetrics:
                 self.samples[event.step] = event
             case CheckpointEvent():
                 self.checkpoints[event.step] = event
+                self.checkpoint_stages[event.step] = self.stage or "gpt"
             case WarningEvent():
                 _add_message(self.warnings, event.message)
             case NoteEvent():

@@ -194,10 +194,13 @@ def read_planned_steps(folder: Path) -> int:
 
 
 def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
-    """Return the best checkpoint on disk, by the last stage that was validated."""
-    stages = [stage for (stage, name), points in metrics.points.items()
-              if name == "validation" and points]  # fmt: skip
-    stage = stages[-1] if stages else "gpt"
+    """Return the best checkpoint on disk of the last stage that has one there."""
+    stages = {
+        step: metrics.checkpoint_stages[step]
+        for step, saved in sorted(metrics.checkpoints.items())
+        if _resolve_inside(folder / CHECKPOINTS_DIR, saved.path).is_dir()
+    }
+    stage = next(reversed(stages.values()), "gpt")
     train_losses = dict(metrics.points.get((stage, "train_loss"), ()))
     validations = [
         ValidationResult(step=step, loss=loss, train_loss=train_losses.get(step))
@@ -207,9 +210,8 @@ def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
         SampleScores(step=sample.step, wer=sample.wer, similarity=sample.similarity)
         for sample in metrics.samples.values()
     ]
-    available = [step for step, saved in metrics.checkpoints.items()
-            if _resolve_inside(folder / CHECKPOINTS_DIR, saved.path).is_dir()]  # fmt: skip
-    return select_best_checkpoint(validations, scores, available)
+    available = [step for step, writer in stages.items() if writer == stage]
+    return select_best_checkpoint(validations, scores, available, stage)
 
 
 def _get_run_state(

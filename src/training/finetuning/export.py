@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from core.files import replace_folder, restore_replaced_folder
 from core.progress import ProgressReporter
 from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.loading import load_model
@@ -49,8 +50,9 @@ def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressRep
     target = paths.publish
     if target is None:
         raise ExportError("No export folder was given.")
-    part, old = (target.with_name(f".{target.name}{end}") for end in (".part", ".old"))
-    _clean_up_interrupted_export(target, part, old)
+    part = target.with_name(f".{target.name}.part")
+    restore_replaced_folder(target)
+    shutil.rmtree(part, ignore_errors=True)
     if target.exists() and not (target / FINETUNE_FILE).is_file():
         raise ExportError(
             f"{target} already exists and is not a finetuned model. Choose another name."
@@ -70,7 +72,7 @@ def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressRep
         voice = compute_speaker_latents(engine, select_reference_clips(clips.train), report)
         voice.save(part / VOICE_LATENTS_FILE)
         write_info_file(part / FINETUNE_FILE, metadata)
-        _replace_folder(target, part, old)
+        replace_folder(target, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target
@@ -98,22 +100,6 @@ def _collect_metadata(
         scores={name: value for name, value in measured.items() if value is not None},
         sources={row.path: (row.size, row.modified_ns) for row in dataset_info.sources},
     )
-
-
-def _clean_up_interrupted_export(target: Path, new: Path, old: Path) -> None:
-    """Undo what a killed process left: restore the old model, delete the new one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(new, ignore_errors=True)
-    if old.exists() and not target.exists():
-        old.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _replace_folder(target: Path, new: Path, old: Path) -> None:
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

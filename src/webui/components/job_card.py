@@ -123,10 +123,27 @@ def find_voice_sample(layout: ProjectPaths, voice: str) -> tuple[str, Path] | No
     return (parts[0].voice, clips[0]) if clips else None
 
 
-def stop_jobs(studio: Studio, tasks: Collection[str], *, only_running: bool = False) -> list[Job]:
-    """Stop the jobs of some tasks that run, and those that wait; returns them."""
-    states = ("running",) if only_running else ("running", "waiting")
-    jobs = [job for job in studio.jobs(limit=50) if job.task in tasks and job.state in states]
+def is_submitted_by(job: Job, origin: str) -> bool:
+    """Whether a tab submitted the job, or may have: jobs of earlier versions name no origin."""
+    return job.origin in ("", origin)
+
+
+def stop_jobs(
+    studio: Studio, tasks: Collection[str], origin: str, *, only_running: bool = False
+) -> list[Job]:
+    """Stop the jobs of some tasks that a tab submitted; returns them.
+
+    origin: of the tab;  only_running: the running one, or the first of those that wait.
+    """
+    jobs = [
+        job
+        for job in studio.jobs(limit=50)
+        if job.task in tasks
+        and job.state in ("running", "waiting")
+        and is_submitted_by(job, origin)
+    ]
+    if only_running:
+        jobs = [job for job in jobs if job.state == "running"] or jobs[-1:]
     for job in jobs:
         studio.cancel(job.id)
     return jobs

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -28,6 +28,7 @@ from webui.components.live_panel import (
 )
 from webui.components.messages import error_html, note_html, show_errors
 from webui.components.page_context import PageContext
+from webui.components.speech_model_installer import InstallerState, SpeechModelInstaller
 from webui.datasets.prepare_form import (
     PLAN_CONTROLS,
     PrepareForm,
@@ -36,6 +37,7 @@ from webui.datasets.prepare_form import (
     whisper_model_choices,
 )
 from webui.datasets.prepare_view import (
+    ORIGIN,
     TASKS,
     prepare_jobs_html,
     prepare_plan_html,
@@ -56,6 +58,14 @@ ABOUT = (
 )
 
 
+class PrepareSnapshot(NamedTuple):
+    """The HTML of the jobs, the voices as JSON, and the state of the button that installs."""
+
+    jobs_html: str
+    voices: str
+    installer: InstallerState
+
+
 class PrepareTab:
     """The form, its jobs and the upload of recordings; below, the review of the dataset."""
 
@@ -68,10 +78,15 @@ class PrepareTab:
                 with gr.Accordion("New recordings", open=False, elem_id="training-prepare-new"):
                     upload = self._build_upload()
                 self.form.build_transcription_controls()
+                self.installer = SpeechModelInstaller(
+                    self.studio, "training-prepare-install", ORIGIN
+                )
                 with gr.Accordion(
                     "Transcription options", open=False, elem_id="training-prepare-words"
                 ):
-                    gr.HTML(transcribers_html(self.studio), elem_id="training-prepare-transcribers")
+                    self.transcribers = gr.HTML(
+                        transcribers_html(self.studio), elem_id="training-prepare-transcribers"
+                    )
                 with gr.Accordion("Advanced", open=False, elem_id="training-prepare-advanced"):
                     self.form.build_advanced_controls()
                 self.plan = gr.HTML("", elem_id="training-prepare-ready")
@@ -85,20 +100,22 @@ class PrepareTab:
                 jobs = create_live_html("training-prepare-jobs")
         # hidden: its change event fires where a State's would need the queue
         self.voices = gr.Textbox(visible="hidden", elem_id="training-prepare-voices")
+        self.installed = gr.Textbox(visible="hidden", elem_id="training-prepare-installed")
         self.imported = gr.State("")  # the voice to select once it is there
         self.review = ReviewPanel(page, Datasets(page.studio.layout))
         self.panel = LivePanel(
             jobs,
             self.take_snapshot,
-            lambda snapshot: {jobs: snapshot[0], self.voices: snapshot[1]},
+            self.render_snapshot,
             {"cancel": self.cancel_job, "again": self.resume_job},
             message=message,
-            outputs=[self.voices],
+            outputs=[self.voices, self.installed, self.installer.button, self.installer.note],
             action_outputs=[self.review.chosen],
         )
         self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
         self.panel.bind(run.click, self.prepare, self.form.components)
         self.panel.bind(stop.click, self.stop_jobs)
+        self.panel.bind(self.installer.button.click, self.installer.install)
         self._bind_events(page, upload)
 
     def _build_upload(self) -> gr.Button:
@@ -122,14 +139,19 @@ class PrepareTab:
 
     def _bind_events(self, page: PageContext, upload: gr.Button) -> None:
         controls, fields = self.form.controls, self.form.components
-        page.blocks.load(
+        gr.on(
+            [page.blocks.load, self.installed.change],
             self.list_transcribers,
             None,
-            [controls["transcriber"], controls["model"]],
+            [controls["transcriber"], controls["model"], self.transcribers],
             **EVENT_OPTIONS,
         )
         gr.on(
-            [page.blocks.load, *(controls[name].change for name in PLAN_CONTROLS)],
+            [
+                page.blocks.load,
+                self.installed.change,
+                *(controls[name].change for name in PLAN_CONTROLS),
+            ],
             self.show_plan,
             fields,
             self.plan,
@@ -148,16 +170,30 @@ class PrepareTab:
             **EVENT_OPTIONS,
         )
 
-    def take_snapshot(self) -> tuple[str, str]:
-        """Return the HTML of the jobs, and the voices as JSON."""
-        html = prepare_jobs_html(self.studio.jobs(limit=JOB_LIMIT))
-        return html, json.dumps(list_voice_names(self.studio))
+    def take_snapshot(self) -> PrepareSnapshot:
+        """Return what the page follows."""
+        jobs = self.studio.jobs(limit=JOB_LIMIT)
+        return PrepareSnapshot(
+            jobs_html=prepare_jobs_html(jobs),
+            voices=json.dumps(list_voice_names(self.studio)),
+            installer=self.installer.get_state(jobs),
+        )
+
+    def render_snapshot(self, snapshot: PrepareSnapshot) -> Updates:
+        """Return the updates that show a snapshot."""
+        return {
+            self.panel.html: snapshot.jobs_html,
+            self.voices: snapshot.voices,
+            self.installed: snapshot.installer.last_done,
+            **self.installer.render(snapshot.installer),
+        }
 
     def list_transcribers(self) -> Updates:
         """Offer the transcribers and models that are installed now."""
         return {
             self.form.controls["transcriber"]: gr.update(choices=transcriber_choices(self.studio)),
             self.form.controls["model"]: gr.update(choices=whisper_model_choices(self.studio)),
+            self.transcribers: transcribers_html(self.studio),
         }
 
     def show_plan(self, *given: Any) -> str:
@@ -173,12 +209,12 @@ class PrepareTab:
         """Queue a job that prepares the dataset, and select the dataset below."""
         request = self.form.build_request(given)
         plan = plan_preparation(self.studio.layout, request)
-        self.studio.submit(request, title=f"Dataset {plan.name}")
+        self.studio.submit(request, title=f"Dataset {plan.name}", origin=ORIGIN)
         return {self.review.chosen: self.review.build_choice_update(plan.name)}
 
     def stop_jobs(self) -> Updates:
         """Stop all active jobs of Prepare Dataset."""
-        jobs = stop_jobs(self.studio, TASKS)
+        jobs = stop_jobs(self.studio, TASKS, ORIGIN)
         text = STOPPING_TEXT if jobs else "Nothing is being prepared."
         return {self.panel.message: note_html(text)}
 
@@ -193,7 +229,8 @@ class PrepareTab:
         if not job.is_over:
             raise AppError(f"{job.title} is still running.")
         with reraise_as_app_error(ValidationError, ValueError):
-            self.studio.submit(from_dict(PrepareRequest, job.request), title=job.title)
+            request = from_dict(PrepareRequest, job.request)
+        self.studio.submit(request, title=job.title, origin=ORIGIN)
 
     def offer_voices(self, listed: str, imported: str) -> Updates:
         """Offer the voices there are, and select one that was just imported."""
@@ -229,7 +266,7 @@ def import_recordings(studio: Studio, files: Sequence[Path], name: str) -> Job:
             for file in files:
                 shutil.copyfile(file, folder / file.name)
         request = ImportVoiceRequest(name=voice, folder=str(folder), sound_only=True)
-        job = studio.submit(request, title=f"Recordings of {voice}")
+        job = studio.submit(request, title=f"Recordings of {voice}", origin=ORIGIN)
         return job
     finally:
         if job is None:

@@ -17,18 +17,21 @@ from webui.components.job_card import (
     format_job_title,
     progress_bar_html,
 )
+from webui.components.speech_model_installer import INSTALL_LABEL, INSTALL_TASK
 from webui.components.templates import render
 
 # Any: results of jobs are plain values.
 
 PREPARE_TASK = "prepare"
-TASKS = (PREPARE_TASK, "bring_voice")  # of Prepare Dataset: prepare, and import a voice
+TASKS = (PREPARE_TASK, "bring_voice", INSTALL_TASK)  # of Prepare Dataset
+ORIGIN = "prepare"  # of the jobs that this part submits
 MIN_FRACTION_FOR_ETA = 0.05  # a smaller part of the work is not representative
 TRANSCRIBER_LABELS: Mapping[str, str] = {
     "auto": "Automatic",
     "given": "Existing transcripts only",
     "whisper": "Whisper",
     "faster-whisper": "faster-whisper",
+    "transformers": "Transformers",
     "pocketsphinx": "PocketSphinx",
 }
 
@@ -45,6 +48,7 @@ def prepare_jobs_html(jobs: Sequence[Job]) -> str:
         format_result=_format_result,
         JOB_STATE_LABELS=JOB_STATE_LABELS,
         PREPARE_TASK=PREPARE_TASK,
+        INSTALL_TASK=INSTALL_TASK,
     )
 
 
@@ -99,4 +103,5 @@ def transcribers_html(studio: Studio) -> str:
         "datasets/transcribers.html",
         transcribers=list_transcribers(studio.layout),
         TRANSCRIBER_LABELS=TRANSCRIBER_LABELS,
+        INSTALL_LABEL=INSTALL_LABEL,
     )

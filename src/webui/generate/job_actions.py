@@ -20,6 +20,7 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.output_paths import find_clip_path, get_clip_name
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest
 from webui.components.live_panel import PanelAction
+from webui.generate.voice_recorder import ORIGIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,14 @@ def _regenerate_line(studio: Studio, job: Job, action: PanelAction) -> None:
     request = RegenerateLineRequest(
         clip=clip, line=line, seed=_parse_number(seed, "seed") if seed else None, text=text or None
     )
-    studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}")
+    studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}", origin=ORIGIN)
 
 
 def _use_take(studio: Studio, job: Job, action: PanelAction) -> None:
     line, _, take = action.text("value").partition("/")
     request = RejoinClipRequest(clip=_get_clip_name(studio, job), takes={line: take})
-    studio.submit(request, title=f"Use another take of line {_parse_number(line, 'line') + 1}")
+    title = f"Use another take of line {_parse_number(line, 'line') + 1}"
+    studio.submit(request, title=title, origin=ORIGIN)
 
 
 def _get_clip_name(studio: Studio, job: Job) -> str:

@@ -48,6 +48,7 @@ from webui.generate.form_view import (
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
 from webui.generate.preview import request_preview_html
 from webui.generate.voice_recorder import (
+    ORIGIN,
     has_recording,
     import_recording,
     is_unsaved_voice,
@@ -180,11 +181,11 @@ class GenerateTab:
         if request.voice == MICROPHONE_VOICE:
             recording = self.form.name_values(values)["microphone"]
             imported = import_recording(self.studio, recording, imported)
-        self.studio.submit(request)
+        self.studio.submit(request, origin=ORIGIN)
         return {self.imported: imported}
 
     def _stop(self) -> Updates:
-        stopped = stop_jobs(self.studio, TASKS, only_running=True)
+        stopped = stop_jobs(self.studio, TASKS, ORIGIN, only_running=True)
         return {self.message: note_html("Stopping. Finished lines are kept." if stopped else "")}
 
     def _press(self, action: PanelAction) -> Updates:

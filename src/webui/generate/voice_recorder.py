@@ -14,6 +14,8 @@ from studio.voices.catalog import RANDOM_VOICE, list_voices, parse_blend
 from studio.voices.trash import get_new_voice_folder, rename_voice
 from studio.voices.uploads import stage_recording_upload
 
+ORIGIN = "generate"  # of the jobs that the Generate tab submits
+
 
 def is_unsaved_voice(voice: str) -> bool:
     """Return whether a voice can be saved under a name."""
@@ -42,7 +44,7 @@ def import_recording(studio: Studio, recording: str | None, imported: str) -> st
         request = stage_recording_upload(
             studio.layout, MICROPHONE_VOICE, Path(recording), replace=True
         )
-        studio.submit(request, title="Import the recording")
+        studio.submit(request, title="Import the recording", origin=ORIGIN)
     return recording
 
 
@@ -58,14 +60,14 @@ def save_form_voice(studio: Studio, values: Mapping[str, Any], name: str) -> str
         return _save_recording(studio, values.get("microphone"), name)
     seed = _get_voice_seed(voice, str(values.get("seed") or ""))
     request = SaveRandomVoiceRequest(name=name, seed=seed, bundle=str(values.get("bundle") or ""))
-    studio.submit(request, title=f"Save the random voice as {name}")
+    studio.submit(request, title=f"Save the random voice as {name}", origin=ORIGIN)
     return f"Saving {name} from seed {seed}. It will appear in the list of voices."
 
 
 def _save_recording(studio: Studio, recording: str | None, name: str) -> str:
     if recording is not None:
         request = stage_recording_upload(studio.layout, name, Path(recording))
-        studio.submit(request, title=f"Save the recording as {name}")
+        studio.submit(request, title=f"Save the recording as {name}", origin=ORIGIN)
         return f"Saving the recording as {name}. It will appear in the list of voices."
     if not has_recording(studio):
         raise AppError("Nothing recorded yet. Record 3 to 10 seconds first.")

@@ -28,15 +28,22 @@ from webui.components.job_card import format_progress, stop_jobs
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import note_html
 from webui.components.page_context import PageContext
+from webui.components.speech_model_installer import (
+    INSTALL_TASK,
+    InstallerState,
+    SpeechModelInstaller,
+)
 from webui.components.templates import render
 
 # Any: updates of Gradio's components.
 
 JOB_TITLES = {
     "download_model": "Download of",
+    INSTALL_TASK: "Installation of Whisper",
     "verify_model": "Verification of",
     "check_updates": "Check for updates",
 }
+ORIGIN = "settings"  # of the jobs that this tab submits
 POLL_INTERVAL_S = 2.0
 DAY_S = 86_400.0
 PRECISIONS = [
@@ -52,6 +59,7 @@ class ModelPanelState(NamedTuple):
     jobs_html: str
     fingerprint: Any
     deleted: tuple[Any, ...]
+    installer: InstallerState
 
 
 def build_models_panel(page: PageContext) -> None:
@@ -70,6 +78,7 @@ class ModelPanel:
         self.message = gr.HTML("", elem_id="settings-models-message")
         self._build_model_controls()
         self._build_download_controls()
+        self.installer = SpeechModelInstaller(studio, "settings-install", ORIGIN)
         self._build_trash_controls()
         with gr.Row():
             self.unload = gr.Button("Unload models", size="md", elem_id="settings-unload")
@@ -79,7 +88,10 @@ class ModelPanel:
             self._get_state,
             self._render,
             message=self.message,
-            outputs=[self.jobs, self.chosen, self.trash],
+            outputs=[
+                *(self.jobs, self.chosen, self.trash),
+                *(self.installer.button, self.installer.note),
+            ],
         )
 
     def _build_model_controls(self) -> None:
@@ -134,6 +146,7 @@ class ModelPanel:
         bind(self.delete.click, self._delete, [self.chosen])
         bind(self.download.click, self._download, [self.precision])
         bind(self.stop.click, self._stop_download)
+        bind(self.installer.button.click, self.installer.install)
         bind(self.restore.click, self._restore, [self.trash])
         bind(self.empty.click, self._empty_trash)
         bind(self.unload.click, self._unload)
@@ -142,10 +155,12 @@ class ModelPanel:
         blocks.load(self._check_updates_daily, None, None, **EVENT_OPTIONS)
 
     def _get_state(self) -> ModelPanelState:
+        jobs = self.studio.jobs(limit=50)
         return ModelPanelState(
-            jobs_html=model_jobs_html(self.studio.jobs(limit=50)),
+            jobs_html=model_jobs_html(jobs),
             fingerprint=get_models_fingerprint(self.studio.layout),
             deleted=tuple(list_deleted_models(self.studio.layout)),
+            installer=self.installer.get_state(jobs),
         )
 
     def _render(self, state: ModelPanelState) -> Updates:
@@ -155,17 +170,20 @@ class ModelPanel:
             self.jobs: state.jobs_html,
             self.chosen: gr.update(choices=[model.name for model in models]),
             self.trash: gr.update(choices=_format_deleted(state.deleted)),
+            **self.installer.render(state.installer),
         }
 
     def _verify(self, name: str) -> None:
-        self.studio.submit(VerifyModelRequest(name=name), title=f"Verification of {name}")
+        self.studio.submit(
+            VerifyModelRequest(name=name), title=f"Verification of {name}", origin=ORIGIN
+        )
 
     def _download(self, precision: str) -> None:
         request = DownloadModelRequest(precision=precision, offline=self.studio.settings.offline)
-        self.studio.submit(request, title="Download of tortoise")
+        self.studio.submit(request, title="Download of tortoise", origin=ORIGIN)
 
     def _stop_download(self) -> Updates:
-        stopped = stop_jobs(self.studio, ["download_model"])
+        stopped = stop_jobs(self.studio, ["download_model", INSTALL_TASK], ORIGIN)
         text = "Stopping. Partial files are kept." if stopped else "No download is running."
         return {self.message: note_html(text)}
 
@@ -196,7 +214,7 @@ class ModelPanel:
         if not can_check_for_updates(SOURCE_DIR):
             raise AppError("Not a git install: updates cannot be checked.")
         request = CheckUpdatesRequest(root=str(SOURCE_DIR), offline=self.studio.settings.offline)
-        self.studio.submit(request, title="Check for updates")
+        self.studio.submit(request, title="Check for updates", origin=ORIGIN)
 
     def _check_updates_daily(self) -> None:
         if not (self.studio.settings.check_updates and can_check_for_updates(SOURCE_DIR)):
@@ -224,7 +242,8 @@ def model_jobs_html(jobs: Sequence[Job]) -> Markup:
 def model_job_html(job: Job) -> Markup:
     """Render one job in a line."""
     name = f"{JOB_TITLES[job.task]} {job.request.get('name', '')}".strip()
-    texts = {"waiting": "waiting", "stopped": "stopped. Partial files are kept."}
+    stopped = "stopped." if job.task == INSTALL_TASK else "stopped. Partial files are kept."
+    texts = {"waiting": "waiting", "stopped": stopped}
     text = texts.get(job.state) or (
         format_progress(job) if job.state == "running" else _format_result(job)
     )
@@ -240,6 +259,8 @@ def _format_result(job: Job) -> str:
     if job.task == "check_updates":
         fix = f" Close the studio and run {result['fix']}." if result.get("fix") else ""
         return f"{result.get('told', '')}{fix}"
+    if job.task == INSTALL_TASK:
+        return "done. Prepare Dataset can use it."
     return "done. Select it as Model on the Generate tab."
 
 

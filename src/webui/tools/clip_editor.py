@@ -37,6 +37,7 @@ from webui.components.messages import error_html, note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
 from webui.components.templates import render
+from webui.tools.results import ORIGIN
 
 # Any: what Gradio's controls give and take.
 
@@ -207,7 +208,7 @@ class ClipTools:
                 raise AppError(NO_CLIP)
             with reraise_as_app_error(ValueError):
                 request, title = build(clip, *inputs)
-            self.studio.submit(request, title=f"{title}: {clip.name}")
+            self.studio.submit(request, title=f"{title}: {clip.name}", origin=ORIGIN)
             return {}
 
         return submit

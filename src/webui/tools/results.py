@@ -15,6 +15,7 @@ from webui.components.templates import render
 
 TASKS = ("check_clip", "check_voice", "clean_clip", "judge_clip", "merge_models", "bring_voice")
 """The tasks of this tab, which its Stop button stops."""
+ORIGIN = "utilities"  # of the jobs that this tab submits
 
 
 def tool_job_html(job: Job, layout: ProjectPaths) -> Markup:

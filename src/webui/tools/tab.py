@@ -13,13 +13,13 @@ from jobs.models import Job
 from studio.model_store.bundles import find_model_folder, list_models
 from studio.schemas.clip_tools import CheckVoiceRequest, MergeModelsRequest
 from studio.voices.catalog import find_voice, list_voices
-from webui.components.job_card import stop_jobs
+from webui.components.job_card import is_submitted_by, stop_jobs
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
 from webui.tools.clip_editor import ClipTools
-from webui.tools.results import TASKS, tool_job_html
+from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.tokens import build_tokens_tool
 
 # Any: updates of Gradio's components.
@@ -32,7 +32,7 @@ ABOUT_MERGE = (
 
 
 class ToolJobs(NamedTuple):
-    """The newest job of each task as HTML, and whether one of them is not over."""
+    """The newest job of each task as HTML, and whether a job of this tab is not over."""
 
     html: dict[str, str]
     is_active: bool
@@ -130,25 +130,27 @@ class UtilitiesTab:
             )
 
     def _get_state(self) -> ToolJobs:
+        jobs = [job for job in self.studio.jobs(limit=50) if job.task in self.views]
         newest: dict[str, Job] = {}
-        for job in self.studio.jobs(limit=50):
-            if job.task in self.views:
-                newest.setdefault(job.task, job)
+        for job in jobs:
+            newest.setdefault(job.task, job)
         html = {task: tool_job_html(job, self.studio.layout) for task, job in newest.items()}
-        return ToolJobs(html=dict(html), is_active=any(not job.is_over for job in newest.values()))
+        is_active = any(not job.is_over and is_submitted_by(job, ORIGIN) for job in jobs)
+        return ToolJobs(html=dict(html), is_active=is_active)
 
     def _render(self, state: ToolJobs) -> Updates:
         views = {view: state.html.get(task, "") for task, view in self.views.items()}
         return {**views, self.stop: gr.update(visible=state.is_active)}
 
     def _stop(self) -> Updates:
-        stopped = ", ".join(job.title for job in stop_jobs(self.studio, TASKS))
+        stopped = ", ".join(job.title for job in stop_jobs(self.studio, TASKS, ORIGIN))
         text = f"Stopped: {stopped}." if stopped else "No job of this tab is running."
         return {self.message: note_html(text)}
 
     def _check_voice(self, name: Any) -> Updates:
         voice = find_voice(self.studio.layout, str(name or ""))
-        self.studio.submit(CheckVoiceRequest(voice=voice.name), title=f"Check of {voice.name}")
+        request = CheckVoiceRequest(voice=voice.name)
+        self.studio.submit(request, title=f"Check of {voice.name}", origin=ORIGIN)
         return {}
 
     def _merge(self, first: Any, second: Any, share: Any, name: Any) -> Updates:
@@ -165,7 +167,7 @@ class UtilitiesTab:
                 name=valid_name,
                 share=from_control_value(self.share_field, share),
             )
-        self.studio.submit(request, title=f"Merge of {first} and {second}")
+        self.studio.submit(request, title=f"Merge of {first} and {second}", origin=ORIGIN)
         return {}
 
     def _list_voices(self) -> list[str]:

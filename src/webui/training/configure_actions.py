@@ -90,7 +90,7 @@ def load_suggested_form(studio: Studio, dataset: str, model: str) -> ConfigFormC
     proposal = propose_config(layout, dataset, model, device)
     values = config_to_values(proposal.config)
     off = "".join(  # the controls of these stages, which would give the reason, are hidden
-        f" {name} training is off: {proposal.reasons[key].rstrip('.')}."
+        f" {name} training is off. {proposal.reasons[key]}"
         for key, name in STAGE_NAMES.items()
         if not values[key] and key in proposal.reasons
     )

@@ -166,6 +166,24 @@ def test_what_a_killed_process_left_beside_a_finetune_is_put_in_order(finished: 
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+def test_a_finetune_stays_when_its_replacement_cannot_be_moved(
+    finished: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename = published(finished), Path.rename
+
+    def refuse_part(path: Path, target: Path) -> Path:
+        if path.name.endswith(".part"):
+            raise PermissionError("in use")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse_part)
+        with pytest.raises(PermissionError, match="in use"):
+            export_checkpoint(finished.run, 6, finished.places, ProgressReporter())
+    assert (folder / FINETUNE_FILE).is_file()
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
 def test_learning_lowers_the_loss_of_both_stages(tmp_path: Path) -> None:
     case = make_case(tmp_path)
     case.write(

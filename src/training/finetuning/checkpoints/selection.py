@@ -16,6 +16,7 @@ WER_TOLERANCE = 0.4  # five words of twelve, as much as a single sample varies
 SIMILARITY_TOLERANCE = 0.1  # as much as one voice varies from sample to sample
 OVERFITTING_PATIENCE = 3  # validations in a row above the best
 LOSS_INCREASE_RATIO = 1.005  # a smaller increase is rounding
+_STAGE_LABELS = {"gpt": "GPT"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +69,11 @@ def select_best_checkpoint(
     validations: Sequence[ValidationResult],
     samples: Sequence[SampleScores] = (),
     kept: Collection[int] | None = None,
+    stage: str = "",
 ) -> BestCheckpoint:
     """Select one of the validated or scored steps; of equals the earliest.
 
-    kept: the steps whose checkpoints exist; None: all.
+    kept: the steps whose checkpoints exist; None: all.  stage: named in the explanation.
     """
     losses = {item.step: item for item in sorted(validations, key=lambda item: item.step)}
     scores = {item.step: item for item in samples}
@@ -85,7 +87,7 @@ def select_best_checkpoint(
     since = _find_overfitting_step(list(losses.values()))
     return BestCheckpoint(
         step=best,
-        why=_explain_selection(best, losses, scores, len(good) < len(steps)),
+        why=_explain_selection(best, losses, scores, len(good) < len(steps), stage),
         overfitting=""
         if since is None
         else _format_overfitting_warning(since, best, list(losses.values())),
@@ -111,7 +113,11 @@ def _filter_by_sample_scores(scores: Sequence[SampleScores]) -> list[int]:
 
 
 def _explain_selection(
-    best: int, losses: dict[int, ValidationResult], scores: dict[int, SampleScores], filtered: bool
+    best: int,
+    losses: dict[int, ValidationResult],
+    scores: dict[int, SampleScores],
+    filtered: bool,
+    stage: str,
 ) -> str:
     facts = []
     if best in losses:
@@ -122,7 +128,8 @@ def _explain_selection(
     if sample.similarity is not None:
         facts.append(f"similarity {sample.similarity:.2f}")
     lowest = "the lowest validation loss" if best in losses else "the latest"
-    among = " of those with a good sample" if filtered else ""
+    among = f" of the {_STAGE_LABELS.get(stage, stage)} stage" if stage else ""
+    among += " of those with a good sample" if filtered else ""
     return f"Step {best}: {lowest}{among} ({', '.join(facts) or 'nothing was measured'})."
 
 

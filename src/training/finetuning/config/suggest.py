@@ -168,8 +168,7 @@ def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigP
         ),
     )
     reasons = {
-        "schedule.steps": "GPT training is off: the codebook of this model cannot represent real "
-        "speech.",
+        "schedule.steps": "The codebook of this model cannot represent real speech.",
         "diffusion.steps": f"Suggested for {facts.seconds / 60:.1f} minutes of data.",
         "diffusion.batch": f"{batch} of the {facts.clips} clips at a time.",
         "diffusion.rate": "Lower than the original rate.",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from tortoise.generation.text_length import TortoiseTextAnalyzer
 from training.finetuning.config.facts import MachineFacts, ModelFacts
@@ -22,16 +24,17 @@ class PreflightFinding:
     """A problem of a run. level: "stop" prevents a start.
 
     what, why, fix: sentences;  changes: field values that fix it, such as {"optimizer.batch": 4};
-    place: FIX_IN_PREPARE or FIX_IN_MODELS where the fix is made there.
+    place: FIX_IN_PREPARE or FIX_IN_MODELS where the fix is made there.  The HTTP API returns
+    neither kind, changes nor place.
     """
 
     level: FindingLevel
-    kind: str
+    kind: Annotated[str, Field(exclude=True)]
     what: str
     why: str
     fix: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    place: str = ""
+    changes: Annotated[Mapping[str, Any], Field(exclude=True)] = field(default_factory=dict)
+    place: Annotated[str, Field(exclude=True)] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
