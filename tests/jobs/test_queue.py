@@ -334,5 +334,5 @@ def test_closing_ends_the_worker_and_leaves_what_can_go_on_waiting(made: Made) -
 
 def test_how_a_process_ended_is_told_in_words() -> None:
     assert describe_worker_exit(-9) == "was killed by the system (SIGKILL)"
-    assert describe_worker_exit(7) == "ended by itself (exit code 7)"
+    assert describe_worker_exit(7) == "exited (exit code 7)"
     assert describe_worker_exit(None) == "did not respond"
