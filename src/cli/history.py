@@ -18,6 +18,7 @@ from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
 
 MAX_COUNT = 1_000_000  # maximum of --count
+MAX_PAGE = 1_000_000  # maximum of --page
 CLIP_HELP = "Clip, as listed by `testudo history list`: voice/name.wav"
 ClipsArgument = Annotated[list[str], typer.Argument(metavar="CLIP...", help=CLIP_HELP)]
 
@@ -162,8 +163,8 @@ def _list_clips(words: str, flags: SearchFlags, as_json: bool) -> int:
         raise AppError(
             f"--count is {flags.count}; it must be from 1 to {MAX_COUNT:,}.", code="bad_request"
         )
-    if flags.page < 1:
-        raise AppError(f"--page is {flags.page}; the first is 1.")
+    if not 0 < flags.page <= MAX_PAGE:
+        raise AppError(f"--page is {flags.page}; it must be from 1 to {MAX_PAGE:,}.")
     with reraise_as_app_error(ValueError):
         search = Search(
             words=words,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,3 +260,20 @@ def test_a_mistake_of_ours_says_so(
     monkeypatch.setattr("support.fake_engine.FakeEngine.sample_random_speaker", lambda *_: 1 / 0)
     code, _, err = testudo("speak", "hi", "--voice", "random", "--out", str(tmp_path / "a.wav"))
     assert code == 1 and "ZeroDivisionError" in err and "bug in Testudo" in err
+
+
+@pytest.mark.parametrize("place", ["voices/alice/one.wav", "mine.wav"])
+def test_a_recording_is_not_overwritten(testudo: Run, layout: ProjectPaths, place: str) -> None:
+    recording = layout.root / place
+    if not recording.exists():
+        shutil.copyfile(layout.voice("alice") / "one.wav", recording)
+    before = recording.read_bytes()
+    code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(recording))
+    assert code == 2 and "is not a generated clip. Choose another file with --out" in err
+    assert recording.read_bytes() == before
+
+
+def test_a_generated_clip_may_be_overwritten(testudo: Run, tmp_path: Path) -> None:
+    arguments = ("speak", "hi", "--voice", "bob", "--out", str(tmp_path / "a.wav"))
+    assert testudo(*arguments)[0] == 0
+    assert testudo(*arguments)[0] == 0

@@ -80,6 +80,7 @@ def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:
         (("list", "--since", "tomorrow"), "is not a date"),
         (("list", "--count", "0"), "--count is 0"),
         (("list", "--page", "0"), "--page is 0"),
+        (("list", "--page", "9" * 23), "it must be from 1 to 1,000,000"),
         (("delete", "alice/none.wav"), "There is no clip"),
         (("delete", "../x.wav"), "There is no clip"),
         (("undo",), "trash is empty"),

@@ -18,6 +18,7 @@ from core.files import replace_folder
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from studio.model_store.bundles import (
+    find_model_folder,
     get_models_fingerprint,
     import_model_folder,
     list_models,
@@ -379,3 +380,11 @@ class TestImporting:
         made = import_model_folder(layout, lying, ProgressReporter(events.append))
         (warning,) = [event for event in events if event.kind == "warning"]
         assert "surprise" in warning.message and "hifigan" in made.networks
+
+
+def test_an_unknown_model_is_answered_with_the_names_that_can_be_used(
+    layout: ProjectPaths, tiny: Path
+) -> None:
+    shutil.copytree(tiny, layout.model("finetunes/own"))
+    with pytest.raises(AppError, match=r"there: .*finetunes/own.*Did you mean 'finetunes/own'\?"):
+        find_model_folder(layout, "own")

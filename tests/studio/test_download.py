@@ -313,7 +313,7 @@ class TestTheWholeDownload:
     @pytest.mark.parametrize(
         ("name", "also", "reason"),
         [
-            ("tortise", [], "Only 'tortoise' can be downloaded, not 'tortise'"),
+            ("tortise", [], "'tortise' cannot be downloaded. Choose 'tortoise'"),
             (
                 "tortoise",
                 ["bigvgn"],

@@ -109,3 +109,11 @@ def test_an_empty_histogram_is_hidden() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert format_number(value) == text
+
+
+def test_bars_keep_their_numeric_order_although_the_plot_sorts_labels_as_text() -> None:
+    bars = [Bar(low=low, high=low + 1, kept=1) for low in (-24.0, -21.0, 1.0, 10.0, 2.0e1)]
+    labels = bar_plot_update("Length", "s", bars)["value"]["from"].iloc[: len(bars)].tolist()
+    assert sorted(labels) == labels and [float(label.strip("\u200b")) for label in labels] == [
+        *(bar.low for bar in bars)
+    ]

@@ -16,6 +16,7 @@ from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.files import replace_folder, restore_replaced_folder, tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
+from core.serialization import suggest_similar
 from tortoise.checkpoints.layout import (
     CONFIG_FILE,
     ModelFileError,
@@ -130,9 +131,13 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
     folder = layout.model(name)
     if folder.is_dir():
         return folder
-    known = ", ".join(path.name for path in _list_subfolders(layout.models)) or "none"
+    names = [model.name for model in list_models(layout)]
+    known = ", ".join(names) or "none"
+    same = [one for one in names if one.rpartition("/")[2] == name]
+    similar = suggest_similar(same[0] if same else name, names)
     raise AppError(
-        f"There is no model {quote_for_message(name)} in {layout.models} (there: {known}). "
+        f"There is no model {quote_for_message(name)} in {layout.models} (there: {known})."
+        f"{similar} "
         f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
         code="missing_weights",
     )
@@ -166,7 +171,9 @@ def download_published_model(
     """
     if name != PUBLISHED_MODEL_NAME:
         raise AppError(
-            f"Only {PUBLISHED_MODEL_NAME!r} can be downloaded, not {quote_for_message(name)}."
+            f"{quote_for_message(name)} cannot be downloaded. Choose {PUBLISHED_MODEL_NAME!r}, a "
+            "Whisper model such as whisper-base, or owner/name of a repository of the Hugging Face "
+            "hub."
         )
     from studio.model_store.download import DownloadProgress
     from tortoise.checkpoints.convert import create_model_folder, is_converted

@@ -126,7 +126,8 @@ def _train(context: TrainContext) -> TrainResult:
     best = context.find_final_step()
     assert best is not None  # the last step of every stage has a checkpoint
     export_checkpoint(context.run, best, context.paths, context.cancellation)
-    return TrainResult(state="done", message=f"Finished: {context.paths.publish.name} is ready.")
+    name = "/".join(context.paths.publish.parts[-2:])
+    return TrainResult(state="done", message=f"Finished: the model {name} is ready.")
 
 
 def _load_dataset(context: TrainContext, model: TortoiseModel) -> DatasetSplits:

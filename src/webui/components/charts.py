@@ -109,8 +109,10 @@ def bar_plot_update(title: str, unit: str, bars: Sequence[Bar]) -> dict[str, Any
     """Return the update of a histogram; hidden where nothing was counted."""
     if not any(bar.kept + bar.dropped for bar in bars):
         return gr.update(visible=False)
-    rows = [(f"{bar.low:g}", bar.kept, "Kept") for bar in bars]
-    rows += [(f"{bar.low:g}", bar.dropped, "Dropped") for bar in bars]
+    # The plot sorts labels as text. Invisible characters in front keep them in numeric order.
+    labels = ["\u200b" * index + f"{bar.low:g}" for index, bar in enumerate(bars)]
+    rows = [(label, bar.kept, "Kept") for label, bar in zip(labels, bars, strict=True)]
+    rows += [(label, bar.dropped, "Dropped") for label, bar in zip(labels, bars, strict=True)]
     return gr.update(
         value=pd.DataFrame(rows, columns=["from", "clips", "state"]),
         title=f"{title} ({unit})",

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
+from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
 from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
+from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.output_paths import (
     OutputPath,
@@ -160,11 +162,32 @@ def concatenate_candidates(
     return SpeechCandidate(clip=clip, score=score)
 
 
+def _check_not_a_recording(destination: OutputPath, layout: ProjectPaths) -> None:
+    """Raise AppError where a file of the user would be overwritten; generated clips may be."""
+    path = destination.clip_path
+    if not path.exists():
+        return
+    is_reference = path.resolve().is_relative_to(layout.voices.resolve())
+    if not is_reference and destination.lines_folder.is_dir():
+        return
+    try:
+        read_metadata(path)
+    except AppError:
+        is_reference = True
+    if is_reference:
+        raise AppError(
+            f"{path} already exists and is not a generated clip. Choose another file with --out.",
+            code="name_taken",
+        )
+
+
 def _choose_output_path(
     request: SpeechRequest, layout: ProjectPaths, *, reserve: bool
 ) -> OutputPath:
     if request.out is not None:
-        return parse_output_path(request.out)
+        destination = parse_output_path(request.out)
+        _check_not_a_recording(destination, layout)
+        return destination
     choose = reserve_output_path if reserve else get_next_output_path
     folder = get_results_folder_name(request.voice)
     return choose(layout, folder, request.text, request.delivery.format)
