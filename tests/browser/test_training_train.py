@@ -111,7 +111,7 @@ def train_and_stop(one: Visitor) -> None:
     for curve in ("loss", "rate", "gradient"):
         plot = one.page.locator(f"#training-gpt-{curve} :is(canvas, svg.marks)")
         plot.first.wait_for(timeout=PATIENCE_MS)
-    see(one, "Gradient norm: ", f"{view} .told")
+    see(one, "Gradient norm: ", f"{view} .visually-hidden")
     player = one.page.locator(f"{view} .checkpoints audio").first
     player.wait_for(timeout=PATIENCE_MS)
     assert player.evaluate(LOADS) > 0.1

@@ -147,7 +147,7 @@ def test_publishing_again_replaces_its_own_work_and_nothing_else(finished: Case)
     folder = published(finished)
     export_checkpoint(finished.run, 6, finished.places, ProgressReporter())
     assert read_finetune_metadata(folder).step == 6
-    with pytest.raises(ExportError, match="no checkpoint of step 3 any more; there is: "):
+    with pytest.raises(ExportError, match="There is no checkpoint of step 3; available: "):
         export_checkpoint(finished.run, 3, finished.places, ProgressReporter())
     assert read_finetune_metadata(folder).step == 6
     (folder / FINETUNE_FILE).rename(folder / "other.json")
