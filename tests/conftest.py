@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.thorough)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")  # a test may have restored the default number
 def one_thread() -> None:
     """Small networks run fastest, and repeatably, on one thread."""
     torch.set_num_threads(1)

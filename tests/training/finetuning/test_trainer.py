@@ -151,7 +151,7 @@ def test_publishing_again_replaces_its_own_work_and_nothing_else(finished: Case)
         export_checkpoint(finished.run, 3, finished.places, ProgressReporter())
     assert read_finetune_metadata(folder).step == 6
     (folder / FINETUNE_FILE).rename(folder / "other.json")
-    with pytest.raises(ExportError, match="is no finetune"):
+    with pytest.raises(ExportError, match="is not a finetuned model"):
         export_checkpoint(finished.run, 6, finished.places, ProgressReporter())
     (folder / "other.json").rename(folder / FINETUNE_FILE)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
