@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
+import soundfile
+
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
@@ -165,7 +167,7 @@ def concatenate_candidates(
 def _check_not_a_recording(destination: OutputPath, layout: ProjectPaths) -> None:
     """Raise AppError where a file of the user would be overwritten; generated clips may be."""
     path = destination.clip_path
-    if not path.exists():
+    if not path.exists() or not _is_audio(path):
         return
     is_reference = path.resolve().is_relative_to(layout.voices.resolve())
     if not is_reference and destination.lines_folder.is_dir():
@@ -179,6 +181,13 @@ def _check_not_a_recording(destination: OutputPath, layout: ProjectPaths) -> Non
             f"{path} already exists and is not a generated clip. Choose another file with --out.",
             code="name_taken",
         )
+
+
+def _is_audio(path: Path) -> bool:
+    try:
+        return bool(soundfile.info(path).frames > 0)
+    except soundfile.LibsndfileError:
+        return False
 
 
 def _choose_output_path(
