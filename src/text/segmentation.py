@@ -11,7 +11,6 @@ FORCED_SPLIT = "|"  # the user's own place to split
 _FANCY_QUOTES = re.compile("[“”]")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
 _CLAUSE_END = re.compile(r"(?:[,;:)\]]|\s[-–—]+)(?=\s)|[–—]+(?=\S)")
-_BLANK = re.compile(r"\s+")
 _LAST_WORD = re.compile(r"([^\s\"'“‘(\[]+)\.$")
 _ABBREVIATIONS = frozenset(
     (

@@ -170,17 +170,20 @@ def _check_not_a_recording(destination: OutputPath, layout: ProjectPaths) -> Non
     if not path.exists() or not _is_audio(path):
         return
     is_reference = path.resolve().is_relative_to(layout.voices.resolve())
-    if not is_reference and destination.lines_folder.is_dir():
-        return
-    try:
-        read_metadata(path)
-    except AppError:
-        is_reference = True
-    if is_reference:
+    is_generated = destination.lines_folder.is_dir() or _has_metadata(path)
+    if is_reference or not is_generated:
         raise AppError(
             f"{path} already exists and is not a generated clip. Choose another file with --out.",
             code="name_taken",
         )
+
+
+def _has_metadata(path: Path) -> bool:
+    try:
+        read_metadata(path)
+    except AppError:
+        return False
+    return True
 
 
 def _is_audio(path: Path) -> bool:
