@@ -1,4 +1,4 @@
-"""Parse scripts line by line: overrides, [bracketed prompts], steering words."""
+"""Parse scripts: overrides, [bracketed prompts], steering words, paragraphs and pauses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from text.segmentation import is_speakable, split_text
+from text.normalization.pipeline import normalize_text
+from text.paragraphs import Paragraph, split_paragraphs
+from text.pauses import Pause, split_at_pauses
+from text.segmentation import TextPiece, is_speakable, split_text
 
 VOICE = "voice"  # the override that every caller supports
 MAX_VOICE_NAME_LENGTH = 100  # characters of a voice's name
@@ -28,11 +31,12 @@ class ScriptError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptLine:
-    """One line of a script.
+    """One line of a script, or one paragraph of it.
 
     text: for the model, with bracketed words. spans: (start, end) of each bracketed part in it,
     with its brackets, in order. steering: words put before the line in brackets. override: options
-    of this line alone. raw: as typed. number: from 1.
+    of this line alone. raw: as typed. number: from 1. pause: behind it; lead_s: seconds of silence
+    before it, asked for at the start of the text.
     """
 
     number: int
@@ -41,6 +45,8 @@ class ScriptLine:
     spans: tuple[tuple[int, int], ...] = ()
     steering: str = ""
     override: Mapping[str, Any] = field(default_factory=dict)  # Any: plain JSON values
+    pause: Pause = Pause()
+    lead_s: float = 0.0
 
     @property
     def spoken_text(self) -> str:
@@ -61,37 +67,63 @@ class InvalidLine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptNotice:
+    """A part of a script that is left out or read otherwise than it looks.
+
+    message: a sentence that says what and where.
+    """
+
+    number: int
+    message: str
+
+
+ScriptItem = ScriptLine | InvalidLine | ScriptNotice
+
+
 def parse_script(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
 ) -> list[ScriptLine]:
-    """Return the lines of a script, without blank ones.
+    """Return the lines of a script, without what cannot be spoken.
 
     delimiter: between lines; "\n" may be typed as a backslash and an n; empty: the text is one
     line, but an override starts a line of its own. known: options that an override may set besides
-    voice. steering: words that steer every line and are cut out. Raises ScriptError.
+    voice. steering: words that steer every line and are cut out. A line of several paragraphs is
+    returned paragraph by paragraph. Raises ScriptError for an invalid line, and where something
+    was left out and nothing else remains.
     """
-    lines = parse_lines(text, delimiter, known=known, steering=steering)
-    for line in lines:
-        if isinstance(line, InvalidLine):
-            raise ScriptError(line.reason)
-    return [line for line in lines if isinstance(line, ScriptLine)]
+    items = parse_lines(text, delimiter, known=known, steering=steering)
+    for item in items:
+        if isinstance(item, InvalidLine):
+            raise ScriptError(item.reason)
+    lines = [item for item in items if isinstance(item, ScriptLine)]
+    if not lines:
+        for item in items:
+            raise ScriptError(item.message if isinstance(item, ScriptNotice) else "")
+    return lines
 
 
 def parse_lines(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
-) -> list[ScriptLine | InvalidLine]:
-    """Return the lines of a script as `parse_script` does, invalid ones as InvalidLine."""
+) -> list[ScriptItem]:
+    """Return the lines of a script as `parse_script` does, with invalid lines and notices."""
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
-    found: list[ScriptLine | InvalidLine] = []
-    for number, raw in enumerate(_split_rows(text, delimiter), start=1):
+    names = sorted({VOICE, *known})
+    found: list[ScriptItem] = []
+    prefix = " ".join(steering.split())
+    for number, raw in _split_rows(text, delimiter, names):
+        if not raw.strip():
+            _lengthen_pause(found)
+            continue
         try:
-            line = _parse_line(number, raw, known, " ".join(steering.split()))
+            override, body, notices = _parse_override(number, raw, names)
+            lines = _parse_body(number, raw, body, prefix)
         except ScriptError as wrong:
             found.append(InvalidLine(number=number, raw=raw, reason=str(wrong)))
             continue
-        found += [line] if line is not None else []
-    return found
+        ...
+    return _end_with_silence(found)
 
 
 def split_line(
