@@ -16,6 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json, write_atomically
+from engines.safetensors_io import check_weights_match
 from engines.speaker_latents import SpeakerLatents
 from tortoise.checkpoints.config import (
     ModelConfig,
@@ -24,17 +26,9 @@ from tortoise.checkpoints.config import (
     read_config,
     write_config,
 )
-from tortoise.checkpoints.layout import (
-    CONFIG_FILE,
-    MEL_STATS_FILE,
-    TOKENIZER_FILE,
-    ModelFileError,
-    read_json,
-    write_atomically,
-)
+from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE
 from tortoise.checkpoints.loading import MelStats, build_network, save_mel_stats, save_network
 from tortoise.checkpoints.published import PUBLISHED_DESCRIPTION, PublishedFile
-from tortoise.checkpoints.safetensors_io import check_weights_match
 
 REDOWNLOAD_HINT = "Use the published file."
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from tortoise.checkpoints.layout import ModelFileError, record_checksum, write_atomically
+from engines.model_files import ModelFileError, record_checksum, write_atomically
 
 MAX_REPORTED_MISMATCHES = 5
 """Mismatched tensors that an error lists by name."""
