@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from text.short_forms import AFTER_NAMES, TITLES, UNITS
+from text.short_forms import AFTER_NAMES, TITLES, UNITS, word_set
 
 WINDOW = 4  # words on either side of a gap that can change how the other side is read
 
@@ -14,17 +14,17 @@ _WORD = re.compile(r"[^\W_]+")
 _ROMAN = re.compile(r"[IVXLCDM]+[,;:.]?")
 _YEAR = re.compile(r"\d{4}\b")
 _DAY_BEFORE = re.compile(r"(?:^|\s)\d{1,2}(?:st|nd|rd|th)?,?\s*$")
-_UNIT_WORDS = frozenset("a.m. p.m. am pm a.m p.m bc ad bce ce o'clock o’clock percent".split())
-_LABELS = frozenset(
+_UNIT_WORDS = word_set("a.m. p.m. am pm a.m p.m bc ad bce ce o'clock o’clock percent")
+_LABELS = word_set(
     "page pages chapter chapters room line lines section number numbers figure figures table part "
     "volume item step level grade version flight gate bus platform route act scene verse question "
     "article exhibit apartment suite floor unit day week year years phase stage lesson january "
-    "february march april may june july august september october november december".split()
+    "february march april may june july august september october november december"
 )
-_FREE_AFTER_NUMBER = frozenset(
+_FREE_AFTER_NUMBER = word_set(
     "and or but nor that which who when where while because although if than as until of in on at "
     "to for from with without by into over after before through is are was were had has have will "
-    "would could can may might must i he she it we they you then there so not".split()
+    "would could can may might must i he she it we they you then there so not"
 )
 
 Spell = Callable[[str], str]
@@ -104,7 +104,7 @@ def _is_glued(words: Sequence[str], index: int) -> bool:
         return True
     if right.lstrip("(\"'“#$€£¥+-−~")[:1].isdigit():
         before_number = left.strip("(\"'“")
-        is_sign = right[0] in "(\"“"
+        is_sign = right[0] in '("“'
         is_label = before_number[:1].isupper() or before_number.lower() in _LABELS
         return is_label and not is_sign and left[-1].isalnum()
     return False

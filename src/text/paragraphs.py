@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from text.pauses import PauseKind
+from text.short_forms import word_set
 
 MAX_WRAP_WIDTH = 120  # characters; a longer line was not wrapped, it is a paragraph of its own
 MIN_PROSE_WIDTH = 50  # characters; lines that start with capitals and are shorter may be verse
@@ -33,19 +34,20 @@ _NAMED_HEADING = re.compile(
 _BULLET = re.compile(r"\s*(?:[-*+•◦▪▫‣⁃·●○■□✓✔→–—]|o(?=\t))\s+(?=\S)(?:\[[ xX]\]\s+)?")
 _NUMBERED = re.compile(r"\s*\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s+(?=\S)")
 _SPEAKER = re.compile(
-    r"\s*(?:[A-Z][\w.'’-]*(?:\s[A-Z][\w.'’-]*){0,3}(?:\s?\([^)]*\))?:|[A-Z]{2,}[A-Z .'’-]*\.)\s+(?=\S)"
+    r"\s*(?:[A-Z][\w.'’-]*(?:\s[A-Z][\w.'’-]*){0,3}(?:\s?\([^)]*\))?:|[A-Z]{2,}[A-Z .'’-]*\.)"
+    r"\s+(?=\S)"
 )
 _OPENING_QUOTE = re.compile(r"\s*[\"“«‘„]\s*\w")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]*_]*$")
 _PAUSE_MARK = re.compile(r"[,;:–—-][\"'”’»)\]]*$")
 _INDENT = re.compile(r"\t| {2,}|\u3000")
 _SPLIT_WORD = re.compile(r"([a-z]{2,})[-\u00ad]$")
-_COMPOUND_STARTS = frozenset(
+_COMPOUND_STARTS = word_set(
     "well self half non ex all high low long short old new full part two three four five six seven "
     "eight nine ten year semi cross so ever much ill far mid post pre co re anti multi over under "
     "in on off up mother father sister brother good bad blue red green black white cold hot twenty "
     "thirty forty fifty sixty seventy eighty ninety time life hand ready open first second third "
-    "north south east west left right by one".split()
+    "north south east west left right by one"
 )
 
 
@@ -138,7 +140,9 @@ def _read_lines(rows: Sequence[str], start: int) -> tuple[_Line, ...]:
     numbers = [_NUMBERED.match(row) for row in rows]
     speakers = [_SPEAKER.match(row) for row in rows]
     is_list = sum(map(bool, bullets)) > 1 or bool(bullets[0])
-    is_numbered = sum(map(bool, numbers)) > 1 or bool(numbers[0] and rows[0].strip(" (")[0].isdigit())
+    is_numbered = sum(map(bool, numbers)) > 1 or bool(
+        numbers[0] and rows[0].strip(" (")[0].isdigit()
+    )
     is_dialogue = sum(map(bool, speakers)) > 1
     lines: list[_Line] = []
     for index, row in enumerate(rows):

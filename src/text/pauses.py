@@ -39,6 +39,9 @@ class Pause:
     seconds: float | None = None
 
 
+SENTENCE_PAUSE = Pause()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextNotice:
     """Something in a text that is left out or not supported.

@@ -14,6 +14,7 @@ from text.sentences import (
     split_enclosed_sentences,
     split_sentences,
 )
+from text.short_forms import word_set
 
 __all__ = ["TextPiece", "is_speakable", "split_and_recombine", "split_sentences", "split_text"]
 
@@ -24,16 +25,16 @@ _FANCY_QUOTES = re.compile("[“”]")
 _CLAUSE_END = re.compile(r"(?:[,;:)\]]|\s[-–—]+)[\"”’']?(?=\s)|[–—]+(?=\S)")
 _WORD_PART = re.compile(r".+?(?:[-/_.,]+(?=[^\W\d])|$)")
 _SPOKEN_SYMBOLS = frozenset("@#%&+=$€£¥°")
-_PHRASE_STARTS = frozenset(
+_PHRASE_STARTS = word_set(
     "and but or nor that which who whom whose when where while because although if than as until "
     "of in on at to for from with without by into over under after before through between about "
-    "like is are was were had has have".split()
+    "like is are was were had has have"
 )
-_PHRASE_ENDS = frozenset(
+_PHRASE_ENDS = word_set(
     "the a an my your his her its our their this that these those and but or nor of in on at to "
-    "for from with by as very so too not no i he she it we they".split()
+    "for from with by as very so too not no i he she it we they"
 )
-_NUMBER_PARTS = frozenset("thousand million billion trillion dollars pounds euros point".split())
+_NUMBER_PARTS = word_set("thousand million billion trillion dollars pounds euros point")
 
 Fits = Callable[[str], bool]
 Spell = Callable[[str], str]
@@ -96,11 +97,9 @@ def _merge_units(units: Iterable[TextPiece], fits: Fits, desired: int) -> Iterat
             piece = unit
             continue
         longer = TextPiece(text=f"{piece.text} {unit.text}", pause=unit.pause)
-        is_joined = piece.pause == "none"  # cut where the next word did not fit
-        if is_joined or len(piece.text) >= desired or not fits(longer.text):
-            yield piece
-            piece = unit
-        elif _is_other_speaker(piece.text, unit.text):
+        is_cut = piece.pause == "none"  # where the next word did not fit
+        is_full = len(piece.text) >= desired or not fits(longer.text)
+        if is_cut or is_full or _is_other_speaker(piece.text, unit.text):
             yield piece
             piece = unit
         else:
@@ -124,8 +123,7 @@ def _split_sentence(text: str, fits: Fits, spell: Spell | None) -> Iterator[Text
             yield from _split_sentence(sentence, fits, spell)
         return
     parts = list(_split_clauses(text, fits, spell))
-    for part in parts[:-1]:
-        yield part
+    yield from parts[:-1]
     yield TextPiece(text=parts[-1].text, pause="sentence")
 
 

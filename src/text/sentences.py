@@ -180,7 +180,7 @@ def _takes_number(here: _Candidate) -> bool:
     """Return whether a short form and the number after it belong together: No. 5."""
     word, form = here.word, here.word.lower()
     if form == "no":
-        return here.previous_word.strip("\"“,").lower() not in SPEECH_VERBS
+        return here.previous_word.strip('"“,').lower() not in SPEECH_VERBS
     if here.is_unit:
         return False
     if form in ALSO_WORDS - NEVER_WORDS_BEFORE_NUMBERS and word.islower():

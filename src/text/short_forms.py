@@ -6,24 +6,25 @@ All are in small letters and without the last full stop.
 from __future__ import annotations
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
-TITLES = _words(
+TITLES = word_set(
     "mr mrs ms mx dr drs prof profs rev revd fr br sr hon gen brig col lt ltc lieut sgt cpl pvt "
     "pfc capt cmdr cdr adm maj ens gov sen rep reps sens pres amb supt insp det messrs mme mlle "
     "mm msgr mgr bp abp rt mt mts ft st ste mount atty asst assoc sra srta cllr ald hrh"
 )
 """Stand before a name."""
 
-NEVER_LAST = _words(
+NEVER_LAST = word_set(
     "e.g eg i.e ie vs v viz cf ca approx appx aka a.k.a p.s p.p.s incl excl resp esp abbr feat "
     "n.b nb w.r.t née fka f.k.a nom"
 )
 """Are always followed by what they refer to."""
 
-BEFORE_NUMBERS = _words(
+BEFORE_NUMBERS = word_set(
     "no nos nr fig figs p pp pg pgs vol vols ch chap chaps sec secs sect sects eq eqs eqn eqns art "
     "arts op bk bks pt pts par para paras tab tbl ref refs app ext apt ste rm fl flt rt rte hwy "
     "tel est b d r ver c ex exs exx ed eds ll nn q qs cl sched max min avg temp ph mob al co ave "
@@ -31,12 +32,12 @@ BEFORE_NUMBERS = _words(
 )
 """Stand before a number."""
 
-MONTHS_AND_DAYS = _words(
+MONTHS_AND_DAYS = word_set(
     "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed weds thu thur thurs fri "
     "sat sun"
 )
 
-AFTER_NAMES = _words(
+AFTER_NAMES = word_set(
     "inc corp ltd co cos llc llp plc bros jr sr esq ave av blvd rd dr st sts ln hwy pkwy pl ct "
     "sq ter expy bldg bldgs dept depts div univ inst assn assoc comm intl natl govt mfg dist acad "
     "coll hosp al ibid etc ala ariz ark calif colo conn del fla ill kan mass md mich minn miss "
@@ -45,7 +46,7 @@ AFTER_NAMES = _words(
 )
 """Stand after a name or a word, and may end a sentence."""
 
-UNITS = _words(
+UNITS = word_set(
     "in ft yd yds mi sq cu oz lb lbs pt pts qt qts gal gals tsp tsps tbsp tbsps hr hrs min mins "
     "sec secs mo mos wk wks yr yrs mph kg km cm mm ml mg deg doz cwt hp rpm kw"
 )
@@ -53,23 +54,23 @@ UNITS = _words(
 
 SHORT_FORMS = TITLES | NEVER_LAST | BEFORE_NUMBERS | MONTHS_AND_DAYS | AFTER_NAMES | UNITS
 
-ALSO_WORDS = _words(
+ALSO_WORDS = word_set(
     "no in sat sun mar art pop ill mass wash miss ore ed ex app pa col gal lev max min ref par tab "
     "nom rom phil tim cor mon wed mount gen del rep ens sec ter inst comm psalm ext brig ie ca"
 )
 """Written with a small letter, these are (also) words of their own."""
 
-NEVER_WORDS_BEFORE_NUMBERS = _words("no max min ref ex app sec ext ca psalm")
+NEVER_WORDS_BEFORE_NUMBERS = word_set("no max min ref ex app sec ext ca psalm")
 """Of ALSO_WORDS, those that are short forms before a number."""
 
-TIME_ZONES = _words("et est edt ct cst cdt mt mst mdt pt pst pdt gmt utc bst cet cest ist jst")
+TIME_ZONES = word_set("et est edt ct cst cdt mt mst mdt pt pst pdt gmt utc bst cet cest ist jst")
 
-DAY_NAMES = _words(
+DAY_NAMES = word_set(
     "monday tuesday wednesday thursday friday saturday sunday january february march april may "
     "june july august september october november december"
 )
 
-SENTENCE_STARTERS = _words(
+SENTENCE_STARTERS = word_set(
     "a an the he she it they we you i this that these those there then but and or so nor if when "
     "whenever while where who whose what which why how his her its their our my your no nobody "
     "none nothing nowhere everyone everybody everything someone somebody something anyone anybody "
@@ -89,7 +90,7 @@ SENTENCE_STARTERS = _words(
 )
 """Common first words of a sentence that are seldom part of a name."""
 
-SPEECH_VERBS = _words(
+SPEECH_VERBS = word_set(
     "said says say asked asks cried cries whispered whispers shouted shouts yelled yells called "
     "calls replied replies answered answers added adds murmured muttered exclaimed screamed "
     "snapped hissed growled groaned sighed laughed smiled gasped sobbed demanded inquired "
@@ -100,4 +101,4 @@ SPEECH_VERBS = _words(
     "whined wrote rejoined resumed put queried began cheered"
 )
 
-DETERMINERS = _words("the a an my your his her our their this that to by with and no")
+DETERMINERS = word_set("the a an my your his her our their this that to by with and no")
