@@ -132,7 +132,9 @@ async def _stream_audio(poller: _JobPoller, stream: StreamMixer) -> AsyncIterato
             if len(job.takes) == known:
                 break
             for take in job.takes[known:]:
-                yield await to_thread.run_sync(stream.add, _get_take_path(take))
+                yield await to_thread.run_sync(
+                    stream.add, _get_take_path(take), take.get("pause_s"), take.get("lead_s", 0.0)
+                )
             known = len(job.takes)
         yield await to_thread.run_sync(stream.end)
     except ClientDisconnected:

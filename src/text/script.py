@@ -180,8 +180,8 @@ class _ScriptReader:
         elif "[" in body:
             self._add_notice(
                 line.number,
-                f"all of it is in brackets, so nothing would be spoken: {_shorten(body)}; it is left "
-                "out",
+                "all of it is in brackets, so nothing would be spoken: "
+                f"{_shorten(body)}; it is left out",
             )
         elif body.strip():
             self._add_notice(

@@ -44,22 +44,33 @@ class StreamMixer:
     def __init__(self, format: str, *, pause_s: float, fade_ms: int, volume: float = 1.0) -> None:
         self._format = format
         self._volume = volume
-        self._pause = make_silence(pause_s, STREAM_SAMPLE_RATE)
+        self._usual_pause_s = pause_s
+        self._pause_s = 0.0  # behind the take before
         self._fade = round(fade_ms * STREAM_SAMPLE_RATE / 1000)
+        self._is_asked = False  # whether the last take had a pause of its own
         self._encoder: StreamEncoder | None = None
 
-    def add(self, take: Path) -> bytes:
-        """Return what can be sent once this take is spoken."""
-        steps = self._read(take)
+    def add(self, take: Path, pause_s: float | None = None, lead_s: float = 0.0) -> bytes:
+        """Return what can be sent once this take is spoken.
+
+        pause_s: seconds of silence behind it, None for the usual; lead_s: before it.
+        """
+        silence = make_silence(self._pause_s + lead_s, STREAM_SAMPLE_RATE)
+        steps = np.concatenate([silence, self._read(take)])
+        self._pause_s = self._usual_pause_s if pause_s is None else pause_s
+        self._is_asked = pause_s is not None
         with reraise_as_app_error(StreamError):
             if self._encoder is None:
                 self._encoder = create_encoder(self._format, STREAM_SAMPLE_RATE)
                 return self._encoder.begin() + self._encoder.add(steps)
-            return self._encoder.add(np.concatenate([self._pause, steps]))
+            return self._encoder.add(steps)
 
     def end(self) -> bytes:
-        """Return the rest of the stream."""
-        return b"" if self._encoder is None else self._encoder.end()
+        """Return the rest of the stream, with the silence that was asked for at its end."""
+        if self._encoder is None:
+            return b""
+        silence = make_silence(self._pause_s if self._is_asked else 0.0, STREAM_SAMPLE_RATE)
+        return self._encoder.add(silence) + self._encoder.end()
 
     def encode_clip(self, clip: Path) -> bytes:
         """Return one clip encoded as a complete file, with its length in the header."""

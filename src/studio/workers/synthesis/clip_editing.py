@@ -37,17 +37,26 @@ def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list
     return None if aligner is None else find_passage_starts(wave, texts, aligner)
 
 
-def concatenate_clips(clips: Sequence[Clip], delivery: OutputOptions) -> Clip:
-    """Join clips of one sample rate with the chosen silence, faded where they meet it."""
-    if len(clips) == 1:
+def concatenate_clips(
+    clips: Sequence[Clip],
+    delivery: OutputOptions,
+    pauses: Sequence[float] | None = None,
+    lead_s: float = 0.0,
+) -> Clip:
+    """Join clips of one sample rate with silence, faded where they meet it.
+
+    pauses: seconds behind each clip; None: the pause of sentences between them. lead_s: seconds
+    before the first.
+    """
+    behind = [*[delivery.pause_s] * (len(clips) - 1), 0.0] if pauses is None else pauses
+    if len(clips) == 1 and not lead_s and not behind[0]:
         return clips[0]
     rate = clips[0].sample_rate
-    silence = torch.zeros(round(delivery.pause_s * rate))  # (n,)
     fade = round(delivery.fade_ms * rate / 1000)
-    waves: list[Tensor] = []
-    for clip in clips:
-        waves += [fade_edges(clip.wave, fade), silence]
-    return replace(clips[0], wave=torch.cat(waves[:-1]))
+    waves = [torch.zeros(round(lead_s * rate))]
+    for clip, pause_s in zip(clips, behind, strict=True):
+        waves += [fade_edges(clip.wave, fade), torch.zeros(round(pause_s * rate))]  # (n,) each
+    return replace(clips[0], wave=torch.cat(waves))
 
 
 def fade_edges(wave: Tensor, samples: int) -> Tensor:
