@@ -119,7 +119,10 @@ def _find_blocks(rows: Sequence[str]) -> list[_Block]:
     lines: list[str] = []
     start = blanks = 0
     for number, row in enumerate([*rows, ""]):
-        is_break = bool(_SCENE_BREAK.fullmatch(row)) and not (lines and _UNDERLINE.fullmatch(row))
+        is_underline = (
+            bool(_UNDERLINE.fullmatch(row)) and lines and not blanks and _is_title(lines[-1])
+        )
+        is_break = bool(_SCENE_BREAK.fullmatch(row)) and not is_underline
         if row.strip() and not is_break:
             if blanks and lines:
                 blocks.append(_Block(lines=_read_lines(lines, start), blanks=blanks))
@@ -170,8 +173,13 @@ def _read_lines(rows: Sequence[str], start: int) -> tuple[_Line, ...]:
     return tuple(line for line in lines if line.text)
 
 
+def _is_title(text: str) -> bool:
+    """Return whether a line may be a title: short and without a mark of a sentence."""
+    return len(text) <= MAX_HEADING_CHARS and text.rstrip()[-1:] not in ".,;:"
+
+
 def _is_heading(text: str, following: Sequence[str]) -> bool:
-    if len(text) > MAX_HEADING_CHARS or text.endswith((".", ",", ";", ":", "-")):
+    if not _is_title(text):
         return False
     if _NAMED_HEADING.fullmatch(text):
         return True
@@ -185,14 +193,16 @@ def _split_block(lines: Sequence[_Line]) -> list[Paragraph]:
         line.text[0].islower() and not line.is_item for line in lines[1:]
     )
     paragraphs: list[Paragraph] = []
+    in_list = False
     for index, line in enumerate(lines):
         previous = lines[index - 1] if index else None
         if previous is None or _starts_paragraph(previous, line, width):
-            if previous is not None and not (previous.is_item and line.is_item):
+            if previous is not None and not (in_list and line.is_item):
                 paragraphs[-1] = replace(paragraphs[-1], pause="paragraph")
             paragraphs.append(
                 Paragraph(text=line.text, line=line.number, is_heading=line.is_heading)
             )
+            in_list = line.is_item
         else:
             joined = _join_lines(paragraphs[-1].text, previous, line, width if is_prose else 0)
             paragraphs[-1] = replace(paragraphs[-1], text=joined)
