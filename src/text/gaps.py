@@ -15,6 +15,7 @@ _ROMAN = re.compile(r"[IVXLCDM]+[,;:.]?")
 _YEAR = re.compile(r"\d{4}\b")
 _DAY_BEFORE = re.compile(r"(?:^|\s)\d{1,2}(?:st|nd|rd|th)?,?\s*$")
 _UNIT_WORDS = word_set("a.m. p.m. am pm a.m p.m bc ad bce ce o'clock o’clock percent")
+_BEFORE_UNITS = word_set("square cubic hundred thousand million billion trillion")
 _LABELS = word_set(
     "page pages chapter chapters room line lines section number numbers figure figures table part "
     "volume item step level grade version flight gate bus platform route act scene verse question "
@@ -69,7 +70,8 @@ def _is_open(words: Sequence[str], index: int, spell: Spell | None) -> bool:
             return False
         if right.isupper() and _ROMAN.fullmatch(right) and right != "I" and left[0].isupper():
             return False
-        if index > 1 and words[index - 2][-1].isdigit() and right.rstrip(",;:.").lower() in UNITS:
+        is_counted = index > 1 and words[index - 2][-1].isdigit()
+        if is_counted and (left in _BEFORE_UNITS or right.rstrip(",;:.").lower() in UNITS):
             return False
         near = words[max(0, index - 2) : index + 2]
         if all(_PLAIN_WORD.fullmatch(word) for word in near):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from text.pauses import PauseKind
 from text.short_forms import word_set
@@ -92,16 +93,22 @@ class _Block:
     blanks: int
 
 
-def split_paragraphs(text: str) -> list[Paragraph]:
+def count_usual_blanks(text: str) -> int:
+    """Return how many blank lines separate the paragraphs of a text; more separate sections."""
+    rows = [bool(row.strip()) for row in _unify_line_ends(text).strip().split("\n")]
+    blanks = [len(list(run)) for has_text, run in groupby(rows) if not has_text]
+    return min(blanks, default=1)
+
+
+def split_paragraphs(text: str, usual_blanks: int | None = None) -> list[Paragraph]:
     """Split a text into paragraphs, headings, list items and the lines of each speaker.
 
-    Wrapped lines are joined; lines of verse are joined with a comma. The pause behind the last
-    paragraph is that of a sentence unless blank lines follow.
+    usual_blanks: see count_usual_blanks, for a part of a text. Wrapped lines are joined; lines of
+    verse are joined with a comma. The pause behind the last paragraph is that of a sentence unless
+    blank lines follow.
     """
-    text = _PARAGRAPH_ENDS.sub("\n\n", _LINE_ENDS.sub("\n", text))
-    blocks = _find_blocks(text.split("\n"))
-    gaps = [block.blanks for block in blocks if 0 < block.blanks < _SCENE_BREAK_BLANKS]
-    usual_blanks = min(gaps, default=1)
+    blocks = _find_blocks(_unify_line_ends(text).split("\n"))
+    usual_blanks = usual_blanks or count_usual_blanks(text)
     paragraphs: list[Paragraph] = []
     for block in blocks:
         found = _split_block(block.lines)
@@ -112,6 +119,10 @@ def split_paragraphs(text: str) -> list[Paragraph]:
             paragraphs[-1] = replace(paragraphs[-1], pause="section")
         paragraphs += found
     return paragraphs
+
+
+def _unify_line_ends(text: str) -> str:
+    return _PARAGRAPH_ENDS.sub("\n\n", _LINE_ENDS.sub("\n", text))
 
 
 def _find_blocks(rows: Sequence[str]) -> list[_Block]:

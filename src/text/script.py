@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import CodedError
 from text.normalization.pipeline import normalize_text
 from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
-from text.paragraphs import split_paragraphs
+from text.paragraphs import count_usual_blanks, split_paragraphs
 from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
 from text.segmentation import TextPiece, is_speakable, split_text
 
@@ -112,7 +112,9 @@ def parse_lines(
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
     names = sorted({VOICE, *known})
-    reader = _ScriptReader(steering=" ".join(steering.split()))
+    reader = _ScriptReader(
+        steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)
+    )
     for number, raw in _split_rows(text, delimiter, names):
         try:
             reader.read_row(number, raw, parse_override(number, raw, names))
@@ -126,10 +128,11 @@ def parse_lines(
 class _ScriptReader:
     """Collects lines, notices and pauses.
 
-    last: where the last line is in the items; lead_s: of silence asked for before the first line.
+    usual_blanks: lines between paragraphs; last: where the last line is in the items; lead_s: of silence asked for before the first line.
     """
 
     steering: str
+    usual_blanks: int
     items: list[ScriptItem] = field(default_factory=list)
     last: int | None = None
     lead_s: float = 0.0
@@ -146,7 +149,7 @@ class _ScriptReader:
             self._add_notice(number + notice.line, notice.message)
         first, before = number, self.last
         for index, part in enumerate(paused.parts):
-            for paragraph in split_paragraphs(part):
+            for paragraph in split_paragraphs(part, self.usual_blanks):
                 self._add_line(
                     ScriptLine(
                         number=first + paragraph.line,

@@ -181,10 +181,12 @@ def _takes_number(here: _Candidate) -> bool:
     word, form = here.word, here.word.lower()
     if form == "no":
         return here.previous_word.strip('"“,').lower() not in SPEECH_VERBS
-    if here.is_unit:
-        return False
+    if here.is_unit:  # 5 ft. 10 in.
+        return here.after_next.rstrip(_PUNCTUATION).lower() in UNITS
     if form in ALSO_WORDS - NEVER_WORDS_BEFORE_NUMBERS and word.islower():
         return False
+    if _DOTTED.fullmatch(word) and form not in {"a.m", "p.m"}:
+        return True
     return form in BEFORE_NUMBERS | NEVER_LAST | MONTHS_AND_DAYS | TITLES or _is_initial(word)
 
 

@@ -40,6 +40,8 @@ They moved to Washington, D.C. / They liked it.
 He studied in the U.S. and Canada. / Then he came home.
 The C.I.A. denied it. / Few believed them.
 Her B.A. is from Durham. / She has no M.Sc. yet.
+Texts through A.D. 200 are there. / Later ones are not.
+Write to Fern Hall, Washington, D.C. 20408 today. / They answer.
 He got his Ph.D. / Then he left.
 She holds an M.B.A. and a J.D. from Yarrow. / It helps.
 It opens at 8 a.m. daily. / Bring a card.
