@@ -11,8 +11,11 @@ source package of brotli on the package index (tests/testdata/alice29.txt and lc
 from __future__ import annotations
 
 import argparse
+import json
 import random
+import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from text.paragraphs import split_paragraphs
@@ -32,15 +35,16 @@ def main() -> None:
     parsed = cli.parse_args()
     paragraphs = split_paragraphs(parsed.file.read_text("utf-8", errors="replace"))
     sentences = [split_sentences(paragraph.text) for paragraph in paragraphs]
-    ends = [pair for group in sentences for pair in zip(group, group[1:], strict=False)]
+    ends = [pair for group in sentences for pair in pairwise(group)]
     if parsed.suspect:
         shown = [pair for pair in ends if is_suspect(*pair)]
     else:
         shown = random.Random(parsed.seed).sample(ends, min(parsed.sample, len(ends)))
     for before, after in shown:
-        print(f"{before[-CONTEXT:]:>{CONTEXT}} | {after[:CONTEXT]}")
+        sys.stdout.write(f"{before[-CONTEXT:]:>{CONTEXT}} | {after[:CONTEXT]}\n")
     counts = {"paragraphs": len(paragraphs), "sentences": sum(map(len, sentences))}
-    print({**counts, "ends inside paragraphs": len(ends), "shown": len(shown)})
+    counts |= {"ends inside paragraphs": len(ends), "shown": len(shown)}
+    sys.stdout.write(f"{json.dumps(counts)}\n")
 
 
 def is_suspect(before: str, after: str) -> bool:

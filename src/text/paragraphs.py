@@ -41,7 +41,6 @@ _SPEAKER = re.compile(
 _OPENING_QUOTE = re.compile(r"\s*[\"“«‘„]\s*\w")
 _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]*_]*$")
 _PAUSE_MARK = re.compile(r"[,;:–—-][\"'”’»)\]]*$")
-_INDENT = re.compile(r"\t| {2,}|\u3000")
 _SPLIT_WORD = re.compile(r"([a-z]{2,})[-\u00ad]$")
 _COMPOUND_STARTS = word_set(
     "well self half non ex all high low long short old new full part two three four five six seven "
@@ -79,6 +78,10 @@ class _Line:
     starts: bool = False
     is_item: bool = False
     is_heading: bool = False
+
+    @property
+    def indent(self) -> int:
+        return len(self.raw.expandtabs()) - len(self.raw.expandtabs().lstrip())
 
     @property
     def is_finished(self) -> bool:
@@ -227,11 +230,11 @@ def _starts_paragraph(previous: _Line, line: _Line, width: int) -> bool:
         return False
     if _OPENING_QUOTE.match(line.raw) and previous.is_finished:
         return True
-    is_indented = bool(_INDENT.match(line.raw)) and not _INDENT.match(previous.raw)
-    if is_indented and not previous.is_item:
+    if previous.is_item:
+        is_wrapped = width >= MIN_PROSE_WIDTH and _is_full(previous, line, width)
+        return not (is_wrapped or line.indent > previous.indent)
+    if line.indent > previous.indent + 1:
         return previous.is_finished
-    if previous.is_item and not is_indented:
-        return True
     if width > MAX_WRAP_WIDTH:
         return True
     is_short = len(previous.raw.rstrip()) < SHORT_LINE_SHARE * width
@@ -249,6 +252,12 @@ def _join_lines(text: str, previous: _Line, line: _Line, width: int) -> str:
         line.text[0].islower()
         or previous.is_finished
         or _PAUSE_MARK.search(text) is not None
-        or len(previous.raw.rstrip()) + len(line.text.split()[0]) >= FULL_LINE_SHARE * width > 0
+        or (width > 0 and _is_full(previous, line, width))
     )
     return f"{text} {line.text}" if is_wrapped else f"{text}, {line.text}"
+
+
+def _is_full(previous: _Line, line: _Line, width: int) -> bool:
+    """Return whether the next word would not have fitted into the line before."""
+    first_word = line.text.split(maxsplit=1)[0]
+    return len(previous.raw.rstrip()) + len(first_word) >= FULL_LINE_SHARE * width

@@ -128,7 +128,8 @@ def parse_lines(
 class _ScriptReader:
     """Collects lines, notices and pauses.
 
-    usual_blanks: lines between paragraphs; last: where the last line is in the items; lead_s: of silence asked for before the first line.
+    usual_blanks: lines between paragraphs; last: where the last line is in the items; lead_s: of
+    silence asked for before the first line.
     """
 
     steering: str
