@@ -33,6 +33,8 @@ from engines.safetensors_io import (
     read_pickle,
     save_tensors,
 )
+from speakers.embedding import Encoder
+from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
@@ -93,11 +95,17 @@ def save_model(
     write_json(folder / CONFIG_FILE, to_dict(config))
 
 
-def load_encoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> GE2EEncoder:
+def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Encoder:
     """Load the speaker encoder."""
     sizes = config.encoder
     network = GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
-    return _load(network, folder, "encoder", device)
+    return Encoder(
+        name=f"{folder.name}/encoder",
+        kind="ge2e",
+        feature_config=FeatureConfig(),
+        model=_load(network, folder, "encoder", device),
+        device=device,
+    )
 
 
 def load_synthesizer(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Tacotron:

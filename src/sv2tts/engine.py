@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +19,11 @@ from core.progress import ProgressReporter
 from engines.model_files import ModelFileError, get_network_path, get_sha256
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
-from speakers.embedding import embed_wave_with
-from speakers.modules.ge2e import GE2EEncoder
+from speakers.embedding import Encoder, embed_clip, mean_embedding
 from sv2tts.checkpoints import (
     PUBLISHED_NAMES,
     Sv2ttsConfig,
-    load_encoder,
+    load_speaker_encoder,
     load_synthesizer,
     load_vocoder,
     read_config,
@@ -106,15 +106,10 @@ class Sv2ttsEngine:
         """Embed clips of one speaker: the mean of their embeddings, of unit length."""
         if not clips:
             raise ValueError("A voice needs at least one clip.")
-        embeddings = [
-            torch.as_tensor(embed_wave_with(self._encoder, clip.resample(16_000).wave.numpy()))
-            for clip in report.track(clips, "listening")
-        ]
-        mean = torch.stack(embeddings).float().mean(0)
+        embeddings = [embed_clip(self._encoder, clip) for clip in report.track(clips, "listening")]
+        mean = torch.from_numpy(mean_embedding(np.stack(embeddings)))
         return SpeakerLatents(
-            engine=self.name,
-            weights_id=self.weights_id,
-            tensors={EMBEDDING: mean / mean.norm()},
+            engine=self.name, weights_id=self.weights_id, tensors={EMBEDDING: mean}
         )
 
     def synthesize(
@@ -240,8 +235,8 @@ class Sv2ttsEngine:
         return self._synthesizer.r * SYNTHESIZER_MEL.hop / SYNTHESIZER_MEL.sample_rate
 
     @cached_property
-    def _encoder(self) -> GE2EEncoder:
-        return load_encoder(self.folder, self.config, self.device)
+    def _encoder(self) -> Encoder:
+        return load_speaker_encoder(self.folder, self.config, self.device)
 
     @cached_property
     def _synthesizer(self) -> Tacotron:
