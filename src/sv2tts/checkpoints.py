@@ -1,11 +1,11 @@
 """Model folders of SV2TTS, and the published encoder.pt, synthesizer.pt and vocoder.pt.
 
-    models/rtvc/
-        config.json               engine, architectures, reading, recommended options
-        encoder.safetensors       GE2E speaker encoder
-        synthesizer.safetensors   Tacotron
-        vocoder.safetensors       WaveRNN; optional
-        checksums.json
+models/rtvc/
+    config.json               engine, architectures, reading, recommended options
+    encoder.safetensors       GE2E speaker encoder
+    synthesizer.safetensors   Tacotron
+    vocoder.safetensors       WaveRNN; optional
+    checksums.json
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Sv2ttsConfig:
 
     engine: Literal["sv2tts"] = "sv2tts"
     about: str = ""
-    encoder: EncoderConfig = EncoderConfig()
-    synthesizer: TacotronConfig = TacotronConfig()
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    synthesizer: TacotronConfig = field(default_factory=TacotronConfig)
     vocoder: WaveRNNConfig | None = None
     mu_law: bool = True
     advice: Mapping[str, Any] = field(default_factory=dict)  # Any: option values

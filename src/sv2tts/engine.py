@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -226,7 +226,10 @@ class Sv2ttsEngine:
             overlap=options.vocoder_overlap,
             mu_law=self.config.mu_law,
         )
-        on_step: Callable[[int, int], None] = lambda step, total: report.check_cancelled()  # noqa: E731
+
+        def on_step(step: int, total: int) -> None:
+            report.check_cancelled()
+
         return generate_wave(network, mel, settings, make_sampler(network, generator), on_step)
 
     @property
