@@ -13,6 +13,7 @@ from text.short_forms import (
     BEFORE_NUMBERS,
     DAY_NAMES,
     DETERMINERS,
+    LABELS,
     MONTHS_AND_DAYS,
     NEVER_LAST,
     NEVER_WORDS_BEFORE_NUMBERS,
@@ -39,6 +40,7 @@ _SPEECH_TAG = re.compile(
     r"(?:\s+(?:the\s+|old\s+)*(?P<second>[\w-]+))?",
     re.IGNORECASE,
 )
+_INCHES = frozenset(map(str, range(12)))
 _PAIRS = {"”": "“", "»": "«", ")": "(", '"': '"'}
 _CLOSING_QUOTES = "\"'”’»"
 _PUNCTUATION = ".,;:!?…—–-"
@@ -77,7 +79,8 @@ def is_short_form(word: str) -> bool:
     """Return whether the full stop after a word, which is not in it, belongs to the word."""
     form = word.lower()
     if form in SHORT_FORMS:
-        return not (form in ALSO_WORDS and word.islower())
+        is_word = form == "no" or form in ALSO_WORDS - NEVER_WORDS_BEFORE_NUMBERS
+        return not (is_word and word.islower())
     if _DOTTED.fullmatch(word) or (len(word) == 1 and word.isalpha() and word not in "Ia"):
         return True
     has_no_vowel = word.isalpha() and len(word) <= 5 and not re.search("[aeiouy]", form)
@@ -182,7 +185,8 @@ def _takes_number(here: _Candidate) -> bool:
     if form == "no":
         return here.previous_word.strip('"“,').lower() not in SPEECH_VERBS
     if here.is_unit:  # 5 ft. 10 in.
-        return here.after_next.rstrip(_PUNCTUATION).lower() in UNITS
+        is_inches = form == "ft" and here.next_word.rstrip(_PUNCTUATION) in _INCHES
+        return is_inches or here.after_next.rstrip(_PUNCTUATION).lower() in UNITS
     if form in ALSO_WORDS - NEVER_WORDS_BEFORE_NUMBERS and word.islower():
         return False
     if _DOTTED.fullmatch(word) and form not in {"a.m", "p.m"}:
@@ -220,6 +224,8 @@ def _ends_after_letter(here: _Candidate) -> bool:
     in_name = is_first or re.fullmatch(r"[A-Z]\.", here.previous_word)
     if here.word.islower():
         return here.word not in "pcvdbn"
+    if here.previous_word.rstrip(".").lower() in LABELS:
+        return True
     return here.is_starter_next and not (in_name and here.after_next[:1].isupper())
 
 

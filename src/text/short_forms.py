@@ -42,7 +42,7 @@ AFTER_NAMES = word_set(
     "sq ter expy bldg bldgs dept depts div univ inst assn assoc comm intl natl govt mfg dist acad "
     "coll hosp al ibid etc ala ariz ark calif colo conn del fla ill kan mass md mich minn miss "
     "mont neb nev okla ore pa penn tenn tex va vt wash wis wyo ont que misc est mgmt admin treas "
-    "exec attn encl trans transl illus publ mss"
+    "exec attn encl fed trans transl illus publ mss"
 )
 """Stand after a name or a word, and may end a sentence."""
 
@@ -55,13 +55,19 @@ UNITS = word_set(
 SHORT_FORMS = TITLES | NEVER_LAST | BEFORE_NUMBERS | MONTHS_AND_DAYS | AFTER_NAMES | UNITS
 
 ALSO_WORDS = word_set(
-    "no in sat sun mar art pop ill mass wash miss ore ed ex app pa col gal lev max min ref par tab "
-    "nom rom phil tim cor mon wed mount gen del rep ens sec ter inst comm psalm ext brig ie ca"
+    "no in sat sun mar art pop ill mass wash miss ore ed ex app pa gal lev max min ref par tab "
+    "nom rom phil tim cor mon wed mount del ens sec ter psalm ext brig ie ca fed"
 )
 """Written with a small letter, these are (also) words of their own."""
 
 NEVER_WORDS_BEFORE_NUMBERS = word_set("no max min ref ex app sec ext ca psalm")
 """Of ALSO_WORDS, those that are short forms before a number."""
+
+LABELS = word_set(
+    "plan vitamin appendix app fig figure part section exhibit group type grade class step option "
+    "point room gate block unit hepatitis team model column row side letter note table"
+)
+"""Stand before a letter that is no initial: plan B."""
 
 TIME_ZONES = word_set("et est edt ct cst cdt mt mst mdt pt pst pdt gmt utc bst cet cest ist jst")
 

@@ -114,6 +114,20 @@ It ended in 1998. / 20 people came.
 The end.[4] / A new start.
 i like it. / it is nice. / we stay.
 The D.A. said no. / We left.
+The max. load is two tons. / The min. age is ten.
+See Ch. 7 and App. B. / Skip Ch. 8.
+She is 6 ft. 2 in. tall. / He is 5 ft. 4. / They met.
+Est. 1902, the shop is small. / It sells hats.
+Wait 5 min. and stir. / Then serve.
+The N.A.S.A. probe landed. / It sent pictures.
+Compare Smith et al. 1999 with Lee et al. 2004. / They agree.
+“Never!” the old woman shouted. / He left.
+Ask J. about it. / He knows.
+The U.S.-based firm closed. / It owed money.
+She lives in St. Paul. / He lives in St. Louis.
+He lives in Boston, Mass. / She lives in Tampa, Fla. / They write.
+Birds, e.g., finches, sing. / So do frogs.
+It is Brown v. Board again. / Read it.
 P.S. I love you. / Write soon.
 He has a dog. / eBay sold it.
 Note: approx. values only. / See below.
