@@ -97,9 +97,8 @@ def _merge_units(units: Iterable[TextPiece], fits: Fits, desired: int) -> Iterat
             piece = unit
             continue
         longer = TextPiece(text=f"{piece.text} {unit.text}", pause=unit.pause)
-        is_cut = piece.pause == "none"  # where the next word did not fit
         is_full = len(piece.text) >= desired or not fits(longer.text)
-        if is_cut or is_full or _is_other_speaker(piece.text, unit.text):
+        if is_full or _is_apart(piece, unit):
             yield piece
             piece = unit
         else:
@@ -108,8 +107,13 @@ def _merge_units(units: Iterable[TextPiece], fits: Fits, desired: int) -> Iterat
         yield piece
 
 
-def _is_other_speaker(text: str, following: str) -> bool:
-    before, after = find_speakers(text), find_speakers(following)
+def _is_apart(piece: TextPiece, unit: TextPiece) -> bool:
+    """Return whether two units are better not joined, even where they fit."""
+    if piece.pause == "none":  # cut where the next word did not fit
+        return True
+    if piece.pause == "sentence" and unit.pause != "sentence":
+        return len(piece.text) >= MIN_PIECE_CHARS  # only a part of the next sentence fits
+    before, after = find_speakers(piece.text), find_speakers(unit.text)
     return bool(before and after and before != after)
 
 

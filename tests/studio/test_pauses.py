@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from audio.io import read_clip
+from audio.clip import Clip
+from audio.io import read_clip, write_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
@@ -31,6 +32,7 @@ from studio.synthesis.retake import RegenerateLineRequest
 from studio.synthesis.stream_mixer import STREAM_SAMPLE_RATE, StreamMixer
 from studio.workers.context import WorkerContext
 from studio.workers.retake import regenerate_line_task
+from studio.workers.synthesis.clip_editing import concatenate_clips
 from support.fake_engine import RATE, FakeEngine
 from text.pauses import PAUSE_KINDS, Pause
 
@@ -165,7 +167,10 @@ def test_the_stream_has_the_same_silence(speak: Speak, tmp_path: Path) -> None:
     spoken = speak(text, ProgressReporter(events.append), output_rate=STREAM_SAMPLE_RATE)
     stream = StreamMixer("pcm", pause_s=0.3, fade_ms=0)
     sound = b"".join(
-        stream.add(Path(event.data["path"]), event.data["pause_s"], event.data["lead_s"])
+        stream.add(
+            Path(event.data["path"]),
+            **{name: event.data[name] for name in ("pause_s", "lead_s", "is_last")},
+        )
         for event in events
         if event.kind == "take"
     )
@@ -189,6 +194,23 @@ def test_files_of_older_versions_keep_their_pauses(speak: Speak) -> None:
     read = from_dict(LineTakesFile, old)
     assert read.list_pauses() == [0.45, 0.45, 0.0]
     assert read.request.delivery == OutputOptions(pause_s=0.45, fade_ms=0)
+
+
+def test_silence_of_the_takes_does_not_lengthen_a_pause(tmp_path: Path) -> None:
+    sound, quiet = torch.full((RATE,), 0.5), torch.full((RATE // 4,), 0.0005)
+    take = Clip(wave=torch.cat([quiet, sound, quiet]), sample_rate=RATE)
+    options = OutputOptions(fade_ms=0)
+    joined = concatenate_clips([take, take], options, [0.8, 0.0]).wave
+    stream = StreamMixer("pcm", pause_s=0.3, fade_ms=0)
+    write_clip(tmp_path / "take.wav", take)
+    streamed = stream.add(tmp_path / "take.wav", pause_s=0.8)
+    streamed += stream.add(tmp_path / "take.wav", pause_s=0.0, is_last=True) + stream.end()
+    steps = torch.frombuffer(bytearray(streamed), dtype=torch.int16) / 32_768
+    for wave in (joined, steps):
+        assert len(wave) / RATE == pytest.approx(0.25 + 1 + 0.8 + 1 + 0.25, abs=TOLERANCE_S)
+        assert silences(wave) == pytest.approx([0.8], abs=TOLERANCE_S)
+    silent = Clip(wave=torch.zeros(RATE), sample_rate=RATE)
+    assert len(concatenate_clips([silent, silent], options, [0.0, 0.0]).wave) == 2 * RATE
 
 
 FORGIVEN = {

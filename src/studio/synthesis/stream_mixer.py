@@ -16,6 +16,7 @@ from audio.encoders import (
     StreamError,
     create_encoder,
     encode_complete,
+    find_audible_span,
     make_silence,
     read_int16_samples,
 )
@@ -50,13 +51,24 @@ class StreamMixer:
         self._is_asked = False  # whether the last take had a pause of its own
         self._encoder: StreamEncoder | None = None
 
-    def add(self, take: Path, pause_s: float | None = None, lead_s: float = 0.0) -> bytes:
+    def add(
+        self,
+        take: Path,
+        *,
+        pause_s: float | None = None,
+        lead_s: float = 0.0,
+        is_last: bool = False,
+    ) -> bytes:
         """Return what can be sent once this take is spoken.
 
         pause_s: seconds of silence behind it, None for the usual; lead_s: before it.
         """
+        steps = self._read(take)
+        audible = find_audible_span(steps, STREAM_SAMPLE_RATE)
+        start = audible.start if self._encoder is not None or lead_s else 0
+        stop = len(steps) if is_last and not pause_s else audible.stop
         silence = make_silence(self._pause_s + lead_s, STREAM_SAMPLE_RATE)
-        steps = np.concatenate([silence, self._read(take)])
+        steps = np.concatenate([silence, self._fade_edges(steps[start:stop])])
         self._pause_s = self._usual_pause_s if pause_s is None else pause_s
         self._is_asked = pause_s is not None
         with reraise_as_app_error(StreamError):
@@ -75,15 +87,19 @@ class StreamMixer:
     def encode_clip(self, clip: Path) -> bytes:
         """Return one clip encoded as a complete file, with its length in the header."""
         with reraise_as_app_error(StreamError):
-            return encode_complete(self._read(clip), self._format, STREAM_SAMPLE_RATE)
+            steps = self._fade_edges(self._read(clip))
+            return encode_complete(steps, self._format, STREAM_SAMPLE_RATE)
+
+    def _fade_edges(self, steps: Int16Samples) -> Int16Samples:
+        return _fade_edges(steps, min(self._fade, len(steps) // 2))
 
     def _read(self, take: Path) -> Int16Samples:
         with reraise_as_app_error(StreamError):
             steps, rate = read_int16_samples(take)
         assert rate == STREAM_SAMPLE_RATE, "the request asked for takes of this rate"
         if take.parent.name.endswith(LINES_DIR_SUFFIX) and self._volume != 1.0:
-            steps = _apply_volume(steps, self._volume)
-        return _fade_edges(steps, min(self._fade, len(steps) // 2))
+            return _apply_volume(steps, self._volume)
+        return steps
 
 
 def _apply_volume(steps: Int16Samples, volume: float) -> Int16Samples:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from audio.clip import Clip
+from audio.encoders import find_audible_span
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from training.asr.availability import list_hugging_face_models
@@ -45,8 +46,9 @@ def concatenate_clips(
 ) -> Clip:
     """Join clips of one sample rate with silence, faded where they meet it.
 
-    pauses: seconds behind each clip; None: the pause of sentences between them. lead_s: seconds
-    before the first.
+    Silence of a clip itself is cut off there, so that the pause is as long as asked for. pauses:
+    seconds behind each clip; None: the pause of sentences between them. lead_s: seconds before the
+    first.
     """
     behind = [*[delivery.pause_s] * (len(clips) - 1), 0.0] if pauses is None else pauses
     if len(clips) == 1 and not lead_s and not behind[0]:
@@ -54,8 +56,11 @@ def concatenate_clips(
     rate = clips[0].sample_rate
     fade = round(delivery.fade_ms * rate / 1000)
     waves = [torch.zeros(round(lead_s * rate))]
-    for clip, pause_s in zip(clips, behind, strict=True):
-        waves += [fade_edges(clip.wave, fade), torch.zeros(round(pause_s * rate))]  # (n,) each
+    for index, (clip, pause_s) in enumerate(zip(clips, behind, strict=True)):
+        audible = find_audible_span(clip.wave.numpy(), rate)
+        start = audible.start if index or lead_s else 0
+        stop = audible.stop if index + 1 < len(clips) or pause_s else len(clip.wave)
+        waves += [fade_edges(clip.wave[start:stop], fade), torch.zeros(round(pause_s * rate))]
     return replace(clips[0], wave=torch.cat(waves))
 
 

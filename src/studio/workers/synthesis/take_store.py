@@ -179,6 +179,7 @@ def report_take(
         "seconds": round(seconds, 3),
         "pause_s": chunk.pause_s if total > 1 else 0.0,
         "lead_s": chunk.lead_s if total > 1 else 0.0,
+        "is_last": chunk.index + 1 >= total,
         "candidates": [{"path": take.path, "score": take.score} for take in takes],
     }
     known = {(event.get("index"), event.get("path")) for event in report.previous_takes}
