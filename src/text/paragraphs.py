@@ -238,7 +238,7 @@ def _starts_paragraph(previous: _Line, line: _Line, width: int) -> bool:
     if width > MAX_WRAP_WIDTH:
         return True
     is_short = len(previous.raw.rstrip()) < SHORT_LINE_SHARE * width
-    return previous.is_finished and is_short and width >= MIN_PROSE_WIDTH
+    return is_short and width >= MIN_PROSE_WIDTH and not _PAUSE_MARK.search(previous.text)
 
 
 def _join_lines(text: str, previous: _Line, line: _Line, width: int) -> str:

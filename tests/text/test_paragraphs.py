@@ -98,6 +98,10 @@ SEPARATE = {
         "The road to the north had been closed since the first snow came, so nobody left. ¶ "
         "In spring the post came back with letters from three months ago.",
     ),
+    "a title without a mark": (
+        "The Orchard\nNora woke early and walked along the river until the sun was up.",
+        "The Orchard ¶ Nora woke early and walked along the river until the sun was up.",
+    ),
     "lines that were never wrapped": (f"{'word ' * 30}end.\nShe left.",
                                       f"{'word ' * 30}end. ¶ She left."),
     "verse": ("Roses in the rain\nThyme upon the hill", "Roses in the rain, Thyme upon the hill"),
