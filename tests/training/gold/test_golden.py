@@ -9,8 +9,11 @@ import pytest
 
 from tests.support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 from training.gold import diary
+from training.gold.cleaning import clean_as_published
 from training.gold.ctc_trellis import align_tokens, compute_trellis, find_path, merge_words
 from training.gold.splitting import TimedWord, split_greedily
+from training.gold.transcripts import read_transcript, write_transcript
+from training.gold.word_scores import format_alignment_line
 
 STAGE = "goldstandard"
 
@@ -79,3 +82,26 @@ def test_turns_are_split_greedily_as_in_the_reference(case: Sv2ttsCase) -> None:
             assert span.stop == pytest.approx(segment["stop"])
             assert [span.first, span.last] == segment["indices"], one["name"]
             assert span.score == segment["score"]
+
+
+@sv2tts_cases(STAGE, "process_transcript")
+def test_transcripts_become_the_reference_words(case: Sv2ttsCase) -> None:
+    for one in case.facts["cases"]:
+        made = clean_as_published(one["text"])
+        if "out" in one:
+            assert made == one["out"], one["text"]
+
+
+@sv2tts_cases(STAGE, "misc")
+def test_turns_are_merged_and_indexed_as_in_the_reference(case: Sv2ttsCase, tmp_path: Path) -> None:
+    path = tmp_path / "transcript.txt"
+    texts = ["A| one", "A| two", "B| three", "B| four", "A| five"]
+    path.write_text("\n".join(texts), "utf-8")
+    write_transcript(path, read_transcript(path))
+    assert path.read_text("utf-8").splitlines(keepends=True) == case.facts["merged"]
+    words = [
+        TimedWord(start=0.06, stop=0.4, text="HELLO", score=1.0),
+        TimedWord(start=0.5, stop=0.96, text="WORLD", score=1.0),
+    ]
+    line = format_alignment_line("turn-1-alignments", words, 1.25)
+    assert line == case.facts["alignment_line_for_duration_1.25"]
