@@ -58,12 +58,12 @@ class Run(NamedTuple):
 def align_sequences(ours: Sequence[str], theirs: Sequence[str]) -> list[Run]:
     """Align two sequences with the fewest edits; equal and unequal runs take turns."""
     runs: list[Run] = []
-    for tag, first, last, left, right in Levenshtein.opcodes(ours, theirs):
-        is_equal = tag == "equal"
+    for op in Levenshtein.opcodes(ours, theirs):
+        is_equal = op.tag == "equal"
         if runs and not is_equal and not runs[-1].is_equal:
-            runs[-1] = runs[-1]._replace(last=last, right=right)
+            runs[-1] = runs[-1]._replace(last=op.src_end, right=op.dest_end)
         else:
-            runs.append(Run(first, last, left, right, is_equal))
+            runs.append(Run(op.src_start, op.src_end, op.dest_start, op.dest_end, is_equal))
     return runs
 
 
