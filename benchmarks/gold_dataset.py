@@ -1,9 +1,8 @@
 """Measure the gold-standard workflow on a recording made of known clips.
 
-    PYTHONPATH=src python benchmarks/gold_dataset.py SPEECH WORK [--minutes 20]
+    PYTHONPATH=src python benchmarks/gold_dataset.py CLIPS.json WORK [--minutes 20]
 
-SPEECH holds the folder ljspeech with its metadata, and librispeech with librispeech_transcripts.csv
-or other speakers with texts. Prints turn accuracy, diarization error, planted errors found, speech
+CLIPS.json has, for each speaker, a list of audio files and what is said in them. Prints turn accuracy, diarization error, planted errors found, speech
 kept, utterances with another speaker, and the real-time factor of each step, as JSON.
 """
 
@@ -12,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,7 @@ def main() -> None:
             began = time.process_time()
             run_steps(folder, tools, ProgressReporter(), [step])
             seconds[step] = round((time.process_time() - began) / tools.duration_s, 4)
-    print(json.dumps(measure(parts, folder, speech, seconds), indent=1))
+    sys.stdout.write(json.dumps(measure(parts, folder, speech, seconds), indent=1) + "\n")
 
 
 def measure(
