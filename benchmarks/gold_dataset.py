@@ -2,8 +2,9 @@
 
     PYTHONPATH=src python benchmarks/gold_dataset.py CLIPS.json WORK [--minutes 20]
 
-CLIPS.json has, for each speaker, a list of audio files and what is said in them. Prints turn accuracy, diarization error, planted errors found, speech
-kept, utterances with another speaker, and the real-time factor of each step, as JSON.
+CLIPS.json has, for each speaker, a list of audio files and what is said in them. Prints turn
+accuracy, diarization error, planted errors found, speech kept, utterances with another speaker,
+and the real-time factor of each step, as JSON.
 """
 
 from __future__ import annotations
