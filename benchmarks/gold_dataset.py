@@ -66,37 +66,44 @@ def make_recording(
     parts: list[Part] = []
     end, before = 0.5, ""
     while end < minutes * 60 and any(queues.values()):
-        speaker = chooser.choice([name for name in queues if queues[name] and name != before])
-        before, start, texts = speaker, end, []
+        speakers = [name for name in queues if queues[name] and name != before]
+        if not speakers:
+            break
+        before = chooser.choice(speakers)
         gap = chooser.choice([0.15, 0.3, 0.5, 0.8, 1.2, -0.25])  # below 0 is an overlap
-        at = max(0.0, start + gap)
-        begin = at
-        for _ in range(chooser.randint(1, 3)):
-            if not queues[speaker]:
-                break
-            path, text = queues[speaker].pop()
-            samples = read_clip(path).resample(RATE).wave.numpy()
+        for _ in range(min(chooser.randint(1, 3), len(queues[before]))):
+            path, text = queues[before].pop()
+            samples = trim(read_clip(path).resample(RATE).wave.numpy())
             samples = samples / max(float(np.abs(samples).max()), 1e-4) * 0.5
-            place = int(at * RATE)
+            start = max(0.0, end + gap)
+            place = int(start * RATE)
             wave[place : place + len(samples)] += samples
-            at += len(samples) / RATE + 0.2
-            texts.append(text)
-        end = at - 0.2
-        text = " ".join(texts)
-        written, planted = plant_errors(text, chooser)
-        parts.append(
-            Part(
-                speaker=speaker, start=begin, stop=end, text=text, written=written, planted=planted
+            end, gap = start + len(samples) / RATE, 0.3
+            written, planted = plant_errors(text, chooser)
+            parts.append(
+                Part(
+                    speaker=before,
+                    start=start,
+                    stop=end,
+                    text=text,
+                    written=written,
+                    planted=planted,
+                )
             )
-        )
     soundfile.write(target, wave[: int((end + 0.5) * RATE)], RATE)
     return parts
 
 
+def trim(samples: np.ndarray) -> np.ndarray:
+    """Drop the silence at both ends, more than 35 dB below the peak."""
+    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (-35 / 20))
+    return samples[loud[0] : loud[-1] + 1]
+
+
 def plant_errors(text: str, chooser: random.Random) -> tuple[str, tuple[str, ...]]:
-    """Exchange one word of every third turn for another."""
+    """Exchange one word of every fifth clip for another."""
     words = text.split()
-    if chooser.random() > 0.34 or len(words) < 6:
+    if chooser.random() > 0.2 or len(words) < 6:
         return text, ()
     place, word = chooser.randrange(1, len(words) - 1), chooser.choice(SWAPS)
     return " ".join([*words[:place], word, *words[place + 1 :]]), (word.upper(),)
@@ -172,7 +179,7 @@ def measure(
         for index, word in planted
     )
     used = [one for one in read_utterances(folder) if not one.problems]
-    clean = sum(part.stop - part.start for part in parts)
+    clean = sum(part.stop - part.start for part in parts if not part.planted)
     foreign = sum(
         any(
             min(part.stop, one.stop) - max(part.start, one.start) > 0.1

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from rapidfuzz import fuzz
 
 from training.gold.agreement import HeardWord, TurnCheck, align_sequences
 from training.gold.cleaning import CleanedPart, clean_transcript
 from training.gold.splitting import TimedWord, UtteranceSpan, split_optimally
 
-HEARD_SCORE, UNHEARD_SCORE = 1.0, 0.2
+MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
+MIN_WORD_SCORE = 0.6  # below it another word was spoken
+MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
 NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
 MAX_CHUNK_S = 25.0
 MARGIN_S = 0.25  # of audio on each side of what is aligned
@@ -90,27 +95,51 @@ def align_turn(
 
 
 def score_word(word: str, start: float, stop: float, heard: Sequence[HeardWord]) -> float:
-    """Return 1 where the recognizer heard the same word at that time, else 0.2."""
-    near = (
-        other
-        for other in heard
-        if other.text == word and other.start < stop + NEAR_S and start - NEAR_S < other.stop
-    )
-    return HEARD_SCORE if any(near) else UNHEARD_SCORE
+    """Return how well a word agrees with what the recognizer heard at that time, 0 to 1.
+
+    1 for the same word; for another one the likeness of their letters, since recognizers spell
+    names and endings differently.
+    """
+    near = [other for other in heard if other.start < stop + NEAR_S and start - NEAR_S < other.stop]
+    if any(other.text == word for other in near):
+        return 1.0
+    spelled = [other.text for other in near]
+    spelled += [first + second for first, second in pairwise(spelled)]  # "block house"
+    likeness = max((fuzz.ratio(word, text) for text in spelled), default=0.0)
+    return MAX_LIKE_SCORE * likeness / 100
 
 
 def split_turn(
-    parts: Sequence[AlignedPart], text: str, speaker: str, prefix: str
+    parts: Sequence[AlignedPart],
+    text: str,
+    speaker: str,
+    prefix: str,
+    others: Sequence[tuple[float, float]] = (),
 ) -> list[Utterance]:
-    """Split the aligned parts of one turn into utterances, cut between parts only."""
+    """Split the aligned parts of one turn into utterances, cut between parts only.
+
+    others: when other speakers speak; words that they touch are left out.
+    """
     words = [
-        TimedWord(start=one.start, stop=one.stop, text=one.part.source, score=one.score)
+        TimedWord(
+            start=one.start,
+            stop=one.stop,
+            text=one.part.source,
+            score=0.0 if _is_touched(one, others) else one.score,
+        )
         for one in parts
     ]
     return [
         _make_utterance(number, span, parts, text, speaker, prefix)
         for number, span in enumerate(split_optimally(_repair_order(words)))
     ]
+
+
+def _is_touched(part: AlignedPart, others: Sequence[tuple[float, float]]) -> bool:
+    return any(
+        start - MIN_SPEAKER_GAP_S < part.stop and part.start < stop + MIN_SPEAKER_GAP_S
+        for start, stop in others
+    )
 
 
 def _make_utterance(
@@ -123,7 +152,9 @@ def _make_utterance(
 ) -> Utterance:
     used = parts[span.first : span.last + 1]
     written = text[used[0].part.start : used[-1].part.end]
-    problems = ("words differ from what is heard",) if min(p.score for p in used) < 0.5 else ()
+    problems = (
+        ("words differ from what is heard",) if min(p.score for p in used) < MIN_WORD_SCORE else ()
+    )
     return Utterance(
         id=f"{prefix}-{number:03d}",
         turn=used[0].turn,
@@ -132,7 +163,7 @@ def _make_utterance(
         stop=span.stop,
         text=" ".join(written.split()),
         score=sum(one.score for one in used) / len(used),
-        problems=problems,
+        problems=("words differ from what is heard",) if differs else (),
     )
 
 

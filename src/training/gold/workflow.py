@@ -149,7 +149,10 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
             continue
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
-        utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}")
+        others = [
+            (part.start, part.stop) for part in aligned if turns[part.turn].speaker != check.speaker
+        ]
+        utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
     diary = read_diary(folder / DIARY_FILE)
     wave = _wave_of(tools)
     voices = measure_voices(utterances, wave, tools.embed)
