@@ -152,9 +152,7 @@ def _make_utterance(
 ) -> Utterance:
     used = parts[span.first : span.last + 1]
     written = text[used[0].part.start : used[-1].part.end]
-    problems = (
-        ("words differ from what is heard",) if min(p.score for p in used) < MIN_WORD_SCORE else ()
-    )
+    differs = min(one.score for one in used) < MIN_WORD_SCORE
     return Utterance(
         id=f"{prefix}-{number:03d}",
         turn=used[0].turn,
