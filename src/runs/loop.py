@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import torch
 
 from core.progress import Cancelled, ProgressReporter
-from jobs.detached import STOP_FILE
 from runs.event_log import EventLogger, MetricAccumulator
 from runs.events import CheckpointEvent, ValidationEvent
 from runs.state import link_or_copy, load_state, save_state
@@ -77,13 +76,14 @@ class LoopOptions:
 
 @dataclass(kw_only=True, eq=False)
 class RunLoop:
-    """Runs a task to its end. backup_name: of a backup after so many steps."""
+    """Runs a task to its end. is_stop_requested: asked before each step."""
 
     run: Path
     task: LoopTask
     options: LoopOptions
     logger: EventLogger
     report: ProgressReporter
+    is_stop_requested: Callable[[], bool]
     step: int = 0
     seconds: float = 0.0  # of computing, over all processes of the run
     best_loss: float = math.inf
@@ -184,7 +184,7 @@ class RunLoop:
         return every > 0 and self.step % every == 0
 
     def _check_stop(self) -> None:
-        if (self.run / STOP_FILE).exists():
+        if self.is_stop_requested():
             self.save()
             raise Cancelled("stopped on request")
         try:

@@ -21,7 +21,7 @@ import torch
 from core.errors import AppError, InvalidValueError
 from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
-from jobs.detached import hold_folder_lock
+from jobs.detached import STOP_FILE, hold_folder_lock
 from jobs.models import JobError
 from runs.event_log import EventLogger, create_tensorboard_logger
 from runs.events import EVENTS_FILE, BeginEvent, TrainResult
@@ -73,6 +73,7 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
         options=_get_loop_options(config, steps),
         logger=logger,
         report=report,
+        is_stop_requested=lambda: (run / STOP_FILE).exists(),
     )
     is_resumed = loop.restore()
     logger.log(
@@ -86,6 +87,12 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
         )
     )
     return loop
+
+
+def restart(run: Path) -> None:
+    """Forget the saved state and the log of a run, so that it starts from nothing."""
+    for name in (STATE_FILE, EVENTS_FILE):
+        (run / name).unlink(missing_ok=True)
 
 
 def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
@@ -166,8 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with hold_folder_lock(run):
             if parsed.force_restart:
-                for name in (STATE_FILE, EVENTS_FILE):
-                    (run / name).unlink(missing_ok=True)
+                restart(run)
             report = ProgressReporter(stopped=stopped.is_set)
             result = train(run, parsed.dataset.absolute(), report)
             return int(result.state == "failed")
