@@ -1,8 +1,8 @@
 """Read and write encoder checkpoints: the published files, and those of our own training.
 
 A file is a torch pickle, read with `weights_only`: the wrapper of Real-Time Voice Cloning
-(`step, model_state, optimizer_state`), to which we add `kind`, `features` and `statistics`; or a
-bare state dict; or AutoVC's (`model_b`).
+(`step, model_state, optimizer_state`), to which we add `kind`, `features`, `statistics` and
+`partial_frames`; or a bare state dict; or AutoVC's (`model_b`).
 """
 
 from __future__ import annotations
@@ -48,13 +48,16 @@ class EncoderFileError(InvalidValueError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncoderCheckpoint:
-    """A network with what it was saved with. optimizer_state: as `torch.optim.Adam` takes it."""
+    """A network with what it was saved with. optimizer_state: as `torch.optim.Adam` takes it;
+    partial_frames: the frames that it was trained on at a time, None where the file does not say.
+    """
 
     model: EncoderModel
     kind: str
     features: FeatureConfig
     statistics: FeatureStatistics | None = None
     step: int = 0
+    partial_frames: int | None = None
     optimizer_state: Mapping[str, Any] | None = None
 
 
@@ -73,12 +76,14 @@ def load_checkpoint(path: Path) -> EncoderCheckpoint:
     except RuntimeError as error:
         raise EncoderFileError(f"{path.name} is of another network: {error}") from error
     found = content.get("step", 0) if is_wrapped else 0
+    parts = content.get("partial_frames") if is_wrapped else None
     return EncoderCheckpoint(
         model=model.eval().requires_grad_(False),
         kind=kind,
         features=_read_features(path, content if is_wrapped else {}, kind, model.lstm.input_size),
         statistics=_read_statistics(path, content if is_wrapped else {}),
         step=found if isinstance(found, int) else 0,
+        partial_frames=parts if isinstance(parts, int) and parts > 0 else None,
         optimizer_state=content.get("optimizer_state") if is_wrapped else None,
     )
 
@@ -91,6 +96,7 @@ def save_checkpoint(path: Path, checkpoint: EncoderCheckpoint) -> None:
         "kind": checkpoint.kind,
         "features": to_dict(checkpoint.features),
         "statistics": to_dict(checkpoint.statistics),
+        "partial_frames": checkpoint.partial_frames,
     }
     if checkpoint.optimizer_state is not None:
         content["optimizer_state"] = checkpoint.optimizer_state
