@@ -45,7 +45,7 @@ def scan_dataset(root: Path, layout: str = "auto") -> Scan:
     _check_root(root, layout)
     if root.is_file():
         return leave_out_duplicates(_scan_csv(root))
-    files = [path for path in walk_files(root)]
+    files = list(walk_files(root))
     scan = _scan_files(root, files, layout)
     if not scan.recordings:
         raise AppError(_explain_nothing(scan), code="missing_file")

@@ -114,9 +114,9 @@ def parse_gender(text: str) -> str | None:
     return GENDERS.get(text.strip().lower())
 
 
-def _collect(rows: Iterable[tuple[str, str, str]] | Iterator[tuple[str, str, str]]) -> dict[
-    str, SpeakerFacts
-]:
+def _collect(
+    rows: Iterable[tuple[str, str, str]] | Iterator[tuple[str, str, str]],
+) -> dict[str, SpeakerFacts]:
     return {
         key.strip(): SpeakerFacts(name=name.strip(), gender=parse_gender(gender))
         for key, gender, name in rows

@@ -76,7 +76,7 @@ def explain_other_file(path: Path, root: Path) -> str:
     """Return why a file that is no recording of the layout is left out."""
     suffix = path.suffix.lower()
     if path.is_symlink() and not path.exists():
-        return f"link to {os.readlink(path)}, which does not exist"
+        return f"link to {path.readlink()}, which does not exist"
     if _has_hidden_part(path.relative_to(root).parts):
         return "hidden file, such as operating systems and caches leave behind"
     if suffix in ARCHIVE_SUFFIXES:
