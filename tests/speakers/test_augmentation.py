@@ -24,7 +24,6 @@ def test_noise_has_the_level_that_was_asked_for() -> None:
 
 
 def test_the_pitch_moves_by_no_more_than_the_limit() -> None:
-    pytest.importorskip("librosa")
     options = AugmentationOptions(augmented_copies=1, room=False, noise=False, max_pitch_shift=2.0)
     found = {strongest_hz(augment(TONE, RATE, options, str(key))) for key in range(4)}
     assert len(found) > 1

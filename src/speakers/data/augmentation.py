@@ -1,7 +1,8 @@
 """Augmented copies of recordings: noise, a room, another pitch.
 
-torchaudio adds noise, librosa shifts the pitch, pyroomacoustics simulates the room (image source
-method). audiomentations offers all three, but requires soxr below 1.
+torchaudio adds noise and changes the tempo (phase vocoder), soxr turns that into another pitch, and
+pyroomacoustics simulates the room (image source method). audiomentations offers all three, but
+requires soxr below 1; the pitch shift of librosa compiles for half a minute first.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 import torch
-from torchaudio.functional import add_noise, fftconvolve
+from torchaudio.functional import add_noise, fftconvolve, phase_vocoder
 
 from core.errors import AppError, InvalidValueError
 from core.options import OptionInfo, validate_options
@@ -26,6 +28,7 @@ ROOM_SIZE_M = ((3.0, 2.5, 2.2), (9.0, 7.0, 3.5))  # shortest and longest edges
 WALL_DISTANCE_M = 0.5
 SOUND_ABSORPTION = (0.15, 0.6)
 MAX_REFLECTIONS = 10
+FFT_SIZE, HOP = 1024, 256  # samples, of the phase vocoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +100,17 @@ def simulate_room(sample_rate: int, random: np.random.Generator) -> Wave:
 
 
 def _shift_pitch(wave: Wave, sample_rate: int, semitones: float) -> Wave:
-    effects = _import("librosa.effects")
-    shifted = effects.pitch_shift(wave, sr=sample_rate, n_steps=semitones, res_type="soxr_mq")
-    return np.asarray(shifted, np.float32)
+    """Slow down or speed up without changing the pitch, then resample to the old length."""
+    rate = 2.0 ** (-semitones / 12)
+    window = torch.hann_window(FFT_SIZE)
+    spectrum = torch.stft(torch.from_numpy(wave), FFT_SIZE, HOP, window=window, return_complex=True)
+    advance = torch.linspace(0, torch.pi * HOP, FFT_SIZE // 2 + 1)[:, None]
+    stretched = torch.istft(
+        phase_vocoder(spectrum, rate, advance), FFT_SIZE, HOP, window=window,
+        length=round(len(wave) / rate),
+    )  # fmt: skip
+    shifted = soxr.resample(stretched.numpy(), sample_rate, sample_rate * rate)[: len(wave)]
+    return np.pad(shifted, (0, len(wave) - len(shifted)))
 
 
 def _import(name: str) -> Any:
