@@ -7,7 +7,8 @@ import pytest
 from pytest import approx
 
 from core.errors import InvalidValueError
-from speakers.data.augmentation import AugmentationOptions, augment, simulate_room
+from speakers.data.augmentation import augment, simulate_room
+from speakers.data.options import AugmentationOptions
 
 RATE = 16_000
 TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)

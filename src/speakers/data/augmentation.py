@@ -8,9 +8,8 @@ requires soxr below 1; the pitch shift of librosa compiles for half a minute fir
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,8 @@ import soxr
 import torch
 from torchaudio.functional import add_noise, fftconvolve, phase_vocoder
 
-from core.errors import AppError, InvalidValueError
-from core.options import OptionInfo, validate_options
+from core.errors import AppError
+from speakers.data.options import AugmentationOptions
 
 # Any: modules of packages without types.
 
@@ -29,33 +28,6 @@ WALL_DISTANCE_M = 0.5
 SOUND_ABSORPTION = (0.15, 0.6)
 MAX_REFLECTIONS = 10
 FFT_SIZE, HOP = 1024, 256  # samples, of the phase vocoder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentationOptions:
-    """How many augmented copies of each recording are made, and how they differ from it."""
-
-    augmented_copies: Annotated[int, OptionInfo(0, 20, 1, "Augmented copies per recording")] = 0
-    noise: Annotated[bool, OptionInfo(help="Add noise to augmented copies")] = True
-    lowest_snr: Annotated[float, OptionInfo(-10, 60, 1, "Loudest added noise", "dB SNR")] = 10.0
-    highest_snr: Annotated[float, OptionInfo(-10, 60, 1, "Quietest added noise", "dB SNR")] = 40.0
-    room: Annotated[bool, OptionInfo(help="Place augmented copies in a simulated room")] = True
-    max_pitch_shift: Annotated[
-        float, OptionInfo(0.0, 6.0, 0.5, "Pitch shift of augmented copies, up or down", "semitones")
-    ] = 0.0
-    augmentation_seed: Annotated[int, OptionInfo(0, 2**31, 1, "Seed of the augmentation")] = 0
-
-    def __post_init__(self) -> None:
-        validate_options(self)
-        if self.lowest_snr > self.highest_snr:
-            raise InvalidValueError(
-                f"lowest_snr is {self.lowest_snr:g}; it must be at most highest_snr, "
-                f"{self.highest_snr:g} dB."
-            )
-        if self.augmented_copies and not (self.noise or self.room or self.max_pitch_shift):
-            raise InvalidValueError(
-                "augmented_copies needs noise, room or max_pitch_shift; all three are off."
-            )
 
 
 def augment(wave: Wave, sample_rate: int, options: AugmentationOptions, key: str) -> Wave:

@@ -16,8 +16,9 @@ from pathlib import Path
 from core.errors import AppError
 from core.paths import quote_for_message
 from core.serialization import suggest_similar
-from speakers.data.layouts import LAYOUT_NAMES, LAYOUTS, Layout, get_layout
+from speakers.data.layouts import LAYOUTS, Layout, get_layout
 from speakers.data.metadata import TextFileError, parse_gender, read_table, read_text
+from speakers.data.options import LAYOUT_NAMES
 from speakers.data.scan import (
     LeftOut,
     Scan,
@@ -33,7 +34,6 @@ from speakers.data.scan import (
 PATH_COLUMNS = ("path", "file", "audio", "wav", "filename")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "singer")
 NEAR_SPEAKERS = 2  # folders with recordings that a dataset needs beside a given one
-DATASET_FOLDERS = tuple(layout.name.lower() for layout in LAYOUTS)
 
 
 def scan_dataset(root: Path, layout: str = "auto") -> Scan:

@@ -123,8 +123,6 @@ LAYOUTS = (
 )
 """Tried in this order; a dataset has the layout that most of its recordings fit."""
 
-LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS), "folders")
-
 
 def get_layout(name: str) -> Layout | None:
     """Return a layout by its name, None for another."""

@@ -89,7 +89,7 @@ def explain_other_file(path: Path, root: Path) -> str:
 
 
 def make_recordings(owned: Iterable[tuple[Path, str]], root: Path) -> tuple[Recording, ...]:
-    """Name each (path, speaker): its path below `root` joined by "_", unique within the speaker."""
+    """Name each (path, speaker): its path below `root` joined by "_", unique within the speaker's folder."""
     taken: dict[str, set[str]] = defaultdict(set)
     made = []
     for path, speaker in owned:
@@ -97,10 +97,11 @@ def make_recordings(owned: Iterable[tuple[Path, str]], root: Path) -> tuple[Reco
         relative = stem.relative_to(root) if stem.is_relative_to(root) else Path(stem.name)
         name = base = make_file_name("_".join(relative.parts))
         number = 1
-        while name.lower() in taken[speaker]:
+        in_folder = taken[make_file_name(speaker)]
+        while name.lower() in in_folder:
             number += 1
             name = f"{base}-{number}"
-        taken[speaker].add(name.lower())
+        in_folder.add(name.lower())
         made.append(Recording(path=path, speaker=speaker, name=name))
     return tuple(made)
 
