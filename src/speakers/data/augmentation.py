@@ -91,6 +91,6 @@ def _import(name: str) -> Any:
     except ImportError as error:
         raise AppError(
             f"This augmentation needs the package {name.partition('.')[0]}. Install it with "
-            "`pip install -r requirements-speakers.txt`, or leave the augmentation out.",
+            "`pip install -r requirements-extra.txt`, or leave the augmentation out.",
             code="missing_package",
         ) from error

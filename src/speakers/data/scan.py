@@ -89,7 +89,7 @@ def explain_other_file(path: Path, root: Path) -> str:
 
 
 def make_recordings(owned: Iterable[tuple[Path, str]], root: Path) -> tuple[Recording, ...]:
-    """Name each (path, speaker): its path below `root` joined by "_", unique within the speaker's folder."""
+    """Name each (path, speaker): its path below `root` joined by "_", unique in its folder."""
     taken: dict[str, set[str]] = defaultdict(set)
     made = []
     for path, speaker in owned:

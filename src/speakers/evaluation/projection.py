@@ -50,7 +50,7 @@ def _project_umap(embeddings: Floats, seed: int) -> Floats:
     except ImportError as error:
         raise AppError(
             "UMAP needs the package umap-learn. Install it with "
-            "`pip install -r requirements-speakers.txt`, or choose tsne or pca.",
+            "`pip install -r requirements-extra.txt`, or choose tsne or pca.",
             code="missing_package",
         ) from error
     neighbours = min(NEIGHBOURS, len(embeddings) - 1)

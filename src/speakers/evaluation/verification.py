@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from sklearn.metrics import det_curve, roc_curve
+from sklearn.metrics import det_curve
 
 from core.errors import AppError
+from speakers.modules.eer import compute_eer
 
 Floats = npt.NDArray[np.float64]
 MIN_SPEAKERS = 2
@@ -76,12 +76,10 @@ def make_trials(embeddings: npt.NDArray[np.float32], speakers: Sequence[str]) ->
 
 def verify_speakers(trials: Trials) -> Verification:
     """Return the equal error rate of the trials and the threshold that gives it."""
-    accepted, found, thresholds = roc_curve(trials.same, trials.scores, drop_intermediate=False)
-    eer = float(brentq(lambda rate: 1.0 - rate - np.interp(rate, accepted, found), 0.0, 1.0))
-    finite = np.clip(thresholds, -1.0, 1.0)  # the first accepts nothing and is infinite
+    eer, threshold = compute_eer(trials.scores, trials.same)
     return Verification(
         eer=eer,
-        threshold=float(np.interp(eer, accepted, finite)),
+        threshold=threshold,
         same=float(trials.scores[trials.same].mean()),
         different=float(trials.scores[~trials.same].mean()),
         same_pairs=int(trials.same.sum()),
