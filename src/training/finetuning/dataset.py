@@ -22,6 +22,7 @@ from audio.clip import ClipError
 from audio.io import read_clip
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.progress import ProgressReporter
+from runs.state import link_or_copy, translate_disk_full_errors
 from tortoise.checkpoints.layout import (
     MEL_STATS_FILE,
     TENSORS_SUFFIX,
@@ -31,7 +32,6 @@ from tortoise.checkpoints.layout import (
 )
 from tortoise.checkpoints.loading import TortoiseModel
 from training.dataset_prep.manifest import read_clip_list
-from training.finetuning.checkpoints.state import link_or_copy, translate_disk_full_errors
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from audio.io import read_clip
 from core.progress import ProgressEvent, ProgressReporter
 from engines.speaker_latents import SpeakerLatents
+from runs.events import EVENTS_FILE
 from support.finetune_helpers import Case, fingerprint, make_case
 from tortoise.checkpoints.config import read_config as read_bundle_config
 from tortoise.checkpoints.config import write_config as write_bundle_config
@@ -40,7 +41,6 @@ from training.finetuning.checkpoints.run_layout import (
     read_finetune_metadata,
 )
 from training.finetuning.config.schema import ConfigError
-from training.finetuning.events import EVENTS_FILE
 from training.finetuning.export import ExportError, export_checkpoint
 from training.finetuning.train_step import StepExecutor, TrainingTask
 from training.finetuning.trainer import main
