@@ -42,8 +42,13 @@ def plot_projection(
                 if one == (name, gender)
             ]
             if rows:
-                axes.scatter(points[rows, 0], points[rows, 1], color=colors[name], marker=marker, s=28, alpha=0.85,
-                             label=name)  # fmt: skip
+                axes.scatter(
+                    *(points[rows, 0], points[rows, 1]),
+                    color=colors[name],
+                    marker=marker,
+                    s=28,
+                    label=name,
+                )
     if len(names) <= MAX_LEGEND_ENTRIES:
         first = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small")
         axes.add_artist(first)
