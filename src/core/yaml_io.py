@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +88,22 @@ def parse_yaml(text: str) -> Any:
 
 
 def format_commented_yaml(config: Any) -> str:
-    """Return a dataclass of sections as YAML, each field below its help."""
-    lines = [_format_comment(get_docstring_summary(type(config)), "")]
+    """Return a dataclass of sections, or of options, as YAML, each field below its help."""
+    lines = [_format_comment(get_docstring_summary(type(config)), ""), ""]
+    if not all(is_dataclass(getattr(config, field.name)) for field in fields(config)):
+        return "\n".join([*lines, *_format_options(config, "")]) + "\n"
     for section in fields(config):
         choice = getattr(config, section.name)
-        lines += ["", _format_comment(get_docstring_summary(type(choice)), ""), f"{section.name}:"]
-        for option in list_option_fields(type(choice)):
-            value = _format_scalar(to_dict(getattr(choice, option.name)))
-            lines += [_format_comment(format_field_help(option), "  "), f"  {option.name}: {value}"]
-    return "\n".join(lines) + "\n"
+        lines += [_format_comment(get_docstring_summary(type(choice)), ""), f"{section.name}:"]
+        lines += [*_format_options(choice, "  "), ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _format_options(choice: Any, indent: str) -> Iterator[str]:
+    for option in list_option_fields(type(choice)):
+        value = _format_scalar(to_dict(getattr(choice, option.name)))
+        yield _format_comment(format_field_help(option), indent)
+        yield f"{indent}{option.name}: {value}"
 
 
 def format_field_help(field: OptionField) -> str:
