@@ -18,7 +18,7 @@ from audio.io import write_clip
 from core.errors import AppError
 from core.progress import Cancelled, ProgressReporter
 from speakers.data.options import AugmentationOptions, PreprocessOptions
-from speakers.data.preprocess import PreprocessResult, preprocess, suggest_batch_shape
+from speakers.data.preprocess import PreprocessResult, preprocess
 from speakers.dataset import get_feature_path, read_speaker_dataset
 from speakers.modules.feature_config import FeatureConfig
 from support.audio_helpers import VOICES, noise, shipped
@@ -73,7 +73,7 @@ def test_a_dataset_holds_the_features_of_every_recording(librispeech: Path, tmp_
             features = np.load(get_feature_path(tmp_path / "made", file))
             assert features.dtype == np.float32 and features.shape == (file.frames, 40)
     assert dataset.statistics is not None and len(dataset.statistics.mean) == 40
-    assert (result.speakers_per_batch, result.utterances_per_batch) == (3, 3)
+    assert (result.speakers_per_batch, result.utterances_per_batch) == (2, 4)
 
 
 def test_damage_of_every_kind_is_named_and_nothing_is_lost(
@@ -237,11 +237,3 @@ def test_one_speaker_is_too_few_and_the_right_folder_is_named(
 ) -> None:
     with pytest.raises(AppError, match=r"only 84 can be used.*dev-clean has 3 folders"):
         run(librispeech / "dev-clean" / "84", tmp_path / "made")
-
-
-@pytest.mark.parametrize(
-    ("files", "shape"),
-    [([10] * 100, (64, 10)), ([1] * 251, (64, 2)), ([4] * 6, (6, 4)), ([500, 3, 4], (3, 4))],
-)
-def test_the_batch_shape_follows_the_dataset(files: list[int], shape: tuple[int, int]) -> None:
-    assert suggest_batch_shape(files) == shape

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -37,10 +36,12 @@ from speakers.data.scan import LeftOut, Recording, Scan, make_file_name, merge_s
 from speakers.dataset import (
     DATASET_FILE,
     FEATURES_DIR,
+    MIN_SPEAKERS,
     FeatureFile,
     Speaker,
     SpeakerDataset,
     read_speaker_dataset,
+    suggest_batch_shape,
     write_speaker_dataset,
 )
 from speakers.embedding import prepare_wave
@@ -48,8 +49,6 @@ from speakers.modules.feature_config import FeatureConfig, FeatureStatistics
 from speakers.modules.features import RunningStatistics, extract_features
 
 LEFT_OUT_FILE, PROGRESS_FILE, SETTINGS_FILE = "left_out.csv", "progress.jsonl", "preprocess.json"
-MAX_SPEAKERS_PER_BATCH, MAX_UTTERANCES_PER_BATCH = 64, 10  # as published
-MIN_SPEAKERS = 2
 STAGE = "features"
 
 
@@ -128,16 +127,6 @@ def preprocess(
             progress.flush()
     with report.stage("statistics"):
         return _finish(scan, done, settings, reused=len(scan.recordings) - len(waiting))
-
-
-def suggest_batch_shape(files_per_speaker: Sequence[int]) -> tuple[int, int]:
-    """Return speakers and utterances for a batch, at most 64 x 10 as published.
-
-    At least half of the speakers have as many utterances as a batch takes of each, so that few are
-    taken twice.
-    """
-    utterances = max(2, min(MAX_UTTERANCES_PER_BATCH, int(median(files_per_speaker))))
-    return min(MAX_SPEAKERS_PER_BATCH, len(files_per_speaker)), utterances
 
 
 def _scan_sources(sources: Sequence[Path], layout: str) -> Scan:

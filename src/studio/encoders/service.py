@@ -12,14 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speakers.training.config import (
-    CONFIG_FILE,
-    PRESETS,
-    EncoderTrainConfig,
-    read_encoder_config,
-)
-from speakers.training.launch import TrainingStatus, read_training_status, start_training
-
 from core.errors import AppError, reraise_as_app_error
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message
@@ -27,6 +19,13 @@ from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
 from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
+from speakers.training.config import (
+    CONFIG_FILE,
+    PRESETS,
+    EncoderTrainConfig,
+    read_encoder_config,
+)
+from speakers.training.launch import TrainingStatus, read_training_status, start_training
 
 SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 
