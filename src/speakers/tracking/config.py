@@ -1,4 +1,4 @@
-"""The configuration of a tracked training: a YAML file such as config/speaker_recog_encoder_dev.yml.
+"""The configuration of a tracked training, such as config/speaker_recog_encoder_dev.yml.
 
 Sections: data, features, preprocess, augmentation, training, tracking; what a file leaves out has
 its default. Light.
