@@ -16,6 +16,7 @@ from speakers.dataset import (
     SpeakerDatasetError,
     get_feature_path,
     read_speaker_dataset,
+    suggest_batch_shape,
     write_speaker_dataset,
 )
 from speakers.modules.feature_config import FeatureConfig
@@ -26,7 +27,6 @@ from speakers.training.sampler import (
     ShufflingCycler,
     compute_cycle_steps,
     split_speakers,
-    suggest_batch_shape,
 )
 from support.speaker_datasets import write_tone_dataset
 

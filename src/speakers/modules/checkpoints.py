@@ -2,11 +2,13 @@
 
 A file is a torch pickle, read with `weights_only`: the wrapper of Real-Time Voice Cloning
 (`step, model_state, optimizer_state`), to which we add `kind`, `features`, `statistics` and
-`partial_frames`; or a bare state dict; or AutoVC's (`model_b`).
+`partial_frames`; or a bare state dict; or AutoVC's (`model_b`). A .safetensors file holds the same
+without the optimizer, as its metadata.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import InvalidValueError
@@ -27,6 +31,8 @@ from speakers.modules.singer import SingerEncoder
 EncoderModel = GE2EEncoder | PeeweeEncoder
 KINDS = ("ge2e", "singer", "peewee")
 SINGER_HIDDEN = 768
+SAFETENSORS = ".safetensors"
+FACTS = ("step", "kind", "features", "statistics", "partial_frames")
 AUTOVC_KEY, AUTOVC_PREFIX = "model_b", "module."
 FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
     ("ge2e", 40): FeatureConfig(),
@@ -63,7 +69,7 @@ class EncoderCheckpoint:
 
 def load_checkpoint(path: Path) -> EncoderCheckpoint:
     """Read a checkpoint; every weight must fit.  Raises EncoderFileError."""
-    content = _read_pickle(path)
+    content = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_pickle(path)
     weights, is_wrapped = _find_weights(path, content)
     stated = content.get("kind") if is_wrapped else None
     kind = stated if stated in KINDS else _infer_kind(weights)
@@ -98,10 +104,33 @@ def save_checkpoint(path: Path, checkpoint: EncoderCheckpoint) -> None:
         "statistics": to_dict(checkpoint.statistics),
         "partial_frames": checkpoint.partial_frames,
     }
+    if path.suffix == SAFETENSORS:
+        facts = {name: content[name] for name in FACTS}
+        with atomic_path(path) as part:
+            save_file(
+                {k: v.contiguous() for k, v in content["model_state"].items()},
+                part,
+                {name: json.dumps(fact) for name, fact in facts.items()},
+            )
+        return
     if checkpoint.optimizer_state is not None:
         content["optimizer_state"] = checkpoint.optimizer_state
     with atomic_path(path) as part, part.open("wb") as file:
         torch.save(content, file)
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise EncoderFileError(f"There is no encoder file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {"model_state": weights} | {
+            name: json.loads(facts[name]) for name in FACTS if name in facts
+        }
+    except (SafetensorError, ValueError) as error:
+        raise EncoderFileError(f"{path.name} is damaged, or no encoder file.") from error
 
 
 def _read_pickle(path: Path) -> Mapping[str, Any]:

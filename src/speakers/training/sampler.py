@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from speakers.dataset import (
+    MIN_SPEAKERS,
     FeatureFile,
     Speaker,
     SpeakerDataset,
@@ -26,8 +27,6 @@ from speakers.modules.features import normalize_features
 from speakers.training.config import EncoderTrainConfig
 
 MAX_CACHED_BYTES = 1_000_000_000
-MAX_SPEAKERS, MAX_UTTERANCES = 64, 10  # the batch of the published encoders
-MIN_SPEAKERS, MIN_UTTERANCES = 2, 2
 
 # Any: state dicts.
 
@@ -222,20 +221,6 @@ def split_speakers(dataset: SpeakerDataset, share: float, seed: int) -> SpeakerS
         train=tuple(one for index, one in enumerate(usable) if index not in apart),
         validation=tuple(one for index, one in enumerate(usable) if index in apart),
     )
-
-
-def suggest_batch_shape(files_per_speaker: Sequence[int]) -> tuple[int, int]:
-    """Return speakers and utterances of a batch for a dataset: at most 64 x 10.
-
-    A speaker with few files gives several crops of each.
-    """
-    usable = sorted(count for count in files_per_speaker if count)
-    if len(usable) < MIN_SPEAKERS:
-        raise SpeakerDatasetError("A batch needs two speakers with utterances.")
-    median = usable[len(usable) // 2]
-    utterances = min(MAX_UTTERANCES, max(4, median))
-    speakers = min(MAX_SPEAKERS, max(MIN_SPEAKERS, len(usable) // 2), len(usable))
-    return speakers, utterances
 
 
 def compute_cycle_steps(

@@ -36,7 +36,7 @@ from runs.events import (
     ValidationEvent,
 )
 from runs.state import STATE_FILE, is_disk_full_error, link_or_copy, load_state, save_state
-from speakers.dataset import SpeakerDataset, read_speaker_dataset
+from speakers.dataset import SpeakerDataset, read_speaker_dataset, suggest_batch_shape
 from speakers.modules.checkpoints import EncoderCheckpoint, EncoderModel, save_checkpoint
 from speakers.training.config import (
     CONFIG_FILE,
@@ -69,7 +69,6 @@ from speakers.training.sampler import (
     SpeakerSplit,
     compute_cycle_steps,
     split_speakers,
-    suggest_batch_shape,
 )
 
 STAGE = "encoder"
