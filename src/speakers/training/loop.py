@@ -46,6 +46,7 @@ STAGE = "encoder"
 SAVE_INTERVAL_S = 180.0
 POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
 VALIDATION_SEED = 1
+MIN_CYCLE_STEPS = 10  # a small dataset is not validated after every few steps
 
 
 class TrainingDivergedError(RuntimeError):
@@ -95,7 +96,9 @@ class EncoderTrainer:
             checkpoint_every=max(1, self.config.vis_every) * POINTS_PER_CHECKPOINT,
             device=self.device,
         )
-        cycle = self.config.train_iters or compute_cycle_steps(self.split.train, self.config)
+        cycle = self.config.train_iters or compute_cycle_steps(
+            self.split.train, self.config, MIN_CYCLE_STEPS
+        )
         saved_at = time.monotonic()
         reason = "reached its last step"
         while self.step < self.config.steps:
