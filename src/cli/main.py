@@ -35,6 +35,7 @@ COMMANDS = {
     "configure": "create train.yaml for a dataset and show the plan of the training",
     "train": "start, watch, stop, resume or export a training run",
     "runs": "list training runs, or show one",
+    "encoder": "train speaker encoders; embed, verify, tabulate and plot voices",
     "finetune": "prepare, configure and train in one command",
 }
 
@@ -105,6 +106,8 @@ def _find_registration(
         from cli.configure import register
     elif name in ("train", "runs"):
         from cli.train import register
+    elif name == "encoder":
+        from cli.encoder import register
     else:
         from cli.finetune import register
     return register
