@@ -9,20 +9,16 @@ saves and ends when a file `stop` appears there, or at SIGTERM.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event as Flag
 
 from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
-from jobs.detached import hold_folder_lock
-from jobs.models import JobError
 from runs.event_log import EventLogger, create_tensorboard_logger
-from runs.events import EVENTS_FILE, BeginEvent, TrainResult
-from runs.state import STATE_FILE, is_disk_full_error
+from runs.events import BeginEvent, TrainResult
+from runs.launch import run_program
+from runs.state import is_disk_full_error
 from speakers.dataset import read_speaker_dataset, suggest_batch_shape
 from speakers.training.config import CONFIG_FILE, read_encoder_config, with_batch_shape
 from speakers.training.early_stopping import EarlyStopping
@@ -98,12 +94,6 @@ def create_trainer(
     return trainer
 
 
-def restart(run: Path) -> None:
-    """Forget the saved state and the log of a run, so that it starts from nothing."""
-    for name in (STATE_FILE, EVENTS_FILE):
-        (run / name).unlink(missing_ok=True)
-
-
 def _make_failed_result(error: Exception) -> TrainResult:
     if isinstance(error, TrainingDivergedError):
         message = f"The training diverged: {error}. Lower learning_rate and resume."
@@ -116,25 +106,7 @@ def _make_failed_result(error: Exception) -> TrainResult:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one training from the command line; return 0 where it was done or stopped."""
-    parser = argparse.ArgumentParser(description="Train a speaker encoder.")
-    parser.add_argument("run", type=Path, help=f"folder of the run, with {CONFIG_FILE} in it")
-    parser.add_argument("--dataset", type=Path, required=True, help="preprocessed dataset")
-    parser.add_argument("--force-restart", action="store_true", help="ignore the saved state")
-    parsed = parser.parse_args(arguments)
-    run: Path = parsed.run.absolute()
-    stopped = Flag()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        with hold_folder_lock(run):
-            if parsed.force_restart:
-                restart(run)
-            report = ProgressReporter(stopped=stopped.is_set)
-            result = train_encoder(run, parsed.dataset.absolute(), report)
-            return int(result.state == "failed")
-    except (JobError, ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    return run_program("Train a speaker encoder.", train_encoder, arguments)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from core.paths import ProjectPaths, quote_for_message
 from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
+from runs.launch import TrainingStatus, read_training_status
 from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
 from speakers.training.config import (
     CONFIG_FILE,
@@ -25,7 +26,7 @@ from speakers.training.config import (
     EncoderTrainConfig,
     read_encoder_config,
 )
-from speakers.training.launch import TrainingStatus, read_training_status, start_training
+from speakers.training.launch import start_training
 
 SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 
