@@ -18,7 +18,8 @@ from core.progress import ProgressReporter
 from jobs.detached import STOP_FILE, request_stop, wait_for_exit
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
-from runs.launch import read_training_status, restart_run
+from runs.launch import read_training_status
+from runs.program import restart_run
 from runs.state import STATE_FILE
 from speakers.dataset import get_feature_path
 from speakers.embedding import load_encoder

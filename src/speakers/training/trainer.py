@@ -17,7 +17,7 @@ from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
 from runs.event_log import EventLogger, create_tensorboard_logger
 from runs.events import BeginEvent, TrainResult
-from runs.launch import run_program
+from runs.program import run_program
 from runs.state import is_disk_full_error
 from speakers.dataset import read_speaker_dataset, suggest_batch_shape
 from speakers.training.config import CONFIG_FILE, read_encoder_config, with_batch_shape

@@ -21,8 +21,8 @@ from engines.device import pick_device
 from jobs.detached import STOP_FILE
 from runs.event_log import EventLogger, create_tensorboard_logger
 from runs.events import BeginEvent, TrainResult
-from runs.launch import run_program
 from runs.loop import LoopOptions, RunLoop, TrainingDivergedError
+from runs.program import run_program
 from runs.state import is_disk_full_error
 from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
 from sv2tts.training.config import (
