@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
+import mlflow.pyfunc
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,7 +25,7 @@ ARTIFACT = "encoder"
 # Any: MLflow's context has no type here.
 
 
-class EncoderModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+class EncoderModel(mlflow.pyfunc.PythonModel):
     """Embed the recordings of the column `audio`."""
 
     encoder: Encoder

@@ -261,6 +261,7 @@ class EncoderTrainer:
             kind=self.config.kind,
             features=self.dataset.features,
             statistics=self.dataset.statistics,
+            partial_frames=self.config.crop_frames,
             step=self.step + 1,  # as the published encoder counts
             optimizer_state=self.optimizer.state_dict(),
         )

@@ -22,13 +22,13 @@ from typing import Any
 
 from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
+from engines.safetensors_io import load_weights_strict
 from jobs.detached import LOCKED_FOLDER_ENV_VAR, STOP_FILE, hold_folder_lock
 from jobs.models import JobError
 from runs.event_log import EventLogger, create_tensorboard_logger
 from runs.events import BeginEvent, TrainResult
 from runs.state import is_disk_full_error, load_state, restore_good_state
 from tortoise.checkpoints.loading import TortoiseModel, build_network, load_model
-from tortoise.checkpoints.safetensors_io import load_weights_strict
 from tortoise.modules.gpt import Gpt
 from training.finetuning.checkpoints.run_layout import (
     RunPaths,

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.files import fsync_folder
+from engines.model_files import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
 from runs.state import (
     check_disk_space,
     count_tensor_bytes,
@@ -20,7 +21,6 @@ from runs.state import (
     translate_disk_full_errors,
 )
 from tortoise.checkpoints.config import read_config, write_config
-from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
     CHECKPOINTS_DIR,
