@@ -230,7 +230,7 @@ def _find_missing(indexes: Iterable[Path], present: set[Path]) -> list[LeftOut]:
     missing = (
         (index.parent / "wavs" / f"{name}.wav", index)
         for index, name in listed
-        if name not in stems
+        if name not in stems and "/" not in name
     )
     return [
         LeftOut(path=path, reason=f"named in {index.name}, but there is no such file")
