@@ -205,7 +205,7 @@ def _scan_csv(table: Path) -> Scan:
     seen: set[Path] = set()
     for number, row in enumerate(rows, start=2):
         written, speaker = row.get(path_column, ""), row.get(speaker_column, "")
-        path = table.parent / written
+        path = Path(os.path.normpath(table.parent / written))
         reason = ""
         if not written or not speaker:
             path, reason = table, f"line {number} names no {'path' if not written else 'speaker'}"

@@ -32,6 +32,7 @@ EncoderModel = GE2EEncoder | PeeweeEncoder
 KINDS = ("ge2e", "singer", "peewee")
 SINGER_HIDDEN = 768
 SAFETENSORS = ".safetensors"
+FACTS = ("step", "kind", "features", "statistics", "partial_frames")
 AUTOVC_KEY, AUTOVC_PREFIX = "model_b", "module."
 FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
     ("ge2e", 40): FeatureConfig(),
@@ -104,9 +105,13 @@ def save_checkpoint(path: Path, checkpoint: EncoderCheckpoint) -> None:
         "partial_frames": checkpoint.partial_frames,
     }
     if path.suffix == SAFETENSORS:
-        weights = {k: v.contiguous() for k, v in content.pop("model_state").items()}
+        facts = {name: content[name] for name in FACTS}
         with atomic_path(path) as part:
-            save_file(weights, part, {name: json.dumps(fact) for name, fact in content.items()})
+            save_file(
+                {k: v.contiguous() for k, v in content["model_state"].items()},
+                part,
+                {name: json.dumps(fact) for name, fact in facts.items()},
+            )
         return
     if checkpoint.optimizer_state is not None:
         content["optimizer_state"] = checkpoint.optimizer_state
@@ -121,7 +126,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         with safe_open(path, framework="pt") as file:
             facts = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return {name: json.loads(fact) for name, fact in facts.items()} | {"model_state": weights}
+        return {"model_state": weights} | {
+            name: json.loads(facts[name]) for name in FACTS if name in facts
+        }
     except (SafetensorError, ValueError) as error:
         raise EncoderFileError(f"{path.name} is damaged, or no encoder file.") from error
 
