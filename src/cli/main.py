@@ -34,6 +34,7 @@ COMMANDS = {
     "datasets": "list, review and edit datasets",
     "synthesizer": "preprocess, train and watch SV2TTS synthesizers",
     "vocoder": "preprocess, train and watch SV2TTS vocoders",
+    "dataset": "make a gold-standard dataset from a recording and its transcript",
     "configure": "create train.yaml for a dataset and show the plan of the training",
     "train": "start, watch, stop, resume or export a training run",
     "runs": "list training runs, or show one",
@@ -106,6 +107,8 @@ def _find_registration(
         from cli.datasets import register
     elif name in ("synthesizer", "vocoder"):
         from cli.sv2tts import register
+    elif name == "dataset":
+        from cli.gold import register
     elif name == "configure":
         from cli.configure import register
     elif name in ("train", "runs"):
