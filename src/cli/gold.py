@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,36 +39,31 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     app.add_typer(group, name=name, help=help)
 
 
-def run_gold(
-    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="Audio or video file.")],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldFlags:
+    """The arguments of `dataset gold`."""
+
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="Audio or video file.")]
     transcript: Annotated[
         str, typer.Argument(metavar="TRANSCRIPT", help="html, txt, vtt, srt, docx or json.")
-    ],
-    speaker: Annotated[str, typer.Option(help="Keep this speaker only; default all.")] = "",
+    ]
+    speaker: Annotated[str, typer.Option(help="Keep this speaker only; default all.")] = ""
     speakers: Annotated[
         int, typer.Option(help="How many speak; 0: as many as the transcript names.")
-    ] = 0,
+    ] = 0
     method: Annotated[
         str, typer.Option(metavar="{" + ",".join(METHODS) + "}", help="How voices are clustered.")
-    ] = METHODS[0],
-    encoder: Annotated[
-        str, typer.Option(help="Speaker encoder: resemblyzer, a run or a file.")
-    ] = "resemblyzer",
-    name: Annotated[str, typer.Option(help="Project; default the name of the recording.")] = "",
-    anew: AnewFlag = False,
-    as_json: JsonFlag = False,
-) -> int:
-    request = GoldRequest(
-        recording=recording,
-        transcript=transcript,
-        name=name,
-        speaker=speaker,
-        speakers=speakers,
-        method=method,
-        encoder=encoder,
-        anew=anew,
+    ] = METHODS[0]
+    encoder: Annotated[str, typer.Option(help="Speaker encoder: resemblyzer, a run or a file.")] = (
+        "resemblyzer"
     )
-    return _run(request, as_json)
+    name: Annotated[str, typer.Option(help="Project; default the name of the recording.")] = ""
+    anew: AnewFlag = False
+
+
+def run_gold(flags: GoldFlags, as_json: JsonFlag = False) -> int:
+    values = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    return _run(GoldRequest(**values), as_json)
 
 
 def run_export(

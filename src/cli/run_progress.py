@@ -24,10 +24,7 @@ def follow_run(view_run: Callable[[], RunView], command: str, hint: str = "") ->
     try:
         while (view := view_run()).status.state not in ENDED:
             name = view.name
-            for note in view.status.notes:
-                if note not in shown:
-                    shown.add(note)
-                    print_line(note)
+            _print_new_notes(view, shown)
             if sys.stderr.isatty():
                 line = escape_control_characters(format_progress(view))
                 sys.stderr.write(f"{CLEAR_LINE}{line}")
@@ -41,6 +38,13 @@ def follow_run(view_run: Callable[[], RunView], command: str, hint: str = "") ->
     if view.status.state == "done" and hint:
         print_line(hint)
     return 0 if view.status.state in ("done", "stopped") else 2
+
+
+def _print_new_notes(view: RunView, shown: set[str]) -> None:
+    for note in view.status.notes:
+        if note not in shown:
+            shown.add(note)
+            print_line(note)
 
 
 def format_progress(view: RunView) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,18 +22,9 @@ from studio.sv2tts.requests import (
     PreprocessRequest,
     VocoderPreprocessRequest,
 )
-from studio.sv2tts.service import Sv2ttsService
-from sv2tts.training.config import (
-    SYNTHESIZER_FILE,
-    VOCODER_FILE,
-    SynthesizerTrainConfig,
-    VocoderTrainConfig,
-    apply_hparams,
-    read_config,
-)
+from studio.sv2tts.service import SYNTHESIZER, VOCODER, Sv2ttsService
 
 WORKER = "studio.workers.sv2tts"
-SYNTHESIZER, VOCODER = "synthesizer", "vocoder"
 SHOWN_FILES = 10
 KILL_AFTER_S = 30.0
 
@@ -41,24 +33,64 @@ DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Preproc
 SkipFlag = Annotated[
     bool, typer.Option("--skip-existing", "--skip_existing", "-s", help="Keep what is there.")
 ]
-HparamsOption = Annotated[
-    str,
-    typer.Option(metavar="NAME=VALUE,…", help="Options of the training, the original names too."),
-]
 ModelsDirOption = Annotated[
     Path | None,
     typer.Option("--models-dir", "-m", metavar="DIR", help="Folder of the runs."),
 ]
-SaveOption = Annotated[
-    int | None, typer.Option("--save-every", "-s", metavar="N", help="Steps; 0: at the end.")
-]
-BackupOption = Annotated[
-    int | None, typer.Option("--backup-every", "-b", metavar="N", help="Steps; 0: never.")
-]
-RestartFlag = Annotated[
-    bool, typer.Option("--force-restart", "-f", help="Start anew where a run exists.")
-]
-FollowFlag = Annotated[bool, typer.Option(help="Show the progress; Ctrl-C does not stop the run.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessFlags:
+    """The arguments of `synthesizer preprocess`."""
+
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="Recordings with their texts.")]
+    name: Annotated[str, typer.Option(help="Dataset; default the name of the folder.")] = ""
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            "--datasets-name",
+            "--datasets_name",
+            metavar="{" + ",".join(LAYOUTS) + "}",
+            help="Layout of the recordings.",
+        ),
+    ] = "auto"
+    subfolders: Annotated[str, typer.Option(help="Folders below, comma-separated.")] = ""
+    no_alignments: Annotated[
+        bool,
+        typer.Option("--no-alignments", "--no_alignments", help="Do not split at silences."),
+    ] = False
+    no_trim: Annotated[
+        bool, typer.Option("--no-trim", "--no_trim", help="Do not shorten pauses.")
+    ] = False
+    skip_existing: SkipFlag = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainFlags:
+    """The arguments that both trainings share."""
+
+    run_id: RunArgument
+    dataset: DatasetArgument
+    hparams: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME=VALUE,…", help="Options of the training, the original names too."
+        ),
+    ] = ""
+    models_dir: ModelsDirOption = None
+    save_every: Annotated[
+        int | None, typer.Option("--save-every", "-s", metavar="N", help="Steps; 0: at the end.")
+    ] = None
+    backup_every: Annotated[
+        int | None, typer.Option("--backup-every", "-b", metavar="N", help="Steps; 0: never.")
+    ] = None
+    force_restart: Annotated[
+        bool, typer.Option("--force-restart", "-f", help="Start anew where a run exists.")
+    ] = False
+    follow: Annotated[
+        bool, typer.Option(help="Show the progress; Ctrl-C does not stop the run.")
+    ] = False
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
@@ -85,39 +117,16 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     app.add_typer(group, name=name, help=help)
 
 
-def run_preprocess(
-    source: Annotated[str, typer.Argument(metavar="FOLDER", help="Recordings with their texts.")],
-    name: Annotated[str, typer.Option(help="Dataset; default the name of the folder.")] = "",
-    layout: Annotated[
-        str,
-        typer.Option(
-            "--layout",
-            "--datasets-name",
-            "--datasets_name",
-            metavar="{" + ",".join(LAYOUTS) + "}",
-            help="Layout of the recordings.",
-        ),
-    ] = "auto",
-    subfolders: Annotated[str, typer.Option(help="Folders below, comma-separated.")] = "",
-    no_alignments: Annotated[
-        bool,
-        typer.Option("--no-alignments", "--no_alignments", help="Do not split at silences."),
-    ] = False,
-    no_trim: Annotated[
-        bool, typer.Option("--no-trim", "--no_trim", help="Do not shorten pauses.")
-    ] = False,
-    skip_existing: SkipFlag = False,
-    as_json: JsonFlag = False,
-) -> int:
+def run_preprocess(flags: PreprocessFlags, as_json: JsonFlag = False) -> int:
     with reraise_as_app_error(InvalidValueError):
         request = PreprocessRequest(
-            source=source,
-            dataset=name or Path(source).expanduser().absolute().name,
-            layout=layout.lower(),
-            subfolders=tuple(filter(None, subfolders.split(","))),
-            alignments=not no_alignments,
-            trim=not no_trim,
-            skip_existing=skip_existing,
+            source=flags.source,
+            dataset=flags.name or Path(flags.source).expanduser().absolute().name,
+            layout=flags.layout.lower(),
+            subfolders=tuple(filter(None, flags.subfolders.split(","))),
+            alignments=not flags.no_alignments,
+            trim=not flags.no_trim,
+            skip_existing=flags.skip_existing,
         )
     made = _call("preprocess_dataset", request, as_json)
     return emit(made, _format_made(made, f"testudo synthesizer embeds {made.name}"), as_json)
@@ -148,50 +157,19 @@ def run_predict(
     return emit(made, _format_made(made, f"testudo vocoder train RUN_ID {made.name}"), as_json)
 
 
-def run_train_synthesizer(
-    run_id: RunArgument,
-    dataset: DatasetArgument,
-    hparams: HparamsOption = "",
-    models_dir: ModelsDirOption = None,
-    save_every: SaveOption = None,
-    backup_every: BackupOption = None,
-    force_restart: RestartFlag = False,
-    follow: FollowFlag = False,
-    as_json: JsonFlag = False,
-) -> int:
-    service = _open(models_dir)
-    config = _build_config(service, run_id, SYNTHESIZER_FILE, SynthesizerTrainConfig)
-    config = _change(config, hparams, save_every=save_every, backup_every=backup_every)
-    run = service.start(run_id, dataset, config, force_restart=force_restart)
-    return _report_started(service, run.name, SYNTHESIZER, follow and not as_json, as_json)
+def run_train_synthesizer(flags: TrainFlags, as_json: JsonFlag = False) -> int:
+    return _train(flags, SYNTHESIZER, {}, as_json)
 
 
 def run_train_vocoder(
-    run_id: RunArgument,
-    dataset: DatasetArgument,
+    flags: TrainFlags,
     ground_truth: Annotated[
         bool,
         typer.Option("--ground-truth", "--ground_truth", "-g", help="Train on true mels."),
     ] = False,
-    hparams: HparamsOption = "",
-    models_dir: ModelsDirOption = None,
-    save_every: SaveOption = None,
-    backup_every: BackupOption = None,
-    force_restart: RestartFlag = False,
-    follow: FollowFlag = False,
     as_json: JsonFlag = False,
 ) -> int:
-    service = _open(models_dir)
-    config = _build_config(service, run_id, VOCODER_FILE, VocoderTrainConfig)
-    config = _change(
-        config,
-        hparams,
-        save_every=save_every,
-        backup_every=backup_every,
-        ground_truth=ground_truth,
-    )
-    run = service.start(run_id, dataset, config, force_restart=force_restart)
-    return _report_started(service, run.name, VOCODER, follow and not as_json, as_json)
+    return _train(flags, VOCODER, {"ground_truth": ground_truth}, as_json)
 
 
 def run_stop(
@@ -214,46 +192,38 @@ def _make_watch(command: str) -> Callable[..., int]:
     return run
 
 
-def _make_list(command: str) -> Callable[..., int]:
-    file = SYNTHESIZER_FILE if command == SYNTHESIZER else VOCODER_FILE
-
+def _make_list(kind: str) -> Callable[..., int]:
     def run(models_dir: ModelsDirOption = None, as_json: JsonFlag = False) -> int:
-        found = [view for view in _open(models_dir).list_runs() if (view.folder / file).is_file()]
+        found = _open(models_dir).list_kind(kind)
         if as_json:
             return emit(found, "", True)
         if not found:
-            print_line(f"There are no trainings yet. `testudo {command} train` starts one.")
+            print_line(f"There are no trainings yet. `testudo {kind} train` starts one.")
         print_table(["run", "state"], [(view.name, format_progress(view)) for view in found])
         return 0
 
     return run
 
 
-def _build_config(service: Sv2ttsService, name: str, file: str, kind: Any) -> Any:
-    """Return the configuration of a run that exists, else the defaults; Any: either kind."""
-    known = {view.name: view.folder for view in service.list_runs()}
+def _train(flags: TrainFlags, kind: str, given: Mapping[str, Any], as_json: bool) -> int:
+    """Start a training with the options of the run where it exists, changed by those given."""
+    service = _open(flags.models_dir)
+    options = {"save_every": flags.save_every, "backup_every": flags.backup_every, **given}
     with reraise_as_app_error(InvalidValueError, ValueError):
-        path = known[name] / file if name in known else None
-        return read_config(path, kind) if path is not None and path.is_file() else kind()
-
-
-def _change(config: Any, hparams: str, **given: Any) -> Any:  # Any: either kind of configuration
-    """Return the configuration with the options that were given."""
-    pairs = [f"{name}={value}" for name, value in given.items() if value is not None]
-    with reraise_as_app_error(InvalidValueError, ValueError):
-        return apply_hparams(apply_hparams(config, ",".join(pairs)), hparams)
-
-
-def _report_started(
-    service: Sv2ttsService, name: str, command: str, follow: bool, as_json: bool
-) -> int:
-    if follow:
-        return follow_run(lambda: service.view(name), command)
+        config = service.build_config(
+            kind,
+            flags.run_id,
+            {name: value for name, value in options.items() if value is not None},
+            flags.hparams,
+        )
+    run = service.start(flags.run_id, flags.dataset, config, force_restart=flags.force_restart)
+    if flags.follow and not as_json:
+        return follow_run(lambda: service.view(run.name), kind)
     text = (
-        f"{name} runs in the background. Watch it: testudo {command} watch {name}; stop it: "
-        f"testudo {command} stop {name}"
+        f"{run.name} runs in the background. Watch it: testudo {kind} watch {run.name}; stop "
+        f"it: testudo {kind} stop {run.name}"
     )
-    return emit(service.view(name), text, as_json)
+    return emit(run, text, as_json)
 
 
 def _call(function: str, request: object, as_json: bool) -> DatasetResult:

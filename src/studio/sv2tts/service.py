@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from core.errors import AppError
 from core.files import write_json
@@ -16,9 +17,12 @@ from sv2tts.training.config import (
     VOCODER_FILE,
     SynthesizerTrainConfig,
     VocoderTrainConfig,
+    apply_hparams,
+    read_config,
     write_config,
 )
 
+SYNTHESIZER, VOCODER = "synthesizer", "vocoder"
 TRAINER = ("-m", "sv2tts.training.trainer")
 SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 TRAIN_LIST = "train.txt"
@@ -50,6 +54,26 @@ class Sv2ttsService:
         folder = get_datasets_folder(self._layout)
         return [path.name for path in list_folders(folder) if (path / TRAIN_LIST).is_file()]
 
+    def list_kind(self, kind: str) -> list[RunView]:
+        """List the runs of SYNTHESIZER or VOCODER by name."""
+        return [view for view in self.list_runs() if (view.folder / _FILES[kind]).is_file()]
+
+    def build_config(
+        self, kind: str, name: str, options: Mapping[str, Any], hparams: str = ""
+    ) -> SynthesizerTrainConfig | VocoderTrainConfig:
+        """Return the configuration of a run, or the defaults of a new one, changed by options.
+
+        hparams: "name=value,…". Raises InvalidValueError for an option that cannot be used.
+        """
+        path = self._runs.folder / name / _FILES[kind]
+        cls: Any = SynthesizerTrainConfig if kind == SYNTHESIZER else VocoderTrainConfig
+        before: Any = read_config(path, cls) if path.is_file() else cls()
+        pairs = ",".join(f"{option}={value}" for option, value in options.items())
+        config: SynthesizerTrainConfig | VocoderTrainConfig = apply_hparams(
+            apply_hparams(before, pairs), hparams
+        )
+        return config
+
     def start(
         self,
         name: str,
@@ -77,6 +101,9 @@ class Sv2ttsService:
 
         start_process(run, command, prepare, self._layout.training_lock)
         return self.view(name)
+
+
+_FILES = {SYNTHESIZER: SYNTHESIZER_FILE, VOCODER: VOCODER_FILE}
 
 
 def get_datasets_folder(layout: ProjectPaths) -> Path:
