@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from text.normalization.money import verbalize_money
+from text.normalization.kinds.money import verbalize_money
 from text.normalization.numbers import (
     MAX_DIGITS,
     cardinal_to_words,
