@@ -56,8 +56,8 @@ def decimal_to_words(number: str) -> str:
 
 def pluralize(words: str) -> str:
     """Return the plural of a number in words: "six" -> "sixes", "twenty" -> "twenties"."""
-    if words == "zero":
-        return "zeros"
+    if words.endswith(("zero", "two")):
+        return f"{words}s"
     return str(_load_inflect().plural(words))
 
 

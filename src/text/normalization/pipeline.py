@@ -12,7 +12,7 @@ from functools import lru_cache
 from text.normalization.rules import Kind, Rule
 from text.normalization.symbols import normalize_punctuation, verbalize_symbols
 
-_BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?])")
+_BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?)])|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
 
 
 @lru_cache(maxsize=1)

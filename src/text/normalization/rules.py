@@ -16,6 +16,17 @@ CAPITALIZED = r"[A-Z][\w'-]*"
 NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d+)?|\.\d+"
 """A number after its grouping was normalized: 1,234,567.89 or 1234.5 or .5."""
 
+DETERMINER = (
+    r"(?<=\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat|[Hh]is|[Hh]er|[Mm]y|[Yy]our|[Oo]ur|[Tt]heir|[Ee]ach|[Ee]very|[Oo]ne|[Tt]wo|"
+    r"[Tt]hree|[Ff]our|[Ff]ive|[Tt]en|[Nn]ew|[Aa]nother)\s)"
+)
+NOT_A_NOUN = (
+    r"(?:of|is|are|was|were|will|to|in|into|from|away|long|wide|high|tall|deep|thick|and|or|at|on|"
+    r"per|that|which|who|more|less|than|for|with|by|before|after|later|ago|each|every|as|if|when|"
+    r"off|up|down|apart|old|left|it|we|they|he|she|you|has|have|had|can|may|must|not|but|so|then|"
+    r"here|there|now|today|only|about|a|an|the|today|this|north|south|east|west)\b"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:

@@ -9,7 +9,7 @@ from text.normalization.transliteration import to_ascii
 
 _PUNCTUATION_MAP = str.maketrans(
     {
-        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "ʼ": "'",
+        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "ʼ": "'", "ʻ": "",
         "`": "'", "´": "'", "′": "'", "″": '"', "‐": "-", "‑": "-", "‒": "-", "―": "—",
         "…": "...", "？": "?", "！": "!", "，": ",", "。": ". ", "：": ":", "；": ";", "、": ", ",
         "⁄": "/", "º": "°", "˚": "°", "＄": "$", "％": "%", "＆": "&", "＋": "+", "＝": "=", "＠": "@", "＃": "#",
@@ -40,9 +40,17 @@ def normalize_punctuation(text: str) -> str:
     text = _BLANKS.sub(" ", text.replace("\r\n", "\n"))
     text = _PARAGRAPH.sub(". ", text)
     text = unicodedata.normalize("NFC", text).translate(_PUNCTUATION_MAP)
+    text = "".join(map(_unify_character, text))
     text = "".join(letter if letter in _KEPT_SYMBOLS else to_ascii(letter) for letter in text)
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(text.split())
+
+
+def _unify_character(character: str) -> str:
+    """The plain form of a wide, circled or joined character: "㎏" -> "kg"."""
+    if character.isascii() or character in _KEPT_SYMBOLS:
+        return character
+    return unicodedata.normalize("NFKC", character)
 
 
 def verbalize_symbols(text: str) -> str:

@@ -68,12 +68,12 @@ _LATIN = {
     "Ph.D.": "P.H.D.", "w/o": "without", "w/": "with", "and/or": "and or", "b/c": "because",
     "a.k.a.": "also known as", "c/o": "care of", "n/a": "not applicable", "e.g": "for example",
     "i.e": "that is", "p.p.s.": "P.P.S.", "N.B.": "note well", "viz.": "namely",
-    "aka": "also known as", "vs": "versus", "approx": "approximately", "etc": "et cetera",
+    "aka": "also known as", "etc": "et cetera",
 }  # fmt: skip
 _SENTENCE_ENDERS = ("etc.", "et al.", "ph.d.", "etc")
 _LATIN_LOWER = {form.lower(): spoken for form, spoken in _LATIN.items()}
 _ACRONYMS = (
-    r"\b(?:US|UK|EU|UN|UAE|AI|PC|TV|ID|IQ|PR|HR|LA|DC|DJ|CD|OS|VR|VP|PE|IP|UI|UX|QA|NBA|SOS)(?=s?\b)"
+    r"\b(?:US|UK|EU|UN|UAE|AI|PC|TV|ID|IQ|PR|HR|LA|DC|DJ|CD|OS|VR|VP|PE|IP|UI|UX|QA|NBA|SOS)\b"
     r"|(?<=\bthe )WHO\b|\bIT(?= (?:department|support|team|staff|systems?|manager|sector|expert))"
     r"|\b(?:AD|BC|BCE|CE)(?=[\s.,;!?]*$| ?\d)|(?<=\d )(?:AD|BC|BCE|CE)\b|\bAD\b(?= [a-z]+ hundred)"
     r"|(?<=hundred(?: [a-z-]+)? |[a-z]teen |ty(?:-[a-z]+)? )(?:AD|BC|BCE|CE)\b"
@@ -147,7 +147,7 @@ RULES = (
                lambda found: {"apt": "apartment", "ste": "Suite", "rm": "Room", "bldg": "Building",
                               "unit": "Unit"}[found[1].lower()] + " "
                if found[1] != "Apt" else "Apartment ",
-               ("Apt. 3B", "Apartment three B")),  # fmt: skip
+               ("Apt. 3B", "apartment three B")),  # fmt: skip
     substitute(
         rf"\b({'|'.join(_TITLES)})(?:\.(?=\s*[A-Z])\s?|\s(?=[A-Z][a-z]))",
         lambda found: f"{_TITLES[found[1]]} ",
@@ -157,9 +157,10 @@ RULES = (
         rf"(?<!\w)(?:{_LATIN_FORMS})(?![\w/]|\.\w)",
         _read_latin,
         ("tape, etc. for it", "tape, et cetera for it"),
-        ("A vs. B", "A versus B"),
         ignore_case=True,
     ),
+    substitute(r"\b(vs|approx)\b(?!\.)(?=\s)", lambda found: _GENERAL[found[1]],
+               ("A vs B", "A versus B")),  # fmt: skip
     substitute(r"(?<=[A-Za-z&]\s)Co\.",
                lambda found: "Company." if _ends_sentence(found) else "Company",
                ("Tarn & Co. built it", "Tarn and Company built it")),  # fmt: skip

@@ -11,6 +11,10 @@ from text.normalization.rules import Kind, Match, substitute
 _COUNTED = (
     r"\s(?:people|persons|students|workers|employees|soldiers|passengers|children|men|women|copies)\b"
 )
+_SHORT_TAGS = {r"ext\.": "extension", r"acct\.?(?= )": "account", r"no\.": "number",
+               r"ref\.": "reference", r"tel\.": "telephone", r"#": "number ", r"rm\.": "room",
+               r"hwy\.?(?= )": "Highway", r"rte\.?(?= )": "Route", r"ste\.": "Suite",
+               r"apt\.?(?= )": "apartment"}  # fmt: skip
 _DIGIT_GROUP = regex.compile(r"\d+")
 _CODE_PART = regex.compile(r"[A-Za-z]+|\d+")
 _SECRET = (
@@ -19,12 +23,12 @@ _SECRET = (
     r"IMEI|IBAN|serial|serial number|tracking number|confirmation(?: number| code)?|reference|"
     r"ref\.?|ticket|case|invoice|policy|badge|licen[cs]e|routing number|area code|extension|ext\.?|"
     r"dialing code|combination|combo|OTP|token|hotline|helpline|fax|tel\.?|phone|phone number|"
-    r"number is|numbers are|booking|order number|order|ID|id|username|plate|plates"
+    r"number is|numbers are|booking|order number|digits|order|ID|id|username|plate|plates"
 )
 _PLACE = (
     r"room|rm\.?|suite|ste\.?|apt\.?|apartment|unit|flat|bus|train|tram|flight|highway|"
     r"hwy\.?|route|rte\.?|interstate|freeway|gate|locker|P\.?\s?O\.? box|box|platform|agent|exit|"
-    r"channel|ward|bay|desk|seat|stall|studio|lab|classroom|area"
+    r"channel|ward|bay|port|error|HTTP|desk|seat|stall|studio|lab|classroom|area"
 )
 _LINK = (
     r"(?:\s(?:number|no\.|code))?"
@@ -57,7 +61,13 @@ def _read_phone(found: Match) -> str:
 
 
 def _read_tagged(found: Match) -> str:
-    return f"{found['tag']}{_read_groups_of(found['code'])}"
+    return f"{_name_tag(found['tag'])}{_read_groups_of(found['code'])}"
+
+
+def _name_tag(tag: str) -> str:
+    for short, name in _SHORT_TAGS.items():
+        tag = regex.sub(rf"(?<!\w){short}", name, tag, flags=regex.IGNORECASE)
+    return tag
 
 
 def _read_groups_of(code: str) -> str:
@@ -67,8 +77,8 @@ def _read_groups_of(code: str) -> str:
 def _read_place(found: Match) -> str:
     digits = found["code"]
     if len(digits) == 3 and digits.endswith("00"):
-        return f"{found['tag']}{cardinal_to_words(digits)}"
-    return f"{found['tag']}{_read_digits(digits)}"
+        return f"{_name_tag(found['tag'])}{cardinal_to_words(digits)}"
+    return f"{_name_tag(found['tag'])}{_read_digits(digits)}"
 
 
 def _read_alphanumeric(found: Match) -> str:
@@ -157,6 +167,11 @@ RULES = (
         ignore_case=True,
     ),
     substitute(
+        r"(?<=\b(?:Boeing|Porsche|Peugeot|Fiat|Volvo|Ferrari|Airbus|Tupolev)\s)(\d)([1-9]\d)\b",
+        lambda found: f"{cardinal_to_words(found[1])} {cardinal_to_words(found[2])}",
+        ("a Boeing 747", "a Boeing seven forty-seven"),
+    ),
+    substitute(
         r"(?<![\w-])(US|SR|CR|FM|I|A|M|B|E|CA|NY|TX)-(\d{1,3})(?![\w-])",
         lambda found: f"{found[1] if len(found[1]) == 1 else '.'.join(found[1]) + '.'} "
         + (_read_digits(found[2]) if len(found[2]) > 2 else cardinal_to_words(found[2])),
@@ -175,7 +190,7 @@ RULES = (
         ("192.168.0.1", "one nine two dot one six eight dot zero dot one"),
     ),
     substitute(
-        rf"(?<![\w.@/'’-])(?!(?:{CURRENCY_CODES})\d)(?=[A-Z\d]{{3,17}}(?!\w))(?!\d+(?:[KMB]|GB|MB|TB|KB|AM|PM|MHZ|GHZ|HZ|W|KW|V|AD|BC|CE|BCE|MM|CM|KM|KG|MPH|FPS)\b)"
+        rf"(?<![\w.@/'’-])(?!(?:{CURRENCY_CODES})\d|WW[12]\b|FY\d)(?=[A-Z\d]{{3,24}}(?!\w))(?!\d+(?:[KMB]|GB|MB|TB|KB|AM|PM|MHZ|GHZ|HZ|W|KW|V|AD|BC|CE|BCE|MM|CM|KM|KG|MPH|FPS)\b)"
         r"(?:[A-Z]{1,4}\d{1,12}|\d{1,4}[A-Z]{1,3}\d{1,12}|[A-Z]{1,3}\d{1,4}[A-Z]{1,3})[A-Z\d]*(?!\w)(?<!\b[A-Z]\d\d?)",
         _read_alphanumeric,
         ("flight BA2490", "flight B.A. two four nine oh"),

@@ -23,7 +23,7 @@ _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _LAST = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>1\d{3}|20\d\d)"
 _TO = r"\s?(?:[-–—]|to|through|thru)\s?"
-_TIME = r"(?P<time>T|\s)(?=\d\d:\d\d)"
+_TIME = r"(?:(?P<time>T|\s)(?=\d\d:\d\d))"
 _DATE_CUE = (
     r"(?<=\b(?:on|by|until|till|til|since|from|before|after|due|dated|starting|starts|begins|you|"
     r"meet|deadline:?|date:?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?)\s)"

@@ -20,7 +20,7 @@ _OWNER = (
 )
 _COUNTED = (
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|both|all|some|many|several|few|these|those|"
-    r"no|more|of|the|straight|are|and|or|other|new|old|in)"
+    r"no|more|of|the|sizes?|straight|are|and|or|other|new|old|in)"
 )
 
 
@@ -42,6 +42,8 @@ def _read_code_plural(found: Match) -> str:
     if len(digits) == 3:
         spoken = digits_to_words(digits, zero="oh").split()
         return " ".join([*spoken[:-1], pluralize(spoken[-1])])
+    if len(digits) == 4 and digits[2] != "0":
+        return f"{cardinal_to_words(digits[:2])} {pluralize(cardinal_to_words(digits[2:]))}"
     return pluralize(cardinal_to_words(digits))
 
 
@@ -98,6 +100,12 @@ RULES = (
         _read_tens,
     ),
     substitute(
+        r"\b([A-Z][A-Za-z]{0,3})-?(?P<digits>\d{1,3})s\b",
+        lambda found: f"{found[1]} {_read_code_plural(found)}",
+        ("two MP3s", "two MP threes"),
+        ("F-16s", "F sixteens"),
+    ),
+    substitute(
         r"(?<![\w.,$])(?P<digits>\d{3,4})s\b(?!\s(?:timeout|timer|delay|interval|window|countdown))"
         r"(?<!\b(?:for|in|after|about|takes|took|within|every|lasted|wait(?:ed)?)\s\d{3,4}s)",
         _read_code_plural,
@@ -117,15 +125,14 @@ RULES = (
         _read_code_plural,
     ),
     substitute(
+        r"(?<![\w.,$])(\d?\d)ers\b",
+        lambda found: f"{cardinal_to_words(found[1]).removesuffix('e')}ers",
+        ("the 49ers", "the forty-niners"),
+    ),
+    substitute(
         r"(?<![\w.,$'])(?P<digits>\d{1,3})'s\b",
         _read_code_plural,
         ("the 7's", "the sevens"),
-    ),
-    substitute(
-        r"(?<=\b[A-Z][A-Za-z]{0,3}-?)(?P<digits>\d{1,3})s\b",
-        lambda found: f" {_read_code_plural(found)}",
-        ("two MP3s", "two M.P. threes"),
-        ("F-16s", "F sixteens"),
     ),
 )
 KIND = Kind(name="decades and plurals", rules=RULES)

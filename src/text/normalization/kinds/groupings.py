@@ -23,6 +23,7 @@ def _group(found: Match) -> str:
 
 
 RULES = (
+    substitute(r"(?<=\d)[,.][-–—]{1,2}(?!\d)", "", ("costs €5,-", "costs five euros")),
     substitute(
         _START + r"(?P<whole>[1-9]\d{0,2}(?: \d{3})+)(?:[.,](?P<part>\d{1,3}))?(?![\w]|[ ,.]\d|:\d)"
         r"(?<!\b(?:[Rr]ooms?|[Pp]ages?|[Ss]eats?|[Nn]umbers?|[Cc]all|[Dd]ial)\s[\d ]+)",
@@ -57,6 +58,13 @@ RULES = (
         rf"|(?<![\w.,])(?P<whole>[1-9]\d{{0,2}}\.\d{{3}})(?=\s?(?:€|EUR\b|euros?\b|kr\b|zł|(?:SEK|NOK|DKK|PLN|BRL|CHF|TRY)\b))",
         _group,
         ("2.500 €", "two thousand, five hundred euros"),
+    ),
+    substitute(
+        r"(?<![\w.,$£])(?P<whole>[1-9]\d{0,2}\.(?:000(?=\s[a-z])|\d{3}(?=\s(?:people|men|women|children|[a-z]+s)\b)))"
+        rf"(?!\s(?:{_UNIT_WORD}|{UNIT}|inch(?:es)?|feet|points?|percent|degrees?|times|is|was|as|has)\b)",
+        _group,
+        ("200.000 inhabitants", "two hundred thousand inhabitants"),
+        ("2.125 inches", "two point one two five inches"),
     ),
     substitute(
         r"(?<![\w.,])(?P<whole>\d{1,2}(?:,\d\d)+,\d{3})(?:\.(?P<part>\d{1,2}))?(?!\d|[.,]\d)",

@@ -33,7 +33,7 @@ _PEOPLE = (
 
 
 def _read(found: Match) -> str:
-    return f"{decimal_to_words(found['number'])} {_SCALES[found['scale'].lower()]}"
+    return f"{found['number']} {_SCALES[found['scale'].lower()]}"
 
 
 def _read_letter(found: Match) -> str:
@@ -87,7 +87,7 @@ RULES = (
         ("12k+ reviews", "twelve thousand plus reviews"),
     ),
     substitute(
-        rf"(?<!{_PLACES}){_START}{_LETTER_SCALE}(?![\w'’/]|-\d)",
+        rf"(?<!{_PLACES}){_START}{_LETTER_SCALE}(?![\w'’]|-\d)",
         _read,
         ("10K followers", "ten thousand followers"),
         ("1.1M (up from 900K)", "one point one million (up from nine hundred thousand)"),

@@ -98,7 +98,7 @@ RULES = (
     substitute(
         rf"</?(?:{_BLOCK_TAGS})\b(?:\s[^<>]*)?/?>",
         "\n",
-        ("<p>One</p> <p>two</p>", "One two"),
+        ("<p>One</p> <p>two</p>", "One. two"),
         ("One<br/>two", "One two"),
         ignore_case=True,
     ),
@@ -120,7 +120,7 @@ RULES = (
                "two times three times four equals twenty-four")),  # fmt: skip
     substitute(r"(?m)^>(?=\d)", r"\\>", (">5 kg", "greater than five kilograms")),
     substitute(r"==(?=[^\s=])([^=\n]*[^\s=])==", r"\1", ("a ==marked== word", "a marked word")),
-    substitute(r"(?m)^[ \t]*[•◦▪▸►‣⁃●○■–—][ \t]+", "- ", ("• one\n• two", "one. two.")),
+    substitute(r"(?m)^[ \t]*[•◦▪▸►‣⁃●○■–—][ \t]+", "- ", ("• one\n• two", "one. two")),
     Rule(
         read=_read_markdown,
         examples=(

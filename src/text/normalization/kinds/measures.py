@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from text.normalization.numbers import cardinal_to_words, decimal_to_words, ordinal_to_words
-from text.normalization.rules import NUMBER, Kind, Match, substitute
+from text.normalization.rules import DETERMINER, NOT_A_NOUN, NUMBER, Kind, Match, substitute
 from text.normalization.units import DOTTED_UNITS, UNIT, UNITS, name_unit
 
 _SCALES = {"C": " Celsius", "F": " Fahrenheit", "K": " kelvin"}
@@ -18,16 +18,6 @@ _NAMED_PAIRS = {"24/7": "twenty-four seven", "9/11": "nine eleven", "50/50": "fi
 _EXACT_BOTTOMS = ("20", "32", "50", "64", "100", "1000")
 _COUNT = rf"(?P<number>(?<![\w.,])(?:{NUMBER}))(?:\s(?P<scale>thousand|million|billion|trillion))?"
 _UNDOTTED = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit[-1] != ".")
-_DETERMINER = (
-    r"(?<=\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat|[Hh]is|[Hh]er|[Mm]y|[Yy]our|[Oo]ur|[Tt]heir|[Ee]ach|[Ee]very|[Oo]ne|[Tt]wo|"
-    r"[Tt]hree|[Ff]our|[Ff]ive|[Tt]en|[Nn]ew|[Aa]nother)\s)"
-)
-_NOT_A_NOUN = (
-    r"(?:of|is|are|was|were|will|to|in|into|from|away|long|wide|high|tall|deep|thick|and|or|at|on|"
-    r"per|that|which|who|more|less|than|for|with|by|before|after|later|ago|each|every|as|if|when|"
-    r"off|up|down|apart|old|left|it|we|they|he|she|you|has|have|had|can|may|must|not|but|so|then|"
-    r"here|there|now|today|only|about|a|an|the|today|this|north|south|east|west)\b"
-)
 
 
 def _read_fraction(found: Match) -> str:
@@ -47,7 +37,7 @@ def _read_fraction(found: Match) -> str:
 
 def _read_degrees(found: Match) -> str:
     number = decimal_to_words(found["number"])
-    degrees = "degree" if number == "one" else "degrees"
+    degrees = "degree" if number == "one" or found["noun"] is not None else "degrees"
     return f"{number} {degrees}{_SCALES.get((found['scale'] or '').upper(), '')}"
 
 
@@ -118,11 +108,13 @@ RULES = (
         ("1 2/3 cups", "one and two thirds cups"),
     ),
     substitute(
-        rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?(?:°\s?|deg\b\.?\s?)(?P<scale>[CFKcf](?![A-Za-z]))?",
+        rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?(?:°|deg\b\.?)(?:\s?(?P<scale>[CFKcf])(?![A-Za-z]))?"
+        r"(?P<noun>(?=\s(?:turns?|angles?|views?|bends?|rotations?|heat|corners?|spins?|cameras?|video|arc)\b))?",
         _read_degrees,
         ("20 °C", "twenty degrees Celsius"),
         ("72°F", "seventy-two degrees Fahrenheit"),
         ("1°", "one degree"),
+        ("a 90° turn", "a ninety degree turn"),
     ),
     substitute(
         rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?%",
@@ -131,8 +123,8 @@ RULES = (
         ("0.5 %", "zero point five percent"),
     ),
     substitute(
-        rf"{_DETERMINER}(?P<number>{NUMBER})\s(?P<unit>{UNIT})(?P<power>)\.?"
-        rf"(?=\s(?!{_NOT_A_NOUN})[a-z]{{3,}})",
+        rf"{DETERMINER}(?P<number>{NUMBER})\s?(?P<unit>{UNIT})(?:\^(?P<power>[23]))?\.?"
+        rf"(?=\s(?!{NOT_A_NOUN})[a-z]{{3,}})",
         _read_attribute,
         ("the 2 lb. loaf", "the two pound loaf"),
         ("a 5 km run", "a five kilometer run"),
@@ -158,7 +150,7 @@ RULES = (
         ("miles per h", "miles per hour"),
     ),
     substitute(
-        r"(?<=[a-z]s)/(?=(?:second|minute|hour|day|week|month|year|person|mile|gallon|liter)\b)",
+        r"(?<=[a-z]s|thousand|million|billion|feet)/(?=(?:second|minute|hour|day|week|month|year|person|mile|gallon|liter)\b)",
         " per ",
         ("3 visits/day", "three visits per day"),
     ),

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+import regex
+
 from text.normalization.numbers import cardinal_to_words, decimal_to_words
-from text.normalization.rules import NUMBER, Kind, Match, substitute
+from text.normalization.rules import DETERMINER, NOT_A_NOUN, NUMBER, Kind, Match, substitute
 from text.normalization.transliteration import to_ascii
 
 _SIGNS = {
@@ -22,15 +24,15 @@ _MARKS = {
     "NT$": "TWD", "R$": "BRL", "MX$": "MXN", "Mex$": "MXN", "J$": "JMD", "TT$": "TTD",
     "BZ$": "BZD", "FJ$": "FJD", "N$": "NAD", "Z$": "ZWL", "CN¥": "CNY", "RMB¥": "CNY",
     "JP¥": "JPY", "Rs.": "INR", "Rs": "INR", "RS.": "INR", "AU£": "AUD", "E£": "EGP", "LE": "EGP",
-    "SFr.": "CHF", "SFr": "CHF", "Fr.": "CHF", **{sign: sign for sign in _SIGNS},
+    "SFr.": "CHF", "SFr": "CHF", "Fr.": "CHF", "kr": "kr", "kr.": "kr", "Kr": "kr", **{sign: sign for sign in _SIGNS},
 }  # fmt: skip
-_OTHER_CODES = {"RMB": "CNY", "NIS": "ILS", "kr": "kr", "kr.": "kr", "zł": "PLN", "Kč": "CZK",
+_OTHER_CODES = {"RMB": "CNY", "NIS": "ILS", "kr": "kr", "kr.": "kr", "zl": "PLN", "Kc": "CZK",
                 "lei": "RON", "US$": "US$", "Ft": "HUF"}  # fmt: skip
 _BABEL_CODES = (
     "AED|AFN|AMD|AOA|ARS|AUD|AZN|BDT|BGN|BHD|BOB|BRL|BWP|BYN|CAD|CDF|CHF|CLP|CNY|COP|CRC|CZK|"
     "DKK|DOP|DZD|EGP|ETB|EUR|FJD|GBP|GHS|GTQ|HKD|HNL|HRK|HUF|IDR|ILS|INR|IQD|IRR|ISK|JMD|JOD|"
     "JPY|KES|KRW|KWD|KZT|LBP|LKR|MAD|MDL|MKD|MMK|MNT|MUR|MXN|MYR|MZN|NAD|NGN|NIO|NOK|NPR|NZD|"
-    "OMR|PAB|PEN|PGK|PHP|PKR|PLN|PYG|QAR|RON|RSD|RUB|RWF|SAR|SDG|SEK|SGD|SYP|THB|TND|TTD|TWD|"
+    "OMR|TRY|PAB|PEN|PGK|PHP|PKR|PLN|PYG|QAR|RON|RSD|RUB|RWF|SAR|SDG|SEK|SGD|SYP|THB|TND|TTD|TWD|"
     "TZS|UAH|UGX|USD|UYU|UZS|VES|VND|XAF|XOF|YER|ZAR|ZMW"
 )
 CURRENCY_CODES = f"{_BABEL_CODES}|RMB|NIS"
@@ -44,9 +46,9 @@ _SCALES = {
     "tn": "trillion", "trn": "trillion", "trillion": "trillion", "crore": "crore", "lakh": "lakh",
     "cr": "crore",
 }  # fmt: skip
-_SCALE = rf"(?:\s?(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})(?![\w'’]))?"
+_SCALE = rf"(?:\s?(?P<scale>(?i:{'|'.join(sorted(_SCALES, key=len, reverse=True))}))(?![\w'’]))?"
 _ANY_NUMBER = rf"(?P<number>{NUMBER})(?![\d.,]*\d)"
-_AFTER_SIGN = rf"[{CURRENCY_SIGNS}]|(?:{CURRENCY_CODES}|kr\.?|zł|Kč|lei|Ft)(?![\w$])"
+_AFTER_SIGN = rf"[{CURRENCY_SIGNS}]|(?:{CURRENCY_CODES}|kr\.?|zl|Kc|lei|Ft)(?![\w$])"
 _SAME_AGAIN = rf"(?:\s(?:{CURRENCY_CODES})\b)?"
 _PER = {
     "h": "hour", "hr": "hour", "hour": "hour", "min": "minute", "sec": "second", "s": "second",
@@ -61,13 +63,19 @@ _PER = {
     "quarter": "quarter", "term": "term", "lesson": "lesson", "visit": "visit", "m^2": "square meter",
     "ft^2": "square foot", "m2": "square meter", "min.": "minute", "hr.": "hour",
 }  # fmt: skip
+_DETERMINER = regex.compile(DETERMINER + "$")
+_NOUN = regex.compile(rf"[\s-](?!{NOT_A_NOUN})[a-z]{{3,}}")
 _MINOR = {"USD": "cent", "EUR": "cent", "AUD": "cent", "CAD": "cent", "NZD": "cent", "HKD": "cent",
           "SGD": "cent", "US$": "cent", "GBP": "penny", "INR": "paisa"}  # fmt: skip
 _MINOR_PLURALS = {"penny": "pence", "paisa": "paise"}
 _PLAIN = {"USD": "dollar", "GBP": "pound", "EUR": "euro", "JPY": "yen", "INR": "rupee",
           "US$": "U.S. dollar", "KRW": "won", "ILS": "shekel", "BRL": "Brazilian real",
-          "kr": "krona"}  # fmt: skip
-_PLAIN_PLURALS = {"yen": "yen", "won": "won", "krona": "kronor", "Brazilian real": "Brazilian reais"}
+          "kr": "krona", "NGN": "Nigerian naira", "TRY": "Turkish lira", "IDR": "Indonesian rupiah",
+          "UAH": "Ukrainian hryvnia", "MYR": "Malaysian ringgit"}  # fmt: skip
+_PLAIN_PLURALS = {"yen": "yen", "won": "won", "krona": "kronor", "Brazilian real": "Brazilian reais",
+                  "Nigerian naira": "Nigerian naira", "Turkish lira": "Turkish lira",
+                  "Indonesian rupiah": "Indonesian rupiah", "Malaysian ringgit": "Malaysian ringgit",
+                  "Ukrainian hryvnia": "Ukrainian hryvnia"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +122,24 @@ def _read_amount(found: Match) -> str:
         code = "US$" if again.strip() == "USD" else again.strip()
     currency = _get_currency(code)
     number, scale = found["number"], found["scale"]
+    attribute = _is_attribute(found)
     if scale:
-        return f"{decimal_to_words(number)} {_SCALES[scale.lower()]} {currency.plural}"
+        name = currency.singular if attribute else currency.plural
+        return f"{decimal_to_words(number)} {_SCALES[scale.lower()]} {name}"
     whole, _, part = number.replace(",", "").partition(".")
     if part and (len(part) != 2 or not currency.minor_singular):
         if not part.strip("0"):
             return _read_coins(whole.lstrip("0"), "", currency)
         return f"{decimal_to_words(number.rstrip('0') if len(part) == 2 else number)} {currency.plural}"
+    if attribute and not part:
+        return f"{cardinal_to_words(whole)} {currency.singular}"
     return _read_coins(whole.lstrip("0"), part.lstrip("0"), currency)
+
+
+def _is_attribute(found: Match) -> bool:
+    """Return whether a sum stands before a noun, as in "the $5 bill"."""
+    before = _DETERMINER.search(found.string[: found.start()])
+    return bool(before and _NOUN.match(found.string[found.end() :]))
 
 
 def _read_coins(whole: str, small: str, currency: Currency) -> str:

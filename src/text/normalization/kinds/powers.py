@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import regex
 
 from text.normalization.numbers import cardinal_to_words
@@ -15,15 +17,16 @@ _MARKS = regex.compile(rf"[⁺⁻]?[{_RAISED}]+(?:[,–—-][{_RAISED}]+)*")
 _YEAR_OR_GROUPED = regex.compile(r"(?:(?<![\w.,])(?:1[1-9]|20)\d\d|\d,\d{3})$")
 _FIGURE = regex.compile(r"(?<![A-Za-z.,])\d[\d.]*$")
 _UNIT_BEFORE = regex.compile(
-    rf"(?:(?<=\d[\s-]?)|/|\bper )(?:{UNIT})$|(?<=\d\s?(?:{UNIT})/)(?:{UNIT})$"
+    rf"(?:(?<=\d[\s-]?)|/|\bper )(?:{UNIT})$|(?<=\d\s?(?:{UNIT})/)(?:{UNIT})$|(?<=\d\s?)in$|\b(?:[ckm]m|ft|yd|mi)$"
 )
 _VARIABLE = regex.compile(r"(?<![A-Za-z'’])(?:[A-Za-zα-ωΑ-Ω])$")
 _PRODUCT = regex.compile(
-    r"(?<=[=+\-−–×*/·(<>≈][ ]?(?:\d+(?:\.\d+)?)?|(?<![\w.,])\d[\d.]*|[½¼¾π])[a-zπ]{2,3}$"
+    r"(?<=[=+\-−–×*/·(<>≈][ ]?(?:\d+(?:\.\d+)?)?|(?<![\w.,])\d[\d.]*|[½¼¾π])(?!sin|cos|tan|log|exp)[a-zπ]{2,3}$"
 )
 _GROUP = regex.compile(r"\([^()]*(?:[+\-−–×/=*]|\b[a-z]\b)[^()]*\)$")
 _FORMULA = rf"(?<![A-Za-z])(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\))+(?<=[{_LOWERED}].*)"
 _ELEMENT = regex.compile(r"(?:[A-Z][a-z]?)|[^A-Za-z()]+")
+_FUNCTION = regex.compile(r"\b(?:sin|cos|tan|sec|log|ln)$")
 _SMALL = {2: "squared", 3: "cubed"}
 
 
@@ -49,13 +52,14 @@ def _is_footnote(before: str, mark: str) -> bool:
         return True
     if _YEAR_OR_GROUPED.search(before) and not mark.startswith("-"):
         return True
-    patterns = (_FIGURE, _UNIT_BEFORE, _VARIABLE, _PRODUCT, _GROUP)
+    patterns = (_FUNCTION, _FIGURE, _UNIT_BEFORE, _VARIABLE, _PRODUCT, _GROUP)
     return not any(pattern.search(before) for pattern in patterns)
 
 
 def _read_power(found: Match) -> str:
     exponent = found["exponent"].lstrip("+").replace("−", "-")
-    return f"{found['base']} {_name_power(exponent)}{_name_unit_after(found)}"
+    blank = " " if found.string[: found.start()][-1:].isdigit() else ""
+    return f"{blank}{found['base']} {_name_power(exponent)}{_name_unit_after(found)}"
 
 
 def _name_power(exponent: str) -> str:
@@ -97,7 +101,10 @@ def _spell(letters: str) -> str:
 
 _EXPONENT = r"\^\s?[{(]?(?P<exponent>[-+−]?(?:\d{1,4}|[a-z](?![a-z])))[)}]?"
 _UNIT_AFTER = rf"(?:\s?(?P<unit>(?:{UNIT})(?:/(?:{UNIT}))?)(?:\^(?P<power>[23]))?(?![\w/^]))?"
+_GREEK = r"(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])(?<![\dA-Za-z]\s?[Ωμ])(?!(?<=μ)[A-Za-z])"
 RULES = (
+    substitute(r"(?<=\w)(ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)", lambda found: unicodedata.normalize("NFKC", found[0]),
+               ("the 2ⁿᵈ", "the second")),  # fmt: skip
     substitute(
         r"(\d?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁄([₀₁₂₃₄₅₆₇₈₉]+)",
         lambda found: f"{found[1]} {found[2].translate(_TO_PLAIN)}/{found[3].translate(_TO_PLAIN)}",
@@ -115,8 +122,13 @@ RULES = (
             ("E = mc²", "E equals m c squared"),
             ("a² + b² = c²", "a squared plus b squared equals c squared"),
             ("(x + 1)²", "(x plus one) squared"),
-            ("the author¹˒² said", "the author said"),
+            ("the author¹,² said", "the author said"),
         ),
+    ),
+    substitute(
+        r"(?<=[=+\-−–×*/·(<>≈]\s?\d*)(?!sin|cos|tan|log|exp)[a-z]{2,3}(?=\^)",
+        lambda found: " ".join(found[0]),
+        ("E=mc^2", "E equals m c squared"),
     ),
     substitute(
         rf"(?P<number>{{0}})\s?[x×·*⋅]\s?10{_EXPONENT}{_UNIT_AFTER}".replace("{0}", r"\d+(?:\.\d+)?"),
@@ -132,7 +144,7 @@ RULES = (
         ("2.5E-3", "two point five times ten to the power of minus three"),
     ),
     substitute(
-        rf"(?P<base>(?<![\w.,])\d+(?:\.\d+)?|(?<=\d)[a-z]|(?<![A-Za-z])[A-Za-zπ]|\)){_EXPONENT}{_UNIT_AFTER}"
+        rf"(?P<base>(?<![\w.,])\d+(?:\.\d+)?|(?<=\d)[a-z]|(?<![A-Za-z])[A-Za-zα-ωΑ-Ω]|\b(?:sin|cos|tan)|\)){_EXPONENT}{_UNIT_AFTER}"
         rf"(?!(?<=\d\s?(?:{UNIT})[23]))",
         lambda found: found[0]
         if _UNIT_BEFORE.search(found.string[: found.end("base")])
@@ -142,6 +154,17 @@ RULES = (
         ("x^n", "x to the power of n"),
         ("3x² + 2", "three x squared plus two"),
         ("20 m²", "twenty square meters"),
+    ),
+    substitute(
+        r"(?<!\d[ -]?|/)\b([ckm]m|ft|yd|mi)\^([23])",
+        lambda found: name_unit(found[1], found[2], one=True),
+        ("each ft²", "each square foot"),
+    ),
+    substitute(
+        _GREEK,
+        lambda found: f" {unicodedata.name(found[0]).split()[-1].lower()} ",
+        ("the angle θ", "the angle theta"),
+        ("π is big", "pi is big"),
     ),
     substitute(
         r"(?<=\d\s?)(k?m|[cm]m|ft|in|yd|mi)([23])\b(?!\.\d)",

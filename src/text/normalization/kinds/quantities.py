@@ -30,7 +30,7 @@ RULES = (
         ("3 × 4 = 12", "three times four equals twelve"),
     ),
     substitute(r"(?<=\d)\s?[x×]\s?(?=\d)", " by ", ("5x7 print", "five by seven print")),
-    substitute(r"(?<=\d)[x×](?!\w)", " times", ("2x faster", "two times faster")),
+    substitute(r"(?<=\d)[x×](?!\w|\s?[-+=<>^/−])", " times", ("2x faster", "two times faster")),
     substitute(
         r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
         lambda found: ordinal_to_words(found[1].replace(",", "")),

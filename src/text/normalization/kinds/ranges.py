@@ -12,6 +12,7 @@ _SCALE = r"(?:\s?(?:thousand|million|billion|trillion|[kKMBm]|bn|mn|tn)(?!\w))"
 _AFTER_NUMBER = rf"(?:\s?(?:%|°\s?[CFK]?|{UNIT}|[{CURRENCY_SIGNS}]|{CURRENCY_CODES})(?!\w))"
 _FRACTION = r"(?:\d+\s)?\d{1,2}/\d{1,2}|\d*[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
 _AMOUNT = rf"(?:{_FRACTION}|{NUMBER})"
+_SIGNS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _DASH = r"\s?[-–—]\s?"
 
 
@@ -27,6 +28,8 @@ def _read_range(found: Match) -> str:
     low, high = found["low"], found["high"]
     if low == high == "50":
         return "50 50"
+    if (low, high) == ("24", "7"):
+        return "24 7"
     return f"{low} to {high}"
 
 
@@ -37,12 +40,13 @@ def _read_difference(found: Match) -> str:
 
 
 RULES = (
+    substitute(r"\b(minus|negative)\s[-−–](?=\d)", r"\1 "),
     substitute(r"\b(UTC|GMT|T)\s?[-−–](?=\d)", r"\1 minus ",
                ("UTC-5", "UTC minus five"), ("T-10 seconds", "T minus ten seconds")),  # fmt: skip
     substitute(r"\b(UTC|GMT)\s?\+(?=\d)", r"\1 plus "),
     substitute(
         rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|(?<=\d\s?)−\s?(?=[\d(])"
-        rf"|(?<=\b[a-z]\d?\s)[-−–](?=\s(?:\d|[a-z]\b))(?=.*=|(?<==.*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
+        rf"|(?<=(?:\b[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())(?=.*=|(?<=(?:=|squared|cubed).*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
         " minus ",
         ("10 - 4 = 6", "ten minus four equals six"),
         ("7−2 is 5", "seven minus two is five"),
@@ -50,25 +54,25 @@ RULES = (
         ("x = -b", "x equals minus b"),
     ),
     substitute(
-        rf"(?<![\w.,)\]/^'-]|\d\s)[-−–](?=\.?\d|{_MARK}\.?\d|{_CODE}\d|[½⅓⅔¼¾⅛])(?!\d+(?:-\d+){{2,}})",
+        rf"(?P<mark>{_MARK}|\b{_CODE})[-−–]\s?(?=\d)",
+        lambda found: f"minus {found['mark']}",
+        ("$-5", "minus five dollars"),
+    ),
+    substitute(
+        rf"(?<![^\s(\[{{<>=:;,/\"'~≈±×*–—]|\d\s)[-−–](?=\.?\d|{_MARK}\.?\d|{_CODE}\d|[½⅓⅔¼¾⅛])(?!\d+(?:-\d+){{2,}})",
         "minus ",
         ("-5%", "minus five percent"),
         ("about −0.75", "about minus zero point seven five"),
         ("-$250 and –£3", "minus two hundred fifty dollars and minus three pounds"),
         ("(-3, 5)", "(minus three, five)"),
         ("Q2 -6%", "Q two minus six percent"),
-        ("a 12-hour day", "a twelve-hour day"),
+        ("a 12-hour day", "a twelve hour day"),
     ),
     substitute(rf"(?<![\w.,)\]/^'])−\s?(?=\d|{_MARK}\d|[a-z]\b)", "minus ", ("− 5", "minus five")),
     substitute(
         rf"(?<=[A-Za-z]\d?\s)[-–](?=(?:{NUMBER})\s?(?:%|°|percent|degrees))",
         "minus ",
         ("Q4 -3%", "Q four minus three percent"),
-    ),
-    substitute(
-        rf"(?P<mark>{_MARK}|\b{_CODE})[-−–]\s?(?=\d)",
-        lambda found: f"minus {found['mark']}",
-        ("$-5", "minus five dollars"),
     ),
     substitute(
         r"(?<![\w.,)])\+(?=\.?\d)",
@@ -119,6 +123,13 @@ RULES = (
         ("2–2.5 hours", "two to two point five hours"),
         ("a 50-50 split", "a fifty fifty split"),
         ("ended 3-2", "ended three to two"),
+    ),
+    substitute(
+        r"(?<=\b(?:noon|midnight))\s?[-–—]\s?(?=\d)|(?<=\d\s?(?:[ap]\.?m\.?)?)\s?[-–—]\s?(?=(?:noon|midnight|present|now|today)\b)"
+        r"|(?<=\b(?P<letter>[A-Z])\d{1,2})[-–](?=(?P=letter)\d)",
+        " to ",
+        ("2019–present", "twenty nineteen to present"),
+        ("Q1-Q3", "Q one to Q three"),
     ),
     substitute(
         r"(?<=\b\d{1,4}(?:st|nd|rd|th))\s?[-–—]\s?(?=\d{1,4}(?:st|nd|rd|th)\b)",
