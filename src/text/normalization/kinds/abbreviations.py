@@ -38,7 +38,7 @@ _GENERAL = {
     "Mfg": "Manufacturing", "Bldg": "Building", "Pkwy": "Parkway", "Ste": "Suite", "Rm": "Room",
     "Ln": "Lane", "Dist": "District", "Govt": "Government", "Mgr": "Manager", "Mgmt": "Management",
     "vs": "versus", "approx": "approximately", "est": "established", "misc": "miscellaneous",
-    "min": "minutes", "max": "maximum", "tel": "telephone", "dept": "department",
+    "min": "minimum", "max": "maximum", "tel": "telephone", "dept": "department",
     "govt": "government", "cf": "compare", "viz": "namely", "ca": "circa", "ibid": "ibidem",
     "incl": "including", "excl": "excluding", "esp": "especially", "temp": "temperature",
     "avg": "average", "qty": "quantity", "yrs": "years", "yr": "year", "hrs": "hours",
@@ -130,7 +130,7 @@ RULES = (
     ),
     substitute(
         rf"(?P<name>(?<!\.\s)\b{_NAME})(?P<street>St|Dr|Ave|Rd|Blvd|Ln|Ct|Pl|Sq|Pkwy|Hwy|Cres|Cir|Ter)"
-        r"(?:\.(?=[\s,;)]*(?:$|[a-z]|[,;)]|and\b))|(?=[,;)]|\s(?:and|in|at|is|was|near|to|for|by|on|with)\b|\.?$))",
+        r"(?:\.(?=[\s,;)]*(?:$|[a-z]|[,;)]|and\b)|\s(?:She|He|It|They|The|A|An|We|I|You|This|That|There|In|On|At|But|And|Then|His|Her|Its|Our|My|Nobody|No)\b)|(?=[,;)]|\s(?:and|in|at|is|was|near|to|for|by|on|with)\b|\.?$))",
         lambda found: _read_street(found) if found["street"] not in ("Ct", "Pl", "Sq", "Ter") or found[0][-1] == "." else found[0],
         ("5th Ave. and Pine Rd. today", "fifth Avenue and Pine Road today"),
         ("on Main St, Tolland", "on Main Street, Tolland"),
@@ -138,7 +138,7 @@ RULES = (
     ),
     substitute(r"\bSt\.?\s(?=[A-Z][a-z])", "Saint ", ("St. Brannoc", "Saint Brannoc")),
     substitute(
-        rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|[IVX]+\b)(?<!\b[a-z]\.[cbdrnlpv]\.\s?)",
+        rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|(?!I\b)[IVX]+\b)(?<!\b[a-z]\.[cbdrnlpv]\.\s?)",
         lambda found: f"{_BEFORE_NUMBER[found[1]]} ",
         ("No. 5 and pp. 2-3", "number five and pages two to three"),
         ("c. 1850", "circa eighteen fifty"),
@@ -149,7 +149,7 @@ RULES = (
                if found[1] != "Apt" else "Apartment ",
                ("Apt. 3B", "apartment three B")),  # fmt: skip
     substitute(
-        rf"\b({'|'.join(_TITLES)})(?:\.(?=\s*[A-Z])\s?|\s(?=[A-Z][a-z]))",
+        rf"\b({'|'.join(_TITLES)})(?:\.(?=\s*(?:[A-Z]|and\s))\s?|\s(?=[A-Z][a-z]))",
         lambda found: f"{_TITLES[found[1]]} ",
         ("Gen. Ashby saluted Lt. Moor", "General Ashby saluted Lieutenant Moor"),
     ),

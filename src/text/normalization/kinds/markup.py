@@ -118,6 +118,7 @@ RULES = (
     substitute(r"(?<=[\d)])\s?\*\*\s?(?=[-−]?\d)", "^"),
     substitute(r"(?<=[\d)])\s?\*\s?(?=[\d(])", " × ", ("2*3*4 = 24",
                "two times three times four equals twenty-four")),  # fmt: skip
+    substitute(r"(?<=\s)(?:-{1,2}|=)>(?=\s)", "→", ("A -> B", "A to B")),
     substitute(r"(?m)^>(?=\d)", r"\\>", (">5 kg", "greater than five kilograms")),
     substitute(r"==(?=[^\s=])([^=\n]*[^\s=])==", r"\1", ("a ==marked== word", "a marked word")),
     substitute(r"(?m)^[ \t]*[•◦▪▸►‣⁃●○■–—][ \t]+", "- ", ("• one\n• two", "one. two")),

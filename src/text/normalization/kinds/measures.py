@@ -19,6 +19,14 @@ _EXACT_BOTTOMS = ("20", "32", "50", "64", "100", "1000")
 _COUNT = rf"(?P<number>(?<![\w.,])(?:{NUMBER}))(?:\s(?P<scale>thousand|million|billion|trillion))?"
 _UNDOTTED = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit[-1] != ".")
 
+_THINGS = (
+    r"(?:can|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|run|race|swim|steak|ladder|rope|board|"
+    r"pipe|nail|screw|wall|fence|tower|pole|room|flat|apartment|house|lot|screen|boy|man|fish|dog|cat|tree|"
+    r"snake|break|nap|call|meeting|clip|video|delay|timer|film|flight|trip|journey|climb|commute|stretch|"
+    r"course|track|cable|hose|lens|engine|truck|kettle|cup|mug|pan|pot|roast|turkey|plank|drop|fall|dash)s?|"
+    r"loaf|loaves|woman|women|men|baby|class|classes|glass|radius"
+)
+
 
 def _read_fraction(found: Match) -> str:
     if found[0] in _NAMED_PAIRS:
@@ -130,6 +138,13 @@ RULES = (
         ("a 5 km run", "a five kilometer run"),
         ("a 90-min class", "a ninety minute class"),
     ),
+    substitute(
+        rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<unit>{UNIT})(?:\^(?P<power>[23]))?\.?(?=\s(?:{_THINGS})\b)",
+        _read_attribute,
+        ("Buy 5 oz. cans", "Buy five ounce cans"),
+    ),
+    substitute(rf"(?<=\d\s?(?:{UNIT})\.?)\s?[x×]\s?(?=\d)", " by ",
+               ("12 in. x 9 in.", "twelve inches by nine inches.")),  # fmt: skip
     substitute(
         rf"{_COUNT}(?P<joint>\s?|-)(?P<unit>(?:{UNIT})(?:/(?:{_UNDOTTED}))?)(?:\^(?P<power>[23]))?"
         r"(?![\w/'’^])(?P<dot>\.?)",

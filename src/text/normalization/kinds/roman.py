@@ -7,12 +7,12 @@ from text.normalization.rules import Kind, Match, substitute
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _NUMERAL = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
-_CLEAR = r"(?:(?:XC|XL|L?X{0,3})(?:IX|IV|VI{1,3}|I{2,3})|(?:XL|LX{1,3}|X{2,3})V?|XV?)"
+_CLEAR = r"(?:(?:XC|XL|L?X{0,3})(?:IX|IV|VI{1,3}|I{2,3})|(?:XL|LX{1,3}|X{2,3})V?|XV)"
 _COUNTED = (
     "Chapter|Part|Book|Act|Scene|Volume|Vol\\.|Section|Phase|War|Type|Appendix|Figure|Table|"
     "Article|Title|Level|Stage|Class|Bowl|Mark|Apollo|Fantasy|Division|Grade|Episode|Season|"
     "Lesson|Unit|Canto|Psalm|Exhibit|Amendment|Round|Group|Tier|Zone|Category|Factor|Olympiad|"
-    "Schedule|Module|Step|Plate|Sonata|Symphony|Opus|Vatican|Item|Page|Issue|Song|Verse|Mk|No\\.|"
+    "Schedule|Module|Step|Plate|Sonata|Symphony|Opus|Vatican|Item|Page|Issue|Song|Verse|Mk|"
     "Leg|Heat|Rocky|Rambo|WrestleMania|Star Trek|Alien|Jaws|Godfather|Halo|Street Fighter"
 )
 _RULERS = (
@@ -20,7 +20,7 @@ _RULERS = (
     "Pius|Benedict|Leo|Gregory|Alexander|Nicholas|Peter|Catherine|Frederick|Napoleon|Ferdinand|"
     "Henri|Wilhelm|Mary|Innocent|Clement|Urban|Ivan|Otto|Ramses|Ptolemy|Margaret|Christian|Carl|"
     "Gustav|Felipe|Juan Carlos|Albert|Leopold|Constantine|Justinian|Sixtus|Boniface|Rama|"
-    "Margrethe|Harald|Haakon|Olav|Karl|Knut|Erik|Malcolm|Robert|David|Kenneth|Ludwig|Maximilian|"
+    "Margrethe|Harald|Haakon|Olav|Karl|Knut|Erik|Robert|David|Kenneth|Ludwig|Maximilian|"
     "Joseph|Franz|Friedrich|Rudolf|Sigismund|Casimir|Sancho|Alfonso|Isabella|Joan|Pedro|Afonso|"
     "Manuel|Umberto|Victor Emmanuel|Vittorio Emanuele|Amadeus|Baudouin|Akbar|Suleiman|Mehmed|Murad|"
     "Selim|Darius|Xerxes|Cyrus|Artaxerxes|Seti|Thutmose|Amenhotep|Ramesses|Antiochus|Seleucus|"
@@ -83,6 +83,11 @@ RULES = (
         _read_ruler,
         ("Louis XIV danced", "Louis the fourteenth danced"),
         ("Henry VIII's wives", "Henry the eighth's wives"),
+    ),
+    substitute(
+        rf"\b({_RULERS}) (I)(?='s|\s(?:of|reigned|ruled|was|died|became|founded|built|crowned|signed|ordered|fought)\b)",
+        _read_ruler,
+        ("Elizabeth I reigned", "Elizabeth the first reigned"),
     ),
     substitute(
         r"\b([A-Z][a-z]+ (?:[A-Z]\. )?[A-Z][a-z]+),?\s(III|IV)\b(?=[,.;]|\s(?:[a-z]|$)|$)",
