@@ -10,7 +10,7 @@ from text.normalization.transliteration import to_ascii
 _PUNCTUATION_MAP = str.maketrans(
     {
         "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "ʼ": "'", "ʻ": "",
-        "`": "'", "´": "'", "′": "'", "″": '"', "‐": "-", "‑": "-", "‒": "-", "―": "—",
+        "`": "'", "´": "'", "′": "'", "″": '"', "‐": "-", "‑": "-", "‒": "-", "―": "—", "✓": "", "✔": "", "✗": "", "✘": "", "☑": "",
         "…": "...", "？": "?", "！": "!", "，": ",", "。": ". ", "：": ":", "；": ";", "、": ", ",
         "⁄": "/", "º": "°", "˚": "°", "＄": "$", "％": "%", "＆": "&", "＋": "+", "＝": "=", "＠": "@", "＃": "#",
         "¿": "", "¡": "", "·": " ", "•": " ", "№": "No. ",
@@ -20,7 +20,7 @@ _PUNCTUATION_MAP = str.maketrans(
 _SYMBOL_NAMES = {
     "&": "and", "@": "at", "%": "percent", "‰": "per mille", "+": "plus", "=": "equals",
     "#": "number", "°": "degrees", "×": "times", "÷": "divided by", "±": "plus or minus",
-    "≈": "about", "~": "about", "−": "minus", "Ω": "ohms", "⋅": "times", "≤": "at most", "≥": "at least", "<": "less than",
+    "≈": "about", "≠": "does not equal", "~": "about", "−": "minus", "Ω": "ohms", "⋅": "times", "≤": "at most", "≥": "at least", "<": "less than",
     ">": "greater than", "§": "section", "©": "copyright", "®": "registered", "™": "trademark",
     "€": "euros", "£": "pounds", "¥": "yen", "$": "dollars", "₹": "rupees", "¢": "cents",
     "√": "square root of", "→": "to", "∞": "infinity", "µ": "micro", "μ": "micro", "π": "pi",

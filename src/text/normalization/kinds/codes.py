@@ -107,6 +107,7 @@ def _read_version(found: Match) -> str:
 
 
 RULES = (
+    substitute(r"\b[Nn]°\s?(?=\d)", "number ", ("Nº 5", "number five")),
     substitute(
         r"(?<![\w.,/-])(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-]|\.\d)"
         r"|(?<![\w.,/-])\d{3}-\d{4}(?![\w-]|\.\d)"

@@ -31,6 +31,11 @@ _THINGS = (
 def _read_fraction(found: Match) -> str:
     if found[0] in _NAMED_PAIRS:
         return _NAMED_PAIRS[found[0]]
+    unit = f" {name_unit(found['unit'], one=not found['whole'])}" if found["unit"] else ""
+    return _name_fraction(found) + unit
+
+
+def _name_fraction(found: Match) -> str:
     top, bottom = found["top"].lstrip("0") or "0", found["bottom"].lstrip("0") or "0"
     whole = cardinal_to_words(found["whole"]) if found["whole"] else ""
     if int(bottom) < 2 or (int(bottom) > 16 and bottom not in _EXACT_BOTTOMS):
@@ -84,6 +89,12 @@ def _read_height(found: Match) -> str:
 
 
 RULES = (
+    substitute(
+        r"(?<=\d\s?)(k?m|[cm]m|ft|in|yd|mi)([23])\b(?!\.\d)",
+        r"\1^\2",
+        ("70 m2 of floor", "seventy square meters of floor"),
+        ("500 cm3", "five hundred cubic centimeters"),
+    ),
     substitute("|".join(_FRACTION_SIGNS), lambda found: f" {_FRACTION_SIGNS[found[0]]}",
                ("Add 1½ cups", "Add one and a half cups")),  # fmt: skip
     substitute(
@@ -105,14 +116,16 @@ RULES = (
         ("a 27\" monitor", "a twenty-seven inch monitor"),
     ),
     substitute(
-        r"(?<![\w.,])(?P<number>\d{1,5})'(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|by)\b)",
+        r"(?<![\w.,])(?P<number>\d{1,5})'(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|by)\b|(?<=\b(?:by|x)\s\d+'))",
         lambda found: f"{cardinal_to_words(found['number'])} feet",
         ("40' long", "forty feet long"),
     ),
     substitute(
-        r"(?<![\w/.,])(?:(?P<whole>\d{1,3})\s)?(?P<top>\d{1,2})/(?P<bottom>\d{1,4})(?:th|rd|nd)?s?(?![\w/]|\.\d)",
+        r"(?<![\w/.,])(?:(?P<whole>\d{1,3})\s)?(?P<top>\d{1,2})/(?P<bottom>\d{1,4})(?:th|rd|nd)?s?"
+        rf"(?:\s?(?P<unit>{UNIT})(?![\w/'’]))?(?![\w/]|\.\d)",
         _read_fraction,
         ("3/4 of it", "three quarters of it"),
+        ("½ tsp salt", "one half teaspoon salt"),
         ("1 2/3 cups", "one and two thirds cups"),
     ),
     substitute(

@@ -166,11 +166,5 @@ RULES = (
         ("the angle θ", "the angle theta"),
         ("π is big", "pi is big"),
     ),
-    substitute(
-        r"(?<=\d\s?)(k?m|[cm]m|ft|in|yd|mi)([23])\b(?!\.\d)",
-        r"\1^\2",
-        ("70 m2 of floor", "seventy square meters of floor"),
-        ("500 cm3", "five hundred cubic centimeters"),
-    ),
 )
 KIND = Kind(name="powers and footnote marks", rules=RULES)
