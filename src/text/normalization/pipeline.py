@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from text.normalization.rules import Kind, Rule
 from text.normalization.symbols import normalize_punctuation, verbalize_symbols
+
+if TYPE_CHECKING:
+    from text.normalization.rules import Kind
 
 _BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?)])|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
 
@@ -35,6 +38,7 @@ def load_kinds() -> tuple[Kind, ...]:
         roman,
         times,
     )
+    from text.normalization.rules import Kind, Rule
 
     characters = Kind(name="characters", rules=(Rule(read=normalize_punctuation),))
     symbols = Kind(name="symbols", rules=(Rule(read=verbalize_symbols),))

@@ -89,7 +89,11 @@ def _ends_sentence(found: Match) -> bool:
 def _read_latin(found: Match) -> str:
     form = found[0].lower()
     spoken = _LATIN_LOWER[form]
-    return f"{spoken}." if form in _SENTENCE_ENDERS and form[-1] == "." and _ends_sentence(found) else spoken
+    return (
+        f"{spoken}."
+        if form in _SENTENCE_ENDERS and form[-1] == "." and _ends_sentence(found)
+        else spoken
+    )
 
 
 def _read_general(found: Match) -> str:
@@ -131,7 +135,11 @@ RULES = (
     substitute(
         rf"(?P<name>(?<!\.\s)\b{_NAME})(?P<street>St|Dr|Ave|Rd|Blvd|Ln|Ct|Pl|Sq|Pkwy|Hwy|Cres|Cir|Ter)"
         r"(?:\.(?=[\s,;)]*(?:$|[a-z]|[,;)]|and\b)|\s(?:She|He|It|They|The|A|An|We|I|You|This|That|There|In|On|At|But|And|Then|His|Her|Its|Our|My|Nobody|No)\b)|(?=[,;)]|\s(?:and|in|at|is|was|near|to|for|by|on|with)\b|\.?$))",
-        lambda found: _read_street(found) if found["street"] not in ("Ct", "Pl", "Sq", "Ter") or found[0][-1] == "." else found[0],
+        lambda found: (
+            _read_street(found)
+            if found["street"] not in ("Ct", "Pl", "Sq", "Ter") or found[0][-1] == "."
+            else found[0]
+        ),
         ("5th Ave. and Pine Rd. today", "fifth Avenue and Pine Road today"),
         ("on Main St, Tolland", "on Main Street, Tolland"),
         ("Ask Dr. Venn", "Ask Doctor Venn"),
@@ -143,11 +151,18 @@ RULES = (
         ("No. 5 and pp. 2-3", "number five and pages two to three"),
         ("c. 1850", "circa eighteen fifty"),
     ),
-    substitute(r"\b(Apt|apt|Ste|Rm|Bldg|Unit)\s?\.?\s(?=#?\d|[A-Z]\b)",
-               lambda found: {"apt": "apartment", "ste": "Suite", "rm": "Room", "bldg": "Building",
-                              "unit": "Unit"}[found[1].lower()] + " "
-               if found[1] != "Apt" else "Apartment ",
-               ("Apt. 3B", "apartment three B")),  # fmt: skip
+    substitute(
+        r"\b(Apt|apt|Ste|Rm|Bldg|Unit)\s?\.?\s(?=#?\d|[A-Z]\b)",
+        lambda found: (
+            {"apt": "apartment", "ste": "Suite", "rm": "Room", "bldg": "Building", "unit": "Unit"}[
+                found[1].lower()
+            ]
+            + " "
+            if found[1] != "Apt"
+            else "Apartment "
+        ),
+        ("Apt. 3B", "apartment three B"),
+    ),  # fmt: skip
     substitute(
         rf"\b({'|'.join(_TITLES)})(?:\.(?=\s*(?:[A-Z]|and\s))\s?|\s(?=[A-Z][a-z]))",
         lambda found: f"{_TITLES[found[1]]} ",
@@ -159,13 +174,19 @@ RULES = (
         ("tape, etc. for it", "tape, et cetera for it"),
         ignore_case=True,
     ),
-    substitute(r"\b(vs|approx)\b(?!\.)(?=\s)", lambda found: _GENERAL[found[1]],
-               ("A vs B", "A versus B")),  # fmt: skip
-    substitute(r"(?<=[A-Za-z&]\s)Co\.",
-               lambda found: "Company." if _ends_sentence(found) else "Company",
-               ("Tarn & Co. built it", "Tarn and Company built it")),  # fmt: skip
-    substitute(r"(?<=\d(?:st|nd|rd|th)\s)ed\.", lambda found: "edition." if _ends_sentence(found) else "edition",
-               ("2nd ed.", "second edition.")),  # fmt: skip
+    substitute(
+        r"\b(vs|approx)\b(?!\.)(?=\s)", lambda found: _GENERAL[found[1]], ("A vs B", "A versus B")
+    ),  # fmt: skip
+    substitute(
+        r"(?<=[A-Za-z&]\s)Co\.",
+        lambda found: "Company." if _ends_sentence(found) else "Company",
+        ("Tarn & Co. built it", "Tarn and Company built it"),
+    ),  # fmt: skip
+    substitute(
+        r"(?<=\d(?:st|nd|rd|th)\s)ed\.",
+        lambda found: "edition." if _ends_sentence(found) else "edition",
+        ("2nd ed.", "second edition."),
+    ),  # fmt: skip
     substitute(
         rf"\b({_FORMS})\.(?!\w)",
         _read_general,

@@ -8,9 +8,7 @@ from text.normalization.kinds.money import CURRENCY_CODES
 from text.normalization.numbers import cardinal_to_words, digits_to_words
 from text.normalization.rules import Kind, Match, substitute
 
-_COUNTED = (
-    r"\s(?:people|persons|students|workers|employees|soldiers|passengers|children|men|women|copies)\b"
-)
+_COUNTED = r"\s(?:people|persons|students|workers|employees|soldiers|passengers|children|men|women|copies)\b"
 _SHORT_TAGS = {r"ext\.": "extension", r"acct\.?(?= )": "account", r"no\.": "number",
                r"ref\.": "reference", r"tel\.": "telephone", r"#": "number ", r"rm\.": "room",
                r"hwy\.?(?= )": "Highway", r"rte\.?(?= )": "Route", r"ste\.": "Suite",
@@ -131,7 +129,10 @@ RULES = (
     substitute(
         rf"(?P<tag>\b(?:ISBN|ISSN|EAN|IMEI|UPC)(?:-1[03])?:?\s)(?P<code>\d[\d\s-]{{6,20}}\d)(?:-?[Xx]\b)?",
         lambda found: f"{_spell(found['tag'])} {_read_groups_of(found['code'])}",
-        ("ISBN 978-1-4028-9462-6", "I.S.B.N. nine seven eight, one, four oh two eight, nine four six two, six"),
+        (
+            "ISBN 978-1-4028-9462-6",
+            "I.S.B.N. nine seven eight, one, four oh two eight, nine four six two, six",
+        ),
     ),
     substitute(
         rf"(?P<tag>\b(?:{_SECRET}){_LINK})(?P<code>\d{{2,}}(?:[ -]\d{{2,}})*)(?![\w%]|[.,:/]\d|\s?(?:%|percent|dollars|"
@@ -174,8 +175,10 @@ RULES = (
     ),
     substitute(
         r"(?<![\w-])(US|SR|CR|FM|I|A|M|B|E|CA|NY|TX)-(\d{1,3})(?![\w-])",
-        lambda found: f"{found[1] if len(found[1]) == 1 else '.'.join(found[1]) + '.'} "
-        + (_read_digits(found[2]) if len(found[2]) > 2 else cardinal_to_words(found[2])),
+        lambda found: (
+            f"{found[1] if len(found[1]) == 1 else '.'.join(found[1]) + '.'} "
+            + (_read_digits(found[2]) if len(found[2]) > 2 else cardinal_to_words(found[2]))
+        ),
         ("I-95 and US-101", "I ninety-five and U.S. one oh one"),
     ),
     substitute(

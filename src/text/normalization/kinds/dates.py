@@ -145,9 +145,11 @@ RULES = (
     ),
     substitute(
         rf"\b({_SHORT_DAY}|[A-Z][a-z]+day)\.?{_TO.replace('|to|through|thru', '')}({_SHORT_DAY}|[A-Z][a-z]+day)\b(?:\.(?=[\s,]))?",
-        lambda found: f"{_name_day(found[1])} to {_name_day(found[2])}"
-        if found[1][:3].lower() in _DAY_BY_PREFIX and found[2][:3].lower() in _DAY_BY_PREFIX
-        else found[0],
+        lambda found: (
+            f"{_name_day(found[1])} to {_name_day(found[2])}"
+            if found[1][:3].lower() in _DAY_BY_PREFIX and found[2][:3].lower() in _DAY_BY_PREFIX
+            else found[0]
+        ),
         ("Mon-Fri", "Monday to Friday"),
         ("open Sat.–Sun. only", "open Saturday to Sunday only"),
     ),
@@ -194,9 +196,11 @@ RULES = (
     ),
     substitute(
         rf"\b({_SHORT_MONTH})\.?\s?[-–—]\s?({_SHORT_MONTH}|[A-Z][a-z]+)\b(?:\.(?=[\s,]))?",
-        lambda found: f"{_get_month(found[1])} to {_get_month(found[2])}"
-        if found[2][:3].lower() in _MONTH_BY_PREFIX
-        else found[0],
+        lambda found: (
+            f"{_get_month(found[1])} to {_get_month(found[2])}"
+            if found[2][:3].lower() in _MONTH_BY_PREFIX
+            else found[0]
+        ),
         ("Jan-Mar", "January to March"),
     ),
     substitute(

@@ -73,7 +73,8 @@ RULES = (
         ("12,50,000 people", "one million, two hundred fifty thousand people"),
     ),
     substitute(
-        r"(?<![\w.,])(0),(\d{1,4})(?![\d]|[.,]\d)|(?<![\w.,])(\d{1,4}),(\d{1,2})(?!\d|[.,]\d)" + _MEASURED
+        r"(?<![\w.,])(0),(\d{1,4})(?![\d]|[.,]\d)|(?<![\w.,])(\d{1,4}),(\d{1,2})(?!\d|[.,]\d)"
+        + _MEASURED
         + rf"|{_MONEY_BEFORE}(\d{{1,6}}),(\d{{1,2}})(?!\d|[.,]\d)",
         lambda found: ".".join(part for part in found.groups() if part),
         ("0,75 l", "zero point seven five liters"),

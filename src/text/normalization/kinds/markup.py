@@ -110,14 +110,23 @@ RULES = (
         ignore_case=True,
     ),
     substitute(r"<(\w[\w ]{0,30})>", r"\1", ("Press <Enter> now", "Press Enter now")),
-    substitute(r"(?<=[\w.,;:!?\"'”’)])\[(?:\^?\d{1,3}|\^\w+|citation needed|note \d+)\]", "",
-               ("It fell.[12] Then it rose.[3]", "It fell. Then it rose.")),  # fmt: skip
-    substitute(r"(?<=[\w.,;!?\"'”’)])[†‡]+|(?<=[a-z][.,]?)\*+(?=[\s.,;]|$)(?<!\*\w[^*]*\*+)", "",
-               ("The price* is low.", "The price is low."),
-               ("So he said.† Then", "So he said. Then")),  # fmt: skip
+    substitute(
+        r"(?<=[\w.,;:!?\"'”’)])\[(?:\^?\d{1,3}|\^\w+|citation needed|note \d+)\]",
+        "",
+        ("It fell.[12] Then it rose.[3]", "It fell. Then it rose."),
+    ),  # fmt: skip
+    substitute(
+        r"(?<=[\w.,;!?\"'”’)])[†‡]+|(?<=[a-z][.,]?)\*+(?=[\s.,;]|$)(?<!\*\w[^*]*\*+)",
+        "",
+        ("The price* is low.", "The price is low."),
+        ("So he said.† Then", "So he said. Then"),
+    ),  # fmt: skip
     substitute(r"(?<=[\d)])\s?\*\*\s?(?=[-−]?\d)", "^"),
-    substitute(r"(?<=[\d)])\s?\*\s?(?=[\d(])", " × ", ("2*3*4 = 24",
-               "two times three times four equals twenty-four")),  # fmt: skip
+    substitute(
+        r"(?<=[\d)])\s?\*\s?(?=[\d(])",
+        " × ",
+        ("2*3*4 = 24", "two times three times four equals twenty-four"),
+    ),  # fmt: skip
     substitute(r"(?<=\s)(?:-{1,2}|=)>(?=\s)", "→", ("A -> B", "A to B")),
     substitute(r"(?m)^>(?=\d)", r"\\>", (">5 kg", "greater than five kilograms")),
     substitute(r"==(?=[^\s=])([^=\n]*[^\s=])==", r"\1", ("a ==marked== word", "a marked word")),

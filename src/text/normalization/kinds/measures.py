@@ -17,7 +17,9 @@ _FRACTION_SIGNS = {
 _NAMED_PAIRS = {"24/7": "twenty-four seven", "9/11": "nine eleven", "50/50": "fifty fifty"}
 _EXACT_BOTTOMS = ("20", "32", "50", "64", "100", "1000")
 _COUNT = rf"(?P<number>(?<![\w.,])(?:{NUMBER}))(?:\s(?P<scale>thousand|million|billion|trillion))?"
-_UNDOTTED = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit[-1] != ".")
+_UNDOTTED = "|".join(
+    re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit[-1] != "."
+)
 
 _THINGS = (
     r"(?:can|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|run|race|swim|steak|ladder|rope|board|"
@@ -95,8 +97,11 @@ RULES = (
         ("70 m2 of floor", "seventy square meters of floor"),
         ("500 cm3", "five hundred cubic centimeters"),
     ),
-    substitute("|".join(_FRACTION_SIGNS), lambda found: f" {_FRACTION_SIGNS[found[0]]}",
-               ("Add 1½ cups", "Add one and a half cups")),  # fmt: skip
+    substitute(
+        "|".join(_FRACTION_SIGNS),
+        lambda found: f" {_FRACTION_SIGNS[found[0]]}",
+        ("Add 1½ cups", "Add one and a half cups"),
+    ),  # fmt: skip
     substitute(
         r"(?<![\w.,])(?P<feet>\d{1,5})'(?P<long>\s)?(?P<inches>\d{1,2}(?:\.\d)?)(?:\"|''|(?=[\s.,;!?)]|$))",
         _read_height,
@@ -113,7 +118,7 @@ RULES = (
         rf"(?<![\w.,])(?P<number>{NUMBER})\"(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|screen|TV|TVs|monitor|display|pipe|nails?|"
         r"laptop|tablet|pizza|by)\b)",
         lambda found: f"{decimal_to_words(found['number'])} inch",
-        ("a 27\" monitor", "a twenty-seven inch monitor"),
+        ('a 27" monitor', "a twenty-seven inch monitor"),
     ),
     substitute(
         r"(?<![\w.,])(?P<number>\d{1,5})'(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|by)\b|(?<=\b(?:by|x)\s\d+'))",
@@ -156,8 +161,11 @@ RULES = (
         _read_attribute,
         ("Buy 5 oz. cans", "Buy five ounce cans"),
     ),
-    substitute(rf"(?<=\d\s?(?:{UNIT})\.?)\s?[x×]\s?(?=\d)", " by ",
-               ("12 in. x 9 in.", "twelve inches by nine inches.")),  # fmt: skip
+    substitute(
+        rf"(?<=\d\s?(?:{UNIT})\.?)\s?[x×]\s?(?=\d)",
+        " by ",
+        ("12 in. x 9 in.", "twelve inches by nine inches."),
+    ),  # fmt: skip
     substitute(
         rf"{_COUNT}(?P<joint>\s?|-)(?P<unit>(?:{UNIT})(?:/(?:{_UNDOTTED}))?)(?:\^(?P<power>[23]))?"
         r"(?![\w/'’^])(?P<dot>\.?)",

@@ -38,7 +38,9 @@ _BABEL_CODES = (
 CURRENCY_CODES = f"{_BABEL_CODES}|RMB|NIS"
 CURRENCY_SIGNS = "".join(_SIGNS)
 CURRENCY_MARKS = "|".join(map(re.escape, sorted(_MARKS, key=len, reverse=True)))
-CURRENCY_WORDS = "euros?|dollars?|pounds?|francs?|rupees?|yen|pesos?|kron(?:a|e|or|er)|rubles?|cents?"
+CURRENCY_WORDS = (
+    "euros?|dollars?|pounds?|francs?|rupees?|yen|pesos?|kron(?:a|e|or|er)|rubles?|cents?"
+)
 _SCALES = {
     "k": "thousand", "thousand": "thousand", "grand": "thousand", "m": "million", "mn": "million",
     "mm": "million", "mil": "million", "mln": "million", "mio": "million", "million": "million",
@@ -72,10 +74,17 @@ _PLAIN = {"USD": "dollar", "GBP": "pound", "EUR": "euro", "JPY": "yen", "INR": "
           "US$": "U.S. dollar", "KRW": "won", "ILS": "shekel", "BRL": "Brazilian real",
           "kr": "krona", "NGN": "Nigerian naira", "TRY": "Turkish lira", "IDR": "Indonesian rupiah",
           "UAH": "Ukrainian hryvnia", "MYR": "Malaysian ringgit"}  # fmt: skip
-_PLAIN_PLURALS = {"yen": "yen", "won": "won", "krona": "kronor", "Brazilian real": "Brazilian reais",
-                  "Nigerian naira": "Nigerian naira", "Turkish lira": "Turkish lira",
-                  "Indonesian rupiah": "Indonesian rupiah", "Malaysian ringgit": "Malaysian ringgit",
-                  "Ukrainian hryvnia": "Ukrainian hryvnia"}
+_PLAIN_PLURALS = {
+    "yen": "yen",
+    "won": "won",
+    "krona": "kronor",
+    "Brazilian real": "Brazilian reais",
+    "Nigerian naira": "Nigerian naira",
+    "Turkish lira": "Turkish lira",
+    "Indonesian rupiah": "Indonesian rupiah",
+    "Malaysian ringgit": "Malaysian ringgit",
+    "Ukrainian hryvnia": "Ukrainian hryvnia",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

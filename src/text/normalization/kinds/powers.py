@@ -103,17 +103,27 @@ _EXPONENT = r"\^\s?[{(]?(?P<exponent>[-+−]?(?:\d{1,4}|[a-z](?![a-z])))[)}]?"
 _UNIT_AFTER = rf"(?:\s?(?P<unit>(?:{UNIT})(?:/(?:{UNIT}))?)(?:\^(?P<power>[23]))?(?![\w/^]))?"
 _GREEK = r"(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])(?<![\dA-Za-z]\s?[Ωμ])(?!(?<=μ)[A-Za-z])"
 RULES = (
-    substitute(r"(?<=\w)(ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)", lambda found: unicodedata.normalize("NFKC", found[0]),
-               ("the 2ⁿᵈ", "the second")),  # fmt: skip
+    substitute(
+        r"(?<=\w)(ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)",
+        lambda found: unicodedata.normalize("NFKC", found[0]),
+        ("the 2ⁿᵈ", "the second"),
+    ),  # fmt: skip
     substitute(
         r"(\d?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁄([₀₁₂₃₄₅₆₇₈₉]+)",
         lambda found: f"{found[1]} {found[2].translate(_TO_PLAIN)}/{found[3].translate(_TO_PLAIN)}",
         ("1³⁄₄ cups", "one and three quarters cups"),
     ),
-    substitute(_FORMULA, _read_formula, ("H₂O and CO₂", "H two O and C.O. two"),
-               ("C₆H₁₂O₆", "C six H twelve O six")),  # fmt: skip
-    substitute(rf"(?<=\w)[{_LOWERED}]+", lambda found: f" {found[0].translate(_TO_PLAIN)}",
-               ("x₁ and x₂", "x one and x two")),  # fmt: skip
+    substitute(
+        _FORMULA,
+        _read_formula,
+        ("H₂O and CO₂", "H two O and C.O. two"),
+        ("C₆H₁₂O₆", "C six H twelve O six"),
+    ),  # fmt: skip
+    substitute(
+        rf"(?<=\w)[{_LOWERED}]+",
+        lambda found: f" {found[0].translate(_TO_PLAIN)}",
+        ("x₁ and x₂", "x one and x two"),
+    ),  # fmt: skip
     Rule(
         read=_read_raised,
         examples=(
@@ -131,7 +141,9 @@ RULES = (
         ("E=mc^2", "E equals m c squared"),
     ),
     substitute(
-        rf"(?P<number>{{0}})\s?[x×·*⋅]\s?10{_EXPONENT}{_UNIT_AFTER}".replace("{0}", r"\d+(?:\.\d+)?"),
+        rf"(?P<number>{{0}})\s?[x×·*⋅]\s?10{_EXPONENT}{_UNIT_AFTER}".replace(
+            "{0}", r"\d+(?:\.\d+)?"
+        ),
         _read_scientific,
         ("6.02×10²³", "six point zero two times ten to the power of twenty-three"),
         ("3 x 10^8 m/s", "three times ten to the power of eight meters per second"),
@@ -146,9 +158,11 @@ RULES = (
     substitute(
         rf"(?P<base>(?<![\w.,])\d+(?:\.\d+)?|(?<=\d)[a-z]|(?<![A-Za-z])[A-Za-zα-ωΑ-Ω]|\b(?:sin|cos|tan)|\)){_EXPONENT}{_UNIT_AFTER}"
         rf"(?!(?<=\d\s?(?:{UNIT})[23]))",
-        lambda found: found[0]
-        if _UNIT_BEFORE.search(found.string[: found.end("base")])
-        else _read_power(found),
+        lambda found: (
+            found[0]
+            if _UNIT_BEFORE.search(found.string[: found.end("base")])
+            else _read_power(found)
+        ),
         ("2^10", "two to the power of ten"),
         ("10^{-4} hertz", "ten to the power of minus four hertz"),
         ("x^n", "x to the power of n"),

@@ -53,7 +53,10 @@ RULES = (
         ("in 1905", "in nineteen oh five"),
     ),
     substitute(r"(?<=\d)-?(?=[A-Za-z])", " "),
-    substitute(r"\d+", lambda found: _read_count(found[0]), ("4242 guests",
-               "four thousand, two hundred forty-two guests")),  # fmt: skip
+    substitute(
+        r"\d+",
+        lambda found: _read_count(found[0]),
+        ("4242 guests", "four thousand, two hundred forty-two guests"),
+    ),  # fmt: skip
 )
 KIND = Kind(name="other numbers", rules=RULES)

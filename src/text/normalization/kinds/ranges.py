@@ -41,8 +41,12 @@ def _read_difference(found: Match) -> str:
 
 RULES = (
     substitute(r"\b(minus|negative)\s[-−–](?=\d)", r"\1 "),
-    substitute(r"\b(UTC|GMT|T)\s?[-−–](?=\d)", r"\1 minus ",
-               ("UTC-5", "UTC minus five"), ("T-10 seconds", "T minus ten seconds")),  # fmt: skip
+    substitute(
+        r"\b(UTC|GMT|T)\s?[-−–](?=\d)",
+        r"\1 minus ",
+        ("UTC-5", "UTC minus five"),
+        ("T-10 seconds", "T minus ten seconds"),
+    ),  # fmt: skip
     substitute(r"\b(UTC|GMT)\s?\+(?=\d)", r"\1 plus "),
     substitute(
         rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|(?<=\d\s?)−\s?(?=[\d(])"

@@ -101,7 +101,9 @@ RULES = (
     ),
     substitute(
         r"\b([Tt]he\s)([XVI]{2,6})(th|st|nd|rd)?(?=\scentury\b|-century\b)|\b([XVI]{2,5})(th)\b",
-        lambda found: f"{found[1] or ''}{ordinal_to_words(str(roman_to_int(found[2] or found[4])))}",
+        lambda found: (
+            f"{found[1] or ''}{ordinal_to_words(str(roman_to_int(found[2] or found[4])))}"
+        ),
         ("the XIX century", "the nineteenth century"),
     ),
 )

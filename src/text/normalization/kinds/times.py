@@ -107,8 +107,10 @@ RULES = (
     ),
     substitute(
         rf"\b({_BOOKS})\s(\d{{1,3}}):(\d{{1,3}})(?!\d)(?:\s?[-–]\s?(\d{{1,3}}))?",
-        lambda found: f"{found[1]} {cardinal_to_words(found[2])} {cardinal_to_words(found[3])}"
-        + (f" to {cardinal_to_words(found[4])}" if found[4] else ""),
+        lambda found: (
+            f"{found[1]} {cardinal_to_words(found[2])} {cardinal_to_words(found[3])}"
+            + (f" to {cardinal_to_words(found[4])}" if found[4] else "")
+        ),
         ("Psalm 23:4", "Psalm twenty-three four"),
         ("1 John 4:7-8", "one John four seven to eight"),
     ),
