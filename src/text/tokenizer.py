@@ -129,7 +129,7 @@ class BpeTokenizer:
 def with_text_cleaning(tokenizer: Tokenizer, cleaning: str) -> Tokenizer:
     """Return the tokenizer of published weights with another cleaning; others are unchanged.
 
-    cleaning: one of TEXT_CLEANINGS. full: numbers, dates, units and markup are read as for the other
+    cleaning: one of TEXT_CLEANINGS. full: numbers, dates, units and markup are read as for other
     models, then the published cleaning follows; published: that one alone. Raises TokenizerError.
     """
     if cleaning not in TEXT_CLEANINGS:

@@ -15,7 +15,7 @@ from text.normalization.symbols import normalize_punctuation, verbalize_symbols
 if TYPE_CHECKING:
     from text.normalization.rules import Kind
 
-_BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?)])|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
+_BLANK_BEFORE_MARK = re.compile(r"\s+([,;:!?)]|\.(?!\w))|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d+)?|\.\d+"
 """A number after its grouping was normalized: 1,234,567.89 or 1234.5 or .5."""
 
 DETERMINER = (
-    r"(?<=\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat|[Hh]is|[Hh]er|[Mm]y|[Yy]our|[Oo]ur|[Tt]heir|[Ee]ach|[Ee]very|[Oo]ne|[Tt]wo|"
+    r"(?<=\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat|[Hh]is|[Hh]er|[Mm]y|[Yy]our|[Oo]ur|[Tt]heir|[Ee]ach|"
+    r"[Ee]very|[Oo]ne|[Tt]wo|"
     r"[Tt]hree|[Ff]our|[Ff]ive|[Tt]en|[Nn]ew|[Aa]nother)\s)"
 )
 NOT_A_NOUN = (

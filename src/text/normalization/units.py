@@ -50,7 +50,8 @@ UNITS = {
     "mAh": "milliamp hour", "Ah": "amp hour", "Ω": "ohm", "dB": "decibel", "dBA": "decibel",
     "J": "joule", "kJ": "kilojoule", "MJ": "megajoule", "cal": "calorie", "kcal": "kilocalorie",
     "kN": "kilonewton", "N/m": "newton per meter",
-    "N/m^2": "newton per square meter", "in^2": "square inch", "in^3": "cubic inch", "Nm": "newton meter", "Pa": "pascal", "hPa": "hectopascal",
+    "N/m^2": "newton per square meter", "in^2": "square inch", "in^3": "cubic inch",
+    "Nm": "newton meter", "Pa": "pascal", "hPa": "hectopascal",
     "kPa": "kilopascal", "MPa": "megapascal", "psi": "pound per square inch",
     "hp": "horsepower", "lm": "lumen", "mol": "mole", "mmHg": "millimeter of mercury",
 }  # fmt: skip

@@ -51,7 +51,7 @@ _GENERAL = {
 }  # fmt: skip
 _BEFORE_NUMBER = {
     "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Fig": "figure",
-    "fig": "figure", "Figs": "figures", "figs": "figures", "p": "page", "pp": "pages", "P": "page",
+    "fig": "figure", "Figs": "figures", "figs": "figures", "p": "page", "pp": "pages",
     "pg": "page", "pgs": "pages", "Vol": "volume", "vol": "volume", "Vols": "volumes",
     "Ch": "chapter", "ch": "chapter", "Chap": "chapter", "chap": "chapter", "chs": "chapters",
     "Sec": "section", "sec": "section", "Eq": "equation", "eq": "equation", "Art": "article",
@@ -61,13 +61,14 @@ _BEFORE_NUMBER = {
     "Apt": "apartment", "apt": "apartment", "Ste": "suite", "Bldg": "building", "c": "circa",
     "b": "born", "d": "died", "fl": "flourished", "r": "reigned", "op": "opus", "Op": "opus",
     "Tab": "table", "App": "appendix", "Hwy": "Highway", "Rte": "Route", "rte": "route",
-    "Ver": "version", "ver": "version", "Lv": "level", "lvl": "level", "n": "note", "para": "paragraph",
+    "Ver": "version", "ver": "version", "Lv": "level", "lvl": "level", "n": "note",
+    "para": "paragraph",
 }  # fmt: skip
 _LATIN = {
     "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "et al.": "et al",
     "Ph.D.": "P.H.D.", "w/o": "without", "w/": "with", "and/or": "and or", "b/c": "because",
     "a.k.a.": "also known as", "c/o": "care of", "n/a": "not applicable", "e.g": "for example",
-    "i.e": "that is", "p.p.s.": "P.P.S.", "N.B.": "note well", "viz.": "namely",
+    "i.e": "that is", "p.p.s.": "P.P.S.", "viz.": "namely",
     "aka": "also known as", "etc": "et cetera",
 }  # fmt: skip
 _SENTENCE_ENDERS = ("etc.", "et al.", "ph.d.", "etc")
@@ -122,7 +123,8 @@ _FORMS = "|".join(sorted(map(re.escape, _GENERAL), key=len, reverse=True))
 _LATIN_FORMS = "|".join(map(re.escape, sorted(_LATIN, key=len, reverse=True)))
 RULES = (
     substitute(
-        rf"(?<![\w.])({_COMPASS_FORM})\.?(?=\s{_NAME}{{1,2}}(?:{_STREET}|Street|Avenue|Road|Drive|Boulevard|Lane)\b)",
+        rf"(?<![\w.])({_COMPASS_FORM})\.?(?=\s{_NAME}{{1,2}}(?:{_STREET}|Street|Avenue|Road|"
+        rf"Drive|Boulevard|Lane)\b)",
         lambda found: _COMPASS[found[1]],
         ("12 N. Oak St.", "twelve North Oak Street."),
     ),
@@ -133,8 +135,11 @@ RULES = (
         ("12 Harrow Dr. today", "twelve Harrow Drive today"),
     ),
     substitute(
-        rf"(?P<name>(?<!\.\s)\b{_NAME})(?P<street>St|Dr|Ave|Rd|Blvd|Ln|Ct|Pl|Sq|Pkwy|Hwy|Cres|Cir|Ter)"
-        r"(?:\.(?=[\s,;)]*(?:$|[a-z]|[,;)]|and\b)|\s(?:She|He|It|They|The|A|An|We|I|You|This|That|There|In|On|At|But|And|Then|His|Her|Its|Our|My|Nobody|No)\b)|(?=[,;)]|\s(?:and|in|at|is|was|near|to|for|by|on|with)\b|\.?$))",
+        rf"(?P<name>(?<!\.\s)\b{_NAME})(?P<street>St|Dr|Ave|Rd|Blvd|Ln|Ct|Pl|Sq|Pkwy|Hwy|Cres|"
+        rf"Cir|Ter)"
+        r"(?:\.(?=[\s,;)]*(?:$|[a-z]|[,;)]|and\b)|\s(?:She|He|It|They|The|A|An|We|I|You|This|"
+        r"That|There|In|On|At|But|And|Then|His|Her|Its|Our|My|Nobody|No)\b)|(?=[,;)]|\s(?:and|in|"
+        r"at|is|was|near|to|for|by|on|with)\b|\.?$))",
         lambda found: (
             _read_street(found)
             if found["street"] not in ("Ct", "Pl", "Sq", "Ter") or found[0][-1] == "."
@@ -146,7 +151,8 @@ RULES = (
     ),
     substitute(r"\bSt\.?\s(?=[A-Z][a-z])", "Saint ", ("St. Brannoc", "Saint Brannoc")),
     substitute(
-        rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|(?!I\b)[IVX]+\b)(?<!\b[a-z]\.[cbdrnlpv]\.\s?)",
+        rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|(?!I\b)[IVX]+\b)"
+        rf"(?<!\b[a-z]\.[cbdrnlpv]\.\s?)",
         lambda found: f"{_BEFORE_NUMBER[found[1]]} ",
         ("No. 5 and pp. 2-3", "number five and pages two to three"),
         ("c. 1850", "circa eighteen fifty"),
@@ -162,7 +168,7 @@ RULES = (
             else "Apartment "
         ),
         ("Apt. 3B", "apartment three B"),
-    ),  # fmt: skip
+    ),
     substitute(
         rf"\b({'|'.join(_TITLES)})(?:\.(?=\s*(?:[A-Z]|and\s))\s?|\s(?=[A-Z][a-z]))",
         lambda found: f"{_TITLES[found[1]]} ",
@@ -176,17 +182,17 @@ RULES = (
     ),
     substitute(
         r"\b(vs|approx)\b(?!\.)(?=\s)", lambda found: _GENERAL[found[1]], ("A vs B", "A versus B")
-    ),  # fmt: skip
+    ),
     substitute(
         r"(?<=[A-Za-z&]\s)Co\.",
         lambda found: "Company." if _ends_sentence(found) else "Company",
         ("Tarn & Co. built it", "Tarn and Company built it"),
-    ),  # fmt: skip
+    ),
     substitute(
         r"(?<=\d(?:st|nd|rd|th)\s)ed\.",
         lambda found: "edition." if _ends_sentence(found) else "edition",
         ("2nd ed.", "second edition."),
-    ),  # fmt: skip
+    ),
     substitute(
         rf"\b({_FORMS})\.(?!\w)",
         _read_general,

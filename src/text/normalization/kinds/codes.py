@@ -8,7 +8,10 @@ from text.normalization.kinds.money import CURRENCY_CODES
 from text.normalization.numbers import cardinal_to_words, digits_to_words
 from text.normalization.rules import Kind, Match, substitute
 
-_COUNTED = r"\s(?:people|persons|students|workers|employees|soldiers|passengers|children|men|women|copies)\b"
+_COUNTED = (
+    r"\s(?:people|persons|students|workers|employees|soldiers|passengers|children|men|women|"
+    r"copies)\b"
+)
 _SHORT_TAGS = {r"ext\.": "extension", r"acct\.?(?= )": "account", r"no\.": "number",
                r"ref\.": "reference", r"tel\.": "telephone", r"#": "number ", r"rm\.": "room",
                r"hwy\.?(?= )": "Highway", r"rte\.?(?= )": "Route", r"ste\.": "Suite",
@@ -16,7 +19,8 @@ _SHORT_TAGS = {r"ext\.": "extension", r"acct\.?(?= )": "account", r"no\.": "numb
 _DIGIT_GROUP = regex.compile(r"\d+")
 _CODE_PART = regex.compile(r"[A-Za-z]+|\d+")
 _SECRET = (
-    r"zip|zip codes?|postcode|post code|postal code|PIN|PINs|pin (?:code|number)|code|codes|passcode|"
+    r"zip|zip codes?|postcode|post code|postal code|PIN|PINs|pin (?:code|number)|(?<!\b[Oo]f )"
+    r"codes?|passcode|"
     r"password|passphrase|cards?|account|acct\.?|SSN|social security number|ISBN|ISSN|UPC|EAN|VIN|"
     r"IMEI|IBAN|serial|serial number|tracking number|confirmation(?: number| code)?|reference|"
     r"ref\.?|ticket|case|invoice|policy|badge|licen[cs]e|routing number|area code|extension|ext\.?|"
@@ -26,7 +30,7 @@ _SECRET = (
 _PLACE = (
     r"room|rm\.?|suite|ste\.?|apt\.?|apartment|unit|flat|bus|train|tram|flight|highway|"
     r"hwy\.?|route|rte\.?|interstate|freeway|gate|locker|P\.?\s?O\.? box|box|platform|agent|exit|"
-    r"channel|ward|bay|port|error|HTTP|desk|seat|stall|studio|lab|classroom|area"
+    r"channel|ward|bay|port|error|HTTP|desk|seat|stall|lab|classroom|area"
 )
 _LINK = (
     r"(?:\s(?:number|no\.|code))?"
@@ -85,7 +89,7 @@ def _read_alphanumeric(found: Match) -> str:
     for part in _CODE_PART.findall(found[0]):
         if part.isalpha():
             upper = part.isupper() or len(part) == 1
-            parts.append("".join(f"{c}." for c in part) if upper and len(part) > 1 else part)
+            parts.append("".join(f"{c}." for c in part) if upper and len(part) == 2 else part)
         elif len(part) > 2 or part.startswith("0"):
             parts.append(_read_digits(part))
         else:
@@ -127,7 +131,8 @@ RULES = (
         ("6-0-9-1", "six, oh, nine, one"),
     ),
     substitute(
-        rf"(?P<tag>\b(?:ISBN|ISSN|EAN|IMEI|UPC)(?:-1[03])?:?\s)(?P<code>\d[\d\s-]{{6,20}}\d)(?:-?[Xx]\b)?",
+        r"(?P<tag>\b(?:ISBN|ISSN|EAN|IMEI|UPC)(?:-1[03])?:?\s)(?P<code>\d[\d\s-]{6,20}\d)"
+        r"(?:-?[Xx]\b)?",
         lambda found: f"{_spell(found['tag'])} {_read_groups_of(found['code'])}",
         (
             "ISBN 978-1-4028-9462-6",
@@ -135,7 +140,8 @@ RULES = (
         ),
     ),
     substitute(
-        rf"(?P<tag>\b(?:{_SECRET}){_LINK})(?P<code>\d{{2,}}(?:[ -]\d{{2,}})*)(?![\w%]|[.,:/]\d|\s?(?:%|percent|dollars|"
+        rf"(?P<tag>\b(?:{_SECRET}){_LINK})(?P<code>\d{{2,}}(?:[ -]\d{{2,}})*)(?![\w%]|[.,:/]\d|"
+        rf"\s?(?:%|percent|dollars|"
         rf"days|years|hours|minutes|times)|-[a-z]|{_COUNTED})",
         lambda found: found[0] if _is_amount(found) else _read_tagged(found),
         ("The code is 83062.", "The code is eight three oh six two."),
@@ -144,24 +150,28 @@ RULES = (
         ignore_case=True,
     ),
     substitute(
-        r"(?P<tag>\b(?:dial(?:ed|ing)?|enter|press|type|punch in|key in)\s)(?P<code>\d{2,}(?:[ -]\d+)*)(?![\w%]|[.,:/]\d|\s[a-z]{3,}s\b)",
+        r"(?P<tag>\b(?:dial(?:ed|ing)?|enter|press|type|punch in|key in)\s)"
+        r"(?P<code>\d{2,}(?:[ -]\d+)*)(?![\w%]|[.,:/]\d|\s[a-z]{3,}s\b)",
         lambda found: f"{found['tag']}{_read_groups_of(found['code'])}",
         ("dial 911", "dial nine one one"),
         ignore_case=True,
     ),
     substitute(
-        r"(?P<tag>\b(?:call(?:ed|ing)?|text|ring|phone)\s)(?P<code>[2-9]11|999|112|988|119|000|111|\d{5,}(?:[ -]\d{2,})*)(?!\w|[.,:/]\d)",
+        r"(?P<tag>\b(?:call(?:ed|ing)?|text|ring|phone)\s)(?P<code>[2-9]11|999|112|988|119|000|"
+        r"111|\d{5,}(?:[ -]\d{2,})*)(?!\w|[.,:/]\d)",
         lambda found: f"{found['tag']}{_read_groups_of(found['code'])}",
         ("call 999", "call nine nine nine"),
         ignore_case=True,
     ),
     substitute(
-        r"(?<![\w.,$€£:/-])9[-/]?1-?1(?=\s(?:call|operator|dispatch|emergency|caller|center|system)|\b(?<=9-1-1))",
+        r"(?<![\w.,$€£:/-])9[-/]?1-?1(?=\s(?:call|operator|dispatch|emergency|caller|center|"
+        r"system)|\b(?<=9-1-1))",
         "nine one one",
         ("a 911 operator", "a nine one one operator"),
     ),
     substitute(
-        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})(?![\w%]|[.,:/]\d|-\d|{_COUNTED})",
+        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})(?![\w%]|[.,:/]\d|"
+        rf"-\d|{_COUNTED})",
         _read_place,
         ("room 101", "room one oh one"),
         ("Highway 101 north", "Highway one oh one north"),
@@ -194,16 +204,20 @@ RULES = (
         ("192.168.0.1", "one nine two dot one six eight dot zero dot one"),
     ),
     substitute(
-        rf"(?<![\w.@/'’-])(?!(?:{CURRENCY_CODES})\d|WW[12]\b|FY\d)(?=[A-Z\d]{{3,24}}(?!\w))(?!\d+(?:[KMB]|GB|MB|TB|KB|AM|PM|MHZ|GHZ|HZ|W|KW|V|AD|BC|CE|BCE|MM|CM|KM|KG|MPH|FPS)\b)"
-        r"(?:[A-Z]{1,4}\d{1,12}|\d{1,4}[A-Z]{1,3}\d{1,12}|[A-Z]{1,3}\d{1,4}[A-Z]{1,3})[A-Z\d]*(?!\w)(?<!\b[A-Z]\d\d?)",
+        rf"(?<![\w.@/'’-])(?!(?:{CURRENCY_CODES})\d|WW[12]\b|FY\d)(?=[A-Z\d]{{3,24}}(?!\w))"
+        rf"(?!\d+(?:[KMB]|GB|MB|TB|KB|AM|PM|MHZ|GHZ|HZ|W|KW|V|AD|BC|CE|BCE|MM|CM|KM|KG|MPH|FPS)\b)"
+        r"(?:[A-Z]{1,4}\d{1,12}|\d{1,4}[A-Z]{1,3}\d{1,12}|[A-Z]{1,3}\d{1,4}[A-Z]{1,3})"
+        r"[A-Z\d]*(?!\w)(?<!\b[A-Z]\d\d?)",
         _read_alphanumeric,
         ("flight BA2490", "flight B.A. two four nine oh"),
         ("an MP3 file", "an M.P. three file"),
-        ("plate 7ABC123", "plate seven A.B.C. one two three"),
+        ("plate 7ABC123", "plate seven ABC one two three"),
     ),
     substitute(
-        r"(?<=\b(?:chapter|part|episode|step|track|season|lesson|level|day|week|volume|page|scene|act|book|module|exercise|"
-        r"section|figure|table|question|stage|round|set|item|line|no\.?|number|part no\.?)\s)0+(?=[1-9]\d?\b(?![:.]\d))",
+        r"(?<=\b(?:chapter|part|episode|step|track|season|lesson|level|day|week|volume|page|"
+        r"scene|act|book|module|exercise|"
+        r"section|figure|table|question|stage|round|set|item|line|no\.?|number|part no\.?)\s)"
+        r"0+(?=[1-9]\d?\b(?![:.]\d))",
         "",
         ("Chapter 01 now", "Chapter one now"),
         ignore_case=True,

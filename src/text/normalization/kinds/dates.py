@@ -112,14 +112,16 @@ def _name_day(written: str) -> str:
 
 RULES = (
     substitute(
-        rf"(?<![\d-])(?P<year>\d{{4}})(?P<joint>[-–/])(?P<month>\d\d)(?P=joint)(?P<day>\d\d)(?![\d-]){_TIME}?",
+        rf"(?<![\d-])(?P<year>\d{{4}})(?P<joint>[-–/])(?P<month>\d\d)(?P=joint)(?P<day>\d\d)"
+        rf"(?![\d-]){_TIME}?",
         _read_iso_date,
         ("2024-03-05", "March fifth, twenty twenty-four"),
         ("at 2024-03-05T14:30", "at March fifth, twenty twenty-four at fourteen thirty"),
         ("2021/11/30", "November thirtieth, twenty twenty-one"),
     ),
     substitute(
-        r"(?<![\d/.-])(?P<first>\d{1,2})([/.-])(?P<second>\d{1,2})\2(?P<year>\d{4}|\d\d(?!-))(?![\d/]|\.\d)",
+        r"(?<![\d/.-])(?P<first>\d{1,2})([/.-])(?P<second>\d{1,2})\2(?P<year>\d{4}|\d\d(?!-))"
+        r"(?![\d/]|\.\d)",
         _read_numeric_date,
         ("3/14/1988", "March fourteenth, nineteen eighty-eight"),
         ("12-25-2023", "December twenty-fifth, twenty twenty-three"),
@@ -144,7 +146,8 @@ RULES = (
         ("11/3 at 5pm", "November third at five P.M."),
     ),
     substitute(
-        rf"\b({_SHORT_DAY}|[A-Z][a-z]+day)\.?{_TO.replace('|to|through|thru', '')}({_SHORT_DAY}|[A-Z][a-z]+day)\b(?:\.(?=[\s,]))?",
+        rf"\b({_SHORT_DAY}|[A-Z][a-z]+day)\.?{_TO.replace('|to|through|thru', '')}({_SHORT_DAY}|"
+        rf"[A-Z][a-z]+day)\b(?:\.(?=[\s,]))?",
         lambda found: (
             f"{_name_day(found[1])} to {_name_day(found[2])}"
             if found[1][:3].lower() in _DAY_BY_PREFIX and found[2][:3].lower() in _DAY_BY_PREFIX
@@ -154,42 +157,49 @@ RULES = (
         ("open Sat.–Sun. only", "open Saturday to Sunday only"),
     ),
     substitute(
-        rf"\b({_SHORT_DAY})(?:\.(?=[\s,;/)]|$)|(?=,?\s(?:{_ANY_MONTH}|\d|(?:and|or|at|from|morning|afternoon|evening|"
+        rf"\b({_SHORT_DAY})(?:\.(?=[\s,;/)]|$)|(?=,?\s(?:{_ANY_MONTH}|\d|(?:and|or|at|from|"
+        rf"morning|afternoon|evening|"
         r"night|noon)\b))|(?=/[A-Z][a-z]+))(?<!\bSun)(?<!\bSat)(?<!\bWed)",
         lambda found: _keep_stop(found, _name_day(found[1])),
         ("Thurs. night", "Thursday night"),
         ("on Tue, May 7", "on Tuesday, May seventh"),
     ),
     substitute(
-        rf"\b(Sun|Sat|Wed)(?:\.(?=,|\s(?:[a-z]|\d|{_ANY_MONTH}))|(?=,?\s(?:{_ANY_MONTH}\s\d|\d{{1,2}}(?:[\s:]|[ap]m))))",
+        rf"\b(Sun|Sat|Wed)(?:\.(?=,|\s(?:[a-z]|\d|{_ANY_MONTH}))|(?=,?\s(?:{_ANY_MONTH}\s\d|"
+        rf"\d{{1,2}}(?:[\s:]|[ap]m))))",
         lambda found: _name_day(found[1]),
         ("Sun., May 5", "Sunday, May fifth"),
         ("Sat 3pm", "Saturday three P.M."),
         ("The sun rose. Sat down.", "The sun rose. Sat down."),
     ),
     substitute(
-        r"(?<=\b(?:[Oo]n|[Ee]very|[Nn]ext|[Ll]ast|[Tt]his|[Uu]ntil|[Bb]y|[Oo]r|[Aa]nd)\s)(Sun|Sat|Wed)\.",
+        r"(?<=\b(?:[Oo]n|[Ee]very|[Nn]ext|[Ll]ast|[Tt]his|[Uu]ntil|[Bb]y|[Oo]r|[Aa]nd)\s)(Sun|"
+        r"Sat|Wed)\.",
         lambda found: _keep_stop(found, _name_day(found[1])),
         ("Open on Sat.", "Open on Saturday."),
     ),
     substitute(
-        rf"\b{_MONTH}\s{{1,3}}{_DAY}{_TO}(?P<last>{_LAST})\b(?![:.]\d|\s?(?:{_ANY_MONTH}))(?:,?\s{{1,3}}{_YEAR}\b)?",
+        rf"\b{_MONTH}\s{{1,3}}{_DAY}{_TO}(?P<last>{_LAST})\b(?![:.]\d|\s?(?:{_ANY_MONTH}))"
+        rf"(?:,?\s{{1,3}}{_YEAR}\b)?",
         _read_month_first,
         ("June 3-7, 2021", "June third to seventh, twenty twenty-one"),
     ),
     substitute(
-        rf"(?P<the>\b[Tt]he\s)?\b{_DAY}{_TO}(?P<last>{_LAST})\s{{1,3}}(?:of\s)?{_MONTH}(?![a-z])(?:,?\s{{1,3}}{_YEAR}\b)?",
+        rf"(?P<the>\b[Tt]he\s)?\b{_DAY}{_TO}(?P<last>{_LAST})\s{{1,3}}(?:of\s)?{_MONTH}(?![a-z])"
+        rf"(?:,?\s{{1,3}}{_YEAR}\b)?",
         _read_day_first,
         ("3-7 June", "the third to the seventh of June"),
     ),
     substitute(
-        rf"(?P<the>\b[Tt]he\s)?(?<![\d.,:$€£])\b{_DAY}\s{{1,3}}(?:of\s)?{_MONTH}(?![a-z])(?:,?\s{{1,3}}{_YEAR}\b)?",
+        rf"(?P<the>\b[Tt]he\s)?(?<![\d.,:$€£])\b{_DAY}\s{{1,3}}(?:of\s)?{_MONTH}(?![a-z])"
+        rf"(?:,?\s{{1,3}}{_YEAR}\b)?",
         _read_day_first,
         ("5 Nov 2024", "the fifth of November twenty twenty-four"),
         ("the 4th of July", "the fourth of July"),
     ),
     substitute(
-        rf"\b{_MONTH}\s{{1,3}}{_DAY}\b(?![:.]\d|\s?[AaPp]\.?[Mm]\b|[/%-]?\d)(?:,?\s{{1,3}}{_YEAR}\b)?",
+        rf"\b{_MONTH}\s{{1,3}}{_DAY}\b(?![:.]\d|\s?[AaPp]\.?[Mm]\b|[/%-]?\d)"
+        rf"(?:,?\s{{1,3}}{_YEAR}\b)?",
         _read_month_first,
         ("Oct. 4, 2023", "October fourth, twenty twenty-three"),
         ("Mar 1st", "March first"),
@@ -204,7 +214,8 @@ RULES = (
         ("Jan-Mar", "January to March"),
     ),
     substitute(
-        rf"(?<=\b(?:{'|'.join(_MONTHS)})(?:\s\w+(?:-\w+)?)?)\s?[-–—]\s?(?=(?:{'|'.join(_MONTHS)})\b)",
+        rf"(?<=\b(?:{'|'.join(_MONTHS)})(?:\s\w+(?:-\w+)?)?)\s?[-–—]\s?(?=(?:{'|'.join(_MONTHS)})"
+        rf"\b)",
         " to ",
         ("May–July", "May to July"),
         ("June 30 - July 2", "June thirtieth to July second"),
@@ -216,7 +227,8 @@ RULES = (
         ("last Dec.", "last December."),
     ),
     substitute(
-        r"(?<![\w.,$€£/-])(?P<first>1[0-9]\d\d|20\d\d)\s?[-–—/]\s?(?P<last>(?:1[0-9]|20)\d\d|\d\d)(?![\w%]|[.,]\d|-\d)",
+        r"(?<![\w.,$€£/-])(?P<first>1[0-9]\d\d|20\d\d)\s?[-–—/]\s?(?P<last>(?:1[0-9]|20)\d\d|"
+        r"\d\d)(?![\w%]|[.,]\d|-\d)",
         _read_years,
         ("1914–1918", "nineteen fourteen to nineteen eighteen"),
         ("1990-95", "nineteen ninety to nineteen ninety-five"),

@@ -76,7 +76,8 @@ RULES = (
         ("the 90's", "the nineties"),
     ),
     substitute(
-        rf"(?<={_OWNER}[\s-])(?P<tens>[1-9]0)s\b(?!\s?(?:timer|timeout|delay|clip|video|countdown|window|"
+        rf"(?<={_OWNER}[\s-])(?P<tens>[1-9]0)s\b(?!\s?(?:timer|timeout|delay|clip|video|"
+        rf"countdown|window|"
         r"mark|interval|pause|limit|break|ad\b|spot))",
         _read_tens,
         ("in his 20s", "in his twenties"),
@@ -84,12 +85,14 @@ RULES = (
         ignore_case=True,
     ),
     substitute(
-        r"(?<=\b\w+ties(?:\s(?:and|or|to|through)\s|,\s|\s?[-–/]\s?))(?:early|mid|late)?[\s-]?(?P<tens>[2-9]0)s\b",
+        r"(?<=\b\w+ties(?:\s(?:and|or|to|through)\s|,\s|\s?[-–/]\s?))(?:early|mid|late)"
+        r"?[\s-]?(?P<tens>[2-9]0)s\b",
         _read_tens,
         ("her 30s and 40s", "her thirties and forties"),
     ),
     substitute(
-        r"(?<![\w.,])(?P<tens>[2-9]0)s(?=(?:\s(?:and|or|to)\s|\s?[-–/]\s?|,\s)(?:early |late |mid-)?'?[2-9]0s\b|"
+        r"(?<![\w.,])(?P<tens>[2-9]0)s(?=(?:\s(?:and|or|to)\s|\s?[-–/]\s?|,\s)(?:early |late |"
+        r"mid-)?'?[2-9]0s\b|"
         r"-(?:era|style|inspired)|\s(?:music|fashion|hits|rock|pop|disco|movies|style))",
         _read_tens,
         ("Men 20s or 30s", "Men twenties or thirties"),
@@ -113,7 +116,8 @@ RULES = (
         ("the low 500s", "the low five hundreds"),
     ),
     substitute(
-        rf"(?<={_COUNTED}\s)(?P<digits>\d{{1,2}})s\b(?!\s(?:of|before|after|later|more|to go|timer|delay|"
+        rf"(?<={_COUNTED}\s)(?P<digits>\d{{1,2}})s\b(?!\s(?:of|before|after|later|more|to go|"
+        rf"timer|delay|"
         r"interval|left|long|pause|per|each)\b)(?<!\bin\s\d{1,2}s)",
         _read_code_plural,
         ("two 5s", "two fives"),
@@ -121,7 +125,8 @@ RULES = (
         ignore_case=True,
     ),
     substitute(
-        r"(?<![\w.,$])(?P<digits>\d{1,2})s(?=\s(?:and|or)\s\w+s\b)(?<!\b(?:for|in|after|about|within|every)\s\d{1,2}s)",
+        r"(?<![\w.,$])(?P<digits>\d{1,2})s(?=\s(?:and|or)\s\w+s\b)(?<!\b(?:for|in|after|about|"
+        r"within|every)\s\d{1,2}s)",
         _read_code_plural,
     ),
     substitute(

@@ -8,8 +8,10 @@ from text.normalization.units import UNIT, UNIT_WORDS
 
 _UNIT_WORD = "|".join(sorted(f"{word}s?" for word in UNIT_WORDS if len(word) > 2))
 _MEASURED = (
-    rf"(?=\s?(?:%|°|[{CURRENCY_SIGNS}]|(?:{CURRENCY_CODES}|{UNIT}|{_UNIT_WORD}|{CURRENCY_WORDS}|inch(?:es)?|feet|"
-    r"degrees?|percent|points?|million|billion|trillion|thousand|Mio|Mrd|times|stars?|per cent|kr|zł)(?!\w)))"
+    rf"(?=\s?(?:%|°|[{CURRENCY_SIGNS}]|(?:{CURRENCY_CODES}|{UNIT}|{_UNIT_WORD}|{CURRENCY_WORDS}|"
+    rf"inch(?:es)?|feet|"
+    r"degrees?|percent|points?|million|billion|trillion|thousand|Mio|Mrd|times|stars?|per cent|"
+    r"kr|zł)(?!\w)))"
 )
 _MONEY_BEFORE = rf"(?<=(?:[{CURRENCY_SIGNS}]|\b(?:{CURRENCY_CODES}))\s?)"
 _START = r"(?<![\w.,'/:-]|\d\s)"
@@ -54,14 +56,18 @@ RULES = (
         ("1.234,56 €", "one thousand, two hundred thirty-four euros and fifty-six cents"),
     ),
     substitute(
-        rf"(?<=[{CURRENCY_SIGNS.replace('$', '').replace('£', '')}]\s?)(?P<whole>\d{{1,3}}\.\d{{3}})(?!\d|[.,]\d)"
-        rf"|(?<![\w.,])(?P<whole>[1-9]\d{{0,2}}\.\d{{3}})(?=\s?(?:€|EUR\b|euros?\b|kr\b|zł|(?:SEK|NOK|DKK|PLN|BRL|CHF|TRY)\b))",
+        rf"(?<=[{CURRENCY_SIGNS.replace('$', '').replace('£', '')}]\s?)(?P<whole>\d{{1,3}}\.\d{{3"
+        rf"}})(?!\d|[.,]\d)"
+        rf"|(?<![\w.,])(?P<whole>[1-9]\d{{0,2}}\.\d{{3}})(?=\s?(?:€|EUR\b|euros?\b|kr\b|zł|"
+        rf"(?:SEK|NOK|DKK|PLN|BRL|CHF|TRY)\b))",
         _group,
         ("2.500 €", "two thousand, five hundred euros"),
     ),
     substitute(
-        r"(?<![\w.,$£])(?P<whole>[1-9]\d{0,2}\.(?:000(?=\s[a-z])|\d{3}(?=\s(?:people|men|women|children|[a-z]+s)\b)))"
-        rf"(?!\s(?:{_UNIT_WORD}|{UNIT}|inch(?:es)?|feet|points?|percent|degrees?|times|is|was|as|has)\b)",
+        r"(?<![\w.,$£])(?P<whole>[1-9]\d{0,2}\.(?:000(?=\s[a-z])|\d{3}(?=\s(?:people|men|women|"
+        r"children|[a-z]+s)\b)))"
+        rf"(?!\s(?:{_UNIT_WORD}|{UNIT}|inch(?:es)?|feet|points?|percent|degrees?|times|is|was|as|"
+        rf"has)\b)",
         _group,
         ("200.000 inhabitants", "two hundred thousand inhabitants"),
         ("2.125 inches", "two point one two five inches"),

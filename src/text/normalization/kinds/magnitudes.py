@@ -29,7 +29,8 @@ _PEOPLE = (
     r"people|users?|viewers?|views?|followers?|fans?|customers?|subscribers?|members?|downloads?|"
     r"copies|tonnes|tons|homes?|households?|jobs|children|visitors|voters?|votes|players|workers|"
     r"residents|refugees|tourists|barrels|shares|acres|passengers|records|units|cars|dollars|"
-    r"pounds|euros|bn|francs|rupees|animals|birds|trees|students|patients|cases|years|tweets|streams|"
+    r"pounds|euros|bn|francs|rupees|animals|birds|trees|students|patients|cases|years|tweets|"
+    r"streams|"
     r"sales|hits|clicks|readers|strong"
 )
 
@@ -55,14 +56,17 @@ RULES = (
         ("a 4K screen", "a four K screen"),
     ),
     substitute(
-        r"(?<=\b(?:in|true|native|and|to|at|full)\s)(?P<number>[48])(?P<letter>K)(?=\s*(?:[.,;!?)]|$|\s(?:at|on|or|and|with|resolution)\b))"
+        r"(?<=\b(?:in|true|native|and|to|at|full)\s)(?P<number>[48])(?P<letter>K)(?=\s*(?:[.,;!?)"
+        r"]|$|\s(?:at|on|or|and|with|resolution)\b))"
         r"(?<!\b(?:from|between)\s[^.]*)",
         _read_letter,
         ("shot in 4K.", "shot in four K."),
     ),
     substitute(
-        rf"(?<=\b(?:an?|the|first|last|next|my|her|his|our|their|charity|annual|run|ran)\s)(?P<number>\d{{1,2}})(?P<letter>[Kk])"
-        rf"(?=\s(?:{_RACE})\b|\s*(?:[.,;!?)]|$)|\s(?:in|on|at|for|this|next|last|with|tomorrow|today|every|yesterday)\b)",
+        rf"(?<=\b(?:an?|the|first|last|next|my|her|his|our|their|charity|annual|run|ran)\s)"
+        rf"(?P<number>\d{{1,2}})(?P<letter>[Kk])"
+        rf"(?=\s(?:{_RACE})\b|\s*(?:[.,;!?)]|$)|\s(?:in|on|at|for|this|next|last|with|tomorrow|"
+        rf"today|every|yesterday)\b)",
         _read_letter,
         ("ran a 5K today", "ran a five K today"),
         ("the 10k run", "the ten K run"),
@@ -78,7 +82,8 @@ RULES = (
         ("3M makes tape", "three M makes tape"),
     ),
     substitute(
-        rf"(?<!{_PLACES}){_START}\s(?P<scale>[Bb]n|[Mm]n|[Tt]n|[Tt]rn|[Mm]ln|[Bb]ln|[Mm]io|[Mm]rd|[KMB](?=\s[a-z]{{3,}}))\.?(?![\w'’/])",
+        rf"(?<!{_PLACES}){_START}\s(?P<scale>[Bb]n|[Mm]n|[Tt]n|[Tt]rn|[Mm]ln|[Bb]ln|[Mm]io|"
+        rf"[Mm]rd|[KMB](?=\s[a-z]{{3,}}))\.?(?![\w'’/])",
         _read,
         ("2.4 bn tickets", "two point four billion tickets"),
         ("5 M users", "five million users"),

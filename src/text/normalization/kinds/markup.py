@@ -64,7 +64,8 @@ def _read_tokens(tokens: Sequence[Any]) -> Iterator[str]:
         if token.type == "inline":
             yield _TASK.sub("", "".join(map(_read_inline, token.children or [])), count=1)
         elif token.type == "fence":
-            yield token.content + _BLOCK_END
+            info = token.info.strip()  # more than the name of a language is text
+            yield (f"{info}\n" if " " in info else "") + token.content + _BLOCK_END
         elif token.type == "list_item_open" and token.info:
             mark = "," if len(token.info) <= _MAX_LIST_NUMBER_DIGITS else token.markup
             yield f"{token.info}{mark} "
@@ -114,19 +115,19 @@ RULES = (
         r"(?<=[\w.,;:!?\"'”’)])\[(?:\^?\d{1,3}|\^\w+|citation needed|note \d+)\]",
         "",
         ("It fell.[12] Then it rose.[3]", "It fell. Then it rose."),
-    ),  # fmt: skip
+    ),
     substitute(
         r"(?<=[\w.,;!?\"'”’)])[†‡]+|(?<=[a-z][.,]?)\*+(?=[\s.,;]|$)(?<!\*\w[^*]*\*+)",
         "",
         ("The price* is low.", "The price is low."),
         ("So he said.† Then", "So he said. Then"),
-    ),  # fmt: skip
+    ),
     substitute(r"(?<=[\d)])\s?\*\*\s?(?=[-−]?\d)", "^"),
     substitute(
         r"(?<=[\d)])\s?\*\s?(?=[\d(])",
         " × ",
         ("2*3*4 = 24", "two times three times four equals twenty-four"),
-    ),  # fmt: skip
+    ),
     substitute(r"(?<=\s)(?:-{1,2}|=)>(?=\s)", "→", ("A -> B", "A to B")),
     substitute(r"(?m)^>(?=\d)", r"\\>", (">5 kg", "greater than five kilograms")),
     substitute(r"==(?=[^\s=])([^=\n]*[^\s=])==", r"\1", ("a ==marked== word", "a marked word")),
@@ -144,7 +145,8 @@ RULES = (
         ),
     ),
     substitute(
-        r"(?<!\S)(?:[:;=8]['’]?-?[)(DPpOo/|3*]+|[xX]D|\^_?\^|<3+|</3|:'\(|¯\\?_\(ツ\)_/¯|:[a-z0-9_+-]{2,30}:)"
+        r"(?<!\S)(?:[:;]['’]?-?[)(DPpOo/|3*]+|[xX]D|\^_?\^|<3+|</3|:'\(|¯\\?_\(ツ\)_/¯|"
+        r":[a-z0-9_+-]{2,30}:)"
         r"(?=$|[\s.,!?])(?!\s?\d)",
         "",
         ("Well done :-)", "Well done"),

@@ -22,10 +22,14 @@ _UNDOTTED = "|".join(
 )
 
 _THINGS = (
-    r"(?:can|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|run|race|swim|steak|ladder|rope|board|"
-    r"pipe|nail|screw|wall|fence|tower|pole|room|flat|apartment|house|lot|screen|boy|man|fish|dog|cat|tree|"
-    r"snake|break|nap|call|meeting|clip|video|delay|timer|film|flight|trip|journey|climb|commute|stretch|"
-    r"course|track|cable|hose|lens|engine|truck|kettle|cup|mug|pan|pot|roast|turkey|plank|drop|fall|dash)s?|"
+    r"(?:can|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|run|race|swim|steak|ladder|"
+    r"rope|board|"
+    r"pipe|nail|screw|wall|fence|tower|pole|room|flat|apartment|house|lot|screen|boy|man|fish|"
+    r"dog|cat|tree|"
+    r"snake|break|nap|call|meeting|clip|video|delay|timer|film|flight|trip|journey|climb|commute|"
+    r"stretch|"
+    r"course|track|cable|hose|lens|engine|truck|kettle|cup|mug|pan|pot|roast|turkey|plank|drop|"
+    r"fall|dash)s?|"
     r"loaf|loaves|woman|women|men|baby|class|classes|glass|radius"
 )
 
@@ -60,7 +64,7 @@ def _read_measure(found: Match) -> str:
     number = decimal_to_words(found["number"])
     scale = f" {found['scale']}" if found["scale"] else ""
     written = found["unit"]
-    one = number == "one" and not scale or found.groupdict().get("joint") == "-"
+    one = (number == "one" and not scale) or found.groupdict().get("joint") == "-"
     return f"{number}{scale} {name_unit(written, found['power'] or '', one=one)}{_end(found)}"
 
 
@@ -101,27 +105,31 @@ RULES = (
         "|".join(_FRACTION_SIGNS),
         lambda found: f" {_FRACTION_SIGNS[found[0]]}",
         ("Add 1½ cups", "Add one and a half cups"),
-    ),  # fmt: skip
+    ),
     substitute(
-        r"(?<![\w.,])(?P<feet>\d{1,5})'(?P<long>\s)?(?P<inches>\d{1,2}(?:\.\d)?)(?:\"|''|(?=[\s.,;!?)]|$))",
+        r"(?<![\w.,])(?P<feet>\d{1,5})'(?P<long>\s)?(?P<inches>\d{1,2}(?:\.\d)?)(?:\"|''|"
+        r"(?=[\s.,;!?)]|$))",
         _read_height,
         ("5'11\" tall", "five foot eleven tall"),
         ("8' 6\" long", "eight feet six inches long"),
     ),
     substitute(
-        r"(?<![\w.,])(?P<feet>\d{1,2})\s?(?:ft|feet|foot)\.?\s?(?P<inches>\d{1,2})(?P<long>)(?:\s?in(?:\.|ch(?:es)?\b)?)?(?=[\s.,;!?)]|$)"
+        r"(?<![\w.,])(?P<feet>\d{1,2})\s?(?:ft|feet|foot)\.?\s?(?P<inches>\d{1,2})(?P<long>)"
+        r"(?:\s?in(?:\.|ch(?:es)?\b)?)?(?=[\s.,;!?)]|$)"
         r"(?<!\d\s\d{1,2})",
         _read_height,
         ("6 ft 2 in tall", "six foot two tall"),
     ),
     substitute(
-        rf"(?<![\w.,])(?P<number>{NUMBER})\"(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|screen|TV|TVs|monitor|display|pipe|nails?|"
+        rf"(?<![\w.,])(?P<number>{NUMBER})\"(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|screen|"
+        rf"TV|TVs|monitor|display|pipe|nails?|"
         r"laptop|tablet|pizza|by)\b)",
         lambda found: f"{decimal_to_words(found['number'])} inch",
         ('a 27" monitor', "a twenty-seven inch monitor"),
     ),
     substitute(
-        r"(?<![\w.,])(?P<number>\d{1,5})'(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|by)\b|(?<=\b(?:by|x)\s\d+'))",
+        r"(?<![\w.,])(?P<number>\d{1,5})'(?=\s?(?:[x×]|wide|long|tall|thick|deep|high|by)\b|"
+        r"(?<=\b(?:by|x)\s\d+'))",
         lambda found: f"{cardinal_to_words(found['number'])} feet",
         ("40' long", "forty feet long"),
     ),
@@ -134,8 +142,10 @@ RULES = (
         ("1 2/3 cups", "one and two thirds cups"),
     ),
     substitute(
-        rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?(?:°|deg\b\.?)(?:\s?(?P<scale>[CFKcf])(?![A-Za-z]))?"
-        r"(?P<noun>(?=\s(?:turns?|angles?|views?|bends?|rotations?|heat|corners?|spins?|cameras?|video|arc)\b))?",
+        rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?(?:°|deg\b\.?)(?:\s?(?P<scale>[CFKcf])"
+        rf"(?![A-Za-z]))?"
+        r"(?P<noun>(?=\s(?:turns?|angles?|views?|bends?|rotations?|heat|corners?|spins?|cameras?|"
+        r"video|arc)\b))?",
         _read_degrees,
         ("20 °C", "twenty degrees Celsius"),
         ("72°F", "seventy-two degrees Fahrenheit"),
@@ -157,7 +167,8 @@ RULES = (
         ("a 90-min class", "a ninety minute class"),
     ),
     substitute(
-        rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<unit>{UNIT})(?:\^(?P<power>[23]))?\.?(?=\s(?:{_THINGS})\b)",
+        rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<unit>{UNIT})(?:\^(?P<power>[23]))"
+        rf"?\.?(?=\s(?:{_THINGS})\b)",
         _read_attribute,
         ("Buy 5 oz. cans", "Buy five ounce cans"),
     ),
@@ -165,7 +176,7 @@ RULES = (
         rf"(?<=\d\s?(?:{UNIT})\.?)\s?[x×]\s?(?=\d)",
         " by ",
         ("12 in. x 9 in.", "twelve inches by nine inches."),
-    ),  # fmt: skip
+    ),
     substitute(
         rf"{_COUNT}(?P<joint>\s?|-)(?P<unit>(?:{UNIT})(?:/(?:{_UNDOTTED}))?)(?:\^(?P<power>[23]))?"
         r"(?![\w/'’^])(?P<dot>\.?)",
@@ -186,7 +197,8 @@ RULES = (
         ("miles per h", "miles per hour"),
     ),
     substitute(
-        r"(?<=[a-z]s|thousand|million|billion|feet)/(?=(?:second|minute|hour|day|week|month|year|person|mile|gallon|liter)\b)",
+        r"(?<=[a-z]s|thousand|million|billion|feet)/(?=(?:second|minute|hour|day|week|month|year|"
+        r"person|mile|gallon|liter)\b)",
         " per ",
         ("3 visits/day", "three visits per day"),
     ),

@@ -24,7 +24,8 @@ _MARKS = {
     "NT$": "TWD", "R$": "BRL", "MX$": "MXN", "Mex$": "MXN", "J$": "JMD", "TT$": "TTD",
     "BZ$": "BZD", "FJ$": "FJD", "N$": "NAD", "Z$": "ZWL", "CN¥": "CNY", "RMB¥": "CNY",
     "JP¥": "JPY", "Rs.": "INR", "Rs": "INR", "RS.": "INR", "AU£": "AUD", "E£": "EGP", "LE": "EGP",
-    "SFr.": "CHF", "SFr": "CHF", "Fr.": "CHF", "kr": "kr", "kr.": "kr", "Kr": "kr", **{sign: sign for sign in _SIGNS},
+    "SFr.": "CHF", "SFr": "CHF", "Fr.": "CHF", "kr": "kr", "kr.": "kr", "Kr": "kr",
+    **{sign: sign for sign in _SIGNS},
 }  # fmt: skip
 _OTHER_CODES = {"RMB": "CNY", "NIS": "ILS", "kr": "kr", "kr.": "kr", "zl": "PLN", "Kc": "CZK",
                 "lei": "RON", "US$": "US$", "Ft": "HUF"}  # fmt: skip
@@ -62,7 +63,8 @@ _PER = {
     "person": "person", "user": "user", "seat": "seat", "unit": "unit", "pc": "piece",
     "piece": "piece", "page": "page", "word": "word", "ton": "ton", "bbl": "barrel",
     "barrel": "barrel", "share": "share", "head": "head", "pp": "person", "qtr": "quarter",
-    "quarter": "quarter", "term": "term", "lesson": "lesson", "visit": "visit", "m^2": "square meter",
+    "quarter": "quarter", "term": "term", "lesson": "lesson", "visit": "visit",
+    "m^2": "square meter",
     "ft^2": "square foot", "m2": "square meter", "min.": "minute", "hr.": "hour",
 }  # fmt: skip
 _DETERMINER = regex.compile(DETERMINER + "$")
@@ -139,7 +141,8 @@ def _read_amount(found: Match) -> str:
     if part and (len(part) != 2 or not currency.minor_singular):
         if not part.strip("0"):
             return _read_coins(whole.lstrip("0"), "", currency)
-        return f"{decimal_to_words(number.rstrip('0') if len(part) == 2 else number)} {currency.plural}"
+        short = number.rstrip("0") if len(part) == 2 else number
+        return f"{decimal_to_words(short)} {currency.plural}"
     if attribute and not part:
         return f"{cardinal_to_words(whole)} {currency.singular}"
     return _read_coins(whole.lstrip("0"), part.lstrip("0"), currency)
@@ -170,7 +173,8 @@ def _read_small_coin(found: Match) -> str:
 
 RULES = (
     substitute(
-        rf"(?<![\w$])(?P<sign>(?:{CURRENCY_MARKS})\s?|(?:{_BABEL_CODES}|RMB|NIS)(?:\s|(?=\d)))(?P<_sign>[{CURRENCY_SIGNS}])?"
+        rf"(?<![\w$])(?P<sign>(?:{CURRENCY_MARKS})\s?|(?:{_BABEL_CODES}|RMB|NIS)(?:\s|(?=\d)))"
+        rf"(?P<_sign>[{CURRENCY_SIGNS}])?"
         rf"(?=\.?\d){_ANY_NUMBER}{_SCALE}(?P<again>\s?(?:{CURRENCY_CODES})\b)?",
         _read_amount,
         ("$1,299.95", "one thousand, two hundred ninety-nine dollars and ninety-five cents"),
@@ -191,14 +195,17 @@ RULES = (
         ("300 kr", "three hundred kronor"),
     ),
     substitute(
-        rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<sign>¢)|(?<![\w.,])(?P<number>\d{{1,2}})(?P<sign>p)(?![\w.'’])",
+        rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<sign>¢)|(?<![\w.,])(?P<number>\d{{1,2}})"
+        rf"(?P<sign>p)(?![\w.'’])",
         _read_small_coin,
         ("25¢", "twenty-five cents"),
         ("50p each", "fifty pence each"),
     ),
     substitute(
-        rf"(?<=\b(?:[A-Za-z]*dollars?|cents?|euros?|pounds?|pence|francs?|rupees?|yen|won|pesos?|kron(?:a|or|e|er)|reais|rand|yuan|"
-        rf"zlotys?|lira|rubles?|baht|thousand|million|billion|\d))\s?/\s?({'|'.join(map(re.escape, sorted(_PER, key=len, reverse=True)))})\b(?!/)"
+        rf"(?<=\b(?:[A-Za-z]*dollars?|cents?|euros?|pounds?|pence|francs?|rupees?|yen|won|pesos?|"
+        rf"kron(?:a|or|e|er)|reais|rand|yuan|"
+        rf"zlotys?|lira|rubles?|baht|thousand|million|billion|\d))"
+        rf"\s?/\s?({'|'.join(map(re.escape, sorted(_PER, key=len, reverse=True)))})\b(?!/)"
         r"(?<![\d]\s?/\s?\w{1,9})",
         lambda found: f" {'' if _PER[found[1]] == 'each' else 'per '}{_PER[found[1]]}",
         ("$20/hr", "twenty dollars per hour"),

@@ -17,14 +17,19 @@ _MARKS = regex.compile(rf"[⁺⁻]?[{_RAISED}]+(?:[,–—-][{_RAISED}]+)*")
 _YEAR_OR_GROUPED = regex.compile(r"(?:(?<![\w.,])(?:1[1-9]|20)\d\d|\d,\d{3})$")
 _FIGURE = regex.compile(r"(?<![A-Za-z.,])\d[\d.]*$")
 _UNIT_BEFORE = regex.compile(
-    rf"(?:(?<=\d[\s-]?)|/|\bper )(?:{UNIT})$|(?<=\d\s?(?:{UNIT})/)(?:{UNIT})$|(?<=\d\s?)in$|\b(?:[ckm]m|ft|yd|mi)$"
+    rf"(?:(?<=\d[\s-]?)|/|\bper )(?:{UNIT})$|(?<=\d\s?(?:{UNIT})/)(?:{UNIT})$|(?<=\d\s?)in$|"
+    rf"\b(?:[ckm]m|ft|yd|mi)$"
 )
 _VARIABLE = regex.compile(r"(?<![A-Za-z'’])(?:[A-Za-zα-ωΑ-Ω])$")
 _PRODUCT = regex.compile(
-    r"(?<=[=+\-−–×*/·(<>≈][ ]?(?:\d+(?:\.\d+)?)?|(?<![\w.,])\d[\d.]*|[½¼¾π])(?!sin|cos|tan|log|exp)[a-zπ]{2,3}$"
+    r"(?<=[=+\-−–×*/·(<>≈][ ]?(?:\d+(?:\.\d+)?)?|(?<![\w.,])\d[\d.]*|[½¼¾π])(?!sin|cos|tan|log|"
+    r"exp)[a-zπ]{2,3}$"
 )
 _GROUP = regex.compile(r"\([^()]*(?:[+\-−–×/=*]|\b[a-z]\b)[^()]*\)$")
-_FORMULA = rf"(?<![A-Za-z])(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\))+(?<=[{_LOWERED}].*)"
+_FORMULA = (
+    rf"(?<![A-Za-z])(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\))"
+    rf"+(?<=[{_LOWERED}].*)"
+)
 _ELEMENT = regex.compile(r"(?:[A-Z][a-z]?)|[^A-Za-z()]+")
 _FUNCTION = regex.compile(r"\b(?:sin|cos|tan|sec|log|ln)$")
 _SMALL = {2: "squared", 3: "cubed"}
@@ -107,7 +112,7 @@ RULES = (
         r"(?<=\w)(ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)",
         lambda found: unicodedata.normalize("NFKC", found[0]),
         ("the 2ⁿᵈ", "the second"),
-    ),  # fmt: skip
+    ),
     substitute(
         r"(\d?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)⁄([₀₁₂₃₄₅₆₇₈₉]+)",
         lambda found: f"{found[1]} {found[2].translate(_TO_PLAIN)}/{found[3].translate(_TO_PLAIN)}",
@@ -118,12 +123,12 @@ RULES = (
         _read_formula,
         ("H₂O and CO₂", "H two O and C.O. two"),
         ("C₆H₁₂O₆", "C six H twelve O six"),
-    ),  # fmt: skip
+    ),
     substitute(
         rf"(?<=\w)[{_LOWERED}]+",
         lambda found: f" {found[0].translate(_TO_PLAIN)}",
         ("x₁ and x₂", "x one and x two"),
-    ),  # fmt: skip
+    ),
     Rule(
         read=_read_raised,
         examples=(
@@ -150,13 +155,15 @@ RULES = (
         ("5·10⁻³ kg", "five times ten to the power of minus three kilograms"),
     ),
     substitute(
-        rf"(?<![\w.,])(?P<number>\d+\.\d+|\d+(?=[eE][-+−]|e))[eE](?P<exponent>[-+−]?\d{{1,3}})(?![\w.])",
+        r"(?<![\w.,])(?P<number>\d+\.\d+|\d+(?=[eE][-+−]|e))[eE](?P<exponent>[-+−]?\d{1,3})"
+        r"(?![\w.])",
         _read_scientific,
         ("1e6 cells", "one times ten to the power of six cells"),
         ("2.5E-3", "two point five times ten to the power of minus three"),
     ),
     substitute(
-        rf"(?P<base>(?<![\w.,])\d+(?:\.\d+)?|(?<=\d)[a-z]|(?<![A-Za-z])[A-Za-zα-ωΑ-Ω]|\b(?:sin|cos|tan)|\)){_EXPONENT}{_UNIT_AFTER}"
+        rf"(?P<base>(?<![\w.,])\d+(?:\.\d+)?|(?<=\d)[a-z]|(?<![A-Za-z])[A-Za-zα-ωΑ-Ω]|\b(?:sin|"
+        rf"cos|tan)|\)){_EXPONENT}{_UNIT_AFTER}"
         rf"(?!(?<=\d\s?(?:{UNIT})[23]))",
         lambda found: (
             found[0]

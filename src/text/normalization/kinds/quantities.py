@@ -57,6 +57,6 @@ RULES = (
         r"\d+",
         lambda found: _read_count(found[0]),
         ("4242 guests", "four thousand, two hundred forty-two guests"),
-    ),  # fmt: skip
+    ),
 )
 KIND = Kind(name="other numbers", rules=RULES)

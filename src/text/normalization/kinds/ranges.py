@@ -46,11 +46,13 @@ RULES = (
         r"\1 minus ",
         ("UTC-5", "UTC minus five"),
         ("T-10 seconds", "T minus ten seconds"),
-    ),  # fmt: skip
+    ),
     substitute(r"\b(UTC|GMT)\s?\+(?=\d)", r"\1 plus "),
     substitute(
-        rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|(?<=\d\s?)−\s?(?=[\d(])"
-        rf"|(?<=(?:\b[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())(?=.*=|(?<=(?:=|squared|cubed).*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
+        rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|"
+        rf"(?<=\d\s?)−\s?(?=[\d(])"
+        rf"|(?<=(?:\b[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())"
+        rf"(?=.*=|(?<=(?:=|squared|cubed).*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
         " minus ",
         ("10 - 4 = 6", "ten minus four equals six"),
         ("7−2 is 5", "seven minus two is five"),
@@ -63,7 +65,8 @@ RULES = (
         ("$-5", "minus five dollars"),
     ),
     substitute(
-        rf"(?<![^\s(\[{{<>=:;,/\"'~≈±×*–—]|\d\s)[-−–](?=\.?\d|{_MARK}\.?\d|{_CODE}\d|[½⅓⅔¼¾⅛])(?!\d+(?:-\d+){{2,}})",
+        rf"(?<![^\s(\[{{<>=:;,/\"'~≈±×*–—]|\d\s)[-−–](?=\.?\d|{_MARK}\.?\d|{_CODE}\d|[½⅓⅔¼¾⅛])"
+        rf"(?!\d+(?:-\d+){{2,}})",
         "minus ",
         ("-5%", "minus five percent"),
         ("about −0.75", "about minus zero point seven five"),
@@ -84,7 +87,8 @@ RULES = (
         ("+4 °C", "plus four degrees Celsius"),
     ),
     substitute(
-        rf"(?P<mark>{_MARK}|\b{_CODE})(?P<low>{NUMBER})(?P<scale>{_SCALE})?{_DASH}(?P<high>{NUMBER})(?![\d.,]*\d|-\d)",
+        rf"(?P<mark>{_MARK}|\b{_CODE})(?P<low>{NUMBER})(?P<scale>{_SCALE})"
+        rf"?{_DASH}(?P<high>{NUMBER})(?![\d.,]*\d|-\d)",
         _read_money_range,
         ("$5-10", "five to ten dollars"),
         ("£1.5-2m", "one point five to two million pounds"),
@@ -97,7 +101,8 @@ RULES = (
         ("$5–$10", "five dollars to ten dollars"),
     ),
     substitute(
-        rf"(?<=(?<![\w.,])(?:{_AMOUNT})(?:{_AFTER_NUMBER}|{_SCALE}))\s?[-–—]\s?(?=(?:{_AMOUNT})(?:{_AFTER_NUMBER}|{_SCALE}))",
+        rf"(?<=(?<![\w.,])(?:{_AMOUNT})(?:{_AFTER_NUMBER}|{_SCALE}))\s?[-–—]\s?(?=(?:{_AMOUNT})"
+        rf"(?:{_AFTER_NUMBER}|{_SCALE}))",
         " to ",
         ("5°C–10°C", "five degrees Celsius to ten degrees Celsius"),
         ("10K-20K", "ten thousand to twenty thousand"),
@@ -120,7 +125,8 @@ RULES = (
         ("10 - 4", "ten minus four"),
     ),
     substitute(
-        rf"(?<![\w.,^]|\d[-–])(?P<low>{NUMBER})[-–—](?P<high>{NUMBER})(?![\d.,]*\d|[-–]\d|-(?:[a-z]+-)?on\b)"
+        rf"(?<![\w.,^]|\d[-–])(?P<low>{NUMBER})[-–—](?P<high>{NUMBER})(?![\d.,]*\d|[-–]\d|"
+        rf"-(?:[a-z]+-)?on\b)"
         r"(?!st\b|nd\b|rd\b|th\b)",
         _read_range,
         ("pages 12-15", "pages twelve to fifteen"),
@@ -129,7 +135,8 @@ RULES = (
         ("ended 3-2", "ended three to two"),
     ),
     substitute(
-        r"(?<=\b(?:noon|midnight))\s?[-–—]\s?(?=\d)|(?<=\d\s?(?:[ap]\.?m\.?)?)\s?[-–—]\s?(?=(?:noon|midnight|present|now|today)\b)"
+        r"(?<=\b(?:noon|midnight))\s?[-–—]\s?(?=\d)|(?<=\d\s?(?:[ap]\.?m\.?)?)"
+        r"\s?[-–—]\s?(?=(?:noon|midnight|present|now|today)\b)"
         r"|(?<=\b(?P<letter>[A-Z])\d{1,2})[-–](?=(?P=letter)\d)",
         " to ",
         ("2019–present", "twenty nineteen to present"),
@@ -141,7 +148,8 @@ RULES = (
         ("5th-8th grade", "fifth to eighth grade"),
     ),
     substitute(
-        r"\b([A-Z])\s?[-–—]\s?([A-Z])\b(?=[\s.,;!?)]|$)(?<=\b(?:A[-–—]Z|[A-Z]\s?[–—]\s?[A-Z]))|\ba[-–]z\b",
+        r"\b([A-Z])\s?[-–—]\s?([A-Z])\b(?=[\s.,;!?)]|$)(?<=\b(?:A[-–—]Z|[A-Z]\s?[–—]\s?[A-Z]))|"
+        r"\ba[-–]z\b",
         lambda found: f"{found[1]} to {found[2]}" if found[1] else "a to z",
         ("from A–Z", "from A to Z"),
     ),

@@ -85,7 +85,8 @@ RULES = (
         ("Henry VIII's wives", "Henry the eighth's wives"),
     ),
     substitute(
-        rf"\b({_RULERS}) (I)(?='s|\s(?:of|reigned|ruled|was|died|became|founded|built|crowned|signed|ordered|fought)\b)",
+        rf"\b({_RULERS}) (I)(?='s|\s(?:of|reigned|ruled|was|died|became|founded|built|crowned|"
+        rf"signed|ordered|fought)\b)",
         _read_ruler,
         ("Elizabeth I reigned", "Elizabeth the first reigned"),
     ),

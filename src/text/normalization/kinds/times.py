@@ -88,19 +88,22 @@ RULES = (
         ("1h30 long", "one hour thirty minutes long"),
     ),
     substitute(
-        rf"(?<![\w:,-])((?:[01]?\d|2[0-4])(?:[:.][0-5]\d)?{_HALF.replace('?P<half>', '')}?)\s?[-–—−]\s?"
+        rf"(?<![\w:,-])((?:[01]?\d|2[0-4])(?:[:.][0-5]\d)?{_HALF.replace('?P<half>', '')}?)"
+        rf"\s?[-–—−]\s?"
         rf"(?=(?:[01]?\d|2[0-4])(?:[:.][0-5]\d)?{_HALF.replace('?P<half>', '')})",
         r"\1 to ",
         ("9-11am", "nine to eleven A.M."),
         ("3pm–5:30pm", "three P.M. to five thirty P.M."),
     ),
     substitute(
-        r"(?<![\d:.,-])((?:[01]?\d|2[0-4]):[0-5]\d)\s?[-–—−]\s?(?=(?:[01]?\d|2[0-4]):[0-5]\d(?![\d:]))",
+        r"(?<![\d:.,-])((?:[01]?\d|2[0-4]):[0-5]\d)\s?[-–—−]\s?(?=(?:[01]?\d|2[0-4])"
+        r":[0-5]\d(?![\d:]))",
         r"\1 to ",
         ("8:15-9:45", "eight fifteen to nine forty-five"),
     ),
     substitute(
-        rf"(?<![\w.,:])(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>)(?P<zone>)(?={_HALF.replace('?P<half>', '')}){_HALF}",
+        rf"(?<![\w.,:])(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>)(?P<zone>)"
+        rf"(?={_HALF.replace('?P<half>', '')}){_HALF}",
         lambda found: _read_clock(found),
         ("6.40am", "six forty A.M."),
         ("at 7.05 p.m. today", "at seven oh five P.M. today"),
@@ -115,8 +118,10 @@ RULES = (
         ("1 John 4:7-8", "one John four seven to eight"),
     ),
     substitute(
-        r"\b((?:ratio|odds|scale|proportions?|mix(?:ed|ture)?|dilut\w+|split|gear(?:ed)?|won|lost|beat\w*|score[ds]?)"
-        r"(?:\s(?:of|is|are|was|were|it|at|by|them|this|in|a|the|to|about))*\s)(\d{1,4}):(\d{1,4})(?![\d:])",
+        r"\b((?:ratio|odds|scale|proportions?|mix(?:ed|ture)?|dilut\w+|split|gear(?:ed)?|won|"
+        r"lost|beat\w*|score[ds]?)"
+        r"(?:\s(?:of|is|are|was|were|it|at|by|them|this|in|a|the|to|about))*\s)(\d{1,4})"
+        r":(\d{1,4})(?![\d:])",
         r"\1\2 to \3",
         ("a ratio of 1:10", "a ratio of one to ten"),
         ignore_case=True,
