@@ -62,4 +62,4 @@ def verbalize_symbols(text: str) -> str:
     text = _HASHTAG.sub("hashtag ", text)
     text = _SLASH.sub(" slash ", text)
     text = _NAMED_SYMBOL.sub(lambda found: f" {_SYMBOL_NAMES[found[0]]} ", text)
-    return _UNNAMED_SYMBOLS.sub(" ", _DASH.sub(" - ", text))
+    return to_ascii(_UNNAMED_SYMBOLS.sub(" ", _DASH.sub(" - ", text)))

@@ -25,7 +25,8 @@ _RULERS = (
     "Manuel|Umberto|Victor Emmanuel|Vittorio Emanuele|Amadeus|Baudouin|Akbar|Suleiman|Mehmed|Murad|"
     "Selim|Darius|Xerxes|Cyrus|Artaxerxes|Seti|Thutmose|Amenhotep|Ramesses|Antiochus|Seleucus|"
     "Mithridates|Theodosius|Valentinian|Basil|Michael|Andronicus|Adrian|Hadrian|Celestine|Eugene|"
-    "Stephen|Sylvester|Julius|Callixtus|Martin|Honorius|Nero|Willem|Hassan|Mohammed|Abdullah|Hussein"
+    "Stephen|Sylvester|Julius|Callixtus|Martin|Honorius|Nero|Willem|Hassan|Mohammed|"
+    "Abdullah|Hussein"
 )
 _TITLES = (
     "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Prince|Princess|Duke|Duchess|Saint|"
