@@ -64,6 +64,7 @@ _BEFORE_NUMBER = {
     "Ver": "version", "ver": "version", "Lv": "level", "lvl": "level", "n": "note",
     "para": "paragraph",
 }  # fmt: skip
+_PLURAL_BEFORE_RANGE = ("figure", "page", "volume", "chapter", "section", "number", "verse", "line")
 _LATIN = {
     "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "et al.": "et al",
     "Ph.D.": "P.H.D.", "w/o": "without", "w/": "with", "and/or": "and or", "b/c": "because",
@@ -95,6 +96,12 @@ def _read_latin(found: Match) -> str:
         if form in _SENTENCE_ENDERS and form[-1] == "." and _ends_sentence(found)
         else spoken
     )
+
+
+def _read_before_number(found: Match) -> str:
+    name = _BEFORE_NUMBER[found[1]]
+    several = re.match(r"\d+ to \d", found.string[found.end() :])
+    return f"{name}s " if several and name in _PLURAL_BEFORE_RANGE else f"{name} "
 
 
 def _read_general(found: Match) -> str:
@@ -153,7 +160,7 @@ RULES = (
     substitute(
         rf"(?<![\w.])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|(?!I\b)[IVX]+\b)"
         rf"(?<!\b[a-z]\.[cbdrnlpv]\.\s?)",
-        lambda found: f"{_BEFORE_NUMBER[found[1]]} ",
+        _read_before_number,
         ("No. 5 and pp. 2-3", "number five and pages two to three"),
         ("c. 1850", "circa eighteen fifty"),
     ),

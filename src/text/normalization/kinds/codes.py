@@ -77,10 +77,10 @@ def _read_groups_of(code: str) -> str:
 
 
 def _read_place(found: Match) -> str:
-    digits = found["code"]
+    digits, letter = found["code"], f" {found['letter']}" if found["letter"] else ""
     if len(digits) == 3 and digits.endswith("00"):
-        return f"{_name_tag(found['tag'])}{cardinal_to_words(digits)}"
-    return f"{_name_tag(found['tag'])}{_read_digits(digits)}"
+        return f"{_name_tag(found['tag'])}{cardinal_to_words(digits)}{letter}"
+    return f"{_name_tag(found['tag'])}{_read_digits(digits)}{letter}"
 
 
 def _read_alphanumeric(found: Match) -> str:
@@ -114,7 +114,7 @@ RULES = (
         r"(?<![\w.,/-])(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-]|\.\d)"
         r"|(?<![\w.,/-])\d{3}-\d{4}(?![\w-]|\.\d)"
         r"|(?<![\w])\(?\+\d{1,3}\)?(?:[ .-]?\(?\d{1,4}\)?){2,6}(?<=(?:\d[ ().-]*){8,})(?![\w-])"
-        r"|(?<![\w.,/$€£-])\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?<=(?:\d[ ()-]*){8,})(?![\w-])"
+        r"|(?<![\w.,/$€£-]|\d )\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?<=(?:\d[ ()-]*){8,})(?![\w-])"
         r"|(?<![\w.,/$€£-])0\d{8,12}(?!\w)",
         _read_phone,
         ("Call 555-0142.", "Call five five five, oh one four two."),
@@ -158,7 +158,7 @@ RULES = (
     ),
     substitute(
         r"(?P<tag>\b(?:call(?:ed|ing)?|text|ring|phone)\s)(?P<code>[2-9]11|999|112|988|119|000|"
-        r"111|\d{5,}(?:[ -]\d{2,})*)(?!\w|[.,:/]\d)",
+        r"111|\d{3}[ .]\d{4}|\d{5,}(?:[ -]\d{2,})*)(?!\w|[.,:/]\d)",
         lambda found: f"{found['tag']}{_read_groups_of(found['code'])}",
         ("call 999", "call nine nine nine"),
         ignore_case=True,
@@ -170,7 +170,7 @@ RULES = (
         ("a 911 operator", "a nine one one operator"),
     ),
     substitute(
-        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})(?![\w%]|[.,:/]\d|"
+        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})(?P<letter>[A-Z]\b)?(?![\w%]|[.,:/]\d|"
         rf"-\d|{_COUNTED})",
         _read_place,
         ("room 101", "room one oh one"),
@@ -192,7 +192,7 @@ RULES = (
         ("I-95 and US-101", "I ninety-five and U.S. one oh one"),
     ),
     substitute(
-        r"(?<![\w.-])(?<!\$)v\.?\s?(\d{1,4}(?:\.\d{1,4})+)(?![\d]|\.\d)",
+        r"(?<![\w.-])(?<!\$)v\.?\s?(\d{1,4}(?:\.\d{1,4})+)(?![\dA-Za-z]|\.\d)",
         lambda found: "v " + " point ".join(map(cardinal_to_words, found[1].split("."))),
         ("v1.12.0", "v one point twelve point zero"),
         ignore_case=True,

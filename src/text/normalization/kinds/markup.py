@@ -20,7 +20,7 @@ _TAGS = (
     "video|voice|w|wbr"
 )
 _BLOCK_TAGS = (
-    "address|article|aside|blockquote|body|br|caption|dd|details|div|dl|dt|figcaption|figure|"
+    "address|article|aside|blockquote|body|caption|dd|details|div|dl|dt|figcaption|figure|"
     "footer|form|h[1-6]|head|header|hr|html|li|main|nav|ol|option|p|pre|section|summary|table|"
     "tbody|tfoot|thead|title|tr|ul"
 )
@@ -96,11 +96,11 @@ RULES = (
         ("&#x2014; so", "so"),
     ),
     substitute(r"(?s)<!--.*?-->|<(script|style)\b[^>]*>.*?</\1>", " ", ("a<!-- b --> c", "a c")),
+    substitute(r"<br\s?/?>", "\n", ("One<br/>two", "One two"), ignore_case=True),
     substitute(
         rf"</?(?:{_BLOCK_TAGS})\b(?:\s[^<>]*)?/?>",
-        "\n",
-        ("<p>One</p> <p>two</p>", "One. two"),
-        ("One<br/>two", "One two"),
+        _BLOCK_END,
+        ("<p>One</p> <p>two</p>", "One. two."),
         ignore_case=True,
     ),
     substitute(r"</t[dh]>\s*(?=<t[dh]\b)", ", ", ignore_case=True),
@@ -132,6 +132,7 @@ RULES = (
     substitute(r"(?m)^>(?=\d)", r"\\>", (">5 kg", "greater than five kilograms")),
     substitute(r"==(?=[^\s=])([^=\n]*[^\s=])==", r"\1", ("a ==marked== word", "a marked word")),
     substitute(r"(?m)^[ \t]*[•◦▪▸►‣⁃●○■–—][ \t]+", "- ", ("• one\n• two", "one. two")),
+    substitute(r"(?<=\w\])\[[^\[\]]{0,20}\]", "", ("see [the page][1]", "see the page")),
     Rule(
         read=_read_markdown,
         examples=(

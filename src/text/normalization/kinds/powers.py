@@ -25,7 +25,7 @@ _PRODUCT = regex.compile(
     r"(?<=[=+\-−–×*/·(<>≈][ ]?(?:\d+(?:\.\d+)?)?|(?<![\w.,])\d[\d.]*|[½¼¾π])(?!sin|cos|tan|log|"
     r"exp)[a-zπ]{2,3}$"
 )
-_GROUP = regex.compile(r"\([^()]*(?:[+\-−–×/=*]|\b[a-z]\b)[^()]*\)$")
+_GROUP = regex.compile(r"\([^()]*(?:[+\-−–×/=*]|\b\d*[a-z]\b)[^()]*\)$")
 _FORMULA = (
     rf"(?<![A-Za-z])(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\))"
     rf"+(?<=[{_LOWERED}].*)"

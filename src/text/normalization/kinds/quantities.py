@@ -30,7 +30,11 @@ RULES = (
         ("3 × 4 = 12", "three times four equals twelve"),
     ),
     substitute(r"(?<=\d)\s?[x×]\s?(?=\d)", " by ", ("5x7 print", "five by seven print")),
-    substitute(r"(?<=\d)[x×](?!\w|\s?[-+=<>^/−])", " times", ("2x faster", "two times faster")),
+    substitute(
+        r"(?<=\d)[x×](?!\w|\s?[-+=<>^/−]|\s(?:minus|plus|equals)\b|\)\s?(?:\^|squared|cubed|to the power))",
+        " times",
+        ("2x faster", "two times faster"),
+    ),
     substitute(
         r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b",
         lambda found: ordinal_to_words(found[1].replace(",", "")),
@@ -43,8 +47,10 @@ RULES = (
         ("1,000,000.5", "one million point five"),
     ),
     substitute(
-        r"(?<![\d.])\d*\.\d+(?!\.?\d)",
-        lambda found: f" {decimal_to_words(found[0])} ",
+        r"(?<![\d.])(?:(?<=(\w))|)\d*\.\d+(?!\.?\d)(?:(?=([A-Za-z]))|)",
+        lambda found: (
+            f"{' ' if found[1] else ''}{decimal_to_words(found[0])}{' ' if found[2] else ''}"
+        ),
         ("3.75", "three point seven five"),
     ),
     substitute(

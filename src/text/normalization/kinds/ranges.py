@@ -51,7 +51,7 @@ RULES = (
     substitute(
         rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|"
         rf"(?<=\d\s?)−\s?(?=[\d(])"
-        rf"|(?<=(?:\b[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())"
+        rf"|(?<=(?:(?<![A-Za-z])[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())"
         rf"(?=.*=|(?<=(?:=|squared|cubed).*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
         " minus ",
         ("10 - 4 = 6", "ten minus four equals six"),
@@ -135,7 +135,7 @@ RULES = (
         ("ended 3-2", "ended three to two"),
     ),
     substitute(
-        r"(?<=\b(?:noon|midnight))\s?[-–—]\s?(?=\d)|(?<=\d\s?(?:[ap]\.?m\.?)?)"
+        r"(?<=\b(?:noon|midnight))\s?[-–—]\s?(?=\d)|(?<=\d\s?(?:[ap]\.?m\.?)?|[AP]\.M\.)"
         r"\s?[-–—]\s?(?=(?:noon|midnight|present|now|today)\b)"
         r"|(?<=\b(?P<letter>[A-Z])\d{1,2})[-–](?=(?P=letter)\d)",
         " to ",

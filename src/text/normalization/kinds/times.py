@@ -5,7 +5,8 @@ from __future__ import annotations
 from text.normalization.numbers import cardinal_to_words
 from text.normalization.rules import Kind, Match, substitute
 
-_DURATION_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+_DURATION_UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+_W = r"(?P<w>\d{1,3})\s?w(?:ee)?(?:ks?)?"
 _D = r"(?P<d>\d{1,4})\s?d(?:ays?)?"
 _H = r"(?P<h>\d{1,4})\s?h(?:(?:ou)?rs?\.?)?"
 _M = r"(?P<m>\d{1,4})\s?m(?:in(?:ute)?s?\.?)?"
@@ -15,7 +16,13 @@ _CLOCK = (
     r"(?<![\d:.,])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?"
     rf"(?![\d:])(?P<zone>Z\b)?{_HALF}?"
 )
+_SHORT_BOOKS = {
+    "Rev.": "Revelation", "Cor.": "Corinthians", "Ps.": "Psalm", "Pss.": "Psalms",
+    "Gen.": "Genesis", "Matt.": "Matthew", "Rom.": "Romans", "Heb.": "Hebrews",
+    "Prov.": "Proverbs", "Isa.": "Isaiah",
+}  # fmt: skip
 _BOOKS = (
+    r"Rev\.|Cor\.|Pss?\.|Gen\.|Matt\.|Rom\.|Heb\.|Prov\.|Isa\.|"
     "Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|"
     "Nehemiah|Esther|Job|Psalms?|Proverbs|Ecclesiastes|Song of Songs|Isaiah|Jeremiah|Lamentations|"
     "Ezekiel|Daniel|Hosea|Joel|Amos|Obadiah|Jonah|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|"
@@ -73,7 +80,7 @@ def _read_military(found: Match) -> str:
 
 RULES = (
     substitute(
-        rf"(?<![\w.,:])(?:{_D}(?:,?\s?(?:and\s)?{_H})(?:,?\s?{_M})?(?:,?\s?{_S})?"
+        rf"(?<![\w.,:])(?:{_W},?\s?{_D}(?:,?\s?{_H})?|{_D}(?:,?\s?(?:and\s)?{_H})(?:,?\s?{_M})?(?:,?\s?{_S})?"
         rf"|{_H},?\s?(?:and\s)?{_M}(?:,?\s?{_S})?|{_H},?\s?{_S}|{_M},?\s?(?:and\s)?{_S})(?![\w'’])",
         _read_duration,
         ("1h 5m", "one hour five minutes"),
@@ -111,7 +118,8 @@ RULES = (
     substitute(
         rf"\b({_BOOKS})\s(\d{{1,3}}):(\d{{1,3}})(?!\d)(?:\s?[-–]\s?(\d{{1,3}}))?",
         lambda found: (
-            f"{found[1]} {cardinal_to_words(found[2])} {cardinal_to_words(found[3])}"
+            f"{_SHORT_BOOKS.get(found[1], found[1])} {cardinal_to_words(found[2])} "
+            f"{cardinal_to_words(found[3])}"
             + (f" to {cardinal_to_words(found[4])}" if found[4] else "")
         ),
         ("Psalm 23:4", "Psalm twenty-three four"),
