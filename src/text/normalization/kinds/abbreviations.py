@@ -45,7 +45,8 @@ _GENERAL = {
     "hr": "hour", "mins": "minutes", "secs": "seconds", "lbs": "pounds", "wks": "weeks",
     "mos": "months", "tbsp": "tablespoons", "tsp": "teaspoons", "sq": "square", "cu": "cubic",
     "feat": "featuring", "orig": "original", "pop": "population", "resp": "respectively",
-    "Tel": "telephone", "Approx": "approximately", "Est": "established", "Max": "maximum",
+    "Tel": "telephone", "attn": "attention", "Attn": "Attention", "Approx": "approximately",
+    "Est": "established", "Max": "maximum",
     "Min": "minimum", "Incl": "including", "Avg": "average", "Temp": "temperature",
     "assoc": "associate", "Mts": "Mountains",
 }  # fmt: skip
@@ -61,7 +62,8 @@ _BEFORE_NUMBER = {
     "Apt": "apartment", "apt": "apartment", "Ste": "suite", "Bldg": "building", "c": "circa",
     "b": "born", "d": "died", "fl": "flourished", "r": "reigned", "op": "opus", "Op": "opus",
     "Tab": "table", "App": "appendix", "Hwy": "Highway", "Rte": "Route", "rte": "route",
-    "Ver": "version", "ver": "version", "Lv": "level", "lvl": "level", "n": "note",
+    "Ver": "version", "ver": "version", "Lv": "level", "lvl": "level", "par": "paragraph",
+    "n": "note",
     "para": "paragraph",
 }  # fmt: skip
 _PLURAL_BEFORE_RANGE = ("figure", "page", "volume", "chapter", "section", "number", "verse", "line")
@@ -129,6 +131,7 @@ _COMPASS_FORM = "|".join(sorted(_COMPASS, key=len, reverse=True))
 _FORMS = "|".join(sorted(map(re.escape, _GENERAL), key=len, reverse=True))
 _LATIN_FORMS = "|".join(map(re.escape, sorted(_LATIN, key=len, reverse=True)))
 RULES = (
+    substitute(r"(?<=\b[A-Z][a-z]+ )v\.(?= [A-Z])", "versus", ("Hale v. Oban", "Hale versus Oban")),
     substitute(
         rf"(?<![\w.])({_COMPASS_FORM})\.?(?=\s{_NAME}{{1,2}}(?:{_STREET}|Street|Avenue|Road|"
         rf"Drive|Boulevard|Lane)\b)",

@@ -170,7 +170,8 @@ RULES = (
         ("a 911 operator", "a nine one one operator"),
     ),
     substitute(
-        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})(?P<letter>[A-Z]\b)?(?![\w%]|[.,:/]\d|"
+        rf"(?P<tag>\b(?:{_PLACE})(?:\s(?:number|no\.))?\s#?)(?P<code>\d{{3,6}})"
+        rf"(?P<letter>[A-Z]\b)?(?![\w%]|[.,:/]\d|"
         rf"-\d|{_COUNTED})",
         _read_place,
         ("room 101", "room one oh one"),

@@ -15,7 +15,10 @@ _DISPLAY = (
     r"projectors?|film|movies?|quality|Blu-?rays?|streams?|streaming|content|restoration|remaster|"
     r"panels?|webcams?|picture|output|version|versions|is|was|looks|texture|textures|ultra|gaming"
 )
-_RACE = r"runs?|races?|walks?|runners?|event|course|personal best|PB|PR|jog|fun|charity|training|time|was|is"
+_RACE = (
+    r"runs?|races?|walks?|runners?|event|course|personal best|PB|PR|jog|fun|charity|training|"
+    r"time|was|is"
+)
 _PLACES = (
     r"\b(?:[Rr]oom|[Aa]pt\.?|[Aa]partment|[Uu]nit|[Ss]uite|[Gg]ate|[Ss]eat|[Rr]ow|[Ff]lat|[Bb]lock|"
     r"[Bb]uilding|[Bb]us|[Rr]oute|[Pp]latform|[Ff]loor|[Gg]rade|[Cc]lass|[Ss]ection|[Ff]igure|"

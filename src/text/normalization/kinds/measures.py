@@ -22,7 +22,9 @@ _UNDOTTED = "|".join(
 )
 
 _THINGS = (
-    r"(?:can|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|run|race|swim|steak|ladder|"
+    r"(?:can|bucket|bulb|lamp|jug|drum|barrel|keg|heater|motor|battery|charger|tile|pond|"
+    r"pool|garden|farm|field|plot|rug|bag|bottle|jar|tank|box|pack|packet|walk|drive|ride|hike|"
+    r"run|race|swim|steak|ladder|"
     r"rope|board|"
     r"pipe|nail|screw|wall|fence|tower|pole|room|flat|apartment|house|lot|screen|boy|man|fish|"
     r"dog|cat|tree|"
@@ -38,7 +40,7 @@ def _read_fraction(found: Match) -> str:
     if found[0] in _NAMED_PAIRS:
         return _NAMED_PAIRS[found[0]]
     unit = f" {name_unit(found['unit'], one=not found['whole'])}" if found["unit"] else ""
-    return _name_fraction(found) + unit
+    return _name_fraction(found) + unit + (_end(found) if unit else "")
 
 
 def _name_fraction(found: Match) -> str:
@@ -135,7 +137,7 @@ RULES = (
     ),
     substitute(
         r"(?<![\w/.,])(?:(?P<whole>\d{1,3})\s)?(?P<top>\d{1,2})/(?P<bottom>\d{1,4})(?:th|rd|nd)?s?"
-        rf"(?:\s?(?P<unit>{UNIT})(?![\w/'’]))?(?![\w/]|\.\d)",
+        rf"(?:\s?(?P<unit>{UNIT})(?![\w/'’])(?P<dot>\.)?)?(?![\w/]|\.\d)",
         _read_fraction,
         ("3/4 of it", "three quarters of it"),
         ("½ tsp salt", "one half teaspoon salt"),

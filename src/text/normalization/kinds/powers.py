@@ -109,6 +109,12 @@ _UNIT_AFTER = rf"(?:\s?(?P<unit>(?:{UNIT})(?:/(?:{UNIT}))?)(?:\^(?P<power>[23]))
 _GREEK = r"(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])(?<![\dA-Za-z]\s?[Ωμ])(?!(?<=μ)[A-Za-z])"
 RULES = (
     substitute(
+        r"(?<![A-Za-z][ .])[Ⅰ-ⅿ](?![Ⅰ-ⅿ])",
+        lambda found: str(int(unicodedata.numeric(found[0]))),
+        ("at Ⅻ", "at XII"),
+        ("Ⅻ hours", "twelve hours"),
+    ),
+    substitute(
         r"(?<=\w)(ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)",
         lambda found: unicodedata.normalize("NFKC", found[0]),
         ("the 2ⁿᵈ", "the second"),

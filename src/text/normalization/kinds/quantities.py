@@ -31,7 +31,8 @@ RULES = (
     ),
     substitute(r"(?<=\d)\s?[x×]\s?(?=\d)", " by ", ("5x7 print", "five by seven print")),
     substitute(
-        r"(?<=\d)[x×](?!\w|\s?[-+=<>^/−]|\s(?:minus|plus|equals)\b|\)\s?(?:\^|squared|cubed|to the power))",
+        r"(?<=\d)[x×](?!\w|\s?[-+=<>^/−]|\s(?:minus|plus|equals)\b|\)\s?(?:\^|squared|cubed|"
+        r"to the power))",
         " times",
         ("2x faster", "two times faster"),
     ),

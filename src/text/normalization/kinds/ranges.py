@@ -51,7 +51,8 @@ RULES = (
     substitute(
         rf"(?<=\d\s?)[-−–]\s?(?={_AMOUNT}\s?=)|(?<==\s?{_AMOUNT}\s)[-−–](?=\s{_AMOUNT})|"
         rf"(?<=\d\s?)−\s?(?=[\d(])"
-        rf"|(?<=(?:(?<![A-Za-z])[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|[a-z]\b|\())"
+        rf"|(?<=(?:(?<![A-Za-z])[a-z]\d?|squared|cubed|power of [\w-]+|\))\s)[-−–](?=\s(?:\d|"
+        rf"[a-z]\b|\())"
         rf"(?=.*=|(?<=(?:=|squared|cubed).*))|(?<=[=(]\s?)[-−–](?=[a-z]\b)",
         " minus ",
         ("10 - 4 = 6", "ten minus four equals six"),

@@ -46,7 +46,7 @@ def _read_counted(found: Match) -> str:
         return str(found[0])
     numerals = [number for number in (found[2], found[3]) if number]
     spoken = " to ".join(cardinal_to_words(str(roman_to_int(number))) for number in numerals)
-    return f"{found[1]} {spoken}"
+    return f"{'Volume' if found[1] == 'Vol.' else found[1]} {spoken}"
 
 
 def _read_ruler(found: Match) -> str:
