@@ -11,6 +11,7 @@ from typing import Any
 from core.errors import AppError, reraise_as_app_error
 from core.options import OptionField, list_option_fields
 from core.paths import ProjectPaths
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json
 from engines.registry import get_options_class
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
@@ -23,7 +24,7 @@ from text.tokenizer import (
     load_tokenizer,
     with_text_cleaning,
 )
-from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
+from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 MAX_PREVIEW_CHARS = 20_000
 DEFAULT_TOKEN_LIMIT = 400  # of published weights

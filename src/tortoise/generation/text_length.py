@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json
 from text.tokenizer import (
     FULL,
     PUBLISHED,
@@ -19,7 +20,7 @@ from text.tokenizer import (
     load_tokenizer,
     with_text_cleaning,
 )
-from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
+from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 PUBLISHED_TEXT_LIMIT = 400  # as in Conventions, which needs torch; a test holds the two together
 TOKEN_CACHE_SIZE = 4096  # texts; while typing, similar ones are requested again
