@@ -54,3 +54,28 @@ def test_a_reading_is_the_same_within_a_sentence(kind: str) -> None:
 def test_a_text_of_plain_words_is_left_alone() -> None:
     text = "Nobody went near it; the rest, as they say, is not for us. Is it? I think so!"
     assert normalize_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "1",
+        "1-",
+        "1 ",
+        "111 ",
+        "111.",
+        "111,",
+        "1.",
+        "A1",
+        "$1-",
+        "1:",
+        "x^",
+        "²",
+        "'1",
+        "- ",
+        "1/2-",
+    ]
+    + ["5am-", "CO₂", "Ab ", "[", "(", "*", "`", "_a", "&amp;", "<a ", "= 5 ", "\n", " "],
+)
+def test_long_runs_of_anything_are_read(part: str) -> None:
+    assert normalize_text(part * 3_000).isascii()

@@ -28,6 +28,8 @@ NOT_A_NOUN = (
     r"here|there|now|today|only|about|a|an|the|today|this|north|south|east|west)\b"
 )
 
+_DIGIT = regex.compile(r"\d", regex.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -42,13 +44,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """The rules of one kind of expression, in the order in which they are applied."""
+    """The rules of one kind of expression, in the order in which they are applied.
+
+    needs_digit: whether every rule needs a digit, so that other texts can be skipped.
+    """
 
     name: str
     rules: tuple[Rule, ...]
+    needs_digit: bool = False
 
     def read(self, text: str) -> str:
         """Apply all rules."""
+        if self.needs_digit and not _DIGIT.search(text):
+            return text
         for rule in self.rules:
             text = rule.read(text)
         return text

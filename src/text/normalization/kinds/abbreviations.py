@@ -86,7 +86,7 @@ _ACRONYMS = (
 
 def _ends_sentence(found: Match) -> bool:
     """Whether a full stop at the end of a match ends the sentence, too."""
-    rest = found.string[found.end() :]
+    rest = found.string[found.end() : found.end() + 40]
     return not rest.strip() or bool(re.match(r"[\"')\]]*\s+(?:[\"'(]?[A-Z][a-z]|\"|I\s)", rest))
 
 

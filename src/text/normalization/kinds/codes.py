@@ -239,4 +239,4 @@ def _spell(tag: str) -> str:
     return "".join(f"{letter}." for letter in letters)
 
 
-KIND = Kind(name="codes", rules=RULES)
+KIND = Kind(name="codes", rules=RULES, needs_digit=True)

@@ -140,4 +140,4 @@ RULES = (
         ("the 7's", "the sevens"),
     ),
 )
-KIND = Kind(name="decades and plurals", rules=RULES)
+KIND = Kind(name="decades and plurals", rules=RULES, needs_digit=True)

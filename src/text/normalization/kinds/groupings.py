@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from text.normalization.kinds.money import CURRENCY_CODES, CURRENCY_SIGNS, CURRENCY_WORDS
+from text.normalization.numbers import MAX_DIGITS
 from text.normalization.rules import Kind, Match, substitute
 from text.normalization.units import UNIT, UNIT_WORDS
 
@@ -20,6 +21,8 @@ _START = r"(?<![\w.,'/:-]|\d\s)"
 def _group(found: Match) -> str:
     """Rewrite a number with groups and perhaps decimals."""
     digits = "".join(filter(str.isdigit, found["whole"]))
+    if len(digits) > MAX_DIGITS:
+        return str(found[0])
     part = found.groupdict().get("part")
     return f"{int(digits):,}" + (f".{part}" if part else "")
 
@@ -88,4 +91,4 @@ RULES = (
         ("2,5 million", "two point five million"),
     ),
 )
-KIND = Kind(name="digit groupings", rules=RULES)
+KIND = Kind(name="digit groupings", rules=RULES, needs_digit=True)

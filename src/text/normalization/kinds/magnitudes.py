@@ -118,4 +118,4 @@ RULES = (
         ("100+ people", "one hundred plus people"),
     ),
 )
-KIND = Kind(name="thousands and millions", rules=RULES)
+KIND = Kind(name="thousands and millions", rules=RULES, needs_digit=True)

@@ -82,7 +82,7 @@ def _end(found: Match) -> str:
         return "."
     if not (found["dot"] or unit.endswith(".")):
         return ""
-    rest = found.string[found.end() :]
+    rest = found.string[found.end() : found.end() + 40]
     return "." if not rest.strip() or re.match(r"[\"')\]]*\s+[A-Z]", rest) else ""
 
 

@@ -150,8 +150,8 @@ def _read_amount(found: Match) -> str:
 
 def _is_attribute(found: Match) -> bool:
     """Return whether a sum stands before a noun, as in "the $5 bill"."""
-    before = _DETERMINER.search(found.string[: found.start()])
-    return bool(before and _NOUN.match(found.string[found.end() :]))
+    before = _DETERMINER.search(found.string[max(0, found.start() - 20) : found.start()])
+    return bool(before and _NOUN.match(found.string, found.end()))
 
 
 def _read_coins(whole: str, small: str, currency: Currency) -> str:

@@ -27,8 +27,8 @@ _PRODUCT = regex.compile(
 )
 _GROUP = regex.compile(r"\([^()]*(?:[+\-−–×/=*]|\b\d*[a-z]\b)[^()]*\)$")
 _FORMULA = (
-    rf"(?<![A-Za-z])(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\))"
-    rf"+(?<=[{_LOWERED}].*)"
+    rf"(?<![A-Za-z])(?=[A-Za-z()]{{1,20}}[{_LOWERED}])"
+    rf"(?:[A-Z][a-z]?[{_LOWERED}]*|\((?:[A-Z][a-z]?[{_LOWERED}]*)+\)[{_LOWERED}]*)+"
 )
 _ELEMENT = regex.compile(r"(?:[A-Z][a-z]?)|[^A-Za-z()]+")
 _FUNCTION = regex.compile(r"\b(?:sin|cos|tan|sec|log|ln)$")
@@ -173,7 +173,7 @@ RULES = (
         rf"(?!(?<=\d\s?(?:{UNIT})[23]))",
         lambda found: (
             found[0]
-            if _UNIT_BEFORE.search(found.string[: found.end("base")])
+            if _UNIT_BEFORE.search(found.string[max(0, found.start() - 40) : found.end("base")])
             else _read_power(found)
         ),
         ("2^10", "two to the power of ten"),

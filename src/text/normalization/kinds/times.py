@@ -169,4 +169,4 @@ RULES = (
         ("at 1400 hrs", "at fourteen hundred hours"),
     ),
 )
-KIND = Kind(name="times and durations", rules=RULES)
+KIND = Kind(name="times and durations", rules=RULES, needs_digit=True)
