@@ -189,7 +189,7 @@ RULES = (
     ),
     substitute(
         _GREEK,
-        lambda found: f" {unicodedata.name(found[0]).split()[-1].lower()} ",
+        lambda found: f" {unicodedata.name(found[0], ' ').split(' ')[-1].lower()} ",
         ("the angle θ", "the angle theta"),
         ("π is big", "pi is big"),
     ),
