@@ -33,7 +33,7 @@ _PLACE = (
     r"channel|ward|bay|port|error|HTTP|desk|seat|stall|lab|classroom|area"
 )
 _LINK = (
-    r"(?:\s(?:number|no\.|code))?"
+    r"(?:\s(?:number|no\.|code))?(?:'s)?"
     r"(?:\s(?:is|was|are|reads|ending|ends|ended|starting|starts|begins)(?:\s(?:in|with))?)?"
     r"(?:\s?[:#=]\s?|\s)#?"
 )
@@ -109,6 +109,18 @@ def _read_version(found: Match) -> str:
 
 
 RULES = (
+    substitute(
+        r"(?<![\w-])1-(8[0-8])(\d)-(?=[A-Z]{3,}\b)",
+        lambda found: (
+            "one, "
+            + (
+                "eight hundred, "
+                if found[1] + found[2] == "800"
+                else f"{_read_digits(found[1] + found[2])}, "
+            )
+        ),
+        ("Dial 1-800-FLOWERS", "Dial one, eight hundred, FLOWERS"),
+    ),
     substitute(r"\b[Nn]°\s?(?=\d)", "number ", ("Nº 5", "number five")),
     substitute(
         r"(?<![\w.,/-])(?:\+?\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-]|\.\d)"

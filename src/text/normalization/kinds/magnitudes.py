@@ -25,6 +25,10 @@ _PLACES = (
     r"[Tt]able|[Ss]tep|[Ii]tem|[Tt]ype|[Mm]odel|[Ee]xit|[Hh]ighway|[Ff]orm|[Pp]art|[Ll]ot|[Nn]o\.|"
     r"[Hh]all|[Ss]tage|[Dd]oor|[Pp]hase|[Ss]chedule|[Ff]ig\.)\s"
 )
+_STREET = (
+    r"(?:\s[A-Z][\w']+){1,2}\s(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Blvd|Way|Court|"
+    r"Place)\b"
+)
 _LETTER_SCALE = r"(?P<scale>[KMBkb]|[Mm]n|[Bb]n|[Tt]n|[Tt]rn|[Mm]ln|[Bb]ln|[Mm]io|[Mm]rd)"
 _PEOPLE = (
     r"people|users?|viewers?|views?|followers?|fans?|customers?|subscribers?|members?|downloads?|"
@@ -95,12 +99,13 @@ RULES = (
         ("12k+ reviews", "twelve thousand plus reviews"),
     ),
     substitute(
-        rf"(?<!{_PLACES}){_START}{_LETTER_SCALE}(?![\w'’]|-\d)",
+        rf"(?<!{_PLACES}){_START}{_LETTER_SCALE}(?![\w'’]|-\d|{_STREET})",
         _read,
         ("10K followers", "ten thousand followers"),
         ("1.1M (up from 900K)", "one point one million (up from nine hundred thousand)"),
         ("her 2M-strong crowd", "her two million-strong crowd"),
         ("Room 3B and bus 4K", "Room three B and bus four K"),
+        ("221B Baker St.", "two hundred twenty-one B Baker Street."),
     ),
     substitute(
         rf"{_START}\s?(?P<scale>m)(?=\s(?:[a-z]+\s)?(?:{_PEOPLE})\b)",

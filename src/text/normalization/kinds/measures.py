@@ -155,6 +155,14 @@ RULES = (
         ("a 90° turn", "a ninety degree turn"),
     ),
     substitute(
+        r"(?<![\w.,$-])(\d{3})([FC])(?![\w-])",
+        lambda found: f"{cardinal_to_words(found[1])} degrees{_SCALES[found[2]]}",
+        (
+            "bake at 350F (180C)",
+            "bake at three hundred fifty degrees Fahrenheit (one hundred eighty degrees Celsius)",
+        ),
+    ),
+    substitute(
         rf"(?P<number>(?<![\w.,])(?:{NUMBER}))\s?%",
         lambda found: f"{decimal_to_words(found['number'])} percent",
         ("50% off", "fifty percent off"),
