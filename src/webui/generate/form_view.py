@@ -29,7 +29,7 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Text & pauses": (
             *("emotion", "prompt", "delimiter", "piece_chars", "pause_s", "pause_paragraph_s"),
-            *("pause_section_s", "pause_comma_s", "pause_none_s"),
+            *("pause_section_s", "pause_comma_s", "pause_none_s", "text_cleaning"),
         ),
         "Sampling": (
             *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
