@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.tables.text_files import TextFileError, read_text
 from training.asr.base import WHISPER_FILE, Segment, TranscribeError, Transcript, clean_text
 from training.asr.transcripts.lists import (
     LIST_FILE_NAMES,
+    TranscriptList,
     format_relative_path,
     match_lines_to_files,
     read_transcript_list,
@@ -112,23 +114,33 @@ def search_transcripts(
         if given is not None:
             found[file] = given
     stems = {file.stem.casefold() for file in files}
-    previews: list[TablePreview] = []
+    lists: list[TranscriptList] = []
     for path in _find_lists(folder, files):
         if path.stem.casefold() in stems and path.suffix == ".txt":
             continue  # the text of a recording of that name
         try:
-            listed, preview = _read_from_list(path, files, columns)
+            listed, read = _read_from_list(path, files, columns)
         except (TranscribeError, TextFileError) as error:
             problems.append(str(error) if path.name in str(error) else f"{path.name}: {error}")
             continue
         found = {**listed, **found}
-        previews += [preview] if preview else []
+        lists += [read] if read else []
     _raise_problems(problems)
-    notes = [note for given in found.values() for note in given.notes]
+    notes = [_describe_speakers(one) for one in lists if len(one.speakers) > 1]
+    notes += [note for given in found.values() for note in given.notes]
     hidden = len(notes) - MAX_NOTES_SHOWN
     more = [f"… and {hidden} more lines were left out."] if hidden > 0 else []
     return FoundTranscripts(
-        by_file=found, notes=(*notes[:MAX_NOTES_SHOWN], *more), lists=tuple(previews)
+        by_file=found, notes=(*notes[:MAX_NOTES_SHOWN], *more), lists=tuple(one.preview for one in lists)
+    )
+
+
+def _describe_speakers(read: TranscriptList) -> str:
+    named = ", ".join(read.speakers[:MAX_PROBLEMS_SHOWN])
+    more = ", …" if len(read.speakers) > MAX_PROBLEMS_SHOWN else ""
+    return (
+        f"{read.preview.name} names {len(read.speakers)} speakers: {named}{more}. A dataset should "
+        "have one voice; put the recordings of each speaker into a folder of their own."
     )
 
 
@@ -151,10 +163,10 @@ def _raise_problems(problems: Sequence[str]) -> None:
 
 
 def _read_sidecar(
-    file: Path, named: Mapping[Path, Sequence[TranscriptFile]]
+    file: Path, named: Mapping[str, Sequence[TranscriptFile]]
 ) -> ExistingTranscript | None:
     """Read the transcript beside a recording: clip.srt, clip.wav.srt or clip.en.srt."""
-    there = [*named.get(file.with_suffix(""), ()), *named.get(file, ())]
+    there = [*named.get(_compose(file.with_suffix("")), ()), *named.get(_compose(file), ())]
     for path, language in sorted(
         there, key=lambda one: (_TRANSCRIPT_SUFFIXES.index(_get_suffix(one[0])), one)
     ):
@@ -164,22 +176,27 @@ def _read_sidecar(
     return None
 
 
-def _index_sidecars(folders: Collection[Path]) -> dict[Path, list[TranscriptFile]]:
+def _index_sidecars(folders: Collection[Path]) -> dict[str, list[TranscriptFile]]:
     """Return the transcripts in some folders, with the language in their names, by recording.
 
     Each folder is listed once; there may be tens of thousands of clips.
     """
-    named: dict[Path, list[TranscriptFile]] = {}
+    named: dict[str, list[TranscriptFile]] = {}
     for folder in folders:
         for path in folder.iterdir():
             if _get_suffix(path) not in _TRANSCRIPT_SUFFIXES or not path.is_file():
                 continue
             base = path.with_suffix("")
-            named.setdefault(base, []).append((path, ""))
+            named.setdefault(_compose(base), []).append((path, ""))
             if _LANGUAGE_SUFFIX.fullmatch(base.suffix) and _get_suffix(path) != ".txt":
                 about = base.with_suffix("")
-                named.setdefault(about, []).append((path, base.suffix[1:3].lower()))
+                named.setdefault(_compose(about), []).append((path, base.suffix[1:3].lower()))
     return named
+
+
+def _compose(path: Path) -> str:
+    """Return a path with composed letters: a Mac may name clip and transcript differently."""
+    return unicodedata.normalize("NFC", str(path))
 
 
 def _get_suffix(path: Path) -> str:
@@ -224,7 +241,7 @@ def _find_lists(folder: Path, files: Sequence[Path]) -> list[Path]:
 
 def _read_from_list(
     path: Path, files: Sequence[Path], columns: Mapping[str, str]
-) -> tuple[dict[Path, ExistingTranscript], TablePreview | None]:
+) -> tuple[dict[Path, ExistingTranscript], TranscriptList | None]:
     below = [file for file in files if file.is_relative_to(path.parent)]
     if path.name == WHISPER_FILE:
         return _read_from_whisper_json(path, below), None
@@ -233,7 +250,7 @@ def _read_from_list(
     return {
         file: ExistingTranscript(source=f"{path.name}, line {line.number}", text=line.text)
         for file, line in matched.items()
-    }, listed.preview
+    }, listed
 
 
 def _read_from_whisper_json(path: Path, files: Sequence[Path]) -> dict[Path, ExistingTranscript]:

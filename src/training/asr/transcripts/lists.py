@@ -20,9 +20,9 @@ from core.tables.columns import (
     make_preview,
     resolve_columns,
 )
-from core.tables.reader import TABLE_SUFFIXES, Table, TableRow, read_tables
+from core.tables.reader import TABLE_SUFFIXES, Table, TableError, TableRow, read_tables
 from training.asr.base import TranscribeError, clean_text
-from training.asr.transcripts.list_columns import choose_columns, has_header
+from training.asr.transcripts.list_columns import choose_columns
 
 LIST_FILE_NAMES = tuple(
     f"{stem}{suffix}"
@@ -47,11 +47,13 @@ class TranscriptLine:
 class TranscriptList:
     """A list: its lines, and a preview that shows which columns are used.
 
-    lines: () where a question is open, or where no recording is named.
+    lines: () where a question is open, or where no recording is named. speakers: their names in
+    the list.
     """
 
     lines: tuple[TranscriptLine, ...]
     preview: TablePreview
+    speakers: tuple[str, ...] = ()
 
 
 def read_transcript_list(
@@ -65,8 +67,7 @@ def read_transcript_list(
     """
     stems = {normalize_id(file.name) for file in files}
     names_recording = partial(_names_recording, stems)
-    read = [(table, _choose(table, path, chosen, names_recording)) for table in read_tables(path)]
-    table, choice = max(read, key=lambda one: _rate(*one, names_recording))
+    table, choice = _read_best_table(path, chosen, names_recording)
     body = table.rows[1:] if choice.header else table.rows
     if not _rate(table, choice, names_recording)[0]:
         choice = replace(choice, question="")  # a list of other recordings
@@ -79,7 +80,11 @@ def read_transcript_list(
         _check_row(path, row, table, choice)
     lines = [_make_line(row, choice.roles) for row in body]
     _check_conflicting_texts(path, lines)
-    return TranscriptList(lines=tuple(lines), preview=preview)
+    at = choice.roles.get(SPEAKER, table.width)
+    speakers = dict.fromkeys(row.cells[at] for row in body if at < len(row.cells))
+    return TranscriptList(
+        lines=tuple(lines), preview=preview, speakers=tuple(filter(None, speakers))
+    )
 
 
 def match_lines_to_files(
@@ -127,15 +132,35 @@ def _names_recording(stems: Collection[str], cell: str) -> bool:
     return bool(cell) and PurePosixPath(normalize_id(cell)).name in stems
 
 
+def _read_best_table(
+    path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
+) -> tuple[Table, ColumnChoice]:
+    """Read a list in the way in which it names most recordings."""
+    read, problems = [], []
+    for table in read_tables(path):
+        try:
+            read.append((table, _choose(table, path, chosen, names_recording)))
+        except TableError as problem:
+            problems.append(problem)
+    if not read:
+        raise problems[0]
+    return max(read, key=lambda one: _rate(*one, names_recording))
+
+
 def _choose(
     table: Table, path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
 ) -> ColumnChoice:
+    choice = choose_columns(table, names_recording)
     if not chosen:
-        return choose_columns(table, names_recording)
+        return choice
     roles = resolve_columns(table, path.name, chosen)
-    header = table.rows[0].cells if table.rows and has_header(table, names_recording) else ()
-    question = "" if {AUDIO, TEXT} <= roles.keys() else "columns names no audio or no text"
-    return ColumnChoice(roles=roles, header=header, question=question)
+    header = choice.header
+    if not header and any(not column.isdecimal() for column in chosen.values()):
+        header = table.rows[0].cells
+    if TEXT not in roles and choice.question:
+        return replace(choice, header=header)
+    kept = {role: at for role, at in choice.roles.items() if role != NORMALIZED}
+    return ColumnChoice(roles={**kept, **roles}, header=header)
 
 
 def _rate(

@@ -27,9 +27,10 @@ _TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
 _BREAK = re.compile(r"<br\s*/?>|\\[Nnh]", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"</?(?:[bciusv]|br|em|strong|font|span|ruby|rt|lang)\b[^<>]*>", re.I)
 _SPEAKER_CHANGE = re.compile(r"^\s*>>+\s*")
-_NON_CUE = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION|X-TIMESTAMP-MAP)(?![a-z])")
+_NON_CUE = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION|X-TIMESTAMP-MAP)\b")
 _HEADER_LINE = re.compile(r"[A-Za-z-]+\s*[:=].*")
-_BROKEN_TIMES = re.compile(r"--?>|\d\s*:\s*\w{1,2}\s*[:.,]\s*\w")
+_ARROW = re.compile(r"[-–—]+\s*>")
+_CLOCK = re.compile(r"\d\s*:\s*\w{1,2}\s*[:.,]\s*\w")
 _LABEL = re.compile(
     r"\s*(-?\d+(?:[.,]\d+)?)\t\s*(-?\d+(?:[.,]\d+)?)(?:\t(.*))?"
     r"|\s*(-?\d+[.,]\d{2,})\s+(-?\d+[.,]\d{2,})(?:\s+(.*))?"
@@ -47,9 +48,8 @@ class Subtitles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cue:
-    """A cue with its lines as shown.  number: of the line with its times."""
+    """A cue with its lines as shown."""
 
-    number: int
     start_s: float
     stop_s: float
     lines: tuple[str, ...]
@@ -69,9 +69,9 @@ def read_subtitles(path: Path) -> Subtitles:
         stop = _before(places, index + 1, lines, ids)
         shown, rest = _split_text(lines, at + 1, stop)
         stray = _find_stray_lines(lines, rest, stop, is_numbered)
-        if is_numbered and not stray and rest < stop:
-            shown += [line for line in lines[rest:stop] if line.strip()]  # a blank line in a text
-        cue = _parse_cue(at + 1, lines[at], shown)
+        if is_numbered and not stray:  # a blank line in a text
+            shown += [line for _, block in _iter_cue_blocks(lines, rest, stop) for line in block]
+        cue = _parse_cue(lines[at], shown)
         if isinstance(cue, str):
             stray = [(at + 1, cue), *stray]
         else:
@@ -79,7 +79,7 @@ def read_subtitles(path: Path) -> Subtitles:
         notes += stray
     if notes and not cues:
         raise TranscribeError(f"{path.name}, line {notes[0][0]}: {notes[0][1]}")
-    segments = list(_unroll(cues))
+    segments = list(_unroll(sorted(cues, key=lambda cue: (cue.start_s, cue.stop_s))))
     return Subtitles(
         transcript=Transcript(segments=sort_segments(segments)),
         notes=tuple(f"{path.name}, line {at}: left out, {why}" for at, why in sorted(notes)),
@@ -104,10 +104,10 @@ def read_labels(name: str, text: str) -> Subtitles | None:
             notes.append((at, f"{_quote(line)} is not a label: start, stop and text"))
         elif not clean_text(said):
             continue
-        elif (begin := _to_seconds(start)) >= (end := _to_seconds(stop)) or begin < 0:
+        elif (begin := _to_seconds(start)) >= (end := _to_seconds(stop)) or end <= 0:
             notes.append((at, "the label has no duration"))
         else:
-            segments.append(Segment(start_s=begin, stop_s=end, text=_clean_line(said)))
+            segments.append(Segment(start_s=max(0.0, begin), stop_s=end, text=_clean_line(said)))
     if notes and not segments:
         raise TranscribeError(f"{name}, line {notes[0][0]}: {notes[0][1]}.")
     return Subtitles(
@@ -126,17 +126,17 @@ def _to_seconds(number: str) -> float:
 def _find_id_lines(lines: Sequence[str], places: Sequence[int]) -> set[int]:
     """Return the lines with the name or number of a cue, just above its times."""
     found: set[int] = set()
-    number = 0
+    number, is_numbered = 0, False
     for place, before in zip(places, (-1, *places), strict=False):
         at = place - 1
         line = lines[at].strip() if at > before else ""
-        counts_on = line.isdecimal() and int(line) == number + 1
-        is_alone = at - 1 <= before or not lines[at - 1].strip()
-        if line and not _NON_CUE.match(line) and (is_alone and at - 1 > before or counts_on):
+        is_number = line.isdecimal()
+        counts_on = is_number and (is_numbered or int(line) == number + 1)
+        is_alone = at == 0 or (at - 1 > before and not lines[at - 1].strip())
+        if line and not _NON_CUE.match(line) and (is_alone or counts_on):
             found.add(at)
-        elif line.isdecimal() and at == 0:
-            found.add(at)
-        number = int(line) if line.isdecimal() else number + 1
+            is_numbered = is_number
+        number = int(line) if is_number else number + 1
     return found
 
 
@@ -148,33 +148,53 @@ def _before(places: Sequence[int], index: int, lines: Sequence[str], ids: set[in
 
 
 def _split_text(lines: Sequence[str], start: int, stop: int) -> tuple[list[str], int]:
-    """Return the lines of a cue, and where the rest after a blank line starts."""
+    """Return the lines of a cue, and where the rest behind it starts."""
     at = start
-    while at < stop and lines[at] and not lines[at].strip():
-        at += 1  # YouTube begins a cue with a line of one space
+    while at < stop and not lines[at].strip():
+        at += 1  # YouTube begins a cue with a line of one space, which some programs remove
     first = at
     while at < stop and lines[at].strip():
         at += 1
-    rest = next((there for there in range(at, stop) if lines[there].strip()), stop)
-    return list(lines[first:at]), rest
+    block = list(lines[first:at])
+    if first > start and not lines[start] and (_NON_CUE.match(block[0]) if block else True):
+        return [], first
+    broken = next((place for place, line in enumerate(block) if _has_broken_times(line)), None)
+    if broken is None and first > start and block[0].strip().isdecimal():
+        broken = 0
+    if broken is not None:  # of the next cue, without a blank line before it
+        broken -= broken > 0 and block[broken - 1].strip().isdecimal()
+        return block[:broken], first + broken
+    return block, at
 
 
-def _find_stray_lines(
-    lines: Sequence[str], start: int, stop: int, is_numbered: bool
-) -> list[tuple[int, str]]:
-    """Return (line, reason) of each block that belongs to no cue; comments and styles do not count.
+def _has_broken_times(line: str) -> bool:
+    return bool(_ARROW.search(line) and (_CLOCK.search(line) or re.search(r"\d", line)))
 
-    is_numbered: blocks without number and times belong to the cue before them.
-    """
-    stray = []
+
+def _iter_cue_blocks(
+    lines: Sequence[str], start: int, stop: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the blocks that are no comments, styles or headers."""
     for first, block in _iter_blocks(lines, start, stop):
         if _NON_CUE.match(block[0]) and not any("-->" in line for line in block):
             continue
         if start == 0 and all(_HEADER_LINE.fullmatch(line) for line in block):
             continue
+        yield first, block
+
+
+def _find_stray_lines(
+    lines: Sequence[str], start: int, stop: int, is_numbered: bool
+) -> list[tuple[int, str]]:
+    """Return (line, reason) of each block that belongs to no cue.
+
+    is_numbered: blocks without number and times belong to the cue before them.
+    """
+    stray = []
+    for first, block in _iter_cue_blocks(lines, start, stop):
         wrong = next((at for at, line in enumerate(block) if "-->" in line), 0)
-        looks_like_cue = block[0].strip().isdecimal() or any(map(_BROKEN_TIMES.search, block[:2]))
-        if looks_like_cue or not is_numbered:
+        has_times = any(_ARROW.search(line) or _CLOCK.search(line) for line in block[:2])
+        if has_times or block[0].strip().isdecimal() or not is_numbered:
             stray.append((first + wrong + 1, _describe(block[wrong])))
     return stray
 
@@ -205,7 +225,7 @@ def _iter_blocks(lines: Sequence[str], start: int, stop: int) -> Iterator[tuple[
 # ---- cues ---------------------------------------------------------------------------------------
 
 
-def _parse_cue(number: int, times: str, shown: Sequence[str]) -> _Cue | str:
+def _parse_cue(times: str, shown: Sequence[str]) -> _Cue | str:
     """Return a cue, or what is wrong with it."""
     match = _CUE_TIMES.fullmatch(times)
     parts = match.groups() if match else ()
@@ -215,9 +235,7 @@ def _parse_cue(number: int, times: str, shown: Sequence[str]) -> _Cue | str:
     if stop < start:
         return "it stops before it starts."
     texts = [_clean_line(piece) for line in shown for piece in _BREAK.split(line)]
-    return _Cue(
-        number=number, start_s=start, stop_s=stop, lines=tuple(text for text in texts if text)
-    )
+    return _Cue(start_s=start, stop_s=stop, lines=tuple(text for text in texts if text))
 
 
 def _parse_timestamp(clock: Sequence[str | None]) -> float | None:
@@ -244,7 +262,7 @@ def _unroll(cues: Sequence[_Cue]) -> Iterator[Segment]:
     for cue in cues:
         if not cue.lines:
             continue
-        rolls = 0.0 <= cue.start_s - shown_until_s + ROLLING_GAP_S <= 2 * ROLLING_GAP_S
+        rolls = cue.start_s <= shown_until_s + ROLLING_GAP_S
         text = _find_new_text(shown, cue.lines) if rolls else " ".join(cue.lines)
         shown, shown_until_s = cue.lines, cue.stop_s
         if not text and last is not None:
