@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from cli.options import add_command
 from cli.output import create_reporter, print_line
 from cli.watch import follow_run
 from core.errors import AppError, reraise_as_app_error
-from core.paths import quote_for_message
+from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
 from studio.datasets.service import (
     Datasets,
@@ -78,7 +77,7 @@ def run(flags: FinetuneFlags) -> int:
 def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareRequest:
     voices = {voice.name for voice in list_voices(studio.layout)}
     is_voice = flags.what in voices
-    if not is_voice and not Path(flags.what).expanduser().is_dir():
+    if not is_voice and not parse_path(flags.what).is_dir():
         known = ", ".join(sorted(voices)) or "none"
         raise AppError(
             f"{quote_for_message(flags.what)} is neither a voice (installed: {known}) nor a "
@@ -89,7 +88,7 @@ def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareReque
         return PrepareRequest(
             name=flags.name,
             voice=flags.what if is_voice else "",
-            folder="" if is_voice else flags.what,
+            folder="" if is_voice else str(parse_path(flags.what).resolve()),
             transcriber=flags.transcriber,
             language=flags.language,
         )

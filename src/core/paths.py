@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from core.errors import AppError
 
 ROOT_ENV_VAR = "TESTUDO_ROOT"
 MAX_NAME_LENGTH = 100  # characters; every file system in use takes 255 bytes
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|+]')
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # Windows adds U+202A
+_OPENING_QUOTES, _CLOSING_QUOTES = "\"'“‘„«`", "\"'”’“»`"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -144,6 +148,25 @@ def quote_for_message(text: str, longest: int = 60) -> str:
     """Quote what the user gave, shortened and without control characters."""
     short = text if len(text) <= longest else text[: longest - 1] + "…"
     return repr(short)
+
+
+def parse_path(text: str | Path) -> Path:
+    """Return the path that a pasted text stands for: "~", quotes, file:// and hidden marks.
+
+    A path that does not exist is also tried without the backslashes of a terminal, and with letters
+    and accents composed and decomposed.
+    """
+    plain = _INVISIBLE.sub("", str(text)).strip()
+    while len(plain) > 1 and plain[0] in _OPENING_QUOTES and plain[-1] in _CLOSING_QUOTES:
+        plain = plain[1:-1].strip()
+    if plain.lower().startswith("file:"):
+        plain = re.sub(r"^/*(?:localhost(?=/))?", "", unquote(plain[len("file:") :]), count=1)
+        plain = plain if re.match(r"/|[A-Za-z]:", plain) else f"/{plain}"
+    path = Path(plain).expanduser()
+    forms = [plain, re.sub(r"\\(?=[^\w\\])", "", plain)]
+    tried = [unicodedata.normalize(form, one) for one in forms for form in ("NFC", "NFD")]
+    exists = [other for other in map(Path, tried) if not path.exists() and other.exists()]
+    return exists[0] if exists else path
 
 
 def slugify(text: str, longest: int = 40) -> str:

@@ -69,7 +69,7 @@ def read_tables(path: Path) -> list[Table]:
     named = _SEPARATOR_LINE.fullmatch(_INVISIBLE.sub("", first).strip(" "))
     if named:
         return [_read_separated(path.name, rest, named[1], first_line=2)]
-    candidates = SEPARATORS
+    candidates: Sequence[str] = SEPARATORS
     if path.suffix.lower() in (".tsv", ".tab") and "\t" in first:
         candidates = ("\t",)
     return _read_candidates(path.name, lines, candidates)

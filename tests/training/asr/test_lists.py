@@ -1,4 +1,4 @@
-"""Lists of transcripts as people keep them: columns in any order, speakers, separators, workbooks."""
+"""Lists of transcripts as people keep them: columns in any order, speakers, separators."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ CASES: dict[str, str] = {
         WAVS, "81244", QUOTED, mark=",", header="wav_filename,wav_filesize,transcript"),
     "durations": rows(WAVS, ("1.25", "2.5", "1.75"), TEXTS),
     "ids and paths": rows(("1", "2", "3"), WAVS, TEXTS, header="id|audio|text"),
-    "an unknown name for the text": rows(WAVS, TEXTS, SPEAKERS, header="file|what she says|speaker"),
+    "an unknown name for the text": rows(
+        WAVS, TEXTS, SPEAKERS, header="file|what she says|speaker"),
     "German names, from a spreadsheet": rows(WAVS, TEXTS, mark=";", header="Datei;Text"),
     "semicolons, no names": rows(WAVS, TEXTS, mark=";"),
     "tabs, no names": rows(WAVS, TEXTS, mark="\t"),
@@ -149,10 +150,12 @@ def test_a_normalized_text_is_preferred(text: str, files: list[Path], tmp_path: 
 
 
 UNCLEAR: dict[str, tuple[str, str]] = {
-    "two texts": (rows(WAVS, TEXTS, ("Oui, oui.", "Un manteau.", "Il pleut.")), "text could be column 2 or 3"),
+    "two texts": (
+        rows(WAVS, TEXTS, ("Oui, oui.", "Un manteau.", "Il pleut.")), "text could be column 2 or 3"),
     "two words": (rows(WAVS, ("yes", "no", "stop"), ("ida", "otto", "tilda")), "column 2 or 3"),
     "two names of texts": (
-        rows(WAVS, TEXTS, QUOTED[::-1], header="file|sentence|text"), "'sentence' or 'text'|'text' or"),
+        rows(WAVS, TEXTS, QUOTED[::-1], header="file|sentence|text"),
+        "'sentence' or 'text'|'text' or"),
 }  # fmt: skip
 
 
@@ -176,7 +179,8 @@ def test_a_preview_says_which_columns_are_used(files: list[Path], tmp_path: Path
     (tmp_path / "metadata.csv").write_text(text, encoding="utf-8")
     (preview,) = search_transcripts(tmp_path, files).lists
     assert preview.columns == (
-        "column 1 (file): audio", "column 2 (text): text", "column 3 (speaker): speaker")  # fmt: skip
+        *("column 1 (file): audio", "column 2 (text): text", "column 3 (speaker): speaker"),
+    )
     assert preview.rows[0] == (WAVS[0], TEXTS[0], "ida")
 
 
@@ -192,7 +196,7 @@ def test_columns_can_be_named(files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(text, encoding="utf-8")
     found = find_existing_transcripts(tmp_path, files, {"audio": "file", "text": "Meant"})
     assert [found[file].text for file in files] == list(TEXTS[::-1])
-    with pytest.raises(TranscribeError, match="no column 'spoken'.*file, said, meant"):
+    with pytest.raises(TranscribeError, match=r"no column 'spoken'.*file, said, meant"):
         find_existing_transcripts(tmp_path, files, {"audio": "file", "text": "spoken"})
 
 

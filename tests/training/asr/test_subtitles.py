@@ -66,7 +66,8 @@ CASES: dict[str, tuple[str, list[tuple[float, float, str]]]] = {
         "\n".join(line.rstrip() for line in ROLLING.split("\n")), ROLLED),
     "rolling captions with Windows line ends": (ROLLING.replace("\n", "\r\n"), ROLLED),
     "rolling captions without word times": (
-        vtt((1, 3, A), (3, 3.01, A), (3.01, 5, f"{A}\n{B}"), (5, 5.01, B), (5.01, 6.5, f"{B}\n{C}")),
+        vtt((1, 3, A), (3, 3.01, A), (3.01, 5, f"{A}\n{B}"), (5, 5.01, B),
+            (5.01, 6.5, f"{B}\n{C}")),
         [(1.0, 3.01, A), (3.01, 5.01, B), (5.01, 6.5, C)]),
     "three lines that roll": (
         srt(*STEADY[:2], (5.0, 6.5, f"{A}\n{B}\n{C}"), (6.5, 8.0, f"{B}\n{C}\nso mind it")),
@@ -133,7 +134,8 @@ CASES: dict[str, tuple[str, list[tuple[float, float, str]]]] = {
             (3.0, 4.5, "3 &lt; 4 &amp; 5 &gt; 4"), (5.0, 6.5, "it&#39;s&nbsp;wet")),
         [(1.0, 2.5, A), (3.0, 4.5, "3 < 4 & 5 > 4"), (5.0, 6.5, "it's wet")]),
     "voices and classes": (
-        vtt((1.0, 2.5, "<v.first Ida Moor>we leave</v> at noon"), (3.0, 4.5, "<c.red>bring</c> a coat"),
+        vtt((1.0, 2.5, "<v.first Ida Moor>we leave</v> at noon"),
+            (3.0, 4.5, "<c.red>bring</c> a coat"),
             (5.0, 6.5, "&gt;&gt; the road is <lang en>wet</lang>")), ONE_TWO_THREE),
     "cues out of order": (srt(THREE[2], THREE[0], THREE[1]), ONE_TWO_THREE),
 }  # fmt: skip
@@ -165,7 +167,8 @@ BROKEN: dict[str, tuple[str, list[tuple[float, float, str]], int]] = {
     "another arrow": (srt(*THREE).replace("03,000 -->", "03,000 ->"), ONE_THREE, 5),
     "no times": (srt(*THREE).replace(TWO, "2\nbring a coat"), ONE_THREE, 5),
     "a minute of 75 seconds": (srt(*THREE).replace("00:00:04,500", "00:00:75,500"), ONE_THREE, 6),
-    "it stops before it starts": (srt(*THREE).replace("00:00:04,500", "00:00:02,000"), ONE_THREE, 6),
+    "it stops before it starts": (
+        srt(*THREE).replace("00:00:04,500", "00:00:02,000"), ONE_THREE, 6),
     "a letter O": (srt(*THREE).replace("00:00:03,000", "00:00:O3,000"), ONE_THREE, 6),
     "no blank lines": (
         srt(*THREE, gap="\n").replace("00:00:03,000", "oops:03,000"), ONE_THREE, 5),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.tables.text_files import TextFileError, read_text
 from support.counting import count_calls
 from training.asr.base import TranscribeError, Word, clean_text
 from training.asr.transcripts.discovery import ExistingTranscript, find_existing_transcripts
-from core.tables.text_files import TextFileError, read_text
 
 Maker = Callable[..., list[Path]]
 

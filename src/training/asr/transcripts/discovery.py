@@ -131,7 +131,9 @@ def search_transcripts(
     hidden = len(notes) - MAX_NOTES_SHOWN
     more = [f"… and {hidden} more lines were left out."] if hidden > 0 else []
     return FoundTranscripts(
-        by_file=found, notes=(*notes[:MAX_NOTES_SHOWN], *more), lists=tuple(one.preview for one in lists)
+        by_file=found,
+        notes=(*notes[:MAX_NOTES_SHOWN], *more),
+        lists=tuple(one.preview for one in lists),
     )
 
 

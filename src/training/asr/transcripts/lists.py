@@ -144,7 +144,7 @@ def _read_best_table(
             problems.append(problem)
     if not read:
         raise problems[0]
-    return max(read, key=lambda one: _rate(*one, names_recording))
+    return max(read, key=lambda one: _rate(one[0], one[1], names_recording))
 
 
 def _choose(

@@ -200,9 +200,7 @@ def _find_stray_lines(
 
 
 def _describe(line: str) -> str:
-    return (
-        f"{_quote(line)} is not the beginning of a cue such as '00:00:01,000 --> 00:00:04,500'."
-    )
+    return f"{_quote(line)} is not the beginning of a cue such as '00:00:01,000 --> 00:00:04,500'."
 
 
 def _quote(line: str) -> str:
