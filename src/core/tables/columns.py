@@ -16,144 +16,34 @@ MAX_CELL_CHARS = 40  # of a cell in a preview
 AUDIO, TEXT, NORMALIZED, SPEAKER = "audio", "text", "normalized", "speaker"
 OTHER = "other"
 
-_OTHER_WORDS = frozenset(
-    [
-        "duration",
-        "seconds",
-        "length",
-        "size",
-        "filesize",
-        "rate",
-        "start",
-        "end",
-        "begin",
-        "stop",
-        "offset",
-        "lang",
-        "language",
-        "locale",
-        "gender",
-        "sex",
-        "age",
-        "accent",
-        "emotion",
-        "style",
-        "split",
-        "subset",
-        "dataset",
-        "score",
-        "snr",
-        "phonemes",
-        "phones",
-        "ipa",
-        "comment",
-        "comments",
-        "note",
-        "notes",
-        "translation",
-        "votes",
-        "date",
-        "time",
-        "count",
-        "license",
-        "segment",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OTHER_WORDS = _words(
+    "duration seconds length size filesize rate start end begin stop offset lang language locale "
+    "gender sex age accent emotion style split subset dataset score snr phonemes phones ipa "
+    "comment comments note notes translation votes date time count license segment"
 )
-_NORMALIZED_WORDS = frozenset(["normalized", "normalised", "norm", "cleaned", "clean", "spoken"])
-_ID_WORDS = frozenset(["id", "ids", "key", "index", "number", "no", "nr"])
+_NORMALIZED_WORDS = _words("normalized normalised norm cleaned clean spoken")
+_ID_WORDS = _words("id ids key index number no nr")
 _WORDS_OF_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        SPEAKER: frozenset(
-            [
-                "speaker",
-                "speakers",
-                "spk",
-                "spkr",
-                "voice",
-                "voices",
-                "actor",
-                "actress",
-                "character",
-                "reader",
-                "narrator",
-                "client",
-                "person",
-                "artist",
-                "singer",
-                "talker",
-                "who",
-                "sprecher",
-                "sprecherin",
-                "stimme",
-                "locuteur",
-                "voix",
-                "hablante",
-                "locutor",
-                "voz",
-                "voce",
-                "parlante",
-            ]
+        SPEAKER: _words(
+            "speaker speakers spk spkr voice voices actor actress character reader narrator client "
+            "person artist singer talker who sprecher sprecherin stimme locuteur voix hablante "
+            "locutor voz voce parlante"
         ),
-        AUDIO: frozenset(
-            [
-                "audio",
-                "audiofile",
-                "audiopath",
-                "wav",
-                "wavs",
-                "wave",
-                "file",
-                "files",
-                "filename",
-                "filenames",
-                "filepath",
-                "path",
-                "paths",
-                "clip",
-                "clips",
-                "recording",
-                "recordings",
-                "sound",
-                "sample",
-                "utt",
-                "uttid",
-                "fileid",
-                "datei",
-                "dateiname",
-                "fichier",
-                "archivo",
-                "arquivo",
-            ]
+        AUDIO: _words(
+            "audio audiofile audiopath wav wavs wave file files filename filenames filepath path "
+            "paths clip clips recording recordings sound sample utt uttid fileid datei dateiname "
+            "fichier archivo arquivo"
         ),
-        TEXT: frozenset(
-            [
-                "text",
-                "texts",
-                "transcript",
-                "transcripts",
-                "transcription",
-                "transcriptions",
-                "sentence",
-                "sentences",
-                "utterance",
-                "line",
-                "lines",
-                "content",
-                "script",
-                "words",
-                "caption",
-                "subtitle",
-                "prompt",
-                "phrase",
-                "orthography",
-                "texte",
-                "texto",
-                "testo",
-                "tekst",
-                "satz",
-                "transkript",
-                "transkription",
-            ]
+        TEXT: _words(
+            "text texts transcript transcripts transcription transcriptions sentence sentences "
+            "utterance line lines content script words caption subtitle prompt phrase orthography "
+            "texte texto testo tekst satz transkript transkription"
         ),
     }
 )

@@ -151,7 +151,8 @@ def test_a_normalized_text_is_preferred(text: str, files: list[Path], tmp_path: 
 
 UNCLEAR: dict[str, tuple[str, str]] = {
     "two texts": (
-        rows(WAVS, TEXTS, ("Oui, oui.", "Un manteau.", "Il pleut.")), "text could be column 2 or 3"),
+        rows(WAVS, TEXTS, ("Oui, oui.", "Un manteau.", "Il pleut.")),
+        "text could be column 2 or 3"),
     "two words": (rows(WAVS, ("yes", "no", "stop"), ("ida", "otto", "tilda")), "column 2 or 3"),
     "two names of texts": (
         rows(WAVS, TEXTS, QUOTED[::-1], header="file|sentence|text"),
