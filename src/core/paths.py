@@ -47,11 +47,11 @@ class ProjectPaths:
 
     def voice(self, name: str) -> Path:
         """Return the folder of the clips of a voice."""
-        return self.voices / validate_name(name, "voice")
+        return find_same_name(self.voices, validate_name(name, "voice"))
 
     def voice_results(self, voice: str) -> Path:
         """Return the folder of the clips generated with a voice."""
-        return self.results / validate_name(voice, "voice")
+        return find_same_name(self.results, validate_name(voice, "voice"))
 
     def model(self, name: str) -> Path:
         """Return the folder of a model; fine-tuned ones are named finetunes/NAME."""
@@ -62,7 +62,7 @@ class ProjectPaths:
 
     def dataset(self, name: str) -> Path:
         """Return the folder of a dataset."""
-        return self.training / validate_name(name, "dataset")
+        return find_same_name(self.training, validate_name(name, "dataset"))
 
     def run(self, dataset: str, name: str) -> Path:
         """Return the folder of a training run of a dataset."""
@@ -124,6 +124,19 @@ def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
         return root.resolve()
     checkout = source.resolve().parents[2]
     return checkout if (checkout / "pyproject.toml").is_file() else here.resolve()
+
+
+def find_same_name(folder: Path, name: str) -> Path:
+    """Return the entry of a folder with this name, its accents composed or decomposed.
+
+    A Mac decomposes the accents of file names, other systems compose them. Without such an entry
+    the path has the composed name.
+    """
+    composed = unicodedata.normalize("NFC", name)
+    for form in dict.fromkeys((composed, name, unicodedata.normalize("NFD", name))):
+        if (folder / form).exists():
+            return folder / form
+    return folder / composed
 
 
 def get_project_paths(root: Path | None = None) -> ProjectPaths:

@@ -127,11 +127,7 @@ def test_a_wav_header_that_lies_about_the_length_is_not_believed(
     at = data.index(b"data") + 4
     data[at : at + 4] = struct.pack("<I", claimed)
     path.write_bytes(data)
-    if claimed == 100:
-        with pytest.raises(ClipError, match=r"lasts 0.00 s; at least 0.25 s"):
-            read_clip(path)
-    else:
-        read_or_refuse(path)
+    assert read_clip(path).duration_s == pytest.approx(len(tone()) / RATE, abs=1e-3)
 
 
 def test_a_truncated_file_gives_what_is_there_or_a_sentence(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import AppError, reraise_as_app_error
 from core.paths import MAX_NAME_LENGTH, ProjectPaths, parse_path, quote_for_message
 from core.tables.columns import TablePreview, parse_column_choice
-from studio.voices.catalog import find_voice
+from studio.voices.catalog import compose, find_voice
 from training.asr.availability import TranscriberInfo, probe_transcribers
 from training.asr.base import AUTO, GIVEN, TRANSCRIBERS, TranscribeError, TranscriberConfig
 from training.asr.languages import parse_language_code
@@ -196,7 +196,11 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
         before = read_dataset(target)
     except ManifestError:
         return  # it is moved away when the dataset is prepared
-    same = before.voice == request.voice if request.voice else before.folder == str(folder)
+    same = (
+        compose(before.voice) == compose(request.voice)
+        if request.voice
+        else before.folder == str(folder)
+    )
     if not same and before.clips:
         raise AppError(
             f"There is already a dataset {quote_for_message(request.dataset_name)}, made from "

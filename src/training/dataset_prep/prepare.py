@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from audio.clip import ClipError
 from audio.io import write_clip
 from audio.long_audio import decode_recording, estimate_duration_s
+from audio.wav_repair import describe_wav_damage
 from core.progress import ProgressEvent, ProgressReporter
 from training.asr.base import AUTO, GIVEN, TranscriberConfig
 from training.asr.selection import create_transcript_provider
@@ -226,6 +227,8 @@ def _process_recording(
         run.state.mark_failed(row, str(error))
         report.warn(f"{row.path} was left out: {error}")
         return
+    if damage := describe_wav_damage(path):
+        report.warn(damage)
     recording = replace(copy, name=row.path)
     activity = detect_speech(recording, report)
     share = TRANSCRIPTION_SHARE if run.transcripts.needs_transcription(path) else 0.0
