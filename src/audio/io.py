@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -24,7 +25,12 @@ Samples: TypeAlias = npt.NDArray[np.float32]  # (n, c): n per channel, c channel
 WRITABLE_SUFFIXES = tuple(f".{name}" for name in ENCODINGS)
 ACTIVE_CHANNEL_RATIO = 1e-4  # of the energy of the loudest channel; a channel below it is unused
 PHASE_CANCELLATION_RATIO = 1e-2  # a mix below it has channels that cancel each other out
-_NO_INDEX = "moov atom not found"  # ffmpeg, about mp4, m4a and mov
+_REASONS = MappingProxyType(  # what ffmpeg reports, and what it means
+    {
+        "moov atom not found": "it was not finished when it was recorded: its index is missing",
+        "matches no streams": "there is no sound in it",
+    }
+)
 BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
 
 
@@ -189,8 +195,7 @@ def decode_with_ffmpeg(
         ) from error
     except FfmpegError as error:
         reason = str(error).replace(f"file:{path.resolve()}: ", "")
-        if reason == _NO_INDEX:
-            reason = "it was not finished when it was recorded, so its index is missing"
+        reason = next((told for sign, told in _REASONS.items() if sign in reason), reason)
         raise ClipError(
             f"{path.name} cannot be read as audio ({reason}). It is damaged or not an audio "
             "file; convert it to wav, or leave it out."

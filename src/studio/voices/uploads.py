@@ -157,7 +157,9 @@ def stage_recording_upload(
     layout.voice(name) if replace else get_new_voice_folder(layout, name)
     if not source.is_file() or not 0 < source.stat().st_size <= MAX_RECORDING_BYTES:
         raise AppError(
-            "The recording is empty or too long. Record a few seconds again.", code="bad_clip"
+            f"The recording is empty or larger than {MAX_RECORDING_BYTES / 1e6:.0f} MB. Choose a "
+            "shorter one, or record a few seconds again.",
+            code="bad_clip",
         )
     folder = _create_folder(layout)
     with translate_write_errors(folder):
