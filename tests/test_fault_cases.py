@@ -32,7 +32,7 @@ from training.asr.transcripts.discovery import ExistingTranscript, find_existing
 FOLDER = Path(os.environ.get("FAULT_CASES_DIR", ROOT.parent / "shared" / "faults"))
 GROUPS = ("reader", "splitter", "pieces", "breaks", "captions", "tables")
 REQUIRED_SHARE = 0.95  # of the cases of each kind
-NOT_YET = frozenset({"F2", "FP", "F4", "F7", "F6", "F18"})  # kinds whose readers are being replaced
+NOT_YET = frozenset({"F2", "FP", "F4"})  # kinds whose readers are being replaced
 CUE_TOLERANCE_S = 0.15
 
 Case: TypeAlias = dict[str, Any]  # Any: JSON

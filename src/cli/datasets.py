@@ -34,6 +34,14 @@ from studio.datasets.service import (
 
 DEFAULT_WORST_COUNT = 10
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Dataset.")]
+ColumnsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="ROLE=COLUMN,…",
+        help="Columns of a list of transcripts by number or name, where they are not clear: "
+        "audio=1,text=3.",
+    ),
+]
 ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="Clip, as listed by `show`.")]
 ClipsArgument = Annotated[
     list[str], typer.Argument(metavar="CLIP...", help="Clips, as listed by `show`.")
@@ -61,14 +69,7 @@ class PrepareFlags:
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, …")] = "auto"
     fetch: Annotated[bool, typer.Option("--fetch", help="Download a missing model.")] = False
     anew: Annotated[bool, typer.Option("--anew", help="Re-process everything.")] = False
-    columns: Annotated[
-        str,
-        typer.Option(
-            metavar="ROLE=COLUMN,…",
-            help="Columns of a list of transcripts by number or name, where they are not clear: "
-            "audio=1,text=3.",
-        ),
-    ] = ""
+    columns: ColumnsOption = ""
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
