@@ -51,6 +51,8 @@ CASES: dict[str, str | bytes] = {
         f'text,voice,name,comment\n{FIRST},ida,one,ok\n"{SECOND}",otto,two,'),
     "a column of numbers without a name": (
         f',text,voice,name\n0,{FIRST},ida,one\n1,"{SECOND}",otto,two'),
+    "a space behind a quote": (
+        f'text,voice,name\n"{FIRST}" ,ida,one\n"{SECOND}" , otto,two\n'),
     "invisible letters in the header": COMMAS.replace("voice", "\u200bvoice\ufeff"),
 }  # fmt: skip
 
@@ -79,6 +81,13 @@ def test_windows_letters_are_read(mark: str, tmp_path: Path) -> None:
 def test_line_breaks_and_quotes_in_a_text_are_kept(tmp_path: Path) -> None:
     table = write(tmp_path, f'text,voice\n"{FIRST}\n""{SECOND}""",ida\n')
     assert spoken(read_batch_table(table)) == [(f'{FIRST}\n"{SECOND}"', "ida", "001")]
+
+
+def test_quotes_in_a_text_without_csv_quotes_are_letters(tmp_path: Path) -> None:
+    table = write(tmp_path, f'text;voice\n"Wait," she said.;ida\n{FIRST};otto\n')
+    assert [row[0] for row in spoken(read_batch_table(table))] == ['"Wait," she said.', FIRST]
+    table = write(tmp_path, f'text\tvoice\n"Wait," she said.\tida\n{FIRST}\totto\n')
+    assert [row[0] for row in spoken(read_batch_table(table))] == ['"Wait," she said.', FIRST]
 
 
 def test_one_column_may_contain_commas(tmp_path: Path) -> None:

@@ -94,23 +94,33 @@ def _read_candidates(name: str, text: str, separators: Sequence[str]) -> list[Ta
 
 def _read_separated(name: str, text: str, separator: str, first_line: int = 1) -> Table:
     """Split a text; quotes are those of CSV, or for "|" and tabs letters like any other."""
+    lines = enumerate(text.split("\n"), start=first_line)
+    literal = [(number, line.split(separator)) for number, line in lines if line.strip()]
     try:
         rows = _parse_csv(text, separator, first_line)
-        quoted = separator != "|" or _uses_csv_quotes(rows, text, separator)
+        rows = rows if _uses_csv_quotes(rows, text, separator) else literal
     except csv.Error as problem:
-        is_cut_off = separator == _ONE_COLUMN and str(problem).startswith(_CUT_OFF)
-        if separator in (";", ",") or is_cut_off:
+        is_cut_off = str(problem).startswith(_CUT_OFF)
+        if is_cut_off and separator not in ("|", "\t"):
             raise TableError(f"{name} is not a table: {problem}.") from problem
-        quoted = False
-    if not quoted:
-        lines = enumerate(text.split("\n"), start=first_line)
-        rows = [(number, line.split(separator)) for number, line in lines]
+        rows = literal
+        if separator not in ("|", "\t", _ONE_COLUMN) and not _is_even(literal):
+            rows = _parse_csv(text, separator, first_line, strict=False)
+            if not _is_even(rows):
+                raise TableError(f"{name} is not a table: {problem}.") from problem
     return _make_table(rows, "" if separator == _ONE_COLUMN else separator)
 
 
-def _parse_csv(text: str, separator: str, first_line: int) -> list[tuple[int, list[str]]]:
+def _is_even(rows: Iterable[tuple[int, Sequence[str]]]) -> bool:
+    """Return whether all rows that are not blank have as many cells."""
+    return len({len(row) for _, row in rows if any(map(str.strip, row))}) == 1
+
+
+def _parse_csv(
+    text: str, separator: str, first_line: int, *, strict: bool = True
+) -> list[tuple[int, list[str]]]:
     source = io.StringIO(text, newline="")
-    cells = csv.reader(source, delimiter=separator, strict=True, skipinitialspace=True)
+    cells = csv.reader(source, delimiter=separator, strict=strict, skipinitialspace=True)
     rows, number = [], first_line
     try:
         for row in cells:
@@ -122,11 +132,18 @@ def _parse_csv(text: str, separator: str, first_line: int) -> list[tuple[int, li
 
 
 def _uses_csv_quotes(rows: Iterable[tuple[int, list[str]]], text: str, separator: str) -> bool:
-    """Return whether quotes enclose cells: some need it, and none swallowed another row."""
+    """Return whether quotes enclose cells.
+
+    Lists with bars and tabs often have quotes as letters: there no quote may have swallowed another
+    row, and with bars some cell needs its quotes.
+    """
+    if separator not in ("|", "\t"):
+        return True
     cells = [cell for _, row in rows for cell in row]
     if any("\n" in cell and separator in cell for cell in cells):
         return False
-    return '""' in text or any("\n" in cell or separator in cell for cell in cells)
+    needed = '""' in text or any("\n" in cell or separator in cell for cell in cells)
+    return needed or separator == "\t"
 
 
 def _make_table(rows: Iterable[tuple[int, Sequence[str]]], separator: str) -> Table:

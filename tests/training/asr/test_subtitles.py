@@ -137,6 +137,13 @@ CASES: dict[str, tuple[str, list[tuple[float, float, str]]]] = {
         vtt((1.0, 2.5, "<v.first Ida Moor>we leave</v> at noon"),
             (3.0, 4.5, "<c.red>bring</c> a coat"),
             (5.0, 6.5, "&gt;&gt; the road is <lang en>wet</lang>")), ONE_TWO_THREE),
+    "entities that are escaped twice": (
+        srt((1.0, 2.5, "it&amp;#39;s AT&amp;T &amp;amp; &quot;we&quot;")),
+        [(1.0, 2.5, "it's AT&T & \"we\"")]),
+    "text behind the times": (
+        f"1\n00:00:01,000 --> 00:00:02,500 {A}\n", [(1.0, 2.5, A)]),
+    "a cue of a space before a sound": (
+        vtt((0.0, 0.5, " "), THREE[0]), [(1.0, 2.5, A)]),
     "cues out of order": (srt(THREE[2], THREE[0], THREE[1]), ONE_TWO_THREE),
 }  # fmt: skip
 

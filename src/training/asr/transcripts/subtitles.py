@@ -22,7 +22,9 @@ _TIMESTAMP = (
     rf"(?:(\d{{1,4}}){_SPACE}:{_SPACE})?(\d{{1,3}}){_SPACE}:{_SPACE}(\d{{1,2}})"
     rf"(?:{_SPACE}[.,]{_SPACE}(\d{{1,9}})|:(\d{{3}}))?"
 )
-_CUE_TIMES = re.compile(rf"\s*{_TIMESTAMP}\s*-->\s*{_TIMESTAMP}(?:\s.*)?")
+_CUE_TIMES = re.compile(rf"\s*{_TIMESTAMP}\s*-->\s*{_TIMESTAMP}(?:\s(.*))?")
+_CUE_SETTINGS = re.compile(r"(?:\s*\w+:\S+)*\s*")
+_ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
 _BREAK = re.compile(r"<br\s*/?>|\\[Nnh]", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"</?(?:[bciusv]|br|em|strong|font|span|ruby|rt|lang)\b[^<>]*>", re.I)
@@ -159,7 +161,7 @@ def _split_text(lines: Sequence[str], start: int, stop: int) -> tuple[list[str],
     if first > start and not lines[start] and (_NON_CUE.match(block[0]) if block else True):
         return [], first
     broken = next((place for place, line in enumerate(block) if _has_broken_times(line)), None)
-    if broken is None and first > start and block[0].strip().isdecimal():
+    if broken is None and block and first > start and block[0].strip().isdecimal():
         broken = 0
     if broken is not None:  # of the next cue, without a blank line before it
         broken -= broken > 0 and block[broken - 1].strip().isdecimal()
@@ -227,12 +229,14 @@ def _parse_cue(times: str, shown: Sequence[str]) -> _Cue | str:
     """Return a cue, or what is wrong with it."""
     match = _CUE_TIMES.fullmatch(times)
     parts = match.groups() if match else ()
-    start, stop = _parse_timestamp(parts[:5]), _parse_timestamp(parts[5:])
+    start, stop = _parse_timestamp(parts[:5]), _parse_timestamp(parts[5:10])
     if start is None or stop is None:
         return _describe(times)
     if stop < start:
         return "it stops before it starts."
-    texts = [_clean_line(piece) for line in shown for piece in _BREAK.split(line)]
+    behind = parts[10] or ""
+    lines = shown if _CUE_SETTINGS.fullmatch(behind) else [behind, *shown]
+    texts = [_clean_line(piece) for line in lines for piece in _BREAK.split(line)]
     return _Cue(start_s=start, stop_s=stop, lines=tuple(text for text in texts if text))
 
 
@@ -247,6 +251,7 @@ def _parse_timestamp(clock: Sequence[str | None]) -> float | None:
 
 def _clean_line(line: str) -> str:
     text = html.unescape(_TAG.sub("", line))
+    text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)  # YouTube escapes twice
     return clean_text(_SPEAKER_CHANGE.sub("", _ESCAPED_TAG.sub("", text)))
 
 
