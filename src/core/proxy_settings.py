@@ -25,27 +25,27 @@ def normalize_proxy_variables(environment: MutableMapping[str, str]) -> list[str
     The names of removed variables are kept in TESTUDO_UNUSABLE_PROXY, so that a download can refuse
     instead of going around the proxy.
     """
-    notes, removed = [], []
+    removed: dict[str, list[str]] = {}
     for name in [one for one in environment if one.lower() in _PROXY_VARIABLES]:
         given = environment[name]
         usable = _normalize_proxy(given)
         if usable:
             environment[name] = usable
-        elif given.strip():
-            removed.append(name)
-            notes.append(
-                f"{name} is not a proxy that can be used, so it is ignored: {_hide_login(given)}. "
-                f"Give an address that begins with {', '.join(_SCHEMES)}, as in "
-                "socks5h://127.0.0.1:1080. Downloads are off until then."
-            )
-            del environment[name]
-        else:
-            del environment[name]
+            continue
+        del environment[name]
+        if given.strip():
+            removed.setdefault(given.strip(), []).append(name)
     if removed:
-        environment[UNUSABLE_PROXY_ENV_VAR] = ", ".join(removed)
+        names = [name for same in removed.values() for name in same]
+        environment[UNUSABLE_PROXY_ENV_VAR] = ", ".join(names)
     for name in [one for one in environment if one.lower() == "no_proxy"]:
         environment[name] = ",".join(_list_direct_hosts(environment[name]))
-    return notes
+    return [
+        f"{' and '.join(names)} is not a proxy that can be used, so it is ignored: "
+        f"{_hide_login(given)}. Give an address that begins with {', '.join(_SCHEMES)}, as in "
+        "socks5h://127.0.0.1:1080. Downloads are off until then."
+        for given, names in removed.items()
+    ]
 
 
 def check_proxy_usable(environment: Mapping[str, str]) -> None:
@@ -55,7 +55,7 @@ def check_proxy_usable(environment: Mapping[str, str]) -> None:
         raise AppError(
             f"{names} names a proxy that cannot be used, so nothing is downloaded. Set an address "
             f"that begins with {', '.join(_SCHEMES)}, and start again.",
-            code="offline",
+            code="bad_proxy",
         )
 
 
