@@ -14,6 +14,7 @@ from cli.options import create_app, run_app
 from cli.output import escape_control_characters
 from core.errors import AppError, describe_os_error
 from core.progress import Cancelled
+from core.proxy_settings import normalize_proxy_variables
 
 EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a text has
             stream.reconfigure(errors="backslashreplace")
+    for note in normalize_proxy_variables(os.environ):
+        sys.stderr.write(f"testudo: {note}\n")
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
