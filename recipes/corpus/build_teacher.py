@@ -25,7 +25,6 @@ from recipes.corpus.teacher import (
     SAMPLE_RATE,
     TEACHER_SPEAKERS,
     Teacher,
-    TeacherSpeaker,
     WorldAnalysis,
     draw_speakers,
     shift_f0,

@@ -22,25 +22,14 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
+from core.files import write_json
 from core.serialization import from_dict, to_dict
+from recipes.data.phones import PhoneSpan, label_frames
 
 INDEX_FILE = "index.json"
-LEVEL_DB = -25.0  # RMS of the loud parts of a clip, relative to full scale
+LEVEL_DB = -20.0  # RMS of the loud parts of a clip, relative to full scale
 LOUD_FRAME = 480  # samples at 24 kHz
-UNKNOWN_PHONE = -1
-PHONES = (
-    "SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW "
-    "V W Y Z ZH"
-).split()
-"""ARPAbet without stress."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneSpan:
-    """A phone and the time at which it ends, in seconds."""
-
-    phone: str
-    end_s: float
+ARRAYS = ("gpt", "vocoder", "speakers", "phones")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,81 +72,73 @@ class ShardIndex:
 
 
 def write_shard(
-    folder: Path,
-    utterances: Iterable[Utterance],
-    embed_windows: Callable[[Clip], Tensor],
-) -> ShardIndex:
-    """Write a shard.  embed_windows: returns speaker vectors (windows, 256) of a clip."""
-    arrays: dict[str, list[NDArray[np.generic]]] = {
-        "gpt": [], "vocoder": [], "speakers": [], "phones": []
-    }  # fmt: skip
-    sizes = dict.fromkeys(arrays, 0)
+    folder: Path, utterances: Iterable[Utterance], embed_windows: Callable[[Clip], Tensor]
+) -> None:
+    """Write a shard, its index last.  embed_windows: from a clip to vectors (windows, 256)."""
+    writer = _ShardWriter()
+    index = ShardIndex(utterances=tuple(writer.add(one, embed_windows) for one in utterances))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in writer.arrays.items():
+        np.save(folder / f"{name}.npy", np.concatenate(rows))
+    write_json(folder / INDEX_FILE, to_dict(index), indent=None)
 
-    def append(name: str, rows: NDArray[np.generic]) -> int:
-        start = sizes[name]
-        arrays[name].append(rows)
-        sizes[name] += len(rows)
-        return start
 
-    stored = []
-    for utterance in utterances:
+class _ShardWriter:
+    def __init__(self) -> None:
+        self.arrays: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ARRAYS}
+        self._sizes = dict.fromkeys(ARRAYS, 0)
+
+    def add(self, utterance: Utterance, embed_windows: Callable[[Clip], Tensor]) -> StoredUtterance:
         versions, gpt_frames, vocoder_frames = [], 0, 0
         for speaker, clip in utterance.clips.items():
             high = normalize_level(clip.resample(VOCODER_MEL.sample_rate))
-            gpt = log_mel(high.resample(GPT_MEL.sample_rate).wave, GPT_MEL)[0].T.numpy()
-            vocoder = log_mel(high.wave.clamp(-1, 1), VOCODER_MEL)[0].T.numpy()
-            windows = embed_windows(high).numpy()
+            gpt = log_mel(high.resample(GPT_MEL.sample_rate).wave, GPT_MEL)[0].T
+            vocoder = log_mel(high.wave.clamp(-1, 1), VOCODER_MEL)[0].T
+            windows = embed_windows(high)
             gpt_frames, vocoder_frames = len(gpt), len(vocoder)
-            versions.append(
-                Version(
-                    speaker=speaker,
-                    gpt_start=append("gpt", gpt.astype(np.float16)),
-                    vocoder_start=append("vocoder", vocoder.astype(np.float16)),
-                    window_start=append("speakers", windows.astype(np.float16)),
-                    windows=len(windows),
-                )
+            version = Version(
+                speaker=speaker,
+                gpt_start=self._append("gpt", gpt.half().numpy()),
+                vocoder_start=self._append("vocoder", vocoder.half().numpy()),
+                window_start=self._append("speakers", windows.half().numpy()),
+                windows=len(windows),
             )
-        stored.append(
-            StoredUtterance(
-                name=utterance.name,
-                gpt_frames=gpt_frames,
-                vocoder_frames=vocoder_frames,
-                phone_start=append("phones", label_frames(utterance.phones, gpt_frames)),
-                high_hz=min(clip.sample_rate for clip in utterance.clips.values()) / 2,
-                versions=tuple(versions),
-            )
+            versions.append(version)
+        labels = label_frames(utterance.phones, gpt_frames)
+        return StoredUtterance(
+            name=utterance.name,
+            gpt_frames=gpt_frames,
+            vocoder_frames=vocoder_frames,
+            phone_start=self._append("phones", labels),
+            high_hz=min(clip.sample_rate for clip in utterance.clips.values()) / 2,
+            versions=tuple(versions),
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in arrays.items():
-        np.save(folder / f"{name}.npy", np.concatenate(rows))
-    index = ShardIndex(utterances=tuple(stored))
-    (folder / INDEX_FILE).write_text(json.dumps(to_dict(index)), encoding="utf-8")
-    return index
+
+    def _append(self, name: str, rows: NDArray[np.generic]) -> int:
+        start = self._sizes[name]
+        self.arrays[name].append(rows)
+        self._sizes[name] += len(rows)
+        return start
 
 
 def normalize_level(clip: Clip) -> Clip:
     """Return the clip with its loud parts at the level of the store."""
-    frames = clip.wave[: len(clip.wave) // LOUD_FRAME * LOUD_FRAME].unfold(0, LOUD_FRAME, LOUD_FRAME)
+    frames = clip.wave[: len(clip.wave) // LOUD_FRAME * LOUD_FRAME].unfold(
+        0, LOUD_FRAME, LOUD_FRAME
+    )
     power = frames.square().mean(1)
     loud = power[power >= power.mean()].mean().clamp(min=1e-10)
     gain = (10 ** (LEVEL_DB / 10) / loud) ** 0.5
     return Clip(wave=clip.wave * gain, sample_rate=clip.sample_rate, name=clip.name)
 
 
-def label_frames(phones: Sequence[PhoneSpan], frames: int) -> NDArray[np.int8]:
-    """Return the class of the phone at the centre of each GPT mel frame: (frames,)."""
-    labels = np.full(frames, UNKNOWN_PHONE, np.int8)
-    start = 0
-    for span in phones:
-        stop = min(frames, round(span.end_s * GPT_MEL.sample_rate / GPT_MEL.hop))
-        if span.phone in PHONES:
-            labels[start:stop] = PHONES.index(span.phone)
-        start = max(start, stop)
-    return labels
+def list_shards(store: Path) -> list[Path]:
+    """Return the complete shards of a store, sorted by name."""
+    return sorted(path.parent for path in store.glob(f"*/{INDEX_FILE}"))
 
 
 class SpeechStore:
-    """The shards below a folder, read by memory maps."""
+    """Shards, read by memory maps."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.utterances: list[tuple[_Shard, StoredUtterance]] = []
@@ -198,8 +179,7 @@ class _Shard:
         content = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
         self.index = from_dict(ShardIndex, content)
         self.gpt, self.vocoder, self.speakers, self.phones = (
-            np.load(folder / f"{name}.npy", mmap_mode="r")
-            for name in ("gpt", "vocoder", "speakers", "phones")
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS
         )
 
 

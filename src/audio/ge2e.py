@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from audio.clip import Clip
 from audio.energy_vad import find_speech_spans
 from audio.mel import MelSpec, log_mel
-from core.errors import MissingPackageError
+from core.errors import UnrecoverableError
 
 GE2E_MEL = MelSpec(
     sample_rate=16_000, n_fft=400, hop=160, bands=40, high_hz=8_000.0, scale="slaney", power=2.0
@@ -24,7 +24,9 @@ GE2E_MEL = MelSpec(
 EMBEDDING_DIM = 256
 WINDOW_FRAMES = 160  # 1.6 s, as in training
 WINDOW_HOP = 77
-MIN_RMS = 10 ** (-30 / 20)  # quieter clips are amplified to -30 dB of full scale
+SPEECH_RMS = 10 ** (-22 / 20)  # of recordings; the network is sensitive to the level
+    -22 / 20
+)  # of the speech, since the network hears the level; as in its training data
 
 
 class Ge2eEncoder(nn.Module):
@@ -45,7 +47,7 @@ class Ge2eEncoder(nn.Module):
         """Return one vector of unit length for each 1.6 s window of the speech: (k, 256)."""
         spoken = trim_pauses(clip.resample(GE2E_MEL.sample_rate))
         rms = float(spoken.square().mean().sqrt())
-        wave = spoken * max(1.0, MIN_RMS / max(rms, 1e-8))
+        wave = spoken * (SPEECH_RMS / max(rms, 1e-8))
         frames = 1 + len(wave) // GE2E_MEL.hop
         count = max(1, 1 + -(-(frames - WINDOW_FRAMES) // WINDOW_HOP))
         needed = ((count - 1) * WINDOW_HOP + WINDOW_FRAMES) * GE2E_MEL.hop
@@ -74,12 +76,13 @@ def find_ge2e_weights() -> Path | None:
 
 @lru_cache(maxsize=1)
 def load_ge2e_encoder() -> Ge2eEncoder:
-    """Load the published encoder.  Raises MissingPackageError where it is not installed."""
+    """Load the published encoder.  Raises UnrecoverableError where it is not installed."""
     path = find_ge2e_weights()
     if path is None:
-        raise MissingPackageError(
+        raise UnrecoverableError(
             "The speaker encoder is not installed. Install it with: "
-            "pip install --no-deps Resemblyzer==0.1.4"
+            "pip install --no-deps Resemblyzer==0.1.4",
+            code="missing_package",
         )
     state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
     encoder = Ge2eEncoder()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -163,7 +164,7 @@ class ScalarQuantizer(nn.Module):
 
 
 class CodecBlock(nn.Module):
-    """Two convolutions added to the input, with FiLM (arXiv:1709.07871) where there is a speaker."""
+    """Two convolutions added to the input, with FiLM of a speaker (arXiv:1709.07871)."""
 
     def __init__(self, width: int, film_width: int = 0) -> None:
         super().__init__()
@@ -194,8 +195,7 @@ class CodecEncoder(nn.Module):
             for width, count in zip(widths, config.encoder_blocks, strict=True)
         )
         self.downs = nn.ModuleList(
-            nn.Conv1d(here, there, 4, stride=2, padding=1)
-            for here, there in zip(widths, widths[1:], strict=False)
+            nn.Conv1d(here, there, 4, stride=2, padding=1) for here, there in pairwise(widths)
         )
         self.conv_out = nn.Conv1d(widths[-1], len(config.levels), 1)
 
@@ -221,8 +221,7 @@ class CodecDecoder(nn.Module):
             for width, count in zip(widths, config.decoder_blocks, strict=True)
         )
         self.ups = nn.ModuleList(
-            nn.Conv1d(here, there, 3, padding=1)
-            for here, there in zip(widths, widths[1:], strict=False)
+            nn.Conv1d(here, there, 3, padding=1) for here, there in pairwise(widths)
         )
         self.conv_out = nn.Conv1d(widths[-1], VOCODER_MEL.bands, 5, padding=2)
 
