@@ -123,10 +123,7 @@ class _ShardWriter:
 
 def normalize_level(clip: Clip) -> Clip:
     """Return the clip with its loud parts at the level of the store."""
-    frames = clip.wave[: len(clip.wave) // LOUD_FRAME * LOUD_FRAME].unfold(
-        0, LOUD_FRAME, LOUD_FRAME
-    )
-    power = frames.square().mean(1)
+    power = clip.wave.square().unfold(0, LOUD_FRAME, LOUD_FRAME).mean(1)
     loud = power[power >= power.mean()].mean().clamp(min=1e-10)
     gain = (10 ** (LEVEL_DB / 10) / loud) ** 0.5
     return Clip(wave=clip.wave * gain, sample_rate=clip.sample_rate, name=clip.name)

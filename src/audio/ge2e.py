@@ -25,8 +25,6 @@ EMBEDDING_DIM = 256
 WINDOW_FRAMES = 160  # 1.6 s, as in training
 WINDOW_HOP = 77
 SPEECH_RMS = 10 ** (-22 / 20)  # of recordings; the network is sensitive to the level
-    -22 / 20
-)  # of the speech, since the network hears the level; as in its training data
 
 
 class Ge2eEncoder(nn.Module):
