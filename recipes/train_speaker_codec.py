@@ -48,7 +48,7 @@ class SpeakerCodecRecipe:
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 60_000
+    steps: int = 40_000
     rate: float = 1e-3
     warm_up: int = 200
     decay: float = 1e-2

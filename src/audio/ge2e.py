@@ -5,6 +5,7 @@ Shapes: b batch, n samples, f mel frames, k windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,7 @@ class Ge2eEncoder(nn.Module):
         windows = mel.unfold(0, WINDOW_FRAMES, WINDOW_HOP).transpose(1, 2)  # (k, 160, 40)
         return self(windows[:count].contiguous())
 
-    def embed(self, clips: list[Clip]) -> Tensor:
+    def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the mean direction of all windows of clips of one speaker: (256,)."""
         return F.normalize(torch.cat([self.embed_windows(clip) for clip in clips]).mean(0), dim=0)
 

@@ -97,12 +97,16 @@ def _make_strict(schema: Any) -> Any:
         check = core_schema.no_info_before_validator_function
         made["schema"] = check(_check_keys(made["cls"]), made["schema"])
     elif made.get("type") == "union":
-        kinds = [choice["type"] for choice in made["choices"]]
-        names = " or ".join(
-            TYPE_NAMES[SCALARS[kind]] if kind in SCALARS else kind for kind in kinds
-        )
+        names = " or ".join(map(_describe_choice, made["choices"]))
         made |= {"custom_error_type": "union", "custom_error_message": names}
     return made
+
+
+def _describe_choice(schema: Any) -> str:
+    kind = str(schema["type"])
+    if kind == "dataclass":
+        return str(schema["cls"].__name__)
+    return TYPE_NAMES[SCALARS[kind]] if kind in SCALARS else kind
 
 
 def _check_keys(cls: type[Any]) -> Callable[[Any], Any]:

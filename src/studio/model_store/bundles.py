@@ -47,7 +47,8 @@ class ModelSummary:
     """A model folder in a list.
 
     networks: in the folder;  missing: files that speech needs;  size: bytes;  problem: why the
-    config cannot be read, "" for none.
+    config cannot be read, "" for none;  converts: whether it has a speaker codec, for voice
+    conversion.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ModelSummary:
     weights_id: str
     missing: tuple[str, ...] = ()
     problem: str = ""
+    converts: bool = False
 
     @property
     def speaks(self) -> bool:
@@ -123,6 +125,19 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
         weights_id=compute_weights_id(folder),
         missing=tuple(find_missing_files(folder)),
         problem=problem,
+        converts="dvae" in stems and "speaker_encoder" in (described.get("dvae") or {}),
+    )
+
+
+def find_converting_model(layout: ProjectPaths) -> str:
+    """Return the name of the first model with a speaker codec.  Raises AppError for none."""
+    for model in list_models(layout):
+        if model.converts:
+            return model.name
+    raise AppError(
+        "No installed model can convert voices: that needs a codebook with speaker vectors. "
+        "`testudo models list` shows the installed models.",
+        code="bundle_incompatible",
     )
 
 

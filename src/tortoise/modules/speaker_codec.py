@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -86,7 +87,10 @@ class SpeakerCodec(nn.Module):
 
         mel: (b, c, f) normalised mel of whole clips. Returns (b, m) int64, m = ceil(f / 4).
         """
-        log_mel = mel * self.mel_norms.unsqueeze(-1)
+        return self.encode_log_mel(mel * self.mel_norms.unsqueeze(-1))
+
+    def encode_log_mel(self, log_mel: Tensor) -> Tensor:
+        """Write natural-log mel as codes: (b, c, f) to (b, m)."""
         return self.quantizer.find_codes(self.encoder(standardize_bands(log_mel)))
 
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
@@ -237,6 +241,6 @@ class CodecDecoder(nn.Module):
         return self.conv_out(hidden).float() * MEL_SCALE + MEL_CENTER
 
     def _run_stage(self, number: int, hidden: Tensor, film: Tensor) -> Tensor:
-        for block in self.stages[number]:
+        for block in cast(nn.ModuleList, self.stages[number]):
             hidden = block(hidden, film)
         return hidden
