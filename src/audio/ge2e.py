@@ -52,7 +52,7 @@ class Ge2eEncoder(nn.Module):
         needed = ((count - 1) * WINDOW_HOP + WINDOW_FRAMES) * GE2E_MEL.hop
         mel = log_mel(F.pad(wave, (0, max(0, needed - len(wave)))), GE2E_MEL)[0].exp().T
         windows = mel.unfold(0, WINDOW_FRAMES, WINDOW_HOP).transpose(1, 2)  # (k, 160, 40)
-        return self(windows[:count].contiguous())
+        return self.forward(windows[:count].contiguous())
 
     def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the mean direction of all windows of clips of one speaker: (256,)."""

@@ -118,7 +118,7 @@ def convert(
     with reraise_as_app_error(ValueError):
         request = ConvertClipRequest(clip="", voice=voice, bundle=bundle, vocoder=vocoder)
     name = Path(file.filename or "clip.wav").name
-    with TemporaryDirectory(dir=context.layout.state) as folder:
+    with TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         with path.open("wb") as target:
             shutil.copyfileobj(file.file, target, UPLOAD_BLOCK_BYTES)
