@@ -3,6 +3,7 @@
     python -m recipes.build_codec recordings FOLDER... --store STORE
     python -m recipes.build_codec teacher CORPUS --store STORE
     python -m recipes.build_codec train --store STORE --work FOLDER
+    python -m recipes.build_codec export MODEL --work FOLDER
 
 Preparation adds what is missing, so it can be repeated while the teacher's corpus grows; a running
 training sees new shards when it is started again.
@@ -15,6 +16,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -27,8 +29,14 @@ from recipes.corpus.teacher import SAMPLE_RATE
 from recipes.data.phones import PhoneSpan, list_teacher_spans
 from recipes.data.segments import AUDIO_SUFFIXES
 from recipes.data.speech_store import SpeechStore, Utterance, list_shards, write_shard
-from recipes.loop import ProgressPrinter
-from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
+from recipes.loop import ProgressPrinter, load_state
+from recipes.train_speaker_codec import (
+    SpeakerCodecRecipe,
+    build_average,
+    train_speaker_codec,
+)
+from tortoise.checkpoints.loading import load_mel_stats, save_network
+from tortoise.modules.speaker_codec import SpeakerCodec
 
 TAPE_SPEEDS = (1.0, 0.84, 0.92, 1.09, 1.18)
 """Playing a recording faster or slower gives another speaker, with other timing."""
@@ -63,6 +71,16 @@ def add_teacher_shards(corpus: Path, store: Path, report: ProgressReporter) -> N
             write_shard(shard, _read_sentences(corpus, rows), encoder.embed_windows)
 
 
+def export_codec(work: Path, model: Path) -> None:
+    """Write the trained codec into a model folder, in place of its discrete VAE."""
+    trained = build_average(SpeakerCodecRecipe())
+    if load_state(work, average=trained) == 0:
+        raise FileNotFoundError(f"{work} has no state; run the step train first")
+    codec = cast(SpeakerCodec, trained.module)
+    codec.mel_norms.copy_(load_mel_stats(model).norms)
+    save_network(model, "dvae", codec, codec.config, torch.float16)
+
+
 def _play(path: Path, speed: float) -> Utterance:
     clip = read_clip(path)
     rate = round(clip.sample_rate * speed)
@@ -93,9 +111,9 @@ def _read_sentences(corpus: Path, rows: Sequence[CorpusRow]) -> Iterator[Utteran
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one step named on the command line."""
     cli = argparse.ArgumentParser(prog="recipes.build_codec", description=__doc__)
-    cli.add_argument("step", choices=["recordings", "teacher", "train"])
-    cli.add_argument("folders", type=Path, nargs="*", help="recordings, or a teacher's corpus")
-    cli.add_argument("--store", type=Path, required=True, help="prepared speech")
+    cli.add_argument("step", choices=["recordings", "teacher", "train", "export"])
+    cli.add_argument("folders", type=Path, nargs="*", help="recordings, a corpus, or a model")
+    cli.add_argument("--store", type=Path, help="prepared speech")
     cli.add_argument("--work", type=Path, help="work folder of the training")
     cli.add_argument("--steps", type=int, default=SpeakerCodecRecipe().steps)
     parsed = cli.parse_args(arguments)
@@ -105,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         add_recordings(parsed.folders, parsed.store, report)
     elif parsed.step == "teacher":
         add_teacher_shards(parsed.folders[0], parsed.store, report)
+    elif parsed.step == "export":
+        export_codec(parsed.work, parsed.folders[0])
     else:
         shards = list_shards(parsed.store)
         recipe = SpeakerCodecRecipe(steps=parsed.steps)

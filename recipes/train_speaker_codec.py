@@ -101,9 +101,7 @@ def train_speaker_codec(
     critic = build_seeded(
         recipe.seed, lambda: MelCritic(recipe.critic_channels, recipe.architecture.speaker_dim)
     )
-    average = AveragedModel(
-        model.codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
-    )
+    average = build_average(recipe, model.codec)
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
     critic_optimizer = make_adamw(critic, recipe.critic_rate, 0.0, betas=(0.5, 0.9))
     loop = TrainingLoop(
@@ -137,6 +135,12 @@ def train_speaker_codec(
             values = {name: loss.item() for name, loss in losses.items()}
             loop.log_metrics(step + 1, **values, gradient=norm, codes=_count_codes(model, vectors))
     return cast(SpeakerCodec, average.module.eval())
+
+
+def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None) -> AveragedModel:
+    """Return the moving average of a codec, or one that a saved state is loaded into."""
+    codec = SpeakerCodec(recipe.architecture) if codec is None else codec
+    return AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
 
 
 def _compute_losses(mel: Tensor, logits: Tensor, batch: CodecBatch) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What the protocol of engines promises, held for every engine of the registry with tiny weights."""
+"""What the protocol of engines promises, held for every registered engine with tiny weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine `quick`: pace without a package's help, refusals, and the real teacher if installed."""
+"""The engine `quick`: pace, lengths, refusals, and the real teacher where it is installed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ CPU = torch.device("cpu")
 
 def noise(seconds: float, rate: int = 16_000) -> Clip:
     generator = torch.Generator().manual_seed(0)
-    return Clip(wave=0.1 * torch.randn(round(seconds * rate), generator=generator), sample_rate=rate)
+    return Clip(
+        wave=0.1 * torch.randn(round(seconds * rate), generator=generator), sample_rate=rate
+    )
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QuickEngine:
 def test_the_speed_changes_the_duration(engine: QuickEngine, speed: float, seconds: float) -> None:
     speaker = engine.condition([noise(2.0)], ProgressReporter())
     options = QuickOptions(seed=1, speed=speed)
-    (take,) = engine.synthesize("one two three four", speaker, options, ProgressReporter()).candidates
+    (take,) = engine.synthesize(
+        "one two three four", speaker, options, ProgressReporter()
+    ).candidates
     assert take.clip.duration_s == pytest.approx(seconds, abs=1e-3)
 
 
@@ -89,7 +93,7 @@ def test_missing_packages_say_how_to_install_them(
 ) -> None:
     folder = make_codec_bundle(tmp_path / "tiny")
     monkeypatch.setattr("quick.teacher.find_spec", lambda name: None)
-    with pytest.raises(UnrecoverableError, match="hibari-tts.*requirements-extra"):
+    with pytest.raises(UnrecoverableError, match=r"hibari-tts.*requirements-extra"):
         QuickEngine.load(folder, CPU)
     monkeypatch.setattr("audio.ge2e.find_spec", lambda name: None)
     converter = VoiceConverter.load(folder, CPU)
@@ -99,9 +103,7 @@ def test_missing_packages_say_how_to_install_them(
 
 def test_the_teacher_speaks_at_every_pace_and_repeats_itself() -> None:
     pytest.importorskip("hibari", reason="needs hibari-tts (requirements-extra.txt)")
-    plain, again, fast = (
-        teacher.speak("Good morning.", speed, 3) for speed in (1.0, 1.0, 2.0)
-    )
+    plain, again, fast = (teacher.speak("Good morning.", speed, 3) for speed in (1.0, 1.0, 2.0))
     assert torch.equal(plain.wave, again.wave)
     assert fast.duration_s < 0.7 * plain.duration_s
     with pytest.raises(ValueError, match="nothing to speak"):
