@@ -84,7 +84,7 @@ class ConversionBenchmark:
         command = [str(self.judge), str(table), "--voices", str(voices), "--json", str(figures)]
         subprocess.run([*command, "--no-sound"], check=True, stdout=subprocess.DEVNULL)
         judged: dict[str, Any] = json.loads(figures.read_text("utf-8"))
-        print(json.dumps({"part": part, **judged["summary"]}), flush=True)
+        write_line({"part": part, **judged["summary"]})
         return judged
 
     def transcribe(self, part: str, folders: Sequence[Path], voices: Path) -> list[Item]:
@@ -100,6 +100,12 @@ class ConversionBenchmark:
             Item(wav=item.wav, text=text, voice=item.voice)
             for item, text in zip(items, texts, strict=True)
         ]
+
+
+def write_line(values: dict[str, Any]) -> None:
+    """Write a line of JSON to the standard output."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 def list_audio(folder: Path) -> list[Path]:
@@ -169,7 +175,7 @@ def main() -> None:
         vocoder=given.vocoder, clips=given.clips,
     )  # fmt: skip
     run(bench, given.parts or PARTS, given.reader)
-    print(json.dumps({"seconds": round(time.monotonic() - started, 1)}))
+    write_line({"seconds": round(time.monotonic() - started, 1)})
 
 
 if __name__ == "__main__":

@@ -129,18 +129,6 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
     )
 
 
-def find_converting_model(layout: ProjectPaths) -> str:
-    """Return the name of the first model with a speaker codec.  Raises AppError for none."""
-    for model in list_models(layout):
-        if model.converts:
-            return model.name
-    raise AppError(
-        "No installed model can convert voices: that needs a codebook with speaker vectors. "
-        "`testudo models list` shows the installed models.",
-        code="bundle_incompatible",
-    )
-
-
 def find_model_folder(layout: ProjectPaths, name: str) -> Path:
     """Return the folder of a model.  Raises AppError where there is none of that name."""
     folder = layout.model(name)

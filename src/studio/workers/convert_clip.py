@@ -9,14 +9,14 @@ import torch
 
 from audio.clip import ClipError
 from audio.io import read_clip, write_clip
-from core.errors import reraise_as_app_error, translate_write_errors
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from engines.device import pick_device
 from quick.converter import VoiceConverter
 from quick.engine import SPEAKER, QuickEngine
 from quick.options import QuickOptions
-from studio.model_store.bundles import find_converting_model
+from studio.model_store.bundles import list_models
 from studio.schemas.clip_tools import ConvertClipRequest, ConvertClipResult
 from studio.voices.catalog import check_voices, get_results_folder_name, resolve_random_seed
 from studio.voices.uploads import resolve_file_ref
@@ -75,4 +75,16 @@ def convert_file(
         bundle=name,
         duration_s=round(made.duration_s, 2),
         seconds=round(time.monotonic() - started, 2),
+    )
+
+
+def find_converting_model(layout: ProjectPaths) -> str:
+    """Return the name of the first model with a speaker codec.  Raises AppError for none."""
+    for model in list_models(layout):
+        if model.converts:
+            return model.name
+    raise AppError(
+        "No installed model can convert voices: that needs a codebook with speaker vectors. "
+        "`testudo models list` shows the installed models.",
+        code="bundle_incompatible",
     )

@@ -40,10 +40,10 @@ class SpeakerCodecConfig:
     speaker_dim: int = 256
     mel_bands: int = 80
     levels: tuple[int, ...] = (8, 5, 5, 5)
-    encoder_widths: tuple[int, int, int] = (160, 224, 256)
-    encoder_blocks: tuple[int, int, int] = (1, 1, 3)
-    decoder_widths: tuple[int, int, int] = (256, 256, 192)
-    decoder_blocks: tuple[int, int, int] = (6, 3, 4)
+    encoder_widths: tuple[int, int, int] = (128, 192, 224)
+    encoder_blocks: tuple[int, int, int] = (1, 1, 2)
+    decoder_widths: tuple[int, int, int] = (256, 224, 192)
+    decoder_blocks: tuple[int, int, int] = (5, 3, 4)
     film_width: int = 128
 
     def __post_init__(self) -> None:
