@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import cast
@@ -21,9 +22,9 @@ from typing import cast
 import torch
 
 from audio.clip import Clip
-from audio.ge2e import load_ge2e_encoder
 from audio.io import read_clip
 from core.progress import ProgressReporter
+from quick.speaker_vectors import embed_windows, load_vector_encoder
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
 from recipes.corpus.teacher import SAMPLE_RATE
 from recipes.data.phones import PhoneSpan, list_teacher_spans
@@ -36,7 +37,7 @@ from recipes.train_speaker_codec import (
     train_speaker_codec,
 )
 from tortoise.checkpoints.loading import load_mel_stats, save_network
-from tortoise.modules.speaker_codec import SpeakerCodec
+from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 
 TAPE_SPEEDS = (1.0, 0.84, 0.92, 1.09, 1.18)
 """Playing a recording faster or slower gives another speaker, with other timing."""
@@ -47,7 +48,7 @@ PHONES_SUFFIX = ".phones.json"  # beside a recording: [["HH", 0.31], ...], phone
 
 def add_recordings(folders: Sequence[Path], store: Path, report: ProgressReporter) -> None:
     """Add recordings of real people, each also at other tape speeds."""
-    encoder = load_ge2e_encoder()
+    encoder = load_vector_encoder(SpeakerCodecConfig().speaker_encoder)
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
     paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
     groups = [
@@ -58,17 +59,17 @@ def add_recordings(folders: Sequence[Path], store: Path, report: ProgressReporte
         shard = store / f"real-{number:04d}"
         if shard not in list_shards(store):
             versions = (_play(path, speed) for path in group for speed in TAPE_SPEEDS)
-            write_shard(shard, versions, encoder.embed_windows)
+            write_shard(shard, versions, partial(embed_windows, encoder))
 
 
 def add_teacher_shards(corpus: Path, store: Path, report: ProgressReporter) -> None:
     """Add the shards of a parallel corpus that are complete."""
-    encoder = load_ge2e_encoder()
+    encoder = load_vector_encoder(SpeakerCodecConfig().speaker_encoder)
     shards = groupby(read_index(corpus), key=lambda row: row.shard)
     for name, rows in report.track([(name, list(rows)) for name, rows in shards], "teacher"):
         shard = store / f"teacher-{Path(name).stem}"
         if shard not in list_shards(store):
-            write_shard(shard, _read_sentences(corpus, rows), encoder.embed_windows)
+            write_shard(shard, _read_sentences(corpus, rows), partial(embed_windows, encoder))
 
 
 def export_codec(work: Path, model: Path) -> None:

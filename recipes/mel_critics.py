@@ -9,12 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audio.ge2e import GE2E_MEL, WINDOW_FRAMES, Ge2eEncoder
-from audio.mel import VOCODER_MEL, mel_filterbank
+from audio.mel import VOCODER_MEL, MelSpec, mel_filterbank
 from tortoise.modules.speaker_codec import MEL_CENTER, MEL_SCALE
 
 ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 0.1, 2.0
 LEAK = 0.2
+GE2E_MEL = MelSpec(
+    sample_rate=16_000, n_fft=400, hop=160, bands=40, high_hz=8_000.0, scale="slaney", power=2.0
+)
+"""Energies in this mel, not their logs, are the input of the published speaker encoder."""
+WINDOW_FRAMES = 160  # of that encoder's windows
 
 
 class MelCritic(nn.Module):
@@ -76,7 +80,7 @@ class SpeakerSimilarity(nn.Module):
     spread: Tensor  # (bins, 100)
     bank: Tensor  # (40, bins)
 
-    def __init__(self, encoder: Ge2eEncoder) -> None:
+    def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))

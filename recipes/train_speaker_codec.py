@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from audio.ge2e import load_ge2e_encoder
 from core.progress import ProgressReporter
+from quick.speaker_vectors import load_vector_encoder
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.phones import PHONES, UNKNOWN_PHONE
 from recipes.data.speech_store import SpeechStore
@@ -108,7 +108,7 @@ def train_speaker_codec(
         folder, report, model=model, average=average, critic=critic, optimizer=optimizer,
         critic_optimizer=critic_optimizer,
     )  # fmt: skip
-    similarity = SpeakerSimilarity(load_ge2e_encoder()) if recipe.similar_weight else None
+    similarity = _load_similarity(recipe)
     batches = CodecBatches(store, recipe.batches)
     for step in loop.steps(recipe.steps, "speaker codec"):
         batch = batches.sample(make_step_generator(recipe.seed, step))
@@ -141,6 +141,12 @@ def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None)
     """Return the moving average of a codec, or one that a saved state is loaded into."""
     codec = SpeakerCodec(recipe.architecture) if codec is None else codec
     return AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+
+
+def _load_similarity(recipe: SpeakerCodecRecipe) -> SpeakerSimilarity | None:
+    if not recipe.similar_weight:
+        return None
+    return SpeakerSimilarity(load_vector_encoder(recipe.architecture.speaker_encoder).model)
 
 
 def _compute_losses(mel: Tensor, logits: Tensor, batch: CodecBatch) -> dict[str, Tensor]:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.energy_vad import compute_frame_levels_db
-from audio.ge2e import load_ge2e_encoder
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
+from quick.speaker_vectors import embed_speaker, load_vector_encoder
 from tortoise.checkpoints.layout import get_network_path, get_sha256
 from tortoise.checkpoints.loading import load_model
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 PIECE_S = 20.0  # converted at once
 SEARCH_S = 4.0  # before the end of a piece, for a quiet place to cut
 ID_LENGTH = 16
-SPEAKER_ENCODERS = {"ge2e": load_ge2e_encoder}
-"""Name in the config of a speaker codec -> loader of the encoder of its speaker vectors."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,13 +54,6 @@ class VoiceConverter:
                 "vectors. Choose a model with a speaker codec.",
                 code="bundle_incompatible",
             )
-        if codec.speaker_encoder not in SPEAKER_ENCODERS:
-            raise InvalidValueError(
-                f"The speaker codec of {weights.name} needs the speaker encoder "
-                f"{codec.speaker_encoder!r}; this program has {', '.join(SPEAKER_ENCODERS)}. "
-                "Update the program.",
-                code="bundle_incompatible",
-            )
         return cls(networks=LoadedNetworks(bundle=bundle, device=device))
 
     @property
@@ -72,10 +63,8 @@ class VoiceConverter:
 
     def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the speaker vector of clips of one speaker: (s,)."""
-        if not clips:
-            raise ValueError("A voice needs at least one clip.")
         name = self.networks.bundle.config.architecture("dvae").speaker_encoder
-        return SPEAKER_ENCODERS[name]().embed(clips)
+        return embed_speaker(load_vector_encoder(name), clips)
 
     def convert(
         self,

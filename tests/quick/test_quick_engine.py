@@ -14,9 +14,9 @@ from quick import teacher
 from quick.converter import VoiceConverter, split_at_quiet_places
 from quick.engine import QuickEngine
 from quick.options import QuickOptions
+from quick.speaker_vectors import load_vector_encoder
 from support.tiny_bundle import make_tiny_bundle
 from support.tiny_codec import make_codec_bundle, use_tiny_packages
-from tortoise.checkpoints.config import read_config, write_config
 
 CPU = torch.device("cpu")
 
@@ -80,12 +80,10 @@ def test_a_model_without_speaker_vectors_is_refused(tmp_path: Path) -> None:
 
 def test_a_codec_of_an_unknown_speaker_encoder_is_refused(tmp_path: Path) -> None:
     folder = make_codec_bundle(tmp_path / "tiny")
-    config = read_config(folder)
-    text = (folder / "config.json").read_text().replace('"ge2e"', '"d-vector"')
-    write_config(folder, config)
+    text = (folder / "config.json").read_text().replace('"resemblyzer"', '"none/here.pt"')
     (folder / "config.json").write_text(text)
-    with pytest.raises(ValueError, match="needs the speaker encoder 'd-vector'"):
-        VoiceConverter.load(folder, CPU)
+    with pytest.raises(ValueError, match=r"here\.pt"):
+        VoiceConverter.load(folder, CPU).embed([noise(1.0)])
 
 
 def test_missing_packages_say_how_to_install_them(
@@ -95,10 +93,10 @@ def test_missing_packages_say_how_to_install_them(
     monkeypatch.setattr("quick.teacher.find_spec", lambda name: None)
     with pytest.raises(UnrecoverableError, match=r"hibari-tts.*requirements-extra"):
         QuickEngine.load(folder, CPU)
-    monkeypatch.setattr("audio.ge2e.find_spec", lambda name: None)
-    converter = VoiceConverter.load(folder, CPU)
-    with pytest.raises(UnrecoverableError, match="Resemblyzer"):
-        converter.embed([noise(1.0)])
+    monkeypatch.setattr("speakers.embedding.find_spec", lambda name: None)
+    load_vector_encoder.cache_clear()
+    with pytest.raises(ValueError, match=r"Resemblyzer.*requirements-extra"):
+        VoiceConverter.load(folder, CPU).embed([noise(1.0)])
 
 
 def test_the_teacher_speaks_at_every_pace_and_repeats_itself() -> None:

@@ -74,8 +74,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SpeechStore:
 @pytest.fixture(autouse=True)
 def random_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = make_encoder()
-    monkeypatch.setattr("recipes.train_speaker_codec.load_ge2e_encoder", lambda: encoder)
-    monkeypatch.setattr("recipes.build_codec.load_ge2e_encoder", lambda: encoder)
+    monkeypatch.setattr("recipes.train_speaker_codec.load_vector_encoder", lambda name: encoder)
+    monkeypatch.setattr("recipes.build_codec.load_vector_encoder", lambda name: encoder)
 
 
 def test_a_store_gives_back_the_mels_of_each_version(store: SpeechStore) -> None:
@@ -134,9 +134,8 @@ def test_training_lowers_the_error(store: SpeechStore, tmp_path: Path) -> None:
 
 
 def test_the_similarity_of_a_mel_follows_the_encoders_own_mel() -> None:
-    encoder = make_encoder()
     clip = tone(210, seconds=1.6)
-    judge = SpeakerSimilarity(encoder)
+    judge = SpeakerSimilarity(make_encoder().model)
     mel = log_mel(clip.wave, VOCODER_MEL).requires_grad_()
     vector = judge.embed(mel)
     assert vector.shape == (1, 256)

@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from audio.ge2e import Ge2eEncoder
 from quick import converter, teacher
+from speakers.embedding import Encoder
+from speakers.modules.feature_config import FeatureConfig
+from speakers.modules.ge2e import GE2EEncoder
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.loading import save_network
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
@@ -38,11 +40,15 @@ def make_codec_bundle(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def make_encoder() -> Ge2eEncoder:
-    """A speaker encoder of random weights."""
+def make_encoder() -> Encoder:
+    """A speaker encoder of random weights that takes noise for speech."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return Ge2eEncoder().requires_grad_(False).eval()
+        model = GE2EEncoder(hidden=16, layers=1).requires_grad_(False).eval()
+    config = FeatureConfig(trim_silence=False)
+    return Encoder(
+        name="tiny", kind="ge2e", feature_config=config, model=model, device=torch.device("cpu")
+    )
 
 
 def hum(text: str, speed: float = 1.0, seed: int = 0) -> NDArray[np.float32]:
@@ -56,6 +62,6 @@ def hum(text: str, speed: float = 1.0, seed: int = 0) -> NDArray[np.float32]:
 def use_tiny_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the packages hibari-tts and Resemblyzer, which need not be installed."""
     encoder = make_encoder()
-    monkeypatch.setitem(converter.SPEAKER_ENCODERS, "ge2e", lambda: encoder)
+    monkeypatch.setattr(converter, "load_vector_encoder", lambda name: encoder)
     monkeypatch.setattr(teacher, "_load_voice", lambda: hum)
     monkeypatch.setattr(teacher, "check_installed", lambda: None)

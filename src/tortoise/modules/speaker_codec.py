@@ -36,7 +36,7 @@ class SpeakerCodecConfig:
     widths, blocks: at 86, 43 and 21.5 frames per second in the encoder, the reverse in the decoder.
     """
 
-    speaker_encoder: str = "ge2e"
+    speaker_encoder: str = "resemblyzer"
     speaker_dim: int = 256
     mel_bands: int = 80
     levels: tuple[int, ...] = (8, 5, 5, 5)
