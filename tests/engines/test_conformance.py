@@ -49,7 +49,7 @@ class Case:
         return [candidate.clip.wave for candidate in output.candidates]
 
 
-def noise(seconds: float = 1.0, seed: int = 0) -> Clip:
+def noise(seconds: float = 2.0, seed: int = 0) -> Clip:
     generator = torch.Generator().manual_seed(seed)
     wave = 0.1 * torch.randn(round(seconds * 22_050), generator=generator)
     return Clip(wave=wave, sample_rate=22_050)
@@ -132,7 +132,7 @@ def test_a_speaker_survives_saving_and_a_second_engine_of_the_weights_reads_it(
 
 
 def test_two_speakers_differ_and_their_blend_speaks(case: Case) -> None:
-    tone = torch.sin(torch.arange(22_050) * 0.05)
+    tone = torch.sin(torch.arange(44_100) * 0.05)
     other = case.engine.condition([Clip(wave=tone, sample_rate=22_050)], ProgressReporter())
     assert other.content_id != case.speaker.content_id
     blend = interpolate_latents([(case.speaker, 1.0), (other, 1.0)])
