@@ -108,6 +108,17 @@ def write_line(values: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def link_voice(folder: Path, voices: Path) -> Path:
+    """Make a folder of voices with the recordings of one reader, for the judge."""
+    own = voices / folder.name
+    own.mkdir(parents=True, exist_ok=True)
+    for path in list_audio(folder):
+        link = own / path.name
+        if not link.exists():
+            link.symlink_to(path.resolve())
+    return voices
+
+
 def list_audio(folder: Path) -> list[Path]:
     """Return the audio files below a folder."""
     return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
@@ -145,14 +156,15 @@ def run(bench: ConversionBenchmark, parts: Sequence[str], reader: Path | None) -
         ]  # fmt: skip
         bench.judge_items("teacher", items, bench.people)
     if "reader" in parts and reader is not None:
-        spoken = bench.transcribe("reader-source", [reader], reader.parent)
+        voices = link_voice(reader, bench.out / "reader-voices")
+        spoken = bench.transcribe("reader-source", [reader], voices)
         vector = bench.embed(reader)
         items = [
             Item(wav=bench.convert(read_clip(s.wav), vector, folder / f"reader-{s.wav.stem}.wav"),
                  text=s.text, voice=s.voice)
             for s in spoken
         ]  # fmt: skip
-        bench.judge_items("reader", items, reader.parent)
+        bench.judge_items("reader", items, voices)
 
 
 def main() -> None:

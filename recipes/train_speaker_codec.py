@@ -42,13 +42,13 @@ PHONES_PER_CODE = 2
 class SpeakerCodecRecipe:
     """Options of speaker codec training.
 
-    adversarial_from: the share of the run after which the critic begins.
+    adversarial_from: the step at which the critic begins; the cosine of the rate ends at `steps`.
     similar_every: steps between those that compute the speaker similarity.
     """
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 40_000
+    steps: int = 24_000
     rate: float = 1e-3
     warm_up: int = 200
     decay: float = 1e-2
@@ -56,7 +56,7 @@ class SpeakerCodecRecipe:
     phone_width: int = 192
     similar_every: int = 3
     similar_weight: float = 0.6
-    adversarial_from: float = 0.6
+    adversarial_from: int = 12_000
     critic_rate: float = 2e-4
     critic_channels: int = 24
     seed: int = 1
@@ -122,7 +122,7 @@ def train_speaker_codec(
         if similarity is not None and step % recipe.similar_every == 0:
             losses["similar"] = similarity(mel, batch.speaker)
             total = total + recipe.similar_weight * (1 - losses["similar"])
-        if step >= recipe.adversarial_from * recipe.steps:
+        if step >= recipe.adversarial_from:
             adversarial = compute_generator_loss(critic, mel, batch.mel, batch.speaker)
             total = total + adversarial
             losses["adversarial"] = adversarial
