@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from core.options import OptionInfo, validate_options
-from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.options import VOCODERS, TortoiseOptions
 
-QUICK_VOCODERS = ("auto", "univnet", "bigvgan", "griffin_lim")  # those that take a mel
+QUICK_VOCODERS = tuple(name for name in VOCODERS if name != "hifigan")  # it takes no mel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,5 +36,5 @@ class QuickOptions:
     @classmethod
     def advised(cls, weights: Path) -> Mapping[str, Any]:  # Any: option values
         """Return the options that a model recommends, of those that this engine has."""
-        advice = TortoiseOptions.advised(weights)
-        return {name: value for name, value in advice.items() if name in cls.__slots__}
+        vocoder = TortoiseOptions.advised(weights).get("vocoder")
+        return {"vocoder": vocoder} if vocoder in QUICK_VOCODERS else {}

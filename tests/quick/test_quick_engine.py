@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_the_speed_changes_the_duration(engine: QuickEngine, speed: float, secon
 def test_a_speed_beyond_the_range_is_refused() -> None:
     with pytest.raises(ValueError, match="speed"):
         QuickOptions(speed=2.5)
+
+
+@pytest.mark.parametrize(
+    ("advice", "taken"),
+    [({}, {}), ({"vocoder": "griffin_lim", "top_p": 0.9}, {"vocoder": "griffin_lim"}),
+     ({"vocoder": "hifigan"}, {})],
+)  # fmt: skip
+def test_the_advice_of_a_model_is_taken_where_the_engine_has_the_option(
+    tmp_path: Path, advice: dict[str, object], taken: dict[str, object]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "advice": advice}))
+    assert QuickOptions.advised(tmp_path) == taken
 
 
 @pytest.mark.parametrize("vocoder", ["auto", "univnet", "bigvgan", "griffin_lim"])
