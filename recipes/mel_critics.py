@@ -5,6 +5,8 @@ Shapes: b batch, g vocoder mel frames.
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,7 +84,7 @@ class SpeakerSimilarity(nn.Module):
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder = deepcopy(encoder).requires_grad_(False)
         filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))
         self.register_buffer("spread", torch.linalg.pinv(filters))
         self.register_buffer("bank", _make_bank(filters.shape[1]))
