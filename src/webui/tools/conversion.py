@@ -36,8 +36,11 @@ class ConversionTool:
         self.page, self.studio = page, page.studio
         gr.Markdown(ABOUT)
         with gr.Column(elem_classes="utility"):
-            self.recording = gr.Audio(
-                label="Recording", type="filepath", elem_id="utilities-convert-clip"
+            self.recording = gr.File(
+                label="Drop a recording: wav, mp3, flac, ogg, opus, m4a",
+                type="filepath",
+                height=150,
+                elem_id="utilities-convert-clip",
             )
             with gr.Row():
                 self.voice = gr.Dropdown(
@@ -69,7 +72,7 @@ class ConversionTool:
     def submit(self, recording: str | None, voice: Any, vocoder: Any) -> Updates:
         """Submit a conversion; the worker checks the model."""
         if not recording:
-            raise AppError("Drop or record a clip first.")
+            raise AppError("Drop a recording first.")
         name = find_voice(self.studio.layout, str(voice or "")).name
         request = ConvertClipRequest(
             clip=store_upload(self.studio.layout, Path(recording)),
