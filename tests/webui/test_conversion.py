@@ -39,7 +39,8 @@ def test_a_dropped_recording_becomes_a_job(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recording", "voice", "told"), [(None, "vera", "Drop a recording first"), ("x", "nobody", "nobody")]
+    ("recording", "voice", "told"),
+    [(None, "vera", "Drop a recording first"), ("x", "nobody", "nobody")],
 )
 def test_what_is_missing_is_named(studio: Studio, recording: Any, voice: str, told: str) -> None:
     with pytest.raises(AppError, match=told):
