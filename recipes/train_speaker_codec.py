@@ -16,7 +16,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from core.progress import ProgressReporter
 from quick.speaker_vectors import load_vector_encoder
@@ -140,7 +140,13 @@ def train_speaker_codec(
 def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None) -> AveragedModel:
     """Return the moving average of a codec, or one that a saved state is loaded into."""
     codec = SpeakerCodec(recipe.architecture) if codec is None else codec
-    return AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    return AveragedModel(codec, avg_fn=_update_average, use_buffers=True)
+
+
+def _update_average(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+    """Return the moving average after `count` updates; it follows fast at first."""
+    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
+    return average + (1 - decay) * (value - average) if average.is_floating_point() else value
 
 
 def _load_similarity(recipe: SpeakerCodecRecipe) -> SpeakerSimilarity | None:
