@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ from studio.schemas.clip_tools import (
 )
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.token_preview import preview_tokens
+from studio.synthesis.token_preview import list_token_options, preview_tokens
 from studio.voices.catalog import get_results_folder_name
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
@@ -40,8 +41,12 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         **{"read": run_read, "tokens": run_tokens, "check": run_check},
         **{"clean": run_clean, "detect": run_detect, "merge": run_merge, "convert": run_convert},
     }
-    requests = {"clean": DenoiseClipRequest, "convert": ConvertClipRequest}
-    groups = {"options": list_option_fields(requests[name])} if name in requests else None
+    fields = {
+        "clean": lambda: list_option_fields(DenoiseClipRequest),
+        "convert": lambda: list_option_fields(ConvertClipRequest),
+        "tokens": list_token_options,
+    }
+    groups = {"options": fields[name]()} if name in fields else None
     add_command(app, name, help, groups)(functions[name])
 
 
@@ -53,10 +58,12 @@ def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
 def run_tokens(
     text: Annotated[str, typer.Argument()],
     bundle: ModelOption = "",
+    options: Mapping[str, Any] = MappingProxyType({}),
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
-    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text)
+    chosen = {**studio.settings.engine_options, **options}
+    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text, chosen)
     lines = [
         f"read as      {view.spoken}",
         "pieces       " + " ".join(token.piece for token in view.tokens),
