@@ -19,9 +19,12 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
+from api.routes.openai import CreateSpeechBody, _submit_speech_job
 from audio.io import write_clip
+from core.errors import AppError
 from jobs.models import Job, JobFailure
 from studio.app.studio import Studio
+from studio.schemas.speech import SpeechRequest
 from support.api_helpers import refused, tone, until
 from support.inline_worker import InlineStudio
 
@@ -425,3 +428,22 @@ def test_a_failure_tells_no_path_of_this_machine(scripted: ScriptedStudio) -> No
 
     told = play(scripted, scene).sound.decode()
     assert str(root) not in told and "Cannot write results/a.wav: the disk is full." in told
+
+
+def test_the_speed_is_an_option_of_engines_that_have_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = ("quick.options:QuickOptions", "support.fake_engine:FakeEngine")
+    monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry, "quick": entry})
+    studio = Studio.open(root, given={"engine": "quick"})
+    asked: list[SpeechRequest] = []
+
+    def submit(request: SpeechRequest, **_: Any) -> Job:
+        asked.append(request)
+        return Job(id="1", task="speak", request={}, title="", state="waiting", created=0.0)
+
+    monkeypatch.setattr(studio, "submit", submit)
+    _submit_speech_job(CreateSpeechBody(input="Hi.", voice="alice", speed=1.5), studio)
+    assert asked[0].options["speed"] == 1.5
+    with pytest.raises(AppError, match="speed is 3"):
+        _submit_speech_job(CreateSpeechBody(input="Hi.", voice="alice", speed=3), studio)

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 from audio.formats import ENCODINGS, SAMPLE_RATES
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
-from core.options import Layer, OptionInfo, Resolved, merge_layers, validate_options
+from core.options import (
+    Layer,
+    OptionInfo,
+    Resolved,
+    list_option_fields,
+    merge_layers,
+    validate_options,
+)
 from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
@@ -230,6 +237,11 @@ def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
     return advice
 
 
+def has_option(engine: str, name: str) -> bool:
+    """Return whether the engine has an option of this name."""
+    return any(field.name == name for field in list_option_fields(get_options_class(engine)))
+
+
 def get_presets(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:
     """Return the presets of an engine's options: name -> the options it sets."""
     presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
@@ -242,8 +254,8 @@ def get_preset_options(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
         return {}
     presets = get_presets(cls)
     if preset not in presets:
+        known = f"Choose one of: {', '.join(presets)}." if presets else "The engine has none."
         raise InvalidValueError(
-            f"There is no preset {preset!r}.{suggest_similar(preset, list(presets))} "
-            f"Choose one of: {', '.join(presets)}."
+            f"There is no preset {preset!r}.{suggest_similar(preset, list(presets))} {known}"
         )
     return presets[preset]

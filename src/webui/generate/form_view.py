@@ -28,8 +28,9 @@ ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Text & pauses": (
-            *("emotion", "prompt", "delimiter", "piece_chars", "pause_s", "pause_paragraph_s"),
-            *("pause_section_s", "pause_comma_s", "pause_none_s", "text_cleaning"),
+            *("emotion", "prompt", "speed", "delimiter", "piece_chars", "pause_s"),
+            *("pause_paragraph_s", "pause_section_s", "pause_comma_s", "pause_none_s"),
+            "text_cleaning",
         ),
         "Sampling": (
             *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
