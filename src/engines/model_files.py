@@ -9,7 +9,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -137,3 +137,11 @@ def record_checksum(file: Path) -> None:
     }
     recorded = {**read_checksums(file.parent), file.name: entry}
     write_json(file.parent / CHECKSUMS_FILE, dict(sorted(recorded.items())))
+
+
+def compute_files_id(folder: Path, networks: Sequence[str]) -> str:
+    """Return an id of the weights of some networks, a hash of their files."""
+    digest = hashlib.sha256()
+    for name in networks:
+        digest.update(get_sha256(get_network_path(folder, name)).encode())
+    return digest.hexdigest()[:WEIGHTS_ID_LENGTH]

@@ -19,6 +19,7 @@ ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "tortoise.generation.options:TortoiseOptions",
             "tortoise.engine:TortoiseEngine",
         ),
+        "sv2tts": ("sv2tts.generation.options:Sv2ttsOptions", "sv2tts.engine:Sv2ttsEngine"),
         "quick": ("quick.options:QuickOptions", "quick.engine:QuickEngine"),
     }
 )

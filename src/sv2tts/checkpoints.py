@@ -49,12 +49,16 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The architecture of the GE2E encoder; the defaults are the published encoder.pt."""
+    """The architecture of the GE2E encoder; the defaults are the published encoder.pt.
+
+    trim_silence: shorten the pauses of a recording before it is embedded.
+    """
 
     bins: int = 40
     hidden: int = 256
     embedding: int = 256
     layers: int = 3
+    trim_silence: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.devic
     return Encoder(
         name=f"{folder.name}/encoder",
         kind="ge2e",
-        feature_config=FeatureConfig(),
+        feature_config=FeatureConfig(trim_silence=sizes.trim_silence),
         model=_load(network, folder, "encoder", device),
         device=device,
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from core.progress import ProgressReporter
-from engines.model_files import ModelFileError, get_network_path, get_sha256
+from engines.model_files import ModelFileError, compute_files_id, get_network_path
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from speakers.embedding import Encoder, embed_clip, mean_embedding
@@ -88,10 +88,7 @@ class Sv2ttsEngine:
     @cached_property
     def weights_id(self) -> str:
         """Return the id of the weights that determine embeddings and mels."""
-        digest = hashlib.sha256()
-        for name in ("encoder", "synthesizer"):
-            digest.update(get_sha256(get_network_path(self.folder, name)).encode())
-        return digest.hexdigest()[:16]
+        return compute_files_id(self.folder, ("encoder", "synthesizer"))
 
     @property
     def text_limit(self) -> int:

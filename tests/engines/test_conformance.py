@@ -18,15 +18,18 @@ from engines.registry import ENGINES, get_engine_class, get_options_class
 from engines.speaker_latents import SpeakerLatents, interpolate_latents
 from support.tiny_bundle import make_tiny_bundle
 from support.tiny_codec import make_codec_bundle, use_tiny_packages
+from support.tiny_sv2tts import make_tiny_sv2tts
 
 TEXT = "hello there"
 CPU = torch.device("cpu")
 MAKERS: Mapping[str, Callable[[Path, int], Path]] = {
     "tortoise": make_tiny_bundle,
     "quick": make_codec_bundle,
+    "sv2tts": make_tiny_sv2tts,
 }
 CHEAP_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "tortoise": {"samples": 4, "iterations": 3, "max_codes": 12}
+    "tortoise": {"samples": 4, "iterations": 3, "max_codes": 12},
+    "sv2tts": {"retakes": 0, "max_seconds": 1.0, "vocoder": "griffin_lim"},
 }
 
 

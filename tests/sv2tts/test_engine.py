@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ import torch
 from audio.clip import Clip
 from core.progress import Cancelled, ProgressReporter
 from engines.speaker_latents import SpeakerLatents
-from speakers.modules.ge2e import GE2EEncoder
-from sv2tts.checkpoints import EncoderConfig, Sv2ttsConfig, save_model
 from sv2tts.engine import Sv2ttsEngine
 from sv2tts.generation.attention_check import (
     attention_score,
@@ -20,31 +17,14 @@ from sv2tts.generation.attention_check import (
     check_attention,
 )
 from sv2tts.generation.options import Sv2ttsOptions
-from sv2tts.modules.tacotron import Tacotron, TacotronConfig
-from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
+from tests.support.tiny_sv2tts import make_tiny_sv2tts
 
 FAST = Sv2ttsOptions(seed=1, retakes=1, max_seconds=1.0, vocoder="griffin_lim")
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Sv2ttsEngine:
-    folder = tmp_path_factory.mktemp("sv2tts")
-    config = Sv2ttsConfig(
-        encoder=EncoderConfig(hidden=16, layers=2),
-        synthesizer=TacotronConfig.tiny(),
-        vocoder=WaveRNNConfig.tiny(),
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        synthesizer = Tacotron(config.synthesizer)
-        synthesizer.r = 4
-        save_model(
-            folder,
-            config,
-            GE2EEncoder(40, 16, 256, 2),
-            synthesizer,
-            WaveRNN(WaveRNNConfig.tiny()),
-        )
+    folder = make_tiny_sv2tts(tmp_path_factory.mktemp("sv2tts"))
     return Sv2ttsEngine.load(folder, torch.device("cpu"))
 
 
@@ -54,11 +34,6 @@ def speaker(engine: Sv2ttsEngine) -> SpeakerLatents:
     wave = 0.3 * torch.sin(2 * torch.pi * 140 * time) * (1 + torch.sin(2 * torch.pi * 3 * time))
     noise = torch.randn(len(time), generator=torch.Generator().manual_seed(0))
     clip = Clip(wave=(wave + 0.01 * noise).clamp(-1, 1), sample_rate=24_000)
-    untrimmed = replace(
-        engine._encoder,
-        feature_config=replace(engine._encoder.feature_config, trim_silence=False),
-    )
-    engine.__dict__["_encoder"] = untrimmed  # a tone is no speech to a voice activity detector
     return engine.condition([clip], ProgressReporter())
 
 

@@ -24,7 +24,13 @@ from engines.model_files import (
     list_tensor_files,
     read_json,
 )
-from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
+from studio.model_store.model_engine import (
+    TORTOISE,
+    compute_model_id,
+    find_missing_model_files,
+    get_model_engine,
+    holds_published_sv2tts,
+)
 from tortoise.checkpoints.published import (
     PUBLISHED_FILES,
     PUBLISHED_MODEL_NAME,
@@ -47,7 +53,7 @@ class ModelSummary:
 
     networks: in the folder;  missing: files that speech needs;  size: bytes;  problem: why the
     config cannot be read, "" for none;  converts: whether it has a speaker codec, for voice
-    conversion.
+    conversion;  engine: that speaks with it.
     """
 
     name: str
@@ -59,6 +65,7 @@ class ModelSummary:
     missing: tuple[str, ...] = ()
     problem: str = ""
     converts: bool = False
+    engine: str = TORTOISE
 
     @property
     def speaks(self) -> bool:
@@ -121,8 +128,9 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
         about=str(described.get("about", "")),
         networks=tuple(stem for stem in stems if stem in described),
         size=tree_size(folder),
-        weights_id=compute_weights_id(folder),
-        missing=tuple(find_missing_files(folder)),
+        weights_id=compute_model_id(folder),
+        missing=tuple(find_missing_model_files(folder)),
+        engine=get_model_engine(folder) or TORTOISE,
         problem=problem,
         converts="dvae" in stems and "speaker_encoder" in (described.get("dvae") or {}),
     )
@@ -215,6 +223,8 @@ def import_model_folder(
     if not folder.is_dir():
         raise AppError(f"There is no folder {folder}. Give the folder with the published files.")
     _check_precision(precision)
+    if holds_published_sv2tts(folder):
+        return _import_sv2tts(layout, folder, name)
     found = find_published_files(folder)
     target = layout.model(name)
     _check_required_files(folder, found, target)
@@ -227,6 +237,21 @@ def import_model_folder(
             create_model_folder(workplace)
             for file in report.track(_select_one_per_network(found), "convert"):
                 _convert(file, found[file.name], workplace, precision, report)
+            replace_folder(target, workplace)
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+    return summarize_model(layout, name)
+
+
+def _import_sv2tts(layout: ProjectPaths, folder: Path, name: str) -> ModelSummary:
+    """Convert encoder.pt, synthesizer.pt and vocoder.pt of Real-Time Voice Cloning."""
+    from sv2tts.checkpoints import import_published
+
+    target = layout.model(name)
+    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
+        workplace = _prepare_work_folder(target, "import")
+        try:
+            import_published(folder, workplace, about="Real-Time Voice Cloning, published weights")
             replace_folder(target, workplace)
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
