@@ -12,7 +12,7 @@ import typer
 
 from cli.options import create_app, run_app
 from cli.output import escape_control_characters
-from core.errors import AppError, describe_os_error
+from core.errors import AppError, CodedError, describe_os_error
 from core.progress import Cancelled
 
 EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except AppError as refusal:
-        return _print_error(str(refusal), EXIT_USER_ERROR)
+        return _print_error(f"{refusal} {_find_hint(refusal)}".rstrip(), EXIT_USER_ERROR)
     except (KeyboardInterrupt, Cancelled):
         return _print_error("Stopped. Finished work is kept.", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -112,6 +112,14 @@ def _find_registration(
 
 def _no_options() -> None:
     pass
+
+
+def _find_hint(error: BaseException | None) -> str:
+    while error is not None:
+        if isinstance(error, CodedError) and error.cli_hint:
+            return error.cli_hint
+        error = error.__cause__
+    return ""
 
 
 def _print_error(sentence: str, code: int) -> int:

@@ -262,15 +262,34 @@ def test_a_mistake_of_ours_says_so(
     assert code == 1 and "ZeroDivisionError" in err and "bug in Testudo" in err
 
 
-@pytest.mark.parametrize("place", ["voices/alice/one.wav", "mine.wav"])
-def test_a_recording_is_not_overwritten(testudo: Run, layout: ProjectPaths, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("voices/alice/one.wav", "is a clip of a voice"),
+        ("mine.wav", "is not a generated clip"),
+    ],
+)
+def test_a_recording_is_not_overwritten(
+    testudo: Run, layout: ProjectPaths, place: str, reason: str
+) -> None:
     recording = layout.root / place
     if not recording.exists():
         shutil.copyfile(layout.voice("alice") / "one.wav", recording)
     before = recording.read_bytes()
     code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(recording))
-    assert code == 2 and "is not a generated clip. Choose another file with --out" in err
+    assert code == 2 and f"{reason}. Choose another file with --out" in err
     assert recording.read_bytes() == before
+
+
+def test_a_generated_clip_in_a_voice_is_refused_as_a_clip_of_that_voice(
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
+) -> None:
+    made = tmp_path / "a.wav"
+    assert testudo("speak", "hi", "--voice", "bob", "--out", str(made))[0] == 0
+    clip = layout.voice("alice") / "made.wav"
+    shutil.copyfile(made, clip)
+    code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(clip))
+    assert code == 2 and "is a clip of a voice." in err and "not a generated" not in err
 
 
 def test_a_generated_clip_may_be_overwritten(testudo: Run, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class TestOneFile:
 
     def test_a_later_run_goes_on_from_what_arrived(self, hub: Hub, tmp_path: Path) -> None:
         hub.cuts["some/repo/cvvp.pth"] = [1024] + [0] * 9
-        with pytest.raises(AppError, match=r"broke at 1024 of 5120 bytes.*same command again"):
+        with pytest.raises(AppError, match=r"broke at 1024 of 5120 bytes.*Download it again"):
             fetched(tmp_path)
         (part,) = tmp_path.iterdir()
         assert part.name.endswith(".part") and part.read_bytes() == CONTENT[:1024]

@@ -26,7 +26,8 @@ from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
 GITHUB_RAW_URL = "https://raw.githubusercontent.com"
 STAGE = "download"
-RETRY_ADVICE = "Run the same command again; it resumes the download."
+RETRY_ADVICE = "Download it again; the download is resumed."
+IMPORT_HINT = "`testudo models import FOLDER` imports files."
 _SHA256_DIGITS = 64
 
 
@@ -88,8 +89,9 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
     if is_offline_mode():
         raise AppError(
             "HF_HUB_OFFLINE is set, so downloads are off. Unset it, or import files that you "
-            "already have with `testudo models import FOLDER`.",
+            "already have.",
             code="offline",
+            cli_hint=IMPORT_HINT,
         )
     problems, gone, found = [], True, False
     for source in file.sources:
@@ -141,8 +143,9 @@ def _download_from(
         raise PublishedFileError(
             f"{file.name} from {remote.source.repo} is not the published file: its sha256 is "
             f"{actual}, not {' or '.join(sorted(expected - {actual}))}. It was deleted. Try again "
-            "later, or import a copy that you trust with `testudo models import FOLDER`.",
+            "later, or import a copy that you trust.",
             code="wrong_hash",
+            cli_hint=IMPORT_HINT,
         )
     whole = folder / file.name
     part.replace(whole)

@@ -58,14 +58,16 @@ def build_request(
     """
     if given.text is None:
         raise AppError(
-            'No text was given. Give the text to speak: testudo speak "Good evening."',
+            "No text was given. Give the text to speak.",
             code="empty_text",
+            cli_hint='Example: testudo speak "Good evening."',
         )
     voice = given.voice or settings.voice
     if not voice:
         raise AppError(
-            "No voice was given. Add --voice NAME; `testudo voices` lists the voices.",
+            "No voice was given. Choose a voice.",
             code="missing_voice",
+            cli_hint="Add --voice NAME; `testudo voices` lists the voices.",
         )
     stated = _merge_request_fields(settings, {}, given)
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)

@@ -197,8 +197,8 @@ def find_classifier_model(layout: ProjectPaths) -> str:
         if "classifier" in bundle.networks:
             return bundle.name
     raise AppError(
-        "No installed model has the classifier. The published model has it: `testudo models "
-        "download tortoise`."
+        "No installed model has the classifier. The published model has it: download that one.",
+        cli_hint="`testudo models download tortoise` downloads it.",
     )
 
 

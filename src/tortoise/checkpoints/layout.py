@@ -76,9 +76,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFileError(
-            f"{path.parent} has no {path.name}, so it is not a complete model. `testudo models "
-            "list` shows what is installed.",
+            f"{path.parent} has no {path.name}, so it is not a complete model.",
             code="incomplete_weights",
+            cli_hint="`testudo models list` shows what is installed.",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelFileError(

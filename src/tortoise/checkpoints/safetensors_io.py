@@ -137,8 +137,8 @@ def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
 
 def _make_missing_file_error(file: Path) -> ModelFileError:
     return ModelFileError(
-        f"{file.parent} has no {file.name}. Download the model again, or run `testudo models "
-        "verify`."
+        f"{file.parent} has no {file.name}. Download the model again, or verify it.",
+        cli_hint="`testudo models verify` does so.",
     )
 
 

@@ -300,8 +300,9 @@ def test_a_model_is_found_by_name_or_path_and_never_fetched_unasked(
     own = write_whisper(tmp_path / "voices/mine.pt")
     assert chosen(models, str(own), "en").name == "whisper mine"
     assert find_whisper_model(models, "base.pt") == models / "base.pt"
-    with pytest.raises(TranscribeError, match=r"'large' is not in .*whisper-large` downloads it"):
+    with pytest.raises(TranscribeError, match=r"'large' is not in .*Allow its download") as refusal:
         chosen(models, "large")
+    assert "models download whisper-large` downloads it" in refusal.value.cli_hint
     with pytest.raises(TranscribeError, match=r"There is no file .*gone\.pt"):
         chosen(models, str(tmp_path / "gone.pt"))
 
@@ -320,7 +321,7 @@ def test_what_is_missing_is_told_with_the_command_that_brings_it(
     assert ready["whisper"].is_available and ready["whisper"].models == ("base", "base.en")
     assert ready["auto"].is_available and ready["given"].is_available
     bare = {choice.name: choice for choice in probe_transcribers(tmp_path)}
-    assert "models download whisper-base" in bare["whisper"].unavailable_reason
+    assert "allow the download" in bare["whisper"].unavailable_reason
     monkeypatch.setattr("training.asr.availability.find_spec", lambda name: None)
     bare = {choice.name: choice for choice in probe_transcribers(models)}
     assert "requirements-extra.txt" in bare["faster-whisper"].unavailable_reason
