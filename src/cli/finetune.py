@@ -68,6 +68,8 @@ def run(flags: FinetuneFlags) -> int:
         return 2
     view = studio.runs.start(request.dataset_name)
     print_line(f"Training {view.dataset}/{view.name}. Ctrl-C does not stop it.")
+    for note in view.notes:
+        print_line(note)
     code = follow_run(studio.runs, view.dataset, view.name)
     for made in list_run_models(studio.layout, view.dataset, view.name)[:1]:
         voice = quote_for_message(made.voice)

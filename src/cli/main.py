@@ -7,11 +7,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
 from cli.options import create_app, run_app
-from cli.output import escape_control_characters
+from cli.output import escape_control_characters, print_line
 from core.errors import AppError, CodedError, describe_os_error
 from core.progress import Cancelled
 
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name; without arguments, print the help."""
     app = create_app("A local voice-cloning studio.")
-    app.callback()(_no_options)
+    app.callback(invoke_without_command=True)(_print_version)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     for name, help in COMMANDS.items():
         if name == command:
@@ -112,6 +113,16 @@ def _find_registration(
 
 def _no_options() -> None:
     pass
+
+
+def _print_version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from studio.diagnostics.system_info import read_version
+
+        print_line(f"testudo {read_version()}")
+        raise typer.Exit
 
 
 def _find_hint(error: BaseException | None) -> str:

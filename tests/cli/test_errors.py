@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -290,6 +291,21 @@ def test_a_generated_clip_in_a_voice_is_refused_as_a_clip_of_that_voice(
     shutil.copyfile(made, clip)
     code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(clip))
     assert code == 2 and "is a clip of a voice." in err and "not a generated" not in err
+
+
+@pytest.mark.parametrize("text", ["- hello", "-5 degrees", "-hello"])
+def test_a_text_may_begin_with_a_minus(testudo: Run, tmp_path: Path, text: str) -> None:
+    out = str(tmp_path / "a.wav")
+    code, told, err = testudo("speak", text, "--voice", "bob", "--out", out, "--json")
+    assert (code, err) == (0, "") and f'"text": "{text}"' in told
+    assert testudo("speak", "hi", "--prompt", text, "--voice", "bob", "--out", out)[0] == 0
+    code, _, err = testudo("speak", "hi", "--voice", "bob", "-x")
+    assert code == 2 and "-x" in err
+
+
+def test_the_version_is_printed(testudo: Run) -> None:
+    code, told, _ = testudo("--version")
+    assert code == 0 and re.fullmatch(r"testudo \d+\.\d+\.\d+\n", told)
 
 
 def test_a_generated_clip_may_be_overwritten(testudo: Run, tmp_path: Path) -> None:

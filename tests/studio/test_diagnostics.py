@@ -144,7 +144,7 @@ def test_a_settings_file_with_a_mistake_is_a_fault(whole: ProjectPaths, system: 
     whole.settings_file.write_text("voise: alice\n")
     fault = only_fault(whole, system)
     assert fault.cause == "bad_settings" and "line 1" in fault.told
-    assert fault.fix == "mv settings.yaml settings.yaml.old"
+    assert fault.fix == f"mv {whole.settings_file} {whole.settings_file}.old"
 
 
 def test_a_port_that_is_taken_is_a_fault_and_not_looked_at_from_the_page(
@@ -280,7 +280,7 @@ def test_the_doctor_on_the_command_line_tells_and_answers_with_its_exit_code(
     told = json.loads(out)
     (fault,) = [finding for finding in told["findings"] if finding["state"] == "fault"]
     assert code == 2 and told["faults"] == 1 and "volume is 9" in fault["told"]
-    assert "mv settings.yaml" in testudo("doctor")[1]
+    assert f"mv {whole.settings_file} " in testudo("doctor")[1]
 
 
 def test_settings_are_shown_set_and_unset_on_the_command_line(

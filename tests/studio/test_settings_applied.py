@@ -76,8 +76,10 @@ def test_each_option_has_the_source_that_wins(layout: ProjectPaths) -> None:
 
 
 def test_an_option_that_does_not_fit_names_where_it_comes_from(layout: ProjectPaths) -> None:
-    with pytest.raises(AppError, match=r"samples is 0; .* It comes from settings\.yaml\."):
-        asked(layout, options={"samples": 0})
+    layout.settings_file.write_text("options:\n  samples: 0\n")
+    with pytest.raises(AppError, match=r"settings\.yaml, line 2: samples is 0; "):
+        Studio.open(layout.root)
+    layout.settings_file.unlink()
     with pytest.raises(AppError, match=r"samples is 0; it must be from 1 to \d+\.$"):
         asked(layout, {"options": {"samples": 0}})
 

@@ -317,10 +317,23 @@ def test_the_command_saves_a_plan_that_it_prints(testudo: Testudo, hum: Path) ->
     assert told["plan"]["steps"] == config.total_steps and told["path"].endswith("train.yaml")
 
 
+def test_short_flags_set_the_stage_that_is_trained(testudo: Testudo, hum: Path) -> None:
+    short = ("--steps", "7", "--batch", "3", "--rate", "2e-4")
+    assert testudo("configure", "hum", "--bundle", "tiny", *short)[0] == 0
+    config = read_config(hum / "train.yaml")
+    assert config.schedule.steps == 0
+    assert (config.diffusion.steps, config.diffusion.batch) == (7, 3)
+    assert config.diffusion.rate == 2e-4
+    both = ("--set", "schedule.steps=5", *short[2:])
+    assert testudo("configure", "hum", "--bundle", "tiny", *both)[0] == 0
+    config = read_config(hum / "train.yaml")
+    assert (config.schedule.steps, config.optimizer.batch, config.optimizer.rate) == (5, 3, 2e-4)
+
+
 def test_the_command_stops_at_what_would_end_badly_and_mends_it(
     testudo: Testudo, hum: Path
 ) -> None:
-    wrong = ("configure", "hum", "--bundle", "tiny", "--steps", "5", "--batch", "64")
+    wrong = ("configure", "hum", "--bundle", "tiny", "--set", "schedule.steps=5", "--batch", "64")
     code, out, _ = testudo(*wrong)
     assert code == 2 and "STOP  optimizer.batch is 64" in out and "Nothing was saved." in out
     assert not (hum / "train.yaml").exists()
@@ -339,8 +352,8 @@ def test_the_command_shows_the_file_without_saving(testudo: Testudo, hum: Path) 
     [
         (("hum", "--set", "optimizer.lr=1"), "Did you mean 'optimizer.rate'"),
         (("hum", "--set", "optimizer.rate"), "write it as optimizer.rate=1e-4"),
-        (("hum", "--rate", "fast"), "optimizer.rate must be a number, not 'fast'"),
-        (("hum", "--steps", "-1"), "schedule.steps is -1"),
+        (("hum", "--rate", "fast"), "diffusion.rate must be a number, not 'fast'"),
+        (("hum", "--steps", "-1"), "diffusion.steps is -1"),
         (("gone",), "'gone' cannot be used"),
         (("../hum",), "is not a valid dataset name"),
     ],

@@ -176,7 +176,9 @@ def _check_settings(layout: ProjectPaths) -> tuple[Settings, HealthCheckResult]:
     try:
         resolved = resolve_settings(layout)
     except AppError as error:
-        return Settings(), _fault("Settings", "bad_settings", str(error))
+        old = layout.settings_file.with_suffix(".yaml.old")
+        fix = f"mv {_quote_path(layout.settings_file)} {_quote_path(old)}"
+        return Settings(), _fault("Settings", "bad_settings", str(error), fix)
     message = (
         f"{len(resolved.file_values)} set in {layout.settings_file.name}"
         if resolved.file_values
@@ -211,7 +213,8 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
         if aside:
             return _note("Job list", f"good; a damaged one was kept as state/{aside[-1].name}")
         return _good("Job list", "whole")
-    return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.")
+    fix = f"mv {_quote_path(layout.state)} {_quote_path(layout.state.with_suffix('.damaged'))}"
+    return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.", fix)
 
 
 def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:

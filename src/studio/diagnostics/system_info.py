@@ -175,6 +175,16 @@ def get_installed_version(package: str) -> str:
         return ""
 
 
+def read_version() -> str:
+    """Return the version of this program."""
+    installed = get_installed_version("testudo")
+    if installed:
+        return installed
+    project = Path(__file__).resolve().parents[3] / "pyproject.toml"
+    found = re.search(r'^version = "(.+)"', project.read_text("utf-8"), re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
 def count_usable_cores() -> int:
     """Return how many cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

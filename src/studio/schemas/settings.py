@@ -11,10 +11,21 @@ from typing import Annotated, Any, get_type_hints
 
 from core.errors import InvalidValueError
 from core.network_address import DEFAULT_HOST, DEFAULT_PORT, parse_address
-from core.options import OptionField, OptionInfo, list_option_fields, validate_options
+from core.options import (
+    OptionField,
+    OptionInfo,
+    check_option_values,
+    list_option_fields,
+    validate_options,
+)
 from core.paths import ProjectPaths
 from engines.registry import get_options_class
-from studio.schemas.speech import AUDIO_FORMATS, check_sample_rate, get_preset_options
+from studio.schemas.speech import (
+    AUDIO_FORMATS,
+    OutputOptions,
+    check_sample_rate,
+    get_preset_options,
+)
 
 # Any: each setting has its own type.
 
@@ -23,6 +34,8 @@ ENGINE_OPTION_NAMES = ("low_vram", "sample_batch_size", "voice_chunk_s", "slim_l
 """Settings that set the engine option of the same name, if the engine has it."""
 OUTPUT_OPTION_NAMES = ("format", "output_rate", "volume")
 """Settings that set the output option of the same name."""
+OPTION_TABLES = ("options", "delivery")
+"""Entries that are tables of further options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +252,10 @@ class Settings:
             if not getattr(self, name).strip() or "\0" in getattr(self, name):
                 raise ValueError(f"{name} is empty or not a path; give a folder.")
         parse_address(self.listen)
-        get_preset_options(get_options_class(self.engine), self.preset)
+        engine = get_options_class(self.engine)
+        get_preset_options(engine, self.preset)
+        check_option_values(engine, self.options)
+        check_option_values(OutputOptions, self.delivery)
 
     @property
     def engine_options(self) -> Mapping[str, Any]:
@@ -270,11 +286,7 @@ def list_setting_fields() -> list[SettingField]:
 def get_default_settings() -> Mapping[str, Any]:
     """Return the default of each setting."""
     return MappingProxyType(
-        {
-            item.name: item.default
-            for item in fields(Settings)
-            if item.name not in ("options", "delivery")
-        }
+        {item.name: item.default for item in fields(Settings) if item.name not in OPTION_TABLES}
     )
 
 

@@ -59,6 +59,7 @@ __all__ = [
     "ConfigField",
     "ConfigProposal",
     "ConfigSection",
+    "FinetuneConfig",
     "PreflightFinding",
     "TrainingPlan",
     "list_config_sections",

@@ -18,7 +18,12 @@ from studio.model_store.finetunes import AUTO, resolve_model_name
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.synthesis.audio_metadata import read_metadata
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
-from webui.components.job_card import SPEECH_TASKS, job_panel_html, stop_jobs
+from webui.components.job_card import (
+    SPEECH_TASKS,
+    filter_active_jobs,
+    job_panel_html,
+    stop_jobs,
+)
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
@@ -68,10 +73,11 @@ STORAGE_KEY, STORAGE_SECRET = (
 
 
 class JobPanelState(NamedTuple):
-    """State of the job panel, and the id of the last finished job."""
+    """State of the job panel, the id of the last finished job, and whether one can be stopped."""
 
     html: str
     last_done: str
+    can_stop: bool
 
 
 def build_generate_tab(page: PageContext) -> None:
@@ -95,7 +101,9 @@ class GenerateTab:
                     self.run = gr.Button(
                         "Generate", variant="primary", scale=3, elem_id="generate-run"
                     )
-                    self.stop = gr.Button("Stop", scale=1, elem_id="generate-stop")
+                    self.stop = gr.Button(
+                        "Stop", scale=1, interactive=False, elem_id="generate-stop"
+                    )
                 self.message = gr.HTML("", elem_id="generate-message")
                 self.preview = create_live_html("generate-preview")
                 with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
@@ -121,10 +129,14 @@ class GenerateTab:
         self.panel = LivePanel(
             jobs,
             self._get_job_panel_state,
-            lambda state: {jobs: state.html, self.last_done: state.last_done},
+            lambda state: {
+                jobs: state.html,
+                self.last_done: state.last_done,
+                self.stop: gr.update(interactive=state.can_stop),
+            },
             dict.fromkeys(JOB_ACTIONS, self._press),
             message=self.message,
-            outputs=[self.last_done],
+            outputs=[self.last_done, self.stop],
             action_outputs=[self.imported, *self.form.components],
         )
 
@@ -174,6 +186,7 @@ class GenerateTab:
         return JobPanelState(
             html=job_panel_html(jobs, layout, read_stars(layout.stars)),
             last_done=next((job.id for job in jobs if job.state == "done"), ""),
+            can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
         )
 
     def _generate(self, imported: str, *values: Any) -> Updates:
@@ -297,6 +310,8 @@ class GenerateTab:
                 request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
             return request_preview_html(self.studio, request)
         except AppError as error:
+            if error.code == "empty_text":  # Generate says so
+                return ""
             return render("preview_error.html", error=error)
 
     # ---- voices and models ----------------------------------------------------------------------
