@@ -12,7 +12,7 @@ from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import AUTO
-from studio.schemas.settings import Settings, apply_folders
+from studio.schemas.settings import Settings, apply_folders, parse_voice_names
 from studio.voices.catalog import check_voices
 
 FOLDER_SETTINGS = ("results", "voices", "models")
@@ -29,6 +29,9 @@ def check_changed_settings(
     for name in changed:
         if name == "voice" and settings.voice:
             check_voices(layout, settings.voice)
+        elif name == "openai_voices":
+            for voice in parse_voice_names(settings.openai_voices).values():
+                check_voices(layout, voice)
         elif name == "bundle" and settings.bundle != AUTO:
             find_model_folder(layout, settings.bundle)
         elif name == "listen":

@@ -219,6 +219,13 @@ class Settings:
         SettingUiInfo(group=MODELS_GROUP, label="Check for Updates"),
     ] = False
 
+    openai_voices: Annotated[
+        str,
+        OptionInfo(
+            help="Voices that OpenAI's names stand for at /v1/audio/speech: alloy=alice, echo=bob"
+        ),
+        SettingUiInfo(group=PAGE_GROUP, label="OpenAI Voice Names"),
+    ] = ""
     listen: Annotated[
         str,
         OptionInfo(help="HOST:PORT/PATH of the page; 0.0.0.0 accepts other machines, with a login"),
@@ -252,6 +259,7 @@ class Settings:
             if not getattr(self, name).strip() or "\0" in getattr(self, name):
                 raise ValueError(f"{name} is empty or not a path; give a folder.")
         parse_address(self.listen)
+        parse_voice_names(self.openai_voices)
         engine = get_options_class(self.engine)
         get_preset_options(engine, self.preset)
         check_option_values(engine, self.options)
@@ -270,6 +278,17 @@ class Settings:
     def output_options(self) -> Mapping[str, Any]:
         """Output options that the settings set."""
         return {name: getattr(self, name) for name in OUTPUT_OPTION_NAMES} | dict(self.delivery)
+
+
+def parse_voice_names(text: str) -> Mapping[str, str]:
+    """Parse NAME=VOICE, NAME=VOICE.  Raises ValueError for anything else."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    names = {name.strip(): voice.strip() for name, _, voice in pairs}
+    if len(names) < len(pairs) or not all([*names, *names.values()]):
+        raise InvalidValueError(
+            f"openai_voices is {text!r}; write it as alloy=alice, echo=bob, each name once."
+        )
+    return names
 
 
 def list_setting_fields() -> list[SettingField]:

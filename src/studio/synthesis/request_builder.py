@@ -121,17 +121,14 @@ def resolve_engine_options(
     *,
     engine: str | None = None,
     given: SpeechRequestInput | None = None,
-    implied: Mapping[str, Any] | None = None,
 ) -> Resolved:
     """Merge defaults, the model's advice, settings, preset and request, lowest first.
 
-    bundle: name of the model;  implied: options that the page sets over the model's advice.
-    Raises AppError for an option or preset that does not fit.
+    bundle: name of the model.  Raises AppError for an option or preset that does not fit.
     """
     engine, given = engine or settings.engine, given or SpeechRequestInput()
     layers = [
         (MODEL, get_recommended_options(engine, layout.model(bundle))),
-        (MODEL, implied or {}),
         (FILE, settings.engine_options),
         *_list_given_layers(engine, given.preset or settings.preset, given),
     ]

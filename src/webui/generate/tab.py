@@ -241,7 +241,7 @@ class GenerateTab:
     def _apply_model_defaults(self, bundle: str, voice: str) -> Updates:
         kept = {"seed", *self._get_preset_options()}
         model = resolve_model_name(self.studio.layout, bundle, voice)
-        options = get_default_options(self.studio, model, {})
+        options = get_default_options(self.studio, model)
         return self.form.get_updates(
             {name: value for name, value in options.items() if name not in kept}
         )
