@@ -190,7 +190,7 @@ def test_a_dataset_deleted_in_mid_run_ends_in_words(
     folder = make_dataset(layout, mode="wait")
     runs.start("alice")
     until(runs, "alice", "1", "running", step=15)
-    group = detached.read_process_record(folder / "runs" / "1").group
+    group = detached.read_process_status(folder / "runs" / "1").group
     shutil.rmtree(folder)
     with pytest.raises(AppError, match=r"There is no run"):
         runs.view("alice", "1")
