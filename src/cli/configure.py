@@ -129,9 +129,7 @@ def _probe(studio: Studio, checked: ConfigReport, as_json: bool) -> BatchProbeRe
     task = import_module("studio.workers.probe_batch")
     request = BatchProbeRequest(values=configuring.config_to_values(checked.config))
     report = create_reporter(as_json)
-    result: BatchProbeResult = task.probe_batch_size(
-        studio.layout, request, studio.settings.device, report
-    )
+    result: BatchProbeResult = task.probe_batch_size(studio, request, report)
     return result
 
 

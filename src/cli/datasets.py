@@ -91,7 +91,7 @@ def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFl
     for remark in plan_preparation(studio.layout, request).remarks:
         report.note(remark)
     task = import_module("studio.workers.prepare_dataset")
-    made = task.prepare_from_request(studio.layout, studio.settings, request, report)
+    made = task.prepare_from_request(studio, request, report)
     if as_json:
         return emit(made, "", True)
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))

@@ -104,9 +104,7 @@ def _prepare(studio: Studio, request: PrepareRequest) -> None:
     for remark in plan.remarks:
         print_line(remark)
     task = import_module("studio.workers.prepare_dataset")
-    made = task.prepare_from_request(
-        studio.layout, studio.settings, request, create_reporter(False)
-    )
+    made = task.prepare_from_request(studio, request, create_reporter(False))
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
     print_line(made.split)
 

@@ -183,7 +183,7 @@ def _export_checkpoint(
         raise AppError(f"{run[0]}/{run[1]} has no best checkpoint yet. Add --step N.")
     request = build_export_request(studio.layout, *run, step, name)
     task = import_module("studio.workers.model_tasks")
-    made = task.export_run_checkpoint(studio.layout, request, create_reporter(as_json))
+    made = task.export_run_checkpoint(studio, request, create_reporter(as_json))
     text = (
         f"{made.bundle} is exported. Try it: testudo speak TEXT "
         f"--voice {quote_for_message(made.voice)} --model {quote_for_message(made.bundle)}"

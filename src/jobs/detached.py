@@ -68,8 +68,9 @@ class ProcessStatus:
     """Status of the latest start, written by the supervisor.
 
     state: "" where nothing was started;  group: the process group;  launched: when the command
-    started, None while it waits for its turn;  ended, code: when and with which exit code it ended (minus the signal that ended it),
-    None where the supervisor did not live to see it. Times are seconds since 1970.
+    started, None while it waits for its turn;  ended, code: when and with which exit code it ended
+    (minus the signal that ended it), None where the supervisor did not live to see it. Times are
+    seconds since 1970.
     """
 
     state: ProcessState = ""

@@ -164,7 +164,7 @@ def test_a_run_is_published_and_deleted(
     asked: list[ExportCheckpointRequest] = []
 
     def publish(
-        layout: ProjectPaths, request: ExportCheckpointRequest, report: Any
+        context: Any, request: ExportCheckpointRequest, report: Any
     ) -> ExportCheckpointResult:
         asked.append(request)
         return ExportCheckpointResult(bundle="finetunes/alice-1", voice="alice", step=request.step)

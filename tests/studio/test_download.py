@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import AppError
+from core.files import sha256_file
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from studio.model_store.bundles import download_published_model, verify_model_files
@@ -31,7 +32,7 @@ from support.published_files import (
     small_files,
     small_tokenizer,
 )
-from tortoise.checkpoints.layout import compute_sha256, get_network_path
+from tortoise.checkpoints.layout import get_network_path
 from tortoise.checkpoints.loading import load_model
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
@@ -135,7 +136,7 @@ class TestOneFile:
 
     def test_the_known_sum_is_accepted(self, hub: Hub, tmp_path: Path) -> None:
         (tmp_path / "copy").write_bytes(CONTENT)
-        known = replace(FILE, sha256=compute_sha256(tmp_path / "copy"))
+        known = replace(FILE, sha256=sha256_file(tmp_path / "copy"))
         assert fetched(tmp_path / "in", known).exists()
 
     def test_a_second_place_serves_what_the_first_has_not(self, hub: Hub, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ class TestOneFile:
         source = DownloadSource(
             repo="us/code", path="data/cvvp.pth", revision="abc", in_source=True
         )
-        known = compute_sha256(tmp_path / "right")
+        known = sha256_file(tmp_path / "right")
         file = replace(FILE, sources=(*FILE.sources, source), sha256=known)
         assert fetched(tmp_path / "in", file).read_bytes() == right
         assert names(tmp_path / "in") == ["cvvp.pth"]

@@ -232,7 +232,7 @@ def test_the_model_that_is_set_listens_where_it_is_here_and_nothing_is_fetched_o
     request = PrepareRequest(folder=str(tmp_path), fetch=True)
     for given in ({"whisper_model": "tiny"}, {"whisper_model": "small", "offline": True}):
         settings = Studio.open(layout.root, given=given).settings
-        tasks_prepare.prepare_from_request(layout, settings, request, ProgressReporter())
+        tasks_prepare.prepare_from_request(Studio(layout, settings), request, ProgressReporter())
     assert [(wish.model, wish.fetch) for wish in wishes] == [("tiny", True), ("", False)]
 
 

@@ -13,9 +13,11 @@ import pytest
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
+from studio.app.studio import Studio
 from studio.app.task_registry import TASKS
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo
 from studio.schemas.batch_probe import BatchProbeRequest
+from studio.schemas.settings import Settings
 from studio.training_runs import config_service as configuring
 from studio.training_runs.machine_facts import (
     detect_machine,
@@ -231,7 +233,9 @@ def test_a_dry_step_takes_real_steps_and_then_the_time_is_known(
 ) -> None:
     config = configuring.apply_changes(config, {"schedule.steps": 3, "optimizer.batch": 2})
     wish = BatchProbeRequest(values=configuring.config_to_values(config))
-    found = try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+    found = try_batch.probe_batch_size(
+        Studio(layout, Settings(device="cpu")), wish, ProgressReporter()
+    )
     assert (found.batch, found.diffusion_batch, found.device) == (2, 8, "cpu")
     assert found.gpt_s > 0 and found.diffusion_s > 0 and found.seconds
     assert found.chance == pytest.approx(2.996, abs=1e-3)  # ln 20 codes
@@ -264,7 +268,9 @@ def test_a_full_memory_halves_the_batch_and_says_so_once(
     config = configuring.apply_changes(config, {"schedule.steps": 3, "optimizer.batch": 10})
     events: list[ProgressEvent] = []
     wish = BatchProbeRequest(values=configuring.config_to_values(config))
-    found = try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter(events.append))
+    found = try_batch.probe_batch_size(
+        Studio(layout, Settings(device="cpu")), wish, ProgressReporter(events.append)
+    )
     assert asked == [("gpt", 10), ("gpt", 5), ("gpt", 2), *(("diffusion", n) for n in (8, 4, 2))]
     assert len([one for one in events if one.kind == "warning"]) == 2, "once for each stage"
     assert found.changes == {
@@ -279,7 +285,7 @@ def test_a_full_memory_halves_the_batch_and_says_so_once(
 
     monkeypatch.setattr(try_batch, "probe_training_step", hold_none)
     with pytest.raises(AppError, match="Not even one clip fits"):
-        try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+        try_batch.probe_batch_size(Studio(layout, Settings(device="cpu")), wish, ProgressReporter())
 
 
 def test_a_trial_of_what_cannot_run_is_refused(
@@ -288,7 +294,7 @@ def test_a_trial_of_what_cannot_run_is_refused(
     doomed = configuring.apply_changes(config, {"diffusion.batch": 99})
     wish = BatchProbeRequest(values=configuring.config_to_values(doomed))
     with pytest.raises(AppError, match=r"diffusion\.batch is 99"):
-        try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+        try_batch.probe_batch_size(Studio(layout, Settings(device="cpu")), wish, ProgressReporter())
 
 
 def test_a_trial_is_a_job_of_the_worker(layout: ProjectPaths, config: FinetuneConfig) -> None:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from core.files import sha256_file
 from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
 from tortoise.checkpoints.config import NETWORK_CLASSES, ModelConfig, read_config, write_config
 from tortoise.checkpoints.layout import (
     CHECKSUMS_FILE,
     CONFIG_FILE,
     ModelFileError,
-    compute_sha256,
     compute_weights_id,
     find_missing_files,
     get_network_path,
@@ -172,10 +172,10 @@ def test_the_id_sees_a_file_that_was_swapped_by_hand(bundle: Path) -> None:
 def test_a_written_file_is_not_hashed_again(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_network(bundle, "clvp", random_network("clvp"), ARCHITECTURES["clvp"])
     recorded = json.loads((bundle / CHECKSUMS_FILE).read_text())["clvp.safetensors"]
-    assert recorded["sha256"] == compute_sha256(get_network_path(bundle, "clvp"))
+    assert recorded["sha256"] == sha256_file(get_network_path(bundle, "clvp"))
     compute_weights_id(bundle)
     monkeypatch.setattr(
-        "tortoise.checkpoints.layout.compute_sha256", lambda file: pytest.fail("read again")
+        "tortoise.checkpoints.layout.sha256_file", lambda file: pytest.fail("read again")
     )
     compute_weights_id(bundle)
 

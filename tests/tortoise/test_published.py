@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from core.files import sha256_file
 from support.golden_cases import GOLDEN
 from tortoise.checkpoints.config import NETWORK_CLASSES
 from tortoise.checkpoints.convert import check_tokenizer, get_published_architecture, read_mel_norms
-from tortoise.checkpoints.layout import REQUIRED_NETWORKS, compute_sha256
+from tortoise.checkpoints.layout import REQUIRED_NETWORKS
 from tortoise.checkpoints.loading import build_network
 from tortoise.checkpoints.published import PUBLISHED_FILES, PublishedFile, find_published_files
 
@@ -74,7 +75,7 @@ def test_every_file_is_sought_where_it_was_published(
 def test_the_reference_copies_have_the_checksums_in_the_table(inventory: dict[str, Any]) -> None:
     by_name = {file.name: file for file in PUBLISHED_FILES}
     assert by_name["mel_norms.pth"].sha256 == inventory["mel_norms.pth"]["sha256"]
-    assert by_name["tokenizer.json"].sha256 == compute_sha256(REFERENCE / "tokenizer.json")
+    assert by_name["tokenizer.json"].sha256 == sha256_file(REFERENCE / "tokenizer.json")
 
 
 @needs_inventory

@@ -35,11 +35,11 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("check_voice", "schemas.clip_tools:CheckVoiceRequest", "clip_tools:check_voice_task"),
     ("judge_clip", "schemas.clip_tools:DetectSyntheticRequest",
      "clip_tools:detect_synthetic_task"),
-    ("merge_models", "schemas.clip_tools:MergeModelsRequest", "merge_models:merge_models_task"),
-    ("try_batch", "schemas.batch_probe:BatchProbeRequest", "probe_batch:probe_batch_task"),
+    ("merge_models", "schemas.clip_tools:MergeModelsRequest", "merge_models:merge_two_models"),
+    ("try_batch", "schemas.batch_probe:BatchProbeRequest", "probe_batch:probe_batch_size"),
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",
-     "model_tasks:export_checkpoint_task"),
-    ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_dataset_task"),
+     "model_tasks:export_run_checkpoint"),
+    ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_from_request"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
 _RESUMABLE = ("speak", "prepare")

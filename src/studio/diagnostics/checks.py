@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from core.error_classifier import get_error_info
 from core.errors import AppError
+from core.files import sha256_file
 from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
@@ -28,7 +29,6 @@ from studio.schemas.settings import Settings, apply_folders
 from studio.settings.sources import resolve_settings
 from studio.voices.catalog import list_voices
 from tortoise.checkpoints.layout import (
-    compute_sha256,
     find_missing_files,
     list_tensor_files,
     read_checksums,
@@ -237,7 +237,7 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
     wrong = [
         file.name
         for file in list_tensor_files(folder)
-        if file.name in recorded and compute_sha256(file) != recorded[file.name].get("sha256")
+        if file.name in recorded and sha256_file(file) != recorded[file.name].get("sha256")
     ]
     if wrong:
         message = f"{', '.join(wrong)}: checksum mismatch."

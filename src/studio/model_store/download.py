@@ -20,8 +20,8 @@ from huggingface_hub.utils._headers import build_hf_headers as build_headers
 from tqdm.std import tqdm
 
 from core.errors import AppError, translate_write_errors
+from core.files import sha256_file
 from core.progress import ProgressEvent, ProgressReporter
-from tortoise.checkpoints.layout import compute_sha256
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
 GITHUB_RAW_URL = "https://raw.githubusercontent.com"
@@ -135,7 +135,7 @@ def _download_from(
     with translate_write_errors(part), _delete_part_on_full_disk(part), part.open("a+b") as stream:
         _resume_download(remote, file.name, _ProgressFile(stream, file.name, meter))
     meter.skip(remote.size - part.stat().st_size)  # where the server did not send the size
-    actual = compute_sha256(part)
+    actual = sha256_file(part)
     expected = {sum for sum in (file.sha256, remote.sha256) if sum}
     if expected - {actual}:
         part.unlink()

@@ -184,10 +184,13 @@ def _is_latent(part: object) -> bool:
     return honest and part.is_floating_point() and bool(torch.isfinite(part).all())
 
 
-def read_pickle(source: Path) -> Any:
-    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
+def read_pickle(source: Path, hint: str = REDOWNLOAD_HINT) -> Any:
+    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms.
+
+    hint: what to do, for the message of the ModelFileError.
+    """
     if not source.is_file():
-        raise ModelFileError(f"There is no file {source}.")
+        raise ModelFileError(f"There is no file {source}. {hint}")
     try:
         return torch.load(
             source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
@@ -195,10 +198,10 @@ def read_pickle(source: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{source} is damaged, or contains more than tensors; files that could run code are "
-            f"not loaded. {REDOWNLOAD_HINT}"
+            f"not loaded. {hint}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelFileError(f"{source} is damaged or truncated. {REDOWNLOAD_HINT}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
+        raise ModelFileError(f"{source} is damaged or truncated. {hint}") from error
 
 
 def _get_output_name(file: PublishedFile) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from core.files import sha256_file
 from core.progress import ProgressReporter
 from text.tokenizer import load_tokenizer
 from tortoise.checkpoints.config import ModelConfig, read_config
@@ -15,7 +16,6 @@ from tortoise.checkpoints.layout import (
     MEL_STATS_FILE,
     TOKENIZER_FILE,
     ModelFileError,
-    compute_sha256,
     find_missing_files,
     get_network_path,
     read_checksums,
@@ -71,7 +71,7 @@ def _check_mel_stats(folder: Path) -> None:
 
 def _check_checksum(file: Path) -> None:
     recorded = read_checksums(file.parent).get(file.name)
-    if recorded and recorded.get("sha256") != compute_sha256(file):
+    if recorded and recorded.get("sha256") != sha256_file(file):
         raise ModelFileError(
             f"{file.name} has changed: its sha256 does not match the recorded one. Download it "
             "again; if you put it there yourself, import it instead.",
