@@ -137,7 +137,7 @@ def test_a_line_holds_what_device_takes_its_label_and_its_memory() -> None:
         "cpu     processor",
     ]
     told = format_device_lines(
-        TorchInfo(devices=found, unsuited=("Tesla K80",), said=("driver too old",))
+        TorchInfo(devices=found, unsuited=("Tesla K80",), driver_warnings=("driver too old",))
     )
     assert told[2:] == ["This torch build does not support Tesla K80.", "driver too old"]
 

@@ -162,7 +162,7 @@ def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
     }
     assert "gpt: cut short" in told["done"] and "&lt;i&gt;no" in told["failed"]
     assert all("<b>" not in line and "&lt;b&gt;" in line for line in told.values())
-    news = {"told": "There is a newer version.", "fix": "./update.sh"}
+    news = {"message": "There is a newer version.", "fix": "./update.sh"}
     assert "./update.sh" in model_job_html(job(task="check_updates", state="done", result=news))
 
 
@@ -198,7 +198,7 @@ def test_a_finding_says_in_words_what_its_colour_says_and_its_command_can_be_cop
     html = render_macro(
         "finding",
         HealthCheckResult(
-            name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'"
+            name="Port", state="fault", message="<taken>", cause="port_taken", fix="run 'it'"
         ),
     )
     assert "Problem: Port" in html and "<taken>" not in html

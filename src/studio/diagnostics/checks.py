@@ -47,7 +47,7 @@ class HealthCheckResult:
 
     name: str
     state: CheckState
-    told: str
+    message: str
     cause: str = ""
     fix: str = ""
 
@@ -94,16 +94,20 @@ def find_package_problems(requirements: str) -> list[str]:
 def _fault(name: str, cause: str, message: str, fix: str | None = None) -> HealthCheckResult:
     known = get_error_info(cause)
     return HealthCheckResult(
-        name=name, state="fault", told=message, cause=cause, fix=known.fix if fix is None else fix
+        name=name,
+        state="fault",
+        message=message,
+        cause=cause,
+        fix=known.fix if fix is None else fix,
     )
 
 
 def _good(name: str, message: str) -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="good", told=message)
+    return HealthCheckResult(name=name, state="good", message=message)
 
 
 def _note(name: str, message: str, fix: str = "") -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="note", told=message, fix=fix)
+    return HealthCheckResult(name=name, state="note", message=message, fix=fix)
 
 
 def _check_python() -> HealthCheckResult:
@@ -153,8 +157,8 @@ def _check_devices(torch: TorchInfo) -> HealthCheckResult:
             f"This torch build does not support {', '.join(torch.unsuited)}.",
         )
     has_gpu = any(device.name != "cpu" for device in torch.devices)
-    if not has_gpu and torch.said:
-        return _fault("Devices", "old_driver", torch.said[0])
+    if not has_gpu and torch.driver_warnings:
+        return _fault("Devices", "old_driver", torch.driver_warnings[0])
     if not has_gpu and NVIDIA_DRIVER_FILE.exists():
         cause = "old_driver" if torch.cuda else "wrong_cuda_build"
         return _fault(
