@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.files import sha256_file
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.model_files import get_network_path
 from studio.model_store.bundles import download_published_model, verify_model_files
 from studio.model_store.download import (
     DownloadProgress,
@@ -32,7 +33,6 @@ from support.published_files import (
     small_files,
     small_tokenizer,
 )
-from tortoise.checkpoints.layout import get_network_path
 from tortoise.checkpoints.loading import load_model
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 

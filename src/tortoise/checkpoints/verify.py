@@ -9,17 +9,15 @@ import torch
 
 from core.files import sha256_file
 from core.progress import ProgressReporter
-from text.tokenizer import load_tokenizer
-from tortoise.checkpoints.config import ModelConfig, read_config
-from tortoise.checkpoints.layout import (
+from engines.model_files import (
     CONFIG_FILE,
-    MEL_STATS_FILE,
-    TOKENIZER_FILE,
     ModelFileError,
-    find_missing_files,
     get_network_path,
     read_checksums,
 )
+from text.tokenizer import load_tokenizer
+from tortoise.checkpoints.config import ModelConfig, read_config
+from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE, find_missing_files
 from tortoise.checkpoints.loading import load_mel_stats, load_network
 
 

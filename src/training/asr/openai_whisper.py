@@ -27,8 +27,8 @@ from whisper.tokenizer import LANGUAGES
 
 from audio.energy_vad import SampleSpan
 from core.progress import ProgressReporter
-from tortoise.checkpoints.convert import read_pickle
-from tortoise.checkpoints.layout import ModelFileError
+from engines.model_files import ModelFileError
+from engines.safetensors_io import read_pickle
 from training.asr.base import WHISPER, Segment, TranscribeError, Transcript
 from training.asr.chunking import make_segment, split_for_whisper
 from training.asr.languages import parse_language_code
