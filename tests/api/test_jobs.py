@@ -32,7 +32,7 @@ def test_a_text_is_spoken_and_its_clip_is_fetched(client: TestClient, studio: St
     assert clip.headers["content-type"] == "audio/flac" and clip.content[:4] == b"fLaC"
 
 
-def test_a_wrong_method_is_told_from_a_wrong_address(client: TestClient) -> None:
+def test_a_wrong_method_is_not_answered_as_a_wrong_address(client: TestClient) -> None:
     answer = client.post("/api/jobs", json={})
     assert answer.headers["allow"] == "GET"
     assert "POST is not allowed at this address; GET is." in refused(answer, 405)
@@ -63,14 +63,14 @@ def test_an_invalid_body_is_described_by_its_fields(
     assert "VoiceId" not in answer.text and "--" not in answer.text
 
 
-def test_no_path_of_this_machine_is_told(client: TestClient, spoken: Job, root: Path) -> None:
+def test_no_path_of_this_machine_is_returned(client: TestClient, spoken: Job, root: Path) -> None:
     for path in ("/api/jobs", f"/api/jobs/{spoken.id}", "/api/voices", "/api/models"):
         assert str(root) not in client.get(path).text
     told = refused(client.post("/api/jobs/speak", json={"text": "Hi.", "voice": "nobody"}), 400)
     assert str(root) not in told and "alice" in told
 
 
-def test_a_clip_is_said_again_with_one_thing_changed(
+def test_a_clip_is_reproduced_with_one_thing_changed(
     client: TestClient, spoken: Job, studio: Studio
 ) -> None:
     name = client.get(f"/api/jobs/{spoken.id}").json()["result"]["path"]

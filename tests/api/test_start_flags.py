@@ -142,7 +142,7 @@ def test_a_line_holds_what_device_takes_its_label_and_its_memory() -> None:
     assert told[2:] == ["This torch build does not support Tesla K80.", "driver too old"]
 
 
-def test_a_torch_that_cannot_be_loaded_is_told(
+def test_a_torch_that_cannot_be_loaded_is_reported(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = TorchInfo(cause="torch_broken", problem="OSError: libcudart.so.13: cannot open")

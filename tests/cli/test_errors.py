@@ -65,7 +65,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_wish_is_refused_and_leaves_nothing(
+def test_a_wrong_request_is_refused_and_leaves_nothing(
     case: str, testudo: Run, layout: ProjectPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -129,7 +129,9 @@ def test_every_usual_kind_of_recording_is_a_clip(
     assert testudo("speak", "hi there", "--voice", "carol", "--out", str(out))[0] == 0
 
 
-def test_a_voice_without_clips_is_told_what_to_do(testudo: Run, layout: ProjectPaths) -> None:
+def test_a_voice_without_clips_is_refused_with_what_to_do(
+    testudo: Run, layout: ProjectPaths
+) -> None:
     (layout.voices / "carol").mkdir()
     code, _, err = testudo("speak", "hi", "--voice", "carol")
     assert code == 2 and "has no clips" in err and str(layout.voices / "carol") in err
@@ -143,7 +145,7 @@ def test_damaged_weights_are_refused(testudo: Run, layout: ProjectPaths, tmp_pat
     assert everything(tmp_path) == before
 
 
-def test_full_memory_is_told_with_what_helps(
+def test_full_memory_is_reported_with_what_helps(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -169,7 +171,7 @@ def test_weights_found_damaged_while_speaking_stop_a_table(
     assert code == 2 and err.count("\n") == 1 and "vocoder.safetensors is damaged" in err
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_a_full_disk_is_reported_and_leaves_nothing(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, data: bytes) -> int:

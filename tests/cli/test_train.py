@@ -95,7 +95,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(
     assert runs.view("alice", "1").state == "running"
 
 
-def test_a_training_that_died_is_told_and_goes_on(
+def test_a_training_that_died_is_reported_and_goes_on(
     testudo: Testudo, runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     folder = make_dataset(layout, mode="killed")

@@ -194,7 +194,7 @@ def test_a_stop_requested_at_the_moment_of_the_start_is_kept(
         assert (folder / "stop").exists()
 
 
-def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
+def test_a_command_that_is_not_there_is_reported(folder: Path) -> None:
     detached.start_detached([str(folder / "nothing")], folder)
     until(lambda: not detached.is_alive(folder))
     assert "No such file" in detached.read_log_tail(folder)

@@ -112,7 +112,7 @@ class TestListing:
                           get_models_fingerprint(layout)))  # fmt: skip
         assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
 
-    def test_what_a_bundle_needs_before_it_speaks_is_said(
+    def test_what_a_bundle_needs_before_it_speaks_is_reported(
         self, layout: ProjectPaths, tiny: Path
     ) -> None:
         get_network_path(tiny, "gpt").unlink()

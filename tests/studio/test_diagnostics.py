@@ -194,7 +194,9 @@ def test_a_damaged_list_of_jobs_is_a_fault(whole: ProjectPaths, system: SystemIn
     assert faults(whole, system) == []
 
 
-def test_a_list_of_jobs_that_was_set_aside_is_told(whole: ProjectPaths, system: SystemInfo) -> None:
+def test_a_list_of_jobs_that_was_set_aside_is_reported(
+    whole: ProjectPaths, system: SystemInfo
+) -> None:
     whole.jobs_db.parent.mkdir(parents=True)
     whole.jobs_db.write_bytes(b"no database")
     JobStore.open(whole.jobs_db).close()
@@ -236,7 +238,7 @@ def test_torch_is_asked_in_a_process_of_its_own() -> None:
     assert told.torch.partition("+")[0] == told.torchaudio.partition("+")[0]
 
 
-def test_a_torch_that_cannot_be_loaded_is_told_not_raised(
+def test_a_torch_that_cannot_be_loaded_is_reported_not_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch").mkdir()
@@ -299,7 +301,7 @@ def test_settings_are_shown_set_and_unset_on_the_command_line(
     assert testudo("settings", "--json")[1] == testudo("settings", "--json", "show")[1] == listed
 
 
-def test_a_flag_in_the_wrong_place_is_not_told_to_be_itself(testudo: Run) -> None:
+def test_a_flag_in_the_wrong_place_is_not_suggested_for_itself(testudo: Run) -> None:
     code, _, err = testudo("--json", "voices")
     assert code == 2 and "Unknown option --json" in err and "Did you mean '--json'" not in err
 

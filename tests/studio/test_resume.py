@@ -192,7 +192,7 @@ def test_what_could_not_be_spoken_leaves_no_folder(
     assert list((layout.results / "alice").iterdir()) == []
 
 
-def test_a_warning_about_memory_is_told_once(
+def test_a_warning_about_memory_is_reported_once(
     layout: ProjectPaths, ask: Callable[..., SpeechRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoken = FakeEngine.synthesize

@@ -149,7 +149,7 @@ def test_metadata_is_embedded_or_not_as_set(layout: ProjectPaths) -> None:
     assert read_metadata(Path(spoken(layout, embed_latents=True).path)).latents
 
 
-def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_told(
+def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_reported(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = spoken(layout, voice_fixer=True)

@@ -129,7 +129,7 @@ def test_names_from_a_browser_lead_nowhere(layout: ProjectPaths, name: str) -> N
         configuring.propose_config(layout, "hum", "../../models/starter")
 
 
-def test_what_is_not_there_is_told(layout: ProjectPaths, hum: Path) -> None:
+def test_what_is_not_there_is_reported(layout: ProjectPaths, hum: Path) -> None:
     with pytest.raises(AppError, match="'gone' cannot be used"):
         configuring.propose_config(layout, "gone", "tiny")
     with pytest.raises(AppError, match="The model 'lost' cannot be used"):
@@ -166,7 +166,7 @@ def test_published_weights_are_begun_from_where_they_are(layout: ProjectPaths) -
     assert configuring.get_default_model_name(layout) == "tortoise"
 
 
-def test_what_torch_said_of_the_machine_is_remembered(
+def test_the_devices_that_torch_found_are_saved(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not is_machine_known(layout) and get_machine_facts(layout).device == "cpu"

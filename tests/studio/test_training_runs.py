@@ -88,7 +88,7 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
         runs.resume("alice", "first")
 
 
-def test_a_killed_trainer_is_told_in_words_and_goes_on(
+def test_a_killed_trainer_is_reported_in_words_and_goes_on(
     runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     folder = make_dataset(layout, mode="killed")
@@ -103,7 +103,7 @@ def test_a_killed_trainer_is_told_in_words_and_goes_on(
     assert [step for step, _ in view.curve("loss")] == list(range(1, 41)) and not view.cause
 
 
-def test_a_run_that_failed_says_what_it_said_itself(
+def test_a_run_that_failed_shows_its_own_message(
     runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     make_dataset(layout, mode="failed")

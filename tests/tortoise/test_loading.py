@@ -72,7 +72,7 @@ def test_a_bundle_opens_without_reading_networks(bundle: Path) -> None:
         _ = opened.vocoder
 
 
-def test_a_bundle_keeps_a_loaded_network_until_told_to_forget(bundle: Path) -> None:
+def test_a_bundle_keeps_a_loaded_network_until_it_is_unloaded(bundle: Path) -> None:
     opened = load_model(bundle)
     first = opened.vocoder
     assert opened.vocoder is first

@@ -101,7 +101,7 @@ def test_the_same_sound_is_heard_the_same_and_nothing_is_heard_in_silence(models
     assert transcriber.name == "whisper base.en"
 
 
-def test_an_open_language_is_told_from_the_sound_and_an_english_model_knows_one(
+def test_an_open_language_is_detected_and_an_english_model_knows_one(
     models: Path,
 ) -> None:
     assert (
@@ -314,7 +314,7 @@ def test_a_device_that_is_not_there_is_refused(models: Path) -> None:
         )
 
 
-def test_what_is_missing_is_told_with_the_command_that_brings_it(
+def test_what_is_missing_is_reported_with_the_command_that_brings_it(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = {choice.name: choice for choice in probe_transcribers(models)}
@@ -366,7 +366,7 @@ def shelf(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Shelf]
         server.shutdown()
 
 
-def test_a_wish_to_fetch_brings_the_model_once(tmp_path: Path, shelf: type[Shelf]) -> None:
+def test_a_request_to_fetch_brings_the_model_once(tmp_path: Path, shelf: type[Shelf]) -> None:
     wish = TranscriberConfig(name="whisper", model="base", fetch=True)
     for _ in range(2):
         assert (

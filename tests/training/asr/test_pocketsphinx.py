@@ -169,7 +169,7 @@ def test_auto_refuses_a_language_that_nothing_here_hears(tmp_path: Path) -> None
     assert "models download whisper-base" in refusal.value.cli_hint
 
 
-def test_who_would_listen_is_told_without_loading_anything(tmp_path: Path) -> None:
+def test_the_transcriber_is_named_without_loading_anything(tmp_path: Path) -> None:
     assert resolve_transcriber_name(TranscriberConfig(), tmp_path) == "pocketsphinx"
     assert (
         resolve_transcriber_name(
