@@ -15,18 +15,7 @@ import yaml
 from cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-SHARED = (
-    "core",
-    "audio",
-    "text",
-    "engines",
-    "jobs",
-    "tortoise",
-    "training",
-    "studio",
-    "api",
-    "webui",
-)
+SHARED = sorted(path.name for path in (ROOT / "src").iterdir() if path.name != "cli")
 PROGRAMS = {  # what they say is read in a terminal only
     "src/training/finetuning/export.py",
     "src/training/finetuning/trainer.py",
