@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.files import replace_folder
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines import safetensors_io
 from engines.model_files import get_network_path
 from studio.model_store.bundles import (
     find_model_folder,
@@ -28,7 +29,6 @@ from studio.model_store.bundles import (
 )
 from support.published_files import fit_small_files, saved, small_files, small_tokenizer
 from support.tiny_bundle import make_tiny_bundle
-from tortoise.checkpoints import safetensors_io
 from tortoise.checkpoints.loading import load_model
 from training.finetuning.checkpoints.store import assemble_model
 
