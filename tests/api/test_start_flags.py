@@ -118,6 +118,7 @@ def test_a_value_that_cannot_be_used_is_refused_in_a_sentence(
 # --list-devices
 
 
+@pytest.mark.thorough
 def test_the_devices_of_this_machine_are_printed_and_nothing_is_served(
     app: ModuleType, served: list[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,7 @@ def test_what_was_cut_off_sounds_like_what_was_not(
     assert again.heard == whole.heard and again.warnings == whole.warnings
 
 
+@pytest.mark.thorough
 def test_the_real_engine_goes_on_bit_for_bit(
     layout: ProjectPaths,
     ask: Callable[..., SpeechRequest],
