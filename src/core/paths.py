@@ -64,6 +64,19 @@ class ProjectPaths:
         """Return the folder of a training run of a dataset."""
         return self.dataset(dataset) / "runs" / validate_name(name, "run")
 
+    def encoder_dataset(self, name: str) -> Path:
+        """Return the folder of a preprocessed speaker dataset."""
+        return self.encoders / "datasets" / validate_name(name, "dataset")
+
+    def encoder_run(self, name: str) -> Path:
+        """Return the folder of a speaker encoder: its training run, and its checkpoints."""
+        return self.encoders / "runs" / validate_name(name, "run")
+
+    @property
+    def encoders(self) -> Path:
+        """The folder of speaker datasets and speaker encoders."""
+        return self.root / "encoders"
+
     @property
     def whisper(self) -> Path:
         """The folder of the Whisper models."""
