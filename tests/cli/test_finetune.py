@@ -25,7 +25,7 @@ def asked(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
     monkeypatch.setattr("cli.watch.POLL_S", 0.02)
     requests: list[PrepareRequest] = []
 
-    def prepared(layout: ProjectPaths, settings: Any, request: PrepareRequest, report: Any) -> Any:
+    def prepared(context: Any, request: PrepareRequest, report: Any) -> Any:
         requests.append(request)
         if not layout.dataset(request.dataset_name).exists():
             make_dataset(layout, request.dataset_name)
