@@ -45,6 +45,7 @@ from speakers.training.sampler import (
 STAGE = "encoder"
 SAVE_INTERVAL_S = 180.0
 POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
+NEVER = 10**9
 VALIDATION_SEED = 1
 MIN_CYCLE_STEPS = 10  # a small dataset is not validated after every few steps
 
@@ -93,7 +94,7 @@ class EncoderTrainer:
         """
         metrics = MetricAccumulator(
             event_logger=self.logger,
-            checkpoint_every=max(1, self.config.vis_every) * POINTS_PER_CHECKPOINT,
+            checkpoint_every=(self.config.vis_every or NEVER) * POINTS_PER_CHECKPOINT,
             device=self.device,
         )
         cycle = self.config.train_iters or compute_cycle_steps(
