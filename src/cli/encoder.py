@@ -318,14 +318,7 @@ def _follow(service: EncoderService, name: str) -> int:
     told: set[str] = set()
     try:
         while (view := service.view(name)).status.state not in ENDED:
-            for note in view.status.notes:
-                if note not in told:
-                    told.add(note)
-                    print_line(note)
-            if sys.stderr.isatty():
-                line = escape_control_characters(_format_progress(view))
-                sys.stderr.write(f"{CLEAR_LINE}{line}")
-                sys.stderr.flush()
+            _print_news(view, told)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
         print_line(f"{name} continues. Watch it: testudo encoder watch {name}")
@@ -335,6 +328,17 @@ def _follow(service: EncoderService, name: str) -> int:
     if view.status.state == "done":
         print_line(f"Try it: testudo encoder verify {name} DATA")
     return 0 if view.status.state in ("done", "stopped") else 2
+
+
+def _print_news(view: EncoderRun, told: set[str]) -> None:
+    """Print notes that were not told before, and the progress on a terminal."""
+    for note in view.status.notes:
+        if note not in told:
+            told.add(note)
+            print_line(note)
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{CLEAR_LINE}{escape_control_characters(_format_progress(view))}")
+        sys.stderr.flush()
 
 
 def _format_progress(view: EncoderRun) -> str:

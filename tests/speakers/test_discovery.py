@@ -104,6 +104,13 @@ def test_a_csv_names_files_speakers_and_genders(tmp_path: Path) -> None:
     ]
 
 
+def test_recordings_that_the_index_of_ljspeech_lists_are_missed(tmp_path: Path) -> None:
+    root = put(tmp_path / "LJSpeech-1.1", "wavs/LJ001-0001.wav")
+    (root / "metadata.csv").write_text("LJ001-0001|Hello|Hello\nLJ001-0002|Good|Good\n")
+    reasons = reasons_of(scan_dataset(root), root)
+    assert reasons == {"wavs/LJ001-0002.wav": "named in metadata.csv, but there is no such file"}
+
+
 def test_datasets_below_one_folder_are_read_together_and_the_wrong_one_is_named(
     tmp_path: Path,
 ) -> None:

@@ -205,7 +205,7 @@ def _scan_csv(table: Path) -> Scan:
     seen: set[Path] = set()
     for number, row in enumerate(rows, start=2):
         written, speaker = row.get(path_column, ""), row.get(speaker_column, "")
-        path = table.parent / written
+        path = Path(os.path.normpath(table.parent / written))
         reason = ""
         if not written or not speaker:
             path, reason = table, f"line {number} names no {'path' if not written else 'speaker'}"
@@ -225,21 +225,27 @@ def _scan_csv(table: Path) -> Scan:
 
 def _find_missing(indexes: Iterable[Path], present: set[Path]) -> list[LeftOut]:
     """Name the recordings that a metadata.csv lists and that do not exist."""
-    missing = []
-    for index in indexes:
-        try:
-            text, _ = read_text(index)
-        except TextFileError:
-            continue  # reported with the other texts
-        stems = {path.stem for path in present}
-        for line in text.splitlines():
-            name = line.partition("|")[0].strip()
-            if name and Path(name).stem not in stems and "/" not in name:
-                path = index.parent / "wavs" / f"{name}.wav"
-                reason = f"named in {index.name}, but there is no such file"
-                if not path.exists():
-                    missing.append(LeftOut(path=path, reason=reason))
-    return missing
+    stems = {path.stem for path in present}
+    listed = ((index, name) for index in indexes for name in _read_first_column(index))
+    missing = (
+        (index.parent / "wavs" / f"{name}.wav", index)
+        for index, name in listed
+        if name not in stems and "/" not in name
+    )
+    return [
+        LeftOut(path=path, reason=f"named in {index.name}, but there is no such file")
+        for path, index in missing
+        if not path.exists()
+    ]
+
+
+def _read_first_column(index: Path) -> list[str]:
+    """Return the first column of a table with "|" between columns; none of an unreadable one."""
+    try:
+        text, _ = read_text(index)
+    except TextFileError:
+        return []  # reported with the other texts
+    return [name for line in text.splitlines() if (name := line.partition("|")[0].strip())]
 
 
 def _split_by_folder(root: Path, files: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -294,7 +300,7 @@ def _check_root(root: Path, layout: str) -> None:
 
 
 def _explain_loose(root: Path) -> str:
-    return f"lies in no folder of a speaker; expected {root.name}/SPEAKER/{'FILE'}"
+    return f"lies in no folder of a speaker; expected {root.name}/SPEAKER/FILE"
 
 
 def _explain_nothing(scan: Scan) -> str:

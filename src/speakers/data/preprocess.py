@@ -15,12 +15,13 @@ import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from audio.clip import ClipError
 from audio.io import read_clip
@@ -158,41 +159,42 @@ def _process(recording: Recording, settings: _Settings) -> _Outcome:
     """Write the feature files of one recording."""
     key = _make_key(recording)
     try:
-        clip = read_clip(recording.path)
-        rate = settings.features.sample_rate
-        wave = clip.resample(rate).wave.numpy()
-        waves = {recording.name: wave}
+        clip = read_clip(recording.path).resample(settings.features.sample_rate)
+        wave = clip.wave.numpy()
+        files = [_write_file(recording, recording.name, wave, settings)]
         for number in range(1, settings.augmentation.augmented_copies + 1):
+            copy_key = f"{recording.path} {number}"
+            made = augment(wave, clip.sample_rate, settings.augmentation, copy_key)
             name = f"{recording.name}.augmented-{number}"
-            waves[name] = augment(wave, rate, settings.augmentation, f"{recording.path} {number}")
-        files = []
-        for name, one in waves.items():
-            features = extract_features(prepare_wave(one, settings.features), settings.features)
-            if len(features) < settings.options.min_frames:
-                if name != recording.name:
-                    continue
-                return _Outcome(key=key, reason=_explain_short(features.shape[0], clip.duration_s,
-                                                               settings))  # fmt: skip
-            path = f"{make_file_name(recording.speaker)}/{name}.npy"
-            _write_features(settings.folder / FEATURES_DIR / path, features)
-            files.append((path, len(features)))
+            with suppress(ClipError):  # noise can hide a short word
+                files.append(_write_file(recording, name, made, settings))
         return _Outcome(key=key, files=tuple(files))
     except (ClipError, OSError) as error:
         return _Outcome(key=key, reason=str(error))
 
 
-def _write_features(path: Path, features: np.ndarray) -> None:
+def _write_file(
+    recording: Recording, name: str, wave: npt.NDArray[np.float32], settings: _Settings
+) -> tuple[str, int]:
+    """Write the features of a wave; return the path and the frames.  Raises ClipError."""
+    features = extract_features(prepare_wave(wave, settings.features), settings.features)
+    shortest = settings.options.min_frames
+    if len(features) < shortest:
+        rate = settings.features.sample_rate
+        frame_s = settings.features.hop / rate
+        raise ClipError(
+            f"too short: {len(features) * frame_s:.2f} s of speech in {len(wave) / rate:.2f} s; "
+            f"{shortest * frame_s:.2f} s are needed"
+        )
+    path = f"{make_file_name(recording.speaker)}/{name}.npy"
+    _write_features(settings.folder / FEATURES_DIR / path, features)
+    return path, len(features)
+
+
+def _write_features(path: Path, features: npt.NDArray[np.float32]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as part, part.open("wb") as file:
         np.save(file, features.astype(np.float32), allow_pickle=False)
-
-
-def _explain_short(frames: int, duration_s: float, settings: _Settings) -> str:
-    seconds = settings.features.hop / settings.features.sample_rate
-    return (
-        f"too short: {frames * seconds:.2f} s of speech in {duration_s:.2f} s; "
-        f"{settings.options.min_frames * seconds:.2f} s are needed"
-    )
 
 
 def _finish(

@@ -6,7 +6,6 @@ its default. Light.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def read_tracked_config(path: Path) -> TrackedTrainingConfig:
         raise AppError(f"{path}: {error}", code="bad_settings") from error
 
 
-def list_parameters(config: TrackedTrainingConfig) -> Mapping[str, Any]:
+def list_parameters(config: TrackedTrainingConfig) -> dict[str, Any]:
     """Return every option as `<section>_<name>`."""
     return {
         f"{section}_{name}": value

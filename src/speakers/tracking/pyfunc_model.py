@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from mlflow.pyfunc.model import PythonModel
 
 from audio.io import read_clip
 from speakers.embedding import Encoder, embed_clip, load_encoder
@@ -24,7 +25,7 @@ ARTIFACT = "encoder"
 # Any: MLflow's context has no type here.
 
 
-class EncoderModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+class EncoderModel(PythonModel):
     """Embed the recordings of the column `audio`."""
 
     encoder: Encoder
