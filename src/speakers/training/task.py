@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -50,7 +50,7 @@ class EncoderTask:
     sampler: BatchSampler
     device: torch.device
     notes: list[str] = field(default_factory=list)
-    stage: ClassVar[str] = STAGE
+    stage: str = STAGE
 
     def train_step(self, step: int) -> StepResult:
         """Train one batch.  Raises TrainingDivergedError where its loss is no number."""
