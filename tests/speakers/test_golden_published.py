@@ -27,7 +27,7 @@ from support.speaker_cases import get_speech
 from support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 
 HALF_OVERLAP = PartialOptions.from_overlap(0.5)
-MAX_ROWS = 45  # of a case: the 251 recordings of the largest would take minutes
+MAX_ROWS = 21  # of a case: the 251 recordings of the largest would take minutes
 
 
 @cache

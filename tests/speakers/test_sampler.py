@@ -109,7 +109,8 @@ def test_the_batch_shape_and_the_cycle_follow_from_the_dataset(tmp_path: Path) -
         suggest_batch_shape([9, 0])
     people = write_tone_dataset(tmp_path, speakers=9, files=8).speakers
     assert compute_cycle_steps(people, CONFIG) == (9 // 3) * (8 // 4)
-    assert compute_cycle_steps(people, CONFIG, chunks_per_file=30) == 3 * (8 * 30 // 4)
+    assert compute_cycle_steps(people, replace(CONFIG, crop_frames=10)) == 3 * (8 * 3 // 4)
+    assert compute_cycle_steps(people[:1], CONFIG, at_least=10) == 10
 
 
 def test_damaged_features_and_paths_are_refused(tmp_path: Path) -> None:

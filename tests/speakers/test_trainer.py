@@ -18,6 +18,7 @@ from core.progress import ProgressReporter
 from jobs.detached import STOP_FILE, request_stop, wait_for_exit
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
+from runs.loop import restart
 from runs.state import STATE_FILE
 from speakers.dataset import get_feature_path
 from speakers.embedding import load_encoder
@@ -30,7 +31,7 @@ from speakers.training.config import (
     write_encoder_config,
 )
 from speakers.training.launch import read_training_status, start_training
-from speakers.training.trainer import main, restart, train_encoder
+from speakers.training.trainer import main, train_encoder
 from support.speaker_datasets import write_tone_dataset
 
 TINY = EncoderTrainConfig(

@@ -224,9 +224,11 @@ def split_speakers(dataset: SpeakerDataset, share: float, seed: int) -> SpeakerS
 
 
 def compute_cycle_steps(
-    speakers: Sequence[Speaker], config: EncoderTrainConfig, chunks_per_file: int = 1
+    speakers: Sequence[Speaker], config: EncoderTrainConfig, at_least: int = 1
 ) -> int:
-    """Return how many batches show each speaker's files about once, at least one."""
-    files = sum(len(speaker.files) for speaker in speakers) // max(len(speakers), 1)
+    """Return how many batches show every crop of each speaker's files about once."""
+    files = [file for speaker in speakers for file in speaker.files]
+    chunks = sum(max(1, file.frames // config.crop_frames) for file in files)
     groups = len(speakers) // max(config.speakers_per_batch, 1)
-    return max(1, groups * (files * chunks_per_file // max(config.utterances_per_speaker, 1)))
+    crops = chunks // max(len(speakers), 1)  # of each speaker
+    return max(at_least, groups * (crops // max(config.utterances_per_speaker, 1)))
