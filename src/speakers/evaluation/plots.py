@@ -47,17 +47,20 @@ def plot_projection(
                     color=colors[name],
                     marker=marker,
                     s=28,
-                    label=name,
                 )
-    if len(names) <= MAX_LEGEND_ENTRIES:
-        first = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small")
-        axes.add_artist(first)
     handles = [
         axes.scatter([], [], color="grey", marker=GENDER_MARKERS[gender], label=label)
         for gender, label in GENDER_LABELS.items()
         if gender in known
     ]
-    axes.legend(handles=handles, loc="lower right", title="gender", fontsize="small")
+    axes.legend(handles=handles, title="gender", fontsize="small")
+    if len(names) <= MAX_LEGEND_ENTRIES:
+        figure.legend(
+            handles=[axes.scatter([], [], color=colors[name], label=name) for name in names],
+            loc="outside right upper",
+            title="speaker",
+            fontsize="small",
+        )
     axes.set_xticks([])
     axes.set_yticks([])
     _save(figure, path)

@@ -49,7 +49,7 @@ FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
 class EncoderFileError(InvalidValueError):
     """An encoder file is missing, damaged, or of another network."""
 
-    code = "bad_model"
+    code = "corrupt_weights"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
