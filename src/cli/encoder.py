@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,14 +12,12 @@ import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import (
-    CLEAR_LINE,
-    clear_status_line,
     create_reporter,
     emit,
-    escape_control_characters,
     print_line,
     print_table,
 )
+from cli.run_progress import follow_run, format_progress, format_stopped
 from core.errors import InvalidValueError, reraise_as_app_error
 from core.options import list_option_fields
 from studio.app.studio import Studio
@@ -36,7 +32,6 @@ from studio.encoders.requests import (
     PreprocessRequest,
 )
 from studio.encoders.service import (
-    EncoderRun,
     EncoderService,
     EncoderTrainConfig,
     build_train_config,
@@ -44,9 +39,7 @@ from studio.encoders.service import (
 
 # Any: of each option its own type.
 
-POLL_S = 0.5
 SHOWN_FILES = 10
-ENDED = ("done", "stopped", "failed", "died")
 CONFIG_ERRORS = (InvalidValueError, ValueError)
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Training run of an encoder.")]
 FollowFlag = Annotated[bool, typer.Option(help="Show the progress; Ctrl-C does not stop the run.")]
@@ -161,7 +154,11 @@ def run_train(
         chosen = build_train_config(config, options)
     run = service.start(name or Path(dataset).name, dataset, chosen, force_restart=force_restart)
     if follow and not as_json:
-        return _follow(service, run.name)
+        return follow_run(
+            lambda: service.view(run.name),
+            "encoder",
+            f"Try it: testudo encoder verify {run.name} DATA",
+        )
     text = (
         f"{run.name} runs in the background. Watch it: testudo encoder watch {run.name}; stop it: "
         f"testudo encoder stop {run.name}"
@@ -195,13 +192,13 @@ def run_runs(
     service = _open(models_dir)
     if run:
         view = service.view(run)
-        return emit(view, [_format_progress(view), *view.status.notes], as_json)
+        return emit(view, [format_progress(view), *view.status.notes], as_json)
     found = service.list_runs()
     if as_json:
         return emit(found, "", True)
     if not found:
         print_line("There are no encoders yet. `testudo encoder train DATASET` trains one.")
-    print_table(["run", "state"], [(view.name, _format_progress(view)) for view in found])
+    print_table(["run", "state"], [(view.name, format_progress(view)) for view in found])
     return 0
 
 
@@ -218,10 +215,7 @@ def run_stop(
     as_json: JsonFlag = False,
 ) -> int:
     view = _open(models_dir).stop(run, 30.0 if now else None)
-    text = f"{run} saves its state, then stops." if view.status.state == "stopping" else (
-        f"{run}: {view.status.state}."
-    )  # fmt: skip
-    return emit(view, text, as_json)
+    return emit(view, format_stopped(view), as_json)
 
 
 def run_embed(flags: EvaluateFlags, as_json: JsonFlag = False) -> int:
@@ -314,39 +308,5 @@ def _format_evaluated(made: EvaluateResult) -> Iterator[str]:
 
 
 def _follow(service: EncoderService, name: str) -> int:
-    """Show the progress of a run until it ends; return 2 where it failed."""
-    told: set[str] = set()
-    try:
-        while (view := service.view(name)).status.state not in ENDED:
-            _print_news(view, told)
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        print_line(f"{name} continues. Watch it: testudo encoder watch {name}")
-        return 0
-    clear_status_line()
-    print_line(f"{name}: {_format_progress(view)} {view.status.message}".rstrip())
-    if view.status.state == "done":
-        print_line(f"Try it: testudo encoder verify {name} DATA")
-    return 0 if view.status.state in ("done", "stopped") else 2
-
-
-def _print_news(view: EncoderRun, told: set[str]) -> None:
-    """Print notes that were not told before, and the progress on a terminal."""
-    for note in view.status.notes:
-        if note not in told:
-            told.add(note)
-            print_line(note)
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{CLEAR_LINE}{escape_control_characters(_format_progress(view))}")
-        sys.stderr.flush()
-
-
-def _format_progress(view: EncoderRun) -> str:
-    status = view.status
-    facts = [status.state, f"step {status.step} of {status.steps}"]
-    for name in ("loss", "accuracy", "validation", "validation_eer"):
-        points = status.curves.get(name)
-        facts += [f"{name.replace('_', ' ')} {points[-1][1]:.3f}"] if points else []
-    facts += [f"{status.step_s:.2f} s a step"] if status.step_s else []
-    facts += [f"{status.eta_s / 60:.1f} min left"] if status.eta_s is not None else []
-    return ", ".join(facts) + "."
+    hint = f"Try it: testudo encoder verify {name} DATA"
+    return follow_run(lambda: service.view(name), "encoder", hint)

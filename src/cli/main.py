@@ -32,6 +32,9 @@ COMMANDS = {
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
     "datasets": "list, review and edit datasets",
+    "synthesizer": "preprocess, train and watch SV2TTS synthesizers",
+    "vocoder": "preprocess, train and watch SV2TTS vocoders",
+    "dataset": "make a gold-standard dataset from a recording and its transcript",
     "configure": "create train.yaml for a dataset and show the plan of the training",
     "train": "start, watch, stop, resume or export a training run",
     "runs": "list training runs, or show one",
@@ -102,6 +105,10 @@ def _find_registration(
         from cli.doctor import register
     elif name in ("prepare", "datasets"):
         from cli.datasets import register
+    elif name in ("synthesizer", "vocoder"):
+        from cli.sv2tts import register
+    elif name == "dataset":
+        from cli.gold import register
     elif name == "configure":
         from cli.configure import register
     elif name in ("train", "runs"):

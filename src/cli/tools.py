@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from studio.app.studio import Studio
 from studio.schemas.clip_tools import CheckResult, DenoiseClipRequest, MergeModelsRequest
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.token_preview import preview_tokens
+from studio.synthesis.token_preview import list_token_options, preview_tokens
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")]
@@ -35,6 +36,8 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         **{"clean": run_clean, "detect": run_detect, "merge": run_merge},
     }
     groups = {"options": list_option_fields(DenoiseClipRequest)} if name == "clean" else None
+    if name == "tokens":
+        groups = {"options": list_token_options()}
     add_command(app, name, help, groups)(functions[name])
 
 
@@ -46,10 +49,12 @@ def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
 def run_tokens(
     text: Annotated[str, typer.Argument()],
     bundle: ModelOption = "",
+    options: Mapping[str, Any] = MappingProxyType({}),
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
-    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text)
+    chosen = {**studio.settings.engine_options, **options}
+    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text, chosen)
     lines = [
         f"read as      {view.spoken}",
         "pieces       " + " ".join(token.piece for token in view.tokens),

@@ -15,8 +15,8 @@ from core.errors import AppError
 from core.progress import Cancelled, ProgressReporter
 from runs.early_stopping import EarlyStopping
 from runs.event_log import EventLogger, MetricAccumulator, create_tensorboard_logger
-from runs.events import EVENTS_FILE, CheckpointEvent, TrainResult, ValidationEvent
-from runs.state import STATE_FILE, is_disk_full_error, link_or_copy, load_state, save_state
+from runs.events import CheckpointEvent, TrainResult, ValidationEvent
+from runs.state import is_disk_full_error, link_or_copy, load_state, save_state
 
 SAVE_INTERVAL_S = 180.0
 POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
@@ -229,9 +229,3 @@ def run_to_end(
         result = TrainResult(state="failed", cause="refused", message=str(error))
     logger.log_end(result)
     return result
-
-
-def restart(run: Path) -> None:
-    """Forget the saved state and the log of a run, so that it starts from nothing."""
-    for name in (STATE_FILE, EVENTS_FILE):
-        (run / name).unlink(missing_ok=True)

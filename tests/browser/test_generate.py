@@ -41,6 +41,7 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "voice_crop": ("Chunks of all clips", "chunks"),
         "voice_chunk_s": (2, 2.0),
         "slim_latents": (True, True),
+        "text_cleaning": ("As the original", "published"),
         "delimiter": (r"\n", r"\n"),
         "piece_chars": (100, 100),
         "pause_s": (0.5, 0.5),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -85,9 +86,14 @@ def test_what_is_lost_or_guessed_is_named(real: ProjectPaths, tmp_path: Path) ->
     ).pieces
     assert piece.unknown == ("😀",) and piece.guessed == ("Zyxqwol",)
     make_tiny_bundle(real.models / "tiny", seed=0)
-    draft = PreviewRequest(text="A price* of #6 and more", voice="alice", bundle="tiny")
+    published = {"text_cleaning": "published"}
+    draft = PreviewRequest(
+        text="A price* of #6 and more", voice="alice", bundle="tiny", options=published
+    )
     (piece,) = preview(draft, real).pieces
     assert piece.unknown == ("price*", "#6") and piece.said == "a price* of #six and more"
+    (piece,) = preview(replace(draft, options={}), real).pieces
+    assert piece.unknown == () and piece.said == "a price of number six and more"
 
 
 def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> None:

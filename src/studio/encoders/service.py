@@ -15,9 +15,6 @@ from typing import Any
 from core.errors import AppError, reraise_as_app_error
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message
-from jobs import detached
-from runs.event_log_reader import EventLogReader
-from runs.events import EVENTS_FILE
 from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
 from speakers.training.config import (
     CONFIG_FILE,
@@ -25,7 +22,8 @@ from speakers.training.config import (
     EncoderTrainConfig,
     read_encoder_config,
 )
-from speakers.training.launch import TrainingStatus, read_training_status, start_training
+from speakers.training.launch import start_training
+from studio.detached_runs import DetachedRuns, RunView, list_folders
 
 SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 
@@ -47,15 +45,6 @@ class SpeakerDatasetInfo:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderRun:
-    """A training run and its status."""
-
-    name: str
-    folder: Path
-    status: TrainingStatus
-
-
 class EncoderService:
     """The encoders of one studio. Every method may be called from any thread."""
 
@@ -69,29 +58,22 @@ class EncoderService:
         studio's own."""
         self._layout = layout
         self._make_room = make_room
-        self._models_dir = models_dir
-        self._logs: dict[Path, EventLogReader] = {}
+        folder = models_dir or layout.encoders / "runs"
+        self._runs = DetachedRuns(folder, (CONFIG_FILE,), "encoder run")
+        self.list_runs, self.view = self._runs.list_runs, self._runs.view
+        self.stop = self._runs.stop
 
     def list_datasets(self) -> list[SpeakerDatasetInfo]:
         """List the preprocessed datasets by name."""
-        return [describe_dataset(folder) for folder in _list(self._layout.encoders / "datasets")]
-
-    def list_runs(self) -> list[EncoderRun]:
-        """List the training runs by name."""
-        folder = self._models_dir or self._layout.encoders / "runs"
-        return [self.view(path.name) for path in _list(folder) if (path / CONFIG_FILE).is_file()]
-
-    def view(self, name: str) -> EncoderRun:
-        """Return one run.  Raises AppError where there is none."""
-        folder = self._find_run(name)
-        reader = self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
-        return EncoderRun(name=name, folder=folder, status=read_training_status(folder, reader))
+        return [
+            describe_dataset(folder) for folder in list_folders(self._layout.encoders / "datasets")
+        ]
 
     def start(
         self, name: str, dataset: str, config: EncoderTrainConfig, *, force_restart: bool = False
-    ) -> EncoderRun:
+    ) -> RunView:
         """Start a training, or resume it where a run of that name has a saved state."""
-        folder = self._run_folder(name)
+        folder = self._runs.folder / self._layout.encoder_run(name).name
         source = self.find_dataset(dataset)
         self._make_room()
         with reraise_as_app_error(SpeakerDatasetError):
@@ -105,15 +87,6 @@ class EncoderService:
         write_json(folder / SOURCE_FILE, {"dataset": str(source)})
         return self.view(name)
 
-    def stop(self, name: str, grace_s: float | None = None) -> EncoderRun:
-        """Request that a run saves and ends; with a grace period, kill it after that."""
-        folder = self._find_run(name)
-        if grace_s is None:
-            detached.request_stop(folder)
-        else:
-            detached.stop_or_kill(folder, grace_s)
-        return self.view(name)
-
     def find_dataset(self, name: str) -> Path:
         """Return the folder of a preprocessed dataset, by its name or path."""
         folder = Path(name) if "/" in name or "\\" in name else self._layout.encoder_dataset(name)
@@ -123,20 +96,6 @@ class EncoderService:
         raise AppError(
             f"There is no speaker dataset {quote_for_message(name)} (there: {there}). Create one: "
             f"testudo encoder preprocess FOLDER --name {quote_for_message(name)}",
-            code="missing_file",
-        )
-
-    def _run_folder(self, name: str) -> Path:
-        folder = self._layout.encoder_run(name)
-        return self._models_dir / folder.name if self._models_dir else folder
-
-    def _find_run(self, name: str) -> Path:
-        folder = self._run_folder(name)
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-        there = ", ".join(path.name for path in _list(folder.parent)) or "none"
-        raise AppError(
-            f"There is no encoder run {quote_for_message(name)} (there: {there}).",
             code="missing_file",
         )
 
@@ -167,10 +126,3 @@ def describe_dataset(folder: Path) -> SpeakerDatasetInfo:
         files=len(files),
         hours=sum(file.frames for file in files) * seconds / 3600,
     )
-
-
-def _list(folder: Path) -> list[Path]:
-    try:
-        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    except OSError:
-        return []

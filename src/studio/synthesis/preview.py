@@ -183,6 +183,8 @@ class _PreviewBuilder:
         )
         if measure is None:
             return shown
+        if hasattr(measure, "with_options"):
+            measure = measure.with_options(planned.options)
         normalized = measure.normalize(text)
         return replace(
             shown,

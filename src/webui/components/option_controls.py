@@ -67,6 +67,8 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "original": "As the original",
         "chunks": "Chunks of all clips",
         "clip_mean": "Mean of the clips",
+        "full": "All of it",
+        "published": "As the original",
     }
 )
 _SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # names of options and choices in help texts

@@ -27,7 +27,14 @@ from webui.generate.form import CUSTOM, GenerateOptionFields
 ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "Text & pauses": ("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
+        "Text & pauses": (
+            "emotion",
+            "prompt",
+            "delimiter",
+            "piece_chars",
+            "pause_s",
+            "text_cleaning",
+        ),
         "Sampling": (
             *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
             "diffusion_sampler",

@@ -1,8 +1,11 @@
-"""Verbalize e-mail and web addresses."""
+"""E-mail and web addresses."""
 
 from __future__ import annotations
 
 import re
+from functools import partial
+
+from text.normalization.rules import Kind, Rule
 
 _DOMAINS = (
     "com|org|net|edu|gov|int|info|biz|dev|app|blog|shop|online|site|io|ai|co|me|tv|uk|us|eu|de|fr|"
@@ -25,11 +28,6 @@ _PART = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]", re.ASCII)
 _SENTENCE_MARKS = ".,;:!?)'\""
 
 
-def verbalize_addresses(text: str) -> str:
-    """Write addresses out: "me@example.com" -> "me at example dot com"."""
-    return _URL.sub(_verbalize_url, _EMAIL.sub(_verbalize_email, text))
-
-
 def _verbalize_email(found: re.Match[str]) -> str:
     return f"{_verbalize_address(found['user'])} at {_verbalize_address(found['host'])}"
 
@@ -50,3 +48,18 @@ def _verbalize_address(address: str) -> str:
         spelled = part.isalpha() and (country or part.lower() == "www")
         spoken.append(" ".join(part) if spelled else _SPOKEN.get(part, part))
     return " ".join(spoken)
+
+
+KIND = Kind(
+    name="addresses",
+    rules=(
+        Rule(
+            read=partial(_EMAIL.sub, _verbalize_email),
+            examples=(("me@example.com", "me at example dot com"),),
+        ),
+        Rule(
+            read=partial(_URL.sub, _verbalize_url),
+            examples=(("https://example.org/a1.", "example dot org slash a one."),),
+        ),
+    ),
+)
