@@ -32,7 +32,6 @@ from training.asr.transcripts.discovery import ExistingTranscript, find_existing
 FOLDER = Path(os.environ.get("FAULT_CASES_DIR", ROOT.parent / "shared" / "faults"))
 GROUPS = ("reader", "splitter", "pieces", "breaks", "captions", "tables")
 REQUIRED_SHARE = 0.95  # of the cases of each kind
-NOT_YET = frozenset({"F2", "FP", "F4", "F7", "F6", "F18"})  # kinds whose readers are being replaced
 CUE_TOLERANCE_S = 0.15
 
 Case: TypeAlias = dict[str, Any]  # Any: JSON
@@ -51,10 +50,9 @@ def cases_by_kind() -> dict[str, list[tuple[str, Case]]]:
 
 
 def parameters() -> list[Any]:  # Any: pytest's own type
-    unreached = pytest.mark.xfail(strict=False, reason="not every case of this kind is read yet")
-    return [
-        pytest.param(kind, marks=[unreached] if kind in NOT_YET else []) for kind in cases_by_kind()
-    ] or [pytest.param("", marks=pytest.mark.skip(f"{FOLDER} has no cases; see FAULT_CASES_DIR"))]
+    return [pytest.param(kind) for kind in cases_by_kind()] or [
+        pytest.param("", marks=pytest.mark.skip(f"{FOLDER} has no cases; see FAULT_CASES_DIR"))
+    ]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,13 +21,20 @@ Samples = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusRow:
-    """One clip of a corpus."""
+    """One clip of a corpus.
+
+    Rows of a parallel corpus with the same `sentence` have the same words and timing. `durations` of
+    `phonemes` (one character each) are in units of 600 samples; both are empty where unknown.
+    """
 
     shard: str
     start: int
     samples: int
     speaker: str
     text: str
+    sentence: int = -1
+    phonemes: str = ""
+    durations: tuple[int, ...] = ()
 
 
 def read_index(folder: Path) -> list[CorpusRow]:
@@ -39,7 +46,12 @@ def read_index(folder: Path) -> list[CorpusRow]:
     if not indexes:
         raise FileNotFoundError(f"{folder} has no corpus; create one with recipes.corpus.build")
     lines = [line for path in indexes for line in path.read_text("utf-8").splitlines()]
-    return [CorpusRow(**json.loads(line)) for line in lines]
+    return [_parse_row(line) for line in lines]
+
+
+def _parse_row(line: str) -> CorpusRow:
+    row = CorpusRow(**json.loads(line))
+    return replace(row, durations=tuple(row.durations))
 
 
 def read_wave(folder: Path, row: CorpusRow) -> Samples:

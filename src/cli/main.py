@@ -14,6 +14,7 @@ from cli.options import create_app, run_app
 from cli.output import escape_control_characters
 from core.errors import AppError, describe_os_error
 from core.progress import Cancelled
+from core.proxy_settings import normalize_proxy_variables
 
 EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "tokens": "show a text as a model tokenizes it",
     "check": "check the quality of a reference clip or voice",
     "clean": "denoise a recording into a new file",
+    "convert": "convert a recording to another voice",
     "detect": "run the AI-audio detector on a clip",
     "merge": "blend the weights of two models",
     "models": "list, download, verify and import models",
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a text has
             stream.reconfigure(errors="backslashreplace")
+    for note in normalize_proxy_variables(os.environ):
+        sys.stderr.write(f"testudo: {note}\n")
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -93,7 +97,7 @@ def _find_registration(
         from cli.speak import register
     elif name == "voices":
         from cli.voices import register
-    elif name in ("read", "tokens", "check", "clean", "detect", "merge"):
+    elif name in ("read", "tokens", "check", "clean", "convert", "detect", "merge"):
         from cli.tools import register
     elif name == "models":
         from cli.models import register

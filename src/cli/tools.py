@@ -1,4 +1,4 @@
-"""testudo read, tokens, check, clean, detect, merge."""
+"""testudo read, tokens, check, clean, convert, detect, merge."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
-from core.paths import quote_for_message
+from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
-from studio.schemas.clip_tools import CheckResult, DenoiseClipRequest, MergeModelsRequest
+from studio.schemas.clip_tools import (
+    CheckResult,
+    ConvertClipRequest,
+    DenoiseClipRequest,
+    MergeModelsRequest,
+)
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.token_preview import list_token_options, preview_tokens
+from studio.voices.catalog import get_results_folder_name
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="An audio file.", parser=parse_path)
+]
 ModelOption = Annotated[
     str, typer.Option("--bundle", "--model", metavar="NAME", help="Model; default: automatic.")
 ]
@@ -33,11 +41,14 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     """Add one of the commands to the program."""
     functions: Mapping[str, Callable[..., int]] = {
         **{"read": run_read, "tokens": run_tokens, "check": run_check},
-        **{"clean": run_clean, "detect": run_detect, "merge": run_merge},
+        **{"clean": run_clean, "detect": run_detect, "merge": run_merge, "convert": run_convert},
     }
-    groups = {"options": list_option_fields(DenoiseClipRequest)} if name == "clean" else None
-    if name == "tokens":
-        groups = {"options": list_token_options()}
+    fields = {
+        "clean": lambda: list_option_fields(DenoiseClipRequest),
+        "convert": lambda: list_option_fields(ConvertClipRequest),
+        "tokens": list_token_options,
+    }
+    groups = {"options": fields[name]()} if name in fields else None
     add_command(app, name, help, groups)(functions[name])
 
 
@@ -73,8 +84,8 @@ def run_check(
 ) -> int:
     """Return 2 where the quality is poor."""
     studio, tools = Studio.open(), _load_clip_tools()
-    if Path(what).is_file():
-        found: CheckResult = tools.build_check_result(tools.check_audio_file(Path(what)))
+    if parse_path(what).is_file():
+        found: CheckResult = tools.build_check_result(tools.check_audio_file(parse_path(what)))
     else:
         report = create_reporter(as_json)
         found = tools.build_check_result(tools.check_voice_clips(studio.layout, what, report))
@@ -86,7 +97,10 @@ def run_clean(
     file: FileArgument,
     options: Mapping[str, Any],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-cleaned.wav.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output file; default FILE-cleaned.wav.", parser=parse_path
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:
@@ -107,6 +121,31 @@ def run_clean(
     )
     before, after = made.noise_db
     return emit(made, f"{target}: SNR {before:g} dB before, {after:g} dB now", as_json)
+
+
+def run_convert(
+    file: FileArgument,
+    voice: Annotated[str, typer.Option(metavar="NAME", help="Voice to convert to.")],
+    options: Mapping[str, Any],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-VOICE.wav.")
+    ] = None,
+    bundle: ModelOption = "",
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    folder = get_results_folder_name(voice)
+    target = out or file.with_name(f"{file.stem}-{folder}.wav")
+    if target.exists():
+        raise AppError(f"{target} already exists. Choose another file with --out.")
+    with reraise_as_app_error(ValueError):
+        request = ConvertClipRequest(clip=str(file), voice=voice, bundle=bundle, **options)
+    worker = import_module("studio.workers.convert_clip")
+    made = worker.convert_file(
+        studio.layout, file, target, request, studio.settings.device, create_reporter(as_json)
+    )
+    text = f"{target}: {made.duration_s:g} s in the voice of {voice}, in {made.seconds:g} s"
+    return emit(made, text, as_json)
 
 
 def run_detect(

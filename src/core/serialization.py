@@ -96,6 +96,10 @@ def _make_strict(schema: Any) -> Any:
     elif made.get("type") == "dataclass":
         check = core_schema.no_info_before_validator_function
         made["schema"] = check(_check_keys(made["cls"]), made["schema"])
+    elif made.get("type") == "union" and all(
+        choice["type"] == "dataclass" for choice in made["choices"]
+    ):
+        made = _make_tagged_union(made["choices"])
     elif made.get("type") == "union":
         kinds = [choice["type"] for choice in made["choices"]]
         names = " or ".join(
@@ -103,6 +107,20 @@ def _make_strict(schema: Any) -> Any:
         )
         made |= {"custom_error_type": "union", "custom_error_message": names}
     return made
+
+
+def _make_tagged_union(choices: Sequence[Any]) -> Any:
+    """Read a table as the dataclass that has most of its keys, so that errors are precise."""
+    keys = {
+        f"<{choice['cls'].__name__}>": {field.name for field in fields(choice["cls"])}
+        for choice in choices
+    }
+
+    def choose(data: Any) -> str:
+        given = set(data) if isinstance(data, Mapping) else set[str]()
+        return max(keys, key=lambda tag: len(given & keys[tag]))
+
+    return core_schema.tagged_union_schema(dict(zip(keys, choices, strict=True)), choose)
 
 
 def _check_keys(cls: type[Any]) -> Callable[[Any], Any]:
@@ -125,7 +143,8 @@ def _translate(cls: type[Any], cause: PydanticError) -> Exception:
     """Return the first problem in words, or the error that a `__post_init__` raised."""
     problems = cause.errors(include_url=False)
     first = problems[0]
-    kind, value, place = first["type"], first["input"], first["loc"][1:]
+    kind, value = first["type"], first["input"]
+    place = [part for part in first["loc"][1:] if not str(part).startswith("<")]  # tags of unions
     if kind == "value_error":
         raised: Exception = first["ctx"]["error"]
         return raised

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 # name: (options class, light; engine class, imports torch)
 ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"tortoise": ("tortoise.generation.options:TortoiseOptions", "tortoise.engine:TortoiseEngine")}
+    {
+        "tortoise": (
+            "tortoise.generation.options:TortoiseOptions",
+            "tortoise.engine:TortoiseEngine",
+        ),
+        "quick": ("quick.options:QuickOptions", "quick.engine:QuickEngine"),
+    }
 )
 
 

@@ -19,9 +19,12 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
+from api.routes.openai import CreateSpeechBody, _submit_speech_job
 from audio.io import write_clip
+from core.errors import AppError
 from jobs.models import Job, JobFailure
 from studio.app.studio import Studio
+from studio.schemas.speech import SpeechRequest
 from support.api_helpers import refused, tone, until
 from support.inline_worker import InlineStudio
 
@@ -176,6 +179,19 @@ def test_a_custom_voice_and_a_blend_are_spoken(client: TestClient) -> None:
     for voice in ({"id": "bob"}, "alice:0.3+bob:0.7", "random"):
         answer = client.post(SPEECH, json=body(voice=voice, response_format="pcm"))
         assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hi :] there.", "{note: x} Hi.", "Hi.\n[laughs]\nYou.", "Hi.\n...\n\n\nYou.", "Hi [you."],
+)
+def test_odd_text_is_spoken(client: TestClient, text: str) -> None:
+    answer = client.post(SPEECH, json=body(input=text))
+    assert answer.status_code == 200 and answer.content
+    job = client.post("/api/jobs/speak", json={"text": text, "voice": "alice"})
+    assert job.status_code == 202
+    (options,) = [job.json()["request"]["delivery"]]
+    assert options["pause_s"] == 0.3 and options["pause_paragraph_s"] == 0.7
 
 
 def test_several_lines_are_one_stream_with_their_pauses(client: TestClient) -> None:
@@ -412,3 +428,22 @@ def test_a_failure_tells_no_path_of_this_machine(scripted: ScriptedStudio) -> No
 
     told = play(scripted, scene).sound.decode()
     assert str(root) not in told and "Cannot write results/a.wav: the disk is full." in told
+
+
+def test_the_speed_is_an_option_of_engines_that_have_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = ("quick.options:QuickOptions", "support.fake_engine:FakeEngine")
+    monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry, "quick": entry})
+    studio = Studio.open(root, given={"engine": "quick"})
+    asked: list[SpeechRequest] = []
+
+    def submit(request: SpeechRequest, **_: Any) -> Job:
+        asked.append(request)
+        return Job(id="1", task="speak", request={}, title="", state="waiting", created=0.0)
+
+    monkeypatch.setattr(studio, "submit", submit)
+    _submit_speech_job(CreateSpeechBody(input="Hi.", voice="alice", speed=1.5), studio)
+    assert asked[0].options["speed"] == 1.5
+    with pytest.raises(AppError, match="speed is 3"):
+        _submit_speech_job(CreateSpeechBody(input="Hi.", voice="alice", speed=3), studio)

@@ -120,3 +120,37 @@ def test_what_has_no_plain_form_is_refused() -> None:
 def test_a_whole_number_beyond_all_floats_is_refused_where_a_number_is_wanted() -> None:
     with pytest.raises(ValidationError, match="ratio must be a number in range"):
         from_dict(Inner, {"ratio": 10**400})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle:
+    """One kind of shape."""
+
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rectangle:
+    """Another kind of shape."""
+
+    width: float = 1.0
+    sides: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A field of either kind."""
+
+    shape: Circle | Rectangle | None = None
+
+
+def test_a_field_of_two_kinds_is_read_as_the_kind_whose_keys_it_has() -> None:
+    assert from_dict(Drawing, {"shape": {"width": 2.0}}).shape == Rectangle(width=2.0)
+    assert from_dict(Drawing, {"shape": {"radius": 3.0}}).shape == Circle(radius=3.0)
+    assert from_dict(Drawing, {"shape": None}).shape is None
+    with pytest.raises(ValidationError, match=r"^shape\.width must be a number, not 'wide'"):
+        from_dict(Drawing, {"shape": {"width": "wide"}})
+    with pytest.raises(ValidationError, match=r"^shape has no setting 'widht'"):
+        from_dict(Drawing, {"shape": {"sides": [1], "widht": 1.0}})
+    with pytest.raises(ValidationError, match=r"^shape must be a table"):
+        from_dict(Drawing, {"shape": 5})

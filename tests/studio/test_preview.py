@@ -103,11 +103,13 @@ def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> 
     )
     shown = preview(PreviewRequest(text=text, voice="alice"), layout)
     told = [(piece.line, piece.problem) for piece in shown.pieces]
-    assert [line for line, _ in told] == [1, 2, 3, 4, 5, 6] and not shown.speakable
+    assert [line for line, _ in told] == [1, 2, 3, 4, 6] and not shown.speakable
     reasons = ("Line 1: There is no voice 'carol'", "", "Line 3: temperature is 9",
-               "did you mean 'temperature'", "nothing would be spoken", "")  # fmt: skip
+               "did you mean 'temperature'", "")  # fmt: skip
     assert all(reason in problem for reason, (_, problem) in zip(reasons, told, strict=True))
-    assert shown.pieces[1].steering == "softly" and shown.pieces[5].voice == "bob"
+    assert shown.pieces[1].steering == "softly" and shown.pieces[4].voice == "bob"
+    (notice,) = shown.notices
+    assert "Line 5: all of it is in brackets, so nothing would be spoken" in notice
     assert shown.problems == ()
 
 

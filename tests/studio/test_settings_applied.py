@@ -75,6 +75,22 @@ def test_each_option_has_the_source_that_wins(layout: ProjectPaths) -> None:
     ]
 
 
+@pytest.mark.usefixtures("engines")
+def test_options_and_preset_of_the_usual_engine_are_not_those_of_another(
+    layout: ProjectPaths,
+) -> None:
+    request = asked(
+        layout,
+        {"request_fields": {"engine": "quick"}, "options": {"speed": 1.5}},
+        preset="standard",
+        low_vram=True,
+        options={"samples": 9},
+    )
+    assert {**request.options, "seed": 0} == {"speed": 1.5, "vocoder": "auto", "seed": 0}
+    with pytest.raises(AppError, match=r"no preset 'fast'\. The engine has none"):
+        asked(layout, {"request_fields": {"engine": "quick"}, "preset": "fast"})
+
+
 def test_an_option_that_does_not_fit_names_where_it_comes_from(layout: ProjectPaths) -> None:
     with pytest.raises(AppError, match=r"samples is 0; .* It comes from settings\.yaml\."):
         asked(layout, options={"samples": 0})

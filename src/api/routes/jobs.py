@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import anyio
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.routes.files import resolve_audio_file
 from api.schemas import ApiContext, ContextDep, JobView
+from core.errors import reraise_as_app_error
 from core.options import build_json_schema
 from engines.registry import get_options_class
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.schemas.clip_tools import ConvertClipRequest
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
@@ -27,10 +33,13 @@ from studio.synthesis.request_builder import (
     build_request,
     build_request_from_metadata,
 )
+from studio.voices.catalog import check_voices
+from studio.voices.uploads import store_upload
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25
 KEEPALIVE_INTERVAL_S = 15.0
+UPLOAD_BLOCK_BYTES = 1 << 20
 
 DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
 EngineOptionsDict = Annotated[
@@ -94,6 +103,27 @@ def speak(body: SpeakBody, context: ContextDep) -> JobView:
         request = build_request(context.studio.settings, body.to_request_input(), context.layout)
     plan_lines(request, context.layout)  # raises for invalid text now, not in the queue
     return context.submit(request, title=body.title)
+
+
+@router.post("/convert", status_code=202)
+def convert(
+    file: UploadFile,
+    voice: Annotated[str, Form(description="a voice, or a blend as in alice:0.7+bob:0.3")],
+    context: ContextDep,
+    bundle: Annotated[str, Form(description="model; empty: the first that can")] = "",
+    vocoder: Annotated[str, Form()] = "auto",
+) -> JobView:
+    """Upload a recording and submit a job that converts it to another voice."""
+    check_voices(context.layout, voice)
+    with reraise_as_app_error(ValueError):
+        request = ConvertClipRequest(clip="", voice=voice, bundle=bundle, vocoder=vocoder)
+    name = Path(file.filename or "clip.wav").name
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        with path.open("wb") as target:
+            shutil.copyfileobj(file.file, target, UPLOAD_BLOCK_BYTES)
+        clip = store_upload(context.layout, path, name)
+    return context.submit(replace(request, clip=clip), title=f"Conversion to {voice}: {name}")
 
 
 @router.get("")

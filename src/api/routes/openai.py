@@ -19,6 +19,7 @@ from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.model_store.bundles import ModelSummary, list_models
 from studio.model_store.finetunes import AUTO
+from studio.schemas.speech import has_option
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.synthesis.stream_mixer import STREAM_FORMATS, STREAM_SAMPLE_RATE, check_stream_format
@@ -58,7 +59,7 @@ class CreateSpeechBody(BaseModel):
     model: str | None = ""
     voice: str | VoiceId | None = None
     response_format: str | None = Field(default=None, description=", ".join(STREAM_FORMATS))
-    speed: float | None = Field(default=None, description="only 1 is supported")
+    speed: float | None = Field(default=None, description="1, or what the engine allows")
     stream_format: Literal["audio", "sse"] | None = None
 
 
@@ -143,11 +144,13 @@ def read_model(id: str, studio: StudioDep) -> OpenAIModel:
 def _submit_speech_job(body: CreateSpeechBody, studio: Studio) -> SpeechStreamRequest:
     format = (body.response_format or "mp3").lower()
     check_stream_format(format)
-    if body.speed not in (None, 1):
+    options = {} if body.speed in (None, 1) else {"speed": body.speed}
+    engine = studio.settings.engine
+    if options and not has_option(engine, "speed"):
         raise ApiError(
             BAD_REQUEST,
-            f"speed {body.speed:g} is not supported. Leave it at 1 and change the speed in the "
-            "player.",
+            f"speed {body.speed:g} is not supported by the engine {engine}. Leave it at 1 and "
+            "change the speed in the player, or choose an engine that has it.",
             "bad_request",
         )
     stated: dict[str, str] = {}
@@ -157,6 +160,7 @@ def _submit_speech_job(body: CreateSpeechBody, studio: Studio) -> SpeechStreamRe
     fields = SpeechRequestInput(
         text=body.input,
         voice=_resolve_voice(studio, body.voice),
+        options=options,
         delivery={"format": "wav", "output_rate": STREAM_SAMPLE_RATE},
         request_fields=stated,
     )

@@ -35,6 +35,7 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("check_voice", "schemas.clip_tools:CheckVoiceRequest", "clip_tools:check_voice_task"),
     ("judge_clip", "schemas.clip_tools:DetectSyntheticRequest",
      "clip_tools:detect_synthetic_task"),
+    ("convert_clip", "schemas.clip_tools:ConvertClipRequest", "convert_clip:convert_clip_task"),
     ("merge_models", "schemas.clip_tools:MergeModelsRequest", "merge_models:merge_models_task"),
     ("try_batch", "schemas.batch_probe:BatchProbeRequest", "probe_batch:probe_batch_task"),
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",

@@ -46,7 +46,8 @@ class ModelSummary:
     """A model folder in a list.
 
     networks: in the folder;  missing: files that speech needs;  size: bytes;  problem: why the
-    config cannot be read, "" for none.
+    config cannot be read, "" for none;  converts: whether it has a speaker codec, for voice
+    conversion.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelSummary:
     weights_id: str
     missing: tuple[str, ...] = ()
     problem: str = ""
+    converts: bool = False
 
     @property
     def speaks(self) -> bool:
@@ -122,6 +124,7 @@ def summarize_model(layout: ProjectPaths, name: str) -> ModelSummary:
         weights_id=compute_weights_id(folder),
         missing=tuple(find_missing_files(folder)),
         problem=problem,
+        converts="dvae" in stems and "speaker_encoder" in (described.get("dvae") or {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests and results of the utilities: denoise, check, detect and merge."""
+"""Requests and results of the utilities: denoise, check, detect, convert and merge."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from core.options import OptionInfo, validate_options
+from quick.options import QUICK_VOCODERS
 
 SPECTRAL_GATE, VOICEFIXER = "built-in", "voicefixer"
 # Any: a finding of audio.quality as a dict.
@@ -96,6 +97,41 @@ class DetectSyntheticResult:
     bundle: str
     likely: float
     pieces: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertClipRequest:
+    """Convert a recording to another voice; the result is a new file below results/converted.
+
+    clip: a reference, see studio.voices.uploads;  bundle: a model with a speaker codec; "": the
+    first one.
+    """
+
+    clip: str
+    voice: str
+    bundle: str = ""
+    vocoder: Annotated[
+        str, OptionInfo(choices=QUICK_VOCODERS, help="Vocoder; griffin_lim needs no model")
+    ] = "auto"
+    seed: Annotated[int, OptionInfo(0, 2**63 - 1, 1, "Random seed of the vocoder")] = 0
+
+    def __post_init__(self) -> None:
+        validate_options(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertClipResult:
+    """A converted clip.
+
+    clip: its reference;  path: its file;  duration_s: of the clip;  seconds: of work.
+    """
+
+    clip: str
+    path: str
+    voice: str
+    bundle: str
+    duration_s: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,19 @@ from typing import Annotated, Any
 
 from audio.formats import ENCODINGS, SAMPLE_RATES
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
-from core.options import Layer, OptionInfo, Resolved, merge_layers, validate_options
+from core.options import (
+    Layer,
+    OptionInfo,
+    Resolved,
+    list_option_fields,
+    merge_layers,
+    validate_options,
+)
 from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
+from text.pauses import Pause, PauseKind
 from text.segmentation import is_speakable
 
 DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
@@ -44,7 +52,21 @@ class OutputOptions:
     prompt: Annotated[
         str, OptionInfo(help="Prompt before each chunk; sets the mood and is not spoken")
     ] = ""
-    pause_s: Annotated[float, OptionInfo(0.0, 5.0, 0.05, "Silence between chunks", "s")] = 0.3
+    pause_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence between sentences and lines", "s")
+    ] = 0.3
+    pause_none_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence where a sentence is cut between words", "s")
+    ] = 0.0
+    pause_comma_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence where a sentence is cut at a comma", "s")
+    ] = 0.1
+    pause_paragraph_s: Annotated[
+        float, OptionInfo(0.0, 10.0, 0.05, "Silence between paragraphs and speakers", "s")
+    ] = 0.7
+    pause_section_s: Annotated[
+        float, OptionInfo(0.0, 20.0, 0.05, "Silence before headings and at scene breaks", "s")
+    ] = 1.2
     fade_ms: Annotated[int, OptionInfo(0, 100, 1, "Fade at each join", "ms")] = 5
     volume: Annotated[float, OptionInfo(0.0, 4.0, 0.05, "Gain of the clip; 1: unchanged", "x")] = (
         1.0
@@ -64,6 +86,19 @@ class OutputOptions:
         check_sample_rate(self.output_rate, self.format)
         if "[" in self.prompt or "]" in self.prompt:
             raise ValueError("prompt is never spoken, so it needs no brackets; remove them.")
+
+    def get_pause_s(self, pause: Pause) -> float:
+        """Return the seconds of a pause: its own, or those of its kind."""
+        if pause.seconds is not None:
+            return pause.seconds
+        kinds: Mapping[PauseKind, float] = {
+            "none": self.pause_none_s,
+            "comma": self.pause_comma_s,
+            "sentence": self.pause_s,
+            "paragraph": self.pause_paragraph_s,
+            "section": self.pause_section_s,
+        }
+        return kinds[pause.kind]
 
     @property
     def prompt_prefix(self) -> str:
@@ -202,6 +237,11 @@ def get_recommended_options(engine: str, weights: Path) -> Mapping[str, Any]:
     return advice
 
 
+def has_option(engine: str, name: str) -> bool:
+    """Return whether the engine has an option of this name."""
+    return any(field.name == name for field in list_option_fields(get_options_class(engine)))
+
+
 def get_presets(cls: type[Any]) -> Mapping[str, Mapping[str, Any]]:
     """Return the presets of an engine's options: name -> the options it sets."""
     presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", dict)()
@@ -214,8 +254,8 @@ def get_preset_options(cls: type[Any], preset: str | None) -> Mapping[str, Any]:
         return {}
     presets = get_presets(cls)
     if preset not in presets:
+        known = f"Choose one of: {', '.join(presets)}." if presets else "The engine has none."
         raise InvalidValueError(
-            f"There is no preset {preset!r}.{suggest_similar(preset, list(presets))} "
-            f"Choose one of: {', '.join(presets)}."
+            f"There is no preset {preset!r}.{suggest_similar(preset, list(presets))} {known}"
         )
     return presets[preset]

@@ -127,11 +127,13 @@ def resolve_engine_options(
     Raises AppError for an option or preset that does not fit.
     """
     engine, given = engine or settings.engine, given or SpeechRequestInput()
+    is_usual = engine == settings.engine  # the settings' options and preset are of that engine
+    preset = given.preset or (settings.preset if is_usual else None)
     layers = [
         (MODEL, get_recommended_options(engine, layout.model(bundle))),
         (MODEL, implied or {}),
-        (FILE, settings.engine_options),
-        *_list_given_layers(engine, given.preset or settings.preset, given),
+        (FILE, settings.engine_options if is_usual else {}),
+        *_list_given_layers(engine, preset, given),
     ]
     return resolve_options(engine, layers)
 

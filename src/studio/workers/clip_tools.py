@@ -50,7 +50,7 @@ def denoise_clip_task(
 ) -> DenoiseClipResult:
     """Clean a clip into a new file below results/cleaned."""
     source = resolve_file_ref(workshop.layout, request.clip)
-    target = _make_output_path(workshop.layout, source)
+    target = make_output_path(workshop.layout, DENOISED_DIR, source.stem)
     device = workshop.settings.voice_fixer_device
     can_download = not workshop.settings.offline
     return denoise_file(source, target, request, device, report, can_download=can_download)
@@ -208,15 +208,16 @@ def _split_samples(samples: int) -> Sequence[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _make_output_path(layout: ProjectPaths, source: Path) -> Path:
-    folder = layout.results / DENOISED_DIR
+def make_output_path(layout: ProjectPaths, name: str, stem: str) -> Path:
+    """Return the path of a new wav file in a folder below the results, which is created."""
+    folder = layout.results / name
     with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         number = 1
-        path = folder / f"{source.stem}.wav"
+        path = folder / f"{stem}.wav"
         while path.exists():
             number += 1
-            path = folder / f"{source.stem}-{number}.wav"
+            path = folder / f"{stem}-{number}.wav"
     return path
 
 

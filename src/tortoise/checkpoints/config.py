@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -22,12 +22,20 @@ from tortoise.modules.gpt import Gpt, GptConfig
 from tortoise.modules.hifigan import Hifigan, HifiganConfig
 from tortoise.modules.noise_schedule import NUM_TRAIN_TIMESTEPS
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
+from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 from tortoise.modules.univnet import UnivNet, UnivNetConfig
 
 FORMAT_VERSION = 1
 """Format version of model folders."""
 
-NETWORK_CLASSES: Mapping[str, type[nn.Module]] = {
+
+def build_dvae(config: DvaeConfig | SpeakerCodecConfig) -> Dvae | SpeakerCodec:
+    """Build the discrete VAE that the config describes."""
+    return SpeakerCodec(config) if isinstance(config, SpeakerCodecConfig) else Dvae(config)
+
+
+# Any: the architecture of a network is a dataclass of its own
+NETWORK_CLASSES: Mapping[str, Callable[[Any], nn.Module]] = {
     "gpt": Gpt,
     "clvp": Clvp,
     "cvvp": Cvvp,
@@ -37,7 +45,7 @@ NETWORK_CLASSES: Mapping[str, type[nn.Module]] = {
     "hifigan": Hifigan,
     "random_gpt": RandomLatentGenerator,
     "random_diffusion": RandomLatentGenerator,
-    "dvae": Dvae,
+    "dvae": build_dvae,
     "classifier": Classifier,
 }
 """Network name (file stem and config key) -> the module that its architecture builds."""
@@ -115,7 +123,7 @@ class ModelConfig:
     hifigan: HifiganConfig | None = None
     random_gpt: RandomLatentConfig | None = None
     random_diffusion: RandomLatentConfig | None = None
-    dvae: DvaeConfig | None = None
+    dvae: DvaeConfig | SpeakerCodecConfig | None = None
     classifier: ClassifierConfig | None = None
 
     @property
@@ -151,10 +159,9 @@ def validate_network_name(name: str) -> str:
 
 
 def get_architecture_class(name: str) -> type[Any]:
-    """The dataclass that describes networks of this name; Any: each has one of its own."""
+    """The dataclass that describes published networks of this name; Any: each has its own."""
     hint = get_type_hints(ModelConfig)[validate_network_name(name)]
-    (kind,) = (kind for kind in get_args(hint) if isinstance(kind, type) and is_dataclass(kind))
-    return kind
+    return next(kind for kind in get_args(hint) if isinstance(kind, type) and is_dataclass(kind))
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -44,6 +44,7 @@ from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.hifigan import Hifigan
 from tortoise.modules.random_latents import RandomLatentGenerator
+from tortoise.modules.speaker_codec import SpeakerCodec
 from tortoise.modules.univnet import UnivNet
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -144,9 +145,9 @@ class TortoiseModel:
         return self._network("random_diffusion", RandomLatentGenerator)
 
     @property
-    def dvae(self) -> Dvae:
-        """Mel to codes, for training."""
-        return self._network("dvae", Dvae)
+    def dvae(self) -> Dvae | SpeakerCodec:
+        """Mel to codes."""
+        return cast("Dvae | SpeakerCodec", self._network("dvae", nn.Module))
 
     @property
     def classifier(self) -> Classifier:

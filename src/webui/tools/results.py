@@ -13,7 +13,10 @@ from webui.components.file_links import get_file_url
 from webui.components.job_card import JOB_STATE_LABELS, format_progress
 from webui.components.templates import render
 
-TASKS = ("check_clip", "check_voice", "clean_clip", "judge_clip", "merge_models", "bring_voice")
+TASKS = (
+    "check_clip", "check_voice", "clean_clip", "convert_clip", "judge_clip", "merge_models",
+    "bring_voice",
+)  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
 ORIGIN = "utilities"  # of the jobs that this tab submits
 

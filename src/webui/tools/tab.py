@@ -1,4 +1,4 @@
-"""The Utilities tab: tools for a clip, a check of a voice, tokens of a text, merged models."""
+"""The Utilities tab: tools for a clip, conversion, a check of a voice, tokens, merged models."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
 from webui.tools.clip_editor import ClipTools
+from webui.tools.conversion import ConversionTool
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.tokens import build_tokens_tool
 
@@ -52,6 +53,9 @@ class UtilitiesTab:
             with gr.Tab("Clip", id="clip", elem_id="utilities-part-clip"):
                 self.clip_tools = ClipTools(page)
                 self.views = self.clip_tools.views
+            with gr.Tab("Convert", id="convert", elem_id="utilities-part-convert"):
+                self.conversion = ConversionTool(page)
+                self.views["convert_clip"] = self.conversion.view
             with gr.Tab("Voice", id="voice", elem_id="utilities-part-voice"):
                 self._build_voice_check()
             with gr.Tab("Tokens", id="tokens", elem_id="utilities-part-tokens"):
@@ -114,6 +118,7 @@ class UtilitiesTab:
     def bind(self) -> None:
         """Connect the events to their handlers."""
         self.clip_tools.bind(self.panel)
+        self.conversion.bind(self.panel)
         check = show_errors(self.views["check_voice"], self._check_voice)
         self.panel.bind(self.check.click, check, [self.voice])
         merge = show_errors(self.views["merge_models"], self._merge)

@@ -1,0 +1,132 @@
+"""Build a parallel corpus of the teacher: `python -m recipes.corpus.build_teacher FOLDER --shards 54`.
+
+It has the format of `recipes.corpus.reader`; rows of the same `sentence` are the same words with the
+same timing in several voices. `shards/0007.f0.npy` holds the F0 of every clip (float16, 12.5 ms a
+frame) one after the other. Each shard follows from the seed and its number alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from core.files import atomic_path, write_text
+from core.progress import ProgressReporter
+from recipes.corpus.reader import CorpusRow
+from recipes.corpus.teacher import (
+    F0_HOP,
+    SAMPLE_RATE,
+    TEACHER_SPEAKERS,
+    Teacher,
+    WorldAnalysis,
+    draw_speakers,
+    shift_f0,
+)
+from recipes.corpus.text import TextMix, generate_sentences
+from recipes.loop import ProgressPrinter
+
+MAX_CLIP_S = 14.0
+PEAK_RANGE = 0.25, 0.8  # of full scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherCorpusConfig:
+    """Size and mixture of a corpus of the teacher."""
+
+    seed: int = 1
+    shards: int = 54  # about eleven minutes of speech each
+    sentences_per_shard: int = 30
+    voices_per_sentence: int = 5
+    random_voices: int = 200  # size of the pool
+    speeds: tuple[float, float] = (0.85, 1.25)
+    texts: tuple[Path, ...] = ()
+    mix: TextMix = TextMix(grammar=0.5, words=0.22, scraps=0.08, long=0.2)
+
+
+def build_teacher_corpus(
+    folder: Path, config: TeacherCorpusConfig, report: ProgressReporter
+) -> None:
+    """Write the missing shards."""
+    shards = folder / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    numbers = range(config.shards)
+    missing = [n for n in numbers if not (shards / f"{n:04d}.jsonl").exists()]
+    teacher = Teacher()
+    for number in report.track(missing, "speaking"):
+        build_teacher_shard(teacher, shards, config, number)
+
+
+def build_teacher_shard(
+    teacher: Teacher, shards: Path, config: TeacherCorpusConfig, number: int
+) -> None:
+    """Write shard `number` atomically: its samples and F0, then its index."""
+    draw = random.Random(f"teacher {config.seed} {number}")
+    texts = generate_sentences(draw.randrange(2**31), config.mix, config.texts)
+    waves: list[np.ndarray] = []
+    pitches: list[np.ndarray] = []
+    rows: list[CorpusRow] = []
+    for index, text in enumerate(islice(texts, config.sentences_per_shard)):
+        said = teacher.speak(text, draw.uniform(*config.speeds), draw.randrange(2**31))
+        peak = draw.uniform(*PEAK_RANGE)
+        speakers = draw_speakers(draw, config.voices_per_sentence, config.random_voices)
+        if len(said.wave) > MAX_CLIP_S * SAMPLE_RATE:
+            continue
+        analysis = WorldAnalysis(said)
+        for speaker in speakers:
+            own = speaker is TEACHER_SPEAKERS[0]
+            wave = said.wave if own else analysis.synthesize(speaker)
+            waves.append(_to_int16(wave, peak))
+            pitches.append(shift_f0(said.f0, speaker).astype(np.float16))
+            rows.append(
+                CorpusRow(
+                    shard=f"{number:04d}.npy",
+                    start=sum(row.samples for row in rows),
+                    samples=len(wave),
+                    speaker=speaker.name,
+                    text=text,
+                    sentence=number * config.sentences_per_shard + index,
+                    phonemes=said.phonemes,
+                    durations=said.durations,
+                )
+            )
+    with atomic_path(shards / f"{number:04d}.npy") as part:
+        np.save(part, np.concatenate(waves))
+    with atomic_path(shards / f"{number:04d}.f0.npy") as part:
+        np.save(part, np.concatenate(pitches))
+    index_lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    write_text(shards / f"{number:04d}.jsonl", index_lines)
+
+
+def _to_int16(wave: np.ndarray, peak: float) -> np.ndarray:
+    loudest = max(float(np.abs(wave).max()), 1e-6)
+    return (wave * (peak / loudest * 32767)).astype(np.int16)
+
+
+def read_f0(folder: Path, row: CorpusRow) -> np.ndarray:
+    """Return the F0 of a clip: (samples / 300,) Hz, 0 where unvoiced."""
+    shard = np.load((folder / "shards" / row.shard).with_suffix(".f0.npy"), mmap_mode="r")
+    values: np.ndarray = shard[row.start // F0_HOP : (row.start + row.samples) // F0_HOP]
+    return values.astype(np.float32)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build a corpus from the command line."""
+    cli = argparse.ArgumentParser(prog="recipes.corpus.build_teacher", description=__doc__)
+    cli.add_argument("folder", type=Path)
+    cli.add_argument("--shards", type=int, default=TeacherCorpusConfig().shards)
+    cli.add_argument("--seed", type=int, default=TeacherCorpusConfig().seed)
+    cli.add_argument("--text", type=Path, action="append", default=[], help="a text file to use")
+    parsed = cli.parse_args(arguments)
+    config = TeacherCorpusConfig(seed=parsed.seed, shards=parsed.shards, texts=tuple(parsed.text))
+    build_teacher_corpus(parsed.folder, config, ProgressReporter(ProgressPrinter()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The teacher: hibari-tts speaks a text, WORLD (pyworld) gives it other voices with the same timing.
+
+hibari's phonemes, their durations and its F0 are read from its network, so all three are exact.
+Shapes: n samples at 24 kHz, p phonemes, t WORLD frames of 5 ms, k spectrum bins.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 24_000  # Hz
+DURATION_UNIT = 600  # samples, 25 ms: the unit of hibari's durations
+F0_HOP = 300  # samples, 12.5 ms, the first value in the middle of its frame
+WORLD_HOP_S = 0.005
+DURATION_TENSOR = "/Clip_output_0"
+PAD = "_"  # before and after each sentence, in the string of phonemes
+LOW_FORMANTS_HZ, HIGH_FORMANTS_HZ = 500.0, 3_000.0  # between them the two factors are mixed
+LOWEST_F0, HIGHEST_F0 = 55.0, 520.0  # Hz
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherSpeaker:
+    """One voice of the teacher: what WORLD changes in hibari's own voice."""
+
+    name: str
+    pitch: float = 1.0  # mean F0 relative to hibari's
+    low: float = 1.0  # factor of the formants below 500 Hz
+    high: float = 1.0  # factor of the formants above 3 kHz
+    intonation: float = 1.0  # excursions of log F0 around its mean
+    tilt_db: float = 0.0  # gain at 8 kHz relative to 250 Hz
+    breath: float = 1.0  # exponent of the aperiodicity; below 1 is breathier
+
+    def __post_init__(self) -> None:
+        for field in ("pitch", "low", "high", "intonation", "breath"):
+            if not 0.4 <= getattr(self, field) <= 2.5:
+                raise ValueError(f"{field} of {self.name} is {getattr(self, field)}, not 0.4..2.5")
+
+
+TEACHER_SPEAKERS = (
+    TeacherSpeaker(name="heart"),
+    TeacherSpeaker(name="bass", pitch=0.55, low=0.84, high=0.84),
+    TeacherSpeaker(name="tenor", pitch=0.62, low=0.88, high=0.88),
+    TeacherSpeaker(name="alto", pitch=0.8, low=0.95, high=0.95),
+    TeacherSpeaker(name="girl", pitch=1.25, low=1.12, high=1.12),
+    TeacherSpeaker(name="baritone", pitch=0.5, low=0.9, high=0.83, intonation=0.8, tilt_db=-2),
+    TeacherSpeaker(name="mezzo", pitch=0.9, low=1.06, high=0.98, tilt_db=2, breath=0.9),
+    TeacherSpeaker(name="boy", pitch=1.08, low=1.15, high=1.18, intonation=1.2),
+)
+"""Named voices; the first is hibari's own, unchanged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TeacherUtterance:
+    """What hibari said.  wave: (n,) float32;  f0: (n / 300,) Hz, 0 where unvoiced."""
+
+    wave: npt.NDArray[np.float32]
+    f0: npt.NDArray[np.float32]
+    phonemes: str  # one character each, p of them, `PAD` around each sentence
+    durations: tuple[int, ...]  # (p,) in units of 600 samples; their sum is n / 600
+
+
+class Teacher:
+    """hibari-tts with its durations and F0.
+
+    Raises ImportError naming the packages to install.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import hibari
+            import onnx
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(
+                f"{error.name} is not installed; install requirements-extra.txt"
+            ) from error
+        self._hibari = hibari.Hibari()
+        model = onnx.load(self._hibari.model_path)
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(DURATION_TENSOR))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        self._synthesize = hibari.dsp.synth
+
+    def speak(self, text: str, speed: float = 1.0, seed: int = 0) -> TeacherUtterance:
+        """Speak a text, sentence after sentence.
+
+        Raises ValueError for a text without a phoneme.
+        """
+        noise = np.random.default_rng(seed)
+        waves, pitches, phonemes, durations = [], [], "", []
+        for sentence in self._hibari.phonemize(text):
+            known = "".join(char for char in sentence if char in self._hibari.vocab)
+            inputs = {
+                "ids": np.asarray([self._hibari.ids(known)], np.int64),
+                "speed": np.asarray([speed], np.float32),
+            }
+            *spectra, lengths = self._session.run(None, inputs)
+            parts = [part[0] for part in spectra]
+            waves.append(self._synthesize(*parts, noise))
+            pitches.append(np.where(parts[-1] > LOWEST_F0, parts[-1], 0.0))
+            phonemes += PAD + known + PAD
+            durations += [round(float(length)) for length in lengths]
+        if not waves:
+            raise ValueError(f"{text!r} has nothing to say")
+        return TeacherUtterance(
+            wave=np.concatenate(waves).astype(np.float32),
+            f0=np.concatenate(pitches).astype(np.float32),
+            phonemes=phonemes,
+            durations=tuple(durations),
+        )
+
+
+class WorldAnalysis:
+    """The envelope and aperiodicity of an utterance, to be synthesized with other voices."""
+
+    def __init__(self, utterance: TeacherUtterance) -> None:
+        import pyworld
+
+        self._world = pyworld
+        self._samples = len(utterance.wave)
+        wave = utterance.wave.astype(np.float64)
+        times = np.arange(self._samples // round(SAMPLE_RATE * WORLD_HOP_S) + 1) * WORLD_HOP_S
+        self._f0 = _sample_f0(utterance.f0, times)
+        self._envelope = pyworld.cheaptrick(wave, self._f0, times, SAMPLE_RATE)  # (t, k)
+        self._aperiodicity = pyworld.d4c(wave, self._f0, times, SAMPLE_RATE)
+
+    def synthesize(self, speaker: TeacherSpeaker) -> npt.NDArray[np.float32]:
+        """Return the utterance in this voice: (n,), as long as the original."""
+        envelope = _warp_envelope(self._envelope, speaker)
+        aperiodicity = np.clip(self._aperiodicity, 1e-6, 1.0) ** speaker.breath
+        f0 = shift_f0(self._f0, speaker)
+        wave = self._world.synthesize(f0, envelope, aperiodicity, SAMPLE_RATE, WORLD_HOP_S * 1000)
+        spoken = np.zeros(self._samples, np.float32)
+        length = min(self._samples, len(wave))
+        spoken[:length] = wave[:length]
+        return spoken
+
+
+def shift_f0(f0: npt.NDArray[np.floating], speaker: TeacherSpeaker) -> Doubles:
+    """Return F0 (t,) in Hz as this voice has it; 0 stays 0."""
+    voiced = f0 > 0
+    if not voiced.any():
+        return np.zeros(len(f0))
+    mean = np.log(f0[voiced]).mean()
+    shifted = np.zeros(len(f0))
+    shifted[voiced] = speaker.pitch * np.exp(
+        mean + speaker.intonation * (np.log(f0[voiced]) - mean)
+    )
+    return np.where(voiced, np.clip(shifted, LOWEST_F0, HIGHEST_F0), 0.0)
+
+
+def draw_speaker(name: str) -> TeacherSpeaker:
+    """Draw a random voice, which follows from its name."""
+    draw = random.Random(name)
+    tract = draw.uniform(0.82, 1.18)
+    return TeacherSpeaker(
+        name=name,
+        pitch=float(np.clip(tract**2.4 * draw.uniform(0.75, 1.25), 0.45, 1.6)),
+        low=tract * draw.uniform(0.94, 1.06),
+        high=tract * draw.uniform(0.95, 1.05),
+        intonation=draw.uniform(0.65, 1.3),
+        tilt_db=draw.uniform(-5.0, 4.0),
+        breath=draw.uniform(0.75, 1.15),
+    )
+
+
+def draw_speakers(draw: random.Random, count: int, pool: int) -> Sequence[TeacherSpeaker]:
+    """Draw different voices for one sentence: hibari's own, then half named, half random ones."""
+    others = TEACHER_SPEAKERS[1:]
+    named = draw.sample(others, min(count // 2, len(others)))
+    numbers = draw.sample(range(pool), count - 1 - len(named))
+    return [TEACHER_SPEAKERS[0], *named, *(draw_speaker(f"w{number:03d}") for number in numbers)]
+
+
+def _sample_f0(f0: npt.NDArray[np.float32], times: Doubles) -> Doubles:
+    """Read hibari's F0 at these seconds; without mixing voiced and unvoiced frames."""
+    places = times * SAMPLE_RATE / F0_HOP - 0.5
+    nearest = np.clip(np.round(places).astype(int), 0, len(f0) - 1)
+    voiced = f0[nearest] > 0
+    if not voiced.any():
+        return np.zeros(len(times))
+    known = np.flatnonzero(f0 > 0)
+    return np.where(voiced, np.interp(places, known, f0[known]), 0.0)
+
+
+def _warp_envelope(envelope: Doubles, speaker: TeacherSpeaker) -> Doubles:
+    """Move the formants and tilt the power spectrum (t, k)."""
+    bins = envelope.shape[1]
+    hz = np.linspace(0.0, SAMPLE_RATE / 2, bins)
+    mix = np.clip((hz - LOW_FORMANTS_HZ) / (HIGH_FORMANTS_HZ - LOW_FORMANTS_HZ), 0.0, 1.0)
+    source = hz / (speaker.low + mix * (speaker.high - speaker.low))
+    places = np.clip(source / hz[1], 0, bins - 1)
+    left = np.minimum(places.astype(int), bins - 2)
+    part = places - left
+    logs = np.log(envelope)
+    warped = logs[:, left] * (1 - part) + logs[:, left + 1] * part
+    octaves = np.log2(np.clip(hz, 250.0, 8_000.0) / 250.0) / 5.0
+    tilted = warped + octaves * speaker.tilt_db * np.log(10) / 10
+    return np.ascontiguousarray(np.exp(tilted))

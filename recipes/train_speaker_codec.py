@@ -1,0 +1,168 @@
+"""Train the speaker codec: codes for the words, a speaker vector for the voice.
+
+Each item is encoded from one speaker's version of an utterance and decoded to another's, where
+there are several. The input's vocal tract, room and noise are changed, the target's never. A phone
+classifier on the codes, used in training only, makes the codes keep the words of real people.
+The last part is adversarial, which sharpens the mels.
+Shapes: b batch, f GPT mel frames, g vocoder mel frames, q quantised channels, m codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from core.progress import ProgressReporter
+from quick.speaker_vectors import load_vector_encoder
+from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
+from recipes.data.phones import PHONES, UNKNOWN_PHONE
+from recipes.data.speech_store import SpeechStore
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
+from recipes.mel_critics import (
+    MelCritic,
+    SpeakerSimilarity,
+    compute_critic_loss,
+    compute_generator_loss,
+)
+from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.optimizers import make_adamw
+
+EMA_DECAY = 0.999
+PHONES_PER_CODE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerCodecRecipe:
+    """Options of speaker codec training.
+
+    adversarial_from: the step at which the critic begins; the cosine of the rate ends at `steps`.
+    similar_every: steps between those that compute the speaker similarity.
+    """
+
+    architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
+    batches: BatchOptions = field(default_factory=BatchOptions)
+    steps: int = 24_000
+    rate: float = 1e-3
+    warm_up: int = 200
+    decay: float = 1e-2
+    phone_weight: float = 0.3
+    phone_width: int = 192
+    similar_every: int = 3
+    similar_weight: float = 0.6
+    adversarial_from: int = 12_000
+    critic_rate: float = 2e-4
+    critic_channels: int = 24
+    seed: int = 1
+
+
+class PhoneClassifier(nn.Module):
+    """Quantised channels to phones, two for each code, with a context of five codes."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv1d(channels, width, 5, padding=2),
+            nn.SiLU(),
+            nn.Conv1d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv1d(width, PHONES_PER_CODE * len(PHONES), 1),
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """vectors: (b, q, m). Returns logits (b, phones, 2 m)."""
+        logits = self.net(vectors).unflatten(1, (len(PHONES), PHONES_PER_CODE))
+        return logits.transpose(2, 3).flatten(2)
+
+
+class CodecTrainee(nn.Module):
+    """The codec and the classifier that only its training has."""
+
+    def __init__(self, recipe: SpeakerCodecRecipe) -> None:
+        super().__init__()
+        self.codec = SpeakerCodec(recipe.architecture)
+        self.phones = PhoneClassifier(len(recipe.architecture.levels), recipe.phone_width)
+
+
+def train_speaker_codec(
+    recipe: SpeakerCodecRecipe, store: SpeechStore, folder: Path, report: ProgressReporter
+) -> SpeakerCodec:
+    """Train until the last step or a `stop` file; resume from a saved state.
+
+    Returns the moving average of the weights.
+    """
+    model = build_seeded(recipe.seed, lambda: CodecTrainee(recipe))
+    critic = build_seeded(
+        recipe.seed, lambda: MelCritic(recipe.critic_channels, recipe.architecture.speaker_dim)
+    )
+    average = build_average(recipe, model.codec)
+    optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    critic_optimizer = make_adamw(critic, recipe.critic_rate, 0.0, betas=(0.5, 0.9))
+    loop = TrainingLoop(
+        folder, report, model=model, average=average, critic=critic, optimizer=optimizer,
+        critic_optimizer=critic_optimizer,
+    )  # fmt: skip
+    similarity = _load_similarity(recipe)
+    batches = CodecBatches(store, recipe.batches)
+    for step in loop.steps(recipe.steps, "speaker codec"):
+        batch = batches.sample(make_step_generator(recipe.seed, step))
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors, mel = model.codec(batch.bands, batch.speaker, batch.mel.shape[-1])
+            logits = model.phones(vectors)
+        mel = torch.where(batch.known, mel, batch.mel)
+        losses = _compute_losses(mel, logits, batch)
+        total = losses["l1"] + recipe.phone_weight * losses["phone"]
+        if similarity is not None and step % recipe.similar_every == 0:
+            losses["similar"] = similarity(mel, batch.speaker)
+            total = total + recipe.similar_weight * (1 - losses["similar"])
+        if step >= recipe.adversarial_from:
+            adversarial = compute_generator_loss(critic, mel, batch.mel, batch.speaker)
+            total = total + adversarial
+            losses["adversarial"] = adversarial
+        norm = optimizer_step(total, model, [optimizer], lr)
+        if "adversarial" in losses:
+            losses["critic"] = compute_critic_loss(critic, mel.detach(), batch.mel, batch.speaker)
+            optimizer_step(losses["critic"], critic, [critic_optimizer], recipe.critic_rate)
+        average.update_parameters(model.codec)
+        if (step + 1) % 25 == 0:
+            values = {name: loss.item() for name, loss in losses.items()}
+            loop.log_metrics(step + 1, **values, gradient=norm, codes=_count_codes(model, vectors))
+    return cast(SpeakerCodec, average.module.eval())
+
+
+def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None) -> AveragedModel:
+    """Return the moving average of a codec, or one that a saved state is loaded into."""
+    codec = SpeakerCodec(recipe.architecture) if codec is None else codec
+    return AveragedModel(codec, avg_fn=_update_average, use_buffers=True)
+
+
+def _update_average(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+    """Return the moving average after `count` updates; it follows fast at first."""
+    decay = min(EMA_DECAY, (1 + int(count)) / (10 + int(count)))
+    return average + (1 - decay) * (value - average) if average.is_floating_point() else value
+
+
+def _load_similarity(recipe: SpeakerCodecRecipe) -> SpeakerSimilarity | None:
+    if not recipe.similar_weight:
+        return None
+    return SpeakerSimilarity(load_vector_encoder(recipe.architecture.speaker_encoder).model)
+
+
+def _compute_losses(mel: Tensor, logits: Tensor, batch: CodecBatch) -> dict[str, Tensor]:
+    difference = (mel - batch.mel).abs().sum() / batch.known.expand_as(mel).sum()
+    phone = F.cross_entropy(logits.float(), batch.phones, ignore_index=UNKNOWN_PHONE)
+    return {"l1": difference, "phone": phone.nan_to_num()}
+
+
+def _count_codes(model: CodecTrainee, vectors: Tensor) -> float:
+    """Number of different codes in a batch."""
+    quantizer = model.codec.quantizer
+    steps = ((vectors.detach().float() + 1) / 2 * (quantizer.levels[:, None] - 1)).round().long()
+    return float((steps * quantizer.places[:, None]).sum(1).unique().numel())

@@ -1,0 +1,80 @@
+"""The engine `quick`: a small synthesizer speaks, and voice conversion gives it the voice."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from audio.clip import Clip
+from audio.mel import VOCODER_MEL
+from core.errors import InvalidValueError
+from core.progress import ProgressReporter
+from engines.protocols import SpeechCandidate, SynthesisOutput
+from engines.speaker_latents import SpeakerLatents
+from quick import teacher
+from quick.converter import VoiceConverter
+from quick.options import QuickOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SPEAKER = "speaker"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuickEngine:
+    """Speaks many times faster than real time on one CPU core."""
+
+    name: ClassVar[str] = "quick"
+    sample_rate: ClassVar[int] = VOCODER_MEL.sample_rate
+    options: ClassVar[type] = QuickOptions
+
+    converter: VoiceConverter
+
+    @classmethod
+    def load(cls, weights: Path, device: torch.device) -> Self:
+        """Open a model with a speaker codec.  Raises ValueError for another model."""
+        converter = VoiceConverter.load(weights, device)
+        teacher.check_installed()
+        return cls(converter=converter)
+
+    @property
+    def weights_id(self) -> str:
+        """Return the id of the loaded weights, a hash of the codec's."""
+        return self.converter.weights_id
+
+    def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:
+        """Compute the speaker vector of clips of one speaker."""
+        with report.stage("listening"):
+            vector = self.converter.embed(clips)
+        return SpeakerLatents(
+            engine=self.name, weights_id=self.weights_id, tensors={SPEAKER: vector}
+        )
+
+    def synthesize(
+        self, text: str, speaker: SpeakerLatents, options: QuickOptions, report: ProgressReporter
+    ) -> SynthesisOutput:
+        """Speak the text with the pace of the options."""
+        if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):
+            raise InvalidValueError(
+                f"The speaker latents were computed by {speaker.engine} {speaker.weights_id}; "
+                f"these weights are {self.name} {self.weights_id}. Compute them again from the "
+                "clips of the voice.",
+                code="bundle_incompatible",
+            )
+        seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+        with report.stage("speak"):
+            spoken = teacher.speak(text, options.speed, seed)
+        clip = self.converter.convert(
+            spoken,
+            speaker.tensors[SPEAKER],
+            options.vocoder,
+            torch.Generator().manual_seed(seed),
+            report,
+        )
+        return SynthesisOutput(candidates=[SpeechCandidate(clip=clip)])

@@ -1,0 +1,90 @@
+"""Worker task: convert a recording to another voice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from audio.clip import ClipError
+from audio.io import read_clip, write_clip
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from engines.device import pick_device
+from quick.converter import VoiceConverter
+from quick.engine import SPEAKER, QuickEngine
+from quick.options import QuickOptions
+from studio.model_store.bundles import list_models
+from studio.schemas.clip_tools import ConvertClipRequest, ConvertClipResult
+from studio.voices.catalog import check_voices, get_results_folder_name, resolve_random_seed
+from studio.voices.uploads import resolve_file_ref
+from studio.workers.clip_tools import make_output_path
+from studio.workers.context import WorkerContext
+from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
+from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
+
+CONVERTED_DIR = "converted"  # the folder below the results
+
+
+def convert_clip_task(
+    workshop: WorkerContext, request: ConvertClipRequest, report: ProgressReporter
+) -> ConvertClipResult:
+    """Convert a clip into a new file below results/converted."""
+    source = resolve_file_ref(workshop.layout, request.clip)
+    stem = f"{source.stem}-{get_results_folder_name(request.voice)}"
+    target = make_output_path(workshop.layout, CONVERTED_DIR, stem)
+    return convert_file(workshop.layout, source, target, request, workshop.settings.device, report)
+
+
+def convert_file(
+    layout: ProjectPaths,
+    source: Path,
+    target: Path,
+    request: ConvertClipRequest,
+    device: str,
+    report: ProgressReporter,
+) -> ConvertClipResult:
+    """Convert a file into a new one.
+
+    Raises AppError for a missing voice, a model without a speaker codec, and an unreadable file.
+    """
+    started = time.monotonic()
+    check_voices(layout, request.voice)
+    name = request.bundle or find_converting_model(layout)
+    folder = require_model_folder(layout, name)
+    with reraise_as_app_error(ClipError):
+        clip = read_clip(source)
+    with translate_engine_errors():
+        converter = VoiceConverter.load(folder, pick_device(device))
+        options = QuickOptions(seed=request.seed, vocoder=request.vocoder)
+        context = ConditioningContext(
+            engine=QuickEngine(converter=converter), options=options, report=report, bundle=folder
+        )
+        voice = resolve_random_seed(request.voice, request.seed)
+        speaker = get_speaker_latents(voice, layout, context).tensors[SPEAKER]
+        generator = torch.Generator().manual_seed(request.seed)
+        made = converter.convert(clip, speaker, request.vocoder, generator, report)
+    with translate_write_errors(target), reraise_as_app_error(ClipError):
+        write_clip(target, made)
+    return ConvertClipResult(
+        clip=f"results/{CONVERTED_DIR}/{target.name}",
+        path=str(target),
+        voice=request.voice,
+        bundle=name,
+        duration_s=round(made.duration_s, 2),
+        seconds=round(time.monotonic() - started, 2),
+    )
+
+
+def find_converting_model(layout: ProjectPaths) -> str:
+    """Return the name of the first model with a speaker codec.  Raises AppError for none."""
+    for model in list_models(layout):
+        if model.converts:
+            return model.name
+    raise AppError(
+        "No installed model can convert voices: that needs a codebook with speaker vectors. "
+        "`testudo models list` shows the installed models.",
+        code="bundle_incompatible",
+    )

@@ -1,0 +1,121 @@
+"""The engine `quick`: pace, lengths, refusals, and the real teacher where it is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from audio.clip import Clip
+from core.errors import UnrecoverableError
+from core.progress import ProgressReporter
+from quick import teacher
+from quick.converter import VoiceConverter, split_at_quiet_places
+from quick.engine import QuickEngine
+from quick.options import QuickOptions
+from quick.speaker_vectors import load_vector_encoder
+from support.tiny_bundle import make_tiny_bundle
+from support.tiny_codec import make_codec_bundle, use_tiny_packages
+
+CPU = torch.device("cpu")
+
+
+def noise(seconds: float, rate: int = 16_000) -> Clip:
+    generator = torch.Generator().manual_seed(0)
+    return Clip(
+        wave=0.1 * torch.randn(round(seconds * rate), generator=generator), sample_rate=rate
+    )
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QuickEngine:
+    use_tiny_packages(monkeypatch)
+    return QuickEngine.load(make_codec_bundle(tmp_path / "tiny"), CPU)
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(0.5, 2.0), (1.0, 1.0), (2.0, 0.5)])
+def test_the_speed_changes_the_duration(engine: QuickEngine, speed: float, seconds: float) -> None:
+    speaker = engine.condition([noise(2.0)], ProgressReporter())
+    options = QuickOptions(seed=1, speed=speed)
+    (take,) = engine.synthesize(
+        "one two three four", speaker, options, ProgressReporter()
+    ).candidates
+    assert take.clip.duration_s == pytest.approx(seconds, abs=1e-3)
+
+
+def test_a_speed_beyond_the_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="speed"):
+        QuickOptions(speed=2.5)
+
+
+@pytest.mark.parametrize(
+    ("advice", "taken"),
+    [({}, {}), ({"vocoder": "griffin_lim", "top_p": 0.9}, {"vocoder": "griffin_lim"}),
+     ({"vocoder": "hifigan"}, {})],
+)  # fmt: skip
+def test_the_advice_of_a_model_is_taken_where_the_engine_has_the_option(
+    tmp_path: Path, advice: dict[str, object], taken: dict[str, object]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "advice": advice}))
+    assert QuickOptions.advised(tmp_path) == taken
+
+
+@pytest.mark.parametrize("vocoder", ["auto", "univnet", "bigvgan", "griffin_lim"])
+@pytest.mark.parametrize("seconds", [0.01, 0.3, 1.234])
+def test_a_conversion_is_as_long_as_the_recording(
+    engine: QuickEngine, vocoder: str, seconds: float
+) -> None:
+    clip, generator = noise(seconds), torch.Generator().manual_seed(1)
+    speaker = engine.converter.embed([noise(2.0)])
+    made = engine.converter.convert(clip, speaker, vocoder, generator, ProgressReporter())
+    assert made.sample_rate == 24_000
+    assert len(made.wave) == len(clip.resample(24_000).wave)
+    assert torch.isfinite(made.wave).all()
+
+
+def test_long_recordings_are_cut_where_they_are_quiet() -> None:
+    rate = 1_000
+    wave = torch.ones(50 * rate)
+    wave[18 * rate : 18 * rate + 200] = 0.0
+    pieces = split_at_quiet_places(Clip(wave=wave, sample_rate=rate))
+    assert sum(len(piece.wave) for piece in pieces) == len(wave)
+    assert len(pieces) == 3
+    assert len(pieces[0].wave) == pytest.approx(18.1 * rate, abs=100)
+    assert torch.equal(torch.cat([piece.wave for piece in pieces]), wave)
+
+
+def test_a_model_without_speaker_vectors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="its codebook has no speaker vectors"):
+        VoiceConverter.load(make_tiny_bundle(tmp_path / "tiny"), CPU)
+
+
+def test_a_codec_of_an_unknown_speaker_encoder_is_refused(tmp_path: Path) -> None:
+    folder = make_codec_bundle(tmp_path / "tiny")
+    text = (folder / "config.json").read_text().replace('"resemblyzer"', '"none/here.pt"')
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"here\.pt"):
+        VoiceConverter.load(folder, CPU).embed([noise(1.0)])
+
+
+def test_missing_packages_say_how_to_install_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_codec_bundle(tmp_path / "tiny")
+    monkeypatch.setattr("quick.teacher.find_spec", lambda name: None)
+    with pytest.raises(UnrecoverableError, match=r"hibari-tts.*requirements-extra"):
+        QuickEngine.load(folder, CPU)
+    monkeypatch.setattr("speakers.embedding.find_spec", lambda name: None)
+    load_vector_encoder.cache_clear()
+    with pytest.raises(ValueError, match=r"Resemblyzer.*requirements-extra"):
+        VoiceConverter.load(folder, CPU).embed([noise(1.0)])
+
+
+def test_the_teacher_speaks_at_every_pace_and_repeats_itself() -> None:
+    pytest.importorskip("hibari", reason="needs hibari-tts (requirements-extra.txt)")
+    plain, again, fast = (teacher.speak("Good morning.", speed, 3) for speed in (1.0, 1.0, 2.0))
+    assert torch.equal(plain.wave, again.wave)
+    assert fast.duration_s < 0.7 * plain.duration_s
+    with pytest.raises(ValueError, match="nothing to speak"):
+        teacher.speak("", 1.0, 0)
