@@ -109,19 +109,19 @@ def _find_registration(
     elif name == "doctor":
         from cli.doctor import register
     elif name in ("prepare", "datasets"):
-        from cli.datasets import register
+        from cli.training.datasets import register
     elif name in ("synthesizer", "vocoder"):
-        from cli.sv2tts import register
+        from cli.training.sv2tts import register
     elif name == "dataset":
-        from cli.gold import register
+        from cli.training.gold import register
     elif name == "configure":
-        from cli.configure import register
+        from cli.training.configure import register
     elif name in ("train", "runs"):
-        from cli.train import register
+        from cli.training.train import register
     elif name == "encoder":
-        from cli.encoder import register
+        from cli.training.encoder import register
     else:
-        from cli.finetune import register
+        from cli.training.finetune import register
     return register
 
 

@@ -23,7 +23,7 @@ Testudo = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def runs(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingRunService]:
     use_fake_trainer(monkeypatch)
-    monkeypatch.setattr("cli.watch.POLL_S", 0.02)
+    monkeypatch.setattr("cli.training.watch.POLL_S", 0.02)
     opened = TrainingRunService(layout)
     yield opened
     for row in opened.list():
@@ -170,7 +170,7 @@ def test_a_run_is_published_and_deleted(
         return ExportCheckpointResult(bundle="finetunes/alice-1", voice="alice", step=request.step)
 
     monkeypatch.setattr(
-        "cli.train.import_module", lambda _: SimpleNamespace(export_run_checkpoint=publish)
+        "cli.training.train.import_module", lambda _: SimpleNamespace(export_run_checkpoint=publish)
     )
     code, out, _ = testudo("train", "publish", "alice/1")
     assert code == 0 and "--voice 'alice' --model 'finetunes/alice-1'" in out

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from cli.configure import ChangesOption, StartModelOption, print_config_report
-from cli.datasets import ColumnsOption, note_plan
 from cli.options import add_command
 from cli.output import create_reporter, print_line
-from cli.watch import follow_run
+from cli.training.configure import ChangesOption, StartModelOption, print_config_report
+from cli.training.datasets import ColumnsOption, note_plan
+from cli.training.watch import follow_run
 from core.errors import AppError, reraise_as_app_error
 from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio

@@ -10,7 +10,12 @@ import typer
 
 from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit, print_line, print_table
-from cli.watch import follow_run, format_checkpoint_line, format_progress_line, format_run_outcome
+from cli.training.watch import (
+    follow_run,
+    format_checkpoint_line,
+    format_progress_line,
+    format_run_outcome,
+)
 from core.errors import AppError
 from core.paths import quote_for_message
 from studio.app.studio import Studio
