@@ -24,12 +24,16 @@ from recipes.data.codes import TokenizedClip
 from recipes.data.negatives import corrupt_codes, corrupt_text, random_int
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.clvp import Clvp, ClvpConfig
-from tortoise.modules.losses import STOP_TOKEN, compute_ctc_loss, remove_special_tokens
+from tortoise.modules.losses import (
+    INITIAL_LOG_TEMPERATURE,
+    MAX_LOG_TEMPERATURE,
+    STOP_TOKEN,
+    compute_ctc_loss,
+    remove_special_tokens,
+)
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_muon_and_adamw
 
-INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as in CLIP (arXiv:2103.00020)
-MAX_LOG_TEMPERATURE = math.log(100)
 POOL_BATCHES = 8  # a batch of similar length is drawn from this many
 EVALUATE_EVERY = 250
 EVALUATION_CLIPS = 100

@@ -6,7 +6,6 @@ pairs differ only by voice, not by text.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,10 @@ from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedClip, TokenizedCorpus
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.cvvp import Cvvp, CvvpConfig
-from tortoise.modules.losses import info_nce_loss
+from tortoise.modules.losses import INITIAL_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE, info_nce_loss
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
-INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # as in CLIP (arXiv:2103.00020)
-MAX_LOG_TEMPERATURE = math.log(100)
 EVALUATE_EVERY = 250
 EVALUATION_BATCHES = 8
 

@@ -19,6 +19,8 @@ SINGLE = (  # light modules inside packages that are not
         "training.dataset_prep.manifest",
         "training.finetuning.config.suggest",
     ),
+    *("speakers.dataset", "speakers.training.config", "speakers.training.launch"),
+    *("runs.events", "runs.event_log_reader"),
     *("training.asr.availability", "training.asr.selection", "training.asr.transcripts.discovery"),
 )
 

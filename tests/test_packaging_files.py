@@ -387,7 +387,7 @@ def test_the_index_of_the_documents_names_each_of_them() -> None:
     assert [name for name in others if f"({name})" not in index] == []
 
 
-def test_the_paths_that_contributors_are_told_of_exist() -> None:
+def test_the_paths_in_the_contributing_guide_exist() -> None:
     told = re.findall(
         r"`((?:src|tests|recipes|docs|benchmarks)/[\w/.-]*)`", text_of("CONTRIBUTING.md")
     )

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from api import docs
 from api.auth import AuthConfig
 from api.auth_middleware import AuthMiddleware
-from api.errors import NOT_FOUND, ApiError, register_exception_handlers
+from api.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError, register_exception_handlers
 from api.lazy_page import LazyAsgiApp
 from api.routes import datasets, files, jobs, models, openai, system, voices
 from api.routes import history as results
@@ -112,10 +113,32 @@ def _report_page_error(page: asyncio.Task[None], serving: AppConfig) -> None:
         serving.on_page_error(problem)
 
 
-def _raise_not_found() -> None:
+def _raise_not_found(request: Request) -> None:
+    allowed = _list_allowed_methods(request)
+    if allowed:
+        raise ApiError(
+            METHOD_NOT_ALLOWED,
+            f"{request.method} is not allowed at this address; {', '.join(allowed)} is.",
+            "wrong_method",
+            headers={"allow": ", ".join(allowed)},
+        )
     raise ApiError(
         NOT_FOUND, "There is nothing at this address. See /docs for all addresses.", "not_found"
     )
+
+
+def _list_allowed_methods(request: Request) -> list[str]:
+    """Return the methods that the routes of the API have for the address of a request."""
+    path = request.url.path.removeprefix(request.app.state.path)
+    scope = {**request.scope, "path": path, "root_path": ""}
+    found = {
+        method
+        for module in ROUTE_MODULES
+        for route in module.router.routes
+        if route.matches(scope)[0] is Match.PARTIAL
+        for method in route.methods
+    }
+    return sorted(found)
 
 
 def _no_icon() -> Response:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -18,7 +18,7 @@ from core.errors import AppError
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
-BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE = 400, 404, 409, 422
+BAD_REQUEST, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, UNPROCESSABLE = 400, 404, 405, 409, 422
 SERVER_ERROR, INSUFFICIENT_STORAGE = 500, 507
 STATUS_BY_CAUSE = {  # BAD_REQUEST for all others
     "no_disk": INSUFFICIENT_STORAGE,
@@ -28,18 +28,27 @@ STATUS_BY_CAUSE = {  # BAD_REQUEST for all others
 CAUSE_BY_STATUS = {
     401: "login_needed",
     NOT_FOUND: "not_found",
-    405: "wrong_method",
+    METHOD_NOT_ALLOWED: "wrong_method",
     CONFLICT: "conflict",
     413: "upload_too_large",
     429: "too_many_tries",
 }
 
 
+EXPECTED_OBJECT = "input should be an object"
+
+
 class ApiError(HTTPException):
     """An error response. cause: a word for programs."""
 
-    def __init__(self, status: int, message: str, cause: str = "refused") -> None:
-        super().__init__(status, message)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        cause: str = "refused",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
         self.cause = cause
 
 
@@ -100,8 +109,15 @@ async def _handle_http_exception(request: Request, error: Exception) -> JSONResp
 
 async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [_format_validation_error(item["loc"], item["msg"]) for item in error.errors()]
-    return error_response(UNPROCESSABLE, " ".join(problems[:5]), "unfit")
+    problems: dict[str, list[str]] = {}  # what may stand at a place of the request
+    for item in error.errors():
+        place = _locate(item, error.body)
+        problems.setdefault(place, []).append(_describe_validation_error(item))
+    sentences = [
+        f"{place}: {' or '.join(dict.fromkeys(x)).replace(' or input should be ', ' or ')}."
+        for place, x in problems.items()
+    ]
+    return error_response(UNPROCESSABLE, " ".join(sentences[:5]), "unfit")
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
@@ -111,6 +127,23 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> JSONRe
     )
 
 
-def _format_validation_error(place: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in place[1:]) or "The request"
-    return f"{where}: {message[:1].lower()}{message[1:].rstrip('.')}."
+def _locate(item: Mapping[str, Any], body: Any) -> str:
+    """Return the dotted path of an invalid field, without pydantic's names of union members."""
+    source, *place = item["loc"]
+    if source != "body" or item["type"] == "json_invalid":
+        return ".".join(map(str, place)) or "The request"
+    steps: list[str] = []
+    value = body
+    for step in place:
+        is_missing = item["type"] == "missing" and step == place[-1]
+        if isinstance(value, (Mapping, list)):
+            known = step in value if isinstance(value, Mapping) else isinstance(step, int)
+            if known or is_missing:
+                steps.append(str(step))
+                value = value[step] if known else None
+    return ".".join(steps) or "The request"
+
+
+def _describe_validation_error(item: Mapping[str, Any]) -> str:
+    message = EXPECTED_OBJECT if item["type"].startswith("model_") else str(item["msg"])
+    return f"{message[:1].lower()}{message[1:].rstrip('.')}"

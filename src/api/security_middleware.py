@@ -28,8 +28,8 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
 UNKNOWN_HOST_ERROR = (
     400,
-    "Host not allowed. Open the studio by the address that it printed when it started, or start it "
-    "with --allow-host NAME.",
+    "Host not allowed. Open the studio by the address that it printed when it started, or allow "
+    "this name when you start it (see the README).",
     "unknown_host",
 )
 FOREIGN_ORIGIN_ERROR = (403, "Requests from other web pages are not allowed.", "foreign_origin")

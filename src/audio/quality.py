@@ -79,9 +79,7 @@ def summarize_findings(name: str, traits: QualityMetrics) -> QualityReport:
 
 def report_unreadable_file(name: str, reason: str) -> QualityReport:
     """Return the report of a file that cannot be read."""
-    finding = QualityFinding(
-        topic="File", light="poor", measured="", words=reason, advice="Replace or remove it."
-    )
+    finding = _make_finding("File", "poor", "", reason, "Replace or remove it.")
     return QualityReport(name=name, light="poor", duration_s=0.0, findings=(finding,))
 
 
@@ -124,146 +122,128 @@ def get_worst_rating(findings: Sequence[QualityFinding]) -> Rating:
 def _check_length(of: QualityMetrics) -> QualityFinding:
     measured = f"{of.duration_s:.1f} s"
     if of.duration_s < MIN_CLIP_S:
-        return QualityFinding(
-            topic="Length",
-            light="poor",
-            measured=measured,
-            words="too short to clone a voice",
-            advice="Record 3 to 10 seconds in one go, or join it with another clip.",
+        return _make_finding(
+            "Length",
+            "poor",
+            measured,
+            "too short to clone a voice",
+            "Record 3 to 10 seconds in one go, or join it with another clip.",
         )
     if of.duration_s < GOOD_CLIP_S:
-        return QualityFinding(
-            topic="Length",
-            light="fair",
-            measured=measured,
-            words="rather short",
-            advice="Clips of 3 to 10 seconds are recommended.",
+        return _make_finding(
+            "Length", "fair", measured, "rather short", "Clips of 3 to 10 seconds are recommended."
         )
-    return QualityFinding(topic="Length", light="good", measured=measured, words="long enough")
+    return _make_finding("Length", "good", measured, "long enough")
 
 
 def _check_level(of: QualityMetrics) -> QualityFinding:
     measured = f"{of.lufs:.0f} LUFS, peak {of.peak_db:.0f} dB"
     if of.lufs < -36:
-        return QualityFinding(
-            topic="Level",
-            light="poor" if of.lufs < -45 else "fair",
-            measured=measured,
-            words="very quiet" if of.lufs < -45 else "quiet",
-            advice="Record closer to the microphone or with more gain; amplifying it later "
+        return _make_finding(
+            "Level",
+            "poor" if of.lufs < -45 else "fair",
+            measured,
+            "very quiet" if of.lufs < -45 else "quiet",
+            "Record closer to the microphone or with more gain; amplifying it later "
             "amplifies the noise too.",
         )
     if of.lufs > -10:
-        return QualityFinding(
-            topic="Level",
-            light="fair",
-            measured=measured,
-            words="constantly very loud",
-            advice="It may have been compressed by a limiter. Use the original recording.",
+        return _make_finding(
+            "Level",
+            "fair",
+            measured,
+            "constantly very loud",
+            "It may have been compressed by a limiter. Use the original recording.",
         )
-    return QualityFinding(topic="Level", light="good", measured=measured, words="loud enough")
+    return _make_finding("Level", "good", measured, "loud enough")
 
 
 def _check_clipping(of: QualityMetrics) -> QualityFinding:
     per_minute = of.clipped_runs / max(of.duration_s / 60, 0.05)
     measured = f"{of.clipped_runs} flat peaks"
     if of.clipped_runs < 3:
-        return QualityFinding(
-            topic="Clipping", light="good", measured=measured, words="no clipping"
-        )
-    return QualityFinding(
-        topic="Clipping",
-        light="poor" if per_minute > 120 else "fair",
-        measured=measured,
-        words="the loudest peaks are clipped, which sounds harsh",
-        advice="Record again with less gain; clipped peaks cannot be restored.",
+        return _make_finding("Clipping", "good", measured, "no clipping")
+    return _make_finding(
+        "Clipping",
+        "poor" if per_minute > 120 else "fair",
+        measured,
+        "the loudest peaks are clipped, which sounds harsh",
+        "Record again with less gain; clipped peaks cannot be restored.",
     )
 
 
 def _check_noise(of: QualityMetrics) -> QualityFinding:
     measured = f"speech {of.snr_db:.0f} dB above the background"
     if of.duration_s < MIN_NOISE_ESTIMATE_S:
-        return QualityFinding(
-            topic="Noise", light="good", measured="too short to measure", words="no noise found"
-        )
+        return _make_finding("Noise", "good", "too short to measure", "no noise found")
     kind = "low hum or rumble" if of.low_frequency_share > 0.6 else "noise"
     if of.snr_db >= GOOD_SNR_DB:
-        return QualityFinding(
-            topic="Noise", light="good", measured=measured, words="little background noise"
-        )
-    return QualityFinding(
-        topic="Noise",
-        light="poor" if of.snr_db < 12 else "fair",
-        measured=measured,
-        words=f"there is {kind} in the background, which is cloned too",
-        advice="Clean the clip up here, or record in a quieter place.",
+        return _make_finding("Noise", "good", measured, "little background noise")
+    return _make_finding(
+        "Noise",
+        "poor" if of.snr_db < 12 else "fair",
+        measured,
+        f"there is {kind} in the background, which is cloned too",
+        "Clean the clip up here, or record in a quieter place.",
     )
 
 
 def _check_bandwidth(of: QualityMetrics) -> QualityFinding:
     measured = f"{of.sample_rate / 1000:g} kHz, sound up to {of.highest_hz / 1000:.1f} kHz"
     if of.highest_hz >= 6_000:
-        return QualityFinding(
-            topic="Bandwidth", light="good", measured=measured, words="wide enough"
-        )
-    return QualityFinding(
-        topic="Bandwidth",
-        light="poor" if of.highest_hz < 4_500 else "fair",
-        measured=measured,
-        words="muffled, like a telephone; resampling does not help",
-        advice="Use the original recording, made with 22 kHz or more and not compressed much.",
+        return _make_finding("Bandwidth", "good", measured, "wide enough")
+    return _make_finding(
+        "Bandwidth",
+        "poor" if of.highest_hz < 4_500 else "fair",
+        measured,
+        "muffled, like a telephone; resampling does not help",
+        "Use the original recording, made with 22 kHz or more and not compressed much.",
     )
 
 
 def _check_silence(of: QualityMetrics) -> QualityFinding:
     measured = f"{of.speech_share:.0%} of the clip is speech"
     if of.speech_share >= 0.5:
-        return QualityFinding(topic="Silence", light="good", measured=measured, words="few pauses")
-    return QualityFinding(
-        topic="Silence",
-        light="poor" if of.speech_share < 0.25 else "fair",
-        measured=measured,
-        words="much of the clip is silence",
-        advice="Remove the long pauses.",
+        return _make_finding("Silence", "good", measured, "few pauses")
+    return _make_finding(
+        "Silence",
+        "poor" if of.speech_share < 0.25 else "fair",
+        measured,
+        "much of the clip is silence",
+        "Remove the long pauses.",
     )
 
 
 def _check_reverberation(of: QualityMetrics) -> QualityFinding:
     if of.decay_db_s is None:
-        return QualityFinding(
-            topic="Reverb", light="good", measured="cannot be measured", words="no noise found"
-        )
+        return _make_finding("Reverb", "good", "cannot be measured", "no noise found")
     measured = f"speech decays by {of.decay_db_s:.0f} dB per second"
     if of.decay_db_s >= MIN_DECAY_DB_S:
-        return QualityFinding(topic="Reverb", light="good", measured=measured, words="low reverb")
-    return QualityFinding(
-        topic="Reverb",
-        light="fair",
-        measured=measured,
-        words="possibly strong reverb",
-        advice="Play the clip: if it echoes, record closer to the microphone, in a furnished room.",
+        return _make_finding("Reverb", "good", measured, "low reverb")
+    return _make_finding(
+        "Reverb",
+        "fair",
+        measured,
+        "possibly strong reverb",
+        "Play the clip: if it echoes, record closer to the microphone, in a furnished room.",
     )
 
 
 def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
     if of.speaker_distance is None:
-        return QualityFinding(
-            topic="Speakers", light="good", measured="too short to measure", words="single speaker"
-        )
+        return _make_finding("Speakers", "good", "too short to measure", "single speaker")
     measured = (
         f"similarity of its parts {of.speaker_distance:.1f} (two speakers: "
         f"{TWO_SPEAKERS_THRESHOLD} or more)"
     )
     if of.speaker_distance < TWO_SPEAKERS_THRESHOLD:
-        return QualityFinding(
-            topic="Speakers", light="good", measured=measured, words="single speaker"
-        )
-    return QualityFinding(
-        topic="Speakers",
-        light="fair",
-        measured=measured,
-        words="possibly two speakers or two rooms",
-        advice="Play the clip: if another person speaks, cut that part. Very similar voices "
+        return _make_finding("Speakers", "good", measured, "single speaker")
+    return _make_finding(
+        "Speakers",
+        "fair",
+        measured,
+        "possibly two speakers or two rooms",
+        "Play the clip: if another person speaks, cut that part. Very similar voices "
         "cannot be distinguished.",
     )
 
@@ -271,15 +251,13 @@ def _check_single_speaker(of: QualityMetrics) -> QualityFinding:
 def _check_total_duration(spoken_s: float) -> QualityFinding:
     measured = f"{spoken_s:.0f} s of speech"
     if spoken_s >= GOOD_VOICE_S:
-        return QualityFinding(
-            topic="Amount", light="good", measured=measured, words="enough to clone from"
-        )
-    return QualityFinding(
-        topic="Amount",
-        light="poor" if spoken_s < MIN_VOICE_S else "fair",
-        measured=measured,
-        words="little to clone from",
-        advice="Use two to six clips of 3 to 10 seconds; more clips help little.",
+        return _make_finding("Amount", "good", measured, "enough to clone from")
+    return _make_finding(
+        "Amount",
+        "poor" if spoken_s < MIN_VOICE_S else "fair",
+        measured,
+        "little to clone from",
+        "Use two to six clips of 3 to 10 seconds; more clips help little.",
     )
 
 
@@ -287,15 +265,13 @@ def _check_loudness_spread(lufs: Sequence[float]) -> QualityFinding:
     apart = max(lufs) - min(lufs)
     measured = f"{apart:.0f} LU between the quietest and the loudest clip"
     if apart <= MAX_LOUDNESS_SPREAD_LU:
-        return QualityFinding(
-            topic="Loudness range", light="good", measured=measured, words="equally loud"
-        )
-    return QualityFinding(
-        topic="Loudness range",
-        light="fair",
-        measured=measured,
-        words="some clips are much louder",
-        advice="Normalize the loudness of the clips with Clean up.",
+        return _make_finding("Loudness range", "good", measured, "equally loud")
+    return _make_finding(
+        "Loudness range",
+        "fair",
+        measured,
+        "some clips are much louder",
+        "Normalize the loudness of the clips with Clean up.",
     )
 
 
@@ -304,9 +280,7 @@ def _check_same_speaker(found: float | None) -> QualityFinding:
         measured = (
             "too short to measure" if found is None else f"similarity of the clips {found:.1f}"
         )
-        return QualityFinding(
-            topic="Speakers", light="good", measured=measured, words="single speaker"
-        )
+        return _make_finding("Speakers", "good", measured, "single speaker")
     return QualityFinding(
         topic="Speakers",
         light="fair",
@@ -319,12 +293,12 @@ def _check_same_speaker(found: float | None) -> QualityFinding:
 
 def _report_poor_clips(bad: Sequence[QualityReport], among: int) -> QualityFinding:
     named = ", ".join(item.name for item in bad[:5]) + (", …" if len(bad) > 5 else "")
-    return QualityFinding(
-        topic="Clips",
-        light="fair" if len(bad) < among else "poor",
-        measured=f"{len(bad)} of {among} clips are poor",
-        words=named,
-        advice="Replace these clips or remove them from the voice.",
+    return _make_finding(
+        "Clips",
+        "fair" if len(bad) < among else "poor",
+        f"{len(bad)} of {among} clips are poor",
+        named,
+        "Replace these clips or remove them from the voice.",
     )
 
 
@@ -340,3 +314,9 @@ CLIP_CHECKS: tuple[Callable[[QualityMetrics], QualityFinding], ...] = (
         _check_single_speaker,
     ),
 )
+
+
+def _make_finding(
+    topic: str, light: Rating, measured: str, words: str, advice: str = ""
+) -> QualityFinding:
+    return QualityFinding(topic=topic, light=light, measured=measured, words=words, advice=advice)

@@ -11,6 +11,7 @@ from cli.options import JsonFlag, add_command
 from cli.output import emit
 from core.errors import AppError
 from core.paths import get_project_paths
+from core.serialization import to_dict
 from studio.diagnostics.checks import run_checks
 from studio.diagnostics.report import format_finding_lines, format_system_lines
 from studio.diagnostics.system_info import collect_system_info
@@ -35,5 +36,6 @@ def run_doctor(as_json: JsonFlag = False) -> int:
     faults = sum(finding.state == "fault" for finding in findings)
     summary = f"{faults} faults." if faults else "No faults."
     lines = [*format_system_lines(system), "", *format_finding_lines(findings), "", summary]
-    emit({"system": system, "findings": findings, "faults": faults}, lines, as_json)
+    plain = [{**to_dict(one), "told": one.message} for one in findings]  # told: its former name
+    emit({"system": system, "findings": plain, "faults": faults}, lines, as_json)
     return EXIT_FAULTS_FOUND if faults else 0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
-from core.errors import AppError, reraise_as_app_error
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
@@ -53,13 +55,19 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("unstar", "remove the star of clips", run_unstar),
         ("rename", "rename a clip", run_rename),
         ("delete", "move clips to the trash", run_delete),
-        ("undo", "restore deleted clips", run_undo),
-        ("bin", "list the trash", run_list_trash),
-        ("empty-bin", "delete the contents of the trash for good", run_empty_trash),
+        ("undelete", "restore deleted clips", run_undo),
+        ("trash", "list the trash", run_list_trash),
+        ("empty-trash", "delete the contents of the trash for good", run_empty_trash),
         ("export", "export clips as a zip file", run_export),
         ("rebuild", "rebuild the index from the clips", run_rebuild),
     ):
         add_command(group, action, help_text)(function)
+    for old, function in (
+        ("undo", run_undo),
+        ("bin", run_list_trash),
+        ("empty-bin", run_empty_trash),
+    ):
+        add_command(group, old, "former name", hidden=True)(function)
     app.add_typer(group, name=name, help=help)
 
 
@@ -112,7 +120,7 @@ def run_delete(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
     deletion = _open_history(as_json).delete(clips)
     number = len(deletion.clips)
     moved = "1 clip is" if number == 1 else f"{number} clips are"
-    text = f"{moved} in the trash. Restore with: testudo history undo {deletion.id}"
+    text = f"{moved} in the trash. Restore with: testudo history undelete {deletion.id}"
     return emit(deletion, text, as_json)
 
 
@@ -148,9 +156,21 @@ def run_empty_trash(
     return emit({"freed": freed}, f"The trash is empty; {freed / 1e6:.1f} MB freed.", as_json)
 
 
-def run_export(clips: ClipsArgument, as_json: JsonFlag = False) -> int:
-    path = str(_open_history(as_json).export(clips, create_reporter(as_json)))
-    return emit({"path": path}, path, as_json)
+def run_export(
+    clips: ClipsArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Zip file; default a new one.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    if out is not None and out.exists():
+        raise AppError(f"{out} already exists. Choose another file with --out.")
+    path = _open_history(as_json).export(clips, create_reporter(as_json))
+    if out is not None:
+        with translate_write_errors(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, out)
+    return emit({"path": str(out or path)}, str(out or path), as_json)
 
 
 def run_rebuild(as_json: JsonFlag = False) -> int:

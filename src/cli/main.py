@@ -7,12 +7,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
 from cli.options import create_app, run_app
-from cli.output import escape_control_characters
-from core.errors import AppError, describe_os_error
+from cli.output import escape_control_characters, print_line
+from core.errors import AppError, CodedError, describe_os_error
 from core.progress import Cancelled
 from core.proxy_settings import normalize_proxy_variables
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except AppError as refusal:
-        return _print_error(str(refusal), EXIT_USER_ERROR)
+        return _print_error(f"{refusal} {_find_hint(refusal)}".rstrip(), EXIT_USER_ERROR)
     except (KeyboardInterrupt, Cancelled):
         return _print_error("Stopped. Finished work is kept.", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name; without arguments, print the help."""
     app = create_app("A local voice-cloning studio.")
-    app.callback()(_no_options)
+    app.callback(invoke_without_command=True)(_print_version)
     command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     for name, help in COMMANDS.items():
         if name == command:
@@ -108,24 +109,42 @@ def _find_registration(
     elif name == "doctor":
         from cli.doctor import register
     elif name in ("prepare", "datasets"):
-        from cli.datasets import register
+        from cli.training.datasets import register
     elif name in ("synthesizer", "vocoder"):
-        from cli.sv2tts import register
+        from cli.training.sv2tts import register
     elif name == "dataset":
-        from cli.gold import register
+        from cli.training.gold import register
     elif name == "configure":
-        from cli.configure import register
+        from cli.training.configure import register
     elif name in ("train", "runs"):
-        from cli.train import register
+        from cli.training.train import register
     elif name == "encoder":
-        from cli.encoder import register
+        from cli.training.encoder import register
     else:
-        from cli.finetune import register
+        from cli.training.finetune import register
     return register
 
 
 def _no_options() -> None:
     pass
+
+
+def _print_version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from studio.diagnostics.system_info import read_version
+
+        print_line(f"testudo {read_version()}")
+        raise typer.Exit
+
+
+def _find_hint(error: BaseException | None) -> str:
+    while error is not None:
+        if isinstance(error, CodedError) and error.cli_hint:
+            return error.cli_hint
+        error = error.__cause__
+    return ""
 
 
 def _print_error(sentence: str, code: int) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 from typer.main import get_command
 
 from core.errors import AppError
@@ -20,6 +22,28 @@ NONE = object()  # what "none" on the command line stands for until the values a
 WORDS_FOR_NONE = ("none", "auto")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+FLAG = re.compile(r"-[A-Za-z]|--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
+"""A flag; another word that begins with a minus is text, as in `testudo tokens "-5 degrees"`."""
+
+
+class Command(TyperCommand):
+    """A command whose arguments may begin with a minus."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return a parser that takes what is no flag for an argument."""
+        parser: Any = super().make_parser(ctx)
+        process_option = parser._process_opts
+
+        def process(word: str, state: Any) -> None:
+            if FLAG.fullmatch(word):
+                process_option(word, state)
+            else:
+                state.largs.append(word)
+
+        parser._process_opts = process
+        return parser
 
 
 def create_app(help: str) -> typer.Typer:
@@ -53,7 +77,8 @@ def add_command(
             for options in (groups or {}).values()
             for field in options
         ]
-        app.command(name, help=help, **settings)(_expand(function, groups or {}, flags))
+        call = _expand(function, groups or {}, flags)
+        app.command(name, cls=Command, help=help, **settings)(call)
         return function
 
     return register

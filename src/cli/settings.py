@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from cli.options import JsonFlag, add_command, create_app
 from cli.output import emit, print_table
 from core.errors import AppError
 from core.paths import get_project_paths, quote_for_message
+from studio.app.setting_checks import check_changed_settings
 from studio.schemas.settings import list_setting_fields
 from studio.settings.sources import ResolvedSettings, resolve_settings
 from studio.settings.store import check_setting_name, update_settings_file
@@ -61,7 +63,9 @@ def run_set(
     as_json: JsonFlag = False,
 ) -> int:
     layout = get_project_paths()
-    update_settings_file(layout, {check_setting_name(name): _parse_value(name, value)})
+    changes = {check_setting_name(name): _parse_value(name, value)}
+    check = partial(check_changed_settings, layout, changed=changes)
+    update_settings_file(layout, changes, check=check)
     return _emit_change(resolve_settings(layout), name, as_json or context.obj)
 
 

@@ -175,7 +175,7 @@ def run_merge(
     with reraise_as_app_error(ValueError):
         request = MergeModelsRequest(first=first, second=second, name=name, share=weight)
     merge = import_module("studio.workers.merge_models")
-    made = merge.merge_two_models(studio.layout, request, create_reporter(as_json))
+    made = merge.merge_two_models(studio, request, create_reporter(as_json))
     text = (
         f"{made.name}: {made.weights_id}, mixed {', '.join(made.mixed) or 'nothing'}. "
         f"Use it with --model {quote_for_message(made.name)}."

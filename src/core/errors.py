@@ -13,15 +13,17 @@ class CodedError(Exception):
     """An exception with an entry in core/error_catalog.yaml.
 
     A subclass sets the default of `code`; `code=` at a raise site overrides it. "": the code of its
-    cause.
+    cause.  cli_hint: advice that only the command line adds to the message.
     """
 
     code: str = ""
+    cli_hint: str = ""
 
-    def __init__(self, *args: object, code: str = "") -> None:
+    def __init__(self, *args: object, code: str = "", cli_hint: str = "") -> None:
         super().__init__(*args)
         if code:
             self.code = code
+        self.cli_hint = cli_hint
 
 
 class AppError(CodedError):

@@ -160,6 +160,16 @@ def validate_option(field: OptionField, value: Any) -> None:
         raise InvalidValueError(f"{field.name} is {value}; it must be {_format_range(info)}{unit}.")
 
 
+def check_option_values(cls: type[Any], values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a name that is no option of the class, or a value that does not fit."""
+    known = {field.name: field for field in list_option_fields(cls)}
+    for name, value in values.items():
+        if name not in known:
+            hint = suggest_similar(name, list(known)) or f" Known are: {', '.join(known)}."
+            raise InvalidValueError(f"There is no option {name!r}.{hint}")
+        validate_option(known[name], value)
+
+
 def _is_of_type(value: Any, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool

@@ -132,8 +132,8 @@ def _check_keys(cls: type[Any]) -> Callable[[Any], Any]:
         for key in data:
             if key not in known:
                 hint = suggest_similar(str(key), known) or f" Known are: {', '.join(known)}."
-                told = f"has no setting {str(key)!r}.{hint}"
-                raise PydanticCustomError("unknown_key", "{told}", {"told": told})
+                about = f"no setting {str(key)!r}.{hint}"
+                raise PydanticCustomError("unknown_key", "{about}", {"about": about})
         return dict(data)
 
     return check
@@ -150,7 +150,7 @@ def _translate(cls: type[Any], cause: PydanticError) -> Exception:
         return raised
     where = _format_place(place) or cls.__name__
     if kind == "unknown_key":
-        return ValidationError(f"{where} {first['msg']}")
+        return ValidationError(f"{f'{where} has' if place else 'There is'} {first['msg']}")
     if kind == "missing":
         missing = [item["loc"][-1] for item in problems if item["type"] == "missing"
                    and item["loc"][:-1] == first["loc"][:-1]]  # fmt: skip

@@ -6,7 +6,6 @@ Reading these needs no torch.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CodedError
+from core.files import sha256_file
 
 CONFIG_FILE = "config.json"
 CHECKSUMS_FILE = "checksums.json"
@@ -49,9 +49,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFileError(
-            f"{path.parent} has no {path.name}, so it is not a complete model. `testudo models "
-            "list` shows what is installed.",
+            f"{path.parent} has no {path.name}, so it is not a complete model.",
             code="incomplete_weights",
+            cli_hint="`testudo models list` shows what is installed.",
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelFileError(
@@ -104,18 +104,9 @@ def get_sha256(file: Path) -> str:
     return _compute_sha256_cached(file, known.st_size, known.st_mtime_ns)
 
 
-def compute_sha256(file: Path) -> str:
-    """Read a whole file and return its sha256."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 @lru_cache(maxsize=256)
 def _compute_sha256_cached(file: Path, size: int, mtime_ns: int) -> str:
-    return compute_sha256(file)
+    return sha256_file(file)
 
 
 def read_checksums(folder: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -131,7 +122,7 @@ def record_checksum(file: Path) -> None:
     """Remember what a tensor file holds, just after writing it."""
     known = file.stat()
     entry = {
-        "sha256": compute_sha256(file),
+        "sha256": sha256_file(file),
         "size": known.st_size,
         "mtime_ns": known.st_mtime_ns,
     }

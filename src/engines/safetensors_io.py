@@ -143,8 +143,8 @@ def _write_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
 
 def _make_missing_file_error(file: Path) -> ModelFileError:
     return ModelFileError(
-        f"{file.parent} has no {file.name}. Download the model again, or run `testudo models "
-        "verify`."
+        f"{file.parent} has no {file.name}. Download the model again, or verify it.",
+        cli_hint="`testudo models verify` does so.",
     )
 
 
@@ -161,10 +161,13 @@ def _format_shape(shape: tuple[int, ...]) -> str:
 REDOWNLOAD_HINT = "Use the published file."
 
 
-def read_pickle(source: Path) -> Any:
-    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
+def read_pickle(source: Path, hint: str = REDOWNLOAD_HINT) -> Any:
+    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms.
+
+    hint: what to do, for the message of the ModelFileError.
+    """
     if not source.is_file():
-        raise ModelFileError(f"There is no file {source}.")
+        raise ModelFileError(f"There is no file {source}. {hint}")
     try:
         return torch.load(
             source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
@@ -172,7 +175,7 @@ def read_pickle(source: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{source} is damaged, or contains more than tensors; files that could run code are "
-            f"not loaded. {REDOWNLOAD_HINT}"
+            f"not loaded. {hint}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelFileError(f"{source} is damaged or truncated. {REDOWNLOAD_HINT}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
+        raise ModelFileError(f"{source} is damaged or truncated. {hint}") from error

@@ -6,8 +6,9 @@
     stop_or_kill(folder, 5.0)   asks, waits, then kills it
 
 A supervisor process holds the lock, waits for its turn, runs the command with its output in
-`console.log`, and writes to `keeper.json` how that ended. On posix the command holds the lock
-together with it, so that a folder never looks free while the command runs.
+`console.log`, and writes the state to `status.json`: waiting, running, exited. On posix the command
+holds the lock together with it, so that a folder never looks free while the command runs. A state
+other than exited without the lock means that both died.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Literal
 
 import psutil
 
@@ -31,7 +32,8 @@ from core.files import write_json
 from jobs.file_lock import LOCK_TIMEOUT_S, FileLock, acquire_lock, is_locked
 from jobs.models import JobError
 
-LOCK_FILE, STOP_FILE, LOG_FILE, RECORD_FILE = "lock", "stop", "console.log", "keeper.json"
+LOCK_FILE, STOP_FILE, LOG_FILE, STATUS_FILE = "lock", "stop", "console.log", "status.json"
+FORMER_STATUS_FILE = "keeper.json"  # of version 0.1.0, without a state
 STOP_LOCK_FILE = "stop.lock"
 LOCKED_FOLDER_ENV_VAR = "TESTUDO_HELD_FOLDER"
 STARTED_REPLY, LOCKED_REPLY = "running", "taken"  # what the supervisor writes to its parent
@@ -58,15 +60,20 @@ class AlreadyRunningError(JobError):
         super().__init__(f"{folder.name} is already running. Wait for it, or stop it first.")
 
 
+ProcessState = Literal["", "waiting", "running", "exited"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessRecord:
+class ProcessStatus:
     """Status of the latest start, written by the supervisor.
 
-    group: the process group;  launched: when the command started, None while it waits for its
-    turn;  ended, code: when and with which exit code it ended (minus the signal that ended it),
-    None where the supervisor did not live to see it. Times are seconds since 1970.
+    state: "" where nothing was started;  group: the process group;  launched: when the command
+    started, None while it waits for its turn;  ended, code: when and with which exit code it ended
+    (minus the signal that ended it), None where the supervisor did not live to see it. Times are
+    seconds since 1970.
     """
 
+    state: ProcessState = ""
     group: int = 0
     launched: float | None = None
     ended: float | None = None
@@ -135,24 +142,28 @@ def stop_or_kill(folder: Path, grace_s: float) -> bool:
     request_stop(folder)
     if wait_for_exit(folder, grace_s):
         return True
-    kill_process_group(read_process_record(folder).group)
+    kill_process_group(read_process_status(folder).group)
     wait_for_exit(folder, 5.0)
     return False
 
 
-def read_process_record(folder: Path) -> ProcessRecord:
-    """Return what the supervisor wrote; an empty record where the file is gone or damaged."""
+def read_process_status(folder: Path) -> ProcessStatus:
+    """Return what the supervisor wrote; an empty status where the file is gone or damaged."""
+    path = folder / STATUS_FILE
     try:
-        written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        group, code = written.get("group"), written.get("code")
-        return ProcessRecord(
+        written = (path if path.exists() else folder / FORMER_STATUS_FILE).read_text("utf-8")
+        plain = json.loads(written)
+        group, code, state = plain.get("group"), plain.get("code"), plain.get("state")
+        status = ProcessStatus(
             group=group if isinstance(group, int) else 0,
-            launched=_parse_time(written.get("launched")),
-            ended=_parse_time(written.get("ended")),
+            launched=_parse_time(plain.get("launched")),
+            ended=_parse_time(plain.get("ended")),
             code=code if isinstance(code, int) else None,
         )
     except (OSError, ValueError, AttributeError):
-        return ProcessRecord()
+        return ProcessStatus()
+    known = state in ("waiting", "running", "exited")
+    return replace(status, state=state if known else _derive_state(status))
 
 
 def read_log_tail(folder: Path, size: int = LOG_TAIL_BYTES) -> str:
@@ -190,7 +201,7 @@ def acquire_folder_lock(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> File
     with _hold_stop_lock(folder):
         lock = acquire_lock(folder / LOCK_FILE, timeout_s)
         if lock is not None:
-            for stale in (STOP_FILE, RECORD_FILE):
+            for stale in (STOP_FILE, STATUS_FILE, FORMER_STATUS_FILE):
                 (folder / stale).unlink(missing_ok=True)
         return lock
 
@@ -241,22 +252,22 @@ def supervise() -> None:
         return
     turn_lock = acquire_lock(Path(turn)) if turn else None
     waits = bool(turn) and turn_lock is None
-    record: dict[str, Any] = {"group": os.getpid()}  # Any: numbers and None
+    status = ProcessStatus(state="waiting", group=os.getpid())
     if not waits:
-        record["launched"] = time.time()
-    _write_record(folder, record)
+        status = replace(status, state="running", launched=time.time())
+    _write_status(folder, status)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # they end the command, and its end is recorded
     _reply_to_parent(STARTED_REPLY)
     if waits:
         turn_lock = _wait_for_turn(folder, Path(turn))
         if turn_lock is None:
-            _write_record(folder, record | {"ended": time.time(), "code": 0})
+            _write_status(folder, replace(status, state="exited", ended=time.time(), code=0))
             return
-        record["launched"] = time.time()
-        _write_record(folder, record)
+        status = replace(status, state="running", launched=time.time())
+        _write_status(folder, status)
     code = _run_command(command, folder, [lock] if turn_lock is None else [lock, turn_lock])
-    _write_record(folder, record | {"ended": time.time(), "code": code})
+    _write_status(folder, replace(status, state="exited", ended=time.time(), code=code))
 
 
 @contextmanager
@@ -271,6 +282,15 @@ def _hold_stop_lock(folder: Path) -> Iterator[None]:
 
 def _parse_time(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _derive_state(status: ProcessStatus) -> ProcessState:
+    """Return the state of a file of version 0.1.0, which has none."""
+    if status.ended is not None:
+        return "exited"
+    if status.launched is not None:
+        return "running"
+    return "waiting" if status.group else ""
 
 
 def _wait_for_turn(folder: Path, turn: Path) -> FileLock | None:
@@ -316,7 +336,7 @@ def _reply_to_parent(reply: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write the record; a full disk or a deleted folder must not end the work."""
+def _write_status(folder: Path, status: ProcessStatus) -> None:
+    """Write the status; a full disk or a deleted folder must not end the work."""
     with suppress(OSError):
-        write_json(folder / RECORD_FILE, record, indent=None)
+        write_json(folder / STATUS_FILE, asdict(status), indent=None)

@@ -19,7 +19,7 @@ from jobs.detached import (
     STOP_FILE,
     describe_exit_code,
     is_alive,
-    read_process_record,
+    read_process_status,
     start_detached,
 )
 from jobs.models import JobError
@@ -88,14 +88,14 @@ def _find_state(run: Path, metrics: RunMetrics) -> TrainingState:
     if is_alive(run):
         if (run / STOP_FILE).exists():
             return "stopping"
-        return "running" if read_process_record(run).launched or metrics.start_event else "waiting"
+        return "running" if read_process_status(run).launched or metrics.start_event else "waiting"
     return metrics.ended.state if metrics.ended else "died"
 
 
 def _find_message(run: Path, state: TrainingState, metrics: RunMetrics) -> str:
     if metrics.ended is not None and state not in ("running", "waiting", "stopping"):
         return metrics.ended.message
-    return describe_exit_code(read_process_record(run).code) if state == "died" else ""
+    return describe_exit_code(read_process_status(run).code) if state == "died" else ""
 
 
 def _measure_pace(metrics: RunMetrics) -> float | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
+from core.errors import AppError
 from core.progress import Cancelled, ProgressReporter
-from runs.event_log import EventLogger, MetricAccumulator
-from runs.events import CheckpointEvent, ValidationEvent
-from runs.state import link_or_copy, load_state, save_state
+from runs.early_stopping import EarlyStopping
+from runs.event_log import EventLogger, MetricAccumulator, create_tensorboard_logger
+from runs.events import CheckpointEvent, TrainResult, ValidationEvent
+from runs.state import is_disk_full_error, link_or_copy, load_state, save_state
 
 SAVE_INTERVAL_S = 180.0
 POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
@@ -52,8 +54,8 @@ class LoopTask(Protocol):
         """Write the model of now; returns its file."""
         ...
 
-    def validate(self, step: int) -> float | None:
-        """Return the loss on data kept apart, None where there is none."""
+    def validate(self, step: int) -> Mapping[str, float] | None:
+        """Return the `loss` and other metrics on data kept apart, None where there is none."""
         ...
 
     def illustrate(self, run: Path, step: int) -> list[str]:
@@ -63,7 +65,10 @@ class LoopTask(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOptions:
-    """Numbers of steps; 0: never. max_minutes: of computing; patience: validations without gain."""
+    """Numbers of steps; 0: never. max_minutes: of computing; patience: validations without gain;
+    threshold: the smallest gain; backup_file, best_file: names made of the model's `stem`,
+    `suffix`, and for backups `step` or `thousands` of steps.
+    """
 
     steps: int
     max_minutes: float = 0.0
@@ -72,6 +77,9 @@ class LoopOptions:
     backup_every: int = 25_000
     eval_every: int = 500
     patience: int = 0
+    threshold: float = 0.0
+    backup_file: str = "{stem}_{thousands:06d}{suffix}"
+    best_file: str = "{stem}_best{suffix}"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -86,9 +94,12 @@ class RunLoop:
     is_stop_requested: Callable[[], bool]
     step: int = 0
     seconds: float = 0.0  # of computing, over all processes of the run
-    best_loss: float = math.inf
-    without_gain: int = 0
     saved_step: int = -1
+    stopping: EarlyStopping = field(init=False)
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.stopping = EarlyStopping(patience=options.patience, threshold=options.threshold)
 
     def restore(self) -> bool:
         """Continue from the saved state; return whether there is one."""
@@ -97,7 +108,8 @@ class RunLoop:
             return False
         self.task.load_state_dict(state["task"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.best_loss, self.without_gain = state["best_loss"], state["without_gain"]
+        self.stopping.lowest = state["best_loss"]
+        self.stopping.without_gain = state["without_gain"]
         self.saved_step = self.logger.step = self.step
         return True
 
@@ -130,7 +142,8 @@ class RunLoop:
             if 0 < 60 * options.max_minutes <= self.seconds:
                 self.save()
                 return f"used its {options.max_minutes:g} minutes"
-            if self._is_due(options.save_every) or time.monotonic() - saved_at > SAVE_INTERVAL_S:
+            is_old = options.save_every and time.monotonic() - saved_at > SAVE_INTERVAL_S
+            if self._is_due(options.save_every) or is_old:
                 self.save()
                 saved_at = time.monotonic()
             self._back_up()
@@ -144,8 +157,8 @@ class RunLoop:
         state = {
             "step": self.step,
             "seconds": self.seconds,
-            "best_loss": self.best_loss,
-            "without_gain": self.without_gain,
+            "best_loss": self.stopping.lowest,
+            "without_gain": self.stopping.without_gain,
             "task": self.task.state_dict(),
         }
         save_state(self.run, state)
@@ -156,29 +169,30 @@ class RunLoop:
     def _back_up(self) -> None:
         if self._is_due(self.options.backup_every):
             path = self.task.export(self.run, self.step)
-            name = f"{path.stem}_{self.step // 1_000:06d}{path.suffix}"
+            name = self.options.backup_file.format(
+                stem=path.stem, suffix=path.suffix, step=self.step, thousands=self.step // 1_000
+            )
             link_or_copy(path, path.with_name(name))
 
     def _evaluate(self) -> bool:
         """Validate and illustrate; return False where the training is to stop early."""
         for note in self.task.illustrate(self.run, self.step):
             self.logger.note(note)
-        loss = self.task.validate(self.step)
-        if loss is None:
+        found = self.task.validate(self.step)
+        if found is None:
             return True
-        if not math.isfinite(loss):
+        if not math.isfinite(loss := found["loss"]):
             raise TrainingDivergedError("the validation loss is not a number")
-        self.logger.log(ValidationEvent(stage=self.task.stage, loss=loss))
-        self.without_gain = 0 if loss < self.best_loss else self.without_gain + 1
-        if loss < self.best_loss:
-            self.best_loss = loss
+        self.logger.log(ValidationEvent.model_validate({"stage": self.task.stage, **found}))
+        if self.stopping.update(loss):
             path = self.task.export(self.run, self.step)
-            best = path.with_name(f"{path.stem}_best{path.suffix}")
+            name = self.options.best_file.format(stem=path.stem, suffix=path.suffix)
+            best = path.with_name(name)
             link_or_copy(path, best)
             self.logger.log(
                 CheckpointEvent(path=best.name, bytes=best.stat().st_size, loss=loss, best=True)
             )
-        return not 0 < self.options.patience <= self.without_gain
+        return not self.stopping.is_over
 
     def _is_due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
@@ -192,3 +206,26 @@ class RunLoop:
         except Cancelled:
             self.save()
             raise
+
+
+def run_to_end(
+    run: Path, report: ProgressReporter, create: Callable[[EventLogger], RunLoop]
+) -> TrainResult:
+    """Create a loop, run it, and log how it ended. create: from the logger of the run."""
+    logger = EventLogger(run=run, is_main_process=True, report=report)
+    logger.log_to_tensorboard = create_tensorboard_logger(run)
+    try:
+        reason = create(logger).train()
+        result = TrainResult(state="done", message=f"Finished: the training {reason}.")
+    except Cancelled:
+        result = TrainResult(state="stopped", cause="asked", message="Saved, and stopped.")
+    except TrainingDivergedError as error:
+        message = f"The training diverged: {error}. Lower the learning rate and resume."
+        result = TrainResult(state="failed", cause="diverged", message=message)
+    except OSError as error:
+        cause = "disk" if is_disk_full_error(error) else "files"
+        result = TrainResult(state="failed", cause=cause, message=str(error))
+    except (ValueError, AppError) as error:
+        result = TrainResult(state="failed", cause="refused", message=str(error))
+    logger.log_end(result)
+    return result

@@ -62,7 +62,7 @@ def test_nothing_is_served_to_a_stranger(locked: TestClient, path: str) -> None:
     assert page.status_code == 303 and page.headers["location"].startswith("/login?next=/")
 
 
-def test_only_that_it_runs_is_told_to_anyone(locked: TestClient) -> None:
+def test_only_the_health_is_returned_without_a_login(locked: TestClient) -> None:
     assert locked.get("/api/health").json() == {"status": "ok"}
 
 
@@ -88,7 +88,7 @@ def test_programs_show_the_login_or_the_key(locked: TestClient) -> None:
 @pytest.mark.parametrize(
     "form", [{"password": "wrong"}, {"user": "bob"}, {"password": ""}, {"user": ANNA.password}]
 )
-def test_a_wrong_login_is_told_so_on_the_page(locked: TestClient, form: dict[str, str]) -> None:
+def test_a_wrong_login_is_reported_on_the_page(locked: TestClient, form: dict[str, str]) -> None:
     answer = log_in(locked, **form)
     assert answer.status_code == 401 and "Wrong user name or password" in answer.text
     assert "set-cookie" not in answer.headers

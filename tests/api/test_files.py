@@ -65,5 +65,5 @@ def test_only_results_and_voices_are_served(client: TestClient, kind: str) -> No
     assert answer.status_code in (404, 422)
 
 
-def test_a_missing_clip_is_told_in_words(client: TestClient) -> None:
+def test_a_missing_clip_is_reported_in_words(client: TestClient) -> None:
     assert "There is no clip 'x.wav'" in refused(client.get("/api/files/results/x.wav"), 404)

@@ -32,14 +32,45 @@ def test_a_text_is_spoken_and_its_clip_is_fetched(client: TestClient, studio: St
     assert clip.headers["content-type"] == "audio/flac" and clip.content[:4] == b"fLaC"
 
 
-def test_no_path_of_this_machine_is_told(client: TestClient, spoken: Job, root: Path) -> None:
+def test_a_wrong_method_is_not_answered_as_a_wrong_address(client: TestClient) -> None:
+    answer = client.post("/api/jobs", json={})
+    assert answer.headers["allow"] == "GET"
+    assert "POST is not allowed at this address; GET is." in refused(answer, 405)
+    refused(client.post("/api/nothing", json={}), 404)
+    refused(client.delete("/v1/audio/speech"), 405)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/api/jobs/speak", {}, "No text was given. Give the text to speak."),
+        ("/v1/audio/speech", {}, "input: field required."),
+        (
+            "/v1/audio/speech",
+            {"input": "Hi.", "voice": 5},
+            "voice: input should be a valid string or an object.",
+        ),
+        ("/v1/audio/speech", {"input": "Hi.", "voice": {}}, "voice.id: field required"),
+        ("/api/jobs/speak", {"text": 5}, "text: input should be a valid string."),
+        ("/api/jobs/speak", {"txt": "Hi."}, "txt: extra inputs are not permitted."),
+    ],
+)
+def test_an_invalid_body_is_described_by_its_fields(
+    client: TestClient, path: str, body: dict[str, Any], message: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert message in answer.json()["error"]["message"], answer.text
+    assert "VoiceId" not in answer.text and "--" not in answer.text
+
+
+def test_no_path_of_this_machine_is_returned(client: TestClient, spoken: Job, root: Path) -> None:
     for path in ("/api/jobs", f"/api/jobs/{spoken.id}", "/api/voices", "/api/models"):
         assert str(root) not in client.get(path).text
     told = refused(client.post("/api/jobs/speak", json={"text": "Hi.", "voice": "nobody"}), 400)
     assert str(root) not in told and "alice" in told
 
 
-def test_a_clip_is_said_again_with_one_thing_changed(
+def test_a_clip_is_reproduced_with_one_thing_changed(
     client: TestClient, spoken: Job, studio: Studio
 ) -> None:
     name = client.get(f"/api/jobs/{spoken.id}").json()["result"]["path"]

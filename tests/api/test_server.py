@@ -90,7 +90,7 @@ def running(root: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_quickly_with_its_worker_when_told_to(
+def test_it_ends_quickly_with_its_worker_on_a_signal(
     running: tuple[subprocess.Popen[str], int], how: signal.Signals
 ) -> None:
     started, port = running
@@ -109,7 +109,7 @@ def test_it_ends_quickly_with_its_worker_when_told_to(
     assert not health(port)
 
 
-def test_what_goes_wrong_at_the_end_is_told_but_not_that_pages_were_open() -> None:
+def test_what_goes_wrong_at_the_end_is_reported_but_not_that_pages_were_open() -> None:
     quiet = ErrorLogFilter(lambda: True)
     assert not quiet.filter(record("Cancel 2 running task(s)"))
     assert not quiet.filter(record("Exception in ASGI application", CancelledError()))
@@ -168,7 +168,7 @@ def test_the_command_line_wins_over_the_settings(
     assert served[1][1].share and not served[1][1].open_browser
 
 
-def test_whoever_listens_to_the_network_is_told_the_login() -> None:
+def test_the_login_is_printed_where_the_network_can_connect() -> None:
     wide = Address(host="0.0.0.0")
     made_up = AuthConfig(login=Login(user="testudo", password="made-up-one", is_generated=True))
     told = format_startup_message(wide, made_up, ServerOptions(address=wide))
@@ -213,7 +213,7 @@ def test_the_api_answers_while_the_page_is_still_drawn(serve: Serve) -> None:
     assert ready.wait(20) and client.get("/").json() == "the page"
 
 
-def test_a_page_that_cannot_be_drawn_is_told(serve: Serve) -> None:
+def test_a_page_that_cannot_be_drawn_is_reported(serve: Serve) -> None:
     problems: list[BaseException] = []
 
     def draw() -> FastAPI:

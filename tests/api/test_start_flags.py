@@ -118,6 +118,7 @@ def test_a_value_that_cannot_be_used_is_refused_in_a_sentence(
 # --list-devices
 
 
+@pytest.mark.thorough
 def test_the_devices_of_this_machine_are_printed_and_nothing_is_served(
     app: ModuleType, served: list[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,12 +138,12 @@ def test_a_line_holds_what_device_takes_its_label_and_its_memory() -> None:
         "cpu     processor",
     ]
     told = format_device_lines(
-        TorchInfo(devices=found, unsuited=("Tesla K80",), said=("driver too old",))
+        TorchInfo(devices=found, unsuited=("Tesla K80",), driver_warnings=("driver too old",))
     )
     assert told[2:] == ["This torch build does not support Tesla K80.", "driver too old"]
 
 
-def test_a_torch_that_cannot_be_loaded_is_told(
+def test_a_torch_that_cannot_be_loaded_is_reported(
     app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = TorchInfo(cause="torch_broken", problem="OSError: libcudart.so.13: cannot open")

@@ -232,7 +232,7 @@ def test_recordings_that_are_dropped_become_a_voice_with_their_texts(
     ]
 
 
-def test_what_is_not_there_is_said_in_place(
+def test_what_is_not_there_is_reported_in_place(
     school: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
     one = visitor()

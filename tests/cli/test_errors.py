@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_wish_is_refused_and_leaves_nothing(
+def test_a_wrong_request_is_refused_and_leaves_nothing(
     case: str, testudo: Run, layout: ProjectPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -126,7 +127,9 @@ def test_every_usual_kind_of_recording_is_a_clip(
     assert testudo("speak", "hi there", "--voice", "carol", "--out", str(out))[0] == 0
 
 
-def test_a_voice_without_clips_is_told_what_to_do(testudo: Run, layout: ProjectPaths) -> None:
+def test_a_voice_without_clips_is_refused_with_what_to_do(
+    testudo: Run, layout: ProjectPaths
+) -> None:
     (layout.voices / "carol").mkdir()
     code, _, err = testudo("speak", "hi", "--voice", "carol")
     assert code == 2 and "has no clips" in err and str(layout.voices / "carol") in err
@@ -140,7 +143,7 @@ def test_damaged_weights_are_refused(testudo: Run, layout: ProjectPaths, tmp_pat
     assert everything(tmp_path) == before
 
 
-def test_full_memory_is_told_with_what_helps(
+def test_full_memory_is_reported_with_what_helps(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -166,7 +169,7 @@ def test_weights_found_damaged_while_speaking_stop_a_table(
     assert code == 2 and err.count("\n") == 1 and "vocoder.safetensors is damaged" in err
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_a_full_disk_is_reported_and_leaves_nothing(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, data: bytes) -> int:
@@ -260,15 +263,49 @@ def test_a_mistake_of_ours_says_so(
     assert code == 1 and "ZeroDivisionError" in err and "bug in Testudo" in err
 
 
-@pytest.mark.parametrize("place", ["voices/alice/one.wav", "mine.wav"])
-def test_a_recording_is_not_overwritten(testudo: Run, layout: ProjectPaths, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("voices/alice/one.wav", "is a clip of a voice"),
+        ("mine.wav", "is not a generated clip"),
+    ],
+)
+def test_a_recording_is_not_overwritten(
+    testudo: Run, layout: ProjectPaths, place: str, reason: str
+) -> None:
     recording = layout.root / place
     if not recording.exists():
         shutil.copyfile(layout.voice("alice") / "one.wav", recording)
     before = recording.read_bytes()
     code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(recording))
-    assert code == 2 and "is not a generated clip. Choose another file with --out" in err
+    assert code == 2 and f"{reason}. Choose another file with --out" in err
     assert recording.read_bytes() == before
+
+
+def test_a_generated_clip_in_a_voice_is_refused_as_a_clip_of_that_voice(
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
+) -> None:
+    made = tmp_path / "a.wav"
+    assert testudo("speak", "hi", "--voice", "bob", "--out", str(made))[0] == 0
+    clip = layout.voice("alice") / "made.wav"
+    shutil.copyfile(made, clip)
+    code, _, err = testudo("speak", "hi", "--voice", "bob", "--out", str(clip))
+    assert code == 2 and "is a clip of a voice." in err and "not a generated" not in err
+
+
+@pytest.mark.parametrize("text", ["- hello", "-5 degrees", "-hello"])
+def test_a_text_may_begin_with_a_minus(testudo: Run, tmp_path: Path, text: str) -> None:
+    out = str(tmp_path / "a.wav")
+    code, told, err = testudo("speak", text, "--voice", "bob", "--out", out, "--json")
+    assert (code, err) == (0, "") and f'"text": "{text}"' in told
+    assert testudo("speak", "hi", "--prompt", text, "--voice", "bob", "--out", out)[0] == 0
+    code, _, err = testudo("speak", "hi", "--voice", "bob", "-x")
+    assert code == 2 and "-x" in err
+
+
+def test_the_version_is_printed(testudo: Run) -> None:
+    code, told, _ = testudo("--version")
+    assert code == 0 and re.fullmatch(r"testudo \d+\.\d+\.\d+\n", told)
 
 
 def test_a_generated_clip_may_be_overwritten(testudo: Run, tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ Testudo = Callable[..., tuple[int, str, str]]
 def asked(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[PrepareRequest]]:
     """What was asked to be prepared; preparing and looking at the machine cost nothing here."""
     use_fake_trainer(monkeypatch)
-    monkeypatch.setattr("cli.watch.POLL_S", 0.02)
+    monkeypatch.setattr("cli.training.watch.POLL_S", 0.02)
     requests: list[PrepareRequest] = []
 
-    def prepared(layout: ProjectPaths, settings: Any, request: PrepareRequest, report: Any) -> Any:
+    def prepared(context: Any, request: PrepareRequest, report: Any) -> Any:
         requests.append(request)
         if not layout.dataset(request.dataset_name).exists():
             make_dataset(layout, request.dataset_name)

@@ -36,7 +36,7 @@ def replace_worker(monkeypatch: pytest.MonkeyPatch) -> list[GoldRequest]:
         )
 
     worker = SimpleNamespace(make_gold_dataset=make)
-    monkeypatch.setattr("cli.gold.import_module", lambda name: worker)
+    monkeypatch.setattr("cli.training.gold.import_module", lambda name: worker)
     return asked
 
 

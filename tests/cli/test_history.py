@@ -40,7 +40,7 @@ def test_a_clip_is_starred_renamed_deleted_and_brought_back(
     }
     assert testudo("history", "list", "--starred")[1].startswith("* alice/Hello.wav")
     _, out, _ = testudo("history", "delete", "alice/Hello.wav")
-    assert out.startswith("1 clip is in the trash.") and "history undo" in out
+    assert out.startswith("1 clip is in the trash.") and "history undelete" in out
     assert "alice/Hello.wav" in testudo("history", "bin")[1]
     assert testudo("history", "undo")[1] == "Restored: alice/Hello.wav.\n"
     assert testudo("history", "unstar", "alice/Hello.wav")[0] == 0
@@ -59,6 +59,11 @@ def test_clips_are_exported(spoken: ProjectPaths, testudo: Run) -> None:
     _, out, _ = testudo("history", "export", "alice/00001-good-evening.wav", "--json")
     path = Path(json.loads(out)["path"])
     assert path.is_file() and path.parent == spoken.exports
+    own = spoken.root / "own" / "clips.zip"
+    export = ("history", "export", "alice/00001-good-evening.wav", "--out", str(own))
+    assert testudo(*export)[1] == f"{own}\n" and own.is_file()
+    code, _, err = testudo(*export)
+    assert code == 2 and "already exists" in err
 
 
 def test_the_bin_is_emptied_only_when_that_is_meant(spoken: ProjectPaths, testudo: Run) -> None:
@@ -67,6 +72,21 @@ def test_the_bin_is_emptied_only_when_that_is_meant(spoken: ProjectPaths, testud
     assert code == 2 and "add --yes" in err
     assert testudo("history", "empty-bin", "--yes")[1].startswith("The trash is empty")
     assert testudo("history", "bin")[1] == "The trash is empty.\n"
+
+
+def test_the_trash_has_the_same_commands_for_clips_datasets_and_runs(
+    spoken: ProjectPaths, testudo: Run
+) -> None:
+    ref = "alice/00001-good-evening.wav"
+    assert testudo("history", "trash")[1] == "The trash is empty.\n"
+    id = testudo("history", "delete", ref)[1].split()[-1]
+    assert ref in testudo("history", "trash")[1]
+    assert testudo("history", "undelete", id)[1] == f"Restored: {ref}.\n"
+    assert testudo("history", "empty-trash", "--yes")[0] == 0
+    assert testudo("datasets", "trash")[1] == "The trash is empty.\n"
+    for group in ("history", "datasets"):
+        shown = testudo(group, "--help")[1]
+        assert "undelete" in shown and "bring-back" not in shown and "undo" not in shown
 
 
 def test_the_index_is_made_anew(spoken: ProjectPaths, testudo: Run) -> None:

@@ -64,7 +64,7 @@ def test_the_same_seed_says_the_same_and_no_seed_something_new(
     assert not torch.equal(wave("d.wav"), wave("e.wav"))
 
 
-def test_a_clip_is_said_again_bit_for_bit(testudo: Run, tmp_path: Path) -> None:
+def test_a_clip_is_reproduced_bit_for_bit(testudo: Run, tmp_path: Path) -> None:
     first, again = tmp_path / "a.wav", tmp_path / "b.flac"
     testudo("speak", "One. Two.", "--voice", "alice:0.7+random:0.3", "--out", str(first),
             "--temperature", "0.5", "--volume", "0.8", "--piece-chars", "20")  # fmt: skip
@@ -73,7 +73,7 @@ def test_a_clip_is_said_again_bit_for_bit(testudo: Run, tmp_path: Path) -> None:
     assert torch.equal(read_clip(first).wave, read_clip(again).wave)
 
 
-def test_a_candidate_that_was_not_the_best_is_said_again_too(testudo: Run, tmp_path: Path) -> None:
+def test_a_candidate_that_was_not_the_best_is_reproduced_too(testudo: Run, tmp_path: Path) -> None:
     out, again = tmp_path / "a.wav", tmp_path / "b.wav"
     testudo("speak", "Good day.", "--voice", "alice", "--out", str(out), "--candidates", "3")
     second = tmp_path / "a.candidate-2.wav"
@@ -111,7 +111,7 @@ def test_takes_of_a_long_text_lie_beside_the_whole(testudo: Run, tmp_path: Path)
     assert abs(read_clip(out).duration_s - (seconds + 2 * 0.5)) < 0.01
 
 
-def test_a_line_take_can_be_said_again_by_itself(testudo: Run, tmp_path: Path) -> None:
+def test_a_line_take_can_be_reproduced_by_itself(testudo: Run, tmp_path: Path) -> None:
     out, again = tmp_path / "long.wav", tmp_path / "again.wav"
     testudo("speak", LONG, "--voice", "random", "--out", str(out), "--piece-chars", "40",
             "--emotion", "sad")  # fmt: skip
@@ -141,7 +141,7 @@ def test_steering_words_are_spoken_but_not_heard(testudo: Run, tmp_path: Path) -
     assert abs(read_clip(out).duration_s - 0.6) < 0.15
 
 
-def test_steering_words_that_cannot_be_found_stay_and_are_told(
+def test_steering_words_that_cannot_be_found_stay_and_are_reported(
     testudo: Run, tmp_path: Path
 ) -> None:
     out = tmp_path / "sad.wav"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,7 @@ Testudo = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def runs(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingRunService]:
     use_fake_trainer(monkeypatch)
-    monkeypatch.setattr("cli.watch.POLL_S", 0.02)
+    monkeypatch.setattr("cli.training.watch.POLL_S", 0.02)
     opened = TrainingRunService(layout)
     yield opened
     for row in opened.list():
@@ -46,6 +48,20 @@ def test_a_training_is_begun_and_leaves_the_terminal_at_once(
     assert code == 0 and out == "alice/night saves a checkpoint, then stops.\n"
     until(runs, "alice", "night", "stopped")
     assert testudo("train", "stop", "alice/night")[1] == "alice/night is stopped already.\n"
+
+
+def test_a_voice_that_a_training_creates_is_announced(
+    testudo: Testudo, runs: TrainingRunService, layout: ProjectPaths
+) -> None:
+    folder = make_dataset(layout, "talks")
+    shutil.copyfile(layout.voice("alice") / "one.wav", folder / "one.wav")
+    (folder / "train.txt").write_text("one.wav|Good evening.\n")
+    code, _, err = testudo("train", "talks")
+    assert code == 0 and re.search(r"Copied 1 training clips? to voices/talks", err)
+    assert layout.voice("talks").is_dir()
+    until(runs, "talks", "1", "done")
+    testudo("train", "talks")
+    assert "Copied" not in testudo("runs", "talks/2")[1]
 
 
 def test_a_followed_training_tells_each_checkpoint_and_its_end(
@@ -79,7 +95,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(
     assert runs.view("alice", "1").state == "running"
 
 
-def test_a_training_that_died_is_told_and_goes_on(
+def test_a_training_that_died_is_reported_and_goes_on(
     testudo: Testudo, runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     folder = make_dataset(layout, mode="killed")
@@ -112,6 +128,8 @@ def test_what_is_wrong_is_one_sentence(
         (("train", "nobody"), "There is no dataset 'nobody'"),
         (("train", "pause", "alice/1"), "'pause alice/1' is not a command"),
         (("train", "stop", "alice"), "'alice' is not a run"),
+        (("train", "stop"), "Name the run: testudo train stop DATASET/RUN"),
+        (("train", "alice/1"), "is a run, not a dataset. To resume it: testudo train resume alice"),
         (("train", "watch", "alice/9"), "There is no run '9'"),
         (("train", "publish", "alice/9"), "There is no run '9'"),
         (("train", "delete", "alice/../x"), "is not a valid run name"),
@@ -146,13 +164,13 @@ def test_a_run_is_published_and_deleted(
     asked: list[ExportCheckpointRequest] = []
 
     def publish(
-        layout: ProjectPaths, request: ExportCheckpointRequest, report: Any
+        context: Any, request: ExportCheckpointRequest, report: Any
     ) -> ExportCheckpointResult:
         asked.append(request)
         return ExportCheckpointResult(bundle="finetunes/alice-1", voice="alice", step=request.step)
 
     monkeypatch.setattr(
-        "cli.train.import_module", lambda _: SimpleNamespace(export_run_checkpoint=publish)
+        "cli.training.train.import_module", lambda _: SimpleNamespace(export_run_checkpoint=publish)
     )
     code, out, _ = testudo("train", "publish", "alice/1")
     assert code == 0 and "--voice 'alice' --model 'finetunes/alice-1'" in out
@@ -160,3 +178,8 @@ def test_a_run_is_published_and_deleted(
     assert [(item.step, item.name) for item in asked] == [(40, ""), (10, "early")]
     code, out, _ = testudo("train", "delete", "alice/1")
     assert code == 0 and "alice/1 moved to the trash" in out and runs.list() == []
+    where = out.split()[-1]
+    assert out.endswith(f"testudo train undelete {where}\n")
+    assert testudo("train", "trash", "alice")[1] == f"{where}  1\n"
+    assert testudo("train", "undelete", where)[1] == "alice/1 restored.\n"
+    assert [row.name for row in runs.list()] == ["1"]

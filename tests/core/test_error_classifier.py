@@ -199,7 +199,7 @@ REAL: list[Case] = [
 
 @pytest.mark.usefixtures("real_registry")
 @pytest.mark.parametrize(("key", "act"), REAL)
-def test_a_cause_is_told_by_what_really_raises_it(
+def test_a_cause_is_reported_by_what_really_raises_it(
     key: str, act: Callable[[Path], object], tmp_path: Path
 ) -> None:
     assert classify_error(raised(lambda: act(tmp_path))) == key
@@ -212,7 +212,7 @@ def real_registry(
     monkeypatch.setattr("engines.registry.ENGINES", real_engines)
 
 
-def test_a_format_that_needs_ffmpeg_is_told_where_there_is_none(
+def test_a_format_that_needs_ffmpeg_is_reported_where_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -220,14 +220,14 @@ def test_a_format_that_needs_ffmpeg_is_told_where_there_is_none(
     assert classify_error(raised(lambda: read_clip(path))) == "missing_ffmpeg"
 
 
-def test_only_local_models_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_local_models_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     from studio.model_store.download import find_remote_files
 
     monkeypatch.setattr("studio.model_store.download.is_offline_mode", lambda: True)
     assert classify_error(raised(lambda: next(find_remote_files(PUBLISHED_FILES[0])))) == "offline"
 
 
-def test_a_hub_that_does_not_answer_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     from studio.model_store import download as hub
 
     def nobody(*_: object) -> None:
@@ -298,7 +298,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("key", "error"), WORDS)
-def test_a_cause_is_told_by_the_words_of_torch_and_of_the_system(
+def test_a_cause_is_reported_by_the_words_of_torch_and_of_the_system(
     key: str, error: BaseException
 ) -> None:
     assert classify_error(error) == key
@@ -329,7 +329,7 @@ def test_a_ring_of_causes_ends() -> None:
     assert classify_error(first) == "crashed"
 
 
-def test_people_are_told_the_refusal_itself_and_otherwise_the_catalogue(tmp_path: Path) -> None:
+def test_users_are_shown_the_refusal_itself_and_otherwise_the_catalogue(tmp_path: Path) -> None:
     refusal = raised(lambda: find_voice(ProjectPaths.from_root(tmp_path), "nobody"))
     assert format_user_message(refusal) == str(refusal)
     missing = raised(lambda: (tmp_path / "take.wav").read_text())

@@ -35,7 +35,7 @@ def test_an_item_counts_as_done_only_after_its_work() -> None:
         assert events[-1].done == item - 1
 
 
-def test_the_total_is_unknown_for_a_stream_unless_it_is_told() -> None:
+def test_the_total_is_unknown_for_a_stream_unless_it_is_given() -> None:
     events: list[ProgressEvent] = []
     report = ProgressReporter(events.append)
     list(report.track(iter("ab"), "stream"))
@@ -52,7 +52,7 @@ def test_work_stops_before_the_next_item() -> None:
     assert worked == [0, 1]
 
 
-def test_a_wish_to_stop_that_came_before_the_work_is_heard_and_no_item_is_taken() -> None:
+def test_a_stop_requested_before_the_work_takes_no_item() -> None:
     def items() -> Iterator[int]:
         raise AssertionError("taken")
         yield 1

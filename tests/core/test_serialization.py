@@ -86,8 +86,8 @@ def test_a_whole_number_serves_where_a_number_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({"name": "n", "cuont": 2}, "Outer has no setting 'cuont'. Did you mean 'count'?"),
-        ({"name": "n", "zzzzz": 2}, "Outer has no setting 'zzzzz'. Known are: name, count, maybe"),
+        ({"name": "n", "cuont": 2}, "There is no setting 'cuont'. Did you mean 'count'?"),
+        ({"name": "n", "zzzzz": 2}, "There is no setting 'zzzzz'. Known are: name, count, maybe"),
         ({}, "Outer lacks name."),
         ([1], "Outer must be a table of settings, not [1]."),
         ({"name": 3}, "name must be text, not 3."),

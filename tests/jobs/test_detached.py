@@ -15,7 +15,12 @@ from threading import Thread
 import pytest
 
 from jobs import detached
-from jobs.detached import AlreadyRunningError, ProcessRecord
+from jobs.detached import (
+    FORMER_STATUS_FILE,
+    STATUS_FILE,
+    AlreadyRunningError,
+    ProcessStatus,
+)
 from jobs.file_lock import FileLock, acquire_lock, is_locked
 from jobs.models import JobError
 
@@ -57,13 +62,14 @@ def begin(folder: Path, code: str = WORKS) -> None:
 
 def test_work_is_alive_until_it_is_asked_to_stop_and_saves_first(folder: Path) -> None:
     detached.start_detached(python(WORKS, folder), folder, turn=folder.with_name("turn"))
-    assert detached.read_process_record(folder).launched
+    assert detached.read_process_status(folder).launched
     until((folder / "began").exists)
     assert detached.is_alive(folder) and not (folder / "saved").exists()
     detached.request_stop(folder)
     until(lambda: not detached.is_alive(folder))
     assert (folder / "saved").exists()
-    kept = detached.read_process_record(folder)
+    kept = detached.read_process_status(folder)
+    assert kept.state == "exited"
     assert kept.code == 0 and kept.launched and kept.ended and kept.launched <= kept.ended
     assert detached.read_log_tail(folder) == "working\n"
 
@@ -113,7 +119,7 @@ def test_how_killed_work_ended_is_written_down(folder: Path) -> None:
         folder, "import os, sys; open(sys.argv[1] + '/began', 'w').close(); os.kill(os.getpid(), 9)"
     )
     until(lambda: not detached.is_alive(folder))
-    assert detached.read_process_record(folder).code == -9
+    assert detached.read_process_status(folder).code == -9
     assert "memory ran out" in detached.describe_exit_code(-9)
 
 
@@ -121,11 +127,11 @@ def test_a_folder_stays_taken_while_the_work_lives_though_its_keeper_was_killed(
     folder: Path,
 ) -> None:
     begin(folder)
-    os.kill(detached.read_process_record(folder).group, signal.SIGKILL)
+    os.kill(detached.read_process_status(folder).group, signal.SIGKILL)
     time.sleep(0.1)
     assert detached.is_alive(folder)
     assert detached.stop_or_kill(folder, 20)
-    assert detached.read_process_record(folder).code is None
+    assert detached.read_process_status(folder).code is None
 
 
 def test_only_one_of_those_who_share_a_turn_works(tmp_path: Path) -> None:
@@ -135,7 +141,8 @@ def test_only_one_of_those_who_share_a_turn_works(tmp_path: Path) -> None:
         detached.start_detached(python(WORKS, one), one, turn=turn)
         until((one / "began").exists)
         detached.start_detached(python(WORKS, two), two, turn=turn)
-        assert detached.is_alive(two) and detached.read_process_record(two).launched is None
+        assert detached.is_alive(two) and detached.read_process_status(two).launched is None
+        assert [detached.read_process_status(x).state for x in (one, two)] == ["running", "waiting"]
         assert not (two / "began").exists()
         assert detached.stop_or_kill(one, 20)
         until((two / "began").exists)
@@ -187,7 +194,7 @@ def test_a_stop_requested_at_the_moment_of_the_start_is_kept(
         assert (folder / "stop").exists()
 
 
-def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
+def test_a_command_that_is_not_there_is_reported(folder: Path) -> None:
     detached.start_detached([str(folder / "nothing")], folder)
     until(lambda: not detached.is_alive(folder))
     assert "No such file" in detached.read_log_tail(folder)
@@ -196,16 +203,31 @@ def test_a_command_that_is_not_there_is_told(folder: Path) -> None:
 def test_a_damaged_diary_of_the_keeper_is_none(folder: Path) -> None:
     folder.mkdir()
     for junk in (b"\xff\x00", b"[1]", b'{"group": "x", "launched": {}, "code": "9"}', b""):
-        (folder / "keeper.json").write_bytes(junk)
-        assert detached.read_process_record(folder) == ProcessRecord()
+        (folder / STATUS_FILE).write_bytes(junk)
+        assert detached.read_process_status(folder) == ProcessStatus()
     assert detached.read_log_tail(folder) == "" and not detached.is_alive(folder)
     assert detached.stop_or_kill(folder, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ('{"group": 7}', "waiting"),
+        ('{"group": 7, "launched": 5.5}', "running"),
+        ('{"group": 7, "launched": 5.5, "ended": 6, "code": 0}', "exited"),
+    ],
+)
+def test_the_status_of_the_former_version_is_read(folder: Path, text: str, state: str) -> None:
+    folder.mkdir()
+    (folder / FORMER_STATUS_FILE).write_text(text)
+    status = detached.read_process_status(folder)
+    assert (status.state, status.group) == (state, 7)
 
 
 def test_nothing_is_killed_for_a_folder_whose_lock_is_free(folder: Path) -> None:
     folder.mkdir()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
-        (folder / "keeper.json").write_text(json.dumps({"group": bystander.pid}))
+        (folder / STATUS_FILE).write_text(json.dumps({"group": bystander.pid}))
         assert detached.stop_or_kill(folder, 0)
         assert bystander.poll() is None
         bystander.kill()

@@ -142,7 +142,7 @@ def test_waiting_gives_up_when_the_time_is_up(queue: Any) -> None:
     assert queue.runner.wait(job.id, 0.05).state in ("waiting", "running")
 
 
-def test_what_was_learnt_is_told_before_and_while_the_next_job_runs(queue: Any) -> None:
+def test_what_was_learnt_is_reported_before_and_while_the_next_job_runs(queue: Any) -> None:
     assert queue.runner.estimate_stage_seconds("errand", {"times": 4}) is None
     queue.run(Errand(do="take", times=4))
     expected = queue.runner.estimate_stage_seconds("errand", {"times": 4})
@@ -332,7 +332,7 @@ def test_closing_ends_the_worker_and_leaves_what_can_go_on_waiting(made: Made) -
     assert again.runner.wait(behind.id, 60).state == "done"
 
 
-def test_how_a_process_ended_is_told_in_words() -> None:
+def test_how_a_process_ended_is_reported_in_words() -> None:
     assert describe_worker_exit(-9) == "was killed by the system (SIGKILL)"
     assert describe_worker_exit(7) == "exited (exit code 7)"
     assert describe_worker_exit(None) == "did not respond"

@@ -20,14 +20,14 @@ def said_by(folder: Path, *chores: Chore) -> list[Any]:
     return heard
 
 
-def test_progress_is_told_seldom_but_where_a_stage_ends(tmp_path: Path) -> None:
+def test_progress_is_reported_seldom_but_where_a_stage_ends(tmp_path: Path) -> None:
     *events, done = said_by(tmp_path, Chore(do="flood"))
     counts = [message.event.done for message in events]
     assert counts[0] == 0 and counts[-1] == 20_000 and counts == sorted(counts)
     assert len(counts) < 40 and isinstance(done, DoneMessage)
 
 
-def test_takes_and_warnings_are_told_at_once_and_seconds_at_the_end(tmp_path: Path) -> None:
+def test_takes_and_warnings_are_reported_at_once_and_seconds_at_the_end(tmp_path: Path) -> None:
     *events, done = said_by(tmp_path, Chore(do="take", times=2))
     kinds = [message.event.kind for message in events]
     assert kinds.count("take") == 2 and kinds.count("warning") == 4

@@ -101,7 +101,7 @@ def test_fewer_speakers_than_a_batch_make_a_smaller_one() -> None:
     assert len(sample_speakers(corpus, 50, torch.Generator().manual_seed(0))) == 12  # type: ignore[arg-type]
 
 
-def test_a_short_clip_is_said_again_and_a_long_one_cut() -> None:
+def test_a_short_clip_is_repeated_and_a_long_one_cut() -> None:
     clip = TokenizedClip(text=torch.zeros(1), codes=torch.arange(10).short(), speaker=0)
     generator = torch.Generator().manual_seed(0)
     assert crop_codes(clip, 25, generator).tolist() == [*range(10), *range(10), *range(5)]

@@ -107,7 +107,7 @@ def test_tracts_stay_within_their_bounds() -> None:
 
 
 @pytest.mark.parametrize("hz", [95.0, 130.0, 210.0, 290.0])
-def test_pitch_is_told_to_a_twentieth(hz: float) -> None:
+def test_pitch_is_measured_to_a_twentieth(hz: float) -> None:
     assert estimate_pitch(tone(hz), 22_050) == pytest.approx(hz, rel=0.05)
 
 

@@ -178,7 +178,7 @@ def test_the_best_checkpoint_is_explained_by_the_loss_of_its_own_stage(
     )
 
 
-def test_a_message_that_is_told_over_and_over_is_kept_once(folder: Path, tell: Tell) -> None:
+def test_a_message_that_is_reported_over_and_over_is_kept_once(folder: Path, tell: Tell) -> None:
     for step in range(500):
         tell("warning", step, message=f"odd {step % 2}")
         tell("note", step, message="same")

@@ -51,7 +51,7 @@ def test_bytes_are_counted_in_nested_parts() -> None:
     )
 
 
-def test_a_disk_without_room_is_told_of_before_anything_is_written(
+def test_a_disk_without_room_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_state(tmp_path, {"step": 1})

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from runs.early_stopping import EarlyStopping
 from speakers.modules.eer import compute_batch_eer
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.features import (
@@ -20,7 +21,6 @@ from speakers.modules.features import (
 from speakers.modules.ge2e import compute_ge2e_loss, compute_similarities
 from speakers.modules.singer import SingerEncoder, compute_singer_losses
 from speakers.modules.world import compute_pitch, compute_world_features
-from speakers.training.early_stopping import EarlyStopping
 from support.speaker_cases import count_layers, to_float
 from support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 

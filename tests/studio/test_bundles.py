@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.files import replace_folder
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines import safetensors_io
 from engines.model_files import get_network_path
 from studio.model_store.bundles import (
     find_model_folder,
@@ -28,7 +29,6 @@ from studio.model_store.bundles import (
 )
 from support.published_files import fit_small_files, saved, small_files, small_tokenizer
 from support.tiny_bundle import make_tiny_bundle
-from tortoise.checkpoints import safetensors_io
 from tortoise.checkpoints.loading import load_model
 from training.finetuning.checkpoints.store import assemble_model
 
@@ -112,7 +112,7 @@ class TestListing:
                           get_models_fingerprint(layout)))  # fmt: skip
         assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
 
-    def test_what_a_bundle_needs_before_it_speaks_is_said(
+    def test_what_a_bundle_needs_before_it_speaks_is_reported(
         self, layout: ProjectPaths, tiny: Path
     ) -> None:
         get_network_path(tiny, "gpt").unlink()

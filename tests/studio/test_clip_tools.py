@@ -180,7 +180,7 @@ def test_voicefixer_cleans_where_it_is_there(fake_fixer: Callable[[str], None]) 
         ("writes nonsense", "did not clean the clip"),
     ],
 )
-def test_what_voicefixer_does_wrong_is_told(
+def test_what_voicefixer_does_wrong_is_reported(
     act: str, told: str, fake_fixer: Callable[[str], None]
 ) -> None:
     fake_fixer(act)

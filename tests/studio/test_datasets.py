@@ -139,14 +139,12 @@ def test_what_would_fail_is_refused_before_time_is_lost(
         ({"voice": "a", "language": "Elvish!"}, "is not a supported language"),
     ],
 )
-def test_a_wish_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
+def test_a_request_that_makes_no_sense_cannot_be_made(wish: dict[str, str], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         PrepareRequest(**wish)  # type: ignore[arg-type]
 
 
-def test_a_wish_is_told_what_it_comes_to(
-    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_has_a_plan(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
     (layout.voice("alice") / "one.txt").write_text("One.")
     ready = plan_preparation(layout, PrepareRequest(voice="alice", language="English"))
@@ -155,7 +153,7 @@ def test_a_wish_is_told_what_it_comes_to(
     assert {choice.name for choice in list_transcribers(layout)} >= {"whisper", "pocketsphinx"}
 
 
-def test_an_empty_voice_folder_or_unreadable_place_is_told(
+def test_an_empty_voice_folder_or_unreadable_place_is_reported(
     layout: ProjectPaths, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty"
@@ -231,7 +229,7 @@ def test_many_threads_change_one_dataset_and_nothing_is_lost(
     assert talk.find("talk", show="edited").total == 12
 
 
-def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
+def test_a_dataset_that_is_gone_damaged_or_unfinished_is_reported(
     talk: Datasets, layout: ProjectPaths
 ) -> None:
     with pytest.raises(AppError, match=r"There is no dataset 'none'\. There are: talk"):
@@ -252,7 +250,7 @@ def test_a_dataset_that_is_gone_damaged_or_unfinished_is_told(
     assert talk.list()[0].state == "damaged"
 
 
-def test_what_is_changed_while_a_training_runs_is_said_to_count_later(
+def test_what_is_changed_while_a_training_runs_is_reported_to_count_later(
     talk: Datasets, layout: ProjectPaths, testudo: Testudo
 ) -> None:
     (layout.dataset("talk") / "runs" / "001").mkdir(parents=True)

@@ -87,8 +87,8 @@ def test_a_whole_studio_has_no_fault(whole: ProjectPaths, system: SystemInfo) ->
         (replace(GOOD, torchaudio="2.11.0+cu130"), "torch_pair", "torchaudio 2.11.0+cu130"),
         (TorchInfo(cause="torch_broken", problem="libcudart.so.12: cannot open"), "torch_broken",
          "libcudart"),
-        (replace(GOOD, said=("The NVIDIA driver on your system is too old",)), "old_driver",
-         "too old"),
+        (replace(GOOD, driver_warnings=("The NVIDIA driver on your system is too old",)),
+         "old_driver", "too old"),
         (replace(GOOD, devices=(GPU, CPU), unsuited=("NVIDIA H200",)), "wrong_cuda_build",
          "does not support NVIDIA H200"),
     ],
@@ -97,7 +97,7 @@ def test_a_torch_that_does_not_fit_is_a_fault(
     whole: ProjectPaths, system: SystemInfo, torch: TorchInfo, cause: str, told: str
 ) -> None:
     fault = only_fault(whole, replace(system, torch=torch))
-    assert fault.cause == cause and told in fault.told
+    assert fault.cause == cause and told in fault.message
 
 
 def test_a_driver_that_torch_does_not_see_is_a_fault(
@@ -118,7 +118,7 @@ def test_a_damaged_starter_is_a_fault_that_names_the_file(
     raw = bytearray(file.read_bytes())
     raw[-2] ^= 1
     file.write_bytes(bytes(raw))
-    assert "gpt.safetensors" in only_fault(whole, system).told
+    assert "gpt.safetensors" in only_fault(whole, system).message
     file.unlink()
     assert only_fault(whole, system).cause == "incomplete_weights"
     shutil.rmtree(whole.models / "starter")
@@ -143,8 +143,8 @@ def test_a_starter_without_checksums_is_not_called_damaged(
 def test_a_settings_file_with_a_mistake_is_a_fault(whole: ProjectPaths, system: SystemInfo) -> None:
     whole.settings_file.write_text("voise: alice\n")
     fault = only_fault(whole, system)
-    assert fault.cause == "bad_settings" and "line 1" in fault.told
-    assert fault.fix == "mv settings.yaml settings.yaml.old"
+    assert fault.cause == "bad_settings" and "line 1" in fault.message
+    assert fault.fix == f"mv {whole.settings_file} {whole.settings_file}.old"
 
 
 def test_a_port_that_is_taken_is_a_fault_and_not_looked_at_from_the_page(
@@ -194,11 +194,13 @@ def test_a_damaged_list_of_jobs_is_a_fault(whole: ProjectPaths, system: SystemIn
     assert faults(whole, system) == []
 
 
-def test_a_list_of_jobs_that_was_set_aside_is_told(whole: ProjectPaths, system: SystemInfo) -> None:
+def test_a_list_of_jobs_that_was_set_aside_is_reported(
+    whole: ProjectPaths, system: SystemInfo
+) -> None:
     whole.jobs_db.parent.mkdir(parents=True)
     whole.jobs_db.write_bytes(b"no database")
     JobStore.open(whole.jobs_db).close()
-    notes = [one.told for one in run_checks(whole, system, port=False) if one.state == "note"]
+    notes = [one.message for one in run_checks(whole, system, port=False) if one.state == "note"]
     assert any("a damaged one was kept as state/journal.damaged-" in told for told in notes)
 
 
@@ -236,7 +238,7 @@ def test_torch_is_asked_in_a_process_of_its_own() -> None:
     assert told.torch.partition("+")[0] == told.torchaudio.partition("+")[0]
 
 
-def test_a_torch_that_cannot_be_loaded_is_told_not_raised(
+def test_a_torch_that_cannot_be_loaded_is_reported_not_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch").mkdir()
@@ -279,8 +281,8 @@ def test_the_doctor_on_the_command_line_tells_and_answers_with_its_exit_code(
     code, out, _ = testudo("doctor", "--json")
     told = json.loads(out)
     (fault,) = [finding for finding in told["findings"] if finding["state"] == "fault"]
-    assert code == 2 and told["faults"] == 1 and "volume is 9" in fault["told"]
-    assert "mv settings.yaml" in testudo("doctor")[1]
+    assert code == 2 and told["faults"] == 1 and "volume is 9" in fault["message"]
+    assert f"mv {whole.settings_file} " in testudo("doctor")[1]
 
 
 def test_settings_are_shown_set_and_unset_on_the_command_line(
@@ -299,7 +301,7 @@ def test_settings_are_shown_set_and_unset_on_the_command_line(
     assert testudo("settings", "--json")[1] == testudo("settings", "--json", "show")[1] == listed
 
 
-def test_a_flag_in_the_wrong_place_is_not_told_to_be_itself(testudo: Run) -> None:
+def test_a_flag_in_the_wrong_place_is_not_suggested_for_itself(testudo: Run) -> None:
     code, _, err = testudo("--json", "voices")
     assert code == 2 and "Unknown option --json" in err and "Did you mean '--json'" not in err
 

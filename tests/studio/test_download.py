@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import AppError
+from core.files import sha256_file
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
-from engines.model_files import compute_sha256, get_network_path
+from engines.model_files import get_network_path
 from studio.model_store.bundles import download_published_model, verify_model_files
 from studio.model_store.download import (
     DownloadProgress,
@@ -79,7 +80,7 @@ class TestOneFile:
 
     def test_a_later_run_goes_on_from_what_arrived(self, hub: Hub, tmp_path: Path) -> None:
         hub.cuts["some/repo/cvvp.pth"] = [1024] + [0] * 9
-        with pytest.raises(AppError, match=r"broke at 1024 of 5120 bytes.*same command again"):
+        with pytest.raises(AppError, match=r"broke at 1024 of 5120 bytes.*Download it again"):
             fetched(tmp_path)
         (part,) = tmp_path.iterdir()
         assert part.name.endswith(".part") and part.read_bytes() == CONTENT[:1024]
@@ -135,7 +136,7 @@ class TestOneFile:
 
     def test_the_known_sum_is_accepted(self, hub: Hub, tmp_path: Path) -> None:
         (tmp_path / "copy").write_bytes(CONTENT)
-        known = replace(FILE, sha256=compute_sha256(tmp_path / "copy"))
+        known = replace(FILE, sha256=sha256_file(tmp_path / "copy"))
         assert fetched(tmp_path / "in", known).exists()
 
     def test_a_second_place_serves_what_the_first_has_not(self, hub: Hub, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ class TestOneFile:
         source = DownloadSource(
             repo="us/code", path="data/cvvp.pth", revision="abc", in_source=True
         )
-        known = compute_sha256(tmp_path / "right")
+        known = sha256_file(tmp_path / "right")
         file = replace(FILE, sources=(*FILE.sources, source), sha256=known)
         assert fetched(tmp_path / "in", file).read_bytes() == right
         assert names(tmp_path / "in") == ["cvvp.pth"]

@@ -43,7 +43,7 @@ def test_a_text_goes_through_the_whole_pipeline(whole: Run, tmp_path: Path) -> N
     assert bool(torch.isfinite(wave).all()) and float(wave.abs().max()) <= 1
 
 
-def test_it_is_said_again_bit_for_bit_with_other_batches(whole: Run, tmp_path: Path) -> None:
+def test_it_is_reproduced_bit_for_bit_with_other_batches(whole: Run, tmp_path: Path) -> None:
     first, again = tmp_path / "a.wav", tmp_path / "b.wav"
     assert whole("speak", "Good. Day.", "--out", str(first), "--voice", "random", *QUICK)[0] == 0
     code, _, err = whole(

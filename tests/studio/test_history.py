@@ -154,7 +154,7 @@ def test_an_order_nobody_knows_is_refused() -> None:
         Search(order="newst")
 
 
-def test_clips_come_in_the_wished_order_and_page_by_page(shelf: Shelf) -> None:
+def test_clips_come_in_the_requested_order_and_page_by_page(shelf: Shelf) -> None:
     for number, (score, seconds) in enumerate([(0.1, 3.0), (None, 1.0), (0.9, 2.0)]):
         shelf.put(
             f"v{number}/{number}.wav",

@@ -108,7 +108,7 @@ def test_the_bin_is_emptied_on_purpose_only(studio: Studio) -> None:
     assert list_deleted_models(studio.layout) == [] and empty_trash(studio.layout) == 0
 
 
-def test_the_worker_can_be_told_to_let_go_of_its_models(studio: Studio) -> None:
+def test_the_worker_can_unload_its_models(studio: Studio) -> None:
     studio.wait(studio.submit(VerifyModelRequest(name="tiny")).id, 30)
     assert studio.unload()
     assert studio.wait(studio.submit(VerifyModelRequest(name="tiny")).id, 30).state == "done"

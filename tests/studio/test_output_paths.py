@@ -27,6 +27,7 @@ def take_numbers(root: str, text: str) -> list[str]:
     return names
 
 
+@pytest.mark.thorough
 def test_processes_that_speak_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
     texts = ["Good day.", "Good day.", "Another.", "Good day."]
     with ProcessPoolExecutor(len(texts), mp_context=get_context("spawn")) as pool:

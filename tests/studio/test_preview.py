@@ -134,7 +134,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_with_the_whole_is_told_once(case: str, layout: ProjectPaths) -> None:
+def test_what_is_wrong_with_the_whole_is_reported_once(case: str, layout: ProjectPaths) -> None:
     draft, reason = WRONG[case]
     shown = preview(draft, layout)
     assert not shown.speakable and len(shown.problems) == 1 and reason in shown.problems[0]

@@ -197,7 +197,7 @@ class TestLatentsOfTheOriginal:
         assert self.speak(tiny, pair) > 0
         assert [voice.name for voice in list_voices(tiny.layout)] == ["alice", "bob", "pat"]
 
-    def test_widths_of_other_weights_are_told(self, tiny: WorkerContext) -> None:
+    def test_widths_of_other_weights_are_reported(self, tiny: WorkerContext) -> None:
         told = r"'pat' cannot be used: .*1,024 and 2,048 wide; these weights need 32 and 32"
         with pytest.raises(AppError, match=told):
             self.speak(tiny, (torch.randn(1, 1024), torch.randn(1, 2048)))

@@ -93,6 +93,7 @@ def test_what_was_cut_off_sounds_like_what_was_not(
     assert again.heard == whole.heard and again.warnings == whole.warnings
 
 
+@pytest.mark.thorough
 def test_the_real_engine_goes_on_bit_for_bit(
     layout: ProjectPaths,
     ask: Callable[..., SpeechRequest],
@@ -192,7 +193,7 @@ def test_what_could_not_be_spoken_leaves_no_folder(
     assert list((layout.results / "alice").iterdir()) == []
 
 
-def test_a_warning_about_memory_is_told_once(
+def test_a_warning_about_memory_is_reported_once(
     layout: ProjectPaths, ask: Callable[..., SpeechRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoken = FakeEngine.synthesize

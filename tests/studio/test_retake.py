@@ -129,7 +129,7 @@ def test_text_voice_and_options_of_a_line_can_differ(workshop: WorkerContext, sp
     assert record.text == "[softly] Three and four."
 
 
-def test_a_clip_with_a_redone_line_is_said_again_bit_for_bit(
+def test_a_clip_with_a_redone_line_is_reproduced_bit_for_bit(
     workshop: WorkerContext, speak: Speak, tmp_path: Path
 ) -> None:
     first = speak()

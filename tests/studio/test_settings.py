@@ -81,6 +81,47 @@ def test_a_mistake_in_the_file_is_refused_with_its_line(
     assert told in str(refusal.value) and "settings.yaml" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("voice: bob\nvolume: 2\nvoice: alice\n", "line 3: 'voice' is set in line 1 already"),
+        ("options:\n  pace: 1\n  pace: 2\n", "line 3: 'pace' is set in line 2 already"),
+        (
+            "voice: bob\noptions:\n  pcae: 1\n",
+            "line 3: There is no option 'pcae'. Known are",
+        ),
+        ("delivery:\n  volume: 9\n", "line 2: volume is 9; it must be from 0.0 to 4.0 x"),
+        ("vioce: bob\n", "line 1: There is no setting 'vioce'. Did you mean 'voice'"),
+    ],
+)
+def test_repeated_keys_and_invalid_options_are_refused_with_file_and_line(
+    layout: ProjectPaths, text: str, message: str
+) -> None:
+    layout.settings_file.write_text(text)
+    with pytest.raises(AppError) as refusal:
+        load_settings(layout)
+    assert f"{layout.settings_file}, {message}" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("voice", "carol", "There is no voice 'carol'"),
+        ("bundle", "none", "There is no model 'none'"),
+        ("listen", "203.0.113.9:7860", "is not an address of this machine"),
+        ("results", "{root}/settings.yaml/x", "is a file"),
+        ("models", "{root}/voices/alice/one.wav", "is a file"),
+    ],
+)
+def test_a_setting_that_no_request_could_use_is_refused_when_it_is_set(
+    testudo: Run, layout: ProjectPaths, name: str, value: str, message: str
+) -> None:
+    layout.settings_file.write_text("volume: 2\n")
+    code, _, err = testudo("settings", "set", name, value.format(root=layout.root))
+    assert code == 2 and err.startswith("testudo: Nothing was saved.") and message in err
+    assert layout.settings_file.read_text() == "volume: 2\n"
+
+
 def test_a_file_with_a_mistake_is_never_overwritten(layout: ProjectPaths) -> None:
     mine = "voice: alice\nvolume: 9  # my own words\n"
     layout.settings_file.write_text(mine)

@@ -62,9 +62,10 @@ def test_each_option_has_the_source_that_wins(layout: ProjectPaths) -> None:
         layout.root, given={"options": {"voice_chunk_s": 2.0, "samples": 9}}
     ).settings
     given = SpeechRequestInput(preset="standard", options={"temperature": 0.3})
-    resolved = resolve_engine_options(
-        settings, layout, "starter", given=given, implied={"voice_chunk_s": 1.0, "candidates": 2}
+    (layout.model("starter") / "config.json").write_text(
+        '{"advice": {"voice_chunk_s": 1.0, "candidates": 2}}'
     )
+    resolved = resolve_engine_options(settings, layout, "starter", given=given)
     names = ("top_p", "candidates", "voice_chunk_s", "samples", "temperature")
     assert [(resolved.sources[name], resolved.values[name]) for name in names] == [
         ("default", resolved.values["top_p"]),
@@ -92,8 +93,10 @@ def test_options_and_preset_of_the_usual_engine_are_not_those_of_another(
 
 
 def test_an_option_that_does_not_fit_names_where_it_comes_from(layout: ProjectPaths) -> None:
-    with pytest.raises(AppError, match=r"samples is 0; .* It comes from settings\.yaml\."):
-        asked(layout, options={"samples": 0})
+    layout.settings_file.write_text("options:\n  samples: 0\n")
+    with pytest.raises(AppError, match=r"settings\.yaml, line 2: samples is 0; "):
+        Studio.open(layout.root)
+    layout.settings_file.unlink()
     with pytest.raises(AppError, match=r"samples is 0; it must be from 1 to \d+\.$"):
         asked(layout, {"options": {"samples": 0}})
 
@@ -162,7 +165,7 @@ def test_metadata_is_embedded_or_not_as_set(layout: ProjectPaths) -> None:
     assert read_metadata(Path(spoken(layout, embed_latents=True).path)).latents
 
 
-def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_told(
+def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_reported(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = spoken(layout, voice_fixer=True)
@@ -245,7 +248,7 @@ def test_the_model_that_is_set_listens_where_it_is_here_and_nothing_is_fetched_o
     request = PrepareRequest(folder=str(tmp_path), fetch=True)
     for given in ({"whisper_model": "tiny"}, {"whisper_model": "small", "offline": True}):
         settings = Studio.open(layout.root, given=given).settings
-        tasks_prepare.prepare_from_request(layout, settings, request, ProgressReporter())
+        tasks_prepare.prepare_from_request(Studio(layout, settings), request, ProgressReporter())
     assert [(wish.model, wish.fetch) for wish in wishes] == [("tiny", True), ("", False)]
 
 
@@ -256,6 +259,7 @@ HERE = {"low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents", "devic
 ELSEWHERE = {
     "engine": "the registry's own tests",
     "listen": "tests/api",
+    "openai_voices": "tests/api",
     "share": "tests/api",
 }
 

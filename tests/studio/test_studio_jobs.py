@@ -176,7 +176,7 @@ def test_many_threads_may_ask_at_once(opened: Studio, layout: ProjectPaths) -> N
     assert {opened.wait(id, 60).state for id in ids} == {"done"}
 
 
-def test_the_time_is_told_once_something_like_it_was_spoken(
+def test_the_time_is_reported_once_something_like_it_was_spoken(
     opened: Studio, layout: ProjectPaths
 ) -> None:
     request = ask(layout, "How long will this take?")
@@ -187,7 +187,7 @@ def test_the_time_is_told_once_something_like_it_was_spoken(
     assert all(seconds >= 0 for seconds in expected.values())
 
 
-def test_a_damaged_list_of_jobs_is_set_aside_and_told(layout: ProjectPaths) -> None:
+def test_a_damaged_list_of_jobs_is_set_aside_and_reported(layout: ProjectPaths) -> None:
     layout.jobs_db.parent.mkdir(parents=True)
     layout.jobs_db.write_bytes(b"no database at all" * 400)
     opened = InlineStudio(layout, Settings())

@@ -13,9 +13,11 @@ import pytest
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
+from studio.app.studio import Studio
 from studio.app.task_registry import TASKS
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo
 from studio.schemas.batch_probe import BatchProbeRequest
+from studio.schemas.settings import Settings
 from studio.training_runs import config_service as configuring
 from studio.training_runs.machine_facts import (
     detect_machine,
@@ -127,7 +129,7 @@ def test_names_from_a_browser_lead_nowhere(layout: ProjectPaths, name: str) -> N
         configuring.propose_config(layout, "hum", "../../models/starter")
 
 
-def test_what_is_not_there_is_told(layout: ProjectPaths, hum: Path) -> None:
+def test_what_is_not_there_is_reported(layout: ProjectPaths, hum: Path) -> None:
     with pytest.raises(AppError, match="'gone' cannot be used"):
         configuring.propose_config(layout, "gone", "tiny")
     with pytest.raises(AppError, match="The model 'lost' cannot be used"):
@@ -164,7 +166,7 @@ def test_published_weights_are_begun_from_where_they_are(layout: ProjectPaths) -
     assert configuring.get_default_model_name(layout) == "tortoise"
 
 
-def test_what_torch_said_of_the_machine_is_remembered(
+def test_the_devices_that_torch_found_are_saved(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not is_machine_known(layout) and get_machine_facts(layout).device == "cpu"
@@ -231,7 +233,9 @@ def test_a_dry_step_takes_real_steps_and_then_the_time_is_known(
 ) -> None:
     config = configuring.apply_changes(config, {"schedule.steps": 3, "optimizer.batch": 2})
     wish = BatchProbeRequest(values=configuring.config_to_values(config))
-    found = try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+    found = try_batch.probe_batch_size(
+        Studio(layout, Settings(device="cpu")), wish, ProgressReporter()
+    )
     assert (found.batch, found.diffusion_batch, found.device) == (2, 8, "cpu")
     assert found.gpt_s > 0 and found.diffusion_s > 0 and found.seconds
     assert found.chance == pytest.approx(2.996, abs=1e-3)  # ln 20 codes
@@ -264,7 +268,9 @@ def test_a_full_memory_halves_the_batch_and_says_so_once(
     config = configuring.apply_changes(config, {"schedule.steps": 3, "optimizer.batch": 10})
     events: list[ProgressEvent] = []
     wish = BatchProbeRequest(values=configuring.config_to_values(config))
-    found = try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter(events.append))
+    found = try_batch.probe_batch_size(
+        Studio(layout, Settings(device="cpu")), wish, ProgressReporter(events.append)
+    )
     assert asked == [("gpt", 10), ("gpt", 5), ("gpt", 2), *(("diffusion", n) for n in (8, 4, 2))]
     assert len([one for one in events if one.kind == "warning"]) == 2, "once for each stage"
     assert found.changes == {
@@ -279,7 +285,7 @@ def test_a_full_memory_halves_the_batch_and_says_so_once(
 
     monkeypatch.setattr(try_batch, "probe_training_step", hold_none)
     with pytest.raises(AppError, match="Not even one clip fits"):
-        try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+        try_batch.probe_batch_size(Studio(layout, Settings(device="cpu")), wish, ProgressReporter())
 
 
 def test_a_trial_of_what_cannot_run_is_refused(
@@ -288,7 +294,7 @@ def test_a_trial_of_what_cannot_run_is_refused(
     doomed = configuring.apply_changes(config, {"diffusion.batch": 99})
     wish = BatchProbeRequest(values=configuring.config_to_values(doomed))
     with pytest.raises(AppError, match=r"diffusion\.batch is 99"):
-        try_batch.probe_batch_size(layout, wish, "cpu", ProgressReporter())
+        try_batch.probe_batch_size(Studio(layout, Settings(device="cpu")), wish, ProgressReporter())
 
 
 def test_a_trial_is_a_job_of_the_worker(layout: ProjectPaths, config: FinetuneConfig) -> None:
@@ -317,10 +323,23 @@ def test_the_command_saves_a_plan_that_it_prints(testudo: Testudo, hum: Path) ->
     assert told["plan"]["steps"] == config.total_steps and told["path"].endswith("train.yaml")
 
 
+def test_short_flags_set_the_stage_that_is_trained(testudo: Testudo, hum: Path) -> None:
+    short = ("--steps", "7", "--batch", "3", "--rate", "2e-4")
+    assert testudo("configure", "hum", "--bundle", "tiny", *short)[0] == 0
+    config = read_config(hum / "train.yaml")
+    assert config.schedule.steps == 0
+    assert (config.diffusion.steps, config.diffusion.batch) == (7, 3)
+    assert config.diffusion.rate == 2e-4
+    both = ("--set", "schedule.steps=5", *short[2:])
+    assert testudo("configure", "hum", "--bundle", "tiny", *both)[0] == 0
+    config = read_config(hum / "train.yaml")
+    assert (config.schedule.steps, config.optimizer.batch, config.optimizer.rate) == (5, 3, 2e-4)
+
+
 def test_the_command_stops_at_what_would_end_badly_and_mends_it(
     testudo: Testudo, hum: Path
 ) -> None:
-    wrong = ("configure", "hum", "--bundle", "tiny", "--steps", "5", "--batch", "64")
+    wrong = ("configure", "hum", "--bundle", "tiny", "--set", "schedule.steps=5", "--batch", "64")
     code, out, _ = testudo(*wrong)
     assert code == 2 and "STOP  optimizer.batch is 64" in out and "Nothing was saved." in out
     assert not (hum / "train.yaml").exists()
@@ -339,8 +358,8 @@ def test_the_command_shows_the_file_without_saving(testudo: Testudo, hum: Path) 
     [
         (("hum", "--set", "optimizer.lr=1"), "Did you mean 'optimizer.rate'"),
         (("hum", "--set", "optimizer.rate"), "write it as optimizer.rate=1e-4"),
-        (("hum", "--rate", "fast"), "optimizer.rate must be a number, not 'fast'"),
-        (("hum", "--steps", "-1"), "schedule.steps is -1"),
+        (("hum", "--rate", "fast"), "diffusion.rate must be a number, not 'fast'"),
+        (("hum", "--steps", "-1"), "diffusion.steps is -1"),
         (("gone",), "'gone' cannot be used"),
         (("../hum",), "is not a valid dataset name"),
     ],

@@ -88,7 +88,7 @@ def test_a_stopped_run_goes_on_and_what_it_does_again_is_drawn_once(
         runs.resume("alice", "first")
 
 
-def test_a_killed_trainer_is_told_in_words_and_goes_on(
+def test_a_killed_trainer_is_reported_in_words_and_goes_on(
     runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     folder = make_dataset(layout, mode="killed")
@@ -103,7 +103,7 @@ def test_a_killed_trainer_is_told_in_words_and_goes_on(
     assert [step for step, _ in view.curve("loss")] == list(range(1, 41)) and not view.cause
 
 
-def test_a_run_that_failed_says_what_it_said_itself(
+def test_a_run_that_failed_shows_its_own_message(
     runs: TrainingRunService, layout: ProjectPaths
 ) -> None:
     make_dataset(layout, mode="failed")
@@ -190,7 +190,7 @@ def test_a_dataset_deleted_in_mid_run_ends_in_words(
     folder = make_dataset(layout, mode="wait")
     runs.start("alice")
     until(runs, "alice", "1", "running", step=15)
-    group = detached.read_process_record(folder / "runs" / "1").group
+    group = detached.read_process_status(folder / "runs" / "1").group
     shutil.rmtree(folder)
     with pytest.raises(AppError, match=r"There is no run"):
         runs.view("alice", "1")

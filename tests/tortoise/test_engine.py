@@ -150,7 +150,7 @@ def test_presets_are_those_of_the_original() -> None:
         "standard": (256, 200, True),
         "high_quality": (256, 400, True),
     }
-    assert TortoiseOptions.preset("fast", seed=3) == TortoiseOptions(seed=3)
+    assert TortoiseOptions.preset("ultra_fast", seed=3) == TortoiseOptions(seed=3)
     with pytest.raises(ValueError, match="preset is 'fats'"):
         TortoiseOptions.preset("fats")
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from core.files import sha256_file
 from engines.model_files import (
     CHECKSUMS_FILE,
     CONFIG_FILE,
     ModelFileError,
-    compute_sha256,
     get_network_path,
 )
 from engines.safetensors_io import read_tensors, save_tensors
@@ -72,7 +72,7 @@ def test_a_bundle_opens_without_reading_networks(bundle: Path) -> None:
         _ = opened.vocoder
 
 
-def test_a_bundle_keeps_a_loaded_network_until_told_to_forget(bundle: Path) -> None:
+def test_a_bundle_keeps_a_loaded_network_until_it_is_unloaded(bundle: Path) -> None:
     opened = load_model(bundle)
     first = opened.vocoder
     assert opened.vocoder is first
@@ -171,11 +171,9 @@ def test_the_id_sees_a_file_that_was_swapped_by_hand(bundle: Path) -> None:
 def test_a_written_file_is_not_hashed_again(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_network(bundle, "clvp", random_network("clvp"), ARCHITECTURES["clvp"])
     recorded = json.loads((bundle / CHECKSUMS_FILE).read_text())["clvp.safetensors"]
-    assert recorded["sha256"] == compute_sha256(get_network_path(bundle, "clvp"))
+    assert recorded["sha256"] == sha256_file(get_network_path(bundle, "clvp"))
     compute_weights_id(bundle)
-    monkeypatch.setattr(
-        "engines.model_files.compute_sha256", lambda file: pytest.fail("read again")
-    )
+    monkeypatch.setattr("engines.model_files.sha256_file", lambda file: pytest.fail("read again"))
     compute_weights_id(bundle)
 
 

@@ -16,7 +16,9 @@ from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from engines.model_files import write_json
 from engines.safetensors_io import read_tensors, save_tensors
+from studio.app.studio import Studio
 from studio.schemas.clip_tools import MergeModelsRequest, MergeModelsResult
+from studio.schemas.settings import Settings
 from studio.workers.merge_models import merge_two_models
 from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
 from tortoise.checkpoints.layout import compute_weights_id
@@ -46,7 +48,7 @@ def merge(
     layout: ProjectPaths, share: float, name: str, report: ProgressReporter | None = None
 ) -> MergeModelsResult:
     wish = MergeModelsRequest(first="one", second="two", name=name, share=share)
-    return merge_two_models(layout, wish, report or ProgressReporter())
+    return merge_two_models(Studio(layout, Settings()), wish, report or ProgressReporter())
 
 
 @pytest.mark.parametrize(("share", "parent"), [(0.0, "one"), (1.0, "two")])
@@ -154,7 +156,7 @@ def test_names_are_checked_and_nothing_is_overwritten(studio: ProjectPaths) -> N
         merge(studio, 0.5, "taken")
     same = MergeModelsRequest(first="one", second="one", name="same")
     with pytest.raises(AppError, match="merged with itself"):
-        merge_two_models(studio, same, ProgressReporter())
+        merge_two_models(Studio(studio, Settings()), same, ProgressReporter())
     with pytest.raises(ValueError, match=r"share is 1.5; it must be from 0.0 to 1.0"):
         MergeModelsRequest(first="one", second="two", name="far", share=1.5)
 

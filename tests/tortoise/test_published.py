@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engines.model_files import compute_sha256
+from core.files import sha256_file
 from support.golden_cases import GOLDEN
 from tortoise.checkpoints.config import NETWORK_CLASSES
 from tortoise.checkpoints.convert import check_tokenizer, get_published_architecture, read_mel_norms
@@ -75,7 +75,7 @@ def test_every_file_is_sought_where_it_was_published(
 def test_the_reference_copies_have_the_checksums_in_the_table(inventory: dict[str, Any]) -> None:
     by_name = {file.name: file for file in PUBLISHED_FILES}
     assert by_name["mel_norms.pth"].sha256 == inventory["mel_norms.pth"]["sha256"]
-    assert by_name["tokenizer.json"].sha256 == compute_sha256(REFERENCE / "tokenizer.json")
+    assert by_name["tokenizer.json"].sha256 == sha256_file(REFERENCE / "tokenizer.json")
 
 
 @needs_inventory

@@ -143,7 +143,7 @@ def test_where_nothing_learns_nothing_is_hidden(form: ConfigForm) -> None:
     assert form.build_stage_updates(0, None) == {form.stages: gr.skip()}
 
 
-def test_a_change_is_told_by_the_names_on_the_page(form: ConfigForm) -> None:
+def test_a_change_is_reported_by_the_names_on_the_page(form: ConfigForm) -> None:
     told = form.format_changes({"samples.text": "", "schedule.milestones": [0.5, 0.75]})
     assert told == "Sample text set to empty. Milestones set to 0.5, 0.75."
 
@@ -315,7 +315,7 @@ def test_a_dry_step_tells_what_fits_and_offers_it() -> None:
 
 
 @pytest.mark.parametrize("state", ["waiting", "running", "failed", "stopped"])
-def test_a_dry_step_is_told_in_every_state(state: Any) -> None:
+def test_a_dry_step_is_reported_in_every_state(state: Any) -> None:
     failure = JobFailure(cause="crashed", message=EVIL, details="lines")
     job = replace(JOB, state=state, title=EVIL, failure=failure if state == "failed" else None)
     html = trial_html(job)

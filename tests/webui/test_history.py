@@ -293,7 +293,7 @@ def test_a_browser_is_sent_only_what_it_has_not_seen(tab: HistoryTab) -> None:
     assert not {tab.filters[name] for name in ALL_LABELS} & set(second)
 
 
-def test_a_filter_that_is_wrong_is_told_and_the_list_stays(tab: HistoryTab) -> None:
+def test_a_filter_that_is_wrong_is_reported_and_the_list_stays(tab: HistoryTab) -> None:
     browser = Browser(tab, voice="clara")
     browser.poll()
     browser.narrow(since="soon")
@@ -349,7 +349,7 @@ def test_all_that_were_found_are_chosen_at_once_but_for_those_spared(
     assert view.bulk_selection == () and history.find(Search()).total == 1
 
 
-def test_more_than_can_be_taken_at_once_is_told(
+def test_more_than_can_be_taken_at_once_is_reported(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("studio.history.export.MAX_EXPORT_CLIPS", 2)

@@ -87,7 +87,7 @@ def test_a_running_job_tells_its_stage_its_count_and_the_time_left(studio: Studi
     assert format_page_title([running], []) == "25 % · Testudo"
 
 
-def test_every_state_can_be_told_without_its_colour_and_offers_what_fits(studio: Studio) -> None:
+def test_every_state_is_shown_in_words_and_offers_what_fits(studio: Studio) -> None:
     wanted = {"waiting": ["cancel"], "running": ["cancel"], "stopped": ["resume"]}
     for state, offered in wanted.items():
         reader = drawn(studio.layout, replace(JOB, state=state, place=1))
@@ -170,7 +170,7 @@ def test_the_settings_line_tells_every_knob() -> None:
         (9000.0, "about 2.5 h"),
     ],
 )
-def test_times_are_told_as_exactly_as_they_are_known(seconds: float, told: str) -> None:
+def test_times_are_reported_as_exactly_as_they_are_known(seconds: float, told: str) -> None:
     assert format_duration(seconds) == told
 
 

@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused_in_words(
         form.build_request(given(form, **changes))
 
 
-def test_what_a_wish_comes_to_is_said_before_it_is_made() -> None:
+def test_the_plan_of_a_request_is_shown_before_it_is_submitted() -> None:
     ready = PreparePlan(
         name="nora", folder="", files=3, seconds=100.0, given=1, transcriber="pocketsphinx",
         remarks=(SCRIPT,),
@@ -213,7 +213,7 @@ def job(**changes: Any) -> Job:
         ({"warnings": (SCRIPT,)}, "Warning: &lt;script&gt;"),
     ],
 )
-def test_a_job_is_told_in_every_state(changes: dict[str, Any], told: str) -> None:
+def test_a_job_is_reported_in_every_state(changes: dict[str, Any], told: str) -> None:
     html = prepare_jobs_html([job(**changes)])
     assert told in html and "<script" not in html
 

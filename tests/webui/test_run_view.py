@@ -103,7 +103,7 @@ def acts(html: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("state", get_args(RunState))
-def test_every_state_is_told_in_words(
+def test_every_state_is_reported_in_words(
     state: RunState, run: RunStatus, layout: ProjectPaths
 ) -> None:
     html = run_html(replace(run, state=state, message="Why.", details="lines"), layout)
@@ -156,7 +156,7 @@ def test_what_was_made_a_model_can_be_spoken_with_though_its_checkpoint_went(
     ("status", "error", "told"),
     [("waiting", "", "waiting"), ("", "No room.", "No room."), ("", "", "")],
 )
-def test_a_model_in_the_making_is_told_of(
+def test_a_model_in_the_making_is_reported(
     status: str, error: str, told: str, run: RunStatus, layout: ProjectPaths
 ) -> None:
     export = ModelExport(title="Export step 3", status=status, error=error)
@@ -175,7 +175,7 @@ def test_samples_are_played_by_the_names_of_dataset_run_and_step(
     assert str(layout.root) not in html
 
 
-def test_what_nobody_judged_is_said_and_what_was_judged_is_in_percent(
+def test_what_nobody_judged_is_reported_and_what_was_judged_is_in_percent(
     run: RunStatus, layout: ProjectPaths
 ) -> None:
     html = run_html(run, layout)

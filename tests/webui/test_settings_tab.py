@@ -85,7 +85,7 @@ def test_defaults_are_shown_and_not_saved(studio: Studio, form: SettingsForm) ->
     assert shown["volume"]["value"] == 1.0 and studio.settings.volume == 2.0
 
 
-def test_the_source_and_the_restart_are_told() -> None:
+def test_the_source_and_the_restart_are_reported() -> None:
     items = {item.name: item for item in list_setting_fields()}
     assert "(default; needs a restart)" in format_setting_help(items["listen"], DEFAULT)
     assert "(from settings.yaml)" in format_setting_help(items["volume"], FILE)
@@ -93,7 +93,7 @@ def test_the_source_and_the_restart_are_told() -> None:
     assert "From 0.0 to 4.0 x" in format_setting_help(items["volume"], FILE)
 
 
-def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_saving(
+def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_reported_after_saving(
     studio: Studio,
 ) -> None:
     studio.command_line_values = {"format": "flac"}
@@ -103,7 +103,7 @@ def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_said_after_
     assert "Overridden by the command line: Output Format." in told and "Volume" not in told
 
 
-def test_a_file_that_was_broken_by_hand_is_told_and_what_held_goes_on(studio: Studio) -> None:
+def test_a_file_that_was_broken_by_hand_is_reported_and_what_held_goes_on(studio: Studio) -> None:
     studio.change_settings({"volume": 2.0})
     studio.layout.settings_file.write_text("volume: 9\n")
     with pytest.raises(AppError, match="line 1"):
@@ -114,7 +114,7 @@ def test_a_file_that_was_broken_by_hand_is_told_and_what_held_goes_on(studio: St
     assert studio.layout.settings_file.read_text() == "volume: 9\n"
 
 
-def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_told() -> None:
+def test_devices_that_were_found_can_be_chosen_and_one_that_is_gone_is_reported() -> None:
     found = [DeviceInfo(name="cuda:0", label="NVIDIA H200"), DeviceInfo(name="cpu", label="CPU")]
     assert ("NVIDIA H200 (cuda:0)", "cuda:0") in device_choices(found, "auto")
     assert ("cuda:3 (not found)", "cuda:3") in device_choices(found, "cuda:3")
@@ -149,7 +149,7 @@ def job(**changes: Any) -> Job:
     return replace(made, **changes)
 
 
-def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
+def test_jobs_of_the_panel_are_reported_in_a_line_and_escaped() -> None:
     wrong = {"checks": [{"file": "gpt", "good": False, "message": "cut short"}]}
     told = {
         "waiting": model_job_html(job()),
@@ -162,7 +162,7 @@ def test_jobs_of_the_panel_are_told_in_a_line_and_escaped() -> None:
     }
     assert "gpt: cut short" in told["done"] and "&lt;i&gt;no" in told["failed"]
     assert all("<b>" not in line and "&lt;b&gt;" in line for line in told.values())
-    news = {"told": "There is a newer version.", "fix": "./update.sh"}
+    news = {"message": "There is a newer version.", "fix": "./update.sh"}
     assert "./update.sh" in model_job_html(job(task="check_updates", state="done", result=news))
 
 
@@ -186,7 +186,7 @@ def test_whisper_is_installed_from_the_models_panel(
     assert "Installation of Whisper: stopped.</p>" in stopped
 
 
-def test_models_are_told_with_what_they_lack_and_escaped() -> None:
+def test_models_are_reported_with_what_they_lack_and_escaped() -> None:
     bundle = ModelSummary(name="<x>", path=Path("x"), about="<y>", networks=("gpt",), size=5,
                            weights_id="", missing=("clvp",))  # fmt: skip
     table = models_table_html([bundle])
@@ -198,7 +198,7 @@ def test_a_finding_says_in_words_what_its_colour_says_and_its_command_can_be_cop
     html = render_macro(
         "finding",
         HealthCheckResult(
-            name="Port", state="fault", told="<taken>", cause="port_taken", fix="run 'it'"
+            name="Port", state="fault", message="<taken>", cause="port_taken", fix="run 'it'"
         ),
     )
     assert "Problem: Port" in html and "<taken>" not in html

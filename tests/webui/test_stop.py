@@ -41,6 +41,22 @@ def stopped(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
+def find_updates(page: gr.Blocks, panel: str) -> dict[str, Any]:
+    """Poll a panel as the page does; return the update of its Stop button."""
+    (html,) = [b for b in page.blocks.values() if getattr(b, "elem_id", "") == panel]
+    stop_id = {"generate-jobs": "generate-stop"}.get(panel, "training-prepare-stop")
+    (stop,) = [b for b in page.blocks.values() if getattr(b, "elem_id", "") == stop_id]
+    event = next(
+        f
+        for f in page.fns.values()
+        if html in f.outputs and stop in f.outputs and f.fn.__name__ == "refresh"
+    )
+    assert event.fn is not None
+    given: list[Any] = [component.value for component in event.inputs]  # type: ignore[attr-defined]
+    updates: dict[Any, Any] = event.fn(*given)
+    return next(dict(value) for key, value in updates.items() if key is stop)
+
+
 def press(page: gr.Blocks, elem_id: str) -> None:
     """Press a button as the page does, with what the components hold at first."""
     (button,) = [b for b in page.blocks.values() if getattr(b, "elem_id", "") == elem_id]
@@ -48,6 +64,16 @@ def press(page: gr.Blocks, elem_id: str) -> None:
     given: list[Any] = [component.value for component in event.inputs]  # type: ignore[attr-defined]
     assert event.fn is not None
     event.fn(*given)
+
+
+@pytest.mark.parametrize("panel", ["generate-jobs", "training-prepare-jobs"])
+def test_stop_is_enabled_while_a_job_of_its_tab_is_active(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, panel: str
+) -> None:
+    page = build_page(studio)
+    for jobs, enabled in (([], False), ([job("speak"), job("prepare")], True)):
+        monkeypatch.setattr(studio, "jobs", lambda limit=50, jobs=jobs: jobs)
+        assert find_updates(page, panel)["interactive"] is enabled
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def job(task: str, **changes: Any) -> Job:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_was_found_is_told_and_stays_text(task: str, tmp_path: Path) -> None:
+def test_what_was_found_is_reported_and_stays_text(task: str, tmp_path: Path) -> None:
     html = tool_job_html(job(task), ProjectPaths.from_root(tmp_path))
     assert "Done" in html and "<script" not in html and "&lt;script&gt;" in html
 

@@ -19,6 +19,7 @@ from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.model_store.bundles import ModelSummary, list_models
 from studio.model_store.finetunes import AUTO
+from studio.schemas.settings import parse_voice_names
 from studio.schemas.speech import has_option
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
@@ -117,7 +118,8 @@ async def create_speech(body: CreateSpeechBody, request: Request, studio: Studio
 def read_voices(studio: StudioDep) -> AudioVoiceList:
     """List the voices."""
     names = [voice.name for voice in list_voices(studio.layout)]
-    return AudioVoiceList(voices=[NamedItem(id=name, name=name) for name in [*names, RANDOM_VOICE]])
+    names += [*parse_voice_names(studio.settings.openai_voices), RANDOM_VOICE]
+    return AudioVoiceList(voices=[NamedItem(id=name, name=name) for name in dict.fromkeys(names)])
 
 
 @router.get("/audio/models")
@@ -180,6 +182,7 @@ def _resolve_voice(studio: Studio, voice: str | VoiceId | None) -> str | None:
     name = voice.id if isinstance(voice, VoiceId) else voice
     if not name:
         return None
+    name = parse_voice_names(studio.settings.openai_voices).get(name, name)
     try:
         check_voices(studio.layout, name)
     except AppError as refusal:

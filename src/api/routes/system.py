@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.schemas import StudioDep
 from core.paths import get_project_paths
@@ -50,7 +51,8 @@ class FindingView(BaseModel):
 
     name: str
     state: Literal["good", "note", "fault"]
-    told: str
+    message: str
+    told: str = Field(description="former name of message", deprecated=True)
     cause: str
     fix: str
 
@@ -81,10 +83,7 @@ def read_system(studio: StudioDep) -> SystemReport:
     }
     return SystemReport(
         facts=facts,
-        findings=[
-            FindingView.model_validate({**plain, "told": redact_private_data(plain["told"], root)})
-            for plain in map(to_dict, findings)
-        ],
+        findings=[_build_finding(plain, root) for plain in map(to_dict, findings)],
         report=format_report(found, findings, root),
     )
 
@@ -110,3 +109,8 @@ def read_settings(studio: StudioDep) -> SettingList:
             for item in list_setting_fields()
         ]
     )
+
+
+def _build_finding(plain: dict[str, Any], root: Path) -> FindingView:
+    message = redact_private_data(plain["message"], root)
+    return FindingView.model_validate({**plain, "message": message, "told": message})

@@ -108,11 +108,12 @@ def preprocess(
     settings = _Settings(
         folder=folder, features=features, options=options, augmentation=augmentation
     )
-    with report.stage("find recordings"):
-        scan = _scan_sources(sources, options.layout)
-    for path in sources:
-        if folder.absolute().is_relative_to(path.absolute()):
+    absolute = [path.absolute() for path in sources]  # the keys of what is done stay the same
+    for path in absolute:
+        if folder.absolute().is_relative_to(path):
             raise AppError(f"{folder} lies inside {path}. Choose another folder for the features.")
+    with report.stage("find recordings"):
+        scan = _scan_sources(absolute, options.layout)
     folder.mkdir(parents=True, exist_ok=True)
     _check_same_settings(settings)
     done = _read_progress(folder / PROGRESS_FILE)

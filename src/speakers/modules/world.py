@@ -129,5 +129,6 @@ def _import(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise AppError(
-            f"These features need the package {name}. Install requirements-extra.txt."
+            f"These features need the package {name}. See requirements-extra.txt.",
+            code="missing_package",
         ) from error

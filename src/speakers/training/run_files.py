@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from core.files import atomic_path, write_text
@@ -27,17 +28,14 @@ from speakers.training.config import EncoderTrainConfig
 ENCODER_FILE, BEST_FILE, NETWORK_FILE, INPUTS_DIR = (
     "encoder.pt", "saved_model.pt", "model.txt", "inputs"
 )  # fmt: skip
+BACKUP_FILE = "{stem}_{step:06d}.bak"
 INPUT_EXAMPLES = 4
 PICTURED_SPEAKERS = 10
 
 
-def get_backup_path(run: Path, step: int) -> Path:
-    """Return the backup of a step."""
-    return run / f"encoder_{step:06d}.bak"
-
-
-def get_final_path(run: Path, step: int) -> Path:
-    """Return the file of a training that ended at a step."""
+def get_final_path(run: Path) -> Path:
+    """Return the file of a training that has ended, named after its last step."""
+    step = torch.load(run / ENCODER_FILE, map_location="cpu", weights_only=True)["step"] - 1
     return run / f"ckpt_{step}.ckpt"
 
 

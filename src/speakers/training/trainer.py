@@ -13,43 +13,51 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.progress import Cancelled, ProgressReporter
+from core.progress import ProgressReporter
 from engines.device import pick_device
-from runs.event_log import EventLogger, create_tensorboard_logger
+from jobs.detached import STOP_FILE
+from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
+from runs.loop import LoopOptions, RunLoop, run_to_end
 from runs.program import run_program
-from runs.state import is_disk_full_error
+from runs.state import link_or_copy
 from speakers.dataset import read_speaker_dataset, suggest_batch_shape
-from speakers.training.config import CONFIG_FILE, read_encoder_config, with_batch_shape
-from speakers.training.early_stopping import EarlyStopping
-from speakers.training.loop import EncoderTrainer, TrainingDivergedError
+from speakers.training.config import (
+    CONFIG_FILE,
+    EncoderTrainConfig,
+    read_encoder_config,
+    with_batch_shape,
+)
 from speakers.training.networks import create_network, create_optimizer
-from speakers.training.run_files import write_description
-from speakers.training.sampler import BatchSampler, FeatureStore, split_speakers
+from speakers.training.run_files import (
+    BACKUP_FILE,
+    BEST_FILE,
+    ENCODER_FILE,
+    get_final_path,
+    write_description,
+)
+from speakers.training.sampler import (
+    BatchSampler,
+    FeatureStore,
+    SpeakerSplit,
+    compute_cycle_steps,
+    split_speakers,
+)
+from speakers.training.task import EncoderTask
+
+NEVER = 10**9
+MIN_CYCLE_STEPS = 10  # a small dataset is not validated after every few steps
 
 
 def train_encoder(run: Path, dataset: Path, report: ProgressReporter) -> TrainResult:
-    """Train until the last step, a limit or a stop request; resumes from a saved state.
-
-    Raises InvalidValueError for a configuration or dataset that cannot be used.
-    """
-    logger = EventLogger(run=run, is_main_process=True, report=report)
-    logger.log_to_tensorboard = create_tensorboard_logger(run)
-    try:
-        trainer = create_trainer(run, dataset, logger, report)
-        reason = trainer.train()
-        result = TrainResult(state="done", message=f"Finished: the training {reason}.")
-    except Cancelled:
-        result = TrainResult(state="stopped", cause="asked", message="Saved, and stopped.")
-    except (TrainingDivergedError, OSError, ValueError) as error:
-        result = _make_failed_result(error)
-    logger.log_end(result)
+    """Train until the last step, a limit or a stop request; resumes from a saved state."""
+    result = run_to_end(run, report, lambda logger: create_loop(run, dataset, logger, report))
+    if result.state == "done":
+        link_or_copy(run / ENCODER_FILE, get_final_path(run))
     return result
 
 
-def create_trainer(
-    run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter
-) -> EncoderTrainer:
+def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter) -> RunLoop:
     """Read configuration and dataset, build the network and restore the saved state."""
     config = read_encoder_config(run / CONFIG_FILE)
     content = read_speaker_dataset(dataset)
@@ -59,8 +67,7 @@ def create_trainer(
     )
     store, device = FeatureStore(dataset, content), pick_device(config.device)
     model = create_network(config, content.features.bins, len(split.train)).to(device)
-    sampler = BatchSampler(store, split.train, config, config.seed, augment=True)
-    trainer = EncoderTrainer(
+    task = EncoderTask(
         run=run,
         config=config,
         dataset=content,
@@ -68,40 +75,55 @@ def create_trainer(
         store=store,
         model=model,
         optimizer=create_optimizer(model, config),
-        sampler=sampler,
-        stopping=EarlyStopping(patience=config.patience, threshold=config.threshold),
+        sampler=BatchSampler(store, split.train, config, config.seed, augment=True),
         device=device,
+    )
+    loop = RunLoop(
+        run=run,
+        task=task,
+        options=_get_loop_options(config, split),
         logger=logger,
         report=report,
+        is_stop_requested=lambda: (run / STOP_FILE).exists(),
     )
-    is_resumed = trainer.restore()
+    is_resumed = loop.restore()
     if not is_resumed:
         example = BatchSampler(store, split.train, config, config.seed, augment=False).draw()
         write_description(run, model, config, example.frames)
-    logger.log(
-        BeginEvent(
-            steps=config.steps,
-            clips=sum(len(speaker.files) for speaker in split.train),
-            validation_clips=sum(len(speaker.files) for speaker in split.validation),
-            speakers=len(split.train),
-            validation_speakers=len(split.validation),
-            device=str(device),
-            processes=1,
-            batch=config.speakers_per_batch * config.utterances_per_speaker,
-            resumed=is_resumed,
-        )
+    logger.log(_describe_begin(config, split, str(device), is_resumed=is_resumed))
+    return loop
+
+
+def _get_loop_options(config: EncoderTrainConfig, split: SpeakerSplit) -> LoopOptions:
+    cycle = config.train_iters or compute_cycle_steps(split.train, config, MIN_CYCLE_STEPS)
+    return LoopOptions(
+        steps=config.steps,
+        max_minutes=config.max_minutes,
+        vis_every=config.vis_every or NEVER,
+        save_every=config.save_every,
+        backup_every=config.backup_every,
+        eval_every=cycle,
+        patience=config.patience,
+        threshold=config.threshold,
+        backup_file=BACKUP_FILE,
+        best_file=BEST_FILE,
     )
-    return trainer
 
 
-def _make_failed_result(error: Exception) -> TrainResult:
-    if isinstance(error, TrainingDivergedError):
-        message = f"The training diverged: {error}. Lower learning_rate and resume."
-        return TrainResult(state="failed", cause="diverged", message=message)
-    if isinstance(error, OSError):
-        cause = "disk" if is_disk_full_error(error) else "files"
-        return TrainResult(state="failed", cause=cause, message=str(error))
-    return TrainResult(state="failed", cause="refused", message=str(error))
+def _describe_begin(
+    config: EncoderTrainConfig, split: SpeakerSplit, device: str, *, is_resumed: bool
+) -> BeginEvent:
+    return BeginEvent(
+        steps=config.steps,
+        clips=sum(len(speaker.files) for speaker in split.train),
+        validation_clips=sum(len(speaker.files) for speaker in split.validation),
+        speakers=len(split.train),
+        validation_speakers=len(split.validation),
+        device=device,
+        processes=1,
+        batch=config.speakers_per_batch * config.utterances_per_speaker,
+        resumed=is_resumed,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from core.progress import ProgressReporter
 from jobs.models import Job
 from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
+from studio.app.setting_checks import check_changed_settings
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
 from studio.schemas.speech import SpeechRequest, SpeechResult
@@ -80,7 +82,8 @@ class Studio:
         unset: names to remove from the file.  Raises AppError, and saves nothing, for a value that
         cannot be used.
         """
-        update_settings_file(self.layout, changes, unset)
+        check = partial(check_changed_settings, self.layout, changed=changes)
+        update_settings_file(self.layout, changes, unset, check)
         return self.reload_settings()
 
     def reload_settings(self) -> ResolvedSettings:

@@ -286,7 +286,10 @@ class Datasets:
         folder = self._layout.dataset(name)
         stamp = _compute_fingerprint(folder)
         if stamp is None:
-            raise AppError(self._format_missing_message(name))
+            raise AppError(
+                self._format_missing_message(name),
+                cli_hint="`testudo prepare VOICE` creates one.",
+            )
         cached = self._cached.get(name)
         if cached is not None and cached.stamp == stamp:
             return cached
@@ -333,10 +336,7 @@ class Datasets:
     def _format_missing_message(self, name: str) -> str:
         names = self.names()
         known = f" There are: {', '.join(names[:10])}." if names else " There are none yet."
-        return (
-            f"There is no dataset {quote_for_message(name)}.{known} `testudo prepare VOICE` "
-            "creates one."
-        )
+        return f"There is no dataset {quote_for_message(name)}.{known}"
 
 
 def _compute_fingerprint(folder: Path) -> tuple[int, int] | None:

@@ -14,10 +14,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from core.error_classifier import get_error_info
 from core.errors import AppError
+from core.files import sha256_file
 from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
-from engines.model_files import compute_sha256, list_tensor_files, read_checksums
+from engines.model_files import list_tensor_files, read_checksums
 from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
@@ -43,7 +44,7 @@ class HealthCheckResult:
 
     name: str
     state: CheckState
-    told: str
+    message: str
     cause: str = ""
     fix: str = ""
 
@@ -90,16 +91,20 @@ def find_package_problems(requirements: str) -> list[str]:
 def _fault(name: str, cause: str, message: str, fix: str | None = None) -> HealthCheckResult:
     known = get_error_info(cause)
     return HealthCheckResult(
-        name=name, state="fault", told=message, cause=cause, fix=known.fix if fix is None else fix
+        name=name,
+        state="fault",
+        message=message,
+        cause=cause,
+        fix=known.fix if fix is None else fix,
     )
 
 
 def _good(name: str, message: str) -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="good", told=message)
+    return HealthCheckResult(name=name, state="good", message=message)
 
 
 def _note(name: str, message: str, fix: str = "") -> HealthCheckResult:
-    return HealthCheckResult(name=name, state="note", told=message, fix=fix)
+    return HealthCheckResult(name=name, state="note", message=message, fix=fix)
 
 
 def _check_python() -> HealthCheckResult:
@@ -149,8 +154,8 @@ def _check_devices(torch: TorchInfo) -> HealthCheckResult:
             f"This torch build does not support {', '.join(torch.unsuited)}.",
         )
     has_gpu = any(device.name != "cpu" for device in torch.devices)
-    if not has_gpu and torch.said:
-        return _fault("Devices", "old_driver", torch.said[0])
+    if not has_gpu and torch.driver_warnings:
+        return _fault("Devices", "old_driver", torch.driver_warnings[0])
     if not has_gpu and NVIDIA_DRIVER_FILE.exists():
         cause = "old_driver" if torch.cuda else "wrong_cuda_build"
         return _fault(
@@ -172,7 +177,9 @@ def _check_settings(layout: ProjectPaths) -> tuple[Settings, HealthCheckResult]:
     try:
         resolved = resolve_settings(layout)
     except AppError as error:
-        return Settings(), _fault("Settings", "bad_settings", str(error))
+        old = layout.settings_file.with_suffix(".yaml.old")
+        fix = f"mv {_quote_path(layout.settings_file)} {_quote_path(old)}"
+        return Settings(), _fault("Settings", "bad_settings", str(error), fix)
     message = (
         f"{len(resolved.file_values)} set in {layout.settings_file.name}"
         if resolved.file_values
@@ -207,7 +214,8 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
         if aside:
             return _note("Job list", f"good; a damaged one was kept as state/{aside[-1].name}")
         return _good("Job list", "whole")
-    return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.")
+    fix = f"mv {_quote_path(layout.state)} {_quote_path(layout.state.with_suffix('.damaged'))}"
+    return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.", fix)
 
 
 def _check_ffmpeg(system: SystemInfo) -> HealthCheckResult:
@@ -230,7 +238,7 @@ def _check_starter(layout: ProjectPaths) -> HealthCheckResult:
     wrong = [
         file.name
         for file in list_tensor_files(folder)
-        if file.name in recorded and compute_sha256(file) != recorded[file.name].get("sha256")
+        if file.name in recorded and sha256_file(file) != recorded[file.name].get("sha256")
     ]
     if wrong:
         message = f"{', '.join(wrong)}: checksum mismatch."

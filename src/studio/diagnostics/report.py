@@ -55,7 +55,7 @@ def format_finding_lines(findings: Sequence[HealthCheckResult]) -> list[str]:
     width = max((len(finding.name) for finding in findings), default=0)
     lines = []
     for finding in findings:
-        lines.append(f"{STATE_LABELS[finding.state]}  {finding.name:{width}}  {finding.told}")
+        lines.append(f"{STATE_LABELS[finding.state]}  {finding.name:{width}}  {finding.message}")
         if finding.fix:
             lines.append(f"{'':7}{'':{width}}  fix:  {finding.fix}")
     return lines

@@ -44,7 +44,7 @@ class TorchInfo:
     cuda: str = ""
     devices: tuple[DeviceInfo, ...] = ()
     unsuited: tuple[str, ...] = ()  # GPUs that this build has no code for
-    said: tuple[str, ...] = ()  # its warnings about drivers
+    driver_warnings: tuple[str, ...] = ()
     cause: str = ""
     problem: str = ""
 
@@ -139,7 +139,7 @@ def format_device_lines(torch: TorchInfo) -> list[str]:
         memory = f", {format_bytes(device.memory)}" if device.memory else ""
         lines.append(f"{device.name:{width}}  {device.label}{memory}")
     unsuited = [f"This torch build does not support {name}." for name in torch.unsuited]
-    return [*lines, *unsuited, *torch.said]
+    return [*lines, *unsuited, *torch.driver_warnings]
 
 
 def collect_folder_info(layout: ProjectPaths) -> tuple[FolderInfo, ...]:
@@ -175,6 +175,16 @@ def get_installed_version(package: str) -> str:
         return ""
 
 
+def read_version() -> str:
+    """Return the version of this program."""
+    installed = get_installed_version("testudo")
+    if installed:
+        return installed
+    project = Path(__file__).resolve().parents[3] / "pyproject.toml"
+    found = re.search(r'^version = "(.+)"', project.read_text("utf-8"), re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
 def count_usable_cores() -> int:
     """Return how many cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -204,5 +214,5 @@ def _parse_torch_info(plain: Mapping[str, Any]) -> TorchInfo:  # Any: of studio.
     devices = tuple(DeviceInfo(**device) for device in plain["devices"])
     names = ("torch", "torchaudio", "cuda", "cause", "problem")
     facts: dict[str, Any] = {name: str(plain.get(name, "")) for name in names}
-    facts |= {name: tuple(plain.get(name, ())) for name in ("unsuited", "said")}
+    facts |= {name: tuple(plain.get(name, ())) for name in ("unsuited", "driver_warnings")}
     return TorchInfo(devices=devices, **facts)

@@ -30,7 +30,7 @@ class CheckUpdatesResult:
     """The result. fix: the command that installs the newer version, "" where there is none."""
 
     newer: bool
-    told: str
+    message: str
     fix: str = ""
 
 
@@ -59,10 +59,10 @@ def check_for_updates(request: CheckUpdatesRequest) -> CheckUpdatesResult:
     answer = _run_git(root, "ls-remote", remote, f"refs/heads/{branch}", network=True)
     newest = answer.split()[0] if answer else ""
     if not newest:
-        return CheckUpdatesResult(newer=False, told=f"{remote} has no branch {branch}.")
+        return CheckUpdatesResult(newer=False, message=f"{remote} has no branch {branch}.")
     if _run_git(root, "merge-base", "--is-ancestor", newest, "HEAD", answers=True) == "yes":
-        return CheckUpdatesResult(newer=False, told="This is the newest version.")
-    return CheckUpdatesResult(newer=True, told="There is a newer version.", fix=UPDATE_COMMAND)
+        return CheckUpdatesResult(newer=False, message="This is the newest version.")
+    return CheckUpdatesResult(newer=True, message="There is a newer version.", fix=UPDATE_COMMAND)
 
 
 def _run_git(root: Path, *arguments: str, network: bool = False, answers: bool = False) -> str:

@@ -71,7 +71,7 @@ def describe_voicefixer_problem(home: Path | None = None, *, can_download: bool 
     if absent and not can_download:
         return (
             f"Its weights are missing: {' and '.join(absent)} must be in {folder}. Allow "
-            "downloads (`testudo settings set offline false`) and use it once, or put the files "
-            f"there: {WEIGHTS_URL.removesuffix('/files/')}."
+            "downloads in Settings and use it once, or put the files there: "
+            f"{WEIGHTS_URL.removesuffix('/files/')}."
         )
     return ""

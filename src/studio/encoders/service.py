@@ -94,9 +94,10 @@ class EncoderService:
             return folder
         there = ", ".join(info.name for info in self.list_datasets()) or "none"
         raise AppError(
-            f"There is no speaker dataset {quote_for_message(name)} (there: {there}). Create one: "
-            f"testudo encoder preprocess FOLDER --name {quote_for_message(name)}",
+            f"There is no speaker dataset {quote_for_message(name)} (there: {there}).",
             code="missing_file",
+            cli_hint="Create one: testudo encoder preprocess FOLDER "
+            f"--name {quote_for_message(name)}",
         )
 
 

@@ -147,9 +147,9 @@ def find_model_folder(layout: ProjectPaths, name: str) -> Path:
     similar = suggest_similar(same[0] if same else name, names)
     raise AppError(
         f"There is no model {quote_for_message(name)} in {layout.models} (there: {known})."
-        f"{similar} "
-        f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
+        f"{similar}",
         code="missing_weights",
+        cli_hint=f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads the published ones.",
     )
 
 
@@ -377,9 +377,9 @@ def _check_required_files(folder: Path, found: Mapping[str, Path], target: Path)
         about_data = hint if {"tokenizer.json", "mel_norms.pth"} & set(missing) else ""
         raise AppError(
             f"{folder} lacks required files: {', '.join(missing)} missing.{about_data} "
-            f"Put them into the folder, or download all with `testudo models download "
-            f"{PUBLISHED_MODEL_NAME}`.",
+            "Put them into the folder, or download the published model.",
             code="missing_weights",
+            cli_hint=f"`testudo models download {PUBLISHED_MODEL_NAME}` downloads it.",
         )
 
 

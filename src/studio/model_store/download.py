@@ -21,14 +21,15 @@ from huggingface_hub.utils._headers import build_hf_headers as build_headers
 from tqdm.std import tqdm
 
 from core.errors import AppError, translate_write_errors
+from core.files import sha256_file
 from core.progress import ProgressEvent, ProgressReporter
 from core.proxy_settings import check_proxy_usable
-from engines.model_files import compute_sha256
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
 GITHUB_RAW_URL = "https://raw.githubusercontent.com"
 STAGE = "download"
-RETRY_ADVICE = "Run the same command again; it resumes the download."
+RETRY_ADVICE = "Download it again; the download is resumed."
+IMPORT_HINT = "`testudo models import FOLDER` imports files."
 _SHA256_DIGITS = 64
 
 
@@ -90,8 +91,9 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
     if is_offline_mode():
         raise AppError(
             "HF_HUB_OFFLINE is set, so downloads are off. Unset it, or import files that you "
-            "already have with `testudo models import FOLDER`.",
+            "already have.",
             code="offline",
+            cli_hint=IMPORT_HINT,
         )
     check_proxy_usable(os.environ)
     problems, gone, found = [], True, False
@@ -136,7 +138,7 @@ def _download_from(
     with translate_write_errors(part), _delete_part_on_full_disk(part), part.open("a+b") as stream:
         _resume_download(remote, file.name, _ProgressFile(stream, file.name, meter))
     meter.skip(remote.size - part.stat().st_size)  # where the server did not send the size
-    actual = compute_sha256(part)
+    actual = sha256_file(part)
     expected = {sum for sum in (file.sha256, remote.sha256) if sum}
     if expected - {actual}:
         part.unlink()
@@ -144,8 +146,9 @@ def _download_from(
         raise PublishedFileError(
             f"{file.name} from {remote.source.repo} is not the published file: its sha256 is "
             f"{actual}, not {' or '.join(sorted(expected - {actual}))}. It was deleted. Try again "
-            "later, or import a copy that you trust with `testudo models import FOLDER`.",
+            "later, or import a copy that you trust.",
             code="wrong_hash",
+            cli_hint=IMPORT_HINT,
         )
     whole = folder / file.name
     part.replace(whole)

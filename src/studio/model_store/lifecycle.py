@@ -66,10 +66,11 @@ def check_online_allowed(offline: bool) -> None:
     """Raise AppError where the settings forbid downloads."""
     if offline:
         raise AppError(
-            "Downloads are off: Only Load Models Locally is on. Turn it off in Settings "
-            "(testudo settings set offline false), or import files that you already have with "
-            "`testudo models import FOLDER`.",
+            "Downloads are off: Only Load Models Locally is on. Turn it off in Settings, "
+            "or import files that you already have.",
             code="offline",
+            cli_hint="`testudo settings set offline false` turns it off; "
+            "`testudo models import FOLDER` imports files.",
         )
 
 

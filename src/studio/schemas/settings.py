@@ -11,10 +11,21 @@ from typing import Annotated, Any, get_type_hints
 
 from core.errors import InvalidValueError
 from core.network_address import DEFAULT_HOST, DEFAULT_PORT, parse_address
-from core.options import OptionField, OptionInfo, list_option_fields, validate_options
+from core.options import (
+    OptionField,
+    OptionInfo,
+    check_option_values,
+    list_option_fields,
+    validate_options,
+)
 from core.paths import ProjectPaths, parse_path
 from engines.registry import get_options_class
-from studio.schemas.speech import AUDIO_FORMATS, check_sample_rate, get_preset_options
+from studio.schemas.speech import (
+    AUDIO_FORMATS,
+    OutputOptions,
+    check_sample_rate,
+    get_preset_options,
+)
 
 # Any: each setting has its own type.
 
@@ -23,6 +34,8 @@ ENGINE_OPTION_NAMES = ("low_vram", "sample_batch_size", "voice_chunk_s", "slim_l
 """Settings that set the engine option of the same name, if the engine has it."""
 OUTPUT_OPTION_NAMES = ("format", "output_rate", "volume")
 """Settings that set the output option of the same name."""
+OPTION_TABLES = ("options", "delivery")
+"""Entries that are tables of further options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +219,13 @@ class Settings:
         SettingUiInfo(group=MODELS_GROUP, label="Check for Updates"),
     ] = False
 
+    openai_voices: Annotated[
+        str,
+        OptionInfo(
+            help="Voices that OpenAI's names stand for at /v1/audio/speech: alloy=alice, echo=bob"
+        ),
+        SettingUiInfo(group=PAGE_GROUP, label="OpenAI Voice Names"),
+    ] = ""
     listen: Annotated[
         str,
         OptionInfo(help="HOST:PORT/PATH of the page; 0.0.0.0 accepts other machines, with a login"),
@@ -239,7 +259,11 @@ class Settings:
             if not getattr(self, name).strip() or "\0" in getattr(self, name):
                 raise ValueError(f"{name} is empty or not a path; give a folder.")
         parse_address(self.listen)
-        get_preset_options(get_options_class(self.engine), self.preset)
+        parse_voice_names(self.openai_voices)
+        engine = get_options_class(self.engine)
+        get_preset_options(engine, self.preset)
+        check_option_values(engine, self.options)
+        check_option_values(OutputOptions, self.delivery)
 
     @property
     def engine_options(self) -> Mapping[str, Any]:
@@ -256,6 +280,17 @@ class Settings:
         return {name: getattr(self, name) for name in OUTPUT_OPTION_NAMES} | dict(self.delivery)
 
 
+def parse_voice_names(text: str) -> Mapping[str, str]:
+    """Parse NAME=VOICE, NAME=VOICE.  Raises ValueError for anything else."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    names = {name.strip(): voice.strip() for name, _, voice in pairs}
+    if len(names) < len(pairs) or not all([*names, *names.values()]):
+        raise InvalidValueError(
+            f"openai_voices is {text!r}; write it as alloy=alice, echo=bob, each name once."
+        )
+    return names
+
+
 def list_setting_fields() -> list[SettingField]:
     """Return every setting that the page shows, in order."""
     hints = get_type_hints(Settings, include_extras=True)
@@ -270,11 +305,7 @@ def list_setting_fields() -> list[SettingField]:
 def get_default_settings() -> Mapping[str, Any]:
     """Return the default of each setting."""
     return MappingProxyType(
-        {
-            item.name: item.default
-            for item in fields(Settings)
-            if item.name not in ("options", "delivery")
-        }
+        {item.name: item.default for item in fields(Settings) if item.name not in OPTION_TABLES}
     )
 
 

@@ -6,7 +6,7 @@ An invalid file is refused, never overwritten.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import yaml
 from core.errors import AppError, translate_write_errors
 from core.files import write_text
 from core.paths import ProjectPaths
-from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
-from studio.schemas.settings import Settings
+from core.serialization import from_dict, suggest_similar, to_dict
+from studio.schemas.settings import OPTION_TABLES, Settings
 
 # Any: each setting has its own type.
 
@@ -44,7 +44,8 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        stated = yaml.safe_load(_read_limited_text(path))
+        text = _read_limited_text(path)
+        stated = yaml.safe_load(text)
     except yaml.YAMLError as cause:
         where = getattr(cause, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
@@ -55,6 +56,7 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
         raise AppError(f"{path}: {cause}. Correct it or delete it.", code="bad_settings") from cause
     if stated is None:
         return {}
+    _check_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
     if not isinstance(stated, Mapping):
         raise AppError(
             f"{path} must be a table of settings, such as `voice: alice`.", code="bad_settings"
@@ -62,32 +64,60 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
     return {str(key): value for key, value in stated.items()}
 
 
+def _check_repeated_keys(path: Path, node: yaml.Node | None) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first_lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in first_lines:
+            raise AppError(
+                f"{path}, line {line}: {key.value!r} is set in line {first_lines[key.value]} "
+                "already. Remove one of the two.",
+                code="bad_settings",
+            )
+        first_lines[str(key.value)] = line
+        _check_repeated_keys(path, value)
+
+
 def validate_settings(stated: Mapping[str, Any], layout: ProjectPaths) -> Settings:
     """Build the settings from the entries of the file, or refuse with the line that is wrong."""
     for name in stated:
         _check_not_secret(name, layout)
-        try:
-            from_dict(Settings, {**_get_related_entries(name, stated), name: stated[name]})
-        except (ValueError, AppError) as cause:
-            raise _make_settings_error(layout, name, cause) from cause
+        value, related = stated[name], _get_related_entries(name, stated)
+        is_table = name in OPTION_TABLES and isinstance(value, Mapping)
+        for place, part in [((name, key), {key: value[key]}) for key in value] if is_table else []:
+            _check_entry(layout, {**related, name: part}, place)
+        _check_entry(layout, {**related, name: value}, (name,))
     try:
         return from_dict(Settings, stated)
     except (ValueError, AppError) as cause:
-        raise _make_settings_error(layout, "", cause) from cause
+        raise _make_settings_error(layout, (), cause) from cause
+
+
+def _check_entry(layout: ProjectPaths, entries: Mapping[str, Any], place: Sequence[str]) -> None:
+    try:
+        from_dict(Settings, entries)
+    except (ValueError, AppError) as cause:
+        raise _make_settings_error(layout, place, cause) from cause
 
 
 def update_settings_file(
-    layout: ProjectPaths, changes: Mapping[str, Any], unset: Sequence[str] = ()
+    layout: ProjectPaths,
+    changes: Mapping[str, Any],
+    unset: Sequence[str] = (),
+    check: Callable[[Settings], None] = lambda settings: None,
 ) -> Settings:
     """Change entries of the file, and remove those in `unset`.
 
+    check: a further check of the new settings.
     Raises AppError, without changing the file, where it or a change is invalid.
     """
     for name in (*changes, *unset):
         check_setting_name(name)
     kept = {name: value for name, value in read_settings_file(layout).items() if name not in unset}
     validate_settings(kept, layout)  # report an earlier mistake as such, with its line
-    return _write_settings(layout, {**kept, **to_dict(changes)})
+    return _write_settings(layout, {**kept, **to_dict(changes)}, check)
 
 
 def check_setting_name(name: str) -> str:
@@ -99,9 +129,12 @@ def check_setting_name(name: str) -> str:
     raise AppError(f"There is no setting {name!r}.{hint}", code="bad_request")
 
 
-def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings:
+def _write_settings(
+    layout: ProjectPaths, stated: Mapping[str, Any], check: Callable[[Settings], None]
+) -> Settings:
     try:
         settings = validate_settings(stated, layout)
+        check(settings)
     except AppError as refusal:
         message = re.sub(
             r"^(, line \d+)?: ", "", str(refusal).removeprefix(str(layout.settings_file))
@@ -116,40 +149,41 @@ def _write_settings(layout: ProjectPaths, stated: Mapping[str, Any]) -> Settings
 
 
 def _get_related_entries(name: str, stated: Mapping[str, Any]) -> Mapping[str, Any]:
-    beside = {"output_rate": ("format",), "preset": ("engine",)}.get(name, ())
-    return {other: stated[other] for other in beside if other in stated}
+    beside = {"output_rate": ("format",), "preset": ("engine",), "options": ("engine",)}
+    return {other: stated[other] for other in beside.get(name, ()) if other in stated}
 
 
 def _check_not_secret(name: str, layout: ProjectPaths) -> None:
     if any(word in name.lower() for word in SECRET_WORDS):
         variable = SECRET_ENV_VARS.get(name.lower(), "TESTUDO_LOGIN or TESTUDO_API_KEY")
         raise AppError(
-            f"{layout.settings_file}{_format_line_number(layout, name)}: {name} is a secret, "
+            f"{layout.settings_file}{_format_line_number(layout, (name,))}: {name} is a secret, "
             f"which does not belong in this file. Remove it, and set the environment variable "
             f"{variable} instead.",
             code="bad_settings",
         )
 
 
-def _make_settings_error(layout: ProjectPaths, name: str, cause: Exception) -> AppError:
-    message = str(cause)
-    if isinstance(cause, ValidationError):
-        message = message.replace("Settings has no setting", "There is no setting")
-    return AppError(
-        f"{layout.settings_file}{_format_line_number(layout, name)}: {message}", code="bad_settings"
-    )
+def _make_settings_error(layout: ProjectPaths, place: Sequence[str], cause: Exception) -> AppError:
+    line = _format_line_number(layout, place)
+    return AppError(f"{layout.settings_file}{line}: {cause}", code="bad_settings")
 
 
-def _format_line_number(layout: ProjectPaths, name: str) -> str:
-    """Return ", line N" for an entry that stands in the file."""
+def _format_line_number(layout: ProjectPaths, place: Sequence[str]) -> str:
+    """Return ", line N" for an entry of the file, named by its keys."""
     try:
         root = yaml.compose(layout.settings_file.read_text(encoding="utf-8"), yaml.SafeLoader)
     except (yaml.YAMLError, OSError, ValueError):
         return ""
-    if not isinstance(root, yaml.MappingNode):
-        return ""
-    lines = [key.start_mark.line + 1 for key, _ in root.value if key.value == name]
-    return f", line {lines[-1]}" if lines else ""
+    line = 0
+    for name in place:
+        entries = root.value if isinstance(root, yaml.MappingNode) else []
+        found = [(key, value) for key, value in entries if key.value == name]
+        if not found:
+            break
+        key, root = found[-1]
+        line = key.start_mark.line + 1
+    return f", line {line}" if line else ""
 
 
 def _read_limited_text(path: Path) -> str:

@@ -118,7 +118,8 @@ def find_dataset(layout: ProjectPaths, name: str) -> Path:
     if (folder / TRAIN_LIST).is_file():
         return folder
     raise AppError(
-        f"There is no synthesizer dataset {quote_for_message(name)}. Make one: testudo synthesizer "
-        f"preprocess FOLDER --name {quote_for_message(name)}",
+        f"There is no synthesizer dataset {quote_for_message(name)}.",
         code="missing_file",
+        cli_hint="Create one: testudo synthesizer preprocess FOLDER "
+        f"--name {quote_for_message(name)}",
     )

@@ -146,6 +146,7 @@ def _create_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise AppError(
-            f"Cannot make the folder {folder}: {cause.strerror or cause}. Choose another --out-dir."
+            f"Cannot make the folder {folder}: {cause.strerror or cause}. Choose another one.",
+            cli_hint="Its flag is --out-dir.",
         ) from cause
     return folder

@@ -58,14 +58,16 @@ def build_request(
     """
     if given.text is None:
         raise AppError(
-            'No text was given. Give the text to speak: testudo speak "Good evening."',
+            "No text was given. Give the text to speak.",
             code="empty_text",
+            cli_hint='Example: testudo speak "Good evening."',
         )
     voice = given.voice or settings.voice
     if not voice:
         raise AppError(
-            "No voice was given. Add --voice NAME; `testudo voices` lists the voices.",
+            "No voice was given. Choose a voice.",
             code="missing_voice",
+            cli_hint="Add --voice NAME; `testudo voices` lists the voices.",
         )
     stated = _merge_request_fields(settings, {}, given)
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)
@@ -119,19 +121,16 @@ def resolve_engine_options(
     *,
     engine: str | None = None,
     given: SpeechRequestInput | None = None,
-    implied: Mapping[str, Any] | None = None,
 ) -> Resolved:
     """Merge defaults, the model's advice, settings, preset and request, lowest first.
 
-    bundle: name of the model;  implied: options that the page sets over the model's advice.
-    Raises AppError for an option or preset that does not fit.
+    bundle: name of the model.  Raises AppError for an option or preset that does not fit.
     """
     engine, given = engine or settings.engine, given or SpeechRequestInput()
     is_usual = engine == settings.engine  # the settings' options and preset are of that engine
     preset = given.preset or (settings.preset if is_usual else None)
     layers = [
         (MODEL, get_recommended_options(engine, layout.model(bundle))),
-        (MODEL, implied or {}),
         (FILE, settings.engine_options if is_usual else {}),
         *_list_given_layers(engine, preset, given),
     ]

@@ -12,7 +12,6 @@ from core.errors import AppError, reraise_as_app_error
 from core.options import OptionField, list_option_fields
 from core.paths import ProjectPaths
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json
-from engines.registry import get_options_class
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
 from text.tokenizer import (
@@ -25,6 +24,7 @@ from text.tokenizer import (
     with_text_cleaning,
 )
 from tortoise.checkpoints.layout import TOKENIZER_FILE
+from tortoise.generation.options import TortoiseOptions
 
 MAX_PREVIEW_CHARS = 20_000
 DEFAULT_TOKEN_LIMIT = 400  # of published weights
@@ -98,7 +98,7 @@ def preview_tokens(
 
 def list_token_options() -> list[OptionField]:
     """Return the engine options that change how a text is tokenized."""
-    fields = list_option_fields(get_options_class("tortoise"))
+    fields = list_option_fields(TortoiseOptions)
     return [field for field in fields if field.name == "text_cleaning"]
 
 

@@ -59,6 +59,7 @@ __all__ = [
     "ConfigField",
     "ConfigProposal",
     "ConfigSection",
+    "FinetuneConfig",
     "PreflightFinding",
     "TrainingPlan",
     "list_config_sections",
@@ -226,8 +227,9 @@ def load_config(layout: ProjectPaths, dataset: str) -> FinetuneConfig:
     path = _find_dataset_dir(layout, dataset) / CONFIG_FILE
     if not path.is_file():
         raise AppError(
-            f"{dataset} has no configuration yet. Make one: `testudo configure {dataset}`.",
+            f"{dataset} has no configuration yet. Make one.",
             code="missing_file",
+            cli_hint=f"`testudo configure {dataset}` makes one.",
         )
     with reraise_as_app_error(ConfigError):
         return read_config(path)

@@ -13,11 +13,11 @@ from typing import Literal
 from core.error_classifier import ERROR_CATALOG
 from jobs.detached import (
     STOP_FILE,
-    ProcessRecord,
+    ProcessStatus,
     describe_exit_code,
     is_alive,
     read_log_tail,
-    read_process_record,
+    read_process_status,
 )
 from runs.event_log_reader import EventLogReader, RunMetrics
 from runs.events import BeginEvent
@@ -137,9 +137,9 @@ class RunStatus(RunSummary):
 
 def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> RunSummary:
     """Return the status of a run for a list."""
-    record, alive = read_process_record(folder), is_alive(folder)
+    process, alive = read_process_status(folder), is_alive(folder)
     metrics = event_log.read()  # after `alive`: a run that ends in between has logged its end
-    state = _get_run_state(folder, metrics, record, alive)
+    state = _get_run_state(folder, metrics, process, alive)
     start, is_running = metrics.start_event, state in ("running", "stopping")
     return RunSummary(
         dataset=dataset,
@@ -147,8 +147,8 @@ def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> Ru
         state=state,
         step=metrics.step,
         steps=start.total_steps if start else read_planned_steps(folder),
-        began=metrics.first_start_time or record.launched,
-        ended=_get_end_time(metrics, record) if state in FINISHED_STATES else None,
+        began=metrics.first_start_time or process.launched,
+        ended=_get_end_time(metrics, process) if state in FINISHED_STATES else None,
         eta_s=_estimate_remaining_s(metrics) if is_running else None,
         best=select_run_checkpoint(folder, metrics).step,
     )
@@ -158,7 +158,7 @@ def get_run_status(dataset: str, folder: Path, event_log: EventLogReader) -> Run
     """Return the whole status of a run."""
     summary, metrics = get_run_summary(dataset, folder, event_log), event_log.read()
     message, cause, details = _describe_end(
-        summary.state, folder, metrics, read_process_record(folder)
+        summary.state, folder, metrics, read_process_status(folder)
     )
     start, choice = metrics.start_event or BeginEvent(), select_run_checkpoint(folder, metrics)
     return RunStatus(
@@ -215,28 +215,27 @@ def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
 
 
 def _get_run_state(
-    folder: Path, metrics: RunMetrics, record: ProcessRecord, alive: bool
+    folder: Path, metrics: RunMetrics, process: ProcessStatus, alive: bool
 ) -> RunState:
     """Combine the states of supervisor and trainer; the lock shows whether the run died."""
-    is_waiting = alive and record.group > 0 and record.launched is None
     ended = metrics.ended
-    if ended and not is_waiting and (ended.time or 0.0) >= (record.launched or 0.0):
+    if ended and process.state != "waiting" and (ended.time or 0.0) >= (process.launched or 0.0):
         return ended.state  # by the latest start, not by one before
     if alive and (folder / STOP_FILE).exists():
         return "stopping"
     if alive:
-        return "waiting" if is_waiting else "running"
-    stopped_while_waiting = record.launched is None and record.code == 0
+        return "waiting" if process.state == "waiting" else "running"
+    stopped_while_waiting = process.state == "exited" and process.launched is None
     return "stopped" if stopped_while_waiting else "died"
 
 
 def _describe_end(
-    state: RunState, folder: Path, metrics: RunMetrics, record: ProcessRecord
+    state: RunState, folder: Path, metrics: RunMetrics, process: ProcessStatus
 ) -> tuple[str, str, str]:
     if state == "died":
-        message = f"The training ended unexpectedly: {describe_exit_code(record.code)}."
+        message = f"The training ended unexpectedly: {describe_exit_code(process.code)}."
         saved = " Resume continues from the last saved state." if metrics.checkpoints else ""
-        cause = "out_of_host_memory" if record.code == -9 else "worker_died"
+        cause = "out_of_host_memory" if process.code == -9 else "worker_died"
         return message + saved, cause, read_log_tail(folder)
     if metrics.ended is None or state not in FINISHED_STATES:
         return "", "", ""
@@ -246,8 +245,8 @@ def _describe_end(
     return metrics.ended.message or ERROR_CATALOG[cause].title, cause, read_log_tail(folder)
 
 
-def _get_end_time(metrics: RunMetrics, record: ProcessRecord) -> float | None:
-    return metrics.ended.time if metrics.ended else record.ended or metrics.time
+def _get_end_time(metrics: RunMetrics, process: ProcessStatus) -> float | None:
+    return metrics.ended.time if metrics.ended else process.ended or metrics.time
 
 
 def _measure_seconds_per_step(metrics: RunMetrics) -> float | None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -100,11 +101,11 @@ class TrainingRunService:
         try:
             with translate_write_errors(folder):
                 shutil.copyfile(parent / CONFIG_FILE, folder / CONFIG_FILE)
-            self._launch(dataset, folder, config)
+            note = self._launch(dataset, folder, config)
         except AppError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return self.view(dataset, name)
+        return _add_note(self.view(dataset, name), note)
 
     def stop(self, dataset: str, name: str) -> RunStatus:
         """Request that a run saves and ends."""
@@ -124,17 +125,18 @@ class TrainingRunService:
         if not view.is_over:
             raise AppError(f"{name} of {dataset} is {view.state} already.", code="busy")
         find_dataset_folder(self._layout, dataset)
-        self._launch(dataset, view.folder, read_train_config(view.folder))
-        return self.view(dataset, name)
+        note = self._launch(dataset, view.folder, read_train_config(view.folder))
+        return _add_note(self.view(dataset, name), note)
 
     def delete(self, dataset: str, name: str) -> DeletedRun:
         """Move a run to the trash; models exported from it stay."""
         return delete_run(self._layout, dataset, name)
 
-    def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> None:
+    def _launch(self, dataset: str, folder: Path, config: FinetuneConfig) -> str:
+        """Start the process; return a note about what was created for it, "" for none."""
         bundle = find_model_folder(self._layout, config.weights.bundle)
         model = make_finetune_name(dataset, folder.name)
-        ensure_voice(self._layout, dataset)
+        note = self._create_voice(dataset)
         self._free_memory()
         command = [
             *(sys.executable, *TRAINER_COMMAND, str(folder)),
@@ -144,6 +146,17 @@ class TrainingRunService:
         ]
         with reraise_as_app_error(JobError), translate_write_errors(folder):
             detached.start_detached(command, folder, turn=self._layout.training_lock)
+        return note
+
+    def _create_voice(self, dataset: str) -> str:
+        """Create the voice of a dataset if it is missing; return a note about that."""
+        before = _list_subfolders(self._layout.voices)
+        folder = self._layout.voice(ensure_voice(self._layout, dataset))
+        if folder in before or not folder.is_dir():
+            return ""
+        count = len(list(folder.iterdir()))
+        clips = "1 training clip" if count == 1 else f"{count} training clips"
+        return f"Copied {clips} to voices/{folder.name}: the voice of the finetuned models."
 
     def _folder(self, dataset: str, name: str) -> Path:
         folder = self._layout.run(dataset, name)
@@ -159,6 +172,10 @@ class TrainingRunService:
 
     def _get_event_log(self, folder: Path) -> EventLogReader:
         return self._event_logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
+
+
+def _add_note(view: RunStatus, note: str) -> RunStatus:
+    return replace(view, notes=(note, *view.notes)) if note else view
 
 
 def find_dataset_folder(layout: ProjectPaths, name: str) -> Path:

@@ -96,8 +96,9 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     """Parse NAME, or NAME:WEIGHT+NAME:WEIGHT for a blend.  Raises AppError for anything else."""
     if not spoken_by.strip():
         raise AppError(
-            "No voice was given. `testudo voices` lists the voices; `random` is a random one.",
+            "No voice was given. Choose a voice; `random` is a random one.",
             code="missing_voice",
+            cli_hint="`testudo voices` lists the voices.",
         )
     parts = tuple(_parse_component(part.strip(), spoken_by) for part in spoken_by.split("+"))
     names = [(part.voice, part.seed) for part in parts]

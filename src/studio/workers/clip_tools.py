@@ -46,13 +46,13 @@ CLASSIFIER_SAMPLE_RATE = 24_000
 
 
 def denoise_clip_task(
-    workshop: WorkerContext, request: DenoiseClipRequest, report: ProgressReporter
+    context: WorkerContext, request: DenoiseClipRequest, report: ProgressReporter
 ) -> DenoiseClipResult:
     """Clean a clip into a new file below results/cleaned."""
-    source = resolve_file_ref(workshop.layout, request.clip)
-    target = make_output_path(workshop.layout, DENOISED_DIR, source.stem)
-    device = workshop.settings.voice_fixer_device
-    can_download = not workshop.settings.offline
+    source = resolve_file_ref(context.layout, request.clip)
+    target = make_output_path(context.layout, DENOISED_DIR, source.stem)
+    device = context.settings.voice_fixer_device
+    can_download = not context.settings.offline
     return denoise_file(source, target, request, device, report, can_download=can_download)
 
 
@@ -107,10 +107,10 @@ def run_denoiser(
 
 
 def check_clip_task(
-    workshop: WorkerContext, request: CheckClipRequest, report: ProgressReporter
+    context: WorkerContext, request: CheckClipRequest, report: ProgressReporter
 ) -> CheckResult:
     """Check the quality of a clip for cloning."""
-    return build_check_result(check_audio_file(resolve_file_ref(workshop.layout, request.clip)))
+    return build_check_result(check_audio_file(resolve_file_ref(context.layout, request.clip)))
 
 
 def check_audio_file(path: Path) -> QualityReport:
@@ -122,10 +122,10 @@ def check_audio_file(path: Path) -> QualityReport:
 
 
 def check_voice_task(
-    workshop: WorkerContext, request: CheckVoiceRequest, report: ProgressReporter
+    context: WorkerContext, request: CheckVoiceRequest, report: ProgressReporter
 ) -> CheckResult:
     """Check the quality of the clips of a voice for cloning."""
-    return build_check_result(check_voice_clips(workshop.layout, request.voice, report))
+    return build_check_result(check_voice_clips(context.layout, request.voice, report))
 
 
 def check_voice_clips(
@@ -156,11 +156,11 @@ def build_check_result(found: QualityReport | VoiceQualityReport) -> CheckResult
 
 
 def detect_synthetic_task(
-    workshop: WorkerContext, request: DetectSyntheticRequest, report: ProgressReporter
+    context: WorkerContext, request: DetectSyntheticRequest, report: ProgressReporter
 ) -> DetectSyntheticResult:
     """Return the probability that the published weights generated a clip."""
     return detect_synthetic_speech(
-        workshop.layout, resolve_file_ref(workshop.layout, request.clip), request.bundle, report
+        context.layout, resolve_file_ref(context.layout, request.clip), request.bundle, report
     )
 
 
@@ -197,8 +197,8 @@ def find_classifier_model(layout: ProjectPaths) -> str:
         if "classifier" in bundle.networks:
             return bundle.name
     raise AppError(
-        "No installed model has the classifier. The published model has it: `testudo models "
-        "download tortoise`."
+        "No installed model has the classifier. The published model has it: download that one.",
+        cli_hint="`testudo models download tortoise` downloads it.",
     )
 
 

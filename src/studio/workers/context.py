@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
@@ -12,6 +12,13 @@ from core.serialization import from_dict
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.workers.synthesis.synthesizer import Synthesizer
+
+
+class TaskContext(Protocol):
+    """What most tasks need; a `Studio` has it too, so the command line calls tasks directly."""
+
+    layout: ProjectPaths
+    settings: Settings
 
 
 class WorkerContext:
@@ -32,7 +39,7 @@ def create_worker_context(layout: Mapping[str, Any], settings: Mapping[str, Any]
 
 
 def synthesize_speech_task(
-    workshop: WorkerContext, request: SpeechRequest, report: ProgressReporter
+    context: WorkerContext, request: SpeechRequest, report: ProgressReporter
 ) -> SpeechResult:
     """Synthesize a request with the loaded engine."""
-    return workshop.synthesizer.speak(request, report)
+    return context.synthesizer.speak(request, report)

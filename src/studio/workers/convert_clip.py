@@ -29,13 +29,13 @@ CONVERTED_DIR = "converted"  # the folder below the results
 
 
 def convert_clip_task(
-    workshop: WorkerContext, request: ConvertClipRequest, report: ProgressReporter
+    context: WorkerContext, request: ConvertClipRequest, report: ProgressReporter
 ) -> ConvertClipResult:
     """Convert a clip into a new file below results/converted."""
-    source = resolve_file_ref(workshop.layout, request.clip)
+    source = resolve_file_ref(context.layout, request.clip)
     stem = f"{source.stem}-{get_results_folder_name(request.voice)}"
-    target = make_output_path(workshop.layout, CONVERTED_DIR, stem)
-    return convert_file(workshop.layout, source, target, request, workshop.settings.device, report)
+    target = make_output_path(context.layout, CONVERTED_DIR, stem)
+    return convert_file(context.layout, source, target, request, context.settings.device, report)
 
 
 def convert_file(

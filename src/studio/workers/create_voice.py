@@ -160,20 +160,20 @@ def _check_names(files: Sequence[Path], folder: Path) -> None:
 
 
 def import_voice_task(
-    workshop: WorkerContext, request: ImportVoiceRequest, report: ProgressReporter
+    context: WorkerContext, request: ImportVoiceRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
     """Copy uploaded clips into a voice.
 
     Raises AppError, without copying any, for a file that is not audio.
     """
-    uploads = (workshop.layout.state / "uploads").resolve()
+    uploads = (context.layout.state / "uploads").resolve()
     folder = Path(request.folder)
     if folder.resolve().parent != uploads or not folder.is_dir():
         raise AppError("The uploaded clips no longer exist. Upload them again.")
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
         voice = import_voice(
-            request.name, files, workshop.layout, report, sound_only=request.sound_only
+            request.name, files, context.layout, report, sound_only=request.sound_only
         )
         return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
     finally:

@@ -32,17 +32,17 @@ PICTURE_SUFFIXES = (".png", ".pdf", ".svg", ".jpg")
 
 
 def preprocess_task(
-    workshop: WorkerContext, request: PreprocessRequest, report: ProgressReporter
+    context: WorkerContext, request: PreprocessRequest, report: ProgressReporter
 ) -> PreprocessResult:
     """Preprocess a dataset in the worker."""
-    return preprocess_dataset(workshop.layout, request, report)
+    return preprocess_dataset(context.layout, request, report)
 
 
 def plot_task(
-    workshop: WorkerContext, request: EvaluateRequest, report: ProgressReporter
+    context: WorkerContext, request: EvaluateRequest, report: ProgressReporter
 ) -> EvaluateResult:
     """Draw a picture in the worker."""
-    return plot_embeddings(workshop.layout, request, report)
+    return plot_embeddings(context.layout, request, report)
 
 
 def preprocess_dataset(

@@ -36,10 +36,10 @@ REPORT_STEP = "report"
 
 
 def gold_dataset_task(
-    workshop: WorkerContext, request: GoldRequest, report: ProgressReporter
+    context: WorkerContext, request: GoldRequest, report: ProgressReporter
 ) -> GoldResult:
     """Run steps of a project; steps whose inputs have not changed are kept."""
-    return make_gold_dataset(workshop.layout, request, report)
+    return make_gold_dataset(context.layout, request, report)
 
 
 def make_gold_dataset(

@@ -12,27 +12,21 @@ from core.progress import ProgressReporter
 from engines.model_files import ModelFileError, list_tensor_files, write_json
 from studio.model_store.bundles import RESERVED_DISK_BYTES, find_model_folder
 from studio.schemas.clip_tools import MergeModelsRequest, MergeModelsResult
-from studio.workers.context import WorkerContext
+from studio.workers.context import TaskContext
 from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.merge import MergeInputs, check_mergeable, merge_models
 
 MERGE_METADATA_FILE = "merge.json"
 
 
-def merge_models_task(
-    workshop: WorkerContext, request: MergeModelsRequest, report: ProgressReporter
-) -> MergeModelsResult:
-    """Mix two models into models/finetunes/NAME."""
-    return merge_two_models(workshop.layout, request, report)
-
-
 def merge_two_models(
-    layout: ProjectPaths, request: MergeModelsRequest, report: ProgressReporter
+    context: TaskContext, request: MergeModelsRequest, report: ProgressReporter
 ) -> MergeModelsResult:
-    """Merge two models; no files are left after an error.
+    """Merge two models into models/finetunes/NAME; no files are left after an error.
 
     Raises AppError for a name that is taken, a full disk, and incompatible models.
     """
+    layout = context.layout
     target = layout.model(f"finetunes/{validate_name(request.name, 'model')}")
     if target.exists():
         raise AppError(

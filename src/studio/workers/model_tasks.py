@@ -27,24 +27,18 @@ from studio.schemas.checkpoint_export import (
     make_finetune_name,
 )
 from studio.training_runs.service import read_train_config
-from studio.workers.context import WorkerContext
+from studio.workers.context import TaskContext, WorkerContext
 from training.asr.base import TranscribeError
 from training.asr.whisper_download import download_hugging_face_model, download_whisper_model
 from training.finetuning.checkpoints.run_layout import RunPaths, read_finetune_metadata
 from training.finetuning.export import export_checkpoint
 
 
-def export_checkpoint_task(
-    workshop: WorkerContext, request: ExportCheckpointRequest, report: ProgressReporter
-) -> ExportCheckpointResult:
-    """Create the model in the worker."""
-    return export_run_checkpoint(workshop.layout, request, report)
-
-
 def export_run_checkpoint(
-    layout: ProjectPaths, request: ExportCheckpointRequest, report: ProgressReporter
+    context: TaskContext, request: ExportCheckpointRequest, report: ProgressReporter
 ) -> ExportCheckpointResult:
     """Create the model; an earlier export of the same run with this name is replaced."""
+    layout = context.layout
     run = layout.run(request.dataset, request.run)
     if not run.is_dir():
         raise AppError(f"The run {request.run} of {request.dataset} no longer exists.")
@@ -61,12 +55,12 @@ def export_run_checkpoint(
 
 
 def download_model_task(
-    workshop: WorkerContext, request: DownloadModelRequest, report: ProgressReporter
+    context: WorkerContext, request: DownloadModelRequest, report: ProgressReporter
 ) -> ModelSummary:
     """Fetch published weights; goes on where an earlier attempt stopped."""
     check_online_allowed(request.offline)
     return download_published_model(
-        workshop.layout, request.name, report, request.also, request.precision
+        context.layout, request.name, report, request.also, request.precision
     )
 
 
@@ -81,14 +75,14 @@ def download_whisper(layout: ProjectPaths, name: str, report: ProgressReporter) 
 
 
 def verify_model_task(
-    workshop: WorkerContext, request: VerifyModelRequest, report: ProgressReporter
+    context: WorkerContext, request: VerifyModelRequest, report: ProgressReporter
 ) -> VerifyModelResult:
     """Check every file of a bundle."""
-    return verify_model_files(workshop.layout, request.name, report)
+    return verify_model_files(context.layout, request.name, report)
 
 
 def check_updates_task(
-    workshop: WorkerContext, request: CheckUpdatesRequest, report: ProgressReporter
+    context: WorkerContext, request: CheckUpdatesRequest, report: ProgressReporter
 ) -> CheckUpdatesResult:
     """Check for a newer version."""
     return check_for_updates(request)

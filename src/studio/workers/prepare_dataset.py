@@ -13,24 +13,21 @@ from studio.datasets.prepare_request import (
     find_source_folder,
 )
 from studio.schemas.settings import Settings
-from studio.workers.context import WorkerContext
+from studio.workers.context import TaskContext
 from training.asr.availability import list_local_models
 from training.asr.base import AUTO, WHISPER, TranscribeError, TranscriberConfig
 from training.dataset_prep.manifest import ManifestError
 from training.dataset_prep.prepare import PrepareJob, PrepareResult, run_preparation
 
 
-def prepare_dataset_task(
-    workshop: WorkerContext, request: PrepareRequest, report: ProgressReporter
-) -> PrepareResult:
-    """Prepare or update a dataset; finished work of an earlier run is kept."""
-    return prepare_from_request(workshop.layout, workshop.settings, request, report)
-
-
 def prepare_from_request(
-    layout: ProjectPaths, settings: Settings, request: PrepareRequest, report: ProgressReporter
+    context: TaskContext, request: PrepareRequest, report: ProgressReporter
 ) -> PrepareResult:
-    """Run a request. Raises AppError where it cannot be done."""
+    """Prepare or update a dataset; finished work of an earlier run is kept.
+
+    Raises AppError where it cannot be done.
+    """
+    layout = context.layout
     folder = find_source_folder(layout, request)
     check_dataset_name_free(layout, request, folder)
     target = layout.dataset(request.dataset_name)
@@ -40,7 +37,7 @@ def prepare_from_request(
         recordings=folder,
         target=target,
         models=layout.whisper,
-        wish=_build_transcriber_config(layout, settings, request),
+        wish=_build_transcriber_config(layout, context.settings, request),
         options=request.options,
         anew=request.anew,
         columns=request.parse_columns(),

@@ -26,7 +26,7 @@ from studio.training_runs.throughput import (
     build_workload_key,
     save_throughput_sample,
 )
-from studio.workers.context import WorkerContext
+from studio.workers.context import TaskContext
 from training.finetuning.batch_probe import StepProbeResult, probe_training_step
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.train_step import is_out_of_memory
@@ -35,20 +35,14 @@ StageName = Literal["gpt", "diffusion"]
 CHANCE_LOSS_RATIO = 0.9  # of the loss of blind guessing; the starter on a real voice: 7.27 of 6.93
 
 
-def probe_batch_task(
-    workshop: WorkerContext, request: BatchProbeRequest, report: ProgressReporter
-) -> BatchProbeResult:
-    """Find the batches that fit, and keep how long their steps take for the plan."""
-    return probe_batch_size(workshop.layout, request, workshop.settings.device, report)
-
-
 def probe_batch_size(
-    layout: ProjectPaths, request: BatchProbeRequest, device: str, report: ProgressReporter
+    context: TaskContext, request: BatchProbeRequest, report: ProgressReporter
 ) -> BatchProbeResult:
-    """Find the batch sizes that fit.
+    """Find the batch sizes that fit, and save how long their steps take for the plan.
 
     Raises AppError for an invalid configuration, and where not one clip fits.
     """
+    layout, device = context.layout, context.settings.device
     config = config_from_values(request.values)
     save_devices(layout, tuple(_list_found_devices()))
     raise_on_blocking_findings(layout, config, device)

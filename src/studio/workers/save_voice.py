@@ -22,10 +22,10 @@ from studio.workers.create_voice import save_random_voice
 
 
 def save_random_voice_task(
-    workshop: WorkerContext, request: SaveRandomVoiceRequest, report: ProgressReporter
+    context: WorkerContext, request: SaveRandomVoiceRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
     """Save the voice random#SEED under a name, with the loaded engine."""
-    get_new_voice_folder(workshop.layout, request.name)
+    get_new_voice_folder(context.layout, request.name)
     stated = {"bundle": request.bundle, "device": request.device}
     request_input = SpeechRequestInput(
         text=f"voice {request.name}",
@@ -33,21 +33,21 @@ def save_random_voice_task(
         options={"seed": request.seed},
         request_fields={name: value for name, value in stated.items() if value},
     )
-    spoken = build_request(workshop.settings, request_input, workshop.layout)
-    engine = workshop.synthesizer.open_session(spoken, report).engine
-    voice = save_random_voice(request.name, spoken.seed, engine, workshop.layout, report)
+    spoken = build_request(context.settings, request_input, context.layout)
+    engine = context.synthesizer.open_session(spoken, report).engine
+    voice = save_random_voice(request.name, spoken.seed, engine, context.layout, report)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
 
 
 def save_recording_task(
-    workshop: WorkerContext, request: SaveRecordingRequest, report: ProgressReporter
+    context: WorkerContext, request: SaveRecordingRequest, report: ProgressReporter
 ) -> ImportVoiceResult:
     """Save an uploaded recording as a clip of a voice.
 
     Formats that voices cannot have are converted to wav. Raises AppError, without changing
     anything, for a recording that is unreadable, silent or too short.
     """
-    layout = workshop.layout
+    layout = context.layout
     folder = Path(request.folder)
     uploads = (layout.state / "uploads").resolve()
     if folder.resolve().parent != uploads or not folder.is_dir():

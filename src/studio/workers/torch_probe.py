@@ -29,7 +29,7 @@ def collect_torch_info() -> Mapping[str, Any]:  # Any: plain values
                 "cause": classify_error(cause),
                 "problem": f"{type(cause).__name__}: {cause}"[:500],
             }
-    info["said"] = [
+    info["driver_warnings"] = [
         str(one.message)[:300] for one in caught if "driver" in str(one.message).lower()
     ]
     return info

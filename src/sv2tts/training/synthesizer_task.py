@@ -95,7 +95,7 @@ class SynthesizerTask:
             torch.save({"model_state": weights}, part)
         return path
 
-    def validate(self, step: int) -> float | None:
+    def validate(self, step: int) -> dict[str, float] | None:
         """Return the loss on utterances kept apart, with the frames of now."""
         if not self.validation:
             return None
@@ -109,7 +109,7 @@ class SynthesizerTask:
                 output = self.model(batch.chars, batch.mel, batch.speaker)
                 losses.append(float(tacotron_loss(output, batch.mel, batch.stop)))
         self.model.train()
-        return sum(losses) / len(losses)
+        return {"loss": sum(losses) / len(losses)}
 
     def illustrate(self, run: Path, step: int) -> list[str]:
         """Write attention, mels and a sound of one utterance; tell when attention has formed."""

@@ -15,15 +15,14 @@ from pathlib import Path
 
 import torch
 
-from core.errors import AppError, InvalidValueError
-from core.progress import Cancelled, ProgressReporter
+from core.errors import InvalidValueError
+from core.progress import ProgressReporter
 from engines.device import pick_device
 from jobs.detached import STOP_FILE
-from runs.event_log import EventLogger, create_tensorboard_logger
+from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
-from runs.loop import LoopOptions, RunLoop, TrainingDivergedError
+from runs.loop import LoopOptions, RunLoop, run_to_end
 from runs.program import run_program
-from runs.state import is_disk_full_error
 from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
@@ -39,18 +38,7 @@ from sv2tts.training.vocoder_task import VocoderTask, create_vocoder
 
 def train(run: Path, dataset: Path, report: ProgressReporter) -> TrainResult:
     """Train until the last step, a limit or a stop request; resumes from a saved state."""
-    logger = EventLogger(run=run, is_main_process=True, report=report)
-    logger.log_to_tensorboard = create_tensorboard_logger(run)
-    try:
-        loop = create_loop(run, dataset, logger, report)
-        reason = loop.train()
-        result = TrainResult(state="done", message=f"Finished: the training {reason}.")
-    except Cancelled:
-        result = TrainResult(state="stopped", cause="asked", message="Saved, and stopped.")
-    except (TrainingDivergedError, OSError, InvalidValueError, AppError) as error:
-        result = _make_failed_result(error)
-    logger.log_end(result)
-    return result
+    return run_to_end(run, report, lambda logger: create_loop(run, dataset, logger, report))
 
 
 def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter) -> RunLoop:
@@ -138,16 +126,6 @@ def _get_loop_options(config: RunConfig, steps: int) -> LoopOptions:
         eval_every=config.eval_every,
         patience=config.patience,
     )
-
-
-def _make_failed_result(error: Exception) -> TrainResult:
-    if isinstance(error, TrainingDivergedError):
-        message = f"The training diverged: {error}. Lower the learning rate and resume."
-        return TrainResult(state="failed", cause="diverged", message=message)
-    if isinstance(error, OSError):
-        cause = "disk" if is_disk_full_error(error) else "files"
-        return TrainResult(state="failed", cause=cause, message=str(error))
-    return TrainResult(state="failed", cause="refused", message=str(error))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -85,7 +85,7 @@ class VocoderTask:
             torch.save({"model_state": weights}, part)
         return path
 
-    def validate(self, step: int) -> float | None:
+    def validate(self, step: int) -> dict[str, float] | None:
         """Return the loss on crops of utterances kept apart, always the same ones."""
         if not self.validation:
             return None
@@ -95,7 +95,7 @@ class VocoderTask:
         with torch.inference_mode():
             loss = float(self._compute(self._sample(chosen, generator)))
         self.model.train()
-        return loss
+        return {"loss": loss}
 
     def illustrate(self, run: Path, step: int) -> list[str]:
         """Write two seconds of one utterance as the vocoder makes it now."""

@@ -157,8 +157,8 @@ def read_voice_latents(
         raise ModelFileError(
             f"{source} holds latents {found[0]:,} and {found[1]:,} wide; these weights need "
             f"{widths[0]:,} and {widths[1]:,}. They were computed with other weights: use "
-            "those, such as the published ones (`testudo models download tortoise`), or add "
-            "clips of the voice."
+            "those, such as the published ones, or add clips of the voice.",
+            cli_hint="`testudo models download tortoise` downloads the published ones.",
         )
     gpt, diffusion = (part.float().mean(0, keepdim=True) for part in content)
     return SpeakerLatents(

@@ -180,9 +180,10 @@ def load_model(folder: Path, device: torch.device | None = None) -> TortoiseMode
     """Open a bundle: its config is read and checked, its networks when they are used."""
     if not folder.is_dir():
         raise ModelFileError(
-            f"There is no model at {folder}. `testudo models list` shows the installed ones; "
-            "`testudo models download tortoise` downloads the published one.",
+            f"There is no model at {folder}. Choose an installed model.",
             code="missing_weights",
+            cli_hint="`testudo models list` shows the installed ones; "
+            "`testudo models download tortoise` downloads the published one.",
         )
     return TortoiseModel(folder, read_config(folder), device or torch.device("cpu"))
 

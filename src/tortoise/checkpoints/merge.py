@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from core.files import sha256_file
 from core.progress import ProgressReporter
 from core.serialization import to_dict
 from engines.model_files import (
@@ -18,7 +19,6 @@ from engines.model_files import (
     CONFIG_FILE,
     TENSORS_SUFFIX,
     ModelFileError,
-    compute_sha256,
     get_network_path,
     read_json,
     record_checksum,
@@ -97,7 +97,7 @@ def merge_models(
 def _merge_network(parents: MergeInputs, name: str, target: Path, report: ProgressReporter) -> bool:
     """Merge or copy one network; return whether it was merged."""
     one, other = get_network_path(parents.first, name), get_network_path(parents.second, name)
-    if not other.is_file() or compute_sha256(one) == compute_sha256(other):
+    if not other.is_file() or sha256_file(one) == sha256_file(other):
         _copy_tensors(one, target)
         return False
     if parents.share in (0.0, 1.0):
@@ -153,7 +153,7 @@ def _check_tokenizers(parents: MergeInputs) -> None:
     kinds = [TOKENIZER_FILE, *(Path(str(name)).name for name in named if name)]
     for name in kinds:
         files = [folder / name for folder in (parents.first, parents.second)]
-        there = [compute_sha256(file) if file.is_file() else "" for file in files]
+        there = [sha256_file(file) if file.is_file() else "" for file in files]
         if there[0] != there[1]:
             raise _make_mismatch_error(parents, f"tokenize texts differently ({name})")
 

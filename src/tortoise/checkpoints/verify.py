@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from core.files import sha256_file
 from core.progress import ProgressReporter
 from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
-    compute_sha256,
     get_network_path,
     read_checksums,
 )
@@ -69,7 +69,7 @@ def _check_mel_stats(folder: Path) -> None:
 
 def _check_checksum(file: Path) -> None:
     recorded = read_checksums(file.parent).get(file.name)
-    if recorded and recorded.get("sha256") != compute_sha256(file):
+    if recorded and recorded.get("sha256") != sha256_file(file):
         raise ModelFileError(
             f"{file.name} has changed: its sha256 does not match the recorded one. Download it "
             "again; if you put it there yourself, import it instead.",

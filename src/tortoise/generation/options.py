@@ -31,9 +31,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TortoiseOptions:
-    """Options of the engine; the defaults are those of the preset Fast."""
+    """Options of the engine; the defaults are those of the preset Ultra Fast."""
 
-    samples: Annotated[int, OptionInfo(1, 4096, 1, "Candidates to sample; the best are kept")] = 96
+    samples: Annotated[int, OptionInfo(1, 4096, 1, "Candidates to sample; the best are kept")] = 16
     iterations: Annotated[
         int,
         OptionInfo(
@@ -42,7 +42,7 @@ class TortoiseOptions:
             1,
             "Diffusion steps; more is cleaner and slower",
         ),
-    ] = 80
+    ] = 30
     candidates: Annotated[int, OptionInfo(1, 64, 1, "Candidates to return, best first")] = 1
     seed: Annotated[
         int | None,
@@ -91,7 +91,7 @@ class TortoiseOptions:
     cond_free: Annotated[
         bool,
         OptionInfo(help="Classifier-free guidance of the diffusion (2x slower)"),
-    ] = True
+    ] = False
     cond_free_k: Annotated[float, OptionInfo(0.0, 10.0, 0.1, "Guidance scale")] = 2.0
     cvvp_weight: Annotated[
         float, OptionInfo(0.0, 1.0, 0.05, "Weight of voice similarity (CVVP) in the ranking")

@@ -1,11 +1,11 @@
 """The synthesis pipeline: sample candidates, rank, compute latents, run the diffusion, vocode.
 
-    drafts = draft(gpt, voice, text, options, longest, report)
-    scores = clvp_scores(clvp, text, rows_to_rank(drafts, gpt.config, conventions), report)
-    best = best_first(scores, drafts)[0]
-    codes = spoken_codes(drafts[best].codes, drafts[best].finished, options.pause_size, conventions)
-    mel = to_mel(decoder, voice, find_latents(gpt, voice, text, codes), best, options, report)
-    wave = vocode(vocoder, mel, stream(options.seed, "vocode", best))
+    candidates = sample_candidates(gpt, voice, text, options, longest, report)
+    ranked = prepare_codes_for_ranking(candidates, gpt.config, conventions)
+    best = rank_candidates(compute_clvp_scores(clvp, text, ranked, report), candidates)[0]
+    latents = compute_gpt_latents(gpt, voice, text, candidates[best].codes)
+    mel = generate_mel(decoder, voice, latents, best, options, report)
+    wave = vocode(vocoder, mel, make_generator(options.seed, "vocode", best))
 
 Shapes: t text tokens, m codes, d width of the GPT, c width of the diffusion network, f mel frames.
 """
@@ -110,7 +110,7 @@ def sample_candidates(
 
 
 def prepare_codes_for_ranking(
-    drafts: Sequence[CodeCandidate], config: GptConfig, conventions: ModelConventions
+    candidates: Sequence[CodeCandidate], config: GptConfig, conventions: ModelConventions
 ) -> list[Tensor]:
     """The codes of each candidate in the form that CLVP was trained on, (m,) each.
 
@@ -118,9 +118,12 @@ def prepare_codes_for_ranking(
     """
     if conventions.clvp_trims_codes:
         calm = torch.tensor([conventions.calm_code])
-        return [draft.codes if len(draft.codes) else calm for draft in drafts]
+        return [candidate.codes if len(candidate.codes) else calm for candidate in candidates]
     stop = config.stop_mel_token
-    return [pad_codes(draft.codes, draft.finished, stop, conventions) for draft in drafts]
+    return [
+        pad_codes(candidate.codes, candidate.finished, stop, conventions)
+        for candidate in candidates
+    ]
 
 
 def compute_gpt_latents(

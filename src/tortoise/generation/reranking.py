@@ -76,7 +76,7 @@ def combine_scores(clvp: Tensor | None, cvvp: Tensor | None, weight: float) -> T
 
 
 def rank_candidates(
-    scores: Tensor, drafts: Sequence[CodeCandidate], length_penalty: float = 1.0
+    scores: Tensor, candidates: Sequence[CodeCandidate], length_penalty: float = 1.0
 ) -> tuple[int, ...]:
     """Return the indices of the candidates, best first.
 
@@ -84,21 +84,25 @@ def rank_candidates(
     penalty has no effect, as it samples without beams; here it changes the ranking: each doubling
     of length is worth `length_penalty - 1` standard deviations of the scores. scores: (n,).
     """
-    lengths = torch.tensor([max(len(draft.codes), 1) for draft in drafts], dtype=torch.float64)
+    lengths = torch.tensor(
+        [max(len(candidate.codes), 1) for candidate in candidates], dtype=torch.float64
+    )
     spread = float(scores.double().std()) if len(scores) > 1 else 0.0
     leaning = (length_penalty - 1) * spread / math.log(2)
     worth = (scores.double() + leaning * lengths.log()).tolist()
-    return tuple(sorted(range(len(drafts)), key=lambda i: (not drafts[i].finished, -worth[i])))
+    return tuple(
+        sorted(range(len(candidates)), key=lambda i: (not candidates[i].finished, -worth[i]))
+    )
 
 
-def add_confidence(scores: Tensor, drafts: Sequence[CodeCandidate], share: float) -> Tensor:
+def add_confidence(scores: Tensor, candidates: Sequence[CodeCandidate], share: float) -> Tensor:
     """Add the GPT's log probability to the scores, both scaled by their standard deviation.
 
     scores: (n,). Returns (n,); with share 0, or a single candidate, the scores unchanged.
     """
-    if share == 0 or len(drafts) < 2:
+    if share == 0 or len(candidates) < 2:
         return scores
-    confidence = torch.tensor([draft.confidence for draft in drafts])
+    confidence = torch.tensor([candidate.confidence for candidate in candidates])
     return (1 - share) * _standardize(scores.cpu()) + share * _standardize(confidence)
 
 

@@ -57,8 +57,9 @@ def choose_vocoder(wanted: str, held: Collection[str]) -> str:
     if not chosen:
         raise InvalidValueError(
             f"These weights have no vocoder {wanted!r}; they hold {', '.join(here) or 'none'}. "
-            "Choose another vocoder, or download one with `testudo models download`.",
+            "Choose another vocoder, or download one.",
             code="bundle_incompatible",
+            cli_hint="`testudo models download --also NAME` downloads one.",
         )
     return VOCODER_NETWORKS[chosen[0]]
 

@@ -6,6 +6,7 @@ token is the blank symbol.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+INITIAL_LOG_TEMPERATURE = math.log(1 / 0.07)  # CLIP (arXiv:2103.00020)
+MAX_LOG_TEMPERATURE = math.log(100)
 STOP_TOKEN = 0
 WORD_BOUNDARY_TOKEN = 2
 """Token id of the word boundary, in the published vocabulary and in ours."""

@@ -77,7 +77,7 @@ def probe_transcribers(models: Path) -> tuple[TranscriberInfo, ...]:
         TRANSFORMERS: list_hugging_face_models(models, "whisper"),
     }
     missing_models = {
-        WHISPER: f"no model in {models}; {format_download_command('base')} downloads one",
+        WHISPER: f"no model in {models}: allow the download of one, or put a .pt file there",
         FASTER_WHISPER: f"no converted model in {models}: a folder with model.bin, as "
         "ct2-transformers-converter writes",
         TRANSFORMERS: f"no Hugging Face model in {models}: a folder with config.json and "
@@ -192,7 +192,7 @@ def select_best_model(names: Sequence[str], language: str = "") -> str:
 def find_whisper_model(models: Path, name: str) -> Path:
     """Return the file of a model, given by its name in the folder or by a path.
 
-    Raises TranscribeError, with the command that downloads it.
+    Raises TranscribeError where there is no such file.
     """
     if name.endswith(".pt"):
         own = Path(name).expanduser()
@@ -203,8 +203,9 @@ def find_whisper_model(models: Path, name: str) -> Path:
     path = get_model_file(models, name)
     if not path.is_file():
         raise TranscribeError(
-            f"The Whisper model {name!r} is not in {models}. {format_download_command(name)} "
-            "downloads it, or put the .pt file there yourself."
+            f"The Whisper model {name!r} is not in {models}. Allow its download, or put the .pt "
+            "file there yourself.",
+            cli_hint=format_download_hint(name),
         )
     return path
 
@@ -253,9 +254,9 @@ def find_hugging_face_model(models: Path, name: str, model_type: str) -> Path:
     return folder
 
 
-def format_download_command(name: str) -> str:
-    """Return the command that downloads a published model."""
-    return f"`testudo models download whisper-{name}`"
+def format_download_hint(name: str) -> str:
+    """Return the sentence with the command that downloads a published model."""
+    return f"`testudo models download whisper-{name}` downloads it."
 
 
 def _explain_missing_package(package: str, command: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from core.errors import CodedError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -39,7 +41,7 @@ TRANSCRIBERS: Mapping[str, str] = MappingProxyType(
 LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 
 
-class TranscribeError(ValueError):
+class TranscribeError(CodedError, ValueError):
     """Transcription is not possible; the message says what to do."""
 
 

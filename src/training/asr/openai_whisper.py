@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import gzip
 import math
-import pickle
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -29,6 +27,8 @@ from whisper.tokenizer import LANGUAGES
 
 from audio.energy_vad import SampleSpan
 from core.progress import ProgressReporter
+from engines.model_files import ModelFileError
+from engines.safetensors_io import read_pickle
 from training.asr.base import WHISPER, Segment, TranscribeError, Transcript
 from training.asr.chunking import make_segment, split_for_whisper
 from training.asr.languages import parse_language_code
@@ -183,7 +183,10 @@ def load_whisper_model(path: Path) -> Whisper:
     and drops the published alignment heads of a file. Raises TranscribeError for a file that is
     missing, damaged, unsafe or no Whisper model.
     """
-    checkpoint = _load_checkpoint(path)
+    try:
+        checkpoint = read_pickle(path, _FILE_HINT)
+    except ModelFileError as error:
+        raise TranscribeError(str(error)) from error
     if not isinstance(checkpoint, Mapping) or not {"dims", "model_state_dict"} <= set(checkpoint):
         raise TranscribeError(
             f"{path.name} is not a Whisper model: it lacks 'dims' or 'model_state_dict'. "
@@ -201,22 +204,6 @@ def load_whisper_model(path: Path) -> Whisper:
         ) from error
     _set_alignment_heads(network, path)
     return network.eval()
-
-
-def _load_checkpoint(path: Path) -> Any:  # Any: contents of a file
-    if not path.is_file():
-        raise TranscribeError(f"There is no file {path}. {_FILE_HINT}")
-    try:
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        raise TranscribeError(
-            f"{path.name} is damaged, or contains more than tensors; files that could run code "
-            f"are not loaded. {_FILE_HINT}"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
-        raise TranscribeError(f"{path.name} is damaged. Download it again.") from error
 
 
 def _parse_dims(path: Path, plain: Any) -> ModelDimensions:  # Any: contents of a file

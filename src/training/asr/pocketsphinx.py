@@ -60,17 +60,17 @@ class PocketSphinx:
     def _transcribe_chunk(
         self, wave: Tensor, span: SampleSpan, report: ProgressReporter
     ) -> Segment | None:
-        told = self.recognize_words(wave[span.start : span.stop], report)
-        if not told:
+        recognized = self.recognize_words(wave[span.start : span.stop], report)
+        if not recognized:
             return None
         offset = span.start / SAMPLE_RATE
-        words = tuple(_shift_word(word, offset) for word, _ in told)
+        words = tuple(_shift_word(word, offset) for word, _ in recognized)
         return Segment(
             start_s=words[0].start_s,
             stop_s=words[-1].stop_s,
             text=" ".join(word.text for word in words),
             words=words,
-            confidence=sum(sure for _, sure in told) / len(told),
+            confidence=sum(sure for _, sure in recognized) / len(recognized),
         )
 
     def _decode(self, wave: Tensor, report: ProgressReporter) -> None:

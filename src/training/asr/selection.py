@@ -14,7 +14,7 @@ from training.asr.availability import (
     find_converted_model,
     find_hugging_face_model,
     find_whisper_model,
-    format_download_command,
+    format_download_hint,
     get_model_file,
     list_local_models,
     probe_transcribers,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_FILES_SHOWN = 5
 SUGGESTED_MODEL = "base"  # small enough for any machine
+BETTER_MODEL_ADVICE = f"The model {SUGGESTED_MODEL} is better: choose it and allow its download."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,7 @@ def load_transcriber(
     name = resolve_transcriber_name(config, models)
     if is_auto and config.model == BUNDLED_MODEL:
         report.note(
-            f"Whisper {BUNDLED_MODEL} transcribes: small and English only. "
-            f"{format_download_command(SUGGESTED_MODEL)} downloads a better model."
+            f"Whisper {BUNDLED_MODEL} transcribes: small and English only. {BETTER_MODEL_ADVICE}"
         )
     if name == WHISPER:
         return _load_openai_whisper(config, models, report)
@@ -106,7 +106,7 @@ def load_transcriber(
         report.note(
             f"No Whisper model is in {models}, so PocketSphinx transcribes: English only, and "
             "about every fourth word is wrong. Check its text before training. "
-            f"{format_download_command(SUGGESTED_MODEL)} downloads a better model."
+            f"{BETTER_MODEL_ADVICE}"
         )
     from training.asr.pocketsphinx import PocketSphinx
 
@@ -134,8 +134,9 @@ def resolve_transcriber_name(config: TranscriberConfig, models: Path) -> str:
     elif name == POCKETSPHINX and language not in ("", "en"):
         raise TranscribeError(
             f"PocketSphinx supports English only, not {config.language!r}, and no Whisper model is "
-            f"in {models}. {format_download_command(SUGGESTED_MODEL)} downloads one; or add "
-            "transcripts, a .txt beside each recording or a metadata.csv."
+            f"in {models}. Allow the download of one, or add transcripts: a .txt beside each "
+            "recording or a metadata.csv.",
+            cli_hint=format_download_hint(SUGGESTED_MODEL),
         )
     return name
 

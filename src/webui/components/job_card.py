@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
@@ -128,6 +128,17 @@ def is_submitted_by(job: Job, origin: str) -> bool:
     return job.origin in ("", origin)
 
 
+def filter_active_jobs(jobs: Iterable[Job], tasks: Collection[str], origin: str) -> list[Job]:
+    """Return the running and waiting jobs of some tasks that a tab submitted."""
+    return [
+        job
+        for job in jobs
+        if job.task in tasks
+        and job.state in ("running", "waiting")
+        and is_submitted_by(job, origin)
+    ]
+
+
 def stop_jobs(
     studio: Studio, tasks: Collection[str], origin: str, *, only_running: bool = False
 ) -> list[Job]:
@@ -135,13 +146,7 @@ def stop_jobs(
 
     origin: of the tab;  only_running: the running one, or the first of those that wait.
     """
-    jobs = [
-        job
-        for job in studio.jobs(limit=50)
-        if job.task in tasks
-        and job.state in ("running", "waiting")
-        and is_submitted_by(job, origin)
-    ]
+    jobs = filter_active_jobs(studio.jobs(limit=50), tasks, origin)
     if only_running:
         jobs = [job for job in jobs if job.state == "running"] or jobs[-1:]
     for job in jobs:

@@ -40,6 +40,7 @@ class SpeechModelInstaller:
         self.studio, self.origin = studio, origin
         self.button = gr.Button(INSTALL_LABEL, size="md", visible=False, elem_id=elem_id)
         self.note = gr.HTML("", elem_id=f"{elem_id}-note")
+        self.outputs = [self.button, self.note]
 
     def get_state(self, jobs: Sequence[Job]) -> InstallerState:
         """Return the state.  jobs: newest first."""

@@ -24,7 +24,7 @@ from studio.datasets.service import (
 )
 from studio.voices.catalog import AUDIO_SUFFIXES
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES, ImportVoiceRequest, create_upload_dir
-from webui.components.job_card import stop_jobs
+from webui.components.job_card import filter_active_jobs, stop_jobs
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
@@ -66,11 +66,12 @@ ABOUT = (
 
 
 class PrepareSnapshot(NamedTuple):
-    """The HTML of the jobs, the voices as JSON, and the state of the button that installs."""
+    """The HTML of the jobs, the voices as JSON, and the state of the buttons Install and Stop."""
 
     jobs_html: str
     voices: str
     installer: InstallerState
+    can_stop: bool
 
 
 class PrepareTab:
@@ -101,7 +102,9 @@ class PrepareTab:
                     run = gr.Button(
                         "Prepare", variant="primary", scale=3, elem_id="training-prepare-run"
                     )
-                    stop = gr.Button("Stop", scale=1, elem_id="training-prepare-stop")
+                    self.stop = gr.Button(
+                        "Stop", interactive=False, elem_id="training-prepare-stop"
+                    )
                 message = gr.HTML("", elem_id="training-prepare-message")
             with gr.Column(scale=5, min_width=320, elem_classes="hearing"):
                 jobs = create_live_html("training-prepare-jobs")
@@ -116,12 +119,12 @@ class PrepareTab:
             self.render_snapshot,
             {"cancel": self.cancel_job, "again": self.resume_job},
             message=message,
-            outputs=[self.voices, self.installed, self.installer.button, self.installer.note],
+            outputs=[self.voices, self.installed, self.stop, *self.installer.outputs],
             action_outputs=[self.review.chosen],
         )
         self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
         self.panel.bind(run.click, self.prepare, self.form.components)
-        self.panel.bind(stop.click, self.stop_jobs)
+        self.panel.bind(self.stop.click, self.stop_jobs)
         self.panel.bind(self.installer.button.click, self.installer.install)
         self._bind_events(page, upload)
 
@@ -184,6 +187,7 @@ class PrepareTab:
             jobs_html=prepare_jobs_html(jobs),
             voices=json.dumps(list_voice_names(self.studio)),
             installer=self.installer.get_state(jobs),
+            can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
         )
 
     def render_snapshot(self, snapshot: PrepareSnapshot) -> Updates:
@@ -192,6 +196,7 @@ class PrepareTab:
             self.panel.html: snapshot.jobs_html,
             self.voices: snapshot.voices,
             self.installed: snapshot.installer.last_done,
+            self.stop: gr.update(interactive=snapshot.can_stop),
             **self.installer.render(snapshot.installer),
         }
 

@@ -128,18 +128,13 @@ def get_values_from_metadata(
 
 
 def get_initial_values(studio: Studio) -> dict[str, Any]:
-    """Return what the form shows at first: the settings over the defaults of the model.
-
-    Without a preset in the settings it is the fastest one, so that the first clip is soon there;
-    options in the settings win over it.
-    """
+    """Return what the form shows at first: the settings over the defaults of the model."""
     settings = studio.settings
     fields = get_option_fields(settings.engine)
-    fastest = next(iter(fields.presets.values()), {})
     names = [voice.name for voice in list_voices(studio.layout)]
     voice = settings.voice or (names[0] if names else "random")
     model = resolve_model_name(studio.layout, settings.bundle, voice)
-    options = get_default_options(studio, model, {} if settings.preset else fastest)
+    options = get_default_options(studio, model)
     output = settings.output_options
     delivery = {field.name: output.get(field.name, field.default) for field in fields.delivery}
     return {
@@ -152,13 +147,10 @@ def get_initial_values(studio: Studio) -> dict[str, Any]:
     }
 
 
-def get_default_options(studio: Studio, bundle: str, implied: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the default of every engine option; the seed is None unless it is in the settings.
-
-    implied: values over those that the model recommends.
-    """
+def get_default_options(studio: Studio, bundle: str) -> dict[str, Any]:
+    """Return the default of every engine option; the seed is None unless it is in the settings."""
     settings = studio.settings
-    options = resolve_engine_options(settings, studio.layout, bundle, implied=implied)
+    options = resolve_engine_options(settings, studio.layout, bundle)
     return {**options.values, "seed": settings.engine_options.get("seed")}
 
 

@@ -16,7 +16,12 @@ from studio.model_store.bundles import get_models_fingerprint
 from studio.model_store.finetunes import AUTO, resolve_model_name
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
-from webui.components.job_card import SPEECH_TASKS, job_panel_html, stop_jobs
+from webui.components.job_card import (
+    SPEECH_TASKS,
+    filter_active_jobs,
+    job_panel_html,
+    stop_jobs,
+)
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
@@ -67,10 +72,11 @@ STORAGE_KEY, STORAGE_SECRET = (
 
 
 class JobPanelState(NamedTuple):
-    """State of the job panel, and the id of the last finished job."""
+    """State of the job panel, the id of the last finished job, and whether one can be stopped."""
 
     html: str
     last_done: str
+    can_stop: bool
 
 
 def build_generate_tab(page: PageContext) -> None:
@@ -94,7 +100,9 @@ class GenerateTab:
                     self.run = gr.Button(
                         "Generate", variant="primary", scale=3, elem_id="generate-run"
                     )
-                    self.stop = gr.Button("Stop", scale=1, elem_id="generate-stop")
+                    self.stop = gr.Button(
+                        "Stop", scale=1, interactive=False, elem_id="generate-stop"
+                    )
                 self.message = gr.HTML("", elem_id="generate-message")
                 self.preview = create_live_html("generate-preview")
                 with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
@@ -115,10 +123,14 @@ class GenerateTab:
         self.panel = LivePanel(
             jobs,
             self._get_job_panel_state,
-            lambda state: {jobs: state.html, self.last_done: state.last_done},
+            lambda state: {
+                jobs: state.html,
+                self.last_done: state.last_done,
+                self.stop: gr.update(interactive=state.can_stop),
+            },
             dict.fromkeys(JOB_ACTIONS, self._press),
             message=self.message,
-            outputs=[self.last_done],
+            outputs=[self.last_done, self.stop],
             action_outputs=[self.imported, *self.form.components],
         )
 
@@ -167,6 +179,7 @@ class GenerateTab:
         return JobPanelState(
             html=job_panel_html(jobs, layout, read_stars(layout.stars)),
             last_done=next((job.id for job in jobs if job.state == "done"), ""),
+            can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
         )
 
     def _generate(self, imported: str, *values: Any) -> Updates:
@@ -221,7 +234,7 @@ class GenerateTab:
     def _apply_model_defaults(self, bundle: str, voice: str) -> Updates:
         kept = {"seed", *self._get_preset_options()}
         model = resolve_model_name(self.studio.layout, bundle, voice)
-        options = get_default_options(self.studio, model, {})
+        options = get_default_options(self.studio, model)
         return self.form.get_updates(
             {name: value for name, value in options.items() if name not in kept}
         )
@@ -276,6 +289,8 @@ class GenerateTab:
                 request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
             return request_preview_html(self.studio, request)
         except AppError as error:
+            if error.code == "empty_text":  # Generate says so
+                return ""
             return render("preview_error.html", error=error)
 
     # ---- voices and models ----------------------------------------------------------------------

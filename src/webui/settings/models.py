@@ -258,7 +258,7 @@ def _format_result(job: Job) -> str:
         return "; ".join(wrong) or f"good, all {len(checks)} files."
     if job.task == "check_updates":
         fix = f" Close the studio and run {result['fix']}." if result.get("fix") else ""
-        return f"{result.get('told', '')}{fix}"
+        return f"{result.get('message', '')}{fix}"
     if job.task == INSTALL_TASK:
         return "done. Prepare Dataset can use it."
     return "done. Select it as Model on the Generate tab."

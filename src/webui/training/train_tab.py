@@ -153,7 +153,8 @@ class TrainTab:
         """Start a run and show it."""
         if not dataset:
             raise AppError("No configuration selected. Save one under Generate Configuration.")
-        return self._select(self.studio.runs.start(dataset, name.strip()))
+        view = self.studio.runs.start(dataset, name.strip())
+        return {**self._select(view), **self._note(" ".join(view.notes))}
 
     def stop_run(self, selected: str) -> Updates:
         """Stop the run that is shown."""

@@ -66,7 +66,7 @@ def test_auto_prefers_the_bundled_model_to_pocketsphinx(
     events: list[ProgressEvent] = []
     chosen = load_transcriber(TranscriberConfig(), tmp_path, ProgressReporter(events.append))
     assert chosen.name == "faster-whisper tiny.en"
-    assert any("models download whisper-base" in event.message for event in events)
+    assert any("The model base is better" in event.message for event in events)
     ready = {one.name: one for one in probe_transcribers(tmp_path)}
     assert ready["faster-whisper"].models == ready["whisper"].models == ("tiny.en",)
     with pytest.raises(TranscribeError, match="not a supported language"):

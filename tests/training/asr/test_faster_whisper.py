@@ -124,7 +124,7 @@ def test_folders_of_converted_models_are_found_and_others_refused(
         FasterWhisper(tmp_path, device=CPU)
 
 
-def test_without_the_package_the_command_that_brings_it_is_told(
+def test_without_the_package_the_command_that_brings_it_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
@@ -156,7 +156,7 @@ class StubModel:
         return iter([row, empty]), None
 
 
-def test_an_open_language_is_told_from_the_longest_stretch(
+def test_an_open_language_is_detected_from_the_longest_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = ModuleType("faster_whisper")

@@ -101,7 +101,7 @@ def test_the_same_sound_is_heard_the_same_and_nothing_is_heard_in_silence(models
     assert transcriber.name == "whisper base.en"
 
 
-def test_an_open_language_is_told_from_the_sound_and_an_english_model_knows_one(
+def test_an_open_language_is_detected_and_an_english_model_knows_one(
     models: Path,
 ) -> None:
     assert (
@@ -300,8 +300,9 @@ def test_a_model_is_found_by_name_or_path_and_never_fetched_unasked(
     own = write_whisper(tmp_path / "voices/mine.pt")
     assert chosen(models, str(own), "en").name == "whisper mine"
     assert find_whisper_model(models, "base.pt") == models / "base.pt"
-    with pytest.raises(TranscribeError, match=r"'large' is not in .*whisper-large` downloads it"):
+    with pytest.raises(TranscribeError, match=r"'large' is not in .*Allow its download") as refusal:
         chosen(models, "large")
+    assert "models download whisper-large` downloads it" in refusal.value.cli_hint
     with pytest.raises(TranscribeError, match=r"There is no file .*gone\.pt"):
         chosen(models, str(tmp_path / "gone.pt"))
 
@@ -313,14 +314,14 @@ def test_a_device_that_is_not_there_is_refused(models: Path) -> None:
         )
 
 
-def test_what_is_missing_is_told_with_the_command_that_brings_it(
+def test_what_is_missing_is_reported_with_the_command_that_brings_it(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = {choice.name: choice for choice in probe_transcribers(models)}
     assert ready["whisper"].is_available and ready["whisper"].models == ("base", "base.en")
     assert ready["auto"].is_available and ready["given"].is_available
     bare = {choice.name: choice for choice in probe_transcribers(tmp_path)}
-    assert "models download whisper-base" in bare["whisper"].unavailable_reason
+    assert "allow the download" in bare["whisper"].unavailable_reason
     monkeypatch.setattr("training.asr.availability.find_spec", lambda name: None)
     bare = {choice.name: choice for choice in probe_transcribers(models)}
     assert "requirements-extra.txt" in bare["faster-whisper"].unavailable_reason
@@ -365,7 +366,7 @@ def shelf(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Shelf]
         server.shutdown()
 
 
-def test_a_wish_to_fetch_brings_the_model_once(tmp_path: Path, shelf: type[Shelf]) -> None:
+def test_a_request_to_fetch_brings_the_model_once(tmp_path: Path, shelf: type[Shelf]) -> None:
     wish = TranscriberConfig(name="whisper", model="base", fetch=True)
     for _ in range(2):
         assert (

@@ -320,7 +320,7 @@ def test_our_own_whisper_json_names_recordings_by_file(recordings: Maker, tmp_pa
     )
 
 
-def test_all_that_is_malformed_is_told_at_once(recordings: Maker, tmp_path: Path) -> None:
+def test_all_that_is_malformed_is_reported_at_once(recordings: Maker, tmp_path: Path) -> None:
     files = recordings(*(f"{number}.wav" for number in range(7)))
     for number in range(7):
         (tmp_path / f"{number}.txt").write_bytes(b"\xff\xff")

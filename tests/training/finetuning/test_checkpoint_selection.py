@@ -35,7 +35,7 @@ def test_the_lowest_validation_loss_is_best_and_of_equals_the_earliest() -> None
     assert choice.why == "Step 200: the lowest validation loss (validation loss 2.000)."
 
 
-def test_the_order_in_which_validations_are_told_does_not_matter() -> None:
+def test_the_order_in_which_validations_are_reported_does_not_matter() -> None:
     told = losses(3.0, 2.0, 2.2, 2.5, 2.7, train=(3, 2, 1.5, 1, 0.5))
     assert select_best_checkpoint(told[::-1]) == select_best_checkpoint(told)
 

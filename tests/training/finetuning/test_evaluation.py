@@ -80,7 +80,7 @@ def test_a_sample_without_speech_is_like_nobody_and_a_speaker_without_clips_unkn
     assert SampleEvaluator.from_clips([tone(200, 0.1)]).compute_similarity(tone(200)) is None
 
 
-def test_without_the_packages_nothing_is_judged_and_that_is_said(
+def test_without_the_packages_nothing_is_judged_and_that_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(judging, "find_spec", lambda name: None)

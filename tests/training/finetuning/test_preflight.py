@@ -75,7 +75,7 @@ def findings(dataset: Path, bundle: Path) -> Callable[..., dict[str, PreflightFi
 Look = Callable[..., dict[str, PreflightFinding]]
 
 
-def test_a_sound_wish_is_let_through(findings: Look) -> None:
+def test_a_sound_request_is_let_through(findings: Look) -> None:
     assert {kind for kind, item in findings().items() if item.level == "stop"} == set()
 
 
@@ -105,7 +105,7 @@ def test_a_sound_wish_is_let_through(findings: Look) -> None:
         ({"diffusion.steps": 5}, "small_gpt", {"schedule.steps": 0}),
     ],
 )
-def test_a_field_that_does_not_suit_is_told_with_the_one_that_does(
+def test_a_field_that_does_not_suit_is_reported_with_the_one_that_does(
     findings: Look, changes: dict[str, Any], kind: str, proposed: dict[str, Any]
 ) -> None:
     changes = {"diffusion.window": 8, "diffusion.batch": 4} | changes
@@ -130,7 +130,7 @@ def test_a_full_disk_is_noticed_before_the_run(findings: Look) -> None:
     assert findings({"checkpoints.keep_last": 1}, free=1000)["disk"].changes == {}
 
 
-def test_too_little_memory_is_told_with_what_needs_less(findings: Look) -> None:
+def test_too_little_memory_is_reported_with_what_needs_less(findings: Look) -> None:
     machine = MachineFacts(device="cuda:0", memory=1000, gpus=1)
     half = {"optimizer.batch": 2, "optimizer.accumulate": 2}
     assert findings(machine=machine)["memory"].changes == half
@@ -171,7 +171,7 @@ def hurt(tmp_path: Path, bundle: Path) -> Path:
         ("clvp.safetensors", "mute"),
     ],
 )
-def test_weights_that_lack_something_are_told(
+def test_weights_that_lack_something_are_reported(
     findings: Look, hurt: Path, file: str, kind: str
 ) -> None:
     (hurt / file).unlink()
@@ -182,12 +182,12 @@ def test_weights_that_lack_something_are_told(
 @pytest.mark.parametrize(
     "file", ["config.json", "tokenizer.json", "dvae.safetensors", "mel_stats.safetensors"]
 )
-def test_weights_that_were_cut_short_are_told(findings: Look, hurt: Path, file: str) -> None:
+def test_weights_that_were_cut_short_are_reported(findings: Look, hurt: Path, file: str) -> None:
     (hurt / file).write_bytes((hurt / file).read_bytes()[:-9])
     assert findings(bundle=hurt)["no_weights"].place == "models"
 
 
-def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
+def test_a_dataset_that_is_gone_or_empty_or_junk_is_reported(
     findings: Look, dataset: Path, tmp_path: Path
 ) -> None:
     assert "There is no folder" in findings(dataset=tmp_path / "gone")["no_dataset"].why
@@ -207,7 +207,7 @@ def test_a_dataset_that_is_gone_or_empty_or_junk_is_told(
     assert "There is no" in findings()["no_dataset"].why
 
 
-def test_clips_that_cannot_be_learned_from_are_left_out_and_told(
+def test_clips_that_cannot_be_learned_from_are_left_out_and_reported(
     findings: Look, dataset: Path, bundle: Path
 ) -> None:
     audio = dataset / "audio"
@@ -236,7 +236,9 @@ def test_clips_that_cannot_be_learned_from_are_left_out_and_told(
     assert told.what.startswith("10 clips") and "4 have an audio file that cannot" in told.why
 
 
-def test_validation_that_is_missing_or_was_learned_is_told(findings: Look, dataset: Path) -> None:
+def test_validation_that_is_missing_or_was_learned_is_reported(
+    findings: Look, dataset: Path
+) -> None:
     audio, text = (dataset / "train.txt").read_text().splitlines()[0].split("|")
     with (dataset / "validation.txt").open("a") as validation:
         validation.write(f"{audio}|{text.upper().replace(' ', '  ')}!\n")
@@ -248,7 +250,7 @@ def test_validation_that_is_missing_or_was_learned_is_told(findings: Look, datas
     assert findings()["no_validation"].place == "prepare"
 
 
-def test_signs_that_nobody_can_read_are_told(findings: Look, dataset: Path) -> None:
+def test_signs_that_nobody_can_read_are_reported(findings: Look, dataset: Path) -> None:
     with (dataset / "train.txt").open("a", encoding="utf-8") as lines:
         lines.write("audio/clip05.wav|it is § so\n")
     assert "unknown" not in findings(), "what the tokenizer can spell out is read"
@@ -268,11 +270,11 @@ def test_sound_outside_the_dataset_is_not_looked_for(dataset: Path, named: str) 
         find_audio(dataset, named)
 
 
-def test_little_speech_is_told(findings: Look) -> None:
+def test_little_speech_is_reported(findings: Look) -> None:
     assert findings()["little"].level == "warn"
 
 
-def test_a_high_rate_is_told_where_it_harms(
+def test_a_high_rate_is_reported_where_it_harms(
     findings: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "fast" not in findings({"optimizer.rate": 1e-3})

@@ -69,7 +69,7 @@ def test_a_gradient_that_overflows_is_skipped_and_the_next_one_scaled_less(tmp_p
     assert small.scaler.get_scale() < 3e38
 
 
-def test_the_long_gradient_is_told_and_shortened(tmp_path: Path) -> None:
+def test_the_long_gradient_is_reported_and_shortened(tmp_path: Path) -> None:
     stage, strict = stage_of(make_case(tmp_path)), machine()
     strict.grad_clip = 1e-3
     assert training_step(stage, 0, 1e-3, strict)["gradient"] > 0.01

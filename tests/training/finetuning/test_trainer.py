@@ -352,7 +352,7 @@ def test_16_bits_with_a_narrow_range_are_refused_on_a_processor(tmp_path: Path) 
     assert outcome.cause == "refused" and "not supported on a CPU" in outcome.message
 
 
-def test_memory_that_runs_out_halves_the_batch_and_is_told_once(
+def test_memory_that_runs_out_halves_the_batch_and_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, plain = make_case(tmp_path, "full"), make_case(tmp_path, "plain")

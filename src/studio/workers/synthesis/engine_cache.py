@@ -101,10 +101,10 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
         raise UnrecoverableError(str(cause)) from cause
     except torch.OutOfMemoryError as cause:
         raise UnrecoverableError(
-            "The memory of the device is full. Turn on low VRAM (--low-vram), choose a smaller "
-            "sample batch size (--sample-batch-size) or the CPU (--device cpu); other programs "
-            "may be using it too.",
+            "The memory of the device is full. Turn on low VRAM, choose a smaller sample batch "
+            "size or the CPU; other programs may be using it too.",
             code="out_of_memory",
+            cli_hint="The flags: --low-vram, --sample-batch-size N, --device cpu.",
         ) from cause
     except FloatingPointError as cause:
         message = f"{str(cause)[:1].lower()}{str(cause)[1:]}".rstrip(".")
@@ -113,7 +113,9 @@ def translate_engine_errors(about: str = "") -> Iterator[None]:
         raise AppError(f"{about or 'It'} could not be spoken: {message}{hint}.") from cause
     except MemoryError as cause:
         raise UnrecoverableError(
-            "The memory of this machine is full. Use fewer --samples.", code="out_of_host_memory"
+            "The memory of this machine is full. Use fewer samples.",
+            code="out_of_host_memory",
+            cli_hint="The flag is --samples N.",
         ) from cause
     except ValueError as cause:
         raise AppError(f"{about}: {cause}" if about else str(cause)) from cause

@@ -184,9 +184,11 @@ def _check_not_a_recording(destination: OutputPath, layout: ProjectPaths) -> Non
     is_reference = path.resolve().is_relative_to(layout.voices.resolve())
     is_generated = destination.lines_folder.is_dir() or _has_metadata(path)
     if is_reference or not is_generated:
+        what = (
+            "is a clip of a voice" if is_reference else "already exists and is not a generated clip"
+        )
         raise AppError(
-            f"{path} already exists and is not a generated clip. Choose another file with --out.",
-            code="name_taken",
+            f"{path} {what}.", code="name_taken", cli_hint="Choose another file with --out."
         )
 
 

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from cli.configure import ChangesOption, StartModelOption, print_config_report
-from cli.datasets import ColumnsOption, note_plan
 from cli.options import add_command
 from cli.output import create_reporter, print_line
-from cli.watch import follow_run
+from cli.training.configure import ChangesOption, StartModelOption, print_config_report
+from cli.training.datasets import ColumnsOption, note_plan
+from cli.training.watch import follow_run
 from core.errors import AppError, reraise_as_app_error
 from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
@@ -64,6 +64,8 @@ def run(flags: FinetuneFlags) -> int:
         return 2
     view = studio.runs.start(request.dataset_name)
     print_line(f"Training {view.dataset}/{view.name}. Ctrl-C does not stop it.")
+    for note in view.notes:
+        print_line(note)
     code = follow_run(studio.runs, view.dataset, view.name)
     for made in list_run_models(studio.layout, view.dataset, view.name)[:1]:
         voice = quote_for_message(made.voice)
@@ -98,7 +100,7 @@ def _prepare(studio: Studio, request: PrepareRequest) -> None:
     minutes = f"about {plan.seconds / 60:.1f} minutes"
     print_line(f"Preparing {plan.name}: {plan.files} recordings, {minutes}.")
     task = import_module("studio.workers.prepare_dataset")
-    made = task.prepare_from_request(studio.layout, studio.settings, request, report)
+    made = task.prepare_from_request(studio, request, report)
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
     print_line(made.split)
 

@@ -12,7 +12,7 @@ import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
-from cli.run_progress import follow_run, format_progress, format_stopped
+from cli.training.run_progress import follow_run, format_progress, format_stopped
 from core.errors import InvalidValueError, reraise_as_app_error
 from studio.app.studio import Studio
 from studio.sv2tts.requests import (

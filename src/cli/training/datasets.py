@@ -88,9 +88,11 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("merge", "join a clip with the next one", run_merge),
         ("split", "split a clip in two", run_split),
         ("delete", "move a dataset and its training runs to the trash", run_delete),
-        ("bring-back", "restore a deleted dataset", run_restore),
+        ("undelete", "restore a deleted dataset", run_restore),
+        ("trash", "list the trash", run_list_trash),
     ):
         add_command(group, action, help_text)(function)
+    add_command(group, "bring-back", "former name", hidden=True)(run_restore)
     app.add_typer(group, name=name, help=help)
 
 
@@ -100,7 +102,7 @@ def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFl
     report = create_reporter(as_json)
     note_plan(studio, request, report)
     task = import_module("studio.workers.prepare_dataset")
-    made = task.prepare_from_request(studio.layout, studio.settings, request, report)
+    made = task.prepare_from_request(studio, request, report)
     if as_json:
         return emit(made, "", True)
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
@@ -192,7 +194,7 @@ def run_split(
 def run_delete(name: NameArgument, as_json: JsonFlag = False) -> int:
     deleted = Datasets(Studio.open().layout).delete(name)
     text = (
-        f"{deleted.name} moved to the trash. Restore with: testudo datasets bring-back {deleted.id}"
+        f"{deleted.name} moved to the trash. Restore with: testudo datasets undelete {deleted.id}"
     )
     return emit(deleted, text, as_json)
 
@@ -201,14 +203,18 @@ def run_restore(
     deletion: Annotated[
         str | None, typer.Argument(metavar="ID", help="Deletion id; without it, list the trash.")
     ] = None,
+    as_json: JsonFlag = False,
 ) -> int:
-    datasets = Datasets(Studio.open().layout)
-    if deletion:
-        print_line(f"{datasets.restore_deleted(deletion)} restored.")
-        return 0
-    for one in datasets.list_deleted():
-        print_line(f"{one.id}  {one.name}")
-    return 0
+    if not deletion:
+        return run_list_trash(as_json)
+    name = Datasets(Studio.open().layout).restore_deleted(deletion)
+    return emit({"name": name}, f"{name} restored.", as_json)
+
+
+def run_list_trash(as_json: JsonFlag = False) -> int:
+    found = Datasets(Studio.open().layout).list_deleted()
+    lines = [f"{one.id}  {one.name}" for one in found]
+    return emit(found, lines or "The trash is empty.", as_json)
 
 
 def _make_change(

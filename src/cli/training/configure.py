@@ -16,17 +16,17 @@ from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.schemas.batch_probe import BatchProbeRequest, BatchProbeResult
 from studio.training_runs import config_service as configuring
-from studio.training_runs.config_service import ConfigReport
+from studio.training_runs.config_service import ConfigReport, FinetuneConfig
 from studio.training_runs.machine_facts import detect_machine, is_machine_known
 
 # Any: each field of a configuration has its own type; modules that import torch.
 
-SHORT_FLAGS = {  # flags for what is set most often
+SHORT_FLAGS = {  # flags for what is set most often, and the fields of the GPT that they set
     "steps": "schedule.steps",
     "batch": "optimizer.batch",
     "rate": "optimizer.rate",
-    "diffusion_steps": "diffusion.steps",
 }
+STAGE_HELP = "of the GPT, or of the diffusion decoder if only that is trained."
 
 
 StartModelOption = Annotated[
@@ -49,9 +49,13 @@ class ConfigureFlags:
     dataset: Annotated[str, typer.Argument(help="The dataset: a folder under training.")]
     bundle: StartModelOption = ""
     keep: Annotated[bool, typer.Option("--keep", help="Start from the saved train.yaml.")] = False
-    steps: Annotated[str | None, typer.Option(metavar="N", help="schedule.steps")] = None
-    batch: Annotated[str | None, typer.Option(metavar="N", help="optimizer.batch")] = None
-    rate: Annotated[str | None, typer.Option(metavar="N", help="optimizer.rate")] = None
+    steps: Annotated[str | None, typer.Option(metavar="N", help=f"Training steps {STAGE_HELP}")] = (
+        None
+    )
+    batch: Annotated[str | None, typer.Option(metavar="N", help=f"Batch size {STAGE_HELP}")] = None
+    rate: Annotated[str | None, typer.Option(metavar="X", help=f"Learning rate {STAGE_HELP}")] = (
+        None
+    )
     diffusion_steps: Annotated[str | None, typer.Option(metavar="N", help="diffusion.steps")] = None
     changes: ChangesOption = None
     fix: Annotated[bool, typer.Option("--fix", help="Apply the suggested fixes.")] = False
@@ -79,7 +83,7 @@ def run(flags: ConfigureFlags, as_json: JsonFlag = False) -> int:
     else:
         proposal = configuring.propose_config(layout, flags.dataset, flags.bundle, device)
         config, reasons = proposal.config, dict(proposal.reasons)
-    changes = _parse_changes(flags)
+    changes = _parse_changes(flags, config)
     config = configuring.apply_changes(config, changes)
     checked = configuring.check_config(layout, config, device)
     if flags.fix:
@@ -125,9 +129,7 @@ def _probe(studio: Studio, checked: ConfigReport, as_json: bool) -> BatchProbeRe
     task = import_module("studio.workers.probe_batch")
     request = BatchProbeRequest(values=configuring.config_to_values(checked.config))
     report = create_reporter(as_json)
-    result: BatchProbeResult = task.probe_batch_size(
-        studio.layout, request, studio.settings.device, report
-    )
+    result: BatchProbeResult = task.probe_batch_size(studio, request, report)
     return result
 
 
@@ -178,11 +180,18 @@ def _apply_fixes(studio: Studio, checked: ConfigReport) -> ConfigReport:
     return checked
 
 
-def _parse_changes(flags: ConfigureFlags) -> dict[str, Any]:
+def _parse_changes(flags: ConfigureFlags, config: FinetuneConfig) -> dict[str, Any]:
     """Return the fields that the command line sets; --set wins over the short flags."""
-    given = {key: getattr(flags, name) for name, key in SHORT_FLAGS.items()}
+    changes = configuring.parse_changes(flags.changes or [])
+    trains_gpt = changes.get("schedule.steps", config.schedule.steps) or flags.diffusion_steps
+    given = {
+        key if trains_gpt else f"diffusion.{name}": getattr(flags, name)
+        for name, key in SHORT_FLAGS.items()
+    }
+    if flags.diffusion_steps is not None:
+        given["diffusion.steps"] = flags.diffusion_steps
     short = [f"{key}={value}" for key, value in given.items() if value is not None]
-    return configuring.parse_changes([*short, *(flags.changes or [])])
+    return {**configuring.parse_changes(short), **changes}
 
 
 def _format_value(value: Any) -> str:

@@ -17,7 +17,7 @@ from cli.output import (
     print_line,
     print_table,
 )
-from cli.run_progress import follow_run, format_progress, format_stopped
+from cli.training.run_progress import follow_run, format_progress, format_stopped
 from core.errors import InvalidValueError, reraise_as_app_error
 from core.options import list_option_fields
 from studio.app.studio import Studio

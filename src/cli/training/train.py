@@ -10,20 +10,29 @@ import typer
 
 from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit, print_line, print_table
-from cli.watch import follow_run, format_checkpoint_line, format_progress_line, format_run_outcome
+from cli.training.watch import (
+    follow_run,
+    format_checkpoint_line,
+    format_progress_line,
+    format_run_outcome,
+)
 from core.errors import AppError
 from core.paths import quote_for_message
 from studio.app.studio import Studio
 from studio.training_runs.run_status import RunStatus, RunSummary
 from studio.training_runs.service import build_export_request
-from studio.training_runs.trash import delete_run
+from studio.training_runs.trash import delete_run, list_deleted_runs, restore_run
 
-ACTIONS = ("watch", "stop", "resume", "publish", "delete")
+ACTIONS = ("watch", "stop", "resume", "publish", "delete", "undelete", "trash")
 USAGE = """{help}
 
 testudo train DATASET --name NAME --follow
 
 testudo train watch|stop|resume|delete DATASET/RUN
+
+testudo train trash DATASET
+
+testudo train undelete DATASET/ID
 
 testudo train publish DATASET/RUN --step N --name NAME
 
@@ -61,6 +70,7 @@ def run_train(
     studio = Studio.open()
     follow = follow and not as_json
     if len(what) == 1:
+        _check_is_dataset(studio, what[0])
         return _emit_started(studio, studio.runs.start(what[0], name), follow, as_json)
     action, where, *rest = what
     if action not in ACTIONS or rest:
@@ -69,6 +79,8 @@ def run_train(
             f"or one of {', '.join(ACTIONS)} and then DATASET/RUN.",
             code="bad_request",
         )
+    if action == "trash":
+        return _list_trash(studio, where, as_json)
     dataset, run = parse_run_name(where)
     if action == "watch":
         return follow_run(studio.runs, dataset, run)
@@ -76,10 +88,23 @@ def run_train(
         return _emit_started(studio, studio.runs.resume(dataset, run), follow, as_json)
     if action == "publish":
         return _export_checkpoint(studio, (dataset, run), step, name, as_json)
-    if action == "delete":
-        deleted = delete_run(studio.layout, dataset, run)
-        return emit(deleted, f"{where} moved to the trash as {deleted.id}.", as_json)
+    if action in ("delete", "undelete"):
+        change = _delete if action == "delete" else _restore
+        return change(studio, dataset, run, as_json)
     return _stop(studio, dataset, run, now, follow, as_json)
+
+
+def _check_is_dataset(studio: Studio, name: str) -> None:
+    """Refuse an action without a run, and a run without an action, with what to write."""
+    if name in ACTIONS and not studio.layout.dataset(name).is_dir():
+        example = "DATASET" if name == "trash" else "DATASET/RUN"
+        raise AppError(f"Name the run: testudo train {name} {example}. `testudo runs` lists them.")
+    if "/" in name:
+        where = "/".join(parse_run_name(name))
+        raise AppError(
+            f"{quote_for_message(name)} is a run, not a dataset. To resume it: testudo train "
+            f"resume {where}; to start another one: testudo train {where.partition('/')[0]}"
+        )
 
 
 def run_runs(
@@ -112,6 +137,9 @@ def parse_run_name(where: str) -> tuple[str, str]:
 
 def _emit_started(studio: Studio, view: RunStatus, follow: bool, as_json: bool) -> int:
     where = f"{view.dataset}/{view.name}"
+    report = create_reporter(as_json)
+    for note in view.notes:
+        report.note(note)
     if follow:
         return follow_run(studio.runs, view.dataset, view.name)
     waits = " It starts after the current training run." if view.state == "waiting" else ""
@@ -120,6 +148,24 @@ def _emit_started(studio: Studio, view: RunStatus, follow: bool, as_json: bool) 
         f"testudo train stop {where}"
     )
     return emit(view, text, as_json)
+
+
+def _list_trash(studio: Studio, dataset: str, as_json: bool) -> int:
+    found = list_deleted_runs(studio.layout, dataset)
+    lines = [f"{one.dataset}/{one.id}  {one.name}" for one in found]
+    return emit(found, lines or "The trash is empty.", as_json)
+
+
+def _delete(studio: Studio, dataset: str, run: str, as_json: bool) -> int:
+    deleted = delete_run(studio.layout, dataset, run)
+    restore = f"testudo train undelete {dataset}/{deleted.id}"
+    text = f"{dataset}/{run} moved to the trash. Restore with: {restore}"
+    return emit(deleted, text, as_json)
+
+
+def _restore(studio: Studio, dataset: str, id: str, as_json: bool) -> int:
+    name = restore_run(studio.layout, dataset, id)
+    return emit(studio.runs.view(dataset, name), f"{dataset}/{name} restored.", as_json)
 
 
 def _stop(studio: Studio, dataset: str, name: str, now: bool, follow: bool, as_json: bool) -> int:
@@ -142,7 +188,7 @@ def _export_checkpoint(
         raise AppError(f"{run[0]}/{run[1]} has no best checkpoint yet. Add --step N.")
     request = build_export_request(studio.layout, *run, step, name)
     task = import_module("studio.workers.model_tasks")
-    made = task.export_run_checkpoint(studio.layout, request, create_reporter(as_json))
+    made = task.export_run_checkpoint(studio, request, create_reporter(as_json))
     text = (
         f"{made.bundle} is exported. Try it: testudo speak TEXT "
         f"--voice {quote_for_message(made.voice)} --model {quote_for_message(made.bundle)}"
