@@ -27,7 +27,7 @@ RECOMMENDED_OPTIONS = {
     "top_p": 0.9,
     "repetition_penalty": 1.1,
     "cond_free_k": 0.0,
-    "vocoder": "griffin_lim",
+    "vocoder": "istft",
 }
 """Options of small networks: a repetition penalty hurts a small codebook, and guidance needs a
 well-trained unconditioned network."""
@@ -54,7 +54,7 @@ def write_starter_model(
         "clvp": outputs.clvp(),
         "cvvp": outputs.cvvp(),
         "diffusion": diffusion,
-        "vocoder": outputs.vocoder(),
+        "istft_vocoder": outputs.vocoder(),
         "random_gpt": outputs.random_voice("random_gpt", gpt.config.model_dim),
         "random_diffusion": outputs.random_voice("random_diffusion", 2 * diffusion.config.width),
     }

@@ -51,9 +51,13 @@ class IstftVocoderConfig:
 
     @property
     def context(self) -> int:
-        """Frames on both sides that influence a frame, beside those of the inverse STFT."""
-        side = self.kernel // 2
-        return side * (self.blocks + self.f0_blocks) + 1 + OVERLAPS // 2
+        """Frames on both sides that the backbone reads for a frame."""
+        return self.kernel // 2 * self.blocks
+
+    @property
+    def f0_context(self) -> int:
+        """Frames on both sides that the F0 network reads for a frame."""
+        return self.kernel // 2 * self.f0_blocks
 
     @classmethod
     def tiny(cls) -> IstftVocoderConfig:
@@ -203,6 +207,12 @@ class PulseTrain:
 
     phase: Tensor
 
+    @classmethod
+    def start(cls, like: Tensor, draw: torch.Generator) -> PulseTrain:
+        """Begin at random phases, one for each item of `like` (b, ...)."""
+        phase = torch.rand((len(like),), generator=draw, dtype=torch.float64)
+        return cls(phase=phase.to(like.device))
+
     def extend(self, f0: Tensor) -> Tensor:
         """Return the samples between the centres of frames: (b, f) Hz to (b, hop * (f - 1)).
 
@@ -269,9 +279,9 @@ def synthesize_wave(net: IstftVocoder, mel: Tensor, f0: Tensor, draw: torch.Gene
 
     Sample 0 is the middle of the first frame.  draw: a CPU generator of first phases and noise.
     """
-    phase = torch.rand((mel.shape[0],), generator=draw, dtype=torch.float64).to(mel.device)
+    train = PulseTrain.start(mel, draw)
     sides = F.pad(f0, (OVERLAPS // 2, OVERLAPS // 2), value=-LOWEST_F0)
-    pulses = compute_pulse_spectra(PulseTrain(phase=phase).extend(sides))
+    pulses = compute_pulse_spectra(train.extend(sides))
     spectra = net(mel, f0, pulses, draw_noise(mel, mel.shape[-1], draw))
     start = N_FFT // 2
     return overlap_add(spectra)[:, start : start + HOP * mel.shape[-1]]
@@ -280,3 +290,97 @@ def synthesize_wave(net: IstftVocoder, mel: Tensor, f0: Tensor, draw: torch.Gene
 def vocode_mel(net: IstftVocoder, mel: Tensor, draw: torch.Generator) -> Tensor:
     """Synthesize a mel (b, bands, f) with the F0 that the network reads: (b, hop * f)."""
     return synthesize_wave(net, mel, net.f0.predict(mel.transpose(1, 2)), draw)
+
+
+def stream_mel(
+    net: IstftVocoder, chunks: Iterable[Tensor], draw: torch.Generator
+) -> Iterator[Tensor]:
+    """Synthesize mels (b, bands, f) as they come; the pieces (b, n) joined are `vocode_mel`'s.
+
+    A piece is due when the frames that influence it are there, `config.context` after its own.
+    """
+    held: Tensor | None = None
+    stream: _Stream | None = None
+    for chunk in chunks:
+        if held is not None and stream is not None:
+            yield stream.extend(held, last=False)
+        elif stream is None:
+            stream = _Stream(net, chunk, draw)
+        held = chunk
+    if held is not None and stream is not None:
+        yield stream.extend(held, last=True)
+
+
+class _Stream:
+    """The frames that later ones need, all from frame `first` on, and the unfinished samples."""
+
+    def __init__(self, net: IstftVocoder, mel: Tensor, draw: torch.Generator):
+        self.net, self.draw = net, draw
+        self.train = PulseTrain.start(mel, draw)
+        self.first = self.done = 0  # frames
+        self.mel = mel[..., :0]
+        self.f0 = mel.new_zeros((len(mel), 0))
+        self.noise = mel.new_zeros((len(mel), 0, BINS, 2))
+        self.spectra = torch.zeros((len(mel), 0, BINS), dtype=torch.complex64, device=mel.device)
+        self.unread_f0 = mel.new_full((len(mel), OVERLAPS // 2), -LOWEST_F0)
+        self.pulses = mel.new_zeros((len(mel), 0))
+        self.tail = mel.new_zeros((len(mel), (OVERLAPS - 1) * HOP))
+        self.skipped = N_FFT // 2  # samples before the middle of the first frame
+
+    def extend(self, mel: Tensor, last: bool) -> Tensor:
+        """Add frames; return the samples that are finished: (b, n)."""
+        self.mel = torch.cat([self.mel, mel], dim=-1)
+        self._extend_pulses(self._extend_f0(last), last)
+        count = self.spectra.shape[1]
+        self.noise = torch.cat([self.noise, self._draw_missing_noise(count)], dim=1)
+        stop = count if last else count - self.net.config.context
+        start = self.done - self.first
+        if stop <= start:
+            return mel.new_zeros((len(mel), 0))
+        spectra = self.net(self.mel[..., :count], self.f0[:, :count], self.spectra, self.noise)
+        wave = overlap_add(spectra[:, start:stop])
+        wave = torch.cat([wave[:, : self.tail.shape[1]] + self.tail, wave[:, self.tail.shape[1] :]], 1)
+        ready = (stop - start) * HOP
+        self.tail = wave[:, ready:]
+        wave = wave[:, : ready + (N_FFT // 2 if last else 0)]
+        skipped, self.skipped = self.skipped, max(0, self.skipped - wave.shape[1])
+        self.done += stop - start
+        self._forget()
+        return wave[:, skipped:]
+
+    def _extend_f0(self, last: bool) -> Tensor:
+        """Predict F0 of the frames whose context is there; return it."""
+        context = self.net.config.f0_context
+        known, total = self.f0.shape[1], self.mel.shape[-1]
+        ready = total if last else max(known, total - context)
+        start = max(0, known - context)
+        frames = self.mel[..., start : min(total, ready + context)].transpose(1, 2)
+        fresh = self.net.f0.predict(frames)[:, known - start : ready - start]
+        self.f0 = torch.cat([self.f0, fresh], dim=1)
+        return fresh
+
+    def _extend_pulses(self, fresh: Tensor, last: bool) -> None:
+        """Continue the pulse train over new F0, and compute the spectra that this completes."""
+        f0 = torch.cat([self.unread_f0, fresh], dim=1)
+        if last:
+            f0 = F.pad(f0, (0, OVERLAPS // 2), value=-LOWEST_F0)
+        self.pulses = torch.cat([self.pulses, self.train.extend(f0)], dim=1)
+        self.unread_f0 = f0[:, -1:]
+        count = max(0, (self.pulses.shape[1] - N_FFT) // HOP + 1)
+        if count:
+            fresh_spectra = compute_pulse_spectra(self.pulses)
+            self.spectra = torch.cat([self.spectra, fresh_spectra], dim=1)
+            self.pulses = self.pulses[:, count * HOP :]
+
+    def _draw_missing_noise(self, count: int) -> Tensor:
+        missing = count - self.noise.shape[1]
+        if missing <= 0:
+            return self.noise[:, :0]
+        return draw_noise(self.mel, missing, self.draw)
+
+    def _forget(self) -> None:
+        """Drop the frames that no later one needs."""
+        drop = max(0, self.done - self.net.config.context - self.first)
+        self.mel, self.f0 = self.mel[..., drop:], self.f0[:, drop:]
+        self.noise, self.spectra = self.noise[:, drop:], self.spectra[:, drop:]
+        self.first += drop
