@@ -1,9 +1,9 @@
-"""Train the vocoder on spectral losses, its F0 network on labels, and, if wanted, with discriminators.
+"""Train the vocoder on spectral losses and its F0 network on labels.
 
     python -m recipes.train_vocoder --recordings FOLDER --teacher FOLDER --out FOLDER
 
-The moving average is exported. In the last third of the steps mels are perturbed, as generated ones
-are. Shapes: b batch, f frames, n samples.
+The moving average is exported. `--critics-from STEP` adds discriminators. In the last
+third of the steps mels are perturbed, as generated ones are. Shapes: b batch, f frames, n samples.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def invert_mel_scale(mel: Tensor, spec: MelSpec, iterations: int = NNLS_ITERATIO
 def _invert_filterbank(spec: MelSpec, device: torch.device) -> Tensor:
     """Return the pseudo-inverse of the filters: (k, bands)."""
     with torch.inference_mode(False):  # cached, as the filters
-        return torch.linalg.pinv(mel_filterbank(spec, device))
+        inverse: Tensor = torch.linalg.pinv(mel_filterbank(spec, device))
+        return inverse
 
 
 def griffin_lim(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:

@@ -32,5 +32,5 @@ def test_a_tone_is_labelled_at_every_frame_and_silence_is_unvoiced(tmp_path: Pat
 
 
 def test_a_folder_without_labels_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="recipes.data.f0_labels"):
+    with pytest.raises(FileNotFoundError, match=r"recipes\.data\.f0_labels"):
         read_f0_labels(tmp_path)

@@ -55,7 +55,9 @@ def test_pulses_continue_over_calls_without_a_seam() -> None:
     f0 = torch.cat([torch.linspace(90, 300, 12), -torch.full((5,), 80.0), torch.full((9,), 150.0)])
     whole, parts = train(0.3), train(0.3)
     expected = whole.extend(f0[None])
-    pieces = [parts.extend(f0[None, start : stop + 1]) for start, stop in ((0, 7), (7, 14), (14, 25))]
+    pieces = [
+        parts.extend(f0[None, start : stop + 1]) for start, stop in ((0, 7), (7, 14), (14, 25))
+    ]
     torch.testing.assert_close(torch.cat(pieces, dim=1), expected)
 
 

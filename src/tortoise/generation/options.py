@@ -14,7 +14,7 @@ from tortoise.checkpoints.layout import CONFIG_FILE, read_json
 from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_analyzer
 
 SAMPLERS = ("p", "ddim", "dpm")
-VOCODERS = ("auto", "univnet", "bigvgan", "istft", "hifigan", "griffin_lim")
+VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "istft", "griffin_lim")
 CROP_MODES = ("whole", "original", "chunks", "clip_mean")
 
 # Any: option values

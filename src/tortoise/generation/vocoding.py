@@ -34,8 +34,8 @@ VOCODER_NETWORKS: Mapping[str, str] = MappingProxyType(
     {
         "univnet": "vocoder",
         "bigvgan": "bigvgan",
-        "istft": "istft_vocoder",
         "hifigan": "hifigan",
+        "istft": "istft_vocoder",
     }
 )
 """Name of a vocoder option -> network name."""
@@ -88,7 +88,9 @@ def vocode(vocoder: MelVocoder | None, mel: Tensor, generator: torch.Generator) 
         return found.clamp(-1.0, 1.0)
     padded = F.pad(mel, (0, PADDING_FRAMES), value=SILENCE_LOG_MEL)
     if isinstance(vocoder, IstftVocoder):
-        return vocode_mel(vocoder, padded, generator)[:, : mel.shape[-1] * VOCODER_MEL.hop].clamp(-1, 1)
+        return vocode_mel(vocoder, padded, generator)[:, : mel.shape[-1] * VOCODER_MEL.hop].clamp(
+            -1, 1
+        )
     if isinstance(vocoder, UnivNet):
         shape = (mel.shape[0], vocoder.config.noise_dim, padded.shape[-1])
         wave = vocoder(padded, torch.randn(shape, generator=generator).to(mel))

@@ -1,8 +1,8 @@
 """A vocoder that predicts a spectrum: the mel's own magnitudes, harmonics at its F0, and noise.
 
-A ConvNeXt network (arXiv:2306.00814, Vocos) reads the mel and corrects priors that need no training:
-the magnitudes recovered from the mel and the spectrum of a pulse train at the F0 that a small
-network reads from the mel. The spectrum is S = exp(P + r) z / |z| with
+A ConvNeXt network (as in Vocos, arXiv:2306.00814) reads the mel and corrects priors that need no
+training: the magnitudes recovered from the mel and the spectrum of a pulse train at the F0 that a
+small network reads from the mel. The spectrum is S = exp(P + r) z / |z| with
 z = exp(i pi tanh(theta)) E + exp(rr + i phi) + exp(rn) noise, and an inverse STFT makes the wave.
 
 Shapes: b batch, f mel frames, c channels, k spectrum bins, n samples, p F0 bins.
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audio.griffin_lim import invert_mel_scale
-from audio.mel import LOG_MEL_MIN, VOCODER_MEL, hann_window
+from audio.mel import VOCODER_MEL, hann_window
 
 N_FFT, HOP, BINS = VOCODER_MEL.n_fft, VOCODER_MEL.hop, VOCODER_MEL.n_fft // 2 + 1
 OVERLAPS = N_FFT // HOP
@@ -175,7 +175,9 @@ class IstftVocoder(nn.Module):
         harmonics = pulses * torch.polar(
             torch.ones_like(parts.rotation), math.pi * parts.rotation.tanh()
         )
-        free = torch.polar(parts.tone_level.clamp(max=HIGHEST_LOG_MAGNITUDE).exp(), parts.tone_phase)
+        free = torch.polar(
+            parts.tone_level.clamp(max=HIGHEST_LOG_MAGNITUDE).exp(), parts.tone_phase
+        )
         level = parts.noise_level.clamp(max=HIGHEST_LOG_MAGNITUDE).exp()
         z = harmonics + free + level * torch.view_as_complex(noise)
         z = z * torch.rsqrt(z.real.square() + z.imag.square() + 1e-12)
@@ -339,7 +341,9 @@ class _Stream:
             return mel.new_zeros((len(mel), 0))
         spectra = self.net(self.mel[..., :count], self.f0[:, :count], self.spectra, self.noise)
         wave = overlap_add(spectra[:, start:stop])
-        wave = torch.cat([wave[:, : self.tail.shape[1]] + self.tail, wave[:, self.tail.shape[1] :]], 1)
+        wave = torch.cat(
+            [wave[:, : self.tail.shape[1]] + self.tail, wave[:, self.tail.shape[1] :]], 1
+        )
         ready = (stop - start) * HOP
         self.tail = wave[:, ready:]
         wave = wave[:, : ready + (N_FFT // 2 if last else 0)]
