@@ -19,6 +19,9 @@ from recipes.recipes import Recipes
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 
+pytest.importorskip("hibari")
+pytest.importorskip("onnx")
+pytest.importorskip("pyworld")
 pytestmark = pytest.mark.skipif(not shutil.which("flite"), reason="flite is not installed")
 
 
