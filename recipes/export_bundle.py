@@ -1,8 +1,15 @@
-"""Write the trained networks as a model, with its conventions and recommended options."""
+"""Write the trained networks as a model, with its conventions and recommended options.
+
+    python -m recipes.export_bundle BUNDLE --vocoder FOLDER/export
+
+replaces the vocoder of an existing model alone.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,10 +19,22 @@ from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
 from recipes.data.features import MelDataset
 from recipes.stage_outputs import StageOutputs
-from tortoise.checkpoints.config import ModelConfig, ModelConventions, write_config
-from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
+from tortoise.checkpoints.config import (
+    ModelConfig,
+    ModelConventions,
+    read_config,
+    write_config,
+)
+from tortoise.checkpoints.layout import (
+    CHECKSUMS_FILE,
+    get_network_path,
+    read_checksums,
+    write_json,
+)
+from tortoise.checkpoints.loading import MelStats, load_network, save_mel_stats, save_network
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import GptConfig
+from tortoise.modules.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s
@@ -66,6 +85,20 @@ def write_starter_model(
             (folder / source.name).write_bytes(source.read_bytes())
 
 
+def replace_vocoder(bundle: Path, export: Path) -> None:
+    """Make the iSTFT vocoder of a training's export the vocoder of a model, as float16."""
+    network = load_network(export, "istft_vocoder")
+    assert isinstance(network, IstftVocoder)
+    config = read_config(bundle)
+    advice = {**config.advice, "vocoder": RECOMMENDED_OPTIONS["vocoder"]}
+    write_config(bundle, replace(config, vocoder=None, advice=advice))
+    old = get_network_path(bundle, "vocoder")
+    old.unlink(missing_ok=True)
+    known = {name: entry for name, entry in read_checksums(bundle).items() if name != old.name}
+    write_json(bundle / CHECKSUMS_FILE, known)
+    save_network(bundle, "istft_vocoder", network, network.config, torch.float16)
+
+
 def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
     """Return the conventions of the starter."""
     return ModelConventions(
@@ -108,3 +141,16 @@ def compute_voice_latents(
         voice = high[index][:REFERENCE_FRAMES].T[None]
         latents["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
     return {name: torch.stack(values) for name, values in latents.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Replace the vocoder of a model from the command line."""
+    cli = argparse.ArgumentParser(prog="recipes.export_bundle", description=__doc__)
+    cli.add_argument("bundle", type=Path)
+    cli.add_argument("--vocoder", type=Path, required=True, help="export of recipes.train_vocoder")
+    parsed = cli.parse_args(arguments)
+    replace_vocoder(parsed.bundle, parsed.vocoder)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,8 +20,12 @@ from recipes.data.segments import (
     interpolate_f0,
 )
 from recipes.discriminators import Discriminator, DiscriminatorConfig
+from recipes.export_bundle import replace_vocoder
 from recipes.train_vocoder import HELD_OUT_STEP, VocoderRecipe, perturb_mel, train_vocoder
+from support.tiny_bundle import make_tiny_bundle
+from tortoise.checkpoints.config import read_config
 from tortoise.checkpoints.loading import load_network
+from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.modules.istft_vocoder import IstftVocoder, IstftVocoderConfig
 
 TINY = IstftVocoderConfig.tiny()
@@ -99,6 +103,16 @@ def test_the_export_loads_as_a_network_of_a_bundle(tmp_path: Path) -> None:
     assert isinstance(exported, IstftVocoder) and exported.config == TINY
     for name, value in average.state_dict().items():
         assert torch.equal(value, exported.state_dict()[name])
+
+
+def test_the_export_replaces_the_vocoder_of_a_bundle(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle", seed=0)
+    train_vocoder(recipe(2), POOLS, POOLS, tmp_path / "run", ProgressReporter())
+    replace_vocoder(bundle, tmp_path / "run" / "export")
+    config = read_config(bundle)
+    assert config.vocoder is None and config.istft_vocoder == TINY
+    assert config.advice["vocoder"] == "istft" and not (bundle / "vocoder.safetensors").exists()
+    assert not any(fault for _, fault in verify_model_folder(bundle, ProgressReporter()))
 
 
 def test_a_few_steps_bring_the_spectra_closer(tmp_path: Path) -> None:
