@@ -3,7 +3,8 @@
     python benchmarks/vocoder.py --judge PROGRAM --people FOLDER [--weights FOLDER] [SYSTEM ...]
 
 FOLDER has a folder of recordings for each person. PROGRAM is called with a CSV (wav,text) and
-`--json FILE`; the words of a copy are compared with those that it hears in the source. Needs the packages pesq, pystoi and resemblyzer. Prints a Markdown table.
+`--json FILE`; the words of a copy are compared with those that it hears in the source. Needs the
+packages pesq, pystoi and resemblyzer. Prints a Markdown table.
 """
 
 from __future__ import annotations
