@@ -34,6 +34,7 @@ class MelSpec:
     scale: Literal["htk", "slaney"]
     norm: Literal["slaney"] | None = "slaney"  # triangles of equal area, or of equal height
     power: float  # 1 for magnitudes, 2 for energies
+    window: int | None = None  # samples of the Hann window, where shorter than n_fft
 
 
 GPT_MEL = MelSpec(sample_rate=22_050, bands=80, high_hz=8_000.0, scale="htk", power=2.0)
@@ -51,19 +52,29 @@ def log_mel(wave: Tensor, spec: MelSpec) -> Tensor:
             f"{wave.shape[-1]} samples are too few for a mel spectrum; it needs more than "
             f"{spec.n_fft // 2}. Pad the wave or leave it out."
         )
+    return mel_spectrum(wave, spec, "reflect").clamp(min=MAGNITUDE_FLOOR).log()
+
+
+def mel_spectrum(wave: Tensor, spec: MelSpec, padding: Literal["constant", "reflect"]) -> Tensor:
+    """Return the mel spectrum of a wave, without logarithm.
+
+    wave: (b, n) or (n,) at spec.sample_rate.  padding: of its two ends, so that the first frame is
+    centred on the first sample. Returns (b, bands, f) with f = 1 + n // hop. Always float32.
+    """
     wave = wave.unsqueeze(0) if wave.dim() == 1 else wave
     with torch.autocast(wave.device.type, enabled=False):
         spectrum = torch.stft(
             wave.float(),
             spec.n_fft,
             spec.hop,
-            window=hann_window(spec.n_fft, wave.device),
+            spec.window,
+            window=hann_window(spec.window or spec.n_fft, wave.device),
             center=True,
-            pad_mode="reflect",
+            pad_mode=padding,
             return_complex=True,
         )  # (b, n_fft // 2 + 1, f)
         magnitude = spectrum.abs() if spec.power == 1.0 else spectrum.abs().pow(spec.power)
-        return (mel_filterbank(spec, wave.device) @ magnitude).clamp(min=MAGNITUDE_FLOOR).log()
+        return mel_filterbank(spec, wave.device) @ magnitude
 
 
 def gpt_mel(wave: Tensor, norms: Tensor) -> Tensor:

@@ -164,32 +164,53 @@ def see_value(one: Visitor, field: str, value: str) -> None:
     one.page.wait_for_function(script, arg=[field, value])
 
 
-def test_nothing_is_asked_for_while_nobody_looks(
+def timer_names(page: Any) -> dict[int, str]:
+    """Return the events that a timer of the page triggers: their numbers to the timers' names."""
+    config = page.evaluate("() => window.gradio_config")
+    names = {
+        component["id"]: component["props"].get("elem_id") or f"timer {component['id']}"
+        for component in config["components"]
+        if component["type"] == "timer" or str(component["props"].get("elem_id")).endswith("-timer")
+    }
+    return {
+        event["id"]: names[source]
+        for event in config["dependencies"]
+        for source, _ in event["targets"]
+        if source in names
+    }
+
+
+def test_train_polls_only_while_it_is_shown(
     school: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
-    asked: Counter[int] = Counter()
+    names = timer_names(page)
+    polls: Counter[str] = Counter()
 
     def note(request: Any) -> None:
         if request.method == "POST" and "fn_index" in (request.post_data or ""):
-            asked[json.loads(request.post_data)["fn_index"]] += 1
+            polls[names.get(json.loads(request.post_data)["fn_index"], "")] += 1
 
-    def wait(ticks: int) -> set[int]:
-        """Wait until the poll of the jobs, which never pauses, was sent so often; return polls."""
-        asked.clear()
-        while max(asked.values(), default=0) < ticks:
+    def wait_for_polls(*timers: str, count: int = 2) -> None:
+        """Wait until each timer has sent that many requests."""
+        polls.clear()
+        while any(polls[timer] < count for timer in timers):
             page.wait_for_event("request")
-        return {event for event, times in asked.items() if times > 1}
 
-    part(one, "Train")
+    always = [name for name in set(names.values()) if name.startswith("timer ")]
+    train, history = "training-run-timer", "history-list-timer"
+    assert always and {train, history} <= set(names.values())
     page.on("request", note)
-    shown = wait(6)
+    part(one, "Train")
+    wait_for_polls(train, *always)
     one.choose("history")
-    wait(2)  # until nothing is on its way any more
-    assert shown - wait(6), "the part Train asks while it is shown"
+    wait_for_polls(history)  # until no poll of Train is on its way any more
+    wait_for_polls(history, *always, count=6)
+    assert polls[train] == 0, "Train polls while another tab is shown"
     one.choose("training")
-    assert shown <= wait(6)
+    wait_for_polls(train, *always)
+    assert polls[history] <= 1, "at most one poll of History was on its way"
 
 
 @pytest.mark.parametrize("theme", THEMES)

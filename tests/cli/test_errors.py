@@ -14,7 +14,7 @@ import torch
 
 from audio.io import read_clip
 from core.paths import ProjectPaths
-from tortoise.checkpoints.layout import ModelFileError
+from engines.model_files import ModelFileError
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -32,6 +32,7 @@ from core.paths import ProjectPaths, validate_name
 from core.progress import Cancelled
 from core.serialization import from_dict
 from engines.device import pick_device
+from engines.model_files import read_json as read_bundle_json
 from studio.schemas.settings import Settings
 from studio.schemas.speech import REQUEST, check_text, resolve_options
 from studio.settings.store import load_settings
@@ -42,7 +43,6 @@ from studio.workers.create_voice import decode_latents
 from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.convert import convert_published_file
-from tortoise.checkpoints.layout import read_json as read_bundle_json
 from tortoise.checkpoints.loading import load_network
 from tortoise.checkpoints.published import PUBLISHED_FILES
 from tortoise.checkpoints.verify import _check_checksum

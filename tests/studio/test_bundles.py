@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.files import replace_folder
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.model_files import get_network_path
 from studio.model_store.bundles import (
     find_model_folder,
     get_models_fingerprint,
@@ -28,7 +29,6 @@ from studio.model_store.bundles import (
 from support.published_files import fit_small_files, saved, small_files, small_tokenizer
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints import safetensors_io
-from tortoise.checkpoints.layout import get_network_path
 from tortoise.checkpoints.loading import load_model
 from training.finetuning.checkpoints.store import assemble_model
 
@@ -165,7 +165,7 @@ class TestVerifying:
         }
 
     def test_weights_that_are_not_numbers_are_named(self, layout: ProjectPaths, tiny: Path) -> None:
-        from tortoise.checkpoints.safetensors_io import read_tensors, save_tensors
+        from engines.safetensors_io import read_tensors, save_tensors
 
         file = get_network_path(tiny, "dvae")
         tensors = {key: value.clone() for key, value in read_tensors(file).items()}
@@ -313,7 +313,7 @@ class TestImporting:
         def fill(tensors: object, file: Path) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("tortoise.checkpoints.safetensors_io.save_file", fill)
+        monkeypatch.setattr("engines.safetensors_io.save_file", fill)
         with pytest.raises(AppError, match="disk is full"):
             import_model_folder(layout, lying, ProgressReporter())
         assert list(layout.models.iterdir()) == []
@@ -354,7 +354,7 @@ class TestImporting:
                     raise OSError(28, "No space left on device")
                 save(tensors, file)
 
-            monkeypatch.setattr("tortoise.checkpoints.safetensors_io.save_file", fill)
+            monkeypatch.setattr("engines.safetensors_io.save_file", fill)
         with pytest.raises(error):
             import_model_folder(layout, lying, report, precision="fp16")
         assert contents(made.path) == before

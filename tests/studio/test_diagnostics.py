@@ -16,6 +16,7 @@ import pytest
 
 from core.error_classifier import ERROR_CATALOG
 from core.paths import ProjectPaths
+from engines.model_files import CHECKSUMS_FILE
 from jobs.store import JobStore
 from studio.diagnostics import checks
 from studio.diagnostics.checks import HealthCheckResult, run_checks
@@ -33,7 +34,6 @@ from studio.diagnostics.system_info import (
 )
 from studio.diagnostics.voicefixer import INSTALL_COMMAND
 from support.tiny_bundle import make_tiny_bundle
-from tortoise.checkpoints.layout import CHECKSUMS_FILE
 
 Run = Callable[..., tuple[int, str, str]]
 CPU = DeviceInfo(name="cpu", label="processor")

@@ -16,6 +16,7 @@ import pytest
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.model_files import compute_sha256, get_network_path
 from studio.model_store.bundles import download_published_model, verify_model_files
 from studio.model_store.download import (
     DownloadProgress,
@@ -31,7 +32,6 @@ from support.published_files import (
     small_files,
     small_tokenizer,
 )
-from tortoise.checkpoints.layout import compute_sha256, get_network_path
 from tortoise.checkpoints.loading import load_model
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 

@@ -182,7 +182,7 @@ def test_the_first_chunk_keeps_the_seed_of_the_request() -> None:
 
 
 def test_a_model_that_changes_while_it_is_in_use_is_not_mixed(tmp_path: Path) -> None:
-    from tortoise.checkpoints.layout import ModelFileError
+    from engines.model_files import ModelFileError
     from tortoise.checkpoints.loading import load_model
 
     folder = make_tiny_bundle(tmp_path / "tiny", seed=0)

@@ -9,6 +9,8 @@ import torch
 
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
+from engines.model_files import ModelFileError
+from engines.safetensors_io import read_pickle
 from studio.model_store.bundles import import_model_folder, verify_model_files
 from support.published_files import published_by_name, saved, small_files
 from support.tiny_bundle import ARCHITECTURES, CONVENTIONS, bpe_tokenizer
@@ -18,11 +20,9 @@ from tortoise.checkpoints.convert import (
     create_model_folder,
     get_published_architecture,
     read_mel_norms,
-    read_pickle,
     read_voice_latents,
     read_weights,
 )
-from tortoise.checkpoints.layout import ModelFileError
 from tortoise.checkpoints.loading import build_network, load_model
 from tortoise.checkpoints.published import PUBLISHED_FILES
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
-from tortoise.checkpoints.config import NETWORK_CLASSES, ModelConfig, read_config, write_config
-from tortoise.checkpoints.layout import (
+from engines.model_files import (
     CHECKSUMS_FILE,
     CONFIG_FILE,
     ModelFileError,
     compute_sha256,
-    compute_weights_id,
-    find_missing_files,
     get_network_path,
 )
+from engines.safetensors_io import read_tensors, save_tensors
+from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
+from tortoise.checkpoints.config import NETWORK_CLASSES, ModelConfig, read_config, write_config
+from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
 from tortoise.checkpoints.loading import (
     build_network,
     load_mel_stats,
@@ -29,7 +29,6 @@ from tortoise.checkpoints.loading import (
     save_mel_stats,
     save_network,
 )
-from tortoise.checkpoints.safetensors_io import read_tensors, save_tensors
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +124,7 @@ def test_a_failed_save_leaves_the_old_network(
         Path(file).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tortoise.checkpoints.safetensors_io.save_file", fill_the_disk)
+    monkeypatch.setattr("engines.safetensors_io.save_file", fill_the_disk)
     before = {file.name: file.read_bytes() for file in bundle.iterdir()}
     with pytest.raises(ModelFileError, match="disk is full"):
         save_network(bundle, "dvae", random_network("dvae"), ARCHITECTURES["dvae"])
@@ -175,7 +174,7 @@ def test_a_written_file_is_not_hashed_again(bundle: Path, monkeypatch: pytest.Mo
     assert recorded["sha256"] == compute_sha256(get_network_path(bundle, "clvp"))
     compute_weights_id(bundle)
     monkeypatch.setattr(
-        "tortoise.checkpoints.layout.compute_sha256", lambda file: pytest.fail("read again")
+        "engines.model_files.compute_sha256", lambda file: pytest.fail("read again")
     )
     compute_weights_id(bundle)
 

@@ -14,13 +14,14 @@ from audio.clip import Clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
+from engines.model_files import write_json
+from engines.safetensors_io import read_tensors, save_tensors
 from studio.schemas.clip_tools import MergeModelsRequest, MergeModelsResult
 from studio.workers.merge_models import merge_two_models
 from support.tiny_bundle import ARCHITECTURES, make_tiny_bundle, random_network
-from tortoise.checkpoints.layout import compute_weights_id, write_json
+from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
 from tortoise.checkpoints.merge import interpolate_tensors
-from tortoise.checkpoints.safetensors_io import read_tensors, save_tensors
 from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions

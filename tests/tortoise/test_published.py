@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from engines.model_files import compute_sha256
 from support.golden_cases import GOLDEN
 from tortoise.checkpoints.config import NETWORK_CLASSES
 from tortoise.checkpoints.convert import check_tokenizer, get_published_architecture, read_mel_norms
-from tortoise.checkpoints.layout import REQUIRED_NETWORKS, compute_sha256
+from tortoise.checkpoints.layout import REQUIRED_NETWORKS
 from tortoise.checkpoints.loading import build_network
 from tortoise.checkpoints.published import PUBLISHED_FILES, PublishedFile, find_published_files
 

@@ -17,6 +17,7 @@ from core.errors import AppError
 from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
+from engines.model_files import compute_sha256, list_tensor_files, read_checksums
 from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
@@ -27,12 +28,7 @@ from studio.model_store.finetunes import AUTO
 from studio.schemas.settings import Settings, apply_folders
 from studio.settings.sources import resolve_settings
 from studio.voices.catalog import list_voices
-from tortoise.checkpoints.layout import (
-    compute_sha256,
-    find_missing_files,
-    list_tensor_files,
-    read_checksums,
-)
+from tortoise.checkpoints.layout import find_missing_files
 
 STARTER_MODEL = "starter"
 MIN_FREE_BYTES = 1_000_000_000  # clips are small; downloads check for themselves

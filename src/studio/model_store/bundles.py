@@ -17,15 +17,14 @@ from core.files import replace_folder, restore_replaced_folder, tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
 from core.serialization import suggest_similar
-from tortoise.checkpoints.layout import (
+from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
-    compute_weights_id,
-    find_missing_files,
     get_network_path,
     list_tensor_files,
     read_json,
 )
+from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
 from tortoise.checkpoints.published import (
     PUBLISHED_FILES,
     PUBLISHED_MODEL_NAME,

@@ -21,7 +21,7 @@ from tqdm.std import tqdm
 
 from core.errors import AppError, translate_write_errors
 from core.progress import ProgressEvent, ProgressReporter
-from tortoise.checkpoints.layout import compute_sha256
+from engines.model_files import compute_sha256
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
 GITHUB_RAW_URL = "https://raw.githubusercontent.com"

@@ -10,10 +10,11 @@ from typing import Any
 
 from core.errors import AppError, reraise_as_app_error
 from core.paths import ProjectPaths
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
 from text.tokenizer import UNKNOWN_TOKEN_ID, BpeTokenizer, Tokenizer, TokenizerError, load_tokenizer
-from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
+from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 MAX_PREVIEW_CHARS = 20_000
 DEFAULT_TOKEN_LIMIT = 400  # of published weights

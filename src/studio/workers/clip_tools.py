@@ -170,7 +170,7 @@ def detect_synthetic_speech(
     """Run the classifier of a model on one file."""
     import torch
 
-    from tortoise.checkpoints.layout import ModelFileError
+    from engines.model_files import ModelFileError
     from tortoise.checkpoints.loading import load_model
 
     name = bundle or find_classifier_model(layout)

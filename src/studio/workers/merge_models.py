@@ -9,15 +9,11 @@ from pathlib import Path
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message, validate_name
 from core.progress import ProgressReporter
+from engines.model_files import ModelFileError, list_tensor_files, write_json
 from studio.model_store.bundles import RESERVED_DISK_BYTES, find_model_folder
 from studio.schemas.clip_tools import MergeModelsRequest, MergeModelsResult
 from studio.workers.context import WorkerContext
-from tortoise.checkpoints.layout import (
-    ModelFileError,
-    compute_weights_id,
-    list_tensor_files,
-    write_json,
-)
+from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.merge import MergeInputs, check_mergeable, merge_models
 
 MERGE_METADATA_FILE = "merge.json"

@@ -35,8 +35,7 @@ _TRAINING_BRACKETS = str.maketrans("[{]}`—ʼ", "(())'-'")
 
 def english_cleaners(text: str) -> str:
     """Clean a text exactly as the published English cleaner does."""
-    text = normalize_numbers(to_published_ascii(text).lower())
-    text = _ABBREVIATION.sub(lambda found: _ABBREVIATIONS[found[1].lower()], text)
+    text = expand_abbreviations(normalize_numbers(to_published_ascii(text).lower()))
     return re.sub(r"\s+", " ", text).replace('"', "")
 
 
@@ -53,6 +52,11 @@ def clean_for_training(text: str) -> str:
 def basic_clean(text: str) -> str:
     """Lower the case and collapse spaces, for vocabularies of other languages."""
     return re.sub(r"\s+", " ", text.lower())
+
+
+def expand_abbreviations(text: str) -> str:
+    """Write out the eighteen published abbreviations where a full stop follows."""
+    return _ABBREVIATION.sub(lambda found: _ABBREVIATIONS[found[1].lower()], text)
 
 
 def normalize_numbers(text: str) -> str:

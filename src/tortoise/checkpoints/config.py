@@ -11,7 +11,7 @@ from torch import nn
 
 from core.errors import InvalidValueError
 from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
-from tortoise.checkpoints.layout import CONFIG_FILE, ModelFileError, read_json, write_json
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json, write_json
 from tortoise.modules.bigvgan import BigVgan, BigVganConfig
 from tortoise.modules.classifier import Classifier, ClassifierConfig
 from tortoise.modules.clvp import Clvp, ClvpConfig

@@ -5,9 +5,7 @@ They are read with `weights_only=True` and never otherwise: a pickle may run pro
 
 from __future__ import annotations
 
-import pickle
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json, write_atomically
+from engines.safetensors_io import REDOWNLOAD_HINT, check_weights_match, read_pickle
 from engines.speaker_latents import SpeakerLatents
 from tortoise.checkpoints.config import (
     ModelConfig,
@@ -24,19 +24,9 @@ from tortoise.checkpoints.config import (
     read_config,
     write_config,
 )
-from tortoise.checkpoints.layout import (
-    CONFIG_FILE,
-    MEL_STATS_FILE,
-    TOKENIZER_FILE,
-    ModelFileError,
-    read_json,
-    write_atomically,
-)
+from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE
 from tortoise.checkpoints.loading import MelStats, build_network, save_mel_stats, save_network
 from tortoise.checkpoints.published import PUBLISHED_DESCRIPTION, PublishedFile
-from tortoise.checkpoints.safetensors_io import check_weights_match
-
-REDOWNLOAD_HINT = "Use the published file."
 
 STORAGE_DTYPES: Mapping[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -182,23 +172,6 @@ def _is_latent(part: object) -> bool:
         return False
     honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()
     return honest and part.is_floating_point() and bool(torch.isfinite(part).all())
-
-
-def read_pickle(source: Path) -> Any:
-    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
-    if not source.is_file():
-        raise ModelFileError(f"There is no file {source}.")
-    try:
-        return torch.load(
-            source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
-        )
-    except pickle.UnpicklingError as error:
-        raise ModelFileError(
-            f"{source} is damaged, or contains more than tensors; files that could run code are "
-            f"not loaded. {REDOWNLOAD_HINT}"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelFileError(f"{source} is damaged or truncated. {REDOWNLOAD_HINT}") from error
 
 
 def _get_output_name(file: PublishedFile) -> str:

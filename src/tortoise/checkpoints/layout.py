@@ -12,23 +12,20 @@ Reading these facts needs no torch.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from core.errors import CodedError
+from engines.model_files import (
+    CONFIG_FILE,
+    TENSORS_SUFFIX,
+    WEIGHTS_ID_LENGTH,
+    get_network_path,
+    get_sha256,
+    list_tensor_files,
+)
 
-CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 MEL_STATS_FILE = "mel_stats.safetensors"
-CHECKSUMS_FILE = "checksums.json"
-TENSORS_SUFFIX = ".safetensors"
 
 REQUIRED_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
 """Networks that synthesis requires; all others are optional."""
@@ -42,29 +39,6 @@ WEIGHTS_ID_FILES = tuple(
 )
 """Networks that determine `weights_id`; a different vocoder does not invalidate stored latents."""
 
-WEIGHTS_ID_LENGTH = 16
-_BLOCK_BYTES = 1 << 20
-
-
-FileState = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds, inode."""
-
-
-class ModelFileError(CodedError, ValueError):
-    """A model folder cannot be read or written; the message says why and what to do."""
-
-    code = "corrupt_weights"
-
-
-def get_network_path(folder: Path, name: str) -> Path:
-    """Return the path of the weights of one network."""
-    return folder / f"{name}{TENSORS_SUFFIX}"
-
-
-def list_tensor_files(folder: Path) -> list[Path]:
-    """Return the names of the tensor files."""
-    return sorted(folder.glob(f"*{TENSORS_SUFFIX}"))
-
 
 def find_missing_files(folder: Path) -> list[str]:
     """Return the missing files that synthesis requires."""
@@ -73,58 +47,6 @@ def find_missing_files(folder: Path) -> list[str]:
     if get_network_path(folder, OTHER_VOCODER).is_file():
         needed.remove(get_network_path(folder, "vocoder").name)
     return [name for name in needed if not (folder / name).is_file()]
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a model; Any: the caller validates it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"{path.parent} has no {path.name}, so it is not a complete model. `testudo models "
-            "list` shows what is installed.",
-            code="incomplete_weights",
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelFileError(
-            f"{path} is not JSON ({error}). Download the model again or restore the file."
-        ) from error
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file atomically: `write` fills a temporary file, which is renamed to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        write(beside)
-        beside.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ModelFileError(
-                f"The disk is full: {path} was not written. Free some space and try again.",
-                code="no_disk",
-            ) from error
-        raise
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
-def snapshot_files(folder: Path) -> dict[str, FileState]:
-    """Return file name -> state of every file in a folder; a file replaced has another state."""
-    return {path.name: get_file_state(path) for path in folder.iterdir() if path.is_file()}
-
-
-def get_file_state(path: Path) -> FileState:
-    """Return size, modification time and inode of a file."""
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 def compute_weights_id(folder: Path) -> str:
@@ -137,47 +59,3 @@ def compute_weights_id(folder: Path) -> str:
         if file.name in WEIGHTS_ID_FILES:
             digest.update(f"{file.name} {get_sha256(file)}\n".encode())
     return digest.hexdigest()[:WEIGHTS_ID_LENGTH]
-
-
-def get_sha256(file: Path) -> str:
-    """Return the sha256 of a file, read again only when its size or time of change differ."""
-    known = file.stat()
-    recorded = read_checksums(file.parent).get(file.name, {})
-    if (recorded.get("size"), recorded.get("mtime_ns")) == (known.st_size, known.st_mtime_ns):
-        return str(recorded["sha256"])
-    return _compute_sha256_cached(file, known.st_size, known.st_mtime_ns)
-
-
-def compute_sha256(file: Path) -> str:
-    """Read a whole file and return its sha256."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _compute_sha256_cached(file: Path, size: int, mtime_ns: int) -> str:
-    return compute_sha256(file)
-
-
-def read_checksums(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Return file name -> sha256, size and time of change when it was written; {} if unknown."""
-    try:
-        recorded = json.loads((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no record, or no longer one: the files themselves are read
-        return {}
-    return recorded if isinstance(recorded, dict) else {}
-
-
-def record_checksum(file: Path) -> None:
-    """Remember what a tensor file holds, just after writing it."""
-    known = file.stat()
-    entry = {
-        "sha256": compute_sha256(file),
-        "size": known.st_size,
-        "mtime_ns": known.st_mtime_ns,
-    }
-    recorded = {**read_checksums(file.parent), file.name: entry}
-    write_json(file.parent / CHECKSUMS_FILE, dict(sorted(recorded.items())))

@@ -11,6 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from audio.mel import LOG_MEL_MAX, LOG_MEL_MIN
+from engines.model_files import (
+    CONFIG_FILE,
+    ModelFileError,
+    get_file_state,
+    get_network_path,
+    snapshot_files,
+)
+from engines.safetensors_io import (
+    SkipRandomInit,
+    cast_floats,
+    load_weights_strict,
+    read_tensors,
+    save_tensors,
+)
 from text.tokenizer import Tokenizer, load_tokenizer
 from tortoise.checkpoints.config import (
     NETWORK_CLASSES,
@@ -20,23 +34,7 @@ from tortoise.checkpoints.config import (
     validate_network_name,
     write_config,
 )
-from tortoise.checkpoints.layout import (
-    CONFIG_FILE,
-    MEL_STATS_FILE,
-    WEIGHTS_ID_FILES,
-    ModelFileError,
-    compute_weights_id,
-    get_file_state,
-    get_network_path,
-    snapshot_files,
-)
-from tortoise.checkpoints.safetensors_io import (
-    SkipRandomInit,
-    cast_floats,
-    load_weights_strict,
-    read_tensors,
-    save_tensors,
-)
+from tortoise.checkpoints.layout import MEL_STATS_FILE, WEIGHTS_ID_FILES, compute_weights_id
 from tortoise.modules.bigvgan import BigVgan
 from tortoise.modules.classifier import Classifier
 from tortoise.modules.clvp import Clvp

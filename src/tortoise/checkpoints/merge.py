@@ -13,22 +13,20 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from core.serialization import to_dict
-from tortoise.checkpoints.config import read_config, write_config
-from tortoise.checkpoints.layout import (
+from engines.model_files import (
     CHECKSUMS_FILE,
     CONFIG_FILE,
-    MEL_STATS_FILE,
     TENSORS_SUFFIX,
-    TOKENIZER_FILE,
     ModelFileError,
     compute_sha256,
-    find_missing_files,
     get_network_path,
     read_json,
     record_checksum,
 )
+from engines.safetensors_io import read_shapes, read_tensors, save_tensors
+from tortoise.checkpoints.config import read_config, write_config
+from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE, find_missing_files
 from tortoise.checkpoints.loading import load_mel_stats
-from tortoise.checkpoints.safetensors_io import read_shapes, read_tensors, save_tensors
 
 EXCLUDED_FILES = (CONFIG_FILE, CHECKSUMS_FILE, "README.md", "merge.json")
 

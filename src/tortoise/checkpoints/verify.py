@@ -8,18 +8,16 @@ from pathlib import Path
 import torch
 
 from core.progress import ProgressReporter
-from text.tokenizer import load_tokenizer
-from tortoise.checkpoints.config import ModelConfig, read_config
-from tortoise.checkpoints.layout import (
+from engines.model_files import (
     CONFIG_FILE,
-    MEL_STATS_FILE,
-    TOKENIZER_FILE,
     ModelFileError,
     compute_sha256,
-    find_missing_files,
     get_network_path,
     read_checksums,
 )
+from text.tokenizer import load_tokenizer
+from tortoise.checkpoints.config import ModelConfig, read_config
+from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE, find_missing_files
 from tortoise.checkpoints.loading import load_mel_stats, load_network
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from core.errors import InvalidValueError
 from core.options import OptionInfo, validate_options
-from tortoise.checkpoints.layout import CONFIG_FILE, read_json
+from engines.model_files import CONFIG_FILE, read_json
 from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_analyzer
 
 SAMPLERS = ("p", "ddim", "dpm")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from engines.model_files import CONFIG_FILE, ModelFileError, read_json
 from text.tokenizer import UNKNOWN_TOKEN_ID, PhonemeTokenizer, Tokenizer, load_tokenizer
-from tortoise.checkpoints.layout import CONFIG_FILE, TOKENIZER_FILE, ModelFileError, read_json
+from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 PUBLISHED_TEXT_LIMIT = 400  # as in Conventions, which needs torch; a test holds the two together
 TOKEN_CACHE_SIZE = 4096  # texts; while typing, similar ones are requested again

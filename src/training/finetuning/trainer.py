@@ -22,10 +22,10 @@ from typing import Any
 
 from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
+from engines.safetensors_io import load_weights_strict
 from jobs.detached import LOCKED_FOLDER_ENV_VAR, STOP_FILE, hold_folder_lock
 from jobs.models import JobError
 from tortoise.checkpoints.loading import TortoiseModel, build_network, load_model
-from tortoise.checkpoints.safetensors_io import load_weights_strict
 from tortoise.modules.gpt import Gpt
 from training.finetuning.checkpoints.run_layout import (
     RunPaths,

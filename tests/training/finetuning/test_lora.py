@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from engines.model_files import get_network_path
+from engines.safetensors_io import read_tensors
 from support.finetune_helpers import make_case
-from tortoise.checkpoints.layout import get_network_path
-from tortoise.checkpoints.safetensors_io import read_tensors
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.checkpoints.run_layout import get_checkpoint_dir
 from training.finetuning.optim.freezing import (

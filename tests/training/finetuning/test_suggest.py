@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tortoise.checkpoints.layout import ModelFileError
+from engines.model_files import ModelFileError
 from training.finetuning.config.facts import (
     DatasetFacts,
     MachineFacts,

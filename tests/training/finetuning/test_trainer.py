@@ -20,12 +20,13 @@ from torch import Tensor
 
 from audio.io import read_clip
 from core.progress import ProgressEvent, ProgressReporter
+from engines.model_files import get_network_path
+from engines.safetensors_io import read_tensors
 from engines.speaker_latents import SpeakerLatents
 from support.finetune_helpers import Case, fingerprint, make_case
 from tortoise.checkpoints.config import read_config as read_bundle_config
 from tortoise.checkpoints.config import write_config as write_bundle_config
-from tortoise.checkpoints.layout import compute_weights_id, get_network_path
-from tortoise.checkpoints.safetensors_io import read_tensors
+from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 from training.finetuning import train_loop as finetune_course

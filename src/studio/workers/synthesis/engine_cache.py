@@ -14,11 +14,11 @@ from core.errors import AppError, UnrecoverableError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from engines.device import pick_device
+from engines.model_files import FileState, ModelFileError, snapshot_files
 from engines.registry import get_engine_class
 from studio.model_store.bundles import find_model_folder
 from studio.schemas.speech import SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment
-from tortoise.checkpoints.layout import FileState, ModelFileError, snapshot_files
 
 if TYPE_CHECKING:
     from engines.protocols import Engine

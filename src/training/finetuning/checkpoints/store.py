@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.files import fsync_folder
+from engines.model_files import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
 from tortoise.checkpoints.config import read_config, write_config
-from tortoise.checkpoints.layout import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
     CHECKPOINTS_DIR,

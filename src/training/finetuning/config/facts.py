@@ -13,13 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tortoise.checkpoints.layout import (
-    CONFIG_FILE,
-    MEL_STATS_FILE,
-    ModelFileError,
-    get_network_path,
-    read_json,
-)
+from engines.model_files import CONFIG_FILE, ModelFileError, get_network_path, read_json
+from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, RESERVED_TOKENS
 
 # Any: JSON.

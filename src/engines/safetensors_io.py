@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from tortoise.checkpoints.layout import ModelFileError, record_checksum, write_atomically
+from engines.model_files import (
+    ModelFileError,
+    record_checksum,
+    write_atomically,
+)
 
 MAX_REPORTED_MISMATCHES = 5
 """Mismatched tensors that an error lists by name."""
@@ -150,3 +156,23 @@ def _make_damaged_file_error(file: Path, error: Exception) -> ModelFileError:
 
 def _format_shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a single number"
+
+
+REDOWNLOAD_HINT = "Use the published file."
+
+
+def read_pickle(source: Path) -> Any:
+    """Read a `.pth` that holds tensors and plain values only; Any: published in several forms."""
+    if not source.is_file():
+        raise ModelFileError(f"There is no file {source}.")
+    try:
+        return torch.load(
+            source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
+        )
+    except pickle.UnpicklingError as error:
+        raise ModelFileError(
+            f"{source} is damaged, or contains more than tensors; files that could run code are "
+            f"not loaded. {REDOWNLOAD_HINT}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ModelFileError(f"{source} is damaged or truncated. {REDOWNLOAD_HINT}") from error

@@ -1,0 +1,255 @@
+"""Model folders of SV2TTS, and the published encoder.pt, synthesizer.pt and vocoder.pt.
+
+models/rtvc/
+    config.json               engine, architectures, reading, recommended options
+    encoder.safetensors       GE2E speaker encoder
+    synthesizer.safetensors   Tacotron
+    vocoder.safetensors       WaveRNN; optional
+    checksums.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import InvalidValueError
+from core.serialization import from_dict, to_dict
+from engines.model_files import (
+    CONFIG_FILE,
+    ModelFileError,
+    get_network_path,
+    read_json,
+    write_json,
+)
+from engines.safetensors_io import (
+    check_weights_match,
+    load_weights_strict,
+    read_pickle,
+    save_tensors,
+)
+from speakers.embedding import Encoder
+from speakers.modules.feature_config import FeatureConfig
+from speakers.modules.ge2e import GE2EEncoder
+from sv2tts.modules.tacotron import Tacotron, TacotronConfig
+from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
+from sv2tts.text import SYMBOLS
+
+ENGINE_NAME = "sv2tts"
+PUBLISHED_NAMES = ("encoder", "synthesizer", "vocoder")
+LOCATION_KERNEL = 31
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """The architecture of the GE2E encoder; the defaults are the published encoder.pt."""
+
+    bins: int = 40
+    hidden: int = 256
+    embedding: int = 256
+    layers: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sv2ttsConfig:
+    """The config.json of a model. advice: recommended options; about: one line for lists."""
+
+    engine: Literal["sv2tts"] = "sv2tts"
+    about: str = ""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    synthesizer: TacotronConfig = field(default_factory=TacotronConfig)
+    vocoder: WaveRNNConfig | None = None
+    mu_law: bool = True
+    advice: Mapping[str, Any] = field(default_factory=dict)  # Any: option values
+
+
+def read_config(folder: Path) -> Sv2ttsConfig:
+    """Read config.json. Raises ModelFileError where it is missing or not of this engine."""
+    try:
+        return from_dict(Sv2ttsConfig, read_json(folder / CONFIG_FILE))
+    except InvalidValueError as error:
+        raise ModelFileError(
+            f"{folder / CONFIG_FILE} is not the config of an SV2TTS model: {error}"
+        ) from error
+
+
+def save_model(
+    folder: Path,
+    config: Sv2ttsConfig,
+    encoder: nn.Module,
+    synthesizer: nn.Module,
+    vocoder: nn.Module | None = None,
+) -> None:
+    """Write a model folder; each file is replaced in one step, config.json last."""
+    networks = {"encoder": encoder, "synthesizer": synthesizer, "vocoder": vocoder}
+    for name, network in networks.items():
+        if network is not None:
+            save_tensors(get_network_path(folder, name), network.state_dict())
+    write_json(folder / CONFIG_FILE, to_dict(config))
+
+
+def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Encoder:
+    """Load the speaker encoder."""
+    sizes = config.encoder
+    network = GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
+    return Encoder(
+        name=f"{folder.name}/encoder",
+        kind="ge2e",
+        feature_config=FeatureConfig(),
+        model=_load(network, folder, "encoder", device),
+        device=device,
+    )
+
+
+def load_synthesizer(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Tacotron:
+    """Load the synthesizer."""
+    return _load(Tacotron(config.synthesizer), folder, "synthesizer", device)
+
+
+def load_vocoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> WaveRNN:
+    """Load the vocoder. Raises ModelFileError for a model without one."""
+    if config.vocoder is None:
+        raise ModelFileError(f"{folder} has no vocoder. Set the option vocoder to griffin_lim.")
+    return _load(WaveRNN(config.vocoder), folder, "vocoder", device)
+
+
+def import_published(source: Path, folder: Path, about: str = "") -> Sv2ttsConfig:
+    """Convert a folder with the published files into a model folder.
+
+    Takes encoder.pt, synthesizer.pt and vocoder.pt, of which the last is optional, as the original
+    program wrote them or as bare state dicts. Raises ModelFileError for a file that is missing,
+    damaged or of another architecture.
+    """
+    weights = {
+        name: read_published_weights(source / f"{name}.pt")
+        for name in PUBLISHED_NAMES
+        if name != "vocoder" or (source / f"{name}.pt").is_file()
+    }
+    config = Sv2ttsConfig(
+        about=about,
+        encoder=infer_encoder_config(weights["encoder"]),
+        synthesizer=infer_tacotron_config(weights["synthesizer"]),
+        vocoder=infer_wavernn_config(weights["vocoder"]) if "vocoder" in weights else None,
+    )
+    for name, network in _build_empty(config).items():
+        shapes = {key: tuple(value.shape) for key, value in weights[name].items()}
+        check_weights_match(shapes, network, str(source / f"{name}.pt"))
+    for name, tensors in weights.items():
+        save_tensors(get_network_path(folder, name), tensors)
+    write_json(folder / CONFIG_FILE, to_dict(config))
+    return config
+
+
+def read_published_weights(path: Path) -> dict[str, Tensor]:
+    """Read a published .pt: under `model_state`, or a bare state dict."""
+    content = read_pickle(path)
+    weights = content.get("model_state", content) if isinstance(content, dict) else content
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+    ):
+        raise ModelFileError(
+            f"{path} holds no weights: expected tensors by name, alone or under model_state."
+        )
+    return dict(weights)
+
+
+def infer_encoder_config(weights: Mapping[str, Tensor]) -> EncoderConfig:
+    """Return the architecture that GE2E weights have."""
+    hidden_4, bins = _shape(weights, "lstm.weight_ih_l0")
+    return EncoderConfig(
+        bins=bins,
+        hidden=hidden_4 // 4,
+        embedding=_shape(weights, "linear.weight")[0],
+        layers=_count(weights, "lstm.weight_ih_l"),
+    )
+
+
+def infer_tacotron_config(weights: Mapping[str, Tensor]) -> TacotronConfig:
+    """Return the architecture that Tacotron weights have."""
+    num_chars, embed_dims = _shape(weights, "encoder.embedding.weight")
+    encoder_dims = _shape(weights, "encoder.pre_net.fc1.weight")[0]
+    decoder_dims, context_dims = _shape(weights, "encoder_proj.weight")
+    n_mels = _shape(weights, "decoder.prenet.fc1.weight")[1]
+    fft_bins, postnet_dims = _shape(weights, "post_proj.weight")
+    if num_chars != len(SYMBOLS):
+        raise ModelFileError(
+            f"the synthesizer has {num_chars} symbols; only the published {len(SYMBOLS)} are known."
+        )
+    threshold = weights.get("stop_threshold", torch.tensor(TacotronConfig().stop_threshold))
+    return TacotronConfig(
+        num_chars=num_chars,
+        embed_dims=embed_dims,
+        encoder_dims=encoder_dims,
+        decoder_dims=decoder_dims,
+        n_mels=n_mels,
+        fft_bins=fft_bins,
+        postnet_dims=postnet_dims,
+        encoder_K=_count(weights, "encoder.cbhg.conv1d_bank.", ".conv.weight"),
+        lstm_dims=_shape(weights, "decoder.rnn_input.weight")[0],
+        postnet_K=_count(weights, "postnet.conv1d_bank.", ".conv.weight"),
+        num_highways=_count(weights, "postnet.highways.", ".W1.weight"),
+        stop_threshold=round(float(threshold), 4),
+        speaker_embedding_size=context_dims - encoder_dims,
+    )
+
+
+def infer_wavernn_config(weights: Mapping[str, Tensor]) -> WaveRNNConfig:
+    """Return the architecture that WaveRNN weights have."""
+    rnn_dims = _shape(weights, "rnn1.weight_hh_l0")[1]
+    compute_dims, feat_dims, kernel = _shape(weights, "upsample.resnet.conv_in.weight")
+    classes, fc_dims = _shape(weights, "fc3.weight")
+    layers = sorted(key for key in weights if key.startswith("upsample.up_layers."))
+    is_mol = classes == WaveRNNConfig(mode="MOL").classes
+    return WaveRNNConfig(
+        rnn_dims=rnn_dims,
+        fc_dims=fc_dims,
+        bits=9 if is_mol else classes.bit_length() - 1,
+        pad=(kernel - 1) // 2,
+        upsample_factors=tuple((weights[key].shape[-1] - 1) // 2 for key in layers),
+        feat_dims=feat_dims,
+        compute_dims=compute_dims,
+        res_out_dims=_shape(weights, "upsample.resnet.conv_out.weight")[0],
+        res_blocks=_count(weights, "upsample.resnet.layers.", ".conv1.weight"),
+        mode="MOL" if is_mol else "RAW",
+    )
+
+
+def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
+    """Build the networks of a config without memory for their weights."""
+    with torch.device("meta"):
+        sizes = config.encoder
+        networks: dict[str, nn.Module] = {
+            "encoder": GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers),
+            "synthesizer": Tacotron(replace(config.synthesizer)),
+        }
+        if config.vocoder is not None:
+            networks["vocoder"] = WaveRNN(config.vocoder)
+    return networks
+
+
+def _load(network: NetworkT, folder: Path, name: str, device: torch.device) -> NetworkT:
+    load_weights_strict(network, get_network_path(folder, name))
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _shape(weights: Mapping[str, Tensor], key: str) -> tuple[int, ...]:
+    if key not in weights:
+        raise ModelFileError(f"the weights lack {key}. Use the published file.")
+    return tuple(weights[key].shape)
+
+
+def _count(weights: Mapping[str, Tensor], prefix: str, suffix: str = "") -> int:
+    """Count the numbered keys `<prefix><number><suffix>`."""
+    middles = {
+        key[len(prefix) : len(key) - len(suffix)]
+        for key in weights
+        if key.startswith(prefix) and key.endswith(suffix)
+    }
+    return sum(middle.isdigit() for middle in middles)
