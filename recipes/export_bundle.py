@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
+from engines.model_files import CHECKSUMS_FILE, get_network_path, read_checksums, write_json
 from recipes.corpus.reader import CorpusRow
 from recipes.data.features import MelDataset
 from recipes.stage_outputs import StageOutputs
@@ -24,12 +25,6 @@ from tortoise.checkpoints.config import (
     ModelConventions,
     read_config,
     write_config,
-)
-from tortoise.checkpoints.layout import (
-    CHECKSUMS_FILE,
-    get_network_path,
-    read_checksums,
-    write_json,
 )
 from tortoise.checkpoints.loading import MelStats, load_network, save_mel_stats, save_network
 from tortoise.modules.dvae import Dvae
