@@ -47,7 +47,7 @@ def write_f0_labels(folder: Path, sources: Sequence[Path], report: ProgressRepor
 
 def read_f0_labels(folder: Path) -> tuple[list[Samples], list[F0]]:
     """Read all recordings of a labelled folder and their F0."""
-    found = [np.load(path) for path in sorted(folder.glob("*.npz"))]
+    found = [np.load(path) for path in sorted(folder.glob("[0-9]*.npz"))]
     if not found:
         raise FileNotFoundError(f"{folder} has no labels; create them with recipes.data.f0_labels")
     return [entry["wave"] for entry in found], [entry["f0"] for entry in found]
