@@ -80,7 +80,7 @@ class VocoderRecipe:
     steps: int = 25_000
     decay_share: float = 0.3  # of the steps, at the end, in which the learning rate falls
     perturbed_share: float = 0.35  # of the steps, at the end, with perturbed mels
-    own_f0_from: int = 1_500  # the step from which the predicted F0 replaces the labels
+    own_f0_from: int = 1_000  # the step from which the predicted F0 replaces the labels
     critics_from: int = 10**9  # step; beyond the last one: no discriminators
     critic_samples: int = 8192  # of each segment, for the discriminators
     rate: float = 8e-4
