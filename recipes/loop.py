@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from core.progress import ProgressEvent, ProgressReporter
-from training.finetuning.checkpoints.state import STATE_FILE, save_state
-from training.finetuning.events import EVENTS_FILE
+from runs.events import EVENTS_FILE
+from runs.state import STATE_FILE, save_state
 from training.finetuning.optim.divergence import DivergenceError
 from training.finetuning.optim.freezing import get_trainable_parameters
 from training.finetuning.optim.optimizers import clip_grad_norm, set_lr

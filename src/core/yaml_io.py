@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +87,13 @@ def parse_yaml(text: str) -> Any:
 
 
 def format_commented_yaml(config: Any) -> str:
-    """Return a dataclass of sections as YAML, each field below its help."""
-    lines = [_format_comment(get_docstring_summary(type(config)), "")]
+    """Return a dataclass of options, sections or both as YAML, each option below its help."""
+    lines = [_format_comment(get_docstring_summary(type(config)), ""), *_format_options(config, "")]
     for section in fields(config):
         choice = getattr(config, section.name)
-        lines += ["", _format_comment(get_docstring_summary(type(choice)), ""), f"{section.name}:"]
-        for option in list_option_fields(type(choice)):
-            value = _format_scalar(to_dict(getattr(choice, option.name)))
-            lines += [_format_comment(format_field_help(option), "  "), f"  {option.name}: {value}"]
+        if is_dataclass(choice):
+            about = _format_comment(get_docstring_summary(type(choice)), "")
+            lines += ["", about, f"{section.name}:", *_format_options(choice, "  ")]
     return "\n".join(lines) + "\n"
 
 
@@ -108,6 +107,15 @@ def format_field_help(field: OptionField) -> str:
 def get_docstring_summary(cls: type[Any]) -> str:
     """Return the first line of the docstring of a dataclass."""
     return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def _format_options(choice: Any, indent: str) -> list[str]:
+    lines = []
+    for option in list_option_fields(type(choice)):
+        value = _format_scalar(to_dict(getattr(choice, option.name)))
+        lines += [_format_comment(format_field_help(option), indent)]
+        lines += [f"{indent}{option.name}: {value}"]
+    return lines
 
 
 def _format_range(info: OptionInfo) -> str:

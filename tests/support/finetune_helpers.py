@@ -15,10 +15,10 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.progress import ProgressReporter
+from runs.events import EVENTS_FILE, TrainResult
 from support.tiny_bundle import make_tiny_bundle
-from training.finetuning.checkpoints.run_layout import RunPaths, TrainResult
+from training.finetuning.checkpoints.run_layout import RunPaths
 from training.finetuning.config.schema import CONFIG_FILE, parse_config, write_config
-from training.finetuning.events import EVENTS_FILE
 from training.finetuning.trainer import finetune
 
 RATE = 22_050

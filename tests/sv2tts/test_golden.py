@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from core.progress import ProgressReporter
 from sv2tts import mel, waveform_labels
 from sv2tts.data.batches import collate_synthesizer, crop_vocoder_item, make_vocoder_item
 from sv2tts.data.log_mmse import denoise_log_mmse, profile_noise
+from sv2tts.data.preprocessing import PreprocessOptions, SourceUtterance, preprocess
 from sv2tts.data.silences import split_at_silences
 from sv2tts.generation.wavernn_generation import WaveRNNOptions, generate_wave
 from sv2tts.modules import mol
@@ -20,7 +24,7 @@ from sv2tts.modules.tacotron import Tacotron, TacotronConfig, tacotron_loss
 from sv2tts.modules.tacotron2 import Tacotron2, Tacotron2Config
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
 from sv2tts.text import CLEANERS, ids_to_text, text_to_ids, text_to_peewee_ids
-from tests.support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
+from tests.support.sv2tts_cases import FOLDER, Sv2ttsCase, sv2tts_cases
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
 
@@ -255,3 +259,29 @@ def test_tacotron_2_agrees_with_the_reference(case: Sv2ttsCase) -> None:
 def test_peewee_reads_characters_as_the_reference_does(case: Sv2ttsCase) -> None:
     for one in case.facts["cases"]:
         assert text_to_peewee_ids(one["text"], case.facts["char_values"]) == one["ids"]
+
+
+@sv2tts_cases("synthesizer", "preprocess")
+def test_utterances_are_preprocessed_as_in_the_reference(case: Sv2ttsCase, tmp_path: Path) -> None:
+    speech = FOLDER.parents[1] / "speech"
+    if not speech.is_dir():
+        pytest.skip(f"there is no folder {speech} with the recordings of the case")
+    rows = case.facts["rows"]
+    names = [row["line"].split("|")[0][len("audio-") : -len(".npy")] for row in rows]
+    names += [name.split(".")[0] for name in case.facts["dropped"]]
+    found = {path.stem: path for path in speech.rglob("*.flac")}
+    found |= {path.stem: path for path in speech.rglob("*.wav")}
+    sources = [SourceUtterance(path=found[name], name=name, text="dummy text") for name in names]
+    result = preprocess(sources, tmp_path, PreprocessOptions(), ProgressReporter())
+    assert {Path(path).name for path in result.left_out} == {
+        found[name].name for name in names[len(rows) :]
+    }
+    exact = soundfile.info(found[names[0]]).samplerate == 16_000
+    for item, row in zip(result.items, rows, strict=True):
+        columns = row["line"].split("|")
+        assert [item.audio, item.mel, item.embed] == columns[:3]
+        assert abs(item.samples - int(columns[3])) <= (0 if exact else 480)
+        assert abs(item.frames - int(columns[4])) <= (0 if exact else 3)
+        stored = np.load(tmp_path / "mels" / item.mel)
+        assert stored.mean() == pytest.approx(row["mel_mean"], abs=0.02)
+        assert stored.std() == pytest.approx(row["mel_std"], abs=0.02)

@@ -12,6 +12,7 @@ from torch.nn import functional
 EPSILON = 1e-6
 PROJECTION_GRAD_SCALE, SIMILARITY_GRAD_SCALE = 0.5, 0.01
 LSTM_CLIP, OTHER_CLIP = 3.0, 1.0
+ORTHOGONAL_GAIN = 3.0
 WINDOW_FRAMES, WINDOW_HOP = 160, 80
 SILENT_VALUE = 1e-8  # a window whose mean value is below it is empty
 
@@ -25,6 +26,11 @@ class PeeweeEncoder(nn.Module):
         self.B = nn.Parameter(torch.tensor([-5.0]))
         self.lstm = nn.LSTM(bins, hidden, layers, batch_first=True)
         self.projection_layer = nn.Linear(hidden, embedding)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("weight"):
+                nn.init.orthogonal_(parameter, gain=ORTHOGONAL_GAIN)
+            else:
+                nn.init.zeros_(parameter)
 
     @classmethod
     def tiny(cls) -> PeeweeEncoder:
@@ -91,12 +97,14 @@ def compute_peewee_loss(similarities: Tensor) -> Tensor:
 def embed_windows(model: PeeweeEncoder, mels: Tensor) -> Tensor:
     """Return one embedding per utterance: (b, f, c) -> (b, e), not of unit length.
 
-    The sum over windows of 160 frames, 80 apart, divided by the number of windows that are not
-    empty; empty ones are added as well, as in the original.
+    The sum over windows of 160 frames, one every 80, divided by the number of windows that are not
+    empty. Empty windows count as silence, but are added as well, as in the original.
     """
-    missing = max(0, WINDOW_FRAMES - mels.shape[1])
+    count = -(-mels.shape[1] // WINDOW_HOP)
+    missing = (count - 1) * WINDOW_HOP + WINDOW_FRAMES - mels.shape[1]
     windows = functional.pad(mels, (0, 0, 0, missing)).unfold(1, WINDOW_FRAMES, WINDOW_HOP)
     windows = windows.transpose(2, 3)  # (b, windows, 160, c)
     filled = windows.sum((2, 3)) > WINDOW_FRAMES * SILENT_VALUE  # (b, windows)
+    windows = windows * filled[:, :, None, None]
     embeddings = model(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
     return embeddings.sum(1) / filled.sum(1, keepdim=True).clamp(min=1)

@@ -19,7 +19,8 @@ from jobs.detached import (
     read_log_tail,
     read_process_record,
 )
-from studio.training_runs.event_log_reader import EventLogReader, RunMetrics
+from runs.event_log_reader import EventLogReader, RunMetrics
+from runs.events import BeginEvent
 from studio.training_runs.metrics import Curve, CurvePoints, build_curves
 from training.finetuning.checkpoints.selection import (
     BestCheckpoint,
@@ -28,7 +29,6 @@ from training.finetuning.checkpoints.selection import (
     select_best_checkpoint,
 )
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, read_config
-from training.finetuning.events import BeginEvent
 
 RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
 FINISHED_STATES: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})

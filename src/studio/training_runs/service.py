@@ -18,15 +18,15 @@ from core.paths import ProjectPaths, quote_for_message, validate_name
 from jobs import detached
 from jobs.file_lock import is_locked
 from jobs.models import JobError
+from runs.event_log_reader import EventLogReader
+from runs.events import EVENTS_FILE
 from studio.datasets.voice_from_dataset import ensure_voice
 from studio.model_store.bundles import find_model_folder
 from studio.schemas.checkpoint_export import ExportCheckpointRequest, make_finetune_name
 from studio.training_runs.config_service import raise_on_blocking_findings
-from studio.training_runs.event_log_reader import EventLogReader
 from studio.training_runs.run_status import RunStatus, RunSummary, get_run_status, get_run_summary
 from studio.training_runs.trash import DeletedRun, delete_run
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
-from training.finetuning.events import EVENTS_FILE
 
 TRAINER_COMMAND = ("-m", "training.finetuning.trainer")
 STOP_GRACE_S = 30.0

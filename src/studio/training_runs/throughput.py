@@ -11,7 +11,7 @@ from statistics import median
 
 from core.files import write_json
 from core.serialization import ValidationError, from_dict, to_dict
-from studio.training_runs.event_log_reader import EventLogReader, RunMetrics
+from runs.event_log_reader import EventLogReader, RunMetrics
 from training.finetuning.config.facts import MachineFacts
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
 from training.finetuning.config.suggest import StepTimes

@@ -12,12 +12,12 @@ import torch
 
 from core.progress import ProgressReporter
 from engines.device import pick_device
+from runs.event_log import get_memory_bytes
 from tortoise.checkpoints.loading import load_model
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, extract_features, load_features
 from training.finetuning.diffusion_task import create_diffusion_task
 from training.finetuning.distributed import DistributedContext
-from training.finetuning.event_log import get_memory_bytes
 from training.finetuning.gpt_task import create_gpt_task
 from training.finetuning.train_step import create_step_executor, training_step
 

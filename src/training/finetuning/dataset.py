@@ -23,10 +23,10 @@ from audio.io import read_clip
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.progress import ProgressReporter
 from engines.model_files import TENSORS_SUFFIX, get_network_path, get_sha256, write_atomically
+from runs.state import link_or_copy, translate_disk_full_errors
 from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.checkpoints.loading import TortoiseModel
 from training.dataset_prep.manifest import read_clip_list
-from training.finetuning.checkpoints.state import link_or_copy, translate_disk_full_errors
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 

@@ -15,6 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from core.progress import Cancelled, ProgressReporter
+from runs.event_log import EventLogger, MetricAccumulator
+from runs.events import CheckpointEvent, SampleEvent, ValidationEvent
+from runs.state import (
+    StateError,
+    link_or_copy,
+    mark_state_good,
+    save_state,
+)
 from training.finetuning.checkpoints.run_layout import (
     TEMPORARY_MODEL_DIR,
     RunPaths,
@@ -23,12 +31,6 @@ from training.finetuning.checkpoints.run_layout import (
     read_checkpoints,
 )
 from training.finetuning.checkpoints.selection import CheckpointInfo, find_best_step
-from training.finetuning.checkpoints.state import (
-    StateError,
-    link_or_copy,
-    mark_state_good,
-    save_state,
-)
 from training.finetuning.checkpoints.store import (
     begin_checkpoint,
     finish_checkpoint,
@@ -41,8 +43,6 @@ from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.config.suggest import list_checkpoint_steps
 from training.finetuning.distributed import DistributedContext
 from training.finetuning.evaluation import SampleScorer
-from training.finetuning.event_log import EventLogger, MetricAccumulator
-from training.finetuning.events import CheckpointEvent, SampleEvent, ValidationEvent
 from training.finetuning.optim.divergence import DivergenceDetector, DivergenceError
 from training.finetuning.sample_speech import SampleSynthesizer, temporary_model
 from training.finetuning.train_step import StepExecutor, TrainingTask, training_step

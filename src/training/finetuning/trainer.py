@@ -25,14 +25,15 @@ from engines.device import pick_device
 from engines.safetensors_io import load_weights_strict
 from jobs.detached import LOCKED_FOLDER_ENV_VAR, STOP_FILE, hold_folder_lock
 from jobs.models import JobError
+from runs.event_log import EventLogger, create_tensorboard_logger
+from runs.events import BeginEvent, TrainResult
+from runs.state import is_disk_full_error, load_state, restore_good_state
 from tortoise.checkpoints.loading import TortoiseModel, build_network, load_model
 from tortoise.modules.gpt import Gpt
 from training.finetuning.checkpoints.run_layout import (
     RunPaths,
-    TrainResult,
     get_checkpoint_dir,
 )
-from training.finetuning.checkpoints.state import is_disk_full_error, load_state, restore_good_state
 from training.finetuning.checkpoints.store import delete_unfinished_files
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import DatasetSplits, load_run_dataset
@@ -45,8 +46,6 @@ from training.finetuning.distributed import (
     launch_torchrun,
 )
 from training.finetuning.evaluation import SampleScorer, create_sample_scorer
-from training.finetuning.event_log import EventLogger, create_tensorboard_logger
-from training.finetuning.events import BeginEvent
 from training.finetuning.export import export_checkpoint
 from training.finetuning.gpt_task import create_gpt_task, get_network_file_name
 from training.finetuning.optim.divergence import DivergenceError

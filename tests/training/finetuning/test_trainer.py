@@ -23,6 +23,7 @@ from core.progress import ProgressEvent, ProgressReporter
 from engines.model_files import get_network_path
 from engines.safetensors_io import read_tensors
 from engines.speaker_latents import SpeakerLatents
+from runs.events import EVENTS_FILE
 from support.finetune_helpers import Case, fingerprint, make_case
 from tortoise.checkpoints.config import read_config as read_bundle_config
 from tortoise.checkpoints.config import write_config as write_bundle_config
@@ -41,7 +42,6 @@ from training.finetuning.checkpoints.run_layout import (
     read_finetune_metadata,
 )
 from training.finetuning.config.schema import ConfigError
-from training.finetuning.events import EVENTS_FILE
 from training.finetuning.export import ExportError, export_checkpoint
 from training.finetuning.train_step import StepExecutor, TrainingTask
 from training.finetuning.trainer import main

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core.files import write_json
 from core.serialization import from_dict, to_dict
@@ -28,8 +28,6 @@ FINETUNE_FILE = "finetune.json"
 VOICE_LATENTS_FILE = "voice.latents"
 """Speaker latents of the dataset's voice: an `engines.speaker_latents` file."""
 
-TrainResultState = Literal["done", "stopped", "failed"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:
@@ -38,19 +36,6 @@ class RunPaths:
     bundle: Path
     dataset: Path
     publish: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainResult:
-    """The result of a run.
-
-    cause: "", or what ended it early: asked, diverged, disk, files, memory, refused.
-    """
-
-    state: TrainResultState
-    cause: str = ""
-    message: str = ""
-    best_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,12 @@ from torch import Tensor
 
 from core.files import fsync_folder
 from engines.model_files import CHECKSUMS_FILE, CONFIG_FILE, TENSORS_SUFFIX, record_checksum
+from runs.state import (
+    check_disk_space,
+    count_tensor_bytes,
+    link_or_copy,
+    translate_disk_full_errors,
+)
 from tortoise.checkpoints.config import read_config, write_config
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
@@ -26,12 +32,6 @@ from training.finetuning.checkpoints.run_layout import (
     write_info_file,
 )
 from training.finetuning.checkpoints.selection import CheckpointInfo, find_checkpoints_to_prune
-from training.finetuning.checkpoints.state import (
-    check_disk_space,
-    count_tensor_bytes,
-    link_or_copy,
-    translate_disk_full_errors,
-)
 from training.finetuning.optim.lora import ADAPTER_FILE
 
 FILES_NOT_COPIED = (

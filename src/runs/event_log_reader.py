@@ -17,7 +17,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from training.finetuning.events import (
+from runs.events import (
     BeginEvent,
     CheckpointEvent,
     EndEvent,
@@ -31,7 +31,11 @@ from training.finetuning.events import (
 )
 
 MAX_LINE_BYTES = 1_000_000  # a longer line is no event
-STEP_METRICS = ("loss", "mel", "text", "rate", "gradient", "seconds", "memory")
+STEP_METRICS = (
+    *("loss", "mel", "text", "rate", "gradient", "seconds", "memory"),
+    *("ge2e", "prediction", "accuracy", "eer"),
+)
+VALIDATION_METRICS = ("ge2e", "prediction", "accuracy", "eer")
 MAX_MESSAGES = 100
 
 
@@ -82,6 +86,8 @@ class RunMetrics:
                 self.stage = event.stage or self.stage or "gpt"
                 self._add_point("validation", event.step, event.loss)
                 self._add_point("train_loss", event.step, event.train_loss)
+                for name in VALIDATION_METRICS:
+                    self._add_point(f"validation_{name}", event.step, getattr(event, name))
             case SampleEvent():
                 self.samples[event.step] = event
             case CheckpointEvent():

@@ -7,6 +7,7 @@ field becomes None, 0 or "", and only an unknown kind or an unusable step makes 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -48,6 +49,22 @@ Text = Annotated[str, BeforeValidator(_parse_text)]
 Flag = Annotated[bool, BeforeValidator(lambda value: value is True)]
 
 
+TrainResultState = Literal["done", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """The result of a run.
+
+    cause: "", or what ended it early: asked, diverged, disk, files, memory, refused.
+    """
+
+    state: TrainResultState
+    cause: str = ""
+    message: str = ""
+    best_step: int | None = None
+
+
 class _Event(BaseModel):
     """time: seconds since 1970;  step: of the run, over both stages. The logger sets both."""
 
@@ -66,6 +83,8 @@ class BeginEvent(_Event):
     diffusion_steps: Count = 0
     clips: Count = 0
     validation_clips: Count = 0
+    speakers: Count = 0
+    validation_speakers: Count = 0
     device: Text = ""
     processes: Count = 0
     batch: Count = 0
@@ -91,15 +110,26 @@ class StepEvent(_Event):
     noise: Number = None
     bound: Number = None
     gradient: Number = None
+    ge2e: Number = None
+    prediction: Number = None
+    accuracy: Number = None
+    eer: Number = None
 
 
 class ValidationEvent(_Event):
-    """The loss on held-out clips, and the mean training loss since the last checkpoint."""
+    """The loss on held-out clips, and the mean training loss since the last checkpoint.
+
+    Encoders add the contrastive loss, the class head's loss and accuracy, and the equal error rate.
+    """
 
     kind: Literal["validation"] = "validation"
     stage: Text = ""
     loss: Number = None
     train_loss: Number = None
+    ge2e: Number = None
+    prediction: Number = None
+    accuracy: Number = None
+    eer: Number = None
 
 
 class SampleEvent(_Event):
@@ -140,7 +170,7 @@ class EndEvent(_Event):
     """The run ended by itself. cause: as in `TrainResult`."""
 
     kind: Literal["end"] = "end"
-    state: Literal["done", "stopped", "failed"]
+    state: TrainResultState
     cause: Text = ""
     message: Text = ""
     best_step: OptionalCount = None

@@ -15,13 +15,13 @@ import psutil
 import torch
 
 from core.progress import ProgressEvent, ProgressReporter
-from training.finetuning.checkpoints.run_layout import TrainResult
-from training.finetuning.events import (
+from runs.events import (
     EVENTS_FILE,
     EndEvent,
     NoteEvent,
     StepEvent,
     TrainingEvent,
+    TrainResult,
     WarningEvent,
 )
 
@@ -32,8 +32,11 @@ MIN_POINTS_PER_CHECKPOINT = 20
 TENSORBOARD_DIR = "tensorboard"
 """The folder within a run, as `tensorboard --logdir` takes it."""
 TENSORBOARD_SCALARS: Mapping[str, tuple[str, ...]] = {
-    "step": ("loss", "mel", "text", "noise", "bound", "rate", "gradient", "seconds", "memory"),
-    "validation": ("loss", "train_loss"),
+    "step": (
+        *("loss", "mel", "text", "noise", "bound", "rate", "gradient", "seconds", "memory"),
+        *("ge2e", "prediction", "accuracy", "eer"),
+    ),
+    "validation": ("loss", "train_loss", "ge2e", "prediction", "accuracy", "eer"),
     "sample": ("wer", "similarity"),
 }
 """Kind of event -> its numbers that make curves."""

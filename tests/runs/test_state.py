@@ -14,8 +14,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from training.finetuning.checkpoints import state as train_state
-from training.finetuning.checkpoints.state import (
+from runs.state import (
     DiskFullError,
     StateError,
     count_tensor_bytes,
@@ -25,6 +24,7 @@ from training.finetuning.checkpoints.state import (
     restore_good_state,
     save_state,
 )
+from training.finetuning.checkpoints import state as train_state
 
 SRC = Path(__file__).resolve().parents[3] / "src"
 
@@ -152,7 +152,7 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_a_process_killed_while_it_saves_leaves_a_whole_state(tmp_path: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path\n"
-        "from training.finetuning.checkpoints.state import save_state\n"
+        "from runs.state import save_state\n"
         "step = 0\n"
         "while True:\n"
         "    save_state(Path(sys.argv[1]), {'step': step, 'w': torch.full((300_000,), step)})\n"

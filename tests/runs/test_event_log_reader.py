@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.training_runs.event_log_reader import EventLogReader
+from runs.event_log_reader import EventLogReader
 from studio.training_runs.metrics import MAX_CURVE_POINTS, downsample_points, smooth_points
 from studio.training_runs.run_status import get_run_status
 

@@ -1,0 +1,194 @@
+"""The loop of a training run: steps, curves, saves, backups, validation, limits, stop requests."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from core.progress import Cancelled, ProgressReporter
+from runs.event_log import EventLogger, MetricAccumulator
+from runs.events import CheckpointEvent, ValidationEvent
+from runs.state import link_or_copy, load_state, save_state
+
+SAVE_INTERVAL_S = 180.0
+POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """metrics: name -> value, with `loss`; rate: the learning rate of the step."""
+
+    metrics: Mapping[str, float]
+    rate: float
+
+
+class LoopTask(Protocol):
+    """What a kind of training does at each place of the loop."""
+
+    stage: str
+    device: torch.device
+
+    def train_step(self, step: int) -> StepResult:
+        """Train one step, counted from 0. The same step of a resumed run does the same."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs; tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+    def export(self, run: Path, step: int) -> Path:
+        """Write the model of now; returns its file."""
+        ...
+
+    def validate(self, step: int) -> float | None:
+        """Return the loss on data kept apart, None where there is none."""
+        ...
+
+    def illustrate(self, run: Path, step: int) -> list[str]:
+        """Write pictures and sounds; returns notes for the user."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopOptions:
+    """Numbers of steps; 0: never. max_minutes: of computing; patience: validations without gain."""
+
+    steps: int
+    max_minutes: float = 0.0
+    vis_every: int = 10
+    save_every: int = 1_000
+    backup_every: int = 25_000
+    eval_every: int = 500
+    patience: int = 0
+
+
+@dataclass(kw_only=True, eq=False)
+class RunLoop:
+    """Runs a task to its end. is_stop_requested: asked before each step."""
+
+    run: Path
+    task: LoopTask
+    options: LoopOptions
+    logger: EventLogger
+    report: ProgressReporter
+    is_stop_requested: Callable[[], bool]
+    step: int = 0
+    seconds: float = 0.0  # of computing, over all processes of the run
+    best_loss: float = math.inf
+    without_gain: int = 0
+    saved_step: int = -1
+
+    def restore(self) -> bool:
+        """Continue from the saved state; return whether there is one."""
+        state = load_state(self.run)
+        if state is None:
+            return False
+        self.task.load_state_dict(state["task"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best_loss, self.without_gain = state["best_loss"], state["without_gain"]
+        self.saved_step = self.logger.step = self.step
+        return True
+
+    def train(self) -> str:
+        """Run the remaining steps; return why they ended.
+
+        Raises Cancelled on a stop request, after saving; TrainingDivergedError, OSError.
+        """
+        options = self.options
+        metrics = MetricAccumulator(
+            event_logger=self.logger,
+            checkpoint_every=max(1, options.vis_every) * POINTS_PER_CHECKPOINT,
+            device=self.task.device,
+        )
+        saved_at = time.monotonic()
+        while self.step < options.steps:
+            self._check_stop()
+            started = time.monotonic()
+            result = self.task.train_step(self.step)
+            if not all(math.isfinite(value) for value in result.metrics.values()):
+                raise TrainingDivergedError(f"the loss at step {self.step} is not a number")
+            self.step += 1
+            self.seconds += time.monotonic() - started
+            self.logger.step = self.step
+            is_last = self.step == options.steps
+            metrics.add(self.task.stage, dict(result.metrics), result.rate, last=is_last)
+            if self._is_due(options.eval_every) and not self._evaluate():
+                self.save()
+                return "stopped early: the validation loss no longer decreases"
+            if 0 < 60 * options.max_minutes <= self.seconds:
+                self.save()
+                return f"used its {options.max_minutes:g} minutes"
+            if self._is_due(options.save_every) or time.monotonic() - saved_at > SAVE_INTERVAL_S:
+                self.save()
+                saved_at = time.monotonic()
+            self._back_up()
+        self.save()
+        return "reached its last step"
+
+    def save(self) -> None:
+        """Write the state to resume from, and the model; not twice at one step."""
+        if self.saved_step == self.step:
+            return
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best_loss": self.best_loss,
+            "without_gain": self.without_gain,
+            "task": self.task.state_dict(),
+        }
+        save_state(self.run, state)
+        self.saved_step = self.step
+        path = self.task.export(self.run, self.step)
+        self.logger.log(CheckpointEvent(path=path.name, bytes=path.stat().st_size))
+
+    def _back_up(self) -> None:
+        if self._is_due(self.options.backup_every):
+            path = self.task.export(self.run, self.step)
+            name = f"{path.stem}_{self.step // 1_000:06d}{path.suffix}"
+            link_or_copy(path, path.with_name(name))
+
+    def _evaluate(self) -> bool:
+        """Validate and illustrate; return False where the training is to stop early."""
+        for note in self.task.illustrate(self.run, self.step):
+            self.logger.note(note)
+        loss = self.task.validate(self.step)
+        if loss is None:
+            return True
+        if not math.isfinite(loss):
+            raise TrainingDivergedError("the validation loss is not a number")
+        self.logger.log(ValidationEvent(stage=self.task.stage, loss=loss))
+        self.without_gain = 0 if loss < self.best_loss else self.without_gain + 1
+        if loss < self.best_loss:
+            self.best_loss = loss
+            path = self.task.export(self.run, self.step)
+            best = path.with_name(f"{path.stem}_best{path.suffix}")
+            link_or_copy(path, best)
+            self.logger.log(
+                CheckpointEvent(path=best.name, bytes=best.stat().st_size, loss=loss, best=True)
+            )
+        return not 0 < self.options.patience <= self.without_gain
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+    def _check_stop(self) -> None:
+        if self.is_stop_requested():
+            self.save()
+            raise Cancelled("stopped on request")
+        try:
+            self.report.check_cancelled()
+        except Cancelled:
+            self.save()
+            raise

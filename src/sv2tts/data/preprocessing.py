@@ -1,0 +1,209 @@
+"""Make a synthesizer dataset from recordings with texts: waves, mels, a list, then embeddings.
+
+Shapes: n samples, f frames, m mel bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+
+from audio.clip import ClipError
+from audio.io import read_clip
+from core.files import atomic_path
+from core.progress import ProgressReporter
+from speakers.modules.silence import trim_silence
+from sv2tts.data.log_mmse import denoise_log_mmse, profile_noise
+from sv2tts.data.silences import MIN_UTTERANCE_S, find_silences, split_at_silences
+from sv2tts.data.train_list import (
+    AUDIO_DIR,
+    EMBEDS_DIR,
+    MELS_DIR,
+    TrainItem,
+    load_audio,
+    read_train_list,
+    write_train_list,
+)
+from sv2tts.mel import PEAK, SYNTHESIZER_MEL, synthesizer_mel
+
+SAMPLE_RATE = SYNTHESIZER_MEL.sample_rate
+MAX_FRAMES = 900
+MIN_NOISE_S = 0.02
+
+Embed = Callable[[np.ndarray], np.ndarray]
+"""A wave (n,) at 16 kHz to a speaker embedding (s,). Raises ClipError without speech."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordAlignment:
+    """Words with the times at which they end, in seconds; "" is a silence, as first and last."""
+
+    words: tuple[str, ...]
+    end_times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceUtterance:
+    """A recording with its text. name: unique in the dataset, of the files that it becomes."""
+
+    path: Path
+    name: str
+    text: str
+    alignment: WordAlignment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessOptions:
+    """trim: shorten pauses; skip_existing: keep what an earlier run made."""
+
+    trim: bool = True
+    skip_existing: bool = False
+    max_frames: int = MAX_FRAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessResult:
+    """items: of the dataset; left_out: name -> the reason."""
+
+    items: tuple[TrainItem, ...]
+    left_out: dict[str, str]
+
+
+def load_wave(path: Path) -> np.ndarray:
+    """Read a recording: peak at 0.9, 16 kHz, (n,). Raises ClipError."""
+    clip = read_clip(path)
+    wave = np.asarray(
+        soxr.resample(clip.wave.numpy(), clip.sample_rate, SAMPLE_RATE, "HQ"), np.float32
+    )
+    peak = np.abs(wave).max()
+    return wave / peak * np.float32(PEAK) if peak > 0 else wave
+
+
+def prepare_wave(wave: np.ndarray, options: PreprocessOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Return the wave (n,) of an utterance, pauses shortened, and its mel (f, m).
+
+    Raises ClipError for one that is too short or too long to train on.
+    """
+    if options.trim:
+        wave = trim_silence(wave)
+    if len(wave) < MIN_UTTERANCE_S * SAMPLE_RATE:
+        raise ClipError(
+            f"{len(wave) / SAMPLE_RATE:.1f} s of speech; at least {MIN_UTTERANCE_S} s are needed"
+        )
+    mel = synthesizer_mel(torch.from_numpy(wave)).T.numpy().astype(np.float32)
+    if len(mel) > options.max_frames:
+        raise ClipError(
+            f"{len(mel)} mel frames ({len(wave) / SAMPLE_RATE:.1f} s); at most "
+            f"{options.max_frames} can be trained on. Split the recording"
+        )
+    return wave, mel
+
+
+def split_recording(wave: np.ndarray, alignment: WordAlignment) -> list[tuple[np.ndarray, str]]:
+    """Split a wave (n,) at its silences, after reducing the noise that they hold."""
+    breaks = find_silences(alignment.words, alignment.end_times)
+    ends = alignment.end_times
+    spans = [(ends[position - 1] if position else 0.0, ends[position]) for position in breaks]
+    noise = np.concatenate(
+        [wave[int(start * SAMPLE_RATE) : int(stop * SAMPLE_RATE)] for start, stop in spans]
+    )
+    if len(noise) > MIN_NOISE_S * SAMPLE_RATE and np.any(noise):
+        wave = denoise_log_mmse(wave, profile_noise(noise, SAMPLE_RATE), eta=0.0)
+    return [
+        (wave[int(one.start * SAMPLE_RATE) : int(one.end * SAMPLE_RATE)], one.text)
+        for one in split_at_silences(alignment.words, alignment.end_times)
+    ]
+
+
+def preprocess(
+    sources: Sequence[SourceUtterance],
+    folder: Path,
+    options: PreprocessOptions,
+    report: ProgressReporter,
+) -> PreprocessResult:
+    """Write waves, mels and train.txt; a second run with skip_existing goes on where it ended."""
+    for name in (MELS_DIR, AUDIO_DIR, EMBEDS_DIR):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    known = {}
+    if options.skip_existing and (folder / "train.txt").is_file():
+        known = {item.audio: item for item in read_train_list(folder)}
+    items: list[TrainItem] = []
+    left_out: dict[str, str] = {}
+    for source in report.track(sources, "preprocess"):
+        try:
+            for name, wave, text in _iter_parts(source):
+                item = known.get(f"audio-{name}.npy") or _write(folder, name, wave, text, options)
+                items.append(item)
+        except (ClipError, OSError, ValueError) as error:
+            left_out[str(source.path)] = str(error)
+        if len(items) % 100 == 1:
+            write_train_list(folder, items)
+    write_train_list(folder, items)
+    return PreprocessResult(items=tuple(items), left_out=left_out)
+
+
+def embed_dataset(
+    folder: Path, embed: Embed, report: ProgressReporter, *, skip_existing: bool = False
+) -> dict[str, str]:
+    """Embed each utterance of a dataset with itself; returns the ones that have no speech."""
+    left_out = {}
+    for item in report.track(read_train_list(folder), "embed"):
+        path = folder / EMBEDS_DIR / item.embed
+        if skip_existing and path.is_file():
+            continue
+        try:
+            _save(path, embed(load_audio(folder, item).numpy()))
+        except ClipError as error:
+            left_out[item.audio] = str(error)
+    return left_out
+
+
+def read_alignments(path: Path) -> dict[str, WordAlignment]:
+    """Read a LibriSpeech alignment file: utterance, ",WORD,…,", "time,time,…" on each line."""
+    alignments = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        columns = line.split(" ")
+        if not line.strip():
+            continue
+        if len(columns) != 3:
+            raise ValueError(f'{path}, line {number}: expected name "words" "times".')
+        words = tuple(columns[1].strip('"').split(","))
+        times = tuple(float(time) for time in columns[2].strip('"').split(","))
+        alignments[columns[0]] = WordAlignment(words=words, end_times=times)
+    return alignments
+
+
+def _iter_parts(source: SourceUtterance) -> Iterable[tuple[str, np.ndarray, str]]:
+    wave = load_wave(source.path)
+    if source.alignment is None:
+        return [(source.name, wave, source.text)]
+    return [
+        (f"{source.name}_{number:02d}", part, text)
+        for number, (part, text) in enumerate(split_recording(wave, source.alignment))
+    ]
+
+
+def _write(
+    folder: Path, name: str, wave: np.ndarray, text: str, options: PreprocessOptions
+) -> TrainItem:
+    wave, mel = prepare_wave(wave, options)
+    _save(folder / AUDIO_DIR / f"audio-{name}.npy", wave)
+    _save(folder / MELS_DIR / f"mel-{name}.npy", mel)
+    return TrainItem(
+        audio=f"audio-{name}.npy",
+        mel=f"mel-{name}.npy",
+        embed=f"embed-{name}.npy",
+        samples=len(wave),
+        frames=len(mel),
+        text=" ".join(text.split()),
+    )
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with atomic_path(path) as part, part.open("wb") as file:
+        np.save(file, np.asarray(array, dtype=np.float32))

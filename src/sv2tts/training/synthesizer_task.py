@@ -1,0 +1,195 @@
+"""Train a Tacotron: schedule over r, rate and batch, guided attention, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors import AppError
+from core.files import atomic_path
+from runs.loop import StepResult
+from sv2tts.checkpoints import infer_tacotron_config, read_published_weights
+from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
+from sv2tts.data.train_list import TrainItem, draw_batch, load_embedding, load_mel
+from sv2tts.generation.attention_check import attention_score
+from sv2tts.mel import SYNTHESIZER_MEL, mel_to_wave
+from sv2tts.modules.tacotron import Tacotron, TacotronConfig, TacotronOutput, tacotron_loss
+from sv2tts.text import text_to_ids
+from sv2tts.training.config import SynthesizerTrainConfig
+from sv2tts.training.pictures import draw_alignment, draw_mels
+
+SYNTHESIZER_FILE = "synthesizer.pt"
+PLOTS_DIR, WAVS_DIR, MELS_DIR = "plots", "wavs", "mel-spectrograms"
+GUIDE_WIDTH = 0.2  # of the diagonal, arXiv:1710.08969
+FORMED_SCORE = 0.5
+VALIDATION_BATCHES = 4
+
+
+@dataclass(kw_only=True, eq=False)
+class SynthesizerTask:
+    """The state of one training. folder: the preprocessed dataset."""
+
+    folder: Path
+    config: SynthesizerTrainConfig
+    train: Sequence[TrainItem]
+    validation: Sequence[TrainItem]
+    model: Tacotron
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    stage: str = "synthesizer"
+    score: float = 0.0
+    has_formed: bool = False
+
+    def train_step(self, step: int) -> StepResult:
+        """Train on the batch of a step."""
+        phase = self.config.phase_at(step)
+        self.model.r = phase.r
+        for group in self.optimizer.param_groups:
+            group["lr"] = phase.learning_rate
+        batch = self._load(draw_batch(self.train, phase.batch_size, step, self.config.seed))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed * 1_000_003 + step)  # dropout and zoneout
+            output = self.model(batch.chars, batch.mel, batch.speaker)
+        loss = tacotron_loss(output, batch.mel, batch.stop)
+        metrics = {"loss": loss.item(), "mel": F.l1_loss(output.mel_postnet, batch.mel).item()}
+        if self.config.guided_attention:
+            guide = guided_attention_loss(output.attention, batch.chars != 0)
+            loss = loss + self.config.guided_attention * guide
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.model.parameters(), self.config.clip_grad_norm or float("inf")
+        )
+        self.optimizer.step()
+        self.model.step += 1
+        self.score = attention_score(_own_part(output, batch, 0).detach().float().cpu())
+        metrics |= {"gradient": float(norm), "attention": self.score}
+        return StepResult(metrics=metrics, rate=phase.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, optimizer and whether the attention has formed."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "has_formed": self.has_formed,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.has_formed = state["has_formed"]
+
+    def export(self, run: Path, step: int) -> Path:
+        """Write synthesizer.pt as Real-Time Voice Cloning reads it."""
+        path = run / SYNTHESIZER_FILE
+        weights = {key: value.detach().cpu() for key, value in self.model.state_dict().items()}
+        with atomic_path(path) as part:
+            torch.save({"model_state": weights}, part)
+        return path
+
+    def validate(self, step: int) -> float | None:
+        """Return the loss on utterances kept apart, with the frames of now."""
+        if not self.validation:
+            return None
+        size = self.config.phase_at(max(step - 1, 0)).batch_size
+        self.model.eval()
+        losses = []
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            for start in range(0, min(len(self.validation), size * VALIDATION_BATCHES), size):
+                batch = self._load(self.validation[start : start + size])
+                output = self.model(batch.chars, batch.mel, batch.speaker)
+                losses.append(float(tacotron_loss(output, batch.mel, batch.stop)))
+        self.model.train()
+        return sum(losses) / len(losses)
+
+    def illustrate(self, run: Path, step: int) -> list[str]:
+        """Write attention, mels and a sound of one utterance; tell when attention has formed."""
+        item = (self.validation or self.train)[0]
+        batch = self._load([item])
+        self.model.eval()
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            output = self.model(batch.chars, batch.mel, batch.speaker)
+        self.model.train()
+        attention = _own_part(output, batch, 0).float().cpu()
+        score = attention_score(attention)
+        notes = self._tell_attention(score, step)
+        predicted = output.mel_postnet[0].float().cpu()
+        try:
+            title = f"step {step}: attention {score:.2f}"
+            draw_alignment(run / PLOTS_DIR / f"attention_step_{step}.png", attention, title)
+            target = batch.mel[0].cpu()
+            draw_mels(run / PLOTS_DIR / f"mels_step_{step}.png", target, predicted, item.text[:80])
+        except AppError as error:
+            notes.append(str(error))
+        wave = mel_to_wave(predicted.unsqueeze(0), torch.Generator().manual_seed(0))[0]
+        sound = run / WAVS_DIR / f"step_{step}.wav"
+        sound.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(sound) as part:
+            rate = SYNTHESIZER_MEL.sample_rate
+            soundfile.write(part, wave.clamp(-1, 1).numpy(), rate, format="WAV")
+        return notes
+
+    def _tell_attention(self, score: float, step: int) -> list[str]:
+        if score >= FORMED_SCORE and not self.has_formed:
+            self.has_formed = True
+            return [f"The attention has formed (score {score:.2f} at step {step})."]
+        if not self.has_formed and step >= 10_000 and step % 10_000 == 0:
+            return [
+                f"The attention has not formed (score {score:.2f}). Set guided_attention to 1, "
+                "start the schedule with r 5 or more, and leave out utterances whose text is wrong."
+            ]
+        return []
+
+    def _load(self, items: Sequence[TrainItem]) -> SynthesizerBatch:
+        batch = collate_synthesizer(
+            [torch.tensor(text_to_ids(item.text)) for item in items],
+            [load_mel(self.folder, item) for item in items],
+            [load_embedding(self.folder, item) for item in items],
+            self.model.r,
+        )
+        return SynthesizerBatch(*(part.to(self.device) for part in batch))
+
+
+def create_synthesizer(config: SynthesizerTrainConfig) -> Tacotron:
+    """Build the network of a configuration, or load the one to finetune."""
+    if config.start_from:
+        path = Path(config.start_from)
+        path = path / SYNTHESIZER_FILE if path.is_dir() else path
+        weights = read_published_weights(path)
+        network = Tacotron(infer_tacotron_config(weights))
+        network.load_state_dict(weights, strict=True)
+        return network.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return Tacotron(replace(TacotronConfig(), **(config.network or {}))).train()
+
+
+def guided_attention_loss(attention: Tensor, characters: Tensor) -> Tensor:
+    """Punish attention far from the diagonal (arXiv:1710.08969, Eq. 7).
+
+    attention: (b, d, t); characters: (b, t) whether a place is text.
+    """
+    steps = torch.linspace(0.0, 1.0, attention.shape[1], device=attention.device)
+    counts = (characters.sum(-1, keepdim=True) - 1).clamp(min=1)
+    places = torch.arange(attention.shape[2], device=attention.device) / counts  # (b, t)
+    distance = steps.view(1, -1, 1) - places.unsqueeze(1)
+    weight = 1.0 - torch.exp(-(distance**2) / (2 * GUIDE_WIDTH**2))
+    return (attention * weight).mean() * attention.shape[2]
+
+
+def _own_part(output: TacotronOutput, batch: SynthesizerBatch, index: int) -> Tensor:
+    """Return the attention of one utterance without padding: (d, t)."""
+    characters = int((batch.chars[index] != 0).sum())
+    spoken = int((batch.stop[index] == 0).sum()) + 1
+    steps = -(-spoken // (batch.mel.shape[-1] // output.attention.shape[1]))
+    return output.attention[index, :steps, :characters]

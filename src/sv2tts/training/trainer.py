@@ -1,0 +1,186 @@
+"""Train a synthesizer or a vocoder; the program of the training process.
+
+    python -m sv2tts.training.trainer RUN --dataset DIR [--force-restart]
+
+It reads `synthesizer.yaml` or `vocoder.yaml` in the folder of the run, logs to `events.jsonl`, and
+resumes from `state.pt` where there is one: an interrupted run ends with the same weights as one
+that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event as Flag
+
+import torch
+
+from core.errors import AppError, InvalidValueError
+from core.progress import Cancelled, ProgressReporter
+from engines.device import pick_device
+from jobs.detached import STOP_FILE, hold_folder_lock
+from jobs.models import JobError
+from runs.event_log import EventLogger, create_tensorboard_logger
+from runs.events import EVENTS_FILE, BeginEvent, TrainResult
+from runs.loop import LoopOptions, RunLoop, TrainingDivergedError
+from runs.state import STATE_FILE, is_disk_full_error
+from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
+from sv2tts.training.config import (
+    SYNTHESIZER_FILE,
+    VOCODER_FILE,
+    RunConfig,
+    SynthesizerTrainConfig,
+    VocoderTrainConfig,
+    read_config,
+)
+from sv2tts.training.synthesizer_task import SynthesizerTask, create_synthesizer
+from sv2tts.training.vocoder_task import VocoderTask, create_vocoder
+
+
+def train(run: Path, dataset: Path, report: ProgressReporter) -> TrainResult:
+    """Train until the last step, a limit or a stop request; resumes from a saved state."""
+    logger = EventLogger(run=run, is_main_process=True, report=report)
+    logger.log_to_tensorboard = create_tensorboard_logger(run)
+    try:
+        loop = create_loop(run, dataset, logger, report)
+        reason = loop.train()
+        result = TrainResult(state="done", message=f"Finished: the training {reason}.")
+    except Cancelled:
+        result = TrainResult(state="stopped", cause="asked", message="Saved, and stopped.")
+    except (TrainingDivergedError, OSError, InvalidValueError, AppError) as error:
+        result = _make_failed_result(error)
+    logger.log_end(result)
+    return result
+
+
+def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter) -> RunLoop:
+    """Read configuration and dataset, build the network and restore the saved state."""
+    config: SynthesizerTrainConfig | VocoderTrainConfig
+    task: SynthesizerTask | VocoderTask
+    if (run / SYNTHESIZER_FILE).is_file():
+        config = read_config(run / SYNTHESIZER_FILE, SynthesizerTrainConfig)
+        task = _create_synthesizer_task(dataset, config)
+    else:
+        config = read_config(run / VOCODER_FILE, VocoderTrainConfig)
+        task = _create_vocoder_task(dataset, config)
+    steps = config.steps
+    loop = RunLoop(
+        run=run,
+        task=task,
+        options=_get_loop_options(config, steps),
+        logger=logger,
+        report=report,
+        is_stop_requested=lambda: (run / STOP_FILE).exists(),
+    )
+    is_resumed = loop.restore()
+    logger.log(
+        BeginEvent(
+            steps=steps,
+            clips=len(task.train),
+            validation_clips=len(task.validation),
+            device=str(task.device),
+            processes=1,
+            resumed=is_resumed,
+        )
+    )
+    return loop
+
+
+def restart(run: Path) -> None:
+    """Forget the saved state and the log of a run, so that it starts from nothing."""
+    for name in (STATE_FILE, EVENTS_FILE):
+        (run / name).unlink(missing_ok=True)
+
+
+def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
+    items = [item for item in read_train_list(dataset) if item.frames <= config.max_mel_frames]
+    if not items:
+        raise InvalidValueError(
+            f"{dataset / TRAIN_FILE} has no utterance of at most {config.max_mel_frames} frames."
+        )
+    train, validation = split_validation(items, config.validation_share, config.seed)
+    device = pick_device(config.device)
+    model = create_synthesizer(config).to(device)
+    return SynthesizerTask(
+        folder=dataset,
+        config=config,
+        train=train,
+        validation=validation,
+        model=model,
+        optimizer=torch.optim.Adam(model.parameters()),
+        device=device,
+    )
+
+
+def _create_vocoder_task(dataset: Path, config: VocoderTrainConfig) -> VocoderTask:
+    name = TRAIN_FILE if config.ground_truth else SYNTHESIZED_FILE
+    items = read_train_list(dataset, name)
+    if not items:
+        raise InvalidValueError(f"{dataset / name} has no utterances.")
+    train, validation = split_validation(items, config.validation_share, config.seed)
+    device = pick_device(config.device)
+    model = create_vocoder(config).to(device)
+    return VocoderTask(
+        folder=dataset,
+        config=config,
+        train=train,
+        validation=validation,
+        model=model,
+        optimizer=torch.optim.Adam(
+            (value for value in model.parameters() if value.requires_grad),
+            lr=config.learning_rate,
+        ),
+        device=device,
+    )
+
+
+def _get_loop_options(config: RunConfig, steps: int) -> LoopOptions:
+    return LoopOptions(
+        steps=steps,
+        max_minutes=config.max_minutes,
+        vis_every=config.vis_every,
+        save_every=config.save_every,
+        backup_every=config.backup_every,
+        eval_every=config.eval_every,
+        patience=config.patience,
+    )
+
+
+def _make_failed_result(error: Exception) -> TrainResult:
+    if isinstance(error, TrainingDivergedError):
+        message = f"The training diverged: {error}. Lower the learning rate and resume."
+        return TrainResult(state="failed", cause="diverged", message=message)
+    if isinstance(error, OSError):
+        cause = "disk" if is_disk_full_error(error) else "files"
+        return TrainResult(state="failed", cause=cause, message=str(error))
+    return TrainResult(state="failed", cause="refused", message=str(error))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one training from the command line; return 0 where it was done or stopped."""
+    parser = argparse.ArgumentParser(description="Train an SV2TTS synthesizer or vocoder.")
+    parser.add_argument("run", type=Path, help="folder of the run, with its configuration in it")
+    parser.add_argument("--dataset", type=Path, required=True, help="preprocessed dataset")
+    parser.add_argument("--force-restart", action="store_true", help="ignore the saved state")
+    parsed = parser.parse_args(arguments)
+    run: Path = parsed.run.absolute()
+    stopped = Flag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        with hold_folder_lock(run):
+            if parsed.force_restart:
+                restart(run)
+            report = ProgressReporter(stopped=stopped.is_set)
+            result = train(run, parsed.dataset.absolute(), report)
+            return int(result.state == "failed")
+    except (JobError, ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

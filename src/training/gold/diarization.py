@@ -1,0 +1,267 @@
+"""Find who speaks when: speaker embeddings of short windows, clustered.
+
+Shapes: w windows, e embedding, k speakers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from scipy.special import softmax
+
+from audio.clip import ClipError
+from core.errors import InvalidValueError
+from core.progress import ProgressReporter
+from training.gold.diary import Turn
+
+MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
+MAX_SPEAKERS = 10
+SAME_SPEAKER_COSINE = 0.82  # two clusters whose means are more alike are one speaker
+SHARPNESS = 12.0  # from cosine to log-probability
+SWITCH_COST = 3.0  # of a change of speaker between two windows
+SWITCH_COST_AT_PAUSE = 0.7  # where speech pauses between them
+MIN_TURN_S = 0.4
+OVERLAP_SHARE = 0.35  # of the probability that a second speaker must have
+
+Method = Literal["agglomerative", "spectral"]
+Embed = Callable[[np.ndarray], np.ndarray]
+"""A wave (n,) at 16 kHz to an embedding (e,) of unit length. Raises ClipError without speech."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiarizationOptions:
+    """speakers: their number, None to find it; window_s, step_s: of the embeddings."""
+
+    speakers: int | None = None
+    method: Method = "agglomerative"
+    window_s: float = 1.6
+    step_s: float = 0.4
+    min_window_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.speakers is not None and not 1 <= self.speakers <= 100:
+            raise InvalidValueError(f"speakers is {self.speakers}; it must be from 1 to 100.")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of speech with its embedding. span: the number of the stretch of speech."""
+
+    start: float
+    stop: float
+    span: int
+    embedding: np.ndarray
+
+    @property
+    def center(self) -> float:
+        return (self.start + self.stop) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diarization:
+    """Who speaks when. turns: of "speaker 1", "speaker 2", … in the order of their first turns;
+    overlaps: seconds in which two seem to speak; centroids: (k, e)."""
+
+    turns: tuple[Turn, ...]
+    overlaps: tuple[tuple[float, float], ...]
+    centroids: np.ndarray
+
+
+def embed_windows(
+    wave: Callable[[float, float], np.ndarray],
+    speech: Sequence[tuple[float, float]],
+    embed: Embed,
+    options: DiarizationOptions,
+    report: ProgressReporter,
+) -> list[Window]:
+    """Embed overlapping windows of the speech.
+
+    wave: returns the samples between two times, at 16 kHz; speech: spans in seconds.
+    """
+    cuts = [
+        (number, start, stop)
+        for number, (begin, end) in enumerate(speech)
+        for start, stop in _cut_span(begin, end, options)
+    ]
+    windows = []
+    for number, start, stop in report.track(cuts, "diarize"):
+        try:
+            embedding = embed(wave(start, stop))
+        except ClipError:  # a noise that the voice activity detector took for speech
+            continue
+        windows.append(Window(start, stop, number, embedding))
+    return windows
+
+
+def diarize_windows(
+    windows: Sequence[Window], speech: Sequence[tuple[float, float]], options: DiarizationOptions
+) -> Diarization:
+    """Cluster windows to speakers, and smooth the changes between them."""
+    if not windows:
+        return Diarization(turns=(), overlaps=(), centroids=np.zeros((0, 0)))
+    embeddings = np.stack([window.embedding for window in windows])
+    centroids = _find_centroids(embeddings, options)
+    labels, probabilities = _decode(windows, embeddings @ centroids.T)
+    turns = _to_turns(windows, labels, speech)
+    order = list(dict.fromkeys(turn.speaker for turn in turns))
+    names = {label: f"speaker {number}" for number, label in enumerate(order, 1)}
+    return Diarization(
+        turns=tuple(
+            Turn(start=turn.start, stop=turn.stop, speaker=names[turn.speaker]) for turn in turns
+        ),
+        overlaps=tuple(_find_overlaps(windows, probabilities)),
+        centroids=centroids[[int(label) for label in order]],
+    )
+
+
+def _cut_span(begin: float, end: float, options: DiarizationOptions) -> list[tuple[float, float]]:
+    """Cut a stretch of speech into windows; a short one is a window of its own."""
+    if end - begin <= options.window_s:
+        return [(begin, end)]
+    starts = np.arange(begin, end - options.min_window_s, options.step_s)
+    return [(float(at), min(float(at) + options.window_s, end)) for at in starts]
+
+
+def _find_centroids(embeddings: np.ndarray, options: DiarizationOptions) -> np.ndarray:
+    """Return the mean embedding of each speaker: (k, e), of unit length."""
+    stride = -(-len(embeddings) // MAX_CLUSTERED)
+    sample = embeddings[::stride]
+    wanted = options.speakers
+    if len(sample) < 2 or wanted == 1:
+        return _normalize(embeddings.mean(0, keepdims=True))
+    counts = [min(wanted, len(sample))] if wanted else range(2, min(MAX_SPEAKERS, len(sample)) + 1)
+    best = max(
+        ((_score(sample, labels), labels) for labels in _cluster_all(sample, counts, options)),
+        key=lambda scored: scored[0],
+    )[1]
+    centroids = _means(sample, best)
+    return centroids if wanted else _merge_alike(sample, best)
+
+
+def _cluster_all(
+    sample: np.ndarray, counts: Sequence[int], options: DiarizationOptions
+) -> list[np.ndarray]:
+    from sklearn.cluster import AgglomerativeClustering, SpectralClustering
+
+    if options.method == "spectral":
+        affinity = np.clip(sample @ sample.T, 0.0, 1.0) ** 4
+        return [
+            SpectralClustering(count, affinity="precomputed", random_state=0).fit_predict(affinity)
+            for count in counts
+        ]
+    return [
+        AgglomerativeClustering(count, metric="cosine", linkage="average").fit_predict(sample)
+        for count in counts
+    ]
+
+
+def _score(sample: np.ndarray, labels: np.ndarray) -> float:
+    from sklearn.metrics import silhouette_score
+
+    if not 1 < len(set(labels.tolist())) < len(sample):
+        return -1.0
+    return float(silhouette_score(sample, labels, metric="cosine"))
+
+
+def _merge_alike(sample: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Join clusters whose means are too alike to be two speakers; return the means."""
+    labels = labels.copy()
+    while True:
+        centroids = _means(sample, labels)
+        likeness = centroids @ centroids.T - 2 * np.eye(len(centroids))
+        first, second = np.unravel_index(likeness.argmax(), likeness.shape)
+        if len(centroids) < 2 or likeness[first, second] < SAME_SPEAKER_COSINE:
+            return centroids
+        known = np.unique(labels)
+        labels[labels == known[second]] = known[first]
+
+
+def _means(sample: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return _normalize(np.stack([sample[labels == label].mean(0) for label in np.unique(labels)]))
+
+
+def _normalize(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
+
+
+def _decode(windows: Sequence[Window], cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most likely speaker of each window (Viterbi), and probabilities (w, k)."""
+    scores = SHARPNESS * cosines
+    count, speakers = scores.shape
+    best, back = scores[0], np.zeros((count, speakers), dtype=int)
+    for index in range(1, count):
+        paused = windows[index].span != windows[index - 1].span
+        cost = SWITCH_COST_AT_PAUSE if paused else SWITCH_COST
+        switched = best.max() - cost
+        back[index] = np.where(best >= switched, np.arange(speakers), best.argmax())
+        best = np.maximum(best, switched) + scores[index]
+    labels = np.zeros(count, dtype=int)
+    labels[-1] = int(best.argmax())
+    for index in range(count - 1, 0, -1):
+        labels[index - 1] = back[index, labels[index]]
+    return labels, softmax(scores, axis=1)
+
+
+def _to_turns(
+    windows: Sequence[Window], labels: np.ndarray, speech: Sequence[tuple[float, float]]
+) -> list[Turn]:
+    """Turn labelled windows into turns; within speech a change lies between window centers."""
+    turns: list[Turn] = []
+    for span in sorted({window.span for window in windows}):
+        members = [index for index, window in enumerate(windows) if window.span == span]
+        begin, end = speech[span]
+        edges = [begin]
+        runs = [labels[members[0]]]
+        for before, after in pairwise(members):
+            if labels[before] != labels[after]:
+                edges.append((windows[before].center + windows[after].center) / 2)
+                runs.append(labels[after])
+        for start, stop, label in zip(edges, [*edges[1:], end], runs, strict=True):
+            turns.append(Turn(start=start, stop=stop, speaker=str(label)))
+    return _absorb_short(_join(turns))
+
+
+def _join(turns: Sequence[Turn]) -> list[Turn]:
+    joined: list[Turn] = []
+    for turn in turns:
+        if joined and joined[-1].speaker == turn.speaker:
+            joined[-1] = Turn(start=joined[-1].start, stop=turn.stop, speaker=turn.speaker)
+        else:
+            joined.append(turn)
+    return joined
+
+
+def _absorb_short(turns: list[Turn]) -> list[Turn]:
+    """Give very short turns between two turns of one speaker to that speaker."""
+    kept = list(turns)
+    for index in range(1, len(turns) - 1):
+        is_inside = kept[index - 1].speaker == turns[index + 1].speaker
+        if is_inside and turns[index].duration < MIN_TURN_S:
+            kept[index] = Turn(
+                start=turns[index].start,
+                stop=turns[index].stop,
+                speaker=turns[index + 1].speaker,
+            )
+    return _join(kept)
+
+
+def _find_overlaps(
+    windows: Sequence[Window], probabilities: np.ndarray
+) -> list[tuple[float, float]]:
+    """Return where a second speaker is nearly as likely as the first for two windows in a row."""
+    if probabilities.shape[1] < 2:
+        return []
+    second = np.sort(probabilities, axis=1)[:, -2] > OVERLAP_SHARE
+    found: list[tuple[float, float]] = []
+    for index in range(1, len(windows)):
+        if second[index] and second[index - 1]:
+            start, stop = windows[index - 1].center, windows[index].center
+            if found and start <= found[-1][1]:
+                found[-1] = (found[-1][0], stop)
+            else:
+                found.append((start, stop))
+    return found

@@ -1,0 +1,99 @@
+"""Open what the steps need: the recording, an encoder, a recognizer, an aligner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from audio.long_audio import Recording, decode_recording
+from core.progress import ProgressReporter
+from speakers.embedding import PUBLISHED_NAME, Encoder, load_encoder, mean_embedding
+from training.asr.base import SAMPLE_RATE, TranscriberConfig
+from training.asr.forced_alignment import find_aligner
+from training.asr.selection import load_transcriber
+from training.asr.voice_activity import detect_speech
+from training.gold.agreement import HeardWord
+from training.gold.cleaning import clean_transcript
+from training.gold.workflow import GoldTools
+
+EXPORT_RATE = 24_000
+RECOGNIZED_BLOCK_S = 600.0
+LANGUAGE = "en"
+
+
+@contextmanager
+def open_tools(
+    recording: Path,
+    models: Path,
+    report: ProgressReporter,
+    *,
+    encoder: str = PUBLISHED_NAME,
+    transcriber: TranscriberConfig | None = None,
+) -> Iterator[GoldTools]:
+    """Open the tools for a recording; it is decoded to a temporary file.
+
+    models: the folder of speech recognition models; encoder: a name or path for `load_encoder`.
+    """
+    with TemporaryDirectory() as work:
+        decoded = decode_recording(
+            recording, Path(work) / "recording", EXPORT_RATE, lambda seconds: None
+        )
+        yield make_tools(
+            decoded, models, load_encoder(encoder), transcriber or TranscriberConfig(language="en")
+        )
+
+
+def make_tools(
+    recording: Recording, models: Path, encoder: Encoder, transcriber: TranscriberConfig
+) -> GoldTools:
+    """Return the tools for a decoded recording."""
+
+    def wave(start: float, stop: float) -> torch.Tensor:
+        return recording.extract_clip(start, stop).resample(SAMPLE_RATE).wave
+
+    def embed(samples: np.ndarray) -> np.ndarray:
+        prepared = encoder.prepare_wave(samples)
+        return mean_embedding(encoder.embed_partials(prepared).embeddings)
+
+    def recognize(report: ProgressReporter) -> list[HeardWord]:
+        loaded = load_transcriber(transcriber, models, report)
+        words: list[HeardWord] = []
+        for start in np.arange(0.0, recording.duration_s, RECOGNIZED_BLOCK_S).tolist():
+            stop = min(start + RECOGNIZED_BLOCK_S, recording.duration_s)
+            found = loaded.transcribe(wave(start, stop), report)
+            for segment in found.segments:
+                for word in segment.words:
+                    words += _split_word(word.text, word.start_s + start, word.stop_s + start)
+        return words
+
+    def align(start: float, stop: float, words: Sequence[str]) -> list[tuple[float, float]] | None:
+        text = " ".join(words).lower()
+        aligner = find_aligner(text, LANGUAGE, models)
+        found = aligner(wave(start, stop), text) if aligner is not None else None
+        if found is None or len(found.words) != len(words):
+            return None
+        return [(word.start_s + start, word.stop_s + start) for word in found.words]
+
+    return GoldTools(
+        cut=recording.extract_clip,
+        duration_s=recording.duration_s,
+        speech=lambda report: detect_speech(recording, report).spans,
+        embed=embed,
+        recognize=recognize,
+        align=align,
+    )
+
+
+def _split_word(text: str, start: float, stop: float) -> list[HeardWord]:
+    """Write a recognized word as the transcript is cleaned; "£5" becomes two words."""
+    parts = [word for part in clean_transcript(text) for word in part.words]
+    step = (stop - start) / max(len(parts), 1)
+    return [
+        HeardWord(text=part, start=start + number * step, stop=start + (number + 1) * step)
+        for number, part in enumerate(parts)
+    ]

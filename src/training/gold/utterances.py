@@ -1,0 +1,212 @@
+"""From the turns of a transcript to checked utterances: word times, scores, cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from rapidfuzz import fuzz
+
+from training.gold.agreement import HeardWord, TurnCheck, align_sequences
+from training.gold.cleaning import CleanedPart, clean_transcript
+from training.gold.splitting import TimedWord, UtteranceSpan, split_optimally
+
+MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
+MIN_WORD_SCORE = 0.6  # below it another word was spoken
+MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
+NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
+MAX_CHUNK_S = 25.0
+MARGIN_S = 0.25  # of audio on each side of what is aligned
+
+AlignText = Callable[[float, float, Sequence[str]], list[tuple[float, float]] | None]
+"""start, stop, words -> start and stop of each word in the recording, None where it fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedPart:
+    """A part of a turn's text with its times in seconds. score: 0 to 1, of its worst word."""
+
+    turn: int
+    part: CleanedPart
+    start: float
+    stop: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A checked utterance. score: mean of its words; problems: why it is left out, () if it is
+    used."""
+
+    id: str
+    turn: int
+    speaker: str
+    start: float
+    stop: float
+    text: str
+    score: float
+    problems: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Duration in seconds."""
+        return self.stop - self.start
+
+
+def align_turn(
+    check: TurnCheck, text: str, heard: Sequence[HeardWord], align: AlignText
+) -> list[AlignedPart]:
+    """Return the parts of a turn with their times; [] for one that was not found.
+
+    Long turns are aligned in chunks that end where the recognizer heard the same word.
+    """
+    if check.start is None or check.stop is None:
+        return []
+    parts = [part for part in clean_transcript(text) if part.words]
+    inside = [
+        word
+        for word in heard
+        if check.start - MARGIN_S <= word.start and word.stop <= check.stop + MARGIN_S
+    ]
+    aligned: list[AlignedPart] = []
+    for first, last, start, stop in _cut_chunks(parts, inside, check.start, check.stop):
+        words = [word for part in parts[first:last] for word in part.words]
+        times = align(max(0.0, start - MARGIN_S), stop + MARGIN_S, words)
+        if times is None:
+            continue
+        position = 0
+        for part in parts[first:last]:
+            own = times[position : position + len(part.words)]
+            scores = [
+                score_word(word, *time, inside) for word, time in zip(part.words, own, strict=True)
+            ]
+            aligned.append(
+                AlignedPart(
+                    turn=check.index,
+                    part=part,
+                    start=own[0][0],
+                    stop=own[-1][1],
+                    score=min(scores),
+                )
+            )
+            position += len(part.words)
+    return aligned
+
+
+def score_word(word: str, start: float, stop: float, heard: Sequence[HeardWord]) -> float:
+    """Return how well a word agrees with what the recognizer heard at that time, 0 to 1.
+
+    1 for the same word; for another one the likeness of their letters, since recognizers spell
+    names and endings differently.
+    """
+    near = [other for other in heard if other.start < stop + NEAR_S and start - NEAR_S < other.stop]
+    if any(other.text == word for other in near):
+        return 1.0
+    spelled = [other.text for other in near]
+    spelled += [first + second for first, second in pairwise(spelled)]  # "block house"
+    likeness = max((fuzz.ratio(word, text) for text in spelled), default=0.0)
+    return MAX_LIKE_SCORE * likeness / 100
+
+
+def split_turn(
+    parts: Sequence[AlignedPart],
+    text: str,
+    speaker: str,
+    prefix: str,
+    others: Sequence[tuple[float, float]] = (),
+) -> list[Utterance]:
+    """Split the aligned parts of one turn into utterances, cut between parts only.
+
+    others: when other speakers speak; words that they touch are left out.
+    """
+    words = [
+        TimedWord(
+            start=one.start,
+            stop=one.stop,
+            text=one.part.source,
+            score=0.0 if _is_touched(one, others) else one.score,
+        )
+        for one in parts
+    ]
+    return [
+        _make_utterance(number, span, parts, text, speaker, prefix)
+        for number, span in enumerate(split_optimally(_repair_order(words)))
+    ]
+
+
+def _is_touched(part: AlignedPart, others: Sequence[tuple[float, float]]) -> bool:
+    return any(
+        start - MIN_SPEAKER_GAP_S < part.stop and part.start < stop + MIN_SPEAKER_GAP_S
+        for start, stop in others
+    )
+
+
+def _make_utterance(
+    number: int,
+    span: UtteranceSpan,
+    parts: Sequence[AlignedPart],
+    text: str,
+    speaker: str,
+    prefix: str,
+) -> Utterance:
+    used = parts[span.first : span.last + 1]
+    written = text[used[0].part.start : used[-1].part.end]
+    differs = min(one.score for one in used) < MIN_WORD_SCORE
+    return Utterance(
+        id=f"{prefix}-{number:03d}",
+        turn=used[0].turn,
+        speaker=speaker,
+        start=span.start,
+        stop=span.stop,
+        text=" ".join(written.split()),
+        score=sum(one.score for one in used) / len(used),
+        problems=("words differ from what is heard",) if differs else (),
+    )
+
+
+def _repair_order(words: Sequence[TimedWord]) -> list[TimedWord]:
+    """Make times never decrease; neighbouring chunks may overlap by their margins."""
+    repaired: list[TimedWord] = []
+    for word in words:
+        floor = repaired[-1].stop if repaired else 0.0
+        start = max(word.start, floor)
+        repaired.append(replace(word, start=start, stop=max(word.stop, start)))
+    return repaired
+
+
+def _cut_chunks(
+    parts: Sequence[CleanedPart], heard: Sequence[HeardWord], start: float, stop: float
+) -> list[tuple[int, int, float, float]]:
+    """Cut a turn into chunks of at most 25 s: first and last part, start and stop in seconds."""
+    if stop - start <= MAX_CHUNK_S or not heard:
+        return [(0, len(parts), start, stop)]
+    anchors = _find_anchors(parts, heard)
+    chunks, first, begin = [], 0, start
+    for index, time in anchors:
+        later = next((at for number, at in anchors if number > index), stop)
+        if later - begin > MAX_CHUNK_S and index > first:
+            chunks.append((first, index, begin, time))
+            first, begin = index, time
+    return [*chunks, (first, len(parts), begin, stop)]
+
+
+def _find_anchors(
+    parts: Sequence[CleanedPart], heard: Sequence[HeardWord]
+) -> list[tuple[int, float]]:
+    """Return parts that start with a word that was heard, and the time between it and the last."""
+    words = [(word, index) for index, part in enumerate(parts) for word in part.words]
+    firsts = {index: number for number, (_, index) in reversed(list(enumerate(words)))}
+    runs = align_sequences([word for word, _ in words], [word.text for word in heard])
+    matched = {
+        run.first + offset: run.left + offset
+        for run in runs
+        if run.is_equal
+        for offset in range(run.last - run.first)
+    }
+    anchors = []
+    for index, number in firsts.items():
+        if number in matched and number - 1 in matched and matched[number] > 0:
+            before = heard[matched[number] - 1]
+            anchors.append((index, (before.stop + heard[matched[number]].start) / 2))
+    return sorted(anchors)

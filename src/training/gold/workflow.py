@@ -1,0 +1,201 @@
+"""The steps from a recording and its transcript to utterances, each resumable.
+
+    <folder>/project.json        recording, transcript, options, what each step was made from
+    <folder>/1-transcript.txt    clean: one turn per line, "Speaker| words"
+    <folder>/2-heard.csv         diarize: recognized words with their times
+    <folder>/2-diary.csv         diarize: who speaks when
+    <folder>/3-check.csv         check: each turn of the transcript, found or not, and differences
+    <folder>/4-words.csv         align: each part of the text with its times and score
+    <folder>/5-utterances.csv    split: utterances, with the reason where one is left out
+
+A person may edit each file; the steps after it are then made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from audio.clip import Clip
+from core.files import sha256_file, write_json
+from core.progress import ProgressReporter
+from core.serialization import to_dict
+from training.gold.agreement import (
+    HeardWord,
+    check_turns,
+    estimate_spans,
+    locate_turns,
+    name_speakers,
+)
+from training.gold.diarization import (
+    Embed,
+    diarize_windows,
+    embed_windows,
+)
+from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
+from training.gold.project_files import (
+    CHECK_FILE,
+    DIARY_FILE,
+    HEARD_FILE,
+    OUTPUTS,
+    PROJECT_FILE,
+    STEPS,
+    TRANSCRIPT_FILE,
+    UTTERANCES_FILE,
+    WORDS_FILE,
+    CheckRow,
+    GoldProject,
+    WordRow,
+    from_check_row,
+    from_word_row,
+    read_heard,
+    read_project,
+    read_rows,
+    to_check_row,
+    to_utterance_row,
+    to_word_row,
+    write_rows,
+)
+from training.gold.transcripts import TranscriptTurn, read_transcript, write_transcript
+from training.gold.utterances import AlignText, Utterance, align_turn, split_turn
+from training.gold.voice_check import check_voice, measure_voices
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GoldTools:
+    """What the steps need. cut: audio between two times; speech: spans of speech in seconds."""
+
+    cut: Callable[[float, float], Clip]
+    duration_s: float
+    speech: Callable[[ProgressReporter], Sequence[tuple[float, float]]]
+    embed: Embed
+    recognize: Callable[[ProgressReporter], Sequence[HeardWord]] | None
+    align: AlignText
+
+
+def run_steps(
+    folder: Path,
+    tools: GoldTools,
+    report: ProgressReporter,
+    steps: Sequence[str] = STEPS,
+    *,
+    anew: bool = False,
+) -> list[str]:
+    """Run the steps whose inputs have changed since they ran; returns the steps that ran.
+
+    anew: run the given steps in any case.
+    """
+    ran = []
+    for step in steps:
+        project = read_project(folder)
+        source = _hash_inputs(folder, project, step)
+        is_there = all((folder / name).is_file() for name in OUTPUTS[step])
+        if is_there and project.made_from.get(step) == source and not anew:
+            continue
+        _RUNNERS[step](folder, project, tools, report)
+        made_from = {**project.made_from, step: source}
+        write_json(folder / PROJECT_FILE, to_dict(replace(project, made_from=made_from)))
+        ran.append(step)
+    return ran
+
+
+def _clean(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
+    write_transcript(folder / TRANSCRIPT_FILE, read_transcript(Path(project.transcript)))
+
+
+def _diarize(
+    folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter
+) -> None:
+    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    options = project.options
+    if options.speakers is None:
+        options = replace(options, speakers=len({turn.speaker for turn in turns}))
+    speech = list(tools.speech(report))
+    windows = embed_windows(_wave_of(tools), speech, tools.embed, options, report)
+    diary = list(diarize_windows(windows, speech, options).turns)
+    heard = list(tools.recognize(report)) if tools.recognize is not None else []
+    write_rows(folder / HEARD_FILE, heard)
+    names = name_speakers(diary, _place_turns(turns, heard, diary))
+    write_diary(folder / DIARY_FILE, rename_speakers(diary, names))
+
+
+def _check(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
+    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    checks = check_turns(turns, read_heard(folder), read_diary(folder / DIARY_FILE))
+    write_rows(folder / CHECK_FILE, [to_check_row(check) for check in checks])
+
+
+def _align(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
+    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    heard = read_heard(folder)
+    rows: list[WordRow] = []
+    checks = [from_check_row(row) for row in read_rows(folder / CHECK_FILE, CheckRow)]
+    for check in report.track(checks, "align"):
+        parts = align_turn(check, turns[check.index].text, heard, tools.align)
+        rows += [to_word_row(part) for part in parts]
+    write_rows(folder / WORDS_FILE, rows)
+
+
+def _split(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
+    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    checks = read_rows(folder / CHECK_FILE, CheckRow)
+    aligned = [from_word_row(row) for row in read_rows(folder / WORDS_FILE, WordRow)]
+    utterances: list[Utterance] = []
+    for check in checks:
+        if check.status != "agrees" or project.speaker not in ("", check.speaker):
+            continue
+        parts = [part for part in aligned if part.turn == check.turn]
+        text = turns[check.turn].text
+        others = [
+            (part.start, part.stop) for part in aligned if turns[part.turn].speaker != check.speaker
+        ]
+        utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
+    diary = read_diary(folder / DIARY_FILE)
+    wave = _wave_of(tools)
+    voices = measure_voices(utterances, wave, tools.embed)
+    checked = [
+        check_voice(utterance, diary, voices, wave, tools.embed)
+        for utterance in report.track(utterances, "split")
+    ]
+    write_rows(folder / UTTERANCES_FILE, [to_utterance_row(one) for one in checked])
+
+
+_RUNNERS: Mapping[str, Callable[[Path, GoldProject, GoldTools, ProgressReporter], None]] = {
+    "clean": _clean,
+    "diarize": _diarize,
+    "check": _check,
+    "align": _align,
+    "split": _split,
+}
+
+
+def _place_turns(
+    turns: Sequence[TranscriptTurn], heard: Sequence[HeardWord], diary: Sequence[Turn]
+) -> list[tuple[str, float, float]]:
+    """Return name, start and stop of the transcript's turns, from the words that were heard."""
+    if not heard:
+        return estimate_spans(turns, diary)
+    return [
+        (turn.speaker, start, stop)
+        for turn, (start, stop, _, _) in zip(turns, locate_turns(turns, heard), strict=True)
+        if start is not None and stop is not None
+    ]
+
+
+def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
+    def cut(start: float, stop: float) -> np.ndarray:
+        return np.asarray(tools.cut(start, stop).resample(16_000).wave.numpy())
+
+    return cut
+
+
+def _hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
+    """Return a hash of the files that a step reads, and of the options."""
+    earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
+    paths = [Path(project.recording), Path(project.transcript)]
+    paths += [folder / name for name in earlier]
+    hashes = [sha256_file(path) if path.is_file() else "" for path in paths]
+    return f"{'-'.join(one[:12] for one in hashes)} {project.options} {project.speaker}"

@@ -1,0 +1,218 @@
+"""Trainings of synthesizer and vocoder: falling loss, exact resume, stop, options, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import InvalidValueError
+from core.progress import ProgressReporter
+from runs.event_log_reader import EventLogReader
+from runs.state import load_state
+from sv2tts import mel as mels
+from sv2tts.data.train_list import (
+    AUDIO_DIR,
+    EMBEDS_DIR,
+    MELS_DIR,
+    TrainItem,
+    draw_batch,
+    read_train_list,
+    write_train_list,
+)
+from sv2tts.training.config import (
+    SYNTHESIZER_FILE,
+    VOCODER_FILE,
+    SchedulePhase,
+    SynthesizerTrainConfig,
+    VocoderTrainConfig,
+    apply_hparams,
+    parse_hparams,
+    read_config,
+    write_config,
+)
+from sv2tts.training.synthesizer_task import guided_attention_loss
+from sv2tts.training.trainer import train
+
+TACOTRON = {
+    "embed_dims": 8, "encoder_dims": 8, "decoder_dims": 8, "postnet_dims": 8, "encoder_K": 2,
+    "lstm_dims": 8, "postnet_K": 2, "num_highways": 1, "speaker_embedding_size": 4,
+}  # fmt: skip
+WAVERNN = {"rnn_dims": 8, "fc_dims": 8, "compute_dims": 8, "res_out_dims": 8, "res_blocks": 1}
+SCHEDULE = (
+    SchedulePhase(r=4, learning_rate=3e-3, until_step=4, batch_size=3),
+    SchedulePhase(r=2, learning_rate=1e-3, until_step=8, batch_size=2),
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    for name in (AUDIO_DIR, MELS_DIR, EMBEDS_DIR):
+        (folder / name).mkdir()
+    items = []
+    random = np.random.default_rng(0)
+    for number in range(8):
+        time = np.arange(4_000 + 400 * number) / 16_000
+        wave = (0.5 * np.sin(2 * np.pi * (150 + 20 * number) * time)).astype(np.float32)
+        mel = mels.synthesizer_mel(torch.from_numpy(wave)).T.numpy()
+        names = [f"{kind}-{number}.npy" for kind in ("audio", "mel", "embed")]
+        np.save(folder / AUDIO_DIR / names[0], wave)
+        np.save(folder / MELS_DIR / names[1], mel)
+        np.save(folder / EMBEDS_DIR / names[2], random.normal(size=4).astype(np.float32))
+        items.append(
+            TrainItem(
+                audio=names[0],
+                mel=names[1],
+                embed=names[2],
+                samples=len(wave),
+                frames=len(mel),
+                text=f"line {number} | of text",
+            )
+        )
+    write_train_list(folder, items)
+    return folder
+
+
+def make_run(folder: Path, kind: str, **changes: Any) -> Path:
+    folder.mkdir()
+    common: dict[str, Any] = {"validation_share": 0.25, "eval_every": 4, "save_every": 4}
+    if kind == "synthesizer":
+        config: Any = SynthesizerTrainConfig(
+            schedule=SCHEDULE, network=TACOTRON, guided_attention=1.0, **{**common, **changes}
+        )
+        write_config(folder / SYNTHESIZER_FILE, config)
+    else:
+        config = VocoderTrainConfig(steps=8, batch_size=3, network=WAVERNN, **{**common, **changes})
+        write_config(folder / VOCODER_FILE, config)
+    return folder
+
+
+def run_training(run: Path, dataset: Path) -> str:
+    return train(run, dataset, ProgressReporter()).state
+
+
+@pytest.mark.parametrize("kind", ["synthesizer", "vocoder"])
+def test_a_training_writes_model_curves_and_pictures(
+    tmp_path: Path, dataset: Path, kind: str
+) -> None:
+    run = make_run(tmp_path / "run", kind)
+    assert run_training(run, dataset) == "done"
+    metrics = EventLogReader(run / "events.jsonl").read()
+    assert metrics.step == 8 and metrics.ended is not None
+    assert (run / f"{kind}.pt").is_file() and (run / f"{kind}_best.pt").is_file()
+    assert (run / "wavs" / "step_8.wav").stat().st_size > 1_000
+    if kind == "synthesizer":
+        assert (run / "plots" / "attention_step_4.png").is_file()
+
+
+@pytest.mark.parametrize("kind", ["synthesizer", "vocoder"])
+def test_a_stopped_training_ends_with_the_same_weights(
+    tmp_path: Path, dataset: Path, kind: str
+) -> None:
+    whole = make_run(tmp_path / "whole", kind)
+    run_training(whole, dataset)
+    parted = make_run(tmp_path / "parted", kind)
+    steps = iter(range(100))
+    report = ProgressReporter(stopped=lambda: next(steps) >= 5)
+    assert train(parted, dataset, report).state == "stopped"
+    assert run_training(parted, dataset) == "done"
+    first, second = load_state(whole), load_state(parted)
+    assert first is not None and second is not None
+    assert_same(first["task"], second["task"])
+
+
+def assert_same(first: Any, second: Any) -> None:
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, Mapping):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, list):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    else:
+        assert first == second
+
+
+def test_the_loss_falls(tmp_path: Path, dataset: Path) -> None:
+    run = make_run(tmp_path / "run", "vocoder", eval_every=0, vis_every=1)
+    config = read_config(run / VOCODER_FILE, VocoderTrainConfig)
+    write_config(
+        run / VOCODER_FILE, apply_hparams(config, "steps=20, learning_rate=0.02, save_every=0")
+    )
+    run_training(run, dataset)
+    points = EventLogReader(run / "events.jsonl").read().points["vocoder", "loss"]
+    losses = [value for _, value in points]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_model_can_be_finetuned(tmp_path: Path, dataset: Path) -> None:
+    first = make_run(tmp_path / "first", "synthesizer")
+    run_training(first, dataset)
+    second = make_run(tmp_path / "second", "synthesizer", start_from=str(first))
+    assert run_training(second, dataset) == "done"
+    before = torch.load(first / "synthesizer.pt", weights_only=True)["model_state"]
+    after = torch.load(second / "synthesizer.pt", weights_only=True)["model_state"]
+    assert before.keys() == after.keys()
+    assert int(after["step"]) == int(before["step"]) + 8
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path: Path, dataset: Path) -> None:
+    run = make_run(tmp_path / "run", "synthesizer", max_mel_frames=20)
+    result = train(run, dataset, ProgressReporter())
+    assert result.state == "failed" and "at most 20 frames" in result.message
+    other = make_run(tmp_path / "other", "vocoder", ground_truth=False)
+    result = train(other, dataset, ProgressReporter())
+    assert result.state == "failed" and "has no synthesized.txt" in result.message
+
+
+def test_batches_depend_on_step_and_seed_only(dataset: Path) -> None:
+    items = read_train_list(dataset)
+    drawn = [draw_batch(items, 3, step, seed=1) for step in range(64)]
+    assert drawn[40] == draw_batch(items, 3, 40, seed=1)
+    counts = {item.mel: sum(item in batch for batch in drawn) for item in items}
+    assert max(counts.values()) - min(counts.values()) <= 1
+    spread = np.mean(
+        [max(b.frames for b in batch) - min(b.frames for b in batch) for batch in drawn]
+    )
+    assert spread < 20
+    assert len(draw_batch(items, 100, 0, seed=1)) == len(items)
+
+
+def test_bad_lines_of_a_list_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a.npy|b.npy|c.npy|10|2|x\na|b|c|ten|2|x\n", "utf-8")
+    with pytest.raises(InvalidValueError, match="line 2"):
+        read_train_list(tmp_path)
+    (tmp_path / "train.txt").write_text("../a.npy|b.npy|c.npy|10|2|x\n", "utf-8")
+    with pytest.raises(InvalidValueError, match="may hold no folder"):
+        read_train_list(tmp_path)
+
+
+def test_original_option_lists_are_read() -> None:
+    text = "tts_schedule=[(7, 1e-3, 100, 12), (2, 1e-4, 200, 6)],tts_clip_grad_norm=0.5"
+    changed = apply_hparams(SynthesizerTrainConfig(), text)
+    assert [phase.r for phase in changed.schedule] == [7, 2]
+    assert changed.clip_grad_norm == 0.5
+    assert parse_hparams("mode=MOL, ground_truth=False") == {"mode": "MOL", "ground_truth": False}
+    for bad, message in (
+        ("tts_schedul=1", "There is no option"),
+        ("steps", "not a list of options"),
+        ("steps=f(1)", "not a list of options"),
+        ("tts_schedule=[1]", "is not a list of"),
+        ("clip_grad_norm=-1", "clip_grad_norm"),
+    ):
+        with pytest.raises(InvalidValueError, match=message):
+            apply_hparams(SynthesizerTrainConfig(), bad)
+
+
+def test_guided_attention_prefers_the_diagonal() -> None:
+    diagonal = torch.eye(12).unsqueeze(0)
+    characters = torch.ones(1, 12, dtype=torch.bool)
+    assert guided_attention_loss(diagonal, characters) < 0.01
+    assert guided_attention_loss(diagonal.flip(-1), characters) > 0.3
