@@ -21,6 +21,7 @@ from cli.start_flags import StartFlags, format_replaced_flags, list_aliases, tak
 from core.errors import AppError, translate_write_errors
 from core.network_address import parse_address
 from core.paths import ProjectPaths
+from core.proxy_settings import normalize_proxy_variables
 from studio.app.studio import Studio
 from studio.diagnostics.system_info import format_device_lines, probe_torch
 from studio.schemas.settings import list_setting_fields
@@ -33,6 +34,7 @@ ENDED, BUG, REFUSED = 0, 1, 2  # exit codes
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the studio until it is ended; a refusal is one sentence."""
+    prepare_environment()
     try:
         run(sys.argv[1:] if arguments is None else arguments)
     except AppError as refusal:
@@ -41,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass  # the usual way to end it
     return ENDED
+
+
+def prepare_environment() -> None:
+    """Correct proxy variables before a library reads them, and say which are ignored."""
+    sys.stderr.writelines(f"app.py: {note}\n" for note in normalize_proxy_variables(os.environ))
 
 
 def run(arguments: Sequence[str]) -> None:

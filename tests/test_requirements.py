@@ -50,6 +50,18 @@ def test_every_requirement_is_pinned_to_one_version(path: Path) -> None:
         assert is_include or PINNED.fullmatch(line), f"{path.name}: {line!r}"
 
 
+def test_a_package_has_the_same_version_in_every_file() -> None:
+    versions: dict[str, dict[str, str]] = {}
+    for path in requirement_files():
+        for line in requirements(path):
+            if "==" in line:
+                name, _, version = line.partition("==")
+                package, _, marker = version.partition(";")
+                key = f"{name.lower()} {marker.strip()}"
+                versions.setdefault(key, {})[path.name] = package.strip()
+    assert {key: found for key, found in versions.items() if len(set(found.values())) > 1} == {}
+
+
 def test_the_packages_that_share_our_name_are_never_required() -> None:
     names = {
         line.split("=")[0].lower() for path in requirement_files() for line in requirements(path)

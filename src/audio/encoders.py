@@ -10,7 +10,7 @@ import io
 import struct
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ Int16Samples: TypeAlias = npt.NDArray[np.int16]  # (n,): one channel, 16 bits
 STREAM_FORMATS = ("wav", "mp3", "opus", "flac", "aac", "pcm")
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 BLOCK_SAMPLES = 1 << 16
+EDGE_FRAME_S = 0.005
+EDGE_LEVEL = 10 ** (-50 / 20)  # of the peak
 
 
 class StreamError(CodedError, ValueError):
@@ -96,6 +98,20 @@ def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
 def make_silence(seconds: float, rate: int) -> Int16Samples:
     """Return silence of a duration."""
     return np.zeros(round(seconds * rate), np.int16)
+
+
+def find_audible_span(samples: npt.NDArray[Any], rate: int) -> slice:  # Any: float or integer
+    """Return the samples (n,) between the silence at both ends; all of them in a silent clip.
+
+    Silence are frames of 5 ms whose peak is 50 dB below the peak of the clip.
+    """
+    frame = max(1, round(EDGE_FRAME_S * rate))
+    padded = np.abs(np.pad(samples.astype(np.float64), (0, -len(samples) % frame)))
+    peaks = padded.reshape(-1, frame).max(axis=1, initial=0.0)  # (frames,)
+    audible = np.flatnonzero(peaks > peaks.max(initial=0.0) * EDGE_LEVEL)
+    if not audible.size:
+        return slice(0, len(samples))
+    return slice(int(audible[0]) * frame, min(len(samples), (int(audible[-1]) + 1) * frame))
 
 
 class _PcmEncoder:

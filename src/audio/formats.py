@@ -18,7 +18,12 @@ ENCODINGS = MappingProxyType(  # container and encoding as libsndfile names them
 SAMPLE_RATES = MappingProxyType(  # Hz; a format that is not listed takes any rate
     {"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES}
 )
-READABLE_SUFFIXES = frozenset(f".{name}" for name in ENCODINGS) | {
-    *(".aac", ".aif", ".aiff", ".au", ".caf", ".m4a", ".mka", ".mkv"),
-    *(".mov", ".mp4", ".oga", ".w64", ".webm", ".wma"),
-}
+OTHER_SUFFIXES = frozenset(
+    {
+        *(".3ga", ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".avi", ".caf", ".m4a"),
+        *(".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp4", ".mpga", ".oga", ".qta", ".w64", ".wave"),
+        *(".weba", ".webm", ".wma"),
+    }
+)
+"""Suffixes of files that ffmpeg decodes: also videos and voice memos of telephones."""
+READABLE_SUFFIXES = frozenset(f".{name}" for name in ENCODINGS) | OTHER_SUFFIXES

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -17,12 +18,19 @@ import torch
 from audio.clip import Clip, ClipError
 from audio.ffmpeg import FfmpegError, convert_to_wav
 from audio.formats import ENCODINGS, SAMPLE_RATES
+from audio.wav_repair import open_unfinished_wav
 
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, c): n per channel, c channels
 
 WRITABLE_SUFFIXES = tuple(f".{name}" for name in ENCODINGS)
 ACTIVE_CHANNEL_RATIO = 1e-4  # of the energy of the loudest channel; a channel below it is unused
 PHASE_CANCELLATION_RATIO = 1e-2  # a mix below it has channels that cancel each other out
+_REASONS = MappingProxyType(  # what ffmpeg reports, and what it means
+    {
+        "moov atom not found": "it was not finished when it was recorded: its index is missing",
+        "matches no streams": "there is no sound in it",
+    }
+)
 BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
 
 
@@ -50,7 +58,9 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
     """
     check_file(path)
     try:
-        samples, rate = _decode(path, path, limits)
+        samples, rate = _decode(path, open_unfinished_wav(path) or path, limits)
+        if not len(samples):
+            raise soundfile.LibsndfileError(0)
     except soundfile.LibsndfileError:
         converted = decode_with_ffmpeg(path, limits.longest_s, limits.ffmpeg_timeout_s)
         samples, rate = _decode(path, io.BytesIO(converted), limits)
@@ -127,7 +137,9 @@ def check_file(path: Path) -> None:
         raise ClipError(f"{path} cannot be read: permission denied. Change its permissions.")
 
 
-def _decode(path: Path, source: Path | io.BytesIO, limits: ClipLimits) -> tuple[Samples, int]:
+def _decode(
+    path: Path, source: Path | io.BufferedIOBase, limits: ClipLimits
+) -> tuple[Samples, int]:
     """Read (n, c) samples and the rate; the header is checked before samples are decoded."""
     with NonSeekableSoundFile(source) as file:
         rate, channels = file.samplerate, file.channels
@@ -183,6 +195,7 @@ def decode_with_ffmpeg(
         ) from error
     except FfmpegError as error:
         reason = str(error).replace(f"file:{path.resolve()}: ", "")
+        reason = next((told for sign, told in _REASONS.items() if sign in reason), reason)
         raise ClipError(
             f"{path.name} cannot be read as audio ({reason}). It is damaged or not an audio "
             "file; convert it to wav, or leave it out."

@@ -24,6 +24,7 @@ from audio.io import (
     compute_mix_weights,
     decode_with_ffmpeg,
 )
+from audio.wav_repair import measure_wav, open_unfinished_wav
 
 MonoSamples = npt.NDArray[np.float32]  # (n,)
 ClippedRuns = npt.NDArray[np.float64]  # (k, 3): first second, last second, level
@@ -113,6 +114,9 @@ def decode_recording(
 
 def estimate_duration_s(path: Path) -> float:
     """Return the duration by the header of a file, by its size where the header is unreadable."""
+    size = measure_wav(path)
+    if size is not None and size.is_unfinished:
+        return size.get_duration_s(size.present)
     try:
         found = soundfile.info(path)
         return float(found.frames / found.samplerate)
@@ -138,7 +142,7 @@ def _write_mono(
 ) -> ClippedRuns:
     """Mix and resample block by block; return the clipped runs."""
     weights = _compute_channel_weights(path, readable, progress, limits)
-    with NonSeekableSoundFile(readable) as file:
+    with NonSeekableSoundFile(open_unfinished_wav(readable) or readable) as file:
         resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, "float32", "HQ")
         peaks = _ClippingDetector(file.samplerate)
         with work.open("wb") as sink:
@@ -197,7 +201,7 @@ def _compute_channel_weights(
     path: Path, readable: Path, progress: Callable[[float], None], limits: RecordingLimits
 ) -> MonoSamples:
     """Return the weight of each channel in the mix: (c,), scaled so that no peak exceeds 1."""
-    with NonSeekableSoundFile(readable) as file:
+    with NonSeekableSoundFile(open_unfinished_wav(readable) or readable) as file:
         _check_header(path, file, limits)
         if file.channels == 1 and file.subtype not in ("FLOAT", "DOUBLE"):
             return np.ones(1, np.float32)

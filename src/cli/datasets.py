@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
-from core.errors import reraise_as_app_error
+from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
+from core.paths import parse_path
+from core.progress import ProgressReporter
 from studio.app.studio import Studio
 from studio.datasets.prepare_request import AUTO, TRANSCRIBERS
 from studio.datasets.service import (
@@ -22,15 +23,25 @@ from studio.datasets.service import (
     DatasetInfo,
     Datasets,
     PrepareOptions,
+    PreparePlan,
     PrepareRequest,
     format_dataset_report,
     plan_preparation,
+    preview_lists,
 )
 
 # Any: of each option its own type.
 
 DEFAULT_WORST_COUNT = 10
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Dataset.")]
+ColumnsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="ROLE=COLUMN,…",
+        help="Columns of a list of transcripts by number or name, where they are not clear: "
+        "audio=1,text=3.",
+    ),
+]
 ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="Clip, as listed by `show`.")]
 ClipsArgument = Annotated[
     list[str], typer.Argument(metavar="CLIP...", help="Clips, as listed by `show`.")
@@ -58,6 +69,7 @@ class PrepareFlags:
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, …")] = "auto"
     fetch: Annotated[bool, typer.Option("--fetch", help="Download a missing model.")] = False
     anew: Annotated[bool, typer.Option("--anew", help="Re-process everything.")] = False
+    columns: ColumnsOption = ""
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
@@ -86,8 +98,7 @@ def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFl
     studio = Studio.open()
     request = _build_request(studio, flags, options)
     report = create_reporter(as_json)
-    for remark in plan_preparation(studio.layout, request).remarks:
-        report.note(remark)
+    note_plan(studio, request, report)
     task = import_module("studio.workers.prepare_dataset")
     made = task.prepare_from_request(studio.layout, studio.settings, request, report)
     if as_json:
@@ -97,6 +108,24 @@ def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFl
     folder = studio.layout.dataset(made.name)
     print_line(f"{folder}. Review it: testudo datasets show {made.name}")
     return 0
+
+
+def note_plan(studio: Studio, request: PrepareRequest, report: ProgressReporter) -> PreparePlan:
+    """Show the columns of lists of transcripts and the remarks of a plan.
+
+    Raises AppError for a request that would fail, with the first rows of lists that are not clear.
+    """
+    try:
+        plan = plan_preparation(studio.layout, request)
+    except AppError as error:
+        shown = [one for one in preview_lists(studio.layout, request) if one.question]
+        rows = [line for one in shown for line in one.format_lines()]
+        raise AppError("\n".join([str(error), *rows]), code=error.code) from error
+    for line in (line for one in plan.lists for line in one.format_lines()):
+        report.note(line)
+    for remark in plan.remarks:
+        report.note(remark)
+    return plan
 
 
 def run_list(context: typer.Context, as_json: JsonFlag = False) -> int:
@@ -197,18 +226,19 @@ def _build_request(
 ) -> PrepareRequest:
     is_path = any(sign in flags.source for sign in "/\\~") or flags.source in (".", "..")
     is_folder = is_path or not (studio.layout.voices / flags.source).is_dir()
-    as_folder = is_folder and (is_path or Path(flags.source).is_dir())
+    as_folder = is_folder and (is_path or parse_path(flags.source).is_dir())
     with reraise_as_app_error(ValueError):
         return PrepareRequest(
             name=flags.name,
             voice="" if as_folder else flags.source,
-            folder=str(Path(flags.source).expanduser().resolve()) if as_folder else "",
+            folder=str(parse_path(flags.source).resolve()) if as_folder else "",
             transcriber=flags.transcriber,
             model=flags.model,
             language=flags.language,
             device=flags.device,
             fetch=flags.fetch,
             anew=flags.anew,
+            columns=flags.columns,
             options=PrepareOptions(**options),
         )
 

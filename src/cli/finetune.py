@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.configure import ChangesOption, StartModelOption, print_config_report
+from cli.datasets import ColumnsOption, note_plan
 from cli.options import add_command
 from cli.output import create_reporter, print_line
 from cli.watch import follow_run
 from core.errors import AppError, reraise_as_app_error
-from core.paths import quote_for_message
+from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
-from studio.datasets.service import (
-    Datasets,
-    PrepareRequest,
-    format_dataset_report,
-    plan_preparation,
-)
+from studio.datasets.service import Datasets, PrepareRequest, format_dataset_report
 from studio.model_store.finetunes import list_run_models
 from studio.training_runs import config_service as configuring
 from studio.training_runs.config_service import CONFIG_FILE
@@ -46,6 +41,7 @@ class FinetuneFlags:
             help="Transcriber: auto, given, whisper, faster-whisper or pocketsphinx.",
         ),
     ] = "auto"
+    columns: ColumnsOption = ""
     changes: ChangesOption = None
 
 
@@ -78,7 +74,7 @@ def run(flags: FinetuneFlags) -> int:
 def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareRequest:
     voices = {voice.name for voice in list_voices(studio.layout)}
     is_voice = flags.what in voices
-    if not is_voice and not Path(flags.what).expanduser().is_dir():
+    if not is_voice and not parse_path(flags.what).is_dir():
         known = ", ".join(sorted(voices)) or "none"
         raise AppError(
             f"{quote_for_message(flags.what)} is neither a voice (installed: {known}) nor a "
@@ -89,22 +85,20 @@ def _build_prepare_request(studio: Studio, flags: FinetuneFlags) -> PrepareReque
         return PrepareRequest(
             name=flags.name,
             voice=flags.what if is_voice else "",
-            folder="" if is_voice else flags.what,
+            folder="" if is_voice else str(parse_path(flags.what).resolve()),
             transcriber=flags.transcriber,
+            columns=flags.columns,
             language=flags.language,
         )
 
 
 def _prepare(studio: Studio, request: PrepareRequest) -> None:
-    plan = plan_preparation(studio.layout, request)
+    report = create_reporter(False)
+    plan = note_plan(studio, request, report)
     minutes = f"about {plan.seconds / 60:.1f} minutes"
     print_line(f"Preparing {plan.name}: {plan.files} recordings, {minutes}.")
-    for remark in plan.remarks:
-        print_line(remark)
     task = import_module("studio.workers.prepare_dataset")
-    made = task.prepare_from_request(
-        studio.layout, studio.settings, request, create_reporter(False)
-    )
+    made = task.prepare_from_request(studio.layout, studio.settings, request, report)
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
     print_line(made.split)
 

@@ -14,6 +14,7 @@ from cli.options import create_app, run_app
 from cli.output import escape_control_characters
 from core.errors import AppError, describe_os_error
 from core.progress import Cancelled
+from core.proxy_settings import normalize_proxy_variables
 
 EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -32,9 +33,13 @@ COMMANDS = {
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
     "datasets": "list, review and edit datasets",
+    "synthesizer": "preprocess, train and watch SV2TTS synthesizers",
+    "vocoder": "preprocess, train and watch SV2TTS vocoders",
+    "dataset": "make a gold-standard dataset from a recording and its transcript",
     "configure": "create train.yaml for a dataset and show the plan of the training",
     "train": "start, watch, stop, resume or export a training run",
     "runs": "list training runs, or show one",
+    "encoder": "train speaker encoders; embed, verify, tabulate and plot voices",
     "finetune": "prepare, configure and train in one command",
 }
 
@@ -47,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may lack letters that a text has
             stream.reconfigure(errors="backslashreplace")
+    for note in normalize_proxy_variables(os.environ):
+        sys.stderr.write(f"testudo: {note}\n")
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -101,10 +108,16 @@ def _find_registration(
         from cli.doctor import register
     elif name in ("prepare", "datasets"):
         from cli.datasets import register
+    elif name in ("synthesizer", "vocoder"):
+        from cli.sv2tts import register
+    elif name == "dataset":
+        from cli.gold import register
     elif name == "configure":
         from cli.configure import register
     elif name in ("train", "runs"):
         from cli.train import register
+    elif name == "encoder":
+        from cli.encoder import register
     else:
         from cli.finetune import register
     return register

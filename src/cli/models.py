@@ -12,6 +12,7 @@ import typer
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import AppError
+from core.paths import parse_path
 from studio.app.studio import Studio
 from studio.model_store import bundles
 from studio.model_store.bundles import ModelSummary
@@ -90,7 +91,9 @@ def run_verify(
 
 
 def run_import(
-    folder: Annotated[Path, typer.Argument(help="A folder of published .pth files.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of published .pth files.", parser=parse_path)
+    ],
     name: Annotated[str, typer.Option(help="Name of the new model.")] = "tortoise",
     precision: PrecisionOption = "fp32",
     as_json: JsonFlag = False,

@@ -15,6 +15,7 @@ from cli.options import add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
+from core.paths import parse_path
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from engines.registry import get_options_class
 from studio.app.studio import Studio
@@ -56,9 +57,18 @@ class SpeakFlags:
         str | None,
         typer.Option(
             metavar="TABLE",
-            help="Synthesize each row of a CSV: text, and optionally voice, seed, preset, name.",
+            help="Synthesize each row of a CSV or .xlsx file: text, and optionally voice, seed, "
+            "preset, name.",
         ),
     ] = None
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="ROLE=COLUMN,…",
+            help="Columns of --lines by number or name, where its header is not clear: "
+            "text=2,voice=Speaker.",
+        ),
+    ] = ""
     out_dir: Annotated[
         str | None, typer.Option(metavar="DIR", help="Output folder of --lines.")
     ] = None
@@ -129,7 +139,7 @@ def run(
         text=_read_text(flags.text),
         voice=flags.voice,
         preset=flags.preset,
-        out=flags.out,
+        out=str(parse_path(flags.out)) if flags.out else flags.out,
         options=engine_options,
         delivery=output_options,
         request_fields={
@@ -144,7 +154,7 @@ def run(
     if flags.out_dir:
         raise AppError("--out-dir belongs to --lines. For one clip give --out FILE.")
     if flags.like:
-        record = read_metadata(Path(flags.like))
+        record = read_metadata(parse_path(flags.like))
         request = build_request_from_metadata(studio.settings, record, given)
     else:
         request = build_request(studio.settings, given, studio.layout)
@@ -192,7 +202,9 @@ def _synthesize_batch(
     if not flags.out_dir:
         raise AppError("--lines needs a folder for its clips: add --out-dir DIR.")
     given = replace(given, text=None, out=None)
-    table = studio.synthesize_batch(Path(flags.lines or ""), Path(flags.out_dir), given, report)
+    table = studio.synthesize_batch(
+        parse_path(flags.lines or ""), parse_path(flags.out_dir), given, report, flags.columns
+    )
     text = (
         f"{table.items}: {table.spoken} spoken, {table.kept} already done, {len(table.failed)} "
         "failed."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -13,15 +14,17 @@ from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
-from core.paths import quote_for_message
+from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
 from studio.schemas.clip_tools import CheckResult, DenoiseClipRequest, MergeModelsRequest
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.token_preview import preview_tokens
+from studio.synthesis.token_preview import list_token_options, preview_tokens
 
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An audio file.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="An audio file.", parser=parse_path)
+]
 ModelOption = Annotated[
     str, typer.Option("--bundle", "--model", metavar="NAME", help="Model; default: automatic.")
 ]
@@ -35,6 +38,8 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         **{"clean": run_clean, "detect": run_detect, "merge": run_merge},
     }
     groups = {"options": list_option_fields(DenoiseClipRequest)} if name == "clean" else None
+    if name == "tokens":
+        groups = {"options": list_token_options()}
     add_command(app, name, help, groups)(functions[name])
 
 
@@ -46,10 +51,12 @@ def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
 def run_tokens(
     text: Annotated[str, typer.Argument()],
     bundle: ModelOption = "",
+    options: Mapping[str, Any] = MappingProxyType({}),
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
-    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text)
+    chosen = {**studio.settings.engine_options, **options}
+    view = preview_tokens(studio.layout, bundle or studio.settings.bundle, text, chosen)
     lines = [
         f"read as      {view.spoken}",
         "pieces       " + " ".join(token.piece for token in view.tokens),
@@ -68,8 +75,8 @@ def run_check(
 ) -> int:
     """Return 2 where the quality is poor."""
     studio, tools = Studio.open(), _load_clip_tools()
-    if Path(what).is_file():
-        found: CheckResult = tools.build_check_result(tools.check_audio_file(Path(what)))
+    if parse_path(what).is_file():
+        found: CheckResult = tools.build_check_result(tools.check_audio_file(parse_path(what)))
     else:
         report = create_reporter(as_json)
         found = tools.build_check_result(tools.check_voice_clips(studio.layout, what, report))
@@ -81,7 +88,10 @@ def run_clean(
     file: FileArgument,
     options: Mapping[str, Any],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-cleaned.wav.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output file; default FILE-cleaned.wav.", parser=parse_path
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
+from core.paths import parse_path
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice, list_voices
 
@@ -63,6 +64,7 @@ def run_import(
         list[Path],
         typer.Argument(
             metavar="FILE...",
+            parser=parse_path,
             help="Recordings of one speaker, or one clip generated with --embed-latents.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Errors, options, paths, atomic files, trash, formatting: what every package needs.
+"""Errors, options, paths, files, tables, trash, formatting: what every package needs.
 
 May import: Nothing of the project, no torch, no numpy.
 """

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from core.errors import AppError
 
 ROOT_ENV_VAR = "TESTUDO_ROOT"
 MAX_NAME_LENGTH = 100  # characters; every file system in use takes 255 bytes
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|+]')
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # Windows adds U+202A
+_OPENING_QUOTES, _CLOSING_QUOTES = "\"'“‘„«`", "\"'”’“»`"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -43,11 +47,11 @@ class ProjectPaths:
 
     def voice(self, name: str) -> Path:
         """Return the folder of the clips of a voice."""
-        return self.voices / validate_name(name, "voice")
+        return find_same_name(self.voices, validate_name(name, "voice"))
 
     def voice_results(self, voice: str) -> Path:
         """Return the folder of the clips generated with a voice."""
-        return self.results / validate_name(voice, "voice")
+        return find_same_name(self.results, validate_name(voice, "voice"))
 
     def model(self, name: str) -> Path:
         """Return the folder of a model; fine-tuned ones are named finetunes/NAME."""
@@ -58,11 +62,24 @@ class ProjectPaths:
 
     def dataset(self, name: str) -> Path:
         """Return the folder of a dataset."""
-        return self.training / validate_name(name, "dataset")
+        return find_same_name(self.training, validate_name(name, "dataset"))
 
     def run(self, dataset: str, name: str) -> Path:
         """Return the folder of a training run of a dataset."""
         return self.dataset(dataset) / "runs" / validate_name(name, "run")
+
+    def encoder_dataset(self, name: str) -> Path:
+        """Return the folder of a preprocessed speaker dataset."""
+        return self.encoders / "datasets" / validate_name(name, "dataset")
+
+    def encoder_run(self, name: str) -> Path:
+        """Return the folder of a speaker encoder: its training run, and its checkpoints."""
+        return self.encoders / "runs" / validate_name(name, "run")
+
+    @property
+    def encoders(self) -> Path:
+        """The folder of speaker datasets and speaker encoders."""
+        return self.root / "encoders"
 
     @property
     def whisper(self) -> Path:
@@ -122,6 +139,19 @@ def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else here.resolve()
 
 
+def find_same_name(folder: Path, name: str) -> Path:
+    """Return the entry of a folder with this name, its accents composed or decomposed.
+
+    A Mac decomposes the accents of file names, other systems compose them. Without such an entry
+    the path has the composed name.
+    """
+    composed = unicodedata.normalize("NFC", name)
+    for form in dict.fromkeys((composed, name, unicodedata.normalize("NFD", name))):
+        if (folder / form).exists():
+            return folder / form
+    return folder / composed
+
+
 def get_project_paths(root: Path | None = None) -> ProjectPaths:
     """Return the paths of the studio at `root`, or of the default one of this process."""
     return ProjectPaths.from_root(root or find_root(os.environ, Path(__file__), Path.cwd()))
@@ -144,6 +174,25 @@ def quote_for_message(text: str, longest: int = 60) -> str:
     """Quote what the user gave, shortened and without control characters."""
     short = text if len(text) <= longest else text[: longest - 1] + "…"
     return repr(short)
+
+
+def parse_path(text: str | Path) -> Path:
+    """Return the path that a pasted text stands for: "~", quotes, file:// and hidden marks.
+
+    A path that does not exist is also tried without the backslashes of a terminal, and with letters
+    and accents composed and decomposed.
+    """
+    plain = _INVISIBLE.sub("", str(text)).strip()
+    while len(plain) > 1 and plain[0] in _OPENING_QUOTES and plain[-1] in _CLOSING_QUOTES:
+        plain = plain[1:-1].strip()
+    if plain.lower().startswith("file:"):
+        plain = re.sub(r"^/*(?:localhost(?=/))?", "", unquote(plain[len("file:") :]), count=1)
+        plain = plain if re.match(r"/|[A-Za-z]:", plain) else f"/{plain}"
+    path = Path(plain).expanduser()
+    forms = [plain, re.sub(r"\\(?=[^\w\\])", "", plain)]
+    tried = [unicodedata.normalize(form, one) for one in forms for form in ("NFC", "NFD")]
+    exists = [other for other in map(Path, tried) if not path.exists() and other.exists()]
+    return exists[0] if exists else path
 
 
 def slugify(text: str, longest: int = 40) -> str:

@@ -96,7 +96,17 @@ class BeginEvent(_Event):
         return self.steps or self.gpt_steps + self.diffusion_steps
 
 
-class StepEvent(_Event):
+class _LossEvent(_Event):
+    """A loss; encoders add the contrastive one, the class head's, its accuracy, and the EER."""
+
+    loss: Number = None
+    ge2e: Number = None
+    prediction: Number = None
+    accuracy: Number = None
+    eer: Number = None
+
+
+class StepEvent(_LossEvent):
     """Means over the steps since the last such event; memory in bytes."""
 
     kind: Literal["step"] = "step"
@@ -104,32 +114,19 @@ class StepEvent(_Event):
     rate: Number = None
     seconds: Number = None
     memory: OptionalCount = None
-    loss: Number = None
     mel: Number = None
     text: Number = None
     noise: Number = None
     bound: Number = None
     gradient: Number = None
-    ge2e: Number = None
-    prediction: Number = None
-    accuracy: Number = None
-    eer: Number = None
 
 
-class ValidationEvent(_Event):
-    """The loss on held-out clips, and the mean training loss since the last checkpoint.
-
-    Encoders add the contrastive loss, the class head's loss and accuracy, and the equal error rate.
-    """
+class ValidationEvent(_LossEvent):
+    """The loss on held-out clips, and the mean training loss since the last checkpoint."""
 
     kind: Literal["validation"] = "validation"
     stage: Text = ""
-    loss: Number = None
     train_loss: Number = None
-    ge2e: Number = None
-    prediction: Number = None
-    accuracy: Number = None
-    eer: Number = None
 
 
 class SampleEvent(_Event):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,8 @@ from speakers.modules.feature_config import FeatureConfig, FeatureStatistics
 
 DATASET_FILE, FEATURES_DIR = "dataset.json", "features"
 DATASET_VERSION = 1
+MAX_SPEAKERS, MAX_UTTERANCES = 64, 10  # the batch of the published encoders
+MIN_SPEAKERS = 2
 
 
 class SpeakerDatasetError(InvalidValueError):
@@ -91,3 +94,17 @@ def write_speaker_dataset(folder: Path, dataset: SpeakerDataset) -> None:
 def get_feature_path(folder: Path, file: FeatureFile) -> Path:
     """Return the .npy file of an utterance."""
     return folder / FEATURES_DIR / file.path
+
+
+def suggest_batch_shape(files_per_speaker: Sequence[int]) -> tuple[int, int]:
+    """Return speakers and utterances of a batch for a dataset: at most 64 x 10.
+
+    A speaker with few files gives several crops of each.
+    """
+    usable = sorted(count for count in files_per_speaker if count)
+    if len(usable) < MIN_SPEAKERS:
+        raise SpeakerDatasetError("A batch needs two speakers with utterances.")
+    median = usable[len(usable) // 2]
+    utterances = min(MAX_UTTERANCES, max(4, median))
+    speakers = min(MAX_SPEAKERS, max(MIN_SPEAKERS, len(usable) // 2), len(usable))
+    return speakers, utterances

@@ -62,6 +62,7 @@ class Encoder:
     device: torch.device
     statistics: FeatureStatistics | None = None
     step: int = 0
+    partial_frames: int | None = None
 
     @property
     def embedding_size(self) -> int:
@@ -71,6 +72,9 @@ class Encoder:
     @property
     def partial_options(self) -> PartialOptions:
         """How the encoder cuts utterances where nothing else is asked for."""
+        if self.partial_frames is not None:
+            step = max(1, self.partial_frames // 2)
+            return PartialOptions(frames=self.partial_frames, step=step)
         return {"singer": SINGER_PARTIALS, "peewee": PEEWEE_PARTIALS}.get(
             self.kind, DEFAULT_PARTIALS
         )
@@ -167,6 +171,7 @@ def load_encoder(path_or_name: Path | str, device: torch.device | str = "cpu") -
         device=device,
         statistics=found.statistics,
         step=found.step,
+        partial_frames=found.partial_frames,
     )
 
 

@@ -118,7 +118,7 @@ class Sv2ttsEngine:
         """Synthesize the text; each candidate's `aux` is an Sv2ttsCandidateData."""
         if options.seed is None:
             options = replace(options, seed=secrets.randbelow(2**31))
-        read = read_text(text, options.text_reading)
+        read = read_text(text, options.text_cleaning)
         makes = [
             self._make_candidate(read, speaker, options, number, report)
             for number in range(options.candidates)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from sv2tts.text import SYMBOLS, english_cleaners
 from text.normalization.pipeline import normalize_text
+from text.tokenizer import FULL
 
 TEXT_LIMIT = 200  # symbols; longer sentences lose the attention
 
 
-def read_text(text: str, reading: str = "corrected") -> str:
+def read_text(text: str, cleaning: str = FULL) -> str:
     """Return the text in words: as published, or with our reading of numbers first."""
-    return english_cleaners(normalize_text(text) if reading == "corrected" else text)
+    return english_cleaners(normalize_text(text) if cleaning == FULL else text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

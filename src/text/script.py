@@ -1,38 +1,43 @@
-"""Parse scripts line by line: overrides, [bracketed prompts], steering words."""
+"""Parse scripts: overrides, [bracketed prompts], steering words, paragraphs and pauses."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any
 
-from text.segmentation import is_speakable, split_text
+from core.errors import CodedError
+from text.normalization.pipeline import normalize_text
+from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
+from text.paragraphs import count_usual_blanks, split_paragraphs
+from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
+from text.segmentation import TextPiece, is_speakable, split_text
 
-VOICE = "voice"  # the override that every caller supports
-MAX_VOICE_NAME_LENGTH = 100  # characters of a voice's name
+__all__ = ["VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
+           "ScriptLine", "ScriptNotice", "parse_lines", "parse_script", "split_line"]  # fmt: skip
+
+MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
 
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}
-_OVERRIDE = re.compile(r"\s*\{\s*(?:[\"'}]|\w+\s*:)")
-_INVALID_NAME = re.compile(r'[\x00-\x1f\x7f/\\*?"<>|]')
-_WEIGHT = re.compile(r"\d*\.?\d+")
-_JSON = json.JSONDecoder(parse_constant=lambda word: _reject_constant(word))
 _BRACKETS = re.compile(r"[\[\]]")
+_EMPTY_BRACKETS = re.compile(r"\[\s*\]")
 
 
-class ScriptError(ValueError):
-    """A script cannot be parsed; the message names the line, the place and what to do."""
+class NothingToSpeakError(CodedError, ScriptError):
+    """All parts of a script are left out."""
+
+    code = "unspeakable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptLine:
-    """One line of a script.
+    """One line of a script, or one paragraph of it.
 
     text: for the model, with bracketed words. spans: (start, end) of each bracketed part in it,
     with its brackets, in order. steering: words put before the line in brackets. override: options
-    of this line alone. raw: as typed. number: from 1.
+    of this line alone. raw: as typed. number: from 1. pause: behind it; lead_s: seconds of silence
+    before it, for the first line.
     """
 
     number: int
@@ -41,6 +46,8 @@ class ScriptLine:
     spans: tuple[tuple[int, int], ...] = ()
     steering: str = ""
     override: Mapping[str, Any] = field(default_factory=dict)  # Any: plain JSON values
+    pause: Pause = SENTENCE_PAUSE
+    lead_s: float = 0.0
 
     @property
     def spoken_text(self) -> str:
@@ -61,37 +68,172 @@ class InvalidLine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptNotice:
+    """A part of a script that is left out or not supported.
+
+    message: a sentence that says what and where.
+    """
+
+    number: int
+    message: str
+
+
+ScriptItem = ScriptLine | InvalidLine | ScriptNotice
+
+
 def parse_script(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
 ) -> list[ScriptLine]:
-    """Return the lines of a script, without blank ones.
+    """Return the lines of a script, paragraph by paragraph, without what cannot be spoken.
 
-    delimiter: between lines; "\n" may be typed as a backslash and an n; empty: the text is one
+    delimiter: between lines; "\\n" may be typed as a backslash and an n; empty: the text is one
     line, but an override starts a line of its own. known: options that an override may set besides
-    voice. steering: words that steer every line and are cut out. Raises ScriptError.
+    voice. steering: words that steer every line and are cut out. Raises ScriptError for an invalid
+    line, and where nothing remains of a text that is not blank.
     """
-    lines = parse_lines(text, delimiter, known=known, steering=steering)
-    for line in lines:
-        if isinstance(line, InvalidLine):
-            raise ScriptError(line.reason)
-    return [line for line in lines if isinstance(line, ScriptLine)]
+    items = parse_lines(text, delimiter, known=known, steering=steering)
+    for item in items:
+        if isinstance(item, InvalidLine):
+            raise ScriptError(item.reason)
+    lines = [item for item in items if isinstance(item, ScriptLine)]
+    notices = [item for item in items if isinstance(item, ScriptNotice)]
+    if notices and not lines:
+        raise NothingToSpeakError(
+            f"There is nothing to speak in the text; add some words. {notices[0].message}"
+        )
+    return lines
 
 
 def parse_lines(
     text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
-) -> list[ScriptLine | InvalidLine]:
-    """Return the lines of a script as `parse_script` does, invalid ones as InvalidLine."""
+) -> list[ScriptItem]:
+    """Return the lines of a script as `parse_script` does, with invalid lines and notices."""
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
-    found: list[ScriptLine | InvalidLine] = []
-    for number, raw in enumerate(_split_rows(text, delimiter), start=1):
+    names = sorted({VOICE, *known})
+    reader = _ScriptReader(
+        steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)
+    )
+    for number, raw in _split_rows(text, delimiter, names):
         try:
-            line = _parse_line(number, raw, known, " ".join(steering.split()))
+            reader.read_row(number, raw, parse_override(number, raw, names))
         except ScriptError as wrong:
-            found.append(InvalidLine(number=number, raw=raw, reason=str(wrong)))
-            continue
-        found += [line] if line is not None else []
-    return found
+            reader.items.append(InvalidLine(number=number, raw=raw, reason=str(wrong)))
+    reader.end()
+    return reader.items
+
+
+@dataclass(slots=True, kw_only=True)
+class _ScriptReader:
+    """Collects lines, notices and pauses.
+
+    usual_blanks: lines between paragraphs; last: where the last line is in the items; lead_s: of
+    silence asked for before the first line.
+    """
+
+    steering: str
+    usual_blanks: int
+    items: list[ScriptItem] = field(default_factory=list)
+    last: int | None = None
+    lead_s: float = 0.0
+
+    def read_row(self, number: int, raw: str, options: LineOptions) -> None:
+        """Read the paragraphs and pauses of one row, whose first line has this number."""
+        if not raw.strip():
+            self._lengthen_pause()
+            return
+        if options.notice:
+            self._add_notice(number, options.notice)
+        paused = split_at_pauses(options.body)
+        for notice in paused.notices:
+            self._add_notice(number + notice.line, notice.message)
+        first, before = number, self.last
+        for index, part in enumerate(paused.parts):
+            for paragraph in split_paragraphs(part, self.usual_blanks):
+                self._add_line(
+                    ScriptLine(
+                        number=first + paragraph.line,
+                        raw=raw,
+                        text=paragraph.text,
+                        steering=self.steering,
+                        override=options.override,
+                        pause=Pause(kind=paragraph.pause),
+                    )
+                )
+            first += part.count("\n")
+            if index < len(paused.pauses):
+                self._add_pause(paused.pauses[index])
+        if options.override and self.last == before:
+            self._add_notice(number, "there is no text after the override; it is left out")
+
+    def end(self) -> None:
+        """End with silence only where it was asked for."""
+        line = self._last_line()
+        if line is not None and line.pause.seconds is None:
+            self._replace_last(replace(line, pause=Pause(kind="none", seconds=0.0)))
+
+    def _add_line(self, line: ScriptLine) -> None:
+        body = self._remove_unmatched_brackets(line.number, line.text)
+        prefix = f"[{self.steering}] " if self.steering else ""
+        text = prefix + _EMPTY_BRACKETS.sub(" ", body).strip()
+        line = replace(line, text=text, spans=_find_bracket_spans(text), lead_s=self.lead_s)
+        if is_speakable(line.spoken_text):
+            self.last, self.lead_s = len(self.items), 0.0
+            self.items.append(line)
+        elif "[" in body:
+            self._add_notice(
+                line.number,
+                "all of it is in brackets, so nothing would be spoken: "
+                f"{_shorten(body)}; it is left out",
+            )
+        elif body.strip():
+            self._add_notice(
+                line.number, f"{_shorten(body)} has no letter or digit; it is left out"
+            )
+
+    def _add_pause(self, pause: Pause) -> None:
+        line = self._last_line()
+        if line is None:
+            self.lead_s += pause.seconds or 0.0
+        elif pause.seconds is None:
+            self._replace_last(replace(line, pause=replace(line.pause, kind=pause.kind)))
+        else:
+            seconds = (line.pause.seconds or 0.0) + pause.seconds
+            self._replace_last(replace(line, pause=replace(line.pause, seconds=seconds)))
+
+    def _lengthen_pause(self) -> None:
+        """A blank row separates paragraphs."""
+        line = self._last_line()
+        if line is not None and line.pause == SENTENCE_PAUSE:
+            self._replace_last(replace(line, pause=Pause(kind="paragraph")))
+
+    def _add_notice(self, number: int, message: str) -> None:
+        self.items.append(ScriptNotice(number=number, message=f"Line {number}: {message}."))
+
+    def _remove_unmatched_brackets(self, number: int, text: str) -> str:
+        """Return the text with the outermost bracketed parts only."""
+        unmatched, inner = _find_odd_brackets(text)
+        for place in unmatched:
+            does_open = text[place] == "["
+            self._add_notice(
+                number,
+                f"{text[place]} in {_shorten(text[max(0, place - 15) :])} is never "
+                f"{'closed' if does_open else 'opened'}; it is read as plain text",
+            )
+        odd = {*unmatched, *inner}
+        if not odd:
+            return text
+        kept = (" " if place in odd else sign for place, sign in enumerate(text))
+        return " ".join("".join(kept).split())
+
+    def _last_line(self) -> ScriptLine | None:
+        line = None if self.last is None else self.items[self.last]
+        return line if isinstance(line, ScriptLine) else None
+
+    def _replace_last(self, line: ScriptLine) -> None:
+        assert self.last is not None, "there is a last line"
+        self.items[self.last] = line
 
 
 def split_line(
@@ -101,7 +243,10 @@ def split_line(
     desired: int = 200,
     longest: int = 300,
 ) -> list[ScriptLine]:
-    """Split a line into chunks (see split_text), each with the prompt and closed brackets."""
+    """Split a line into pieces (see split_text), each with the prompt and closed brackets.
+
+    The last one has the pause of the line.
+    """
     prefix = f"[{line.steering}] " if line.steering else ""
     body = line.text[len(prefix) :]
     room = limit - (count(prefix) if prefix else 0)
@@ -111,9 +256,14 @@ def split_line(
             "shorten it."
         )
     if "[" in body:
-        return _split_bracketed(line, prefix, body, (room, count, desired, longest))
-    pieces = split_text(body, room, count, desired, longest)
-    return [_with_text(line, prefix + piece) for piece in pieces]
+        pieces = _split_bracketed(line, prefix, body, (room, count, desired, longest))
+    else:
+        found = split_text(body, room, count, desired, longest, spell=normalize_text)
+        pieces = [_make_piece(line, prefix + piece.text, piece) for piece in found]
+    if pieces:
+        pieces[0] = replace(pieces[0], lead_s=line.lead_s)
+        pieces[-1] = replace(pieces[-1], pause=line.pause)
+    return pieces
 
 
 SplitLimits = tuple[int, Callable[[str], int], int, int]  # limit, count, desired, longest
@@ -129,134 +279,64 @@ def _split_bracketed(
         return count(f"[{piece}]")
 
     pieces, opened = [], False
-    for piece in split_text(body, limit, count_closed, desired, longest):
-        piece = f"[{piece}" if opened else piece
-        opened = piece.rfind("[") > piece.rfind("]")
-        pieces.append(_with_text(line, prefix + (f"{piece}]" if opened else piece)))
+    for piece in split_text(body, limit, count_closed, desired, longest, spell=normalize_text):
+        text = f"[{piece.text}" if opened else piece.text
+        opened = text.rfind("[") > text.rfind("]")
+        pieces.append(_make_piece(line, prefix + (f"{text}]" if opened else text), piece))
     return [piece for piece in pieces if is_speakable(piece.spoken_text)]
 
 
-def _with_text(line: ScriptLine, text: str) -> ScriptLine:
-    return replace(line, text=text, spans=tuple(_find_bracket_spans(text, line.number)))
+def _make_piece(line: ScriptLine, text: str, piece: TextPiece) -> ScriptLine:
+    return replace(
+        line, text=text, spans=_find_bracket_spans(text), pause=Pause(kind=piece.pause), lead_s=0.0
+    )
 
 
-def _split_rows(text: str, delimiter: str) -> list[str]:
-    """Split at delimiters; without one, rows with an override are separate."""
+def _split_rows(text: str, delimiter: str, names: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield (number, row); without a delimiter, rows with an override are separate."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     delimiter = _ESCAPES.get(delimiter, delimiter)
     if delimiter:
-        return text.split(delimiter)
+        yield from enumerate(text.split(delimiter), start=1)
+        return
     rows: list[str] = []
-    joinable = False
-    for row in text.split("\n"):
-        own = bool(_OVERRIDE.match(row))
-        if rows and joinable and not own:
-            rows[-1] += "\n" + row
-        else:
-            rows.append(row)
-        joinable = not own
-    return rows
+    start = 1
+    for number, row in enumerate(text.split("\n"), start=1):
+        if has_override(row, names):
+            if rows:
+                yield start, "\n".join(rows)
+            yield number, row
+            rows = []
+            continue
+        start = start if rows else number
+        rows.append(row)
+    if rows:
+        yield start, "\n".join(rows)
 
 
-def _parse_line(number: int, raw: str, known: Collection[str], steering: str) -> ScriptLine | None:
-    override, body = _parse_override(number, raw, known)
-    prefix = f"[{steering}] " if steering else ""
-    spans = tuple(
-        _find_bracket_spans(body, number)
-    )  # before anything is put in front: places as typed
-    text = prefix + re.sub(r"\[\s*\]", " ", body).strip()
-    line = ScriptLine(
-        number=number,
-        raw=raw,
-        text=text,
-        spans=tuple(_find_bracket_spans(text, number)),
-        steering=steering,
-        override=override,
-    )
-    if is_speakable(line.spoken_text):
-        return line
-    if spans:
-        _raise_script_error(
-            number, "all of it is in brackets, so nothing would be spoken; add some words"
-        )
-    if override:
-        _raise_script_error(number, "there is no text after the override; add some words")
-    return None
-
-
-def _find_bracket_spans(text: str, number: int) -> Iterator[tuple[int, int]]:
-    """Return the bracketed parts; raise ScriptError for unbalanced or nested brackets."""
-    opened: int | None = None
+def _find_odd_brackets(text: str) -> tuple[list[int], list[int]]:
+    """Return the places of brackets without a partner, and of those inside other brackets."""
+    unmatched: list[int] = []
+    inner: list[int] = []
+    opened: list[int] = []
     for found in _BRACKETS.finditer(text):
         place = found.start()
         if found[0] == "[":
-            if opened is not None:
-                _raise_script_error(
-                    number, "a bracket opens inside another; close the first one before", place + 1
-                )
-            opened = place
-        elif opened is None:
-            _raise_script_error(
-                number, "a bracket is closed but was not opened; write [ before it", place + 1
-            )
+            opened.append(place)
+        elif opened:
+            start = opened.pop()
+            inner += [start, place] if opened else []
         else:
-            yield opened, place + 1
-            opened = None
-    if opened is not None:
-        _raise_script_error(number, "a bracket is not closed; write ] after its words", opened + 1)
+            unmatched.append(place)
+    return [*unmatched, *opened], inner
 
 
-def _parse_override(number: int, raw: str, known: Collection[str]) -> tuple[Mapping[str, Any], str]:
-    """Return the options at the start of a line, checked, and the rest of the line."""
-    if not _OVERRIDE.match(raw):
-        return {}, raw
-    start = raw.index("{")
-    try:
-        override, end = _JSON.raw_decode(raw, start)
-    except (ValueError, RecursionError) as broken:
-        place = getattr(broken, "pos", start) + 1
-        reason = getattr(broken, "msg", str(broken))
-        _raise_script_error(
-            number,
-            f"the override is not JSON ({reason}); write it like "
-            '{"voice": "alice", "temperature": 0.3} before the text',
-            place,
-        )
-    for key, value in override.items():
-        _check_option(number, key, value, known)
-    return override, raw[end:]
+def _find_bracket_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the bracketed parts of a text whose brackets are matched."""
+    return tuple(found.span() for found in re.finditer(r"\[[^\[\]]*\]", text))
 
 
-def _check_option(number: int, key: str, value: object, known: Collection[str]) -> None:
-    names = sorted({VOICE, *known})
-    if key not in names:
-        close = get_close_matches(key, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
-        _raise_script_error(number, f"the override has no option {key!r}; {hint}")
-    if key == VOICE:
-        _check_voice(number, value)
-    elif not isinstance(value, str | int | float | bool):
-        _raise_script_error(
-            number, f"option {key!r} is {value!r}; give a number, a text, true or false"
-        )
-
-
-def _check_voice(number: int, value: object) -> None:
-    """Check for a plain name or a blend like alice:0.7+bob:0.3; never a path."""
-    parts = value.split("+") if isinstance(value, str) else [""]
-    for part in parts:
-        name, colon, weight = (piece.strip() for piece in part.partition(":"))
-        unfit = (
-            name.startswith(".") or _INVALID_NAME.search(name) or len(name) > MAX_VOICE_NAME_LENGTH
-        )
-        if not name or unfit or (colon and not _WEIGHT.fullmatch(weight)):
-            _raise_script_error(number, f"voice is {value!r}; give the name of a voice, not a path")
-
-
-def _reject_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number")
-
-
-def _raise_script_error(number: int, reason: str, place: int | None = None) -> NoReturn:
-    where = f"Line {number}" + (f", character {place}" if place else "")
-    raise ScriptError(f"{where}: {reason}{'' if reason.endswith('?') else '.'}")
+def _shorten(text: str) -> str:
+    """Quote the start of a text."""
+    text = " ".join(text.split())
+    return repr(text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…")

@@ -1,4 +1,4 @@
-"""Split long texts into chunks that fit into one model call."""
+"""Split long texts into pieces that fit into one model call."""
 
 from __future__ import annotations
 
@@ -6,19 +6,46 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from text.gaps import is_number_split, list_unbroken_groups
+from text.pauses import PauseKind
+from text.sentences import (
+    find_speakers,
+    split_at,
+    split_enclosed_sentences,
+    split_sentences,
+)
+from text.short_forms import word_set
+
+__all__ = ["TextPiece", "is_speakable", "split_and_recombine", "split_sentences", "split_text"]
+
 FORCED_SPLIT = "|"  # the user's own place to split
+MIN_PIECE_CHARS = 20  # a shorter clause is joined to the next even where that must be split
 
 _FANCY_QUOTES = re.compile("[“”]")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
-_CLAUSE_END = re.compile(r"(?:[,;:)\]]|\s[-–—]+)(?=\s)|[–—]+(?=\S)")
-_LAST_WORD = re.compile(r"([^\s\"'“‘(\[]+)\.$")
-_ABBREVIATIONS = frozenset(
-    (
-        *("mr", "mrs", "ms", "dr", "drs", "st", "prof", "rev", "hon", "gen", "col", "lt", "sgt"),
-        *("capt", "maj", "messrs", "mme", "vs", "vol", "pp", "approx", "e.g", "i.e", "cf"),
-    )
-)
+_CLAUSE_END = re.compile(r"(?:[,;:)\]]|\s[-–—]+)[\"”’']?(?=\s)|[–—]+(?=\S)")
+_WORD_PART = re.compile(r".+?(?:[-/_.,]+(?=[^\W\d])|$)")
 _SPOKEN_SYMBOLS = frozenset("@#%&+=$€£¥°")
+_PHRASE_STARTS = word_set(
+    "and but or nor that which who whom whose when where while because although if than as until "
+    "of in on at to for from with without by into over under after before through between about "
+    "like is are was were had has have"
+)
+_PHRASE_ENDS = word_set(
+    "the a an my your his her its our their this that these those and but or nor of in on at to "
+    "for from with by as very so too not no i he she it we they"
+)
+_NUMBER_PARTS = word_set("thousand million billion trillion dollars pounds euros point")
+
+Fits = Callable[[str], bool]
+Spell = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPiece:
+    """A part of a text for one model call.  pause: the kind of silence behind it."""
+
+    text: str
+    pause: PauseKind
 
 
 def split_text(
@@ -27,12 +54,15 @@ def split_text(
     count: Callable[[str], int],
     desired: int = 200,
     longest: int = 300,
-) -> list[str]:
-    """Split a text into speakable chunks within the model's limit, without blank ones.
+    spell: Spell | None = None,
+) -> list[TextPiece]:
+    """Split a text into speakable pieces within the model's limit, without blank ones.
 
-    limit: maximum of tokens of a chunk, by `count`. desired: characters after which no further
-    sentence is added. longest: maximum of characters of a chunk. A `|` always splits. Too long text
-    is split between sentences (outside quotes), then clauses, then words, then inside a word.
+    limit: maximum of tokens of a piece, by `count`. desired: characters after which no further
+    sentence is added. longest: maximum of characters of a piece. spell: writes numbers out in
+    words, for a number that is too long for one piece. A `|` always splits. Too long text is split
+    between sentences, then clauses, then words (not at a short form or inside a number with its
+    unit), then inside a word. Two speakers are never in one piece.
     """
     if limit < 1 or longest < 1:
         raise ValueError(
@@ -43,15 +73,15 @@ def split_text(
     def fits(piece: str) -> bool:
         return len(piece) <= longest and count(piece) <= limit
 
-    pieces: list[str] = []
+    pieces: list[TextPiece] = []
     for part in text.split(FORCED_SPLIT):
         units = (
             unit
             for sentence in split_sentences(part)
-            for unit in _split_to_fit(sentence, fits, _SPLITTERS)
+            for unit in _split_sentence(" ".join(sentence.split()), fits, spell)
         )
         pieces += _merge_units(units, fits, desired)
-    return [piece for piece in pieces if is_speakable(piece) and count(piece)]
+    return [piece for piece in pieces if is_speakable(piece.text) and count(piece.text)]
 
 
 def is_speakable(text: str) -> bool:
@@ -59,93 +89,136 @@ def is_speakable(text: str) -> bool:
     return any(character.isalnum() or character in _SPOKEN_SYMBOLS for character in text)
 
 
-def split_sentences(text: str) -> list[str]:
-    """Split into sentences; text inside double quotes is not split."""
-    return _split_at(text, _find_sentence_ends(text))
-
-
-def split_clauses(text: str) -> list[str]:
-    """Split after commas, colons, dashes and closing brackets."""
-    return _split_at(text, [found.end() for found in _CLAUSE_END.finditer(text)])
-
-
-def split_words(text: str) -> list[str]:
-    """Split at spaces."""
-    return text.split()
-
-
-def split_in_half(text: str) -> list[str]:
-    """Split a word in two."""
-    return [text[: len(text) // 2], text[len(text) // 2 :]]
-
-
-Splitter = Callable[[str], list[str]]
-_SPLITTERS: tuple[Splitter, ...] = (split_clauses, split_words, split_in_half)
-
-
-def _split_to_fit(
-    text: str, fits: Callable[[str], bool], cutters: Sequence[Splitter], joint: str = " "
-) -> Iterator[tuple[str, str]]:
-    """Return the largest parts that fit, each with its separator."""
-    text = " ".join(text.split())
-    if fits(text):
-        yield joint, text
-        return
-    if len(text) == 1:
-        raise ValueError(f"The limit is too small for {text!r} alone; allow more tokens.")
-    cutter, *finer = cutters
-    for part in cutter(text):
-        yield from _split_to_fit(part, fits, finer or cutters, joint)
-        joint = "" if cutter is split_in_half else " "
-
-
-def _merge_units(
-    units: Iterable[tuple[str, str]], fits: Callable[[str], bool], desired: int
-) -> Iterator[str]:
-    """Merge adjacent parts while they fit and the chunk is shorter than desired."""
-    piece = ""
-    for joint, unit in units:
-        longer = f"{piece}{joint}{unit}" if piece else unit
-        if piece and (len(piece) >= desired or not fits(longer)):
+def _merge_units(units: Iterable[TextPiece], fits: Fits, desired: int) -> Iterator[TextPiece]:
+    """Merge adjacent units while they fit and the piece is shorter than desired."""
+    piece: TextPiece | None = None
+    for unit in units:
+        if piece is None:
+            piece = unit
+            continue
+        longer = TextPiece(text=f"{piece.text} {unit.text}", pause=unit.pause)
+        is_full = len(piece.text) >= desired or not fits(longer.text)
+        if is_full or _is_apart(piece, unit):
             yield piece
-            longer = unit
-        piece = longer
-    if piece:
+            piece = unit
+        else:
+            piece = longer
+    if piece is not None:
         yield piece
 
 
-def _find_sentence_ends(text: str) -> list[int]:
-    quoted = _find_quoted_positions(text)
+def _is_apart(piece: TextPiece, unit: TextPiece) -> bool:
+    """Return whether two units are better not joined, even where they fit."""
+    if piece.pause == "none":  # cut where the next word did not fit
+        return True
+    if piece.pause == "sentence" and unit.pause != "sentence":
+        return len(piece.text) >= MIN_PIECE_CHARS  # only a part of the next sentence fits
+    before, after = find_speakers(piece.text), find_speakers(unit.text)
+    return bool(before and after and before != after)
+
+
+def _split_sentence(text: str, fits: Fits, spell: Spell | None) -> Iterator[TextPiece]:
+    if fits(text):
+        yield TextPiece(text=text, pause="sentence")
+        return
+    sentences = split_enclosed_sentences(text)
+    if len(sentences) > 1:
+        for sentence in sentences:
+            yield from _split_sentence(sentence, fits, spell)
+        return
+    parts = list(_split_clauses(text, fits, spell))
+    yield from parts[:-1]
+    yield TextPiece(text=parts[-1].text, pause="sentence")
+
+
+def _split_clauses(text: str, fits: Fits, spell: Spell | None) -> Iterator[TextPiece]:
+    """Split between clauses; a clause that is too long is split between words."""
+    piece = ""
+    for clause in split_at(text, _find_clause_ends(text, spell)):
+        longer = f"{piece} {clause}" if piece else clause
+        if fits(longer):
+            piece = longer
+            continue
+        if len(piece) >= MIN_PIECE_CHARS:
+            yield TextPiece(text=piece, pause="comma")
+            longer = clause
+        *full, piece = [longer] if fits(longer) else _split_words(longer, fits, spell)
+        for part in full:
+            yield TextPiece(text=part, pause="none")
+    if piece:
+        yield TextPiece(text=piece, pause="comma")
+
+
+def _find_clause_ends(text: str, spell: Spell | None) -> list[int]:
     return [
         found.end()
-        for found in _SENTENCE_END.finditer(text)
-        if not quoted[found.end()] and not _is_abbreviation(text[: found.end()])
+        for found in _CLAUSE_END.finditer(text)
+        if not is_number_split(text[: found.end()], text[found.end() :], spell)
     ]
 
 
-def _find_quoted_positions(text: str) -> list[bool]:
-    """Return for every place between characters whether it is inside double quotes."""
-    inside = [False]
-    for character in text:
-        opened = character == "“" or (inside[-1] and character != "”")
-        inside.append(not inside[-1] if character == '"' else opened)
-    # A quote that is never closed must not swallow the rest.
-    return inside if not inside[-1] else [False] * len(inside)
+def _split_words(text: str, fits: Fits, spell: Spell | None) -> list[str]:
+    """Split between groups of words that belong together; a longer number is spelled out."""
+    groups = list_unbroken_groups(text.split(), spell)
+    if spell and any(not fits(group) and _has_symbol(group) for group in groups):
+        groups = list_unbroken_groups(spell(text).split(), None)
+    parts = [part for group in groups for part in _break_group(group, fits)]
+    return list(_fill_pieces(parts, fits))
 
 
-def _is_abbreviation(before: str) -> bool:
-    """Return whether the full stop at the end belongs to the word: Mr., e.g., J."""
-    found = _LAST_WORD.search(before[-20:])
-    if not found:
-        return False
-    word = found[1].lower()
-    return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i")
+def _has_symbol(text: str) -> bool:
+    return any(sign.isdigit() or sign in "@/:$€£%_" for sign in text)
 
 
-def _split_at(text: str, ends: Sequence[int]) -> list[str]:
-    starts = [0, *ends]
-    parts = (text[start:end].strip() for start, end in zip(starts, [*ends, len(text)], strict=True))
-    return [part for part in parts if part]
+def _break_group(group: str, fits: Fits) -> Iterator[tuple[str, str]]:
+    """Return the largest parts that fit, each with what joins it to the part before."""
+    joint = " "
+    for word in [group] if fits(group) else group.split():
+        for part in _break_word(word, fits):
+            yield joint, part
+            joint = ""
+        joint = " "
+
+
+def _break_word(word: str, fits: Fits) -> list[str]:
+    if fits(word):
+        return [word]
+    if len(word) == 1:
+        raise ValueError(f"The limit is too small for {word!r} alone; allow more tokens.")
+    parts = _WORD_PART.findall(word)
+    halves = parts if len(parts) > 1 else [word[: len(word) // 2], word[len(word) // 2 :]]
+    return [part for half in halves for part in _break_word(half, fits)]
+
+
+def _fill_pieces(parts: Sequence[tuple[str, str]], fits: Fits) -> Iterator[str]:
+    """Fill pieces with parts, and cut where a phrase ends rather than where the room ends."""
+    start = 0
+    while start < len(parts):
+        end, text = start + 1, parts[start][1]
+        while end < len(parts) and fits(longer := text + "".join(parts[end])):
+            text, end = longer, end + 1
+        if end < len(parts):
+            end = _choose_cut(parts, start, end)
+        yield parts[start][1] + "".join(joint + part for joint, part in parts[start + 1 : end])
+        start = end
+
+
+def _choose_cut(parts: Sequence[tuple[str, str]], start: int, end: int) -> int:
+    """Return the best place from the middle of the full piece to its end."""
+
+    def cost(place: int) -> tuple[int, int]:
+        before = parts[place - 1][1].rsplit(maxsplit=1)[-1].lower()
+        after = parts[place][1].split(maxsplit=1)[0].lower()
+        is_phrase = after in _PHRASE_STARTS or before in _NUMBER_PARTS
+        rest = sum(len(joint) + len(part) for joint, part in parts[place:])
+        return (
+            2 * (before in _PHRASE_ENDS or parts[place][0] == "")
+            + (not is_phrase)
+            + (rest < MIN_PIECE_CHARS),
+            -place,
+        )
+
+    return min(range(max(start + 1, (start + end + 1) // 2), end + 1), key=cost)
 
 
 def split_and_recombine(text: str, desired: int = 200, longest: int = 300) -> list[str]:

@@ -6,7 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ from text.normalization.tortoise_cleaners import clean_for_tortoise
 _REDOWNLOAD_HINT = "copy or download the model again."
 _PAUSE_MARKS, _SENTENCE_END_MARKS = frozenset(",;:-…"), frozenset(".?!")
 UNKNOWN_TOKEN_ID = 1  # id of whatever the vocabulary lacks
+FULL, PUBLISHED = "full", "published"
+TEXT_CLEANINGS = (FULL, PUBLISHED)
+"""Ways to prepare a text for published weights; models of phonemes have only the full one."""
 
 
 class TokenizerError(CodedError, ValueError):
@@ -121,6 +124,25 @@ class BpeTokenizer:
 
     def _symbol(self, number: int) -> str:
         return self.vocabulary.id_to_token(number) or ""
+
+
+def with_text_cleaning(tokenizer: Tokenizer, cleaning: str) -> Tokenizer:
+    """Return the tokenizer of published weights with another cleaning; others are unchanged.
+
+    cleaning: one of TEXT_CLEANINGS. full: numbers, dates, units and markup are read as for other
+    models, then the published cleaning follows; published: that one alone. Raises TokenizerError.
+    """
+    if cleaning not in TEXT_CLEANINGS:
+        raise TokenizerError(
+            f"text_cleaning is {cleaning!r}; it must be one of {', '.join(TEXT_CLEANINGS)}."
+        )
+    if not isinstance(tokenizer, BpeTokenizer):
+        return tokenizer
+    return replace(tokenizer, clean=_clean_fully if cleaning == FULL else clean_for_tortoise)
+
+
+def _clean_fully(text: str) -> str:
+    return clean_for_tortoise(normalize_text(text))
 
 
 def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:

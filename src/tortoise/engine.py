@@ -18,6 +18,7 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
+from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
@@ -45,6 +46,7 @@ from tortoise.generation.reranking import (
     rank_candidates,
 )
 from tortoise.generation.sampling import CodeCandidate
+from tortoise.generation.text_length import count_tokens
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
@@ -65,13 +67,15 @@ if TYPE_CHECKING:
 class TortoiseCandidateData:
     """Intermediate data of a candidate.
 
-    codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples.
+    codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples; text_cleaning:
+    the option that its text was tokenized with.
     """
 
     codes: Tensor
     latents: Tensor
     index: int
     finished: bool
+    text_cleaning: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,8 +126,8 @@ class TortoiseEngine:
         return (conventions.piece_limit or conventions.text_limit) - 2
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of the text."""
-        return len(self.bundle.tokenizer.encode(text))
+        """Return the number of tokens of the text, with the cleaning that makes more of them."""
+        return count_tokens(self.bundle.tokenizer, text)
 
     def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:
         """Listen to whole clips of one speaker."""
@@ -183,7 +187,8 @@ class TortoiseEngine:
         voice = self._load_conditioning_latents(speaker, options)
         manager = self._make_model_manager(options, report)
         conventions, longest = self.bundle.conventions, self._get_max_codes(options)
-        ids = encode_text(self.bundle.tokenizer, text, conventions.text_limit)
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
+        ids = encode_text(tokenizer, text, conventions.text_limit)
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
@@ -208,6 +213,7 @@ class TortoiseEngine:
                         latents=latent.cpu(),
                         index=index,
                         finished=drawn[index].finished,
+                        text_cleaning=options.text_cleaning,
                     ),
                 )
                 for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
@@ -233,9 +239,8 @@ class TortoiseEngine:
         voice = ConditioningLatents.from_tensors(speaker.tensors, device)
         with self._make_model_manager(TortoiseOptions(), report).use("gpt") as gpt:
             codes = candidate.aux.codes.to(device)[None]
-            starts, alignment = align_text_parts(
-                parts, self.bundle.tokenizer, gpt, voice.gpt, codes
-            )
+            tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
+            starts, alignment = align_text_parts(parts, tokenizer, gpt, voice.gpt, codes)
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
         return [start * conventions.samples_per_code / conventions.gpt_rate for start in starts]

@@ -178,6 +178,19 @@ def test_a_custom_voice_and_a_blend_are_spoken(client: TestClient) -> None:
         assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Hi :] there.", "{note: x} Hi.", "Hi.\n[laughs]\nYou.", "Hi.\n...\n\n\nYou.", "Hi [you."],
+)
+def test_odd_text_is_spoken(client: TestClient, text: str) -> None:
+    answer = client.post(SPEECH, json=body(input=text))
+    assert answer.status_code == 200 and answer.content
+    job = client.post("/api/jobs/speak", json={"text": text, "voice": "alice"})
+    assert job.status_code == 202
+    (options,) = [job.json()["request"]["delivery"]]
+    assert options["pause_s"] == 0.3 and options["pause_paragraph_s"] == 0.7
+
+
 def test_several_lines_are_one_stream_with_their_pauses(client: TestClient) -> None:
     text = "One two.\n" * 4
     studio: Studio = client.app.state.studio  # type: ignore[attr-defined]

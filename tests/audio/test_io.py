@@ -90,10 +90,13 @@ def test_a_float_file_beyond_full_scale_is_brought_down(tmp_path: Path) -> None:
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("suffix", [".m4a", ".webm", ".mp4", ".aac", ".mkv"])
+@pytest.mark.parametrize(
+    "suffix", [".m4a", ".webm", ".mp4", ".aac", ".mkv", ".mov", ".caf", ".aiff", ".3gp"]
+)
 def test_other_formats_come_through_ffmpeg(tmp_path: Path, suffix: str) -> None:
     soundfile.write(tmp_path / "a.wav", tone(1.0, 48_000), 48_000)
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", "a.wav", f"a{suffix}"]
+    codec = ["-c:a", "aac"] if suffix == ".3gp" else []
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", "a.wav", *codec, f"a{suffix}"]
     subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
     clip = read_clip(tmp_path / f"a{suffix}")
     assert clip.sample_rate == 48_000 and clip.duration_s == pytest.approx(1.0, abs=0.1)
@@ -127,11 +130,7 @@ def test_a_wav_header_that_lies_about_the_length_is_not_believed(
     at = data.index(b"data") + 4
     data[at : at + 4] = struct.pack("<I", claimed)
     path.write_bytes(data)
-    if claimed == 100:
-        with pytest.raises(ClipError, match=r"lasts 0.00 s; at least 0.25 s"):
-            read_clip(path)
-    else:
-        read_or_refuse(path)
+    assert read_clip(path).duration_s == pytest.approx(len(tone()) / RATE, abs=1e-3)
 
 
 def test_a_truncated_file_gives_what_is_there_or_a_sentence(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from browser.clips import record, write_spoken
-from browser.server import StudioProcess, until
+from browser.server import REPOSITORY, StudioProcess, until
 from browser.visitor import Visitor, length_of
 
 SAID = "The words of a clip that was dropped."
@@ -76,6 +77,26 @@ def test_a_voice_is_imported_under_a_checked_name_only(
     page.get_by_text(re.compile("is not a valid")).first.wait_for()
     after = {path.name for path in studio.root.rglob("*") if "state" not in path.parts}
     assert after == before
+
+
+def test_a_recording_dropped_on_generate_becomes_a_voice(
+    studio: StudioProcess, visitor: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    """It has no settings, so it is offered as a voice, without a path of the server."""
+    recording = tmp_path / "Voice Memo 3.flac"
+    shutil.copy(REPOSITORY / "voices" / "clara" / "1.flac", recording)
+    one = visitor()
+    page = one.open(studio.url)
+    page.locator("#generate-drop input[type=file]").set_input_files(recording)
+    page.locator("#generate-adopt").wait_for(state="visible")
+    message = page.locator("#generate-message").inner_text()
+    assert "Voice Memo 3.flac was not generated here" in message and "/" not in message
+    name = page.locator("#generate-adopt-name").locator("input, textarea").first
+    assert name.input_value() == "voice-memo-3"
+    page.locator("#generate-adopt").click()
+    voice = page.locator("#generate-voice input")
+    until(lambda: voice.input_value() == "voice-memo-3", within_s=60, what="new voice in the form")
+    assert list((studio.root / "voices" / "voice-memo-3").glob("recording-*.flac"))
 
 
 def filled_in(one: Visitor) -> None:

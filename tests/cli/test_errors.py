@@ -48,8 +48,6 @@ WRONG = {
     "no format": (("hi", "--out", "hello"), "does not end in a format"),
     "an unknown format": (("hi", "--out", "hello.txt"), "Choose one of: .wav"),
     "an impossible rate": (("hi", "--out", "a.opus", "--output-rate", "44100"), "opus can have"),
-    "brackets that nest": (("[a [b] c] hi",), "Line 1"),
-    "brackets left open": (("[a hi",), "is not closed"),
     "all in brackets": (("[hush]",), "nothing would be spoken"),
     "an override of nothing": (('{"temprature": 1} hi',), "Did you mean|did you mean"),
     "an override out of range": (('{"temperature": 99} hi',), "Line 1: temperature is 99"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import AppError
-from core.paths import ProjectPaths, find_root, slugify
+from core.paths import ProjectPaths, find_root, parse_path, slugify
 from studio.schemas.settings import Settings, apply_folders
 from studio.synthesis.output_paths import get_next_output_path, parse_output_path
 
@@ -82,3 +82,33 @@ def test_candidates_and_lines_are_named_after_the_whole() -> None:
     assert destination.candidate_path(3) == Path("said/hello.candidate-3.wav")
     assert destination.take_path(0) == Path("said/hello.lines/001.wav")
     assert destination.take_path(11, 2) == Path("said/hello.lines/012.candidate-2.wav")
+
+
+@pytest.mark.parametrize(
+    ("pasted", "path"),
+    [
+        ('"/data/my clips/a.wav"', "/data/my clips/a.wav"),
+        ("'/data/a.wav' ", "/data/a.wav"),
+        ("“/data/a.wav”", "/data/a.wav"),
+        ("\u202a/data/a.wav\u202c", "/data/a.wav"),
+        ('\u202a"C:\\Users\\me\\a.wav"', "C:\\Users\\me\\a.wav"),
+        ("file:///data/my%20clips/a.wav", "/data/my clips/a.wav"),
+        ("file://localhost/data/a.wav", "/data/a.wav"),
+        ("file:/data/a.wav", "/data/a.wav"),
+        ("file:///C:/Users/me/a%C3%A9.wav", "C:/Users/me/aé.wav"),
+        ("'file:///data/a.wav'\n", "/data/a.wav"),
+        ("data/it's.wav", "data/it's.wav"),
+        ("\ufeff/data/a.wav", "/data/a.wav"),
+        ("/data/100%.wav", "/data/100%.wav"),
+    ],
+)
+def test_a_pasted_path_is_the_path_that_was_meant(pasted: str, path: str) -> None:
+    assert parse_path(pasted) == Path(path)
+
+
+def test_a_path_of_a_terminal_or_a_mac_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "Zoe\u0308 (1).wav"
+    file.write_bytes(b"")
+    assert parse_path(f"{tmp_path}/Zo\u00eb (1).wav") == file
+    assert parse_path(f"{tmp_path}/Zo\u00eb\\ \\(1\\).wav") == file
+    assert parse_path("~/a.wav") == Path.home() / "a.wav"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.progress import ProgressReporter
+from runs import event_log as finetune_board
 from runs.event_log import TENSORBOARD_DIR, EventLogger, create_tensorboard_logger
 from runs.events import CheckpointEvent, StepEvent, ValidationEvent
-from training.finetuning import event_log as finetune_board
 
 
 def tell(run: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from runs import state as train_state
 from runs.state import (
     DiskFullError,
     StateError,
@@ -24,9 +25,8 @@ from runs.state import (
     restore_good_state,
     save_state,
 )
-from training.finetuning.checkpoints import state as train_state
 
-SRC = Path(__file__).resolve().parents[3] / "src"
+SRC = Path(__file__).resolve().parents[2] / "src"
 
 
 def step_of(folder: Path) -> int:

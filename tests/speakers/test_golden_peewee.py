@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,25 +12,24 @@ from speakers.modules.peewee import (
     compute_peewee_similarities,
     embed_windows,
 )
-from support.sv2tts_golden import find_cases, read_case
+from support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 
 
-@pytest.mark.parametrize("path", find_cases("peewee", "encoder_"))
-def test_network_loss_and_windows(path: Path) -> None:
-    case = read_case(path)
+@sv2tts_cases("peewee", "encoder_")
+def test_network_loss_and_windows(case: Sv2ttsCase) -> None:
     sizes = case.facts["sizes"]
     network = PeeweeEncoder(sizes["input"], sizes["hidden"], sizes["projection"], sizes["layers"])
-    case.load_weights(network)
-    batch = case["in/batch"]
+    network.load_state_dict(case.group("weights"))
+    batch = case.tensors["in/batch"]
     embeddings = network(batch.flatten(0, 1)).unflatten(0, batch.shape[:2])
-    torch.testing.assert_close(embeddings, case["out/embeds"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(embeddings, case.tensors["out/embeds"], atol=1e-4, rtol=0)
     own, others = compute_centroids(embeddings)
-    torch.testing.assert_close(own, case["out/ji_centroids"], atol=1e-4, rtol=0)
-    torch.testing.assert_close(others, case["out/jk_centroids"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(own, case.tensors["out/ji_centroids"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(others, case.tensors["out/jk_centroids"], atol=1e-4, rtol=0)
     loss = compute_peewee_loss(compute_peewee_similarities(embeddings, network.W, network.B))
     assert float(loss) == pytest.approx(case.facts["loss"], abs=1e-4)
-    found = embed_windows(network, case["in/infer_mels"])
-    torch.testing.assert_close(found, case["out/infer_embeds"], atol=1e-4, rtol=0)
+    found = embed_windows(network, case.tensors["in/infer_mels"])
+    torch.testing.assert_close(found, case.tensors["out/infer_embeds"], atol=1e-4, rtol=0)
 
 
 def test_gradients_are_scaled_and_clipped_by_part() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,10 +23,11 @@ from speakers.modules.partials import (
     compute_partial_slices,
 )
 from speakers.modules.silence import WEBRTC
-from support.sv2tts_golden import find_cases, get_speech, read_case
+from support.speaker_cases import get_speech
+from support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 
 HALF_OVERLAP = PartialOptions.from_overlap(0.5)
-MAX_ROWS = 45  # of a case: the 251 recordings of the largest would take minutes
+MAX_ROWS = 21  # of a case: the 251 recordings of the largest would take minutes
 
 
 @cache
@@ -37,17 +37,11 @@ def published() -> Encoder:
     return load_encoder(PUBLISHED_NAME)
 
 
-def is_clip_case(path: Path | None) -> bool:
-    return path is not None and not path.stem.startswith(("detail_", "verification_"))
-
-
-CLIP_CASES = [case for case in find_cases("resemblyzer", "") if is_clip_case(case.values[0])]
-
-
-@pytest.mark.parametrize("path", CLIP_CASES)
-def test_embeddings_of_recordings(path: Path) -> None:
-    case, encoder = read_case(path), published()
-    rows = case.facts["rows"]
+@sv2tts_cases("resemblyzer", "")
+def test_embeddings_of_recordings(case: Sv2ttsCase) -> None:
+    encoder, rows = published(), case.facts.get("rows", [])
+    if not rows:
+        pytest.skip("a case without recordings")
     every = max(1, -(-len(rows) // MAX_ROWS))
     for number in range(0, len(rows), every):
         row = rows[number]
@@ -56,7 +50,7 @@ def test_embeddings_of_recordings(path: Path) -> None:
         is_original = clip.sample_rate == SAMPLE_RATE
         for name, options in (("embed", None), ("embed_overlap_half", HALF_OVERLAP)):
             found = encoder.embed_partials(prepared, options)
-            expected = case[name][number].numpy()
+            expected = case.tensors[name][number].numpy()
             similarity = float(mean_embedding(found.embeddings) @ expected)
             assert similarity >= (0.9999 if is_original else 0.999), (row["file"], similarity)
             if is_original:
@@ -66,32 +60,32 @@ def test_embeddings_of_recordings(path: Path) -> None:
                 assert len(found.starts_s) == row["partials_rate_1.3"]
 
 
-@pytest.mark.parametrize("path", find_cases("resemblyzer", "detail_"))
-def test_one_recording_step_by_step(path: Path) -> None:
-    case, encoder = read_case(path), published()
+@sv2tts_cases("resemblyzer", "detail_")
+def test_one_recording_step_by_step(case: Sv2ttsCase) -> None:
+    encoder = published()
     recording = get_speech(case.facts["file"])
     prepared = encoder.prepare_wave(read_clip(recording).wave.numpy())
-    np.testing.assert_allclose(prepared, case["out/preprocessed"], atol=1e-4)
+    np.testing.assert_allclose(prepared, case.tensors["out/preprocessed"], atol=1e-4)
     slices = compute_partial_slices(len(prepared), encoder.partial_options)
     assert [[160 * part.start, 160 * part.stop] for part in slices] == case.facts["wav_slices"]
     padded = np.pad(prepared, (0, max(0, 160 * slices[-1].stop - len(prepared))))
-    np.testing.assert_allclose(compute_mel(padded), case["out/mel"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(compute_mel(padded), case.tensors["out/mel"], rtol=1e-4, atol=1e-4)
     parts = encoder.embed_partials(prepared).embeddings
-    np.testing.assert_allclose(parts, case["out/partials"], atol=1e-4)
-    np.testing.assert_allclose(mean_embedding(parts), case["out/embed"], atol=1e-4)
+    np.testing.assert_allclose(parts, case.tensors["out/partials"], atol=1e-4)
+    np.testing.assert_allclose(mean_embedding(parts), case.tensors["out/embed"], atol=1e-4)
     often = encoder.embed_partials(prepared, CONTINUOUS_PARTIALS).embeddings
     assert len(often) == case.facts["n_partials_rate16"]
-    np.testing.assert_allclose(often[:20], case["out/partials_rate16_first20"], atol=1e-4)
-    np.testing.assert_allclose(mean_embedding(often), case["out/embed_rate16"], atol=1e-4)
+    np.testing.assert_allclose(often[:20], case.tensors["out/partials_rate16_first20"], atol=1e-4)
+    np.testing.assert_allclose(mean_embedding(often), case.tensors["out/embed_rate16"], atol=1e-4)
     clips = sorted(recording.parent.glob("*.flac"))[:6]
     speaker = mean_embedding(np.stack([embed_clip(encoder, read_clip(clip)) for clip in clips]))
-    np.testing.assert_allclose(speaker, case["out/speaker_embed_6_clips"], atol=1e-4)
+    np.testing.assert_allclose(speaker, case.tensors["out/speaker_embed_6_clips"], atol=1e-4)
 
 
-@pytest.mark.parametrize("path", find_cases("resemblyzer", "verification_"))
-def test_verification_of_the_shared_recordings(path: Path) -> None:
+@sv2tts_cases("resemblyzer", "verification_")
+def test_verification_of_the_shared_recordings(case: Sv2ttsCase) -> None:
     pytest.importorskip("sklearn")
-    known, encoder = read_case(path).facts["shared_librispeech"], published()
+    known, encoder = case.facts["shared_librispeech"], published()
     folder = get_speech("librispeech/1688/1688-142285-0000.flac").parents[1]
     files = sorted(folder.rglob("*.flac"))
     vectors = np.stack([embed_clip(encoder, read_clip(file)) for file in files])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,25 +21,24 @@ from speakers.modules.ge2e import compute_ge2e_loss, compute_similarities
 from speakers.modules.singer import SingerEncoder, compute_singer_losses
 from speakers.modules.world import compute_pitch, compute_world_features
 from speakers.training.early_stopping import EarlyStopping
-from support.sv2tts_golden import find_cases, read_case, to_float
+from support.speaker_cases import count_layers, to_float
+from support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 
 EARLY_STOPPING = {"patience": 3, "threshold": 0.05}  # of the cases
 
 
-@pytest.mark.parametrize("path", find_cases("singer", "features_"))
-def test_mel_and_pitch(path: Path) -> None:
-    case = read_case(path)
-    wave = to_float(case["in/wav_int16"])
-    np.testing.assert_allclose(compute_singer_mel(wave), case["out/mel"], atol=1e-4)
-    midi, unvoiced = case["out/vuv_midi"].numpy().T
-    np.testing.assert_array_equal(encode_pitch(midi, unvoiced), case["out/onehot_midi"])
+@sv2tts_cases("singer", "features_")
+def test_mel_and_pitch(case: Sv2ttsCase) -> None:
+    wave = to_float(case.tensors["in/wav_int16"])
+    np.testing.assert_allclose(compute_singer_mel(wave), case.tensors["out/mel"], atol=1e-4)
+    midi, unvoiced = case.tensors["out/vuv_midi"].numpy().T
+    np.testing.assert_array_equal(encode_pitch(midi, unvoiced), case.tensors["out/onehot_midi"])
 
 
-@pytest.mark.parametrize("path", find_cases("singer", "features_"))
-def test_world_features(path: Path) -> None:
+@sv2tts_cases("singer", "features_")
+def test_world_features(case: Sv2ttsCase) -> None:
     pytest.importorskip("pyworld")
-    case = read_case(path)
-    wave, params = to_float(case["in/wav_int16"]), case.facts["params"]
+    wave, params = to_float(case.tensors["in/wav_int16"]), case.facts["params"]
     for name, shape in case.facts["shapes"].items():
         method, reduction = name.split("_")
         if reduction != "world":
@@ -56,28 +55,35 @@ def test_world_features(path: Path) -> None:
             pitch_method=method,
             reduction=reduction,
         )
-        found, expected = compute_world_features(wave, config), case[f"out/world_{name}"].numpy()
+        found, expected = (
+            compute_world_features(wave, config),
+            case.tensors[f"out/world_{name}"].numpy(),
+        )
         assert found.shape == tuple(shape) and config.bins == shape[1]
         scale = np.abs(expected).max(0)
         error = np.abs(found - expected).max(0)
         assert (error <= 1e-3 * np.maximum(scale, 1e-6)).all(), (name, error, scale)
-    config = FeatureConfig(kind="singer_mel", pitch_condition=True, pitch_method="dio")
-    midi, unvoiced = compute_pitch(wave, config, config.hop)
-    np.testing.assert_allclose(np.stack([midi, unvoiced], 1), case["out/vuv_midi"], atol=1e-3)
+    hop = round(params["sr"] * params["frame_dur_ms"] / 1_000)
+    midi, unvoiced = compute_pitch(wave, replace(config, pitch_method="dio"), hop)
+    np.testing.assert_allclose(
+        np.stack([midi, unvoiced], 1), case.tensors["out/vuv_midi"], atol=1e-3
+    )
 
 
-@pytest.mark.parametrize("path", find_cases("singer", "model_"))
-def test_the_network_and_its_losses(path: Path) -> None:
-    case = read_case(path)
-    linear, recurrent = case["weights/linear.weight"], case["weights/lstm.weight_ih_l0"]
-    scores, labels = case["out/class_scores"], case["in/labels"]
+@sv2tts_cases("singer", "model_")
+def test_the_network_and_its_losses(case: Sv2ttsCase) -> None:
+    linear, recurrent = (
+        case.tensors["weights/linear.weight"],
+        case.tensors["weights/lstm.weight_ih_l0"],
+    )
+    scores, labels = case.tensors["out/class_scores"], case.tensors["in/labels"]
     classes = scores.shape[1] if case.facts["use_classify"] else 0
     network = SingerEncoder(
-        recurrent.shape[1], linear.shape[1], linear.shape[0], case.count_layers(), classes
+        recurrent.shape[1], linear.shape[1], linear.shape[0], count_layers(case), classes
     )
-    case.load_weights(network)
-    embeddings = network(case["in/frames"])
-    torch.testing.assert_close(embeddings, case["out/embeds"], atol=1e-5, rtol=0)
+    network.load_state_dict(case.group("weights"))
+    embeddings = network(case.tensors["in/frames"])
+    torch.testing.assert_close(embeddings, case.tensors["out/embeds"], atol=1e-5, rtol=0)
     found_scores = network.classify(embeddings)
     if found_scores is None:  # the original has a constant score for the first class
         found_scores = functional.one_hot(torch.zeros_like(labels), scores.shape[1]).float()
@@ -96,18 +102,17 @@ def test_the_network_and_its_losses(path: Path) -> None:
     assert eer == pytest.approx(case.facts["eer"], abs=1e-5)
 
 
-@pytest.mark.parametrize("path", find_cases("singer", "normalise_"))
-def test_normalization_and_early_stopping(path: Path) -> None:
-    case = read_case(path)
+@sv2tts_cases("singer", "normalise_")
+def test_normalization_and_early_stopping(case: Sv2ttsCase) -> None:
     arrays = [value.numpy() for name, value in sorted(case.tensors.items()) if "in/a" in name]
     statistics = RunningStatistics()
     for array in arrays:
         statistics.add(array)
-    np.testing.assert_allclose(statistics.mean, case["out/mean"])
-    np.testing.assert_allclose(statistics.std, case["out/std"])
+    np.testing.assert_allclose(statistics.mean, case.tensors["out/mean"])
+    np.testing.assert_allclose(statistics.std, case.tensors["out/std"])
     for method in ("zero_one", "unit_var", "schluter", "global_unit_var"):
         found = normalize_features(arrays[0], method, statistics.mean, statistics.std)
-        np.testing.assert_allclose(found, case[f"out/{method}"])
+        np.testing.assert_allclose(found, case.tensors[f"out/{method}"])
     stopping = EarlyStopping(patience=EARLY_STOPPING["patience"], threshold=0.05)
     told: list[str | int] = []
     for loss in case.facts["losses"]:

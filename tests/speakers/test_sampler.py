@@ -16,6 +16,7 @@ from speakers.dataset import (
     SpeakerDatasetError,
     get_feature_path,
     read_speaker_dataset,
+    suggest_batch_shape,
     write_speaker_dataset,
 )
 from speakers.modules.feature_config import FeatureConfig
@@ -26,7 +27,6 @@ from speakers.training.sampler import (
     ShufflingCycler,
     compute_cycle_steps,
     split_speakers,
-    suggest_batch_shape,
 )
 from support.speaker_datasets import write_tone_dataset
 
@@ -109,7 +109,8 @@ def test_the_batch_shape_and_the_cycle_follow_from_the_dataset(tmp_path: Path) -
         suggest_batch_shape([9, 0])
     people = write_tone_dataset(tmp_path, speakers=9, files=8).speakers
     assert compute_cycle_steps(people, CONFIG) == (9 // 3) * (8 // 4)
-    assert compute_cycle_steps(people, CONFIG, chunks_per_file=30) == 3 * (8 * 30 // 4)
+    assert compute_cycle_steps(people, replace(CONFIG, crop_frames=10)) == 3 * (8 * 3 // 4)
+    assert compute_cycle_steps(people[:1], CONFIG, at_least=10) == 10
 
 
 def test_damaged_features_and_paths_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from core.progress import ProgressReporter
 from jobs.detached import STOP_FILE, request_stop, wait_for_exit
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
+from runs.launch import read_training_status
+from runs.program import restart_run
 from runs.state import STATE_FILE
 from speakers.dataset import get_feature_path
 from speakers.embedding import load_encoder
@@ -29,8 +31,8 @@ from speakers.training.config import (
     read_encoder_config,
     write_encoder_config,
 )
-from speakers.training.launch import read_training_status, start_training
-from speakers.training.trainer import main, restart, train_encoder
+from speakers.training.launch import start_training
+from speakers.training.trainer import main, train_encoder
 from support.speaker_datasets import write_tone_dataset
 
 TINY = EncoderTrainConfig(
@@ -121,7 +123,7 @@ def test_a_stop_file_saves_and_a_restart_forgets(tmp_path: Path) -> None:
     assert (run / "encoder.pt").exists() and (run / STATE_FILE).exists()
     (run / STOP_FILE).unlink()
     assert train(run, data).startswith("done")
-    restart(run)
+    restart_run(run)
     assert not (run / STATE_FILE).exists() and (run / "encoder_000020.bak").exists()
     assert main([str(run), "--dataset", str(data), "--force-restart"]) == 0
     assert len(curve(run, "loss")) == 40

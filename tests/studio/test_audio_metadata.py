@@ -167,3 +167,15 @@ def test_a_sound_written_by_another_program_can_be_asked(tmp_path: Path) -> None
     soundfile.write(path, [0.1] * 100, 24_000, subtype="FLOAT")
     with pytest.raises(AppError, match="contains no settings"):
         tags.read_metadata(path)
+
+
+def test_a_clip_that_records_no_text_cleaning_was_made_with_the_published_one(
+    monkeypatch: pytest.MonkeyPatch, real_engines: object
+) -> None:
+    monkeypatch.setattr("engines.registry.ENGINES", real_engines)
+    old = from_json(to_json(RECORD), "old.wav").options
+    assert old == {**RECORD.options, "text_cleaning": "published"}
+    new = replace(RECORD, options={"text_cleaning": "full"})
+    assert from_json(to_json(new), "new.wav") == new
+    strange = replace(RECORD, engine="another")
+    assert from_json(to_json(strange), "a.wav") == strange

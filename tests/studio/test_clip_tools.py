@@ -92,7 +92,8 @@ def test_the_classifier_judges_whole_clips_piece_by_piece(
 
 def test_a_text_is_seen_in_tokens_with_what_is_unknown(layout: ProjectPaths) -> None:
     make_tiny_bundle(layout.models / "tiny")
-    view = preview_tokens(layout, "tiny", "Hey 5 ~")
+    assert preview_tokens(layout, "tiny", "Hey 5 ~").spoken == "hey five about"
+    view = preview_tokens(layout, "tiny", "Hey 5 ~", {"text_cleaning": "published"})
     assert view.spoken == "hey five ~" and view.limit == 58
     assert [token.piece for token in view.tokens][:4] == ["h", "e", "y", "[SPACE]"]
     assert view.strange == ("~",) and not view.tokens[-1].known and view.fits

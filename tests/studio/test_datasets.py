@@ -27,6 +27,7 @@ from studio.datasets.service import (
     PrepareRequest,
     list_transcribers,
     plan_preparation,
+    preview_lists,
 )
 from support.counting import count_calls
 from support.dataset_helpers import ExactEar, listening, said
@@ -294,3 +295,40 @@ def test_the_command_line_prints_id_name_and_time_of_a_deletion(
 ) -> None:
     code, out, _ = testudo("datasets", "delete", "talk", "--json")
     assert code == 0 and list(json.loads(out)) == ["id", "name", "when"]
+
+
+UNCLEAR = "one.wav|Hello there.|Good day.\ntwo.wav|Bye then.|So long.\n"
+
+
+def test_a_list_that_is_not_clear_is_shown_and_asked_about(
+    layout: ProjectPaths, testudo: Testudo
+) -> None:
+    (layout.voice("alice") / "metadata.csv").write_text(UNCLEAR)
+    request = PrepareRequest(voice="alice", transcriber="given")
+    with pytest.raises(AppError, match=r"metadata\.csv, line 1: 3 columns.*Set columns, such as"):
+        plan_preparation(layout, request)
+    (shown,) = preview_lists(layout, request)
+    assert shown.question and shown.rows[0] == ("one.wav", "Hello there.", "Good day.")
+    code, _, err = testudo("prepare", "alice", "--transcriber", "given")
+    assert code == 2 and "column 1: audio, column 2: not used, column 3: not used" in err
+    assert "one.wav | Hello there. | Good day." in err
+    answered = plan_preparation(layout, replace(request, columns="text=3"))
+    assert answered.given == 2 and answered.lists[0].columns[2] == "column 3: text"
+    code, _, err = testudo("prepare", "alice", "--columns", "words=3")
+    assert code == 2 and "'words' is not what a column can be used for" in err
+    with pytest.raises(ValueError, match="does not name a column"):
+        PrepareRequest(voice="alice", columns="3")
+
+
+def test_speakers_and_broken_cues_are_told(layout: ProjectPaths) -> None:
+    folder = layout.voice("alice")
+    (folder / "metadata.csv").write_text("file|text|speaker\none|Hi.|ida\ntwo|Bye.|otto\n")
+    (folder / "one.srt").write_text(
+        "1\n00:00:00,000 --> 00:00:01,000\nHi.\n\n2\n00:00:xx --> 00:00:03,000\nLost.\n"
+    )
+    plan = plan_preparation(layout, PrepareRequest(voice="alice", transcriber="given"))
+    assert plan.given == 2
+    assert any("2 speakers: ida, otto" in note for note in plan.left_out)
+    assert any(note.startswith("one.srt, line 6: left out") for note in plan.left_out)
+    unused = PrepareRequest(voice="alice", transcriber="pocketsphinx")
+    assert plan_preparation(layout, unused).lists == ()

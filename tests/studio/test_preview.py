@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -85,9 +86,14 @@ def test_what_is_lost_or_guessed_is_named(real: ProjectPaths, tmp_path: Path) ->
     ).pieces
     assert piece.unknown == ("😀",) and piece.guessed == ("Zyxqwol",)
     make_tiny_bundle(real.models / "tiny", seed=0)
-    draft = PreviewRequest(text="A price* of #6 and more", voice="alice", bundle="tiny")
+    published = {"text_cleaning": "published"}
+    draft = PreviewRequest(
+        text="A price* of #6 and more", voice="alice", bundle="tiny", options=published
+    )
     (piece,) = preview(draft, real).pieces
     assert piece.unknown == ("price*", "#6") and piece.said == "a price* of #six and more"
+    (piece,) = preview(replace(draft, options={}), real).pieces
+    assert piece.unknown == () and piece.said == "a price of number six and more"
 
 
 def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> None:
@@ -97,11 +103,13 @@ def test_what_is_wrong_with_a_line_stands_at_that_line(layout: ProjectPaths) -> 
     )
     shown = preview(PreviewRequest(text=text, voice="alice"), layout)
     told = [(piece.line, piece.problem) for piece in shown.pieces]
-    assert [line for line, _ in told] == [1, 2, 3, 4, 5, 6] and not shown.speakable
+    assert [line for line, _ in told] == [1, 2, 3, 4, 6] and not shown.speakable
     reasons = ("Line 1: There is no voice 'carol'", "", "Line 3: temperature is 9",
-               "did you mean 'temperature'", "nothing would be spoken", "")  # fmt: skip
+               "did you mean 'temperature'", "")  # fmt: skip
     assert all(reason in problem for reason, (_, problem) in zip(reasons, told, strict=True))
-    assert shown.pieces[1].steering == "softly" and shown.pieces[5].voice == "bob"
+    assert shown.pieces[1].steering == "softly" and shown.pieces[4].voice == "bob"
+    (notice,) = shown.notices
+    assert "Line 5: all of it is in brackets, so nothing would be spoken" in notice
     assert shown.problems == ()
 
 

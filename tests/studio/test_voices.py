@@ -21,6 +21,7 @@ from studio.voices.catalog import (
     parse_blend,
     resolve_random_seed,
 )
+from studio.voices.trash import get_new_voice_folder
 from support.fake_engine import FakeEngine
 
 Run = Callable[..., tuple[int, str, str]]
@@ -223,3 +224,34 @@ def test_voices_are_listed_for_people_and_programs(testudo: Run) -> None:
     assert testudo("voices")[1].splitlines() == ["alice  2 clips", "bob    2 clips"]
     listed = json.loads(testudo("voices", "--json")[1])
     assert [(voice["name"], voice["clips"]) for voice in listed] == [("alice", 2), ("bob", 2)]
+
+
+COMPOSED, DECOMPOSED = "Zo\u00eb", "Zoe\u0308"
+
+
+@pytest.mark.parametrize("there", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("asked", [COMPOSED, DECOMPOSED])
+def test_composed_and_decomposed_accents_name_one_voice(
+    there: str, asked: str, layout: ProjectPaths
+) -> None:
+    (layout.voices / "bob").rename(layout.voices / there)
+    assert names(layout) == [COMPOSED, "alice"] or names(layout) == ["alice", COMPOSED]
+    assert find_voice(layout, asked).clips
+    with pytest.raises(AppError, match="already a voice"):
+        get_new_voice_folder(layout, asked)
+
+
+def test_folders_of_both_forms_are_one_voice(layout: ProjectPaths) -> None:
+    (layout.voices / "bob").rename(layout.voices / COMPOSED)
+    count = len(find_voice(layout, COMPOSED).clips)
+    (layout.voices / "alice").rename(layout.voices / DECOMPOSED)
+    assert names(layout) == [COMPOSED]
+    assert len(find_voice(layout, DECOMPOSED).clips) == count + 2
+
+
+def test_videos_and_voice_memos_are_clips(layout: ProjectPaths) -> None:
+    suffixes = "mp4 webm mov caf m4a aiff 3gp amr qta".split()  # noqa: SIM905
+    for suffix in suffixes:
+        (layout.voices / "bob" / f"memo.{suffix.upper()}").write_bytes(b"")
+    found = {clip.suffix for clip in find_voice(layout, "bob").clips}
+    assert {f".{suffix.upper()}" for suffix in suffixes} <= found

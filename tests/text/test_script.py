@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text.script import ScriptError, ScriptLine, parse_script, split_line
+from text.script import (
+    ScriptError,
+    ScriptLine,
+    ScriptNotice,
+    parse_lines,
+    parse_script,
+    split_line,
+)
 
 KNOWN = ("temperature", "seed", "preset")
 TYPED = st.text(st.one_of(st.characters(), st.sampled_from('[]{}:",\n|voice ')), max_size=60)
@@ -69,9 +76,6 @@ def test_curly_words_are_not_an_override() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("one [two [three]] four", "Line 1, character 10: a bracket opens inside another"),
-        ("one [two", "Line 1, character 5: a bracket is not closed"),
-        ("one] two", "Line 1, character 4: a bracket is closed but was not opened"),
         ("[only this]", "all of it is in brackets"),
         ('{"voice": "bob"}', "no text after the override"),
         ('{"voice": "bob" Hello', "Line 1, character 17: the override is not JSON"),
@@ -132,3 +136,43 @@ def test_steering_words_that_fill_the_limit_are_refused() -> None:
     line = only("Hello.", steering="very very sad,")
     with pytest.raises(ScriptError, match="leaves no room"):
         split_line(line, 10, len)
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken", "notice"),
+    [
+        ("one] two", "one two", "Line 1: ] in 'one] two' is never opened"),
+        ("one [two", "one two", "Line 1: [ in 'one [two' is never closed"),
+        ("Hi :]", "Hi :", "is never opened; it is read as plain text"),
+        ("one [two [three]] four", "one four", ""),
+        ("{note: x} Hi.", "{note: x} Hi.", "{note: x} sets no option"),
+        ("{mood} Hi.", "{mood} Hi.", ""),
+        ('{"Hello" she said', '{"Hello" she said', "is read as plain text"),
+        ("One.\n\n[laughs]\n\nTwo.", "One.|Two.", "Line 3: all of it is in brackets"),
+        ("One.\n\n...\n\nTwo.", "One.|Two.", "Line 3: '...' has no letter or digit"),
+        ("One.\n\n<emphasis>Two.</emphasis>", "One.|Two.", "Line 3: the SSML tag <emphasis>"),
+        ("One. [pause:x] Two.", "One. Two.", "Line 1: [pause:x] has no duration"),
+    ],
+)
+def test_odd_parts_are_plain_text_or_left_out_with_a_notice(
+    text: str, spoken: str, notice: str
+) -> None:
+    items = parse_lines(text, known=KNOWN)
+    lines = [item for item in items if isinstance(item, ScriptLine)]
+    assert "|".join(line.spoken_text for line in lines) == spoken
+    notices = [item.message for item in items if isinstance(item, ScriptNotice)]
+    assert (notice in notices[0] and len(notices) == 1) if notice else not notices
+
+
+def test_lines_have_their_pauses_and_numbers() -> None:
+    text = "[pause:1s] One.\nmore\n\nTwo. [pause:0.5s] Three.\n\n\nFour."
+    lines = parse_script(text)
+    assert [(line.number, line.pause.kind, line.pause.seconds) for line in lines] == [
+        (1, "paragraph", None),
+        (4, "sentence", 0.5),
+        (4, "section", None),
+        (7, "none", 0.0),
+    ]
+    assert [line.lead_s for line in lines] == [1.0, 0.0, 0.0, 0.0]
+    rows = parse_script("One.\n\nTwo.\nThree.", "\n")
+    assert [line.pause.kind for line in rows] == ["paragraph", "sentence", "none"]

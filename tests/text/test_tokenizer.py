@@ -11,12 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.golden_cases import GOLDEN, ROOT, Case, golden
+from text.normalization.pipeline import normalize_text
 from text.normalization.tortoise_cleaners import (
     basic_clean,
+    clean_for_tortoise,
     clean_for_training,
     english_cleaners,
 )
-from text.tokenizer import BpeTokenizer, PhonemeTokenizer, TokenizerError, load_tokenizer
+from text.tokenizer import (
+    TEXT_CLEANINGS,
+    BpeTokenizer,
+    PhonemeTokenizer,
+    TokenizerError,
+    load_tokenizer,
+    with_text_cleaning,
+)
 
 STARTER = ROOT / "models" / "starter"
 FILES = ("tokenizer.json", "lexicon.txt.gz", "lts.json.gz")
@@ -49,6 +58,27 @@ def test_a_published_bundle_loads_the_vocabulary(case: Case) -> None:
     assert tokenizer.size == 255
     assert len(tokenizer.tokenize("Hello, world!")) == len(tokenizer.encode("Hello, world!"))
     assert "[SPACE]" in tokenizer.tokenize("It costs £5.")
+
+
+@golden("text_tokenizer")
+def test_published_weights_get_a_text_as_it_is_read_or_as_the_original_cleans_it(
+    case: Case,
+) -> None:
+    tokenizer = load_tokenizer(GOLDEN.parent)
+    full, published = (with_text_cleaning(tokenizer, name) for name in TEXT_CLEANINGS)
+    text = "Dr. Venn ran 5 km in 2 lbs. of 10⁸ &amp; -5%"
+    assert published.clean(text) == tokenizer.clean(text) == clean_for_tortoise(text)
+    assert full.clean(text) == clean_for_tortoise(normalize_text(text))
+    assert "five kilometers" in full.clean(text) and "minus five percent" in full.clean(text)
+    for example in case.json["cases"]:
+        if not set(example["text"]) & set("$£€¥"):
+            assert published.encode(example["text"]) == example["ids"]
+    with pytest.raises(TokenizerError, match="must be one of full, published"):
+        with_text_cleaning(tokenizer, "none")
+
+
+def test_a_phoneme_tokenizer_has_one_cleaning(starter: PhonemeTokenizer) -> None:
+    assert with_text_cleaning(starter, "published") is starter
 
 
 def test_the_starter_speaks_phonemes(starter: PhonemeTokenizer) -> None:

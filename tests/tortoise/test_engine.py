@@ -297,6 +297,13 @@ def test_a_voice_of_other_weights_is_refused(engine: TortoiseEngine, tmp_path: P
         engine.synthesize(TEXT, foreign, options(), ProgressReporter())
 
 
+def test_the_text_cleaning_is_that_of_the_options(speak: Speak, engine: TortoiseEngine) -> None:
+    written, read = "it is 5% of 2 km.", "it is five percent of two kilometers."
+    assert same(speak(written), speak(read, text_cleaning="published"))
+    assert not same(speak(written), speak(written, text_cleaning="published"))
+    assert engine.count_tokens(written) == engine.count_tokens(read)
+
+
 def test_text_beyond_the_limit_or_without_sound_is_refused(
     engine: TortoiseEngine, speak: Speak
 ) -> None:

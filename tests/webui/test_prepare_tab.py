@@ -371,3 +371,17 @@ def test_clips_are_dropped_restored_and_accepted(datasets: Datasets) -> None:
         handle_review_action(datasets, PanelAction(name=word, values=values))
         (row,) = [clip for clip in datasets.dataset("nora").clips if clip.id == "clip-03"]
         assert row.kept is kept and row.edited
+
+
+def test_the_plan_shows_how_lists_are_read_and_what_is_not_clear(studio: Studio) -> None:
+    with gr.Blocks() as blocks, gr.Tabs() as tabs, gr.Tab():
+        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        page.training_tabs = tabs
+        tab = PrepareTab(page)
+    table = studio.layout.voice("Anna") / "metadata.csv"
+    table.write_text(f"one.wav|Hello there.|{SCRIPT}. Yes.\n")
+    shown = tab.show_plan(*given(tab.form, transcriber="given"))
+    assert "the text could be column 2 or 3" in shown and "column 1: audio" in shown
+    assert "Hello there." in shown and SCRIPT not in shown
+    shown = tab.show_plan(*given(tab.form, transcriber="given", columns="text=2"))
+    assert "column 2: text" in shown and "All have transcripts" in shown

@@ -59,6 +59,8 @@ class DatasetClipPage(BaseModel):
 class PrepareBody(BaseModel):
     """Prepare a dataset from the clips of a voice. name: by default that of the voice.
 
+    columns: of a list of transcripts, where they are not clear, as in "audio=1,text=3".
+
     Folders of the machine can be named on the page and the command line only.
     """
 
@@ -70,6 +72,7 @@ class PrepareBody(BaseModel):
     model: str = ""
     language: str = "en"
     anew: bool = False
+    columns: str = ""
     options: dict[str, Any] = {}
 
 

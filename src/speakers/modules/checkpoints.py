@@ -1,12 +1,14 @@
 """Read and write encoder checkpoints: the published files, and those of our own training.
 
 A file is a torch pickle, read with `weights_only`: the wrapper of Real-Time Voice Cloning
-(`step, model_state, optimizer_state`), to which we add `kind`, `features` and `statistics`; or a
-bare state dict; or AutoVC's (`model_b`).
+(`step, model_state, optimizer_state`), to which we add `kind`, `features`, `statistics` and
+`partial_frames`; or a bare state dict; or AutoVC's (`model_b`). A .safetensors file holds the same
+without the optimizer, as its metadata.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from core.errors import InvalidValueError
@@ -27,6 +31,8 @@ from speakers.modules.singer import SingerEncoder
 EncoderModel = GE2EEncoder | PeeweeEncoder
 KINDS = ("ge2e", "singer", "peewee")
 SINGER_HIDDEN = 768
+SAFETENSORS = ".safetensors"
+FACTS = ("step", "kind", "features", "statistics", "partial_frames")
 AUTOVC_KEY, AUTOVC_PREFIX = "model_b", "module."
 FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
     ("ge2e", 40): FeatureConfig(),
@@ -43,24 +49,27 @@ FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
 class EncoderFileError(InvalidValueError):
     """An encoder file is missing, damaged, or of another network."""
 
-    code = "bad_model"
+    code = "corrupt_weights"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncoderCheckpoint:
-    """A network with what it was saved with. optimizer_state: as `torch.optim.Adam` takes it."""
+    """A network with what it was saved with. optimizer_state: as `torch.optim.Adam` takes it;
+    partial_frames: the frames that it was trained on at a time, None where the file does not say.
+    """
 
     model: EncoderModel
     kind: str
     features: FeatureConfig
     statistics: FeatureStatistics | None = None
     step: int = 0
+    partial_frames: int | None = None
     optimizer_state: Mapping[str, Any] | None = None
 
 
 def load_checkpoint(path: Path) -> EncoderCheckpoint:
     """Read a checkpoint; every weight must fit.  Raises EncoderFileError."""
-    content = _read_pickle(path)
+    content = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_pickle(path)
     weights, is_wrapped = _find_weights(path, content)
     stated = content.get("kind") if is_wrapped else None
     kind = stated if stated in KINDS else _infer_kind(weights)
@@ -73,12 +82,14 @@ def load_checkpoint(path: Path) -> EncoderCheckpoint:
     except RuntimeError as error:
         raise EncoderFileError(f"{path.name} is of another network: {error}") from error
     found = content.get("step", 0) if is_wrapped else 0
+    parts = content.get("partial_frames") if is_wrapped else None
     return EncoderCheckpoint(
         model=model.eval().requires_grad_(False),
         kind=kind,
         features=_read_features(path, content if is_wrapped else {}, kind, model.lstm.input_size),
         statistics=_read_statistics(path, content if is_wrapped else {}),
         step=found if isinstance(found, int) else 0,
+        partial_frames=parts if isinstance(parts, int) and parts > 0 else None,
         optimizer_state=content.get("optimizer_state") if is_wrapped else None,
     )
 
@@ -91,11 +102,35 @@ def save_checkpoint(path: Path, checkpoint: EncoderCheckpoint) -> None:
         "kind": checkpoint.kind,
         "features": to_dict(checkpoint.features),
         "statistics": to_dict(checkpoint.statistics),
+        "partial_frames": checkpoint.partial_frames,
     }
+    if path.suffix == SAFETENSORS:
+        facts = {name: content[name] for name in FACTS}
+        with atomic_path(path) as part:
+            save_file(
+                {k: v.contiguous() for k, v in content["model_state"].items()},
+                part,
+                {name: json.dumps(fact) for name, fact in facts.items()},
+            )
+        return
     if checkpoint.optimizer_state is not None:
         content["optimizer_state"] = checkpoint.optimizer_state
     with atomic_path(path) as part, part.open("wb") as file:
         torch.save(content, file)
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise EncoderFileError(f"There is no encoder file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {"model_state": weights} | {
+            name: json.loads(facts[name]) for name in FACTS if name in facts
+        }
+    except (SafetensorError, ValueError) as error:
+        raise EncoderFileError(f"{path.name} is damaged, or no encoder file.") from error
 
 
 def _read_pickle(path: Path) -> Mapping[str, Any]:

@@ -18,7 +18,10 @@ from speakers.modules.feature_config import FeatureConfig
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
 FREQUENCY_WARPING = 0.45
-MFSC_FLOOR = 1e-12
+DECIBELS = 10 / np.log(10)  # of one unit of natural log power
+DECIBEL_REDUCTIONS = ("chandna", "db_mceps")
+ITERATED = {"itype": 3, "threshold": 1e-4}  # of amplitudes
+SINGLE_PASS = {"itype": 1, "etype": 1, "eps": 1e-12, "maxiter": 0, "min_det": 0.0}  # of decibels
 A4_HZ, A4_MIDI = 440.0, 69.0
 
 # Any: neither package has types.
@@ -46,11 +49,11 @@ def compute_world_features(wave: npt.NDArray[np.float32], config: FeatureConfig)
             world.code_aperiodicity(aperiodicity, rate),
         ]
     else:
+        if config.reduction in DECIBEL_REDUCTIONS:
+            envelope, aperiodicity = 10 * np.log10(envelope), 20 * np.log10(aperiodicity)
         coded = [
             _reduce(envelope, config.reduction, config.harmonics),
-            _reduce(aperiodicity**2, config.reduction, config.aperiodicities)
-            if config.reduction in ("chandna", "db_mceps")
-            else _reduce(aperiodicity, config.reduction, config.aperiodicities),
+            _reduce(aperiodicity, config.reduction, config.aperiodicities),
         ]
     midi, unvoiced = convert_to_midi(f0)
     columns = [*coded, midi[:, None], unvoiced[:, None]]
@@ -96,31 +99,20 @@ def _find_pitch(samples: Doubles, config: FeatureConfig, frame_ms: float) -> tup
     return world.stonemask(samples, f0, times, config.sample_rate), times
 
 
-def _reduce(power: Doubles, reduction: str, count: int) -> Doubles:
-    """Return `count` coefficients of each frame's power spectrum: (f, bins) -> (f, count).
+def _reduce(spectrum: Doubles, reduction: str, count: int) -> Doubles:
+    """Return `count` coefficients of each frame: (f, bins) -> (f, count).
 
-    The reductions of the singer identity encoder, with its choice of input scale.
+    As the singer identity encoder does, which passes `mceps` the power itself as decibels.
     """
+    options = ITERATED if reduction == "code-h" else SINGLE_PASS
+    sptk = _import("pysptk")
+    rows = np.ascontiguousarray(spectrum)
+    cepstrum = np.stack(
+        [sptk.mcep(row, order=count - 1, alpha=FREQUENCY_WARPING, **options) for row in rows]
+    )
     if reduction == "code-h":
-        return _warp_to_mfsc(_compute_mel_cepstrum(power, count, 3, iterate=True))
-    if reduction == "mceps":
-        return _compute_mel_cepstrum(power, count, 1)
-    decibels = 10 * np.log10(power + MFSC_FLOOR)
-    if reduction == "chandna":
-        return _warp_to_mfsc(_compute_mel_cepstrum(decibels / 2, count, 2))
-    return _compute_mel_cepstrum(decibels, count, 1)  # db_mceps
-
-
-def _compute_mel_cepstrum(
-    spectrum: Doubles, count: int, scale: int, *, iterate: bool = False
-) -> Doubles:
-    """scale: pysptk's `itype` (1: 20 log |f|, 2: ln |f|, 3: |f|)."""
-    sptk, steps = _import("pysptk"), {} if iterate else {"maxiter": 0}
-    rows = [
-        sptk.mcep(row, order=count - 1, alpha=FREQUENCY_WARPING, itype=scale, **steps)
-        for row in np.ascontiguousarray(spectrum)
-    ]
-    return np.stack(rows)
+        return _warp_to_mfsc(cepstrum)
+    return DECIBELS * _warp_to_mfsc(cepstrum) if reduction == "chandna" else cepstrum
 
 
 def _warp_to_mfsc(cepstrum: Doubles) -> Doubles:

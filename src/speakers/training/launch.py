@@ -1,56 +1,19 @@
-"""Start, watch and stop encoder trainings, each a detached process with a folder. Light.
+"""Start encoder trainings. Light.
 
 start_training(models / "english", dataset, config)
-read_training_status(models / "english").eta_s
-request_stop(models / "english")                    from jobs.detached
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
-from typing import Literal
 
-from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from jobs.detached import (
-    STOP_FILE,
-    describe_exit_code,
-    is_alive,
-    read_process_record,
-    start_detached,
-)
-from jobs.models import JobError
-from runs.event_log_reader import EventLogReader, RunMetrics
-from runs.events import EVENTS_FILE
+from core.errors import AppError
+from runs.launch import start_process
 from speakers.dataset import read_speaker_dataset
 from speakers.training.config import CONFIG_FILE, EncoderTrainConfig, write_encoder_config
 
 TRAINER = ("-m", "speakers.training.trainer")
-PACE_EVENTS = 50
-
-TrainingState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingStatus:
-    """A training as its folder shows it.
-
-    step_s: seconds of a step, eta_s: seconds left, None where unknown;  curves: name to (step,
-    value): loss, ge2e, prediction, accuracy, eer, validation, validation_eer, rate, gradient.
-    """
-
-    state: TrainingState
-    step: int
-    steps: int
-    step_s: float | None
-    eta_s: float | None
-    curves: Mapping[str, tuple[tuple[int, float], ...]]
-    message: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def start_training(
@@ -69,57 +32,12 @@ def start_training(
     read_speaker_dataset(dataset)
     if config is None and not (run / CONFIG_FILE).is_file():
         raise AppError(f"{run} has no {CONFIG_FILE}; give the options of a new training.")
-    if is_alive(run):
-        raise AppError(f"{run.name} is already running. Wait for it, or stop it first.")
-    with reraise_as_app_error(JobError), translate_write_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, *TRAINER, str(run.absolute()), "--dataset", str(dataset.absolute())]
+    if force_restart:
+        command.append("--force-restart")
+
+    def prepare() -> None:
         if config is not None:
             write_encoder_config(run / CONFIG_FILE, config)
-        flags = ["--force-restart"] if force_restart else []
-        command = [sys.executable, *TRAINER, str(run.absolute())]
-        command += ["--dataset", str(dataset.absolute()), *flags]
-        start_detached(command, run, turn=turn)
 
-
-def read_training_status(run: Path, reader: EventLogReader | None = None) -> TrainingStatus:
-    """Return the status of a training. reader: one that is kept between calls reads less."""
-    metrics = (reader or EventLogReader(run / EVENTS_FILE)).read()
-    steps = metrics.start_event.total_steps if metrics.start_event else 0
-    step_s = _measure_pace(metrics)
-    state = _find_state(run, metrics)
-    is_running = state in ("running", "stopping")
-    return TrainingStatus(
-        state=state,
-        step=metrics.step,
-        steps=steps,
-        step_s=step_s,
-        eta_s=step_s * max(0, steps - metrics.step) if step_s and is_running else None,
-        curves={name: tuple(points) for (_, name), points in metrics.points.items() if points},
-        message=_find_message(run, state, metrics),
-        notes=tuple(metrics.notes + metrics.warnings),
-    )
-
-
-def _find_state(run: Path, metrics: RunMetrics) -> TrainingState:
-    if is_alive(run):
-        if (run / STOP_FILE).exists():
-            return "stopping"
-        return "running" if read_process_record(run).launched or metrics.start_event else "waiting"
-    return metrics.ended.state if metrics.ended else "died"
-
-
-def _find_message(run: Path, state: TrainingState, metrics: RunMetrics) -> str:
-    if metrics.ended is not None and state not in ("running", "waiting", "stopping"):
-        return metrics.ended.message
-    return describe_exit_code(read_process_record(run).code) if state == "died" else ""
-
-
-def _measure_pace(metrics: RunMetrics) -> float | None:
-    """Return the median seconds of a step over the latest points of the log."""
-    latest = [(time, step) for time, step, _ in metrics.times][-PACE_EVENTS:]
-    paces = [
-        (after[0] - before[0]) / (after[1] - before[1])
-        for before, after in pairwise(latest)
-        if after[1] > before[1]
-    ]
-    return median(paces) if paces else None
+    start_process(run, command, prepare, turn)

@@ -87,7 +87,8 @@ def compute_losses(model: EncoderModel, batch: Batch, utterances: int, use: str)
         return BatchLosses(total=loss, ge2e=loss, similarities=similarities, embeddings=embeddings)
     if isinstance(model, SingerEncoder):
         labels = batch.speakers.to(flat.device).repeat_interleave(utterances)
-        found = compute_singer_losses(model, embeddings, model.classify(flat), labels, use)
+        scores = model.classify(flat) if model.training else None  # other speakers have no class
+        found = compute_singer_losses(model, embeddings, scores, labels, use)
         return BatchLosses(
             total=found.total,
             ge2e=found.ge2e,

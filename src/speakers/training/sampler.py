@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from speakers.dataset import (
+    MIN_SPEAKERS,
     FeatureFile,
     Speaker,
     SpeakerDataset,
@@ -26,8 +27,6 @@ from speakers.modules.features import normalize_features
 from speakers.training.config import EncoderTrainConfig
 
 MAX_CACHED_BYTES = 1_000_000_000
-MAX_SPEAKERS, MAX_UTTERANCES = 64, 10  # the batch of the published encoders
-MIN_SPEAKERS, MIN_UTTERANCES = 2, 2
 
 # Any: state dicts.
 
@@ -224,24 +223,12 @@ def split_speakers(dataset: SpeakerDataset, share: float, seed: int) -> SpeakerS
     )
 
 
-def suggest_batch_shape(files_per_speaker: Sequence[int]) -> tuple[int, int]:
-    """Return speakers and utterances of a batch for a dataset: at most 64 x 10.
-
-    A speaker with few files gives several crops of each.
-    """
-    usable = sorted(count for count in files_per_speaker if count)
-    if len(usable) < MIN_SPEAKERS:
-        raise SpeakerDatasetError("A batch needs two speakers with utterances.")
-    median = usable[len(usable) // 2]
-    utterances = min(MAX_UTTERANCES, max(4, median))
-    speakers = min(MAX_SPEAKERS, max(MIN_SPEAKERS, len(usable) // 2), len(usable))
-    return speakers, utterances
-
-
 def compute_cycle_steps(
-    speakers: Sequence[Speaker], config: EncoderTrainConfig, chunks_per_file: int = 1
+    speakers: Sequence[Speaker], config: EncoderTrainConfig, at_least: int = 1
 ) -> int:
-    """Return how many batches show each speaker's files about once, at least one."""
-    files = sum(len(speaker.files) for speaker in speakers) // max(len(speakers), 1)
+    """Return how many batches show every crop of each speaker's files about once."""
+    files = [file for speaker in speakers for file in speaker.files]
+    chunks = sum(max(1, file.frames // config.crop_frames) for file in files)
     groups = len(speakers) // max(config.speakers_per_batch, 1)
-    return max(1, groups * (files * chunks_per_file // max(config.utterances_per_speaker, 1)))
+    crops = chunks // max(len(speakers), 1)  # of each speaker
+    return max(at_least, groups * (crops // max(config.utterances_per_speaker, 1)))

@@ -21,7 +21,7 @@ from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.settings.sources import ResolvedSettings, resolve_settings
 from studio.settings.store import update_settings_file
 from studio.synthesis.batch import BatchJob, BatchResult, synthesize_batch
-from studio.synthesis.batch_csv import read_batch_table
+from studio.synthesis.batch_csv import read_batch_file
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.training_runs.service import TrainingRunService
 from studio.voices.catalog import RANDOM_VOICE, Voice
@@ -212,12 +212,22 @@ class Studio:
         return voice
 
     def synthesize_batch(
-        self, table: Path, folder: Path, request_input: SpeechRequestInput, report: ProgressReporter
+        self,
+        table: Path,
+        folder: Path,
+        request_input: SpeechRequestInput,
+        report: ProgressReporter,
+        columns: str = "",
     ) -> BatchResult:
-        """Synthesize every row of a table into a folder; clips that are there are kept."""
-        rows = read_batch_table(table)
+        """Synthesize every row of a table into a folder; clips that are there are kept.
+
+        columns: of the table, as `read_batch_file` takes them.
+        """
+        read = read_batch_file(table, columns)
+        for line in read.notes:
+            report.note(line)
         return synthesize_batch(
-            rows,
+            read.rows,
             BatchJob(
                 folder=folder,
                 request_input=request_input,

@@ -40,9 +40,12 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",
      "model_tasks:export_checkpoint_task"),
     ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_dataset_task"),
+    ("preprocess_speakers", "encoders.requests:PreprocessRequest", "encoders:preprocess_task"),
+    ("plot_speakers", "encoders.requests:EvaluateRequest", "encoders:plot_task"),
+    ("make_gold", "datasets.gold_request:GoldRequest", "gold_dataset:gold_dataset_task"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
-_RESUMABLE = ("speak", "prepare")
+_RESUMABLE = ("speak", "prepare", "make_gold")
 _WORK_ESTIMATORS = {"speak": "studio.synthesis.cost:estimate_speech_work"}
 
 TASKS: Mapping[str, Task] = MappingProxyType(

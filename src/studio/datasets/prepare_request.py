@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import AppError, reraise_as_app_error
-from core.paths import MAX_NAME_LENGTH, ProjectPaths, quote_for_message
-from studio.voices.catalog import find_voice
+from core.paths import MAX_NAME_LENGTH, ProjectPaths, parse_path, quote_for_message
+from core.tables.columns import TablePreview, parse_column_choice
+from studio.voices.catalog import compose, find_voice
 from training.asr.availability import TranscriberInfo, probe_transcribers
 from training.asr.base import AUTO, GIVEN, TRANSCRIBERS, TranscribeError, TranscriberConfig
 from training.asr.languages import parse_language_code
 from training.asr.selection import resolve_transcriber_name
-from training.asr.transcripts.discovery import find_existing_transcripts
+from training.asr.transcripts.discovery import (
+    FoundTranscripts,
+    check_questions,
+    search_transcripts,
+)
+from training.asr.transcripts.lists import LIST_ROLES
 from training.dataset_prep.lock import is_being_prepared
 from training.dataset_prep.manifest import DATASET_FILE, ManifestError, read_dataset
 from training.dataset_prep.options import PrepareOptions
@@ -33,7 +39,8 @@ class PrepareRequest:
     """Prepare or update a dataset from the recordings of a voice or a folder.
 
     name: of the dataset, "" for that of the voice or folder;  transcriber, model, language, device,
-    fetch: see training.asr.base;  anew: process finished recordings again.
+    fetch: see training.asr.base;  anew: process finished recordings again;  columns: of lists of
+    transcripts, where they are not clear: "audio=1,text=Sentence".
     """
 
     name: str = ""
@@ -45,12 +52,14 @@ class PrepareRequest:
     device: str = "auto"
     fetch: bool = False
     anew: bool = False
+    columns: str = ""
     options: PrepareOptions = field(default_factory=PrepareOptions)
 
     def __post_init__(self) -> None:
         if bool(self.voice) == bool(self.folder):
             raise ValueError("Give either a voice or a folder of recordings.")
         self.to_transcriber_config()
+        self.parse_columns()
 
     def to_transcriber_config(self) -> TranscriberConfig:
         """Return the transcriber options.  Raises TranscribeError for unknown ones."""
@@ -62,10 +71,19 @@ class PrepareRequest:
             fetch=self.fetch,
         )
 
+    def parse_columns(self) -> dict[str, str]:
+        """Return the columns by role.  Raises TableError for an invalid choice."""
+        return parse_column_choice(self.columns, LIST_ROLES)
+
+    @property
+    def uses_transcripts(self) -> bool:
+        """Whether existing transcripts are used."""
+        return self.transcriber in (AUTO, GIVEN)
+
     @property
     def dataset_name(self) -> str:
         """The name of the dataset."""
-        return self.name or self.voice or dataset_name_from_folder(Path(self.folder))
+        return self.name or self.voice or dataset_name_from_folder(parse_path(self.folder))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +91,9 @@ class PreparePlan:
     """The plan of a request.
 
     seconds: of recordings, estimated from file sizes; given: recordings with a transcript;
-    transcriber: for the others, "" for none; remarks: for the user.
+    transcriber: for the others, "" for none; remarks: for the user; left_out: lines of
+    transcripts that are not used, which the job reports, too; lists: of transcripts, with the
+    columns that are used.
     """
 
     name: str
@@ -83,6 +103,8 @@ class PreparePlan:
     given: int
     transcriber: str
     remarks: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    lists: tuple[TablePreview, ...] = ()
 
 
 def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePlan:
@@ -91,9 +113,9 @@ def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePl
     folder = find_source_folder(layout, request)
     with reraise_as_app_error(ManifestError, TranscribeError):
         files = find_recordings(folder)
-        given = (
-            find_existing_transcripts(folder, files) if request.transcriber in (AUTO, GIVEN) else {}
-        )
+        found = _search_transcripts(request, folder, files)
+        check_questions(found)
+        given = found.by_file
         check_target_dir(target)
         check_dataset_name_free(layout, request, folder)
     if is_being_prepared(target):
@@ -120,7 +142,27 @@ def plan_preparation(layout: ProjectPaths, request: PrepareRequest) -> PreparePl
         given=len(given),
         transcriber=transcriber,
         remarks=tuple(_collect_remarks(seconds, len(files), len(given))),
+        left_out=found.notes,
+        lists=found.lists,
     )
+
+
+def preview_lists(layout: ProjectPaths, request: PrepareRequest) -> tuple[TablePreview, ...]:
+    """Return the lists of transcripts as they are read, also where their columns are not clear.
+
+    Raises AppError where there are no recordings, or a list is malformed.
+    """
+    folder = find_source_folder(layout, request)
+    with reraise_as_app_error(ManifestError, TranscribeError):
+        return _search_transcripts(request, folder, find_recordings(folder)).lists
+
+
+def _search_transcripts(
+    request: PrepareRequest, folder: Path, files: list[Path]
+) -> FoundTranscripts:
+    if not request.uses_transcripts:
+        return FoundTranscripts(by_file={})
+    return search_transcripts(folder, files, request.parse_columns())
 
 
 def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
@@ -134,7 +176,7 @@ def find_source_folder(layout: ProjectPaths, request: PrepareRequest) -> Path:
                 code="missing_voice",
             )
         return voice.folder
-    folder = Path(request.folder).expanduser()
+    folder = parse_path(request.folder)
     if not folder.is_absolute():
         folder = Path.cwd() / folder
     inside = folder.resolve()
@@ -154,7 +196,11 @@ def check_dataset_name_free(layout: ProjectPaths, request: PrepareRequest, folde
         before = read_dataset(target)
     except ManifestError:
         return  # it is moved away when the dataset is prepared
-    same = before.voice == request.voice if request.voice else before.folder == str(folder)
+    same = (
+        compose(before.voice) == compose(request.voice)
+        if request.voice
+        else before.folder == str(folder)
+    )
     if not same and before.clips:
         raise AppError(
             f"There is already a dataset {quote_for_message(request.dataset_name)}, made from "

@@ -30,6 +30,7 @@ from studio.datasets.prepare_request import (
     PrepareRequest,
     list_transcribers,
     plan_preparation,
+    preview_lists,
 )
 from training.asr.base import Word
 from training.dataset_prep import review
@@ -70,6 +71,7 @@ __all__ = [
     "format_dataset_report",
     "list_transcribers",
     "plan_preparation",
+    "preview_lists",
 ]
 
 CLIP_FILTERS = ("all", "kept", "dropped", "edited", "doubtful")

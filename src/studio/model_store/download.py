@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from tqdm.std import tqdm
 
 from core.errors import AppError, translate_write_errors
 from core.progress import ProgressEvent, ProgressReporter
+from core.proxy_settings import check_proxy_usable
 from engines.model_files import compute_sha256
 from tortoise.checkpoints.published import DownloadSource, PublishedFile
 
@@ -91,6 +93,7 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
             "already have with `testudo models import FOLDER`.",
             code="offline",
         )
+    check_proxy_usable(os.environ)
     problems, gone, found = [], True, False
     for source in file.sources:
         try:

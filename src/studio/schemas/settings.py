@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 from core.errors import InvalidValueError
 from core.network_address import DEFAULT_HOST, DEFAULT_PORT, parse_address
 from core.options import OptionField, OptionInfo, list_option_fields, validate_options
-from core.paths import ProjectPaths
+from core.paths import ProjectPaths, parse_path
 from engines.registry import get_options_class
 from studio.schemas.speech import AUDIO_FORMATS, check_sample_rate, get_preset_options
 
@@ -289,4 +289,4 @@ def apply_folders(layout: ProjectPaths, settings: Settings) -> ProjectPaths:
 
 
 def _resolve_folder(root: Path, name: str) -> Path:
-    return root / os.path.expandvars(Path(name).expanduser())
+    return root / os.path.expandvars(parse_path(name))

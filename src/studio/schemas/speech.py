@@ -15,6 +15,7 @@ from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
+from text.pauses import Pause, PauseKind
 from text.segmentation import is_speakable
 
 DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml", "preset", "request"
@@ -44,7 +45,21 @@ class OutputOptions:
     prompt: Annotated[
         str, OptionInfo(help="Prompt before each chunk; sets the mood and is not spoken")
     ] = ""
-    pause_s: Annotated[float, OptionInfo(0.0, 5.0, 0.05, "Silence between chunks", "s")] = 0.3
+    pause_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence between sentences and lines", "s")
+    ] = 0.3
+    pause_none_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence where a sentence is cut between words", "s")
+    ] = 0.0
+    pause_comma_s: Annotated[
+        float, OptionInfo(0.0, 5.0, 0.05, "Silence where a sentence is cut at a comma", "s")
+    ] = 0.1
+    pause_paragraph_s: Annotated[
+        float, OptionInfo(0.0, 10.0, 0.05, "Silence between paragraphs and speakers", "s")
+    ] = 0.7
+    pause_section_s: Annotated[
+        float, OptionInfo(0.0, 20.0, 0.05, "Silence before headings and at scene breaks", "s")
+    ] = 1.2
     fade_ms: Annotated[int, OptionInfo(0, 100, 1, "Fade at each join", "ms")] = 5
     volume: Annotated[float, OptionInfo(0.0, 4.0, 0.05, "Gain of the clip; 1: unchanged", "x")] = (
         1.0
@@ -64,6 +79,19 @@ class OutputOptions:
         check_sample_rate(self.output_rate, self.format)
         if "[" in self.prompt or "]" in self.prompt:
             raise ValueError("prompt is never spoken, so it needs no brackets; remove them.")
+
+    def get_pause_s(self, pause: Pause) -> float:
+        """Return the seconds of a pause: its own, or those of its kind."""
+        if pause.seconds is not None:
+            return pause.seconds
+        kinds: Mapping[PauseKind, float] = {
+            "none": self.pause_none_s,
+            "comma": self.pause_comma_s,
+            "sentence": self.pause_s,
+            "paragraph": self.pause_paragraph_s,
+            "section": self.pause_section_s,
+        }
+        return kinds[pause.kind]
 
     @property
     def prompt_prefix(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import AppError
 from core.serialization import ValidationError, from_dict, to_dict
+from engines.registry import get_options_class
 
 SCHEMA_VERSION = 1  # raised when a reader of the old form would misunderstand the new one
 MAX_METADATA_CHARS = 4_000_000  # characters of JSON; one with latents has some hundred thousand
@@ -97,11 +98,22 @@ def from_json(text: str, source: str) -> TakeMetadata:
         )
     try:
         data = json.loads(text, parse_constant=_parse_finite, parse_float=_parse_finite)
-        return from_dict(TakeMetadata, data)
+        record = from_dict(TakeMetadata, data)
     except (ValueError, TypeError, RecursionError) as cause:
         raise AppError(
             f"The settings in {source} were not written by Testudo: {cause}", code="no_record"
         ) from cause
+    return replace(record, options={**_get_old_defaults(record.engine), **record.options})
+
+
+def _get_old_defaults(engine: str) -> Mapping[str, Any]:
+    """Return values of options that clips made before these options were added do not record."""
+    try:
+        cls = get_options_class(engine)
+    except ValueError:  # an engine of another version
+        return {}
+    defaults: Mapping[str, Any] = getattr(cls, "defaults_of_old_clips", dict)()
+    return defaults
 
 
 def _parse_finite(word: str) -> float:

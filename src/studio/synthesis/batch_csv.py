@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from core.errors import AppError, translate_write_errors
+from audio.formats import READABLE_SUFFIXES
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import quote_for_message, validate_name
 from core.serialization import suggest_similar
+from core.tables.columns import (
+    AUDIO,
+    SPEAKER,
+    TEXT,
+    ColumnChoice,
+    TablePreview,
+    guess_role,
+    make_preview,
+    normalize_column_name,
+    parse_column_choice,
+    resolve_columns,
+)
+from core.tables.reader import SEPARATORS, Table, TableError, read_tables
+from core.tables.text_files import TextFileError
 
+NAME = "name"
 COLUMNS = ("text", "voice", "seed", "preset", "name")
-MAX_TABLE_BYTES = 50_000_000  # bytes
 MAX_SEED = 2**63 - 1
 ITEMS_FILE = "items.csv"
 
@@ -50,30 +65,159 @@ class BatchItem:
     voice: str
 
 
-def read_batch_table(path: Path) -> list[BatchRow | InvalidBatchRow]:
-    """Read a CSV (or, ending in .tsv, a table with tabs) with a header.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTable:
+    """The rows of a table.
 
-    Raises AppError for an invalid table; an invalid row is a BadRow.
+    preview: its first rows and the columns that are used;  notes: what to check, () for a table
+    with our column names.
     """
-    cells = csv.reader(io.StringIO(_read_text(path)), dialect=_choose_dialect(path), strict=True)
-    try:
-        records = [(line, row) for line, row in enumerate(cells) if any(map(str.strip, row))]
-    except csv.Error as cause:
-        raise AppError(f"{path} is not a table: {cause} in line {cells.line_num}.") from cause
+
+    rows: tuple[BatchRow | InvalidBatchRow, ...]
+    preview: TablePreview
+    notes: tuple[str, ...] = ()
+
+
+def read_batch_table(path: Path, columns: str = "") -> list[BatchRow | InvalidBatchRow]:
+    """Return the rows of `read_batch_file`."""
+    return list(read_batch_file(path, columns).rows)
+
+
+def read_batch_file(path: Path, columns: str = "") -> BatchTable:
+    """Read a table with a header: CSV with any separator, tab-separated text, or .xlsx.
+
+    columns: which column holds what, as in "text=2,voice=Speaker"; "" to go by the header. Raises
+    AppError for an invalid table; an invalid row is an InvalidBatchRow.
+    """
+    with reraise_as_app_error(TextFileError):
+        table, choice = _read_best_table(path, parse_column_choice(columns, COLUMNS))
+    preview = make_preview(path.name, table, choice)
+    if choice.question:
+        shown = "\n".join([choice.question, *preview.format_lines()])
+        raise AppError(shown, code="bad_request")
+    records = [row.cells for row in (table.rows[1:] if choice.header else table.rows)]
     if not records:
-        raise AppError(f"{path} is empty. Its first line names the columns: text,voice,name.")
-    header = _parse_header(path, records[0][1])
-    if len(records) == 1:
         raise AppError(f"{path} has no rows below its header. Add a line of text to speak.")
-    width = max(3, len(str(len(records) - 1)))
+    header = [""] * max(table.width, len(choice.header))
+    for role, at in choice.roles.items():
+        header[at] = role
+    return BatchTable(
+        rows=_parse_rows(header, records),
+        preview=preview,
+        notes=_describe_choice(path, choice, preview),
+    )
+
+
+def _read_best_table(path: Path, chosen: Mapping[str, str]) -> tuple[Table, ColumnChoice]:
+    found, problems = [], []
+    for table in _read_tables(path):
+        try:
+            found.append((table, _choose_columns(path, table, chosen)))
+        except TableError as problem:
+            problems.append(problem)
+    if not found:
+        raise problems[0]
+    return max(found, key=lambda one: _rate(*one))
+
+
+def _read_tables(path: Path) -> list[Table]:
+    if not path.is_file():
+        raise AppError(f"There is no table {path}. Give a CSV or .xlsx file with a text column.")
+    tables = [table for table in read_tables(path) if table.rows]
+    if not tables:
+        raise AppError(f"{path} is empty. Its first line names the columns: text,voice,name.")
+    return tables
+
+
+def _rate(table: Table, choice: ColumnChoice) -> tuple[bool, int, float]:
+    """Rate a way to read a table: by what is clear, by columns known, by rows of one width."""
+    width = len(choice.header) or table.width
+    even = sum(len(row.cells) == width for row in table.rows)
+    return not choice.question, len(choice.roles), even / len(table.rows)
+
+
+def _choose_columns(path: Path, table: Table, chosen: Mapping[str, str]) -> ColumnChoice:
+    """Choose the columns by their names, or as the user says."""
+    names = table.rows[0].cells
+    roles: dict[str, int] = {}
+    question = ""
+    exact = [normalize_column_name(name) for name in names]
+    for role in COLUMNS:
+        rivals = [at for at, name in enumerate(exact) if name == role]
+        if len(rivals) > 1:
+            question = f"{path} names a column twice: {', '.join(names)}."
+        rivals = rivals or [at for at, name in enumerate(names) if _guess_column(name) == role]
+        if rivals:
+            roles[role] = rivals[0]
+        if len(rivals) > 1 and role == TEXT and not question:
+            listed = " or ".join(repr(names[at]) for at in rivals)
+            question = f"{path} has several columns of text: {listed}. Set columns, as in text=2."
+    if chosen:
+        named = resolve_columns(table, path.name, chosen)
+        by_name = not all(column.isdecimal() for column in chosen.values())
+        kept = {role: at for role, at in roles.items() if at not in named.values()}
+        header = names if roles or by_name else ()
+        roles, question = {**kept, **named}, ""
+        return ColumnChoice(roles=roles, header=header, question=_ask_for_text(path, names, roles))
+    if not question:
+        question = _ask_for_text(path, names, roles) or _ask_for_similar(path, names, roles)
+    return ColumnChoice(roles=roles, header=names if roles else (), question=question)
+
+
+def _guess_column(name: str) -> str:
+    """Return the column that a name of other programs stands for, "" for none."""
+    if any(mark in name for mark in SEPARATORS):
+        return ""  # a row that was not split
+    words = normalize_column_name(name).split("_")
+    if words[-1] in ("name", "title", "output", "out") and guess_role(name) != SPEAKER:
+        return NAME
+    return {TEXT: "text", SPEAKER: "voice", AUDIO: NAME}.get(guess_role(name), "")
+
+
+def _ask_for_text(path: Path, names: Sequence[str], roles: Mapping[str, int]) -> str:
+    if "text" in roles:
+        return ""
+    listed = " | ".join(names)
+    return (
+        f"{path} has no column text. Its first line names the columns, and is: {listed[:200]}. "
+        "Set columns, as in text=1,voice=2."
+    )
+
+
+def _ask_for_similar(path: Path, names: Sequence[str], roles: Mapping[str, int]) -> str:
+    """Return a question about a column that may be a misspelled one."""
+    for at, name in enumerate(names):
+        free = [column for column in COLUMNS if column not in roles]
+        hint = "" if at in roles.values() else suggest_similar(normalize_column_name(name), free)
+        if name and hint:
+            return f"{path} has a column {quote_for_message(name)} that is not supported.{hint}"
+    return ""
+
+
+def _describe_choice(path: Path, choice: ColumnChoice, preview: TablePreview) -> tuple[str, ...]:
+    """Return the preview of a table whose names are not ours, and the columns left out."""
+    used = {at: role for role, at in choice.roles.items()}
+    names = [normalize_column_name(name) for name in choice.header]
+    if names and all(name in ("", used.get(at)) for at, name in enumerate(names)):
+        return ()
+    unused = [name for at, name in enumerate(choice.header) if name and at not in used]
+    listed = ", ".join(map(quote_for_message, unused))
+    left_out = [f"{path.name}: not used: {listed}. Columns are: {', '.join(COLUMNS)}."]
+    return (*preview.format_lines(), *(left_out if unused else ()))
+
+
+def _parse_rows(
+    header: list[str], records: Sequence[Sequence[str]]
+) -> tuple[BatchRow | InvalidBatchRow, ...]:
+    width = max(3, len(str(len(records))))
     rows: list[BatchRow | InvalidBatchRow] = []
     taken: set[str] = set()
-    for number, (_, record) in enumerate(records[1:], start=1):
+    for number, record in enumerate(records, start=1):
         row = _parse_row(number, header, record, f"{number:0{width}d}", taken)
         if isinstance(row, BatchRow):
             taken.add(row.name.casefold())
         rows.append(row)
-    return rows
+    return tuple(rows)
 
 
 def write_items_csv(folder: Path, items: Iterable[BatchItem]) -> Path:
@@ -89,53 +233,20 @@ def write_items_csv(folder: Path, items: Iterable[BatchItem]) -> Path:
     return path
 
 
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_TABLE_BYTES:
-            raise AppError(f"{path} is larger than {MAX_TABLE_BYTES:,} bytes; split it.")
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise AppError(f"There is no table {path}. Give a CSV file with a text column.") from None
-    except UnicodeDecodeError as cause:
-        raise AppError(
-            f"{path} is not UTF-8 text (byte {cause.start}). Save the table as CSV in UTF-8."
-        ) from cause
-    except OSError as cause:
-        raise AppError(f"Cannot read {path}: {cause.strerror or cause}.") from cause
-
-
-def _choose_dialect(path: Path) -> type[csv.Dialect]:
-    return csv.excel_tab if path.suffix.lower() == ".tsv" else csv.excel
-
-
-def _parse_header(path: Path, names: Sequence[str]) -> list[str]:
-    header = [name.strip().lower() for name in names]
-    for name in header:
-        if name not in COLUMNS:
-            hint = suggest_similar(name, COLUMNS) or f" Known are: {', '.join(COLUMNS)}."
-            raise AppError(
-                f"{path} has a column {quote_for_message(name)} that is not supported.{hint}",
-                code="bad_request",
-            )
-    if "text" not in header:
-        raise AppError(f"{path} has no column text. Its first line names the columns.")
-    if len(set(header)) < len(header):
-        raise AppError(f"{path} names a column twice: {', '.join(header)}.")
-    return header
-
-
 def _parse_row(
-    number: int, header: list[str], record: list[str], usual_name: str, taken: set[str]
+    number: int, header: list[str], record: Sequence[str], usual_name: str, taken: set[str]
 ) -> BatchRow | InvalidBatchRow:
-    if len(record) > len(header):
+    if any(record[len(header) :]):
         return InvalidBatchRow(
             number=number,
             reason=f"it has {len(record)} cells under {len(header)} columns; "
             'put text with commas into "quotes".',
         )
-    cells = {name: cell.strip() for name, cell in zip(header, record, strict=False)}
+    cells = {name: cell for name, cell in zip(header, record, strict=False) if name}
     try:
-        name = validate_name(cells.get("name") or usual_name, "clip")
+        if not cells.get("text"):
+            raise AppError("its text is empty; write a text or remove the row.")
+        name = validate_name(_strip_audio_path(cells.get(NAME, "")) or usual_name, "clip")
         if name.casefold() in taken:
             raise AppError(
                 f"another row is already named {quote_for_message(name)}; choose another name."
@@ -152,7 +263,14 @@ def _parse_row(
         return InvalidBatchRow(number=number, reason=str(refusal))
 
 
+def _strip_audio_path(cell: str) -> str:
+    """Return the name in the path of a clip: out/part1.wav -> part1."""
+    path = PurePosixPath(cell.replace("\\", "/"))
+    return path.stem if path.suffix.lower() in READABLE_SUFFIXES else cell
+
+
 def _parse_seed(cell: str) -> int | None:
+    cell = re.sub(r"\.0+$", "", cell)  # as pandas writes whole numbers beside empty cells
     if not cell:
         return None
     if not cell.isdecimal() or int(cell) > MAX_SEED:

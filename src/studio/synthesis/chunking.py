@@ -30,7 +30,7 @@ class TextChunk:
     """The input of one engine call.
 
     index counts the chunks of the request from 0; options has the seed of the chunk; redone: the
-    regenerated line, if any.
+    regenerated line, if any; pause_s, lead_s: seconds of silence behind and before the chunk.
     """
 
     index: int
@@ -38,6 +38,8 @@ class TextChunk:
     line_plan: LinePlan
     options: Any  # the engine's own
     line_override: LineOverride | None = None
+    pause_s: float = 0.0
+    lead_s: float = 0.0
 
     @property
     def text_spans(self) -> list[TextSpan]:
@@ -90,6 +92,8 @@ def split_line_into_chunks(
             line=line,
             line_plan=planned,
             options=replace(planned.options, seed=derive_chunk_seed(planned.options.seed, index)),
+            pause_s=request.delivery.get_pause_s(line.pause),
+            lead_s=line.lead_s,
         )
         for index, line in enumerate(lines, start=first)
     ]

@@ -60,10 +60,13 @@ class SavedTake:
 class LineTakes:
     """One line (a chunk) and its takes in order of creation.
 
-    chosen: file of the selected take, "" for none.
+    chosen: file of the selected take, "" for none; pause_s, lead_s: seconds of silence behind and
+    before the line, pause_s None in files of older versions.
     """
 
     heard: str
+    pause_s: float | None = None
+    lead_s: float = 0.0
     takes: tuple[SavedTake, ...] = ()
     chosen: str = ""
 
@@ -129,6 +132,14 @@ class LineTakesFile:
                     f"Line {number} is not generated yet. Wait until the clip is finished."
                 )
         return [line.take(line.chosen) for line in self.lines]
+
+    def list_pauses(self) -> list[float]:
+        """Return the seconds of silence behind each line."""
+        usual = [*[self.request.delivery.pause_s] * (len(self.lines) - 1), 0.0]
+        return [
+            line.pause_s if line.pause_s is not None else pause_s
+            for line, pause_s in zip(self.lines, usual, strict=True)
+        ]
 
     def to_line_overrides(self) -> tuple[LineOverride, ...]:
         """Return the lines that were regenerated or changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import AppError, reraise_as_app_error
@@ -14,7 +14,14 @@ from core.serialization import from_dict
 from engines.registry import get_options_class
 from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
-from text.script import VOICE, ScriptError, ScriptLine, parse_script
+from text.script import (
+    VOICE,
+    ScriptError,
+    ScriptLine,
+    ScriptNotice,
+    parse_lines,
+    parse_script,
+)
 
 CHUNK_SEED_LIMIT = 2**53  # a browser keeps whole numbers below it exactly
 
@@ -54,16 +61,33 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
             "There is nothing to speak in the text: no line has a letter or digit.",
             code="unspeakable",
         )
-    return [plan_line(line, request, cls, layout) for line in lines]
+    plan: list[LinePlan] = []
+    for line in lines:
+        plan.append(plan_line(line, request, cls, layout, plan[-1] if plan else None))
+    return plan
+
+
+def list_text_notices(request: SpeechRequest) -> list[str]:
+    """Return what of the text is left out or not supported, in a sentence each."""
+    known = [option.name for option in list_option_fields(get_options_class(request.engine))]
+    items = parse_lines(request.text, request.delivery.delimiter, known=known)
+    return [item.message for item in items if isinstance(item, ScriptNotice)]
 
 
 def plan_line(
-    line: ScriptLine, request: SpeechRequest, cls: type[Any], layout: ProjectPaths
+    line: ScriptLine,
+    request: SpeechRequest,
+    cls: type[Any],
+    layout: ProjectPaths,
+    previous: LinePlan | None = None,
 ) -> LinePlan:
-    """Check one line: its override and its voice.  cls: the engine's options.
+    """Check one line: its override and its voice.
 
-    Raises AppError naming the line where it differs from the others.
+    cls: the engine's options;  previous: the plan of the line before, which is used again for lines
+    with the same override. Raises AppError naming the line where it differs from the others.
     """
+    if previous is not None and previous.line.override == line.override:
+        return replace(previous, line=line)
     turned = {key: value for key, value in line.override.items() if key != VOICE}
     about = f"Line {line.number}"
     plain = {**request.options, **turned}

@@ -26,7 +26,8 @@ from studio.synthesis.chunking import (
 )
 from studio.synthesis.planning import LinePlan, plan_line
 from studio.voices.catalog import RANDOM_VOICE, check_voices
-from text.script import VOICE, InvalidLine, ScriptError, parse_lines
+from text.pauses import PauseKind
+from text.script import VOICE, InvalidLine, ScriptError, ScriptNotice, parse_lines
 
 CHARS_PER_SECOND = 16.7  # see spoken_s
 MIN_SPEECH_S = 0.4
@@ -76,7 +77,7 @@ class PreviewChunk:
     line: its number in the text, from 1; text: the spoken text; steering: the prompt; said: the
     normalized text; tokens of limit; voice: "" unless it is the line's own; unknown: words and
     symbols that are dropped; guessed: words whose pronunciation is guessed; seconds: estimated
-    duration.
+    duration; pause: the kind of silence behind it, and pause_s its seconds; lead_s: silence before.
     """
 
     line: int
@@ -89,15 +90,22 @@ class PreviewChunk:
     unknown: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
     seconds: float = 0.0
+    pause: PauseKind = "sentence"
+    pause_s: float = 0.0
+    lead_s: float = 0.0
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """All chunks in order, problems of the whole text, and the estimated duration in seconds."""
+    """All chunks in order, problems of the whole text, and the estimated duration in seconds.
+
+    notices: what of the text is left out or not supported.
+    """
 
     pieces: tuple[PreviewChunk, ...] = ()
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -147,26 +155,33 @@ class _PreviewBuilder:
                 request.text, delivery.delimiter, known=known, steering=delivery.prompt_prefix
             )
         spoken = 0
+        plan: LinePlan | None = None
         for row in rows:
+            if isinstance(row, ScriptNotice):
+                continue
             if isinstance(row, InvalidLine):
                 pieces.append(PreviewChunk(line=row.number, text=row.raw, problem=row.reason))
                 continue
             try:
-                planned = plan_line(row, request, self._cls, self._layout)
-                cut = split_line_into_chunks(planned, self._token_budget, request, spoken)
+                plan = plan_line(row, request, self._cls, self._layout, plan)
+                cut = split_line_into_chunks(plan, self._token_budget, request, spoken)
             except AppError as refusal:
                 pieces.append(
                     PreviewChunk(line=row.number, text=row.spoken_text, problem=str(refusal))
                 )
                 continue
             spoken += len(cut)
-            pieces += [self._preview_chunk(piece, planned) for piece in cut]
+            pieces += [self._preview_chunk(piece, plan) for piece in cut]
+        notices = [row.message for row in rows if isinstance(row, ScriptNotice)]
         if not pieces:
-            self._problems.append("There is nothing to speak in the text.")
+            self._problems.append(
+                " ".join(["There is nothing to speak in the text.", *notices[:1]])
+            )
         return Preview(
             pieces=tuple(pieces),
             problems=tuple(self._problems),
-            seconds=round(_sum_durations(pieces, delivery), 1),
+            notices=tuple(notices),
+            seconds=round(_sum_durations(pieces), 1),
         )
 
     def _preview_chunk(self, piece: TextChunk, planned: LinePlan) -> PreviewChunk:
@@ -180,9 +195,14 @@ class _PreviewBuilder:
             said=text,
             voice=own_voice,
             seconds=round(estimate_speech_s(text), 1),
+            pause=piece.line.pause.kind,
+            pause_s=piece.pause_s,
+            lead_s=piece.lead_s,
         )
         if measure is None:
             return shown
+        if hasattr(measure, "with_options"):
+            measure = measure.with_options(planned.options)
         normalized = measure.normalize(text)
         return replace(
             shown,
@@ -230,6 +250,7 @@ class _PreviewBuilder:
             return None
 
 
-def _sum_durations(pieces: Sequence[PreviewChunk], delivery: OutputOptions) -> float:
-    spoken = [piece.seconds for piece in pieces if not piece.problem]
-    return sum(spoken) + delivery.pause_s * max(0, len(spoken) - 1)
+def _sum_durations(pieces: Sequence[PreviewChunk]) -> float:
+    return sum(
+        piece.lead_s + piece.seconds + piece.pause_s for piece in pieces if not piece.problem
+    )

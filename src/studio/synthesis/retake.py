@@ -122,7 +122,11 @@ def apply_line_overrides(
         for redone in like.redone
     }
     return [
-        make_override_chunk(again[piece.index], request, room, layout)
+        replace(
+            make_override_chunk(again[piece.index], request, room, layout),
+            pause_s=piece.pause_s,
+            lead_s=piece.lead_s,
+        )
         if piece.index in again
         else piece
         for piece in pieces

@@ -16,6 +16,7 @@ from audio.encoders import (
     StreamError,
     create_encoder,
     encode_complete,
+    find_audible_span,
     make_silence,
     read_int16_samples,
 )
@@ -44,35 +45,61 @@ class StreamMixer:
     def __init__(self, format: str, *, pause_s: float, fade_ms: int, volume: float = 1.0) -> None:
         self._format = format
         self._volume = volume
-        self._pause = make_silence(pause_s, STREAM_SAMPLE_RATE)
+        self._usual_pause_s = pause_s
+        self._pause_s = 0.0  # behind the take before
         self._fade = round(fade_ms * STREAM_SAMPLE_RATE / 1000)
+        self._is_asked = False  # whether the last take had a pause of its own
         self._encoder: StreamEncoder | None = None
 
-    def add(self, take: Path) -> bytes:
-        """Return what can be sent once this take is spoken."""
+    def add(
+        self,
+        take: Path,
+        *,
+        pause_s: float | None = None,
+        lead_s: float = 0.0,
+        is_last: bool = False,
+    ) -> bytes:
+        """Return what can be sent once this take is spoken.
+
+        pause_s: seconds of silence behind it, None for the usual; lead_s: before it.
+        """
         steps = self._read(take)
+        audible = find_audible_span(steps, STREAM_SAMPLE_RATE)
+        start = audible.start if self._encoder is not None or lead_s else 0
+        stop = len(steps) if is_last and not pause_s else audible.stop
+        silence = make_silence(self._pause_s + lead_s, STREAM_SAMPLE_RATE)
+        steps = np.concatenate([silence, self._fade_edges(steps[start:stop])])
+        self._pause_s = self._usual_pause_s if pause_s is None else pause_s
+        self._is_asked = pause_s is not None
         with reraise_as_app_error(StreamError):
             if self._encoder is None:
                 self._encoder = create_encoder(self._format, STREAM_SAMPLE_RATE)
                 return self._encoder.begin() + self._encoder.add(steps)
-            return self._encoder.add(np.concatenate([self._pause, steps]))
+            return self._encoder.add(steps)
 
     def end(self) -> bytes:
-        """Return the rest of the stream."""
-        return b"" if self._encoder is None else self._encoder.end()
+        """Return the rest of the stream, with the silence that was asked for at its end."""
+        if self._encoder is None:
+            return b""
+        silence = make_silence(self._pause_s if self._is_asked else 0.0, STREAM_SAMPLE_RATE)
+        return self._encoder.add(silence) + self._encoder.end()
 
     def encode_clip(self, clip: Path) -> bytes:
         """Return one clip encoded as a complete file, with its length in the header."""
         with reraise_as_app_error(StreamError):
-            return encode_complete(self._read(clip), self._format, STREAM_SAMPLE_RATE)
+            steps = self._fade_edges(self._read(clip))
+            return encode_complete(steps, self._format, STREAM_SAMPLE_RATE)
+
+    def _fade_edges(self, steps: Int16Samples) -> Int16Samples:
+        return _fade_edges(steps, min(self._fade, len(steps) // 2))
 
     def _read(self, take: Path) -> Int16Samples:
         with reraise_as_app_error(StreamError):
             steps, rate = read_int16_samples(take)
         assert rate == STREAM_SAMPLE_RATE, "the request asked for takes of this rate"
         if take.parent.name.endswith(LINES_DIR_SUFFIX) and self._volume != 1.0:
-            steps = _apply_volume(steps, self._volume)
-        return _fade_edges(steps, min(self._fade, len(steps) // 2))
+            return _apply_volume(steps, self._volume)
+        return steps
 
 
 def _apply_volume(steps: Int16Samples, volume: float) -> Int16Samples:

@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError, reraise_as_app_error
+from core.options import OptionField, list_option_fields
 from core.paths import ProjectPaths
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json
+from engines.registry import get_options_class
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
-from text.tokenizer import UNKNOWN_TOKEN_ID, BpeTokenizer, Tokenizer, TokenizerError, load_tokenizer
+from text.tokenizer import (
+    FULL,
+    UNKNOWN_TOKEN_ID,
+    BpeTokenizer,
+    Tokenizer,
+    TokenizerError,
+    load_tokenizer,
+    with_text_cleaning,
+)
 from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 MAX_PREVIEW_CHARS = 20_000
@@ -51,8 +61,12 @@ class TokenPreview:
         return len(self.tokens) <= self.limit
 
 
-def preview_tokens(layout: ProjectPaths, bundle: str, text: str) -> TokenPreview:
+def preview_tokens(
+    layout: ProjectPaths, bundle: str, text: str, options: Mapping[str, Any] | None = None
+) -> TokenPreview:
     """Tokenize a text with the tokenizer of the model.
+
+    options: engine options, of which `list_token_options` are used.
 
     Raises AppError for a text that is too long and a bundle whose tokenizer cannot be read.
     """
@@ -63,7 +77,8 @@ def preview_tokens(layout: ProjectPaths, bundle: str, text: str) -> TokenPreview
         )
     folder = find_model_folder(layout, resolve_model_name(layout, bundle, ""))
     with reraise_as_app_error(TokenizerError, ModelFileError, OSError):
-        tokenizer = _get_tokenizer(folder)
+        chosen = {"text_cleaning": FULL, **(options or {})}["text_cleaning"]
+        tokenizer = with_text_cleaning(_get_tokenizer(folder), chosen)
         ids, pieces = tokenizer.encode(text), tokenizer.tokenize(text)
         spoken = tokenizer.clean(text)
         limit = _read_token_limit(read_json(folder / CONFIG_FILE))
@@ -79,6 +94,12 @@ def preview_tokens(layout: ProjectPaths, bundle: str, text: str) -> TokenPreview
         vocabulary=tokenizer.size,
         strange=_find_unknown_chars(tokenizer, spoken, tokens),
     )
+
+
+def list_token_options() -> list[OptionField]:
+    """Return the engine options that change how a text is tokenized."""
+    fields = list_option_fields(get_options_class("tortoise"))
+    return [field for field in fields if field.name == "text_cleaning"]
 
 
 def _find_unknown_chars(

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
+from audio.formats import ENCODINGS, OTHER_SUFFIXES
 from core.errors import AppError
 from core.paths import ProjectPaths, quote_for_message, validate_name
 
 RANDOM_VOICE = "random"  # or random#SEED
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".m4a", ".aac", ".wma")
+AUDIO_SUFFIXES = (*(f".{name}" for name in ENCODINGS), *sorted(OTHER_SUFFIXES))
 LATENTS_FILE = "latents.safetensors"  # of a voice without clips
 FOREIGN_LATENTS_SUFFIX = ".pth"  # latents saved by tortoise-tts
 MAX_BLEND_WEIGHT = 10.0
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ def list_voices(layout: ProjectPaths) -> list[Voice]:
         (path for path in layout.voices.iterdir() if _is_voice_folder(path)),
         key=lambda path: path.name.casefold(),
     )
-    found = [_read_voice_folder(folder) for folder in folders]
+    found = {compose(folder.name): _read_voice_folder(folder) for folder in folders}.values()
     return [voice for voice in found if voice.clips or voice.latents_path]
 
 
@@ -145,7 +150,7 @@ def _parse_component(part: str, whole: str) -> BlendComponent:
     random = re.fullmatch(rf"{RANDOM_VOICE}#(\d{{1,18}})", name)
     if random:
         return BlendComponent(voice=RANDOM_VOICE, weight=float(weight), seed=int(random[1]))
-    return BlendComponent(voice=validate_name(name, "voice"), weight=float(weight))
+    return BlendComponent(voice=validate_name(compose(name), "voice"), weight=float(weight))
 
 
 def _is_voice_folder(path: Path) -> bool:
@@ -159,18 +164,35 @@ def _is_voice_folder(path: Path) -> bool:
 
 
 def _read_voice_folder(folder: Path) -> Voice:
+    """Read a voice; folders whose names differ in the form of accents alone are one voice."""
+    name = compose(folder.name)
+    forms = {folder, *(folder.with_name(unicodedata.normalize(form, name)) for form in _FORMS)}
+    twins = sorted((path for path in forms if path.is_dir()), key=lambda path: path != folder)
     clips = tuple(
         sorted(
             path
-            for path in folder.iterdir()
+            for twin in _leave_out_same_folders(twins)
+            for path in twin.iterdir()
             if path.suffix.lower() in AUDIO_SUFFIXES
             and not path.name.startswith(".")
             and path.is_file()
         )
     )
-    return Voice(
-        name=folder.name, folder=folder, clips=clips, latents_path=_find_latents_file(folder)
-    )
+    return Voice(name=name, folder=folder, clips=clips, latents_path=_find_latents_file(folder))
+
+
+def _leave_out_same_folders(folders: Sequence[Path]) -> list[Path]:
+    """Leave out folders that the file system takes for an earlier one."""
+    return [
+        folder
+        for at, folder in enumerate(folders)
+        if not any(folder.samefile(other) for other in folders[:at])
+    ]
+
+
+def compose(name: str) -> str:
+    """Return a name with composed accents, as voices are compared."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _find_latents_file(folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from core.trash import (
     move_to_trash,
     restore_from_trash,
 )
-from studio.voices.catalog import Voice, check_not_random, find_voice
+from studio.voices.catalog import Voice, check_not_random, compose, find_voice
 
 
 def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
@@ -25,7 +25,8 @@ def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
     """
     folder = layout.voice(name)
     check_not_random(name)
-    if name.casefold() in {path.name.casefold() for path in list_subfolders(layout.voices)}:
+    taken = {compose(path.name).casefold() for path in list_subfolders(layout.voices)}
+    if compose(name).casefold() in taken:
         raise AppError(
             f"There is already a voice {quote_for_message(name)}. Choose another name.",
             code="name_taken",

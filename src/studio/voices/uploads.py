@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import time
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from studio.voices.trash import get_new_voice_folder
 MAX_UPLOAD_CLIPS = 200
 MAX_UPLOAD_BYTES = 600_000_000  # half an hour of 24-bit stereo at 96 kHz
 UPLOAD_RETENTION_S = 24 * 3600.0
-TRANSCRIPT_SUFFIXES = (".txt", ".csv", ".srt", ".vtt", ".json")
+TRANSCRIPT_SUFFIXES = (".txt", ".csv", ".tsv", ".xlsx", ".srt", ".vtt", ".json")
 """Files that may be uploaded with clips and contain their transcripts."""
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -66,7 +67,7 @@ def create_upload_dir(layout: ProjectPaths, voice: str, names: Sequence[str]) ->
                 f"{', '.join(AUDIO_SUFFIXES)}.",
                 code="unsupported_format",
             )
-    if len({name.casefold() for name in names}) < len(names):
+    if len({unicodedata.normalize("NFC", name).casefold() for name in names}) < len(names):
         raise AppError("Two of the clips have the same name. Rename one of them.")
     return _create_folder(layout)
 
@@ -156,7 +157,9 @@ def stage_recording_upload(
     layout.voice(name) if replace else get_new_voice_folder(layout, name)
     if not source.is_file() or not 0 < source.stat().st_size <= MAX_RECORDING_BYTES:
         raise AppError(
-            "The recording is empty or too long. Record a few seconds again.", code="bad_clip"
+            f"The recording is empty or larger than {MAX_RECORDING_BYTES / 1e6:.0f} MB. Choose a "
+            "shorter one, or record a few seconds again.",
+            code="bad_clip",
         )
     folder = _create_folder(layout)
     with translate_write_errors(folder):

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from audio.clip import ClipError
 from audio.io import read_clip
+from audio.wav_repair import describe_wav_damage
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
@@ -80,6 +81,8 @@ def import_voice(
         clips = [path for path in files if not is_transcript(path.name)]
         for path in report.track(clips, "reading clips"):
             read_clip(path)
+            if damage := describe_wav_damage(path):
+                report.warn(damage)
     _check_names(files, folder)
     with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

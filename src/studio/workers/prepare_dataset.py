@@ -43,6 +43,7 @@ def prepare_from_request(
         wish=_build_transcriber_config(layout, settings, request),
         options=request.options,
         anew=request.anew,
+        columns=request.parse_columns(),
     )
     with reraise_as_app_error(ManifestError, TranscribeError), translate_write_errors(target):
         return run_preparation(job, report)

@@ -132,7 +132,15 @@ def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> Line
     return LineTakesFile(
         suffix=destination.clip_path.suffix,
         request=request,
-        lines=(LineTakes(heard=pieces[0].line.spoken_text, takes=takes, chosen=takes[0].file),),
+        lines=(
+            LineTakes(
+                heard=pieces[0].line.spoken_text,
+                pause_s=pieces[0].pause_s,
+                lead_s=pieces[0].lead_s,
+                takes=takes,
+                chosen=takes[0].file,
+            ),
+        ),
         finished=True,
         record=record.without_latents(),
     )
@@ -187,7 +195,7 @@ def _write_rejoined_clip(
     chosen, request = lines.chosen_takes(), lines.request
     if lines.record is None:
         raise AppError(f"{destination.clip_path.name} is not finished yet. Resume its job.")
-    whole = _concatenate_takes(destination, chosen, request)
+    whole = _concatenate_takes(destination, chosen, lines)
     record = replace(
         lines.record,
         score=whole.score,
@@ -222,7 +230,7 @@ def _write_rejoined_clip(
 
 
 def _concatenate_takes(
-    destination: OutputPath, chosen: list[SavedTake], request: SpeechRequest
+    destination: OutputPath, chosen: list[SavedTake], lines: LineTakesFile
 ) -> SpeechCandidate:
     versions: list[SpeechCandidate] = []
     for number, take in enumerate(chosen, start=1):
@@ -233,7 +241,10 @@ def _concatenate_takes(
                 "take of the line, or regenerate it."
             )
         versions += read
-    return concatenate_candidates(versions, request)
+    if chosen[0].whole:  # it has its silence already
+        return concatenate_candidates(versions, lines.request, None, 0.0)
+    lead_s = lines.lines[0].lead_s
+    return concatenate_candidates(versions, lines.request, lines.list_pauses(), lead_s)
 
 
 def _read_embedded_latents(clip: Path, request: SpeechRequest) -> str | None:

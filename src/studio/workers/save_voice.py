@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from audio.clip import Clip, ClipError
-from audio.io import read_clip, write_clip
+from audio.io import WRITABLE_SUFFIXES, read_clip, write_clip
+from audio.wav_repair import describe_wav_damage
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.schemas.voices import SaveRandomVoiceRequest, SaveRecordingRequest
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.voices.catalog import AUDIO_SUFFIXES, RANDOM_VOICE, find_voice
+from studio.voices.catalog import RANDOM_VOICE, find_voice
 from studio.voices.trash import delete_voice, get_new_voice_folder
 from studio.voices.uploads import ImportVoiceResult
 from studio.workers.context import WorkerContext
@@ -55,6 +56,8 @@ def save_recording_task(
         (source,) = [path for path in folder.iterdir() if path.is_file()]
         with reraise_as_app_error(ClipError), report.stage("reading clips"):
             clip = read_clip(source)
+            if damage := describe_wav_damage(source):
+                report.warn(damage)
         _write_recording(source, clip, request, layout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +77,7 @@ def _write_recording(
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         try:
-            if source.suffix in AUDIO_SUFFIXES:
+            if source.suffix in WRITABLE_SUFFIXES:
                 shutil.copyfile(source, fresh / f"{stem}{source.suffix}")
             else:
                 write_clip(fresh / f"{stem}.wav", clip)

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from core.options import OptionInfo, validate_options
 from engines.model_files import CONFIG_FILE, read_json
 from sv2tts.text_analyzer import Sv2ttsTextAnalyzer
+from text.tokenizer import FULL, TEXT_CLEANINGS
 
 VOCODERS = ("auto", "wavernn", "griffin_lim")
-READINGS = ("corrected", "published")
 
 # Any: option values
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -57,13 +57,13 @@ class Sv2ttsOptions:
     max_seconds: Annotated[
         float, OptionInfo(1.0, 60.0, 0.5, "Longest speech of one chunk of text", "s")
     ] = 20.0
-    text_reading: Annotated[
+    text_cleaning: Annotated[
         str,
         OptionInfo(
-            choices=READINGS,
-            help="How numbers and abbreviations are read: corrected, or exactly as published",
+            choices=TEXT_CLEANINGS,
+            help="full: our reading of numbers first; published: exactly as the original",
         ),
-    ] = "corrected"
+    ] = FULL
 
     def __post_init__(self) -> None:
         validate_options(self)

@@ -9,24 +9,21 @@ that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event as Flag
 
 import torch
 
 from core.errors import AppError, InvalidValueError
 from core.progress import Cancelled, ProgressReporter
 from engines.device import pick_device
-from jobs.detached import STOP_FILE, hold_folder_lock
-from jobs.models import JobError
+from jobs.detached import STOP_FILE
 from runs.event_log import EventLogger, create_tensorboard_logger
-from runs.events import EVENTS_FILE, BeginEvent, TrainResult
+from runs.events import BeginEvent, TrainResult
 from runs.loop import LoopOptions, RunLoop, TrainingDivergedError
-from runs.state import STATE_FILE, is_disk_full_error
+from runs.program import run_program
+from runs.state import is_disk_full_error
 from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
@@ -87,12 +84,6 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
         )
     )
     return loop
-
-
-def restart(run: Path) -> None:
-    """Forget the saved state and the log of a run, so that it starts from nothing."""
-    for name in (STATE_FILE, EVENTS_FILE):
-        (run / name).unlink(missing_ok=True)
 
 
 def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
@@ -161,25 +152,7 @@ def _make_failed_result(error: Exception) -> TrainResult:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one training from the command line; return 0 where it was done or stopped."""
-    parser = argparse.ArgumentParser(description="Train an SV2TTS synthesizer or vocoder.")
-    parser.add_argument("run", type=Path, help="folder of the run, with its configuration in it")
-    parser.add_argument("--dataset", type=Path, required=True, help="preprocessed dataset")
-    parser.add_argument("--force-restart", action="store_true", help="ignore the saved state")
-    parsed = parser.parse_args(arguments)
-    run: Path = parsed.run.absolute()
-    stopped = Flag()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    try:
-        with hold_folder_lock(run):
-            if parsed.force_restart:
-                restart(run)
-            report = ProgressReporter(stopped=stopped.is_set)
-            result = train(run, parsed.dataset.absolute(), report)
-            return int(result.state == "failed")
-    except (JobError, ValueError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    return run_program("Train an SV2TTS synthesizer or vocoder.", train, arguments)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,22 @@ def decade_to_words(number: int) -> str:
     return f"{year[:-1]}ies" if year.endswith("y") else f"{year}s"
 
 
+def decimal_to_words(number: str) -> str:
+    """Write a number with or without a decimal point out: "3.75" -> "three point seven five"."""
+    whole, point, part = number.replace(",", "").partition(".")
+    if not point:
+        return cardinal_to_words(whole)
+    spoken = f"point {digits_to_words(part)}"
+    return f"{cardinal_to_words(whole)} {spoken}" if whole else spoken
+
+
+def pluralize(words: str) -> str:
+    """Return the plural of a number in words: "six" -> "sixes", "twenty" -> "twenties"."""
+    if words.endswith(("zero", "two")):
+        return f"{words}s"
+    return str(_load_inflect().plural(words))
+
+
 def digits_to_words(digits: str, zero: str = "zero") -> str:
     """Write digits out one by one: "007" -> "zero zero seven"; other characters are ignored."""
     kept = (digit for digit in digits if digit in "0123456789")

@@ -1,43 +1,57 @@
-"""English text normalization: numbers, symbols and abbreviations in words.
+"""The reader: written English to spoken English, for what is shown and for what is spoken.
 
-Steps run from the most specific (an address, a date) to the most general (a number). Case is kept,
-since capitals mark acronyms.
+Kinds run from the most specific (markup, an address, a date) to the most general (a number). Each
+has its rules, each rule its examples; tests read them. Case is kept, since capitals mark acronyms.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from text.normalization.abbreviations import expand_abbreviations, mark_acronyms
-from text.normalization.addresses import verbalize_addresses
-from text.normalization.dates import verbalize_dates, verbalize_times
-from text.normalization.measures import verbalize_fractions, verbalize_measures
-from text.normalization.money import verbalize_money
-from text.normalization.quantities import verbalize_phone_numbers, verbalize_quantities
-from text.normalization.roman import verbalize_roman_numerals
 from text.normalization.symbols import normalize_punctuation, verbalize_symbols
 
-_STEPS: tuple[Callable[[str], str], ...] = (
-    normalize_punctuation,
-    verbalize_addresses,
-    verbalize_money,
-    verbalize_times,
-    verbalize_dates,
-    verbalize_phone_numbers,
-    verbalize_fractions,
-    verbalize_measures,
-    verbalize_roman_numerals,
-    expand_abbreviations,
-    mark_acronyms,
-    verbalize_quantities,
-    verbalize_symbols,
-)
-_BLANK_BEFORE_MARK = re.compile(r"\s+([,.;:!?])")
+if TYPE_CHECKING:
+    from text.normalization.rules import Kind
+
+_BLANK_BEFORE_MARK = re.compile(r"\s+([,;:!?)]|\.(?!\w))|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
+
+
+@lru_cache(maxsize=1)
+def load_kinds() -> tuple[Kind, ...]:
+    """Return the kinds in the order in which they are applied; loaded at the first text."""
+    from text.normalization.kinds import (
+        abbreviations,
+        addresses,
+        codes,
+        dates,
+        decades,
+        groupings,
+        magnitudes,
+        markup,
+        measures,
+        money,
+        powers,
+        quantities,
+        ranges,
+        roman,
+        times,
+    )
+    from text.normalization.rules import Kind, Rule
+
+    characters = Kind(name="characters", rules=(Rule(read=normalize_punctuation),))
+    symbols = Kind(name="symbols", rules=(Rule(read=verbalize_symbols),))
+    numbers = (dates, times, decades, codes, groupings, ranges, money, magnitudes)
+    return (
+        *(markup.KIND, powers.KIND, characters, addresses.KIND),
+        *(module.KIND for module in numbers),
+        *(measures.KIND, roman.KIND, abbreviations.KIND, quantities.KIND, symbols),
+    )
 
 
 def normalize_text(text: str) -> str:
     """Return the normalized text: ASCII words, plain punctuation, single spaces."""
-    for step in _STEPS:
-        text = step(text)
+    for kind in load_kinds():
+        text = kind.read(text)
     return _BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split()))

@@ -9,29 +9,32 @@ from text.normalization.transliteration import to_ascii
 
 _PUNCTUATION_MAP = str.maketrans(
     {
-        "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": ",", "ʼ": "'",
-        "`": "'", "´": "'", "′": "'", "″": '"', "‐": "-", "‑": "-", "‒": "-", "―": "—", "−": "-",
+        "“": '"', "‹": "'", "›": "'", "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'",
+        "’": "'", "‚": ",",
+        "ʼ": "'", "ʻ": "",
+        "`": "'", "´": "'", "′": "'", "″": '"', "‐": "-", "‑": "-", "‒": "-", "―": "—", "✓": "",
+        "✔": "", "✗": "", "✘": "", "☑": "",
         "…": "...", "？": "?", "！": "!", "，": ",", "。": ". ", "：": ":", "；": ";", "、": ", ",
-        "⁄": "/", "＄": "$", "％": "%", "＆": "&", "＋": "+", "＝": "=", "＠": "@", "＃": "#",
-        "¿": "", "¡": "", "²": "^2", "³": "^3", "·": " ", "•": " ", "№": "No. ",
+        "⁄": "/", "º": "°", "˚": "°", "＄": "$", "％": "%", "＆": "&", "＋": "+", "＝": "=",
+        "＠": "@", "＃": "#",
+        "¿": "", "¡": "", "·": " ", "•": " ", "№": "No. ",
         "\u00ad": "", "\u200b": " ", "\u200c": "", "\u200d": "", "\ufeff": "",
     }
 )  # fmt: skip
 _SYMBOL_NAMES = {
     "&": "and", "@": "at", "%": "percent", "‰": "per mille", "+": "plus", "=": "equals",
     "#": "number", "°": "degrees", "×": "times", "÷": "divided by", "±": "plus or minus",
-    "≈": "about", "~": "about", "≤": "at most", "≥": "at least", "<": "less than",
+    "≈": "about", "≠": "does not equal", "~": "about", "−": "minus", "Ω": "ohms", "⋅": "times",
+    "≤": "at most", "≥": "at least", "<": "less than",
     ">": "greater than", "§": "section", "©": "copyright", "®": "registered", "™": "trademark",
     "€": "euros", "£": "pounds", "¥": "yen", "$": "dollars", "₹": "rupees", "¢": "cents",
     "√": "square root of", "→": "to", "∞": "infinity", "µ": "micro", "μ": "micro", "π": "pi",
 }  # fmt: skip
-_KEPT_SYMBOLS = frozenset(_SYMBOL_NAMES) | frozenset("–—½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞")
+_KEPT_SYMBOLS = frozenset(_SYMBOL_NAMES) | frozenset("–—−½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒£₩₽₺₪₫₱฿₦₴₡₲₵₸₭₮₼₾₨Ω⋅")
 _BLANKS = re.compile(r"[^\S\n]+")
 _PARAGRAPH = re.compile(r"(?<=[\w\"')\]]) ?\n ?\n")
 _NAMED_SYMBOL = re.compile("|".join(map(re.escape, _SYMBOL_NAMES)))
 _HASHTAG = re.compile(r"#(?=[A-Za-z])")
-_TAG = re.compile(r"</?(?:b|i|u|em|strong|br|p|a|s|span|div|sub|sup|h[1-6])\s?/?>", re.IGNORECASE)
-_ANGLED = re.compile(r"<([A-Za-z][A-Za-z ]{0,30})>")
 _SLASH = re.compile(r"(?<=\w)/(?=\w)")
 _DASH = re.compile(r" ?(?:[—–]|--)[—–-]* ?| - ")
 _UNNAMED_SYMBOLS = re.compile(r"[*_^|\\{}\[\]/]+")
@@ -42,15 +45,22 @@ def normalize_punctuation(text: str) -> str:
     text = _BLANKS.sub(" ", text.replace("\r\n", "\n"))
     text = _PARAGRAPH.sub(". ", text)
     text = unicodedata.normalize("NFC", text).translate(_PUNCTUATION_MAP)
+    text = "".join(map(_unify_character, text))
     text = "".join(letter if letter in _KEPT_SYMBOLS else to_ascii(letter) for letter in text)
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(text.split())
 
 
+def _unify_character(character: str) -> str:
+    """The plain form of a wide, circled or joined character: "㎏" -> "kg"."""
+    if character.isascii() or character in _KEPT_SYMBOLS:
+        return character
+    return unicodedata.normalize("NFKC", character)
+
+
 def verbalize_symbols(text: str) -> str:
     """Write the names of symbols out; those without a name are removed."""
-    text = _ANGLED.sub(r"\1", _TAG.sub(" ", text))
     text = _HASHTAG.sub("hashtag ", text)
     text = _SLASH.sub(" slash ", text)
     text = _NAMED_SYMBOL.sub(lambda found: f" {_SYMBOL_NAMES[found[0]]} ", text)
-    return _UNNAMED_SYMBOLS.sub(" ", _DASH.sub(" - ", text))
+    return to_ascii(_UNNAMED_SYMBOLS.sub(" ", _DASH.sub(" - ", text)))

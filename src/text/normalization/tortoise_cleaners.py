@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-from text.normalization.money import verbalize_money
 from text.normalization.numbers import (
     MAX_DIGITS,
     cardinal_to_words,
@@ -41,6 +40,8 @@ def english_cleaners(text: str) -> str:
 
 def clean_for_tortoise(text: str) -> str:
     """Clean a text as the published cleaner does, with correct sums of money."""
+    from text.normalization.kinds.money import verbalize_money  # compiles the rules
+
     return english_cleaners(verbalize_money(text))
 
 

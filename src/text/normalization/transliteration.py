@@ -25,6 +25,8 @@ def _transliterate_character(character: str) -> str:
         return character
     if character.isspace():
         return " "
+    if "\U0001f1e6" <= character <= "\U0001f1ff":  # the letters of a flag
+        return ""
     if is_ideograph(character):
         return f"{anyascii(character)} "  # a syllable each, apart
     spelled = anyascii(character)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from core.errors import InvalidValueError
 from core.options import OptionInfo, validate_options
 from engines.model_files import CONFIG_FILE, read_json
+from text.tokenizer import FULL, PUBLISHED, TEXT_CLEANINGS
 from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_analyzer
 
 SAMPLERS = ("p", "ddim", "dpm")
@@ -132,6 +133,14 @@ class TortoiseOptions:
         float,
         OptionInfo(0.0, 60.0, 0.5, "Maximum length of a reference chunk; 0: as trained", "s"),
     ] = 0.0
+    text_cleaning: Annotated[
+        str,
+        OptionInfo(
+            choices=TEXT_CLEANINGS,
+            help="How published weights get a text. full: numbers, dates, units and markup are "
+            "written out as for other models; published: the cleaning of the original alone",
+        ),
+    ] = FULL
     slim_latents: Annotated[
         bool, OptionInfo(help="Smaller voice cache: omit the part that only cvvp_weight uses")
     ] = False
@@ -151,6 +160,11 @@ class TortoiseOptions:
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
         """The presets, from fast to high quality."""
         return PRESETS
+
+    @classmethod
+    def defaults_of_old_clips(cls) -> Mapping[str, Any]:
+        """Values of options that older clips do not record, so that they can be reproduced."""
+        return {"text_cleaning": PUBLISHED}
 
     @classmethod
     def advised(cls, weights: Path) -> Mapping[str, Any]:

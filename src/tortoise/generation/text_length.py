@@ -10,7 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json
-from text.tokenizer import UNKNOWN_TOKEN_ID, PhonemeTokenizer, Tokenizer, load_tokenizer
+from text.tokenizer import (
+    FULL,
+    PUBLISHED,
+    TEXT_CLEANINGS,
+    UNKNOWN_TOKEN_ID,
+    PhonemeTokenizer,
+    Tokenizer,
+    load_tokenizer,
+    with_text_cleaning,
+)
 from tortoise.checkpoints.layout import TOKENIZER_FILE
 
 PUBLISHED_TEXT_LIMIT = 400  # as in Conventions, which needs torch; a test holds the two together
@@ -22,15 +31,25 @@ _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TortoiseTextAnalyzer:
-    """Counts the tokens of texts as the engine does, and returns their normalized form."""
+    """Counts the tokens of texts as the engine does, and returns their normalized form.
+
+    published: the same with the cleaning of published weights alone; None: this is it.
+    """
 
     text_limit: int
     tokenizer: Tokenizer
     encode: Callable[[str], Sequence[int]]  # the tokenizer's, with a cache
+    published: TortoiseTextAnalyzer | None = None
+
+    def with_options(self, options: object) -> TortoiseTextAnalyzer:
+        """Return the text frontend for the options of a text."""
+        chosen = getattr(options, "text_cleaning", FULL)
+        return self.published if chosen == PUBLISHED and self.published else self
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the text."""
-        return len(self.encode(text))
+        own = len(self.encode(text))
+        return max(own, self.published.count_tokens(text)) if self.published else own
 
     def normalize(self, text: str) -> str:
         """The text in words, with numbers and short forms spelled out."""
@@ -58,6 +77,14 @@ class TortoiseTextAnalyzer:
         """Return whether a character beyond ASCII, such as an emoji, is left out."""
         is_sign = not sign.isascii() and unicodedata.category(sign)[0] not in "PZC"
         return is_sign and not self.normalize(sign).strip()
+
+
+def count_tokens(tokenizer: Tokenizer, text: str) -> int:
+    """Return the number of tokens of a text, with the cleaning that makes more of them."""
+    if isinstance(tokenizer, PhonemeTokenizer):
+        return len(tokenizer.encode(text))
+    ways = (with_text_cleaning(tokenizer, cleaning) for cleaning in TEXT_CLEANINGS)
+    return max(len(way.encode(text)) for way in ways)
 
 
 def load_text_analyzer(folder: Path) -> TortoiseTextAnalyzer:
@@ -90,8 +117,19 @@ def _load_text_analyzer_cached(folder: Path, times: tuple[int, ...]) -> Tortoise
             f"{folder / CONFIG_FILE} says that texts have at most {limit!r} tokens."
         )
     tokenizer = load_tokenizer(folder)
+    room = limit - RESERVED_TOKENS
+    published = _make_analyzer(room, with_text_cleaning(tokenizer, PUBLISHED), None)
+    if isinstance(tokenizer, PhonemeTokenizer):
+        return published
+    return _make_analyzer(room, with_text_cleaning(tokenizer, FULL), published)
+
+
+def _make_analyzer(
+    room: int, tokenizer: Tokenizer, published: TortoiseTextAnalyzer | None
+) -> TortoiseTextAnalyzer:
     return TortoiseTextAnalyzer(
-        text_limit=limit - RESERVED_TOKENS,
+        text_limit=room,
         tokenizer=tokenizer,
         encode=lru_cache(maxsize=TOKEN_CACHE_SIZE)(tokenizer.encode),
+        published=published,
     )

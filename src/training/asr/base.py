@@ -6,7 +6,7 @@ Times are seconds from the start of the recording; in a clip, from the start of 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -118,6 +118,11 @@ class Word:
     text: str
     start_s: float
     stop_s: float
+
+
+def sort_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Return the segments in the order of time."""
+    return tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.stop_s)))
 
 
 def to_single_line(text: str) -> str:

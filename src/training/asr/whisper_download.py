@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import urllib.error
 import urllib.request
@@ -15,8 +16,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from tqdm.std import tqdm
 from whisper import _MODELS
 
+from core.errors import AppError
 from core.files import sha256_file
 from core.progress import ProgressEvent, ProgressReporter
+from core.proxy_settings import check_proxy_usable
 from training.asr.availability import WHISPER_MODELS, get_model_file
 from training.asr.base import TranscribeError
 
@@ -42,6 +45,7 @@ def download_whisper_model(name: str, models: Path, report: ProgressReporter) ->
     url = _MODELS[name]
     part = path.with_name(f"{path.name}.part")
     models.mkdir(parents=True, exist_ok=True)
+    _check_proxy()
     try:
         _download(url, part, report)
     except (OSError, HTTPException) as error:
@@ -103,6 +107,7 @@ def download_hugging_face_model(repository: str, models: Path, report: ProgressR
     folder = models / repository.rsplit("/")[-1]
     if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
         return folder
+    _check_proxy()
     part = folder.with_name(f"{folder.name}.part")
     progress = _make_progress_bar(folder.name, report)
     try:
@@ -123,6 +128,13 @@ def download_hugging_face_model(repository: str, models: Path, report: ProgressR
         ) from error
     part.replace(folder)
     return folder
+
+
+def _check_proxy() -> None:
+    try:
+        check_proxy_usable(os.environ)
+    except AppError as error:
+        raise TranscribeError(str(error)) from error
 
 
 def _make_progress_bar(name: str, report: ProgressReporter) -> Any:  # Any: tqdm has no types

@@ -18,10 +18,15 @@ from tempfile import TemporaryDirectory
 from audio.clip import ClipError
 from audio.io import write_clip
 from audio.long_audio import decode_recording, estimate_duration_s
+from audio.wav_repair import describe_wav_damage
 from core.progress import ProgressEvent, ProgressReporter
-from training.asr.base import TranscriberConfig
+from training.asr.base import AUTO, GIVEN, TranscriberConfig
 from training.asr.selection import create_transcript_provider
-from training.asr.transcripts.discovery import find_existing_transcripts
+from training.asr.transcripts.discovery import (
+    FoundTranscripts,
+    check_questions,
+    search_transcripts,
+)
 from training.asr.voice_activity import detect_speech
 from training.dataset_prep.clip_builder import BuiltClip, build_clips
 from training.dataset_prep.clip_metrics import flag_odd_pace
@@ -58,7 +63,7 @@ class PrepareJob:
     """What to prepare.
 
     recordings: their folder. target: of the dataset. models: of speech recognition. anew: also
-    process finished recordings.
+    process finished recordings. columns: of lists of transcripts, by role.
     """
 
     name: str
@@ -69,6 +74,7 @@ class PrepareJob:
     wish: TranscriberConfig = field(default_factory=TranscriberConfig)
     options: PrepareOptions = field(default_factory=PrepareOptions)
     anew: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +97,11 @@ def run_preparation(job: PrepareJob, report: ProgressReporter) -> PrepareResult:
     resumes.
     """
     files = find_recordings(job.recordings)
-    given = find_existing_transcripts(job.recordings, files)
+    found = _search_transcripts(job, files)
     check_target_dir(job.target)
-    provider = create_transcript_provider(job.wish, files, given, job.models, report)
+    for note in found.notes:
+        report.warn(note)
+    provider = create_transcript_provider(job.wish, files, found.by_file, job.models, report)
     job.target.mkdir(parents=True, exist_ok=True)
     with lock_for_preparation(job.target):
         _delete_work_dirs(job.target)
@@ -112,6 +120,14 @@ def run_preparation(job: PrepareJob, report: ProgressReporter) -> PrepareResult:
         summary = _finalize_clips(state, job, report)
         _delete_audio_files(job.target, before - {clip.id for clip in state.dataset.clips})
     return _make_result(state.dataset, summary)
+
+
+def _search_transcripts(job: PrepareJob, files: Sequence[Path]) -> FoundTranscripts:
+    if job.wish.name not in (AUTO, GIVEN):
+        return FoundTranscripts(by_file={})
+    found = search_transcripts(job.recordings, files, job.columns)
+    check_questions(found)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +227,8 @@ def _process_recording(
         run.state.mark_failed(row, str(error))
         report.warn(f"{row.path} was left out: {error}")
         return
+    if damage := describe_wav_damage(path):
+        report.warn(damage)
     recording = replace(copy, name=row.path)
     activity = detect_speech(recording, report)
     share = TRANSCRIPTION_SHARE if run.transcripts.needs_transcription(path) else 0.0

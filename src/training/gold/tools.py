@@ -24,6 +24,7 @@ from training.gold.workflow import GoldTools
 EXPORT_RATE = 24_000
 RECOGNIZED_BLOCK_S = 600.0
 LANGUAGE = "en"
+TITLES = ("mr", "mrs", "ms", "dr", "st")  # recognizers write them without a full stop
 
 
 @contextmanager
@@ -91,7 +92,8 @@ def make_tools(
 
 def _split_word(text: str, start: float, stop: float) -> list[HeardWord]:
     """Write a recognized word as the transcript is cleaned; "£5" becomes two words."""
-    parts = [word for part in clean_transcript(text) for word in part.words]
+    dotted = f"{text}." if text.strip().lower() in TITLES else text
+    parts = [word for part in clean_transcript(dotted) for word in part.words]
     step = (stop - start) / max(len(parts), 1)
     return [
         HeardWord(text=part, start=start + number * step, stop=start + (number + 1) * step)

@@ -13,8 +13,9 @@ from typing import Any
 
 from core.errors import InvalidValueError
 from core.files import write_text
-from training.asr.transcripts.subtitles import load_json, read_subtitles
-from training.asr.transcripts.text_files import read_text
+from core.tables.text_files import read_text
+from training.asr.transcripts.subtitles import read_subtitles
+from training.asr.transcripts.whisper_json import load_json
 
 MAX_NAME_WORDS = 3  # a paragraph starts a turn where a colon follows its first, 2nd or 3rd word
 MAX_DOCX_BYTES = 50_000_000
@@ -124,7 +125,7 @@ def _read_docx(path: Path) -> list[TranscriptTurn]:
 def _read_cues(path: Path) -> list[TranscriptTurn]:
     """Read subtitles; the speaker is in a voice tag, or before a colon."""
     turns: list[TranscriptTurn] = []
-    for segment in read_subtitles(path).segments:
+    for segment in read_subtitles(path).transcript.segments:
         tag = _VOICE_TAG.search(segment.text)
         named = _NAME.match(segment.text)
         if tag is not None:

@@ -13,7 +13,8 @@ from training.gold.cleaning import CleanedPart, clean_transcript
 from training.gold.splitting import TimedWord, UtteranceSpan, split_optimally
 
 MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
-MIN_WORD_SCORE = 0.6  # below it another word was spoken
+MIN_WORD_SCORE = 0.5  # below it another word was spoken
+SHORT_WORD = 3  # letters; recognizers confuse such words, so that they prove nothing
 MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
 NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
 MAX_CHUNK_S = 25.0
@@ -152,7 +153,9 @@ def _make_utterance(
 ) -> Utterance:
     used = parts[span.first : span.last + 1]
     written = text[used[0].part.start : used[-1].part.end]
-    differs = min(one.score for one in used) < MIN_WORD_SCORE
+    differs = any(
+        one.score < MIN_WORD_SCORE and max(map(len, one.part.words)) > SHORT_WORD for one in used
+    )
     return Utterance(
         id=f"{prefix}-{number:03d}",
         turn=used[0].turn,

@@ -42,7 +42,11 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "most_clipped": "Max. Clipping",
         "most_letters": "Max. Characters",
         "output_rate": "Output Sample Rate",
+        "pause_comma_s": "Pause at Commas",
+        "pause_none_s": "Pause Between Words",
+        "pause_paragraph_s": "Pause Between Paragraphs",
         "pause_s": "Pause Between Lines",
+        "pause_section_s": "Pause Between Sections",
         "piece_chars": "Chunk Length",
         "prompt": "Custom Emotion",
         "share": "Weight",
@@ -68,6 +72,8 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "original": "As the original",
         "chunks": "Chunks of all clips",
         "clip_mean": "Mean of the clips",
+        "full": "All of it",
+        "published": "As the original",
     }
 )
 _SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # names of options and choices in help texts

@@ -35,7 +35,7 @@ LANGUAGES: Mapping[str, str] = {
     "ja": "Japanese",
     "zh": "Chinese",
 }
-PLAN_CONTROLS = ("voice", "name", "folder", "transcriber", "model", "language")
+PLAN_CONTROLS = ("voice", "name", "folder", "transcriber", "model", "language", "columns")
 """Controls that change the plan of a request; the others decide how clips are cut."""
 
 
@@ -109,6 +109,13 @@ class PrepareForm:
                 allow_custom_value=True,
                 elem_id=f"{ELEM_ID_PREFIX}-language",
             )
+        self.controls["columns"] = gr.Textbox(
+            label="Columns of a list of transcripts (optional)",
+            info="By number or name, where the preview below shows wrong ones.",
+            placeholder="audio=1, text=3",
+            max_lines=1,
+            elem_id=f"{ELEM_ID_PREFIX}-columns",
+        )
 
     def build_advanced_controls(self) -> None:
         """Create the other controls."""
@@ -149,6 +156,7 @@ class PrepareForm:
                 language=str(values["language"] or "").strip().lower(),
                 fetch=bool(values["fetch"]),
                 anew=bool(values["anew"]),
+                columns=str(values["columns"] or "").strip(),
                 options=PrepareOptions(
                     **{
                         field.name: from_control_value(field, values[field.name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,12 @@ from core.paths import slugify
 from core.serialization import ValidationError, from_dict
 from jobs.models import Job
 from studio.app.studio import Studio
-from studio.datasets.service import Datasets, PrepareRequest, plan_preparation
+from studio.datasets.service import (
+    Datasets,
+    PrepareRequest,
+    plan_preparation,
+    preview_lists,
+)
 from studio.voices.catalog import AUDIO_SUFFIXES
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES, ImportVoiceRequest, create_upload_dir
 from webui.components.job_card import stop_jobs
@@ -41,6 +47,7 @@ from webui.datasets.prepare_view import (
     TASKS,
     prepare_jobs_html,
     prepare_plan_html,
+    table_previews_html,
     transcribers_html,
 )
 from webui.datasets.review_tab import ReviewPanel
@@ -197,13 +204,23 @@ class PrepareTab:
         }
 
     def show_plan(self, *given: Any) -> str:
-        """Render the plan of the form, or the error."""
+        """Render the plan of the form with the lists of transcripts, or the error."""
+        layout, request = self.studio.layout, None
         try:
-            plan = plan_preparation(self.studio.layout, self.form.build_request(given))
+            request = self.form.build_request(given)
+            plan = plan_preparation(layout, request)
             existing = {info.name: info for info in self.review.datasets.list()}.get(plan.name)
         except AppError as error:
-            return error_html(error)
-        return prepare_plan_html(plan, existing)
+            return error_html(error) + self._preview_unclear_lists(request)
+        return prepare_plan_html(plan, existing) + table_previews_html(plan.lists)
+
+    def _preview_unclear_lists(self, request: PrepareRequest | None) -> str:
+        if request is None:
+            return ""
+        with suppress(AppError):  # the plan failed for another reason
+            lists = preview_lists(self.studio.layout, request)
+            return table_previews_html([one for one in lists if one.question])
+        return ""
 
     def prepare(self, *given: Any) -> Updates:
         """Queue a job that prepares the dataset, and select the dataset below."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.formatting import format_clock, format_count, format_duration
+from core.tables.columns import TablePreview
 from jobs.models import Job
 from studio.app.studio import Studio
 from studio.datasets.service import DatasetInfo, PreparePlan, list_transcribers
@@ -93,8 +94,16 @@ def prepare_plan_html(plan: PreparePlan, existing: DatasetInfo | None) -> str:
         rest = "The others are transcribed" if plan.given else "Transcribed"
         parts.append(f"{rest} with {label}.")
     return render(
-        "datasets/plan.html", summary=" ".join(parts), existing=existing, remarks=plan.remarks
+        "datasets/plan.html",
+        summary=" ".join(parts),
+        existing=existing,
+        remarks=(*plan.remarks, *plan.left_out),
     )
+
+
+def table_previews_html(previews: Sequence[TablePreview]) -> str:
+    """Render the first rows of lists of transcripts, with the use of each column above it."""
+    return render("datasets/table_previews.html", previews=previews)
 
 
 def transcribers_html(studio: Studio) -> str:

@@ -27,7 +27,10 @@ from webui.generate.form import CUSTOM, GenerateOptionFields
 ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "Text & pauses": ("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
+        "Text & pauses": (
+            *("emotion", "prompt", "delimiter", "piece_chars", "pause_s", "pause_paragraph_s"),
+            *("pause_section_s", "pause_comma_s", "pause_none_s", "text_cleaning"),
+        ),
         "Sampling": (
             *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
             "diffusion_sampler",
@@ -58,7 +61,8 @@ def build_main_controls(
     text = gr.Textbox(
         value=values["text"],
         label="Text",
-        info="Text to speak. Words in [brackets] set the mood and are not spoken.",
+        info="Text to speak. Words in [brackets] set the mood and are not spoken; "
+        "[pause:0.8s] is a pause, and a blank line separates paragraphs.",
         placeholder="Type or paste text.",
         lines=5,
         max_lines=24,

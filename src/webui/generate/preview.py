@@ -55,6 +55,7 @@ def _format_notes(piece: PreviewChunk) -> str:
         f"voice {piece.voice}" if piece.voice else "",
         f"mood: “{piece.steering}”, not spoken" if piece.steering else "",
         f"cannot be spoken: {', '.join(piece.unknown)}" if piece.unknown else "",
+        f"pause {piece.pause_s:g} s" if piece.pause_s else "",
         f"pronunciation guessed: {', '.join(piece.guessed)}" if piece.guessed else "",
     )
     return " · ".join(filter(None, notes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -16,7 +15,6 @@ from studio.history.favorites import read_stars
 from studio.model_store.bundles import get_models_fingerprint
 from studio.model_store.finetunes import AUTO, resolve_model_name
 from studio.schemas.voices import MICROPHONE_VOICE
-from studio.synthesis.audio_metadata import read_metadata
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
 from webui.components.job_card import SPEECH_TASKS, job_panel_html, stop_jobs
 from webui.components.live_panel import (
@@ -26,10 +24,11 @@ from webui.components.live_panel import (
     Updates,
     create_live_html,
 )
-from webui.components.messages import error_html, note_html, show_errors
+from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import clamp_inputs_js
 from webui.components.page_context import PageContext
 from webui.components.templates import render
+from webui.generate.clip_drop import ClipDrop
 from webui.generate.form import (
     GenerateForm,
     find_preset,
@@ -104,12 +103,7 @@ class GenerateTab:
                     )
                     self.reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
                 self._build_save_voice(str(self.initial_values["voice"]))
-                self.drop = gr.File(
-                    label="Load settings from a generated clip",
-                    file_types=["audio"],
-                    height=90,
-                    elem_id="generate-drop",
-                )
+                self.drop = ClipDrop(studio)
             with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
                 jobs = create_live_html("generate-jobs")
         self.form = GenerateForm(
@@ -153,8 +147,7 @@ class GenerateTab:
         self._bind_options()
         self._bind_browser_state(blocks)
         self._bind_voices(blocks)
-        filled = [self.message, self.drop, *values]
-        self.drop.upload(self._load_clip_settings, [self.drop], filled, **EVENT_OPTIONS)
+        self.drop.bind(form, self.message)
         self.reset.click(self._reset, None, [self.message, *values], **EVENT_OPTIONS)
         self.save.click(
             show_errors(self.message, self._save_voice),
@@ -245,20 +238,6 @@ class GenerateTab:
             **self.form.get_updates(values),
         }
 
-    def _load_clip_settings(self, path: str | None) -> Updates:
-        """Fill the form from a dropped clip, and make room for the next one."""
-        if path is None:
-            return {self.message: ""}
-        try:
-            record = read_metadata(Path(path))
-        except AppError as error:
-            return {self.drop: None, self.message: error_html(error)}
-        return {
-            self.drop: None,
-            self.message: note_html("Settings loaded from clip."),
-            **self.form.get_metadata_updates(record),
-        }
-
     # ---- the form kept in the browser, and its preview ------------------------------------------
 
     def _bind_browser_state(self, blocks: gr.Blocks) -> None:
@@ -305,15 +284,21 @@ class GenerateTab:
         controls: Mapping[str, Any] = self.form.controls  # Any: as above
         voice, bundle, seen = controls["voice"], controls["bundle"], gr.State("")
 
-        def look(before: str) -> Updates:
-            """Offer the voices and models that are in their folders now."""
+        awaited = self.drop.awaited
+
+        def look(before: str, name: str) -> Updates:
+            """Offer the voices and models in their folders now; select a voice that was awaited."""
             layout = self.studio.layout
             now = f"{get_voices_fingerprint(layout)} {get_models_fingerprint(layout)}"
             if now == before:
                 return {seen: gr.skip()}
+            choices = voice_choices(self.studio)
+            arrived = name if name in {value for _, value in choices} else ""
+            options = gr.update(choices=choices)
             return {
                 seen: now,
-                voice: gr.update(choices=voice_choices(self.studio)),
+                awaited: "" if arrived else name,
+                voice: gr.update(choices=choices, value=arrived) if arrived else options,
                 bundle: gr.update(choices=model_choices(self.studio)),
             }
 
@@ -324,7 +309,7 @@ class GenerateTab:
             }
 
         for trigger in (gr.Timer(FOLDER_POLL_INTERVAL_S).tick, blocks.load):
-            trigger(look, [seen], [seen, voice, bundle], **EVENT_OPTIONS)
+            trigger(look, [seen, awaited], [seen, awaited, voice, bundle], **EVENT_OPTIONS)
         voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
 
     def _save_voice(self, name: str, *values: Any) -> Updates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -10,9 +11,10 @@ from markupsafe import Markup
 from core.errors import AppError
 from studio.app.studio import Studio
 from studio.model_store.bundles import list_models
-from studio.synthesis.token_preview import TokenPreview, preview_tokens
+from studio.synthesis.token_preview import TokenPreview, list_token_options, preview_tokens
 from webui.components.live_panel import EVENT_OPTIONS
 from webui.components.messages import error_html
+from webui.components.option_controls import build_control
 from webui.components.page_context import PageContext
 from webui.components.templates import render
 
@@ -47,11 +49,15 @@ def build_tokens_tool(page: PageContext) -> None:
             allow_custom_value=True,
             elem_id="utilities-tokens-model",
         )
+        [field] = list_token_options()
+        usual = studio.settings.engine_options.get(field.name, field.default)
+        cleaning = build_control(field, "utilities-tokens", usual)
+        assert isinstance(cleaning, gr.Dropdown)
     view = gr.HTML("", elem_id="utilities-tokens")
     gr.on(
-        [text.change, model.change, page.blocks.load],
-        lambda words, name: text_tokens_html(studio, words, name),
-        [text, model],
+        [text.change, model.change, cleaning.change, page.blocks.load],
+        lambda words, name, chosen: text_tokens_html(studio, words, name, {field.name: chosen}),
+        [text, model, cleaning],
         view,
         trigger_mode="always_last",
         **EVENT_OPTIONS,
@@ -59,10 +65,13 @@ def build_tokens_tool(page: PageContext) -> None:
     model.focus(lambda: gr.update(choices=list_names()), None, model, **EVENT_OPTIONS)
 
 
-def text_tokens_html(studio: Studio, text: Any, model: Any) -> Markup:  # Any: as Gradio gives it
+def text_tokens_html(  # Any: as Gradio gives it
+    studio: Studio, text: Any, model: Any, options: Mapping[str, Any] | None = None
+) -> Markup:
     """Render the tokens of a text."""
     try:
-        return tokens_html(preview_tokens(studio.layout, str(model or ""), str(text or "")))
+        view = preview_tokens(studio.layout, str(model or ""), str(text or ""), options)
+        return tokens_html(view)
     except AppError as error:
         return error_html(error)
 

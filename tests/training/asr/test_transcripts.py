@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from core.tables.text_files import TextFileError, read_text
 from support.counting import count_calls
 from training.asr.base import TranscribeError, Word, clean_text
 from training.asr.transcripts.discovery import ExistingTranscript, find_existing_transcripts
-from training.asr.transcripts.text_files import read_text
 
 Maker = Callable[..., list[Path]]
 
@@ -63,18 +63,18 @@ def test_windows_quotes_and_dashes_are_read_since_they_are_the_same_everywhere(
 
 def test_letters_in_an_unknown_encoding_are_refused_with_their_byte(tmp_path: Path) -> None:
     path = tmp_path / "clip.txt"
-    path.write_bytes(b"caf\xe9")
-    with pytest.raises(TranscribeError, match=r"clip\.txt is not UTF-8: byte 3 is 0xe9.*save"):
+    path.write_bytes("да, Жизнь".encode("cp1251"))
+    with pytest.raises(TextFileError, match=r"clip\.txt is not UTF-8: byte 0 is 0xe4.*save"):
         read_text(path)
 
 
 def test_binary_junk_and_half_a_letter_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "clip.txt"
     path.write_bytes(b"RIFF\x24\x00\x00\x00WAVE")
-    with pytest.raises(TranscribeError, match=r"not a text file: byte 5 is zero"):
+    with pytest.raises(TextFileError, match=r"not a text file: byte 5 is zero"):
         read_text(path)
     path.write_bytes("ab".encode("utf-16") + b"\x00")
-    with pytest.raises(TranscribeError, match="starts like UTF-16, but byte 6"):
+    with pytest.raises(TextFileError, match="starts like UTF-16, but byte 6"):
         read_text(path)
 
 
@@ -140,11 +140,9 @@ def test_vtt_passes_over_notes_styles_and_lines_that_roll(
     [
         ("1\n00:00:01,000 -> 00:00:02,000\nHello\n", r"talk\.srt, line 1: '1' is not the beginn"),
         ("1\n00:00:05,000 --> 00:00:02,000\nHello\n", r"talk\.srt, line 2: it stops before"),
-        (SRT.replace("\n\n", "\n"), r"talk\.srt, line 6: a blank line is missing before"),
-        (SRT + "\n3\n00:61:xx --> 2\nBye\n", r"talk\.srt, line 11: '00:61:xx --> 2' is not"),
     ],
 )
-def test_a_malformed_cue_is_refused_with_its_line(
+def test_a_file_without_any_good_cue_is_refused_with_its_line(
     recordings: Maker, tmp_path: Path, text: str, complaint: str
 ) -> None:
     files = recordings("talk.wav")

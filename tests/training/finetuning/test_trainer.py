@@ -23,6 +23,7 @@ from core.progress import ProgressEvent, ProgressReporter
 from engines.model_files import get_network_path
 from engines.safetensors_io import read_tensors
 from engines.speaker_latents import SpeakerLatents
+from runs import state as train_state
 from runs.events import EVENTS_FILE
 from support.finetune_helpers import Case, fingerprint, make_case
 from tortoise.checkpoints.config import read_config as read_bundle_config
@@ -32,7 +33,6 @@ from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 from training.finetuning import train_loop as finetune_course
 from training.finetuning import train_step as finetune_update
-from training.finetuning.checkpoints import state as train_state
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
     VOICE_LATENTS_FILE,

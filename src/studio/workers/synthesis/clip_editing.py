@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from audio.clip import Clip
+from audio.encoders import find_audible_span
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from training.asr.availability import list_hugging_face_models
@@ -37,17 +38,30 @@ def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list
     return None if aligner is None else find_passage_starts(wave, texts, aligner)
 
 
-def concatenate_clips(clips: Sequence[Clip], delivery: OutputOptions) -> Clip:
-    """Join clips of one sample rate with the chosen silence, faded where they meet it."""
-    if len(clips) == 1:
+def concatenate_clips(
+    clips: Sequence[Clip],
+    delivery: OutputOptions,
+    pauses: Sequence[float] | None = None,
+    lead_s: float = 0.0,
+) -> Clip:
+    """Join clips of one sample rate with silence, faded where they meet it.
+
+    Silence of a clip itself is cut off there, so that the pause is as long as asked for. pauses:
+    seconds behind each clip; None: the pause of sentences between them. lead_s: seconds before the
+    first.
+    """
+    behind = [*[delivery.pause_s] * (len(clips) - 1), 0.0] if pauses is None else pauses
+    if len(clips) == 1 and not lead_s and not behind[0]:
         return clips[0]
     rate = clips[0].sample_rate
-    silence = torch.zeros(round(delivery.pause_s * rate))  # (n,)
     fade = round(delivery.fade_ms * rate / 1000)
-    waves: list[Tensor] = []
-    for clip in clips:
-        waves += [fade_edges(clip.wave, fade), silence]
-    return replace(clips[0], wave=torch.cat(waves[:-1]))
+    waves = [torch.zeros(round(lead_s * rate))]
+    for index, (clip, pause_s) in enumerate(zip(clips, behind, strict=True)):
+        audible = find_audible_span(clip.wave.numpy(), rate)
+        start = audible.start if index or lead_s else 0
+        stop = audible.stop if index + 1 < len(clips) or pause_s else len(clip.wave)
+        waves += [fade_edges(clip.wave[start:stop], fade), torch.zeros(round(pause_s * rate))]
+    return replace(clips[0], wave=torch.cat(waves))
 
 
 def fade_edges(wave: Tensor, samples: int) -> Tensor:

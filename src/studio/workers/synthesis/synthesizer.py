@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +22,7 @@ from studio.synthesis.output_paths import (
     parse_output_path,
     reserve_output_path,
 )
-from studio.synthesis.planning import plan_lines
+from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
 from studio.workers.synthesis.clip_editing import concatenate_clips
@@ -67,6 +68,8 @@ class Synthesizer:
         chunks = apply_line_overrides(chunks, request, budget, self._layout)
         for voice in dict.fromkeys(chunk.line_plan.voice for chunk in chunks):
             session.get_speaker_latents(voice, chunks[0].options)
+        for notice in list_text_notices(request):
+            session.warn(notice)
         if request.like is not None:
             session.warn_about_differences(request.like)
         destination = _choose_output_path(request, self._layout, reserve=True)
@@ -122,7 +125,10 @@ def _write_clips(
     seconds: list[float] = []
     for place, number in enumerate(_select_candidates(session), start=1):
         whole = concatenate_candidates(
-            [result.candidates[number - 1] for result in session.chunks], request
+            [result.candidates[number - 1] for result in session.chunks],
+            request,
+            [chunk.pause_s for chunk in chunks],
+            chunks[0].lead_s,
         )
         clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
@@ -155,10 +161,16 @@ def _select_candidates(session: SynthesisSession) -> list[int]:
 
 
 def concatenate_candidates(
-    candidates: list[SpeechCandidate], request: SpeechRequest
+    candidates: list[SpeechCandidate],
+    request: SpeechRequest,
+    pauses: Sequence[float] | None,
+    lead_s: float,
 ) -> SpeechCandidate:
-    """Join one candidate of each chunk; the score of the whole is the mean of theirs."""
-    clip = concatenate_clips([one.clip for one in candidates], request.delivery)
+    """Join one candidate of each chunk; the score of the whole is the mean of theirs.
+
+    pauses, lead_s: see concatenate_clips.
+    """
+    clip = concatenate_clips([one.clip for one in candidates], request.delivery, pauses, lead_s)
     scores = [one.score for one in candidates if one.score is not None]
     score = fmean(scores) if len(scores) == len(candidates) else None
     return SpeechCandidate(clip=clip, score=score)

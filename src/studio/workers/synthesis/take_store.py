@@ -57,6 +57,8 @@ class TakeStore:
             lines=tuple(
                 LineTakes(
                     heard=chunk.line.spoken_text,
+                    pause_s=chunk.pause_s,
+                    lead_s=chunk.lead_s,
                     takes=older[chunk.index].takes if older else (),
                 )
                 for chunk in chunks
@@ -175,6 +177,9 @@ def report_take(
         "voice": chunk.line_plan.voice,
         "seed": chunk.options.seed,
         "seconds": round(seconds, 3),
+        "pause_s": chunk.pause_s if total > 1 else 0.0,
+        "lead_s": chunk.lead_s if total > 1 else 0.0,
+        "is_last": chunk.index + 1 >= total,
         "candidates": [{"path": take.path, "score": take.score} for take in takes],
     }
     known = {(event.get("index"), event.get("path")) for event in report.previous_takes}

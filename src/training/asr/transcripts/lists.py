@@ -1,25 +1,37 @@
-"""Lists of transcripts as LJSpeech has them: `id|text|normalized` in metadata.csv or train.txt."""
+"""Lists of transcripts: metadata.csv and its relatives, with the columns in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path, PurePosixPath
 
+from audio.formats import READABLE_SUFFIXES
+from core.tables.columns import (
+    AUDIO,
+    NORMALIZED,
+    SPEAKER,
+    TEXT,
+    ColumnChoice,
+    TablePreview,
+    make_preview,
+    resolve_columns,
+)
+from core.tables.reader import TABLE_SUFFIXES, Table, TableError, TableRow, read_tables
 from training.asr.base import TranscribeError, clean_text
-from training.asr.transcripts.text_files import read_text
+from training.asr.transcripts.list_columns import choose_columns
 
-LIST_FILE_NAMES = (
-    *("metadata.csv", "metadata.txt", "transcripts.csv", "transcripts.txt"),
-    *("train.txt", "validation.txt", "val.txt"),
+LIST_FILE_NAMES = tuple(
+    f"{stem}{suffix}"
+    for stem, suffix in product(
+        ("metadata", "transcripts", "train", "validation", "val"), TABLE_SUFFIXES
+    )
 )
 """Names of transcript list files."""
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
-)  # what ids may end in
-_HEADER_NAMES = frozenset(
-    {"id", "file", "file_name", "filename", "audio_file", "audio", "path", "wav"}
-)
+LIST_ROLES = (AUDIO, TEXT, NORMALIZED, SPEAKER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,30 +43,48 @@ class TranscriptLine:
     number: int
 
 
-def read_transcript_list(path: Path) -> list[TranscriptLine]:
-    """Read `id|text` or `id|text|normalized`; the normalized text is used if there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptList:
+    """A list: its lines, and a preview that shows which columns are used.
 
-    A third column with the same value everywhere names the speaker and is ignored. Raises
-    TranscribeError naming the malformed line.
+    lines: () where a question is open, or where no recording is named. speakers: their names in
+    the list.
     """
-    rows = [
-        (number, [column.strip() for column in line.split("|")])
-        for number, line in enumerate(read_text(path).split("\n"), start=1)
-        if line.strip()
-    ]
-    if rows and rows[0][1][0].lower() in _HEADER_NAMES:
-        rows = rows[1:]
-    for number, columns in rows:
-        _check_columns(path, number, columns)
-    named = _is_third_column_speaker([columns for _, columns in rows])
-    lines = [
-        TranscriptLine(
-            id=_normalize_id(columns[0]), text=_select_text(columns, named), number=number
-        )
-        for number, columns in rows
-    ]
+
+    lines: tuple[TranscriptLine, ...]
+    preview: TablePreview
+    speakers: tuple[str, ...] = ()
+
+
+def read_transcript_list(
+    path: Path, files: Sequence[Path], chosen: Mapping[str, str]
+) -> TranscriptList:
+    """Read a list that names recordings and their texts.
+
+    files: the recordings that it may be about. chosen: columns by role, numbers from 1 or names, as
+    the user gave them. A normalized text is used if there is one, a column of speakers never.
+    Raises TranscribeError naming the malformed line.
+    """
+    stems = {normalize_id(file.name) for file in files}
+    names_recording = partial(_names_recording, stems)
+    table, choice = _read_best_table(path, chosen, names_recording)
+    body = table.rows[1:] if choice.header else table.rows
+    if not _rate(table, choice, names_recording)[0]:
+        choice = replace(choice, question="")  # a list of other recordings
+    preview = make_preview(path.name, table, choice)
+    if choice.question and table.width > 1:
+        return TranscriptList(lines=(), preview=preview)
+    if TEXT not in choice.roles and table.width > 1:
+        return TranscriptList(lines=(), preview=preview)
+    for row in body:
+        _check_row(path, row, table, choice)
+    lines = [_make_line(row, choice.roles) for row in body]
     _check_conflicting_texts(path, lines)
-    return lines
+    at = choice.roles.get(SPEAKER, table.width)
+    speakers = dict.fromkeys(row.cells[at] for row in body if at < len(row.cells))
+    return TranscriptList(
+        lines=tuple(lines), preview=preview, speakers=tuple(filter(None, speakers))
+    )
 
 
 def match_lines_to_files(
@@ -91,6 +121,59 @@ def format_relative_path(file: Path, place: Path) -> str:
     return file.relative_to(place).as_posix() if file.is_relative_to(place) else file.name
 
 
+def normalize_id(name: str) -> str:
+    """Return a path or id as lists are compared: composed letters, "/", no suffix of audio."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/").casefold())
+    path = path.with_suffix("") if path.suffix in READABLE_SUFFIXES else path
+    return path.as_posix().removeprefix("./")
+
+
+def _names_recording(stems: Collection[str], cell: str) -> bool:
+    return bool(cell) and PurePosixPath(normalize_id(cell)).name in stems
+
+
+def _read_best_table(
+    path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
+) -> tuple[Table, ColumnChoice]:
+    """Read a list in the way in which it names most recordings."""
+    read, problems = [], []
+    for table in read_tables(path):
+        try:
+            read.append((table, _choose(table, path, chosen, names_recording)))
+        except TableError as problem:
+            problems.append(problem)
+    if not read:
+        raise problems[0]
+    return max(read, key=lambda one: _rate(one[0], one[1], names_recording))
+
+
+def _choose(
+    table: Table, path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
+) -> ColumnChoice:
+    choice = choose_columns(table, names_recording)
+    if not chosen:
+        return choice
+    roles = resolve_columns(table, path.name, chosen)
+    header = choice.header
+    if not header and any(not column.isdecimal() for column in chosen.values()):
+        header = table.rows[0].cells
+    if TEXT not in roles and choice.question:
+        return replace(choice, header=header)
+    kept = {role: at for role, at in choice.roles.items() if role != NORMALIZED}
+    return ColumnChoice(roles={**kept, **roles}, header=header)
+
+
+def _rate(
+    table: Table, choice: ColumnChoice, names_recording: partial[bool]
+) -> tuple[float, bool, float]:
+    """Rate a way to read a list: by recordings named, by what is sure, by rows of one width."""
+    at = choice.roles.get(AUDIO, 0)
+    total = max(1, len(table.rows))
+    named = sum(at < len(row.cells) and names_recording(row.cells[at]) for row in table.rows)
+    even = sum(len(row.cells) == table.width for row in table.rows)
+    return named / total, not choice.question and table.width > 1, even / total
+
+
 def _find_line(
     tails: Sequence[str],
     by_id: Mapping[str, TranscriptLine],
@@ -106,39 +189,41 @@ def _find_line(
 def _list_path_tails(file: Path, place: Path) -> list[str]:
     """Return "a/b/c", "b/c", "c" for the file a/b/c.wav."""
     inside = file.relative_to(place) if file.is_relative_to(place) else Path(file.name)
-    parts = [part.casefold() for part in inside.with_suffix("").parts]
+    parts = normalize_id(inside.with_suffix("").as_posix()).split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
-def _check_columns(path: Path, number: int, columns: Sequence[str]) -> None:
-    if len(columns) == 1:
+def _check_row(path: Path, row: TableRow, table: Table, choice: ColumnChoice) -> None:
+    where = f"{path.name}, line {row.number}"
+    columns = len(choice.header) or table.width
+    cells = len(row.cells)
+    while cells > columns and not row.cells[cells - 1]:
+        cells -= 1
+    if cells == 1:
+        mark = table.separator if table.separator in ("|", ";", ",") else "tab"
         raise TranscribeError(
-            f"{path.name}, line {number}: it has no '|'. A line must be 'clip|text'; move other "
-            "files out of the folder."
+            f"{where}: it has no {mark!r}. A line must be 'clip|text'; move other files out of "
+            "the folder."
         )
-    if len(columns) > 3:
+    if cells > columns:
         raise TranscribeError(
-            f"{path.name}, line {number}: {len(columns)} columns; use 'clip|text' or "
-            "'clip|text|normalized text'."
+            f"{where}: {cells} columns; the list has {columns}. Put a text that contains "
+            f"{table.separator!r} into quotes."
         )
-    if not columns[0]:
-        raise TranscribeError(f"{path.name}, line {number}: no clip is named before the '|'.")
+    if choice.roles[AUDIO] >= cells or not row.cells[choice.roles[AUDIO]]:
+        raise TranscribeError(f"{where}: no clip is named in column {choice.roles[AUDIO] + 1}.")
+    if choice.roles[TEXT] >= cells:
+        raise TranscribeError(f"{where}: it has no column {choice.roles[TEXT] + 1} with the text.")
 
 
-def _normalize_id(name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/").casefold())
-    path = path.with_suffix("") if path.suffix in AUDIO_SUFFIXES else path
-    return path.as_posix().removeprefix("./")
-
-
-def _select_text(columns: Sequence[str], third_names_a_speaker: bool) -> str:
-    normalised = "" if third_names_a_speaker else "".join(columns[2:])
-    return clean_text(normalised or columns[1])
-
-
-def _is_third_column_speaker(rows: Sequence[Sequence[str]]) -> bool:
-    thirds = {row[2] if len(row) == 3 else "" for row in rows}
-    return len(rows) > 2 and len(thirds) == 1 and len({row[1] for row in rows}) > 1
+def _make_line(row: TableRow, roles: Mapping[str, int]) -> TranscriptLine:
+    at = roles.get(NORMALIZED, roles[TEXT])
+    normalized = row.cells[at] if at < len(row.cells) else ""
+    return TranscriptLine(
+        id=normalize_id(row.cells[roles[AUDIO]]),
+        text=clean_text(normalized or row.cells[roles[TEXT]]),
+        number=row.number,
+    )
 
 
 def _check_conflicting_texts(path: Path, lines: Sequence[TranscriptLine]) -> None:

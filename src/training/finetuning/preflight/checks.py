@@ -36,7 +36,8 @@ def collect_preflight_facts(
     """
     try:
         model_facts = read_model_facts(bundle, model)
-        measure = load_text_analyzer(bundle)
+        analyzer = load_text_analyzer(bundle)
+        measure = analyzer.published or analyzer  # as the training tokenizes its texts
     except (ValueError, OSError) as cause:
         return make_unusable_model_finding(model, str(cause))
     if not dataset.is_dir():

@@ -1,0 +1,105 @@
+"""testudo dataset: gold-standard datasets from a recording and its transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import JsonFlag, add_command, create_app
+from cli.output import create_reporter, emit, print_line
+from studio.app.studio import Studio
+from studio.datasets.gold_request import METHODS, STEPS, GoldRequest, GoldResult
+
+WORKER = "studio.workers.gold_dataset"
+LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Gold-standard project.")]
+AnewFlag = Annotated[bool, typer.Option("--anew", help="Run the step in any case.")]
+STEP_HELP = {
+    "clean": "read the transcript: one turn per line",
+    "diarize": "find who speaks when, and what is heard",
+    "check": "compare transcript and recording turn by turn",
+    "align": "find the times of the words",
+    "split": "cut utterances of 1.6 to 11 seconds",
+    "report": "write one HTML page with plots and the worst utterances",
+}
+
+
+def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
+    """Add `dataset` to the program."""
+    group = create_app(help)
+    add_command(group, "gold", "run all steps for a recording with its transcript")(run_gold)
+    for step in STEPS:
+        add_command(group, step, STEP_HELP[step])(_make_step(step))
+    add_command(group, "export", "write the utterances in the layout of a trainer")(run_export)
+    app.add_typer(group, name=name, help=help)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldFlags:
+    """The arguments of `dataset gold`."""
+
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="Audio or video file.")]
+    transcript: Annotated[
+        str, typer.Argument(metavar="TRANSCRIPT", help="html, txt, vtt, srt, docx or json.")
+    ]
+    speaker: Annotated[str, typer.Option(help="Keep this speaker only; default all.")] = ""
+    speakers: Annotated[
+        int, typer.Option(help="How many speak; 0: as many as the transcript names.")
+    ] = 0
+    method: Annotated[
+        str, typer.Option(metavar="{" + ",".join(METHODS) + "}", help="How voices are clustered.")
+    ] = METHODS[0]
+    encoder: Annotated[str, typer.Option(help="Speaker encoder: resemblyzer, a run or a file.")] = (
+        "resemblyzer"
+    )
+    name: Annotated[str, typer.Option(help="Project; default the name of the recording.")] = ""
+    anew: AnewFlag = False
+
+
+def run_gold(flags: GoldFlags, as_json: JsonFlag = False) -> int:
+    values = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    return _run(GoldRequest(**values), as_json)
+
+
+def run_export(
+    name: NameArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder.")],
+    layout: Annotated[
+        str, typer.Option(metavar="{" + ",".join(LAYOUTS) + "}", help="Layout of the files.")
+    ] = LAYOUTS[0],
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    export: Any = import_module(WORKER).export_gold_dataset  # Any: imports torch, only here
+    count = export(studio.layout, name, layout, out.expanduser(), create_reporter(as_json))
+    return emit({"utterances": count, "folder": str(out)}, f"{count} utterances in {out}", as_json)
+
+
+def _make_step(step: str) -> Callable[..., int]:
+    def run(name: NameArgument, anew: AnewFlag = False, as_json: JsonFlag = False) -> int:
+        return _run(GoldRequest(name=name, steps=(step,), anew=anew), as_json)
+
+    return run
+
+
+def _run(request: GoldRequest, as_json: bool) -> int:
+    studio = Studio.open()
+    make: Any = import_module(WORKER).make_gold_dataset  # Any: imports torch, only here
+    made: GoldResult = make(studio.layout, request, create_reporter(as_json))
+    if as_json:
+        return emit(made, "", True)
+    print_line(f"Steps: {', '.join(made.ran) or 'nothing has changed since the last run'}")
+    if made.turns:
+        print_line(f"{made.flagged} of {made.turns} turns are to be looked at; see 3-check.csv")
+    if made.utterances or made.left_out:
+        print_line(
+            f"{made.utterances} utterances, {made.seconds / 60:.1f} minutes; "
+            f"{made.left_out} are left out; see 5-utterances.csv"
+        )
+    print_line(f"{made.folder}. Edit a file there, and run again: later steps follow.")
+    return 0

@@ -1,0 +1,4 @@
+"""MLflow: tracked trainings, the logged model, and the model registry.
+
+May import core, audio, speakers.
+"""

@@ -1,0 +1,74 @@
+"""Training runs in one folder, each a detached process: list, view and stop them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import AppError
+from core.paths import quote_for_message
+from jobs import detached
+from runs.event_log_reader import EventLogReader
+from runs.events import EVENTS_FILE
+from runs.launch import TrainingStatus, read_training_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A training run and its status."""
+
+    name: str
+    folder: Path
+    status: TrainingStatus
+
+
+class DetachedRuns:
+    """The runs below a folder. Every method may be called from any thread."""
+
+    def __init__(self, folder: Path, config_files: tuple[str, ...], noun: str) -> None:
+        """config_files: a run has one of them;  noun: what messages call a run."""
+        self.folder = folder
+        self._config_files = config_files
+        self._noun = noun
+        self._logs: dict[Path, EventLogReader] = {}
+
+    def list_runs(self) -> list[RunView]:
+        """List the runs by name."""
+        return [self.view(path.name) for path in list_folders(self.folder) if self._is_run(path)]
+
+    def view(self, name: str) -> RunView:
+        """Return one run.  Raises AppError where there is none."""
+        folder = self.find(name)
+        reader = self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
+        return RunView(name=name, folder=folder, status=read_training_status(folder, reader))
+
+    def stop(self, name: str, grace_s: float | None = None) -> RunView:
+        """Request that a run saves and ends; with a grace period, kill it after that."""
+        folder = self.find(name)
+        if grace_s is None:
+            detached.request_stop(folder)
+        else:
+            detached.stop_or_kill(folder, grace_s)
+        return self.view(name)
+
+    def find(self, name: str) -> Path:
+        """Return the folder of a run.  Raises AppError where there is none."""
+        folder = self.folder / name
+        if folder.parent == self.folder and self._is_run(folder):
+            return folder
+        there = ", ".join(path.name for path in list_folders(self.folder)) or "none"
+        raise AppError(
+            f"There is no {self._noun} {quote_for_message(name)} (there: {there}).",
+            code="missing_file",
+        )
+
+    def _is_run(self, folder: Path) -> bool:
+        return any((folder / name).is_file() for name in self._config_files)
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder by name; [] where it does not exist."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,62 @@
+"""Requests of the SV2TTS tasks that run in a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.errors import InvalidValueError
+
+LAYOUTS = ("auto", "librispeech", "libritts", "vctk", "ljspeech", "folders")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessRequest:
+    """Make a synthesizer dataset from recordings with texts.
+
+    source: folder of the recordings;  dataset: name;  layout: one of LAYOUTS;  subfolders: of the
+    source, () for all;  alignments: split at the silences of *.alignment.txt where there are any;
+    trim: shorten pauses;  skip_existing: keep what an earlier run made.
+    """
+
+    source: str
+    dataset: str
+    layout: str = "auto"
+    subfolders: tuple[str, ...] = ()
+    alignments: bool = True
+    trim: bool = True
+    skip_existing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise InvalidValueError(
+                f"layout is {self.layout!r}; it must be one of {', '.join(LAYOUTS)}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedRequest:
+    """Embed each utterance of a dataset. encoder: a run, a file, or resemblyzer."""
+
+    dataset: str
+    encoder: str = "resemblyzer"
+    skip_existing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocoderPreprocessRequest:
+    """Predict the mels of a dataset with a synthesizer, for its vocoder. synthesizer: a run or a
+    file."""
+
+    dataset: str
+    synthesizer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetResult:
+    """What was made. left_out: recording or utterance -> the reason."""
+
+    name: str
+    folder: str
+    utterances: int
+    hours: float
+    left_out: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,121 @@
+"""Worker task that makes a gold-standard dataset from a recording and its transcript."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import AppError, InvalidValueError, reraise_as_app_error, translate_write_errors
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.datasets.gold_request import (
+    GoldRequest,
+    GoldResult,
+    find_gold_project,
+    get_gold_folder,
+)
+from studio.workers.context import WorkerContext
+from training.asr.base import TranscribeError
+from training.gold.diarization import DiarizationOptions
+from training.gold.export import export_utterances
+from training.gold.project_files import (
+    CHECK_FILE,
+    STEPS,
+    UTTERANCES_FILE,
+    CheckRow,
+    GoldProject,
+    create_project,
+    read_project,
+    read_rows,
+    read_utterances,
+)
+from training.gold.report import write_report
+from training.gold.tools import open_tools
+from training.gold.workflow import run_steps
+
+REPORT_STEP = "report"
+
+
+def gold_dataset_task(
+    workshop: WorkerContext, request: GoldRequest, report: ProgressReporter
+) -> GoldResult:
+    """Run steps of a project; steps whose inputs have not changed are kept."""
+    return make_gold_dataset(workshop.layout, request, report)
+
+
+def make_gold_dataset(
+    layout: ProjectPaths, request: GoldRequest, report: ProgressReporter
+) -> GoldResult:
+    """Run a request. Raises AppError where it cannot be done."""
+    folder = _open_project(layout, request)
+    project = read_project(folder)
+    steps = [step for step in request.steps if step in STEPS]
+    with (
+        reraise_as_app_error(InvalidValueError, TranscribeError, ValueError),
+        translate_write_errors(folder),
+        open_tools(
+            Path(project.recording), layout.whisper, report, encoder=request.encoder
+        ) as tools,
+    ):
+        ran = run_steps(folder, tools, report, steps, anew=request.anew)
+        if REPORT_STEP in request.steps and (folder / UTTERANCES_FILE).is_file():
+            write_report(folder, tools.cut)
+            ran.append(REPORT_STEP)
+    return _summarize(folder, request.project_name, tuple(ran))
+
+
+def export_gold_dataset(
+    layout: ProjectPaths, name: str, kind: str, target: Path, report: ProgressReporter
+) -> int:
+    """Export the utterances of a project in a layout; returns how many."""
+    folder = find_gold_project(layout, name)
+    if not (folder / UTTERANCES_FILE).is_file():
+        raise AppError(f"{name} has no utterances yet. Run its steps first.")
+    project = read_project(folder)
+    used = [one for one in read_utterances(folder) if not one.problems]
+    with (
+        reraise_as_app_error(InvalidValueError),
+        translate_write_errors(target),
+        open_tools(Path(project.recording), layout.whisper, report) as tools,
+    ):
+        tracked = list(report.track(used, "export"))
+        files = export_utterances(target, kind, tracked, lambda one: tools.cut(one.start, one.stop))
+    return len(files)
+
+
+def _open_project(layout: ProjectPaths, request: GoldRequest) -> Path:
+    """Return the folder of the project, which is started where a recording is given."""
+    if not request.recording:
+        return find_gold_project(layout, request.project_name)
+    for path in (request.recording, request.transcript):
+        if not Path(path).is_file():
+            raise AppError(f"There is no file {path or '(transcript)'}.")
+    folder = get_gold_folder(layout, request.project_name)
+    project = GoldProject(
+        recording=str(Path(request.recording).absolute()),
+        transcript=str(Path(request.transcript).absolute()),
+        speaker=request.speaker,
+        options=DiarizationOptions(
+            speakers=request.speakers or None,
+            method="spectral" if request.method == "spectral" else "agglomerative",
+        ),
+    )
+    with reraise_as_app_error(InvalidValueError), translate_write_errors(folder):
+        create_project(folder, project)
+    return folder
+
+
+def _summarize(folder: Path, name: str, ran: tuple[str, ...]) -> GoldResult:
+    checks = read_rows(folder / CHECK_FILE, CheckRow) if (folder / CHECK_FILE).is_file() else []
+    has_utterances = (folder / UTTERANCES_FILE).is_file()
+    utterances = read_utterances(folder) if has_utterances else []
+    used = [one for one in utterances if not one.problems]
+    return GoldResult(
+        name=name,
+        folder=str(folder),
+        ran=ran,
+        turns=len(checks),
+        flagged=sum(check.status != "agrees" or bool(check.written) for check in checks),
+        utterances=len(used),
+        left_out=len(utterances) - len(used),
+        seconds=sum(one.duration for one in used),
+    )

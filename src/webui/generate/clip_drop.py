@@ -1,0 +1,109 @@
+"""A clip dropped on Generate: its settings fill the form, another recording can become a voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from core.errors import AppError
+from core.paths import slugify
+from studio.app.studio import Studio
+from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
+from studio.voices.catalog import AUDIO_SUFFIXES
+from studio.voices.uploads import stage_recording_upload
+from webui.components.live_panel import EVENT_OPTIONS, Updates
+from webui.components.messages import error_html, note_html, show_errors
+from webui.generate.form import GenerateForm
+from webui.generate.voice_recorder import ORIGIN
+
+
+class ClipDrop:
+    """The field for a clip, and the offer to use a recording as a voice.
+
+    awaited: the voice to select when it is there, "" for none.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.file = gr.File(
+            label="Drop a generated clip for its settings, or a recording to use as a voice",
+            file_types=["audio", *AUDIO_SUFFIXES],
+            height=90,
+            elem_id="generate-drop",
+        )
+        with gr.Group(visible=False, elem_id="generate-adopt-group") as self.offer:
+            self.name = gr.Textbox(
+                label="Voice name",
+                info="Name of the new voice.",
+                max_lines=1,
+                elem_id="generate-adopt-name",
+            )
+            self.use = gr.Button("Use as a voice", size="sm", elem_id="generate-adopt")
+        self.dropped, self.awaited = gr.State(""), gr.State("")
+
+    def bind(self, form: GenerateForm, message: gr.HTML) -> None:
+        """Connect the events.  message: where notes and errors are shown."""
+        offered = [message, self.file, self.offer, self.name, self.dropped]
+
+        def load(path: str | None) -> Updates:
+            return self.load_clip(path, form, message)
+
+        def use(path: str, name: str | None) -> Updates:
+            return self.use_as_voice(path, name or "", message)
+
+        self.file.upload(load, [self.file], [*offered, *form.components], **EVENT_OPTIONS)
+        self.use.click(
+            show_errors(message, use),
+            [self.dropped, self.name],
+            [message, self.offer, self.dropped, self.awaited],
+            **EVENT_OPTIONS,
+        )
+
+    def load_clip(self, path: str | None, form: GenerateForm, message: gr.HTML) -> Updates:
+        """Fill the form from a clip, or offer to use it as a voice; make room for the next one."""
+        if path is None:
+            return {message: ""}
+        file = Path(path)
+        try:
+            record = read_metadata(file)
+        except AppError as error:
+            return {message: _explain(file.name, error), **self._make_offer(file)}
+        return {
+            self.file: None,
+            self.offer: gr.update(visible=False),
+            self.dropped: "",
+            message: note_html("Settings loaded from clip."),
+            **form.get_metadata_updates(record),
+        }
+
+    def _make_offer(self, file: Path) -> Updates:
+        is_audio = file.suffix.lower() in AUDIO_SUFFIXES
+        return {
+            self.file: None,
+            self.offer: gr.update(visible=is_audio),
+            self.name: slugify(file.stem),
+            self.dropped: str(file) if is_audio else "",
+        }
+
+    def use_as_voice(self, path: str, name: str, message: gr.HTML) -> Updates:
+        """Queue a job that saves the recording as a new voice."""
+        if not path:
+            raise AppError("Drop a recording first.")
+        voice = name.strip()
+        request = stage_recording_upload(self.studio.layout, voice, Path(path))
+        self.studio.submit(request, title=f"Save the recording as {voice}", origin=ORIGIN)
+        return {
+            message: note_html(f"Saving the voice {voice}; it is selected when done."),
+            self.offer: gr.update(visible=False),
+            self.dropped: "",
+            self.awaited: voice,
+        }
+
+
+def _explain(name: str, error: AppError) -> str:
+    if error.code != NO_SETTINGS:
+        return error_html(error)
+    return note_html(
+        f"{name} was not generated here, so there are no settings in it. It can be used as a voice."
+    )
