@@ -34,7 +34,7 @@ from audio.mel import VOCODER_MEL, resample, vocoder_mel  # noqa: E402
 from recipes.corpus.sample_voices import SAMPLE_SENTENCES, synthesize_clip  # noqa: E402
 from recipes.corpus.speakers import SAMPLE_SPEAKERS, SyntheticSpeaker  # noqa: E402
 from tortoise.checkpoints.loading import load_model, load_network  # noqa: E402
-from tortoise.generation.vocoding import vocode  # noqa: E402
+from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode  # noqa: E402
 
 SEED = 20_000
 HERE = Path(__file__).parent / "lines"
@@ -181,8 +181,10 @@ def copies(benchmark: StarterBenchmark) -> Metrics:
     )
     folder = empty_folder(benchmark.out / "copies")
     bundle = ROOT / "models" / benchmark.bundle
-    advised = str(load_model(bundle).config.advice.get("vocoder", "univnet"))
-    network = None if advised == "griffin_lim" else load_network(bundle, "vocoder").float().eval()
+    config = load_model(bundle).config
+    advised = str(config.advice.get("vocoder", "auto"))
+    chosen = choose_vocoder(advised, config.networks)
+    network = None if chosen == GRIFFIN_LIM else load_network(bundle, chosen).float().eval()
     rows = read_rows(source / "items.csv")
     for number, row in enumerate(rows):
         clip = read_clip(source / row["wav"])

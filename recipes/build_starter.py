@@ -20,9 +20,11 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.corpus.build import build_corpus
+from recipes.corpus.build_teacher import build_teacher_corpus
 from recipes.corpus.reader import CorpusRow, read_index, select_whole_shards, split_held_out
 from recipes.data.audition import SampleWriter
 from recipes.data.codes import TokenizedCorpus, write_codes, write_tokens
+from recipes.data.f0_labels import write_f0_labels
 from recipes.data.features import MelDataset, write_features
 from recipes.data.latents import GptLatents, write_latents
 from recipes.data.voice_augmentation import read_unseen_speakers
@@ -43,7 +45,7 @@ STARTER_DIR = Path(__file__).resolve().parents[1] / "models" / "starter"
 DVAE_CLIPS = 7_500
 DIFFUSION_CLIPS = 25_000
 STAND_IN_SPEAKERS = "martin", "clara"  # replaced by recordings of low and of high voices
-RECORDINGS_SHARE = 0.25  # of the vocoder's batches
+RECORDINGS_SHARE = 0.6  # of the vocoder's batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +183,16 @@ def make_diffusion(context: BuildContext) -> None:
     )
 
 
+def make_teacher(context: BuildContext) -> None:
+    """Synthesize the natural voices."""
+    build_teacher_corpus(context.folder / "teacher", context.recipes.teacher, context.report)
+
+
 def make_vocoder(context: BuildContext) -> None:
-    pools, held_out = load_wave_pools(context.corpus, context.speech, RECORDINGS_SHARE)
+    recordings = context.folder / "recordings" if context.speech else None
+    if recordings is not None:
+        write_f0_labels(recordings, context.speech, context.report)
+    pools, held_out = load_wave_pools(recordings, context.folder / "teacher", RECORDINGS_SHARE)
     train_vocoder(
         context.recipes.vocoder, pools, held_out, context.folder / "vocoder", context.report
     )
@@ -213,6 +223,7 @@ def export_starter(context: BuildContext) -> None:
 
 STAGES: dict[str, Callable[[BuildContext], None]] = {
     "corpus": make_corpus,
+    "teacher": make_teacher,
     "features": make_features,
     "dvae": make_dvae,
     "codes": make_codes,

@@ -1,21 +1,35 @@
-"""Write the trained networks as a model, with its conventions and recommended options."""
+"""Write the trained networks as a model, with its conventions and recommended options.
+
+    python -m recipes.export_bundle BUNDLE --vocoder FOLDER/export
+
+replaces the vocoder of an existing model alone.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
+from engines.model_files import CHECKSUMS_FILE, get_network_path, read_checksums, write_json
 from recipes.corpus.reader import CorpusRow
 from recipes.data.features import MelDataset
 from recipes.stage_outputs import StageOutputs
-from tortoise.checkpoints.config import ModelConfig, ModelConventions, write_config
-from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
+from tortoise.checkpoints.config import (
+    ModelConfig,
+    ModelConventions,
+    read_config,
+    write_config,
+)
+from tortoise.checkpoints.loading import MelStats, load_network, save_mel_stats, save_network
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import GptConfig
+from tortoise.modules.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s
@@ -27,7 +41,7 @@ RECOMMENDED_OPTIONS = {
     "top_p": 0.9,
     "repetition_penalty": 1.1,
     "cond_free_k": 0.0,
-    "vocoder": "griffin_lim",
+    "vocoder": "istft",
 }
 """Options of small networks: a repetition penalty hurts a small codebook, and guidance needs a
 well-trained unconditioned network."""
@@ -54,7 +68,7 @@ def write_starter_model(
         "clvp": outputs.clvp(),
         "cvvp": outputs.cvvp(),
         "diffusion": diffusion,
-        "vocoder": outputs.vocoder(),
+        "istft_vocoder": outputs.vocoder(),
         "random_gpt": outputs.random_voice("random_gpt", gpt.config.model_dim),
         "random_diffusion": outputs.random_voice("random_diffusion", 2 * diffusion.config.width),
     }
@@ -64,6 +78,20 @@ def write_starter_model(
     for source in sorted(vocabulary.iterdir()):
         if source.name.startswith(("tokenizer", "lexicon", "lts")) and vocabulary != folder:
             (folder / source.name).write_bytes(source.read_bytes())
+
+
+def replace_vocoder(bundle: Path, export: Path) -> None:
+    """Make the iSTFT vocoder of a training's export the vocoder of a model, as float16."""
+    network = load_network(export, "istft_vocoder")
+    assert isinstance(network, IstftVocoder)
+    config = read_config(bundle)
+    advice = {**config.advice, "vocoder": RECOMMENDED_OPTIONS["vocoder"]}
+    write_config(bundle, replace(config, vocoder=None, advice=advice))
+    old = get_network_path(bundle, "vocoder")
+    old.unlink(missing_ok=True)
+    known = {name: entry for name, entry in read_checksums(bundle).items() if name != old.name}
+    write_json(bundle / CHECKSUMS_FILE, known)
+    save_network(bundle, "istft_vocoder", network, network.config, torch.float16)
 
 
 def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
@@ -108,3 +136,16 @@ def compute_voice_latents(
         voice = high[index][:REFERENCE_FRAMES].T[None]
         latents["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
     return {name: torch.stack(values) for name, values in latents.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Replace the vocoder of a model from the command line."""
+    cli = argparse.ArgumentParser(prog="recipes.export_bundle", description=__doc__)
+    cli.add_argument("bundle", type=Path)
+    cli.add_argument("--vocoder", type=Path, required=True, help="export of recipes.train_vocoder")
+    parsed = cli.parse_args(arguments)
+    replace_vocoder(parsed.bundle, parsed.vocoder)
+
+
+if __name__ == "__main__":
+    main()

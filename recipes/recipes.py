@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from recipes.corpus.build import CorpusConfig
+from recipes.corpus.build_teacher import TeacherCorpusConfig
 from recipes.data.segments import SegmentConfig
 from recipes.discriminators import DiscriminatorConfig
 from recipes.train_clvp import ClvpRecipe
@@ -19,7 +20,7 @@ from tortoise.modules.cvvp import CvvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig
 from tortoise.modules.dvae import DvaeConfig
 from tortoise.modules.gpt import GptConfig
-from tortoise.modules.univnet import UnivNetConfig
+from tortoise.modules.istft_vocoder import IstftVocoderConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Recipes:
     """One recipe for each network; the defaults are the starter's."""
 
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    teacher: TeacherCorpusConfig = field(default_factory=TeacherCorpusConfig)
     dvae: DvaeRecipe = field(default_factory=DvaeRecipe)
     gpt: GptRecipe = field(default_factory=GptRecipe)
     clvp: ClvpRecipe = field(default_factory=ClvpRecipe)
@@ -40,6 +42,7 @@ class Recipes:
         """Return recipes of two steps and tiny networks, for tests."""
         return cls(
             corpus=CorpusConfig(clips=20, clips_per_shard=10, clips_per_random_speaker=2),
+            teacher=TeacherCorpusConfig(shards=2, sentences_per_shard=1, voices_per_sentence=2),
             dvae=DvaeRecipe(
                 architecture=DvaeConfig(hidden=8, codebook_dim=8, codes=32, resnet_blocks=1),
                 steps=2, batch=4,
@@ -72,12 +75,10 @@ class Recipes:
                 steps=2, batch=2, window=12, mel_first=1,
             ),
             vocoder=VocoderRecipe(
-                architecture=UnivNetConfig(
-                    noise_dim=4, channel_size=4, dilations=(1, 3), predictor_width=8
-                ),
+                architecture=IstftVocoderConfig.tiny(),
                 critics=DiscriminatorConfig.tiny(),
                 segments=SegmentConfig(batch=2, samples=4096),
-                steps=2, critics_from=1,
+                steps=2,
             ),
             random_voice=RandomLatentRecipe(steps=2, batch=8),
         )  # fmt: skip

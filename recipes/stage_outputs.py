@@ -16,8 +16,8 @@ from tortoise.modules.cvvp import Cvvp
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
+from tortoise.modules.istft_vocoder import IstftVocoder
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
-from tortoise.modules.univnet import UnivNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,10 @@ class StageOutputs:
         model.load_state_dict(average.module.state_dict())
         return model.eval()
 
-    def vocoder(self) -> UnivNet:
+    def vocoder(self) -> IstftVocoder:
         """Return the moving average."""
-        vocoder = load_network(self.folder / "vocoder" / "export", "vocoder")
-        assert isinstance(vocoder, UnivNet)
+        vocoder = load_network(self.folder / "vocoder" / "export", "istft_vocoder")
+        assert isinstance(vocoder, IstftVocoder)
         return vocoder
 
     def random_voice(self, name: str, channels: int) -> RandomLatentGenerator:

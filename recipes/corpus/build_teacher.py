@@ -1,8 +1,8 @@
-"""Build a parallel corpus of the teacher: `python -m recipes.corpus.build_teacher FOLDER --shards 54`.
+"""Build a corpus of the teacher: `python -m recipes.corpus.build_teacher FOLDER --shards 54`.
 
-It has the format of `recipes.corpus.reader`; rows of the same `sentence` are the same words with the
-same timing in several voices. `shards/0007.f0.npy` holds the F0 of every clip (float16, 12.5 ms a
-frame) one after the other. Each shard follows from the seed and its number alone.
+It has the format of `recipes.corpus.reader`; rows of the same `sentence` are the same words with
+the same timing in several voices. `shards/0007.f0.npy` holds the F0 of every clip, one
+after the other (float16, 12.5 ms a frame). Each shard follows from the seed and its number alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -47,7 +47,9 @@ class TeacherCorpusConfig:
     random_voices: int = 200  # size of the pool
     speeds: tuple[float, float] = (0.85, 1.25)
     texts: tuple[Path, ...] = ()
-    mix: TextMix = TextMix(grammar=0.5, words=0.22, scraps=0.08, long=0.2)
+    mix: TextMix = field(
+        default_factory=lambda: TextMix(grammar=0.5, words=0.22, scraps=0.08, long=0.2)
+    )
 
 
 def build_teacher_corpus(

@@ -23,8 +23,8 @@ Samples = npt.NDArray[np.int16]
 class CorpusRow:
     """One clip of a corpus.
 
-    Rows of a parallel corpus with the same `sentence` have the same words and timing. `durations` of
-    `phonemes` (one character each) are in units of 600 samples; both are empty where unknown.
+    Rows of a parallel corpus with the same `sentence` have the same words and timing. `durations`
+    of `phonemes` (one character each) are in units of 600 samples; both are empty where unknown.
     """
 
     shard: str

@@ -1,4 +1,4 @@
-"""The teacher: hibari-tts speaks a text, WORLD (pyworld) gives it other voices with the same timing.
+"""The teacher: hibari-tts speaks a text, WORLD (pyworld) gives it other voices with its timing.
 
 hibari's phonemes, their durations and its F0 are read from its network, so all three are exact.
 Shapes: n samples at 24 kHz, p phonemes, t WORLD frames of 5 ms, k spectrum bins.
@@ -180,7 +180,7 @@ def draw_speakers(draw: random.Random, count: int, pool: int) -> Sequence[Teache
     return [TEACHER_SPEAKERS[0], *named, *(draw_speaker(f"w{number:03d}") for number in numbers)]
 
 
-def _sample_f0(f0: npt.NDArray[np.float32], times: Doubles) -> Doubles:
+def _sample_f0(f0: npt.NDArray[np.float32], times: npt.NDArray[np.floating]) -> Doubles:
     """Read hibari's F0 at these seconds; without mixing voiced and unvoiced frames."""
     places = times * SAMPLE_RATE / F0_HOP - 0.5
     nearest = np.clip(np.round(places).astype(int), 0, len(f0) - 1)

@@ -8,6 +8,7 @@ updates, Lee and Seung 2001), and consistent phases are found by the fast Griffi
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -36,17 +37,24 @@ def mel_to_audio(
     return griffin_lim(magnitude, angle, spec)
 
 
-def invert_mel_scale(mel: Tensor, spec: MelSpec) -> Tensor:
+def invert_mel_scale(mel: Tensor, spec: MelSpec, iterations: int = NNLS_ITERATIONS) -> Tensor:
     """Spread a natural-log mel (b, bands, f) over spectrum bins: (b, k, f) magnitudes."""
     bank = mel_filterbank(spec, mel.device)  # (bands, k)
     wanted = mel.float().exp()
-    covered = bank.T @ bank
     target = bank.T @ wanted
-    lines = (torch.linalg.pinv(bank) @ wanted).clamp(min=EPSILON)
-    for _ in range(NNLS_ITERATIONS):
-        lines = lines * target / (covered @ lines).clamp(min=EPSILON)
+    lines = (_invert_filterbank(spec, mel.device) @ wanted).clamp(min=EPSILON)
+    for _ in range(iterations):
+        lines = lines * target / (bank.T @ (bank @ lines)).clamp(min=EPSILON)
     magnitude: Tensor = lines.clamp(min=0.0).pow(1.0 / spec.power)
     return magnitude
+
+
+@lru_cache(maxsize=4)
+def _invert_filterbank(spec: MelSpec, device: torch.device) -> Tensor:
+    """Return the pseudo-inverse of the filters: (k, bands)."""
+    with torch.inference_mode(False):  # cached, as the filters
+        inverse: Tensor = torch.linalg.pinv(mel_filterbank(spec, device))
+        return inverse
 
 
 def griffin_lim(magnitude: Tensor, angle: Tensor, spec: MelSpec) -> Tensor:

@@ -26,6 +26,7 @@ from tortoise.modules.diffusion_decoder import DiffusionConfig
 from tortoise.modules.dvae import DvaeConfig
 from tortoise.modules.gpt import GptConfig
 from tortoise.modules.hifigan import HifiganConfig
+from tortoise.modules.istft_vocoder import IstftVocoderConfig
 from tortoise.modules.random_latents import RandomLatentConfig
 from tortoise.modules.univnet import UnivNetConfig
 
@@ -65,6 +66,7 @@ ARCHITECTURES: dict[str, Any] = {
     "bigvgan": replace(
         BigVganConfig.tiny(), mel_bands=100, upsample_rates=(16, 16), upsample_kernels=(32, 32)
     ),
+    "istft_vocoder": IstftVocoderConfig.tiny(),
     "hifigan": replace(
         HifiganConfig.tiny(),
         latent_dim=GPT_WIDTH,

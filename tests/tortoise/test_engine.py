@@ -235,11 +235,11 @@ def test_more_iterations_than_the_weights_are_good_for_are_not_taken(tmp_path: P
     assert not same(many, speak(2, ProgressReporter()))
 
 
-@pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "hifigan"])
+@pytest.mark.parametrize("vocoder", ["univnet", "bigvgan", "istft", "hifigan"])
 def test_every_vocoder_of_the_bundle_speaks(
     engine: TortoiseEngine, speak: Speak, vocoder: str
 ) -> None:
-    network = {"univnet": "vocoder"}.get(vocoder, vocoder)
+    network = {"univnet": "vocoder", "istft": "istft_vocoder"}.get(vocoder, vocoder)
     if not engine.bundle.has(network):
         with pytest.raises(ValueError, match=f"vocoder '{vocoder}'"):
             speak(vocoder=vocoder)

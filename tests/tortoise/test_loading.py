@@ -182,6 +182,13 @@ def test_what_a_bundle_lacks_is_listed(bundle: Path) -> None:
     assert "diffusion.safetensors" in find_missing_files(bundle)
 
 
+def test_one_vocoder_may_stand_in_for_the_other(bundle: Path) -> None:
+    get_network_path(bundle, "vocoder").unlink()
+    assert find_missing_files(bundle) == []
+    get_network_path(bundle, "istft_vocoder").unlink()
+    assert find_missing_files(bundle) == ["vocoder.safetensors"]
+
+
 class TestRefusals:
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match="There is no model at"):

@@ -20,6 +20,7 @@ from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.dvae import Dvae, DvaeConfig
 from tortoise.modules.gpt import Gpt, GptConfig
 from tortoise.modules.hifigan import Hifigan, HifiganConfig
+from tortoise.modules.istft_vocoder import IstftVocoder, IstftVocoderConfig
 from tortoise.modules.noise_schedule import NUM_TRAIN_TIMESTEPS
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
@@ -42,6 +43,7 @@ NETWORK_CLASSES: Mapping[str, Callable[[Any], nn.Module]] = {
     "diffusion": DiffusionDecoder,
     "vocoder": UnivNet,
     "bigvgan": BigVgan,
+    "istft_vocoder": IstftVocoder,
     "hifigan": Hifigan,
     "random_gpt": RandomLatentGenerator,
     "random_diffusion": RandomLatentGenerator,
@@ -120,6 +122,7 @@ class ModelConfig:
     diffusion: DiffusionConfig | None = None
     vocoder: UnivNetConfig | None = None
     bigvgan: BigVganConfig | None = None
+    istft_vocoder: IstftVocoderConfig | None = None
     hifigan: HifiganConfig | None = None
     random_gpt: RandomLatentConfig | None = None
     random_diffusion: RandomLatentConfig | None = None

@@ -30,6 +30,9 @@ MEL_STATS_FILE = "mel_stats.safetensors"
 REQUIRED_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
 """Networks that synthesis requires; all others are optional."""
 
+OTHER_VOCODER = "istft_vocoder"
+"""The network that a model may have in place of `vocoder`."""
+
 WEIGHTS_ID_FILES = tuple(
     f"{stem}{TENSORS_SUFFIX}"
     for stem in ("gpt", "clvp", "cvvp", "diffusion", "vocoder", "mel_stats")
@@ -41,6 +44,8 @@ def find_missing_files(folder: Path) -> list[str]:
     """Return the missing files that synthesis requires."""
     needed = [CONFIG_FILE, TOKENIZER_FILE, MEL_STATS_FILE]
     needed += [get_network_path(folder, name).name for name in REQUIRED_NETWORKS]
+    if get_network_path(folder, OTHER_VOCODER).is_file():
+        needed.remove(get_network_path(folder, "vocoder").name)
     return [name for name in needed if not (folder / name).is_file()]
 
 

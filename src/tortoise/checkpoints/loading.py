@@ -43,6 +43,7 @@ from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.hifigan import Hifigan
+from tortoise.modules.istft_vocoder import IstftVocoder
 from tortoise.modules.random_latents import RandomLatentGenerator
 from tortoise.modules.speaker_codec import SpeakerCodec
 from tortoise.modules.univnet import UnivNet
@@ -128,6 +129,11 @@ class TortoiseModel:
     def bigvgan(self) -> BigVgan:
         """Mel to wave, another way."""
         return self._network("bigvgan", BigVgan)
+
+    @property
+    def istft_vocoder(self) -> IstftVocoder:
+        """Mel to wave through a spectrum."""
+        return self._network("istft_vocoder", IstftVocoder)
 
     @property
     def hifigan(self) -> Hifigan:

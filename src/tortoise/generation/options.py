@@ -15,7 +15,7 @@ from text.tokenizer import FULL, PUBLISHED, TEXT_CLEANINGS
 from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_analyzer
 
 SAMPLERS = ("p", "ddim", "dpm")
-VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "griffin_lim")
+VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "istft", "griffin_lim")
 CROP_MODES = ("whole", "original", "chunks", "clip_mean")
 
 # Any: option values

@@ -18,6 +18,7 @@ from audio.griffin_lim import mel_to_audio
 from audio.mel import VOCODER_MEL
 from core.errors import InvalidValueError
 from tortoise.modules.bigvgan import BigVgan
+from tortoise.modules.istft_vocoder import IstftVocoder, vocode_mel
 from tortoise.modules.univnet import UnivNet
 from tortoise.modules.weight_norm import fold_weight_norm
 
@@ -26,11 +27,16 @@ PADDING_FRAMES = (
     10  # frames of silence spoken after the mel and cut off again, so that the end is whole
 )
 
-MelVocoder = UnivNet | BigVgan
+MelVocoder = IstftVocoder | UnivNet | BigVgan
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 VOCODER_NETWORKS: Mapping[str, str] = MappingProxyType(
-    {"univnet": "vocoder", "bigvgan": "bigvgan", "hifigan": "hifigan"}
+    {
+        "univnet": "vocoder",
+        "bigvgan": "bigvgan",
+        "hifigan": "hifigan",
+        "istft": "istft_vocoder",
+    }
 )
 """Name of a vocoder option -> network name."""
 
@@ -82,6 +88,10 @@ def vocode(vocoder: MelVocoder | None, mel: Tensor, generator: torch.Generator) 
         found = mel_to_audio(F.pad(mel, (0, 1), value=SILENCE_LOG_MEL), VOCODER_MEL, generator)
         return found.clamp(-1.0, 1.0)
     padded = F.pad(mel, (0, PADDING_FRAMES), value=SILENCE_LOG_MEL)
+    if isinstance(vocoder, IstftVocoder):
+        return vocode_mel(vocoder, padded, generator)[:, : mel.shape[-1] * VOCODER_MEL.hop].clamp(
+            -1, 1
+        )
     if isinstance(vocoder, UnivNet):
         shape = (mel.shape[0], vocoder.config.noise_dim, padded.shape[-1])
         wave = vocoder(padded, torch.randn(shape, generator=generator).to(mel))

@@ -47,11 +47,6 @@ class UnivNetConfig:
         return cls()
 
     @classmethod
-    def starter(cls) -> UnivNetConfig:
-        """A size that can be trained on one CPU core, and runs there much faster than real time."""
-        return cls(noise_dim=16, channel_size=16, dilations=(1, 3, 9), predictor_width=48)
-
-    @classmethod
     def tiny(cls) -> UnivNetConfig:
         """The size that tests run on."""
         return cls(noise_dim=4, channel_size=4, dilations=(1, 3), strides=(4, 2),

@@ -65,6 +65,7 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "auto": "Automatic",
         "univnet": "UnivNet",
         "bigvgan": "BigVGAN",
+        "istft": "iSTFT",
         "hifigan": "HiFi-GAN",
         "griffin_lim": "Griffin-Lim",
         "whole": "Whole clips",
