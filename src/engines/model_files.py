@@ -6,6 +6,7 @@ Reading these needs no torch.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,6 @@ CONFIG_FILE = "config.json"
 CHECKSUMS_FILE = "checksums.json"
 TENSORS_SUFFIX = ".safetensors"
 WEIGHTS_ID_LENGTH = 16
-_BLOCK_BYTES = 1 << 20
 
 FileState = tuple[int, int, int]
 """Size in bytes, modification time in nanoseconds, inode."""
@@ -131,8 +131,9 @@ def record_checksum(file: Path) -> None:
 
 
 def compute_files_id(folder: Path, networks: Sequence[str]) -> str:
-    """Return an id of the weights of some networks, a hash of their files."""
+    """Return an id of the weights of some networks, a hash of those files that are there."""
     digest = hashlib.sha256()
-    for name in networks:
-        digest.update(get_sha256(get_network_path(folder, name)).encode())
+    files = [get_network_path(folder, name) for name in networks]
+    for file in filter(Path.is_file, files):
+        digest.update(f"{file.name} {get_sha256(file)}\n".encode())
     return digest.hexdigest()[:WEIGHTS_ID_LENGTH]

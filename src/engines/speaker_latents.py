@@ -36,6 +36,16 @@ class SpeakerLatents:
             digest.update(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
         return digest.hexdigest()[:16]
 
+    def require_weights(self, engine: str, weights_id: str) -> None:
+        """Raise InvalidValueError where another engine or other weights computed the latents."""
+        if (self.engine, self.weights_id) != (engine, weights_id):
+            raise InvalidValueError(
+                f"The speaker latents were computed by {self.engine} {self.weights_id}; these "
+                f"weights are {engine} {weights_id}. Compute them again from the clips of the "
+                "voice.",
+                code="bundle_incompatible",
+            )
+
     def to_bytes(self) -> bytes:
         """Return the content of a safetensors file."""
         # a dense copy of each: safetensors refuses views and shared memory

@@ -12,7 +12,6 @@ import torch
 
 from audio.clip import Clip
 from audio.mel import VOCODER_MEL
-from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
@@ -60,13 +59,7 @@ class QuickEngine:
         self, text: str, speaker: SpeakerLatents, options: QuickOptions, report: ProgressReporter
     ) -> SynthesisOutput:
         """Speak the text with the pace of the options."""
-        if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):
-            raise InvalidValueError(
-                f"The speaker latents were computed by {speaker.engine} {speaker.weights_id}; "
-                f"these weights are {self.name} {self.weights_id}. Compute them again from the "
-                "clips of the voice.",
-                code="bundle_incompatible",
-            )
+        speaker.require_weights(self.name, self.weights_id)
         seed = secrets.randbelow(2**31) if options.seed is None else options.seed
         with report.stage("speak"):
             spoken = teacher.speak(text, options.speed, seed)

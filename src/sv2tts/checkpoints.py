@@ -19,18 +19,23 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InvalidValueError
+from core.files import sha256_file
 from core.serialization import from_dict, to_dict
 from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
     get_network_path,
+    read_checksums,
     read_json,
     write_json,
 )
 from engines.safetensors_io import (
+    SkipRandomInit,
     check_weights_match,
     load_weights_strict,
     read_pickle,
+    read_shapes,
+    read_tensors,
     save_tensors,
 )
 from speakers.embedding import Encoder
@@ -102,7 +107,8 @@ def save_model(
 def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Encoder:
     """Load the speaker encoder."""
     sizes = config.encoder
-    network = GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
+    with SkipRandomInit():
+        network = GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
     return Encoder(
         name=f"{folder.name}/encoder",
         kind="ge2e",
@@ -114,14 +120,18 @@ def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.devic
 
 def load_synthesizer(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Tacotron:
     """Load the synthesizer."""
-    return _load(Tacotron(config.synthesizer), folder, "synthesizer", device)
+    with SkipRandomInit():
+        network = Tacotron(config.synthesizer)
+    return _load(network, folder, "synthesizer", device)
 
 
 def load_vocoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> WaveRNN:
     """Load the vocoder. Raises ModelFileError for a model without one."""
     if config.vocoder is None:
         raise ModelFileError(f"{folder} has no vocoder. Set the option vocoder to griffin_lim.")
-    return _load(WaveRNN(config.vocoder), folder, "vocoder", device)
+    with SkipRandomInit():
+        network = WaveRNN(config.vocoder)
+    return _load(network, folder, "vocoder", device)
 
 
 def import_published(source: Path, folder: Path, about: str = "") -> Sv2ttsConfig:
@@ -223,6 +233,36 @@ def infer_wavernn_config(weights: Mapping[str, Tensor]) -> WaveRNNConfig:
         res_blocks=_count(weights, "upsample.resnet.layers.", ".conv1.weight"),
         mode="MOL" if is_mol else "RAW",
     )
+
+
+def verify_model(folder: Path) -> list[tuple[str, str]]:
+    """Verify every file of a model. Returns (file name, error message or "")."""
+    try:
+        networks = _build_empty(read_config(folder))
+    except ModelFileError as error:
+        return [(CONFIG_FILE, str(error))]
+    return [(CONFIG_FILE, "")] + [
+        (get_network_path(folder, name).name, _find_problem(folder, name, network))
+        for name, network in networks.items()
+    ]
+
+
+def _find_problem(folder: Path, name: str, network: nn.Module) -> str:
+    """Return what is wrong with the file of a network, "" for nothing."""
+    file = get_network_path(folder, name)
+    try:
+        check_weights_match(read_shapes(file), network, str(file))
+        recorded = read_checksums(folder).get(file.name, {}).get("sha256")
+        if recorded is not None and recorded != sha256_file(file):
+            return "its content is not what was written; import the model again"
+        broken = [key for key, value in read_tensors(file).items() if not _is_finite(value)]
+    except (ValueError, OSError) as error:
+        return str(error)
+    return f"{broken[0]} contains NaN or infinite values; import it again" if broken else ""
+
+
+def _is_finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
 
 
 def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:

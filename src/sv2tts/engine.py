@@ -113,6 +113,7 @@ class Sv2ttsEngine:
         self, text: str, speaker: SpeakerLatents, options: Sv2ttsOptions, report: ProgressReporter
     ) -> SynthesisOutput:
         """Synthesize the text; each candidate's `aux` is an Sv2ttsCandidateData."""
+        speaker.require_weights(self.name, self.weights_id)
         if options.seed is None:
             options = replace(options, seed=secrets.randbelow(2**31))
         read = read_text(text, options.text_cleaning)

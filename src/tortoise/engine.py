@@ -307,14 +307,7 @@ class TortoiseEngine:
     def _load_conditioning_latents(
         self, speaker: SpeakerLatents, options: TortoiseOptions
     ) -> ConditioningLatents:
-        if (speaker.engine, speaker.weights_id) != (self.name, self.weights_id):
-            raise InvalidValueError(
-                f"The speaker latents were computed by {speaker.engine} {speaker.weights_id}; "
-                "these weights "
-                f"are {self.name} {self.weights_id}. Compute them again from the clips of the "
-                "voice.",
-                code="bundle_incompatible",
-            )
+        speaker.require_weights(self.name, self.weights_id)
         voice = ConditioningLatents.from_tensors(speaker.tensors, self.networks.device)
         if options.cvvp_weight > 0 and voice.cvvp is None:
             raise InvalidValueError(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.files import replace_folder, restore_replaced_folder, tree_size
+from core.files import replace_folder, tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
 from core.serialization import suggest_similar
@@ -25,12 +22,14 @@ from engines.model_files import (
     read_json,
 )
 from studio.model_store.model_engine import (
+    SV2TTS,
     TORTOISE,
     compute_model_id,
     find_missing_model_files,
     get_model_engine,
     holds_published_sv2tts,
 )
+from studio.model_store.work_folder import prepare_work_folder
 from tortoise.checkpoints.published import (
     PUBLISHED_FILES,
     PUBLISHED_MODEL_NAME,
@@ -157,10 +156,14 @@ def verify_model_files(
     layout: ProjectPaths, name: str, report: ProgressReporter
 ) -> VerifyModelResult:
     """Check every file of a model: checksum, shapes, and whether speech needs more."""
+    from sv2tts.checkpoints import verify_model as verify_sv2tts_model
     from tortoise.checkpoints.verify import verify_model_folder
 
     folder = find_model_folder(layout, name)
-    checks = verify_model_folder(folder, report)
+    if get_model_engine(folder) == SV2TTS:
+        checks = verify_sv2tts_model(folder)
+    else:
+        checks = verify_model_folder(folder, report)
     return VerifyModelResult(
         name=name,
         checks=tuple(FileCheck(file=file, good=not error, message=error) for file, error in checks),
@@ -193,7 +196,7 @@ def download_published_model(
     target = layout.model(name)
     parts = layout.models / f".{name}.download"
     with reraise_as_app_error(ModelFileError), translate_write_errors(target):
-        workplace = _prepare_work_folder(target, "part")
+        workplace = prepare_work_folder(target, "part")
         sizes = _fetch_file_sizes(
             [file for file in wanted if not is_converted(workplace, file)], report
         )
@@ -232,7 +235,7 @@ def import_model_folder(
     from tortoise.checkpoints.convert import create_model_folder
 
     with reraise_as_app_error(ModelFileError), translate_write_errors(target):
-        workplace = _prepare_work_folder(target, "import")
+        workplace = prepare_work_folder(target, "import")
         try:
             create_model_folder(workplace)
             for file in report.track(_select_one_per_network(found), "convert"):
@@ -249,42 +252,13 @@ def _import_sv2tts(layout: ProjectPaths, folder: Path, name: str) -> ModelSummar
 
     target = layout.model(name)
     with reraise_as_app_error(ModelFileError), translate_write_errors(target):
-        workplace = _prepare_work_folder(target, "import")
+        workplace = prepare_work_folder(target, "import")
         try:
             import_published(folder, workplace, about="Real-Time Voice Cloning, published weights")
             replace_folder(target, workplace)
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
     return summarize_model(layout, name)
-
-
-def _prepare_work_folder(target: Path, ending: str) -> Path:
-    """Return a hidden folder beside `target` that starts with the files of `target`, if any.
-
-    Its name contains a fingerprint of these files: a work folder that an interrupted download left
-    is used again only while `target` is unchanged.
-    """
-    restore_replaced_folder(target)
-    files = sorted(target.iterdir()) if target.is_dir() else []
-    states = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    fingerprint = hashlib.sha256("\n".join(states).encode()).hexdigest()[:8] if files else "new"
-    work, seed = (target.with_name(f".{target.name}.{s}.{ending}") for s in (fingerprint, "seed"))
-    own_name = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}}|new|seed)\.{ending}")
-    for path in target.parent.iterdir() if target.parent.is_dir() else ():
-        if own_name.fullmatch(path.name) and path != work:
-            shutil.rmtree(path, ignore_errors=True)
-    if files and not work.exists():
-        shutil.copytree(target, seed, copy_function=_link_or_copy)
-        seed.rename(work)
-    return work
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Hard-link a file, or copy it where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _fetch_file_sizes(

@@ -12,6 +12,7 @@ from core.paths import ProjectPaths
 from core.serialization import from_dict
 from engines.registry import get_options_class
 from studio.model_store.finetunes import resolve_model_name
+from studio.model_store.model_engine import get_model_engine
 from studio.schemas.settings import Settings
 from studio.schemas.speech import (
     FILE,
@@ -71,6 +72,8 @@ def build_request(
         )
     stated = _merge_request_fields(settings, {}, given)
     stated["bundle"] = resolve_model_name(layout, str(stated["bundle"]), voice)
+    model_engine = get_model_engine(layout.model(stated["bundle"]))
+    stated["engine"] = given.request_fields.get("engine") or model_engine or stated["engine"]
     options = resolve_engine_options(
         settings, layout, stated["bundle"], engine=str(stated["engine"]), given=given
     )
