@@ -128,7 +128,10 @@ def run_convert(
     voice: Annotated[str, typer.Option(metavar="NAME", help="Voice to convert to.")],
     options: Mapping[str, Any],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-VOICE.wav.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output file; default FILE-VOICE.wav.", parser=parse_path
+        ),
     ] = None,
     bundle: ModelOption = "",
     as_json: JsonFlag = False,
