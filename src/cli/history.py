@@ -14,7 +14,7 @@ import typer
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.paths import quote_for_message
+from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
@@ -159,7 +159,8 @@ def run_empty_trash(
 def run_export(
     clips: ClipsArgument,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Zip file; default a new one.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Zip file; default a new one.", parser=parse_path),
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:

@@ -20,7 +20,7 @@ _IPV6 = re.compile(r"\[?([0-9A-Fa-f]*:[0-9A-Fa-f:]+(?:\d+(?:\.\d+){3})?)(?:%\w+)
 
 
 def normalize_proxy_variables(environment: MutableMapping[str, str]) -> list[str]:
-    """Correct or remove proxy variables that HTTP clients refuse; return what to tell the user.
+    """Correct or remove proxy variables that HTTP clients refuse; return messages for the user.
 
     The names of removed variables are kept in TESTUDO_UNUSABLE_PROXY, so that a download can refuse
     instead of going around the proxy.
@@ -89,5 +89,5 @@ def _list_direct_hosts(given: str) -> list[str]:
 
 
 def _hide_login(address: str) -> str:
-    """Return an address without user and password."""
-    return re.sub(r"//[^/@]*@", "//…@", address.strip())
+    """Return an address without user and password, which may have any characters, "@" too."""
+    return re.sub(r"^(\w*://|//)?.*@", r"\1…@", address.strip(), flags=re.DOTALL)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import CodedError
+from core.paths import quote_for_message
 from text.normalization.pipeline import normalize_text
 from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
 from text.paragraphs import count_usual_blanks, split_paragraphs
@@ -22,8 +23,10 @@ MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}
 _BRACKETS = re.compile(r"[\[\]]")
 _EMPTY_BRACKETS = re.compile(r"\[\s*\]")
-_LINK = re.compile(  # of Markdown: [text](address "title"), also of an image
-    r"!?\[([^\[\]]*)\]\((?=[^\s)]*[./#:])(?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)"
+_LINK = re.compile(  # of Markdown: [text](url "title"), [text][1], and images
+    r"!?\[([^\[\]]*)\]\([ \t]*(?:<[^<>\n]*>|[^\s()<>]+(?:\([^\s()]*\)[^\s()]*)*)"
+    r"(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ \t]*\)"
+    r"|\[(?=[^\[\]]*[^\W\d_])([^\[\]]*)\]\[\d{1,3}\]"
 )
 _MARKUP_SIGNS = re.compile(r"[<&]")
 
@@ -149,7 +152,7 @@ class _ScriptReader:
             return
         if options.notice:
             self._add_notice(number, options.notice)
-        paused = split_at_pauses(options.body)
+        paused = split_at_pauses(_remove_link_targets(options.body))
         for notice in paused.notices:
             self._add_notice(number + notice.line, notice.message)
         first, before = number, self.last
@@ -178,7 +181,7 @@ class _ScriptReader:
             self._replace_last(replace(line, pause=Pause(kind="none", seconds=0.0)))
 
     def _add_line(self, line: ScriptLine) -> None:
-        body = self._remove_unmatched_brackets(line.number, _LINK.sub(r"\1", line.text))
+        body = self._remove_unmatched_brackets(line.number, line.text)
         prefix = f"[{self.steering}] " if self.steering else ""
         text = prefix + _EMPTY_BRACKETS.sub(" ", body).strip()
         line = replace(line, text=text, spans=_find_bracket_spans(text), lead_s=self.lead_s)
@@ -318,6 +321,13 @@ def _split_rows(text: str, delimiter: str, names: Sequence[str]) -> Iterator[tup
         yield start, "\n".join(rows)
 
 
+def _remove_link_targets(text: str) -> str:
+    """Return the text with each Markdown link as its words; twice, for an image in a link."""
+    for _ in range(2):
+        text = _LINK.sub(lambda found: found[1] or found[2] or "", text)
+    return text
+
+
 def _find_odd_brackets(text: str) -> tuple[list[int], list[int]]:
     """Return the places of brackets without a partner, and of those inside other brackets."""
     unmatched: list[int] = []
@@ -348,5 +358,4 @@ def _has_words(text: str) -> bool:
 
 def _shorten(text: str) -> str:
     """Quote the start of a text."""
-    text = " ".join(text.split())
-    return repr(text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 1]}…")
+    return quote_for_message(" ".join(text.split()), MAX_SHOWN_CHARS)

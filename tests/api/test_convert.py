@@ -38,4 +38,6 @@ def test_a_missing_voice_or_file_and_a_wrong_option_are_refused(
 
     assert "nobody" in convert(voice="nobody")
     assert "vocoder" in convert(voice="bob", vocoder="tape")
+    files = {"file": ("empty.wav", b"", "audio/wav")}
+    assert "is empty" in convert(voice="bob")
     assert client.post("/api/jobs/convert", data={"voice": "bob"}).status_code in (400, 422)

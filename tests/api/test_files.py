@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from jobs.models import Job
+from studio.voices.catalog import AUDIO_SUFFIXES
 from support.api_helpers import refused
 
 ONE = "/api/files/voices/alice/one.wav"
@@ -23,6 +24,16 @@ def test_a_clip_comes_whole_or_in_part(client: TestClient, root: Path) -> None:
     assert client.get(ONE, headers={"range": "bytes=-10"}).content == data[-10:]
     assert client.get(ONE, headers={"range": f"bytes={len(data)}-"}).status_code == 416
     assert client.head(ONE).status_code in (200, 404, 405)
+
+
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+def test_clips_of_every_kind_that_a_voice_may_have_are_served(
+    client: TestClient, root: Path, suffix: str
+) -> None:
+    (root / "voices" / "alice" / f"memo{suffix}").write_bytes(b"sound")
+    answer = client.get(f"/api/files/voices/alice/memo{suffix}")
+    assert answer.status_code == 200 and answer.content == b"sound"
+    assert answer.headers["content-type"].startswith(("audio/", "video/"))
 
 
 def test_a_clip_is_saved_under_its_own_name(client: TestClient, spoken: Job) -> None:

@@ -64,6 +64,8 @@ def test_clips_are_exported(spoken: ProjectPaths, testudo: Run) -> None:
     assert testudo(*export)[1] == f"{own}\n" and own.is_file()
     code, _, err = testudo(*export)
     assert code == 2 and "already exists" in err
+    pasted = spoken.root / "pasted.zip"
+    assert testudo(*export[:-1], f'"{pasted}"')[0] == 0 and pasted.is_file()
 
 
 def test_the_bin_is_emptied_only_when_that_is_meant(spoken: ProjectPaths, testudo: Run) -> None:

@@ -93,6 +93,13 @@ def test_a_password_is_not_shown() -> None:
     assert "secret" not in note and "proxy:1080" in note and "socks5h" in note
 
 
+@pytest.mark.parametrize("login", ["me:p@secret", "me:a/secret", "me:a secret", "secret"])
+@pytest.mark.parametrize("scheme", ["socks4://", "socks4:", "//", ""])
+def test_an_unusual_password_is_not_shown(scheme: str, login: str) -> None:
+    (note,) = normalize_proxy_variables({"ALL_PROXY": f"{scheme}{login}@proxy:no-port"})
+    assert "secret" not in note and "@proxy:no-port" in note
+
+
 def test_the_page_is_drawn_behind_a_proxy_that_cannot_be_used() -> None:
     code = "import app, sys; app.prepare_environment(); import gradio; sys.stdout.write('drawn')"
     environment = {

@@ -86,6 +86,9 @@ def test_the_terminal_does_the_same(testudo: Run, layout: ProjectPaths) -> None:
     assert json.loads(told)["duration_s"] == 1.0 and Path(out).is_file()
     code, _, err = testudo("convert", path, "--voice", "bob", "--out", out)
     assert code == 2 and "already exists" in err
+    pasted = layout.root / "pasted.wav"
+    code, _, err = testudo("convert", path, "--voice", "bob", "--out", f'"{pasted}"')
+    assert code == 0 and pasted.is_file(), err
     code, _, err = testudo("convert", path)
     assert code == 2 and "voice" in err
     code, _, err = testudo("convert", path, "--voice", "nobody")

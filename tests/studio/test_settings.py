@@ -81,6 +81,12 @@ def test_a_mistake_in_the_file_is_refused_with_its_line(
     assert told in str(refusal.value) and "settings.yaml" in str(refusal.value)
 
 
+def test_a_table_that_contains_itself_is_refused(layout: ProjectPaths) -> None:
+    layout.settings_file.write_text("options: &own\n  pace: *own\n")
+    with pytest.raises(AppError, match=r"settings\.yaml"):
+        load_settings(layout)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

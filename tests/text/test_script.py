@@ -44,6 +44,36 @@ def test_bracketed_words_are_given_to_the_model_but_not_spoken() -> None:
     assert [line.text[start:end] for start, end in line.spans] == ["[softly]", "[now]"]
 
 
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("See [the guide](url) now.", "See the guide now."),
+        ("See [the guide](https://example.com/a_(b)?c=1#d).", "See the guide."),
+        ('See [the guide](<my file.md> "Title").', "See the guide."),
+        ("See [the\nguide](url) now.", "See the guide now."),
+        ("![A cat](cat.png) sits.", "A cat sits."),
+        ("[![Logo](logo.svg)](url) Hello.", "Logo Hello."),
+        ("See [the guide][1] now.", "See the guide now."),
+        ("[the guide](url)", "the guide"),
+    ],
+)
+def test_a_markdown_link_is_read_as_its_text(written: str, spoken: str) -> None:
+    line = only(written)
+    assert line.spoken_text == spoken and line.text == spoken and line.spans == ()
+
+
+@pytest.mark.parametrize(
+    "written", ["[softly] (he sighed) Go.", "[softly](he sighed) Go.", "[softly]() Go."]
+)
+def test_brackets_before_other_words_are_no_link(written: str) -> None:
+    assert "softly" not in only(written).spoken_text
+
+
+def test_adjacent_prompts_and_footnotes_are_no_link() -> None:
+    assert only("[sad][softly] Go.").spoken_text == "Go."
+    assert only("It fell.[1][2] Go.").spoken_text == "It fell. Go."
+
+
 def test_steering_words_stand_before_every_line_in_brackets() -> None:
     lines = parse_script("one|two", "|", steering="I am really sad,")
     assert [line.text for line in lines] == ["[I am really sad,] one", "[I am really sad,] two"]
@@ -184,7 +214,6 @@ def test_lines_have_their_pauses_and_numbers() -> None:
         ("see [the page](https://example.com/a_(b)) now", "see the page now"),
         ('see [the page](page.html "A title") now', "see the page now"),
         ("![A cat](cat.png) sits", "A cat sits"),
-        ("[sad](quietly) Hello", "(quietly) Hello"),
     ],
 )
 def test_the_text_of_a_link_is_spoken(text: str, spoken: str) -> None:

@@ -82,7 +82,9 @@ def test_no_file_shows_a_path_of_the_server(name: str, tab: GenerateTab, recordi
 def test_a_text_file_is_no_voice(tab: GenerateTab, recording: Path) -> None:
     path = recording.with_name("notes.txt")
     path.write_text("Hello.")
-    assert load(tab, path)[tab.drop.offer]["visible"] is False
+    shown = load(tab, path)
+    assert shown[tab.drop.offer]["visible"] is False
+    assert "It can be used as a voice" not in shown[tab.message]
 
 
 def test_a_generated_clip_fills_the_form(tab: GenerateTab, spoken: Callable[..., Job]) -> None:

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, UploadFile
 from fastapi.responses import FileResponse
 
-from api.errors import NOT_FOUND, ApiError
+from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
 from api.schemas import StudioDep
-from core.errors import AppError
+from core.errors import AppError, translate_write_errors
 from core.paths import quote_for_message, validate_name
 
 router = APIRouter(prefix="/api")
+UPLOAD_BLOCK_BYTES = 1 << 20
 MEDIA_TYPES = MappingProxyType(
     {
-        ".wav": "audio/wav",
+        **dict.fromkeys((".wav", ".wave"), "audio/wav"),
+        **dict.fromkeys((".ogg", ".oga", ".opus"), "audio/ogg"),
+        **dict.fromkeys((".mp3", ".mpga"), "audio/mpeg"),
+        **dict.fromkeys((".aif", ".aifc", ".aiff"), "audio/aiff"),
+        **dict.fromkeys((".m4a", ".m4b"), "audio/mp4"),
+        **dict.fromkeys((".mp4", ".m4v"), "video/mp4"),
+        **dict.fromkeys((".3ga", ".3gp"), "audio/3gpp"),
+        **dict.fromkeys((".mov", ".qta"), "video/quicktime"),
         ".flac": "audio/flac",
-        ".ogg": "audio/ogg",
-        ".opus": "audio/ogg",
-        ".mp3": "audio/mpeg",
-        ".aif": "audio/aiff",
-        ".aiff": "audio/aiff",
-        ".m4a": "audio/mp4",
         ".aac": "audio/aac",
+        ".amr": "audio/amr",
+        ".au": "audio/basic",
+        ".avi": "video/x-msvideo",
+        ".caf": "audio/x-caf",
+        ".mka": "audio/x-matroska",
+        ".mkv": "video/x-matroska",
+        ".w64": "audio/x-w64",
+        ".weba": "audio/webm",
+        ".webm": "video/webm",
         ".wma": "audio/x-ms-wma",
     }
 )
+"""Media types of the files that a voice may have."""
 
 
 @router.get("/files/{kind}/{name:path}", response_class=FileResponse, tags=["Files"])
@@ -74,6 +87,15 @@ def resolve_audio_file(folder: Path, name: str) -> Path:
     if not is_inside or path.suffix.lower() not in MEDIA_TYPES or not path.is_file():
         raise missing
     return path
+
+
+def save_upload(file: UploadFile, path: Path) -> None:
+    """Save an uploaded file; an empty one raises ApiError."""
+    with translate_write_errors(path), path.open("wb") as target:
+        shutil.copyfileobj(file.file, target, UPLOAD_BLOCK_BYTES)
+    if path.stat().st_size == 0:
+        name = Path(file.filename or path.name).name
+        raise ApiError(BAD_REQUEST, f"{name} is empty. Record or copy it again.", "bad_clip")
 
 
 @router.get("/exports/{name}", response_class=FileResponse, tags=["Results"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
-from api.routes.files import resolve_audio_file
+from api.routes.files import resolve_audio_file, save_upload
 from api.schemas import ApiContext, ContextDep, JobView
 from core.errors import reraise_as_app_error
 from core.options import build_json_schema
@@ -39,7 +38,6 @@ from studio.voices.uploads import store_upload
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25
 KEEPALIVE_INTERVAL_S = 15.0
-UPLOAD_BLOCK_BYTES = 1 << 20
 
 DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
 EngineOptionsDict = Annotated[
@@ -120,8 +118,7 @@ def convert(
     name = Path(file.filename or "clip.wav").name
     with TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
-        with path.open("wb") as target:
-            shutil.copyfileobj(file.file, target, UPLOAD_BLOCK_BYTES)
+        save_upload(file, path)
         clip = store_upload(context.layout, path, name)
     return context.submit(replace(request, clip=clip), title=f"Conversion to {voice}: {name}")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
-from api.errors import BAD_REQUEST, ApiError, missing_as_404
+from api.errors import missing_as_404
+from api.routes.files import save_upload
 from api.schemas import ORIGIN, ContextDep, JobView, StudioDep, TrashView, VoiceView
-from core.errors import translate_write_errors
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.voices.catalog import find_voice, list_voices
@@ -85,7 +84,7 @@ def add_clips(name: str, files: list[UploadFile], context: ContextDep) -> JobVie
     job: Job | None = None
     try:
         for file, file_name in zip(files, names, strict=True):
-            _save_upload(file, folder / file_name)
+            save_upload(file, folder / file_name)
         request = ImportVoiceRequest(name=name, folder=str(folder))
         job = context.studio.submit(request, title=f"Import voice {name}", origin=ORIGIN)
         return context.job_view(job)
@@ -111,10 +110,3 @@ def delete(name: str, studio: StudioDep) -> TrashView:
 def _check_voice_exists(layout: ProjectPaths, name: str) -> None:
     with missing_as_404("missing_voice"):
         find_voice_folder(layout, name)
-
-
-def _save_upload(file: UploadFile, path: Path) -> None:
-    with translate_write_errors(path), path.open("wb") as target:
-        shutil.copyfileobj(file.file, target, 1 << 20)
-    if path.stat().st_size == 0:
-        raise ApiError(BAD_REQUEST, f"{path.name} is empty. Record or copy it again.", "bad_clip")

@@ -46,6 +46,7 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
     try:
         text = _read_limited_text(path)
         stated = yaml.safe_load(text)
+        _check_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
     except yaml.YAMLError as cause:
         where = getattr(cause, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
@@ -56,7 +57,6 @@ def read_settings_file(layout: ProjectPaths) -> Mapping[str, Any]:
         raise AppError(f"{path}: {cause}. Correct it or delete it.", code="bad_settings") from cause
     if stated is None:
         return {}
-    _check_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
     if not isinstance(stated, Mapping):
         raise AppError(
             f"{path} must be a table of settings, such as `voice: alice`.", code="bad_settings"

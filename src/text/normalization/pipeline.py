@@ -1,7 +1,8 @@
-"""The reader: written English to spoken English, for what is shown and for what is spoken.
+"""Normalize written English to spoken words, for the preview and for synthesis.
 
-Kinds run from the most specific (markup, an address, a date) to the most general (a number). Each
-has its rules, each rule its examples; tests read them. Case is kept, since capitals mark acronyms.
+Kinds are applied from the most specific (markup, an address, a date) to the most general (a
+number). Each has its rules, and each rule its examples, which tests check. Case is kept, since
+capitals mark acronyms.
 """
 
 from __future__ import annotations

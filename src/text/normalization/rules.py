@@ -1,4 +1,4 @@
-"""What a rule of the reader is: a way of writing, how it is read, and examples."""
+"""The parts of text normalization: a rule, and the rules of one kind of expression."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DIGIT = regex.compile(r"\d", regex.ASCII)
 class Rule:
     """Rewrites one way of writing.
 
-    read: text to text. examples: pairs of a text and what the whole reader makes of it.
+    read: text to text. examples: pairs of a text and its normalized form.
     """
 
     read: Callable[[str], str]

@@ -68,7 +68,7 @@ class ClipDrop:
         try:
             record = read_metadata(file)
         except AppError as error:
-            return {message: _explain(file.name, error), **self._make_offer(file)}
+            return {message: _explain(file, error), **self._make_offer(file)}
         return {
             self.file: None,
             self.offer: gr.update(visible=False),
@@ -78,7 +78,7 @@ class ClipDrop:
         }
 
     def _make_offer(self, file: Path) -> Updates:
-        is_audio = file.suffix.lower() in AUDIO_SUFFIXES
+        is_audio = _is_audio(file)
         return {
             self.file: None,
             self.offer: gr.update(visible=is_audio),
@@ -101,9 +101,14 @@ class ClipDrop:
         }
 
 
-def _explain(name: str, error: AppError) -> str:
-    if error.code != NO_SETTINGS:
+def _is_audio(file: Path) -> bool:
+    return file.suffix.lower() in AUDIO_SUFFIXES
+
+
+def _explain(file: Path, error: AppError) -> str:
+    if error.code != NO_SETTINGS or not _is_audio(file):
         return error_html(error)
     return note_html(
-        f"{name} was not generated here, so there are no settings in it. It can be used as a voice."
+        f"{file.name} was not generated here, so there are no settings in it. "
+        "It can be used as a voice."
     )

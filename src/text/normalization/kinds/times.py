@@ -112,7 +112,7 @@ RULES = (
     substitute(
         rf"(?<![\w.,:])(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>)(?P<zone>)"
         rf"(?={_HALF.replace('?P<half>', '')}){_HALF}",
-        lambda found: _read_clock(found),
+        _read_clock,
         ("6.40am", "six forty A.M."),
         ("at 7.05 p.m. today", "at seven oh five P.M. today"),
     ),

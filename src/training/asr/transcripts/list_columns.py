@@ -1,7 +1,7 @@
 """Which columns of a list of transcripts are the recordings, the texts and the speakers.
 
 Names in the first row decide; without them the recordings in the folder and the kind of the cells.
-What stays open becomes a question, since a wrong column would be trained on.
+An ambiguous choice becomes a question, since a wrong column would be trained on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.tables.columns import (
 )
 from core.tables.reader import Table, TableRow
 
-MAX_ROWS_SEEN = 500  # enough to tell the kind of a column
+MAX_ROWS_SEEN = 500  # enough to recognize the kind of a column
 MAX_NAME_WORDS, MAX_NAME_CHARS = 4, 40  # of a column name or a speaker
 MIN_SHARED_WORDS = 0.4  # of a text with its normalized form
 _SENTENCE_END = re.compile(r"[.!?…。！？;:,][\"'”’»)]*$")

@@ -22,7 +22,7 @@ from core.tables.columns import (
 )
 from core.tables.reader import TABLE_SUFFIXES, Table, TableError, TableRow, read_tables
 from training.asr.base import TranscribeError, clean_text
-from training.asr.transcripts.list_columns import choose_columns
+from training.asr.transcripts.list_columns import NamesRecording, choose_columns
 
 LIST_FILE_NAMES = tuple(
     f"{stem}{suffix}"
@@ -72,9 +72,7 @@ def read_transcript_list(
     if not _rate(table, choice, names_recording)[0]:
         choice = replace(choice, question="")  # a list of other recordings
     preview = make_preview(path.name, table, choice)
-    if choice.question and table.width > 1:
-        return TranscriptList(lines=(), preview=preview)
-    if TEXT not in choice.roles and table.width > 1:
+    if table.width > 1 and (choice.question or TEXT not in choice.roles):
         return TranscriptList(lines=(), preview=preview)
     for row in body:
         _check_row(path, row, table, choice)
@@ -133,7 +131,7 @@ def _names_recording(stems: Collection[str], cell: str) -> bool:
 
 
 def _read_best_table(
-    path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
+    path: Path, chosen: Mapping[str, str], names_recording: NamesRecording
 ) -> tuple[Table, ColumnChoice]:
     """Read a list in the way in which it names most recordings."""
     read, problems = [], []
@@ -148,7 +146,7 @@ def _read_best_table(
 
 
 def _choose(
-    table: Table, path: Path, chosen: Mapping[str, str], names_recording: partial[bool]
+    table: Table, path: Path, chosen: Mapping[str, str], names_recording: NamesRecording
 ) -> ColumnChoice:
     choice = choose_columns(table, names_recording)
     if not chosen:
@@ -164,7 +162,7 @@ def _choose(
 
 
 def _rate(
-    table: Table, choice: ColumnChoice, names_recording: partial[bool]
+    table: Table, choice: ColumnChoice, names_recording: NamesRecording
 ) -> tuple[float, bool, float]:
     """Rate a way to read a list: by recordings named, by what is sure, by rows of one width."""
     at = choice.roles.get(AUDIO, 0)

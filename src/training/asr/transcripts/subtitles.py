@@ -1,6 +1,6 @@
 """Captions with times: SubRip (.srt), WebVTT (.vtt), and label tracks of Audacity (.txt).
 
-Times are seconds of the recording. A malformed cue is left out and told with its line.
+Times are seconds of the recording. A malformed cue is left out, with a note that names its line.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.paths import quote_for_message
 from core.tables.text_files import read_text
 from training.asr.base import Segment, TranscribeError, Transcript, clean_text, sort_segments
 
 ROLLING_GAP_S = 0.1  # between a cue and the next one that repeats its lines
-MAX_QUOTED_CHARS = 60
 
 _SPACE = r"[ \t]*"  # translated captions have spaces inside times
 _TIMESTAMP = (
@@ -58,7 +58,7 @@ class _Cue:
 
 
 def read_subtitles(path: Path) -> Subtitles:
-    """Read an .srt or .vtt file without tags and styles; lines that roll up are told once.
+    """Read an .srt or .vtt file without tags, styles, and the repeated lines of rolling captions.
 
     Raises TranscribeError naming the first malformed line where no cue is left.
     """
@@ -206,7 +206,7 @@ def _describe(line: str) -> str:
 
 
 def _quote(line: str) -> str:
-    return repr(line.strip()[:MAX_QUOTED_CHARS])
+    return quote_for_message(line.strip())
 
 
 def _iter_blocks(lines: Sequence[str], start: int, stop: int) -> Iterator[tuple[int, list[str]]]:
@@ -256,7 +256,7 @@ def _clean_line(line: str) -> str:
 
 
 def _unroll(cues: Sequence[_Cue]) -> Iterator[Segment]:
-    """Yield what each cue adds; captions that roll up repeat the lines of the cue before.
+    """Yield what each cue adds; rolling captions repeat the lines of the cue before.
 
     A cue that only repeats them makes the segment before it longer.
     """
