@@ -193,9 +193,13 @@ def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
 
 
 def _hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
-    """Return a hash of the files that a step reads, and of the options."""
+    """Return a hash of the files that a step reads, and the options that it uses.
+
+    A step whose inputs are the same is not run again, so that what a person edited stays.
+    """
     earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
-    paths = [Path(project.recording), Path(project.transcript)]
-    paths += [folder / name for name in earlier]
-    hashes = [sha256_file(path) if path.is_file() else "" for path in paths]
-    return f"{'-'.join(one[:12] for one in hashes)} {project.options} {project.speaker}"
+    source = Path(project.transcript if step == "clean" else project.recording)
+    paths = [source, *(folder / name for name in earlier)]
+    hashes = [sha256_file(path)[:12] if path.is_file() else "" for path in paths]
+    used = {"diarize": str(project.options), "split": project.speaker}.get(step, "")
+    return f"{'-'.join(hashes)} {used}"
