@@ -10,10 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 ./start.sh --no-launch || exit
 python=.venv/bin/python
 stamp=.venv/testudo-test-stamp
-if ! cmp --quiet requirements-test.txt "$stamp"; then
-    "$python" -m pip --disable-pip-version-check --no-input install --quiet \
-        -r requirements-test.txt </dev/null || exit
-    cp requirements-test.txt "$stamp"
+if ! cat requirements-test.txt requirements-extra-no-deps.txt | cmp --quiet - "$stamp"; then
+    pip() { "$python" -m pip --disable-pip-version-check --no-input install --quiet "$@" </dev/null; }
+    pip -r requirements-test.txt || exit
+    pip --no-deps -r requirements-extra-no-deps.txt || exit
+    cat requirements-test.txt requirements-extra-no-deps.txt >"$stamp"
 fi
 
 failed=0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli import finetune as cli_finetune
+from cli.training import finetune as cli_finetune
 from core.paths import ProjectPaths
 from studio.datasets.service import PrepareRequest
 from studio.training_runs.service import TrainingRunService

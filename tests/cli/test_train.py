@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli import watch as cli_follow
+from cli.training import watch as cli_follow
 from core.paths import ProjectPaths
 from studio.schemas.checkpoint_export import ExportCheckpointRequest, ExportCheckpointResult
 from studio.training_runs.service import TrainingRunService

@@ -32,7 +32,7 @@ RESEMBLYZER = "resemblyzer"
 MAX_SPEAKER_CLIPS = 12
 """Maximum of reference clips; more do not change the mean embedding noticeably."""
 NO_WER_NOTE = "no word error rate (English with PocketSphinx only)"
-NO_SIMILARITY_NOTE = "no speaker similarity (needs Resemblyzer, see requirements-extra.txt)"
+NO_SIMILARITY_NOTE = "no speaker similarity (needs Resemblyzer, see requirements-extra-no-deps.txt)"
 MIN_VOICED_S = 0.5  # of voiced audio; with less an embedding is noise
 
 SpeakerEmbedder = Callable[[Clip], "NDArray[np.float32] | None"]
