@@ -130,7 +130,9 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> JSONRe
 def _locate(item: Mapping[str, Any], body: Any) -> str:
     """Return the dotted path of an invalid field, without pydantic's names of union members."""
     source, *place = item["loc"]
-    if source != "body" or item["type"] == "json_invalid":
+    if item["type"] == "json_invalid":
+        return f"The request, character {place[-1]}"
+    if source != "body":
         return ".".join(map(str, place)) or "The request"
     steps: list[str] = []
     value = body
@@ -145,5 +147,7 @@ def _locate(item: Mapping[str, Any], body: Any) -> str:
 
 
 def _describe_validation_error(item: Mapping[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return f"not valid JSON, {item['ctx']['error'].lower()}"
     message = EXPECTED_OBJECT if item["type"].startswith("model_") else str(item["msg"])
     return f"{message[:1].lower()}{message[1:].rstrip('.')}"

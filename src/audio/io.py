@@ -240,7 +240,8 @@ def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 def _mix_to_mono(samples: Samples) -> Samples:
     """Mix the channels: (n, c) -> (n,), with no peak beyond 1."""
-    mixed = samples @ compute_mix_weights((samples.T @ samples).astype(np.float64))
+    level = samples / max(float(np.abs(samples).max()), 1.0)  # squares of large samples overflow
+    mixed = samples @ compute_mix_weights((level.T @ level).astype(np.float64))
     peak = np.abs(mixed).max()
     scaled: Samples = np.ascontiguousarray(mixed / max(float(peak), 1.0), dtype=np.float32)
     return scaled

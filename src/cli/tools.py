@@ -105,7 +105,7 @@ def run_clean(
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
-    target = out or file.with_name(f"{file.stem}-cleaned.wav")
+    target = out or _get_path_beside(file, "cleaned")
     if target.exists():
         raise AppError(f"{target} already exists. Choose another file with --out.")
     with reraise_as_app_error(ValueError):
@@ -123,19 +123,28 @@ def run_clean(
     return emit(made, f"{target}: SNR {before:g} dB before, {after:g} dB now", as_json)
 
 
+def _get_path_beside(file: Path, ending: str) -> Path:
+    if not file.name:  # as of "." and "/"
+        raise AppError(f"{file} is not a file. Give an audio file, such as clip.wav.")
+    return file.with_name(f"{file.stem}-{ending}.wav")
+
+
 def run_convert(
     file: FileArgument,
     voice: Annotated[str, typer.Option(metavar="NAME", help="Voice to convert to.")],
     options: Mapping[str, Any],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file; default FILE-VOICE.wav.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output file; default FILE-VOICE.wav.", parser=parse_path
+        ),
     ] = None,
     bundle: ModelOption = "",
     as_json: JsonFlag = False,
 ) -> int:
     studio = Studio.open()
     folder = get_results_folder_name(voice)
-    target = out or file.with_name(f"{file.stem}-{folder}.wav")
+    target = out or _get_path_beside(file, folder)
     if target.exists():
         raise AppError(f"{target} already exists. Choose another file with --out.")
     with reraise_as_app_error(ValueError):

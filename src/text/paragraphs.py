@@ -19,7 +19,7 @@ _SCENE_BREAK_BLANKS = 1_000  # blank lines that a scene break counts as
 
 _LINE_ENDS = re.compile(r"\r\n|[\r\x85\u2028]")
 _PARAGRAPH_ENDS = re.compile(r"[\u2029\x0b\x0c]")
-_QUOTED_LINE = re.compile(r"\s*(?:>\s?)+")  # of e-mail and Markdown
+_QUOTED_LINE = re.compile(r"\A\s*(?:>(?![\d=])\s?)+")  # of e-mail and Markdown
 _SCENE_BREAK = re.compile(r"\s*(?:[*#~•·⁂❦❧_=+§]\s*|[-–—]\s*(?=[-–—]|$))+")
 _UNDERLINE = re.compile(r"\s*(?:={3,}|-{3,})\s*")
 _HASH_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(?=\S)")

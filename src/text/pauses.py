@@ -20,6 +20,7 @@ _TAG = re.compile(
     r"|<\s*break\b(?P<attributes>[^<>]*)>(?:\s*</\s*break\s*>)?"
     r"|<#\s*(?P<hashed>[\d.]+)\s*#>|\[\[\s*slnc\s+(?P<slnc>\d+)\s*\]\]"
     r"|(?P<paragraph></?\s*p(?:\s[^<>]*)?>)|(?P<line><\s*br\s*/?>)"
+    r"|(?P<sentence></?\s*s(?:\s[^<>]*)?>)"
     r"|(?P<ssml><[/?!]?\s*(?:speak|voice|prosody|emphasis|say-as|phoneme|sub|audio|mark|lang|w|"
     r"token|desc|lexicon|lookup|meta|metadata|seq|par|media|bookmark|xml|doctype|"
     r"(?:amazon|mstts|google|ms|apple|ibm)[:-][\w-]+)(?:[\s/?:][^<>]*)?>)",
@@ -76,6 +77,8 @@ def split_at_pauses(text: str) -> PausedText:
         if found["ssml"]:
             result.parts[-1] += " "
             result.notices += _describe_unsupported(found[0], line)
+        elif found["sentence"]:
+            result.parts[-1] += " "
         elif found["paragraph"] or found["line"]:
             result.parts[-1] += "\n\n" if found["paragraph"] else "\n"
         else:

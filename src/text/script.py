@@ -22,6 +22,10 @@ MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}
 _BRACKETS = re.compile(r"[\[\]]")
 _EMPTY_BRACKETS = re.compile(r"\[\s*\]")
+_LINK = re.compile(  # of Markdown: [text](address "title"), also of an image
+    r"!?\[([^\[\]]*)\]\((?=[^\s)]*[./#:])(?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)"
+)
+_MARKUP_SIGNS = re.compile(r"[<&]")
 
 
 class NothingToSpeakError(CodedError, ScriptError):
@@ -174,11 +178,11 @@ class _ScriptReader:
             self._replace_last(replace(line, pause=Pause(kind="none", seconds=0.0)))
 
     def _add_line(self, line: ScriptLine) -> None:
-        body = self._remove_unmatched_brackets(line.number, line.text)
+        body = self._remove_unmatched_brackets(line.number, _LINK.sub(r"\1", line.text))
         prefix = f"[{self.steering}] " if self.steering else ""
         text = prefix + _EMPTY_BRACKETS.sub(" ", body).strip()
         line = replace(line, text=text, spans=_find_bracket_spans(text), lead_s=self.lead_s)
-        if is_speakable(line.spoken_text):
+        if _has_words(line.spoken_text):
             self.last, self.lead_s = len(self.items), 0.0
             self.items.append(line)
         elif "[" in body:
@@ -334,6 +338,12 @@ def _find_odd_brackets(text: str) -> tuple[list[int], list[int]]:
 def _find_bracket_spans(text: str) -> tuple[tuple[int, int], ...]:
     """Return the bracketed parts of a text whose brackets are matched."""
     return tuple(found.span() for found in re.finditer(r"\[[^\[\]]*\]", text))
+
+
+def _has_words(text: str) -> bool:
+    """Return whether anything is left to speak, without comments, scripts and entities."""
+    is_plain = not _MARKUP_SIGNS.search(text)
+    return is_speakable(text) and (is_plain or is_speakable(normalize_text(text)))
 
 
 def _shorten(text: str) -> str:

@@ -28,7 +28,7 @@ def humming(monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry knows the engine that hums, and any folder with a config speaks."""
     entry = ("support.fake_engine:FakeOptions", "support.fake_engine:FakeEngine")
     monkeypatch.setattr("engines.registry.ENGINES", {"tortoise": entry})
-    monkeypatch.setattr("studio.model_store.bundles.find_missing_files", lambda folder: [])
+    monkeypatch.setattr("studio.model_store.bundles.find_missing_model_files", lambda folder: [])
     for calls in (FakeEngine.loads, FakeEngine.heard, FakeEngine.listened):
         calls.clear()
 

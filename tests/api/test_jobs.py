@@ -116,6 +116,12 @@ def test_what_is_no_json_is_refused(client: TestClient, content: bytes) -> None:
     assert refused(answer, answer.status_code) and answer.status_code in (400, 422)
 
 
+def test_what_is_wrong_with_json_is_told_with_its_place(client: TestClient) -> None:
+    kind = {"content-type": "application/json"}
+    told = refused(client.post("/api/jobs/speak", content=b'{"text": }', headers=kind), 422)
+    assert told == "The request, character 9: not valid JSON, expecting value."
+
+
 @pytest.mark.parametrize("voice", ["../bob", "..", "/etc", "a\x00b", "con", "x" * 300, "-rf"])
 def test_a_hostile_voice_is_refused(client: TestClient, voice: str, root: Path) -> None:
     before = sorted(root.rglob("*"))

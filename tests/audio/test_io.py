@@ -350,3 +350,9 @@ def test_an_mp3_is_read_without_a_click_wherever_a_block_ends(tmp_path: Path) ->
     write_clip(tmp_path / "a.mp3", tone)
     steps = read_clip(tmp_path / "a.mp3").wave[10_000:-10_000].diff().abs()
     assert float(steps.max()) < 0.032  # 440 Hz at half scale moves by 0.029 at most
+
+
+def test_samples_whose_squares_overflow_are_scaled(tmp_path: Path) -> None:
+    huge = np.stack([tone(), tone()], axis=1).astype(np.float64) * 1e30
+    soundfile.write(tmp_path / "a.wav", huge, RATE, subtype="FLOAT")
+    assert float(read_clip(tmp_path / "a.wav").wave.abs().max()) == pytest.approx(1, abs=1e-3)

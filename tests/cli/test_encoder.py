@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import InvalidValueError
 from core.paths import ProjectPaths
 from jobs.detached import wait_for_exit
+from speakers.training.config import read_encoder_config
 from support.audio_helpers import VOICES
 
 Testudo = Callable[..., tuple[int, str, str]]
@@ -77,3 +79,8 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
 ) -> None:
     code, _, error = testudo("encoder", *arguments)
     assert code == 2 and told in error
+
+
+def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=r"missing\.yml cannot be read"):
+        read_encoder_config(tmp_path / "missing.yml")

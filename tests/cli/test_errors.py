@@ -312,3 +312,11 @@ def test_a_generated_clip_may_be_overwritten(testudo: Run, tmp_path: Path) -> No
     arguments = ("speak", "hi", "--voice", "bob", "--out", str(tmp_path / "a.wav"))
     assert testudo(*arguments)[0] == 0
     assert testudo(*arguments)[0] == 0
+
+
+@pytest.mark.parametrize("command", [("clean",), ("convert", "--voice", "alice")])
+def test_a_folder_is_refused_as_a_recording(
+    command: tuple[str, ...], testudo: Run, layout: ProjectPaths
+) -> None:
+    code, _, err = testudo(*command, ".")
+    assert code == 2 and ". is not a file" in err

@@ -40,7 +40,7 @@ from training.finetuning.checkpoints.run_layout import FinetuneMetadata, write_i
 @pytest.fixture(autouse=True)
 def speaking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any folder of weights speaks."""
-    monkeypatch.setattr("studio.model_store.bundles.find_missing_files", lambda folder: [])
+    monkeypatch.setattr("studio.model_store.bundles.find_missing_model_files", lambda folder: [])
 
 
 def make(layout: ProjectPaths, name: str, voice: str = "alice", **facts: Any) -> Path:
@@ -128,7 +128,7 @@ def test_a_finetune_that_cannot_speak_is_not_chosen(
 ) -> None:
     make(layout, "lame")
     monkeypatch.setattr(
-        "studio.model_store.bundles.find_missing_files",
+        "studio.model_store.bundles.find_missing_model_files",
         lambda folder: ["gpt"] * (folder.name == "lame"),
     )
     assert resolve_model_name(layout, AUTO, "alice") == "starter"

@@ -168,6 +168,7 @@ def test_metadata_is_embedded_or_not_as_set(layout: ProjectPaths) -> None:
 def test_voice_fixer_cleans_the_whole_clip_and_its_absence_is_reported(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("studio.diagnostics.voicefixer.REQUIRED_PACKAGES", ("no_such_package",))
     absent = spoken(layout, voice_fixer=True)
     assert "Voice Fixer is on but was skipped" in absent.warnings[0]
     asked_for: list[str] = []

@@ -133,3 +133,8 @@ def test_a_minus_is_no_bullet() -> None:
 def test_no_letter_is_lost(text: str) -> None:
     joined = "".join(paragraph.text for paragraph in split_paragraphs(text))
     assert [c for c in joined if c.isalpha()] == [c for c in text if c.isalpha()]
+
+
+@pytest.mark.parametrize("text", ["5 > 3", "<b>bold</b> word", "A -> B", ">5 kg", "x >= y"])
+def test_a_greater_than_sign_that_quotes_no_line_is_kept(text: str) -> None:
+    assert [paragraph.text for paragraph in split_paragraphs(text)] == [text]

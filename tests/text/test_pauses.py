@@ -93,3 +93,8 @@ def test_a_pause_has_an_upper_limit() -> None:
     found = split_at_pauses("One [pause:1h] two [pause:900s] three.")
     assert found.pauses == [Pause(seconds=MAX_PAUSE_S)]
     assert "no duration" in found.notices[0].message and "longer than" in found.notices[1].message
+
+
+def test_sentence_tags_separate_words_without_a_pause() -> None:
+    paused = split_at_pauses("<s>One.</s><s>Two.</s>")
+    assert "".join(paused.parts).split() == ["One.", "Two."] and not paused.pauses

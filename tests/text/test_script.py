@@ -176,3 +176,22 @@ def test_lines_have_their_pauses_and_numbers() -> None:
     assert [line.lead_s for line in lines] == [1.0, 0.0, 0.0, 0.0]
     rows = parse_script("One.\n\nTwo.\nThree.", "\n")
     assert [line.pause.kind for line in rows] == ["paragraph", "sentence", "none"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("see [the page](https://example.com/a_(b)) now", "see the page now"),
+        ('see [the page](page.html "A title") now', "see the page now"),
+        ("![A cat](cat.png) sits", "A cat sits"),
+        ("[sad](quietly) Hello", "(quietly) Hello"),
+    ],
+)
+def test_the_text_of_a_link_is_spoken(text: str, spoken: str) -> None:
+    assert only(text).spoken_text == spoken
+
+
+@pytest.mark.parametrize("markup", ["<!-- a note -->", "<script>run(1)</script>", "&nbsp;"])
+def test_a_paragraph_of_markup_without_words_is_left_out(markup: str) -> None:
+    items = parse_lines(f"Hello.\n\n{markup}")
+    assert [type(item) for item in items] == [ScriptLine, ScriptNotice]

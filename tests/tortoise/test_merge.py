@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: save_mel_stats(folder, MelStats(norms=-torch.ones(80))),
         r"normalize mels differently",
     ),
-    "not whole": (lambda folder: (folder / "vocoder.safetensors").unlink(), r"lacks vocoder"),
+    "not whole": (lambda folder: (folder / "clvp.safetensors").unlink(), r"lacks clvp"),
 }
 
 

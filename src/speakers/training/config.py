@@ -124,9 +124,13 @@ PRESETS = {
 def read_encoder_config(path: Path) -> EncoderTrainConfig:
     """Read a configuration; what it leaves out comes from the preset of its kind.
 
-    Raises InvalidValueError or ValidationError for an unknown or invalid option.
+    Raises InvalidValueError or ValidationError for a file that cannot be read and an unknown or
+    invalid option.
     """
-    content = read_yaml(path)
+    try:
+        content = read_yaml(path)
+    except ValueError as error:
+        raise InvalidValueError(f"{path} {error}") from error
     table = content if isinstance(content, dict) else {}
     preset = PRESETS.get(str(table.get("kind", "ge2e")), PRESETS["ge2e"])
     defaults = {field.name: getattr(preset, field.name) for field in fields(preset)}

@@ -84,7 +84,7 @@ def find_converting_model(layout: ProjectPaths) -> str:
         if model.converts:
             return model.name
     raise AppError(
-        "No installed model can convert voices: that needs a codebook with speaker vectors. "
-        "`testudo models list` shows the installed models.",
+        "No installed model can convert voices: that needs a codebook with speaker vectors.",
         code="bundle_incompatible",
+        cli_hint="`testudo models list` shows the installed models.",
     )

@@ -94,7 +94,8 @@ def create_project(folder: Path, project: GoldProject) -> None:
         before = read_project(folder)
         if (before.recording, before.transcript) != (project.recording, project.transcript):
             raise InvalidValueError(
-                f"{folder} is the project of {before.recording}. Choose another folder."
+                f"{folder} is the project of {before.recording} with {before.transcript}. "
+                "Choose another name."
             )
         project = replace(project, made_from=before.made_from)
     folder.mkdir(parents=True, exist_ok=True)
