@@ -29,7 +29,7 @@ from tortoise.checkpoints.config import (
 from tortoise.checkpoints.loading import MelStats, load_network, save_mel_stats, save_network
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import GptConfig
-from tortoise.modules.istft_vocoder import IstftVocoder
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s

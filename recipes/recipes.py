@@ -20,7 +20,7 @@ from tortoise.modules.cvvp import CvvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig
 from tortoise.modules.dvae import DvaeConfig
 from tortoise.modules.gpt import GptConfig
-from tortoise.modules.istft_vocoder import IstftVocoderConfig
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoderConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from tortoise.modules.cvvp import Cvvp
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
-from tortoise.modules.istft_vocoder import IstftVocoder
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

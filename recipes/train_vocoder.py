@@ -50,7 +50,7 @@ from recipes.loop import TrainingLoop, make_step_generator, optimizer_step
 from recipes.stft_loss import StftResolution, compute_magnitude
 from tortoise.checkpoints.loading import save_network
 from tortoise.generation.vocoding import vocode
-from tortoise.modules.istft_vocoder import (
+from tortoise.modules.vocoders.istft_vocoder import (
     F0Predictor,
     IstftVocoder,
     IstftVocoderConfig,

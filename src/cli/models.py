@@ -92,9 +92,11 @@ def run_verify(
 
 def run_import(
     folder: Annotated[
-        Path, typer.Argument(help="A folder of published .pth files.", parser=parse_path)
+        Path, typer.Argument(help="A folder of published .pth or .pt files.", parser=parse_path)
     ],
-    name: Annotated[str, typer.Option(help="Name of the new model.")] = "tortoise",
+    name: Annotated[
+        str, typer.Option(help="Name of the new model; default tortoise, or rtvc for SV2TTS.")
+    ] = "",
     precision: PrecisionOption = "fp32",
     as_json: JsonFlag = False,
 ) -> int:

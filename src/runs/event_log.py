@@ -34,7 +34,7 @@ TENSORBOARD_DIR = "tensorboard"
 TENSORBOARD_SCALARS: Mapping[str, tuple[str, ...]] = {
     "step": (
         *("loss", "mel", "text", "noise", "bound", "rate", "gradient", "seconds", "memory"),
-        *("ge2e", "prediction", "accuracy", "eer"),
+        *("attention", "ge2e", "prediction", "accuracy", "eer"),
     ),
     "validation": ("loss", "train_loss", "ge2e", "prediction", "accuracy", "eer"),
     "sample": ("wer", "similarity"),

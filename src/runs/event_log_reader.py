@@ -32,7 +32,7 @@ from runs.events import (
 
 MAX_LINE_BYTES = 1_000_000  # a longer line is no event
 STEP_METRICS = (
-    *("loss", "mel", "text", "rate", "gradient", "seconds", "memory"),
+    *("loss", "mel", "text", "rate", "gradient", "seconds", "memory", "attention"),
     *("ge2e", "prediction", "accuracy", "eer"),
 )
 VALIDATION_METRICS = ("ge2e", "prediction", "accuracy", "eer")

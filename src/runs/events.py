@@ -119,6 +119,7 @@ class StepEvent(_LossEvent):
     noise: Number = None
     bound: Number = None
     gradient: Number = None
+    attention: Number = None
 
 
 class ValidationEvent(_LossEvent):

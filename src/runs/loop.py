@@ -14,12 +14,17 @@ import torch
 from core.errors import AppError
 from core.progress import Cancelled, ProgressReporter
 from runs.early_stopping import EarlyStopping
-from runs.event_log import EventLogger, MetricAccumulator, create_tensorboard_logger
+from runs.event_log import (
+    MIN_POINTS_PER_CHECKPOINT,
+    EventLogger,
+    MetricAccumulator,
+    create_tensorboard_logger,
+)
 from runs.events import CheckpointEvent, TrainResult, ValidationEvent
 from runs.state import is_disk_full_error, link_or_copy, load_state, save_state
 
 SAVE_INTERVAL_S = 180.0
-POINTS_PER_CHECKPOINT = 20  # as the event log counts; makes a point of every `vis_every` steps
+NEVER = 10**9  # steps
 
 
 class TrainingDivergedError(RuntimeError):
@@ -121,7 +126,7 @@ class RunLoop:
         options = self.options
         metrics = MetricAccumulator(
             event_logger=self.logger,
-            checkpoint_every=max(1, options.vis_every) * POINTS_PER_CHECKPOINT,
+            checkpoint_every=(options.vis_every or NEVER) * MIN_POINTS_PER_CHECKPOINT,
             device=self.task.device,
         )
         saved_at = time.monotonic()

@@ -11,7 +11,7 @@ models/rtvc/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -153,8 +153,7 @@ def import_published(source: Path, folder: Path, about: str = "") -> Sv2ttsConfi
         vocoder=infer_wavernn_config(weights["vocoder"]) if "vocoder" in weights else None,
     )
     for name, network in _build_empty(config).items():
-        shapes = {key: tuple(value.shape) for key, value in weights[name].items()}
-        check_weights_match(shapes, network, str(source / f"{name}.pt"))
+        _check_published(network, weights[name], source / f"{name}.pt")
     for name, tensors in weights.items():
         save_tensors(get_network_path(folder, name), tensors)
     write_json(folder / CONFIG_FILE, to_dict(config))
@@ -172,6 +171,18 @@ def read_published_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights: expected tensors by name, alone or under model_state."
         )
     return dict(weights)
+
+
+def load_published_synthesizer(path: Path) -> Tacotron:
+    """Load a published synthesizer.pt, or one of a training.  Raises ModelFileError."""
+    weights = read_published_weights(path)
+    return _load_published(Tacotron(infer_tacotron_config(weights)), weights, path)
+
+
+def load_published_vocoder(path: Path) -> WaveRNN:
+    """Load a published vocoder.pt, or one of a training.  Raises ModelFileError."""
+    weights = read_published_weights(path)
+    return _load_published(WaveRNN(infer_wavernn_config(weights)), weights, path)
 
 
 def infer_encoder_config(weights: Mapping[str, Tensor]) -> EncoderConfig:
@@ -271,7 +282,7 @@ def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
         sizes = config.encoder
         networks: dict[str, nn.Module] = {
             "encoder": GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers),
-            "synthesizer": Tacotron(replace(config.synthesizer)),
+            "synthesizer": Tacotron(config.synthesizer),
         }
         if config.vocoder is not None:
             networks["vocoder"] = WaveRNN(config.vocoder)
@@ -281,6 +292,17 @@ def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
 def _load(network: NetworkT, folder: Path, name: str, device: torch.device) -> NetworkT:
     load_weights_strict(network, get_network_path(folder, name))
     return network.to(device).eval().requires_grad_(False)
+
+
+def _load_published(network: NetworkT, weights: Mapping[str, Tensor], path: Path) -> NetworkT:
+    _check_published(network, weights, path)
+    network.load_state_dict(weights, strict=True)
+    return network
+
+
+def _check_published(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    shapes = {key: tuple(value.shape) for key, value in weights.items()}
+    check_weights_match(shapes, network, str(path))
 
 
 def _shape(weights: Mapping[str, Tensor], key: str) -> tuple[int, ...]:

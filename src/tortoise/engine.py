@@ -57,7 +57,7 @@ from tortoise.generation.voice_conditioning import (
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
-from tortoise.modules.hifigan import decode_latents
+from tortoise.modules.vocoders.hifigan import decode_latents
 
 if TYPE_CHECKING:
     from typing_extensions import Self

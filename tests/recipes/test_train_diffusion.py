@@ -28,7 +28,7 @@ from recipes.train_diffusion import (
 from tortoise.generation.diffusion import codes_to_frames
 from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.gpt import GptConfig
-from tortoise.modules.univnet import UnivNet, UnivNetConfig
+from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig
 from training.finetuning.optim.diffusion_loss import crop_mel
 
 WIDTH = GptConfig.tiny().model_dim

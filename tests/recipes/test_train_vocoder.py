@@ -26,7 +26,7 @@ from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.config import read_config
 from tortoise.checkpoints.loading import load_network
 from tortoise.checkpoints.verify import verify_model_folder
-from tortoise.modules.istft_vocoder import IstftVocoder, IstftVocoderConfig
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, IstftVocoderConfig
 
 TINY = IstftVocoderConfig.tiny()
 

@@ -263,6 +263,20 @@ class TestImporting:
         with pytest.raises(AppError, match="There is no folder"):
             import_model_folder(layout, tmp_path / "nowhere", ProgressReporter())
 
+    def test_a_model_of_another_engine_is_not_overwritten(
+        self, layout: ProjectPaths, lying: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "rtvc").mkdir()
+        (tmp_path / "rtvc" / "synthesizer.pt").write_bytes(b"")
+        for name, config in (("tortoise", "{}"), ("other", '{"engine": "sv2tts"}')):
+            layout.model(name).mkdir(parents=True)
+            (layout.model(name) / "config.json").write_text(config)
+        with pytest.raises(AppError, match="is a model of the engine tortoise"):
+            import_model_folder(layout, tmp_path / "rtvc", ProgressReporter(), "tortoise")
+        with pytest.raises(AppError, match="is a model of the engine sv2tts"):
+            import_model_folder(layout, lying, ProgressReporter(), "other")
+        assert (layout.model("tortoise") / "config.json").read_text() == "{}"
+
     def test_an_unknown_precision_is_refused(self, layout: ProjectPaths, lying: Path) -> None:
         with pytest.raises(AppError, match="fp32, fp16 or bf16, not 'int4'"):
             import_model_folder(layout, lying, ProgressReporter(), precision="int4")

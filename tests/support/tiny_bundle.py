@@ -18,17 +18,17 @@ from torch import nn
 from tortoise.checkpoints.config import NETWORK_CLASSES, ModelConfig, ModelConventions, write_config
 from tortoise.checkpoints.layout import TOKENIZER_FILE
 from tortoise.checkpoints.loading import MelStats, save_mel_stats, save_network
-from tortoise.modules.bigvgan import BigVganConfig
 from tortoise.modules.classifier import ClassifierConfig
 from tortoise.modules.clvp import ClvpConfig
 from tortoise.modules.cvvp import CvvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig
 from tortoise.modules.dvae import DvaeConfig
 from tortoise.modules.gpt import GptConfig
-from tortoise.modules.hifigan import HifiganConfig
-from tortoise.modules.istft_vocoder import IstftVocoderConfig
 from tortoise.modules.random_latents import RandomLatentConfig
-from tortoise.modules.univnet import UnivNetConfig
+from tortoise.modules.vocoders.bigvgan import BigVganConfig
+from tortoise.modules.vocoders.hifigan import HifiganConfig
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoderConfig
+from tortoise.modules.vocoders.univnet import UnivNetConfig
 
 CODES = 20
 START_CODE, STOP_CODE = CODES, CODES + 1

@@ -108,6 +108,7 @@ def test_a_training_writes_model_curves_and_pictures(
     assert (run / "wavs" / "step_8.wav").stat().st_size > 1_000
     if kind == "synthesizer":
         assert (run / "plots" / "attention_step_4.png").is_file()
+        assert metrics.points["synthesizer", "attention"]
 
 
 @pytest.mark.parametrize("kind", ["synthesizer", "vocoder"])
@@ -150,6 +151,24 @@ def test_the_loss_falls(tmp_path: Path, dataset: Path) -> None:
     points = EventLogReader(run / "events.jsonl").read().points["vocoder", "loss"]
     losses = [value for _, value in points]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_curve_has_only_its_end_where_points_are_off(tmp_path: Path, dataset: Path) -> None:
+    run = make_run(tmp_path / "run", "vocoder", eval_every=0, vis_every=0)
+    run_training(run, dataset)
+    points = EventLogReader(run / "events.jsonl").read().points["vocoder", "loss"]
+    assert len(points) < 8 and points[-1][0] == 8
+
+
+def test_weights_of_another_network_do_not_start_a_training(tmp_path: Path, dataset: Path) -> None:
+    first = make_run(tmp_path / "first", "vocoder")
+    run_training(first, dataset)
+    content = torch.load(first / "vocoder.pt", weights_only=True)
+    del content["model_state"]["fc1.bias"]
+    torch.save(content, tmp_path / "torn.pt")
+    second = make_run(tmp_path / "second", "vocoder", start_from=str(tmp_path / "torn.pt"))
+    result = train(second, dataset, ProgressReporter())
+    assert result.state == "failed" and "lacks fc1.bias" in result.message
 
 
 def test_a_model_can_be_finetuned(tmp_path: Path, dataset: Path) -> None:
@@ -200,6 +219,9 @@ def test_original_option_lists_are_read() -> None:
     assert [phase.r for phase in changed.schedule] == [7, 2]
     assert changed.clip_grad_norm == 0.5
     assert parse_hparams("mode=MOL, ground_truth=False") == {"mode": "MOL", "ground_truth": False}
+    start = parse_hparams("start_from=/data/a-1/synthesizer.pt, seed=3, clip_grad_norm=.5")
+    assert start == {"start_from": "/data/a-1/synthesizer.pt", "seed": 3, "clip_grad_norm": 0.5}
+    assert parse_hparams("start_from=../a.pt") == {"start_from": "../a.pt"}
     for bad, message in (
         ("tts_schedul=1", "There is no option"),
         ("steps", "not a list of options"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audio.mel import VOCODER_MEL, log_mel, vocoder_mel
 from tortoise.generation.vocoding import choose_vocoder, vocode
-from tortoise.modules.istft_vocoder import (
+from tortoise.modules.vocoders.istft_vocoder import (
     HOP,
     IstftVocoder,
     IstftVocoderConfig,

@@ -53,7 +53,7 @@ from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.cvvp import Cvvp, CvvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.gpt import Gpt, GptConfig
-from tortoise.modules.univnet import UnivNet, UnivNetConfig
+from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

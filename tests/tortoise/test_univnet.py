@@ -5,7 +5,7 @@ from torch import Tensor
 
 from support.golden_cases import Case, golden, load_strictly
 from tortoise.generation.vocoding import PADDING_FRAMES, SILENCE_LOG_MEL
-from tortoise.modules.univnet import UnivNet, UnivNetConfig, location_variable_conv
+from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig, location_variable_conv
 from tortoise.modules.weight_norm import fold_weight_norm
 
 

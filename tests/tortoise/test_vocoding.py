@@ -18,9 +18,9 @@ from tortoise.generation.vocoding import (
     prepare_for_inference,
     vocode,
 )
-from tortoise.modules.bigvgan import BigVgan, BigVganConfig, make_kaiser_sinc_filter
-from tortoise.modules.hifigan import Hifigan, HifiganConfig, decode_latents
-from tortoise.modules.univnet import UnivNet, UnivNetConfig
+from tortoise.modules.vocoders.bigvgan import BigVgan, BigVganConfig, make_kaiser_sinc_filter
+from tortoise.modules.vocoders.hifigan import Hifigan, HifiganConfig, decode_latents
+from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig
 from tortoise.modules.weight_norm import fold_weight_norm
 
 

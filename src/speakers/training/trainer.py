@@ -45,7 +45,6 @@ from speakers.training.sampler import (
 )
 from speakers.training.task import EncoderTask
 
-NEVER = 10**9
 MIN_CYCLE_STEPS = 10  # a small dataset is not validated after every few steps
 
 
@@ -99,7 +98,7 @@ def _get_loop_options(config: EncoderTrainConfig, split: SpeakerSplit) -> LoopOp
     return LoopOptions(
         steps=config.steps,
         max_minutes=config.max_minutes,
-        vis_every=config.vis_every or NEVER,
+        vis_every=config.vis_every,
         save_every=config.save_every,
         backup_every=config.backup_every,
         eval_every=cycle,

@@ -28,6 +28,7 @@ from studio.model_store.model_engine import (
     find_missing_model_files,
     get_model_engine,
     holds_published_sv2tts,
+    refuse_other_engine,
 )
 from studio.model_store.work_folder import prepare_work_folder
 from tortoise.checkpoints.published import (
@@ -40,6 +41,7 @@ from tortoise.checkpoints.published import (
 if TYPE_CHECKING:
     from studio.model_store.download import DownloadProgress
 
+PUBLISHED_SV2TTS_NAME = "rtvc"
 STARTER_MODEL = "starter"
 FINETUNES_DIR = "finetunes"
 RESERVED_DISK_BYTES = 200_000_000
@@ -215,34 +217,31 @@ def import_model_folder(
     layout: ProjectPaths,
     folder: Path,
     report: ProgressReporter,
-    name: str = PUBLISHED_MODEL_NAME,
+    name: str = "",
     precision: str = "fp32",
 ) -> ModelSummary:
     """Convert published files that the user already has; the files are not changed.
 
-    An existing model of that name is replaced only when everything is converted. Raises AppError
-    listing the missing files.
+    name: "" for the usual name of what the folder holds. An existing model of that name is replaced
+    only when everything is converted. Raises AppError listing the missing files.
     """
     if not folder.is_dir():
         raise AppError(f"There is no folder {folder}. Give the folder with the published files.")
     _check_precision(precision)
     if holds_published_sv2tts(folder):
-        return _import_sv2tts(layout, folder, name)
+        return _import_sv2tts(layout, folder, name or PUBLISHED_SV2TTS_NAME)
     found = find_published_files(folder)
+    name = name or PUBLISHED_MODEL_NAME
     target = layout.model(name)
+    refuse_other_engine(target, TORTOISE)
     _check_required_files(folder, found, target)
     _check_disk_space(layout, sum(path.stat().st_size for path in found.values()))
     from tortoise.checkpoints.convert import create_model_folder
 
-    with reraise_as_app_error(ModelFileError), translate_write_errors(target):
-        workplace = prepare_work_folder(target, "import")
-        try:
-            create_model_folder(workplace)
-            for file in report.track(_select_one_per_network(found), "convert"):
-                _convert(file, found[file.name], workplace, precision, report)
-            replace_folder(target, workplace)
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+    with _import_into(target) as workplace:
+        create_model_folder(workplace)
+        for file in report.track(_select_one_per_network(found), "convert"):
+            _convert(file, found[file.name], workplace, precision, report)
     return summarize_model(layout, name)
 
 
@@ -251,14 +250,22 @@ def _import_sv2tts(layout: ProjectPaths, folder: Path, name: str) -> ModelSummar
     from sv2tts.checkpoints import import_published
 
     target = layout.model(name)
+    refuse_other_engine(target, SV2TTS)
+    with _import_into(target) as workplace:
+        import_published(folder, workplace, about="Real-Time Voice Cloning, published weights")
+    return summarize_model(layout, name)
+
+
+@contextmanager
+def _import_into(target: Path) -> Iterator[Path]:
+    """Yield a work folder, which becomes the model where nothing fails."""
     with reraise_as_app_error(ModelFileError), translate_write_errors(target):
         workplace = prepare_work_folder(target, "import")
         try:
-            import_published(folder, workplace, about="Real-Time Voice Cloning, published weights")
+            yield workplace
             replace_folder(target, workplace)
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
-    return summarize_model(layout, name)
 
 
 def _fetch_file_sizes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.errors import AppError
 from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
@@ -47,3 +48,13 @@ def compute_model_id(folder: Path) -> str:
 def holds_published_sv2tts(folder: Path) -> bool:
     """Return whether a folder holds the files that Real-Time Voice Cloning publishes."""
     return (folder / PUBLISHED_SV2TTS_FILE).is_file()
+
+
+def refuse_other_engine(folder: Path, engine: str) -> None:
+    """Raise AppError where a model of another engine has the place of an import."""
+    there = get_model_engine(folder) or TORTOISE
+    if (folder / CONFIG_FILE).is_file() and there != engine:
+        raise AppError(
+            f"{folder} is a model of the engine {there}, and the files are of {engine}. Give the "
+            "new model another name."
+        )

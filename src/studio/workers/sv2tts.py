@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from core.errors import InvalidValueError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, validate_name
 from core.progress import ProgressReporter
-from speakers.embedding import load_encoder
 from studio.sv2tts.requests import (
     DatasetResult,
     EmbedRequest,
@@ -17,7 +14,8 @@ from studio.sv2tts.requests import (
     VocoderPreprocessRequest,
 )
 from studio.sv2tts.service import find_dataset, get_datasets_folder
-from sv2tts.checkpoints import infer_tacotron_config, read_published_weights
+from studio.workers.encoders import find_encoder
+from sv2tts.checkpoints import load_published_synthesizer
 from sv2tts.data.ground_truth_aligned import predict_mels
 from sv2tts.data.preprocessing import PreprocessOptions, embed_dataset, preprocess
 from sv2tts.data.sources import find_sources
@@ -49,12 +47,10 @@ def embed_utterances(
     """Embed each utterance of a dataset."""
     folder = find_dataset(layout, request.dataset)
     with reraise_as_app_error(InvalidValueError), translate_write_errors(folder):
-        encoder = load_encoder(request.encoder)
-
-        def embed(wave: np.ndarray) -> np.ndarray:
-            return encoder.embed_wave(wave)
-
-        left_out = embed_dataset(folder, embed, report, skip_existing=request.skip_existing)
+        encoder = find_encoder(layout, request.encoder, "cpu")
+        left_out = embed_dataset(
+            folder, encoder.embed_wave, report, skip_existing=request.skip_existing
+        )
         items = read_train_list(folder)
     return _describe(request.dataset, folder, items, left_out)
 
@@ -74,10 +70,8 @@ def predict_dataset_mels(
 def load_synthesizer_file(layout: ProjectPaths, name: str) -> Tacotron:
     """Load a synthesizer from a run, by its name, or from a file."""
     run = layout.training / "sv2tts" / "runs" / name / "synthesizer.pt"
-    weights = read_published_weights(run if run.is_file() else Path(name).expanduser())
-    model = Tacotron(infer_tacotron_config(weights))
-    model.load_state_dict(weights, strict=True)
-    return model.eval().requires_grad_(False)
+    path = run if run.is_file() else Path(name).expanduser()
+    return load_published_synthesizer(path).eval().requires_grad_(False)
 
 
 def _describe(

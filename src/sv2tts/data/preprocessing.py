@@ -5,9 +5,10 @@ Shapes: n samples, f frames, m mel bands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -68,7 +69,7 @@ class PreprocessOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreprocessResult:
-    """items: of the dataset; left_out: name -> the reason."""
+    """items: of the dataset; left_out: recording, or name of a part of one -> the reason."""
 
     items: tuple[TrainItem, ...]
     left_out: dict[str, str]
@@ -136,11 +137,16 @@ def preprocess(
     left_out: dict[str, str] = {}
     for source in report.track(sources, "preprocess"):
         try:
-            for name, wave, text in _iter_parts(source):
-                item = known.get(f"audio-{name}.npy") or _write(folder, name, wave, text, options)
-                items.append(item)
+            parts = _split(source)
         except (ClipError, OSError, ValueError) as error:
             left_out[str(source.path)] = str(error)
+            continue
+        for part in parts:
+            try:
+                item = known.get(f"audio-{part.name}.npy") or _write(folder, part, options)
+                items.append(item)
+            except ClipError as error:
+                left_out[str(source.path) if len(parts) == 1 else part.name] = str(error)
         if len(items) % 100 == 1:
             write_train_list(folder, items)
     write_train_list(folder, items)
@@ -178,20 +184,27 @@ def read_alignments(path: Path) -> dict[str, WordAlignment]:
     return alignments
 
 
-def _iter_parts(source: SourceUtterance) -> Iterable[tuple[str, np.ndarray, str]]:
+class _Part(NamedTuple):
+    """A recording or a part of it. wave: (n,)."""
+
+    name: str
+    wave: np.ndarray
+    text: str
+
+
+def _split(source: SourceUtterance) -> list[_Part]:
     wave = load_wave(source.path)
     if source.alignment is None:
-        return [(source.name, wave, source.text)]
+        return [_Part(source.name, wave, source.text)]
     return [
-        (f"{source.name}_{number:02d}", part, text)
+        _Part(f"{source.name}_{number:02d}", part, text)
         for number, (part, text) in enumerate(split_recording(wave, source.alignment))
     ]
 
 
-def _write(
-    folder: Path, name: str, wave: np.ndarray, text: str, options: PreprocessOptions
-) -> TrainItem:
-    wave, mel = prepare_wave(wave, options)
+def _write(folder: Path, part: _Part, options: PreprocessOptions) -> TrainItem:
+    name = part.name
+    wave, mel = prepare_wave(part.wave, options)
     _save(folder / AUDIO_DIR / f"audio-{name}.npy", wave)
     _save(folder / MELS_DIR / f"mel-{name}.npy", mel)
     return TrainItem(
@@ -200,7 +213,7 @@ def _write(
         embed=f"embed-{name}.npy",
         samples=len(wave),
         frames=len(mel),
-        text=" ".join(text.split()),
+        text=" ".join(part.text.split()),
     )
 
 

@@ -66,9 +66,7 @@ class RunConfig:
     ] = 0.0
     seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Random seed")] = 0
     device: Annotated[str, OptionInfo(help="Device, or auto")] = "auto"
-    start_from: Annotated[
-        str, OptionInfo(help="Model folder or published file to finetune, or empty")
-    ] = ""
+    start_from: Annotated[str, OptionInfo(help="Run folder or .pt file to finetune, or empty")] = ""
     validation_share: Annotated[
         float, OptionInfo(0.0, 0.5, 0.01, "Share of the utterances kept apart for validation")
     ] = 0.02
@@ -181,9 +179,9 @@ def parse_hparams(text: str) -> dict[str, Any]:
 
 
 def _quote_words(text: str) -> str:
-    """Put bare words after = in quotes: voc_mode=RAW."""
+    """Put bare words and paths after = in quotes: voc_mode=RAW."""
     return re.sub(
-        r"=\s*(?!True\b|False\b|None\b)([A-Za-z_][\w./-]*)(?=\s*(?:,|$))",
+        r"=\s*(?!True\b|False\b|None\b)((?:[A-Za-z_]|[~.]{0,2}/)[\w./-]*)(?=\s*(?:,|$))",
         lambda found: f"={found[1]!r}",
         text,
     )

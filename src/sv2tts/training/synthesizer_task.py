@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audio.clip import Clip
+from audio.io import write_clip
 from core.errors import AppError
 from core.files import atomic_path
 from runs.loop import StepResult
-from sv2tts.checkpoints import infer_tacotron_config, read_published_weights
+from sv2tts.checkpoints import load_published_synthesizer
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
 from sv2tts.data.train_list import TrainItem, draw_batch, load_embedding, load_mel
 from sv2tts.generation.attention_check import attention_score
@@ -26,7 +27,7 @@ from sv2tts.training.config import SynthesizerTrainConfig
 from sv2tts.training.pictures import draw_alignment, draw_mels
 
 SYNTHESIZER_FILE = "synthesizer.pt"
-PLOTS_DIR, WAVS_DIR, MELS_DIR = "plots", "wavs", "mel-spectrograms"
+PLOTS_DIR, WAVS_DIR = "plots", "wavs"
 GUIDE_WIDTH = 0.2  # of the diagonal, arXiv:1710.08969
 FORMED_SCORE = 0.5
 VALIDATION_BATCHES = 4
@@ -44,7 +45,6 @@ class SynthesizerTask:
     optimizer: torch.optim.Optimizer
     device: torch.device
     stage: str = "synthesizer"
-    score: float = 0.0
     has_formed: bool = False
 
     def train_step(self, step: int) -> StepResult:
@@ -69,8 +69,8 @@ class SynthesizerTask:
         )
         self.optimizer.step()
         self.model.step += 1
-        self.score = attention_score(_own_part(output, batch, 0).detach().float().cpu())
-        metrics |= {"gradient": float(norm), "attention": self.score}
+        score = attention_score(_own_part(output, batch, 0).detach().float().cpu())
+        metrics |= {"gradient": float(norm), "attention": score}
         return StepResult(metrics=metrics, rate=phase.learning_rate)
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,9 +134,7 @@ class SynthesizerTask:
         wave = mel_to_wave(predicted.unsqueeze(0), torch.Generator().manual_seed(0))[0]
         sound = run / WAVS_DIR / f"step_{step}.wav"
         sound.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(sound) as part:
-            rate = SYNTHESIZER_MEL.sample_rate
-            soundfile.write(part, wave.clamp(-1, 1).numpy(), rate, format="WAV")
+        write_clip(sound, Clip(wave=wave, sample_rate=SYNTHESIZER_MEL.sample_rate))
         return notes
 
     def _tell_attention(self, score: float, step: int) -> list[str]:
@@ -165,10 +163,7 @@ def create_synthesizer(config: SynthesizerTrainConfig) -> Tacotron:
     if config.start_from:
         path = Path(config.start_from)
         path = path / SYNTHESIZER_FILE if path.is_dir() else path
-        weights = read_published_weights(path)
-        network = Tacotron(infer_tacotron_config(weights))
-        network.load_state_dict(weights, strict=True)
-        return network.train()
+        return load_published_synthesizer(path).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Tacotron(replace(TacotronConfig(), **(config.network or {}))).train()

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audio.clip import Clip
+from audio.io import write_clip
 from core.errors import InvalidValueError
 from core.files import atomic_path
 from runs.loop import StepResult
-from sv2tts.checkpoints import infer_wavernn_config, read_published_weights
+from sv2tts.checkpoints import load_published_vocoder
 from sv2tts.data.batches import (
     VocoderBatch,
     VocoderItem,
@@ -107,9 +108,7 @@ class VocoderTask:
         self.model.train()
         path = run / WAVS_DIR / f"step_{step}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part:
-            rate = self.model.config.sample_rate
-            soundfile.write(part, wave.clamp(-1, 1).numpy(), rate, format="WAV")
+        write_clip(path, Clip(wave=wave, sample_rate=self.model.config.sample_rate))
         return []
 
     @property
@@ -138,13 +137,11 @@ def create_vocoder(config: VocoderTrainConfig) -> WaveRNN:
     """Build the network of a configuration, or load the one to finetune."""
     if config.start_from:
         path = Path(config.start_from)
-        weights = read_published_weights(path / VOCODER_FILE if path.is_dir() else path)
-        network = WaveRNN(infer_wavernn_config(weights))
+        network = load_published_vocoder(path / VOCODER_FILE if path.is_dir() else path)
         if network.config.mode != config.mode:
             raise InvalidValueError(
                 f"{path} is a vocoder of mode {network.config.mode}; set mode to that."
             )
-        network.load_state_dict(weights, strict=True)
         return network.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

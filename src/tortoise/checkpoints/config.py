@@ -12,19 +12,19 @@ from torch import nn
 from core.errors import InvalidValueError
 from core.serialization import ValidationError, from_dict, suggest_similar, to_dict
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json, write_json
-from tortoise.modules.bigvgan import BigVgan, BigVganConfig
 from tortoise.modules.classifier import Classifier, ClassifierConfig
 from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.cvvp import Cvvp, CvvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.dvae import Dvae, DvaeConfig
 from tortoise.modules.gpt import Gpt, GptConfig
-from tortoise.modules.hifigan import Hifigan, HifiganConfig
-from tortoise.modules.istft_vocoder import IstftVocoder, IstftVocoderConfig
 from tortoise.modules.noise_schedule import NUM_TRAIN_TIMESTEPS
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
-from tortoise.modules.univnet import UnivNet, UnivNetConfig
+from tortoise.modules.vocoders.bigvgan import BigVgan, BigVganConfig
+from tortoise.modules.vocoders.hifigan import Hifigan, HifiganConfig
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, IstftVocoderConfig
+from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig
 
 FORMAT_VERSION = 1
 """Format version of model folders."""

@@ -35,18 +35,18 @@ from tortoise.checkpoints.config import (
     write_config,
 )
 from tortoise.checkpoints.layout import MEL_STATS_FILE, WEIGHTS_ID_FILES, compute_weights_id
-from tortoise.modules.bigvgan import BigVgan
 from tortoise.modules.classifier import Classifier
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
-from tortoise.modules.hifigan import Hifigan
-from tortoise.modules.istft_vocoder import IstftVocoder
 from tortoise.modules.random_latents import RandomLatentGenerator
 from tortoise.modules.speaker_codec import SpeakerCodec
-from tortoise.modules.univnet import UnivNet
+from tortoise.modules.vocoders.bigvgan import BigVgan
+from tortoise.modules.vocoders.hifigan import Hifigan
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
+from tortoise.modules.vocoders.univnet import UnivNet
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from audio.griffin_lim import mel_to_audio
 from audio.mel import VOCODER_MEL
 from core.errors import InvalidValueError
-from tortoise.modules.bigvgan import BigVgan
-from tortoise.modules.istft_vocoder import IstftVocoder, vocode_mel
-from tortoise.modules.univnet import UnivNet
+from tortoise.modules.vocoders.bigvgan import BigVgan
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, vocode_mel
+from tortoise.modules.vocoders.univnet import UnivNet
 from tortoise.modules.weight_norm import fold_weight_norm
 
 SILENCE_LOG_MEL = -11.5129  # natural log, as the published vocoders were given it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -196,14 +196,6 @@ def compare_order(turns: Sequence[TranscriptTurn], diary: Sequence[Turn]) -> lis
             f"at {place:.1f} s, turn {first + 1}: the transcript has {names}, the diary {heard}"
         )
     return problems
-
-
-def invert_names(names: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the diary speakers of each name."""
-    inverted: dict[str, list[str]] = {}
-    for label, name in names.items():
-        inverted.setdefault(name, []).append(label)
-    return inverted
 
 
 def _main_speaker(diary: Sequence[Turn], start: float, stop: float) -> str:

@@ -6,7 +6,7 @@ Shapes: w windows, e embedding, k speakers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -16,7 +16,7 @@ from scipy.special import softmax
 from audio.clip import ClipError
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
-from training.gold.diary import Turn
+from training.gold.diary import Turn, merge_turns
 
 MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
 MAX_SPEAKERS = 10
@@ -222,17 +222,7 @@ def _to_turns(
                 runs.append(labels[after])
         for start, stop, label in zip(edges, [*edges[1:], end], runs, strict=True):
             turns.append(Turn(start=start, stop=stop, speaker=str(label)))
-    return _absorb_short(_join(turns))
-
-
-def _join(turns: Sequence[Turn]) -> list[Turn]:
-    joined: list[Turn] = []
-    for turn in turns:
-        if joined and joined[-1].speaker == turn.speaker:
-            joined[-1] = Turn(start=joined[-1].start, stop=turn.stop, speaker=turn.speaker)
-        else:
-            joined.append(turn)
-    return joined
+    return _absorb_short(merge_turns(turns))
 
 
 def _absorb_short(turns: list[Turn]) -> list[Turn]:
@@ -241,12 +231,8 @@ def _absorb_short(turns: list[Turn]) -> list[Turn]:
     for index in range(1, len(turns) - 1):
         is_inside = kept[index - 1].speaker == turns[index + 1].speaker
         if is_inside and turns[index].duration < MIN_TURN_S:
-            kept[index] = Turn(
-                start=turns[index].start,
-                stop=turns[index].stop,
-                speaker=turns[index + 1].speaker,
-            )
-    return _join(kept)
+            kept[index] = replace(turns[index], speaker=turns[index + 1].speaker)
+    return merge_turns(kept)
 
 
 def _find_overlaps(

@@ -16,9 +16,7 @@ import numpy as np
 from core.errors import InvalidValueError
 from core.files import write_text
 
-_ROW = re.compile(
-    r"\s*start:\s*(?P<start>[\d.]+),\s*stop:\s*(?P<stop>[\d.]+),\s*speaker:(?P<who>.*)"
-)
+_ROW = re.compile(r"\s*start:\s*(?P<start>[^,]+),\s*stop:\s*(?P<stop>[^,]+),\s*speaker:(?P<who>.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +55,11 @@ def read_diary(path: Path) -> list[Turn]:
                 f"{path}, line {number}: {line!r} is not a turn. A turn is written "
                 "'start: 0.0, stop: 1.2, speaker: Ann'."
             )
-        turns.append(
-            Turn(
-                start=float(found["start"]),
-                stop=float(found["stop"]),
-                speaker=found["who"].strip(),
-            )
-        )
+        try:
+            start, stop = float(found["start"]), float(found["stop"])
+            turns.append(Turn(start=start, stop=stop, speaker=found["who"].strip()))
+        except ValueError as error:
+            raise InvalidValueError(f"{path}, line {number}: {error}") from error
     return turns
 
 

@@ -146,7 +146,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     hints = get_type_hints(kind)
     rows = []
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, record in enumerate(csv.DictReader(file), 2):
+        for number, record in enumerate(csv.DictReader(file, restval=""), 2):
             try:
                 values = {name: _convert(record[name], hints[name]) for name in hints}
             except (KeyError, ValueError, TypeError) as error:
@@ -212,7 +212,7 @@ def to_word_row(part: AlignedPart) -> WordRow:
 
 
 def from_word_row(row: WordRow) -> AlignedPart:
-    """Convert to a AlignedPart."""
+    """Convert to an AlignedPart."""
     return AlignedPart(
         turn=row.turn,
         part=CleanedPart(
@@ -225,7 +225,7 @@ def from_word_row(row: WordRow) -> AlignedPart:
 
 
 def to_utterance_row(utterance: Utterance) -> UtteranceRow:
-    """Convert to a UtteranceRow."""
+    """Convert to an UtteranceRow."""
     return UtteranceRow(
         id=utterance.id,
         turn=utterance.turn,

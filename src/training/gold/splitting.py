@@ -140,6 +140,16 @@ def cut_after(words: Sequence[TimedWord], index: int) -> float:
     return min((word.stop + later) / 2, word.stop + 0.1)
 
 
+def format_alignment_line(name: str, words: Sequence[TimedWord], duration: float) -> str:
+    """Return the line of an alignment index, as LibriSpeech's alignments have it.
+
+    The first and the last label are silences; a time is where its label ends.
+    """
+    labels = ",".join(["", *(word.text for word in words), ""])
+    times = [words[0].start, *(word.stop for word in words), duration]
+    return f'{name} "{labels}" "{",".join(f"{time:g}" for time in times)}"'
+
+
 def _occupied(words: Sequence[TimedWord], index: int) -> float:
     return words[index].stop - words[index].start
 

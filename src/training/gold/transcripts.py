@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +21,8 @@ MAX_DOCX_BYTES = 50_000_000
 _NAME = re.compile(rf"^\s*((?:[^\s:|]+\s+){{0,{MAX_NAME_WORDS - 1}}}[^\s:|]+)\s*[:|]\s*(.*)$", re.S)
 _BRACKETED_CLOCK = re.compile(r"^[\[(]\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?[\])]\s*")
 _CLOCK = re.compile(r"^[\[(]?\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?[\])]?\s*")
-_VOICE_TAG = re.compile(r"<v(?:\.[\w.]+)?\s+([^>]+)>")
+_VOICE_MARK = "\u2983{}\u2984"  # brackets that no caption has
+_VOICE = re.compile(r"\u2983([^\u2984]*)\u2984")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,31 @@ def write_transcript(path: Path, turns: Iterable[TranscriptTurn]) -> None:
     write_text(path, "".join(f"{turn.speaker}| {turn.text}\n" for turn in turns))
 
 
+def read_turns(path: Path) -> list[TranscriptTurn]:
+    """Read what `write_transcript` wrote, perhaps edited.
+
+    Raises InvalidValueError naming a line without a speaker.
+    """
+    turns = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        speaker, bar, text = line.partition("|")
+        if not bar or not speaker.strip():
+            raise InvalidValueError(
+                f"{path}, line {number}: {line.strip()[:60]!r} names no speaker. A turn is written "
+                "'Ann| words'."
+            )
+        turns.append(TranscriptTurn(speaker=speaker, text=text))
+    return merge_transcript(turns)
+
+
 def merge_transcript(turns: Iterable[TranscriptTurn]) -> list[TranscriptTurn]:
     """Join consecutive turns of one speaker, and drop empty ones."""
     merged: list[TranscriptTurn] = []
     for turn in turns:
-        turn = replace(turn, text=" ".join(turn.text.split()), speaker=turn.speaker.strip())
+        speaker = " ".join(turn.speaker.replace("|", " ").split())
+        turn = replace(turn, text=" ".join(turn.text.split()), speaker=speaker)
         if not turn.text:
             continue
         if merged and merged[-1].speaker == turn.speaker:
@@ -125,20 +145,18 @@ def _read_docx(path: Path) -> list[TranscriptTurn]:
 def _read_cues(path: Path) -> list[TranscriptTurn]:
     """Read subtitles; the speaker is in a voice tag, or before a colon."""
     turns: list[TranscriptTurn] = []
-    for segment in read_subtitles(path).transcript.segments:
-        tag = _VOICE_TAG.search(segment.text)
-        named = _NAME.match(segment.text)
-        if tag is not None:
-            speaker, text = html.unescape(tag[1]), re.sub(r"<[^>]*>", "", segment.text)
-        elif named is not None:
-            speaker, text = named[1], named[2]
+    for segment in read_subtitles(path, _VOICE_MARK).transcript.segments:
+        before, *voices = _VOICE.split(segment.text)
+        named = _NAME.match(before)
+        spoken = list(zip(voices[::2], voices[1::2], strict=True))
+        if named is not None:
+            spoken = [(named[1], named[2]), *spoken]
         elif turns:
-            speaker, text = turns[-1].speaker, segment.text
-        else:
-            continue
-        turns.append(
+            spoken = [(turns[-1].speaker, before), *spoken]
+        turns += [
             TranscriptTurn(speaker=speaker, text=text, start=segment.start_s, stop=segment.stop_s)
-        )
+            for speaker, text in spoken
+        ]
     return turns
 
 

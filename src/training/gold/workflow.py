@@ -59,7 +59,7 @@ from training.gold.project_files import (
     to_word_row,
     write_rows,
 )
-from training.gold.transcripts import TranscriptTurn, read_transcript, write_transcript
+from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
 from training.gold.utterances import AlignText, Utterance, align_turn, split_turn
 from training.gold.voice_check import check_voice, measure_voices
 
@@ -109,7 +109,7 @@ def _clean(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
 def _diarize(
     folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter
 ) -> None:
-    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    turns = read_turns(folder / TRANSCRIPT_FILE)
     options = project.options
     if options.speakers is None:
         options = replace(options, speakers=len({turn.speaker for turn in turns}))
@@ -123,13 +123,13 @@ def _diarize(
 
 
 def _check(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
-    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    turns = read_turns(folder / TRANSCRIPT_FILE)
     checks = check_turns(turns, read_heard(folder), read_diary(folder / DIARY_FILE))
     write_rows(folder / CHECK_FILE, [to_check_row(check) for check in checks])
 
 
 def _align(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
-    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    turns = read_turns(folder / TRANSCRIPT_FILE)
     heard = read_heard(folder)
     rows: list[WordRow] = []
     checks = [from_check_row(row) for row in read_rows(folder / CHECK_FILE, CheckRow)]
@@ -140,7 +140,7 @@ def _align(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
 
 
 def _split(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
-    turns = read_transcript(folder / TRANSCRIPT_FILE)
+    turns = read_turns(folder / TRANSCRIPT_FILE)
     checks = read_rows(folder / CHECK_FILE, CheckRow)
     aligned = [from_word_row(row) for row in read_rows(folder / WORDS_FILE, WordRow)]
     utterances: list[Utterance] = []
@@ -193,9 +193,13 @@ def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
 
 
 def _hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
-    """Return a hash of the files that a step reads, and of the options."""
+    """Return a hash of the files that a step reads, and the options that it uses.
+
+    A step whose inputs are the same is not run again, so that what a person edited stays.
+    """
     earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
-    paths = [Path(project.recording), Path(project.transcript)]
-    paths += [folder / name for name in earlier]
-    hashes = [sha256_file(path) if path.is_file() else "" for path in paths]
-    return f"{'-'.join(one[:12] for one in hashes)} {project.options} {project.speaker}"
+    source = Path(project.transcript if step == "clean" else project.recording)
+    paths = [source, *(folder / name for name in earlier)]
+    hashes = [sha256_file(path)[:12] if path.is_file() else "" for path in paths]
+    used = {"diarize": str(project.options), "split": project.speaker}.get(step, "")
+    return f"{'-'.join(hashes)} {used}"

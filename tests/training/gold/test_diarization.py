@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from training.gold.agreement import (
     HeardWord,
@@ -20,7 +23,7 @@ from training.gold.diarization import (
     diarize_windows,
     embed_windows,
 )
-from training.gold.diary import Turn, rename_speakers
+from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.transcripts import TranscriptTurn
 
 TURNS = [("Ann", 0.0, 6.0), ("Bob", 6.5, 13.0), ("Ann", 13.4, 16.0), ("Cy", 16.2, 24.0)]
@@ -145,3 +148,17 @@ def test_turns_are_placed_by_their_share_of_the_words() -> None:
         TranscriptTurn(speaker="Bob", text="g h i j"),
     ]
     assert estimate_spans(turns, diary) == [("Ann", 0.0, 6.0), ("Bob", 6.0, 14.0)]
+
+
+@pytest.mark.parametrize("start", ["1.2.3", "9.0", "-1"])
+def test_a_turn_with_wrong_times_is_named_with_its_line(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "2-diary.csv"
+    path.write_text(f"start: 0.0, stop: 1.2, speaker: Ann\nstart: {start}, stop: 2, speaker: Bo\n")
+    with pytest.raises(InvalidValueError, match=r"2-diary\.csv, line 2"):
+        read_diary(path)
+
+
+def test_very_short_times_are_read_as_they_were_written(tmp_path: Path) -> None:
+    turns = [Turn(start=0.00001, stop=1.5, speaker="Ann")]
+    write_diary(tmp_path / "2-diary.csv", turns)
+    assert read_diary(tmp_path / "2-diary.csv") == turns

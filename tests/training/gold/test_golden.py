@@ -11,9 +11,8 @@ from tests.support.sv2tts_cases import Sv2ttsCase, sv2tts_cases
 from training.gold import diary
 from training.gold.cleaning import clean_as_published
 from training.gold.ctc_trellis import align_tokens, compute_trellis, find_path, merge_words
-from training.gold.splitting import TimedWord, split_greedily
+from training.gold.splitting import TimedWord, format_alignment_line, split_greedily
 from training.gold.transcripts import read_transcript, write_transcript
-from training.gold.word_scores import format_alignment_line
 
 STAGE = "goldstandard"
 

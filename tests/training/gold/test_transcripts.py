@@ -9,7 +9,12 @@ import docx
 import pytest
 
 from core.errors import InvalidValueError
-from training.gold.transcripts import TranscriptTurn, read_transcript
+from training.gold.transcripts import (
+    TranscriptTurn,
+    read_transcript,
+    read_turns,
+    write_transcript,
+)
 
 PAIR = [("Ann", "one two three"), ("Bob Ray", "four £5")]
 
@@ -50,6 +55,40 @@ def test_subtitles_have_times(tmp_path: Path) -> None:
     turns = read_transcript(path)
     assert pairs(turns) == PAIR
     assert (turns[0].start, turns[0].stop, turns[1].stop) == (1.0, 3.0, 5.5)
+
+
+def test_voice_tags_of_subtitles_name_the_speaker(tmp_path: Path) -> None:
+    path = tmp_path / "a.vtt"
+    path.write_text(
+        "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<v Ann>one <i>two</i></v>\n\n"
+        "00:00:02.000 --> 00:00:03.000\nthree\n\n"
+        "00:00:04.000 --> 00:00:05.500\n<v.loud Dr. B &amp; C von D>yes: four\n<v Ann>five\n",
+        "utf-8",
+    )
+    turns = read_transcript(path)
+    assert pairs(turns) == [
+        ("Ann", "one two three"),
+        ("Dr. B & C von D", "yes: four"),
+        ("Ann", "five"),
+    ]
+    assert (turns[1].start, turns[2].stop) == (4.0, 5.5)
+
+
+def test_written_turns_are_read_as_they_are(tmp_path: Path) -> None:
+    turns = [
+        TranscriptTurn(speaker="Dr. Mary Ann Smith Jones", text="12:30 is noon: nearly"),
+        TranscriptTurn(speaker="speaker 1", text="[laughs] yes | no"),
+        TranscriptTurn(speaker="2", text="one"),
+    ]
+    write_transcript(tmp_path / "1-transcript.txt", turns)
+    assert read_turns(tmp_path / "1-transcript.txt") == turns
+
+
+def test_a_line_without_a_speaker_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "1-transcript.txt"
+    path.write_text("Ann| one\n\ntwo three\n", "utf-8")
+    with pytest.raises(InvalidValueError, match="line 3: 'two three' names no speaker"):
+        read_turns(path)
 
 
 def test_docx_paragraphs(tmp_path: Path) -> None:

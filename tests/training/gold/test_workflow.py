@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from training.gold.project_files import (
     DIARY_FILE,
     STEPS,
     TRANSCRIPT_FILE,
+    UTTERANCES_FILE,
     CheckRow,
     GoldProject,
     create_project,
+    read_project,
     read_rows,
     read_utterances,
 )
@@ -131,6 +134,27 @@ def test_a_step_is_not_run_twice_and_edited_files_are_kept(folder: Path) -> None
     checks = read_rows(folder / CHECK_FILE, CheckRow)
     assert checks[1].status == "other speaker" and checks[1].diary_speaker == "Robert"
     assert {one.speaker for one in read_utterances(folder)} == {"Ann"}
+
+
+def test_another_speaker_keeps_the_edited_files(folder: Path) -> None:
+    calls: list[str] = []
+    tools = make_tools(calls)
+    run_steps(folder, tools, ProgressReporter())
+    path = folder / TRANSCRIPT_FILE
+    path.write_text(path.read_text("utf-8").replace("some people", "Some people"), "utf-8")
+    edited = path.read_text("utf-8")
+    run_steps(folder, tools, ProgressReporter())
+    create_project(folder, replace(read_project(folder), speaker="Bob"))
+    assert run_steps(folder, tools, ProgressReporter()) == ["split"]
+    assert path.read_text("utf-8") == edited
+    assert {one.speaker for one in read_utterances(folder)} == {"Bob"}
+
+
+def test_a_row_without_its_last_columns_is_read(folder: Path) -> None:
+    run_steps(folder, make_tools(), ProgressReporter())
+    path = folder / UTTERANCES_FILE
+    path.write_text(path.read_text("utf-8").replace(",\n", "\n"), "utf-8")
+    assert all(one.problems == () for one in read_utterances(folder))
 
 
 def test_wrong_words_are_flagged_and_left_out(folder: Path) -> None:

@@ -26,6 +26,7 @@ _CUE_TIMES = re.compile(rf"\s*{_TIMESTAMP}\s*-->\s*{_TIMESTAMP}(?:\s(.*))?")
 _CUE_SETTINGS = re.compile(r"(?:\s*\w+:\S+)*\s*")
 _ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
+_VOICE_TAG = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>")
 _BREAK = re.compile(r"<br\s*/?>|\\[Nnh]", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"</?(?:[bciusv]|br|em|strong|font|span|ruby|rt|lang)\b[^<>]*>", re.I)
 _SPEAKER_CHANGE = re.compile(r"^\s*>>+\s*")
@@ -57,9 +58,10 @@ class _Cue:
     lines: tuple[str, ...]
 
 
-def read_subtitles(path: Path) -> Subtitles:
+def read_subtitles(path: Path, voice: str = "") -> Subtitles:
     """Read an .srt or .vtt file without tags, styles, and the repeated lines of rolling captions.
 
+    voice: what replaces a voice tag of WebVTT, `<v Ann>`; "{}" in it stands for the name.
     Raises TranscribeError naming the first malformed line where no cue is left.
     """
     lines = read_text(path).split("\n")
@@ -73,7 +75,7 @@ def read_subtitles(path: Path) -> Subtitles:
         stray = _find_stray_lines(lines, rest, stop, is_numbered)
         if is_numbered and not stray:  # a blank line in a text
             shown += [line for _, block in _iter_cue_blocks(lines, rest, stop) for line in block]
-        cue = _parse_cue(lines[at], shown)
+        cue = _parse_cue(lines[at], shown, voice)
         if isinstance(cue, str):
             stray = [(at + 1, cue), *stray]
         else:
@@ -225,7 +227,7 @@ def _iter_blocks(lines: Sequence[str], start: int, stop: int) -> Iterator[tuple[
 # ---- cues ---------------------------------------------------------------------------------------
 
 
-def _parse_cue(times: str, shown: Sequence[str]) -> _Cue | str:
+def _parse_cue(times: str, shown: Sequence[str], voice: str) -> _Cue | str:
     """Return a cue, or what is wrong with it."""
     match = _CUE_TIMES.fullmatch(times)
     parts = match.groups() if match else ()
@@ -236,7 +238,7 @@ def _parse_cue(times: str, shown: Sequence[str]) -> _Cue | str:
         return "it stops before it starts."
     behind = parts[10] or ""
     lines = shown if _CUE_SETTINGS.fullmatch(behind) else [behind, *shown]
-    texts = [_clean_line(piece) for line in lines for piece in _BREAK.split(line)]
+    texts = [_clean_line(piece, voice) for line in lines for piece in _BREAK.split(line)]
     return _Cue(start_s=start, stop_s=stop, lines=tuple(text for text in texts if text))
 
 
@@ -249,8 +251,9 @@ def _parse_timestamp(clock: Sequence[str | None]) -> float | None:
     return hours * 3600 + minutes * 60 + seconds + float(f"0.{fraction}")
 
 
-def _clean_line(line: str) -> str:
-    text = html.unescape(_TAG.sub("", line))
+def _clean_line(line: str, voice: str = "") -> str:
+    named = _VOICE_TAG.sub(lambda found: voice.format(found[1]), line)
+    text = html.unescape(_TAG.sub("", named))
     text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)  # YouTube escapes twice
     return clean_text(_SPEAKER_CHANGE.sub("", _ESCAPED_TAG.sub("", text)))
 
