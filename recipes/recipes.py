@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from recipes.corpus.build import CorpusConfig
 from recipes.corpus.build_teacher import TeacherCorpusConfig
 from recipes.data.segments import SegmentConfig
-from recipes.discriminators import DiscriminatorConfig
+from recipes.losses.discriminators import DiscriminatorConfig
 from recipes.train_clvp import ClvpRecipe
 from recipes.train_cvvp import CvvpRecipe
 from recipes.train_diffusion import DiffusionRecipe

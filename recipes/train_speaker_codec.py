@@ -24,7 +24,7 @@ from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.phones import PHONES, UNKNOWN_PHONE
 from recipes.data.speech_store import SpeechStore
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
-from recipes.mel_critics import (
+from recipes.losses.mel_critics import (
     MelCritic,
     SpeakerSimilarity,
     compute_critic_loss,

@@ -40,14 +40,14 @@ from recipes.data.segments import (
     draw_batch,
     interpolate_f0,
 )
-from recipes.discriminators import (
+from recipes.loop import TrainingLoop, make_step_generator, optimizer_step
+from recipes.losses.discriminators import (
     Discriminator,
     DiscriminatorConfig,
     discriminator_loss,
     generator_loss,
 )
-from recipes.loop import TrainingLoop, make_step_generator, optimizer_step
-from recipes.stft_loss import StftResolution, compute_magnitude
+from recipes.losses.stft_loss import StftResolution, compute_magnitude
 from tortoise.checkpoints.loading import save_network
 from tortoise.generation.vocoding import vocode
 from tortoise.modules.vocoders.istft_vocoder import (

@@ -3,8 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recipes.discriminators import ResolutionDiscriminator, discriminator_loss, generator_loss
-from recipes.stft_loss import StftResolution, compute_stft_loss
+from recipes.losses.discriminators import (
+    ResolutionDiscriminator,
+    discriminator_loss,
+    generator_loss,
+)
+from recipes.losses.stft_loss import StftResolution, compute_stft_loss
 from support.golden_cases import Case, golden, load_strictly
 
 

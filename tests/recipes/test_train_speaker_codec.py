@@ -34,7 +34,7 @@ from recipes.data.speech_store import (
     write_shard,
 )
 from recipes.loop import make_step_generator
-from recipes.mel_critics import SpeakerSimilarity
+from recipes.losses.mel_critics import SpeakerSimilarity
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from tortoise.modules.speaker_codec import MEL_CENTER, SpeakerCodec, SpeakerCodecConfig

@@ -19,8 +19,8 @@ from recipes.data.segments import (
     draw_batch,
     interpolate_f0,
 )
-from recipes.discriminators import Discriminator, DiscriminatorConfig
 from recipes.export_bundle import replace_vocoder
+from recipes.losses.discriminators import Discriminator, DiscriminatorConfig
 from recipes.train_vocoder import HELD_OUT_STEP, VocoderRecipe, perturb_mel, train_vocoder
 from support.tiny_bundle import make_tiny_bundle
 from tortoise.checkpoints.config import read_config

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recipes.stft_loss import STFT_RESOLUTIONS, StftResolution
+from recipes.losses.stft_loss import STFT_RESOLUTIONS, StftResolution
 from tortoise.modules.weight_norm import weight_norm
 
 COARSE_RESOLUTIONS = (

@@ -1,0 +1,4 @@
+"""Losses and discriminators of the recipes.
+
+May import: what recipes may import.
+"""
