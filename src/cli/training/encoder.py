@@ -17,7 +17,7 @@ from cli.output import (
     print_line,
     print_table,
 )
-from cli.training.run_progress import follow_run, format_progress, format_stopped
+from cli.training.run_progress import NowFlag, follow_run, format_progress, stop_run
 from core.errors import InvalidValueError, reraise_as_app_error
 from core.options import list_option_fields
 from studio.app.studio import Studio
@@ -208,14 +208,11 @@ def run_watch(run: RunArgument, models_dir: ModelsDirOption = None) -> int:
 
 def run_stop(
     run: RunArgument,
-    now: Annotated[
-        bool, typer.Option("--now", help="Kill the run if it does not stop in 30 seconds.")
-    ] = False,
+    now: NowFlag = False,
     models_dir: ModelsDirOption = None,
     as_json: JsonFlag = False,
 ) -> int:
-    view = _open(models_dir).stop(run, 30.0 if now else None)
-    return emit(view, format_stopped(view), as_json)
+    return stop_run(_open(models_dir).stop, run, now, as_json)
 
 
 def run_embed(flags: EvaluateFlags, as_json: JsonFlag = False) -> int:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Annotated
 
-from cli.output import CLEAR_LINE, clear_status_line, escape_control_characters, print_line
+import typer
+
+from cli.output import (
+    CLEAR_LINE,
+    clear_status_line,
+    emit,
+    escape_control_characters,
+    print_line,
+)
 from studio.detached_runs import RunView
 
 POLL_S = 0.5
+KILL_AFTER_S = 30.0
 ENDED = ("done", "stopped", "failed", "died")
 SHOWN_CURVES = ("loss", "attention", "accuracy", "validation", "validation_eer")
+
+NowFlag = Annotated[
+    bool, typer.Option("--now", help="Kill the run if it does not stop in 30 seconds.")
+]
 
 
 def follow_run(view_run: Callable[[], RunView], command: str, hint: str = "") -> int:
@@ -57,6 +71,12 @@ def format_progress(view: RunView) -> str:
     facts += [f"{status.step_s:.2f} s a step"] if status.step_s else []
     facts += [f"{status.eta_s / 60:.1f} min left"] if status.eta_s is not None else []
     return ", ".join(facts) + "."
+
+
+def stop_run(stop: Callable[..., RunView], name: str, now: bool, as_json: bool) -> int:
+    """Request that a run stops, as `stop` of a service does, and print what that led to."""
+    view = stop(name, KILL_AFTER_S if now else None)
+    return emit(view, format_stopped(view), as_json)
 
 
 def format_stopped(view: RunView) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
-from cli.training.run_progress import follow_run, format_progress, format_stopped
+from cli.training.run_progress import NowFlag, follow_run, format_progress, stop_run
 from core.errors import InvalidValueError, reraise_as_app_error
 from studio.app.studio import Studio
 from studio.sv2tts.requests import (
@@ -26,7 +26,6 @@ from studio.sv2tts.service import SYNTHESIZER, VOCODER, Sv2ttsService
 
 WORKER = "studio.workers.sv2tts"
 SHOWN_FILES = 10
-KILL_AFTER_S = 30.0
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="Training run.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Preprocessed dataset.")]
@@ -174,14 +173,11 @@ def run_train_vocoder(
 
 def run_stop(
     run_id: RunArgument,
-    now: Annotated[
-        bool, typer.Option("--now", help="Kill the run if it does not stop in 30 seconds.")
-    ] = False,
+    now: NowFlag = False,
     models_dir: ModelsDirOption = None,
     as_json: JsonFlag = False,
 ) -> int:
-    view = _open(models_dir).stop(run_id, KILL_AFTER_S if now else None)
-    return emit(view, format_stopped(view), as_json)
+    return stop_run(_open(models_dir).stop, run_id, now, as_json)
 
 
 def _make_watch(command: str) -> Callable[..., int]:

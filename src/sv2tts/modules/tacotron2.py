@@ -141,6 +141,15 @@ class _PostNet(nn.Module):
         return F.dropout(self.layers[-1](x), rate, self.training)
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """The encoded text that the decoder attends to, the same in every step."""
+
+    values: Tensor  # (b, t, memory_size)
+    keys: Tensor  # (b, t, location_hidden_dim)
+    padding: Tensor  # (b, t) whether a place is padding
+
+
 @dataclass(slots=True)
 class _State:
     encoder: tuple[Tensor, Tensor]
@@ -195,9 +204,9 @@ class Tacotron2(nn.Module):
         """
         frames = F.pad(mel, (0, 0, 1, 0))[:, :-1]
         memory = self._memory(chars, speaker)
-        state, steps = self._initial_state(memory), []
+        state, steps = self._initial_state(memory.values), []
         for frame in frames.unbind(1):
-            *step, state = self._step(frame, memory, chars == 0, state, generator)
+            *step, state = self._step(frame, memory, state, generator)
             steps.append(step)
         return self._collect(steps)
 
@@ -211,19 +220,21 @@ class Tacotron2(nn.Module):
     ) -> Tacotron2Output:
         """Generate a mel of at most max_frames frames. chars: (1, t); speaker: (1, s)."""
         memory = self._memory(chars, speaker)
-        state, steps = self._initial_state(memory), []
-        frame = memory.new_zeros(len(chars), self.config.n_mels)
+        state, steps = self._initial_state(memory.values), []
+        frame = memory.values.new_zeros(len(chars), self.config.n_mels)
         for _ in range(max_frames):
-            *step, state = self._step(frame, memory, chars == 0, state, generator)
+            *step, state = self._step(frame, memory, state, generator)
             steps.append(step)
             frame = step[0]
             if bool((torch.sigmoid(step[1]) > STOP_PROBABILITY).all()):
                 break
         return self._collect(steps)
 
-    def _memory(self, chars: Tensor, speaker: Tensor) -> Tensor:
+    def _memory(self, chars: Tensor, speaker: Tensor) -> _Memory:
         encoded = self.encode_text(chars)
-        return torch.cat([speaker.unsqueeze(1).expand(-1, encoded.shape[1], -1), encoded], dim=-1)
+        repeated = speaker.unsqueeze(1).expand(-1, encoded.shape[1], -1)
+        values = torch.cat([repeated, encoded], dim=-1)
+        return _Memory(values, self.location_sensitive_attention.value_layer(values), chars == 0)
 
     def _initial_state(self, memory: Tensor) -> _State:
         batch, steps, width = memory.shape
@@ -241,8 +252,7 @@ class Tacotron2(nn.Module):
     def _step(
         self,
         frame: Tensor,
-        memory: Tensor,
-        padding: Tensor,
+        memory: _Memory,
         state: _State,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor, Tensor, _State]:
@@ -250,9 +260,8 @@ class Tacotron2(nn.Module):
         attention = self.location_sensitive_attention
         prenet = self.prenet(frame, self.config.dropout, generator)
         encoder = self.encoder_lstm(torch.cat([prenet, state.context], dim=-1), state.encoder)
-        keys = attention.value_layer(memory)
-        weights = attention(encoder[0], keys, state.weights, padding)
-        context = (weights.unsqueeze(1) @ memory).squeeze(1)
+        weights = attention(encoder[0], memory.keys, state.weights, memory.padding)
+        context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
         decoder = self.decoder_lstm(torch.cat([context, encoder[0]], dim=-1), state.decoder)
         stop = self.stop_token_projection(torch.cat([decoder[0], context], dim=-1)).squeeze(-1)
         history = torch.stack([weights, state.weights[:, 1] + weights], dim=1)

@@ -120,8 +120,3 @@ def merge_words(spans: Sequence[Span]) -> list[AlignedWord]:
             )
         )
     return words
-
-
-def frames_to_seconds(frame: int, frames: int, samples: int, sample_rate: int) -> float:
-    """Return the time at which a frame of an alignment starts."""
-    return int(samples / frames * frame) / sample_rate

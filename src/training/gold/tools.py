@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,22 +43,29 @@ def open_tools(
     """
     with TemporaryDirectory() as work:
         decoded = decode_recording(
-            recording, Path(work) / "recording", EXPORT_RATE, lambda seconds: None
+            recording, Path(work) / "recording", EXPORT_RATE, lambda _: report.check_cancelled()
         )
         yield make_tools(
-            decoded, models, load_encoder(encoder), transcriber or TranscriberConfig(language="en")
+            decoded,
+            models,
+            lru_cache(maxsize=1)(lambda: load_encoder(encoder)),
+            transcriber or TranscriberConfig(language="en"),
         )
 
 
 def make_tools(
-    recording: Recording, models: Path, encoder: Encoder, transcriber: TranscriberConfig
+    recording: Recording,
+    models: Path,
+    get_encoder: Callable[[], Encoder],
+    transcriber: TranscriberConfig,
 ) -> GoldTools:
-    """Return the tools for a decoded recording."""
+    """Return the tools for a decoded recording; the encoder is loaded at its first use."""
 
     def wave(start: float, stop: float) -> torch.Tensor:
         return recording.extract_clip(start, stop).resample(SAMPLE_RATE).wave
 
     def embed(samples: np.ndarray) -> np.ndarray:
+        encoder = get_encoder()
         prepared = encoder.prepare_wave(samples)
         return mean_embedding(encoder.embed_partials(prepared).embeddings)
 
