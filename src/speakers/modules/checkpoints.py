@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -23,6 +22,8 @@ from torch import Tensor, nn
 from core.errors import InvalidValueError
 from core.files import atomic_path
 from core.serialization import ValidationError, from_dict, to_dict
+from engines.model_files import ModelFileError
+from engines.safetensors_io import read_pickle
 from speakers.modules.feature_config import PITCH_CLASSES, FeatureConfig, FeatureStatistics
 from speakers.modules.ge2e import GE2EEncoder
 from speakers.modules.peewee import PeeweeEncoder
@@ -137,8 +138,8 @@ def _read_pickle(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise EncoderFileError(f"There is no encoder file {path}.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, UnpicklingError, KeyError) as error:
+        content = read_pickle(path)
+    except (ModelFileError, KeyError) as error:
         raise EncoderFileError(f"{path.name} is damaged, or no encoder file.") from error
     if not isinstance(content, Mapping):
         raise EncoderFileError(f"{path.name} holds no weights of an encoder.")
