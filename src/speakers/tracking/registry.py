@@ -27,7 +27,7 @@ from speakers.modules.checkpoints import load_checkpoint, save_checkpoint
 MODEL_NAME = "encoder"
 MODEL_SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 AUDIO_COLUMN = "audio"
-CODE_PACKAGES = ("core", "audio", "speakers")
+CODE_PACKAGES = ("core", "audio", "engines", "speakers")
 REQUIREMENTS = (  # what the modules that the logged model imports need
     *("mlflow", "torch", "torchaudio", "numpy", "scipy", "pandas", "safetensors", "soundfile"),
     *("soxr", "pyloudnorm", "ffmpeg-python", "pydantic", "PyYAML", "webrtcvad-wheels"),
