@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from audio.io import encode_clip
+from audio.encoders import encode_complete
 from studio.app.studio import Studio
 from support.api_helpers import done, refused, tone
 
-CLIP = encode_clip(tone(2.0), ".wav")
+CLIP = encode_complete((tone(2.0).wave.numpy() * 32_767).astype("int16"), "wav", 24_000)
 HOSTILE = ["../x", "%2e%2e%2fx", "con", "a:b", "-rf", "x" * 200, ".hidden", "random", "a|b", "~x"]
 
 
