@@ -237,11 +237,13 @@ def import_model_folder(
     _check_required_files(folder, found, target)
     _check_disk_space(layout, sum(path.stat().st_size for path in found.values()))
     from tortoise.checkpoints.convert import create_model_folder
+    from tortoise.checkpoints.verify import require_verified
 
     with _import_into(target) as workplace:
         create_model_folder(workplace)
         for file in report.track(_select_one_per_network(found), "convert"):
             _convert(file, found[file.name], workplace, precision, report)
+        require_verified(workplace)
     return summarize_model(layout, name)
 
 
