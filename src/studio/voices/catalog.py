@@ -14,7 +14,7 @@ from typing import Literal
 
 from audio.formats import ENCODINGS, OTHER_SUFFIXES
 from core.errors import AppError
-from core.paths import ProjectPaths, quote_for_message, validate_name
+from core.paths import ProjectPaths, quote_for_message, shorten_name, validate_name
 
 RANDOM_VOICE = "random"  # or random#SEED
 AUDIO_SUFFIXES = (*(f".{name}" for name in ENCODINGS), *sorted(OTHER_SUFFIXES))
@@ -122,7 +122,7 @@ def check_not_random(name: str) -> None:
 def get_results_folder_name(spoken_by: str) -> str:
     """Return the results folder of a voice or a blend: alice:0.7+bob:0.3 -> alice-and-bob."""
     names = "-and-".join(part.voice for part in parse_blend(spoken_by))
-    return names if len(names) <= 100 else names[:99] + "…"
+    return shorten_name(names)
 
 
 def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, ...]:
