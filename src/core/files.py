@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 HASH_BLOCK_BYTES = 1 << 20
+STALE_PART_S = 24 * 3600.0
+_PART_NAME = re.compile(r"\..+\.(\d{1,10})\.part(?:\.\w+)?")
 
 
 @contextmanager
@@ -23,9 +28,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        fsync_file(part)
         part.replace(target)
+        fsync_folder(target.parent)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -48,6 +53,36 @@ def write_json(path: Path, content: object, indent: int | None = 2) -> None:
     write_text(path, text + "\n")
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file atomically."""
+    with atomic_path(target) as part:
+        shutil.copyfile(source, part)
+
+
+def commit_folder(new: Path, target: Path) -> None:
+    """Rename a filled folder to `target`, which must not exist, once its files are on the disk."""
+    for parent, _, names in os.walk(new):
+        for name in names:
+            fsync_file(Path(parent, name))
+        fsync_folder(Path(parent))
+    new.rename(target)
+    fsync_folder(target.parent)
+
+
+def fsync_file(path: Path) -> None:
+    """Flush the content of a file to the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON of unknown origin; Any: JSON. Raises ValueError, for deep nesting too."""
+    try:
+        return json.loads(text)
+    except RecursionError as cause:
+        raise ValueError("it is nested too deeply") from cause
+
+
 def fsync_folder(folder: Path) -> None:
     """Flush the names in a folder to the disk, where the system can (Windows cannot)."""
     with suppress(OSError):
@@ -56,6 +91,54 @@ def fsync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder that other users cannot read; close an existing one to them."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(OSError):  # it belongs to another user
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+
+
+def create_private_file(path: Path) -> None:
+    """Create an empty file that other users cannot read; close an existing one to them."""
+    path.touch(mode=0o600)
+    with suppress(OSError):
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+
+def delete_stale_parts(folder: Path, oldest_s: float = STALE_PART_S) -> int:
+    """Delete temporary files of `atomic_path` whose program ended before it renamed them.
+
+    oldest_s: seconds after which a file is deleted though a program of its number still runs.
+    Returns how many were deleted.
+    """
+    deleted, now = 0, time.time()
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            found = _PART_NAME.fullmatch(name)
+            if found is None:
+                continue
+            part = Path(parent, name)
+            with suppress(OSError):
+                if now - part.stat().st_mtime > oldest_s or not _is_running(int(found[1])):
+                    part.unlink()
+                    deleted += 1
+    return deleted
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # kill would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def unique_path(path: Path) -> Path:
@@ -77,7 +160,7 @@ def replace_folder(target: Path, new: Path) -> None:
     if target.exists():
         target.rename(old)
     try:
-        new.rename(target)
+        commit_folder(new, target)
     except OSError:
         restore_replaced_folder(target)
         raise

@@ -87,6 +87,15 @@ class JobList(BaseModel):
     """Jobs, the newest first."""
 
     jobs: list[JobView]
+    notices: list[str] = Field(
+        default=[], description="sentences about lists of jobs that could not be read"
+    )
+
+
+class RestoredJobs(BaseModel):
+    """Jobs that were taken over from lists that had been set aside."""
+
+    restored: int
 
 
 @router.post("/speak", status_code=202)
@@ -127,7 +136,16 @@ def convert(
 def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobList:
     """List the newest jobs."""
     found = context.studio.jobs(limit=limit)
-    return JobList(jobs=[context.job_view(job) for job in found])
+    return JobList(
+        jobs=[context.job_view(job) for job in found], notices=context.studio.list_job_notices()
+    )
+
+
+@router.post("/restore")
+def restore_jobs(context: ContextDep) -> RestoredJobs:
+    """Take over the jobs of lists that could not be read and were set aside."""
+    with translate_errors(CONFLICT, "conflict"):
+        return RestoredJobs(restored=context.studio.restore_jobs())
 
 
 @router.get("/{id}")

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import AppError
+from core.files import delete_stale_parts, make_private_folder
 from core.paths import ProjectPaths
 from core.serialization import to_dict
 from jobs.models import Job, JobError
@@ -44,6 +45,8 @@ class JobService:
         except JobError:
             self._lock.release()
             raise
+        for folder in (layout.results, layout.voices, layout.state):
+            delete_stale_parts(folder)
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
 
         def start_worker() -> WorkerProcess:
@@ -88,7 +91,7 @@ def release_output_path(job: Job) -> None:
 def _acquire_lock(path: Path, root: Path) -> FileLock:
     lock = FileLock(path, thread_local=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         lock.acquire(timeout=0)
     except Timeout:
         raise AppError(

@@ -19,6 +19,7 @@ from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
 from engines.model_files import list_tensor_files, read_checksums
+from jobs.store_file import list_set_aside
 from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
@@ -210,9 +211,9 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
     except sqlite3.Error as cause:
         answer = str(cause)
     if answer == "ok" or "locked" in answer:
-        aside = sorted(layout.state.glob(f"{layout.jobs_db.stem}.damaged-*{layout.jobs_db.suffix}"))
+        aside = list_set_aside(layout.jobs_db)
         if aside:
-            return _note("Job list", f"good; a damaged one was kept as state/{aside[-1].name}")
+            return _note("Job list", f"good; {aside[-1].message}")
         return _good("Job list", "whole")
     fix = f"mv {_quote_path(layout.state)} {_quote_path(layout.state.with_suffix('.damaged'))}"
     return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.", fix)
