@@ -86,11 +86,14 @@ def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
     return encoder.begin() + encoder.add(steps) + encoder.end()
 
 
-def write_file(path: Path, blocks: Iterable[Int16Samples], format: str, rate: int) -> None:
+def write_file(
+    path: Path, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str = ""
+) -> None:
     """Write one channel block by block.
 
-    format: a key of ENCODINGS. Blocks of vorbis must be short: long ones overrun the stack of
-    libsndfile. Raises OSError where the disk refuses.
+    format: a key of ENCODINGS; comment: for the comment tag, which each of the formats has. Blocks
+    of vorbis must be short: long ones overrun the stack of libsndfile. Raises OSError where the
+    disk refuses.
     """
     container, encoding = ENCODINGS[format]
     with path.open("w+b") as opened:
@@ -99,6 +102,8 @@ def write_file(path: Path, blocks: Iterable[Int16Samples], format: str, rate: in
             with soundfile.SoundFile(
                 sink, "w", rate, channels=1, format=container, subtype=encoding
             ) as file:
+                if comment:
+                    file.comment = comment
                 for block in blocks:
                     file.write(block)
         finally:

@@ -87,11 +87,11 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
     return Clip(wave=torch.from_numpy(wave), sample_rate=decoded.sample_rate, name=path.name)
 
 
-def write_clip(path: Path, clip: Clip) -> None:
+def write_clip(path: Path, clip: Clip, comment: str = "") -> None:
     """Write a clip in the format of the suffix, atomically and block by block.
 
-    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate. Raises
-    ClipError for an unknown suffix.
+    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate.
+    comment: for the comment tag. Raises ClipError for an unknown suffix.
     """
     format = path.suffix.lower().removeprefix(".")
     if format not in ENCODINGS:
@@ -102,7 +102,7 @@ def write_clip(path: Path, clip: Clip) -> None:
         )
     rate = _nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ()))
     with atomic_path(path) as part:
-        write_file(part, _iter_int16_blocks(clip, rate), format, rate)
+        write_file(part, _iter_int16_blocks(clip, rate), format, rate, comment)
 
 
 def _iter_int16_blocks(clip: Clip, rate: int) -> Iterator[Int16Samples]:
