@@ -89,9 +89,10 @@ class SpeakerLatents:
                 code="bad_latents",
             ) from error
         if meta.get("format") != FORMAT:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{path} is of format {meta.get('format')!r}, not {FORMAT!r}. Delete it; it is "
-                "recomputed from the voice's clips."
+                "recomputed from the voice's clips.",
+                code="bad_latents",
             )
         if not {"engine", "weights_id"} <= meta.keys():
             raise InvalidValueError(
