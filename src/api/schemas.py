@@ -15,6 +15,7 @@ from core.serialization import to_dict
 from jobs.models import Job, JobState
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice
+from studio.voices.consent import BASES
 
 # Any: requests, takes and results are JSON values of each task.
 
@@ -54,7 +55,9 @@ class ApiContext:
             )
             for clip in voice.clips
         ]
-        return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
+        consent = voice.consent and ConsentView.model_validate(voice.consent)
+        kept = voice.latents_path is not None
+        return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent)
 
     def file_url(self, kind: str, name: str) -> str:
         """Return the URL of a file below the results, the voices or training."""
@@ -138,12 +141,25 @@ class ClipView(BaseModel):
     url: str
 
 
+class ConsentView(BaseModel):
+    """Why a voice may be cloned, and who says so."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    basis: str = Field(description=f"one of {', '.join(BASES)}")
+    speaker: str = ""
+    stated_by: str = ""
+    stated_on: str = Field(default="", description="the day, as 2026-01-31; empty: today")
+    note: str = ""
+
+
 class VoiceView(BaseModel):
     """A voice. kept: it consists of speaker latents instead of clips."""
 
     name: str
     kept: bool
     clips: list[ClipView]
+    consent: ConsentView | None = None
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:

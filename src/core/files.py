@@ -15,6 +15,7 @@ from typing import Any
 
 HASH_BLOCK_BYTES = 1 << 20
 STALE_PART_S = 24 * 3600.0
+PART_GRACE_S = 600.0  # a program in another container has a number that is unknown here
 _PART_NAME = re.compile(r"\..+\.(\d{1,10})\.part(?:\.\w+)?")
 
 
@@ -123,7 +124,9 @@ def delete_stale_parts(folder: Path, oldest_s: float = STALE_PART_S) -> int:
                 continue
             part = Path(parent, name)
             with suppress(OSError):
-                if now - part.stat().st_mtime > oldest_s or not _is_running(int(found[1])):
+                age_s = now - part.stat().st_mtime
+                is_dead = age_s > PART_GRACE_S and not _is_running(int(found[1]))
+                if is_dead or age_s > oldest_s:
                     part.unlink()
                     deleted += 1
     return deleted

@@ -119,9 +119,9 @@ def read_taken_over(aside: Path) -> tuple[list[dict[str, Any]], list[tuple[str, 
     said: list[tuple[str, str, str]] = []
     with closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as db:
         for row in _iter_readable(db, "SELECT * FROM jobs ORDER BY number"):
-            job = {name: row.get(name) for name in _TAKEN_OVER}
+            job: dict[str, Any] = {name: row.get(name) for name in _TAKEN_OVER}
             if all(isinstance(job[name], str) for name in ("id", "task", "request", "state")):
-                jobs[job["id"]] = {**job, "title": str(job["title"] or "")}
+                jobs[str(job["id"])] = {**job, "title": str(job["title"] or "")}
         for row in _iter_readable(db, "SELECT job, kind, data FROM said ORDER BY number"):
             if row["job"] in jobs:
                 said.append((row["job"], row["kind"], row["data"]))

@@ -123,3 +123,13 @@ def test_an_unknown_voice_is_neither_shown_nor_deleted(client: TestClient, name:
     for method in ("GET", "DELETE"):
         assert client.request(method, f"/api/voices/{name}").status_code in (404, 405)
     assert len(client.get("/api/voices").json()["voices"]) == 2
+
+
+def test_a_consent_note_is_stated_and_shown(client: TestClient) -> None:
+    assert client.get("/api/voices/bob").json()["consent"] is None
+    body = {"basis": "own", "speaker": "Bob"}
+    noted = client.put("/api/voices/bob/consent", json=body).json()["consent"]
+    assert noted["speaker"] == "Bob" and noted["stated_on"]
+    assert client.get("/api/voices").json()["voices"][1]["consent"] == noted
+    refused(client.put("/api/voices/bob/consent", json={"basis": "mine"}), 400)
+    refused(client.put("/api/voices/nobody/consent", json=body), 404)

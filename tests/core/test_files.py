@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from audio.clip import Clip
 from audio.encoders import encode_complete
 from audio.io import write_clip
 from core.files import (
+    PART_GRACE_S,
     atomic_path,
     commit_folder,
     copy_file,
@@ -218,6 +220,9 @@ def test_temporary_files_of_programs_that_ended_are_deleted(tmp_path: Path) -> N
     (tmp_path / "inner").mkdir()
     for name in [*names, *kept]:
         (tmp_path / name).write_bytes(b"x")
+    assert delete_stale_parts(tmp_path) == 0, "a program in another container may write them"
+    for name in [*names, *kept]:
+        os.utime(tmp_path / name, (0, time.time() - 2 * PART_GRACE_S))
     assert delete_stale_parts(tmp_path) == len(names)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == set(kept)
     assert delete_stale_parts(tmp_path, oldest_s=-1.0) == 1
