@@ -20,6 +20,7 @@ from studio.voices.consent import BASES
 # Any: requests, takes and results are JSON values of each task.
 
 ORIGIN = "api"  # of the jobs that routes submit
+MAX_JOB_VIEWS = 1_000
 
 
 class ApiContext:
@@ -29,13 +30,23 @@ class ApiContext:
         self.studio: Studio = request.app.state.studio
         self.path: str = request.app.state.path
         self.layout = self.studio.layout
+        self._job_views: dict[str, tuple[Job, JobView]] = request.app.state.job_views
 
     def submit(self, request: Any, title: str = "") -> JobView:
         """Submit a request as a job and return the job."""
         return self.job_view(self.studio.submit(request, title=title, origin=ORIGIN))
 
     def job_view(self, job: Job) -> JobView:
-        """Return the schema of a job, without details of failures."""
+        """Return the schema of a job, without details of failures; made once for each state."""
+        job_before, view = self._job_views.get(job.id, (None, None))
+        if view is None or job_before is not job:
+            view = self._make_job_view(job)
+            if len(self._job_views) >= MAX_JOB_VIEWS:
+                self._job_views.clear()
+            self._job_views[job.id] = (job, view)
+        return view
+
+    def _make_job_view(self, job: Job) -> JobView:
         layout = self.layout
         plain: dict[str, Any] = to_dict(job)
         for part in ("request", "takes", "result"):

@@ -95,19 +95,25 @@ def write_file(
     of vorbis must be short: long ones overrun the stack of libsndfile. Raises OSError where the
     disk refuses.
     """
-    container, encoding = ENCODINGS[format]
     with path.open("w+b") as opened:
         sink = _ErrorKeepingFile(opened)
         try:
-            with soundfile.SoundFile(
-                sink, "w", rate, channels=1, format=container, subtype=encoding
-            ) as file:
-                if comment:
-                    file.comment = comment
-                for block in blocks:
-                    file.write(block)
+            _write_blocks(sink, blocks, format, rate, comment)
         finally:
             sink.flush()
+
+
+def _write_blocks(
+    sink: _ErrorKeepingFile, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str
+) -> None:
+    container, encoding = ENCODINGS[format]
+    with soundfile.SoundFile(
+        sink, "w", rate, channels=1, format=container, subtype=encoding
+    ) as file:
+        if comment:
+            file.comment = comment
+        for block in blocks:
+            file.write(block)
 
 
 def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:

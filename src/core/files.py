@@ -117,19 +117,21 @@ def delete_stale_parts(folder: Path, oldest_s: float = STALE_PART_S) -> int:
     Returns how many were deleted.
     """
     deleted, now = 0, time.time()
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            found = _PART_NAME.fullmatch(name)
-            if found is None:
-                continue
-            part = Path(parent, name)
-            with suppress(OSError):
-                age_s = now - part.stat().st_mtime
-                is_dead = age_s > PART_GRACE_S and not _is_running(int(found[1]))
-                if is_dead or age_s > oldest_s:
-                    part.unlink()
-                    deleted += 1
+    for part, pid in _iter_parts(folder):
+        with suppress(OSError):
+            age_s = now - part.stat().st_mtime
+            is_dead = age_s > PART_GRACE_S and not _is_running(pid)
+            if is_dead or age_s > oldest_s:
+                part.unlink()
+                deleted += 1
     return deleted
+
+
+def _iter_parts(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the temporary files in a folder and below, and the process that each is of."""
+    for parent, _, names in os.walk(folder):
+        found = ((name, _PART_NAME.fullmatch(name)) for name in names)
+        yield from ((Path(parent, name), int(match[1])) for name, match in found if match)
 
 
 def _is_running(pid: int) -> bool:

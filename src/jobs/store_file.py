@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,20 +87,18 @@ def connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     aside = None if _is_intact(path) else _set_aside(path)
     if aside is not None:
         create_private_file(path)
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
-    try:
+    with ExitStack() as undo:
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+        undo.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            with connection:
-                connection.executescript(
-                    f"BEGIN; {CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-                )
+            connection.executescript(
+                f"BEGIN; {CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
         _migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection, aside
 
 
@@ -162,8 +160,7 @@ def _is_intact(path: Path) -> bool:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if version == SCHEMA_VERSION and verdict == "ok":
-                for table, columns in _COLUMNS.items():
-                    connection.execute(f"SELECT {', '.join(columns)} FROM {table} LIMIT 1")
+                _select_columns(connection)
             is_new = (
                 version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             )
@@ -174,6 +171,12 @@ def _is_intact(path: Path) -> bool:
         return False
     except sqlite3.DatabaseError:
         return False
+
+
+def _select_columns(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.OperationalError where a table or column is missing."""
+    for table, columns in _COLUMNS.items():
+        connection.execute(f"SELECT {', '.join(columns)} FROM {table} LIMIT 1")
 
 
 def _set_aside(path: Path) -> Path:

@@ -129,16 +129,7 @@ class HistoryIndex:
     def _connect(self) -> sqlite3.Connection:
         if not self.is_in_memory and not self.path.is_file():
             self._prepare()
-        db = self._open_connection()
-        try:
-            db.execute("select revision from facts").fetchone()
-        except sqlite3.OperationalError as cause:
-            db.close()
-            if self.is_in_memory or not is_disk_refusing(cause):
-                raise
-            self._move_to_memory()
-            return self._open_connection()
-        return db
+        return self._open_connection()
 
     def _open_connection(self) -> sqlite3.Connection:
         if self.is_in_memory:

@@ -44,8 +44,7 @@ if TYPE_CHECKING:
 PUBLISHED_SV2TTS_NAME = "rtvc"
 STARTER_MODEL = "starter"
 FINETUNES_DIR = "finetunes"
-RESERVED_DISK_BYTES = 200_000_000
-"""Disk space to leave free after a download or an import."""
+RESERVED_DISK_BYTES = 200_000_000  # to leave free after a download or an import
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
