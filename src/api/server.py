@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 SHUTDOWN_TIMEOUT_S = 1  # for open responses
+RESTORE_ADVICE = (
+    "Stop the server and run `testudo doctor --restore-jobs`, or send POST /api/jobs/restore."
+)
 CLOSED_MESSAGE = "Testudo has stopped. Unfinished jobs continue at the next start."
 
 
@@ -85,8 +88,9 @@ def _start_jobs(studio: Studio) -> None:
         if classify_error(refusal) not in ("no_disk", "disk_failing"):
             raise
         write_stdout(f"{refusal} Jobs are refused until then.\n")
-    for notice in studio.list_job_notices():
-        write_stdout(f"{notice}\n")
+    for aside in studio.list_set_aside_jobs():
+        advice = f" {RESTORE_ADVICE}" if aside.jobs else ""
+        write_stdout(f"Job list: {aside.message}{advice}\n")
 
 
 def get_allowed_hosts(start: ServerOptions) -> set[str]:

@@ -14,7 +14,7 @@ from core.errors import AppError
 from core.formatting import format_count
 from core.paths import get_project_paths
 from core.serialization import to_dict
-from studio.app.studio import Studio
+from studio.app.job_service import restore_set_aside_jobs
 from studio.diagnostics.checks import run_checks
 from studio.diagnostics.report import format_finding_lines, format_system_lines
 from studio.diagnostics.system_info import collect_system_info
@@ -53,10 +53,6 @@ def run_doctor(
 
 
 def _restore_jobs(as_json: bool) -> int:
-    studio = Studio.open()
-    try:
-        restored = studio.restore_jobs()
-    finally:
-        studio.close()
+    restored = restore_set_aside_jobs(get_project_paths())
     text = f"{format_count(restored, 'job')} taken over; those that waited run at the next start."
     return emit({"restored": restored}, text, as_json)

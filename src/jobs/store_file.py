@@ -15,7 +15,6 @@ from core.files import create_private_file, unique_path
 from jobs.models import JobError
 
 SCHEMA_VERSION = 1
-RESTORE_COMMAND, RESTORE_ADDRESS = "`testudo doctor --restore-jobs`", "/api/jobs/restore"
 CREATE_TABLES_SQL = """
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -61,14 +60,11 @@ class SetAsideStore:
 
     @property
     def message(self) -> str:
-        """What happened, and what to do, in sentences."""
+        """What happened, and whether its jobs can be taken over, in sentences."""
         advice = "None of its jobs can be read."
         if self.jobs:
             found = "1 job" if self.jobs == 1 else f"{self.jobs:,} jobs"
-            advice = (
-                f"{found} in it can be taken over: close the studio and run {RESTORE_COMMAND}, or "
-                f"send POST {RESTORE_ADDRESS}."
-            )
+            advice = f"{found} in it can be taken over."
         kept = f"a damaged one was kept as state/{self.path.name}."
         if self.version > SCHEMA_VERSION:
             kept = (

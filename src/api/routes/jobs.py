@@ -37,6 +37,7 @@ from studio.voices.uploads import store_upload
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25
+RESTORE_ADVICE = " POST /api/jobs/restore does so."
 KEEPALIVE_INTERVAL_S = 15.0
 
 DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
@@ -136,9 +137,11 @@ def convert(
 def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobList:
     """List the newest jobs."""
     found = context.studio.jobs(limit=limit)
-    return JobList(
-        jobs=[context.job_view(job) for job in found], notices=context.studio.list_job_notices()
-    )
+    notices = [
+        f"Job list: {aside.message}{RESTORE_ADVICE if aside.jobs else ''}"
+        for aside in context.studio.list_set_aside_jobs()
+    ]
+    return JobList(jobs=[context.job_view(job) for job in found], notices=notices)
 
 
 @router.post("/restore")

@@ -82,6 +82,22 @@ class JobService:
         self._lock.release()
 
 
+def restore_set_aside_jobs(layout: ProjectPaths) -> int:
+    """Take over the jobs of lists that were set aside, without starting any; return how many.
+
+    Raises AppError where another process has the studio open, and where there are none.
+    """
+    lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
+    try:
+        store = JobStore.open(layout.jobs_db)
+        try:
+            return store.take_over(layout.jobs_db)
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
 def release_output_path(job: Job) -> None:
     """Free the file name that was reserved for a clip, where none was written."""
     if job.is_over and job.request.get("out"):

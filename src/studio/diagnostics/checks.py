@@ -36,6 +36,7 @@ STARTER_MODEL = "starter"
 MIN_FREE_BYTES = 1_000_000_000  # clips are small; downloads check for themselves
 MIN_PYTHON, MAX_PYTHON = (3, 10), (3, 14)
 NVIDIA_DRIVER_FILE = Path("/proc/driver/nvidia/version")
+RESTORE_COMMAND = "testudo doctor --restore-jobs"  # while the studio is closed
 CheckState = Literal["good", "note", "fault"]
 
 
@@ -213,7 +214,8 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
     if answer == "ok" or "locked" in answer:
         aside = list_set_aside(layout.jobs_db)
         if aside:
-            return _note("Job list", f"good; {aside[-1].message}")
+            fix = RESTORE_COMMAND if any(one.jobs for one in aside) else ""
+            return _note("Job list", f"good; {aside[-1].message}", fix)
         return _good("Job list", "whole")
     fix = f"mv {_quote_path(layout.state)} {_quote_path(layout.state.with_suffix('.damaged'))}"
     return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.", fix)
