@@ -66,7 +66,8 @@ class ApiContext:
             )
             for clip in voice.clips
         ]
-        consent = voice.consent and ConsentView.model_validate(voice.consent)
+        note = voice.consent
+        consent = None if note is None else ConsentView.model_validate(note)
         kept = voice.latents_path is not None
         return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent)
 

@@ -88,9 +88,12 @@ class JobList(BaseModel):
     """Jobs, the newest first."""
 
     jobs: list[JobView]
-    notices: list[str] = Field(
-        default=[], description="sentences about lists of jobs that could not be read"
-    )
+
+
+class JobNotices(BaseModel):
+    """Sentences about lists of jobs that could not be read and were set aside."""
+
+    notices: list[str]
 
 
 class RestoredJobs(BaseModel):
@@ -137,11 +140,18 @@ def convert(
 def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobList:
     """List the newest jobs."""
     found = context.studio.jobs(limit=limit)
-    notices = [
-        f"Job list: {aside.message}{RESTORE_ADVICE if aside.jobs else ''}"
-        for aside in context.studio.list_set_aside_jobs()
-    ]
-    return JobList(jobs=[context.job_view(job) for job in found], notices=notices)
+    return JobList(jobs=[context.job_view(job) for job in found])
+
+
+@router.get("/notices")
+def read_job_notices(context: ContextDep) -> JobNotices:
+    """Tell of lists of jobs that could not be read and were set aside."""
+    return JobNotices(
+        notices=[
+            f"Job list: {aside.message}{RESTORE_ADVICE if aside.jobs else ''}"
+            for aside in context.studio.list_set_aside_jobs()
+        ]
+    )
 
 
 @router.post("/restore")

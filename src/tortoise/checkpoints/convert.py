@@ -139,8 +139,12 @@ def read_mel_norms(source: Path) -> Tensor:
         norms = read_tensors(source).get("mel_norms")
     else:
         norms = read_pickle(source)
-    is_vector = isinstance(norms, Tensor) and norms.shape == (80,) and _is_usable(norms)
-    if not is_vector or not bool((norms != 0).all()):
+    if (
+        not isinstance(norms, Tensor)
+        or norms.shape != (80,)
+        or not _is_usable(norms)
+        or not bool((norms != 0).all())
+    ):
         raise ModelFileError(
             f"{source} does not hold one divisor for each of 80 mel bands, finite and not 0. "
             f"{REDOWNLOAD_HINT}"
