@@ -1,6 +1,6 @@
 """Measure what docs/reliability.md states, and print it as a table.
 
-    PYTHONPATH=src:.:tests python -m benchmarks.reliability [memory] [journal] [history] [files]
+PYTHONPATH=src:.:tests python -m benchmarks.reliability [memory] [journal] [history] [files]
 """
 
 from __future__ import annotations

@@ -142,25 +142,19 @@ class AuthMiddleware:
             await self._note_failure(caller)
             return _render_login_page(goal, "Wrong user name or password.", 401)
         answer = RedirectResponse(goal, 303)
+        cookies = [(SESSION_COOKIE, self._access.create_session(), SESSION_MAX_AGE_S)]
         if not is_known:
+            cookies.append((DEVICE_COOKIE, self._access.create_device(), DEVICE_MAX_AGE_S))
+        for name, value, max_age_s in cookies:
             answer.set_cookie(
-                DEVICE_COOKIE,
-                self._access.create_device(),
-                max_age=DEVICE_MAX_AGE_S,
+                name,
+                value,
+                max_age=max_age_s,
                 path=self._path or "/",
                 secure=request.url.scheme == "https",
                 httponly=True,
                 samesite="lax",
             )
-        answer.set_cookie(
-            SESSION_COOKIE,
-            self._access.create_session(),
-            max_age=SESSION_MAX_AGE_S,
-            path=self._path or "/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
         return answer
 
     def _get_safe_redirect(self, wanted: str) -> str:
