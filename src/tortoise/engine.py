@@ -24,7 +24,11 @@ from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
 from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
-from tortoise.generation.forced_alignment import MIN_ALIGNMENT_CONFIDENCE, align_text_parts
+from tortoise.generation.forced_alignment import (
+    MIN_ALIGNMENT_CONFIDENCE,
+    align_text_parts,
+    count_tokens_before,
+)
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import (
@@ -47,6 +51,7 @@ from tortoise.generation.reranking import (
 )
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
+from tortoise.generation.text_plan import TextPlan, plan_text
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
@@ -68,7 +73,7 @@ class TortoiseCandidateData:
     """Intermediate data of a candidate.
 
     codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples; text_cleaning:
-    the option that its text was tokenized with.
+    the option that its text was tokenized with; plan: of a GPT with a text aligner.
     """
 
     codes: Tensor
@@ -76,6 +81,7 @@ class TortoiseCandidateData:
     index: int
     finished: bool
     text_cleaning: str
+    plan: TextPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,16 +198,21 @@ class TortoiseEngine:
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
-            drawn = sample_candidates(gpt, voice, ids, options, longest, report, halved.append)
+            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
+            drawn = sample_candidates(
+                gpt, voice, ids, options, longest, report, halved.append, plan
+            )
         with report.stage("rank"):
             scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
-        codes = [
-            prepare_spoken_codes(drawn[i].codes, drawn[i].finished, options.pause_size, conventions)
-            for i in best
-        ]
+        codes = [drawn[i].codes for i in best]
+        if plan is None:
+            codes = [
+                prepare_spoken_codes(row, drawn[i].finished, options.pause_size, conventions)
+                for i, row in zip(best, codes, strict=True)
+            ]
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
-            latents = [compute_gpt_latents(gpt, voice, ids, row) for row in codes]
+            latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
         waves = self._synthesize_waves(best, latents, voice, options, manager, vocoder)
         return SynthesisOutput(
             candidates=[
@@ -214,6 +225,7 @@ class TortoiseEngine:
                         index=index,
                         finished=drawn[index].finished,
                         text_cleaning=options.text_cleaning,
+                        plan=plan,
                     ),
                 )
                 for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
@@ -236,14 +248,18 @@ class TortoiseEngine:
         if not isinstance(candidate.aux, TortoiseCandidateData):
             return None
         device, conventions = self.networks.device, self.bundle.conventions
+        code_s = conventions.samples_per_code / conventions.gpt_rate
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
+        if candidate.aux.plan is not None:
+            tokens = count_tokens_before(parts, tokenizer)
+            return [candidate.aux.plan.start_of(token) * code_s for token in tokens]
         voice = ConditioningLatents.from_tensors(speaker.tensors, device)
         with self._make_model_manager(TortoiseOptions(), report).use("gpt") as gpt:
             codes = candidate.aux.codes.to(device)[None]
-            tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
             starts, alignment = align_text_parts(parts, tokenizer, gpt, voice.gpt, codes)
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
-        return [start * conventions.samples_per_code / conventions.gpt_rate for start in starts]
+        return [start * code_s for start in starts]
 
     def _score_candidates(
         self,

@@ -30,6 +30,7 @@ from tortoise.generation.code_postprocessing import pad_codes
 from tortoise.generation.diffusion import DiffusionSamplingOptions, Guidance, SamplerName, denoise
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.sampling import CodeCandidate, SamplingOptions, sample_codes
+from tortoise.generation.text_plan import TextPlan
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.gpt import Gpt, GptConfig
 
@@ -92,8 +93,12 @@ def sample_candidates(
     longest: int,
     report: ProgressReporter,
     on_halved: OnHalved = ignore_halved,
+    plan: TextPlan | None = None,
 ) -> list[CodeCandidate]:
-    """Sample candidates of at most `longest` codes. text: (1, t) ended by a stop."""
+    """Sample candidates of at most `longest` codes, or of as many as a plan has.
+
+    text: (1, t) ended by a stop.
+    """
     sampling = SamplingOptions(
         samples=options.samples,
         max_codes=longest,
@@ -106,7 +111,8 @@ def sample_candidates(
     )
     conditioning = voice.gpt.to(gpt.mel_head.weight.dtype)
     generator = make_generator(options.seed, "draft")
-    return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved)
+    aligned = None if plan is None else plan.aligned
+    return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved, aligned)
 
 
 def prepare_codes_for_ranking(
@@ -127,13 +133,14 @@ def prepare_codes_for_ranking(
 
 
 def compute_gpt_latents(
-    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor
+    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor, plan: TextPlan | None = None
 ) -> Tensor:
     """Compute the latents of a candidate for the decoders.
 
     text: (1, t) ended by a stop; codes: (m,). Returns (1, m, d) float32.
     """
-    return gpt.latents(voice.gpt, text, codes.to(text.device)[None]).float()
+    aligned = None if plan is None else plan.aligned[None]
+    return gpt.latents(voice.gpt, text, codes.to(text.device)[None], aligned).float()
 
 
 def generate_mel(
