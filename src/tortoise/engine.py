@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.mel import VOCODER_MEL
+from audio.tempo import change_pace
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
@@ -73,7 +74,8 @@ class TortoiseCandidateData:
     """Intermediate data of a candidate.
 
     codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples; text_cleaning:
-    the option that its text was tokenized with; plan: of a GPT with a text aligner.
+    the option that its text was tokenized with; speed: the option; plan: of a GPT with a text
+    aligner.
     """
 
     codes: Tensor
@@ -81,6 +83,7 @@ class TortoiseCandidateData:
     index: int
     finished: bool
     text_cleaning: str
+    speed: float = 1.0
     plan: TextPlan | None = None
 
 
@@ -214,6 +217,8 @@ class TortoiseEngine:
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
         waves = self._synthesize_waves(best, latents, voice, options, manager, vocoder)
+        if plan is None:
+            waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
             candidates=[
                 SpeechCandidate(
@@ -225,6 +230,7 @@ class TortoiseEngine:
                         index=index,
                         finished=drawn[index].finished,
                         text_cleaning=options.text_cleaning,
+                        speed=options.speed,
                         plan=plan,
                     ),
                 )
@@ -259,7 +265,7 @@ class TortoiseEngine:
             starts, alignment = align_text_parts(parts, tokenizer, gpt, voice.gpt, codes)
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
-        return [start * code_s for start in starts]
+        return [start * code_s / candidate.aux.speed for start in starts]
 
     def _score_candidates(
         self,
