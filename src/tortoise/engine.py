@@ -21,7 +21,7 @@ from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
-from tortoise.checkpoints.layout import find_missing_files
+from tortoise.checkpoints.layout import decodes_with_codec, find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
 from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
@@ -30,6 +30,7 @@ from tortoise.generation.forced_alignment import (
     align_text_parts,
     count_tokens_before,
 )
+from tortoise.generation.mel_decoding import Drafts, decode_mels
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import (
@@ -38,7 +39,6 @@ from tortoise.generation.pipeline import (
     compute_gpt_latents,
     encode_text,
     fill_missing_seed,
-    generate_mel,
     make_generator,
     prepare_codes_for_ranking,
     sample_candidates,
@@ -57,9 +57,11 @@ from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
     CropMode,
+    embed_speaker,
     encode_cvvp_conditioning,
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
+    load_vector_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
@@ -129,6 +131,11 @@ class TortoiseEngine:
         return self.bundle.weights_id
 
     @property
+    def decodes_with_codec(self) -> bool:
+        """Whether a speaker codec makes the mel, not a diffusion network."""
+        return decodes_with_codec(self.bundle.folder)
+
+    @property
     def text_limit(self) -> int:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
@@ -158,13 +165,17 @@ class TortoiseEngine:
         latents = {}
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        with manager.use("diffusion", exact=True) as decoder:
-            latents["diffusion"] = encode_diffusion_conditioning(
-                decoder,
-                split_clips_for_diffusion(clips, hearing, conventions),
-                hearing.crop,
-                report,
-            )
+        if self.decodes_with_codec:
+            encoder = load_vector_encoder(self.bundle.config.architecture("dvae").speaker_encoder)
+            latents["speaker"] = embed_speaker(encoder, clips)[None]
+        else:
+            with manager.use("diffusion", exact=True) as decoder:
+                latents["diffusion"] = encode_diffusion_conditioning(
+                    decoder,
+                    split_clips_for_diffusion(clips, hearing, conventions),
+                    hearing.crop,
+                    report,
+                )
         if self.bundle.has("cvvp") and not options.slim_latents:
             with manager.use("cvvp") as cvvp:
                 latents["cvvp"] = encode_cvvp_conditioning(cvvp, pieces, norms)
@@ -172,11 +183,12 @@ class TortoiseEngine:
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Sample the latents of a random speaker from a seed."""
-        if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
+        parts = ("gpt", "speaker" if self.decodes_with_codec else "diffusion")
+        if not all(self.bundle.has(f"random_{part}") for part in parts):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
         latents = {}
-        for part in ("gpt", "diffusion"):
+        for part in parts:
             with manager.use(f"random_{part}") as network:
                 latents[part] = network.draw(make_generator(seed, "invent", part))
         return self._make_speaker_latents(latents)
@@ -184,6 +196,13 @@ class TortoiseEngine:
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
         config = self.bundle.config
+        if self.decodes_with_codec:
+            raise InvalidValueError(
+                f"{path.name} has latents of published weights; the model "
+                f"{self.bundle.folder.name} cannot use them. Choose clips of the voice, or another "
+                "model.",
+                code="bundle_incompatible",
+            )
         widths = config.architecture("gpt").model_dim, 2 * config.architecture("diffusion").width
         return read_voice_latents(path, self.weights_id, widths)
 
@@ -216,7 +235,7 @@ class TortoiseEngine:
             ]
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
-        waves = self._synthesize_waves(best, latents, voice, options, manager, vocoder)
+        waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
@@ -297,6 +316,7 @@ class TortoiseEngine:
     def _synthesize_waves(
         self,
         best: Sequence[int],
+        codes: Sequence[Tensor],
         latents: Sequence[Tensor],
         voice: ConditioningLatents,
         options: TortoiseOptions,
@@ -308,12 +328,8 @@ class TortoiseEngine:
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
                 straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        most = self.bundle.conventions.most_iterations
-        with manager.use("diffusion") as decoder:
-            mels = [
-                generate_mel(decoder, voice, latent, index, options, manager.report, most)
-                for index, latent in zip(best, latents, strict=True)
-            ]
+        drafts = Drafts(indices=best, codes=codes, latents=latents)
+        mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
             for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):

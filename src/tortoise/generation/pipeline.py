@@ -42,11 +42,13 @@ FADE_OUT_S = 0.01
 class ConditioningLatents:
     """Conditioning latents of a speaker.
 
-    gpt: (1, d); diffusion: (1, 2 c); cvvp: (1, e), or None in the slim form.
+    gpt: (1, d); diffusion: (1, 2 c), or of a model with a speaker codec speaker: (1, s); cvvp:
+    (1, e), or None in the slim form.
     """
 
     gpt: Tensor
-    diffusion: Tensor
+    diffusion: Tensor | None = None
+    speaker: Tensor | None = None
     cvvp: Tensor | None = None
 
     @classmethod
@@ -54,16 +56,15 @@ class ConditioningLatents:
         cls, tensors: Mapping[str, Tensor], device: torch.device
     ) -> ConditioningLatents:
         """The voice in a conditioning's tensors.  Raises ValueError where a part is missing."""
-        missing = [name for name in ("gpt", "diffusion") if name not in tensors]
+        decoded = "speaker" if "speaker" in tensors else "diffusion"
+        missing = [name for name in ("gpt", decoded) if name not in tensors]
         if missing:
             raise ValueError(
                 f"The speaker latents lack {missing[0]!r}. Compute them again from "
                 "the clips of the voice."
             )
-        cvvp = tensors["cvvp"].to(device) if "cvvp" in tensors else None
-        return cls(
-            gpt=tensors["gpt"].to(device), diffusion=tensors["diffusion"].to(device), cvvp=cvvp
-        )
+        parts = ("gpt", decoded, "cvvp")
+        return cls(**{name: tensors[name].to(device) for name in parts if name in tensors})
 
 
 def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
@@ -163,6 +164,7 @@ def generate_mel(
         guidance=Guidance(k=options.cond_free_k if options.cond_free else 0.0),
         temperature=options.diffusion_temperature,
     )
+    assert voice.diffusion is not None  # of a model with a diffusion network
     noise = make_generator(options.seed, "denoise", draft_index)
     return denoise(decoder, latents, voice.diffusion, how, noise, report)
 
