@@ -214,9 +214,9 @@ class TortoiseEngine:
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)
         manager = self._make_model_manager(options, report)
-        conventions, longest = self.bundle.conventions, self._get_max_codes(options)
+        longest = self._get_max_codes(options)
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
-        ids = encode_text(tokenizer, text, conventions.text_limit)
+        ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
@@ -227,12 +227,7 @@ class TortoiseEngine:
         with report.stage("rank"):
             scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
-        codes = [drawn[i].codes for i in best]
-        if plan is None:
-            codes = [
-                prepare_spoken_codes(row, drawn[i].finished, options.pause_size, conventions)
-                for i, row in zip(best, codes, strict=True)
-            ]
+        codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
         waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
@@ -312,6 +307,15 @@ class TortoiseEngine:
             return torch.tensor([one.confidence for one in candidates])
         share = self.bundle.conventions.confidence_share
         return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
+
+    def _prepare_codes(
+        self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int
+    ) -> list[Tensor]:
+        """The codes to decode; a plan has set their number."""
+        if plan is not None:
+            return [one.codes for one in chosen]
+        conventions = self.bundle.conventions
+        return [prepare_spoken_codes(one.codes, one.finished, pause, conventions) for one in chosen]
 
     def _synthesize_waves(
         self,
