@@ -22,7 +22,9 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "api/test_openai.py",
         "api/test_server.py",
         "audio/test_quality.py",
+        "engines/test_conformance.py",
         "jobs/test_queue.py",
+        "quick/test_quick_engine.py",
         "recipes/test_starter_benchmark.py",
         "recipes/test_train_diffusion.py",
         "runs/test_state.py",
@@ -31,6 +33,7 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "speakers/test_evaluation.py",
         "speakers/test_preprocess.py",
         "speakers/test_tracking.py",
+        "speakers/test_trainer.py",
         "studio/test_bundles.py",
         "studio/test_diagnostics.py",
         "studio/test_download.py",
@@ -40,6 +43,7 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "sv2tts/test_training.py",
         "test_shipped.py",
         "tortoise/test_engine.py",
+        "tortoise/test_merge.py",
         "training/asr/test_bundled_whisper.py",
         "training/asr/test_openai_whisper.py",
         "training/asr/test_pocketsphinx.py",
@@ -54,12 +58,22 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow modules where their tests are left out."""
+    is_left_out = "not thorough" in config.option.markexpr and is_thorough(collection_path)
+    return True if is_left_out else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the slow modules."""
-    tests = Path(__file__).resolve().parent
     for item in items:
-        if item.path.relative_to(tests).as_posix() in THOROUGH:
+        if is_thorough(item.path):
             item.add_marker(pytest.mark.thorough)
+
+
+def is_thorough(path: Path) -> bool:
+    tests = Path(__file__).resolve().parent
+    return path.is_relative_to(tests) and path.relative_to(tests).as_posix() in THOROUGH
 
 
 @pytest.fixture(autouse=True, scope="module")  # a test may have restored the default number

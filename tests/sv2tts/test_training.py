@@ -24,6 +24,7 @@ from sv2tts.data.train_list import (
     read_train_list,
     write_train_list,
 )
+from sv2tts.training import vocoder_task
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
@@ -76,6 +77,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     write_train_list(folder, items)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sounds that a training writes are made sample by sample."""
+    monkeypatch.setattr(vocoder_task, "SAMPLE_FRAMES", 8)
 
 
 def make_run(folder: Path, kind: str, **changes: Any) -> Path:
