@@ -43,7 +43,8 @@ elif [ $# -gt 0 ]; then
     tests "$@" || failed=1
 else # a browser waits more than it computes, so it goes beside the rest
     mkdir -p build
-    tests -o cache_dir=.pytest_cache/browser tests/browser >build/browser-tests.log 2>&1 &
+    tests -o cache_dir=.pytest_cache/browser -n 2 --dist loadfile tests/browser \
+        >build/browser-tests.log 2>&1 &
     browser=$!
     printf '\n== pytest\n'
     tests --ignore tests/browser "${parallel[@]}" --cov --cov-report=term:skip-covered || failed=1
