@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from audio import ffmpeg as ffmpeg_module
-from audio.ffmpeg import FfmpegError, convert_to_wav, encode_aac
+from audio.ffmpeg import FfmpegError, change_tempo, convert_to_wav, encode_aac
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(
@@ -118,7 +118,7 @@ class RecordedProcess:
         self.commands.append(command)
         self.stdin = self.stdout = io.BytesIO()
 
-    def communicate(self, data: bytes | None, timeout: float) -> tuple[bytes, None]:
+    def communicate(self, *, timeout: float) -> tuple[bytes, None]:
         assert 0 < timeout <= 1
         return b"", None
 
@@ -143,10 +143,11 @@ def test_every_call_of_ffmpeg_reads_files_and_pipes_only_and_no_terminal(
             tmp_path / "a", max_duration_s=9, timeout_s=9, target=tmp_path / "b", max_bytes=9
         ),
         lambda: encode_aac(b"", 24_000),
+        lambda: change_tempo(b"", 24_000, 1.5),
     ):
         with pytest.raises(FfmpegError):
             call()
-    assert len(RecordedProcess.commands) == 2
+    assert len(RecordedProcess.commands) == 3
     for command in RecordedProcess.commands:
         before_input = command[: command.index("-i")]
         assert "-nostdin" in before_input
