@@ -95,9 +95,18 @@ class LocationSensitiveAttention(nn.Module):
         self.W = nn.Linear(dims, dims)
         self.v = nn.Linear(dims, 1, bias=False)
 
-    def forward(self, keys: Tensor, query: Tensor, cumulative: Tensor, mask: Tensor) -> Tensor:
-        """keys: (b, t, d), query: (b, d), cumulative, mask: (b, t). Returns (b, t) weights."""
-        location = self.L(self.conv(cumulative.unsqueeze(1)).transpose(1, 2))
+    def merge_location_layers(self) -> tuple[Tensor, Tensor]:
+        """Return the convolution and L as one layer: its kernel (k, d) and bias (d,)."""
+        kernel = (self.L.weight @ self.conv.weight.squeeze(1)).T
+        return kernel, F.linear(cast(Tensor, self.conv.bias), self.L.weight)
+
+    def forward(
+        self, keys: Tensor, query: Tensor, cumulative: Tensor, mask: Tensor, kernel: Tensor
+    ) -> Tensor:
+        """keys: (b, t, d) with the bias of the location layer, query: (b, d), cumulative, mask:
+        (b, t), kernel: (k, d). Returns (b, t) weights."""
+        before = F.pad(cumulative, (len(kernel) // 2, len(kernel) // 2))
+        location = before.unfold(-1, len(kernel), 1) @ kernel
         energy = self.v(torch.tanh(self.W(query).unsqueeze(1) + keys + location)).squeeze(-1)
         # Padding is scored 0, not -inf: so the published weights were trained.
         return F.softmax(energy * mask, dim=-1)
@@ -119,8 +128,9 @@ class Memory:
     """The encoded text that the decoder attends to."""
 
     values: Tensor  # (b, t, context_dims)
-    keys: Tensor  # (b, t, decoder_dims)
+    keys: Tensor  # (b, t, decoder_dims), with the bias of the location layer
     mask: Tensor  # (b, t) 1 for a character, 0 for padding
+    kernel: Tensor  # (k, decoder_dims) of the location layer
 
 
 class Decoder(nn.Module):
@@ -161,19 +171,30 @@ class Decoder(nn.Module):
         self, frame: Tensor, memory: Memory, state: DecoderState, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor, Tensor, DecoderState]:
         """frame: (b, m). Returns mel (b, m, r), attention (b, t), stop (b, 1), the next state."""
-        prenet = self.prenet(frame, generator)
+        x, weights, after = self.advance(self.prenet(frame, generator), memory, state)
+        mel, stop = self.project(x, after.context)
+        return mel, weights, stop, after
+
+    def advance(
+        self, prenet: Tensor, memory: Memory, state: DecoderState
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """Do one step. prenet: (b, p). Returns x (b, lstm_dims), attention (b, t), the state."""
         hidden = self.attn_rnn(torch.cat([state.context, prenet], dim=-1), state.attention_hidden)
-        weights = self.attn_net(memory.keys, hidden, state.cumulative, memory.mask)
+        weights = self.attn_net(memory.keys, hidden, state.cumulative, memory.mask, memory.kernel)
         context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
         x = self.rnn_input(torch.cat([context, hidden], dim=-1))
         lstm1 = self._residual(self.res_rnn1, x, state.lstm1)
         x = x + lstm1[0]
         lstm2 = self._residual(self.res_rnn2, x, state.lstm2)
         x = x + lstm2[0]
-        mel = self.mel_proj(x).view(-1, self.config.n_mels, MAX_R)[:, :, : int(self.r)]
-        stop = torch.sigmoid(self.stop_proj(torch.cat([x, context], dim=-1)))
         after = DecoderState(hidden, context, state.cumulative + weights, lstm1, lstm2)
-        return mel, weights, stop, after
+        return x, weights, after
+
+    def project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mel (..., m, r) and stop (..., 1) of steps. x: (..., lstm_dims)."""
+        used = self.mel_proj.weight.unflatten(0, (self.config.n_mels, MAX_R))[:, : int(self.r)]
+        mel = F.linear(x, used.flatten(0, 1)).unflatten(-1, (self.config.n_mels, int(self.r)))
+        return mel, torch.sigmoid(self.stop_proj(torch.cat([x, context], dim=-1)).float())
 
     def _residual(
         self, cell: nn.LSTMCell, x: Tensor, state: tuple[Tensor, Tensor]
@@ -227,7 +248,8 @@ class Tacotron(nn.Module):
     ) -> Memory:
         """Encode a text. chars: (b, t), 0 is padding; speaker: (b, s)."""
         values = self.encoder(chars, speaker, generator)
-        return Memory(values, self.encoder_proj(values), (chars != 0).to(values))
+        kernel, bias = self.decoder.attn_net.merge_location_layers()
+        return Memory(values, self.encoder_proj(values) + bias, (chars != 0).to(values), kernel)
 
     def forward(
         self,
@@ -241,8 +263,19 @@ class Tacotron(nn.Module):
         chars: (b, t); mel: (b, m, f), f a multiple of r; speaker: (b, s).
         """
         memory = self.encode(chars, speaker, generator)
-        before = F.pad(mel, (1, 0))[:, :, : -1 : self.r].unbind(-1)  # the last frame of each step
-        return self._decode(memory, lambda step, _: before[step], len(before), None, generator)
+        before = F.pad(mel, (1, 0))[:, :, : -1 : self.r]  # the last frame of each step
+        prenets = self.decoder.prenet(before.transpose(1, 2), generator).unbind(1)
+        state = self.decoder.initial_state(memory)
+        xs, contexts, attention = [], [], []
+        for prenet in prenets:
+            x, weights, state = self.decoder.advance(prenet, memory, state)
+            xs.append(x)
+            contexts.append(state.context)
+            attention.append(weights)
+        mels, stops = self.decoder.project(torch.stack(xs, 1), torch.stack(contexts, 1))
+        made = mels.transpose(1, 2).flatten(2)  # (b, d, m, r) -> (b, m, f)
+        stop = stops.expand(-1, -1, self.r).flatten(1)
+        return self._refine(made, torch.stack(attention, 1), stop)
 
     @torch.inference_mode()
     def generate(
@@ -266,35 +299,23 @@ class Tacotron(nn.Module):
             empty = memory.values.new_zeros(chars.shape[0], self.config.n_mels)
             return made[-1][:, :, -1] if made else empty
 
-        steps = -(-max_frames // self.r)
-        return self._decode(memory, feed, steps, MIN_FRAMES, generator)
-
-    def _decode(
-        self,
-        memory: Memory,
-        feed: Callable[[int, list[Tensor]], Tensor],
-        steps: int,
-        min_frames: int | None,
-        generator: torch.Generator | None,
-    ) -> TacotronOutput:
-        """Run the decoder; min_frames: do not stop before, None never stops early."""
         state = self.decoder.initial_state(memory)
         mels: list[Tensor] = []
         attention: list[Tensor] = []
         stops: list[Tensor] = []
-        for step in range(steps):
+        for step in range(-(-max_frames // self.r)):
             mel, weights, stop, state = self.decoder(feed(step, mels), memory, state, generator)
             mels.append(mel)
             attention.append(weights)
             stops.append(stop.expand(-1, self.r))
-            ended = min_frames is not None and step * self.r > min_frames
-            if ended and bool((stop > STOP_PROBABILITY).all()):
+            if step * self.r > MIN_FRAMES and bool((stop > STOP_PROBABILITY).all()):
                 break
-        mel_decoder = torch.cat(mels, dim=-1)
-        refined = self.post_proj(self.postnet(mel_decoder)).transpose(1, 2)
-        return TacotronOutput(
-            mel_decoder, cast(Tensor, refined), torch.stack(attention, 1), torch.cat(stops, 1)
-        )
+        return self._refine(torch.cat(mels, dim=-1), torch.stack(attention, 1), torch.cat(stops, 1))
+
+    def _refine(self, mel: Tensor, attention: Tensor, stop: Tensor) -> TacotronOutput:
+        """Add the post-net's mel. mel: (b, m, f), attention: (b, d, t), stop: (b, f)."""
+        refined = self.post_proj(self.postnet(mel)).transpose(1, 2)
+        return TacotronOutput(mel.float(), cast(Tensor, refined).float(), attention, stop)
 
 
 def tacotron_loss(output: TacotronOutput, mel: Tensor, stop: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from core.files import write_text
 from core.options import OptionInfo, validate_options
 from core.serialization import from_dict, to_dict
 from core.yaml_io import read_yaml
+from sv2tts.text import SYMBOL_SETS
 
 SYNTHESIZER_FILE, VOCODER_FILE = "synthesizer.yaml", "vocoder.yaml"
 PUBLISHED_NAMES: Mapping[str, str] = {
@@ -28,6 +29,8 @@ PUBLISHED_NAMES: Mapping[str, str] = {
     "voc_mode": "mode",
 }
 """Option of Real-Time Voice Cloning -> ours."""
+MEL_KINDS = ("published", "vocoder_24k")
+PRECISIONS = ("float32", "bfloat16")
 T = TypeVar("T")
 
 
@@ -90,6 +93,15 @@ class SynthesizerTrainConfig(RunConfig):
     guided_attention: Annotated[
         float, OptionInfo(0.0, 100.0, help="Weight of the guided attention loss; 0: as published")
     ] = 0.0
+    symbols: Annotated[
+        str, OptionInfo(help="Letters, or phonemes in braces", choices=SYMBOL_SETS)
+    ] = "published"
+    mel: Annotated[
+        str, OptionInfo(help="Mel of the dataset, for the sounds", choices=MEL_KINDS)
+    ] = "published"
+    precision: Annotated[
+        str, OptionInfo(help="bfloat16 is faster where supported", choices=PRECISIONS)
+    ] = "float32"
     clip_grad_norm: Annotated[float, OptionInfo(0.0, 1e6, help="Gradient norm limit")] = 1.0
     max_mel_frames: Annotated[int, OptionInfo(20, 4_000, 1, "Longer utterances are left out")] = 900
 

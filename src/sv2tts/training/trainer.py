@@ -23,7 +23,14 @@ from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
 from runs.loop import LoopOptions, RunLoop, run_to_end
 from runs.program import run_program
-from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
+from sv2tts.data.train_list import (
+    SYNTHESIZED_FILE,
+    TRAIN_FILE,
+    VALIDATION_FILE,
+    TrainItem,
+    read_train_list,
+    split_validation,
+)
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
@@ -75,12 +82,14 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
 
 
 def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
-    items = [item for item in read_train_list(dataset) if item.frames <= config.max_mel_frames]
+    items = _read_short_items(dataset, TRAIN_FILE, config)
     if not items:
         raise InvalidValueError(
             f"{dataset / TRAIN_FILE} has no utterance of at most {config.max_mel_frames} frames."
         )
-    train, validation = split_validation(items, config.validation_share, config.seed)
+    train, validation = items, _read_validation(dataset, config)
+    if not validation:
+        train, validation = split_validation(items, config.validation_share, config.seed)
     device = pick_device(config.device)
     model = create_synthesizer(config).to(device)
     return SynthesizerTask(
@@ -92,6 +101,18 @@ def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> S
         optimizer=torch.optim.Adam(model.parameters()),
         device=device,
     )
+
+
+def _read_validation(dataset: Path, config: SynthesizerTrainConfig) -> list[TrainItem]:
+    """Return the utterances that the dataset keeps apart, if it does."""
+    if not (dataset / VALIDATION_FILE).is_file():
+        return []
+    return _read_short_items(dataset, VALIDATION_FILE, config)
+
+
+def _read_short_items(dataset: Path, name: str, config: SynthesizerTrainConfig) -> list[TrainItem]:
+    items = read_train_list(dataset, name)
+    return [item for item in items if item.frames <= config.max_mel_frames]
 
 
 def _create_vocoder_task(dataset: Path, config: VocoderTrainConfig) -> VocoderTask:
