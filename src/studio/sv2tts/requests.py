@@ -52,6 +52,40 @@ class VocoderPreprocessRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemoRequest:
+    """The model of a demo.
+
+    encoder, synthesizer, vocoder: files, the last one optional;  model: an installed one, where no
+    files are given, "" for the first of the engine;  cpu: do not use a GPU.
+    """
+
+    encoder: str = ""
+    synthesizer: str = ""
+    vocoder: str = ""
+    model: str = ""
+    cpu: bool = False
+
+    def __post_init__(self) -> None:
+        files = (self.encoder, self.synthesizer, self.vocoder)
+        if any(files) and not (self.encoder and self.synthesizer):
+            raise InvalidValueError(
+                "A demo from files needs an encoder and a synthesizer. Give --enc_model_fpath and "
+                "--syn_model_fpath."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """One spoken text. problems: of its attention, () for none."""
+
+    path: str
+    seconds: float
+    seed: int
+    embedding_norm: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetResult:
     """What was made. left_out: recording or utterance -> the reason."""
 

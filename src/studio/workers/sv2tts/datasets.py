@@ -1,4 +1,4 @@
-"""Worker tasks of SV2TTS: preprocess, embed, predict mels for the vocoder."""
+"""Preprocess SV2TTS datasets, embed their utterances, predict mels for the vocoder."""
 
 from __future__ import annotations
 
