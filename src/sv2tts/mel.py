@@ -41,6 +41,18 @@ SYNTHESIZER_MEL = MelSpec(
     scale="slaney",
     power=1.0,
 )
+PEEWEE_MEL = MelSpec(
+    sample_rate=22_050,
+    n_fft=2_048,
+    hop=275,
+    window=1_102,
+    bands=80,
+    high_hz=11_025.0,
+    scale="htk",
+    norm=None,
+    power=2.0,
+)
+"""Of Pee Wee's Tacotron 2, without logarithm."""
 PREEMPHASIS = 0.97
 PEAK = 0.9
 MIN_LEVEL_DB = -100.0

@@ -2,7 +2,7 @@
 
     python -m sv2tts.training.trainer RUN --dataset DIR [--force-restart]
 
-It reads `synthesizer.yaml` or `vocoder.yaml` in the folder of the run, logs to `events.jsonl`, and
+It reads `synthesizer.yaml`, `vocoder.yaml` or `tacotron_2.yaml` in the folder of the run, logs to `events.jsonl`, and
 resumes from `state.pt` where there is one: an interrupted run ends with the same weights as one
 that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
 """
@@ -33,13 +33,16 @@ from sv2tts.data.train_list import (
 )
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
+    TACOTRON_2_FILE,
     VOCODER_FILE,
     RunConfig,
     SynthesizerTrainConfig,
+    Tacotron2TrainConfig,
     VocoderTrainConfig,
     read_config,
 )
 from sv2tts.training.synthesizer_task import SynthesizerTask, create_synthesizer
+from sv2tts.training.tacotron2_task import Tacotron2Task
 from sv2tts.training.vocoder_task import VocoderTask, create_vocoder
 
 
@@ -50,11 +53,14 @@ def train(run: Path, dataset: Path, report: ProgressReporter) -> TrainResult:
 
 def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter) -> RunLoop:
     """Read configuration and dataset, build the network and restore the saved state."""
-    config: SynthesizerTrainConfig | VocoderTrainConfig
-    task: SynthesizerTask | VocoderTask
+    config: SynthesizerTrainConfig | Tacotron2TrainConfig | VocoderTrainConfig
+    task: SynthesizerTask | Tacotron2Task | VocoderTask
     if (run / SYNTHESIZER_FILE).is_file():
         config = read_config(run / SYNTHESIZER_FILE, SynthesizerTrainConfig)
         task = _create_synthesizer_task(dataset, config)
+    elif (run / TACOTRON_2_FILE).is_file():
+        config = read_config(run / TACOTRON_2_FILE, Tacotron2TrainConfig)
+        task = Tacotron2Task.create(dataset, config)
     else:
         config = read_config(run / VOCODER_FILE, VocoderTrainConfig)
         task = _create_vocoder_task(dataset, config)
