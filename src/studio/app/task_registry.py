@@ -49,6 +49,8 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("find_speakers", "encoders.lab:FindSpeakersRequest", "encoders.lab:find_speakers_task"),
     ("map_speakers", "encoders.lab:MapSpeakersRequest", "encoders.lab:map_speakers_task"),
     ("make_gold", "datasets.gold_request:GoldRequest", "gold_dataset:gold_dataset_task"),
+    ("measure_likeness", "history.likeness:MeasureLikenessRequest",
+     "encoders.likeness:measure_likeness_task"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
 _RESUMABLE = ("speak", "prepare", "make_gold")

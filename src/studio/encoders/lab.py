@@ -14,6 +14,8 @@ from core.paths import ProjectPaths, quote_for_message
 from speakers.likeness import AUTO_NAME, BUILT_IN_NAME, PUBLISHED_NAME, choose_encoder
 from studio.detached_runs import list_folders
 
+__all__ = ["choose_encoder"]
+
 MAP_METHODS = ("tsne", "umap", "pca")
 ALL_VOICES = ""
 MAX_COMPARED = 40

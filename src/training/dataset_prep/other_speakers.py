@@ -45,7 +45,7 @@ class OtherSpeaker:
         count = "1 clip" if len(self.clips) == 1 else f"{len(self.clips)} clips"
         return (
             f"{MESSAGE_START} in {self.share:.0%} of it ({count}): similarity {self.cosine:.2f} to "
-            f"the voice of the dataset, where the same voice has {self.limit:.2f} or more (encoder: "
+            f"the voice of the dataset; clips of one voice have {self.limit:.2f} or more (encoder: "
             f"{self.encoder}). Play the marked clips in the review, and drop them if so."
         )
 
@@ -75,9 +75,7 @@ def find_other_speakers(
     return _summarize(kept, others, limit, encoder.name)
 
 
-def mark_other_speakers(
-    clips: Sequence[ClipRow], others: Sequence[OtherSpeaker]
-) -> list[ClipRow]:
+def mark_other_speakers(clips: Sequence[ClipRow], others: Sequence[OtherSpeaker]) -> list[ClipRow]:
     """Mark the clips of other speakers to be checked, and unmark those marked before."""
     ids = {id for other in others for id in other.clips}
     marked = []

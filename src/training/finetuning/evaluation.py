@@ -64,7 +64,6 @@ class SpeakerEmbedder:
         return mean_embedding(self._encoder.embed_partials(wave).embeddings)
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleEvaluator:
     """Scores samples. note: which scores it cannot compute and why, or ""."""

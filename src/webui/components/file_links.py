@@ -9,9 +9,10 @@ from core.paths import ProjectPaths
 
 
 def get_file_url(layout: ProjectPaths, path: str | Path) -> str:
-    """Return the address of a file under results/, voices/, training/ or the uploads; "" for any other.
+    """Return the address of a file that is served; "" for any other.
 
-    It contains the time of the file, since a clip that is joined again keeps its name.
+    Served are results/, voices/, training/ and uploads. The address contains the time of the file,
+    since a clip that is joined again keeps its name.
     """
     file = Path(path).absolute()
     served = {

@@ -20,8 +20,8 @@ from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
-from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
+from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 
 # Any: updates of Gradio's components.

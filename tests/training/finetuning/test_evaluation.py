@@ -105,7 +105,9 @@ def test_without_resemblyzer_the_built_in_encoder_compares_voices_and_that_is_re
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(likeness, "find_spec", lambda name: None)
-    clips = [[read_clip(VOICES / voice / f"{n}.flac") for n in (1, 2)] for voice in ("iris", "felix")]
+    clips = [
+        [read_clip(VOICES / voice / f"{n}.flac") for n in (1, 2)] for voice in ("iris", "felix")
+    ]
     judge = SampleEvaluator.from_clips(clips[0][:1])
     own, other = judge.compute_similarity(clips[0][1]), judge.compute_similarity(clips[1][0])
     assert own is not None and other is not None and own > 0.567 > other

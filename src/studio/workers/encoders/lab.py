@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,7 +61,10 @@ def compare_speakers_task(
     """Compare clips and voices. Raises AppError where fewer than two can be embedded."""
     encoder = _load(context, request.encoder, report)
     items = [
-        *((ref.rpartition("/")[2], [resolve_file_ref(context.layout, ref)]) for ref in request.clips),
+        *(
+            (ref.rpartition("/")[2], [resolve_file_ref(context.layout, ref)])
+            for ref in request.clips
+        ),
         *((name, list(find_voice(context.layout, name).clips)) for name in request.voices),
     ]
     found: dict[str, np.ndarray] = {}
@@ -218,7 +221,7 @@ def _measure_peaks(samples: np.ndarray) -> tuple[float, ...]:
     peaks = np.array(
         [
             np.abs(samples[start:stop].astype(np.int32)).max(initial=0)
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
+            for start, stop in pairwise(edges.tolist())
         ]
     )
     return tuple(round(float(peak), 3) for peak in peaks / max(1, peaks.max()))
