@@ -165,7 +165,6 @@ class EncoderService:
         folder = self._runs.folder / self._layout.encoder_run(name).name
         source = self.find_dataset(dataset)
         self._make_room()
-        write_json(folder / SOURCE_FILE, {"dataset": str(source)})
         with reraise_as_app_error(SpeakerDatasetError):
             start_training(
                 folder,
@@ -174,6 +173,7 @@ class EncoderService:
                 force_restart=force_restart,
                 turn=self._layout.training_lock,
             )
+        write_json(folder / SOURCE_FILE, {"dataset": str(source)})
         return self.view(name)
 
     def find_dataset(self, name: str) -> Path:
