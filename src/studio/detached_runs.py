@@ -34,13 +34,21 @@ class DetachedRuns:
 
     def list_runs(self) -> list[RunView]:
         """List the runs by name."""
-        return [self.view(path.name) for path in list_folders(self.folder) if self._is_run(path)]
+        return [self.view(path.name) for path in self.list_run_folders()]
 
     def view(self, name: str) -> RunView:
         """Return one run.  Raises AppError where there is none."""
         folder = self.find(name)
-        reader = self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
-        return RunView(name=name, folder=folder, status=read_training_status(folder, reader))
+        status = read_training_status(folder, self.get_event_log(folder))
+        return RunView(name=name, folder=folder, status=status)
+
+    def get_event_log(self, folder: Path) -> EventLogReader:
+        """Return the reader of a run's event log, which is kept between calls."""
+        return self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
+
+    def list_run_folders(self) -> list[Path]:
+        """List the folders of the runs by name."""
+        return [path for path in list_folders(self.folder) if self._is_run(path)]
 
     def stop(self, name: str, grace_s: float | None = None) -> RunView:
         """Request that a run saves and ends; with a grace period, kill it after that."""

@@ -17,6 +17,7 @@ from jobs.models import Job
 from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.app.setting_checks import check_changed_settings
+from studio.encoders.service import EncoderService
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
 from studio.schemas.speech import SpeechRequest, SpeechResult
@@ -51,6 +52,7 @@ class Studio:
         self._lock = Lock()
         self._is_closed = False
         self.runs = TrainingRunService(layout, lambda: self.settings.device, self._free_memory)
+        self.encoders = EncoderService(layout, self._free_memory)
 
     @classmethod
     def open(

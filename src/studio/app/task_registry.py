@@ -41,9 +41,16 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",
      "model_tasks:export_run_checkpoint"),
     ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_from_request"),
-    ("preprocess_speakers", "encoders.requests:PreprocessRequest", "encoders:preprocess_task"),
-    ("plot_speakers", "encoders.requests:EvaluateRequest", "encoders:plot_task"),
+    ("preprocess_speakers", "encoders.requests:PreprocessRequest",
+     "encoders.evaluation:preprocess_task"),
+    ("plot_speakers", "encoders.requests:EvaluateRequest", "encoders.evaluation:plot_task"),
+    ("compare_speakers", "encoders.lab:CompareSpeakersRequest",
+     "encoders.lab:compare_speakers_task"),
+    ("find_speakers", "encoders.lab:FindSpeakersRequest", "encoders.lab:find_speakers_task"),
+    ("map_speakers", "encoders.lab:MapSpeakersRequest", "encoders.lab:map_speakers_task"),
     ("make_gold", "datasets.gold_request:GoldRequest", "gold_dataset:gold_dataset_task"),
+    ("measure_likeness", "history.likeness:MeasureLikenessRequest",
+     "encoders.likeness:measure_likeness_task"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
 _RESUMABLE = ("speak", "prepare", "make_gold")

@@ -3,19 +3,23 @@
 service = EncoderService(layout)
 service.start("english", dataset="librispeech", config=EncoderTrainConfig())
 service.view("english").status.eta_s
+service.get_status("english").curves                as the page shows finetunes
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import AppError, reraise_as_app_error
+from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message
-from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
+from speakers.dataset import DATASET_FILE, SpeakerDatasetError, read_speaker_dataset
+from speakers.modules.feature_config import FeatureConfig
 from speakers.training.config import (
     CONFIG_FILE,
     PRESETS,
@@ -24,12 +28,66 @@ from speakers.training.config import (
 )
 from speakers.training.launch import start_training
 from studio.detached_runs import DetachedRuns, RunView, list_folders
+from studio.training_runs.run_status import (
+    RunStatus,
+    RunSummary,
+    get_run_status,
+    get_run_summary,
+)
 
 SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
+DONE_MESSAGE = "The encoder can be chosen under Utilities, Speaker lab."
 
 # Any: of each option its own type.
 
 __all__ = ["PRESETS", "EncoderTrainConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderRecipe:
+    """Features and training options that go together.  min_frames: of a recording."""
+
+    label: str
+    features: FeatureConfig
+    config: EncoderTrainConfig
+    min_frames: int = 160
+
+
+RECIPES: Mapping[str, EncoderRecipe] = {
+    "small": EncoderRecipe(
+        label="Small (as the built-in encoder)",
+        features=FeatureConfig(kind="singer_mel", normalization="schluter"),
+        config=EncoderTrainConfig(
+            hidden=128,
+            layers=1,
+            steps=600,
+            learning_rate=0.003,
+            lr_schedule="cosine",
+            crop_frames=60,
+            min_crop_frames=40,
+            mask_frames=10,
+            mask_bins=10,
+            umap_every=0,
+            save_every=100,
+            backup_every=0,
+        ),
+        min_frames=60,
+    ),
+    "ge2e": EncoderRecipe(
+        label="GE2E (published size)", features=FeatureConfig(), config=PRESETS["ge2e"]
+    ),
+    "singer": EncoderRecipe(
+        label="Singer identity",
+        features=FeatureConfig(kind="singer_mel", trim_silence=False),
+        config=PRESETS["singer"],
+        min_frames=128,
+    ),
+    "peewee": EncoderRecipe(
+        label="Pee Wee",
+        features=FeatureConfig(kind="peewee_mel", trim_silence=False),
+        config=PRESETS["peewee"],
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +120,37 @@ class EncoderService:
         self._runs = DetachedRuns(folder, (CONFIG_FILE,), "encoder run")
         self.list_runs, self.view = self._runs.list_runs, self._runs.view
         self.stop = self._runs.stop
+
+    def list_summaries(self) -> list[RunSummary]:
+        """List the runs for the page, the latest first."""
+        rows = [
+            get_run_summary(_read_dataset_name(folder), folder, self._runs.get_event_log(folder))
+            for folder in self._runs.list_run_folders()
+        ]
+        return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
+
+    def get_status(self, name: str) -> RunStatus:
+        """Return the whole status of a run.  Raises AppError where there is none."""
+        folder = self._runs.find(name)
+        log = self._runs.get_event_log(folder)
+        status = get_run_status(_read_dataset_name(folder), folder, log)
+        is_done = status.state == "done" and not status.message
+        message = DONE_MESSAGE if is_done else status.message
+        return replace(status, message=message, config_file=CONFIG_FILE)
+
+    def resume(self, name: str) -> RunView:
+        """Resume a run from its last saved state."""
+        folder = self._runs.find(name)
+        with reraise_as_app_error(InvalidValueError):
+            config = read_encoder_config(folder / CONFIG_FILE)
+        return self.start(name, _read_dataset_path(folder), config)
+
+    def list_dataset_names(self) -> list[str]:
+        """List the names of the preprocessed datasets, the latest first."""
+        folders = list_folders(self._layout.encoders / "datasets")
+        found = [folder for folder in folders if (folder / DATASET_FILE).is_file()]
+        found.sort(key=lambda folder: (folder / DATASET_FILE).stat().st_mtime, reverse=True)
+        return [folder.name for folder in found]
 
     def list_datasets(self) -> list[SpeakerDatasetInfo]:
         """List the preprocessed datasets by name."""
@@ -99,6 +188,17 @@ class EncoderService:
             cli_hint="Create one: testudo encoder preprocess FOLDER "
             f"--name {quote_for_message(name)}",
         )
+
+
+def _read_dataset_path(folder: Path) -> str:
+    """Return which dataset a run was started with, "" where that is not known."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))["dataset"])
+    return ""
+
+
+def _read_dataset_name(folder: Path) -> str:
+    return Path(_read_dataset_path(folder)).name or "unknown"
 
 
 def build_train_config(path: Path | None, options: Mapping[str, Any]) -> EncoderTrainConfig:

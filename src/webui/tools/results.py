@@ -15,7 +15,7 @@ from webui.components.templates import render
 
 TASKS = (
     "check_clip", "check_voice", "clean_clip", "convert_clip", "judge_clip", "merge_models",
-    "bring_voice",
+    "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
 ORIGIN = "utilities"  # of the jobs that this tab submits
@@ -34,4 +34,5 @@ def tool_job_html(job: Job, layout: ProjectPaths) -> Markup:
         progress=format_progress(job) if job.state == "running" else "",
         url=partial(get_file_url, layout),
         results=layout.results,
+        uploads=layout.state / "uploads",
     )

@@ -14,7 +14,7 @@ from studio.sv2tts.requests import (
     VocoderPreprocessRequest,
 )
 from studio.sv2tts.service import find_dataset, get_datasets_folder
-from studio.workers.encoders import find_encoder
+from studio.workers.encoders.evaluation import find_encoder
 from sv2tts.checkpoints import load_published_synthesizer
 from sv2tts.data.ground_truth_aligned import predict_mels
 from sv2tts.data.preprocessing import PreprocessOptions, embed_dataset, preprocess
