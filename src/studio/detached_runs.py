@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import AppError
@@ -11,6 +13,14 @@ from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
 from runs.launch import TrainingStatus, read_training_status
+from studio.training_runs.run_status import (
+    RunStatus,
+    RunSummary,
+    get_run_status,
+    get_run_summary,
+)
+
+SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +52,28 @@ class DetachedRuns:
         status = read_training_status(folder, self.get_event_log(folder))
         return RunView(name=name, folder=folder, status=status)
 
+    def list_summaries(self) -> list[RunSummary]:
+        """List the runs for the page, the latest first."""
+        rows = [
+            get_run_summary(read_dataset_name(folder), folder, self.get_event_log(folder))
+            for folder in self.list_run_folders()
+        ]
+        return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
+
+    def get_status(self, name: str, done_message: str) -> RunStatus:
+        """Return the whole status of a run.  Raises AppError where there is none.
+
+        done_message: of a run that has ended well.
+        """
+        folder = self.find(name)
+        status = get_run_status(read_dataset_name(folder), folder, self.get_event_log(folder))
+        is_done = status.state == "done" and not status.message
+        return replace(
+            status,
+            message=done_message if is_done else status.message,
+            config_file=next(one for one in self._config_files if (folder / one).is_file()),
+        )
+
     def get_event_log(self, folder: Path) -> EventLogReader:
         """Return the reader of a run's event log, which is kept between calls."""
         return self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
@@ -72,6 +104,18 @@ class DetachedRuns:
 
     def _is_run(self, folder: Path) -> bool:
         return any((folder / name).is_file() for name in self._config_files)
+
+
+def read_dataset_path(folder: Path) -> str:
+    """Return which dataset a run was started with, "" where that is not known."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))["dataset"])
+    return ""
+
+
+def read_dataset_name(folder: Path) -> str:
+    """Return the name of the dataset that a run was started with."""
+    return Path(read_dataset_path(folder)).name or "unknown"
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Pee Wee's Tacotron 2: resumed training, the MLflow entry point, and its encoder of the registry."""
+"""Pee Wee's Tacotron 2: resumed training, and the MLflow entry point with its encoder."""
 
 from __future__ import annotations
 

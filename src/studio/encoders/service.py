@@ -8,9 +8,7 @@ service.get_status("english").curves                as the page shows finetunes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +25,15 @@ from speakers.training.config import (
     read_encoder_config,
 )
 from speakers.training.launch import start_training
-from studio.detached_runs import DetachedRuns, RunView, list_folders
-from studio.training_runs.run_status import (
-    RunStatus,
-    RunSummary,
-    get_run_status,
-    get_run_summary,
+from studio.detached_runs import (
+    SOURCE_FILE,
+    DetachedRuns,
+    RunView,
+    list_folders,
+    read_dataset_path,
 )
+from studio.training_runs.run_status import RunStatus
 
-SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 DONE_MESSAGE = "The encoder can be chosen under Utilities, Speaker lab."
 
 # Any: of each option its own type.
@@ -119,31 +117,18 @@ class EncoderService:
         folder = models_dir or layout.encoders / "runs"
         self._runs = DetachedRuns(folder, (CONFIG_FILE,), "encoder run")
         self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop = self._runs.stop
-
-    def list_summaries(self) -> list[RunSummary]:
-        """List the runs for the page, the latest first."""
-        rows = [
-            get_run_summary(_read_dataset_name(folder), folder, self._runs.get_event_log(folder))
-            for folder in self._runs.list_run_folders()
-        ]
-        return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
+        self.stop, self.list_summaries = self._runs.stop, self._runs.list_summaries
 
     def get_status(self, name: str) -> RunStatus:
         """Return the whole status of a run.  Raises AppError where there is none."""
-        folder = self._runs.find(name)
-        log = self._runs.get_event_log(folder)
-        status = get_run_status(_read_dataset_name(folder), folder, log)
-        is_done = status.state == "done" and not status.message
-        message = DONE_MESSAGE if is_done else status.message
-        return replace(status, message=message, config_file=CONFIG_FILE)
+        return self._runs.get_status(name, DONE_MESSAGE)
 
     def resume(self, name: str) -> RunView:
         """Resume a run from its last saved state."""
         folder = self._runs.find(name)
         with reraise_as_app_error(InvalidValueError):
             config = read_encoder_config(folder / CONFIG_FILE)
-        return self.start(name, _read_dataset_path(folder), config)
+        return self.start(name, read_dataset_path(folder), config)
 
     def list_dataset_names(self) -> list[str]:
         """List the names of the preprocessed datasets, the latest first."""
@@ -188,17 +173,6 @@ class EncoderService:
             cli_hint="Create one: testudo encoder preprocess FOLDER "
             f"--name {quote_for_message(name)}",
         )
-
-
-def _read_dataset_path(folder: Path) -> str:
-    """Return which dataset a run was started with, "" where that is not known."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))["dataset"])
-    return ""
-
-
-def _read_dataset_name(folder: Path) -> str:
-    return Path(_read_dataset_path(folder)).name or "unknown"
 
 
 def build_train_config(path: Path | None, options: Mapping[str, Any]) -> EncoderTrainConfig:

@@ -11,7 +11,14 @@ from core.errors import AppError
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message, validate_name
 from runs.launch import start_process
-from studio.detached_runs import DetachedRuns, RunView, list_folders
+from studio.detached_runs import (
+    SOURCE_FILE,
+    DetachedRuns,
+    RunView,
+    list_folders,
+    read_dataset_path,
+)
+from studio.training_runs.run_status import RunStatus
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
@@ -24,7 +31,7 @@ from sv2tts.training.config import (
 
 SYNTHESIZER, VOCODER = "synthesizer", "vocoder"
 TRAINER = ("-m", "sv2tts.training.trainer")
-SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
+DONE_MESSAGE = "Its file can be imported under Settings, Models, together with an encoder.pt."
 TRAIN_LIST = "train.txt"
 
 
@@ -47,7 +54,7 @@ class Sv2ttsService:
             "training run",
         )
         self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop = self._runs.stop
+        self.stop, self.list_summaries = self._runs.stop, self._runs.list_summaries
 
     def list_datasets(self) -> list[str]:
         """List the preprocessed datasets by name."""
@@ -57,6 +64,20 @@ class Sv2ttsService:
     def list_kind(self, kind: str) -> list[RunView]:
         """List the runs of SYNTHESIZER or VOCODER by name."""
         return [view for view in self.list_runs() if (view.folder / _FILES[kind]).is_file()]
+
+    def get_status(self, name: str) -> RunStatus:
+        """Return the whole status of a run.  Raises AppError where there is none."""
+        return self._runs.get_status(name, DONE_MESSAGE)
+
+    def get_kind(self, name: str) -> str:
+        """Return SYNTHESIZER or VOCODER.  Raises AppError where there is no such run."""
+        folder = self._runs.find(name)
+        return SYNTHESIZER if (folder / SYNTHESIZER_FILE).is_file() else VOCODER
+
+    def resume(self, name: str) -> RunView:
+        """Resume a run from its last saved state."""
+        config = self.build_config(self.get_kind(name), name, {})
+        return self.start(name, read_dataset_path(self._runs.find(name)), config)
 
     def build_config(
         self, kind: str, name: str, options: Mapping[str, Any], hparams: str = ""

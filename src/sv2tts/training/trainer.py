@@ -2,9 +2,9 @@
 
     python -m sv2tts.training.trainer RUN --dataset DIR [--force-restart]
 
-It reads `synthesizer.yaml`, `vocoder.yaml` or `tacotron_2.yaml` in the folder of the run, logs to `events.jsonl`, and
-resumes from `state.pt` where there is one: an interrupted run ends with the same weights as one
-that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
+It reads `synthesizer.yaml`, `vocoder.yaml` or `tacotron_2.yaml` in the folder of the run, logs to
+`events.jsonl`, and resumes from `state.pt` where there is one: an interrupted run ends with the
+same weights as one that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from webui.tools.conversion import ConversionTool
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
+from webui.tools.toolbox import Toolbox
 
 # Any: updates of Gradio's components.
 
@@ -62,6 +63,9 @@ class UtilitiesTab:
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
                 self.lab = SpeakerLab(page)
                 self.views |= self.lab.views
+            with gr.Tab("SV2TTS toolbox", id="toolbox", elem_id="utilities-part-toolbox"):
+                self.toolbox = Toolbox(page)
+                self.views["use_toolbox"] = self.toolbox.view
             with gr.Tab("Tokens", id="tokens", elem_id="utilities-part-tokens"):
                 build_tokens_tool(page)
             with gr.Tab("Merge", id="merge", elem_id="utilities-part-merge"):
@@ -126,6 +130,7 @@ class UtilitiesTab:
         self.clip_tools.bind(self.panel)
         self.conversion.bind(self.panel)
         self.lab.bind(self.panel)
+        self.toolbox.bind(self.panel)
         check = show_errors(self.views["check_voice"], self._check_voice)
         self.panel.bind(self.check.click, check, [self.voice])
         merge = show_errors(self.views["merge_models"], self._merge)

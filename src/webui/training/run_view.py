@@ -175,6 +175,36 @@ def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
     }
 
 
+def build_sv2tts_charts(run: RunStatus | None) -> dict[str, LineChart]:
+    """Return loss, mel error, attention and learning rate of a synthesizer or a vocoder."""
+
+    def line(name: str, curve: str, style: str = "line") -> ChartLine:
+        points = run.curve(curve, run.stage) if run is not None else ()
+        return ChartLine(name=name, points=points, style=style)
+
+    def pair(curve: str) -> list[ChartLine]:
+        return [
+            line("Training", curve, "noisy"),
+            line("Validation", f"validation_{curve}", "validation"),
+        ]
+
+    return {
+        "loss": LineChart(
+            title="Loss",
+            lines=[
+                line("Each step", "loss", "noisy"),
+                line("Smoothed", "smoothed"),
+                line("Validation", "validation", "validation"),
+            ],
+        ),
+        "mel": LineChart(title="Error of the mel", lines=pair("mel"), y_min=0),
+        "attention": LineChart(
+            title="Attention: 1 is a diagonal", lines=pair("attention"), y_min=0
+        ),
+        "rate": LineChart(title="Learning rate", lines=[line("Learning rate", "rate")], y_min=0),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRow:
     """A row of the checkpoint table. url: of the sample, "";  model: exported from it, or ""."""

@@ -1,4 +1,4 @@
-"""The Training tab: prepare a dataset, generate a configuration, train; speaker encoders."""
+"""The Training tab: prepare a dataset, generate a configuration, train; encoders, SV2TTS."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from webui.components.page_context import PageContext
 from webui.datasets.prepare_tab import PrepareTab
 from webui.training.configure_tab import ConfigureTab
 from webui.training.encoder_tab import EncoderTab
+from webui.training.sv2tts_tab import Sv2ttsTab
 from webui.training.train_tab import TrainTab
 
 
@@ -23,3 +24,5 @@ def build_training_tab(page: PageContext) -> None:
             TrainTab(page)
         with gr.Tab("Train Encoder", id="encoder", elem_id="training-part-encoder"):
             EncoderTab(page)
+        with gr.Tab("Train SV2TTS", id="sv2tts", elem_id="training-part-sv2tts"):
+            Sv2ttsTab(page)

@@ -1,4 +1,4 @@
-"""Worker tasks of SV2TTS: datasets, and the demo.
+"""Worker tasks of SV2TTS: datasets, the demo, and the toolbox.
 
 May import: as studio.workers.
 """
