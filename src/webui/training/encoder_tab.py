@@ -18,7 +18,7 @@ from studio.encoders.requests import (
     PreprocessRequest,
 )
 from studio.encoders.service import RECIPES, EncoderTrainConfig
-from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
+from studio.training_runs.run_status import RunStatus, RunSummary
 from webui.components.charts import create_line_plot, line_plot_update
 from webui.components.job_card import stop_jobs
 from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
@@ -30,6 +30,7 @@ from webui.tools.results import tool_job_html
 from webui.training.run_view import (
     announcement_html,
     build_encoder_charts,
+    find_run_name,
     format_run_title,
     run_html,
     runs_html,
@@ -187,7 +188,7 @@ class EncoderTab:
     def take_snapshot(self, selected: str) -> EncoderSnapshot:
         """Read the run to show, the runs, the datasets and the latest preprocessing."""
         rows = self.studio.encoders.list_summaries()
-        name = _find_name(selected, rows)
+        name = find_run_name(selected, rows)
         jobs = (job for job in self.studio.jobs(limit=50) if job.task == PREPROCESS_TASK)
         return EncoderSnapshot(
             datasets=tuple(self.studio.encoders.list_dataset_names()),
@@ -279,7 +280,7 @@ class EncoderTab:
         return {self.selected: title, self.panel.message: note_html("")}
 
     def _parse_selected(self, selected: str) -> str:
-        name = _find_name(selected, self.studio.encoders.list_summaries())
+        name = find_run_name(selected, self.studio.encoders.list_summaries())
         if not name:
             raise AppError("No run selected. Press Train encoder.")
         return name
@@ -290,12 +291,3 @@ class EncoderTab:
             group, _, name = key.partition(".")
             options.setdefault(group, {})[name] = from_control_value(field, value)
         return options
-
-
-def _find_name(selected: str, rows: list[RunSummary]) -> str:
-    """Return the name of the selected run, else of a running one, else of the newest, else ""."""
-    titles = {format_run_title(row): row.name for row in rows}
-    if selected in titles:
-        return titles[selected]
-    running = [row.name for row in rows if row.state not in FINISHED_STATES]
-    return next(iter([*running, *titles.values()]), "")

@@ -55,6 +55,16 @@ def format_run_title(run: RunStatus | RunSummary | DeletedRun) -> str:
     return f"{run.dataset} / {run.name}"
 
 
+def find_run_name(selected: str, rows: Sequence[RunSummary]) -> str:
+    """Return the name of the run with this title, else of a running one, else of the newest, or
+    ""."""
+    titles = {format_run_title(row): row.name for row in rows}
+    if selected in titles:
+        return titles[selected]
+    running = [row.name for row in rows if row.state not in FINISHED_STATES]
+    return next(iter([*running, *titles.values()]), "")
+
+
 def run_html(run: RunStatus | None, charts: Mapping[str, LineChart] | None = None) -> str:
     """Render the state and the facts of a run, or what to do before the first one.
 

@@ -16,7 +16,7 @@ from studio.sv2tts.requests import (
     VocoderPreprocessRequest,
 )
 from studio.sv2tts.service import SYNTHESIZER, VOCODER
-from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
+from studio.training_runs.run_status import RunStatus, RunSummary
 from webui.components.charts import create_line_plot, line_plot_update
 from webui.components.file_links import get_file_url
 from webui.components.job_card import stop_jobs
@@ -29,6 +29,7 @@ from webui.tools.results import tool_job_html
 from webui.training.run_view import (
     announcement_html,
     build_sv2tts_charts,
+    find_run_name,
     format_run_title,
     run_html,
     runs_html,
@@ -156,7 +157,7 @@ class Sv2ttsTab:
     def take_snapshot(self, selected: str) -> Sv2ttsSnapshot:
         """Read the run to show, the runs, the datasets and the latest job."""
         rows = self.studio.sv2tts.list_summaries()
-        name = _find_name(selected, rows)
+        name = find_run_name(selected, rows)
         jobs = (job for job in self.studio.jobs(limit=50) if job.task in TASKS)
         return Sv2ttsSnapshot(
             datasets=tuple(self.studio.sv2tts.list_datasets()),
@@ -255,7 +256,7 @@ class Sv2ttsTab:
         return {self.selected: title, self.panel.message: note_html("")}
 
     def _parse_selected(self, selected: str) -> str:
-        name = _find_name(selected, self.studio.sv2tts.list_summaries())
+        name = find_run_name(selected, self.studio.sv2tts.list_summaries())
         if not name:
             raise AppError("No run selected. Press Train.")
         return name
@@ -271,12 +272,3 @@ def _require(dataset: str | None) -> str:
     if not dataset:
         raise AppError("No dataset selected. Press Preprocess first.")
     return dataset
-
-
-def _find_name(selected: str, rows: list[RunSummary]) -> str:
-    """Return the name of the selected run, else of a running one, else of the newest, else ""."""
-    titles = {format_run_title(row): row.name for row in rows}
-    if selected in titles:
-        return titles[selected]
-    running = [row.name for row in rows if row.state not in FINISHED_STATES]
-    return next(iter([*running, *titles.values()]), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,12 @@ def draw_voice(target: Path, engine: Sv2ttsEngine, embedding: Tensor) -> dict[st
     pictures = {"Embedding": str(picture)}
     known = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)[-MAX_MAPPED:]
     if len(known) >= MIN_POINTS:
-        points = project(np.stack([np.load(path) for path in known]), "umap")
+        method = "umap" if find_spec("umap") else "pca"
+        points = project(np.stack([np.load(path) for path in known]), method)
         map_path = target.with_suffix(".map.png")
         names = [path.stem for path in known]
-        plot_projection(points, names, [""] * len(names), "UMAP of the utterances", map_path)
+        title = f"{method.upper()} of the utterances"
+        plot_projection(points, names, [""] * len(names), title, map_path)
         pictures["Utterances"] = str(map_path)
     return pictures
 
