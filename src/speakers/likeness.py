@@ -53,6 +53,15 @@ def estimate_same_person(cosine: float, encoder: str) -> float | None:
     """Return the probability that two recordings are of one person, where both are as likely
     beforehand; None for an encoder that was not calibrated."""
     known = CALIBRATIONS.get(encoder)
-    if known is None:
-        return None
-    return 1 / (1 + math.exp(-known.slope * (cosine - known.threshold)))
+    return None if known is None else _logistic(known.slope * (cosine - known.threshold))
+
+
+def estimate_same_cluster(cosine: float, encoder: str) -> float | None:
+    """Return the same for the means of two clusters of windows, which are more alike than single
+    recordings."""
+    known = CALIBRATIONS.get(encoder)
+    return None if known is None else _logistic(known.slope * (cosine - known.same_cluster))
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))

@@ -16,6 +16,7 @@ from browser.visitor import Visitor
 
 SIZES = {"wide": (1440, 900), "phone": (390, 800)}
 STEPS = 30
+PATIENCE_MS = 600_000  # for jobs and a training on a machine that others use too
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,7 @@ def test_voices_are_compared_a_second_speaker_found_and_a_point_played(
     one = visitor()
     page = one.open(lab.url)
     open_part(one, "utilities", "Speaker lab")
+    one.page.set_default_timeout(PATIENCE_MS)
     one.control("utilities-lab-compare").click()
     one.control("utilities-lab-recording").locator("input[type=file]").set_input_files(dialogue)
     page.locator("#utilities-lab-recording").get_by_text("dialogue.wav").first.wait_for()
@@ -77,6 +79,7 @@ def test_an_encoder_is_preprocessed_and_trained_with_a_live_view(
     one = visitor()
     page = one.open(lab.url)
     open_part(one, "training", "Train Encoder")
+    one.page.set_default_timeout(PATIENCE_MS)
     one.control("training-encoder-preprocess").click()
     page.locator("#training-encoder-job").get_by_text("2 speakers").wait_for()
     one.set("training-encoder-config-steps", STEPS)

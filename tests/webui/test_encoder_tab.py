@@ -96,11 +96,20 @@ def test_a_run_is_shown_with_progress_and_curves_as_a_finetune(
         tab.start_run("tones", "mine", *values_of(tab))
 
 
-def test_an_encoder_is_trained_from_the_page(tab: EncoderTab, studio: Studio) -> None:
-    small = values_of(
-        tab, steps=2, hidden=8, embedding=4, crop_frames=16, min_crop_frames=8, kind="ge2e"
-    )
-    selected = tab.start_run("tones", "", *small)[tab.selected]
+def test_an_encoder_is_started_with_the_options_of_the_page_and_resumed(
+    tab: EncoderTab, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, str, EncoderTrainConfig]] = []
+
+    def start(run: Path, dataset: Path, config: EncoderTrainConfig, **rest: object) -> None:
+        run.mkdir(parents=True, exist_ok=True)
+        write_encoder_config(run / "encoder.yaml", config)
+        started.append((run.name, dataset.name, config))
+
+    monkeypatch.setattr("studio.encoders.service.start_training", start)
+    selected = tab.start_run("tones", "", *values_of(tab, steps=2, hidden=8))[tab.selected]
     assert selected == "tones / tones"
-    studio.encoders.stop("tones", 60.0)  # waits for its end
-    assert studio.encoders.get_status("tones").state in ("stopped", "done")
+    tab.resume_run(selected)
+    assert [(run, dataset) for run, dataset, _ in started] == [("tones", "tones")] * 2
+    assert started[1][2] == started[0][2]
+    assert (started[0][2].steps, started[0][2].hidden) == (2, 8)

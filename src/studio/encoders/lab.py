@@ -53,7 +53,8 @@ class NearestSpeaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerComparison:
-    """names: n clips and voices;  matrix: n x n cosine similarities;  left_out: name to reason."""
+    """names: n clips and voices;  matrix: n x n cosine similarities, of voices the mean over their
+    clips;  left_out: name to reason."""
 
     encoder: str
     names: tuple[str, ...]
@@ -92,7 +93,7 @@ class FoundSpeaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakersInRecording:
-    """peaks: 0 to 1, evenly over the recording;  sounds: clip, the reference that was given."""
+    """clip: the reference that was given;  peaks: 0 to 1, evenly over the recording."""
 
     encoder: str
     name: str
@@ -134,7 +135,7 @@ class MapPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerMap:
-    """points: of at most MAX_POINTS recordings, evenly chosen of `total`."""
+    """points: of recordings, evenly chosen where `total` is more;  left_out: file to reason."""
 
     encoder: str
     method: str

@@ -19,6 +19,7 @@ from studio.encoders.lab import (
 )
 from studio.voices.catalog import list_voices
 from studio.voices.uploads import store_upload
+from webui.components.charts import GREY, TEAL
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
@@ -111,7 +112,14 @@ class SpeakerLab:
                 )
             self.draw = gr.Button("Draw map", elem_id="utilities-lab-map")
             self.player = gr.Audio(
-                visible=False, autoplay=True, interactive=False, elem_id="utilities-lab-player"
+                visible=False,
+                autoplay=True,
+                interactive=False,
+                buttons=["download"],
+                waveform_options=gr.WaveformOptions(
+                    waveform_color=GREY, waveform_progress_color=TEAL
+                ),
+                elem_id="utilities-lab-player",
             )
             self.views["map_speakers"] = create_live_html("utilities-mapped")
 

@@ -21,8 +21,8 @@ from core.progress import ProgressReporter
 from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
 from speakers.embedding import Encoder, embed_clip, mean_embedding
 from speakers.evaluation.embedding import AUGMENTED_MARK, embed_dataset
-from speakers.evaluation.table import EmbeddedUtterances, compute_similarity_matrix
-from speakers.likeness import CALIBRATIONS, estimate_same_person
+from speakers.evaluation.table import EmbeddedUtterances
+from speakers.likeness import CALIBRATIONS, estimate_same_cluster, estimate_same_person
 from studio.encoders.lab import (
     ALL_VOICES,
     CompareSpeakersRequest,
@@ -71,13 +71,16 @@ def compare_speakers_task(
     left_out: dict[str, str] = {}
     for name, files in report.track(items, STAGE):
         try:
-            found[_make_unique(name, found)] = _embed_files(encoder, files)
+            # not of unit length, so that products are mean similarities of single clips
+            found[_make_unique(name, found)] = _embed_files(encoder, files).mean(0)
         except (ClipError, OSError) as error:
             left_out[name] = str(error)
     if len(found) < 2:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise AppError(f"There is nothing to compare. {reasons}")
-    matrix = compute_similarity_matrix(np.stack(list(found.values())))
+    means = np.stack(list(found.values()))
+    matrix = means @ means.T
+    np.fill_diagonal(matrix, 1.0)
     return SpeakerComparison(
         encoder=encoder.name,
         names=tuple(found),
@@ -156,7 +159,7 @@ def map_speakers_task(
 
 def embed_voice(encoder: Encoder, layout: ProjectPaths, name: str) -> np.ndarray:
     """Return the mean embedding of the clips of a voice: (e,). Raises ClipError without one."""
-    return _embed_files(encoder, find_voice(layout, name).clips)
+    return mean_embedding(_embed_files(encoder, find_voice(layout, name).clips))
 
 
 def _load(context: TaskContext, name: str, report: ProgressReporter) -> Encoder:
@@ -165,6 +168,7 @@ def _load(context: TaskContext, name: str, report: ProgressReporter) -> Encoder:
 
 
 def _embed_files(encoder: Encoder, files: Sequence[Path]) -> np.ndarray:
+    """Return the embeddings of the usable files: (k, e). Raises ClipError where there is none."""
     found, reason = [], "it has no clips"
     for file in files:
         try:
@@ -173,7 +177,7 @@ def _embed_files(encoder: Encoder, files: Sequence[Path]) -> np.ndarray:
             reason = str(error)
     if not found:
         raise ClipError(reason)
-    return mean_embedding(np.stack(found))
+    return np.stack(found)
 
 
 def _make_unique(name: str, taken: dict[str, np.ndarray]) -> str:
@@ -258,7 +262,7 @@ def _summarize_speakers(found: Diarization, encoder: str) -> dict[str, tuple[obj
                 seconds=round(totals[number], 2),
                 share=totals[number] / max(speech, 1e-9),
                 cosine=round(cosine, 3),
-                sure=estimate_same_person(cosine, encoder),
+                sure=estimate_same_cluster(cosine, encoder),
             )
         )
     return {"turns": tuple(turns), "speakers": tuple(speakers)}
