@@ -41,9 +41,10 @@ def write_speaker_data(
     """Write features and dataset.json; clips without enough speech are left out."""
     config = FeatureConfig()
     files: dict[str, list[FeatureFile]] = defaultdict(list)
-    rows = choose_clips(read_index(teacher)) if teacher else []
-    paths = sorted(recordings.rglob("*.flac")) if recordings else []
-    for source in report.track([*rows, *paths], "features"):
+    sources: list[CorpusRow | Path] = []
+    sources += choose_clips(read_index(teacher)) if teacher else []
+    sources += sorted(recordings.rglob("*.flac")) if recordings else []
+    for source in report.track(sources, "features"):
         speaker = source.stem.split("-")[0] if isinstance(source, Path) else source.speaker
         clip = read_clip(source) if isinstance(source, Path) else read_teacher_clip(teacher, source)
         try:
