@@ -190,6 +190,42 @@ class Decoder(nn.Module):
         after = DecoderState(hidden, context, state.cumulative + weights, lstm1, lstm2)
         return x, weights, after
 
+    def advance_all(self, prenets: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Do all steps of known frames; the attention does not depend on the LSTMs behind it.
+
+        prenets: (b, d, p). Returns x (b, d, lstm_dims), context (b, d, c), attention (b, d, t).
+        """
+        state, rnn = self.initial_state(memory), self.attn_rnn
+        hidden, context, cumulative = state.attention_hidden, state.context, state.cumulative
+        of_context, of_prenet = rnn.weight_ih.split((context.shape[-1], prenets.shape[-1]), dim=1)
+        hiddens, contexts, attention = [], [], []
+        for given in F.linear(prenets, of_prenet, rnn.bias_ih).unbind(1):
+            inner = F.linear(hidden, rnn.weight_hh, rnn.bias_hh)
+            hidden = _gru_step(given + F.linear(context, of_context), inner, hidden)
+            weights = self.attn_net(memory.keys, hidden, cumulative, memory.mask, memory.kernel)
+            context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
+            cumulative = cumulative + weights
+            hiddens.append(hidden)
+            contexts.append(context)
+            attention.append(weights)
+        seen = torch.stack(contexts, 1)
+        x = self.rnn_input(torch.cat([seen, torch.stack(hiddens, 1)], dim=-1))
+        x = x + self._run_lstm(self.res_rnn1, x)
+        x = x + self._run_lstm(self.res_rnn2, x)
+        return x, seen, torch.stack(attention, 1)
+
+    def _run_lstm(self, cell: nn.LSTMCell, x: Tensor) -> Tensor:
+        """Run a cell over all steps: (b, d, l) -> (b, d, l)."""
+        hidden = x.new_zeros(len(x), cell.hidden_size, dtype=torch.float32)
+        memory, made = hidden, []
+        for given in F.linear(x, cell.weight_ih, cell.bias_ih).unbind(1):
+            gates = given + F.linear(hidden, cell.weight_hh, cell.bias_hh)
+            enter, forget, fresh, leave = gates.chunk(4, dim=-1)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * fresh.tanh()
+            hidden = self._zone_out(leave.sigmoid() * memory.tanh(), hidden)
+            made.append(hidden)
+        return torch.stack(made, 1)
+
     def project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mel (..., m, r) and stop (..., 1) of steps. x: (..., lstm_dims)."""
         used = self.mel_proj.weight.unflatten(0, (self.config.n_mels, MAX_R))[:, : int(self.r)]
@@ -200,10 +236,22 @@ class Decoder(nn.Module):
         self, cell: nn.LSTMCell, x: Tensor, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         hidden, memory = cell(x, state)
-        if self.training:  # zoneout, arXiv:1606.01305, of the hidden state only
-            kept = torch.rand_like(hidden) < ZONEOUT
-            hidden = torch.where(kept, state[0], hidden)
-        return hidden, memory
+        return self._zone_out(hidden, state[0]), memory
+
+    def _zone_out(self, hidden: Tensor, before: Tensor) -> Tensor:
+        """Keep some values of the hidden state while training (arXiv:1606.01305)."""
+        if not self.training:
+            return hidden
+        return torch.where(torch.rand_like(hidden) < ZONEOUT, before, hidden)
+
+
+def _gru_step(given: Tensor, inner: Tensor, hidden: Tensor) -> Tensor:
+    """Return the next state of a GRU. given, inner: (b, 3 h) of input and state; hidden: (b, h)."""
+    reset, update, fresh = given.chunk(3, dim=-1)
+    inner_reset, inner_update, inner_fresh = inner.chunk(3, dim=-1)
+    gate = (update + inner_update).sigmoid()
+    candidate = (fresh + (reset + inner_reset).sigmoid() * inner_fresh).tanh()
+    return candidate + gate * (hidden - candidate)
 
 
 class Tacotron(nn.Module):
@@ -264,18 +312,12 @@ class Tacotron(nn.Module):
         """
         memory = self.encode(chars, speaker, generator)
         before = F.pad(mel, (1, 0))[:, :, : -1 : self.r]  # the last frame of each step
-        prenets = self.decoder.prenet(before.transpose(1, 2), generator).unbind(1)
-        state = self.decoder.initial_state(memory)
-        xs, contexts, attention = [], [], []
-        for prenet in prenets:
-            x, weights, state = self.decoder.advance(prenet, memory, state)
-            xs.append(x)
-            contexts.append(state.context)
-            attention.append(weights)
-        mels, stops = self.decoder.project(torch.stack(xs, 1), torch.stack(contexts, 1))
+        prenets = self.decoder.prenet(before.transpose(1, 2), generator)
+        x, contexts, attention = self.decoder.advance_all(prenets, memory)
+        mels, stops = self.decoder.project(x, contexts)
         made = mels.transpose(1, 2).flatten(2)  # (b, d, m, r) -> (b, m, f)
         stop = stops.expand(-1, -1, self.r).flatten(1)
-        return self._refine(made, torch.stack(attention, 1), stop)
+        return self._refine(made, attention, stop)
 
     @torch.inference_mode()
     def generate(
