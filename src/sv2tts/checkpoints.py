@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InvalidValueError
-from core.files import sha256_file
+from core.files import atomic_path, sha256_file
 from core.serialization import from_dict, to_dict
 from engines.model_files import (
     CONFIG_FILE,
@@ -204,6 +204,14 @@ def read_published_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights: expected tensors by name, alone or under model_state."
         )
     return dict(weights)
+
+
+def write_published(path: Path, network: nn.Module) -> Path:
+    """Write the weights as Real-Time Voice Cloning does, under `model_state`; return the path."""
+    weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    with atomic_path(path) as part:
+        torch.save({"model_state": weights}, part)
+    return path
 
 
 def load_published_synthesizer(path: Path) -> Tacotron:

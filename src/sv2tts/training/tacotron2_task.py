@@ -22,6 +22,7 @@ from core.errors import AppError, InvalidValueError
 from core.files import atomic_path
 from engines.device import pick_device
 from runs.loop import StepResult
+from sv2tts.checkpoints import write_published
 from sv2tts.data.train_list import (
     TrainItem,
     draw_batch,
@@ -131,11 +132,7 @@ class Tacotron2Task:
 
     def export(self, run: Path, step: int) -> Path:
         """Write the weights under `model_state`."""
-        path = run / TACOTRON_2_WEIGHTS
-        weights = {key: value.detach().cpu() for key, value in self.model.state_dict().items()}
-        with atomic_path(path) as part:
-            torch.save({"model_state": weights}, part)
-        return path
+        return write_published(run / TACOTRON_2_WEIGHTS, self.model)
 
     def validate(self, step: int) -> dict[str, float] | None:
         """Return the loss and the attention score on utterances kept apart."""
