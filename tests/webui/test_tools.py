@@ -81,6 +81,15 @@ RESULTS: dict[str, dict[str, Any]] = {
         "total": 1,
         "left_out": {},
     },
+    "use_toolbox": {
+        "model": SCRIPT,
+        "utterance": SCRIPT,
+        "clip": f"/a/{SCRIPT}.wav",
+        "seconds": 1.0,
+        "seed": 3,
+        "pictures": {SCRIPT: f"/a/{SCRIPT}.png"},
+        "problems": [SCRIPT],
+    },
 }
 RESULTS["check_clip"] = RESULTS["check_voice"]
 
