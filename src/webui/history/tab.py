@@ -43,7 +43,7 @@ SORT_LABELS = {
     "longest": "Longest first",
     "shortest": "Shortest first",
     "score": "Best score first",
-    LIKENESS: "Most like the voice first",
+    LIKENESS: "By similarity",
 }
 ORIGIN = "history"  # of the jobs that this tab submits
 ALL_LABELS = {"voice": "All voices", "engine": "All engines", "model": "All models"}
