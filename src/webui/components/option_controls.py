@@ -88,6 +88,7 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
 _SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # names of options and choices in help texts
 MAX_EXACT_INTEGER = 2**53
 """Above this a number is not exact in a browser, so the control is a text field."""
+FREE_STEP = 0.001  # of the arrows of a number field; any other number can be typed
 MAX_SLIDER_STEPS = 512
 """With more steps than this the control is a number field: a slider cannot be set precisely."""
 
@@ -129,7 +130,7 @@ def build_control(field: OptionField, tab: str, value: Any) -> Component:
     limits: dict[str, Any] = {"minimum": info.low, "maximum": info.high, "step": info.step}
     if count_slider_steps(field) > MAX_SLIDER_STEPS:
         # without a range, which Gradio would check with a message of its own
-        step = None if kind is float and info.step is None else info.step or 1
+        step = info.step or (FREE_STEP if kind is float else 1)
         return gr.Number(value=value, step=step, **common)
     return gr.Slider(value=value, **limits, **common)
 
