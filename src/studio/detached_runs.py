@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import AppError
-from core.paths import quote_for_message
+from core.paths import ProjectPaths, quote_for_message
 from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
@@ -32,15 +35,34 @@ class RunView:
     status: TrainingStatus
 
 
-class DetachedRuns:
-    """The runs below a folder. Every method may be called from any thread."""
+class DetachedRuns(ABC):
+    """The runs of one kind in a studio. Every method may be called from any thread.
 
-    def __init__(self, folder: Path, config_files: tuple[str, ...], noun: str) -> None:
-        """config_files: a run has one of them;  noun: what messages call a run."""
-        self.folder = folder
-        self._config_files = config_files
-        self._noun = noun
+    config_files: a run has one of them;  noun: what messages call a run;  done_message: what a run
+    that has ended well is for.
+    """
+
+    config_files: ClassVar[tuple[str, ...]]
+    noun: ClassVar[str]
+    done_message: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        layout: ProjectPaths,
+        make_room: Callable[[], object] = lambda: None,
+        models_dir: Path | None = None,
+    ) -> None:
+        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
+        studio's own."""
+        self.layout = layout
+        self.make_room = make_room
+        self.folder = models_dir or self.get_folder(layout)
         self._logs: dict[Path, EventLogReader] = {}
+
+    @staticmethod
+    @abstractmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the runs in a studio."""
 
     def list_runs(self) -> list[RunView]:
         """List the runs by name."""
@@ -60,18 +82,15 @@ class DetachedRuns:
         ]
         return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
 
-    def get_status(self, name: str, done_message: str) -> RunStatus:
-        """Return the whole status of a run.  Raises AppError where there is none.
-
-        done_message: of a run that has ended well.
-        """
+    def get_status(self, name: str) -> RunStatus:
+        """Return the whole status of a run.  Raises AppError where there is none."""
         folder = self.find(name)
         status = get_run_status(read_dataset_name(folder), folder, self.get_event_log(folder))
         is_done = status.state == "done" and not status.message
         return replace(
             status,
-            message=done_message if is_done else status.message,
-            config_file=next(one for one in self._config_files if (folder / one).is_file()),
+            message=self.done_message if is_done else status.message,
+            config_file=next(one for one in self.config_files if (folder / one).is_file()),
         )
 
     def get_event_log(self, folder: Path) -> EventLogReader:
@@ -98,12 +117,12 @@ class DetachedRuns:
             return folder
         there = ", ".join(path.name for path in list_folders(self.folder)) or "none"
         raise AppError(
-            f"There is no {self._noun} {quote_for_message(name)} (there: {there}).",
+            f"There is no {self.noun} {quote_for_message(name)} (there: {there}).",
             code="missing_file",
         )
 
     def _is_run(self, folder: Path) -> bool:
-        return any((folder / name).is_file() for name in self._config_files)
+        return any((folder / name).is_file() for name in self.config_files)
 
 
 def read_dataset_path(folder: Path) -> str:

@@ -50,9 +50,7 @@ from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
 from sv2tts.text import PHONEME_COUNT, SYMBOLS
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, IstftVocoderConfig
 
-ENGINE_NAME = "sv2tts"
 PUBLISHED_NAMES = ("encoder", "synthesizer", "vocoder")
-LOCATION_KERNEL = 31
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,8 +22,11 @@ PATIENCE_MS = 600_000  # for jobs and a training on a machine that others use to
 
 @pytest.fixture(scope="module")
 def lab(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
-    """A studio with two voices."""
-    running = StudioProcess(make_root(tmp_path_factory.mktemp("lab") / "root"))
+    """A studio with four voices."""
+    root = make_root(tmp_path_factory.mktemp("lab") / "root")
+    for voice in ("iris", "martin"):
+        shutil.copytree(REPOSITORY / "voices" / voice, root / "voices" / voice)
+    running = StudioProcess(root)
     try:
         yield running.start()
     finally:
@@ -70,7 +74,7 @@ def test_voices_are_compared_a_second_speaker_found_and_a_point_played(
     points = page.locator("#utilities-mapped .speaker-map button")
     points.first.dispatch_event("click")
     page.locator("#utilities-lab-player").get_by_text("1.flac").first.wait_for()
-    assert points.count() == 8
+    assert points.count() == 16
 
 
 def test_an_encoder_is_preprocessed_and_trained_with_a_live_view(
@@ -81,7 +85,7 @@ def test_an_encoder_is_preprocessed_and_trained_with_a_live_view(
     open_part(one, "training", "Train Encoder")
     one.page.set_default_timeout(PATIENCE_MS)
     one.control("training-encoder-preprocess").click()
-    page.locator("#training-encoder-job").get_by_text("2 speakers").wait_for()
+    page.locator("#training-encoder-job").get_by_text("4 speakers").wait_for()
     one.set("training-encoder-config-steps", STEPS)
     one.set("training-encoder-config-hidden", 16)
     one.control("training-encoder-train").click()

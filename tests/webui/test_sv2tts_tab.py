@@ -70,7 +70,7 @@ def test_a_training_starts_with_the_options_of_the_page(
 
     def start(service: Sv2ttsService, name: str, dataset: str, config: Any) -> RunView:
         started.append((name, dataset, config.guided_attention))
-        folder = service._runs.folder / name
+        folder = service.folder / name
         folder.mkdir(parents=True)
         write_config(folder / SYNTHESIZER_FILE, config)
         return service.view(name)

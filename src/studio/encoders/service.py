@@ -8,7 +8,7 @@ service.get_status("english").curves                as the page shows finetunes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from studio.detached_runs import (
     list_folders,
     read_dataset_path,
 )
-from studio.training_runs.run_status import RunStatus
 
 DONE_MESSAGE = "The encoder can be chosen under Utilities, Speaker lab."
 
@@ -101,38 +100,28 @@ class SpeakerDatasetInfo:
     problem: str = ""
 
 
-class EncoderService:
-    """The encoders of one studio. Every method may be called from any thread."""
+class EncoderService(DetachedRuns):
+    """The encoders of one studio."""
 
-    def __init__(
-        self,
-        layout: ProjectPaths,
-        make_room: Callable[[], object] = lambda: None,
-        models_dir: Path | None = None,
-    ) -> None:
-        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
-        studio's own."""
-        self._layout = layout
-        self._make_room = make_room
-        folder = models_dir or layout.encoders / "runs"
-        self._runs = DetachedRuns(folder, (CONFIG_FILE,), "encoder run")
-        self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop, self.list_summaries = self._runs.stop, self._runs.list_summaries
+    config_files = (CONFIG_FILE,)
+    noun = "encoder run"
+    done_message = DONE_MESSAGE
 
-    def get_status(self, name: str) -> RunStatus:
-        """Return the whole status of a run.  Raises AppError where there is none."""
-        return self._runs.get_status(name, DONE_MESSAGE)
+    @staticmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the encoder runs in a studio."""
+        return layout.encoders / "runs"
 
     def resume(self, name: str) -> RunView:
         """Resume a run from its last saved state."""
-        folder = self._runs.find(name)
+        folder = self.find(name)
         with reraise_as_app_error(InvalidValueError):
             config = read_encoder_config(folder / CONFIG_FILE)
         return self.start(name, read_dataset_path(folder), config)
 
     def list_dataset_names(self) -> list[str]:
         """List the names of the preprocessed datasets, the latest first."""
-        folders = list_folders(self._layout.encoders / "datasets")
+        folders = list_folders(self.layout.encoders / "datasets")
         found = [folder for folder in folders if (folder / DATASET_FILE).is_file()]
         found.sort(key=lambda folder: (folder / DATASET_FILE).stat().st_mtime, reverse=True)
         return [folder.name for folder in found]
@@ -140,30 +129,30 @@ class EncoderService:
     def list_datasets(self) -> list[SpeakerDatasetInfo]:
         """List the preprocessed datasets by name."""
         return [
-            describe_dataset(folder) for folder in list_folders(self._layout.encoders / "datasets")
+            describe_dataset(folder) for folder in list_folders(self.layout.encoders / "datasets")
         ]
 
     def start(
         self, name: str, dataset: str, config: EncoderTrainConfig, *, force_restart: bool = False
     ) -> RunView:
         """Start a training, or resume it where a run of that name has a saved state."""
-        folder = self._runs.folder / self._layout.encoder_run(name).name
+        folder = self.folder / self.layout.encoder_run(name).name
         source = self.find_dataset(dataset)
-        self._make_room()
+        self.make_room()
         with reraise_as_app_error(SpeakerDatasetError):
             start_training(
                 folder,
                 source,
                 config,
                 force_restart=force_restart,
-                turn=self._layout.training_lock,
+                turn=self.layout.training_lock,
             )
         write_json(folder / SOURCE_FILE, {"dataset": str(source)})
         return self.view(name)
 
     def find_dataset(self, name: str) -> Path:
         """Return the folder of a preprocessed dataset, by its name or path."""
-        folder = Path(name) if "/" in name or "\\" in name else self._layout.encoder_dataset(name)
+        folder = Path(name) if "/" in name or "\\" in name else self.layout.encoder_dataset(name)
         if folder.is_dir():
             return folder
         there = ", ".join(info.name for info in self.list_datasets()) or "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from studio.detached_runs import (
     list_folders,
     read_dataset_path,
 )
-from studio.training_runs.run_status import RunStatus
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
@@ -35,49 +34,36 @@ DONE_MESSAGE = "Its file can be imported under Settings, Models, together with a
 TRAIN_LIST = "train.txt"
 
 
-class Sv2ttsService:
-    """The synthesizers and vocoders of one studio. Every method may be called from any thread."""
+class Sv2ttsService(DetachedRuns):
+    """The synthesizers and vocoders of one studio."""
 
-    def __init__(
-        self,
-        layout: ProjectPaths,
-        make_room: Callable[[], object] = lambda: None,
-        models_dir: Path | None = None,
-    ) -> None:
-        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
-        studio's own."""
-        self._layout = layout
-        self._make_room = make_room
-        self._runs = DetachedRuns(
-            models_dir or layout.training / "sv2tts" / "runs",
-            (SYNTHESIZER_FILE, VOCODER_FILE),
-            "training run",
-        )
-        self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop, self.list_summaries = self._runs.stop, self._runs.list_summaries
+    config_files = (SYNTHESIZER_FILE, VOCODER_FILE)
+    noun = "training run"
+    done_message = DONE_MESSAGE
+
+    @staticmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the runs in a studio."""
+        return layout.training / "sv2tts" / "runs"
 
     def list_datasets(self) -> list[str]:
         """List the preprocessed datasets by name."""
-        folder = get_datasets_folder(self._layout)
+        folder = get_datasets_folder(self.layout)
         return [path.name for path in list_folders(folder) if (path / TRAIN_LIST).is_file()]
 
     def list_kind(self, kind: str) -> list[RunView]:
         """List the runs of SYNTHESIZER or VOCODER by name."""
         return [view for view in self.list_runs() if (view.folder / _FILES[kind]).is_file()]
 
-    def get_status(self, name: str) -> RunStatus:
-        """Return the whole status of a run.  Raises AppError where there is none."""
-        return self._runs.get_status(name, DONE_MESSAGE)
-
     def get_kind(self, name: str) -> str:
         """Return SYNTHESIZER or VOCODER.  Raises AppError where there is no such run."""
-        folder = self._runs.find(name)
+        folder = self.find(name)
         return SYNTHESIZER if (folder / SYNTHESIZER_FILE).is_file() else VOCODER
 
     def resume(self, name: str) -> RunView:
         """Resume a run from its last saved state."""
         config = self.build_config(self.get_kind(name), name, {})
-        return self.start(name, read_dataset_path(self._runs.find(name)), config)
+        return self.start(name, read_dataset_path(self.find(name)), config)
 
     def build_config(
         self, kind: str, name: str, options: Mapping[str, Any], hparams: str = ""
@@ -86,7 +72,7 @@ class Sv2ttsService:
 
         hparams: "name=value,…". Raises InvalidValueError for an option that cannot be used.
         """
-        path = self._runs.folder / name / _FILES[kind]
+        path = self.folder / name / _FILES[kind]
         cls: Any = SynthesizerTrainConfig if kind == SYNTHESIZER else VocoderTrainConfig
         before: Any = read_config(path, cls) if path.is_file() else cls()
         pairs = ",".join(f"{option}={value}" for option, value in options.items())
@@ -104,9 +90,9 @@ class Sv2ttsService:
         force_restart: bool = False,
     ) -> RunView:
         """Start a training, or resume it where a run of that name has a saved state."""
-        run = self._runs.folder / validate_name(name, "run")
-        source = find_dataset(self._layout, dataset)
-        self._make_room()
+        run = self.folder / validate_name(name, "run")
+        source = find_dataset(self.layout, dataset)
+        self.make_room()
         command = [sys.executable, *TRAINER, str(run.absolute()), "--dataset", str(source)]
         if force_restart:
             command.append("--force-restart")
@@ -120,7 +106,7 @@ class Sv2ttsService:
             write_config(run / file, config)
             write_json(run / SOURCE_FILE, {"dataset": str(source)})
 
-        start_process(run, command, prepare, self._layout.training_lock)
+        start_process(run, command, prepare, self.layout.training_lock)
         return self.view(name)
 
 

@@ -19,10 +19,14 @@ from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, Search
 from studio.history.service import History, ScanStatus
 from webui.components.job_card import format_progress
-from webui.components.live_panel import LivePanel, PanelAction, Updates
+from webui.components.live_panel import (
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_scripted_html,
+)
 from webui.components.messages import error_html
 from webui.components.page_context import PageContext
-from webui.components.theme import ASSETS
 from webui.history.actions import ACTION_NAMES, handle_history_action, parse_action
 from webui.history.view import (
     HistoryViewState,
@@ -43,7 +47,7 @@ SORT_LABELS = {
     "longest": "Longest first",
     "shortest": "Shortest first",
     "score": "Best score first",
-    LIKENESS: "Most like the voice first",
+    LIKENESS: "By similarity",
 }
 ORIGIN = "history"  # of the jobs that this tab submits
 ALL_LABELS = {"voice": "All voices", "engine": "All engines", "model": "All models"}
@@ -77,13 +81,8 @@ class HistoryTab:
         self.is_local = can_open_folder(page.studio.settings)
         self.filters = _build_filters()
         self.view = gr.State(HistoryViewState())
-        script = (ASSETS / "history.js").read_text(encoding="utf-8")
         self.panel = LivePanel(
-            gr.HTML(
-                html_template='<div id="history-list-view"></div>',
-                js_on_load=script,
-                elem_id="history-list",
-            ),
+            create_scripted_html("history-list", "history.js"),
             self.take_snapshot,
             self.render,
             dict.fromkeys((*ACTION_NAMES, MEASURE), self.press),

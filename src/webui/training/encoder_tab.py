@@ -21,7 +21,13 @@ from studio.encoders.service import RECIPES, EncoderTrainConfig
 from studio.training_runs.run_status import RunStatus, RunSummary
 from webui.components.charts import create_line_plot, line_plot_update
 from webui.components.job_card import stop_jobs
-from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
+from webui.components.live_panel import (
+    EVENT_OPTIONS,
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_live_html,
+)
 from webui.components.messages import note_html
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
@@ -183,7 +189,7 @@ class EncoderTab:
         self.panel.bind(self.train.click, self.start_run, inputs)
         self.panel.bind(self.stop.click, self.stop_run, [self.selected])
         self.panel.bind(self.resume.click, self.resume_run, [self.selected])
-        self.recipe.input(self.apply_recipe, [self.recipe], controls)
+        self.recipe.input(self.apply_recipe, [self.recipe], controls, **EVENT_OPTIONS)
 
     def take_snapshot(self, selected: str) -> EncoderSnapshot:
         """Read the run to show, the runs, the datasets and the latest preprocessing."""

@@ -157,6 +157,7 @@ def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
         points = run.curve(curve, ENCODER_STAGE) if run is not None else ()
         return ChartLine(name=name, points=points, style=style)
 
+    parts = [line("GE2E", "ge2e", "noisy"), line("Class", "prediction")]
     return {
         "loss": LineChart(
             title="Loss",
@@ -166,10 +167,7 @@ def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
                 line("Validation", "validation", "validation"),
             ],
         ),
-        "parts": LineChart(
-            title="GE2E and class loss",
-            lines=[line("GE2E", "ge2e", "noisy"), line("Class", "prediction")],
-        ),
+        "parts": LineChart(title="GE2E and class loss", lines=parts if parts[1].points else ()),
         "accuracy": LineChart(
             title="Accuracy of the class head", lines=[line("Accuracy", "accuracy")], y_min=0
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -112,13 +112,16 @@ def find_speakers_task(
                 "Telling speakers apart needs scikit-learn. Install requirements-extra.txt.",
                 code="missing_package",
             ) from error
+        ranked = _rank_speakers(found)
+        turns = _number_turns(found, ranked)
         return SpeakersInRecording(
             encoder=encoder.name,
             name=path.name,
             clip=request.clip,
             duration_s=round(recording.duration_s, 2),
             peaks=_measure_peaks(recording.samples),
-            **_summarize_speakers(found, encoder.name),
+            turns=turns,
+            speakers=_summarize_speakers(found, ranked, turns, encoder.name),
         )
 
 
@@ -231,41 +234,51 @@ def _measure_peaks(samples: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(peak), 3) for peak in peaks / max(1, peaks.max()))
 
 
-def _summarize_speakers(found: Diarization, encoder: str) -> dict[str, tuple[object, ...]]:
-    """Number the speakers by their seconds; very short ones are given to the main speaker."""
-    seconds = Counter[str]()
-    for turn in found.turns:
-        seconds[turn.speaker] += turn.duration
-    order = [name for name, _ in seconds.most_common()]
-    kept = [name for name in order if seconds[name] >= MIN_SPEAKER_S] or order[:1]
-    numbers = {name: kept.index(name) + 1 if name in kept else 1 for name in order}
-    vectors = {f"speaker {at}": row for at, row in enumerate(found.centroids, 1)}
+def _rank_speakers(found: Diarization) -> list[str]:
+    """Return the speakers by their seconds, the main one first, without very short ones."""
+    seconds = _sum_seconds((turn.speaker, turn.duration) for turn in found.turns)
+    order = sorted(seconds, key=lambda name: -seconds[name])
+    return [name for name in order if seconds[name] >= MIN_SPEAKER_S] or order[:1]
+
+
+def _number_turns(found: Diarization, ranked: Sequence[str]) -> tuple[SpeakerTurn, ...]:
+    """Number the speakers; turns of very short ones are given to the main speaker."""
     turns: list[SpeakerTurn] = []
     for turn in found.turns:
-        number = numbers[turn.speaker]
+        number = ranked.index(turn.speaker) + 1 if turn.speaker in ranked else 1
         start, stop = round(turn.start, 2), round(turn.stop, 2)
         if turns and turns[-1].speaker == number and turns[-1].stop_s >= start - 0.01:
             turns[-1] = replace(turns[-1], stop_s=stop)
         else:
             turns.append(SpeakerTurn(start_s=start, stop_s=stop, speaker=number))
-    totals = Counter[int]()
-    for row in turns:
-        totals[row.speaker] += row.stop_s - row.start_s
-    speech = sum(totals.values())
+    return tuple(turns)
+
+
+def _summarize_speakers(
+    found: Diarization, ranked: Sequence[str], turns: Sequence[SpeakerTurn], encoder: str
+) -> tuple[FoundSpeaker, ...]:
+    vectors = {f"speaker {at}": row for at, row in enumerate(found.centroids, 1)}
+    seconds = _sum_seconds((str(turn.speaker), turn.stop_s - turn.start_s) for turn in turns)
     speakers = []
-    for name in kept:
-        cosine = float(vectors[name] @ vectors[kept[0]])
-        number = numbers[name]
+    for number, name in enumerate(ranked, 1):
+        cosine = float(vectors[name] @ vectors[ranked[0]])
         speakers.append(
             FoundSpeaker(
                 speaker=number,
-                seconds=round(totals[number], 2),
-                share=totals[number] / max(speech, 1e-9),
+                seconds=round(seconds[str(number)], 2),
+                share=seconds[str(number)] / max(sum(seconds.values()), 1e-9),
                 cosine=round(cosine, 3),
                 sure=estimate_same_cluster(cosine, encoder),
             )
         )
-    return {"turns": tuple(turns), "speakers": tuple(speakers)}
+    return tuple(speakers)
+
+
+def _sum_seconds(stretches: Iterable[tuple[str, float]]) -> dict[str, float]:
+    seconds: dict[str, float] = defaultdict(float)
+    for name, duration in stretches:
+        seconds[name] += duration
+    return seconds
 
 
 def _embed_all(
