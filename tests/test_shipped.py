@@ -1,4 +1,4 @@
-"""What the repository ships works as it lies there: the starter bundle and the six voices."""
+"""What the repository ships works as it lies there: starter bundle, voices, speaker encoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from audio.io import read_clip
 from core.progress import ProgressReporter
+from speakers.embedding import BUILT_IN_FILE, embed_clip, load_encoder
 from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
@@ -57,3 +58,12 @@ def test_a_voice_made_up_by_the_starter_speaks(engine: TortoiseEngine) -> None:
     (take,) = engine.synthesize("We could hear music.", voice, QUICK, ProgressReporter()).candidates
     said = take.clip
     assert 0.5 < said.duration_s < 5.0 and bool(said.wave.isfinite().all())
+
+
+def test_the_speaker_encoder_is_small_and_tells_the_shipped_voices_apart() -> None:
+    assert BUILT_IN_FILE.stat().st_size < 1_000_000
+    encoder = load_encoder("built-in")
+    clips = {voice: VOICES / voice / "1.flac" for voice in ("clara", "felix", "iris")}
+    one, other, third = (embed_clip(encoder, read_clip(path)) for path in clips.values())
+    own = embed_clip(encoder, read_clip(VOICES / "clara" / "2.flac"))
+    assert float(own @ one) > max(float(own @ other), float(own @ third)) + 0.1

@@ -32,6 +32,15 @@ def find_ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
+def play_file(path: Path) -> bool:
+    """Play an audio file to its end; return False where ffplay or a sound device is missing."""
+    program = shutil.which("ffplay")
+    if program is None:
+        return False
+    command = [program, "-nodisp", "-autoexit", "-loglevel", "error", str(path.absolute())]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+
+
 def read_ffmpeg_version() -> str:
     """Return the version of the installed ffmpeg, "" where there is none."""
     program = find_ffmpeg()

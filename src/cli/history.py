@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import parse_path, quote_for_message
 from studio.app.studio import Studio
+from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
 
@@ -197,7 +199,11 @@ def _list_clips(words: str, flags: SearchFlags, as_json: bool) -> int:
             until=_parse_day(flags.until, 1),
             order=flags.order,
         )
-    listing = _open_history(as_json).find(search, (flags.page - 1) * flags.count, flags.count)
+    history = _open_history(as_json)
+    if search.order == "likeness":
+        task = import_module("studio.workers.encoders.likeness").measure_likeness_task
+        task(Studio.open(), MeasureLikenessRequest(), create_reporter(as_json))
+    listing = history.find(search, (flags.page - 1) * flags.count, flags.count)
     if as_json:
         return emit({"total": listing.total, "clips": listing.rows}, "", True)
     print_table(

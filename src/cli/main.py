@@ -37,6 +37,7 @@ COMMANDS = {
     "datasets": "list, review and edit datasets",
     "synthesizer": "preprocess, train and watch SV2TTS synthesizers",
     "vocoder": "preprocess, train and watch SV2TTS vocoders",
+    "demo": "clone a voice from one recording with an SV2TTS model, in a dialogue or at once",
     "dataset": "make a gold-standard dataset from a recording and its transcript",
     "configure": "create train.yaml for a dataset and show the plan of the training",
     "train": "start, watch, stop, resume or export a training run",
@@ -112,6 +113,8 @@ def _find_registration(
         from cli.training.datasets import register
     elif name in ("synthesizer", "vocoder"):
         from cli.training.sv2tts import register
+    elif name == "demo":
+        from cli.demo import register
     elif name == "dataset":
         from cli.training.gold import register
     elif name == "configure":

@@ -63,8 +63,12 @@ class Engine(Protocol):
     """
 
     name: ClassVar[str]
-    sample_rate: ClassVar[int]  # Hz of what synthesize returns
     options: ClassVar[type]  # a frozen dataclass of options, see core.options
+
+    @property
+    def sample_rate(self) -> int:
+        """Return the sample rate of what synthesize returns, in Hz."""
+        ...
 
     @property
     def weights_id(self) -> str:

@@ -35,7 +35,7 @@ STEP_METRICS = (
     *("loss", "mel", "text", "rate", "gradient", "seconds", "memory", "attention"),
     *("ge2e", "prediction", "accuracy", "eer"),
 )
-VALIDATION_METRICS = ("ge2e", "prediction", "accuracy", "eer")
+VALIDATION_METRICS = ("mel", "attention", "ge2e", "prediction", "accuracy", "eer")
 MAX_MESSAGES = 100
 
 

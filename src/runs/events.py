@@ -128,6 +128,8 @@ class ValidationEvent(_LossEvent):
     kind: Literal["validation"] = "validation"
     stage: Text = ""
     train_loss: Number = None
+    mel: Number = None
+    attention: Number = None
 
 
 class SampleEvent(_Event):

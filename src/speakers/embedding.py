@@ -1,6 +1,6 @@
 """Embed waves, clips and folders with a speaker encoder.
 
-    encoder = load_encoder("resemblyzer")               or the path of a checkpoint or run
+    encoder = load_encoder("auto")      or resemblyzer, built-in, the path of a checkpoint or run
     encoder.embed_wave(wave)                            16 kHz -> (256,) of unit length
     embed_clip(encoder, read_clip(path))
 
@@ -20,6 +20,7 @@ import torch
 from audio.clip import Clip, ClipError
 from audio.io import WRITABLE_SUFFIXES, read_clip
 from core.progress import ProgressReporter
+from speakers.likeness import AUTO_NAME, BUILT_IN_NAME, PUBLISHED_NAME, choose_encoder
 from speakers.modules.checkpoints import EncoderFileError, EncoderModel, load_checkpoint
 from speakers.modules.feature_config import FeatureConfig, FeatureStatistics
 from speakers.modules.features import (
@@ -31,8 +32,7 @@ from speakers.modules.features import (
 from speakers.modules.partials import DEFAULT_PARTIALS, PartialOptions, compute_partial_slices
 from speakers.modules.silence import trim_silence
 
-PUBLISHED_NAME = "resemblyzer"
-"""The published GE2E encoder, from the package Resemblyzer."""
+BUILT_IN_FILE = Path(__file__).with_name("built_in.safetensors")
 CHECKPOINT_NAMES = ("encoder.pt", "saved_model.pt")
 BATCH_PARTIALS = 64
 MIN_SPEECH_S = 0.3
@@ -153,18 +153,20 @@ class FolderEmbedding:
     left_out: dict[Path, str]
 
 
-def load_encoder(path_or_name: Path | str, device: torch.device | str = "cpu") -> Encoder:
-    """Load an encoder: `resemblyzer`, a checkpoint file, or the folder of a run.
+def load_encoder(
+    path_or_name: Path | str = AUTO_NAME, device: torch.device | str = "cpu"
+) -> Encoder:
+    """Load an encoder: `auto`, `resemblyzer`, `built-in`, a checkpoint file, or a run's folder.
 
     Raises EncoderFileError where there is none, or it cannot be read.
     """
-    path = _find_checkpoint(path_or_name)
+    name = choose_encoder(str(path_or_name))
+    path = _find_checkpoint(name)
     found, device = load_checkpoint(path), torch.device(device)
     is_generic = path.name in CHECKPOINT_NAMES
+    is_known = name in (PUBLISHED_NAME, BUILT_IN_NAME)
     return Encoder(
-        name=(path.parent.name if is_generic else path.stem)
-        if str(path_or_name) != PUBLISHED_NAME
-        else PUBLISHED_NAME,
+        name=name if is_known else path.parent.name if is_generic else path.stem,
         kind=found.kind,
         feature_config=found.features,
         model=found.model.to(device),
@@ -232,8 +234,10 @@ def mean_embedding(embeddings: Array) -> Array:
     return scaled
 
 
-def _find_checkpoint(path_or_name: Path | str) -> Path:
-    if str(path_or_name) == PUBLISHED_NAME:
+def _find_checkpoint(name: str) -> Path:
+    if name == BUILT_IN_NAME:
+        return BUILT_IN_FILE
+    if name == PUBLISHED_NAME:
         spec = find_spec(PUBLISHED_NAME)
         if spec is None or spec.origin is None:
             raise EncoderFileError(
@@ -241,7 +245,7 @@ def _find_checkpoint(path_or_name: Path | str) -> Path:
                 "See requirements-extra.txt."
             )
         return Path(spec.origin).with_name("pretrained.pt")
-    path = Path(path_or_name)
+    path = Path(name)
     if not path.is_dir():
         return path
     known = [path / name for name in CHECKPOINT_NAMES if (path / name).is_file()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +16,14 @@ from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
 from runs.launch import TrainingStatus, read_training_status
+from studio.training_runs.run_status import (
+    RunStatus,
+    RunSummary,
+    get_run_status,
+    get_run_summary,
+)
+
+SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +38,13 @@ class RunView:
 class DetachedRuns(ABC):
     """The runs of one kind in a studio. Every method may be called from any thread.
 
-    config_files: a run has one of them;  noun: what messages call a run.
+    config_files: a run has one of them;  noun: what messages call a run;  done_message: what a run
+    that has ended well is for.
     """
 
     config_files: ClassVar[tuple[str, ...]]
     noun: ClassVar[str]
+    done_message: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -54,13 +66,40 @@ class DetachedRuns(ABC):
 
     def list_runs(self) -> list[RunView]:
         """List the runs by name."""
-        return [self.view(path.name) for path in list_folders(self.folder) if self._is_run(path)]
+        return [self.view(path.name) for path in self.list_run_folders()]
 
     def view(self, name: str) -> RunView:
         """Return one run.  Raises AppError where there is none."""
         folder = self.find(name)
-        reader = self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
-        return RunView(name=name, folder=folder, status=read_training_status(folder, reader))
+        status = read_training_status(folder, self.get_event_log(folder))
+        return RunView(name=name, folder=folder, status=status)
+
+    def list_summaries(self) -> list[RunSummary]:
+        """List the runs for the page, the latest first."""
+        rows = [
+            get_run_summary(read_dataset_name(folder), folder, self.get_event_log(folder))
+            for folder in self.list_run_folders()
+        ]
+        return sorted(rows, key=lambda row: (row.began or float("inf"), row.name), reverse=True)
+
+    def get_status(self, name: str) -> RunStatus:
+        """Return the whole status of a run.  Raises AppError where there is none."""
+        folder = self.find(name)
+        status = get_run_status(read_dataset_name(folder), folder, self.get_event_log(folder))
+        is_done = status.state == "done" and not status.message
+        return replace(
+            status,
+            message=self.done_message if is_done else status.message,
+            config_file=next(one for one in self.config_files if (folder / one).is_file()),
+        )
+
+    def get_event_log(self, folder: Path) -> EventLogReader:
+        """Return the reader of a run's event log, which is kept between calls."""
+        return self._logs.setdefault(folder, EventLogReader(folder / EVENTS_FILE))
+
+    def list_run_folders(self) -> list[Path]:
+        """List the folders of the runs by name."""
+        return [path for path in list_folders(self.folder) if self._is_run(path)]
 
     def stop(self, name: str, grace_s: float | None = None) -> RunView:
         """Request that a run saves and ends; with a grace period, kill it after that."""
@@ -84,6 +123,18 @@ class DetachedRuns(ABC):
 
     def _is_run(self, folder: Path) -> bool:
         return any((folder / name).is_file() for name in self.config_files)
+
+
+def read_dataset_path(folder: Path) -> str:
+    """Return which dataset a run was started with, "" where that is not known."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))["dataset"])
+    return ""
+
+
+def read_dataset_name(folder: Path) -> str:
+    """Return the name of the dataset that a run was started with."""
+    return Path(read_dataset_path(folder)).name or "unknown"
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -5,6 +5,8 @@ models/rtvc/
     encoder.safetensors       GE2E speaker encoder
     synthesizer.safetensors   Tacotron
     vocoder.safetensors       WaveRNN; optional
+    istft_vocoder.safetensors the other vocoder, of the 24 kHz mel; optional
+    tokenizer.json            and its lexicon, where the synthesizer reads phonemes
     checksums.json
 """
 
@@ -31,6 +33,7 @@ from engines.model_files import (
 )
 from engines.safetensors_io import (
     SkipRandomInit,
+    cast_floats,
     check_weights_match,
     load_weights_strict,
     read_pickle,
@@ -41,9 +44,11 @@ from engines.safetensors_io import (
 from speakers.embedding import Encoder
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
+from sv2tts.mel import MelKind
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
-from sv2tts.text import SYMBOLS
+from sv2tts.text import PHONEME_COUNT, SYMBOLS
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, IstftVocoderConfig
 
 PUBLISHED_NAMES = ("encoder", "synthesizer", "vocoder")
 
@@ -66,13 +71,18 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sv2ttsConfig:
-    """The config.json of a model. advice: recommended options; about: one line for lists."""
+    """The config.json of a model. advice: recommended options; about: one line for lists;
+    symbols: what the synthesizer reads; mel: what it makes.
+    """
 
     engine: Literal["sv2tts"] = "sv2tts"
     about: str = ""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     synthesizer: TacotronConfig = field(default_factory=TacotronConfig)
     vocoder: WaveRNNConfig | None = None
+    istft_vocoder: IstftVocoderConfig | None = None
+    symbols: Literal["published", "phonemes"] = "published"
+    mel: MelKind = "published"
     mu_law: bool = True
     advice: Mapping[str, Any] = field(default_factory=dict)  # Any: option values
 
@@ -93,12 +103,19 @@ def save_model(
     encoder: nn.Module,
     synthesizer: nn.Module,
     vocoder: nn.Module | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a model folder; each file is replaced in one step, config.json last."""
-    networks = {"encoder": encoder, "synthesizer": synthesizer, "vocoder": vocoder}
-    for name, network in networks.items():
+    """Write a model folder; each file is replaced in one step, config.json last.
+
+    vocoder: the kind that the config has; dtype: of the weights in the files.
+    """
+    kind = "istft_vocoder" if config.istft_vocoder else "vocoder"
+    for name, network in (("encoder", encoder), ("synthesizer", synthesizer), (kind, vocoder)):
         if network is not None:
-            save_tensors(get_network_path(folder, name), network.state_dict())
+            weights = {
+                key: cast_floats(value, dtype) for key, value in network.state_dict().items()
+            }
+            save_tensors(get_network_path(folder, name), weights)
     write_json(folder / CONFIG_FILE, to_dict(config))
 
 
@@ -132,18 +149,34 @@ def load_vocoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Wa
     return _load(network, folder, "vocoder", device)
 
 
+def load_istft_vocoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> IstftVocoder:
+    """Load the iSTFT vocoder. Raises ModelFileError for a model without one."""
+    if config.istft_vocoder is None:
+        raise ModelFileError(f"{folder} has no iSTFT vocoder. Set the option vocoder to auto.")
+    with SkipRandomInit():
+        network = IstftVocoder(config.istft_vocoder)
+    return _load(network, folder, "istft_vocoder", device)
+
+
 def import_published(source: Path, folder: Path, about: str = "") -> Sv2ttsConfig:
     """Convert a folder with the published files into a model folder.
 
-    Takes encoder.pt, synthesizer.pt and vocoder.pt, of which the last is optional, as the original
-    program wrote them or as bare state dicts. Raises ModelFileError for a file that is missing,
-    damaged or of another architecture.
+    Takes encoder.pt, synthesizer.pt and vocoder.pt, of which the last is optional. Raises
+    ModelFileError for a file that is missing, damaged or of another architecture.
     """
-    weights = {
-        name: read_published_weights(source / f"{name}.pt")
-        for name in PUBLISHED_NAMES
-        if name != "vocoder" or (source / f"{name}.pt").is_file()
-    }
+    paths = {name: source / f"{name}.pt" for name in PUBLISHED_NAMES}
+    if not paths["vocoder"].is_file():
+        del paths["vocoder"]
+    return convert_published(paths, folder, about)
+
+
+def convert_published(paths: Mapping[str, Path], folder: Path, about: str = "") -> Sv2ttsConfig:
+    """Convert published files, of any names, into a model folder.
+
+    paths: of `encoder`, `synthesizer` and, optionally, `vocoder`, as the original program wrote
+    them or as bare state dicts. Raises ModelFileError as `import_published`.
+    """
+    weights = {name: read_published_weights(path) for name, path in paths.items()}
     config = Sv2ttsConfig(
         about=about,
         encoder=infer_encoder_config(weights["encoder"]),
@@ -151,7 +184,7 @@ def import_published(source: Path, folder: Path, about: str = "") -> Sv2ttsConfi
         vocoder=infer_wavernn_config(weights["vocoder"]) if "vocoder" in weights else None,
     )
     for name, network in _build_empty(config).items():
-        _check_published(network, weights[name], source / f"{name}.pt")
+        _check_published(network, weights[name], paths[name])
     for name, tensors in weights.items():
         save_tensors(get_network_path(folder, name), tensors)
     write_json(folder / CONFIG_FILE, to_dict(config))
@@ -171,11 +204,12 @@ def read_published_weights(path: Path) -> dict[str, Tensor]:
     return dict(weights)
 
 
-def write_published(path: Path, network: nn.Module) -> None:
-    """Write the weights of a network as Real-Time Voice Cloning reads them."""
+def write_published(path: Path, network: nn.Module) -> Path:
+    """Write the weights as Real-Time Voice Cloning does, under `model_state`; return the path."""
     weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     with atomic_path(path) as part:
         torch.save({"model_state": weights}, part)
+    return path
 
 
 def load_published_synthesizer(path: Path) -> Tacotron:
@@ -208,9 +242,10 @@ def infer_tacotron_config(weights: Mapping[str, Tensor]) -> TacotronConfig:
     decoder_dims, context_dims = _shape(weights, "encoder_proj.weight")
     n_mels = _shape(weights, "decoder.prenet.fc1.weight")[1]
     fft_bins, postnet_dims = _shape(weights, "post_proj.weight")
-    if num_chars != len(SYMBOLS):
+    if num_chars not in (len(SYMBOLS), PHONEME_COUNT):
         raise ModelFileError(
-            f"the synthesizer has {num_chars} symbols; only the published {len(SYMBOLS)} are known."
+            f"the synthesizer has {num_chars} symbols; known are the published {len(SYMBOLS)}, and "
+            f"{PHONEME_COUNT} of phonemes."
         )
     threshold = weights.get("stop_threshold", torch.tensor(TacotronConfig().stop_threshold))
     return TacotronConfig(
@@ -291,6 +326,8 @@ def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
         }
         if config.vocoder is not None:
             networks["vocoder"] = WaveRNN(config.vocoder)
+        if config.istft_vocoder is not None:
+            networks["istft_vocoder"] = IstftVocoder(config.istft_vocoder)
     return networks
 
 

@@ -1,4 +1,4 @@
-"""The SV2TTS engine: an embedding of the voice, Tacotron, WaveRNN or Griffin-Lim."""
+"""The SV2TTS engine: an embedding of the voice, Tacotron, a neural vocoder or Griffin-Lim."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ from speakers.embedding import Encoder, embed_clip, mean_embedding
 from sv2tts.checkpoints import (
     PUBLISHED_NAMES,
     Sv2ttsConfig,
+    load_istft_vocoder,
     load_speaker_encoder,
     load_synthesizer,
     load_vocoder,
     read_config,
 )
+from sv2tts.front_end import FrontEnd, load_front_end
 from sv2tts.generation.attention_check import AttentionReport, character_times, check_attention
 from sv2tts.generation.options import Sv2ttsOptions
 from sv2tts.generation.wavernn_generation import WaveRNNOptions, generate_wave, make_sampler
-from sv2tts.mel import SYNTHESIZER_MEL, mel_to_wave
+from sv2tts.mel import MEL_FORMATS, MelFormat, to_vocoder_mel
 from sv2tts.modules.tacotron import Tacotron, trim_trailing_silence
 from sv2tts.modules.wavernn import WaveRNN
-from sv2tts.text import text_to_ids
 from sv2tts.text_analyzer import TEXT_LIMIT, read_text
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, vocode_mel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,7 +63,6 @@ class Sv2ttsEngine:
     """Clones a voice from a few seconds; a failed attention is found and tried again."""
 
     name: ClassVar[str] = "sv2tts"
-    sample_rate: ClassVar[int] = SYNTHESIZER_MEL.sample_rate
     options: ClassVar[type] = Sv2ttsOptions
 
     folder: Path
@@ -76,6 +77,7 @@ class Sv2ttsEngine:
         """
         config = read_config(weights)
         needed = [name for name in PUBLISHED_NAMES if name != "vocoder" or config.vocoder]
+        needed += ["istft_vocoder"] if config.istft_vocoder else []
         missing = [name for name in needed if not get_network_path(weights, name).is_file()]
         if missing:
             raise ModelFileError(
@@ -91,12 +93,17 @@ class Sv2ttsEngine:
         return compute_files_id(self.folder, ("encoder", "synthesizer"))
 
     @property
+    def sample_rate(self) -> int:
+        """Return the sample rate of the mel, in Hz."""
+        return self._mel.spec.sample_rate
+
+    @property
     def text_limit(self) -> int:
         """The maximum number of symbols of one chunk."""
         return TEXT_LIMIT
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of symbols of the text."""
+        """Return the number of letters of the text as it is read."""
         return len(read_text(text))
 
     def condition(self, clips: Sequence[Clip], report: ProgressReporter) -> SpeakerLatents:
@@ -116,7 +123,7 @@ class Sv2ttsEngine:
         speaker.require_weights(self.name, self.weights_id)
         if options.seed is None:
             options = replace(options, seed=secrets.randbelow(2**31))
-        read = read_text(text, options.text_cleaning)
+        read = self._front_end.read(text, options.text_cleaning)
         makes = [
             self._make_candidate(read, speaker, options, number, report)
             for number in range(options.candidates)
@@ -147,11 +154,12 @@ class Sv2ttsEngine:
         times = character_times(data.attention, data.step_s)
         starts, position = [], 0
         for part in parts:
-            words = read_text(part).strip()
+            words = self._front_end.read(part).strip()
             found = data.text.find(words, position)
             if found < 0:
                 return None
-            starts.append(times[min(found, len(times) - 1)])
+            symbol = self._front_end.find_symbol(data.text, found)
+            starts.append(times[min(symbol, len(times) - 1)])
             position = found + len(words)
         return starts
 
@@ -193,9 +201,9 @@ class Sv2ttsEngine:
         report: ProgressReporter,
     ) -> tuple[Tensor, Tensor, AttentionReport]:
         """Return a mel (m, f), its attention (d, t) and what that says."""
-        chars = torch.tensor([text_to_ids(text, "basic_cleaners")], device=self.device)
+        chars = torch.tensor([self._front_end.to_ids(text)], device=self.device)
         embedding = speaker.tensors[EMBEDDING].to(self.device).unsqueeze(0)
-        frames = int(options.max_seconds * SYNTHESIZER_MEL.sample_rate / SYNTHESIZER_MEL.hop)
+        frames = int(options.max_seconds * self._mel.spec.sample_rate / self._mel.spec.hop)
         with report.stage("draft"):
             made = self._synthesizer.generate(
                 chars, embedding, generator, frames, lambda frame: report.check_cancelled()
@@ -212,11 +220,13 @@ class Sv2ttsEngine:
     ) -> Tensor:
         """Return the wave (n,) of a mel (m, f)."""
         generator = torch.Generator().manual_seed(_derive_seed(options.seed or 0, number, -1))
-        use_wavernn = options.vocoder == "wavernn" or (
-            options.vocoder == "auto" and self.config.vocoder is not None
-        )
-        if not use_wavernn:
-            return mel_to_wave(mel.unsqueeze(0), generator)[0].cpu()
+        chosen = self._own_vocoder if options.vocoder == "auto" else options.vocoder
+        if chosen == "griffin_lim":
+            return self._mel.invert(mel.unsqueeze(0), generator)[0].cpu()
+        if chosen == "istft":
+            network_mel = to_vocoder_mel(mel.unsqueeze(0))
+            with torch.inference_mode():
+                return vocode_mel(self._istft_vocoder, network_mel, generator)[0].cpu()
         network = self._vocoder
         settings = WaveRNNOptions(
             batched=options.vocoder_batched,
@@ -233,7 +243,22 @@ class Sv2ttsEngine:
     @property
     def _step_s(self) -> float:
         """Seconds of audio per decoder step."""
-        return self._synthesizer.r * SYNTHESIZER_MEL.hop / SYNTHESIZER_MEL.sample_rate
+        return self._synthesizer.r * self._mel.spec.hop / self._mel.spec.sample_rate
+
+    @property
+    def _mel(self) -> MelFormat:
+        return MEL_FORMATS[self.config.mel]
+
+    @property
+    def _own_vocoder(self) -> str:
+        """Return the vocoder that the model has."""
+        if self.config.istft_vocoder is not None:
+            return "istft"
+        return "griffin_lim" if self.config.vocoder is None else "wavernn"
+
+    @cached_property
+    def _front_end(self) -> FrontEnd:
+        return load_front_end(self.folder, self.config.symbols)
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -246,6 +271,10 @@ class Sv2ttsEngine:
     @cached_property
     def _vocoder(self) -> WaveRNN:
         return load_vocoder(self.folder, self.config, self.device)
+
+    @cached_property
+    def _istft_vocoder(self) -> IstftVocoder:
+        return load_istft_vocoder(self.folder, self.config, self.device)
 
 
 def _score(report: AttentionReport) -> float:

@@ -1,17 +1,35 @@
-"""The 16 kHz mel of the synthesizer and the vocoder, and its inverse.
+"""The mels of synthesizers and vocoders, and their inverses, all in [-4, 4].
+
+`published` is the 16 kHz mel of Real-Time Voice Cloning, `vocoder_24k` the 24 kHz mel that the
+iSTFT vocoder reads.
 
 Shapes: n samples, f frames, m mel bands, k spectrum bins; the batch axis b is optional.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
 import numpy as np
 import torch
 from scipy.signal import lfilter
 from torch import Tensor
 
-from audio.griffin_lim import griffin_lim
-from audio.mel import MelSpec, hann_window, mel_filterbank
+from audio.griffin_lim import griffin_lim, mel_to_audio
+from audio.mel import (
+    VOCODER_MEL,
+    MelSpec,
+    denormalize_mel,
+    hann_window,
+    mel_filterbank,
+    normalize_mel,
+    vocoder_mel,
+)
+
+MelKind = Literal["published", "vocoder_24k"]
 
 SYNTHESIZER_MEL = MelSpec(
     sample_rate=16_000,
@@ -23,6 +41,18 @@ SYNTHESIZER_MEL = MelSpec(
     scale="slaney",
     power=1.0,
 )
+PEEWEE_MEL = MelSpec(
+    sample_rate=22_050,
+    n_fft=2_048,
+    hop=275,
+    window=1_102,
+    bands=80,
+    high_hz=11_025.0,
+    scale="htk",
+    norm=None,
+    power=2.0,
+)
+"""Of Pee Wee's Tacotron 2, without logarithm."""
 PREEMPHASIS = 0.97
 PEAK = 0.9
 MIN_LEVEL_DB = -100.0
@@ -101,3 +131,40 @@ def mel_to_wave(mel: Tensor, generator: torch.Generator) -> Tensor:
     magnitude = mel_to_magnitude(mel) ** POWER
     angle = torch.rand(magnitude.shape, generator=generator).to(mel) * (2 * torch.pi)
     return deemphasize(griffin_lim(magnitude, angle, SYNTHESIZER_MEL))
+
+
+def compute_vocoder_mel(wave: Tensor) -> Tensor:
+    """Return the mel of the iSTFT vocoder, scaled to [-4, 4].
+
+    wave: (n,) at 24 kHz. Returns (m, f) with f = 1 + n // 256.
+    """
+    return (normalize_mel(vocoder_mel(wave))[0] * MAX_ABS).clamp(-MAX_ABS, MAX_ABS)
+
+
+def to_vocoder_mel(mel: Tensor) -> Tensor:
+    """Return the natural-log mel that the iSTFT vocoder reads; any shape."""
+    return denormalize_mel(mel.clamp(-MAX_ABS, MAX_ABS) / MAX_ABS)
+
+
+def vocoder_mel_to_wave(mel: Tensor, generator: torch.Generator) -> Tensor:
+    """Invert a mel of `compute_vocoder_mel` by Griffin-Lim: (b, m, f) to (b, 256 * (f - 1))."""
+    return mel_to_audio(to_vocoder_mel(mel), VOCODER_MEL, generator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MelFormat:
+    """A kind of mel. compute: a wave (n,) to (m, f); invert: a mel (b, m, f) to waves (b, n)."""
+
+    spec: MelSpec
+    compute: Callable[[Tensor], Tensor]
+    invert: Callable[[Tensor, torch.Generator], Tensor]
+
+
+MEL_FORMATS: Mapping[MelKind, MelFormat] = MappingProxyType(
+    {
+        "published": MelFormat(spec=SYNTHESIZER_MEL, compute=synthesizer_mel, invert=mel_to_wave),
+        "vocoder_24k": MelFormat(
+            spec=VOCODER_MEL, compute=compute_vocoder_mel, invert=vocoder_mel_to_wave
+        ),
+    }
+)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
+from core.errors import InvalidValueError
+from text.g2p import SYMBOLS as PHONEME_SYMBOLS
 from text.normalization.tortoise_cleaners import (
     basic_clean,
     expand_abbreviations,
@@ -16,6 +18,9 @@ from text.normalization.transliteration import to_published_ascii
 PAD, EOS = "_", "~"
 SYMBOLS = f"{PAD}{EOS}ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!'\"(),-.:;? "
 PEEWEE_CHARACTERS = "abcdefghijklmnopqrstuvwxyz1234567890?!, "
+SYMBOL_SETS = ("published", "phonemes")
+PHONEME_COUNT = len(PHONEME_SYMBOLS) + 1  # 0 is padding, 1 ends a text
+_PHONEME_IDS = {symbol: number for number, symbol in enumerate(PHONEME_SYMBOLS, start=1)}
 _IDS = {symbol: number for number, symbol in enumerate(SYMBOLS) if symbol not in (PAD, EOS)}
 _ARPABET = re.compile(r"(.*?)\{(.+?)\}(.*)", re.DOTALL)
 
@@ -60,6 +65,25 @@ def text_to_ids(text: str, cleaner: str = "english_cleaners") -> list[int]:
         ids += _lookup(clean(found[1]))
         text = found[3]
     return [*ids, SYMBOLS.index(EOS)]
+
+
+def phonemes_to_ids(symbols: Iterable[str]) -> list[int]:
+    """Return the ids of symbols of `text.g2p`, with the end symbol. Others become [UNK]."""
+    unknown, end = _PHONEME_IDS["[UNK]"], _PHONEME_IDS["[STOP]"]
+    return [*(_PHONEME_IDS.get(symbol, unknown) for symbol in symbols), end]
+
+
+def read_training_text(text: str, symbols: str) -> list[int]:
+    """Return the ids of a text of a dataset.
+
+    symbols: one of SYMBOL_SETS; for `phonemes` the text is in braces, `{HH AH0 L OW1 .}`. Raises
+    InvalidValueError where it is not.
+    """
+    if symbols != "phonemes":
+        return text_to_ids(text)
+    if not (text.startswith("{") and text.endswith("}")):
+        raise InvalidValueError(f"{text!r} is not written as phonemes in braces.")
+    return phonemes_to_ids(text[1:-1].split())
 
 
 def ids_to_text(ids: list[int]) -> str:

@@ -171,7 +171,11 @@ def test_clips_come_in_the_requested_order_and_page_by_page(shelf: Shelf) -> Non
         "longest": "021",
         "shortest": "120",
         "score": "201",
+        "likeness": "120",
     }
+    unmeasured = shelf.history.list_unmeasured("built-in") if shelf.found() else []
+    values = {"v0/0.wav": None, "v1/1.wav": 0.9, "v2/2.wav": 0.4}
+    shelf.history.save_likeness({one: values[one.path] for one in unmeasured}, "built-in")
     for order, names in wanted.items():
         assert [ref[-5] for ref in shelf.found(order=order)] == list(names), order
     page = shelf.history.find(Search(), start=2, count=2)
@@ -577,3 +581,14 @@ def test_a_page_takes_the_same_few_queries_however_many_clips_it_has(
     monkeypatch.setattr(HistoryIndex, "_open_connection", trace)
     assert len(shelf.history.find(Search()).rows) == PAGE_SIZE
     assert sum(query.lstrip().startswith("select") for query in queries) == 2
+
+
+def test_clips_wait_for_a_comparison_with_their_voice_until_they_change(shelf: Shelf) -> None:
+    shelf.family()
+    (clip, candidate) = sorted(shelf.history.list_unmeasured("a"), key=lambda one: len(one.path))
+    assert (clip.path, clip.voice) == ("alice/00001-hello.mp3", "alice")
+    shelf.history.save_likeness({clip: 0.8, candidate: None}, "a")
+    assert shelf.history.count_unmeasured("a") == 0 and shelf.history.count_unmeasured("b") == 2
+    assert shelf.history.get_clip(clip.path).likeness == 0.8
+    shelf.history.rename(clip.path, "other")
+    assert shelf.history.count_unmeasured("a") == 2

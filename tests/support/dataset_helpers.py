@@ -109,7 +109,7 @@ def listening(ear: ExactEar | None) -> object:
 
 def job(root: Path, **changed: object) -> PrepareJob:
     """A wish to prepare root/in as root/out, text unchecked and loudness as it is."""
-    options = changed.pop("options", None) or PrepareOptions(check_text=False)
+    options = changed.pop("options", None) or PrepareOptions(check_text=False, check_speakers=False)
     assert isinstance(options, PrepareOptions)
     return PrepareJob(
         name="out",

@@ -9,15 +9,17 @@ import torch
 
 from audio.clip import Clip
 from core.progress import Cancelled, ProgressReporter
+from engines.protocols import SpeechCandidate
 from engines.speaker_latents import SpeakerLatents
-from sv2tts.engine import Sv2ttsEngine
+from sv2tts.engine import EMBEDDING, Sv2ttsCandidateData, Sv2ttsEngine
+from sv2tts.front_end import load_front_end
 from sv2tts.generation.attention_check import (
     attention_score,
     character_times,
     check_attention,
 )
 from sv2tts.generation.options import Sv2ttsOptions
-from tests.support.tiny_sv2tts import make_tiny_sv2tts
+from tests.support.tiny_sv2tts import make_tiny_phoneme_model, make_tiny_sv2tts
 
 FAST = Sv2ttsOptions(seed=1, retakes=1, max_seconds=1.0, vocoder="griffin_lim")
 
@@ -62,6 +64,36 @@ def test_wavernn_speaks_too(engine: Sv2ttsEngine, speaker: SpeakerLatents) -> No
     options = Sv2ttsOptions(seed=1, retakes=0, max_seconds=1.0, vocoder="wavernn")
     made = engine.synthesize("Hello.", speaker, options, ProgressReporter())
     assert made.candidates[0].clip.wave.abs().max() > 0
+
+
+def test_a_model_of_phonemes_speaks_at_24_khz_with_the_istft_vocoder(tmp_path: Path) -> None:
+    folder = make_tiny_phoneme_model(tmp_path / "model")
+    engine = Sv2ttsEngine.load(folder, torch.device("cpu"))
+    speaker = SpeakerLatents(
+        engine="sv2tts", weights_id=engine.weights_id, tensors={EMBEDDING: torch.ones(16) / 4}
+    )
+    options = Sv2ttsOptions(seed=1, retakes=0, max_seconds=1.0)
+    made = engine.synthesize("Hello there, Dr. Smith.", speaker, options, ProgressReporter())
+    clip = made.candidates[0].clip
+    assert clip.sample_rate == engine.sample_rate == 24_000
+    assert 0.2 < clip.duration_s <= 1.1 and clip.wave.abs().max() > 0
+
+
+def test_parts_of_a_phoneme_text_start_where_their_first_phoneme_does(tmp_path: Path) -> None:
+    folder = make_tiny_phoneme_model(tmp_path / "model")
+    engine = Sv2ttsEngine.load(folder, torch.device("cpu"))
+    front = load_front_end(folder, "phonemes")
+    read = front.read("One two three.")
+    symbols = len(front.to_ids(read))
+    report = check_attention(diagonal(4 * symbols, symbols), step_s=0.1, ended=True)
+    data = Sv2ttsCandidateData(
+        text=read, attention=diagonal(4 * symbols, symbols), step_s=0.1, report=report
+    )
+    speaker = SpeakerLatents(engine="sv2tts", weights_id="", tensors={})
+    candidate = SpeechCandidate(clip=Clip(wave=torch.zeros(10), sample_rate=24_000), aux=data)
+    starts = engine.align(["One", "two", "three."], candidate, speaker, ProgressReporter())
+    places = [front.find_symbol(read, read.lower().find(word)) for word in ("one", "two", "three")]
+    assert starts == pytest.approx([0.4 * place for place in places], abs=0.25)
 
 
 def diagonal(steps: int, characters: int) -> torch.Tensor:

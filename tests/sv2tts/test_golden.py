@@ -24,6 +24,7 @@ from sv2tts.modules.tacotron import Tacotron, TacotronConfig, tacotron_loss
 from sv2tts.modules.tacotron2 import Tacotron2, Tacotron2Config
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
 from sv2tts.text import CLEANERS, ids_to_text, text_to_ids, text_to_peewee_ids
+from sv2tts.training.tacotron2_task import make_stop_labels, mask_padding
 from tests.support.sv2tts_cases import FOLDER, Sv2ttsCase, sv2tts_cases
 
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
@@ -253,6 +254,14 @@ def test_tacotron_2_agrees_with_the_reference(case: Sv2ttsCase) -> None:
     frames = case.facts["inference_frames"]
     free = network.generate(given["text"][:1], given["speaker"][:1], max_frames=frames)
     assert_close(free.after_postnet, wanted["inference"], **TOLERANCE)
+
+
+@sv2tts_cases("peewee", "stop_labels")
+def test_stop_labels_begin_at_the_last_frame_of_speech(case: Sv2ttsCase) -> None:
+    mel, wanted = case.group("in")["audio"], case.group("out")
+    mask = mask_padding(mel)
+    assert torch.equal(mask, wanted["mask"].bool())
+    assert torch.equal(make_stop_labels(mask), wanted["stop_labels"])
 
 
 @sv2tts_cases("peewee", "text")

@@ -14,7 +14,7 @@ from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
 from studio.sv2tts.requests import EmbedRequest
 from studio.sv2tts.service import get_datasets_folder
-from studio.workers.sv2tts import embed_utterances
+from studio.workers.sv2tts.datasets import embed_utterances
 from sv2tts.data.preprocessing import (
     PreprocessOptions,
     SourceUtterance,

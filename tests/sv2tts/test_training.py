@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,17 @@ from runs.state import load_state
 from sv2tts import mel as mels
 from sv2tts.data import batches
 from sv2tts.data.train_list import (
+    ALIGNMENTS_DIR,
     AUDIO_DIR,
     EMBEDS_DIR,
     MELS_DIR,
+    VALIDATION_FILE,
     TrainItem,
     draw_batch,
     read_train_list,
     write_train_list,
 )
+from sv2tts.text import PHONEME_COUNT, read_training_text
 from sv2tts.training import vocoder_task
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
@@ -39,7 +45,11 @@ from sv2tts.training.config import (
     read_config,
     write_config,
 )
-from sv2tts.training.synthesizer_task import guided_attention_loss
+from sv2tts.training.synthesizer_task import (
+    aligned_attention_loss,
+    find_targets,
+    guided_attention_loss,
+)
 from sv2tts.training.trainer import train
 
 TACOTRON = {
@@ -94,7 +104,9 @@ def make_run(folder: Path, kind: str, **changes: Any) -> Path:
     common: dict[str, Any] = {"validation_share": 0.25, "eval_every": 4, "save_every": 4}
     if kind == "synthesizer":
         config: Any = SynthesizerTrainConfig(
-            schedule=SCHEDULE, network=TACOTRON, guided_attention=1.0, **{**common, **changes}
+            schedule=SCHEDULE,
+            guided_attention=1.0,
+            **{"network": TACOTRON, **common, **changes},
         )
         write_config(folder / SYNTHESIZER_FILE, config)
     else:
@@ -252,3 +264,47 @@ def test_guided_attention_prefers_the_diagonal() -> None:
     characters = torch.ones(1, 12, dtype=torch.bool)
     assert guided_attention_loss(diagonal, characters) < 0.01
     assert guided_attention_loss(diagonal.flip(-1), characters) > 0.3
+
+
+def test_targets_of_the_attention_follow_the_first_frames_of_symbols() -> None:
+    starts = torch.tensor([0.0, 3.0, 8.0])
+    assert find_targets(starts, steps=6, r=2).tolist() == [0, 1, 1, 1, 2, 2]
+
+
+def test_attention_on_the_spoken_symbol_costs_nothing_and_elsewhere_much() -> None:
+    targets = torch.tensor([[0, 2, 4]])
+    right = torch.nn.functional.one_hot(targets, 6).float()
+    wrong = right.roll(3, dims=-1)
+    assert aligned_attention_loss(right, targets) < 1e-3
+    assert aligned_attention_loss(wrong, targets) > 5.0
+
+
+def test_a_training_reads_phonemes_alignments_and_the_validation_list(
+    tmp_path: Path, dataset: Path
+) -> None:
+    folder = tmp_path / "phonemes"
+    shutil.copytree(dataset, folder)
+    items = [
+        replace(item, text="{HH AH0 L OW1 [SPACE] DH EH1 R .}") for item in read_train_list(folder)
+    ]
+    (folder / ALIGNMENTS_DIR).mkdir()
+    for item in items:
+        places = np.linspace(0, item.frames, 10, dtype=np.float32)
+        np.save(folder / ALIGNMENTS_DIR / item.mel, places)
+    write_train_list(folder, items[2:])
+    write_train_list(folder, items[:2], VALIDATION_FILE)
+    network = {**TACOTRON, "num_chars": PHONEME_COUNT}
+    changes = {"network": network, "symbols": "phonemes", "precision": "bfloat16"}
+    run = make_run(tmp_path / "run", "synthesizer", **changes)
+    assert run_training(run, folder) == "done"
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    begin = next(line for line in lines if line["kind"] == "begin")
+    assert (begin["clips"], begin["validation_clips"]) == (6, 2)
+    validation = next(line for line in lines if line["kind"] == "validation")
+    assert validation["mel"] > 0 and validation["attention"] is not None
+
+
+def test_phonemes_have_to_be_in_braces() -> None:
+    assert read_training_text("{HH .}", "phonemes")[-1] == 1
+    with pytest.raises(InvalidValueError, match="braces"):
+        read_training_text("hello", "phonemes")

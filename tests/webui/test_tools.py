@@ -51,6 +51,45 @@ RESULTS: dict[str, dict[str, Any]] = {
     "judge_clip": {"name": SCRIPT, "bundle": SCRIPT, "likely": 0.95, "pieces": [0.95]},
     "merge_models": {"name": SCRIPT, "weights_id": SCRIPT, "mixed": ["gpt"], "size": 1_000_000},
     "bring_voice": {"voice": SCRIPT, "clips": 1},
+    "compare_speakers": {
+        "encoder": SCRIPT,
+        "names": [SCRIPT, "vera"],
+        "matrix": [[1.0, 0.25], [0.25, 1.0]],
+        "nearest": [{"name": SCRIPT, "other": "vera", "cosine": 0.25, "sure": 0.02}],
+        "left_out": {SCRIPT: SCRIPT},
+    },
+    "find_speakers": {
+        "encoder": SCRIPT,
+        "name": SCRIPT,
+        "clip": f"uploads/0/{SCRIPT}.wav",
+        "duration_s": 8.0,
+        "peaks": [0.5, 1.0],
+        "turns": [
+            {"start_s": 0.0, "stop_s": 5.0, "speaker": 1},
+            {"start_s": 5.0, "stop_s": 8.0, "speaker": 2},
+        ],
+        "speakers": [
+            {"speaker": 1, "seconds": 5.0, "share": 0.625, "cosine": 1.0, "sure": 1.0},
+            {"speaker": 2, "seconds": 3.0, "share": 0.375, "cosine": 0.3, "sure": None},
+        ],
+    },
+    "map_speakers": {
+        "encoder": SCRIPT,
+        "method": "tsne",
+        "data": "",
+        "points": [{"x": 0.0, "y": 1.0, "speaker": SCRIPT, "file": f"/a/{SCRIPT}.wav"}],
+        "total": 1,
+        "left_out": {},
+    },
+    "use_toolbox": {
+        "model": SCRIPT,
+        "utterance": SCRIPT,
+        "clip": f"/a/{SCRIPT}.wav",
+        "seconds": 1.0,
+        "seed": 3,
+        "pictures": {SCRIPT: f"/a/{SCRIPT}.png"},
+        "problems": [SCRIPT],
+    },
 }
 RESULTS["check_clip"] = RESULTS["check_voice"]
 

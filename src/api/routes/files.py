@@ -46,17 +46,18 @@ MEDIA_TYPES = MappingProxyType(
 
 @router.get("/files/{kind}/{name:path}", response_class=FileResponse, tags=["Files"])
 def download_file(
-    kind: Literal["results", "voices", "training"],
+    kind: Literal["results", "voices", "training", "uploads"],
     name: str,
     studio: StudioDep,
     download: Annotated[bool, Query(description="as an attachment")] = False,
 ) -> FileResponse:
-    """Return an audio file below the results, the voices or training."""
+    """Return an audio file below the results, the voices, training or the uploads."""
     if kind == "training":
         path = resolve_training_audio(studio.layout.training, name)
     else:
-        folder = studio.layout.results if kind == "results" else studio.layout.voices
-        path = resolve_audio_file(folder, name)
+        layout = studio.layout
+        folders = {"results": layout.results, "voices": layout.voices}
+        path = resolve_audio_file(folders.get(kind, layout.state / "uploads"), name)
     return FileResponse(
         path,
         media_type=MEDIA_TYPES[path.suffix.lower()],
@@ -69,7 +70,7 @@ def download_file(
 def resolve_training_audio(folder: Path, name: str) -> Path:
     """Return a clip of a dataset or a sample of a run; no other file in training/."""
     match name.split("/"):
-        case [_, "audio", _] | [_, "runs", _, "samples", _]:
+        case [_, "audio", _] | [_, "runs", _, "samples", _] | ["sv2tts", "runs", _, "wavs", _]:
             return resolve_audio_file(folder, name)
     raise ApiError(NOT_FOUND, f"There is no clip {quote_for_message(name)} here.", "not_found")
 

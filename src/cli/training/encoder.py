@@ -63,7 +63,7 @@ class EvaluateFlags:
         str,
         typer.Argument(
             metavar="ENCODER",
-            help="A run, resemblyzer, a checkpoint file, or models:/NAME/VERSION of MLflow.",
+            help="A run, auto, resemblyzer, built-in, a file, or models:/NAME/VERSION of MLflow.",
         ),
     ]
     data: Annotated[
@@ -266,7 +266,7 @@ def _evaluate(
 
 
 def _call(function: str, studio: Studio, request: object, as_json: bool) -> Any:
-    task = getattr(import_module("studio.workers.encoders"), function)
+    task = getattr(import_module("studio.workers.encoders.evaluation"), function)
     return task(studio.layout, request, create_reporter(as_json))
 
 

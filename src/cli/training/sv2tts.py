@@ -24,7 +24,7 @@ from studio.sv2tts.requests import (
 )
 from studio.sv2tts.service import SYNTHESIZER, VOCODER, Sv2ttsService
 
-WORKER = "studio.workers.sv2tts"
+WORKER = "studio.workers.sv2tts.datasets"
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="Training run.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Preprocessed dataset.")]

@@ -5,6 +5,7 @@ Shapes: n samples, w windows of 30 ms.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -64,11 +65,16 @@ def choose_windows(smoothed: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
 
 def _detect_with_silero(wave: Array) -> npt.NDArray[np.bool_]:
     package = import_module(SILERO)
-    model = package.load_silero_vad()
     found = package.get_speech_timestamps(
-        torch.from_numpy(np.ascontiguousarray(wave)), model, sampling_rate=SAMPLE_RATE
+        torch.from_numpy(np.ascontiguousarray(wave)), _load_silero(), sampling_rate=SAMPLE_RATE
     )
     spoken = np.zeros(len(wave), dtype=bool)
     for span in found:
         spoken[span["start"] : span["end"]] = True
     return spoken.reshape(-1, WINDOW_SAMPLES).mean(1) > 0.5
+
+
+@cache
+def _load_silero() -> torch.nn.Module:
+    model: torch.nn.Module = import_module(SILERO).load_silero_vad()
+    return model

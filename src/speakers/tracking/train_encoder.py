@@ -70,8 +70,8 @@ def run_tracked_training(
         run = layout.encoder_run(f"mlflow-{active.info.run_id[:12]}")
         run.mkdir(parents=True, exist_ok=True)
         write_encoder_config(run / CONFIG_FILE, config.training)
-        result = train_encoder(run, dataset, ProgressReporter(_log_event))
-        _log_run_files(run)
+        result = train_encoder(run, dataset, ProgressReporter(log_event))
+        log_run_files(run, (CONFIG_FILE, NETWORK_FILE, EVENTS_FILE))
         if result.state == "failed":
             raise AppError(result.message)
         checkpoint = next(
@@ -84,7 +84,7 @@ def run_tracked_training(
         return str(active.info.run_id)
 
 
-def _log_event(event: ProgressEvent) -> None:
+def log_event(event: ProgressEvent) -> None:
     """Log the metrics of an event of the training."""
     if event.kind in METRIC_EVENTS:
         prefix = "validation_" if event.kind == "validation" else ""
@@ -96,9 +96,9 @@ def _log_event(event: ProgressEvent) -> None:
         mlflow.log_metrics(values, step=int(event.data.get("step", 0)))
 
 
-def _log_run_files(run: Path) -> None:
-    """Log configuration, network, input examples, and every curve as CSV and picture."""
-    for name in (CONFIG_FILE, NETWORK_FILE, EVENTS_FILE):
+def log_run_files(run: Path, names: Sequence[str]) -> None:
+    """Log files of a run, its input examples, and every curve as CSV and picture."""
+    for name in names:
         if (run / name).is_file():
             mlflow.log_artifact(str(run / name))
     if (run / INPUTS_DIR).is_dir():

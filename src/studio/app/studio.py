@@ -18,11 +18,13 @@ from jobs.store_file import SetAsideStore, list_set_aside
 from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.app.setting_checks import check_changed_settings
+from studio.encoders.service import EncoderService
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.settings.sources import ResolvedSettings, resolve_settings
 from studio.settings.store import update_settings_file
+from studio.sv2tts.service import Sv2ttsService
 from studio.synthesis.batch import BatchJob, BatchResult, synthesize_batch
 from studio.synthesis.batch_csv import read_batch_file
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
@@ -52,6 +54,8 @@ class Studio:
         self._lock = Lock()
         self._is_closed = False
         self.runs = TrainingRunService(layout, lambda: self.settings.device, self._free_memory)
+        self.encoders = EncoderService(layout, self._free_memory)
+        self.sv2tts = Sv2ttsService(layout, self._free_memory)
 
     @classmethod
     def open(

@@ -38,8 +38,9 @@ class PreprocessRequest:
 class EvaluateRequest:
     """Evaluate an encoder on recordings of several speakers.
 
-    encoder: a run, "resemblyzer", a checkpoint file, or a registered model (models:/NAME/2);  data:
-    a preprocessed dataset, a folder in one of the known layouts, a CSV file, or a voice folder;
+    encoder: a run, "auto", "resemblyzer", "built-in", a checkpoint file, or a registered model
+    (models:/NAME/2);  data: a preprocessed dataset, a folder in one of the known layouts, a CSV
+    file, or a voice folder;
     out: the file to write;  method: of a plot;  level: what a point of a plot stands for.
     """
 

@@ -3,6 +3,7 @@
 service = EncoderService(layout)
 service.start("english", dataset="librispeech", config=EncoderTrainConfig())
 service.view("english").status.eta_s
+service.get_status("english").curves                as the page shows finetunes
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import AppError, reraise_as_app_error
+from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message
-from speakers.dataset import SpeakerDatasetError, read_speaker_dataset
+from speakers.dataset import DATASET_FILE, SpeakerDatasetError, read_speaker_dataset
+from speakers.modules.feature_config import FeatureConfig
 from speakers.training.config import (
     CONFIG_FILE,
     PRESETS,
@@ -23,13 +25,66 @@ from speakers.training.config import (
     read_encoder_config,
 )
 from speakers.training.launch import start_training
-from studio.detached_runs import DetachedRuns, RunView, list_folders
+from studio.detached_runs import (
+    SOURCE_FILE,
+    DetachedRuns,
+    RunView,
+    list_folders,
+    read_dataset_path,
+)
 
-SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
+DONE_MESSAGE = "The encoder can be chosen under Utilities, Speaker lab."
 
 # Any: of each option its own type.
 
 __all__ = ["PRESETS", "EncoderTrainConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderRecipe:
+    """Features and training options that go together.  min_frames: of a recording."""
+
+    label: str
+    features: FeatureConfig
+    config: EncoderTrainConfig
+    min_frames: int = 160
+
+
+RECIPES: Mapping[str, EncoderRecipe] = {
+    "small": EncoderRecipe(
+        label="Small (as the built-in encoder)",
+        features=FeatureConfig(kind="singer_mel", normalization="schluter"),
+        config=EncoderTrainConfig(
+            hidden=128,
+            layers=1,
+            steps=600,
+            learning_rate=0.003,
+            lr_schedule="cosine",
+            crop_frames=60,
+            min_crop_frames=40,
+            mask_frames=10,
+            mask_bins=10,
+            umap_every=0,
+            save_every=100,
+            backup_every=0,
+        ),
+        min_frames=60,
+    ),
+    "ge2e": EncoderRecipe(
+        label="GE2E (published size)", features=FeatureConfig(), config=PRESETS["ge2e"]
+    ),
+    "singer": EncoderRecipe(
+        label="Singer identity",
+        features=FeatureConfig(kind="singer_mel", trim_silence=False),
+        config=PRESETS["singer"],
+        min_frames=128,
+    ),
+    "peewee": EncoderRecipe(
+        label="Pee Wee",
+        features=FeatureConfig(kind="peewee_mel", trim_silence=False),
+        config=PRESETS["peewee"],
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +105,26 @@ class EncoderService(DetachedRuns):
 
     config_files = (CONFIG_FILE,)
     noun = "encoder run"
+    done_message = DONE_MESSAGE
 
     @staticmethod
     def get_folder(layout: ProjectPaths) -> Path:
         """Return the folder of the encoder runs in a studio."""
         return layout.encoders / "runs"
+
+    def resume(self, name: str) -> RunView:
+        """Resume a run from its last saved state."""
+        folder = self.find(name)
+        with reraise_as_app_error(InvalidValueError):
+            config = read_encoder_config(folder / CONFIG_FILE)
+        return self.start(name, read_dataset_path(folder), config)
+
+    def list_dataset_names(self) -> list[str]:
+        """List the names of the preprocessed datasets, the latest first."""
+        folders = list_folders(self.layout.encoders / "datasets")
+        found = [folder for folder in folders if (folder / DATASET_FILE).is_file()]
+        found.sort(key=lambda folder: (folder / DATASET_FILE).stat().st_mtime, reverse=True)
+        return [folder.name for folder in found]
 
     def list_datasets(self) -> list[SpeakerDatasetInfo]:
         """List the preprocessed datasets by name."""

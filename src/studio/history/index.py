@@ -17,7 +17,7 @@ from core.errors import (
 from core.files import create_private_file, make_private_folder
 from studio.synthesis.output_paths import RANKS_PER_LINE, find_owner_suffix
 
-SCHEMA_VERSION = 1  # an index of another version is rebuilt
+SCHEMA_VERSION = 2  # an index of another version is rebuilt
 BUSY_TIMEOUT_S = 10.0  # wait for another process that writes
 DATABASE_ERROR_ADVICE = "Free some disk space, or delete the file: it is rebuilt."
 VALUES_PER_STATEMENT = 500
@@ -43,7 +43,9 @@ create table files(
     score real,
     seconds real,
     created real not null,
-    foreign_ integer not null default 0
+    foreign_ integer not null default 0,
+    likeness real,
+    likeness_by text not null default ''
 );
 create index by_family on files(family);
 create index by_stem on files(stem);

@@ -25,6 +25,7 @@ SORT_ORDERS = MappingProxyType(
         "longest": "seconds desc nulls last, created desc",
         "shortest": "seconds nulls last, created desc",
         "score": "score desc nulls last, created desc",
+        "likeness": "likeness desc nulls last, created desc",
     }
 )
 # Scripts without spaces between words: searched by substring instead of the full-text index.
@@ -34,7 +35,7 @@ _UNSPACED_SCRIPTS = re.compile(
 _SEARCH_TERM = re.compile(r'"([^"]*)"|(\S+)')
 _SELECT = f"""
 select page.family as ref, path, name, voice, speaker, substr(text, 1, {EXCERPT_CHARS}) as text,
-    engine, bundle as model, seed, score, seconds, created, size,
+    engine, bundle as model, seed, score, seconds, likeness, created, size,
     exists(select 1 from stars where stars.family = page.family) as starred,
     rank = 0 as whole, foreign_ as "foreign",
     (select count(*) from files as f where f.family = page.family and f.rank < {RANKS_PER_LINE})
@@ -71,7 +72,7 @@ class ClipSummary:
 
     ref: its id, the path of the joined clip below the results;  path: the file to play;  speaker:
     the voice in the metadata;  whole: the joined clip exists;  foreign: without readable metadata;
-    candidates, lines: how many there are.
+    candidates, lines: how many there are;  likeness: similarity to the voice, None not measured.
     """
 
     ref: str
@@ -92,6 +93,7 @@ class ClipSummary:
     foreign: bool
     candidates: int = 0
     lines: int = 0
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class ClipFile:
     text: str
     score: float | None
     seconds: float | None
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,7 @@ def list_clip_files(db: sqlite3.Connection, ref: str) -> list[ClipFile]:
             text=row["text"],
             score=row["score"],
             seconds=row["seconds"],
+            likeness=row["likeness"],
         )
         for row in found
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressEvent, ProgressReporter
 from core.trash import empty_trash
-from studio.history import export, favorites, query, scanner, trash
+from studio.history import export, favorites, likeness, query, scanner, trash
 from studio.history.file_groups import FileGroups, get_rename_target, move_all
 from studio.history.index import HistoryIndex
+from studio.history.likeness import UnmeasuredFile
 from studio.history.query import ClipFile, ClipSummary, FilterChoices, HistoryPage, Search
 from studio.history.trash import Deletion
 from studio.schemas.take_metadata import TakeMetadata
@@ -248,6 +249,21 @@ class History:
         with self._index.connection() as db:
             known = query.filter_known_refs(db, refs)
         return [ref for ref in refs if ref in known]
+
+    def count_unmeasured(self, encoder: str) -> int:
+        """Return how many clips and candidates were not compared with their voice yet."""
+        with self._index.connection() as db:
+            return likeness.count_unmeasured(db, encoder)
+
+    def list_unmeasured(self, encoder: str) -> list[UnmeasuredFile]:
+        """List the clips and candidates that were not compared with their voice yet."""
+        with self._index.connection() as db:
+            return likeness.list_unmeasured(db, encoder)
+
+    def save_likeness(self, measured: Mapping[UnmeasuredFile, float | None], encoder: str) -> None:
+        """Save how alike clips are to their voice, None where that cannot be measured."""
+        with self._index.revision_transaction() as db:
+            likeness.write_likeness(db, measured, encoder)
 
     def _check_known(self, refs: Sequence[str]) -> None:
         if not refs:

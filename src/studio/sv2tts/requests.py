@@ -52,6 +52,77 @@ class VocoderPreprocessRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemoRequest:
+    """The model of a demo.
+
+    encoder, synthesizer, vocoder: files, the last one optional;  model: an installed one, where no
+    files are given, "" for the first of the engine;  cpu: do not use a GPU.
+    """
+
+    encoder: str = ""
+    synthesizer: str = ""
+    vocoder: str = ""
+    model: str = ""
+    cpu: bool = False
+
+    def __post_init__(self) -> None:
+        files = (self.encoder, self.synthesizer, self.vocoder)
+        if any(files) and not (self.encoder and self.synthesizer):
+            raise InvalidValueError(
+                "A demo from files needs an encoder and a synthesizer. Give --enc_model_fpath and "
+                "--syn_model_fpath."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """One spoken text. problems: of its attention, () for none."""
+
+    path: str
+    seconds: float
+    seed: int
+    embedding_norm: float
+    problems: tuple[str, ...] = ()
+
+
+TOOLBOX_VOCODERS = ("auto", "istft", "wavernn", "griffin_lim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolboxRequest:
+    """Embed an utterance and, where there is a text, speak it in its voice.
+
+    clip: an upload;  model: "" for the first of the engine;  vocoder: one of TOOLBOX_VOCODERS.
+    """
+
+    clip: str
+    text: str = ""
+    model: str = ""
+    vocoder: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.vocoder not in TOOLBOX_VOCODERS:
+            raise InvalidValueError(
+                f"vocoder is {self.vocoder!r}; it must be one of {', '.join(TOOLBOX_VOCODERS)}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolboxResult:
+    """What the toolbox made. clip: the spoken text, "" without one;  pictures: caption -> file;
+    problems: of the attention."""
+
+    model: str
+    utterance: str
+    clip: str = ""
+    seconds: float = 0.0
+    seed: int = 0
+    pictures: dict[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetResult:
     """What was made. left_out: recording or utterance -> the reason."""
 

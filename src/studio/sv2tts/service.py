@@ -11,7 +11,13 @@ from core.errors import AppError
 from core.files import write_json
 from core.paths import ProjectPaths, quote_for_message, validate_name
 from runs.launch import start_process
-from studio.detached_runs import DetachedRuns, RunView, list_folders
+from studio.detached_runs import (
+    SOURCE_FILE,
+    DetachedRuns,
+    RunView,
+    list_folders,
+    read_dataset_path,
+)
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
@@ -24,7 +30,7 @@ from sv2tts.training.config import (
 
 SYNTHESIZER, VOCODER = "synthesizer", "vocoder"
 TRAINER = ("-m", "sv2tts.training.trainer")
-SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
+DONE_MESSAGE = "Its file can be imported under Settings, Models, together with an encoder.pt."
 TRAIN_LIST = "train.txt"
 
 
@@ -33,6 +39,7 @@ class Sv2ttsService(DetachedRuns):
 
     config_files = (SYNTHESIZER_FILE, VOCODER_FILE)
     noun = "training run"
+    done_message = DONE_MESSAGE
 
     @staticmethod
     def get_folder(layout: ProjectPaths) -> Path:
@@ -47,6 +54,16 @@ class Sv2ttsService(DetachedRuns):
     def list_kind(self, kind: str) -> list[RunView]:
         """List the runs of SYNTHESIZER or VOCODER by name."""
         return [view for view in self.list_runs() if (view.folder / _FILES[kind]).is_file()]
+
+    def get_kind(self, name: str) -> str:
+        """Return SYNTHESIZER or VOCODER.  Raises AppError where there is no such run."""
+        folder = self.find(name)
+        return SYNTHESIZER if (folder / SYNTHESIZER_FILE).is_file() else VOCODER
+
+    def resume(self, name: str) -> RunView:
+        """Resume a run from its last saved state."""
+        config = self.build_config(self.get_kind(name), name, {})
+        return self.start(name, read_dataset_path(self.find(name)), config)
 
     def build_config(
         self, kind: str, name: str, options: Mapping[str, Any], hparams: str = ""

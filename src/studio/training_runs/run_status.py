@@ -116,6 +116,7 @@ class RunStatus(RunSummary):
     message: str = ""
     cause: str = ""
     details: str = ""
+    config_file: str = CONFIG_FILE
 
     @property
     def is_over(self) -> bool:
@@ -125,7 +126,7 @@ class RunStatus(RunSummary):
     @property
     def can_resume(self) -> bool:
         """Return whether the run can be resumed."""
-        return self.is_over and self.state != "done" and (self.folder / CONFIG_FILE).is_file()
+        return self.is_over and self.state != "done" and (self.folder / self.config_file).is_file()
 
     def curve(self, name: str, stage: str = "gpt") -> CurvePoints:
         """Return the points of one curve, () where there is no such curve."""

@@ -20,6 +20,8 @@ from core.errors import InvalidValueError
 from core.files import write_text
 
 TRAIN_FILE, SYNTHESIZED_FILE = "train.txt", "synthesized.txt"
+VALIDATION_FILE = "validation.txt"  # utterances kept apart, where the dataset chooses them
+ALIGNMENTS_DIR = "alignments"  # (t,) first frame of each symbol, named as the mel; optional
 MELS_DIR, AUDIO_DIR, EMBEDS_DIR, GTA_DIR = "mels", "audio", "embeds", "mels_gta"
 BUCKET_BATCHES = 32  # batches that are sorted by length together
 
@@ -84,6 +86,12 @@ def load_mel(folder: Path, item: TrainItem, directory: str = MELS_DIR) -> Tensor
     if mel.ndim != 2:
         raise InvalidValueError(f"{item.mel} is {mel.shape}; a mel is (frames, bands).")
     return torch.from_numpy(mel.T.copy())
+
+
+def load_alignment(folder: Path, item: TrainItem) -> Tensor | None:
+    """Load the first frame of each symbol: (t,), None where it is not known."""
+    path = folder / ALIGNMENTS_DIR / item.mel
+    return torch.from_numpy(_load_array(path)) if path.is_file() else None
 
 
 def load_embedding(folder: Path, item: TrainItem) -> Tensor:

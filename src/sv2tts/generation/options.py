@@ -13,7 +13,7 @@ from engines.model_files import CONFIG_FILE, read_json
 from sv2tts.text_analyzer import Sv2ttsTextAnalyzer
 from text.tokenizer import FULL, TEXT_CLEANINGS
 
-VOCODERS = ("auto", "wavernn", "griffin_lim")
+VOCODERS = ("auto", "istft", "wavernn", "griffin_lim")
 
 # Any: option values
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -43,7 +43,7 @@ class Sv2ttsOptions:
     ] = 2
     vocoder: Annotated[
         str,
-        OptionInfo(choices=VOCODERS, help="Vocoder; griffin_lim needs no model"),
+        OptionInfo(choices=VOCODERS, help="Vocoder; auto: the model's own; griffin_lim needs none"),
     ] = "auto"
     vocoder_batched: Annotated[
         bool, OptionInfo(help="WaveRNN: generate overlapping chunks at once, much faster")

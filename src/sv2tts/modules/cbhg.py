@@ -92,7 +92,7 @@ class CBHG(nn.Module):
         """x: (b, in_channels, t). Returns (b, t, channels)."""
         steps = x.shape[-1]
         bank = torch.cat([conv(x)[..., :steps] for conv in self.conv1d_bank], dim=1)
-        bank = F.max_pool1d(bank, kernel_size=2, stride=1, padding=1)[..., :steps]
+        bank = torch.maximum(bank, F.pad(bank, (1, -1), mode="replicate"))  # a max-pool of 2
         y = (self.conv_project2(self.conv_project1(bank)) + x).transpose(1, 2)
         if self.pre_highway is not None:
             y = self.pre_highway(y)

@@ -95,9 +95,18 @@ class LocationSensitiveAttention(nn.Module):
         self.W = nn.Linear(dims, dims)
         self.v = nn.Linear(dims, 1, bias=False)
 
-    def forward(self, keys: Tensor, query: Tensor, cumulative: Tensor, mask: Tensor) -> Tensor:
-        """keys: (b, t, d), query: (b, d), cumulative, mask: (b, t). Returns (b, t) weights."""
-        location = self.L(self.conv(cumulative.unsqueeze(1)).transpose(1, 2))
+    def merge_location_layers(self) -> tuple[Tensor, Tensor]:
+        """Return the convolution and L as one layer: its kernel (k, d) and bias (d,)."""
+        kernel = (self.L.weight @ self.conv.weight.squeeze(1)).T
+        return kernel, F.linear(cast(Tensor, self.conv.bias), self.L.weight)
+
+    def forward(
+        self, keys: Tensor, query: Tensor, cumulative: Tensor, mask: Tensor, kernel: Tensor
+    ) -> Tensor:
+        """keys: (b, t, d) with the bias of the location layer, query: (b, d), cumulative, mask:
+        (b, t), kernel: (k, d). Returns (b, t) weights."""
+        before = F.pad(cumulative, (len(kernel) // 2, len(kernel) // 2))
+        location = before.unfold(-1, len(kernel), 1) @ kernel
         energy = self.v(torch.tanh(self.W(query).unsqueeze(1) + keys + location)).squeeze(-1)
         # Padding is scored 0, not -inf: so the published weights were trained.
         return F.softmax(energy * mask, dim=-1)
@@ -119,8 +128,9 @@ class Memory:
     """The encoded text that the decoder attends to."""
 
     values: Tensor  # (b, t, context_dims)
-    keys: Tensor  # (b, t, decoder_dims)
+    keys: Tensor  # (b, t, decoder_dims), with the bias of the location layer
     mask: Tensor  # (b, t) 1 for a character, 0 for padding
+    kernel: Tensor  # (k, decoder_dims) of the location layer
 
 
 class Decoder(nn.Module):
@@ -161,28 +171,87 @@ class Decoder(nn.Module):
         self, frame: Tensor, memory: Memory, state: DecoderState, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor, Tensor, DecoderState]:
         """frame: (b, m). Returns mel (b, m, r), attention (b, t), stop (b, 1), the next state."""
-        prenet = self.prenet(frame, generator)
+        x, weights, after = self.advance(self.prenet(frame, generator), memory, state)
+        mel, stop = self.project(x, after.context)
+        return mel, weights, stop, after
+
+    def advance(
+        self, prenet: Tensor, memory: Memory, state: DecoderState
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """Do one step. prenet: (b, p). Returns x (b, lstm_dims), attention (b, t), the state."""
         hidden = self.attn_rnn(torch.cat([state.context, prenet], dim=-1), state.attention_hidden)
-        weights = self.attn_net(memory.keys, hidden, state.cumulative, memory.mask)
+        weights = self.attn_net(memory.keys, hidden, state.cumulative, memory.mask, memory.kernel)
         context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
         x = self.rnn_input(torch.cat([context, hidden], dim=-1))
         lstm1 = self._residual(self.res_rnn1, x, state.lstm1)
         x = x + lstm1[0]
         lstm2 = self._residual(self.res_rnn2, x, state.lstm2)
         x = x + lstm2[0]
-        mel = self.mel_proj(x).view(-1, self.config.n_mels, MAX_R)[:, :, : int(self.r)]
-        stop = torch.sigmoid(self.stop_proj(torch.cat([x, context], dim=-1)))
         after = DecoderState(hidden, context, state.cumulative + weights, lstm1, lstm2)
-        return mel, weights, stop, after
+        return x, weights, after
+
+    def advance_all(self, prenets: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Do all steps of known frames; the attention does not depend on the LSTMs behind it.
+
+        prenets: (b, d, p). Returns x (b, d, lstm_dims), context (b, d, c), attention (b, d, t).
+        """
+        state, rnn = self.initial_state(memory), self.attn_rnn
+        hidden, context, cumulative = state.attention_hidden, state.context, state.cumulative
+        of_context, of_prenet = rnn.weight_ih.split((context.shape[-1], prenets.shape[-1]), dim=1)
+        hiddens, contexts, attention = [], [], []
+        for given in F.linear(prenets, of_prenet, rnn.bias_ih).unbind(1):
+            inner = F.linear(hidden, rnn.weight_hh, rnn.bias_hh)
+            hidden = _gru_step(given + F.linear(context, of_context), inner, hidden)
+            weights = self.attn_net(memory.keys, hidden, cumulative, memory.mask, memory.kernel)
+            context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
+            cumulative = cumulative + weights
+            hiddens.append(hidden)
+            contexts.append(context)
+            attention.append(weights)
+        seen = torch.stack(contexts, 1)
+        x = self.rnn_input(torch.cat([seen, torch.stack(hiddens, 1)], dim=-1))
+        x = x + self._run_lstm(self.res_rnn1, x)
+        x = x + self._run_lstm(self.res_rnn2, x)
+        return x, seen, torch.stack(attention, 1)
+
+    def _run_lstm(self, cell: nn.LSTMCell, x: Tensor) -> Tensor:
+        """Run a cell over all steps: (b, d, l) -> (b, d, l)."""
+        hidden = x.new_zeros(len(x), cell.hidden_size, dtype=torch.float32)
+        memory, made = hidden, []
+        for given in F.linear(x, cell.weight_ih, cell.bias_ih).unbind(1):
+            gates = given + F.linear(hidden, cell.weight_hh, cell.bias_hh)
+            enter, forget, fresh, leave = gates.chunk(4, dim=-1)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * fresh.tanh()
+            hidden = self._zone_out(leave.sigmoid() * memory.tanh(), hidden)
+            made.append(hidden)
+        return torch.stack(made, 1)
+
+    def project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mel (..., m, r) and stop (..., 1) of steps. x: (..., lstm_dims)."""
+        used = self.mel_proj.weight.unflatten(0, (self.config.n_mels, MAX_R))[:, : int(self.r)]
+        mel = F.linear(x, used.flatten(0, 1)).unflatten(-1, (self.config.n_mels, int(self.r)))
+        return mel, torch.sigmoid(self.stop_proj(torch.cat([x, context], dim=-1)).float())
 
     def _residual(
         self, cell: nn.LSTMCell, x: Tensor, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         hidden, memory = cell(x, state)
-        if self.training:  # zoneout, arXiv:1606.01305, of the hidden state only
-            kept = torch.rand_like(hidden) < ZONEOUT
-            hidden = torch.where(kept, state[0], hidden)
-        return hidden, memory
+        return self._zone_out(hidden, state[0]), memory
+
+    def _zone_out(self, hidden: Tensor, before: Tensor) -> Tensor:
+        """Keep some values of the hidden state while training (arXiv:1606.01305)."""
+        if not self.training:
+            return hidden
+        return torch.where(torch.rand_like(hidden) < ZONEOUT, before, hidden)
+
+
+def _gru_step(given: Tensor, inner: Tensor, hidden: Tensor) -> Tensor:
+    """Return the next state of a GRU. given, inner: (b, 3 h) of input and state; hidden: (b, h)."""
+    reset, update, fresh = given.chunk(3, dim=-1)
+    inner_reset, inner_update, inner_fresh = inner.chunk(3, dim=-1)
+    gate = (update + inner_update).sigmoid()
+    candidate = (fresh + (reset + inner_reset).sigmoid() * inner_fresh).tanh()
+    return candidate + gate * (hidden - candidate)
 
 
 class Tacotron(nn.Module):
@@ -227,7 +296,8 @@ class Tacotron(nn.Module):
     ) -> Memory:
         """Encode a text. chars: (b, t), 0 is padding; speaker: (b, s)."""
         values = self.encoder(chars, speaker, generator)
-        return Memory(values, self.encoder_proj(values), (chars != 0).to(values))
+        kernel, bias = self.decoder.attn_net.merge_location_layers()
+        return Memory(values, self.encoder_proj(values) + bias, (chars != 0).to(values), kernel)
 
     def forward(
         self,
@@ -241,8 +311,13 @@ class Tacotron(nn.Module):
         chars: (b, t); mel: (b, m, f), f a multiple of r; speaker: (b, s).
         """
         memory = self.encode(chars, speaker, generator)
-        before = F.pad(mel, (1, 0))[:, :, : -1 : self.r].unbind(-1)  # the last frame of each step
-        return self._decode(memory, lambda step, _: before[step], len(before), None, generator)
+        before = F.pad(mel, (1, 0))[:, :, : -1 : self.r]  # the last frame of each step
+        prenets = self.decoder.prenet(before.transpose(1, 2), generator)
+        x, contexts, attention = self.decoder.advance_all(prenets, memory)
+        mels, stops = self.decoder.project(x, contexts)
+        made = mels.transpose(1, 2).flatten(2)  # (b, d, m, r) -> (b, m, f)
+        stop = stops.expand(-1, -1, self.r).flatten(1)
+        return self._refine(made, attention, stop)
 
     @torch.inference_mode()
     def generate(
@@ -266,35 +341,23 @@ class Tacotron(nn.Module):
             empty = memory.values.new_zeros(chars.shape[0], self.config.n_mels)
             return made[-1][:, :, -1] if made else empty
 
-        steps = -(-max_frames // self.r)
-        return self._decode(memory, feed, steps, MIN_FRAMES, generator)
-
-    def _decode(
-        self,
-        memory: Memory,
-        feed: Callable[[int, list[Tensor]], Tensor],
-        steps: int,
-        min_frames: int | None,
-        generator: torch.Generator | None,
-    ) -> TacotronOutput:
-        """Run the decoder; min_frames: do not stop before, None never stops early."""
         state = self.decoder.initial_state(memory)
         mels: list[Tensor] = []
         attention: list[Tensor] = []
         stops: list[Tensor] = []
-        for step in range(steps):
+        for step in range(-(-max_frames // self.r)):
             mel, weights, stop, state = self.decoder(feed(step, mels), memory, state, generator)
             mels.append(mel)
             attention.append(weights)
             stops.append(stop.expand(-1, self.r))
-            ended = min_frames is not None and step * self.r > min_frames
-            if ended and bool((stop > STOP_PROBABILITY).all()):
+            if step * self.r > MIN_FRAMES and bool((stop > STOP_PROBABILITY).all()):
                 break
-        mel_decoder = torch.cat(mels, dim=-1)
-        refined = self.post_proj(self.postnet(mel_decoder)).transpose(1, 2)
-        return TacotronOutput(
-            mel_decoder, cast(Tensor, refined), torch.stack(attention, 1), torch.cat(stops, 1)
-        )
+        return self._refine(torch.cat(mels, dim=-1), torch.stack(attention, 1), torch.cat(stops, 1))
+
+    def _refine(self, mel: Tensor, attention: Tensor, stop: Tensor) -> TacotronOutput:
+        """Add the post-net's mel. mel: (b, m, f), attention: (b, d, t), stop: (b, f)."""
+        refined = self.post_proj(self.postnet(mel)).transpose(1, 2)
+        return TacotronOutput(mel.float(), cast(Tensor, refined).float(), attention, stop)
 
 
 def tacotron_loss(output: TacotronOutput, mel: Tensor, stop: Tensor) -> Tensor:

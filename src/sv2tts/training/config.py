@@ -17,8 +17,10 @@ from core.options import OptionInfo, validate_options
 from core.serialization import from_dict, to_dict
 from core.yaml_io import read_yaml
 from runs.config import RunConfig
+from sv2tts.text import SYMBOL_SETS
 
 SYNTHESIZER_FILE, VOCODER_FILE = "synthesizer.yaml", "vocoder.yaml"
+TACOTRON_2_FILE = "tacotron_2.yaml"
 PUBLISHED_NAMES: Mapping[str, str] = {
     "tts_schedule": "schedule",
     "tts_clip_grad_norm": "clip_grad_norm",
@@ -29,6 +31,8 @@ PUBLISHED_NAMES: Mapping[str, str] = {
     "voc_mode": "mode",
 }
 """Option of Real-Time Voice Cloning -> ours."""
+MEL_KINDS = ("published", "vocoder_24k")
+PRECISIONS = ("float32", "bfloat16")
 T = TypeVar("T")
 
 
@@ -79,6 +83,15 @@ class SynthesizerTrainConfig(Sv2ttsTrainConfig):
     guided_attention: Annotated[
         float, OptionInfo(0.0, 100.0, help="Weight of the guided attention loss; 0: as published")
     ] = 0.0
+    symbols: Annotated[
+        str, OptionInfo(help="Letters, or phonemes in braces", choices=SYMBOL_SETS)
+    ] = "published"
+    mel: Annotated[
+        str, OptionInfo(help="Mel of the dataset, for the sounds", choices=MEL_KINDS)
+    ] = "published"
+    precision: Annotated[
+        str, OptionInfo(help="bfloat16 is faster where supported", choices=PRECISIONS)
+    ] = "float32"
     clip_grad_norm: Annotated[float, OptionInfo(0.0, 1e6, help="Gradient norm limit")] = 1.0
     max_mel_frames: Annotated[int, OptionInfo(20, 4_000, 1, "Longer utterances are left out")] = 900
 
@@ -117,6 +130,31 @@ class VocoderTrainConfig(Sv2ttsTrainConfig):
 
     def __post_init__(self) -> None:
         validate_options(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tacotron2TrainConfig(Sv2ttsTrainConfig):
+    """The training of Pee Wee's Tacotron 2. network: sizes that differ from the published ones."""
+
+    steps: Annotated[int, OptionInfo(1, 100_000_000, 1, "Training steps")] = 100_000
+    batch_size: Annotated[int, OptionInfo(1, 1_024, 1, "Utterances in a batch")] = 64
+    learning_rate: Annotated[float, OptionInfo(1e-8, 1.0, help="Learning rate")] = 1e-3
+    weight_decay: Annotated[float, OptionInfo(0.0, 1.0, help="L2 penalty")] = 1e-6
+    decay_after: Annotated[
+        int, OptionInfo(0, 100_000_000, 1, "Batches of 64 before the rate falls tenfold an epoch")
+    ] = 50_000
+    clip_grad_norm: Annotated[float, OptionInfo(0.0, 1e6, help="Gradient norm limit")] = 1.0
+    max_mel_frames: Annotated[int, OptionInfo(20, 4_000, 1, "Longer utterances are left out")] = 900
+    network: Mapping[str, Any] | None = None  # Any: numbers, and num_layers
+
+    def __post_init__(self) -> None:
+        validate_options(self)
+
+    def compute_rate(self, step: int, utterances: int) -> float:
+        """Return the learning rate of a step, counted from 0, of a dataset of this size."""
+        start = self.decay_after * 64 / self.batch_size
+        epochs = max(0.0, (step - start) * self.batch_size / utterances)
+        return float(self.learning_rate * 0.1 ** int(epochs))
 
 
 def read_config(path: Path, kind: type[T]) -> T:

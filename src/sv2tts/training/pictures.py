@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import AppError
@@ -18,6 +20,13 @@ def draw_alignment(path: Path, attention: Tensor, title: str) -> None:
 def draw_mels(path: Path, target: Tensor, predicted: Tensor, title: str) -> None:
     """Draw a target and a predicted mel (bands, frames) as PNG. Needs matplotlib."""
     _draw(path, [("target", "frame", target), ("predicted", "frame", predicted)], title)
+
+
+def draw_embedding(path: Path, embedding: Tensor, title: str) -> None:
+    """Draw an embedding (s,) as a square of colors, PNG. Needs matplotlib."""
+    side = math.ceil(math.sqrt(len(embedding)))
+    square = F.pad(embedding, (0, side * side - len(embedding))).view(side, side)
+    _draw(path, [("row", "value", square)], title)
 
 
 def _draw(path: Path, pictures: list[tuple[str, str, Tensor]], title: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +17,17 @@ from core.errors import AppError
 from runs.loop import StepResult
 from sv2tts.checkpoints import load_published_synthesizer, write_published
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
-from sv2tts.data.train_list import TrainItem, draw_batch, load_embedding, load_mel
+from sv2tts.data.train_list import (
+    TrainItem,
+    draw_batch,
+    load_alignment,
+    load_embedding,
+    load_mel,
+)
 from sv2tts.generation.attention_check import attention_score
-from sv2tts.mel import SYNTHESIZER_MEL, mel_to_wave
+from sv2tts.mel import MEL_FORMATS, MelKind
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig, TacotronOutput, tacotron_loss
-from sv2tts.text import text_to_ids
+from sv2tts.text import read_training_text
 from sv2tts.training.config import SynthesizerTrainConfig
 from sv2tts.training.pictures import draw_alignment, draw_mels
 
@@ -29,6 +35,7 @@ SYNTHESIZER_FILE = "synthesizer.pt"
 PLOTS_DIR, WAVS_DIR = "plots", "wavs"
 GUIDE_WIDTH = 0.2  # of the diagonal, arXiv:1710.08969
 FORMED_SCORE = 0.5
+ATTENTION_FLOOR = 1e-4
 VALIDATION_BATCHES = 4
 
 
@@ -52,14 +59,13 @@ class SynthesizerTask:
         self.model.r = phase.r
         for group in self.optimizer.param_groups:
             group["lr"] = phase.learning_rate
-        batch = self._load(draw_batch(self.train, phase.batch_size, step, self.config.seed))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed * 1_000_003 + step)  # dropout and zoneout
-            output = self.model(batch.chars, batch.mel, batch.speaker)
+        items = draw_batch(self.train, phase.batch_size, step, self.config.seed)
+        batch = self._load(items)
+        output = self._run(batch, self.config.seed * 1_000_003 + step)
         loss = tacotron_loss(output, batch.mel, batch.stop)
         metrics = {"loss": loss.item(), "mel": F.l1_loss(output.mel_postnet, batch.mel).item()}
         if self.config.guided_attention:
-            guide = guided_attention_loss(output.attention, batch.chars != 0)
+            guide = self._guide(output, batch, items)
             loss = loss + self.config.guided_attention * guide
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -88,9 +94,7 @@ class SynthesizerTask:
 
     def export(self, run: Path, step: int) -> Path:
         """Write synthesizer.pt as Real-Time Voice Cloning reads it."""
-        path = run / SYNTHESIZER_FILE
-        write_published(path, self.model)
-        return path
+        return write_published(run / SYNTHESIZER_FILE, self.model)
 
     def validate(self, step: int) -> dict[str, float] | None:
         """Return the loss on utterances kept apart, with the frames of now."""
@@ -98,24 +102,25 @@ class SynthesizerTask:
             return None
         size = self.config.phase_at(max(step - 1, 0)).batch_size
         self.model.eval()
-        losses = []
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
+        found: list[tuple[float, float, float]] = []
+        with torch.inference_mode():
             for start in range(0, min(len(self.validation), size * VALIDATION_BATCHES), size):
                 batch = self._load(self.validation[start : start + size])
-                output = self.model(batch.chars, batch.mel, batch.speaker)
-                losses.append(float(tacotron_loss(output, batch.mel, batch.stop)))
+                output = self._run(batch, self.config.seed)
+                loss = float(tacotron_loss(output, batch.mel, batch.stop))
+                error = float(F.l1_loss(output.mel_postnet, batch.mel))
+                found.append((loss, error, _score_attention(output, batch)))
         self.model.train()
-        return {"loss": sum(losses) / len(losses)}
+        means = [sum(column) / len(found) for column in zip(*found, strict=True)]
+        return dict(zip(("loss", "mel", "attention"), means, strict=True))
 
     def illustrate(self, run: Path, step: int) -> list[str]:
         """Write attention, mels and a sound of one utterance; tell when attention has formed."""
         item = (self.validation or self.train)[0]
         batch = self._load([item])
         self.model.eval()
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            output = self.model(batch.chars, batch.mel, batch.speaker)
+        with torch.inference_mode():
+            output = self._run(batch, self.config.seed)
         self.model.train()
         attention = _own_part(output, batch, 0).float().cpu()
         score = attention_score(attention)
@@ -128,10 +133,11 @@ class SynthesizerTask:
             draw_mels(run / PLOTS_DIR / f"mels_step_{step}.png", target, predicted, item.text[:80])
         except AppError as error:
             notes.append(str(error))
-        wave = mel_to_wave(predicted.unsqueeze(0), torch.Generator().manual_seed(0))[0]
+        mel_format = MEL_FORMATS[cast(MelKind, self.config.mel)]
+        wave = mel_format.invert(predicted.unsqueeze(0), torch.Generator().manual_seed(0))[0]
         sound = run / WAVS_DIR / f"step_{step}.wav"
         sound.parent.mkdir(parents=True, exist_ok=True)
-        write_clip(sound, Clip(wave=wave, sample_rate=SYNTHESIZER_MEL.sample_rate))
+        write_clip(sound, Clip(wave=wave, sample_rate=mel_format.spec.sample_rate))
         return notes
 
     def _tell_attention(self, score: float, step: int) -> list[str]:
@@ -145,9 +151,30 @@ class SynthesizerTask:
             ]
         return []
 
+    def _run(self, batch: SynthesizerBatch, seed: int) -> TacotronOutput:
+        """Predict a batch; seed: of dropout and zoneout."""
+        is_low = self.config.precision == "bfloat16"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=is_low):
+                output: TacotronOutput = self.model(batch.chars, batch.mel, batch.speaker)
+        return output
+
+    def _guide(
+        self, output: TacotronOutput, batch: SynthesizerBatch, items: Sequence[TrainItem]
+    ) -> Tensor:
+        """Return the loss that leads the attention: along known alignments, or the diagonal."""
+        starts = [load_alignment(self.folder, item) for item in items]
+        known = [one for one in starts if one is not None]
+        if len(known) < len(starts):
+            return guided_attention_loss(output.attention, batch.chars != 0)
+        steps = output.attention.shape[1]
+        targets = torch.stack([find_targets(one, steps, self.model.r) for one in known])
+        return aligned_attention_loss(output.attention, targets.to(self.device))
+
     def _load(self, items: Sequence[TrainItem]) -> SynthesizerBatch:
         batch = collate_synthesizer(
-            [torch.tensor(text_to_ids(item.text)) for item in items],
+            [torch.tensor(read_training_text(item.text, self.config.symbols)) for item in items],
             [load_mel(self.folder, item) for item in items],
             [load_embedding(self.folder, item) for item in items],
             self.model.r,
@@ -177,6 +204,31 @@ def guided_attention_loss(attention: Tensor, characters: Tensor) -> Tensor:
     distance = steps.view(1, -1, 1) - places.unsqueeze(1)
     weight = 1.0 - torch.exp(-(distance**2) / (2 * GUIDE_WIDTH**2))
     return (attention * weight).mean() * attention.shape[2]
+
+
+def find_targets(starts: Tensor, steps: int, r: int) -> Tensor:
+    """Return the symbol that each decoder step speaks: (steps,). starts: (t,) first frames."""
+    centres = (torch.arange(steps) + 0.5) * r
+    return (torch.searchsorted(starts.contiguous(), centres, right=True) - 1).clamp(min=0)
+
+
+def aligned_attention_loss(attention: Tensor, targets: Tensor) -> Tensor:
+    """Punish attention that misses the spoken symbol and its neighbours (cross entropy).
+
+    attention: (b, d, t); targets: (b, d) symbols.
+    """
+    places = torch.arange(attention.shape[2], device=attention.device)
+    near = (places - targets.unsqueeze(-1)).abs() <= 1
+    return -((attention * near).sum(-1) + ATTENTION_FLOOR).log().mean()
+
+
+def _score_attention(output: TacotronOutput, batch: SynthesizerBatch) -> float:
+    """Return the mean attention score of a batch."""
+    scores = [
+        attention_score(_own_part(output, batch, index).float().cpu())
+        for index in range(len(batch.chars))
+    ]
+    return sum(scores) / len(scores)
 
 
 def _own_part(output: TacotronOutput, batch: SynthesizerBatch, index: int) -> Tensor:

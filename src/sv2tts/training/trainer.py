@@ -2,9 +2,9 @@
 
     python -m sv2tts.training.trainer RUN --dataset DIR [--force-restart]
 
-It reads `synthesizer.yaml` or `vocoder.yaml` in the folder of the run, logs to `events.jsonl`, and
-resumes from `state.pt` where there is one: an interrupted run ends with the same weights as one
-that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
+It reads `synthesizer.yaml`, `vocoder.yaml` or `tacotron_2.yaml` in the folder of the run, logs to
+`events.jsonl`, and resumes from `state.pt` where there is one: an interrupted run ends with the
+same weights as one that was not. It saves and ends when a file `stop` appears there, or at SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,15 +22,25 @@ from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
 from runs.loop import LoopOptions, RunLoop, run_to_end
 from runs.program import run_program
-from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list, split_validation
+from sv2tts.data.train_list import (
+    SYNTHESIZED_FILE,
+    TRAIN_FILE,
+    VALIDATION_FILE,
+    TrainItem,
+    read_train_list,
+    split_validation,
+)
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
+    TACOTRON_2_FILE,
     VOCODER_FILE,
     SynthesizerTrainConfig,
+    Tacotron2TrainConfig,
     VocoderTrainConfig,
     read_config,
 )
 from sv2tts.training.synthesizer_task import SynthesizerTask, create_synthesizer
+from sv2tts.training.tacotron2_task import Tacotron2Task
 from sv2tts.training.vocoder_task import VocoderTask, create_vocoder
 
 
@@ -41,11 +51,14 @@ def train(run: Path, dataset: Path, report: ProgressReporter) -> TrainResult:
 
 def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressReporter) -> RunLoop:
     """Read configuration and dataset, build the network and restore the saved state."""
-    config: SynthesizerTrainConfig | VocoderTrainConfig
-    task: SynthesizerTask | VocoderTask
+    config: SynthesizerTrainConfig | Tacotron2TrainConfig | VocoderTrainConfig
+    task: SynthesizerTask | Tacotron2Task | VocoderTask
     if (run / SYNTHESIZER_FILE).is_file():
         config = read_config(run / SYNTHESIZER_FILE, SynthesizerTrainConfig)
         task = _create_synthesizer_task(dataset, config)
+    elif (run / TACOTRON_2_FILE).is_file():
+        config = read_config(run / TACOTRON_2_FILE, Tacotron2TrainConfig)
+        task = Tacotron2Task.create(dataset, config)
     else:
         config = read_config(run / VOCODER_FILE, VocoderTrainConfig)
         task = _create_vocoder_task(dataset, config)
@@ -66,12 +79,14 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
 
 
 def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
-    items = [item for item in read_train_list(dataset) if item.frames <= config.max_mel_frames]
+    items = _read_short_items(dataset, TRAIN_FILE, config)
     if not items:
         raise InvalidValueError(
             f"{dataset / TRAIN_FILE} has no utterance of at most {config.max_mel_frames} frames."
         )
-    train, validation = split_validation(items, config.validation_share, config.seed)
+    train, validation = items, _read_validation(dataset, config)
+    if not validation:
+        train, validation = split_validation(items, config.validation_share, config.seed)
     device = pick_device(config.device)
     model = create_synthesizer(config).to(device)
     return SynthesizerTask(
@@ -83,6 +98,18 @@ def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> S
         optimizer=torch.optim.Adam(model.parameters()),
         device=device,
     )
+
+
+def _read_validation(dataset: Path, config: SynthesizerTrainConfig) -> list[TrainItem]:
+    """Return the utterances that the dataset keeps apart, if it does."""
+    if not (dataset / VALIDATION_FILE).is_file():
+        return []
+    return _read_short_items(dataset, VALIDATION_FILE, config)
+
+
+def _read_short_items(dataset: Path, name: str, config: SynthesizerTrainConfig) -> list[TrainItem]:
+    items = read_train_list(dataset, name)
+    return [item for item in items if item.frames <= config.max_mel_frames]
 
 
 def _create_vocoder_task(dataset: Path, config: VocoderTrainConfig) -> VocoderTask:

@@ -79,9 +79,7 @@ class VocoderTask:
 
     def export(self, run: Path, step: int) -> Path:
         """Write vocoder.pt as Real-Time Voice Cloning reads it."""
-        path = run / VOCODER_FILE
-        write_published(path, self.model)
-        return path
+        return write_published(run / VOCODER_FILE, self.model)
 
     def validate(self, step: int) -> dict[str, float] | None:
         """Return the loss on crops of utterances kept apart, always the same ones."""

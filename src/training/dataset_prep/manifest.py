@@ -45,6 +45,7 @@ CLIP_REASONS: Mapping[str, str] = MappingProxyType(
         "doubtful_text": "transcript probably wrong",
         "other_language": "wrong language",
         "odd_pace": "implausible number of words for its length",
+        "other_speaker": "perhaps another person speaks",
         "unreadable": "audio file cannot be read",
         "by_hand": "dropped by you",
         "merged": "merged with the clip before it",

@@ -58,6 +58,10 @@ class PrepareOptions:
         bool,
         OptionInfo(help="Check existing transcripts against the audio, and drop wrong ones"),
     ] = True
+    check_speakers: Annotated[
+        bool,
+        OptionInfo(help="Mark clips in which another person seems to speak"),
+    ] = True
     validation_share: Annotated[
         float, OptionInfo(0.0, 0.5, 0.01, "Share of the clips for validation")
     ] = 0.1

@@ -41,6 +41,12 @@ from training.dataset_prep.manifest import (
     SourceRow,
 )
 from training.dataset_prep.options import PrepareOptions
+from training.dataset_prep.other_speakers import (
+    MESSAGE_START,
+    OtherSpeaker,
+    find_other_speakers,
+    mark_other_speakers,
+)
 from training.dataset_prep.progress_store import PreparationState, load_preparation_state
 from training.dataset_prep.report import build_dataset_report
 from training.dataset_prep.sources import check_target_dir, find_recordings, make_source_row
@@ -54,7 +60,7 @@ WORK_SPACE_FACTOR = (
     3.0  # the longest recording is held as a working copy, perhaps as a stereo wav before that
 )
 SPARE_BYTES = 50_000_000
-NON_SEGMENTATION_OPTIONS = ("seed", "validation_share")
+NON_SEGMENTATION_OPTIONS = ("seed", "validation_share", "check_speakers")
 MAX_STEM_CHARS = 80  # characters
 
 
@@ -272,9 +278,10 @@ def _sanitize_stem(path: Path) -> str:
 
 
 def _finalize_clips(state: PreparationState, job: PrepareJob, report: ProgressReporter) -> str:
-    """Mark duplicates and odd pace, split the clips; return a summary of the split."""
+    """Mark duplicates, odd pace and speakers, split the clips; return a summary of the split."""
     clips = [_restore_duplicate(clip) for clip in state.dataset.clips]
     gone = find_duplicates(flag_odd_pace(clips), job.target, report)
+    others = _compare_speakers([clip for clip in clips if clip.id not in gone], state, job, report)
     summary = [""]
 
     def change(clips: Sequence[ClipRow]) -> Sequence[ClipRow]:
@@ -284,12 +291,25 @@ def _finalize_clips(state: PreparationState, job: PrepareJob, report: ProgressRe
             else _restore_duplicate(clip)
             for clip in clips
         ]
-        split = split_clips(flag_odd_pace(alone), job.options.validation_share, job.options.seed)
+        marked = mark_other_speakers(flag_odd_pace(alone), others)
+        split = split_clips(marked, job.options.validation_share, job.options.seed)
         summary[0] = split.summary
         return split.clips
 
     state.update_all_clips(change)
     return summary[0]
+
+
+def _compare_speakers(
+    clips: Sequence[ClipRow], state: PreparationState, job: PrepareJob, report: ProgressReporter
+) -> list[OtherSpeaker]:
+    """Find other speakers, and warn of them."""
+    check = job.options.check_speakers
+    others = find_other_speakers(clips, job.target, report) if check else []
+    for other in others:
+        report.warn(f"{other.source}: {other.message}")
+    state.set_remarks({other.source: other.message for other in others}, MESSAGE_START)
+    return others
 
 
 def _restore_duplicate(clip: ClipRow) -> ClipRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +96,12 @@ class PreparationState:
         others = [clip for clip in self._clips.values() if clip.source != source.path]
         fresh = [clip for clip in clips if not any(_overlaps(clip, kept) for kept in mine)]
         self._clips = {clip.id: clip for clip in [*others, *mine, *fresh]}
+
+    def set_remarks(self, remarks: Mapping[str, str], start: str) -> None:
+        """Set the messages of usable recordings, by path; earlier ones begin with `start`."""
+        for path, row in self._sources.items():
+            if not row.message or row.message.startswith(start):
+                self._sources[path] = replace(row, message=remarks.get(path, ""))
 
     def update_all_clips(self, change: Callable[[Sequence[ClipRow]], Sequence[ClipRow]]) -> None:
         """Change all rows, with the user's edits until now, and save."""

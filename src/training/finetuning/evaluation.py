@@ -4,8 +4,9 @@
     evaluator.compute_wer(clip, "The river ran high.")     0.0 where every word is recognised
     evaluator.compute_similarity(clip)                     0.85 and above: the same voice
 
-Words are recognised by PocketSphinx, which reads English only. Voices are compared by Resemblyzer
-(arXiv:1710.10467), an extra. A score that cannot be computed is None.
+Words are recognised by PocketSphinx, which reads English only. Voices are compared by a speaker
+encoder (arXiv:1710.10467): Resemblyzer's, or where that is not installed the one built in. A score
+that cannot be computed is None.
 """
 
 from __future__ import annotations
@@ -23,19 +24,44 @@ from numpy.typing import NDArray
 
 from audio.clip import Clip, ClipError
 from audio.io import read_clip
+from speakers.embedding import Encoder, load_encoder, mean_embedding
+from speakers.likeness import BUILT_IN_NAME
+from speakers.modules.checkpoints import EncoderFileError
 from training.asr.base import SAMPLE_RATE
 from training.dataset_prep.manifest import ManifestError, read_clip_list, read_dataset
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.preflight.clips import find_audio
 
-RESEMBLYZER = "resemblyzer"
 MAX_SPEAKER_CLIPS = 12
 """Maximum of reference clips; more do not change the mean embedding noticeably."""
 NO_WER_NOTE = "no word error rate (English with PocketSphinx only)"
 NO_SIMILARITY_NOTE = "no speaker similarity (needs Resemblyzer, see requirements-extra-no-deps.txt)"
+BUILT_IN_NOTE = (
+    "Speaker similarity is measured by the built-in encoder. Resemblyzer is more accurate, see "
+    "requirements-extra-no-deps.txt."
+)
 MIN_VOICED_S = 0.5  # of voiced audio; with less an embedding is noise
 
-SpeakerEmbedder = Callable[[Clip], "NDArray[np.float32] | None"]
+
+class SpeakerEmbedder:
+    """From a clip to an embedding of unit length, or None for one with too little speech.
+
+    encoder: the name of the encoder.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.encoder = encoder.name
+
+    def __call__(self, clip: Clip) -> NDArray[np.float32] | None:
+        rate = self._encoder.feature_config.sample_rate
+        try:
+            wave = self._encoder.prepare_wave(clip.resample(rate).wave.numpy())
+        except ClipError:
+            return None
+        if len(wave) < MIN_VOICED_S * rate:
+            return None
+        return mean_embedding(self._encoder.embed_partials(wave).embeddings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +81,16 @@ class SampleEvaluator:
         speaker = (
             None
             if embed is None
-            else _mean_embedding([embed(clip) for clip in clips[:MAX_SPEAKER_CLIPS]])
+            else _mean_of_usable([embed(clip) for clip in clips[:MAX_SPEAKER_CLIPS]])
         )
         missing = [
             *(() if can_transcribe else (NO_WER_NOTE,)),
             *(() if embed else (NO_SIMILARITY_NOTE,)),
         ]
-        note = f"The sample is not fully scored: {'; '.join(missing)}." if missing else ""
+        notes = [f"The sample is not fully scored: {'; '.join(missing)}."] if missing else []
+        if embed is not None and embed.encoder == BUILT_IN_NAME:
+            notes.append(BUILT_IN_NOTE)
+        note = " ".join(notes)
         return cls(can_transcribe=can_transcribe, embed=embed, speaker_embedding=speaker, note=note)
 
     def compute_wer(self, clip: Clip, text: str) -> float | None:
@@ -81,35 +110,16 @@ class SampleEvaluator:
 
 
 def load_speaker_encoder() -> SpeakerEmbedder | None:
-    """Return a function from a clip to an embedding of unit length; None if not installed.
-
-    The function returns None for a clip with too little speech.
-    """
-    if find_spec(RESEMBLYZER) is None:
-        return None
+    """Load Resemblyzer's encoder, or the built-in one; None where it cannot be loaded."""
     try:
-        package = import_module(RESEMBLYZER)
-        encoder = package.VoiceEncoder("cpu", verbose=False)
-    except (ImportError, OSError, RuntimeError):  # a broken installation
+        return SpeakerEmbedder(load_encoder())
+    except (EncoderFileError, OSError):  # a broken installation
         return None
 
-    def embed(clip: Clip) -> NDArray[np.float32] | None:
-        wave = package.preprocess_wav(clip.wave.numpy(), source_sr=clip.sample_rate)
-        if len(wave) < MIN_VOICED_S * SAMPLE_RATE:
-            return None
-        vector: NDArray[np.float32] = encoder.embed_utterance(wave)
-        return vector
 
-    return embed
-
-
-def _mean_embedding(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+def _mean_of_usable(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
     found = [vector for vector in vectors if vector is not None]
-    if not found:
-        return None
-    mean = np.mean(found, axis=0)
-    length = float(np.linalg.norm(mean))
-    return (mean / length).astype(np.float32) if length > 0 else None
+    return mean_embedding(np.stack(found)) if found else None
 
 
 SampleScorer = Callable[[Path, str], tuple[float | None, float | None]]

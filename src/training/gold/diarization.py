@@ -20,7 +20,7 @@ from training.gold.diary import Turn, merge_turns
 
 MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
 MAX_SPEAKERS = 10
-SAME_SPEAKER_COSINE = 0.82  # two clusters whose means are more alike are one speaker
+SAME_SPEAKER_COSINE = 0.82  # of the published encoder
 SHARPNESS = 12.0  # from cosine to log-probability
 SWITCH_COST = 3.0  # of a change of speaker between two windows
 SWITCH_COST_AT_PAUSE = 0.7  # where speech pauses between them
@@ -34,13 +34,15 @@ Embed = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiarizationOptions:
-    """speakers: their number, None to find it; window_s, step_s: of the embeddings."""
+    """speakers: their number, None to find it; window_s, step_s: of the embeddings;
+    same_speaker_cosine: two clusters whose means are more alike are one speaker."""
 
     speakers: int | None = None
     method: Method = "agglomerative"
     window_s: float = 1.6
     step_s: float = 0.4
     min_window_s: float = 0.5
+    same_speaker_cosine: float = SAME_SPEAKER_COSINE
 
     def __post_init__(self) -> None:
         if self.speakers is not None and not 1 <= self.speakers <= 100:
@@ -139,7 +141,7 @@ def _find_centroids(embeddings: np.ndarray, options: DiarizationOptions) -> np.n
         key=lambda scored: scored[0],
     )[1]
     centroids = _means(sample, best)
-    return centroids if wanted else _merge_alike(sample, best)
+    return centroids if wanted else _merge_alike(sample, best, options.same_speaker_cosine)
 
 
 def _cluster_all(
@@ -167,14 +169,14 @@ def _score(sample: np.ndarray, labels: np.ndarray) -> float:
     return float(silhouette_score(sample, labels, metric="cosine"))
 
 
-def _merge_alike(sample: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _merge_alike(sample: np.ndarray, labels: np.ndarray, limit: float) -> np.ndarray:
     """Join clusters whose means are too alike to be two speakers; return the means."""
     labels = labels.copy()
     while True:
         centroids = _means(sample, labels)
         likeness = centroids @ centroids.T - 2 * np.eye(len(centroids))
         first, second = np.unravel_index(likeness.argmax(), likeness.shape)
-        if len(centroids) < 2 or likeness[first, second] < SAME_SPEAKER_COSINE:
+        if len(centroids) < 2 or likeness[first, second] < limit:
             return centroids
         known = np.unique(labels)
         labels[labels == known[second]] = known[first]

@@ -13,7 +13,8 @@ import torch
 
 from audio.long_audio import Recording, decode_recording
 from core.progress import ProgressReporter
-from speakers.embedding import PUBLISHED_NAME, Encoder, load_encoder, mean_embedding
+from speakers.embedding import Encoder, load_encoder, mean_embedding
+from speakers.likeness import PUBLISHED_NAME
 from training.asr.base import SAMPLE_RATE, TranscriberConfig
 from training.asr.forced_alignment import find_aligner
 from training.asr.selection import load_transcriber

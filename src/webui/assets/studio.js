@@ -89,6 +89,12 @@ window.testudo = (() => {
     const pressed = event.target.closest?.("[data-copy]");
     if (pressed) copy(pressed.dataset.copy, pressed);
   });
+  document.addEventListener("click", (event) => { // plays the recording beside it from a time on
+    const player = event.target.closest?.("[data-seek]")?.closest(".job")?.querySelector("audio");
+    if (!player) return;
+    player.currentTime = Number(event.target.closest("[data-seek]").dataset.seek);
+    player.play();
+  });
   function readAction(event) { // what a button with data-act asks the server for: its data-* and the fields beside it
     const pressed = event.target.closest("[data-act]");
     if (!pressed || pressed.disabled) return null;

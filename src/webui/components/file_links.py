@@ -9,12 +9,18 @@ from core.paths import ProjectPaths
 
 
 def get_file_url(layout: ProjectPaths, path: str | Path) -> str:
-    """Return the address of a file under results/, voices/ or training/; "" for any other.
+    """Return the address of a file that is served; "" for any other.
 
-    It contains the time of the file, since a clip that is joined again keeps its name.
+    Served are results/, voices/, training/ and uploads. The address contains the time of the file,
+    since a clip that is joined again keeps its name.
     """
     file = Path(path).absolute()
-    served = {"results": layout.results, "voices": layout.voices, "training": layout.training}
+    served = {
+        "results": layout.results,
+        "voices": layout.voices,
+        "training": layout.training,
+        "uploads": layout.state / "uploads",
+    }
     for kind, folder in served.items():
         if file.is_relative_to(folder.absolute()):
             name = file.relative_to(folder.absolute()).as_posix()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -30,6 +31,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "fade_ms": "Fade",
         "format": "Output Format",
         "half_precision": "Half-Precision",
+        "hidden": "LSTM Units",
         "join_below_s": "Join Pauses Below",
         "least_confidence": "Min. Confidence",
         "least_snr_db": "Min. SNR",
@@ -62,6 +64,13 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "p": "P (as the original)",
         "ddim": "DDIM",
         "dpm": "DPM++ 2M",
+        "ge2e": "GE2E",
+        "ge2e_mel": "GE2E mel",
+        "peewee": "Pee Wee",
+        "peewee_mel": "Pee Wee mel",
+        "singer": "Singer identity",
+        "singer_mel": "Singer mel",
+        "world": "WORLD",
         "auto": "Automatic",
         "univnet": "UnivNet",
         "bigvgan": "BigVGAN",
@@ -79,6 +88,7 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
 _SNAKE_CASE = re.compile(r"[a-z]+_[a-z_]+")  # names of options and choices in help texts
 MAX_EXACT_INTEGER = 2**53
 """Above this a number is not exact in a browser, so the control is a text field."""
+FREE_STEP = 0.001  # of the arrows of a number field; any other number can be typed
 MAX_SLIDER_STEPS = 512
 """With more steps than this the control is a number field: a slider cannot be set precisely."""
 
@@ -120,7 +130,8 @@ def build_control(field: OptionField, tab: str, value: Any) -> Component:
     limits: dict[str, Any] = {"minimum": info.low, "maximum": info.high, "step": info.step}
     if count_slider_steps(field) > MAX_SLIDER_STEPS:
         # without a range, which Gradio would check with a message of its own
-        return gr.Number(value=value, step=info.step or 1, **common)
+        step = info.step or (FREE_STEP if kind is float else 1)
+        return gr.Number(value=value, step=step, **common)
     return gr.Slider(value=value, **limits, **common)
 
 
@@ -152,6 +163,8 @@ def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
 def count_slider_steps(field: OptionField) -> float:
     """Return the number of steps that a slider for the option would have."""
     info = field.info
+    if field.plain_type is float and info.step is None:
+        return math.inf
     assert info.low is not None and info.high is not None, f"{field.name} has no range"
     return (info.high - info.low) / (info.step or 1)
 

@@ -12,9 +12,13 @@ import gradio as gr
 
 from core.errors import AppError, reraise_as_app_error
 from core.paths import quote_for_message
+from jobs.models import Job
+from studio.encoders.lab import choose_encoder
 from studio.history.file_manager import can_open_folder
+from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, Search
 from studio.history.service import History, ScanStatus
+from webui.components.job_card import format_progress
 from webui.components.live_panel import (
     LivePanel,
     PanelAction,
@@ -24,11 +28,17 @@ from webui.components.live_panel import (
 from webui.components.messages import error_html
 from webui.components.page_context import PageContext
 from webui.history.actions import ACTION_NAMES, handle_history_action, parse_action
-from webui.history.view import HistoryViewState, apply_finished_task, history_html
+from webui.history.view import (
+    HistoryViewState,
+    apply_finished_task,
+    history_html,
+    likeness_html,
+)
 
 # Any: values and events of Gradio's components.
 
 POLL_INTERVAL_S = 2.0
+LIKENESS, LIKENESS_TASK, MEASURE = "likeness", "measure_likeness", "measure"
 SORT_LABELS = {
     "newest": "Newest first",
     "oldest": "Oldest first",
@@ -37,7 +47,9 @@ SORT_LABELS = {
     "longest": "Longest first",
     "shortest": "Shortest first",
     "score": "Best score first",
+    LIKENESS: "By similarity",
 }
+ORIGIN = "history"  # of the jobs that this tab submits
 ALL_LABELS = {"voice": "All voices", "engine": "All engines", "model": "All models"}
 
 
@@ -50,6 +62,8 @@ class HistorySnapshot:
     revision: int
     scan_status: ScanStatus
     progress: tuple[int, int] | None
+    unmeasured: int = 0
+    measuring: str = ""
 
 
 def build_history_tab(page: PageContext) -> None:
@@ -71,7 +85,7 @@ class HistoryTab:
             create_scripted_html("history-list", "history.js"),
             self.take_snapshot,
             self.render,
-            dict.fromkeys(ACTION_NAMES, self.press),
+            dict.fromkeys((*ACTION_NAMES, MEASURE), self.press),
             inputs=[self.view, *self.filters.values()],
             outputs=[self.filters[name] for name in ALL_LABELS],
             action_outputs=[*page.form.components, page.tabs],
@@ -88,13 +102,34 @@ class HistoryTab:
         search, error = self._read_search(view, filters)
         if error is not None:
             view = replace(view, message_html=error_html(error))
+        unmeasured, measuring = self._get_likeness_state(search)
         return HistorySnapshot(
             view=view,
             search=search,
             revision=self.history.revision,
             scan_status=self.history.scan_status,
             progress=view.background_task.progress if view.background_task else None,
+            unmeasured=unmeasured,
+            measuring=measuring,
         )
+
+    def _get_likeness_state(self, search: Search) -> tuple[int, str]:
+        """Return how many clips are not compared with their voice, and the progress of the job."""
+        if search.order != LIKENESS:
+            return 0, ""
+        job = self._find_likeness_job()
+        progress = "" if job is None else format_progress(job)
+        return self.history.count_unmeasured(choose_encoder()), progress
+
+    def _find_likeness_job(self) -> Job | None:
+        jobs = (job for job in self.page.studio.jobs(limit=50) if job.task == LIKENESS_TASK)
+        return next((job for job in jobs if not job.is_over), None)
+
+    def _measure_likeness(self) -> None:
+        """Submit the comparison of clips with their voices, unless one runs or none is needed."""
+        if self._find_likeness_job() is None and self.history.count_unmeasured(choose_encoder()):
+            request = MeasureLikenessRequest()
+            self.page.studio.submit(request, title="Likeness of clips", origin=ORIGIN)
 
     def render(self, snapshot: HistorySnapshot) -> Updates:
         """Render the list and the panel, and offer the voices, engines and models there are."""
@@ -109,7 +144,12 @@ class HistoryTab:
         choices = self.history.get_filter_choices()
         offered = {"voice": choices.voices, "engine": choices.engines, "model": choices.models}
         html = history_html(
-            self.history, view, snapshot.search, listing, can_open_folder=self.is_local
+            self.history,
+            view,
+            snapshot.search,
+            listing,
+            can_open_folder=self.is_local,
+            likeness=likeness_html(snapshot.unmeasured, snapshot.measuring),
         )
         return {
             self.panel.html: html,
@@ -125,11 +165,16 @@ class HistoryTab:
         """Show the first page of a changed search."""
         view = apply_finished_task(view)
         search, _ = self._read_search(view, filters)
+        if search.order == LIKENESS != view.search.order:
+            self._measure_likeness()
         return {self.view: replace(view, page=0, message_html="", search=search)}
 
     def press(self, action: PanelAction, view: HistoryViewState, *filters: Any) -> Updates:
         """Perform the action of a button."""
         view = apply_finished_task(view)
+        if action.name == MEASURE:
+            self._measure_likeness()
+            return {}
         search, _ = self._read_search(view, filters)
         request = replace(parse_action(action), search=search, is_local=self.is_local)
         try:

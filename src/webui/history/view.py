@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
+from markupsafe import Markup
+
 from core.background import BackgroundTask
 from core.error_classifier import format_user_message
 from core.errors import AppError
@@ -71,8 +73,12 @@ def history_html(
     listing: HistoryPage | None,
     *,
     can_open_folder: bool,
+    likeness: Markup | str = "",
 ) -> str:
-    """Render everything below the filters. listing: None if the index could not be read."""
+    """Render everything below the filters. listing: None if the index could not be read.
+
+    likeness: a note on clips that are not compared with their voice yet.
+    """
 
     def file_url(path: str) -> str:
         return get_file_url(history.layout, str(history.layout.results / path))
@@ -86,6 +92,7 @@ def history_html(
         selected=frozenset(view.bulk_selection),
         message=_message_html(view),
         can_open_folder=can_open_folder,
+        likeness_note=likeness,
         file_url=file_url,
         format_settings=format_settings,
         format_size=_format_size,
@@ -108,6 +115,13 @@ def apply_finished_task(view: HistoryViewState) -> HistoryViewState:
     if isinstance(problem, Cancelled):
         return replace(view, message_html=note_html("Stopped."))
     return replace(view, message_html=error_html(AppError(format_user_message(problem))))
+
+
+def likeness_html(unmeasured: int, progress: str) -> Markup:
+    """Render how many clips are not compared with their voice yet. progress: of the job, or ""."""
+    if not unmeasured:
+        return Markup("")
+    return render("history/likeness.html", unmeasured=unmeasured, progress=progress)
 
 
 def message_html(text: str, *, act: str = "", ref: str = "", zip_name: str = "") -> str:
@@ -206,6 +220,8 @@ def _get_facts(row: ClipSummary) -> Iterator[str]:
     yield format_timestamp(row.created)
     if row.score is not None:
         yield f"score {row.score:.3g}"
+    if row.likeness is not None:
+        yield f"similarity {row.likeness:.2f}"
     if row.candidates > 1:
         yield format_count(row.candidates, "candidate")
     if row.lines > 1:

@@ -11,11 +11,13 @@ from core.paths import ProjectPaths
 from jobs.models import Job
 from webui.components.file_links import get_file_url
 from webui.components.job_card import JOB_STATE_LABELS, format_progress
+from webui.components.pictures import get_picture_uri
 from webui.components.templates import render
 
 TASKS = (
     "check_clip", "check_voice", "clean_clip", "convert_clip", "judge_clip", "merge_models",
-    "bring_voice",
+    "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
+    "use_toolbox",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
 ORIGIN = "utilities"  # of the jobs that this tab submits
@@ -34,4 +36,6 @@ def tool_job_html(job: Job, layout: ProjectPaths) -> Markup:
         progress=format_progress(job) if job.state == "running" else "",
         url=partial(get_file_url, layout),
         results=layout.results,
+        picture=get_picture_uri,
+        uploads=layout.state / "uploads",
     )

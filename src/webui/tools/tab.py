@@ -1,4 +1,4 @@
-"""The Utilities tab: tools for a clip, conversion, a check of a voice, tokens, merged models."""
+"""The Utilities tab: tools for clips, voices, speakers, tokens and merged models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from webui.components.page_context import PageContext
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
+from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
+from webui.tools.toolbox import Toolbox
 
 # Any: updates of Gradio's components.
 
@@ -49,7 +51,7 @@ class UtilitiesTab:
 
     def __init__(self, page: PageContext) -> None:
         self.page, self.studio = page, page.studio
-        with gr.Tabs(elem_id="utilities-parts"):
+        with gr.Tabs(elem_id="utilities-parts", overflow_behavior="wrap"):
             with gr.Tab("Clip", id="clip", elem_id="utilities-part-clip"):
                 self.clip_tools = ClipTools(page)
                 self.views = self.clip_tools.views
@@ -58,6 +60,12 @@ class UtilitiesTab:
                 self.views["convert_clip"] = self.conversion.view
             with gr.Tab("Voice", id="voice", elem_id="utilities-part-voice"):
                 self._build_voice_check()
+            with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
+                self.lab = SpeakerLab(page)
+                self.views |= self.lab.views
+            with gr.Tab("SV2TTS toolbox", id="toolbox", elem_id="utilities-part-toolbox"):
+                self.toolbox = Toolbox(page)
+                self.views["use_toolbox"] = self.toolbox.view
             with gr.Tab("Tokens", id="tokens", elem_id="utilities-part-tokens"):
                 build_tokens_tool(page)
             with gr.Tab("Merge", id="merge", elem_id="utilities-part-merge"):
@@ -72,8 +80,10 @@ class UtilitiesTab:
             first,
             self._get_state,
             self._render,
+            {"hear": self.lab.play_point},
             message=self.message,
             outputs=[*others, self.stop],
+            action_outputs=[self.lab.player],
         )
 
     def _build_voice_check(self) -> None:
@@ -119,6 +129,8 @@ class UtilitiesTab:
         """Connect the events to their handlers."""
         self.clip_tools.bind(self.panel)
         self.conversion.bind(self.panel)
+        self.lab.bind(self.panel)
+        self.toolbox.bind(self.panel)
         check = show_errors(self.views["check_voice"], self._check_voice)
         self.panel.bind(self.check.click, check, [self.voice])
         merge = show_errors(self.views["merge_models"], self._merge)

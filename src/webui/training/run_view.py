@@ -33,6 +33,7 @@ STATE_DESCRIPTIONS: Mapping[str, str] = {
 STATE_CLASSES: Mapping[str, str] = {"died": "failed", "stopping": "running"}
 STAGE_LABELS: Mapping[str, str] = {"gpt": "GPT", "diffusion": "diffusion"}
 STAGES = tuple(STAGE_LABELS)
+ENCODER_STAGE = "encoder"
 MAX_LISTED = 50
 
 
@@ -54,8 +55,21 @@ def format_run_title(run: RunStatus | RunSummary | DeletedRun) -> str:
     return f"{run.dataset} / {run.name}"
 
 
-def run_html(run: RunStatus | None) -> str:
-    """Render the state and the facts of a run, or what to do before the first one."""
+def find_run_name(selected: str, rows: Sequence[RunSummary]) -> str:
+    """Return the name of the run with this title, else of a running one, else of the newest, or
+    ""."""
+    titles = {format_run_title(row): row.name for row in rows}
+    if selected in titles:
+        return titles[selected]
+    running = [row.name for row in rows if row.state not in FINISHED_STATES]
+    return next(iter([*running, *titles.values()]), "")
+
+
+def run_html(run: RunStatus | None, charts: Mapping[str, LineChart] | None = None) -> str:
+    """Render the state and the facts of a run, or what to do before the first one.
+
+    charts: those that are shown, by default those of a finetune.
+    """
     if run is None:
         return render("training/no_runs.html")
     return render(
@@ -68,7 +82,9 @@ def run_html(run: RunStatus | None) -> str:
         description=format_run_state(run),
         percent=round(100 * min(1.0, run.step / run.steps)) if run.steps else 0,
         facts=_get_facts(run),
-        chart_text=chart_text_html(summarize_chart(chart) for chart in build_charts(run).values()),
+        chart_text=chart_text_html(
+            summarize_chart(chart) for chart in (charts or build_charts(run)).values()
+        ),
     )
 
 
@@ -134,6 +150,69 @@ def build_charts(run: RunStatus | None) -> dict[str, LineChart]:
     return charts
 
 
+def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
+    """Return losses, accuracy, equal error rate and learning rate of an encoder."""
+
+    def line(name: str, curve: str, style: str = "line") -> ChartLine:
+        points = run.curve(curve, ENCODER_STAGE) if run is not None else ()
+        return ChartLine(name=name, points=points, style=style)
+
+    parts = [line("GE2E", "ge2e", "noisy"), line("Class", "prediction")]
+    return {
+        "loss": LineChart(
+            title="Loss",
+            lines=[
+                line("Each step", "loss", "noisy"),
+                line("Smoothed", "smoothed"),
+                line("Validation", "validation", "validation"),
+            ],
+        ),
+        "parts": LineChart(title="GE2E and class loss", lines=parts if parts[1].points else ()),
+        "accuracy": LineChart(
+            title="Accuracy of the class head", lines=[line("Accuracy", "accuracy")], y_min=0
+        ),
+        "eer": LineChart(
+            title="Equal error rate",
+            lines=[
+                line("Batch", "eer", "noisy"),
+                line("Validation", "validation_eer", "validation"),
+            ],
+            y_min=0,
+        ),
+        "rate": LineChart(title="Learning rate", lines=[line("Learning rate", "rate")], y_min=0),
+    }
+
+
+def build_sv2tts_charts(run: RunStatus | None) -> dict[str, LineChart]:
+    """Return loss, mel error, attention and learning rate of a synthesizer or a vocoder."""
+
+    def line(name: str, curve: str, style: str = "line") -> ChartLine:
+        points = run.curve(curve, run.stage) if run is not None else ()
+        return ChartLine(name=name, points=points, style=style)
+
+    def pair(curve: str) -> list[ChartLine]:
+        return [
+            line("Training", curve, "noisy"),
+            line("Validation", f"validation_{curve}", "validation"),
+        ]
+
+    return {
+        "loss": LineChart(
+            title="Loss",
+            lines=[
+                line("Each step", "loss", "noisy"),
+                line("Smoothed", "smoothed"),
+                line("Validation", "validation", "validation"),
+            ],
+        ),
+        "mel": LineChart(title="Error of the mel", lines=pair("mel"), y_min=0),
+        "attention": LineChart(
+            title="Attention: 1 is a diagonal", lines=pair("attention"), y_min=0
+        ),
+        "rate": LineChart(title="Learning rate", lines=[line("Learning rate", "rate")], y_min=0),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRow:
     """A row of the checkpoint table. url: of the sample, "";  model: exported from it, or ""."""
@@ -188,13 +267,20 @@ def _build_rows(run: RunStatus, layout: ProjectPaths, export: ModelExport) -> li
     return rows
 
 
-def runs_html(runs: Sequence[RunSummary], selected: str, deleted: Sequence[DeletedRun] = ()) -> str:
+def runs_html(
+    runs: Sequence[RunSummary],
+    selected: str,
+    deleted: Sequence[DeletedRun] = (),
+    *,
+    can_delete: bool = True,
+) -> str:
     """Render the runs, newest first, and the trash. selected: title of the run that is shown."""
     return render(
         "training/runs.html",
         runs=runs,
         selected=selected,
         deleted=deleted,
+        can_delete=can_delete,
         format_run_title=format_run_title,
         FINISHED_STATES=FINISHED_STATES,
         MAX_LISTED=MAX_LISTED,

@@ -1,4 +1,4 @@
-"""The Training tab: prepare a dataset, generate a configuration, train."""
+"""The Training tab: prepare a dataset, generate a configuration, train; encoders, SV2TTS."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import gradio as gr
 from webui.components.page_context import PageContext
 from webui.datasets.prepare_tab import PrepareTab
 from webui.training.configure_tab import ConfigureTab
+from webui.training.encoder_tab import EncoderTab
+from webui.training.sv2tts_tab import Sv2ttsTab
 from webui.training.train_tab import TrainTab
 
 
 def build_training_tab(page: PageContext) -> None:
-    """Build the three parts in the order of their use."""
+    """Build the parts in the order of their use."""
     with gr.Tabs(elem_id="training-parts", overflow_behavior="wrap") as parts:
         page.training_tabs = parts
         with gr.Tab("Prepare Dataset", id="prepare", elem_id="training-part-prepare"):
@@ -20,3 +22,7 @@ def build_training_tab(page: PageContext) -> None:
             ConfigureTab(page)
         with gr.Tab("Train", id="train", elem_id="training-part-train"):
             TrainTab(page)
+        with gr.Tab("Train Encoder", id="encoder", elem_id="training-part-encoder"):
+            EncoderTab(page)
+        with gr.Tab("Train SV2TTS", id="sv2tts", elem_id="training-part-sv2tts"):
+            Sv2ttsTab(page)

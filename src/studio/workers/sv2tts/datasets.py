@@ -1,4 +1,4 @@
-"""Worker tasks of SV2TTS: preprocess, embed, predict mels for the vocoder."""
+"""Preprocess SV2TTS datasets, embed their utterances, predict mels for the vocoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from studio.sv2tts.requests import (
     VocoderPreprocessRequest,
 )
 from studio.sv2tts.service import find_dataset, get_datasets_folder
-from studio.workers.encoders import find_encoder
+from studio.workers.context import WorkerContext
+from studio.workers.encoders.evaluation import find_encoder
 from sv2tts.checkpoints import load_published_synthesizer
 from sv2tts.data.ground_truth_aligned import predict_mels
 from sv2tts.data.preprocessing import PreprocessOptions, embed_dataset, preprocess
@@ -22,6 +23,27 @@ from sv2tts.data.sources import find_sources
 from sv2tts.data.train_list import TrainItem, read_train_list
 from sv2tts.mel import SYNTHESIZER_MEL
 from sv2tts.modules.tacotron import Tacotron
+
+
+def preprocess_task(
+    context: WorkerContext, request: PreprocessRequest, report: ProgressReporter
+) -> DatasetResult:
+    """Make a dataset in the worker."""
+    return preprocess_dataset(context.layout, request, report)
+
+
+def embed_task(
+    context: WorkerContext, request: EmbedRequest, report: ProgressReporter
+) -> DatasetResult:
+    """Embed a dataset in the worker."""
+    return embed_utterances(context.layout, request, report)
+
+
+def predict_mels_task(
+    context: WorkerContext, request: VocoderPreprocessRequest, report: ProgressReporter
+) -> DatasetResult:
+    """Predict the mels of a dataset in the worker."""
+    return predict_dataset_mels(context.layout, request, report)
 
 
 def preprocess_dataset(

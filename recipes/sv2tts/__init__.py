@@ -1,0 +1,1 @@
+"""Data and export of the starter model of the SV2TTS engine; its trainers do the rest."""

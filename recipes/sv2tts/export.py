@@ -1,0 +1,82 @@
+"""Write the trained networks as a model of the SV2TTS engine, in half precision.
+
+python -m recipes.sv2tts.export models/NAME --synthesizer RUN --encoder FILE --vocoder FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from speakers.modules.checkpoints import load_checkpoint
+from speakers.modules.ge2e import GE2EEncoder
+from sv2tts.checkpoints import (
+    EncoderConfig,
+    Sv2ttsConfig,
+    load_published_synthesizer,
+    save_model,
+)
+from sv2tts.training.synthesizer_task import SYNTHESIZER_FILE
+from tortoise.checkpoints.loading import load_network
+from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
+
+PRONUNCIATION_FILES = ("tokenizer.json", "lexicon.txt.gz", "lexicon.LICENSE", "lts.json.gz")
+DESCRIPTION = "Trained from nothing by recipes.sv2tts on a synthetic family of voices"
+ADVICE = {"retakes": 4}
+
+
+def write_sv2tts_model(
+    folder: Path, synthesizer: Path, encoder: Path, vocoder: Path, pronunciation: Path
+) -> None:
+    """Write the model.
+
+    synthesizer: a run of its trainer; encoder: an encoder.pt of kind ge2e; vocoder: an export of
+    `recipes.train_vocoder`; pronunciation: a folder with the lexicon.
+    """
+    tacotron = load_published_synthesizer(synthesizer / SYNTHESIZER_FILE)
+    checkpoint = load_checkpoint(encoder)
+    istft = load_network(vocoder, "istft_vocoder")
+    assert isinstance(istft, IstftVocoder)
+    if not isinstance(checkpoint.model, GE2EEncoder):
+        raise ValueError(f"{encoder} is of kind {checkpoint.kind}; the model takes ge2e")
+    lstm = checkpoint.model.lstm
+    config = Sv2ttsConfig(
+        about=DESCRIPTION,
+        encoder=EncoderConfig(
+            bins=lstm.input_size,
+            hidden=lstm.hidden_size,
+            embedding=checkpoint.model.embedding_size,
+            layers=lstm.num_layers,
+        ),
+        synthesizer=tacotron.config,
+        istft_vocoder=istft.config,
+        symbols="phonemes",
+        mel="vocoder_24k",
+        advice=ADVICE,
+    )
+    save_model(folder, config, checkpoint.model, tacotron, istft, torch.float16)
+    for name in PRONUNCIATION_FILES:
+        if (pronunciation / name).is_file():
+            shutil.copy(pronunciation / name, folder / name)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write a model from the command line."""
+    cli = argparse.ArgumentParser(prog="recipes.sv2tts.export", description=__doc__)
+    cli.add_argument("folder", type=Path)
+    cli.add_argument("--synthesizer", type=Path, required=True)
+    cli.add_argument("--encoder", type=Path, required=True)
+    cli.add_argument("--vocoder", type=Path, required=True)
+    cli.add_argument("--pronunciation", type=Path, default=Path("models/starter"))
+    parsed = cli.parse_args(arguments)
+    write_sv2tts_model(
+        parsed.folder, parsed.synthesizer, parsed.encoder, parsed.vocoder, parsed.pronunciation
+    )
+
+
+if __name__ == "__main__":
+    main()
