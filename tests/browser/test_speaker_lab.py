@@ -91,10 +91,8 @@ def test_an_encoder_is_preprocessed_and_trained_with_a_live_view(
     one.control("training-encoder-train").click()
     run = page.locator("#training-encoder-run")
     run.get_by_text("Done").first.wait_for()
-    run.get_by_text(f"{STEPS} of {STEPS} steps").first.wait_for(state="attached")
-    page.locator(
-        "#training-encoder-plot-loss canvas, #training-encoder-plot-loss svg"
-    ).first.wait_for()
+    run.get_by_text(f"{STEPS} of {STEPS}", exact=True).wait_for()
+    page.locator("#training-encoder-plot-loss :is(canvas, svg.marks)").first.wait_for()
 
 
 @pytest.mark.parametrize("theme", THEMES)
