@@ -34,6 +34,8 @@ from training.gold.project_files import (
     WordRow,
     create_project,
     read_rows,
+)
+from training.gold.row_conversion import (
     read_utterances,
 )
 from training.gold.tools import open_tools

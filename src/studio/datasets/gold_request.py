@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import AppError
 from core.paths import ProjectPaths, slugify, validate_name
 
-GOLD_DIR = "gold"
+GOLD_DIR, SOURCE_DIR = "gold", "source"
 STEPS = ("clean", "diarize", "check", "align", "split", "report")
 METHODS = ("agglomerative", "spectral")
 

@@ -15,20 +15,22 @@ from studio.datasets.gold_request import (
 )
 from studio.workers.context import WorkerContext
 from training.asr.base import TranscribeError
-from training.gold.diarization import DiarizationOptions
 from training.gold.export import export_utterances
 from training.gold.project_files import (
     CHECK_FILE,
     STEPS,
     UTTERANCES_FILE,
     CheckRow,
+    DiarizationOptions,
     GoldProject,
     create_project,
     read_project,
     read_rows,
-    read_utterances,
 )
 from training.gold.report import write_report
+from training.gold.row_conversion import (
+    read_utterances,
+)
 from training.gold.tools import open_tools
 from training.gold.workflow import run_steps
 

@@ -19,13 +19,15 @@ from training.gold.diary import Turn, read_diary
 from training.gold.project_files import (
     CHECK_FILE,
     DIARY_FILE,
+    REPORT_FILE,
     CheckRow,
     read_rows,
+)
+from training.gold.row_conversion import (
     read_utterances,
 )
 from training.gold.utterances import Utterance
 
-REPORT_FILE = "report.html"
 WORST = 20
 SOUND_RATE = 24_000
 

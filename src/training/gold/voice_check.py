@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from audio.clip import ClipError
-from training.gold.diarization import Embed
+from training.gold.diarization.clustering import Embed
 from training.gold.diary import Turn
 from training.gold.utterances import Utterance
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from audio.clip import Clip
-from core.files import sha256_file, write_json
+from core.files import write_json
 from core.progress import ProgressReporter
 from core.serialization import to_dict
 from training.gold.agreement import (
@@ -30,7 +30,7 @@ from training.gold.agreement import (
     locate_turns,
     name_speakers,
 )
-from training.gold.diarization import (
+from training.gold.diarization.clustering import (
     Embed,
     diarize_windows,
     embed_windows,
@@ -49,15 +49,18 @@ from training.gold.project_files import (
     CheckRow,
     GoldProject,
     WordRow,
+    hash_inputs,
+    read_project,
+    read_rows,
+    write_rows,
+)
+from training.gold.row_conversion import (
     from_check_row,
     from_word_row,
     read_heard,
-    read_project,
-    read_rows,
     to_check_row,
     to_utterance_row,
     to_word_row,
-    write_rows,
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
 from training.gold.utterances import AlignText, Utterance, align_turn, split_turn
@@ -91,7 +94,7 @@ def run_steps(
     ran = []
     for step in steps:
         project = read_project(folder)
-        source = _hash_inputs(folder, project, step)
+        source = hash_inputs(folder, project, step)
         is_there = all((folder / name).is_file() for name in OUTPUTS[step])
         if is_there and project.made_from.get(step) == source and not anew:
             continue
@@ -190,16 +193,3 @@ def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
         return np.asarray(tools.cut(start, stop).resample(16_000).wave.numpy())
 
     return cut
-
-
-def _hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
-    """Return a hash of the files that a step reads, and the options that it uses.
-
-    A step whose inputs are the same is not run again, so that what a person edited stays.
-    """
-    earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
-    source = Path(project.transcript if step == "clean" else project.recording)
-    paths = [source, *(folder / name for name in earlier)]
-    hashes = [sha256_file(path)[:12] if path.is_file() else "" for path in paths]
-    used = {"diarize": str(project.options), "split": project.speaker}.get(step, "")
-    return f"{'-'.join(hashes)} {used}"

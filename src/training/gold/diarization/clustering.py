@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from scipy.special import softmax
 
 from audio.clip import ClipError
-from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from training.gold.diary import Turn, merge_turns
+from training.gold.project_files import DiarizationOptions
 
 MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
 MAX_SPEAKERS = 10
@@ -27,24 +26,8 @@ SWITCH_COST_AT_PAUSE = 0.7  # where speech pauses between them
 MIN_TURN_S = 0.4
 OVERLAP_SHARE = 0.35  # of the probability that a second speaker must have
 
-Method = Literal["agglomerative", "spectral"]
 Embed = Callable[[np.ndarray], np.ndarray]
 """A wave (n,) at 16 kHz to an embedding (e,) of unit length. Raises ClipError without speech."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiarizationOptions:
-    """speakers: their number, None to find it; window_s, step_s: of the embeddings."""
-
-    speakers: int | None = None
-    method: Method = "agglomerative"
-    window_s: float = 1.6
-    step_s: float = 0.4
-    min_window_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.speakers is not None and not 1 <= self.speakers <= 100:
-            raise InvalidValueError(f"speakers is {self.speakers}; it must be from 1 to 100.")
 
 
 @dataclass(frozen=True, slots=True)
