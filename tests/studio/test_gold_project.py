@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import AppError
-from core.files import write_json
 from core.paths import ProjectPaths
-from core.serialization import to_dict
 from studio.datasets.gold_project import (
     create_gold_request,
     list_gold_projects,
@@ -20,59 +17,21 @@ from studio.datasets.gold_project import (
 )
 from studio.datasets.gold_request import GoldRequest
 from studio.datasets.gold_turns import describe_turn, edit_turns
-from training.gold.diary import Turn, read_diary, write_diary
+from support.gold_project import TURNS, write_gold_project
+from training.gold.diary import Turn, read_diary
 from training.gold.project_files import (
-    CHECK_FILE,
     DIARY_FILE,
-    OUTPUTS,
-    PROJECT_FILE,
     STEPS,
-    TRANSCRIPT_FILE,
-    WAVEFORM_FILE,
-    CheckRow,
-    GoldProject,
-    create_project,
-    hash_inputs,
-    read_project,
-    write_rows,
 )
-
-TURNS = [("Ann", 0.5, 4.0), ("Bob", 4.5, 6.0), ("Bob", 6.2, 9.0), ("Ann", 9.5, 12.0)]
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> ProjectPaths:
     """A studio with the finished project "talk"."""
     layout = ProjectPaths.from_root(tmp_path)
-    folder = layout.training / "gold" / "talk"
-    recording, transcript = tmp_path / "talk.wav", tmp_path / "talk.txt"
-    recording.write_bytes(b"sound")
-    transcript.write_text("Ann: Hello.\nBob: Hi.", "utf-8")
-    create_project(folder, GoldProject(recording=str(recording), transcript=str(transcript)))
-    for step in STEPS:
-        for name in OUTPUTS[step]:
-            (folder / name).write_text("", "utf-8")
-    (folder / TRANSCRIPT_FILE).write_text("Ann| Hello.\nBob| Hi.\n", "utf-8")
-    turns = [Turn(start=start, stop=stop, speaker=who) for who, start, stop in TURNS]
-    write_diary(folder / DIARY_FILE, turns)
-    row = CheckRow(
-        turn=0,
-        speaker="Ann",
-        start=0.5,
-        stop=4.0,
-        diary_speaker="Ann",
-        heard=0.5,
-        status="agrees",
-        written="HELLO",
-        instead="YELLOW",
-    )
-    write_rows(folder / CHECK_FILE, [row])
-    write_json(folder / WAVEFORM_FILE, {"duration_s": 12.5, "peaks": [0.1, 0.9]})
-    project = read_project(folder)
-    for step in STEPS:
-        made = {**project.made_from, step: hash_inputs(folder, project, step)}
-        project = replace(project, made_from=made)
-    write_json(folder / PROJECT_FILE, to_dict(project))
+    write_gold_project(layout)
+    (tmp_path / "talk.wav").write_bytes(b"sound")
+    (tmp_path / "talk.txt").write_text("Ann: Hello.", "utf-8")
     return layout
 
 
@@ -160,7 +119,7 @@ def test_wrong_corrections_are_refused(
 
 
 def test_the_transcript_is_edited(layout: ProjectPaths) -> None:
-    assert read_transcript_text(layout, "talk").startswith("Ann| Hello.")
+    assert read_transcript_text(layout, "talk").startswith("Ann| Hello there")
     save_transcript_text(layout, "talk", "Ann| Hello there.\nBob| Hi.")
     assert read_transcript_text(layout, "talk") == "Ann| Hello there.\nBob| Hi.\n"
     with pytest.raises(AppError, match="names no speaker"):

@@ -13,28 +13,31 @@ import typer
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line
 from studio.app.studio import Studio
-from studio.datasets.gold_request import METHODS, STEPS, GoldRequest, GoldResult
+from studio.datasets.dataset_reports import DatasetReportRequest, DatasetReportResult
+from studio.datasets.gold_request import (
+    LAYOUTS,
+    METHODS,
+    STEP_HELP,
+    STEPS,
+    GoldExportRequest,
+    GoldExportResult,
+    GoldRequest,
+    GoldResult,
+)
 
 WORKER = "studio.workers.gold_dataset"
-LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
+REPORT_WORKER = "studio.workers.dataset_report"
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Gold-standard project.")]
 AnewFlag = Annotated[bool, typer.Option("--anew", help="Run the step in any case.")]
-STEP_HELP = {
-    "clean": "read the transcript: one turn per line",
-    "diarize": "find who speaks when, and what is heard",
-    "check": "compare transcript and recording turn by turn",
-    "align": "find the times of the words",
-    "split": "cut utterances of 1.6 to 11 seconds",
-    "report": "write one HTML page with plots and the worst utterances",
-}
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `dataset` to the program."""
     group = create_app(help)
     add_command(group, "gold", "run all steps for a recording with its transcript")(run_gold)
-    for step in STEPS:
+    for step in STEPS[:-1]:
         add_command(group, step, STEP_HELP[step])(_make_step(step))
+    add_command(group, "report", "write one HTML page about any dataset")(run_report)
     add_command(group, "export", "write the utterances in the layout of a trainer")(run_export)
     app.add_typer(group, name=name, help=help)
 
@@ -66,6 +69,22 @@ def run_gold(flags: GoldFlags, as_json: JsonFlag = False) -> int:
     return _run(GoldRequest(**values), as_json)
 
 
+def run_report(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="Any dataset; gold/NAME, prepared/NAME, … where names clash."
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    write: Any = import_module(REPORT_WORKER).write_dataset_report  # Any: imports torch, only here
+    request = DatasetReportRequest(name=dataset)
+    made: DatasetReportResult = write(studio.layout, request, create_reporter(as_json))
+    return emit(made, f"{made.rows} utterances ({made.kind}): {made.path}", as_json)
+
+
 def run_export(
     name: NameArgument,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder.")],
@@ -76,8 +95,9 @@ def run_export(
 ) -> int:
     studio = Studio.open()
     export: Any = import_module(WORKER).export_gold_dataset  # Any: imports torch, only here
-    count = export(studio.layout, name, layout, out.expanduser(), create_reporter(as_json))
-    return emit({"utterances": count, "folder": str(out)}, f"{count} utterances in {out}", as_json)
+    request = GoldExportRequest(name=name, layout=layout, target=str(out.expanduser()))
+    made: GoldExportResult = export(studio.layout, request, create_reporter(as_json))
+    return emit(made, f"{made.utterances} utterances in {made.folder}", as_json)
 
 
 def _make_step(step: str) -> Callable[..., int]:

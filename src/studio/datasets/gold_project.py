@@ -134,9 +134,7 @@ def create_gold_request(
         copies.append(source / f"transcript{transcript.suffix.lower()}")
         for original, copy in zip((recording, transcript), copies, strict=True):
             shutil.copyfile(original, copy)
-    return replace(
-        request, name=folder.name, recording=str(copies[0]), transcript=str(copies[1])
-    )
+    return replace(request, name=folder.name, recording=str(copies[0]), transcript=str(copies[1]))
 
 
 def read_transcript_text(layout: ProjectPaths, name: str) -> str:

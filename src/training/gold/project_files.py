@@ -22,7 +22,7 @@ CHECK_FILE, WORDS_FILE, UTTERANCES_FILE = "3-check.csv", "4-words.csv", "5-utter
 OVERLAPS_FILE, REPORT_FILE, WAVEFORM_FILE = "2-overlaps.csv", "report.html", "waveform.json"
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "clean": (TRANSCRIPT_FILE,),
-    "diarize": (HEARD_FILE, DIARY_FILE),
+    "diarize": (HEARD_FILE, DIARY_FILE, OVERLAPS_FILE),
     "check": (CHECK_FILE,),
     "align": (WORDS_FILE,),
     "split": (UTTERANCES_FILE,),

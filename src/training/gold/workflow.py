@@ -4,6 +4,7 @@
     <folder>/1-transcript.txt    clean: one turn per line, "Speaker| words"
     <folder>/2-heard.csv         diarize: recognized words with their times
     <folder>/2-diary.csv         diarize: who speaks when
+    <folder>/2-overlaps.csv      diarize: when two people speak at once
     <folder>/3-check.csv         check: each turn of the transcript, found or not, and differences
     <folder>/4-words.csv         align: each part of the text with its times and score
     <folder>/5-utterances.csv    split: utterances, with the reason where one is left out
@@ -41,6 +42,7 @@ from training.gold.project_files import (
     DIARY_FILE,
     HEARD_FILE,
     OUTPUTS,
+    OVERLAPS_FILE,
     PROJECT_FILE,
     STEPS,
     TRANSCRIPT_FILE,
@@ -48,6 +50,7 @@ from training.gold.project_files import (
     WORDS_FILE,
     CheckRow,
     GoldProject,
+    OverlapRow,
     WordRow,
     hash_inputs,
     read_project,
@@ -117,8 +120,13 @@ def _diarize(
     if options.speakers is None:
         options = replace(options, speakers=len({turn.speaker for turn in turns}))
     speech = list(tools.speech(report))
-    windows = embed_windows(_wave_of(tools), speech, tools.embed, options, report)
-    diary = list(diarize_windows(windows, speech, options).turns)
+    windows = embed_windows(wave_of(tools), speech, tools.embed, options, report)
+    found = diarize_windows(windows, speech, options)
+    diary = list(found.turns)
+    write_rows(
+        folder / OVERLAPS_FILE,
+        [OverlapRow(start=start, stop=stop) for start, stop in found.overlaps],
+    )
     heard = list(tools.recognize(report)) if tools.recognize is not None else []
     write_rows(folder / HEARD_FILE, heard)
     names = name_speakers(diary, _place_turns(turns, heard, diary))
@@ -157,7 +165,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
         ]
         utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
     diary = read_diary(folder / DIARY_FILE)
-    wave = _wave_of(tools)
+    wave = wave_of(tools)
     voices = measure_voices(utterances, wave, tools.embed)
     checked = [
         check_voice(utterance, diary, voices, wave, tools.embed)
@@ -188,7 +196,9 @@ def _place_turns(
     ]
 
 
-def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
+def wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
+    """Return what cuts the samples between two times, at 16 kHz."""
+
     def cut(start: float, stop: float) -> np.ndarray:
         return np.asarray(tools.cut(start, stop).resample(16_000).wave.numpy())
 
