@@ -61,23 +61,25 @@ class Part:
 def make_recording(
     clips: dict[str, list[tuple[Path, str]]], target: Path, minutes: float, seed: int
 ) -> list[Part]:
-    """Join clips of the speakers to turns with gaps and some overlap; write a WAV."""
+    """Join clips of the speakers to turns with gaps and some overlap; write a WAV.
+
+    Clips are used again, in another order, once all of a speaker have been used.
+    """
     chooser = random.Random(seed)
-    queues = {name: chooser.sample(found, len(found)) for name, found in clips.items()}
+    queues: dict[str, list[tuple[Path, str]]] = {name: [] for name in clips}
     wave = np.zeros(int((minutes * 60 + 90) * RATE), dtype=np.float32)
     parts: list[Part] = []
     end, before = 0.5, ""
-    while end < minutes * 60 and any(queues.values()):
-        speakers = [name for name in queues if queues[name] and name != before]
-        if not speakers:
-            break
-        before = chooser.choice(speakers)
-        gap = chooser.choice([0.15, 0.3, 0.5, 0.8, 1.2, -0.25])  # below 0 is an overlap
-        for _ in range(min(chooser.randint(1, 3), len(queues[before]))):
+    while end < minutes * 60:
+        before = chooser.choice([name for name in queues if name != before])
+        gap = chooser.choice([0.15, 0.3, 0.5, 0.8, 1.2, -0.25, -0.9])  # below 0 is an overlap
+        for _ in range(chooser.randint(1, 3)):
+            if not queues[before]:
+                queues[before] = chooser.sample(clips[before], len(clips[before]))
             path, text = queues[before].pop()
             samples = trim(read_clip(path).resample(RATE).wave.numpy())
             samples = samples / max(float(np.abs(samples).max()), 1e-4) * 0.5
-            start = max(0.0, end + gap)
+            start = max(0.0, end + max(gap, -0.5 * len(samples) / RATE))
             place = int(start * RATE)
             wave[place : place + len(samples)] += samples
             end, gap = start + len(samples) / RATE, 0.3

@@ -50,9 +50,8 @@ def write_gold_project(layout: ProjectPaths, name: str = "talk") -> Path:
     for who, start, stop in TURNS:
         inside = (times >= start) & (times < stop)
         pitch = 220 if who == "Ann" else 140
-        wave[inside] = (
-            0.4 * np.sin(2 * np.pi * pitch * times[inside]) * np.abs(np.sin(3 * times[inside]))
-        )
+        loudness = 0.4 * np.abs(np.sin(3 * times[inside]))
+        wave[inside] = loudness * np.sin(2 * np.pi * pitch * times[inside])
     soundfile.write(recording, wave, RATE)
     transcript.write_text(TRANSCRIPT, "utf-8")
     create_project(folder, GoldProject(recording=str(recording), transcript=str(transcript)))

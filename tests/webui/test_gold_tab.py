@@ -96,7 +96,9 @@ def test_steps_run_as_jobs(
     ]
     assert sent[1][0].anew and sent[0][0].steps == STEPS
     request = {"name": "talk", "steps": list(STEPS)}
-    jobs.append(Job(id="1", task="make_gold", request=request, title="talk", created=0.0))
+    jobs.append(
+        Job(id="1", task="make_gold", request=request, title="talk", state="running", created=0.0)
+    )
     with pytest.raises(AppError, match="already running"):
         tab.run_all("talk")
     with pytest.raises(AppError, match="Steps are running"):

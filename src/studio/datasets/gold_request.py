@@ -22,7 +22,7 @@ STEP_HELP: Mapping[str, str] = MappingProxyType(
         "report": "write one HTML page with plots and the worst utterances",
     }
 )
-METHODS = ("agglomerative", "spectral")
+METHODS = ("agglomerative", "spectral", "pyannote")
 LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
 
 
@@ -50,7 +50,7 @@ class GoldRequest:
         if unknown:
             raise AppError(f"There is no step {unknown[0]!r}; there are {', '.join(STEPS)}.")
         if self.method not in METHODS:
-            raise AppError(f"method is {self.method!r}; it must be {' or '.join(METHODS)}.")
+            raise AppError(f"method is {self.method!r}; it must be one of {', '.join(METHODS)}.")
         if not (self.name or self.recording):
             raise AppError("Give a recording and its transcript, or the name of a project.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 from core.errors import AppError, InvalidValueError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
@@ -27,6 +28,7 @@ from training.gold.project_files import (
     CheckRow,
     DiarizationOptions,
     GoldProject,
+    Method,
     create_project,
     read_project,
     read_rows,
@@ -40,6 +42,7 @@ from training.gold.workflow import run_steps
 
 REPORT_STEP = "report"
 EXPORT_DIR = "export"
+METHOD_NAMES: dict[str, Method] = {name: name for name in get_args(Method)}
 
 
 def gold_dataset_task(
@@ -116,7 +119,7 @@ def _open_project(layout: ProjectPaths, request: GoldRequest) -> Path:
         speaker=request.speaker,
         options=DiarizationOptions(
             speakers=request.speakers or None,
-            method="spectral" if request.method == "spectral" else "agglomerative",
+            method=METHOD_NAMES[request.method],
         ),
     )
     with reraise_as_app_error(InvalidValueError), translate_write_errors(folder):

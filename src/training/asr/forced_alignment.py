@@ -171,6 +171,11 @@ def _run_alignment(wave: Tensor, words: Sequence[str]) -> list[tuple[str, float,
     return [(word, start * FRAME_S, stop * FRAME_S) for word, start, stop in found]
 
 
+def pronounce_word(word: str) -> list[str]:
+    """Return the phones of an English word by PocketSphinx's dictionary; guessed for others."""
+    return (_load_decoder().lookup_word(word.lower()) or _guess_phones(word.lower())).split()
+
+
 def _guess_phones(word: str) -> str:
     return " ".join(_LETTERS_TO_PHONES[part] for part in _LETTER_GROUP.findall(word)) or "AH"
 

@@ -28,7 +28,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "split": (UTTERANCES_FILE,),
 }
 
-Method = Literal["agglomerative", "spectral"]
+Method = Literal["agglomerative", "spectral", "pyannote"]
 Row = TypeVar("Row")
 
 

@@ -15,7 +15,7 @@ from audio.long_audio import Recording, decode_recording
 from core.progress import ProgressReporter
 from speakers.embedding import PUBLISHED_NAME, Encoder, load_encoder, mean_embedding
 from training.asr.base import SAMPLE_RATE, TranscriberConfig
-from training.asr.forced_alignment import find_aligner
+from training.asr.forced_alignment import can_align, find_aligner, pronounce_word
 from training.asr.selection import load_transcriber
 from training.asr.voice_activity import detect_speech
 from training.gold.agreement import HeardWord
@@ -95,6 +95,8 @@ def make_tools(
         embed=embed,
         recognize=recognize,
         align=align,
+        pyannote=models.parent / "pyannote",
+        pronounce=pronounce_word if can_align(LANGUAGE) else lambda word: (),
     )
 
 

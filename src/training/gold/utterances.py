@@ -10,16 +10,20 @@ from rapidfuzz import fuzz
 
 from training.gold.agreement import HeardWord, TurnCheck, align_sequences
 from training.gold.cleaning import CleanedPart, clean_transcript
-from training.gold.splitting import TimedWord, UtteranceSpan, split_optimally
+from training.gold.splitting import SplitCosts, TimedWord, UtteranceSpan, split_optimally
 
 MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
 MIN_WORD_SCORE = 0.5  # below it another word was spoken
+SURE_SCORE = 0.8  # of a neighbour that shows that a short word was spoken
 SHORT_WORD = 3  # letters; recognizers confuse such words, so that they prove nothing
 MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
 NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
+COSTS = SplitCosts(min_score=1e-6)  # parts that are left out have a score of 0
 MAX_CHUNK_S = 25.0
 MARGIN_S = 0.25  # of audio on each side of what is aligned
 
+Pronounce = Callable[[str], Sequence[str]]
+"""A word, upper-case -> its phones, () where they are unknown."""
 AlignText = Callable[[float, float, Sequence[str]], list[tuple[float, float]] | None]
 """start, stop, words -> start and stop of each word in the recording, None where it fails."""
 
@@ -56,7 +60,11 @@ class Utterance:
 
 
 def align_turn(
-    check: TurnCheck, text: str, heard: Sequence[HeardWord], align: AlignText
+    check: TurnCheck,
+    text: str,
+    heard: Sequence[HeardWord],
+    align: AlignText,
+    pronounce: Pronounce = lambda word: (),
 ) -> list[AlignedPart]:
     """Return the parts of a turn with their times; [] for one that was not found.
 
@@ -80,7 +88,8 @@ def align_turn(
         for part in parts[first:last]:
             own = times[position : position + len(part.words)]
             scores = [
-                score_word(word, *time, inside) for word, time in zip(part.words, own, strict=True)
+                score_word(word, *time, inside, pronounce)
+                for word, time in zip(part.words, own, strict=True)
             ]
             aligned.append(
                 AlignedPart(
@@ -95,19 +104,29 @@ def align_turn(
     return aligned
 
 
-def score_word(word: str, start: float, stop: float, heard: Sequence[HeardWord]) -> float:
+def score_word(
+    word: str,
+    start: float,
+    stop: float,
+    heard: Sequence[HeardWord],
+    pronounce: Pronounce = lambda word: (),
+) -> float:
     """Return how well a word agrees with what the recognizer heard at that time, 0 to 1.
 
-    1 for the same word; for another one the likeness of their letters, since recognizers spell
-    names and endings differently.
+    1 for the same word; for another one the likeness of their letters or of their phones, since
+    recognizers spell names and endings differently.
     """
     near = [other for other in heard if other.start < stop + NEAR_S and start - NEAR_S < other.stop]
     if any(other.text == word for other in near):
         return 1.0
     spelled = [other.text for other in near]
     spelled += [first + second for first, second in pairwise(spelled)]  # "block house"
-    likeness = max((fuzz.ratio(word, text) for text in spelled), default=0.0)
-    return MAX_LIKE_SCORE * likeness / 100
+    letters = max((fuzz.ratio(word, text) for text in spelled), default=0.0)
+    phones = pronounce(word)
+    sounds = [found for other in near if (found := pronounce(other.text))]
+    sounds += [[*first, *second] for first, second in pairwise(sounds)]
+    alike = max((fuzz.ratio(phones, other) for other in sounds), default=0.0) if phones else 0.0
+    return MAX_LIKE_SCORE * max(letters, alike) / 100
 
 
 def split_turn(
@@ -119,21 +138,33 @@ def split_turn(
 ) -> list[Utterance]:
     """Split the aligned parts of one turn into utterances, cut between parts only.
 
-    others: when other speakers speak; words that they touch are left out.
+    others: when other speakers speak; words that they touch are left out, as are words that differ
+    from what is heard.
     """
+    sure = [_is_sure(parts, index) for index in range(len(parts))]
     words = [
         TimedWord(
             start=one.start,
             stop=one.stop,
             text=one.part.source,
-            score=0.0 if _is_touched(one, others) else one.score,
+            score=one.score if is_sure and not _is_touched(one, others) else 0.0,
         )
-        for one in parts
+        for one, is_sure in zip(parts, sure, strict=True)
     ]
     return [
         _make_utterance(number, span, parts, text, speaker, prefix)
-        for number, span in enumerate(split_optimally(_repair_order(words)))
+        for number, span in enumerate(split_optimally(_repair_order(words), costs=COSTS))
     ]
+
+
+def _is_sure(parts: Sequence[AlignedPart], index: int) -> bool:
+    """Whether the part was spoken as written: by its score, or short beside a sure one."""
+    one = parts[index]
+    if one.score >= MIN_WORD_SCORE:
+        return True
+    near = [*parts[max(0, index - 1) : index], *parts[index + 1 : index + 2]]
+    is_short = max(map(len, one.part.words)) <= SHORT_WORD
+    return is_short and any(other.score >= SURE_SCORE for other in near)
 
 
 def _is_touched(part: AlignedPart, others: Sequence[tuple[float, float]]) -> bool:
@@ -153,9 +184,6 @@ def _make_utterance(
 ) -> Utterance:
     used = parts[span.first : span.last + 1]
     written = text[used[0].part.start : used[-1].part.end]
-    differs = any(
-        one.score < MIN_WORD_SCORE and max(map(len, one.part.words)) > SHORT_WORD for one in used
-    )
     return Utterance(
         id=f"{prefix}-{number:03d}",
         turn=used[0].turn,
@@ -164,7 +192,6 @@ def _make_utterance(
         stop=span.stop,
         text=" ".join(written.split()),
         score=sum(one.score for one in used) / len(used),
-        problems=("words differ from what is heard",) if differs else (),
     )
 
 

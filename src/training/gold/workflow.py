@@ -32,10 +32,12 @@ from training.gold.agreement import (
     name_speakers,
 )
 from training.gold.diarization.clustering import (
+    Diarization,
     Embed,
     diarize_windows,
     embed_windows,
 )
+from training.gold.diarization.pyannote import PYANNOTE, diarize_with_pyannote
 from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.project_files import (
     CHECK_FILE,
@@ -49,6 +51,7 @@ from training.gold.project_files import (
     UTTERANCES_FILE,
     WORDS_FILE,
     CheckRow,
+    DiarizationOptions,
     GoldProject,
     OverlapRow,
     WordRow,
@@ -66,13 +69,14 @@ from training.gold.row_conversion import (
     to_word_row,
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
-from training.gold.utterances import AlignText, Utterance, align_turn, split_turn
+from training.gold.utterances import AlignText, Pronounce, Utterance, align_turn, split_turn
 from training.gold.voice_check import check_voice, measure_voices
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GoldTools:
-    """What the steps need. cut: audio between two times; speech: spans of speech in seconds."""
+    """What the steps need. cut: audio between two times; speech: spans of speech in seconds;
+    pyannote: the folder of its pipeline."""
 
     cut: Callable[[float, float], Clip]
     duration_s: float
@@ -80,6 +84,8 @@ class GoldTools:
     embed: Embed
     recognize: Callable[[ProgressReporter], Sequence[HeardWord]] | None
     align: AlignText
+    pyannote: Path | None = None
+    pronounce: Pronounce = lambda word: ()
 
 
 def run_steps(
@@ -119,9 +125,7 @@ def _diarize(
     options = project.options
     if options.speakers is None:
         options = replace(options, speakers=len({turn.speaker for turn in turns}))
-    speech = list(tools.speech(report))
-    windows = embed_windows(wave_of(tools), speech, tools.embed, options, report)
-    found = diarize_windows(windows, speech, options)
+    found = _find_turns(tools, options, report)
     diary = list(found.turns)
     write_rows(
         folder / OVERLAPS_FILE,
@@ -131,6 +135,19 @@ def _diarize(
     write_rows(folder / HEARD_FILE, heard)
     names = name_speakers(diary, _place_turns(turns, heard, diary))
     write_diary(folder / DIARY_FILE, rename_speakers(diary, names))
+
+
+def _find_turns(
+    tools: GoldTools, options: DiarizationOptions, report: ProgressReporter
+) -> Diarization:
+    wave = wave_of(tools)
+    if options.method == PYANNOTE:
+        return diarize_with_pyannote(
+            wave(0.0, tools.duration_s), tools.pyannote or Path(), options.speakers, report
+        )
+    speech = list(tools.speech(report))
+    windows = embed_windows(wave, speech, tools.embed, options, report)
+    return diarize_windows(windows, speech, options)
 
 
 def _check(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
@@ -145,7 +162,7 @@ def _align(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     rows: list[WordRow] = []
     checks = [from_check_row(row) for row in read_rows(folder / CHECK_FILE, CheckRow)]
     for check in report.track(checks, "align"):
-        parts = align_turn(check, turns[check.index].text, heard, tools.align)
+        parts = align_turn(check, turns[check.index].text, heard, tools.align, tools.pronounce)
         rows += [to_word_row(part) for part in parts]
     write_rows(folder / WORDS_FILE, rows)
 
@@ -190,9 +207,9 @@ def _place_turns(
     if not heard:
         return estimate_spans(turns, diary)
     return [
-        (turn.speaker, start, stop)
-        for turn, (start, stop, _, _) in zip(turns, locate_turns(turns, heard), strict=True)
-        if start is not None and stop is not None
+        (turn.speaker, one.start, one.stop)
+        for turn, one in zip(turns, locate_turns(turns, heard), strict=True)
+        if one.start is not None and one.stop is not None
     ]
 
 

@@ -56,15 +56,14 @@ def list_running_steps(jobs: Sequence[Job], name: str) -> frozenset[str]:
 
 def steps_html(view: GoldView | None, running: frozenset[str]) -> Markup:
     """Render the steps of a project, each with its state and a button that runs it."""
+    has_report = view is not None and view.report is not None
     return render(
         "datasets/gold_steps.html",
         view=view,
         running=running,
         STEP_STATES=STEP_STATES,
         STEP_HELP=STEP_HELP,
-        report_url=f"api/datasets/{quote(f'gold/{view.name}')}/report"
-        if view is not None and view.report
-        else "",
+        report_url=f"api/datasets/gold/{quote(view.name)}/report" if view and has_report else "",
     )
 
 
