@@ -10,8 +10,11 @@ import gradio as gr
 import pytest
 
 from core.errors import AppError
+from core.files import write_json
+from core.serialization import to_dict
 from jobs.models import Job
 from studio.app.studio import Studio
+from studio.datasets.gold_finetune import ComparedClip, GoldFinetuneResult, get_comparison_path
 from studio.datasets.gold_project import view_gold_project
 from studio.datasets.gold_request import STEPS
 from studio.datasets.gold_turns import describe_turn
@@ -141,3 +144,35 @@ def test_jobs_tell_what_was_done() -> None:
     html = gold_jobs_html([done])
     assert "Kept: 2 utterances, 1:01; 1 left out." in html and "<script" not in html
     assert "Progress is shown here" in gold_jobs_html([])
+
+
+def test_a_finetuning_is_submitted_and_compared(
+    tab: GoldTab, studio: Studio, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = ComparedClip(
+        text=SCRIPT,
+        recording="audio/recording.ogg",
+        before="audio/recording.ogg",
+        after="audio/gone.wav",
+        similarity_before=0.5,
+        similarity_after=0.75,
+    )
+    result = GoldFinetuneResult(
+        name="talk",
+        run="talk-ann",
+        model="rtvc",
+        speaker="Ann",
+        folder=str(folder),
+        utterances=12,
+        message="Finished.",
+        clips=(clip,),
+    )
+    write_json(get_comparison_path(folder, "talk-ann"), to_dict(result))
+    html = tab.render(tab.take_snapshot("talk", 0))[tab.finetune.view]
+    assert "0.50 → 0.75" in html and html.count("<audio") == 2 and "<script" not in html
+    sent: list[Any] = []
+    monkeypatch.setattr(studio, "submit", lambda request, **_: sent.append(request))
+    tab.finetune.submit("talk", "rtvc", "Ann", 5)
+    assert (sent[0].run_name.casefold(), sent[0].minutes) == ("talk-ann", 5.0)
+    with pytest.raises(AppError, match="no SV2TTS model"):
+        tab.finetune.submit("talk", None, "Ann", 5)

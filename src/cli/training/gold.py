@@ -14,6 +14,7 @@ from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line
 from studio.app.studio import Studio
 from studio.datasets.dataset_reports import DatasetReportRequest, DatasetReportResult
+from studio.datasets.gold_finetune import GoldFinetuneRequest, GoldFinetuneResult
 from studio.datasets.gold_request import (
     LAYOUTS,
     METHODS,
@@ -26,6 +27,7 @@ from studio.datasets.gold_request import (
 )
 
 WORKER = "studio.workers.gold_dataset"
+FINETUNE_WORKER = "studio.workers.gold_finetune"
 REPORT_WORKER = "studio.workers.dataset_report"
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Gold-standard project.")]
 AnewFlag = Annotated[bool, typer.Option("--anew", help="Run the step in any case.")]
@@ -38,8 +40,24 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     for step in STEPS[:-1]:
         add_command(group, step, STEP_HELP[step])(_make_step(step))
     add_command(group, "report", "write one HTML page about any dataset")(run_report)
+    add_command(group, "finetune", "train a synthesizer on the utterances of one speaker")(
+        run_finetune
+    )
     add_command(group, "export", "write the utterances in the layout of a trainer")(run_export)
     app.add_typer(group, name=name, help=help)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldFinetuneFlags:
+    """The arguments of `dataset finetune`."""
+
+    name: NameArgument
+    model: Annotated[str, typer.Option(metavar="MODEL", help="SV2TTS model to start from.")]
+    speaker: Annotated[str, typer.Option(help="Whose utterances; needed where several speak.")] = ""
+    run: Annotated[str, typer.Option(help="Training and new model; default NAME-SPEAKER.")] = ""
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 30.0
+    learning_rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-4
+    batch_size: Annotated[int, typer.Option(help="Utterances in a batch.")] = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +101,24 @@ def run_report(
     request = DatasetReportRequest(name=dataset)
     made: DatasetReportResult = write(studio.layout, request, create_reporter(as_json))
     return emit(made, f"{made.rows} utterances ({made.kind}): {made.path}", as_json)
+
+
+def run_finetune(flags: GoldFinetuneFlags, as_json: JsonFlag = False) -> int:
+    studio = Studio.open()
+    finetune: Any = import_module(FINETUNE_WORKER).finetune_on_gold  # Any: imports torch, only here
+    values = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    request = GoldFinetuneRequest(**values)
+    made: GoldFinetuneResult = finetune(studio.layout, request, create_reporter(as_json))
+    if as_json:
+        return emit(made, "", True)
+    print_line(f"{made.message} {made.utterances} utterances of {made.speaker}.")
+    print_line(f"Model: {made.run}. Speak with it: testudo speak TEXT --model {made.run}")
+    for clip in made.clips:
+        print_line(
+            f"similarity {clip.similarity_before:.2f} -> {clip.similarity_after:.2f}: "
+            f"{made.folder}/{clip.before}, {made.folder}/{clip.after}"
+        )
+    return 0
 
 
 def run_export(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from core.errors import AppError
+from studio.datasets.gold_finetune import GoldFinetuneResult, read_comparisons
 from studio.datasets.gold_project import (
     TRANSCRIPT_SUFFIXES,
     GoldView,
@@ -38,6 +39,7 @@ from webui.components.live_panel import (
 from webui.components.messages import note_html
 from webui.components.page_context import PageContext
 from webui.components.theme import ASSETS
+from webui.datasets.gold_finetune import GoldFinetune
 from webui.datasets.gold_view import (
     ORIGIN,
     TASKS,
@@ -70,6 +72,8 @@ class GoldSnapshot(NamedTuple):
     jobs_html: str
     can_stop: bool
     page: int
+    models: tuple[str, ...]
+    comparisons: tuple[GoldFinetuneResult, ...]
 
 
 class GoldTab:
@@ -93,6 +97,7 @@ class GoldTab:
             with gr.Column(scale=5, min_width=320, elem_classes="hearing"):
                 jobs = create_live_html("training-gold-jobs")
                 export = self._build_export()
+                self.finetune = GoldFinetune(page.studio)
         script = PAINT_JS.replace("{elem_id}", "training-gold-turns")
         self.turns = gr.HTML(
             html_template='<div id="training-gold-turns-view"></div>',
@@ -108,7 +113,10 @@ class GoldTab:
             {"cancel": self.cancel_job},
             message=message,
             inputs=[self.chosen, self.page],
-            outputs=[self.chosen, self.steps, self.turns, self.stop, self.page],
+            outputs=[
+                *(self.chosen, self.steps, self.turns, self.stop, self.page),
+                *self.finetune.outputs,
+            ],
         )
         self.panel.actions.update(
             dict.fromkeys((*ROW_ACTIONS, *ALL_ACTIONS), self.edit_turns)
@@ -121,6 +129,9 @@ class GoldTab:
         self.panel.bind(self.stop.click, self.stop_jobs)
         self.panel.bind(create.click, self.create, self.new_controls)
         self.panel.bind(export.click, self.export, [self.chosen, self.layout])
+        self.panel.bind(
+            self.finetune.run.click, self.finetune.submit, [self.chosen, *self.finetune.inputs]
+        )
         self.panel.bind(save.click, self.save_transcript, [self.chosen, self.transcript])
         self.chosen.change(
             self.show_project,
@@ -215,6 +226,8 @@ class GoldTab:
             jobs_html=gold_jobs_html(jobs),
             can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
             page=page,
+            models=self.finetune.list_models(),
+            comparisons=tuple(read_comparisons(layout, chosen)) if chosen else (),
         )
 
     def render(self, snapshot: GoldSnapshot) -> Updates:
@@ -225,6 +238,7 @@ class GoldTab:
             self.steps: steps_html(snapshot.view, snapshot.running),
             self.turns: turns_html(snapshot.view, snapshot.page, self.studio.layout),
             self.stop: gr.update(interactive=snapshot.can_stop),
+            **self.finetune.render(snapshot.view, snapshot.models, snapshot.comparisons),
         }
 
     def show_project(self, sent: Any, name: str | None, page: int) -> Updates:

@@ -28,8 +28,8 @@ from webui.datasets.prepare_view import with_estimated_eta
 
 # Any: requests and results of jobs are plain values.
 
-GOLD_TASK, EXPORT_TASK = "make_gold", "export_gold"
-TASKS = (GOLD_TASK, EXPORT_TASK)  # of Gold Dataset
+GOLD_TASK, EXPORT_TASK, FINETUNE_TASK = "make_gold", "export_gold", "finetune_gold"
+TASKS = (GOLD_TASK, EXPORT_TASK, FINETUNE_TASK)  # of Gold Dataset
 ORIGIN = "gold"  # of the jobs that this part submits
 COLOURS = 8  # of speakers in dataset.css; more speakers share them
 PAGE_SIZE = 50
@@ -117,6 +117,8 @@ def _format_result(job: Job) -> str:
     kept = format_count(int(result.get("utterances", 0)), "utterance")
     if job.task == EXPORT_TASK:
         return f"Exported: {kept} in {result.get('folder', '')}"
+    if job.task == FINETUNE_TASK:
+        return f"{result.get('message', '')} Model: {result.get('run', '')}."
     ran = ", ".join(result.get("ran", ())) or "nothing has changed since the last run"
     parts = [f"Steps: {ran}."]
     if result.get("turns"):
