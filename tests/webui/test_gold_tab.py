@@ -167,7 +167,9 @@ def test_a_finetuning_is_submitted_and_compared(
         message="Finished.",
         clips=(clip,),
     )
-    write_json(get_comparison_path(folder, "talk-ann"), to_dict(result))
+    path = get_comparison_path(folder, "talk-ann")
+    path.parent.mkdir(parents=True)
+    write_json(path, to_dict(result))
     html = tab.render(tab.take_snapshot("talk", 0))[tab.finetune.view]
     assert "0.50 → 0.75" in html and html.count("<audio") == 2 and "<script" not in html
     sent: list[Any] = []

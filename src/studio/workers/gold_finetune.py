@@ -112,7 +112,9 @@ def finetune_on_gold(
             message=ended.message,
             clips=clips,
         )
-        write_json(get_comparison_path(folder, run_name), to_dict(result))
+        path = get_comparison_path(folder, run_name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, to_dict(result))
     return result
 
 

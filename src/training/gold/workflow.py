@@ -37,6 +37,7 @@ from training.gold.diarization.clustering import (
     diarize_windows,
     embed_windows,
 )
+from training.gold.diarization.overlaps import find_overlaps
 from training.gold.diarization.pyannote import PYANNOTE, diarize_with_pyannote
 from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.project_files import (
@@ -147,7 +148,9 @@ def _find_turns(
         )
     speech = list(tools.speech(report))
     windows = embed_windows(wave, speech, tools.embed, options, report)
-    return diarize_windows(windows, speech, options)
+    found = diarize_windows(windows, speech, options)
+    overlaps = find_overlaps(windows, found.turns, found.centroids, wave, tools.embed, report)
+    return replace(found, overlaps=overlaps)
 
 
 def _check(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:

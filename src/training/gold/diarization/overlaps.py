@@ -10,6 +10,7 @@ Shapes: n samples, e embedding, k speakers, x features.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,9 @@ WINDOW_S = 1.6
 EXAMPLES = 120  # of each kind
 MIN_SHARE = 0.3  # of a window in which two voices overlap, in an example of an overlap
 EDGE_S = 0.3  # at the ends of a turn, which may hold another speaker
-THRESHOLD = 0.5
+THRESHOLD = 0.55  # of the probability, where the speaker changes
+THRESHOLD_INSIDE = 0.9  # within a turn, where overlaps are rare
+NEAR_CHANGE_S = 0.8
 FRAME_S, HOP_S = 0.04, 0.01
 LOWEST_HZ, HIGHEST_HZ = 70.0, 400.0
 QUIET_DB = -25.0  # below the loudest frame
@@ -64,7 +67,13 @@ def find_overlaps(
         ]
     )
     chances = detector.predict_proba(measured)[:, 1]
-    return join_windows([one.center for one in full], chances)
+    changes = [
+        (min(one.stop, two.start), max(one.stop, two.start))
+        for one, two in pairwise(turns)
+        if one.speaker != two.speaker
+    ]
+    centers = [one.center for one in full]
+    return join_windows(centers, chances >= _choose_thresholds(centers, changes))
 
 
 def make_examples(
@@ -138,12 +147,17 @@ def measure_harmonicity(samples: np.ndarray) -> list[float]:
     return [*np.percentile(peaks, [25, 50, 75]).tolist(), float(loud.mean())]
 
 
-def join_windows(centers: Sequence[float], chances: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """Join the windows that hold an overlap to stretches around their centers."""
+def join_windows(
+    centers: Sequence[float], are_shared: np.ndarray
+) -> tuple[tuple[float, float], ...]:
+    """Join the windows that hold an overlap to stretches around their centers.
+
+    are_shared: whether each window holds one, (w,).
+    """
     half = WINDOW_S / 4
     found: list[tuple[float, float]] = []
-    for center, chance in zip(centers, chances, strict=True):
-        if chance < THRESHOLD:
+    for center, is_shared in zip(centers, are_shared, strict=True):
+        if not is_shared:
             continue
         start, stop = max(0.0, center - half), center + half
         if found and start <= found[-1][1]:
@@ -151,6 +165,16 @@ def join_windows(centers: Sequence[float], chances: np.ndarray) -> tuple[tuple[f
         else:
             found.append((start, stop))
     return tuple(found)
+
+
+def _choose_thresholds(
+    centers: Sequence[float], changes: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    """Return the threshold of each window: (w,). changes: from one speaker to another."""
+    edges = np.array(changes).reshape(-1, 2)
+    at = np.array(centers)[:, None]
+    is_near = (at >= edges[:, 0] - NEAR_CHANGE_S) & (at <= edges[:, 1] + NEAR_CHANGE_S)
+    return np.where(is_near.any(1), THRESHOLD, THRESHOLD_INSIDE)
 
 
 def _list_pure_stretches(turns: Sequence[Turn]) -> dict[str, list[tuple[float, float]]]:

@@ -1,0 +1,65 @@
+"""Words are compared by letters and phones; only those that differ are left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from training.asr.forced_alignment import can_align, pronounce_word
+from training.gold.agreement import HeardWord, LocatedTurn, extend_turns
+from training.gold.cleaning import clean_transcript
+from training.gold.diary import Turn
+from training.gold.utterances import AlignedPart, score_word, split_turn
+
+TEXT = "We saw the old ship at sea and then it came back to the harbour before the night fell"
+PHONES = {"MISSALS": ["M", "IH", "S", "AH", "L", "Z"], "MISSILES": ["M", "IH", "S", "AH", "L", "Z"]}
+
+
+def align(text: str, scores: dict[str, float], pause_s: float = 0.1) -> list[AlignedPart]:
+    parts, at = [], 0.5
+    for part in clean_transcript(text):
+        score = scores.get(part.source, 1.0)
+        parts.append(AlignedPart(turn=0, part=part, start=at, stop=at + 0.3, score=score))
+        at += 0.3 + pause_s
+    return parts
+
+
+def test_a_word_that_sounds_the_same_agrees_though_it_is_spelled_otherwise() -> None:
+    heard = [HeardWord(text="MISSILES", start=1.0, stop=1.5)]
+    assert score_word("MISSALS", 1.0, 1.5, heard) < 0.7
+    assert score_word("MISSALS", 1.0, 1.5, heard, lambda word: PHONES[word]) == pytest.approx(0.8)
+    assert score_word("MISSILES", 1.0, 1.5, heard) == 1.0
+    assert score_word("TRACTOR", 1.0, 1.5, heard, lambda word: PHONES.get(word, ["T"])) < 0.5
+
+
+@pytest.mark.skipif(not can_align("en"), reason="pocketsphinx is not installed")
+def test_the_phones_of_a_word_are_looked_up() -> None:
+    assert pronounce_word("FOOD") == ["F", "UW", "D"]
+    assert pronounce_word("ZARGLE")
+
+
+def test_a_wrong_word_is_left_out_and_the_rest_is_kept() -> None:
+    utterances = split_turn(align(TEXT, {"ship": 0.2, "came": 0.3}), TEXT, "Ann", "0000")
+    kept = " ".join(one.text for one in utterances)
+    assert "ship" not in kept and "came" not in kept
+    assert "to the harbour before the night fell" in kept
+    assert not any(one.problems for one in utterances)
+
+
+def test_a_short_word_beside_sure_ones_proves_nothing() -> None:
+    (one,) = split_turn(align(TEXT, {"at": 0.2}), TEXT, "Ann", "0000")
+    assert one.text == TEXT
+    without = split_turn(align(TEXT, {"ship": 0.2, "at": 0.2, "sea": 0.2}), TEXT, "Ann", "0000")
+    assert not any("at" in one.text.split() for one in without)
+
+
+def test_a_turn_is_extended_over_words_that_were_not_heard() -> None:
+    diary = [Turn(start=0.5, stop=6.0, speaker="Ann"), Turn(start=6.2, stop=12.0, speaker="Bob")]
+    located = [
+        LocatedTurn(2.0, 5.0, 0.8, (), missing_first=2, missing_last=0),
+        LocatedTurn(7.5, 9.0, 0.5, (), missing_first=9, missing_last=1),
+        LocatedTurn(None, None, 0.0, ()),
+    ]
+    first, second, third = extend_turns(located, diary)
+    assert first.start == pytest.approx(0.5) and first.stop == 5.0
+    assert second.start == pytest.approx(6.2) and second.stop == pytest.approx(10.2)
+    assert third == located[2]
