@@ -15,7 +15,7 @@ from audio.long_audio import Recording, decode_recording
 from core.progress import ProgressReporter
 from speakers.embedding import PUBLISHED_NAME, Encoder, load_encoder, mean_embedding
 from training.asr.base import SAMPLE_RATE, TranscriberConfig
-from training.asr.forced_alignment import can_align, find_aligner, pronounce_word
+from training.asr.forced_alignment import can_align, find_aligner, pronounce_word, score_words
 from training.asr.selection import load_transcriber
 from training.asr.voice_activity import detect_speech
 from training.gold.agreement import HeardWord
@@ -88,6 +88,13 @@ def make_tools(
             return None
         return [(word.start_s + start, word.stop_s + start) for word in found.words]
 
+    def compare(
+        start: float, stop: float, written: Sequence[str], heard: Sequence[str]
+    ) -> float | None:
+        sound = wave(start, stop)
+        scores = [score_words(sound, words) for words in (written, heard)]
+        return None if scores[0] is None or scores[1] is None else scores[0] - scores[1]
+
     return GoldTools(
         cut=recording.extract_clip,
         duration_s=recording.duration_s,
@@ -95,6 +102,7 @@ def make_tools(
         embed=embed,
         recognize=recognize,
         align=align,
+        compare=compare if can_align(LANGUAGE) else lambda start, stop, written, heard: None,
         pyannote=models.parent / "pyannote",
         pronounce=pronounce_word if can_align(LANGUAGE) else lambda word: (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from rapidfuzz import fuzz
 
@@ -14,6 +14,10 @@ from training.gold.splitting import SplitCosts, TimedWord, UtteranceSpan, split_
 
 MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
 MIN_WORD_SCORE = 0.5  # below it another word was spoken
+CONFIRMED_SCORE = 0.6  # of a word that fits the sound as well as what was heard
+MIN_RATIO = -0.04  # log-likelihood ratio at which it does
+MAX_DOUBTFUL = 6  # words in a row
+CONTEXT, CONTEXT_MARGIN_S = 2, 0.05  # words on each side that are compared too
 SURE_SCORE = 0.8  # of a neighbour that shows that a short word was spoken
 SHORT_WORD = 3  # letters; recognizers confuse such words, so that they prove nothing
 MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
@@ -24,6 +28,8 @@ MARGIN_S = 0.25  # of audio on each side of what is aligned
 
 Pronounce = Callable[[str], Sequence[str]]
 """A word, upper-case -> its phones, () where they are unknown."""
+CompareTexts = Callable[[float, float, Sequence[str], Sequence[str]], float | None]
+"""start, stop, words written, words heard -> log of how much better the first ones fit."""
 AlignText = Callable[[float, float, Sequence[str]], list[tuple[float, float]] | None]
 """start, stop, words -> start and stop of each word in the recording, None where it fails."""
 
@@ -65,10 +71,12 @@ def align_turn(
     heard: Sequence[HeardWord],
     align: AlignText,
     pronounce: Pronounce = lambda word: (),
+    compare: CompareTexts = lambda start, stop, written, heard: None,
 ) -> list[AlignedPart]:
     """Return the parts of a turn with their times; [] for one that was not found.
 
-    Long turns are aligned in chunks that end where the recognizer heard the same word.
+    Long turns are aligned in chunks that end where the recognizer heard the same word. Words that
+    it heard otherwise count where they fit the sound as well as what it heard.
     """
     if check.start is None or check.stop is None:
         return []
@@ -101,7 +109,32 @@ def align_turn(
                 )
             )
             position += len(part.words)
-    return aligned
+    return _confirm_parts(aligned, inside, compare)
+
+
+def _confirm_parts(
+    parts: Sequence[AlignedPart], heard: Sequence[HeardWord], compare: CompareTexts
+) -> list[AlignedPart]:
+    """Raise the scores of parts that fit the sound as well as what was heard instead.
+
+    Recognizers prefer common words; the sound decides. Each run of doubtful parts is compared with
+    its neighbours.
+    """
+    confirmed = list(parts)
+    doubtful = [index for index, one in enumerate(parts) if one.score < MIN_WORD_SCORE]
+    for _, numbered in groupby(enumerate(doubtful), key=lambda pair: pair[1] - pair[0]):
+        run = [index for _, index in numbered]
+        if len(run) > MAX_DOUBTFUL:
+            continue
+        near = parts[max(0, run[0] - CONTEXT) : run[-1] + CONTEXT + 1]
+        start, stop = near[0].start - CONTEXT_MARGIN_S, near[-1].stop + CONTEXT_MARGIN_S
+        written = [word for one in near for word in one.part.words]
+        other = [word.text for word in heard if start < (word.start + word.stop) / 2 < stop]
+        ratio = compare(max(0.0, start), stop, written, other) if other else None
+        if ratio is not None and ratio >= MIN_RATIO:
+            for index in run:
+                confirmed[index] = replace(parts[index], score=CONFIRMED_SCORE)
+    return confirmed
 
 
 def score_word(

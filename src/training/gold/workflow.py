@@ -70,7 +70,14 @@ from training.gold.row_conversion import (
     to_word_row,
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
-from training.gold.utterances import AlignText, Pronounce, Utterance, align_turn, split_turn
+from training.gold.utterances import (
+    AlignText,
+    CompareTexts,
+    Pronounce,
+    Utterance,
+    align_turn,
+    split_turn,
+)
 from training.gold.voice_check import check_voice, measure_voices
 
 
@@ -87,6 +94,7 @@ class GoldTools:
     align: AlignText
     pyannote: Path | None = None
     pronounce: Pronounce = lambda word: ()
+    compare: CompareTexts = lambda start, stop, written, heard: None
 
 
 def run_steps(
@@ -165,7 +173,8 @@ def _align(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     rows: list[WordRow] = []
     checks = [from_check_row(row) for row in read_rows(folder / CHECK_FILE, CheckRow)]
     for check in report.track(checks, "align"):
-        parts = align_turn(check, turns[check.index].text, heard, tools.align, tools.pronounce)
+        text = turns[check.index].text
+        parts = align_turn(check, text, heard, tools.align, tools.pronounce, tools.compare)
         rows += [to_word_row(part) for part in parts]
     write_rows(folder / WORDS_FILE, rows)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from training.asr.forced_alignment import can_align, pronounce_word
-from training.gold.agreement import HeardWord, LocatedTurn, extend_turns
+from training.gold.agreement import HeardWord, LocatedTurn, TurnCheck, extend_turns
 from training.gold.cleaning import clean_transcript
 from training.gold.diary import Turn
-from training.gold.utterances import AlignedPart, score_word, split_turn
+from training.gold.utterances import (
+    CONFIRMED_SCORE,
+    MIN_WORD_SCORE,
+    AlignedPart,
+    align_turn,
+    score_word,
+    split_turn,
+)
 
 TEXT = "We saw the old ship at sea and then it came back to the harbour before the night fell"
 PHONES = {"MISSALS": ["M", "IH", "S", "AH", "L", "Z"], "MISSILES": ["M", "IH", "S", "AH", "L", "Z"]}
@@ -63,3 +72,37 @@ def test_a_turn_is_extended_over_words_that_were_not_heard() -> None:
     assert first.start == pytest.approx(0.5) and first.stop == 5.0
     assert second.start == pytest.approx(6.2) and second.stop == pytest.approx(10.2)
     assert third == located[2]
+
+
+def test_the_sound_decides_between_what_is_written_and_what_was_heard() -> None:
+    heard = [
+        HeardWord(text=word, start=0.5 + 0.4 * number, stop=0.8 + 0.4 * number)
+        for number, word in enumerate(["WE", "SAW", "THE", "COLD", "CHIP", "AT", "SEA"])
+    ]
+    check = TurnCheck(
+        index=0,
+        speaker="Ann",
+        start=0.5,
+        stop=3.3,
+        diary_speaker="Ann",
+        heard=0.7,
+        status="agrees",
+        differences=(),
+    )
+    asked: list[tuple[list[str], list[str]]] = []
+
+    def align_words(start: float, stop: float, words: Sequence[str]) -> list[tuple[float, float]]:
+        return [(0.5 + 0.4 * number, 0.8 + 0.4 * number) for number in range(len(words))]
+
+    def compare(start: float, stop: float, written: Sequence[str], other: Sequence[str]) -> float:
+        asked.append((list(written), list(other)))
+        return 0.1 if "TUNA" in written else -0.4
+
+    def score(text: str) -> float:
+        return align_turn(check, text, heard, align_words, compare=compare)[3].score
+
+    assert score("We saw the tuna chip at sea") == CONFIRMED_SCORE
+    assert asked == [
+        (["SAW", "THE", "TUNA", "CHIP", "AT"], ["SAW", "THE", "COLD", "CHIP", "AT"]),
+    ]
+    assert score("We saw the bird chip at sea") < MIN_WORD_SCORE
