@@ -129,12 +129,30 @@ def _confirm_parts(
         near = parts[max(0, run[0] - CONTEXT) : run[-1] + CONTEXT + 1]
         start, stop = near[0].start - CONTEXT_MARGIN_S, near[-1].stop + CONTEXT_MARGIN_S
         written = [word for one in near for word in one.part.words]
-        other = [word.text for word in heard if start < (word.start + word.stop) / 2 < stop]
+        other = _find_counterpart(written, heard, start, stop)
         ratio = compare(max(0.0, start), stop, written, other) if other else None
         if ratio is not None and ratio >= MIN_RATIO:
             for index in run:
                 confirmed[index] = replace(parts[index], score=CONFIRMED_SCORE)
     return confirmed
+
+
+def _find_counterpart(
+    written: Sequence[str], heard: Sequence[HeardWord], start: float, stop: float
+) -> list[str]:
+    """Return what was heard for words written between two times; [] where nothing was."""
+    around = [word for word in heard if start - NEAR_S < word.stop and word.start < stop + NEAR_S]
+    runs = align_sequences(written, [word.text for word in around])
+    other: list[str] = []
+    for run in runs:
+        found = around[run.left : run.right]
+        if run is runs[0] or run is runs[-1]:
+            inside = [word for word in found if start < (word.start + word.stop) / 2 < stop]
+            found = found if run.is_equal else inside[: 2 * (run.last - run.first)]
+            if run.first < run.last and not found:
+                return []
+        other += [word.text for word in found]
+    return other
 
 
 def score_word(

@@ -183,13 +183,15 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     turns = read_turns(folder / TRANSCRIPT_FILE)
     checks = read_rows(folder / CHECK_FILE, CheckRow)
     aligned = [from_word_row(row) for row in read_rows(folder / WORDS_FILE, WordRow)]
+    rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
+    overlaps = [(row.start, row.stop) for row in rows]
     utterances: list[Utterance] = []
     for check in checks:
         if check.status != "agrees" or project.speaker not in ("", check.speaker):
             continue
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
-        others = [
+        others = overlaps + [
             (part.start, part.stop) for part in aligned if turns[part.turn].speaker != check.speaker
         ]
         utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,17 +123,20 @@ class GoldTab:
             dict.fromkeys((*ROW_ACTIONS, *ALL_ACTIONS), self.edit_turns)
             | {"page": self.turn_page, "step": self.run_step}
         )
+        self._bind_events(page, {"run": run, "create": create, "export": export, "save": save})
+
+    def _bind_events(self, page: PageContext, buttons: Mapping[str, gr.Button]) -> None:
         self.panel.listen(self.steps)
         self.panel.listen(self.turns, trigger_mode="multiple")
         self.panel.poll(page.blocks, POLL_INTERVAL_S, place="training-gold-about")
-        self.panel.bind(run.click, self.run_all, [self.chosen])
+        self.panel.bind(buttons["run"].click, self.run_all, [self.chosen])
         self.panel.bind(self.stop.click, self.stop_jobs)
-        self.panel.bind(create.click, self.create, self.new_controls)
-        self.panel.bind(export.click, self.export, [self.chosen, self.layout])
+        self.panel.bind(buttons["create"].click, self.create, self.new_controls)
+        self.panel.bind(buttons["export"].click, self.export, [self.chosen, self.layout])
         self.panel.bind(
             self.finetune.run.click, self.finetune.submit, [self.chosen, *self.finetune.inputs]
         )
-        self.panel.bind(save.click, self.save_transcript, [self.chosen, self.transcript])
+        self.panel.bind(buttons["save"].click, self.save_transcript, [self.chosen, self.transcript])
         self.chosen.change(
             self.show_project,
             self.panel.inputs,
