@@ -16,6 +16,7 @@ MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
 MIN_WORD_SCORE = 0.5  # below it another word was spoken
 CONFIRMED_SCORE = 0.6  # of a word that fits the sound as well as what was heard
 MIN_RATIO = -0.04  # log-likelihood ratio at which it does
+MIN_LIKENESS = 0.4  # of the letters; less alike words must fit better than what was heard
 MAX_DOUBTFUL = 6  # words in a row
 CONTEXT, CONTEXT_MARGIN_S = 2, 0.05  # words on each side that are compared too
 SURE_SCORE = 0.8  # of a neighbour that shows that a short word was spoken
@@ -129,9 +130,9 @@ def _confirm_parts(
         near = parts[max(0, run[0] - CONTEXT) : run[-1] + CONTEXT + 1]
         start, stop = near[0].start - CONTEXT_MARGIN_S, near[-1].stop + CONTEXT_MARGIN_S
         written = [word for one in near for word in one.part.words]
-        other = _find_counterpart(written, heard, start, stop)
+        other, likeness = _find_counterpart(written, heard, start, stop)
         ratio = compare(max(0.0, start), stop, written, other) if other else None
-        if ratio is not None and ratio >= MIN_RATIO:
+        if ratio is not None and ratio >= (MIN_RATIO if likeness >= MIN_LIKENESS else 0.0):
             for index in run:
                 confirmed[index] = replace(parts[index], score=CONFIRMED_SCORE)
     return confirmed
@@ -139,20 +140,31 @@ def _confirm_parts(
 
 def _find_counterpart(
     written: Sequence[str], heard: Sequence[HeardWord], start: float, stop: float
-) -> list[str]:
-    """Return what was heard for words written between two times; [] where nothing was."""
+) -> tuple[list[str], float]:
+    """Return what was heard for words written between two times, and how alike the two are.
+
+    [] where nothing was heard. The likeness, 0 to 1, is that of the letters that differ; words of
+    up to three letters are always alike.
+    """
     around = [word for word in heard if start - NEAR_S < word.stop and word.start < stop + NEAR_S]
     runs = align_sequences(written, [word.text for word in around])
     other: list[str] = []
+    ours: list[str] = []
+    theirs: list[str] = []
     for run in runs:
         found = around[run.left : run.right]
         if run is runs[0] or run is runs[-1]:
             inside = [word for word in found if start < (word.start + word.stop) / 2 < stop]
             found = found if run.is_equal else inside[: 2 * (run.last - run.first)]
             if run.first < run.last and not found:
-                return []
+                return [], 0.0
         other += [word.text for word in found]
-    return other
+        if not run.is_equal:
+            ours += written[run.first : run.last]
+            theirs += [word.text for word in found]
+    if max(map(len, ours), default=0) <= SHORT_WORD:
+        return other, 1.0
+    return other, fuzz.ratio("".join(ours), "".join(theirs)) / 100
 
 
 def score_word(
