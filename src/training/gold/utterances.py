@@ -25,12 +25,15 @@ MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
 NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
 COSTS = SplitCosts(min_score=1e-6)  # parts that are left out have a score of 0
 MAX_CHUNK_S = 25.0
+MIN_HALVED = 4  # parts; a shorter chunk that cannot be aligned is left out
 MARGIN_S = 0.25  # of audio on each side of what is aligned
 
 Pronounce = Callable[[str], Sequence[str]]
 """A word, upper-case -> its phones, () where they are unknown."""
 CompareTexts = Callable[[float, float, Sequence[str], Sequence[str]], float | None]
 """start, stop, words written, words heard -> log of how much better the first ones fit."""
+Chunk = tuple[int, int, float, float]
+"""First and last part, start and stop in seconds."""
 AlignText = Callable[[float, float, Sequence[str]], list[tuple[float, float]] | None]
 """start, stop, words -> start and stop of each word in the recording, None where it fails."""
 
@@ -88,14 +91,8 @@ def align_turn(
         if check.start - MARGIN_S <= word.start and word.stop <= check.stop + MARGIN_S
     ]
     aligned: list[AlignedPart] = []
-    for first, last, start, stop in _cut_chunks(parts, inside, check.start, check.stop):
-        words = [word for part in parts[first:last] for word in part.words]
-        times = align(max(0.0, start - MARGIN_S), stop + MARGIN_S, words)
-        if times is None:
-            continue
-        position = 0
-        for part in parts[first:last]:
-            own = times[position : position + len(part.words)]
+    for chunk in _cut_chunks(parts, inside, check.start, check.stop):
+        for part, own in _align_chunk(parts, chunk, inside, align):
             scores = [
                 score_word(word, *time, inside, pronounce)
                 for word, time in zip(part.words, own, strict=True)
@@ -109,8 +106,36 @@ def align_turn(
                     score=min(scores),
                 )
             )
-            position += len(part.words)
     return _confirm_parts(aligned, inside, compare)
+
+
+def _align_chunk(
+    parts: Sequence[CleanedPart], chunk: Chunk, heard: Sequence[HeardWord], align: AlignText
+) -> list[tuple[CleanedPart, list[tuple[float, float]]]]:
+    """Return the parts of a chunk with the times of their words.
+
+    A chunk that cannot be aligned is halved at a word that was heard; [] where none is left.
+    """
+    first, last, start, stop = chunk
+    words = [word for part in parts[first:last] for word in part.words]
+    times = align(max(0.0, start - MARGIN_S), stop + MARGIN_S, words) if words else []
+    if times is None:
+        middle = (first + last) / 2
+        anchors = [
+            (index, time)
+            for index, time in _find_anchors(parts[first:last], heard)
+            if start < time < stop
+        ]
+        if last - first < MIN_HALVED or not anchors:
+            return []
+        offset, time = min(anchors, key=lambda anchor: abs(first + anchor[0] - middle))
+        halves = ((first, first + offset, start, time), (first + offset, last, time, stop))
+        return [found for half in halves for found in _align_chunk(parts, half, heard, align)]
+    position, found = 0, []
+    for part in parts[first:last]:
+        found.append((part, times[position : position + len(part.words)]))
+        position += len(part.words)
+    return found
 
 
 def _confirm_parts(
@@ -270,8 +295,8 @@ def _repair_order(words: Sequence[TimedWord]) -> list[TimedWord]:
 
 def _cut_chunks(
     parts: Sequence[CleanedPart], heard: Sequence[HeardWord], start: float, stop: float
-) -> list[tuple[int, int, float, float]]:
-    """Cut a turn into chunks of at most 25 s: first and last part, start and stop in seconds."""
+) -> list[Chunk]:
+    """Cut a turn into chunks of at most 25 s."""
     if stop - start <= MAX_CHUNK_S or not heard:
         return [(0, len(parts), start, stop)]
     anchors = _find_anchors(parts, heard)

@@ -71,6 +71,7 @@ from training.gold.row_conversion import (
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
 from training.gold.utterances import (
+    AlignedPart,
     AlignText,
     CompareTexts,
     Pronounce,
@@ -191,9 +192,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
             continue
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
-        others = overlaps + [
-            (part.start, part.stop) for part in aligned if turns[part.turn].speaker != check.speaker
-        ]
+        others = overlaps + _list_other_speech(checks, aligned, check.speaker)
         utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
     diary = read_diary(folder / DIARY_FILE)
     wave = wave_of(tools)
@@ -203,6 +202,20 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
         for utterance in report.track(utterances, "split")
     ]
     write_rows(folder / UTTERANCES_FILE, [to_utterance_row(one) for one in checked])
+
+
+def _list_other_speech(
+    checks: Sequence[CheckRow], aligned: Sequence[AlignedPart], speaker: str
+) -> list[tuple[float, float]]:
+    """Return when others speak: their words, or their turns where no word was aligned."""
+    speakers = {check.turn: check.speaker for check in checks}
+    known = {part.turn for part in aligned}
+    return [(part.start, part.stop) for part in aligned if speakers.get(part.turn) != speaker] + [
+        (check.start, check.stop)
+        for check in checks
+        if check.start is not None and check.stop is not None
+        if check.turn not in known and check.speaker != speaker
+    ]
 
 
 _RUNNERS: Mapping[str, Callable[[Path, GoldProject, GoldTools, ProgressReporter], None]] = {

@@ -106,3 +106,31 @@ def test_the_sound_decides_between_what_is_written_and_what_was_heard() -> None:
         (["SAW", "THE", "TUNA", "CHIP", "AT"], ["SAW", "THE", "COLD", "CHIP", "AT"]),
     ]
     assert score("We saw the bird chip at sea") < MIN_WORD_SCORE
+
+
+def test_a_turn_that_cannot_be_aligned_as_a_whole_is_aligned_in_parts() -> None:
+    spoken = TEXT.upper().split()
+    heard = [
+        HeardWord(text=word, start=0.5 + 0.4 * number, stop=0.8 + 0.4 * number)
+        for number, word in enumerate(spoken)
+    ]
+    check = TurnCheck(
+        index=0,
+        speaker="Ann",
+        start=0.5,
+        stop=heard[-1].stop,
+        diary_speaker="Ann",
+        heard=1.0,
+        status="agrees",
+        differences=(),
+    )
+
+    def align_short(
+        start: float, stop: float, words: Sequence[str]
+    ) -> list[tuple[float, float]] | None:
+        near = [(one.start, one.stop) for one in heard if start < one.start and one.stop < stop]
+        return None if len(words) > 6 or len(near) != len(words) else near
+
+    parts = align_turn(check, TEXT, heard, align_short)
+    assert [one.part.source for one in parts] == TEXT.split()
+    assert [one.start for one in parts] == [one.start for one in heard]
