@@ -16,12 +16,12 @@ MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
 MIN_WORD_SCORE = 0.5  # below it another word was spoken
 CONFIRMED_SCORE = 0.6  # of a word that fits the sound as well as what was heard
 MIN_RATIO = -0.04  # log-likelihood ratio at which it does
-MIN_LIKENESS = 0.4  # of the letters; less alike words must fit better than what was heard
+MIN_LIKENESS = 0.4  # of the letters; less alike words are others
 MAX_DOUBTFUL = 6  # words in a row
 CONTEXT, CONTEXT_MARGIN_S = 2, 0.05  # words on each side that are compared too
 SURE_SCORE = 0.8  # of a neighbour that shows that a short word was spoken
 SHORT_WORD = 3  # letters; recognizers confuse such words, so that they prove nothing
-MIN_SPEAKER_GAP_S = 0.12  # from the words of another speaker
+MIN_SPEAKER_GAP_S = 0.25  # from the words of another speaker
 NEAR_S = 0.4  # between an aligned word and the same word of the recognizer
 COSTS = SplitCosts(min_score=1e-6)  # parts that are left out have a score of 0
 MAX_CHUNK_S = 25.0
@@ -156,8 +156,10 @@ def _confirm_parts(
         start, stop = near[0].start - CONTEXT_MARGIN_S, near[-1].stop + CONTEXT_MARGIN_S
         written = [word for one in near for word in one.part.words]
         other, likeness = _find_counterpart(written, heard, start, stop)
-        ratio = compare(max(0.0, start), stop, written, other) if other else None
-        if ratio is not None and ratio >= (MIN_RATIO if likeness >= MIN_LIKENESS else 0.0):
+        if not other or likeness < MIN_LIKENESS:
+            continue
+        ratio = compare(max(0.0, start), stop, written, other)
+        if ratio is not None and ratio >= MIN_RATIO:
             for index in run:
                 confirmed[index] = replace(parts[index], score=CONFIRMED_SCORE)
     return confirmed

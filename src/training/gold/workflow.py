@@ -71,6 +71,7 @@ from training.gold.row_conversion import (
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
 from training.gold.utterances import (
+    MIN_SPEAKER_GAP_S,
     AlignedPart,
     AlignText,
     CompareTexts,
@@ -186,6 +187,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     aligned = [from_word_row(row) for row in read_rows(folder / WORDS_FILE, WordRow)]
     rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
     overlaps = [(row.start, row.stop) for row in rows]
+    diary = read_diary(folder / DIARY_FILE)
     utterances: list[Utterance] = []
     for check in checks:
         if check.status != "agrees" or project.speaker not in ("", check.speaker):
@@ -193,8 +195,12 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
         others = overlaps + _list_other_speech(checks, aligned, check.speaker)
+        others += [
+            (turn.start + MIN_SPEAKER_GAP_S, turn.stop - MIN_SPEAKER_GAP_S)
+            for turn in diary
+            if turn.speaker != check.speaker and turn.duration > 2 * MIN_SPEAKER_GAP_S
+        ]
         utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
-    diary = read_diary(folder / DIARY_FILE)
     wave = wave_of(tools)
     voices = measure_voices(utterances, wave, tools.embed)
     checked = [
