@@ -32,19 +32,22 @@ PYTHONPATH=src:. .venv/bin/lint-imports --no-cache || failed=1
 tests() {
     "$python" -m pytest -q -m "not slow" "$@"
 }
+parallel=(-n auto --maxprocesses 4 --dist loadfile) # the tests of a module share their fixtures
 if [ "${1-}" = --quick ]; then
     shift
     printf '\n== pytest, without the browser, subprocesses and trainings\n'
-    "$python" -m pytest -q -m "not slow and not browser and not thorough" "$@" || failed=1
+    "$python" -m pytest -q -m "not slow and not browser and not thorough" "${parallel[@]}" "$@" ||
+        failed=1
 elif [ $# -gt 0 ]; then
     printf '\n== pytest %s\n' "$*"
     tests "$@" || failed=1
 else # a browser waits more than it computes, so it goes beside the rest
     mkdir -p build
-    tests -o cache_dir=.pytest_cache/browser tests/browser >build/browser-tests.log 2>&1 &
+    tests -o cache_dir=.pytest_cache/browser -n 2 --dist loadfile tests/browser \
+        >build/browser-tests.log 2>&1 &
     browser=$!
     printf '\n== pytest\n'
-    tests --ignore tests/browser --cov --cov-report=term:skip-covered || failed=1
+    tests --ignore tests/browser "${parallel[@]}" --cov --cov-report=term:skip-covered || failed=1
     printf '\n== pytest tests/browser\n'
     wait "$browser" || failed=1
     cat build/browser-tests.log

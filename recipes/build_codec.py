@@ -24,7 +24,6 @@ import torch
 from audio.clip import Clip
 from audio.io import read_clip
 from core.progress import ProgressReporter
-from quick.speaker_vectors import embed_windows, load_vector_encoder
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
 from recipes.corpus.teacher import SAMPLE_RATE
 from recipes.data.phones import PhoneSpan, list_teacher_spans
@@ -37,6 +36,7 @@ from recipes.train_speaker_codec import (
     train_speaker_codec,
 )
 from tortoise.checkpoints.loading import load_mel_stats, save_network
+from tortoise.generation.voice_conditioning import embed_windows, load_vector_encoder
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 
 TAPE_SPEEDS = (1.0, 0.84, 0.92, 1.09, 1.18)

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from core.progress import ProgressReporter
-from quick.speaker_vectors import load_vector_encoder
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.phones import PHONES, UNKNOWN_PHONE
 from recipes.data.speech_store import SpeechStore
@@ -30,6 +29,7 @@ from recipes.losses.mel_critics import (
     compute_critic_loss,
     compute_generator_loss,
 )
+from tortoise.generation.voice_conditioning import load_vector_encoder
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw

@@ -21,45 +21,84 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "api/test_auth.py",
         "api/test_openai.py",
         "api/test_server.py",
+        "api/test_training_runs.py",
         "audio/test_quality.py",
-        "jobs/test_queue.py",
-        "recipes/test_starter_benchmark.py",
-        "recipes/test_train_diffusion.py",
-        "runs/test_state.py",
         "cli/test_encoder.py",
         "cli/test_sv2tts.py",
+        "cli/test_train.py",
+        "engines/test_conformance.py",
+        "jobs/test_queue.py",
+        "quick/test_quick_engine.py",
+        "recipes/test_build_starter.py",
+        "recipes/test_corpus.py",
+        "recipes/test_starter_benchmark.py",
+        "recipes/test_teacher.py",
+        "recipes/test_train_clvp.py",
+        "recipes/test_train_cvvp.py",
+        "recipes/test_train_diffusion.py",
+        "recipes/test_train_dvae.py",
+        "recipes/test_train_speaker_codec.py",
+        "recipes/test_train_vocoder.py",
+        "runs/test_state.py",
         "speakers/test_evaluation.py",
+        "speakers/test_golden_published.py",
         "speakers/test_preprocess.py",
         "speakers/test_tracking.py",
+        "speakers/test_trainer.py",
         "studio/test_bundles.py",
+        "studio/test_clip_tools.py",
+        "studio/test_convert_clip.py",
         "studio/test_diagnostics.py",
         "studio/test_download.py",
+        "studio/test_end_to_end.py",
         "studio/test_studio_jobs.py",
+        "studio/test_synthesis_session.py",
         "studio/test_training_config.py",
         "studio/test_voicefixer_package.py",
         "sv2tts/test_training.py",
+        "test_light.py",
         "test_shipped.py",
+        "tortoise/test_cvvp.py",
         "tortoise/test_engine.py",
+        "tortoise/test_merge.py",
+        "tortoise/test_model_offload.py",
+        "tortoise/test_published.py",
+        "tortoise/test_vocoding.py",
         "training/asr/test_bundled_whisper.py",
+        "training/asr/test_hugging_face.py",
         "training/asr/test_openai_whisper.py",
         "training/asr/test_pocketsphinx.py",
         "training/dataset_prep/test_prepare.py",
         "training/dataset_prep/test_transcription.py",
+        "training/finetuning/test_batch_probe.py",
         "training/finetuning/test_distributed.py",
         "training/finetuning/test_preflight_property.py",
+        "training/finetuning/test_train_step.py",
         "training/finetuning/test_trainer.py",
+        "webui/test_conversion.py",
         "webui/test_option_controls.py",
+        "webui/test_stop.py",
         "webui/test_train_tab.py",
     }
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow modules where their tests are left out."""
+    is_left_out = "not thorough" in config.option.markexpr and is_thorough(collection_path)
+    return True if is_left_out else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the slow modules."""
-    tests = Path(__file__).resolve().parent
     for item in items:
-        if item.path.relative_to(tests).as_posix() in THOROUGH:
+        if is_thorough(item.path):
             item.add_marker(pytest.mark.thorough)
+
+
+def is_thorough(path: Path) -> bool:
+    tests = Path(__file__).resolve().parent
+    return path.is_relative_to(tests) and path.relative_to(tests).as_posix() in THOROUGH
 
 
 @pytest.fixture(autouse=True, scope="module")  # a test may have restored the default number

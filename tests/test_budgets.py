@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -70,14 +71,24 @@ def nesting_of(node: ast.AST, depth: int = 0) -> int:
     return deepest
 
 
-def sizes(path: Path) -> Iterator[Size]:
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def sizes(path: Path) -> tuple[Size, ...]:
     """Everything about a module that has a budget."""
+    return tuple(measure(path))
+
+
+def measure(path: Path) -> Iterator[Size]:
     text = path.read_text(encoding="utf-8")
     lines, name = text.splitlines(), name_of(path)
     yield Size(place=name, size=len(lines), budget=MODULE_LINES)
     for number, line in enumerate(lines, start=1):
         yield Size(place=f"{name} line {number}", size=len(line), budget=LINE)
-    for function in functions(ast.parse(text)):
+    for function in functions(parse(path)):
         place = f"{name}:{function.name}"
         yield Size(place=place, size=lines_of(function), budget=FUNCTION_LINES)
         yield Size(place=f"{place} parameters", size=parameters_of(function), budget=PARAMETERS)
@@ -107,7 +118,7 @@ def test_the_list_of_exceptions_only_shrinks() -> None:
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_a_module_keeps_the_habits_of_the_house(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parse(path)
     assert path.name != "utils.py", "name the file after what lives in it"
     assert ast.get_docstring(tree), "a module opens with a sentence"
     for node in ast.walk(tree):
@@ -127,9 +138,7 @@ def broad_excepts(tree: ast.AST) -> int:
 
 
 def test_everything_is_caught_only_at_the_process_borders() -> None:
-    counts = {
-        name_of(path): broad_excepts(ast.parse(path.read_text("utf-8"))) for path in sources()
-    }
+    counts = {name_of(path): broad_excepts(parse(path)) for path in sources()}
     found = {name: count for name, count in counts.items() if count}
     assert sum(found.values()) <= BROAD_EXCEPTS, found
 

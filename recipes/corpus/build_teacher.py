@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,11 +23,13 @@ from recipes.corpus.reader import CorpusRow
 from recipes.corpus.teacher import (
     F0_HOP,
     SAMPLE_RATE,
-    TEACHER_SPEAKERS,
     Teacher,
+    TeacherSpeaker,
+    TeacherUtterance,
     WorldAnalysis,
     draw_speakers,
     shift_f0,
+    trim_silence,
 )
 from recipes.corpus.text import TextMix, generate_sentences
 from recipes.loop import ProgressPrinter
@@ -75,15 +77,14 @@ def build_teacher_shard(
     pitches: list[np.ndarray] = []
     rows: list[CorpusRow] = []
     for index, text in enumerate(islice(texts, config.sentences_per_shard)):
-        said = teacher.speak(text, draw.uniform(*config.speeds), draw.randrange(2**31))
+        said = trim_silence(
+            teacher.speak(text, draw.uniform(*config.speeds), draw.randrange(2**31))
+        )
         peak = draw.uniform(*PEAK_RANGE)
         speakers = draw_speakers(draw, config.voices_per_sentence, config.random_voices)
         if len(said.wave) > MAX_CLIP_S * SAMPLE_RATE:
             continue
-        analysis = WorldAnalysis(said)
-        for speaker in speakers:
-            own = speaker is TEACHER_SPEAKERS[0]
-            wave = said.wave if own else analysis.synthesize(speaker)
+        for speaker, wave in zip(speakers, _speak_in_voices(said, speakers), strict=True):
             waves.append(_to_int16(wave, peak))
             pitches.append(shift_f0(said.f0, speaker).astype(np.float16))
             rows.append(
@@ -106,6 +107,17 @@ def build_teacher_shard(
     write_text(shards / f"{number:04d}.jsonl", index_lines)
 
 
+def _speak_in_voices(
+    said: TeacherUtterance, speakers: Sequence[TeacherSpeaker]
+) -> Iterator[np.ndarray]:
+    """Yield the utterance of the first speaker unchanged, then with the others' voices."""
+    yield said.wave
+    analysis = WorldAnalysis(said) if len(speakers) > 1 else None
+    for speaker in speakers[1:]:
+        assert analysis is not None
+        yield analysis.synthesize(speaker)
+
+
 def _to_int16(wave: np.ndarray, peak: float) -> np.ndarray:
     loudest = max(float(np.abs(wave).max()), 1e-6)
     return (wave * (peak / loudest * 32767)).astype(np.int16)
@@ -123,10 +135,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli = argparse.ArgumentParser(prog="recipes.corpus.build_teacher", description=__doc__)
     cli.add_argument("folder", type=Path)
     cli.add_argument("--shards", type=int, default=TeacherCorpusConfig().shards)
+    cli.add_argument("--voices", type=int, default=TeacherCorpusConfig().voices_per_sentence)
+    cli.add_argument("--sentences", type=int, default=TeacherCorpusConfig().sentences_per_shard)
     cli.add_argument("--seed", type=int, default=TeacherCorpusConfig().seed)
     cli.add_argument("--text", type=Path, action="append", default=[], help="a text file to use")
     parsed = cli.parse_args(arguments)
-    config = TeacherCorpusConfig(seed=parsed.seed, shards=parsed.shards, texts=tuple(parsed.text))
+    config = TeacherCorpusConfig(
+        seed=parsed.seed,
+        shards=parsed.shards,
+        sentences_per_shard=parsed.sentences,
+        voices_per_sentence=parsed.voices,
+        texts=tuple(parsed.text),
+    )
     build_teacher_corpus(parsed.folder, config, ProgressReporter(ProgressPrinter()))
 
 

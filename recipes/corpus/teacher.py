@@ -21,6 +21,7 @@ DURATION_TENSOR = "/Clip_output_0"
 PAD = "_"  # before and after each sentence, in the string of phonemes
 LOW_FORMANTS_HZ, HIGH_FORMANTS_HZ = 500.0, 3_000.0  # between them the two factors are mixed
 LOWEST_F0, HIGHEST_F0 = 55.0, 520.0  # Hz
+LEAD_UNITS, TAIL_UNITS = 3, 8  # silence that `trim_silence` leaves before and after an utterance
 Doubles = npt.NDArray[np.float64]
 
 
@@ -116,6 +117,25 @@ class Teacher:
             phonemes=phonemes,
             durations=tuple(durations),
         )
+
+
+def trim_silence(said: TeacherUtterance) -> TeacherUtterance:
+    """Shorten the silence of the first pad and of the last pad and mark."""
+    durations = list(said.durations)
+    lead = max(0, durations[0] - LEAD_UNITS)
+    durations[0] -= lead
+    tail = max(0, sum(durations[-2:]) - TAIL_UNITS) if len(durations) > 3 else 0
+    end = sum(durations) - tail + lead  # in units of the untrimmed utterance
+    for place in (-1, -2):
+        cut = min(tail, durations[place])
+        durations[place], tail = durations[place] - cut, tail - cut
+    per_frame = DURATION_UNIT // F0_HOP
+    return TeacherUtterance(
+        wave=said.wave[lead * DURATION_UNIT : end * DURATION_UNIT],
+        f0=said.f0[lead * per_frame : end * per_frame],
+        phonemes=said.phonemes,
+        durations=tuple(durations),
+    )
 
 
 class WorldAnalysis:

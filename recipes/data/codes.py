@@ -17,13 +17,20 @@ from torch.nn import functional as F
 from core.files import write_json
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
+from recipes.data.durations import compute_token_durations
 from recipes.data.features import MelDataset, find_missing_shards, save_array
 from tortoise.modules.dvae import Dvae
+from tortoise.modules.speaker_codec import SpeakerCodec
+from training.finetuning.optim.gpt_loss import GptBatch
 
 
 @torch.inference_mode()
 def write_codes(
-    corpus: Path, rows: Sequence[CorpusRow], dvae: Dvae, norms: Tensor, report: ProgressReporter
+    corpus: Path,
+    rows: Sequence[CorpusRow],
+    dvae: Dvae | SpeakerCodec,
+    norms: Tensor,
+    report: ProgressReporter,
 ) -> None:
     """Write `features/codes/<shard>`: the int16 codes of its clips end to end, and their counts.
 
@@ -39,7 +46,7 @@ def write_codes(
         save_array(folder / shard, np.concatenate(codes))
 
 
-def _encode(dvae: Dvae, mel: Tensor, norms: Tensor) -> np.ndarray:
+def _encode(dvae: Dvae | SpeakerCodec, mel: Tensor, norms: Tensor) -> np.ndarray:
     """mel: (f, 80) log-mel.  Returns (m,) int16."""
     padding = -len(mel) % dvae.config.frames_per_code
     padded = F.pad((mel / norms).T[None], (0, padding), mode="replicate")
@@ -60,13 +67,41 @@ def write_tokens(
         write_json(path, [encode(row.text) for row in group], indent=None)
 
 
+def write_durations(
+    corpus: Path,
+    rows: Sequence[CorpusRow],
+    tokenize: Callable[[str], list[str]],
+    report: ProgressReporter,
+) -> None:
+    """Write `features/durations/<shard>.json`: codes of the lead and of every token of a text."""
+    folder = corpus / "features" / "durations"
+    for group in report.track(find_missing_shards(folder, ".json", rows), "durations"):
+        found: dict[int, list[float]] = {}  # versions of a sentence have the same timing
+        for row in group:
+            if row.sentence not in found:
+                durations = compute_token_durations(row, tokenize(row.text))
+                found[row.sentence] = [round(value, 3) for value in durations]
+        path = (folder / group[0].shard).with_suffix(".json")
+        write_json(path, [found[row.sentence] for row in group], indent=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizedClip:
-    """Token ids, codes and speaker of one clip."""
+    """Token ids, codes and speaker of one clip.
+
+    durations: codes of the lead and of each token, where the corpus has them.
+    """
 
     text: Tensor  # (t,)
     codes: Tensor  # (m,)
     speaker: int
+    durations: Tensor | None = None  # (1 + t,)
+
+
+def collate_clips(clips: Sequence[TokenizedClip]) -> GptBatch:
+    """Collate clips with their durations, where they have them."""
+    durations = [clip.durations for clip in clips if clip.durations is not None]
+    return GptBatch.collate(clips, durations=durations if len(durations) == len(clips) else None)
 
 
 class TokenizedCorpus:
@@ -79,18 +114,24 @@ class TokenizedCorpus:
         self.clips: list[TokenizedClip] = []
         self.by_speaker: dict[int, list[int]] = defaultdict(list)
         for shard, group in groupby(rows, key=lambda row: row.shard):
-            texts = json.loads(
-                (corpus / "features" / "tokens" / shard.replace(".npy", ".json")).read_text("utf-8")
+            name = shard.replace(".npy", ".json")
+            texts = json.loads((corpus / "features" / "tokens" / name).read_text("utf-8"))
+            timed = corpus / "features" / "durations" / name
+            durations = (
+                json.loads(timed.read_text("utf-8")) if timed.exists() else [None] * len(texts)
             )
             codes = torch.from_numpy(np.load(corpus / "features" / "codes" / shard))
             counts = np.load(corpus / "features" / "codes" / shard.replace(".npy", ".counts.npy"))
             pieces = codes.split(counts.tolist())
-            for row, text, code in zip(group, texts, pieces, strict=True):
+            for row, text, code, lengths in zip(group, texts, pieces, durations, strict=True):
                 speaker = names[row.speaker]
                 self.by_speaker[speaker].append(len(self.clips))
                 self.clips.append(
                     TokenizedClip(
-                        text=torch.tensor(text, dtype=torch.int16), codes=code, speaker=speaker
+                        text=torch.tensor(text, dtype=torch.int16),
+                        codes=code,
+                        speaker=speaker,
+                        durations=None if lengths is None else torch.tensor(lengths),
                     )
                 )
 

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
-from recipes.data.codes import TokenizedCorpus
+from recipes.data.codes import TokenizedCorpus, collate_clips
 from recipes.data.features import find_missing_shards, save_array
 from recipes.data.negatives import random_int
 from recipes.loop import make_step_generator
 from tortoise.modules.gpt import Gpt
-from training.finetuning.optim.gpt_loss import GptBatch, compute_packed_latents
+from training.finetuning.optim.gpt_loss import compute_packed_latents
 
 REFERENCE_FRAMES = (100, 260)  # 1.2 to 3 s
 
@@ -61,7 +61,7 @@ def _compute_latents(
         with torch.autocast("cpu", torch.bfloat16):
             conditioning = gpt.condition(mels / norms.unsqueeze(-1))[which]
             latents = compute_packed_latents(
-                gpt, conditioning, GptBatch.collate([clips[index] for index in chosen])
+                gpt, conditioning, collate_clips([clips[index] for index in chosen])
             ).half()
         for index, row in zip(chosen, latents, strict=True):
             found[index] = row[: len(clips[index].codes)].numpy()

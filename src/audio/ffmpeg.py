@@ -18,6 +18,7 @@ INPUT_FORMATS = (  # audio and video containers only: a playlist could name othe
 POLL_S = 0.2
 MAX_ERROR_BYTES = 10_000
 AAC_TIMEOUT_S = 120.0
+TEMPO_TIMEOUT_S = 120.0
 VERSION_TIMEOUT_S = 10.0
 
 
@@ -81,6 +82,16 @@ def encode_aac(samples: bytes, sample_rate: int) -> bytes:
     return _run(stream, timeout_s=AAC_TIMEOUT_S, data=samples)
 
 
+def change_tempo(samples: bytes, sample_rate: int, speed: float) -> bytes:
+    """Play 32-bit float mono samples faster or slower with the same pitch (filter atempo).
+
+    speed: 0.5 to 2. Raises what `convert_to_wav` does.
+    """
+    source = ffmpeg.input("pipe:0", format="f32le", ar=sample_rate, ac=1)
+    stream = source.filter("atempo", speed).output("pipe:1", format="f32le")
+    return _run(stream, timeout_s=TEMPO_TIMEOUT_S, data=samples)
+
+
 def _run(
     stream: Any,  # Any: ffmpeg-python has no types
     *,
@@ -92,15 +103,19 @@ def _run(
     if program is None:
         raise FileNotFoundError("ffmpeg is not installed")
     command = ffmpeg.compile(stream, cmd=[program, "-nostdin", "-v", "error"])
-    stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=errors) as process,
+        tempfile.TemporaryFile() as source,  # Popen.communicate writes no pipe after a timeout
     ):
-        try:
-            output = _communicate(process, data, timeout_s, poll)
-        finally:
-            process.kill()
+        source.write(data or b"")
+        source.seek(0)
+        with subprocess.Popen(
+            command, stdin=source, stdout=subprocess.PIPE, stderr=errors
+        ) as process:
+            try:
+                output = _communicate(process, timeout_s, poll)
+            finally:
+                process.kill()
         if process.returncode != 0:
             errors.seek(0)
             lines = errors.read(MAX_ERROR_BYTES).decode("utf-8", "replace").strip().splitlines()
@@ -109,17 +124,13 @@ def _run(
 
 
 def _communicate(
-    process: subprocess.Popen[bytes],
-    data: bytes | None,
-    timeout_s: float,
-    poll: Callable[[], None],
+    process: subprocess.Popen[bytes], timeout_s: float, poll: Callable[[], None]
 ) -> bytes:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            return process.communicate(data, timeout=POLL_S)[0]
+            return process.communicate(timeout=POLL_S)[0]
         except subprocess.TimeoutExpired:
-            data = None  # communicate keeps what it has not written yet
-        poll()
+            poll()
         if time.monotonic() > deadline:
             raise TimeoutError

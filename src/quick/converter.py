@@ -20,10 +20,10 @@ from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.model_files import get_network_path, get_sha256
-from quick.speaker_vectors import embed_speaker, load_vector_encoder
 from tortoise.checkpoints.loading import load_model
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
+from tortoise.generation.voice_conditioning import embed_speaker, load_vector_encoder
 from tortoise.modules.speaker_codec import SpeakerCodecConfig
 
 if TYPE_CHECKING:

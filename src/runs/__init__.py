@@ -1,4 +1,4 @@
 """The files of a training run: event log, events, saved states.
 
-May import: core.
+May import: core, jobs.
 """

@@ -135,7 +135,9 @@ def create_tensorboard_logger(run: Path) -> Callable[[Mapping[str, Any]], None]:
         for name, value in numbers.items():
             if value is not None:
                 writer.add_scalar(f"{group}/{name}", value, event["step"])
-        if kind in ("checkpoint", "end"):
+        if kind == "checkpoint":
             writer.flush()
+        elif kind == "end":
+            writer.close()  # ends its thread
 
     return write

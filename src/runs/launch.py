@@ -17,6 +17,7 @@ from typing import Literal
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from jobs.detached import (
     STOP_FILE,
+    ProcessStatus,
     describe_exit_code,
     is_alive,
     read_process_status,
@@ -67,10 +68,11 @@ def start_process(
 
 def read_training_status(run: Path, reader: EventLogReader | None = None) -> TrainingStatus:
     """Return the status of a training. reader: one that is kept between calls reads less."""
+    process, alive = read_process_status(run), is_alive(run)
     metrics = (reader or EventLogReader(run / EVENTS_FILE)).read()
     steps = metrics.start_event.total_steps if metrics.start_event else 0
     step_s = _measure_pace(metrics)
-    state = _find_state(run, metrics)
+    state = find_run_state(run, metrics, process, alive)
     is_running = state in ("running", "stopping")
     return TrainingStatus(
         state=state,
@@ -79,23 +81,33 @@ def read_training_status(run: Path, reader: EventLogReader | None = None) -> Tra
         step_s=step_s,
         eta_s=step_s * max(0, steps - metrics.step) if step_s and is_running else None,
         curves={name: tuple(points) for (_, name), points in metrics.points.items() if points},
-        message=_find_message(run, state, metrics),
+        message=_find_message(state, metrics, process),
         notes=tuple(metrics.notes + metrics.warnings),
     )
 
 
-def _find_state(run: Path, metrics: RunMetrics) -> TrainingState:
-    if is_alive(run):
-        if (run / STOP_FILE).exists():
-            return "stopping"
-        return "running" if read_process_status(run).launched or metrics.start_event else "waiting"
-    return metrics.ended.state if metrics.ended else "died"
+def find_run_state(
+    folder: Path, metrics: RunMetrics, process: ProcessStatus, alive: bool
+) -> TrainingState:
+    """Combine the states of supervisor and trainer; the lock shows whether the run died.
+
+    metrics: read after `alive`, as a run that ends in between has logged its end.
+    """
+    ended = metrics.ended
+    if ended and process.state != "waiting" and (ended.time or 0.0) >= (process.launched or 0.0):
+        return ended.state  # by the latest start, not by one before
+    if alive and (folder / STOP_FILE).exists():
+        return "stopping"
+    if alive:
+        return "waiting" if process.state == "waiting" else "running"
+    stopped_while_waiting = process.state == "exited" and process.launched is None
+    return "stopped" if stopped_while_waiting else "died"
 
 
-def _find_message(run: Path, state: TrainingState, metrics: RunMetrics) -> str:
+def _find_message(state: TrainingState, metrics: RunMetrics, process: ProcessStatus) -> str:
     if metrics.ended is not None and state not in ("running", "waiting", "stopping"):
         return metrics.ended.message
-    return describe_exit_code(read_process_status(run).code) if state == "died" else ""
+    return describe_exit_code(process.code) if state == "died" else ""
 
 
 def _measure_pace(metrics: RunMetrics) -> float | None:

@@ -13,6 +13,8 @@ import torch
 
 from core.errors import AppError
 from core.progress import Cancelled, ProgressReporter
+from jobs.detached import STOP_FILE
+from runs.config import RunConfig
 from runs.early_stopping import EarlyStopping
 from runs.event_log import (
     MIN_POINTS_PER_CHECKPOINT,
@@ -86,17 +88,29 @@ class LoopOptions:
     backup_file: str = "{stem}_{thousands:06d}{suffix}"
     best_file: str = "{stem}_best{suffix}"
 
+    @classmethod
+    def from_config(cls, config: RunConfig, steps: int, eval_every: int) -> LoopOptions:
+        """Take the limits and intervals of a configuration."""
+        return cls(
+            steps=steps,
+            max_minutes=config.max_minutes,
+            vis_every=config.vis_every,
+            save_every=config.save_every,
+            backup_every=config.backup_every,
+            eval_every=eval_every,
+            patience=config.patience,
+        )
+
 
 @dataclass(kw_only=True, eq=False)
 class RunLoop:
-    """Runs a task to its end. is_stop_requested: asked before each step."""
+    """Runs a task to its end, or until there is a file `stop` in the folder of the run."""
 
     run: Path
     task: LoopTask
     options: LoopOptions
     logger: EventLogger
     report: ProgressReporter
-    is_stop_requested: Callable[[], bool]
     step: int = 0
     seconds: float = 0.0  # of computing, over all processes of the run
     saved_step: int = -1
@@ -203,7 +217,7 @@ class RunLoop:
         return every > 0 and self.step % every == 0
 
     def _check_stop(self) -> None:
-        if self.is_stop_requested():
+        if (self.run / STOP_FILE).exists():
             self.save()
             raise Cancelled("stopped on request")
         try:

@@ -232,11 +232,6 @@ def mean_embedding(embeddings: Array) -> Array:
     return scaled
 
 
-def is_published_encoder_installed() -> bool:
-    """Return whether the package Resemblyzer, which holds the published encoder, is there."""
-    return find_spec(PUBLISHED_NAME) is not None
-
-
 def _find_checkpoint(path_or_name: Path | str) -> Path:
     if str(path_or_name) == PUBLISHED_NAME:
         spec = find_spec(PUBLISHED_NAME)

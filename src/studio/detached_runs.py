@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from core.errors import AppError
-from core.paths import quote_for_message
+from core.paths import ProjectPaths, quote_for_message
 from jobs import detached
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
@@ -22,15 +25,32 @@ class RunView:
     status: TrainingStatus
 
 
-class DetachedRuns:
-    """The runs below a folder. Every method may be called from any thread."""
+class DetachedRuns(ABC):
+    """The runs of one kind in a studio. Every method may be called from any thread.
 
-    def __init__(self, folder: Path, config_files: tuple[str, ...], noun: str) -> None:
-        """config_files: a run has one of them;  noun: what messages call a run."""
-        self.folder = folder
-        self._config_files = config_files
-        self._noun = noun
+    config_files: a run has one of them;  noun: what messages call a run.
+    """
+
+    config_files: ClassVar[tuple[str, ...]]
+    noun: ClassVar[str]
+
+    def __init__(
+        self,
+        layout: ProjectPaths,
+        make_room: Callable[[], object] = lambda: None,
+        models_dir: Path | None = None,
+    ) -> None:
+        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
+        studio's own."""
+        self.layout = layout
+        self.make_room = make_room
+        self.folder = models_dir or self.get_folder(layout)
         self._logs: dict[Path, EventLogReader] = {}
+
+    @staticmethod
+    @abstractmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the runs in a studio."""
 
     def list_runs(self) -> list[RunView]:
         """List the runs by name."""
@@ -58,12 +78,12 @@ class DetachedRuns:
             return folder
         there = ", ".join(path.name for path in list_folders(self.folder)) or "none"
         raise AppError(
-            f"There is no {self._noun} {quote_for_message(name)} (there: {there}).",
+            f"There is no {self.noun} {quote_for_message(name)} (there: {there}).",
             code="missing_file",
         )
 
     def _is_run(self, folder: Path) -> bool:
-        return any((folder / name).is_file() for name in self._config_files)
+        return any((folder / name).is_file() for name in self.config_files)
 
 
 def list_folders(folder: Path) -> list[Path]:

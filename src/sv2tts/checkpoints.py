@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import InvalidValueError
-from core.files import sha256_file
+from core.files import atomic_path, sha256_file
 from core.serialization import from_dict, to_dict
 from engines.model_files import (
     CONFIG_FILE,
@@ -45,9 +45,7 @@ from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
 from sv2tts.text import SYMBOLS
 
-ENGINE_NAME = "sv2tts"
 PUBLISHED_NAMES = ("encoder", "synthesizer", "vocoder")
-LOCATION_KERNEL = 31
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -171,6 +169,13 @@ def read_published_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights: expected tensors by name, alone or under model_state."
         )
     return dict(weights)
+
+
+def write_published(path: Path, network: nn.Module) -> None:
+    """Write the weights of a network as Real-Time Voice Cloning reads them."""
+    weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    with atomic_path(path) as part:
+        torch.save({"model_state": weights}, part)
 
 
 def load_published_synthesizer(path: Path) -> Tacotron:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 PauseKind = Literal["none", "comma", "sentence", "paragraph", "section"]
-PAUSE_KINDS: tuple[PauseKind, ...] = ("none", "comma", "sentence", "paragraph", "section")
 MAX_PAUSE_S = 60.0
 
 _STRENGTHS: dict[str, PauseKind] = {

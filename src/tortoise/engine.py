@@ -14,17 +14,23 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.mel import VOCODER_MEL
+from audio.tempo import change_pace
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
-from tortoise.checkpoints.layout import find_missing_files
+from tortoise.checkpoints.layout import decodes_with_codec, find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
 from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
-from tortoise.generation.forced_alignment import MIN_ALIGNMENT_CONFIDENCE, align_text_parts
+from tortoise.generation.forced_alignment import (
+    MIN_ALIGNMENT_CONFIDENCE,
+    align_text_parts,
+    count_tokens_before,
+)
+from tortoise.generation.mel_decoding import Drafts, decode_mels
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import (
@@ -33,7 +39,6 @@ from tortoise.generation.pipeline import (
     compute_gpt_latents,
     encode_text,
     fill_missing_seed,
-    generate_mel,
     make_generator,
     prepare_codes_for_ranking,
     sample_candidates,
@@ -47,13 +52,16 @@ from tortoise.generation.reranking import (
 )
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
+from tortoise.generation.text_plan import TextPlan, plan_text
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
     CropMode,
+    embed_speaker,
     encode_cvvp_conditioning,
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
+    load_vector_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
@@ -68,7 +76,8 @@ class TortoiseCandidateData:
     """Intermediate data of a candidate.
 
     codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples; text_cleaning:
-    the option that its text was tokenized with.
+    the option that its text was tokenized with; speed: the option; plan: of a GPT with a text
+    aligner.
     """
 
     codes: Tensor
@@ -76,6 +85,8 @@ class TortoiseCandidateData:
     index: int
     finished: bool
     text_cleaning: str
+    speed: float = 1.0
+    plan: TextPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,6 +131,11 @@ class TortoiseEngine:
         return self.bundle.weights_id
 
     @property
+    def decodes_with_codec(self) -> bool:
+        """Whether a speaker codec makes the mel, not a diffusion network."""
+        return decodes_with_codec(self.bundle.folder)
+
+    @property
     def text_limit(self) -> int:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
@@ -149,13 +165,17 @@ class TortoiseEngine:
         latents = {}
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        with manager.use("diffusion", exact=True) as decoder:
-            latents["diffusion"] = encode_diffusion_conditioning(
-                decoder,
-                split_clips_for_diffusion(clips, hearing, conventions),
-                hearing.crop,
-                report,
-            )
+        if self.decodes_with_codec:
+            encoder = load_vector_encoder(self.bundle.config.architecture("dvae").speaker_encoder)
+            latents["speaker"] = embed_speaker(encoder, clips)[None]
+        else:
+            with manager.use("diffusion", exact=True) as decoder:
+                latents["diffusion"] = encode_diffusion_conditioning(
+                    decoder,
+                    split_clips_for_diffusion(clips, hearing, conventions),
+                    hearing.crop,
+                    report,
+                )
         if self.bundle.has("cvvp") and not options.slim_latents:
             with manager.use("cvvp") as cvvp:
                 latents["cvvp"] = encode_cvvp_conditioning(cvvp, pieces, norms)
@@ -163,11 +183,12 @@ class TortoiseEngine:
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Sample the latents of a random speaker from a seed."""
-        if not (self.bundle.has("random_gpt") and self.bundle.has("random_diffusion")):
+        parts = ("gpt", "speaker" if self.decodes_with_codec else "diffusion")
+        if not all(self.bundle.has(f"random_{part}") for part in parts):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
         latents = {}
-        for part in ("gpt", "diffusion"):
+        for part in parts:
             with manager.use(f"random_{part}") as network:
                 latents[part] = network.draw(make_generator(seed, "invent", part))
         return self._make_speaker_latents(latents)
@@ -175,6 +196,13 @@ class TortoiseEngine:
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
         config = self.bundle.config
+        if self.decodes_with_codec:
+            raise InvalidValueError(
+                f"{path.name} has latents of published weights; the model "
+                f"{self.bundle.folder.name} cannot use them. Choose clips of the voice, or another "
+                "model.",
+                code="bundle_incompatible",
+            )
         widths = config.architecture("gpt").model_dim, 2 * config.architecture("diffusion").width
         return read_voice_latents(path, self.weights_id, widths)
 
@@ -186,23 +214,25 @@ class TortoiseEngine:
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)
         manager = self._make_model_manager(options, report)
-        conventions, longest = self.bundle.conventions, self._get_max_codes(options)
+        longest = self._get_max_codes(options)
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
-        ids = encode_text(tokenizer, text, conventions.text_limit)
+        ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
-            drawn = sample_candidates(gpt, voice, ids, options, longest, report, halved.append)
+            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
+            drawn = sample_candidates(
+                gpt, voice, ids, options, longest, report, halved.append, plan
+            )
         with report.stage("rank"):
             scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
-        codes = [
-            prepare_spoken_codes(drawn[i].codes, drawn[i].finished, options.pause_size, conventions)
-            for i in best
-        ]
+        codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
-            latents = [compute_gpt_latents(gpt, voice, ids, row) for row in codes]
-        waves = self._synthesize_waves(best, latents, voice, options, manager, vocoder)
+            latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
+        waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
+        if plan is None:
+            waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
             candidates=[
                 SpeechCandidate(
@@ -214,6 +244,8 @@ class TortoiseEngine:
                         index=index,
                         finished=drawn[index].finished,
                         text_cleaning=options.text_cleaning,
+                        speed=options.speed,
+                        plan=plan,
                     ),
                 )
                 for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
@@ -236,14 +268,18 @@ class TortoiseEngine:
         if not isinstance(candidate.aux, TortoiseCandidateData):
             return None
         device, conventions = self.networks.device, self.bundle.conventions
+        code_s = conventions.samples_per_code / conventions.gpt_rate
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
+        if candidate.aux.plan is not None:
+            tokens = count_tokens_before(parts, tokenizer)
+            return [candidate.aux.plan.start_of(token) * code_s for token in tokens]
         voice = ConditioningLatents.from_tensors(speaker.tensors, device)
         with self._make_model_manager(TortoiseOptions(), report).use("gpt") as gpt:
             codes = candidate.aux.codes.to(device)[None]
-            tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
             starts, alignment = align_text_parts(parts, tokenizer, gpt, voice.gpt, codes)
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
-        return [start * conventions.samples_per_code / conventions.gpt_rate for start in starts]
+        return [start * code_s / candidate.aux.speed for start in starts]
 
     def _score_candidates(
         self,
@@ -272,9 +308,19 @@ class TortoiseEngine:
         share = self.bundle.conventions.confidence_share
         return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
 
+    def _prepare_codes(
+        self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int
+    ) -> list[Tensor]:
+        """The codes to decode; a plan has set their number."""
+        if plan is not None:
+            return [one.codes for one in chosen]
+        conventions = self.bundle.conventions
+        return [prepare_spoken_codes(one.codes, one.finished, pause, conventions) for one in chosen]
+
     def _synthesize_waves(
         self,
         best: Sequence[int],
+        codes: Sequence[Tensor],
         latents: Sequence[Tensor],
         voice: ConditioningLatents,
         options: TortoiseOptions,
@@ -286,12 +332,8 @@ class TortoiseEngine:
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
                 straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        most = self.bundle.conventions.most_iterations
-        with manager.use("diffusion") as decoder:
-            mels = [
-                generate_mel(decoder, voice, latent, index, options, manager.report, most)
-                for index, latent in zip(best, latents, strict=True)
-            ]
+        drafts = Drafts(indices=best, codes=codes, latents=latents)
+        mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
             for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.proxy_settings import (
     normalize_proxy_variables,
 )
 
+CERTIFICATES = ssl.create_default_context()  # loaded once
 ROOT = Path(__file__).resolve().parents[2]
 PROXIES = {
     "socks5h://127.0.0.1:1080": "socks5h://127.0.0.1:1080",
@@ -84,8 +86,8 @@ def check_clients(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    httpx.Client().close()
-    httpx2.Client().close()
+    httpx.Client(verify=CERTIFICATES).close()
+    httpx2.Client(verify=CERTIFICATES).close()
 
 
 def test_a_password_is_not_shown() -> None:

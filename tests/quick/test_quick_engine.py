@@ -15,9 +15,9 @@ from quick import teacher
 from quick.converter import VoiceConverter, split_at_quiet_places
 from quick.engine import QuickEngine
 from quick.options import QuickOptions
-from quick.speaker_vectors import load_vector_encoder
 from support.tiny_bundle import make_tiny_bundle
 from support.tiny_codec import make_codec_bundle, use_tiny_packages
+from tortoise.generation.voice_conditioning import load_vector_encoder
 
 CPU = torch.device("cpu")
 

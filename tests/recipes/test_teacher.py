@@ -13,7 +13,9 @@ from recipes.corpus.reader import read_index, read_wave
 from recipes.corpus.teacher import (
     DURATION_UNIT,
     F0_HOP,
+    LEAD_UNITS,
     PAD,
+    TAIL_UNITS,
     TEACHER_SPEAKERS,
     Teacher,
     TeacherSpeaker,
@@ -22,6 +24,7 @@ from recipes.corpus.teacher import (
     draw_speaker,
     draw_speakers,
     shift_f0,
+    trim_silence,
 )
 
 pytest.importorskip("hibari")
@@ -43,6 +46,16 @@ def test_durations_sum_to_the_length_and_belong_to_one_phoneme_each(said: Teache
     assert len(said.phonemes) == len(said.durations) and min(said.durations) >= 1
     assert sum(said.durations) * DURATION_UNIT == len(said.wave) == len(said.f0) * F0_HOP
     assert said.phonemes.count(PAD) == 4  # around each of two sentences
+
+
+def test_only_silence_before_and_after_is_trimmed(said: TeacherUtterance) -> None:
+    trimmed = trim_silence(said)
+    assert sum(trimmed.durations) * DURATION_UNIT == len(trimmed.wave) == len(trimmed.f0) * F0_HOP
+    assert trimmed.durations[0] == LEAD_UNITS and sum(trimmed.durations[-2:]) == TAIL_UNITS
+    assert trimmed.durations[1:-2] == said.durations[1:-2]
+    first = (said.durations[0] - LEAD_UNITS) * DURATION_UNIT
+    assert np.array_equal(trimmed.wave, said.wave[first : first + len(trimmed.wave)])
+    assert trim_silence(trimmed).durations == trimmed.durations
 
 
 def test_a_voice_keeps_the_timing_and_moves_pitch(said: TeacherUtterance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_curves_of_the_diary_are_curves_of_tensorboard(tmp_path: Path) -> None:
     ]
     assert [e.value for e in events.Scalars("gpt/validation/loss")] == [2.0]
     assert "gpt/validation/train_loss" not in events.Tags()["scalars"]
+
+
+def test_the_writer_of_tensorboard_ends_with_the_run(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    before = set(threading.enumerate())
+    log = create_tensorboard_logger(tmp_path)
+    log({"kind": "step", "step": 1, "stage": "gpt", "loss": 2.0})
+    log({"kind": "end", "step": 1, "state": "done"})
+    assert set(threading.enumerate()) <= before
+    assert list((tmp_path / TENSORBOARD_DIR).iterdir())
 
 
 def test_without_tensorboard_nothing_is_written(

@@ -77,8 +77,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
         shutil.copytree(VOICES / voice, folder / "voices" / voice)
     (folder / "config.yml").write_text(CONFIG % (folder / "voices", NAME))
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    environment = {
-        **os.environ,
+    changes = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT / "src"),
         "TESTUDO_ROOT": str(folder / "root"),
@@ -89,19 +88,18 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     experiment = mlflow.create_experiment("tiny", (folder / "artifacts").as_uri())
-    command = ["-m", "mlflow", "run", str(ROOT), "-e", "train_encoder", "--env-manager", "local"]
-    parameters = ["-P", f"config_path={folder / 'config.yml'}", "-P", "save_model=true"]
-    done = subprocess.run(
-        [sys.executable, *command, *parameters, "--experiment-id", experiment],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in changes.items():
+            patch.setenv(name, value)
+        mlflow.projects.run(  # what the program `mlflow run` calls
+            str(ROOT),
+            "train_encoder",
+            parameters={"config_path": str(folder / "config.yml"), "save_model": "true"},
+            experiment_id=experiment,
+            env_manager="local",
+        )
     (run,) = mlflow.MlflowClient().search_runs([experiment])
-    yield Tracked(folder=folder, environment=environment, uri=uri, run=run)
+    yield Tracked(folder=folder, environment={**os.environ, **changes}, uri=uri, run=run)
     mlflow.set_tracking_uri(before)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +193,7 @@ def test_a_detached_training_is_watched_and_stopped(tmp_path: Path) -> None:
     reader = EventLogReader(run / EVENTS_FILE)
     while (status := read_training_status(run, reader)).step < 3 and status.state != "failed":
         assert status.state in ("waiting", "running")
+        time.sleep(0.02)
     assert status.eta_s is not None and status.steps == 1_000_000 and status.curves["loss"]
     request_stop(run)
     assert wait_for_exit(run, 60)

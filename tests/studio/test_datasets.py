@@ -203,16 +203,16 @@ def test_changes_are_on_disk_at_once_and_seen_by_others(
     assert talk.accept_above("talk", 0.5) == 5 and talk.accept_above("talk", 0.5) == 0
 
 
-def test_clips_are_joined_and_cut(talk: Datasets) -> None:
+def test_clips_are_joined_and_cut(talk: Datasets, layout: ProjectPaths) -> None:
     (joined,) = talk.merge("talk", "c03")
     assert joined.seconds == pytest.approx(7.0, abs=0.01)
-    assert talk.get_audio_path("talk", joined.id).is_file()
+    assert (layout.dataset("talk") / joined.file).is_file()
     parts = talk.split("talk", joined.id, after_words=5)
     assert [part.text for part in parts] == ["the words of clip 3", "the words of clip 4"]
     with pytest.raises(AppError, match="no clip after c29"):
         talk.merge("talk", "c29")
     with pytest.raises(AppError, match="has no clip 'zz'"):
-        talk.get_audio_path("talk", "zz")
+        talk.edit_text("talk", "zz", "Nothing.")
 
 
 def test_many_threads_change_one_dataset_and_nothing_is_lost(

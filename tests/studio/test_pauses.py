@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ from studio.workers.context import WorkerContext
 from studio.workers.retake import regenerate_line_task
 from studio.workers.synthesis.clip_editing import concatenate_clips
 from support.fake_engine import RATE, FakeEngine
-from text.pauses import PAUSE_KINDS, Pause
+from text.pauses import Pause, PauseKind
 
 TOLERANCE_S = 0.01
 Speak = Callable[..., SpeechResult]
@@ -102,7 +102,7 @@ def test_the_joined_wave_has_exactly_this_silence(case: str, speak: Speak) -> No
     assert [seconds for seconds in asked if seconds] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("kind", PAUSE_KINDS)
+@pytest.mark.parametrize("kind", get_args(PauseKind))
 def test_every_kind_of_pause_is_an_option(kind: str, speak: Speak) -> None:
     option = "pause_s" if kind == "sentence" else f"pause_{kind}_s"
     long = "they went and came and went and came again that day"

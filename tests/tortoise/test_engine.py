@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,12 @@ def test_clips_are_sound_at_the_engines_rate(engine: TortoiseEngine, speak: Spea
         frames = len(take.aux.codes) * 4 * 24_000 // 22_050
         assert take.clip.wave.shape == (frames * 256,)
         assert take.aux.latents.shape[:2] == (1, len(take.aux.codes))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_speed_changes_the_length_alone(speak: Speak) -> None:
+    normal, fast = (speak(seed=3, speed=speed)[0].clip.wave for speed in (1.0, 1.25))
+    assert abs(len(fast) - len(normal) / 1.25) < 24_000 * 0.5  # the pause at the end is not spoken
 
 
 def test_synthesize_returns_the_candidates_and_their_scores(

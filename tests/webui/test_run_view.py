@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from core.paths import ProjectPaths
+from runs.launch import TrainingState
 from studio.training_runs.run_status import (
     Curve,
     RunCheckpoint,
     RunSample,
-    RunState,
     RunStatus,
     RunSummary,
 )
@@ -102,9 +102,9 @@ def acts(html: str) -> list[tuple[str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize("state", get_args(RunState))
+@pytest.mark.parametrize("state", get_args(TrainingState))
 def test_every_state_is_reported_in_words(
-    state: RunState, run: RunStatus, layout: ProjectPaths
+    state: TrainingState, run: RunStatus, layout: ProjectPaths
 ) -> None:
     html = run_html(replace(run, state=state, message="Why.", details="lines"), layout)
     assert RUN_STATE_LABELS[state][0] in html
@@ -241,7 +241,7 @@ def test_a_run_before_its_first_step_is_drawn(run: RunStatus, layout: ProjectPat
     )
 
 
-def row(name: str, state: RunState) -> RunSummary:
+def row(name: str, state: TrainingState) -> RunSummary:
     return RunSummary(
         dataset="anna",
         name=name,

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.errors import CONFLICT, ApiError, missing_as_404, strip_root_path
 from api.schemas import ApiContext, ContextDep, JobView, StudioDep, TrashView
 from core.serialization import to_dict
+from runs.launch import TrainingState
 from studio.app.studio import Studio
-from studio.training_runs.run_status import RunState, RunStatus
+from studio.training_runs.run_status import RunStatus
 from studio.training_runs.service import build_export_request
 from studio.training_runs.trash import delete_run, list_deleted_runs, restore_run
 
@@ -25,7 +26,7 @@ class RunSummaryView(BaseModel):
 
     dataset: str
     name: str
-    state: RunState
+    state: TrainingState
     step: int
     steps: int
     began: float | None = Field(description="seconds since 1970, like ended")

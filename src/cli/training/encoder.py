@@ -17,7 +17,15 @@ from cli.output import (
     print_line,
     print_table,
 )
-from cli.training.run_progress import NowFlag, follow_run, format_progress, stop_run
+from cli.training.run_progress import (
+    SHOWN_FILES,
+    NowFlag,
+    follow_run,
+    format_left_out,
+    format_progress,
+    print_runs,
+    stop_run,
+)
 from core.errors import InvalidValueError, reraise_as_app_error
 from core.options import list_option_fields
 from studio.app.studio import Studio
@@ -39,7 +47,6 @@ from studio.encoders.service import (
 
 # Any: of each option its own type.
 
-SHOWN_FILES = 10
 CONFIG_ERRORS = (InvalidValueError, ValueError)
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Training run of an encoder.")]
 FollowFlag = Annotated[bool, typer.Option(help="Show the progress; Ctrl-C does not stop the run.")]
@@ -193,13 +200,8 @@ def run_runs(
     if run:
         view = service.view(run)
         return emit(view, [format_progress(view), *view.status.notes], as_json)
-    found = service.list_runs()
-    if as_json:
-        return emit(found, "", True)
-    if not found:
-        print_line("There are no encoders yet. `testudo encoder train DATASET` trains one.")
-    print_table(["run", "state"], [(view.name, format_progress(view)) for view in found])
-    return 0
+    if_none = "There are no encoders yet. `testudo encoder train DATASET` trains one."
+    return print_runs(service.list_runs(), if_none, as_json)
 
 
 def run_watch(run: RunArgument, models_dir: ModelsDirOption = None) -> int:
@@ -273,10 +275,8 @@ def _open(models_dir: Path | None) -> EncoderService:
 
 
 def _format_preprocessed(made: Any, name: str) -> Iterator[str]:
-    for item in made.left_out[:SHOWN_FILES]:
-        yield f"left out: {item.path}: {item.reason}"
-    if len(made.left_out) > SHOWN_FILES:
-        yield f"… {len(made.left_out)} files are left out; all of them: {made.folder}/left_out.csv"
+    left_out = [(item.path, item.reason) for item in made.left_out]
+    yield from format_left_out(left_out, f"; all of them: {made.folder}/left_out.csv")
     for item in made.remarks[:SHOWN_FILES]:
         yield f"remark: {item.path}: {item.reason}"
     yield from (f"warning: {warning}" for warning in made.warnings)
@@ -290,10 +290,7 @@ def _format_preprocessed(made: Any, name: str) -> Iterator[str]:
 
 
 def _format_evaluated(made: EvaluateResult) -> Iterator[str]:
-    left_out = list(made.left_out.items())
-    yield from (f"left out: {path}: {reason}" for path, reason in left_out[:SHOWN_FILES])
-    if len(left_out) > SHOWN_FILES:
-        yield f"… {len(left_out)} files are left out"
+    yield from format_left_out(made.left_out.items())
     if made.eer is not None:
         yield (
             f"{made.encoder}: equal error rate {made.eer:.2%} at similarity {made.threshold:.3f}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -15,11 +15,13 @@ from cli.output import (
     emit,
     escape_control_characters,
     print_line,
+    print_table,
 )
 from studio.detached_runs import RunView
 
 POLL_S = 0.5
 KILL_AFTER_S = 30.0
+SHOWN_FILES = 10
 ENDED = ("done", "stopped", "failed", "died")
 SHOWN_CURVES = ("loss", "attention", "accuracy", "validation", "validation_eer")
 
@@ -84,3 +86,24 @@ def format_stopped(view: RunView) -> str:
     if view.status.state == "stopping":
         return f"{view.name} saves its state, then stops."
     return f"{view.name}: {view.status.state}."
+
+
+def print_runs(found: Sequence[RunView], if_none: str, as_json: bool) -> int:
+    """Print a list of runs. if_none: what is printed where there are none."""
+    if as_json:
+        return emit(found, "", True)
+    if not found:
+        print_line(if_none)
+    print_table(["run", "state"], [(view.name, format_progress(view)) for view in found])
+    return 0
+
+
+def format_left_out(reasons: Iterable[tuple[object, str]], where: str = "") -> Iterator[str]:
+    """Yield lines for the first recordings that were left out: path and reason of each.
+
+    where: where all of them are listed, as the end of the last line.
+    """
+    all_reasons = list(reasons)
+    yield from (f"left out: {path}: {reason}" for path, reason in all_reasons[:SHOWN_FILES])
+    if len(all_reasons) > SHOWN_FILES:
+        yield f"… {len(all_reasons)} files are left out{where}"

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import JsonFlag, add_command, create_app
-from cli.output import create_reporter, emit, print_line, print_table
-from cli.training.run_progress import NowFlag, follow_run, format_progress, stop_run
+from cli.output import create_reporter, emit
+from cli.training.run_progress import NowFlag, follow_run, format_left_out, print_runs, stop_run
 from core.errors import InvalidValueError, reraise_as_app_error
 from studio.app.studio import Studio
 from studio.sv2tts.requests import (
@@ -25,7 +25,6 @@ from studio.sv2tts.requests import (
 from studio.sv2tts.service import SYNTHESIZER, VOCODER, Sv2ttsService
 
 WORKER = "studio.workers.sv2tts"
-SHOWN_FILES = 10
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="Training run.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Preprocessed dataset.")]
@@ -190,13 +189,8 @@ def _make_watch(command: str) -> Callable[..., int]:
 
 def _make_list(kind: str) -> Callable[..., int]:
     def run(models_dir: ModelsDirOption = None, as_json: JsonFlag = False) -> int:
-        found = _open(models_dir).list_kind(kind)
-        if as_json:
-            return emit(found, "", True)
-        if not found:
-            print_line(f"There are no trainings yet. `testudo {kind} train` starts one.")
-        print_table(["run", "state"], [(view.name, format_progress(view)) for view in found])
-        return 0
+        if_none = f"There are no trainings yet. `testudo {kind} train` starts one."
+        return print_runs(_open(models_dir).list_kind(kind), if_none, as_json)
 
     return run
 
@@ -229,10 +223,7 @@ def _call(function: str, request: object, as_json: bool) -> DatasetResult:
 
 
 def _format_made(made: DatasetResult, following: str) -> Iterator[str]:
-    left_out = list(made.left_out.items())
-    yield from (f"left out: {path}: {reason}" for path, reason in left_out[:SHOWN_FILES])
-    if len(left_out) > SHOWN_FILES:
-        yield f"… {len(left_out)} files are left out"
+    yield from format_left_out(made.left_out.items())
     yield f"{made.folder}: {made.utterances} utterances, {made.hours:.2f} h"
     yield f"Next: {following}"
 

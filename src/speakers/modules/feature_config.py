@@ -17,7 +17,6 @@ FEATURE_KINDS = ("ge2e_mel", "singer_mel", "world", "peewee_mel")
 PITCH_METHODS = ("harvest", "dio", "wav2world")
 ENVELOPE_REDUCTIONS = ("world", "code-h", "chandna", "mceps", "db_mceps")
 NORMALIZATIONS = ("none", "zero_one", "unit_var", "schluter", "global_unit_var")
-DATASET_NORMALIZATIONS = ("schluter", "global_unit_var")  # need the statistics of the dataset
 PITCH_CLASSES = 47  # unvoiced, and MIDI 36 to 81
 MEL_BINS = {"ge2e_mel": 40, "singer_mel": 80, "peewee_mel": 80}
 HOP_SAMPLES = {"ge2e_mel": 160, "singer_mel": 256, "peewee_mel": 160}

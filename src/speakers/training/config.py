@@ -11,6 +11,7 @@ from core.files import write_text
 from core.options import OptionInfo, validate_options
 from core.serialization import from_dict
 from core.yaml_io import format_commented_yaml, read_yaml
+from runs.config import RunConfig
 
 CONFIG_FILE = "encoder.yaml"
 KINDS = ("ge2e", "singer", "peewee")
@@ -20,7 +21,7 @@ LR_SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderTrainConfig:
+class EncoderTrainConfig(RunConfig):
     """Network, batches, optimizer, validation and files of a training. 0 means what it says."""
 
     kind: Annotated[str, OptionInfo(help="Network: GE2E, singer or Pee Wee", choices=KINDS)] = (
@@ -35,9 +36,6 @@ class EncoderTrainConfig:
     ] = "ge2e"
 
     steps: Annotated[int, OptionInfo(1, 100_000_000, 1, "Training steps")] = 100_000
-    max_minutes: Annotated[
-        float, OptionInfo(0.0, 1e6, help="End after so long; 0: no limit", unit="min")
-    ] = 0.0
     speakers_per_batch: Annotated[
         int, OptionInfo(0, 4_096, 1, "Speakers in a batch; 0: from the dataset")
     ] = 0
@@ -61,9 +59,6 @@ class EncoderTrainConfig:
     optimizer: Annotated[str, OptionInfo(help="Optimizer", choices=OPTIMIZERS)] = "adam"
     learning_rate: Annotated[float, OptionInfo(1e-8, 10.0, help="Learning rate")] = 1e-4
     lr_schedule: Annotated[str, OptionInfo(help="Learning rate", choices=LR_SCHEDULES)] = "constant"
-    seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Random seed")] = 0
-    device: Annotated[str, OptionInfo(help="Device, or auto")] = "auto"
-    start_from: Annotated[str, OptionInfo(help="Encoder to finetune: its file, or empty")] = ""
 
     validation_share: Annotated[
         float, OptionInfo(0.0, 0.9, 0.01, "Share of the speakers kept apart for validation")
@@ -74,14 +69,10 @@ class EncoderTrainConfig:
     val_iters: Annotated[
         int, OptionInfo(0, 1_000_000, 1, "Batches of a validation; 0: from the dataset")
     ] = 0
-    patience: Annotated[
-        int, OptionInfo(0, 100_000, 1, "Stop after so many validations without gain; 0: never")
-    ] = 0
     threshold: Annotated[
         float, OptionInfo(0.0, 10.0, help="Smallest decrease of the validation loss that counts")
     ] = 0.0
 
-    vis_every: Annotated[int, OptionInfo(0, 1_000_000, 1, "Steps between points of a curve")] = 10
     umap_every: Annotated[
         int, OptionInfo(0, 100_000_000, 1, "Steps between UMAP pictures; 0: none")
     ] = 100

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.progress import ProgressReporter
 from engines.device import pick_device
-from jobs.detached import STOP_FILE
 from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
 from runs.loop import LoopOptions, RunLoop, run_to_end
@@ -77,14 +77,8 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
         sampler=BatchSampler(store, split.train, config, config.seed, augment=True),
         device=device,
     )
-    loop = RunLoop(
-        run=run,
-        task=task,
-        options=_get_loop_options(config, split),
-        logger=logger,
-        report=report,
-        is_stop_requested=lambda: (run / STOP_FILE).exists(),
-    )
+    options = _get_loop_options(config, split)
+    loop = RunLoop(run=run, task=task, options=options, logger=logger, report=report)
     is_resumed = loop.restore()
     if not is_resumed:
         example = BatchSampler(store, split.train, config, config.seed, augment=False).draw()
@@ -95,14 +89,8 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
 
 def _get_loop_options(config: EncoderTrainConfig, split: SpeakerSplit) -> LoopOptions:
     cycle = config.train_iters or compute_cycle_steps(split.train, config, MIN_CYCLE_STEPS)
-    return LoopOptions(
-        steps=config.steps,
-        max_minutes=config.max_minutes,
-        vis_every=config.vis_every,
-        save_every=config.save_every,
-        backup_every=config.backup_every,
-        eval_every=cycle,
-        patience=config.patience,
+    return replace(
+        LoopOptions.from_config(config, config.steps, cycle),
         threshold=config.threshold,
         backup_file=BACKUP_FILE,
         best_file=BEST_FILE,

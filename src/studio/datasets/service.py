@@ -182,15 +182,6 @@ class Datasets:
             cached = self._reports[name] = (known.stamp, build_dataset_report(known.dataset))
         return cached[1]
 
-    def get_audio_path(self, name: str, id: str) -> Path:
-        """Return the audio file of a clip.  Raises AppError where there is none."""
-        with reraise_as_app_error(ManifestError):
-            clip = review.find_clip(self.dataset(name), id)
-        path = self._layout.dataset(name) / clip.file
-        if not path.is_file():
-            raise AppError(f"The audio of {clip.id} is missing. Prepare the dataset again.")
-        return path
-
     def edit_text(self, name: str, id: str, text: str) -> tuple[ClipRow, ...]:
         """Correct the text of a clip."""
         return self._apply_edit(name, lambda known: (review.edit_text(known, id, text), (id,)))

@@ -7,7 +7,7 @@ service.view("english").status.eta_s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,51 +45,44 @@ class SpeakerDatasetInfo:
     problem: str = ""
 
 
-class EncoderService:
-    """The encoders of one studio. Every method may be called from any thread."""
+class EncoderService(DetachedRuns):
+    """The encoders of one studio."""
 
-    def __init__(
-        self,
-        layout: ProjectPaths,
-        make_room: Callable[[], object] = lambda: None,
-        models_dir: Path | None = None,
-    ) -> None:
-        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
-        studio's own."""
-        self._layout = layout
-        self._make_room = make_room
-        folder = models_dir or layout.encoders / "runs"
-        self._runs = DetachedRuns(folder, (CONFIG_FILE,), "encoder run")
-        self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop = self._runs.stop
+    config_files = (CONFIG_FILE,)
+    noun = "encoder run"
+
+    @staticmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the encoder runs in a studio."""
+        return layout.encoders / "runs"
 
     def list_datasets(self) -> list[SpeakerDatasetInfo]:
         """List the preprocessed datasets by name."""
         return [
-            describe_dataset(folder) for folder in list_folders(self._layout.encoders / "datasets")
+            describe_dataset(folder) for folder in list_folders(self.layout.encoders / "datasets")
         ]
 
     def start(
         self, name: str, dataset: str, config: EncoderTrainConfig, *, force_restart: bool = False
     ) -> RunView:
         """Start a training, or resume it where a run of that name has a saved state."""
-        folder = self._runs.folder / self._layout.encoder_run(name).name
+        folder = self.folder / self.layout.encoder_run(name).name
         source = self.find_dataset(dataset)
-        self._make_room()
+        self.make_room()
         with reraise_as_app_error(SpeakerDatasetError):
             start_training(
                 folder,
                 source,
                 config,
                 force_restart=force_restart,
-                turn=self._layout.training_lock,
+                turn=self.layout.training_lock,
             )
         write_json(folder / SOURCE_FILE, {"dataset": str(source)})
         return self.view(name)
 
     def find_dataset(self, name: str) -> Path:
         """Return the folder of a preprocessed dataset, by its name or path."""
-        folder = Path(name) if "/" in name or "\\" in name else self._layout.encoder_dataset(name)
+        folder = Path(name) if "/" in name or "\\" in name else self.layout.encoder_dataset(name)
         if folder.is_dir():
             return folder
         there = ", ".join(info.name for info in self.list_datasets()) or "none"

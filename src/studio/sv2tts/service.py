@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,30 +28,20 @@ SOURCE_FILE = "dataset_path.json"  # which dataset a run was started with
 TRAIN_LIST = "train.txt"
 
 
-class Sv2ttsService:
-    """The synthesizers and vocoders of one studio. Every method may be called from any thread."""
+class Sv2ttsService(DetachedRuns):
+    """The synthesizers and vocoders of one studio."""
 
-    def __init__(
-        self,
-        layout: ProjectPaths,
-        make_room: Callable[[], object] = lambda: None,
-        models_dir: Path | None = None,
-    ) -> None:
-        """make_room: called before a start, to free memory;  models_dir: of the runs, None for the
-        studio's own."""
-        self._layout = layout
-        self._make_room = make_room
-        self._runs = DetachedRuns(
-            models_dir or layout.training / "sv2tts" / "runs",
-            (SYNTHESIZER_FILE, VOCODER_FILE),
-            "training run",
-        )
-        self.list_runs, self.view = self._runs.list_runs, self._runs.view
-        self.stop = self._runs.stop
+    config_files = (SYNTHESIZER_FILE, VOCODER_FILE)
+    noun = "training run"
+
+    @staticmethod
+    def get_folder(layout: ProjectPaths) -> Path:
+        """Return the folder of the runs in a studio."""
+        return layout.training / "sv2tts" / "runs"
 
     def list_datasets(self) -> list[str]:
         """List the preprocessed datasets by name."""
-        folder = get_datasets_folder(self._layout)
+        folder = get_datasets_folder(self.layout)
         return [path.name for path in list_folders(folder) if (path / TRAIN_LIST).is_file()]
 
     def list_kind(self, kind: str) -> list[RunView]:
@@ -65,7 +55,7 @@ class Sv2ttsService:
 
         hparams: "name=value,…". Raises InvalidValueError for an option that cannot be used.
         """
-        path = self._runs.folder / name / _FILES[kind]
+        path = self.folder / name / _FILES[kind]
         cls: Any = SynthesizerTrainConfig if kind == SYNTHESIZER else VocoderTrainConfig
         before: Any = read_config(path, cls) if path.is_file() else cls()
         pairs = ",".join(f"{option}={value}" for option, value in options.items())
@@ -83,9 +73,9 @@ class Sv2ttsService:
         force_restart: bool = False,
     ) -> RunView:
         """Start a training, or resume it where a run of that name has a saved state."""
-        run = self._runs.folder / validate_name(name, "run")
-        source = find_dataset(self._layout, dataset)
-        self._make_room()
+        run = self.folder / validate_name(name, "run")
+        source = find_dataset(self.layout, dataset)
+        self.make_room()
         command = [sys.executable, *TRAINER, str(run.absolute()), "--dataset", str(source)]
         if force_restart:
             command.append("--force-restart")
@@ -99,7 +89,7 @@ class Sv2ttsService:
             write_config(run / file, config)
             write_json(run / SOURCE_FILE, {"dataset": str(source)})
 
-        start_process(run, command, prepare, self._layout.training_lock)
+        start_process(run, command, prepare, self.layout.training_lock)
         return self.view(name)
 
 

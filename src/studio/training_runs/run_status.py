@@ -8,11 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
-from typing import Literal
 
 from core.error_classifier import ERROR_CATALOG
 from jobs.detached import (
-    STOP_FILE,
     ProcessStatus,
     describe_exit_code,
     is_alive,
@@ -21,6 +19,7 @@ from jobs.detached import (
 )
 from runs.event_log_reader import EventLogReader, RunMetrics
 from runs.events import BeginEvent
+from runs.launch import TrainingState, find_run_state
 from studio.training_runs.metrics import Curve, CurvePoints, build_curves
 from training.finetuning.checkpoints.selection import (
     BestCheckpoint,
@@ -30,8 +29,7 @@ from training.finetuning.checkpoints.selection import (
 )
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, read_config
 
-RunState = Literal["waiting", "running", "stopping", "done", "stopped", "failed", "died"]
-FINISHED_STATES: frozenset[RunState] = frozenset({"done", "stopped", "failed", "died"})
+FINISHED_STATES: frozenset[TrainingState] = frozenset({"done", "stopped", "failed", "died"})
 PACE_WINDOW_STEPS = 200  # latest step events that the seconds per step are measured over
 SAMPLES_DIR, CHECKPOINTS_DIR = "samples", "checkpoints"
 
@@ -82,7 +80,7 @@ class RunSummary:
 
     dataset: str
     name: str
-    state: RunState
+    state: TrainingState
     step: int = 0
     steps: int = 0
     began: float | None = None
@@ -138,8 +136,8 @@ class RunStatus(RunSummary):
 def get_run_summary(dataset: str, folder: Path, event_log: EventLogReader) -> RunSummary:
     """Return the status of a run for a list."""
     process, alive = read_process_status(folder), is_alive(folder)
-    metrics = event_log.read()  # after `alive`: a run that ends in between has logged its end
-    state = _get_run_state(folder, metrics, process, alive)
+    metrics = event_log.read()  # after `alive`
+    state = find_run_state(folder, metrics, process, alive)
     start, is_running = metrics.start_event, state in ("running", "stopping")
     return RunSummary(
         dataset=dataset,
@@ -214,23 +212,8 @@ def select_run_checkpoint(folder: Path, metrics: RunMetrics) -> BestCheckpoint:
     return select_best_checkpoint(validations, scores, available, stage)
 
 
-def _get_run_state(
-    folder: Path, metrics: RunMetrics, process: ProcessStatus, alive: bool
-) -> RunState:
-    """Combine the states of supervisor and trainer; the lock shows whether the run died."""
-    ended = metrics.ended
-    if ended and process.state != "waiting" and (ended.time or 0.0) >= (process.launched or 0.0):
-        return ended.state  # by the latest start, not by one before
-    if alive and (folder / STOP_FILE).exists():
-        return "stopping"
-    if alive:
-        return "waiting" if process.state == "waiting" else "running"
-    stopped_while_waiting = process.state == "exited" and process.launched is None
-    return "stopped" if stopped_while_waiting else "died"
-
-
 def _describe_end(
-    state: RunState, folder: Path, metrics: RunMetrics, process: ProcessStatus
+    state: TrainingState, folder: Path, metrics: RunMetrics, process: ProcessStatus
 ) -> tuple[str, str, str]:
     if state == "died":
         message = f"The training ended unexpectedly: {describe_exit_code(process.code)}."

@@ -16,6 +16,7 @@ from core.files import write_text
 from core.options import OptionInfo, validate_options
 from core.serialization import from_dict, to_dict
 from core.yaml_io import read_yaml
+from runs.config import RunConfig
 
 SYNTHESIZER_FILE, VOCODER_FILE = "synthesizer.yaml", "vocoder.yaml"
 PUBLISHED_NAMES: Mapping[str, str] = {
@@ -58,31 +59,19 @@ PUBLISHED_SCHEDULE = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """What all trainings share. 0 means never."""
+class Sv2ttsTrainConfig(RunConfig):
+    """What the trainings of a synthesizer and a vocoder share."""
 
-    max_minutes: Annotated[
-        float, OptionInfo(0.0, 1e6, help="End after so long; 0: no limit", unit="min")
-    ] = 0.0
-    seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Random seed")] = 0
-    device: Annotated[str, OptionInfo(help="Device, or auto")] = "auto"
-    start_from: Annotated[str, OptionInfo(help="Run folder or .pt file to finetune, or empty")] = ""
     validation_share: Annotated[
         float, OptionInfo(0.0, 0.5, 0.01, "Share of the utterances kept apart for validation")
     ] = 0.02
-    patience: Annotated[
-        int, OptionInfo(0, 100_000, 1, "Stop after so many validations without gain; 0: never")
-    ] = 0
-    vis_every: Annotated[int, OptionInfo(0, 1_000_000, 1, "Steps between points of a curve")] = 10
-    save_every: Annotated[int, OptionInfo(0, 100_000_000, 1, "Steps between saves")] = 1_000
-    backup_every: Annotated[int, OptionInfo(0, 100_000_000, 1, "Steps between backups")] = 25_000
     eval_every: Annotated[
         int, OptionInfo(0, 100_000_000, 1, "Steps between validations and pictures")
     ] = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SynthesizerTrainConfig(RunConfig):
+class SynthesizerTrainConfig(Sv2ttsTrainConfig):
     """The training of a Tacotron. network: sizes that differ from the published ones."""
 
     schedule: tuple[SchedulePhase, ...] = PUBLISHED_SCHEDULE
@@ -112,7 +101,7 @@ class SynthesizerTrainConfig(RunConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VocoderTrainConfig(RunConfig):
+class VocoderTrainConfig(Sv2ttsTrainConfig):
     """The training of a WaveRNN. network: sizes that differ from the published ones."""
 
     steps: Annotated[int, OptionInfo(1, 100_000_000, 1, "Training steps")] = 1_000_000

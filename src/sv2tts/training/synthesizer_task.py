@@ -14,9 +14,8 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.errors import AppError
-from core.files import atomic_path
 from runs.loop import StepResult
-from sv2tts.checkpoints import load_published_synthesizer
+from sv2tts.checkpoints import load_published_synthesizer, write_published
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
 from sv2tts.data.train_list import TrainItem, draw_batch, load_embedding, load_mel
 from sv2tts.generation.attention_check import attention_score
@@ -90,9 +89,7 @@ class SynthesizerTask:
     def export(self, run: Path, step: int) -> Path:
         """Write synthesizer.pt as Real-Time Voice Cloning reads it."""
         path = run / SYNTHESIZER_FILE
-        weights = {key: value.detach().cpu() for key, value in self.model.state_dict().items()}
-        with atomic_path(path) as part:
-            torch.save({"model_state": weights}, part)
+        write_published(path, self.model)
         return path
 
     def validate(self, step: int) -> dict[str, float] | None:

@@ -18,7 +18,6 @@ import torch
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.device import pick_device
-from jobs.detached import STOP_FILE
 from runs.event_log import EventLogger
 from runs.events import BeginEvent, TrainResult
 from runs.loop import LoopOptions, RunLoop, run_to_end
@@ -27,7 +26,6 @@ from sv2tts.data.train_list import SYNTHESIZED_FILE, TRAIN_FILE, read_train_list
 from sv2tts.training.config import (
     SYNTHESIZER_FILE,
     VOCODER_FILE,
-    RunConfig,
     SynthesizerTrainConfig,
     VocoderTrainConfig,
     read_config,
@@ -51,19 +49,12 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
     else:
         config = read_config(run / VOCODER_FILE, VocoderTrainConfig)
         task = _create_vocoder_task(dataset, config)
-    steps = config.steps
-    loop = RunLoop(
-        run=run,
-        task=task,
-        options=_get_loop_options(config, steps),
-        logger=logger,
-        report=report,
-        is_stop_requested=lambda: (run / STOP_FILE).exists(),
-    )
+    options = LoopOptions.from_config(config, config.steps, config.eval_every)
+    loop = RunLoop(run=run, task=task, options=options, logger=logger, report=report)
     is_resumed = loop.restore()
     logger.log(
         BeginEvent(
-            steps=steps,
+            steps=config.steps,
             clips=len(task.train),
             validation_clips=len(task.validation),
             device=str(task.device),
@@ -113,18 +104,6 @@ def _create_vocoder_task(dataset: Path, config: VocoderTrainConfig) -> VocoderTa
             lr=config.learning_rate,
         ),
         device=device,
-    )
-
-
-def _get_loop_options(config: RunConfig, steps: int) -> LoopOptions:
-    return LoopOptions(
-        steps=steps,
-        max_minutes=config.max_minutes,
-        vis_every=config.vis_every,
-        save_every=config.save_every,
-        backup_every=config.backup_every,
-        eval_every=config.eval_every,
-        patience=config.patience,
     )
 
 

@@ -14,9 +14,8 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.errors import InvalidValueError
-from core.files import atomic_path
 from runs.loop import StepResult
-from sv2tts.checkpoints import load_published_vocoder
+from sv2tts.checkpoints import load_published_vocoder, write_published
 from sv2tts.data.batches import (
     VocoderBatch,
     VocoderItem,
@@ -81,9 +80,7 @@ class VocoderTask:
     def export(self, run: Path, step: int) -> Path:
         """Write vocoder.pt as Real-Time Voice Cloning reads it."""
         path = run / VOCODER_FILE
-        weights = {key: value.detach().cpu() for key, value in self.model.state_dict().items()}
-        with atomic_path(path) as part:
-            torch.save({"model_state": weights}, part)
+        write_published(path, self.model)
         return path
 
     def validate(self, step: int) -> dict[str, float] | None:

@@ -47,6 +47,7 @@ NETWORK_CLASSES: Mapping[str, Callable[[Any], nn.Module]] = {
     "hifigan": Hifigan,
     "random_gpt": RandomLatentGenerator,
     "random_diffusion": RandomLatentGenerator,
+    "random_speaker": RandomLatentGenerator,
     "dvae": build_dvae,
     "classifier": Classifier,
 }
@@ -126,6 +127,7 @@ class ModelConfig:
     hifigan: HifiganConfig | None = None
     random_gpt: RandomLatentConfig | None = None
     random_diffusion: RandomLatentConfig | None = None
+    random_speaker: RandomLatentConfig | None = None
     dvae: DvaeConfig | SpeakerCodecConfig | None = None
     classifier: ClassifierConfig | None = None
 

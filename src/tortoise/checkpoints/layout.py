@@ -22,6 +22,7 @@ from engines.model_files import (
     get_network_path,
     get_sha256,
     list_tensor_files,
+    read_json,
 )
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -32,6 +33,9 @@ REQUIRED_NETWORKS = ("gpt", "clvp", "diffusion", "vocoder")
 
 OTHER_VOCODER = "istft_vocoder"
 """The network that a model may have in place of `vocoder`."""
+
+CODEC = "dvae"
+"""The network that decodes the codes of a model without a diffusion network: a speaker codec."""
 
 WEIGHTS_ID_FILES = tuple(
     f"{stem}{TENSORS_SUFFIX}"
@@ -46,7 +50,19 @@ def find_missing_files(folder: Path) -> list[str]:
     needed += [get_network_path(folder, name).name for name in REQUIRED_NETWORKS]
     if get_network_path(folder, OTHER_VOCODER).is_file():
         needed.remove(get_network_path(folder, "vocoder").name)
+    if decodes_with_codec(folder):
+        needed[needed.index(get_network_path(folder, "diffusion").name)] = get_network_path(
+            folder, CODEC
+        ).name
     return [name for name in needed if not (folder / name).is_file()]
+
+
+def decodes_with_codec(folder: Path) -> bool:
+    """Whether the config has a speaker codec and no diffusion network."""
+    path = folder / CONFIG_FILE
+    config = read_json(path) if path.is_file() else {}
+    codebook = config.get(CODEC) if isinstance(config, dict) else None
+    return "diffusion" not in config and isinstance(codebook, dict) and "levels" in codebook
 
 
 def compute_weights_id(folder: Path) -> str:
@@ -55,7 +71,8 @@ def compute_weights_id(folder: Path) -> str:
     Conditioning latents can be used only with the id that they were computed with.
     """
     digest = hashlib.sha256()
+    codec = {get_network_path(folder, CODEC).name} if decodes_with_codec(folder) else set()
     for file in list_tensor_files(folder):
-        if file.name in WEIGHTS_ID_FILES:
+        if file.name in WEIGHTS_ID_FILES or file.name in codec:
             digest.update(f"{file.name} {get_sha256(file)}\n".encode())
     return digest.hexdigest()[:WEIGHTS_ID_LENGTH]

@@ -147,8 +147,13 @@ def align_text_parts(
     text = torch.tensor([[*tokens, gpt.config.stop_text_token]], device=codes.device)
     attention = compute_text_attention(gpt, conditioning, text, codes).float().cpu()
     alignment = align_by_attention(attention)
-    before = [len(tokenizer.encode(" ".join(parts[:index]))) for index in range(len(parts))]
+    before = count_tokens_before(parts, tokenizer)
     return [alignment.first_frame(token) if token else 0 for token in before], alignment
+
+
+def count_tokens_before(parts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """Return the number of tokens before each part of a text."""
+    return [len(tokenizer.encode(" ".join(parts[:index]))) for index in range(len(parts))]
 
 
 def _attention_weights(attention: Attention, x: Tensor, last: int) -> Tensor:

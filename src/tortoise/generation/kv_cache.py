@@ -55,15 +55,18 @@ class KVCacheDecoder:
         self.keys = [k.new_zeros(rows, h, CACHE_GROWTH, c) for k in prefix.keys]
         self.values = [v.new_zeros(rows, h, CACHE_GROWTH, c) for v in prefix.values]
 
-    def decode_step(self, codes: Tensor) -> Tensor:
+    def decode_step(self, codes: Tensor, aligned: Tensor | None = None) -> Tensor:
         """Append one code to each row and return the hidden states.
 
-        codes: (r,), the start code first.  Returns (r, d).
+        codes: (r,), the start code first; aligned: (d,) text at the next code, of a GPT with an
+        aligner. Returns (r, d).
         """
         if self.length == self.keys[0].shape[2]:
             self.keys = [F.pad(k, (0, 0, 0, CACHE_GROWTH)) for k in self.keys]
             self.values = [F.pad(v, (0, 0, 0, CACHE_GROWTH)) for v in self.values]
         position = self.gpt.mel_pos_embedding.emb.weight[self.length]
+        if aligned is not None:
+            position = position + aligned
         x: Tensor = self.gpt.mel_embedding(codes) + position  # (r, d)
         for layer, block in enumerate(self.blocks):
             x = x + self._attend(layer, block.attn, block.ln_1(x))

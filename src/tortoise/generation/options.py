@@ -50,6 +50,9 @@ class TortoiseOptions:
             0, 2**63 - 1, 1, "Random seed; the same seed gives the same result; unset: random"
         ),
     ] = None
+    speed: Annotated[
+        float, OptionInfo(0.5, 2.0, 0.05, "Pace of the speech; 1 is natural, 2 twice as fast")
+    ] = 1.0
     temperature: Annotated[
         float,
         OptionInfo(

@@ -30,6 +30,7 @@ from tortoise.generation.code_postprocessing import pad_codes
 from tortoise.generation.diffusion import DiffusionSamplingOptions, Guidance, SamplerName, denoise
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.sampling import CodeCandidate, SamplingOptions, sample_codes
+from tortoise.generation.text_plan import TextPlan
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.gpt import Gpt, GptConfig
 
@@ -41,11 +42,13 @@ FADE_OUT_S = 0.01
 class ConditioningLatents:
     """Conditioning latents of a speaker.
 
-    gpt: (1, d); diffusion: (1, 2 c); cvvp: (1, e), or None in the slim form.
+    gpt: (1, d); diffusion: (1, 2 c), or of a model with a speaker codec speaker: (1, s); cvvp:
+    (1, e), or None in the slim form.
     """
 
     gpt: Tensor
-    diffusion: Tensor
+    diffusion: Tensor | None = None
+    speaker: Tensor | None = None
     cvvp: Tensor | None = None
 
     @classmethod
@@ -53,16 +56,15 @@ class ConditioningLatents:
         cls, tensors: Mapping[str, Tensor], device: torch.device
     ) -> ConditioningLatents:
         """The voice in a conditioning's tensors.  Raises ValueError where a part is missing."""
-        missing = [name for name in ("gpt", "diffusion") if name not in tensors]
+        decoded = "speaker" if "speaker" in tensors else "diffusion"
+        missing = [name for name in ("gpt", decoded) if name not in tensors]
         if missing:
             raise ValueError(
                 f"The speaker latents lack {missing[0]!r}. Compute them again from "
                 "the clips of the voice."
             )
-        cvvp = tensors["cvvp"].to(device) if "cvvp" in tensors else None
-        return cls(
-            gpt=tensors["gpt"].to(device), diffusion=tensors["diffusion"].to(device), cvvp=cvvp
-        )
+        parts = ("gpt", decoded, "cvvp")
+        return cls(**{name: tensors[name].to(device) for name in parts if name in tensors})
 
 
 def encode_text(tokenizer: Tokenizer, text: str, limit: int) -> Tensor:
@@ -92,8 +94,12 @@ def sample_candidates(
     longest: int,
     report: ProgressReporter,
     on_halved: OnHalved = ignore_halved,
+    plan: TextPlan | None = None,
 ) -> list[CodeCandidate]:
-    """Sample candidates of at most `longest` codes. text: (1, t) ended by a stop."""
+    """Sample candidates of at most `longest` codes, or of as many as a plan has.
+
+    text: (1, t) ended by a stop.
+    """
     sampling = SamplingOptions(
         samples=options.samples,
         max_codes=longest,
@@ -106,7 +112,8 @@ def sample_candidates(
     )
     conditioning = voice.gpt.to(gpt.mel_head.weight.dtype)
     generator = make_generator(options.seed, "draft")
-    return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved)
+    aligned = None if plan is None else plan.aligned
+    return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved, aligned)
 
 
 def prepare_codes_for_ranking(
@@ -127,13 +134,14 @@ def prepare_codes_for_ranking(
 
 
 def compute_gpt_latents(
-    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor
+    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor, plan: TextPlan | None = None
 ) -> Tensor:
     """Compute the latents of a candidate for the decoders.
 
     text: (1, t) ended by a stop; codes: (m,). Returns (1, m, d) float32.
     """
-    return gpt.latents(voice.gpt, text, codes.to(text.device)[None]).float()
+    aligned = None if plan is None else plan.aligned[None]
+    return gpt.latents(voice.gpt, text, codes.to(text.device)[None], aligned).float()
 
 
 def generate_mel(
@@ -156,6 +164,7 @@ def generate_mel(
         guidance=Guidance(k=options.cond_free_k if options.cond_free else 0.0),
         temperature=options.diffusion_temperature,
     )
+    assert voice.diffusion is not None  # of a model with a diffusion network
     noise = make_generator(options.seed, "denoise", draft_index)
     return denoise(decoder, latents, voice.diffusion, how, noise, report)
 

@@ -8,7 +8,7 @@ Shapes: r rows, v vocabulary, t text tokens, m codes, d model width.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -121,11 +121,15 @@ def sample_codes(
     generator: torch.Generator,
     report: ProgressReporter,
     on_halved: OnHalved = ignore_halved,
+    aligned: Tensor | None = None,
 ) -> list[CodeCandidate]:
     """Sample `options.samples` candidates in batches; a batch that does not fit is halved.
 
-    conditioning: (1, d);  text: (1, t) ended by a stop;  generator: on the CPU.
+    conditioning: (1, d);  text: (1, t) ended by a stop;  generator: on the CPU;  aligned: (m, d)
+    of the aligner, which gives every candidate m codes.
     """
+    if aligned is not None:
+        options = replace(options, max_codes=len(aligned))
     if options.max_codes > gpt.config.max_mel_tokens:
         raise ValueError(
             f"max_codes is {options.max_codes}; these weights support at most "
@@ -136,7 +140,7 @@ def sample_codes(
     prefix = prefill(gpt, conditioning, text)
 
     def draw(first: int, end: int) -> list[CodeCandidate]:
-        rows = BatchedSampler(gpt, prefix, uniform[first:end], options)
+        rows = BatchedSampler(gpt, prefix, uniform[first:end], options, aligned)
         total = options.samples * options.max_codes
         for step in rows.steps():
             drawn = first * options.max_codes + (step + 1) * (end - first)
@@ -162,9 +166,14 @@ class BatchedSampler:
     """The rows of one batch while they are drawn; a finished row leaves."""
 
     def __init__(
-        self, gpt: Gpt, prefix: PrefixCache, uniform: Tensor, options: SamplingOptions
+        self,
+        gpt: Gpt,
+        prefix: PrefixCache,
+        uniform: Tensor,
+        options: SamplingOptions,
+        aligned: Tensor | None = None,
     ) -> None:
-        self.gpt, self.options = gpt, options
+        self.gpt, self.options, self.aligned = gpt, options, aligned
         self.device = gpt.mel_head.weight.device
         rows, codes = uniform.shape[0], gpt.config.number_mel_codes
         self.uniform = uniform.to(self.device)
@@ -173,7 +182,7 @@ class BatchedSampler:
             rows, options.max_codes, dtype=torch.long, device=self.device
         )
         self.lengths = torch.full((rows,), options.max_codes)
-        self.finished = torch.zeros(rows, dtype=torch.bool)
+        self.finished = torch.full((rows,), aligned is not None)
         self.log_p = torch.zeros(rows, device=self.device)
         self.seen_codes = torch.zeros(rows, codes, dtype=torch.bool, device=self.device)
         self.seen_codes[:, list(options.penalized_codes)] = True
@@ -184,8 +193,7 @@ class BatchedSampler:
         config = self.gpt.config
         codes = self.uniform.new_full((len(self.uniform),), config.start_mel_token).long()
         for step in range(self.options.max_codes):
-            logits = self.gpt.mel_head(self.stepper.decode_step(codes)).float()
-            logits[:, config.start_mel_token] = -torch.inf  # it stands for no sound
+            logits = self._compute_logits(codes, step)
             codes = self.filter_step_logits(logits).draw(self.uniform[self.active_rows, step])
             here = logits.log_softmax(-1).gather(1, codes[:, None])[:, 0]
             self.log_p[self.active_rows] += here
@@ -195,6 +203,16 @@ class BatchedSampler:
             yield step
             if not len(codes):
                 return
+
+    def _compute_logits(self, codes: Tensor, step: int) -> Tensor:
+        """codes: (r,). Returns (r, v), -inf for what is no sound or not allowed yet."""
+        config = self.gpt.config
+        aligned = None if self.aligned is None else self.aligned[step]
+        logits: Tensor = self.gpt.mel_head(self.stepper.decode_step(codes, aligned)).float()
+        logits[:, config.start_mel_token] = -torch.inf
+        if aligned is not None:
+            logits[:, config.stop_mel_token] = -torch.inf
+        return logits
 
     def filter_step_logits(self, logits: Tensor) -> FilteredLogits:
         """Apply the filters. logits: (r, v)."""

@@ -1,6 +1,7 @@
 """Conditioning latents of a voice: its clips are split into chunks and their latents averaged.
 
-Shapes: n samples, d width of the GPT, c width of the diffusion network, e width of CVVP's space.
+Shapes: n samples, d width of the GPT, c width of the diffusion network, e width of CVVP's space,
+s speaker dimensions, k windows of 1.6 s.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -17,10 +19,13 @@ from torch.nn import functional as F
 from audio.clip import Clip
 from audio.mel import gpt_mel, resample, vocoder_mel
 from core.progress import ProgressReporter
+from speakers.embedding import Encoder, load_encoder
 from tortoise.checkpoints.config import ModelConventions
 from tortoise.modules.cvvp import Cvvp
 from tortoise.modules.diffusion_decoder import DiffusionDecoder
 from tortoise.modules.gpt import Gpt
+
+SPEECH_RMS = 10 ** (-22 / 20)  # that of recordings; the encoder is sensitive to the level
 
 CropMode = Literal["whole", "original", "chunks", "clip_mean"]
 
@@ -114,6 +119,27 @@ def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor
     """Return the mean of the unit CVVP latents of the chunks: (1, e)."""
     latents = [cvvp.encode_voice(gpt_mel(piece.to(norms.device), norms)) for piece in pieces]
     return F.normalize(torch.cat(latents).float(), dim=-1).mean(0, keepdim=True)
+
+
+@lru_cache(maxsize=2)
+def load_vector_encoder(name: str) -> Encoder:
+    """Load the encoder that the config of a codec names.  Raises EncoderFileError for none."""
+    return load_encoder(name)
+
+
+def embed_windows(encoder: Encoder, clip: Clip) -> Tensor:
+    """Return one vector of unit length for each window of the speech: (k, s)."""
+    wave = clip.resample(encoder.feature_config.sample_rate).wave.float()
+    wave = wave * (SPEECH_RMS / wave.square().mean().sqrt().clamp(min=1e-8))
+    prepared = encoder.prepare_wave(wave.clamp(-1, 1).numpy())
+    return torch.from_numpy(encoder.embed_partials(prepared).embeddings)
+
+
+def embed_speaker(encoder: Encoder, clips: Sequence[Clip]) -> Tensor:
+    """Return the mean direction of all windows of clips of one speaker: (s,)."""
+    if not clips:
+        raise ValueError("A voice needs at least one clip.")
+    return F.normalize(torch.cat([embed_windows(encoder, clip) for clip in clips]).mean(0), dim=0)
 
 
 def _sample_offset(gap: int, generator: torch.Generator) -> int:

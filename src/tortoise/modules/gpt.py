@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tortoise.modules.attention import AttentionBlock
+from tortoise.modules.text_aligner import TextAligner
 
 
 class ConditioningEncoder(nn.Module):
@@ -42,7 +43,10 @@ class ConditioningEncoder(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GptConfig:
-    """Sizes of the network; the defaults are those of the published weights."""
+    """Sizes of the network; the defaults are those of the published weights.
+
+    aligner_width: of the `TextAligner`; 0, as published, has none.
+    """
 
     layers: int = 30
     model_dim: int = 1024
@@ -62,6 +66,8 @@ class GptConfig:
     residual_from_norm: bool = False  # as the conditioning encoder of DL-Art-School has it
     dropout: float = 0.1
     attention_dropout: float = 0.1
+    aligner_width: int = 0
+    aligner_depth: int = 5
 
     def __post_init__(self) -> None:
         if self.model_dim % self.heads:
@@ -122,6 +128,11 @@ class Gpt(nn.Module):
         self.final_norm = nn.LayerNorm(d)
         self.text_head = nn.Linear(d, config.number_text_tokens)
         self.mel_head = nn.Linear(d, config.number_mel_codes)
+        self.aligner = (
+            TextAligner(config.number_text_tokens, d, config.aligner_width, config.aligner_depth)
+            if config.aligner_width
+            else None
+        )
         for table in (self.text_embedding, self.mel_embedding):
             nn.init.normal_(table.weight, std=0.02)
 
@@ -167,14 +178,19 @@ class Gpt(nn.Module):
         states: Tensor = self.final_norm(self.gpt(embedded))
         return states
 
-    def latents(self, conditioning: Tensor, text: Tensor, codes: Tensor) -> Tensor:
+    def latents(
+        self, conditioning: Tensor, text: Tensor, codes: Tensor, aligned: Tensor | None = None
+    ) -> Tensor:
         """Return the hidden state that predicts each code, the input of the decoders.
 
-        conditioning: (b, d);  text: (b, t) ended by a stop;  codes: (b, m).
-        Returns (b, m, d).
+        conditioning: (b, d);  text: (b, t) ended by a stop;  codes: (b, m);  aligned: (b, m, d) of
+        the aligner, where the network has one. Returns (b, m, d).
         """
         inputs = F.pad(codes, (1, 0), value=self.config.start_mel_token)[:, :-1]
-        embedded = torch.cat([self.prefix(conditioning, text), self.embed_codes(inputs)], dim=1)
+        embedded = self.embed_codes(inputs)
+        if aligned is not None:
+            embedded = embedded + aligned
+        embedded = torch.cat([self.prefix(conditioning, text), embedded], dim=1)
         return self.states(embedded)[:, -codes.shape[1] :]
 
 

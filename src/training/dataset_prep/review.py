@@ -97,22 +97,18 @@ def restore_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
     """Keep dropped clips again.  Raises ManifestError for one whose audio is unusable or in another
     clip.
     """
-    back = {}
-    for clip in (find_clip(dataset, id) for id in ids):
-        if not clip.kept:
-            _check_usable(dataset, clip)
-            back[clip.id] = replace(clip, kept=True, reason="", edited=True)
-    return _update_clips(dataset, back)
+    dropped = [id for id in ids if not find_clip(dataset, id).kept]
+    return accept_clips(dataset, dropped)
 
 
 def accept_clips(dataset: Dataset, ids: Collection[str]) -> Dataset:
     """Mark clips as correct; those dropped as doubtful are kept again."""
-    fine = {}
+    kept = {}
     for clip in (find_clip(dataset, id) for id in ids):
         if not clip.kept:
             _check_usable(dataset, clip)
-        fine[clip.id] = replace(clip, kept=True, reason="", edited=True)
-    return _update_clips(dataset, fine)
+        kept[clip.id] = replace(clip, kept=True, reason="", edited=True)
+    return _update_clips(dataset, kept)
 
 
 def find_doubtful_clips(dataset: Dataset, confidence: float) -> list[str]:

@@ -17,6 +17,7 @@ from gradio.components import Component
 
 from core.errors import AppError
 from webui.components.messages import error_html
+from webui.components.theme import ASSETS
 
 # Any throughout: every component has a value of its own type.
 
@@ -89,12 +90,17 @@ def create_live_html(elem_id: str, script: str = CLICK_JS, value: str = "") -> g
     Its element `{elem_id}-view` has the painted HTML. script: JavaScript that runs once after it
     was created; by default clicks on buttons with data-act trigger its click event.
     """
-    return gr.HTML(
-        value,
-        html_template=f'<div id="{elem_id}-view"></div>',
-        js_on_load=PAINT_JS.replace("{elem_id}", elem_id) + script,
-        elem_id=elem_id,
-    )
+    return _create_view(elem_id, PAINT_JS.replace("{elem_id}", elem_id) + script, value)
+
+
+def create_scripted_html(elem_id: str, asset: str) -> gr.HTML:
+    """Create an HTML component whose element `{elem_id}-view` a script of assets/ paints."""
+    return _create_view(elem_id, (ASSETS / asset).read_text(encoding="utf-8"))
+
+
+def _create_view(elem_id: str, script: str, value: str | None = None) -> gr.HTML:
+    template = f'<div id="{elem_id}-view"></div>'
+    return gr.HTML(value, html_template=template, js_on_load=script, elem_id=elem_id)
 
 
 def create_visible_timer(elem_id: str, interval_s: float) -> gr.HTML:

@@ -28,11 +28,11 @@ from webui.components.live_panel import (
     PanelAction,
     Updates,
     create_live_html,
+    create_scripted_html,
     parse_action,
 )
 from webui.components.messages import note_html
 from webui.components.page_context import PageContext
-from webui.components.theme import ASSETS
 from webui.datasets.prepare_view import PREPARE_TASK
 from webui.datasets.review_view import (
     PAGE_SIZE,
@@ -105,15 +105,10 @@ class ReviewPanel:
             self.levels = create_bar_plot("training-levels")
         self._build_filters()
         message = gr.HTML("", elem_id="training-review-message")
-        script = (ASSETS / "review.js").read_text(encoding="utf-8")
         self.page, self.visible = gr.State(0), gr.State(VisibleClips())
         self.deleted = gr.State("")
         self.panel = LivePanel(
-            gr.HTML(
-                html_template='<div id="training-review-view"></div>',
-                js_on_load=script,
-                elem_id="training-review",
-            ),
+            create_scripted_html("training-review", "review.js"),
             self.take_snapshot,
             self.render,
             message=message,

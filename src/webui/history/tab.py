@@ -15,10 +15,14 @@ from core.paths import quote_for_message
 from studio.history.file_manager import can_open_folder
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, Search
 from studio.history.service import History, ScanStatus
-from webui.components.live_panel import LivePanel, PanelAction, Updates
+from webui.components.live_panel import (
+    LivePanel,
+    PanelAction,
+    Updates,
+    create_scripted_html,
+)
 from webui.components.messages import error_html
 from webui.components.page_context import PageContext
-from webui.components.theme import ASSETS
 from webui.history.actions import ACTION_NAMES, handle_history_action, parse_action
 from webui.history.view import HistoryViewState, apply_finished_task, history_html
 
@@ -63,13 +67,8 @@ class HistoryTab:
         self.is_local = can_open_folder(page.studio.settings)
         self.filters = _build_filters()
         self.view = gr.State(HistoryViewState())
-        script = (ASSETS / "history.js").read_text(encoding="utf-8")
         self.panel = LivePanel(
-            gr.HTML(
-                html_template='<div id="history-list-view"></div>',
-                js_on_load=script,
-                elem_id="history-list",
-            ),
+            create_scripted_html("history-list", "history.js"),
             self.take_snapshot,
             self.render,
             dict.fromkeys(ACTION_NAMES, self.press),

@@ -52,7 +52,6 @@ _SCALES = {
 _SCALE = rf"(?:\s?(?P<scale>(?i:{'|'.join(sorted(_SCALES, key=len, reverse=True))}))(?![\w'’]))?"
 _ANY_NUMBER = rf"(?P<number>{NUMBER})(?![\d.,]*\d)"
 _AFTER_SIGN = rf"[{CURRENCY_SIGNS}]|(?:{CURRENCY_CODES}|kr\.?|zl|Kc|lei|Ft)(?![\w$])"
-_SAME_AGAIN = rf"(?:\s(?:{CURRENCY_CODES})\b)?"
 _PER = {
     "h": "hour", "hr": "hour", "hour": "hour", "min": "minute", "sec": "second", "s": "second",
     "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "mon": "month",

@@ -15,6 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tortoise.modules.vocoders.upsampling import (
+    ResidualConvolutions,
+    UpsamplingConfig,
+    average_blocks,
+)
 from tortoise.modules.weight_norm import conv1d, upsample1d
 
 FILTER_TAPS = 12
@@ -22,25 +27,13 @@ OVERSAMPLING = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BigVganConfig:
+class BigVganConfig(UpsamplingConfig):
     """The architecture; the defaults are bigvgan_24khz_100band."""
 
     mel_bands: int = 100
-    channels: int = 1536  # before the first upsampling; each one halves them
+    channels: int = 1536
     upsample_rates: tuple[int, ...] = (4, 4, 2, 2, 2, 2)
     upsample_kernels: tuple[int, ...] = (8, 8, 4, 4, 4, 4)
-    block_kernels: tuple[int, ...] = (3, 7, 11)
-    block_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-    @property
-    def hop(self) -> int:
-        """Samples per mel frame."""
-        return math.prod(self.upsample_rates)
-
-    @classmethod
-    def released(cls) -> BigVganConfig:
-        """The large published model."""
-        return cls()
 
     @classmethod
     def released_base(cls) -> BigVganConfig:
@@ -74,24 +67,18 @@ class BigVgan(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """mel: (b, bands, f), natural log -> wave (b, 1, hop * f) in (-1, 1)."""
         x = self.conv_pre(mel)
-        side_by_side = len(self.config.block_kernels)
+        per_level = len(self.config.block_kernels)
         for level, up in enumerate(self.ups):
             x = cast(nn.ModuleList, up)[0](x)
-            first = level * side_by_side
-            blocks = list(self.resblocks)[first : first + side_by_side]
-            x = torch.stack([block(x) for block in blocks]).mean(0)
+            x = average_blocks(x, self.resblocks, level, per_level)
         return cast(Tensor, self.conv_post(self.activation_post(x)).tanh())
 
 
-class AmpBlock(nn.Module):
+class AmpBlock(ResidualConvolutions):
     """Residual pairs of convolutions, a periodic activation before each."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]):
-        super().__init__()
-        self.convs1 = nn.ModuleList(
-            conv1d(channels, channels, kernel, dilation=dilation) for dilation in dilations
-        )
-        self.convs2 = nn.ModuleList(conv1d(channels, channels, kernel) for _ in dilations)
+        super().__init__(channels, kernel, dilations)
         self.activations = nn.ModuleList(
             AntiAliasedActivation(channels) for _ in range(2 * len(dilations))
         )

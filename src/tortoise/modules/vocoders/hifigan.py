@@ -6,15 +6,18 @@ c channels, f frames of 256 samples, n samples.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audio.mel import GPT_MEL, VOCODER_MEL
+from tortoise.modules.vocoders.upsampling import (
+    ResidualConvolutions,
+    UpsamplingConfig,
+    average_blocks,
+)
 from tortoise.modules.weight_norm import conv1d, upsample1d
 
 LEAKY_SLOPE = 0.1
@@ -23,26 +26,11 @@ FRAMES_PER_CODE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HifiganConfig:
+class HifiganConfig(UpsamplingConfig):
     """The architecture; the defaults are the published hifidecoder.pth."""
 
     latent_dim: int = 1024
     voice_dim: int = 1024
-    channels: int = 512  # before the first upsampling; each one halves them
-    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
-    upsample_kernels: tuple[int, ...] = (16, 16, 4, 4)
-    block_kernels: tuple[int, ...] = (3, 7, 11)
-    block_dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-    @property
-    def hop(self) -> int:
-        """Samples per input frame."""
-        return math.prod(self.upsample_rates)
-
-    @classmethod
-    def released(cls) -> HifiganConfig:
-        """The size of the published decoder."""
-        return cls()
 
     @classmethod
     def tiny(cls) -> HifiganConfig:
@@ -72,24 +60,14 @@ class Hifigan(nn.Module):
     def forward(self, frames: Tensor, voice: Tensor) -> Tensor:
         """frames: (b, d, f);  voice: (b, voice_dim, 1) -> wave (b, 1, hop * f) in (-1, 1)."""
         x = self.conv_pre(frames) + self.cond_layer(voice)
-        side_by_side = len(self.config.block_kernels)
+        per_level = len(self.config.block_kernels)
         for level, up in enumerate(self.ups):
-            x = up(F.leaky_relu(x, LEAKY_SLOPE))
-            first = level * side_by_side
-            blocks = list(self.resblocks)[first : first + side_by_side]
-            x = torch.stack([block(x) for block in blocks]).mean(0)
+            x = average_blocks(up(F.leaky_relu(x, LEAKY_SLOPE)), self.resblocks, level, per_level)
         return cast(Tensor, self.conv_post(F.leaky_relu(x, FINAL_LEAKY_SLOPE)).tanh())
 
 
-class HifiganResBlock(nn.Module):
-    """Residual pairs of convolutions, the first of each pair spread out."""
-
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]):
-        super().__init__()
-        self.convs1 = nn.ModuleList(
-            conv1d(channels, channels, kernel, dilation=dilation) for dilation in dilations
-        )
-        self.convs2 = nn.ModuleList(conv1d(channels, channels, kernel) for _ in dilations)
+class HifiganResBlock(ResidualConvolutions):
+    """Residual pairs of convolutions, a leaky ReLU before each."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, n) -> (b, c, n)."""

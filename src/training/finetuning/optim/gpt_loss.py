@@ -15,17 +15,20 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from tortoise.modules.gpt import Gpt
+from tortoise.modules.text_aligner import MIN_DURATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GptLosses:
-    """Mean cross entropies in nats: ()."""
+    """Mean cross entropies in nats: (). duration: mean error of log-durations, of an aligner."""
 
     text: Tensor
     mel: Tensor
+    duration: Tensor | None = None
 
     def total(self, text_weight: float = 0.01, mel_weight: float = 1.0) -> Tensor:
-        return text_weight * self.text + mel_weight * self.mel
+        total = text_weight * self.text + mel_weight * self.mel
+        return total if self.duration is None else total + self.duration
 
 
 class TextAndCodes(Protocol):
@@ -45,16 +48,25 @@ class GptBatch:
     text_lengths: Tensor  # (b,)
     codes: Tensor  # (b, m) without start or stop
     code_lengths: Tensor  # (b,)
+    durations: Tensor | None = None  # (b, 1 + t) codes of the start token and of each token
 
     @classmethod
-    def collate(cls, clips: Sequence[TextAndCodes], device: torch.device | None = None) -> GptBatch:
-        """Pad clips into one batch."""
+    def collate(
+        cls,
+        clips: Sequence[TextAndCodes],
+        device: torch.device | None = None,
+        durations: Sequence[Tensor] | None = None,
+    ) -> GptBatch:
+        """Pad clips, and their durations, into one batch."""
         texts, codes = [clip.text.long() for clip in clips], [clip.codes.long() for clip in clips]
         return cls(
             text=pad_sequence(texts, batch_first=True).to(device),
             text_lengths=torch.tensor([len(text) for text in texts], device=device),
             codes=pad_sequence(codes, batch_first=True).to(device),
             code_lengths=torch.tensor([len(row) for row in codes], device=device),
+            durations=pad_sequence(list(durations), batch_first=True).to(device)
+            if durations is not None
+            else None,
         )
 
 
@@ -65,7 +77,8 @@ def compute_gpt_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLo
     the same loss alone as in any batch.  conditioning: (b, d).
     """
     t, m = batch.text.shape[1], batch.codes.shape[1]
-    states, at_codes = _compute_packed_states(gpt, conditioning, batch)
+    aligned, duration = _align_text(gpt, conditioning, batch)
+    states, at_codes = _compute_packed_states(gpt, conditioning, batch, aligned)
     stop_text, stop_mel = gpt.config.stop_text_token, gpt.config.stop_mel_token
     text_valid = _make_length_mask(batch.text_lengths + 1, t + 1)
     text = batch.text.masked_fill(~_make_length_mask(batch.text_lengths, t), stop_text)
@@ -77,6 +90,7 @@ def compute_gpt_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLo
     return GptLosses(
         text=F.cross_entropy(text_logits, text_targets.long()),
         mel=F.cross_entropy(mel_logits, mel_targets[mel_valid].long()),
+        duration=duration,
     )
 
 
@@ -85,12 +99,33 @@ def compute_packed_latents(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> T
 
     conditioning: (b, d).  Returns (b, m, d).
     """
-    states, at_codes = _compute_packed_states(gpt, conditioning, batch)
+    aligned, _ = _align_text(gpt, conditioning, batch)
+    states, at_codes = _compute_packed_states(gpt, conditioning, batch, aligned)
     return _gather_positions(states, at_codes[:, :-1])
 
 
-def _compute_packed_states(
+def _align_text(
     gpt: Gpt, conditioning: Tensor, batch: GptBatch
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the text at each code and at the stop (b, m + 1, d), and the error of durations.
+
+    Both are None for a GPT without an aligner. Raises ValueError where the durations are missing.
+    """
+    if gpt.aligner is None:
+        return None, None
+    if batch.durations is None:
+        raise ValueError("this GPT has a text aligner; its clips need the durations of their text")
+    text = F.pad(batch.text, (1, 0), value=gpt.config.start_text_token)
+    states, predicted = gpt.aligner(text, batch.text_lengths + 1, conditioning)
+    aligned = gpt.aligner.align(states, batch.durations, batch.codes.shape[1] + 1)
+    valid = _make_length_mask(batch.text_lengths + 1, text.shape[1])
+    valid[:, 0] = False  # the silence before the text is arbitrary
+    error = (predicted.float() - (batch.durations + MIN_DURATION).log()).abs()
+    return aligned, error[valid].mean()
+
+
+def _compute_packed_states(
+    gpt: Gpt, conditioning: Tensor, batch: GptBatch, aligned: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Run the GPT with the padding of every row moved to the end.
 
@@ -102,7 +137,10 @@ def _compute_packed_states(
     )
     codes = F.pad(batch.codes, (1, 0), value=gpt.config.start_mel_token)  # (b, 1 + m)
     stopped = F.pad(text, (0, 1), value=gpt.config.stop_text_token)
-    embedded = torch.cat([gpt.prefix(conditioning, stopped), gpt.embed_codes(codes)], dim=1)
+    embedded_codes = gpt.embed_codes(codes)
+    if aligned is not None:
+        embedded_codes = embedded_codes + aligned
+    embedded = torch.cat([gpt.prefix(conditioning, stopped), embedded_codes], dim=1)
     first = batch.text_lengths[:, None] + 4  # (b, 1) where each row's codes begin
     there = torch.arange(embedded.shape[1], device=text.device)[None]  # (1, n)
     source = torch.where(there < first, there, there + (t + 4) - first)

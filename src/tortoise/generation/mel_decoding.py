@@ -1,0 +1,48 @@
+"""From codes to the mel of the vocoder: the diffusion network, or the decoder of a speaker codec.
+
+Shapes: m codes, d width of the GPT, f mel frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tortoise.checkpoints.config import ModelConventions
+from tortoise.generation.model_offload import ModelManager
+from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.pipeline import ConditioningLatents, generate_mel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drafts:
+    """The chosen candidates: index among the samples, codes (m,), latents (1, m, d) of each."""
+
+    indices: Sequence[int]
+    codes: Sequence[Tensor]
+    latents: Sequence[Tensor]
+
+
+def decode_mels(
+    manager: ModelManager,
+    drafts: Drafts,
+    voice: ConditioningLatents,
+    options: TortoiseOptions,
+    conventions: ModelConventions,
+) -> list[Tensor]:
+    """Return the log-mel of each draft, (1, bands, f).
+
+    A voice with a speaker vector is decoded by the codec, any other by the diffusion network.
+    """
+    if voice.speaker is not None:
+        with manager.use("dvae") as codec, manager.report.stage("decode"):
+            rows = [row.to(voice.speaker.device)[None] for row in drafts.codes]
+            return [codec.decode(row, voice.speaker) for row in rows]
+    most = conventions.most_iterations
+    with manager.use("diffusion") as decoder:
+        return [
+            generate_mel(decoder, voice, latent, index, options, manager.report, most)
+            for index, latent in zip(drafts.indices, drafts.latents, strict=True)
+        ]

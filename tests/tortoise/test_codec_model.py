@@ -1,0 +1,119 @@
+"""A model with a text aligner and a speaker codec in place of the diffusion network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from audio.io import read_clip
+from core.errors import InvalidValueError
+from core.progress import ProgressReporter
+from engines.speaker_latents import SpeakerLatents
+from support.audio_helpers import VOICES
+from support.tiny_bundle import ARCHITECTURES, CODES
+from support.tiny_codec import make_codec, make_codec_bundle, make_encoder
+from tortoise import engine as engine_module
+from tortoise.checkpoints.config import read_config, write_config
+from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
+from tortoise.checkpoints.loading import save_network
+from tortoise.engine import TortoiseEngine
+from tortoise.generation.options import TortoiseOptions
+from tortoise.modules.gpt import Gpt
+from tortoise.modules.speaker_codec import SpeakerCodecConfig, count_vocoder_frames
+
+TEXT = "hello there, friend"
+FRAME_SAMPLES = 256  # of the vocoder's mel
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a codec bundle without a diffusion network."""
+    folder = make_codec_bundle(tmp_path_factory.mktemp("bundles") / "codec")
+    codec = make_codec(0, replace(SpeakerCodecConfig.tiny(), levels=(5, 4)))
+    save_network(folder, "dvae", codec, codec.config)
+    architecture = replace(ARCHITECTURES["gpt"], aligner_width=16, aligner_depth=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        save_network(folder, "gpt", Gpt(architecture), architecture)
+    write_config(folder, replace(read_config(folder), diffusion=None, random_diffusion=None))
+    (folder / "diffusion.safetensors").unlink()
+    return folder
+
+
+@pytest.fixture
+def engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TortoiseEngine:
+    encoder = make_encoder()
+    monkeypatch.setattr(engine_module, "load_vector_encoder", lambda name: encoder)
+    return TortoiseEngine.load(folder, torch.device("cpu"))
+
+
+@pytest.fixture
+def speaker(engine: TortoiseEngine) -> SpeakerLatents:
+    return engine.condition([read_clip(VOICES / "iris" / "3.flac")], ProgressReporter())
+
+
+def options(**changes: object) -> TortoiseOptions:
+    values = {"samples": 3, "candidates": 2, "seed": 1, "vocoder": "istft", **changes}
+    return TortoiseOptions(**values)  # type: ignore[arg-type]
+
+
+def test_the_codebook_is_needed_and_part_of_the_id(folder: Path, tmp_path: Path) -> None:
+    assert CODES == 20 and not find_missing_files(folder)
+    before = compute_weights_id(folder)
+    dvae = (folder / "dvae.safetensors").read_bytes()
+    (folder / "dvae.safetensors").unlink()
+    assert find_missing_files(folder) == ["dvae.safetensors"]
+    (folder / "dvae.safetensors").write_bytes(dvae)
+    assert compute_weights_id(folder) == before
+
+
+def test_a_voice_is_a_gpt_latent_and_a_speaker_vector(speaker: SpeakerLatents) -> None:
+    assert set(speaker.tensors) == {"gpt", "speaker", "cvvp"}
+    assert float(speaker.tensors["speaker"].norm()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_candidates_have_the_planned_length(
+    engine: TortoiseEngine, speaker: SpeakerLatents
+) -> None:
+    lengths = {}
+    for speed in (1.0, 2.0):
+        output = engine.synthesize(
+            TEXT, speaker, options(speed=speed, pause_size=0), ProgressReporter()
+        )
+        codes = {len(one.aux.codes) for one in output.candidates}
+        assert len(codes) == 1 and not output.warnings
+        lengths[speed] = codes.pop()
+        samples = count_vocoder_frames(lengths[speed]) * FRAME_SAMPLES
+        for candidate in output.candidates:
+            assert abs(len(candidate.clip.wave) - samples) <= 2 * FRAME_SAMPLES
+    assert abs(lengths[2.0] - lengths[1.0] / 2) <= 1
+
+
+def test_parts_begin_where_the_plan_says(engine: TortoiseEngine, speaker: SpeakerLatents) -> None:
+    output = engine.synthesize(TEXT, speaker, options(), ProgressReporter())
+    parts = ["hello", "there,", "friend"]
+    starts = engine.align(parts, output.candidates[0], speaker, ProgressReporter())
+    assert starts is not None and starts[0] == 0 and starts == sorted(starts)
+    assert starts[-1] < output.candidates[0].clip.duration_s
+
+
+def test_another_speaker_vector_is_heard(engine: TortoiseEngine, speaker: SpeakerLatents) -> None:
+    other = SpeakerLatents(
+        engine=speaker.engine,
+        weights_id=speaker.weights_id,
+        tensors={**speaker.tensors, "speaker": speaker.tensors["speaker"].flip(-1)},
+    )
+    first, second = (
+        engine.synthesize(TEXT, one, options(), ProgressReporter()).candidates[0]
+        for one in (speaker, other)
+    )
+    assert torch.equal(first.aux.codes, second.aux.codes)
+    assert not torch.equal(first.clip.wave, second.clip.wave)
+
+
+def test_published_latents_are_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="latents of published weights"):
+        engine.read_latents(tmp_path / "voice.pth")
