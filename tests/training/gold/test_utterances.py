@@ -77,7 +77,7 @@ def test_a_turn_is_extended_over_words_that_were_not_heard() -> None:
 def test_the_sound_decides_between_what_is_written_and_what_was_heard() -> None:
     heard = [
         HeardWord(text=word, start=0.5 + 0.4 * number, stop=0.8 + 0.4 * number)
-        for number, word in enumerate(["WE", "SAW", "THE", "TUNE", "CHIP", "AT", "SEA"])
+        for number, word in enumerate(["WE", "SAW", "THE", "TAN", "CHIP", "AT", "SEA"])
     ]
     check = TurnCheck(
         index=0,
@@ -103,7 +103,7 @@ def test_the_sound_decides_between_what_is_written_and_what_was_heard() -> None:
 
     assert score("We saw the tuna chip at sea") == CONFIRMED_SCORE
     assert asked == [
-        (["SAW", "THE", "TUNA", "CHIP", "AT"], ["SAW", "THE", "TUNE", "CHIP", "AT"]),
+        (["SAW", "THE", "TUNA", "CHIP", "AT"], ["SAW", "THE", "TAN", "CHIP", "AT"]),
     ]
     assert score("We saw the bird chip at sea") < MIN_WORD_SCORE
 
