@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
+import numpy as np
 from rapidfuzz import fuzz
 
 from training.gold.agreement import HeardWord, TurnCheck, align_sequences
@@ -92,9 +93,9 @@ def align_turn(
     ]
     aligned: list[AlignedPart] = []
     for chunk in _cut_chunks(parts, inside, check.start, check.stop):
-        for part, own in _align_chunk(parts, chunk, inside, align):
+        for part, own, is_aligned in _align_chunk(parts, chunk, inside, align):
             scores = [
-                score_word(word, *time, inside, pronounce)
+                score_word(word, *time, inside, pronounce) if is_aligned else 0.0
                 for word, time in zip(part.words, own, strict=True)
             ]
             aligned.append(
@@ -111,10 +112,11 @@ def align_turn(
 
 def _align_chunk(
     parts: Sequence[CleanedPart], chunk: Chunk, heard: Sequence[HeardWord], align: AlignText
-) -> list[tuple[CleanedPart, list[tuple[float, float]]]]:
-    """Return the parts of a chunk with the times of their words.
+) -> list[tuple[CleanedPart, list[tuple[float, float]], bool]]:
+    """Return the parts of a chunk with the times of their words, and whether they were aligned.
 
-    A chunk that cannot be aligned is halved at a word that was heard; [] where none is left.
+    A chunk that cannot be aligned is halved at a word that was heard; what is left gets times in
+    equal steps.
     """
     first, last, start, stop = chunk
     words = [word for part in parts[first:last] for word in part.words]
@@ -127,13 +129,21 @@ def _align_chunk(
             if start < time < stop
         ]
         if last - first < MIN_HALVED or not anchors:
-            return []
+            edges = np.linspace(start, max(start, stop), len(words) + 1).tolist()
+            return _assign_times(parts[first:last], list(pairwise(edges)), False)
         offset, time = min(anchors, key=lambda anchor: abs(first + anchor[0] - middle))
         halves = ((first, first + offset, start, time), (first + offset, last, time, stop))
         return [found for half in halves for found in _align_chunk(parts, half, heard, align)]
+    return _assign_times(parts[first:last], times, True)
+
+
+def _assign_times(
+    parts: Sequence[CleanedPart], times: Sequence[tuple[float, float]], is_aligned: bool
+) -> list[tuple[CleanedPart, list[tuple[float, float]], bool]]:
     position, found = 0, []
-    for part in parts[first:last]:
-        found.append((part, times[position : position + len(part.words)]))
+    for part in parts:
+        own = list(times[position : position + len(part.words)])
+        found.append((part, own, is_aligned))
         position += len(part.words)
     return found
 
@@ -147,7 +157,7 @@ def _confirm_parts(
     its neighbours.
     """
     confirmed = list(parts)
-    doubtful = [index for index, one in enumerate(parts) if one.score < MIN_WORD_SCORE]
+    doubtful = [index for index, one in enumerate(parts) if 0 < one.score < MIN_WORD_SCORE]
     for _, numbered in groupby(enumerate(doubtful), key=lambda pair: pair[1] - pair[0]):
         run = [index for _, index in numbered]
         if len(run) > MAX_DOUBTFUL:

@@ -134,3 +134,10 @@ def test_a_turn_that_cannot_be_aligned_as_a_whole_is_aligned_in_parts() -> None:
     parts = align_turn(check, TEXT, heard, align_short)
     assert [one.part.source for one in parts] == TEXT.split()
     assert [one.start for one in parts] == [one.start for one in heard]
+
+    def align_nothing(start: float, stop: float, words: Sequence[str]) -> None:
+        return None
+
+    lost = align_turn(check, TEXT, heard, align_nothing)
+    assert [one.score for one in lost] == [0.0] * len(spoken)
+    assert split_turn(lost, TEXT, "Ann", "0000") == []
