@@ -61,6 +61,7 @@ def create_app(studio: Studio, serving: AppConfig) -> FastAPI:
     )
     app.state.studio = studio
     app.state.path = serving.path
+    app.state.job_views = {}  # by job, see ApiContext.job_view
     register_exception_handlers(app)
     for module in ROUTE_MODULES:
         router: APIRouter = module.router

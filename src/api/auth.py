@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import AppError, translate_write_errors
+from core.errors import AppError, suppress_full_disk, translate_write_errors
+from core.files import atomic_path, create_private_file, make_private_folder
 from core.paths import quote_for_message
 
 LOGIN_ENV_VAR, API_KEY_ENV_VAR = "TESTUDO_LOGIN", "TESTUDO_API_KEY"
@@ -21,7 +22,10 @@ DEFAULT_USER = "testudo"
 MIN_PASSWORD_LENGTH, MIN_API_KEY_LENGTH = 8, 16  # characters
 SESSION_COOKIE = "testudo_session"
 SESSION_MAX_AGE_S = 30 * 24 * 3600
+DEVICE_COOKIE = "testudo_device"
+DEVICE_MAX_AGE_S = 365 * 24 * 3600
 MAX_LOGIN_FAILURES = 8  # per client within FAILURE_WINDOW_S
+MAX_ACCOUNT_FAILURES = 40  # of all clients together within FAILURE_WINDOW_S
 FAILURE_WINDOW_S = 60.0
 MAX_TRACKED_CLIENTS = 10_000
 SESSION_SECRET_FILE = "session.key"
@@ -60,6 +64,16 @@ class AuthConfig:
         is_number = until.isdecimal() and len(until) < 20
         return is_signed and is_number and int(until) > (time.time() if now is None else now)
 
+    def create_device(self) -> str:
+        """Return a signed cookie of a browser that logged in once: ID.SIGNATURE."""
+        id = secrets.token_urlsafe(16)
+        return f"{id}.{self._signature(f'device {id}')}"
+
+    def is_known_device(self, device: str) -> bool:
+        """Return whether this server signed the cookie of a browser for this login."""
+        id, _, signature = device.rpartition(".")
+        return bool(id) and constant_time_equal(signature, self._signature(f"device {id}"))
+
     def is_valid_login(self, user: str, password: str) -> bool:
         """Return whether user name and password are right, in constant time."""
         if self.login is None:
@@ -81,22 +95,36 @@ class AuthConfig:
 
 
 class LoginThrottle:
-    """Count failed logins per client address and limit their rate."""
+    """Count failed logins per client, and of all clients together, and limit their rate.
+
+    A client is an address, or the device cookie of a browser that logged in before: it can do so
+    again while others guess, and counts by itself.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures: dict[str, deque[float]] = {}
+        self._account_failures: deque[float] = deque(maxlen=MAX_ACCOUNT_FAILURES)
 
     def add(self, client: str) -> None:
         """Count a failed login."""
         if len(self._failures) >= MAX_TRACKED_CLIENTS:
             self._failures.pop(next(iter(self._failures)))
         self._failures.setdefault(client, deque(maxlen=MAX_LOGIN_FAILURES)).append(self._clock())
+        self._account_failures.append(self._clock())
 
-    def retry_after_s(self, client: str) -> float:
-        """Return the seconds that a client has to wait before its next attempt; 0 for none."""
-        failures = self._failures.get(client)
-        if failures is None or len(failures) < MAX_LOGIN_FAILURES:
+    def retry_after_s(self, client: str, *, is_known: bool = False) -> float:
+        """Return the seconds that a client has to wait before its next attempt; 0 for none.
+
+        is_known: it logged in before, so that failures of others do not count.
+        """
+        waits = [self._get_wait_s(self._failures.get(client))]
+        if not is_known:
+            waits.append(self._get_wait_s(self._account_failures))
+        return max(waits)
+
+    def _get_wait_s(self, failures: deque[float] | None) -> float:
+        if failures is None or len(failures) < (failures.maxlen or 0):
             return 0.0
         return max(0.0, failures[0] + FAILURE_WINDOW_S - self._clock())
 
@@ -147,7 +175,10 @@ def parse_login(text: str) -> Login:
 
 
 def load_or_create_secret(state: Path) -> bytes:
-    """Return the key that signs sessions; it is stored, so that sessions survive a restart."""
+    """Return the key that signs sessions; it is stored, so that sessions survive a restart.
+
+    On a full disk it is not: sessions end with the server then.
+    """
     path = state / SESSION_SECRET_FILE
     with translate_write_errors(path):
         try:
@@ -156,11 +187,10 @@ def load_or_create_secret(state: Path) -> bytes:
             secret = b""
         if len(secret) < 32:
             secret = secrets.token_bytes(32)
-            state.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-            part.touch(mode=0o600)
-            part.write_bytes(secret)
-            part.replace(path)
+            make_private_folder(state)
+            with suppress_full_disk(), atomic_path(path) as part:
+                create_private_file(part)
+                part.write_bytes(secret)
     return secret
 
 

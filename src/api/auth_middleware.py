@@ -6,13 +6,15 @@ import asyncio
 import html
 from http.cookies import CookieError, SimpleCookie
 from importlib.resources import files
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.auth import (
+    DEVICE_COOKIE,
+    DEVICE_MAX_AGE_S,
     SESSION_COOKIE,
     SESSION_MAX_AGE_S,
     AuthConfig,
@@ -69,7 +71,9 @@ class AuthMiddleware:
         if place in PUBLIC_PATHS or not self._requires_auth(place):
             return None
         access, client = self._access, _get_client_host(scope)
-        if access.login is not None and access.is_valid_session(_get_session_cookie(headers)):
+        if access.login is not None and access.is_valid_session(
+            _get_cookie(headers, SESSION_COOKIE)
+        ):
             return None
         authorization = headers.get("authorization", "")
         login, key = parse_basic_auth(authorization), parse_bearer_token(authorization)
@@ -123,30 +127,44 @@ class AuthMiddleware:
         return await self._try_login(request, goal)
 
     async def _try_login(self, request: Request, goal: str) -> Response:
-        caller = _get_client_host(request.scope)
-        if wait := self._throttle.retry_after_s(caller):
-            return _render_login_page(goal, f"Too many attempts. Wait {wait:.0f} seconds.", 429)
+        device = _get_cookie(request.headers, DEVICE_COOKIE)
+        is_known = self._access.is_known_device(device)
+        caller = device if is_known else _get_client_host(request.scope)
+        if wait := self._throttle.retry_after_s(caller, is_known=is_known):
+            return _render_login_page(goal, _format_wait(wait), 429)
         form = await request.form(max_files=0, max_fields=4)
         user, password = str(form.get("user", "")), str(form.get("password", ""))
+        # Others may have failed while the body was read. From here to the count of the failure
+        # nothing is awaited, so that no two attempts pass the limit together.
+        if wait := self._throttle.retry_after_s(caller, is_known=is_known):
+            return _render_login_page(goal, _format_wait(wait), 429)
         if not self._access.is_valid_login(user, password):
             await self._note_failure(caller)
             return _render_login_page(goal, "Wrong user name or password.", 401)
         answer = RedirectResponse(goal, 303)
-        answer.set_cookie(
-            SESSION_COOKIE,
-            self._access.create_session(),
-            max_age=SESSION_MAX_AGE_S,
-            path=self._path or "/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        cookies = [(SESSION_COOKIE, self._access.create_session(), SESSION_MAX_AGE_S)]
+        if not is_known:
+            cookies.append((DEVICE_COOKIE, self._access.create_device(), DEVICE_MAX_AGE_S))
+        for name, value, max_age_s in cookies:
+            answer.set_cookie(
+                name,
+                value,
+                max_age=max_age_s,
+                path=self._path or "/",
+                secure=request.url.scheme == "https",
+                httponly=True,
+                samesite="lax",
+            )
         return answer
 
     def _get_safe_redirect(self, wanted: str) -> str:
-        is_ours = wanted.startswith(f"{self._path}/") and not wanted.startswith("//")
-        is_plain = wanted.isprintable() and "\\" not in wanted
-        return wanted if is_ours and is_plain else f"{self._path}/"
+        path = wanted.partition("?")[0].partition("#")[0]
+        while (decoded := unquote(path)) != path:  # browsers take %2e for a dot
+            path = decoded
+        is_ours = wanted.startswith(f"{self._path}/") and "//" not in path
+        is_plain = wanted.isprintable() and path.isprintable() and "\\" not in wanted + path
+        has_dots = not {".", ".."}.isdisjoint(path.split("/"))
+        return wanted if is_ours and is_plain and not has_dots else f"{self._path}/"
 
 
 def _render_login_page(goal: str, problem: str, status: int = 200) -> HTMLResponse:
@@ -158,13 +176,23 @@ def _render_login_page(goal: str, problem: str, status: int = 200) -> HTMLRespon
 
 def _too_many_requests_response(seconds: float) -> Response:
     whole = f"{int(seconds) + 1}"
-    message = f"Too many failed attempts. Wait {whole} seconds."
+    message = (
+        f"Too many failed attempts. Wait {whole} seconds. The API key and browsers that are logged "
+        "in are accepted meanwhile."
+    )
     return error_response(429, message, "too_many_tries", {"retry-after": whole})
 
 
-def _get_session_cookie(headers: Headers) -> str:
+def _format_wait(seconds: float) -> str:
+    return (
+        f"Too many attempts. Wait {int(seconds) + 1} seconds, or log in with a browser that was "
+        "logged in before."
+    )
+
+
+def _get_cookie(headers: Headers, name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return found.value if found is not None else ""

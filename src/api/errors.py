@@ -54,11 +54,11 @@ class ApiError(HTTPException):
 
 @contextmanager
 def translate_errors(status: int, cause: str) -> Iterator[None]:
-    """Answer an AppError with this status and cause; a taken name stays what it is."""
+    """Answer an AppError with this status and cause; a taken name or full disk stays what it is."""
     try:
         yield
     except AppError as error:
-        if error.code == "name_taken":
+        if classify_error(error) in STATUS_BY_CAUSE:
             raise
         raise ApiError(status, str(error), cause) from error
 

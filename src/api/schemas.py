@@ -15,10 +15,12 @@ from core.serialization import to_dict
 from jobs.models import Job, JobState
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice
+from studio.voices.consent import BASES
 
 # Any: requests, takes and results are JSON values of each task.
 
 ORIGIN = "api"  # of the jobs that routes submit
+MAX_JOB_VIEWS = 1_000
 
 
 class ApiContext:
@@ -28,13 +30,23 @@ class ApiContext:
         self.studio: Studio = request.app.state.studio
         self.path: str = request.app.state.path
         self.layout = self.studio.layout
+        self._job_views: dict[str, tuple[Job, JobView]] = request.app.state.job_views
 
     def submit(self, request: Any, title: str = "") -> JobView:
         """Submit a request as a job and return the job."""
         return self.job_view(self.studio.submit(request, title=title, origin=ORIGIN))
 
     def job_view(self, job: Job) -> JobView:
-        """Return the schema of a job, without details of failures."""
+        """Return the schema of a job, without details of failures; made once for each state."""
+        job_before, view = self._job_views.get(job.id, (None, None))
+        if view is None or job_before is not job:
+            view = self._make_job_view(job)
+            if len(self._job_views) >= MAX_JOB_VIEWS:
+                self._job_views.clear()
+            self._job_views[job.id] = (job, view)
+        return view
+
+    def _make_job_view(self, job: Job) -> JobView:
         layout = self.layout
         plain: dict[str, Any] = to_dict(job)
         for part in ("request", "takes", "result"):
@@ -54,7 +66,10 @@ class ApiContext:
             )
             for clip in voice.clips
         ]
-        return VoiceView(name=voice.name, kept=voice.latents_path is not None, clips=clips)
+        note = voice.consent
+        consent = None if note is None else ConsentView.model_validate(note)
+        kept = voice.latents_path is not None
+        return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent)
 
     def file_url(self, kind: str, name: str) -> str:
         """Return the URL of a file below the results, the voices or training."""
@@ -138,12 +153,25 @@ class ClipView(BaseModel):
     url: str
 
 
+class ConsentView(BaseModel):
+    """Why a voice may be cloned, and who says so."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    basis: str = Field(description=f"one of {', '.join(BASES)}")
+    speaker: str = ""
+    stated_by: str = ""
+    stated_on: str = Field(default="", description="the day, as 2026-01-31; empty: today")
+    note: str = ""
+
+
 class VoiceView(BaseModel):
     """A voice. kept: it consists of speaker latents instead of clips."""
 
     name: str
     kept: bool
     clips: list[ClipView]
+    consent: ConsentView | None = None
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:

@@ -20,6 +20,8 @@ import uvicorn
 from api.app import AppConfig, create_app
 from api.auth import API_KEY_ENV_VAR, LOGIN_ENV_VAR, AuthConfig, resolve_auth_config
 from api.security_middleware import RequestLimits
+from core.error_classifier import classify_error
+from core.errors import AppError
 from core.network_address import Address, open_socket
 from studio.app.studio import Studio
 from studio.voices.uploads import delete_stale_uploads
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 SHUTDOWN_TIMEOUT_S = 1  # for open responses
+RESTORE_ADVICE = (
+    "Stop the server and run `testudo doctor --restore-jobs`, or send POST /api/jobs/restore."
+)
 CLOSED_MESSAGE = "Testudo has stopped. Unfinished jobs continue at the next start."
 
 
@@ -35,7 +40,9 @@ CLOSED_MESSAGE = "Testudo has stopped. Unfinished jobs continue at the next star
 class ServerOptions:
     """Options of the server.
 
-    extra_hosts: further allowed host names;  build_page: creates the page for a path prefix;
+    extra_hosts: further allowed host names;  trusted_proxies: addresses of proxies whose
+    X-Forwarded-For and X-Forwarded-Proto are believed;  build_page: creates the page for a path
+    prefix;
     open_tunnel: returns a public URL for a port.
     """
 
@@ -43,6 +50,7 @@ class ServerOptions:
     share: bool = False
     login: str = ""
     extra_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     open_browser: bool = True
     build_page: Callable[[str], FastAPI] | None = None
     open_tunnel: Callable[[int], str] | None = None
@@ -60,7 +68,7 @@ def serve(studio: Studio, start: ServerOptions) -> None:
     )
     listen_socket, address = open_socket(start.address)
     with listen_socket:
-        studio.start()
+        _start_jobs(studio)
         delete_stale_uploads(studio.layout)
         rules = RequestLimits(
             allowed_hosts=get_allowed_hosts(start), allow_any_ip=not address.is_local
@@ -70,6 +78,19 @@ def serve(studio: Studio, start: ServerOptions) -> None:
             start,
             _BoundServer(listen_socket=listen_socket, address=address, access=access, rules=rules),
         )
+
+
+def _start_jobs(studio: Studio) -> None:
+    """Start the job queue; on a full disk say so and serve the page, where room can be made."""
+    try:
+        studio.start()
+    except AppError as refusal:
+        if classify_error(refusal) not in ("no_disk", "disk_failing"):
+            raise
+        write_stdout(f"{refusal} Jobs are refused until then.\n")
+    for aside in studio.list_set_aside_jobs():
+        advice = f" {RESTORE_ADVICE}" if aside.jobs else ""
+        write_stdout(f"Job list: {aside.message}{advice}\n")
 
 
 def get_allowed_hosts(start: ServerOptions) -> set[str]:
@@ -124,7 +145,8 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-            forwarded_allow_ips="127.0.0.1,::1",
+            proxy_headers=bool(start.trusted_proxies),  # else anyone chooses an address
+            forwarded_allow_ips=list(start.trusted_proxies),
         )
     )
     write_stdout(format_startup_message(opened.address, opened.access, start))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import struct
 import wave
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Int16Samples: TypeAlias = npt.NDArray[np.int16]  # (n,): one channel, 16 bits
+T = TypeVar("T")
 STREAM_FORMATS = ("wav", "mp3", "opus", "flac", "aac", "pcm")
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 BLOCK_SAMPLES = 1 << 16
@@ -82,6 +84,36 @@ def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
         return whole.sink.getvalue()
     encoder = create_encoder(format, rate)
     return encoder.begin() + encoder.add(steps) + encoder.end()
+
+
+def write_file(
+    path: Path, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str = ""
+) -> None:
+    """Write one channel block by block.
+
+    format: a key of ENCODINGS; comment: for the comment tag, which each of the formats has. Blocks
+    of vorbis must be short: long ones overrun the stack of libsndfile. Raises OSError where the
+    disk refuses.
+    """
+    with path.open("w+b") as opened:
+        sink = _ErrorKeepingFile(opened)
+        try:
+            _write_blocks(sink, blocks, format, rate, comment)
+        finally:
+            sink.flush()
+
+
+def _write_blocks(
+    sink: _ErrorKeepingFile, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str
+) -> None:
+    container, encoding = ENCODINGS[format]
+    with soundfile.SoundFile(
+        sink, "w", rate, channels=1, format=container, subtype=encoding
+    ) as file:
+        if comment:
+            file.comment = comment
+        for block in blocks:
+            file.write(block)
 
 
 def read_int16_samples(path: Path) -> tuple[Int16Samples, int]:
@@ -146,6 +178,39 @@ class _RecordingSink(io.BytesIO):
         written = super().write(data)
         self.first_write_size = self.first_write_size or written
         return written
+
+
+class _ErrorKeepingFile:
+    """A file for libsndfile, which continues after an exception of the file and reports none."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        return self._keep_error(self._file.read, size) or b""
+
+    def write(self, data: Buffer, /) -> int:
+        return self._keep_error(self._file.write, data) or 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._keep_error(self._file.seek, offset, whence) or 0
+
+    def tell(self) -> int:
+        return self._keep_error(self._file.tell) or 0
+
+    def flush(self) -> None:
+        """Write what is buffered; raise the first error of all calls."""
+        if self._error is not None:
+            raise self._error
+        self._file.flush()
+
+    def _keep_error(self, call: Callable[..., T], *arguments: Any) -> T | None:
+        try:
+            return call(*arguments)
+        except OSError as error:
+            self._error = self._error or error
+            return None
 
 
 class _SoundFileEncoder:

@@ -15,6 +15,7 @@ import ffmpeg
 INPUT_FORMATS = (  # audio and video containers only: a playlist could name other files
     "aac,aiff,amr,ape,asf,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,mp3,mpeg,mpegts,ogg,wav,wv"
 )
+SAFE_OPTIONS = ("-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe")
 POLL_S = 0.2
 MAX_ERROR_BYTES = 10_000
 AAC_TIMEOUT_S = 120.0
@@ -54,25 +55,25 @@ def convert_to_wav(
     *,
     max_duration_s: float,
     timeout_s: float,
-    target: Path | None = None,
+    target: Path,
+    max_bytes: int,
     poll: Callable[[], None] = lambda: None,
-) -> bytes:
+) -> None:
     """Decode the first audio stream of a file, at most `max_duration_s` plus one second of it.
 
-    target: a .w64 file to write; without one the bytes of a wav are returned. poll: called while
-    ffmpeg runs; an exception from it ends ffmpeg. Raises FileNotFoundError without ffmpeg,
-    TimeoutError, and FfmpegError where it cannot decode the file.
+    target: the .w64 file to write, of about `max_bytes` at most. poll: called while ffmpeg runs; an
+    exception from it ends ffmpeg. Raises FileNotFoundError without ffmpeg, TimeoutError, and
+    FfmpegError where it cannot decode the file.
     """
-    source = ffmpeg.input(
-        f"file:{path.resolve()}", protocol_whitelist="file", format_whitelist=INPUT_FORMATS
+    source = ffmpeg.input(f"file:{path.resolve()}", format_whitelist=INPUT_FORMATS)
+    stream = source["a:0"].output(
+        f"file:{target.resolve()}",
+        format="w64",
+        acodec="pcm_s16le",
+        t=f"{max_duration_s + 1:g}",
+        fs=max_bytes,
     )
-    output = {"acodec": "pcm_s16le", "t": f"{max_duration_s + 1:g}"}
-    if target is None:
-        stream = source["a:0"].output("pipe:1", format="wav", protocol_whitelist="pipe", **output)
-    else:
-        file = f"file:{target.resolve()}"
-        stream = source["a:0"].output(file, format="w64", **output).overwrite_output()
-    return _run(stream, timeout_s=timeout_s, poll=poll)
+    _run(stream.overwrite_output(), timeout_s=timeout_s, poll=poll)
 
 
 def encode_aac(samples: bytes, sample_rate: int) -> bytes:
@@ -102,7 +103,7 @@ def _run(
     program = find_ffmpeg()
     if program is None:
         raise FileNotFoundError("ffmpeg is not installed")
-    command = ffmpeg.compile(stream, cmd=[program, "-nostdin", "-v", "error"])
+    command = ffmpeg.compile(stream, cmd=[program, *SAFE_OPTIONS])
     with (
         tempfile.TemporaryFile() as errors,
         tempfile.TemporaryFile() as source,  # Popen.communicate writes no pipe after a timeout

@@ -18,6 +18,11 @@ ENCODINGS = MappingProxyType(  # container and encoding as libsndfile names them
 SAMPLE_RATES = MappingProxyType(  # Hz; a format that is not listed takes any rate
     {"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES}
 )
+SYNTHETIC_COMMENT = (
+    "Synthetic speech, made by Testudo. Digital source type: "
+    "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+)
+"""The comment tag of every generated clip; the address is the term of IPTC, which C2PA uses too."""
 OTHER_SUFFIXES = frozenset(
     {
         *(".3ga", ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".avi", ".caf", ".m4a"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,14 +13,18 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import soundfile
+import soxr
 import torch
 
 from audio.clip import Clip, ClipError
+from audio.encoders import Int16Samples, write_file
 from audio.ffmpeg import FfmpegError, convert_to_wav
 from audio.formats import ENCODINGS, SAMPLE_RATES
 from audio.wav_repair import open_unfinished_wav
+from core.files import atomic_path
 
 Samples: TypeAlias = npt.NDArray[np.float32]  # (n, c): n per channel, c channels
+MonoSamples: TypeAlias = npt.NDArray[np.float32]  # (n,)
 
 WRITABLE_SUFFIXES = tuple(f".{name}" for name in ENCODINGS)
 ACTIVE_CHANNEL_RATIO = 1e-4  # of the energy of the loudest channel; a channel below it is unused
@@ -32,6 +36,9 @@ _REASONS = MappingProxyType(  # what ffmpeg reports, and what it means
     }
 )
 BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
+BYTES_PER_SAMPLE = 2  # of a converted file
+MAX_WAV_HEADER_BYTES = 1 << 20
+MAX_CONVERTED_BYTES = 24 * 3600 * 48_000 * 2 * BYTES_PER_SAMPLE  # a day of stereo, on disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,8 @@ class ClipLimits:
     lowest_rate: int = 8_000  # Hz
     highest_rate: int = 384_000  # Hz
     min_peak: float = 10 ** (-70 / 20)  # peak; lower is silence
-    samples: int = 400_000_000  # of all channels together; memory
+    samples: int = 400_000_000  # of all channels together; decoding time
+    frames: int = 100_000_000  # of one channel, which is kept in memory
     ffmpeg_timeout_s: float = 120.0  # patience with ffmpeg
 
 
@@ -58,51 +66,55 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
     """
     check_file(path)
     try:
-        samples, rate = _decode(path, open_unfinished_wav(path) or path, limits)
-        if not len(samples):
+        decoded = _decode(path, path, limits)
+        if not len(decoded.wave):
             raise soundfile.LibsndfileError(0)
     except soundfile.LibsndfileError:
-        converted = decode_with_ffmpeg(path, limits.longest_s, limits.ffmpeg_timeout_s)
-        samples, rate = _decode(path, io.BytesIO(converted), limits)
-    wave = _mix_to_mono(_check_samples(path, samples, rate, limits))
-    return Clip(wave=torch.from_numpy(wave), sample_rate=rate, name=path.name)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            converted = Path(folder) / "converted.w64"
+            decode_with_ffmpeg(
+                path,
+                limits.longest_s,
+                limits.ffmpeg_timeout_s,
+                converted,
+                max_bytes=limits.samples * BYTES_PER_SAMPLE + MAX_WAV_HEADER_BYTES,
+            )
+            decoded = _decode(path, converted, limits)
+    _check_decoded(path, decoded, limits)
+    wave = decoded.wave
+    if len(wave):
+        wave /= max(float(-wave.min()), float(wave.max()), 1.0)  # no peak beyond 1
+    return Clip(wave=torch.from_numpy(wave), sample_rate=decoded.sample_rate, name=path.name)
 
 
-def write_clip(path: Path, clip: Clip) -> None:
-    """Write a clip in the format of the suffix, atomically.
+def write_clip(path: Path, clip: Clip, comment: str = "") -> None:
+    """Write a clip in the format of the suffix, atomically and block by block.
 
-    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate. Raises
-    ClipError for an unknown suffix.
+    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate.
+    comment: for the comment tag. Raises ClipError for an unknown suffix.
     """
-    data = encode_clip(clip, path.suffix)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # no audio suffix: History lists those
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def encode_clip(clip: Clip, suffix: str) -> bytes:
-    """Return the bytes of a file with this suffix (".wav", ".opus", ...)."""
-    format = suffix.lower().removeprefix(".")
+    format = path.suffix.lower().removeprefix(".")
     if format not in ENCODINGS:
         known = " ".join(sorted(WRITABLE_SUFFIXES))
         raise ClipError(
-            f"Clips cannot be written as {suffix!r}. Choose one of {known}.",
+            f"Clips cannot be written as {path.suffix!r}. Choose one of {known}.",
             code="unsupported_format",
         )
-    container, encoding = ENCODINGS[format]
-    clip = clip.resample(_nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ())))
-    wave = clip.wave.detach().cpu().double().numpy()
-    steps = np.clip(np.round(wave * 32_768), -32_768, 32_767).astype(np.int16)
-    sink = io.BytesIO()
-    with soundfile.SoundFile(
-        sink, "w", clip.sample_rate, channels=1, format=container, subtype=encoding
-    ) as file:
-        for start in range(0, len(steps), BLOCK_SAMPLES):  # long vorbis overruns libsndfile's stack
-            file.write(steps[start : start + BLOCK_SAMPLES])
-    return sink.getvalue()
+    rate = _nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ()))
+    with atomic_path(path) as part:
+        write_file(part, _iter_int16_blocks(clip, rate), format, rate, comment)
+
+
+def _iter_int16_blocks(clip: Clip, rate: int) -> Iterator[Int16Samples]:
+    """Yield the samples of a clip at a rate, (n,), rounded to 16 bits."""
+    wave = clip.wave.detach().cpu()
+    resampler = soxr.ResampleStream(clip.sample_rate, rate, 1, "float32", "HQ")
+    for start in range(0, len(wave), BLOCK_SAMPLES):  # long vorbis overruns libsndfile's stack
+        block = wave[start : start + BLOCK_SAMPLES].float().numpy()
+        if rate != clip.sample_rate:
+            block = resampler.resample_chunk(block, last=start + BLOCK_SAMPLES >= len(wave))
+        steps = np.round(block.astype(np.float64) * 32_768)
+        yield steps.clip(-32_768, 32_767).astype(np.int16)
 
 
 def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:
@@ -137,50 +149,100 @@ def check_file(path: Path) -> None:
         raise ClipError(f"{path} cannot be read: permission denied. Change its permissions.")
 
 
-def _decode(
-    path: Path, source: Path | io.BufferedIOBase, limits: ClipLimits
-) -> tuple[Samples, int]:
-    """Read (n, c) samples and the rate; the header is checked before samples are decoded."""
-    with NonSeekableSoundFile(source) as file:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Decoded:
+    """A decoded file.  wave: (n,) mono. peak: of all channels."""
+
+    wave: MonoSamples
+    sample_rate: int
+    peak: float
+
+
+def _decode(path: Path, source: Path, limits: ClipLimits) -> _Decoded:
+    """Decode block by block, so that memory is needed for one channel only.
+
+    path: as messages name it; source: the file that is read, which may be a converted one. The
+    header is checked before samples are decoded.
+    """
+    with _open_clip(path, source, limits) as file:
         rate, channels = file.samplerate, file.channels
-        if not limits.lowest_rate <= rate <= limits.highest_rate:
-            raise ClipError(
-                f"{path.name} has {rate:,} samples per second; {limits.lowest_rate:,} to "
-                f"{limits.highest_rate:,} are allowed. Convert it to 24,000 or 48,000."
-            )
-        most = min(int(limits.longest_s * rate), limits.samples // channels)
-        if isinstance(source, Path):  # a converted stream has no known length
-            _check_length(path, file.frames, rate, most)
-        blocks, count = [np.zeros((0, channels), np.float32)], 0
-        while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-            blocks.append(block)
-            count += len(block)
-            _check_length(path, count, rate, most)
-    return np.concatenate(blocks), rate
+        weights = np.ones(1, np.float32)
+        if channels > 1:
+            correlation = np.zeros((channels, channels))
+            for block in _read_blocks(path, file, limits):
+                wide = block.astype(np.float64)
+                correlation += wide.T @ wide
+            weights = compute_mix_weights(correlation)
+    mono, peak = bytearray(), 0.0
+    with _open_clip(path, source, limits) as file:
+        for block in _read_blocks(path, file, limits):
+            peak = max(peak, float(np.abs(block).max()))
+            mono += (block @ weights).tobytes()
+    return _Decoded(wave=np.frombuffer(mono, np.float32), sample_rate=rate, peak=peak)
 
 
-def _check_length(path: Path, frames: int, rate: int, most: int) -> None:
-    if frames > most:
+def _open_clip(path: Path, source: Path, limits: ClipLimits) -> NonSeekableSoundFile:
+    """Open a file whose header is within the limits."""
+    file = NonSeekableSoundFile(open_unfinished_wav(source) or source)
+    rate = file.samplerate
+    if not limits.lowest_rate <= rate <= limits.highest_rate:
+        file.close()
         raise ClipError(
-            f"{path.name} lasts {frames / rate / 60:,.1f} minutes; at most {most / rate / 60:.0f} "
-            "are allowed. Cut it into shorter clips.",
-            code="clip_too_long",
+            f"{path.name} has {rate:,} samples per second; {limits.lowest_rate:,} to "
+            f"{limits.highest_rate:,} are allowed. Convert it to 24,000 or 48,000."
         )
+    return file
+
+
+def _read_blocks(path: Path, file: soundfile.SoundFile, limits: ClipLimits) -> Iterator[Samples]:
+    """Yield finite (n, c) samples, at most as many as the limits allow."""
+    _check_length(path, file, file.frames, limits)
+    done = 0
+    while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        done += len(block)
+        _check_length(path, file, done, limits)
+        if not np.isfinite(block).all():
+            raise ClipError(
+                f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
+            )
+        yield block
+
+
+def _check_length(path: Path, file: soundfile.SoundFile, frames: int, limits: ClipLimits) -> None:
+    rate, longest = file.samplerate, int(limits.longest_s * file.samplerate)
+    most = min(longest, limits.samples // file.channels, limits.frames)
+    if frames <= most:
+        return
+    size, cure = "", "Cut it into shorter clips."
+    if most < longest:
+        size = f" of {file.channels} x {rate:,} samples per second"
+        cure = "Cut it into shorter clips, or convert it to one channel of 48,000."
+    raise ClipError(
+        f"{path.name} lasts {frames / rate / 60:,.1f} minutes; at most {most / rate / 60:.3g} "
+        f"are allowed{size}. {cure}",
+        code="clip_too_long",
+    )
 
 
 def decode_with_ffmpeg(
     path: Path,
     longest_s: float,
     timeout_s: float,
-    target: Path | None = None,
+    target: Path,
     poll: Callable[[], None] = lambda: None,
-) -> bytes:
-    """Convert a file to wav as `audio.ffmpeg.convert_to_wav` does; raises ClipError."""
+    max_bytes: int = MAX_CONVERTED_BYTES,
+) -> None:
+    """Convert a file as `audio.ffmpeg.convert_to_wav` does; raises ClipError."""
     try:
-        data = convert_to_wav(
-            path, max_duration_s=longest_s, timeout_s=timeout_s, target=target, poll=poll
+        convert_to_wav(
+            path,
+            max_duration_s=longest_s,
+            timeout_s=timeout_s,
+            target=target,
+            poll=poll,
+            max_bytes=max_bytes,
         )
-        if not data and (target is None or not target.is_file()):
+        if not target.is_file():
             raise FfmpegError("no audio in it")
     except FileNotFoundError as error:
         raise ClipError(
@@ -200,27 +262,23 @@ def decode_with_ffmpeg(
             f"{path.name} cannot be read as audio ({reason}). It is damaged or not an audio "
             "file; convert it to wav, or leave it out."
         ) from error
-    return data
 
 
-def _check_samples(path: Path, samples: Samples, rate: int, limits: ClipLimits) -> Samples:
+def _check_decoded(path: Path, decoded: _Decoded, limits: ClipLimits) -> None:
+    samples, rate = decoded.wave, decoded.sample_rate
     if len(samples) < max(1, limits.shortest_s * rate):
         raise ClipError(
             f"{path.name} lasts {len(samples) / rate:.2f} s; at least {limits.shortest_s:g} s are "
             "needed. Join it with another clip, or leave it out.",
             code="clip_too_short",
         )
-    if not np.isfinite(samples).all():
-        raise ClipError(
-            f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
-        )
-    if np.abs(samples).max() < limits.min_peak:
+    swing = (float(samples.max()) - float(samples.min())) / 2  # a constant offset is no sound
+    if min(decoded.peak, swing) < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: its peak is below "
             f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
             code="silent_clip",
         )
-    return samples
 
 
 def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
@@ -236,12 +294,3 @@ def compute_mix_weights(correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.
         weights = np.arange(len(energy)) == energy.argmax()
     mix: npt.NDArray[np.float32] = weights.astype(np.float32)
     return mix
-
-
-def _mix_to_mono(samples: Samples) -> Samples:
-    """Mix the channels: (n, c) -> (n,), with no peak beyond 1."""
-    level = samples / max(float(np.abs(samples).max()), 1.0)  # squares of large samples overflow
-    mixed = samples @ compute_mix_weights((level.T @ level).astype(np.float64))
-    peak = np.abs(mixed).max()
-    scaled: Samples = np.ascontiguousarray(mixed / max(float(peak), 1.0), dtype=np.float32)
-    return scaled

@@ -18,6 +18,7 @@ import torch
 
 from audio.clip import Clip, ClipError
 from audio.io import (
+    MonoSamples,
     NonSeekableSoundFile,
     Samples,
     check_file,
@@ -26,7 +27,6 @@ from audio.io import (
 )
 from audio.wav_repair import measure_wav, open_unfinished_wav
 
-MonoSamples = npt.NDArray[np.float32]  # (n,)
 ClippedRuns = npt.NDArray[np.float64]  # (k, 3): first second, last second, level
 
 BLOCK_S = 4.0  # decoded at a time
@@ -103,7 +103,7 @@ def decode_recording(
         readable = path
         if not _is_readable(path):
             poll = partial(progress, 0.0)
-            decode_with_ffmpeg(path, limits.longest_s, FFMPEG_TIMEOUT_S, converted, poll)
+            decode_with_ffmpeg(path, limits.longest_s, FFMPEG_TIMEOUT_S, converted, poll=poll)
             readable = converted
         runs = _write_mono(path, readable, work, sample_rate, progress, limits)
     finally:
@@ -160,7 +160,7 @@ def _write_mono(
             "needed. Leave it out.",
             code="clip_too_short",
         )
-    if peaks.peak < limits.min_peak:
+    if min(peaks.peak, peaks.swing) < limits.min_peak:
         raise ClipError(
             f"{path.name} is silent: its peak is below "
             f"{20 * np.log10(limits.min_peak):.0f} dB. Record it louder, or leave it out.",
@@ -175,6 +175,15 @@ def _check_header(path: Path, file: soundfile.SoundFile, limits: RecordingLimits
             f"{path.name} says it has {file.samplerate:,} samples per second; "
             f"{limits.lowest_rate:,} to {limits.highest_rate:,} are allowed. Convert it to 48,000."
         )
+    _check_length(path, file, file.frames, limits)
+
+
+def _check_length(
+    path: Path, file: soundfile.SoundFile, frames: int, limits: RecordingLimits
+) -> None:
+    if frames > limits.longest_s * file.samplerate:
+        hours = limits.longest_s / 3600
+        raise ClipError(f"{path.name} lasts more than {hours:g} hours. Cut it into parts.")
 
 
 def _read_blocks(
@@ -185,9 +194,7 @@ def _read_blocks(
     try:
         while len(block := file.read(size, dtype="float32", always_2d=True)):
             done += len(block)
-            if done > limits.longest_s * file.samplerate:
-                hours = limits.longest_s / 3600
-                raise ClipError(f"{path.name} lasts more than {hours:g} hours. Cut it into parts.")
+            _check_length(path, file, done, limits)
             if not np.isfinite(block).all():
                 raise ClipError(
                     f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
@@ -224,16 +231,24 @@ class _ClippingDetector:
         self._runs: list[ClippedRuns] = []
         self._done = 0
         self.peak = 0.0
+        self._lowest, self._highest = np.inf, -np.inf
 
     @property
     def duration_s(self) -> float:
         return self._done / self._rate
+
+    @property
+    def swing(self) -> float:
+        """Half the distance of the highest from the lowest sample: 0 for a constant."""
+        return (self._highest - self._lowest) / 2
 
     def add(self, block: MonoSamples) -> None:
         wave = np.concatenate([self._tail, block])
         first = self._done - len(self._tail)
         self._done += len(block)
         self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+        self._lowest = min(self._lowest, float(block.min(initial=np.inf)))
+        self._highest = max(self._highest, float(block.max(initial=-np.inf)))
         high = np.abs(wave) >= MIN_CLIPPING_LEVEL
         level = (np.abs(np.diff(wave)) < CLIPPING_TOLERANCE) & high[1:] & high[:-1]
         edges = np.flatnonzero(np.diff(np.concatenate([[False], level, [False]]).astype(np.int8)))

@@ -110,4 +110,4 @@ def estimate_decay_rate(clip: Clip) -> float | None:
 def _find_highest_frequency(power: Tensor, hz: Tensor) -> float:
     mean = power.mean(1)
     audible = mean > mean.max() * 10 ** (AUDIBLE_DB / 10)
-    return float(hz[audible].max())
+    return float(hz[audible].max()) if bool(audible.any()) else 0.0

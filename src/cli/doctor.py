@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
 from cli.options import JsonFlag, add_command
 from cli.output import emit
 from core.errors import AppError
+from core.formatting import format_count
 from core.paths import get_project_paths
 from core.serialization import to_dict
+from studio.app.job_service import restore_set_aside_jobs
 from studio.diagnostics.checks import run_checks
 from studio.diagnostics.report import format_finding_lines, format_system_lines
 from studio.diagnostics.system_info import collect_system_info
@@ -26,8 +29,16 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     add_command(app, name, help)(run_doctor)
 
 
-def run_doctor(as_json: JsonFlag = False) -> int:
+def run_doctor(
+    restore_jobs: Annotated[
+        bool,
+        typer.Option("--restore-jobs", help="Take over the jobs of job lists that were set aside."),
+    ] = False,
+    as_json: JsonFlag = False,
+) -> int:
     """Return 2 where there is a fault."""
+    if restore_jobs:
+        return _restore_jobs(as_json)
     layout = folders = get_project_paths()
     with suppress(AppError):  # an invalid settings file is one of the findings
         folders = apply_folders(layout, load_settings(layout))
@@ -39,3 +50,9 @@ def run_doctor(as_json: JsonFlag = False) -> int:
     plain = [{**to_dict(one), "told": one.message} for one in findings]  # told: its former name
     emit({"system": system, "findings": plain, "faults": faults}, lines, as_json)
     return EXIT_FAULTS_FOUND if faults else 0
+
+
+def _restore_jobs(as_json: bool) -> int:
+    restored = restore_set_aside_jobs(get_project_paths())
+    text = f"{format_count(restored, 'job')} taken over; those that waited run at the next start."
+    return emit({"restored": restored}, text, as_json)

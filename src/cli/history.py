@@ -217,7 +217,7 @@ def _list_cells(row: ClipSummary) -> Iterator[str]:
 
 def _open_history(as_json: bool) -> History:
     history = History.open(Studio.open().layout)
-    history.scan(create_reporter(as_json))
+    history.scan_if_changed(create_reporter(as_json))
     return history
 
 

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"Cannot use {cause.filename or 'a file'}: {describe_os_error(cause)}", EXIT_USER_ERROR
         )
     except Exception:  # the border of the process: a traceback helps to report the bug
-        traceback.print_exc()
+        sys.stderr.write(escape_control_characters(traceback.format_exc()))
         return _print_error("This is a bug in Testudo, not in your input.", EXIT_INTERNAL_ERROR)
 
 

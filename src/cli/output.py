@@ -19,8 +19,13 @@ from core.progress import ProgressEvent, ProgressReporter
 from core.serialization import to_dict
 
 CLEAR_LINE = "\r\x1b[K"
+HIDDEN_CHARACTERS = (  # they reverse the text around them, end lines, or cannot be seen
+    *(0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x2028, 0x202F)),
+    *(*range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)),
+)
 CONTROL_CHARACTERS = {
-    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+    **{code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)},
+    **{code: f"\\u{code:04x}" for code in HIDDEN_CHARACTERS},
 }
 
 
@@ -46,7 +51,9 @@ def emit(result: Any, text: str | Iterable[str], as_json: bool) -> int:
     """Print `result` as JSON, or else the text or lines; return exit code 0."""
     if as_json:
         plain = json.dumps(to_dict(result), ensure_ascii=False, indent=2)
-        escapes = {code: f"\\u{code:04x}" for code in range(127, 160)}
+        escapes = {
+            code: json.dumps(chr(code))[1:-1] for code in (*range(127, 160), *HIDDEN_CHARACTERS)
+        }
         sys.stdout.write(plain.translate(escapes) + "\n")
         return 0
     for line in [text] if isinstance(text, str) else text:

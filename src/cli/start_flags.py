@@ -90,6 +90,14 @@ class StartFlags:
             metavar="NAME", help="Additional host name, such as behind a proxy; repeatable."
         ),
     ] = None
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address of a proxy whose X-Forwarded-For is believed when failed logins are "
+            "counted, such as 127.0.0.1; repeatable.",
+        ),
+    ] = None
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Print the values of --device here, and exit.")

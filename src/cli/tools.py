@@ -15,6 +15,7 @@ from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
 from core.paths import parse_path, quote_for_message
+from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.schemas.clip_tools import (
     CheckResult,
@@ -23,10 +24,11 @@ from studio.schemas.clip_tools import (
     MergeModelsRequest,
 )
 from studio.schemas.take_metadata import TakeMetadata
-from studio.synthesis.audio_metadata import read_metadata
+from studio.synthesis.audio_metadata import is_marked_synthetic, read_metadata
 from studio.synthesis.token_preview import list_token_options, preview_tokens
 from studio.voices.catalog import get_results_folder_name
 
+SYNTHETIC_LABELS = {True: "yes, by its comment tag", False: "made here; its tag does not say so"}
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="An audio file.", parser=parse_path)
@@ -53,8 +55,18 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
 
 
 def run_read(file: FileArgument, as_json: JsonFlag = False) -> int:
-    record = read_metadata(file)
-    return emit(record, format_metadata_lines(record), as_json)
+    is_synthetic = is_marked_synthetic(file)
+    try:
+        record = read_metadata(file)
+    except AppError as refusal:
+        if not is_synthetic:
+            raise
+        raise AppError(
+            f"{refusal} Its comment tag says that it is synthetic speech.", code=refusal.code
+        ) from refusal
+    line = f"synthetic    {SYNTHETIC_LABELS[is_synthetic]}"
+    result = {**to_dict(record), "synthetic": is_synthetic}
+    return emit(result, [*format_metadata_lines(record), line], as_json)
 
 
 def run_tokens(

@@ -11,9 +11,15 @@ import typer
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
 from core.paths import parse_path
+from core.serialization import to_dict
 from studio.app.studio import Studio
-from studio.voices.catalog import Voice, list_voices
+from studio.voices.catalog import Voice, find_voice, list_voices
+from studio.voices.consent import BASES, make_consent, write_consent
 
+NO_CONSENT = (
+    "It has no consent note. State whose voice it is and why it may be cloned: "
+    "testudo voices consent {} {{" + ",".join(BASES) + "}} --speaker NAME"
+)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Voice.")]
 
 
@@ -23,6 +29,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     group.callback(invoke_without_command=True)(run_list)
     add_command(group, "keep-random", "save a random voice under a name")(run_save_random)
     add_command(group, "import", "import clips, or the voice embedded in a clip")(run_import)
+    add_command(group, "consent", "show or state why a voice may be cloned")(run_consent)
     app.add_typer(group, name=name, help=help)
 
 
@@ -74,21 +81,44 @@ def run_import(
     return _emit_voice(studio.import_voice(name, files, create_reporter(as_json)), as_json)
 
 
+def run_consent(
+    name: NameArgument,
+    basis: Annotated[
+        str, typer.Argument(metavar="{" + ",".join(BASES) + "}", help="Why it may be cloned.")
+    ] = "",
+    speaker: Annotated[str, typer.Option(metavar="NAME", help="Whose voice it is.")] = "",
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who states it.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Where the proof is.")] = "",
+    as_json: JsonFlag = False,
+) -> int:
+    layout = Studio.open().layout
+    voice = find_voice(layout, name)
+    if basis:
+        stated = {"basis": basis, "speaker": speaker, "stated_by": by, "note": note}
+        write_consent(voice.folder, make_consent(stated))
+        voice = find_voice(layout, name)
+    text = voice.consent.summary if voice.consent else NO_CONSENT.format(name)
+    return emit({"voice": voice.name, "consent": voice.consent}, text, as_json)
+
+
 def _to_plain(voice: Voice) -> dict[str, object]:
     return {
         "name": voice.name,
         "clips": len(voice.clips),
         "kept": voice.latents_path is not None,
         "folder": str(voice.folder),
+        "consent": None if voice.consent is None else to_dict(voice.consent),
     }
 
 
 def _summarize(voice: Voice) -> str:
-    if not voice.clips:
-        return "saved latents"
-    return "1 clip" if len(voice.clips) == 1 else f"{len(voice.clips)} clips"
+    contents = "saved latents"
+    if voice.clips:
+        contents = "1 clip" if len(voice.clips) == 1 else f"{len(voice.clips)} clips"
+    return f"{contents}, {voice.consent.summary}" if voice.consent else contents
 
 
 def _emit_voice(voice: Voice, as_json: bool) -> int:
     text = f"{voice.folder}: {_summarize(voice)}. Use it with --voice {voice.name}."
-    return emit(_to_plain(voice), text, as_json)
+    lines = [text] if voice.consent else [text, NO_CONSENT.format(voice.name)]
+    return emit(_to_plain(voice), lines, as_json)

@@ -76,6 +76,9 @@ FOREIGN_MESSAGES = (  # class names ("": any), message, code; the first match de
     ("FileNotFoundError", r"No such file.*'ffmpeg'", "missing_ffmpeg"),
     ("DatabaseError", r"malformed|not a database|disk image|corrupt", "journal_damaged"),
     ("DatabaseError", r"database is locked", "busy"),
+    ("DatabaseError", r"disk is full", "no_disk"),
+    ("DatabaseError", r"disk I/O error", "disk_failing"),
+    ("DatabaseError", r"readonly database|unable to open", "permission"),
     ("", r"exceeds? the maximum (allowed )?file size", "upload_too_large"),
 )
 """What torch, SQLite and the system say in messages of exceptions that have no class of their own.

@@ -62,6 +62,33 @@ def translate_write_errors(path: object) -> Iterator[None]:
         raise kind(f"Cannot write {path}: {describe_os_error(cause)}") from cause
 
 
+@contextmanager
+def suppress_full_disk() -> Iterator[None]:
+    """Ignore that a disk is full, for a file that can be done without."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.errno not in DISK_FULL_ERRNOS:
+            raise
+
+
+def describe_sqlite_error(cause: Exception) -> str:
+    """Return what SQLite reported, as a clause that a user understands."""
+    text = str(cause)
+    for sign, meaning in (
+        ("disk is full", "the disk is full"),
+        ("disk I/O error", "the disk reports an error, or is full"),
+        ("unable to open", "the file cannot be opened or created"),
+        ("readonly", "the file may not be written"),
+        ("locked", "another program uses it"),
+        ("malformed", "the file is damaged"),
+        ("not a database", "the file is damaged"),
+    ):
+        if sign in text:
+            return meaning
+    return text
+
+
 def describe_os_error(cause: OSError) -> str:
     """Return what the operating system reported, and what to do about it, as a clause."""
     if cause.errno in DISK_FULL_ERRNOS:

@@ -13,10 +13,14 @@ from urllib.parse import unquote
 from core.errors import AppError
 
 ROOT_ENV_VAR = "TESTUDO_ROOT"
-MAX_NAME_LENGTH = 100  # characters; every file system in use takes 255 bytes
+MAX_NAME_LENGTH = 100  # characters
+MAX_NAME_BYTES = 200  # in UTF-8; file systems take 255, with what is added to a name
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|+]')
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # Windows adds U+202A
 _OPENING_QUOTES, _CLOSING_QUOTES = "\"'“‘„«`", "\"'”’“»`"
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+_BLANK_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -57,8 +61,8 @@ class ProjectPaths:
         """Return the folder of a model; fine-tuned ones are named finetunes/NAME."""
         parts = name.split("/")
         if len(parts) == 2 and parts[0] == "finetunes":
-            return self.models / "finetunes" / validate_name(parts[1], "fine-tune")
-        return self.models / validate_name(name, "model")
+            return find_same_name(self.models / "finetunes", validate_name(parts[1], "fine-tune"))
+        return find_same_name(self.models, validate_name(name, "model"))
 
     def dataset(self, name: str) -> Path:
         """Return the folder of a dataset."""
@@ -66,15 +70,15 @@ class ProjectPaths:
 
     def run(self, dataset: str, name: str) -> Path:
         """Return the folder of a training run of a dataset."""
-        return self.dataset(dataset) / "runs" / validate_name(name, "run")
+        return find_same_name(self.dataset(dataset) / "runs", validate_name(name, "run"))
 
     def encoder_dataset(self, name: str) -> Path:
         """Return the folder of a preprocessed speaker dataset."""
-        return self.encoders / "datasets" / validate_name(name, "dataset")
+        return find_same_name(self.encoders / "datasets", validate_name(name, "dataset"))
 
     def encoder_run(self, name: str) -> Path:
         """Return the folder of a speaker encoder: its training run, and its checkpoints."""
-        return self.encoders / "runs" / validate_name(name, "run")
+        return find_same_name(self.encoders / "runs", validate_name(name, "run"))
 
     @property
     def encoders(self) -> Path:
@@ -140,16 +144,26 @@ def find_root(environment: Mapping[str, str], source: Path, here: Path) -> Path:
 
 
 def find_same_name(folder: Path, name: str) -> Path:
-    """Return the entry of a folder with this name, its accents composed or decomposed.
+    """Return the entry of a folder with this name, in any case, accents composed or decomposed.
 
-    A Mac decomposes the accents of file names, other systems compose them. Without such an entry
-    the path has the composed name.
+    A Mac decomposes the accents of file names, other systems compose them; Mac and Windows take
+    names that differ only in case for one. Without such an entry the path has the composed name.
     """
     composed = unicodedata.normalize("NFC", name)
     for form in dict.fromkeys((composed, name, unicodedata.normalize("NFD", name))):
         if (folder / form).exists():
             return folder / form
-    return folder / composed
+    wanted = fold_name(name)
+    try:
+        entries = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        entries = []
+    return folder / next((entry for entry in entries if fold_name(entry) == wanted), composed)
+
+
+def fold_name(name: str) -> str:
+    """Return what is equal for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def get_project_paths(root: Path | None = None) -> ProjectPaths:
@@ -160,14 +174,48 @@ def get_project_paths(root: Path | None = None) -> ProjectPaths:
 def validate_name(name: str, kind: str) -> str:
     """Return `name` if it can name one folder or file on any system; else raise AppError."""
     fits = 0 < len(name) <= MAX_NAME_LENGTH and name.strip() == name and name[0] not in ".-~"
+    fits = fits and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
     if fits and name[-1] != "." and not _FORBIDDEN.search(name) and not _RESERVED.fullmatch(name):
-        return name
+        hidden = find_invisible_character(name)
+        if not hidden:
+            return name
+        raise AppError(
+            f"{quote_for_message(name)} is not a valid {kind} name: it has the invisible character "
+            f"U+{ord(hidden):04X}. Type the name anew, without it.",
+            code="bad_name",
+        )
     raise AppError(
         f"{quote_for_message(name)} is not a valid {kind} name. A name is 1 to {MAX_NAME_LENGTH} "
-        f"characters, "
+        f"characters and at most {MAX_NAME_BYTES} bytes in UTF-8, "
         'not a path, starts with a letter or digit and has none of / \\ : * ? " < > | +.',
         code="bad_name",
     )
+
+
+def find_invisible_character(text: str) -> str:
+    """Return the first character that cannot be seen or changes the direction of others, or "".
+
+    A joiner within a word of another script, or between emojis, is part of how they are written.
+    """
+    for at, character in enumerate(text):
+        is_hidden = unicodedata.category(character) in _HIDDEN_CATEGORIES
+        if not is_hidden and character not in _BLANK_LETTERS:
+            continue
+        around = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+        is_joined = len(around) == 2 and not any(
+            one.isascii() or unicodedata.category(one) in _HIDDEN_CATEGORIES for one in around
+        )
+        if character not in _JOINERS or not is_joined:
+            return character
+    return text[:1] if text and unicodedata.category(text[0]) in ("Mn", "Me") else ""
+
+
+def shorten_name(name: str) -> str:
+    """Return a name that is as long as a name may be at most."""
+    short = name
+    while len(short) > MAX_NAME_LENGTH or len(short.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        short = f"{short.removesuffix('…')[:-1]}…"
+    return short
 
 
 def quote_for_message(text: str, longest: int = 60) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.errors import translate_write_errors
 from core.files import tree_size
+from core.paths import fold_name
 
 TRASH_DIR = ".bin"
 
@@ -76,9 +77,9 @@ def empty_trash(trash: Path) -> int:
 
 def find_free_name(parent: Path, name: str) -> str:
     """Return `name`, or the first of "name 2", "name 3" … that is free, ignoring case."""
-    taken = {path.name.casefold() for path in list_subfolders(parent)}
+    taken = {fold_name(path.name) for path in list_subfolders(parent)}
     names = [name, *(f"{name} {number}" for number in range(2, 1000))]
-    return next(free for free in names if free.casefold() not in taken)
+    return next(free for free in names if fold_name(free) not in taken)
 
 
 def list_subfolders(folder: Path) -> list[Path]:

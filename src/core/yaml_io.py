@@ -86,6 +86,12 @@ def parse_yaml(text: str) -> Any:
     return {} if data is None else data
 
 
+def dump_yaml(data: Any) -> str:
+    """Return plain data as YAML, in its own order."""
+    text: str = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=COMMENT_WIDTH)
+    return text
+
+
 def format_commented_yaml(config: Any) -> str:
     """Return a dataclass of options, sections or both as YAML, each option below its help."""
     lines = [_format_comment(get_docstring_summary(type(config)), ""), *_format_options(config, "")]

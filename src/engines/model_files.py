@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CodedError
-from core.files import sha256_file
+from core.files import fsync_file, fsync_folder, parse_json, sha256_file
 
 CONFIG_FILE = "config.json"
 CHECKSUMS_FILE = "checksums.json"
@@ -46,14 +46,14 @@ def list_tensor_files(folder: Path) -> list[Path]:
 def read_json(path: Path) -> Any:
     """Read a JSON file of a model; Any: the caller validates it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelFileError(
             f"{path.parent} has no {path.name}, so it is not a complete model.",
             code="incomplete_weights",
             cli_hint="`testudo models list` shows what is installed.",
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ModelFileError(
             f"{path} is not JSON ({error}). Download the model again or restore the file."
         ) from error
@@ -71,7 +71,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         write(beside)
+        fsync_file(beside)
         beside.replace(path)
+        fsync_folder(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelFileError(
@@ -112,7 +114,7 @@ def _compute_sha256_cached(file: Path, size: int, mtime_ns: int) -> str:
 def read_checksums(folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return file name -> sha256, size and time of change when it was written; {} if unknown."""
     try:
-        recorded = json.loads((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
+        recorded = parse_json((folder / CHECKSUMS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # no record, or no longer one: the files themselves are read
         return {}
     return recorded if isinstance(recorded, dict) else {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,26 @@ from engines.model_files import (
 
 MAX_REPORTED_MISMATCHES = 5
 """Mismatched tensors that an error lists by name."""
+MAX_PICKLE_BYTES = 64_000_000
+"""Of the part of a `.pth` that describes its tensors."""
+MAX_PICKLE_DEPTH = 32
+FLOAT_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+INTEGER_DTYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+_DAMAGED_PICKLE_ERRORS = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load_weights_strict(
@@ -35,6 +57,7 @@ def load_weights_strict(
     """
     check_weights_match(read_shapes(file), network, str(file))
     tensors = read_tensors(file)
+    check_weight_values(tensors, network, str(file))
     if dtype is not None:
         tensors = {key: cast_floats(value, dtype) for key, value in tensors.items()}
     network.load_state_dict(tensors, strict=True, assign=True)
@@ -61,6 +84,49 @@ def check_weights_match(
             f"{shown}{more}. Use weights and config.json of the same model.",
             code="bundle_incompatible",
         )
+
+
+def check_weight_values(tensors: Mapping[str, Tensor], network: nn.Module, source: str) -> None:
+    """Refuse weights of matching shapes whose numbers the network cannot use.
+
+    Floating-point weights must be so in the file, and finite; counters must be integers.
+    """
+    for key, expected in network.state_dict().items():
+        value = tensors[key]
+        problem = find_tensor_problem(value)
+        if not problem and value.is_floating_point() != expected.is_floating_point():
+            problem = f"holds {_name_dtype(value)}, not {_name_dtype(expected)}"
+        if not problem and not is_finite(value):
+            problem = "contains NaN or infinite values"
+        if problem:
+            raise ModelFileError(f"{source}: {key} {problem}. Use another file of these weights.")
+
+
+def find_tensor_problem(value: Tensor) -> str:
+    """Return why the numbers of a tensor cannot be used, as of "is sparse"; "" if they can."""
+    if value.is_quantized:
+        return "is quantized; ordinary floating-point weights are needed"
+    if value.layout != torch.strided:
+        return "is sparse; a dense tensor is needed"
+    if value.device.type != "cpu":
+        return f"has no numbers (it is on the device {value.device.type})"
+    if value.dtype not in (*FLOAT_DTYPES, *INTEGER_DTYPES):
+        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in FLOAT_DTYPES)
+        return f"holds {_name_dtype(value)}; {names} are supported"
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return "claims more numbers than the file holds"
+    return ""
+
+
+def is_finite(value: Tensor) -> bool:
+    """Return whether no number is NaN or infinite, without a copy of the tensor."""
+    if not value.is_floating_point() or not value.numel():
+        return True
+    return all(bool(torch.isfinite(bound)) for bound in torch.aminmax(value))
+
+
+def _name_dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -169,13 +235,57 @@ def read_pickle(source: Path, hint: str = REDOWNLOAD_HINT) -> Any:
     if not source.is_file():
         raise ModelFileError(f"There is no file {source}. {hint}")
     try:
-        return torch.load(
-            source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
-        )
+        is_zip = zipfile.is_zipfile(source)
+        if is_zip:
+            _check_zip(source, hint)
+        content = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zip)
+        problem = next(filter(None, map(find_tensor_problem, _iter_tensors(content))), "")
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{source} is damaged, or contains more than tensors; files that could run code are "
             f"not loaded. {hint}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
+    except ModelFileError:
+        raise
+    except _DAMAGED_PICKLE_ERRORS as error:
         raise ModelFileError(f"{source} is damaged or truncated. {hint}") from error
+    if problem:
+        raise ModelFileError(f"{source} has a tensor that {problem}. {hint}")
+    return content
+
+
+def _check_zip(source: Path, hint: str) -> None:
+    """Refuse an archive that would unpack to more than its size, or whose checksums do not fit."""
+    with zipfile.ZipFile(source) as archive:
+        entries = archive.infolist()
+        is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if is_packed or sum(entry.file_size for entry in entries) > source.stat().st_size:
+            raise ModelFileError(
+                f"{source} is compressed, or larger unpacked than on disk; weights are stored "
+                f"without compression. {hint}"
+            )
+        if any(
+            entry.filename.endswith(".pkl") and entry.file_size > MAX_PICKLE_BYTES
+            for entry in entries
+        ):
+            raise ModelFileError(
+                f"{source} describes its tensors in more than {MAX_PICKLE_BYTES:,} bytes. {hint}"
+            )
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ModelFileError(
+            f"{source} is damaged: the checksum of {damaged} does not match. {hint}"
+        )
+
+
+def _iter_tensors(content: Any, depth: int = 0) -> Iterator[Tensor]:  # Any: of a pickle
+    if isinstance(content, Tensor):
+        yield content
+    elif depth > MAX_PICKLE_DEPTH:
+        raise ValueError("it is nested too deeply")
+    elif isinstance(content, Mapping):
+        for value in content.values():
+            yield from _iter_tensors(value, depth + 1)
+    elif isinstance(content, (list, tuple)):
+        for value in content:
+            yield from _iter_tensors(value, depth + 1)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.errors import InvalidValueError
 from core.files import write_bytes
+from engines.safetensors_io import find_tensor_problem, is_finite
 
 FORMAT = "testudo-conditioning-1"
 
@@ -25,6 +26,20 @@ class SpeakerLatents:
     engine: str
     weights_id: str
     tensors: Mapping[str, Tensor]
+
+    def __post_init__(self) -> None:
+        for name, tensor in self.tensors.items():
+            problem = find_tensor_problem(tensor.detach().cpu())
+            if not problem and not (tensor.numel() and tensor.is_floating_point()):
+                problem = f"holds {tuple(tensor.shape)} numbers of {tensor.dtype}"
+            if not problem and not is_finite(tensor):
+                problem = "contains NaN or infinite values"
+            if problem:
+                raise InvalidValueError(
+                    f"The speaker latents cannot be used: {name} {problem}. Compute them again "
+                    "from clips of the voice.",
+                    code="bad_latents",
+                )
 
     @property
     def content_id(self) -> str:
@@ -74,9 +89,16 @@ class SpeakerLatents:
                 code="bad_latents",
             ) from error
         if meta.get("format") != FORMAT:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{path} is of format {meta.get('format')!r}, not {FORMAT!r}. Delete it; it is "
-                "recomputed from the voice's clips."
+                "recomputed from the voice's clips.",
+                code="bad_latents",
+            )
+        if not {"engine", "weights_id"} <= meta.keys():
+            raise InvalidValueError(
+                f"{path} does not say which weights computed it. Delete it; it is recomputed from "
+                "the voice's clips.",
+                code="bad_latents",
             )
         return cls(engine=meta["engine"], weights_id=meta["weights_id"], tensors=tensors)
 

@@ -86,7 +86,8 @@ class ActiveJob:
     """The job that the worker runs.
 
     attempts: how often it was started since its last take;  is_warm: whether the worker has loaded
-    what the job needs;  stop_at: when its process is killed.
+    what the job needs;  has_begun: whether the worker has reported anything of it;  stop_at: when
+    its process is killed.
     """
 
     job: Job
@@ -95,6 +96,7 @@ class ActiveJob:
     work_estimate: WorkEstimate = field(init=False)
     eta_estimator: EtaEstimator = field(init=False)
     is_warm: bool = False
+    has_begun: bool = False
     stop_at: float | None = None
 
     def __post_init__(self) -> None:

@@ -74,7 +74,11 @@ class JobQueue:
         """Requeue what an earlier process left running, and run jobs from now on."""
         for job in self._store.list_jobs_in_state("running"):
             if not job.is_over:  # over: it could not be read, and was set aside
-                self._handle_interrupted_job(job, self._store.attempts(job.id))
+                attempts = self._store.attempts(job.id)
+                if self._store.has_begun(job.id):
+                    self._handle_interrupted_job(job, attempts)
+                else:  # the job is not what ended the program
+                    self._store.requeue(job.id, at_end=False, attempts=max(0, attempts - 1))
         self._thread.start()
 
     def submit(self, task: str, request: Mapping[str, Any], title: str, origin: str = "") -> Job:
@@ -92,6 +96,11 @@ class JobQueue:
             added = self._store.add(job)
             self._changed.notify_all()
         return added
+
+    def notify(self) -> None:
+        """Look for waiting jobs, after the store was changed."""
+        with self._changed:
+            self._changed.notify_all()
 
     def job(self, id: str) -> Job:
         """Return the current state of a job; raises JobError for an unknown id."""
@@ -266,6 +275,9 @@ class JobQueue:
     def _handle_event(self, active: ActiveJob, event: ProgressEvent) -> None:
         id = active.job.id
         with self._changed, suppress(JobError):  # a disk that is full for a moment stops no work
+            if not active.has_begun:
+                self._store.mark_begun(id)
+                active.has_begun = True
             if event.kind == "warning":
                 self._store.add_warning(id, event.message)
                 return

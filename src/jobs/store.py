@@ -12,38 +12,19 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from core.files import unique_path
+from core.errors import describe_sqlite_error
+from core.files import make_private_folder
 from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming, TimingHistory
 from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
+from jobs.store_file import connect, list_set_aside, mark_taken_over, read_taken_over
 
-SCHEMA_VERSION = 1
 MAX_TIMINGS_PER_STAGE = 12  # older ones are not representative
 MAX_FINISHED_JOBS = 500  # the newest are kept
 UNREADABLE_JOB_MESSAGE = (
     "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it "
     "again."
 )
-_CREATE_TABLES_SQL = """
-CREATE TABLE jobs (
-    id TEXT PRIMARY KEY, turn INTEGER NOT NULL, number INTEGER NOT NULL,
-    task TEXT NOT NULL, request TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, ended REAL,
-    progress TEXT, result TEXT, failure TEXT, attempts INTEGER NOT NULL DEFAULT 0,
-    origin TEXT
-);
-CREATE INDEX jobs_by_state ON jobs (state, turn);
-CREATE INDEX jobs_by_number ON jobs (number);
-CREATE TABLE said (
-    number INTEGER PRIMARY KEY, job TEXT NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL
-);
-CREATE INDEX said_by_job ON said (job, number);
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY, work TEXT NOT NULL, stage TEXT NOT NULL,
-    seconds REAL NOT NULL, units REAL NOT NULL, reached REAL NOT NULL
-);
-CREATE INDEX runs_by_work ON runs (work, stage, number);
-"""
 _JOB_COLUMNS = (
     "id, task, request, title, state, created, started, ended, progress, result, failure, turn"
 )
@@ -62,17 +43,18 @@ class JobStore:
         self._lock = RLock()
         self.damaged_file = damaged_file
         self.on_job_set_aside: Callable[[Job], None] = lambda job: None
+        self._latest: dict[int, list[Job]] = {}  # the newest jobs by limit, until a change
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
         """Open the file, or create it; one that cannot be read is moved aside."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = None if _is_intact(path) else _move_damaged_file(path)
-            return cls(_connect(path), aside)
+            make_private_folder(path.parent)
+            return cls(*connect(path))
         except (sqlite3.Error, OSError) as cause:
+            reason = describe_sqlite_error(cause) if isinstance(cause, sqlite3.Error) else cause
             raise JobError(
-                f"The job list {path} cannot be written: {cause}. Free some space, or make the "
+                f"The job list {path} cannot be written: {reason}. Free some space, or make the "
                 "folder writable."
             ) from cause
 
@@ -101,8 +83,12 @@ class JobStore:
         return found[0]
 
     def jobs(self, limit: int) -> list[Job]:
-        """Return the newest jobs, newest first."""
-        return self._select_jobs("ORDER BY number DESC LIMIT ?", (limit,))
+        """Return the newest jobs, newest first; read from the file only after a change."""
+        with self._lock:
+            if limit not in self._latest:
+                found = self._select_jobs("ORDER BY number DESC LIMIT ?", (limit,))
+                self._latest = {**self._latest, limit: found}
+            return list(self._latest[limit])
 
     def list_jobs_in_state(self, *states: JobState) -> list[Job]:
         """Return the jobs in these states, in the order of their turns."""
@@ -121,7 +107,7 @@ class JobStore:
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = 'running', started = COALESCE(started, ?), ended = NULL,"
-                " attempts = attempts + 1 WHERE id = ?",
+                " progress = NULL, attempts = attempts + 1 WHERE id = ?",
                 (time.time(), id),
             )
             (attempts,) = db.execute("SELECT attempts FROM jobs WHERE id = ?", (id,)).fetchone()
@@ -150,6 +136,51 @@ class JobStore:
             )
             if deleted.rowcount:
                 db.execute("DELETE FROM said WHERE job NOT IN (SELECT id FROM jobs)")
+
+    def mark_begun(self, id: str) -> None:
+        """Write down that the worker has begun a running job."""
+        with self._transaction() as db:
+            begun = _to_json(JobProgress(stage="starting"))
+            db.execute("UPDATE jobs SET progress = ? WHERE id = ?", (begun, id))
+
+    def has_begun(self, id: str) -> bool:
+        """Return whether the worker had begun a job that is marked as running."""
+        with self._locked_connection() as db:
+            found = db.execute("SELECT progress FROM jobs WHERE id = ?", (id,)).fetchone()
+        return found is not None and found[0] is not None
+
+    def take_over(self, path: Path) -> int:
+        """Add the jobs of the files that were set aside beside `path`; return how many.
+
+        Jobs that waited or ran wait again, after those that are here. Files without a readable job
+        stay. Raises JobError where there is nothing to take over.
+        """
+        found = [aside for aside in list_set_aside(path) if aside.jobs]
+        if not found:
+            raise JobError("There is no job list that was set aside and has readable jobs.")
+        added = 0
+        for aside in found:
+            jobs, said = read_taken_over(aside.path)
+            with self._transaction() as db:
+                known = {id for (id,) in db.execute("SELECT id FROM jobs")}
+                new = {job["id"]: job for job in jobs if job["id"] not in known}
+                for job in new.values():
+                    is_over = job["state"] in FINAL_STATES
+                    values = {**job, "state": job["state"] if is_over else "waiting"}
+                    db.execute(
+                        f"INSERT INTO jobs ({', '.join(values)}, turn, number) VALUES"
+                        f" ({', '.join(f':{name}' for name in values)},"
+                        " (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"
+                        " (SELECT COALESCE(MAX(number), 0) + 1 FROM jobs))",
+                        values,
+                    )
+                db.executemany(
+                    "INSERT INTO said (job, kind, data) VALUES (?, ?, ?)",
+                    [row for row in said if row[0] in new],
+                )
+            mark_taken_over(aside.path)
+            added += len(new)
+        return added
 
     def attempts(self, id: str) -> int:
         """Return how often a job was started since its last take."""
@@ -276,11 +307,14 @@ class JobStore:
             try:
                 yield self._connection
             except sqlite3.Error as cause:
-                raise JobError(f"The job list cannot be used: {cause}.") from cause
+                raise JobError(
+                    f"The job list cannot be used: {describe_sqlite_error(cause)}."
+                ) from cause
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._locked_connection() as db, db:
+            self._latest = {}
             yield db
 
 
@@ -309,61 +343,3 @@ def _parse_request(text: str) -> Mapping[str, Any]:
 
 def _to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(to_dict(value), ensure_ascii=False)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        with connection:
-            connection.executescript(
-                f"BEGIN; {_CREATE_TABLES_SQL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-    _add_origin_column(connection)
-    return connection
-
-
-def _add_origin_column(connection: sqlite3.Connection) -> None:
-    """Add the column that files of earlier versions lack; those versions ignore it."""
-    names = [name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")]
-    if "origin" not in names:
-        with connection:
-            connection.execute("ALTER TABLE jobs ADD COLUMN origin TEXT")
-
-
-def _is_intact(path: Path) -> bool:
-    """Return whether the file is a job store of this version, or does not exist."""
-    if not path.exists():
-        return True
-    try:
-        with closing(sqlite3.connect(path, timeout=10)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            if version == SCHEMA_VERSION and verdict == "ok":
-                connection.execute(f"SELECT {_JOB_COLUMNS}, attempts, number FROM jobs LIMIT 1")
-                connection.execute("SELECT number, job, kind, data FROM said LIMIT 1")
-                connection.execute(
-                    "SELECT number, work, stage, seconds, units, reached FROM runs LIMIT 1"
-                )
-            is_new = (
-                version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-            )
-        return verdict == "ok" and (version == SCHEMA_VERSION or is_new)
-    except sqlite3.OperationalError as cause:
-        if "locked" in str(cause) or "unable to open" in str(cause):
-            raise
-        return False
-    except sqlite3.DatabaseError:
-        return False
-
-
-def _move_damaged_file(path: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = unique_path(path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}"))
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(aside.with_name(aside.name + suffix))
-    return aside

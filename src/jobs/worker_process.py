@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any
 
+from core.files import create_private_file, make_private_folder
 from core.serialization import to_dict
 from jobs.detached import kill_process_group
 from jobs.worker import RunCommand, WorkerConfig, WorkerMessage, decode_message
@@ -31,7 +32,8 @@ class WorkerProcess:
         self._log = log
         self._received: SimpleQueue[WorkerMessage | None] = SimpleQueue()
         self._send_lock = Lock()
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(log.parent)
+        create_private_file(log)
         path = json.dumps([str(entry) for entry in sys.path])
         with log.open("wb") as errors:
             self._process = subprocess.Popen(

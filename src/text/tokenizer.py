@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import tokenizers
 
 from core.errors import CodedError
+from core.files import parse_json
 from text.g2p import SPACE, Pronouncer
 from text.letter_to_sound import LetterToSound
 from text.lexicon import parse_lexicon, parse_pronunciations
@@ -154,7 +154,7 @@ def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
     path = folder / "tokenizer.json"
     try:
         text = path.read_text("utf-8")
-        described = json.loads(text)
+        described = parse_json(text)
     except FileNotFoundError as missing:
         raise TokenizerError(
             f"{path} is missing; it contains the vocabulary of the model; {_REDOWNLOAD_HINT}"
@@ -170,11 +170,18 @@ def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
 
 def _load_vocabulary(path: Path, text: str) -> tokenizers.Tokenizer:
     try:
-        return tokenizers.Tokenizer.from_str(text)
+        vocabulary = tokenizers.Tokenizer.from_str(text)
     except Exception as broken:  # the library raises nothing narrower
         raise TokenizerError(
             f"{path} is not a valid vocabulary ({broken}); {_REDOWNLOAD_HINT}"
         ) from broken
+    size, highest = vocabulary.get_vocab_size(), max(vocabulary.get_vocab().values(), default=-1)
+    if not size or highest >= size:
+        raise TokenizerError(
+            f"{path} has {size:,} tokens with ids up to {highest:,}; ids count from 0 without "
+            f"gaps; {_REDOWNLOAD_HINT}"
+        )
+    return vocabulary
 
 
 def _load_phoneme_tokenizer(
@@ -182,21 +189,36 @@ def _load_phoneme_tokenizer(
 ) -> PhonemeTokenizer:
     try:
         symbols = tuple(described["symbols"])
-        lexicon_path = folder / described["lexicon"]
-        table_path = folder / described["letter_to_sound"]
+        lexicon_path = _find_neighbour(folder, described["lexicon"])
+        table_path = _find_neighbour(folder, described["letter_to_sound"])
     except (KeyError, TypeError) as broken:
         raise TokenizerError(
             f"{folder / 'tokenizer.json'} lacks symbols, lexicon or letter_to_sound; "
             f"{_REDOWNLOAD_HINT}"
         ) from broken
+    if not all(isinstance(symbol, str) for symbol in symbols) or len({*symbols}) < len(symbols):
+        raise TokenizerError(
+            f"{folder / 'tokenizer.json'} has symbols that are no texts or are there twice; "
+            f"{_REDOWNLOAD_HINT}"
+        )
     own_words = parse_pronunciations(pronunciations)
 
     def load_pronouncer() -> Pronouncer:
         lexicon = parse_lexicon(_read_gzip_text(lexicon_path))
-        table = LetterToSound.from_dict(json.loads(_read_gzip_text(table_path)))
+        table = LetterToSound.from_dict(parse_json(_read_gzip_text(table_path)))
         return Pronouncer(lexicon=lexicon | own_words, letter_to_sound=table)
 
     return PhonemeTokenizer(symbols=symbols, load_pronouncer=load_pronouncer)
+
+
+def _find_neighbour(folder: Path, name: str) -> Path:
+    """Return the path of a file of the bundle; raises TokenizerError for a path out of it."""
+    if not name or Path(name).name != name or "\\" in name:
+        raise TokenizerError(
+            f"{folder / 'tokenizer.json'} names the file {name!r}; it must lie in the same folder; "
+            f"{_REDOWNLOAD_HINT}"
+        )
+    return folder / name
 
 
 def _read_gzip_text(path: Path) -> str:

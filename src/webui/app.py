@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
 
 from studio.app.studio import Studio
 from webui.components.page_context import PageContext
@@ -23,6 +28,7 @@ MASTHEAD = """\
 <div class="masthead"><h1>Testudo</h1><p>Local voice studio</p>
 <button type="button" class="small" id="theme-switch">Theme: System</button></div>
 """
+CALL_PATHS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/queue/join")
 UPLOAD_LIMIT = "500mb"
 QUEUE_POLL_INTERVAL_S = 0.02
 """How often Gradio checks its empty queue. Its default of 1 ms takes 6 % of a core."""
@@ -68,7 +74,24 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
         max_file_size=UPLOAD_LIMIT,
         blocked_paths=_list_private_paths(studio),
     )
+    answer_unknown_functions(mounted)
     return mounted
+
+
+def answer_unknown_functions(server: FastAPI) -> None:
+    """Answer calls of functions that the page does not have with 404; Gradio would crash."""
+    for route in server.routes:
+        if isinstance(route, Mount) and isinstance(route.app, Starlette):
+            for error in (FnIndexInferError, KeyError):
+                route.app.add_exception_handler(error, _answer_unknown_function)
+
+
+async def _answer_unknown_function(request: Request, error: Exception) -> Response:
+    if not any(part in request.url.path for part in CALL_PATHS):
+        raise error
+    message = "The page has no such function. The API for programs is described at /docs."
+    described = {"message": message, "cause": "not_found", "type": "invalid_request_error"}
+    return JSONResponse({"error": described}, 404)
 
 
 def _list_private_paths(studio: Studio) -> list[str]:

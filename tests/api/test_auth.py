@@ -6,11 +6,14 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.auth import (
+    DEVICE_COOKIE,
+    MAX_ACCOUNT_FAILURES,
     MAX_LOGIN_FAILURES,
     SESSION_COOKIE,
     SESSION_MAX_AGE_S,
@@ -20,7 +23,7 @@ from api.auth import (
     parse_login,
     resolve_auth_config,
 )
-from api.auth_middleware import FAILED_LOGIN_DELAY_S
+from api.auth_middleware import FAILED_LOGIN_DELAY_S, AuthMiddleware
 from core.errors import AppError
 from support.api_helpers import Serve, refused
 
@@ -120,6 +123,73 @@ def test_a_valid_key_is_accepted_while_a_guesser_at_the_same_address_is_throttle
     assert locked.get("/api/jobs", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
 
 
+def test_a_browser_that_was_logged_in_can_log_in_while_others_at_its_address_guess(
+    locked: TestClient,
+) -> None:
+    log_in(locked)
+    locked.get("/logout", follow_redirects=False)
+    device = locked.cookies[DEVICE_COOKIE]
+    locked.cookies.clear()
+    for _ in range(MAX_LOGIN_FAILURES):
+        log_in(locked, password="guess")
+    locked.cookies.set(DEVICE_COOKIE, f"x{device}")
+    assert log_in(locked).status_code == 429
+    locked.cookies.set(DEVICE_COOKIE, device)
+    assert log_in(locked).status_code == 303
+    for _ in range(MAX_LOGIN_FAILURES):
+        assert log_in(locked, password="guess").status_code == 401
+    assert log_in(locked).status_code == 429  # a stolen cookie is no way to guess
+
+
+def test_all_addresses_together_may_not_guess_without_a_limit() -> None:
+    failures = LoginThrottle(clock=lambda: 0.0)
+    for number in range(MAX_ACCOUNT_FAILURES):
+        assert failures.retry_after_s(f"10.0.0.{number}") == 0
+        failures.add(f"10.0.0.{number}")
+    assert failures.retry_after_s("10.1.0.1") == 60
+    assert failures.retry_after_s("device", is_known=True) == 0
+
+
+def test_attempts_that_are_held_open_together_are_limited_like_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked: list[str] = []
+    held, attempts = anyio.Event(), 50
+
+    def check(self: AuthConfig, user: str, password: str) -> bool:
+        checked.append(password)
+        return False
+
+    async def attempt(middleware: AuthMiddleware, number: int) -> None:
+        async def receive() -> dict[str, Any]:
+            await held.wait()
+            return {"type": "http.request", "body": f"user=anna&password={number}".encode()}
+
+        async def send(message: Any) -> None:
+            pass
+
+        kind = (b"content-type", b"application/x-www-form-urlencoded")
+        scope = {"type": "http", "method": "POST", "path": "/login", "query_string": b"",
+                 "headers": [kind, (b"content-length", b"30")], "client": ("10.0.0.1", 1),
+                 "scheme": "http", "server": ("localhost", 80)}  # fmt: skip
+        await middleware(scope, receive, send)
+
+    async def guess() -> None:
+        async def nothing(scope: Any, receive: Any, send: Any) -> None:
+            pass
+
+        middleware = AuthMiddleware(nothing, LOCKED, "", delay_s=0.0)
+        async with anyio.create_task_group() as group:
+            for number in range(attempts):
+                group.start_soon(attempt, middleware, number)
+            await anyio.wait_all_tasks_blocked()
+            held.set()
+
+    monkeypatch.setattr(AuthConfig, "is_valid_login", check)
+    anyio.run(guess)
+    assert len(checked) == MAX_LOGIN_FAILURES
+
+
 def test_failures_are_forgotten_after_a_while() -> None:
     now = [0.0]
     failures = LoginThrottle(clock=lambda: now[0])
@@ -140,6 +210,13 @@ def test_failures_are_forgotten_after_a_while() -> None:
         ("/\\evil.com", "/"),
         ("/a%0d%0aset-cookie:x", "/"),
         ("javascript:alert(1)", "/"),
+        ("/..//evil.com", "/"),
+        ("/.//evil.com", "/"),
+        ("/%252e%252e//evil.com", "/"),
+        ("/%252e%252e/%252fevil.com", "/"),
+        ("/a//evil.com", "/"),
+        ("/%255cevil.com", "/"),
+        ("/docs?next=//evil.com", "/docs?next=//evil.com"),
     ],
 )
 def test_a_login_leads_nowhere_else(locked: TestClient, wanted: str, goal: str) -> None:

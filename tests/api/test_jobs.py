@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.schemas import ApiContext
 from jobs.models import Job
 from studio.app.studio import Studio
 from support.api_helpers import done, refused
@@ -166,3 +167,23 @@ def test_the_newest_jobs_come_first(client: TestClient, studio: Studio) -> None:
     texts = [job["request"]["text"] for job in client.get("/api/jobs?limit=2").json()["jobs"]]
     assert texts == ["Three.", "Two."]
     refused(client.get("/api/jobs?limit=0"), 422)
+
+
+def test_many_watchers_cost_one_view_of_each_state(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        body = {"text": f"Hi {number}.", "voice": "alice"}
+        done(studio, client.post("/api/jobs/speak", json=body).json()["id"])
+    made: list[str] = []
+    real = ApiContext._make_job_view
+
+    def make(self: ApiContext, job: Job) -> Any:
+        made.append(job.state)
+        return real(self, job)
+
+    monkeypatch.setattr(ApiContext, "_make_job_view", make)
+    first = client.get("/api/jobs").json()
+    for _ in range(60):
+        assert client.get("/api/jobs").json() == first
+    assert len(made) <= 5

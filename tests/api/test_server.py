@@ -156,9 +156,10 @@ def test_the_command_line_wins_over_the_settings(
     monkeypatch.setattr(app, "serve", lambda studio, start: served.append((studio, start)))
     login, port = "anna:long-password", "8008"
     app.main(["--volume", "1.5", "--listen", port, "--login", login, "--allow-host", "a.b"])
-    app.main(["--no-browser", "--share"])
+    app.main(["--no-browser", "--share", "--trust-proxy", "127.0.0.1"])
     studio, start = served[0]
     assert start.address == Address(port=8008) and start.login == login and start.open_browser
+    assert start.trusted_proxies == () and served[1][1].trusted_proxies == ("127.0.0.1",)
     assert start.extra_hosts == ("a.b",) and studio.settings.volume == 1.5 and not start.share
     assert (
         studio.settings.voice == "alice"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from audio.io import encode_clip
+from audio.encoders import encode_complete
 from studio.app.studio import Studio
 from support.api_helpers import done, refused, tone
 
-CLIP = encode_clip(tone(2.0), ".wav")
+CLIP = encode_complete((tone(2.0).wave.numpy() * 32_767).astype("int16"), "wav", 24_000)
 HOSTILE = ["../x", "%2e%2e%2fx", "con", "a:b", "-rf", "x" * 200, ".hidden", "random", "a|b", "~x"]
 
 
@@ -123,3 +123,13 @@ def test_an_unknown_voice_is_neither_shown_nor_deleted(client: TestClient, name:
     for method in ("GET", "DELETE"):
         assert client.request(method, f"/api/voices/{name}").status_code in (404, 405)
     assert len(client.get("/api/voices").json()["voices"]) == 2
+
+
+def test_a_consent_note_is_stated_and_shown(client: TestClient) -> None:
+    assert client.get("/api/voices/bob").json()["consent"] is None
+    body = {"basis": "own", "speaker": "Bob"}
+    noted = client.put("/api/voices/bob/consent", json=body).json()["consent"]
+    assert noted["speaker"] == "Bob" and noted["stated_on"]
+    assert client.get("/api/voices").json()["voices"][1]["consent"] == noted
+    refused(client.put("/api/voices/bob/consent", json={"basis": "mine"}), 400)
+    refused(client.put("/api/voices/nobody/consent", json=body), 404)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import struct
 import subprocess
+import tracemalloc
 import wave
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ import soundfile
 import torch
 
 from audio.clip import Clip, ClipError
+from audio.ffmpeg import convert_to_wav
 from audio.io import DEFAULT_LIMITS, WRITABLE_SUFFIXES, read_clip, write_clip
+from audio.quality import assess_clip_quality
 
 RATE = 24_000
 NOISE = np.random.default_rng(0).bytes(4_096)
@@ -333,12 +337,11 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(
     write_clip(path, clip_of(tone()))
     before = path.read_bytes()
 
-    def fill(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:100])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+    def open_full(self: Path, mode: str = "r", **options: Any) -> Any:
+        return real_open(Path("/dev/full") if "w" in mode else self, mode, **options)
 
-    monkeypatch.setattr(Path, "write_bytes", fill)
+    real_open = Path.open
+    monkeypatch.setattr(Path, "open", open_full)
     with pytest.raises(OSError, match="No space left"):
         write_clip(path, clip_of(tone(level=0.1)))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
@@ -356,3 +359,85 @@ def test_samples_whose_squares_overflow_are_scaled(tmp_path: Path) -> None:
     huge = np.stack([tone(), tone()], axis=1).astype(np.float64) * 1e30
     soundfile.write(tmp_path / "a.wav", huge, RATE, subtype="FLOAT")
     assert float(read_clip(tmp_path / "a.wav").wave.abs().max()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_clip_of_several_blocks_is_the_same_in_blocks_as_at_once(tmp_path: Path) -> None:
+    left, right = tone(10.0, level=0.6), tone(10.0, level=0.2)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), RATE, subtype="FLOAT")
+    expected = torch.from_numpy((left + right) / 2).float()
+    torch.testing.assert_close(read_clip(tmp_path / "a.wav").wave, expected, atol=1e-6, rtol=0)
+    write_clip(tmp_path / "a.opus", clip_of(tone(10.0, 44_100), 44_100))
+    assert pitch_of(read_clip(tmp_path / "a.opus")) == pytest.approx(440, abs=1)
+
+
+def test_many_channels_at_a_high_rate_are_refused_by_the_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "a.flac", np.zeros((192_000, 8), np.int16), 192_000)
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *a, **k: pytest.fail("decoded"))
+    for limits in (
+        replace(DEFAULT_LIMITS, samples=8 * 191_999),
+        replace(DEFAULT_LIMITS, frames=191_999),
+    ):
+        with pytest.raises(ClipError, match=r"of 8 x 192,000 samples per second\. Cut it"):
+            read_clip(tmp_path / "a.flac", limits)
+
+
+@needs_ffmpeg
+def test_ffmpeg_stops_at_the_most_bytes_that_may_be_decoded(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(4.0), RATE)
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", "a.wav", "a.m4a"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    with pytest.raises(ClipError, match="minutes; at most"):
+        read_clip(tmp_path / "a.m4a", replace(DEFAULT_LIMITS, samples=RATE))
+    convert_to_wav(
+        tmp_path / "a.m4a",
+        max_duration_s=9,
+        timeout_s=60,
+        target=tmp_path / "b.w64",
+        max_bytes=RATE,
+    )
+    assert (tmp_path / "b.w64").stat().st_size < 2 * RATE
+
+
+def peak_memory(function: Callable[[], object]) -> int:
+    """The most bytes that numpy and Python allocate during a call, beyond those of before."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
+def test_writing_takes_the_same_memory_for_any_length(tmp_path: Path, suffix: str) -> None:
+    clip = clip_of(np.resize(tone(1.0), 60 * RATE))
+    assert peak_memory(lambda: write_clip(tmp_path / f"a{suffix}", clip)) < 4_000_000
+
+
+def test_reading_many_channels_takes_memory_for_one(tmp_path: Path) -> None:
+    samples = np.resize((tone(1.0) * 32_767).astype(np.int16), 30 * RATE)
+    soundfile.write(tmp_path / "a.wav", np.stack([samples] * 8, 1), RATE)
+    mono = 4 * len(samples)
+    taken = peak_memory(lambda: read_clip(tmp_path / "a.wav"))
+    assert taken < 2.5 * mono + 8_000_000 < 8 * mono
+
+
+@pytest.mark.parametrize("level", [0.5, -1.0])
+def test_a_constant_is_silence(tmp_path: Path, level: float) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(RATE, level), RATE, subtype="FLOAT")
+    with pytest.raises(ClipError, match=r"a\.wav is silent"):
+        read_clip(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("level", [1e30, 3.4e38])
+def test_huge_floats_become_a_finite_clip_that_can_be_measured(
+    tmp_path: Path, level: float
+) -> None:
+    for name, samples in {"mono": tone(3.0), "stereo": np.stack([tone(3.0)] * 2, 1)}.items():
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, samples * level, RATE, subtype="FLOAT")
+        clip = read_clip(path)
+        assert clip.wave.isfinite().all() and float(clip.wave.abs().max()) == pytest.approx(1)
+        assert assess_clip_quality(clip).findings

@@ -69,6 +69,7 @@ def test_cut_off_peaks_are_found_where_they_are_and_whole_ones_are_not(tmp_path:
     ("samples", "match"),
     [
         (np.zeros(RATE), "is silent"),
+        (np.full(RATE, 0.5), "is silent"),
         (tone(0.1, RATE), "at least 0.25 s"),
         (np.full(RATE, np.nan), "NaN or infinite"),
     ],
@@ -86,6 +87,15 @@ def test_a_recording_beyond_the_limit_is_refused_while_it_is_read(tmp_path: Path
     soundfile.write(tmp_path / "b.wav", tone(1.0, 4_000), 4_000)
     with pytest.raises(ClipError, match="4,000 samples per second"):
         copied(tmp_path / "b.wav")
+
+
+def test_a_long_recording_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "a.flac", tone(9.0, RATE), RATE)
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *a, **k: pytest.fail("decoded"))
+    with pytest.raises(ClipError, match="lasts more than"):
+        copied(tmp_path / "a.flac", RecordingLimits(longest_s=5.0))
 
 
 def test_junk_is_refused_with_and_without_ffmpeg(

@@ -125,3 +125,9 @@ def test_real_recordings_raise_no_false_alarm() -> None:
     alarms = [item for item in found if item.light != "good"]
     assert len(clips) == 14
     assert {item.topic for item in alarms} <= {"Length", "Noise"}, alarms
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, -1.0])
+def test_a_constant_is_rated_without_an_error(level: float) -> None:
+    report = assess_clip_quality(Clip(wave=torch.full((72_000,), level), sample_rate=24_000))
+    assert report.light == "poor"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,3 +90,20 @@ def test_an_interrupt_while_parsing_is_an_interrupt() -> None:
         run_app(app, "testudo", [])
     with pytest.raises(AppError, match=r"Unknown option --x\. See testudo --help"):
         run_app(app, "testudo", ["--x"])
+
+
+HOSTILE = "a\x1b]0;title\x07b\x00c\x9b31md\u202egnp.exe\u2066e\u200bf\u2028g\u061ch\U000e0041i\rj"
+
+
+def test_no_character_of_a_text_reaches_the_terminal_as_a_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit({}, [HOSTILE], False)
+    emit({HOSTILE: HOSTILE}, "", True)
+    print_table(["clip"], [[HOSTILE]])
+    printed = capsys.readouterr().out
+    kinds = {unicodedata.category(character) for character in printed if character != "\n"}
+    assert not kinds & {"Cc", "Cf", "Zl", "Zp"} and "\\u202egnp" in printed
+    start = printed.index("{")
+    told = json.loads(printed[start : printed.rindex("}") + 1])
+    assert told == {HOSTILE: HOSTILE}

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import AppError
-from core.paths import ProjectPaths, find_root, parse_path, slugify
+from core.paths import (
+    MAX_NAME_BYTES,
+    ProjectPaths,
+    find_root,
+    find_same_name,
+    parse_path,
+    shorten_name,
+    slugify,
+    validate_name,
+)
 from studio.schemas.settings import Settings, apply_folders
 from studio.synthesis.output_paths import get_next_output_path, parse_output_path
 
@@ -112,3 +121,70 @@ def test_a_path_of_a_terminal_or_a_mac_is_found(tmp_path: Path) -> None:
     assert parse_path(f"{tmp_path}/Zo\u00eb (1).wav") == file
     assert parse_path(f"{tmp_path}/Zo\u00eb\\ \\(1\\).wav") == file
     assert parse_path("~/a.wav") == Path.home() / "a.wav"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "猫" * 67,
+        "🎤" * 51,
+        "anna\u200b",
+        "\u200banna",
+        "anna\u202egnp",
+        "\u2066anna",
+        "an\u00adna",
+        "\u2800",
+        "\u3164",
+        "\ufeffanna",
+        "a\u200db",
+        "\u200d\u200d\u200d",
+        "anna\u2028",
+        "\u0301anna",
+        "\ue000",
+        "an\u061cna",
+        "\U000e0041anna",
+    ],
+)
+def test_a_name_that_is_too_long_for_a_disk_or_cannot_be_seen_is_refused(name: str) -> None:
+    with pytest.raises(AppError, match="is not a valid voice name"):
+        validate_name(name, "voice")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "猫" * 66,
+        "Zoë",
+        "Zoe\u0308",
+        "نازنین",
+        "דנה",
+        "می\u200cخواهم",
+        "👩\u200d💻",
+        "a b",
+        "Screen 3.04.05\u202fPM",
+    ],
+)
+def test_names_of_every_script_are_taken(name: str) -> None:
+    assert validate_name(name, "voice") == name
+
+
+@pytest.mark.parametrize("name", ["猫" * 90, "a" * 150, "🎤" * 100, "anna"])
+def test_a_shortened_name_is_valid(name: str) -> None:
+    short = shorten_name(name)
+    assert validate_name(short, "voice") and len(short.encode()) <= MAX_NAME_BYTES
+    assert short == name or short.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [("Alice", "alice"), ("alice", "ALICE"), ("Zo\u00eb", "ZOE\u0308"), ("stra\u00dfe", "STRASSE")],
+)
+def test_names_that_some_disks_take_for_one_are_one(tmp_path: Path, there: str, asked: str) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    for folder in (layout.voices, layout.results, layout.training, layout.models):
+        (folder / there).mkdir(parents=True)
+    assert layout.voice(asked).name == layout.voice_results(asked).name == there
+    assert layout.dataset(asked).name == layout.model(asked).name == there
+    assert layout.run(asked, "new").parts[-3:] == (there, "runs", "new")
+    (layout.voices / asked).mkdir(exist_ok=True)
+    assert find_same_name(layout.voices, asked).name in (asked, there)

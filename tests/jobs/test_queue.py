@@ -281,6 +281,44 @@ def test_work_that_goes_on_survives_the_death_of_its_worker(real: Any) -> None:
     assert any("SIGKILL" in warning for warning in job.warnings)
 
 
+@pytest.mark.parametrize("chore", [Errand(do="take"), Chore()])
+def test_a_job_that_had_not_begun_is_not_blamed_for_the_end_of_the_program(
+    made: Made, chore: Chore
+) -> None:
+    queue = made(start=False)
+    job = queue.submit(chore)
+    for _ in range(5):  # the program ended while the worker was starting
+        queue.journal.mark_running(job.id)
+        again = made(start=False)
+        again.runner._thread.start = lambda: None
+        again.runner.start()
+        assert queue.journal.job(job.id).state == "waiting"
+    queue.runner.start()
+    assert queue.runner.wait(job.id, 60).state == "done"
+
+
+def test_a_job_that_had_begun_is_given_up_after_three_ends_of_the_program(made: Made) -> None:
+    queue = made(start=False)
+    job = queue.submit(Errand(do="take"))
+    states = []
+    for _ in range(3):
+        queue.journal.mark_running(job.id)
+        queue.journal.mark_begun(job.id)
+        again = made(start=False)
+        again.runner._thread.start = lambda: None
+        again.runner.start()
+        states.append(queue.journal.job(job.id).state)
+    assert states == ["waiting", "waiting", "failed"]
+    assert "ended 3 times" in queue.journal.job(job.id).failure.message
+
+
+def test_a_job_has_begun_when_the_worker_reports_something(queue: Any) -> None:
+    job = queue.submit(Errand(do="take", wait=True))
+    queue.until(job.id, lambda job: len(job.takes) == 1)
+    assert queue.journal.has_begun(job.id)
+    queue.go()
+
+
 def test_work_that_keeps_killing_its_worker_fails_in_the_end(real: Any) -> None:
     job = real.run(Errand(do="take", times=3, dies_at=1, deaths=99))
     assert job.state == "failed" and job.failure.cause == "worker_died"

@@ -337,6 +337,8 @@ def test_a_renamed_clip_takes_everything_with_it(shelf: Shelf) -> None:
         ("x" * 98, "is not a valid clip name"),
         ("a.candidate-2", "reserved for the candidates"),
         ("taken", "already a clip"),
+        ("TAKEN", "already a clip"),
+        ("ta\u202eken", "invisible character"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(name: str, reason: str, shelf: Shelf) -> None:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.errors import missing_as_404
 from api.schemas import ApiContext, ContextDep, get_studio
 from core.errors import AppError
-from core.progress import ProgressReporter
 from core.serialization import to_dict
 from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, Search
 from studio.history.service import History
@@ -19,17 +18,18 @@ from studio.history.trash import Deletion
 
 router = APIRouter(prefix="/api/results", tags=["Results"])
 MAX_PAGE_SIZE = 500
+MAX_START = 1_000_000_000  # SQLite takes 64 bits
 _HISTORY_LOCK = Lock()
 
 
 def get_history(request: Request) -> History:
-    """Return the history of the studio, after a scan for new files."""
+    """Return the history of the studio, with the newest files in it."""
     with _HISTORY_LOCK:
         history: History | None = getattr(request.app.state, "history", None)
         if history is None:
             history = History.open(get_studio(request).layout)
             request.app.state.history = history
-    history.scan_if_changed(ProgressReporter())
+    history.update()
     return history
 
 
@@ -79,6 +79,11 @@ class ResultList(BaseModel):
 
     results: list[ResultView]
     total: int
+    indexing: bool = Field(
+        default=False, description="whether more clips are being read; the list is not whole yet"
+    )
+    indexed: int = Field(default=0, description="files read so far")
+    to_index: int = Field(default=0, description="files to read")
 
 
 class ResultUpdate(BaseModel):
@@ -126,7 +131,7 @@ class ResultQuery(BaseModel):
     since: float | None = None
     until: float | None = None
     order: SortOrder = "newest"
-    start: int = Field(default=0, ge=0)
+    start: int = Field(default=0, ge=0, le=MAX_START)
     count: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
 
     def as_search(self) -> Search:
@@ -141,8 +146,13 @@ def read_results(
 ) -> ResultList:
     """List clips: search, filter, sort."""
     listing = history.find(wanted.as_search(), wanted.start, wanted.count)
+    status = history.scan_status
     return ResultList(
-        results=[_build_result_view(row, context) for row in listing.rows], total=listing.total
+        results=[_build_result_view(row, context) for row in listing.rows],
+        total=listing.total,
+        indexing=status.running,
+        indexed=status.done,
+        to_index=status.total,
     )
 
 

@@ -37,6 +37,7 @@ from studio.voices.uploads import store_upload
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"])
 POLL_INTERVAL_S = 0.25
+RESTORE_ADVICE = " POST /api/jobs/restore does so."
 KEEPALIVE_INTERVAL_S = 15.0
 
 DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when a job comes
@@ -89,6 +90,18 @@ class JobList(BaseModel):
     jobs: list[JobView]
 
 
+class JobNotices(BaseModel):
+    """Sentences about lists of jobs that could not be read and were set aside."""
+
+    notices: list[str]
+
+
+class RestoredJobs(BaseModel):
+    """Jobs that were taken over from lists that had been set aside."""
+
+    restored: int
+
+
 @router.post("/speak", status_code=202)
 def speak(body: SpeakBody, context: ContextDep) -> JobView:
     """Submit a speech job to the queue."""
@@ -128,6 +141,24 @@ def read_jobs(context: ContextDep, limit: Annotated[int, Query(ge=1, le=500)] = 
     """List the newest jobs."""
     found = context.studio.jobs(limit=limit)
     return JobList(jobs=[context.job_view(job) for job in found])
+
+
+@router.get("/notices")
+def read_job_notices(context: ContextDep) -> JobNotices:
+    """Tell of lists of jobs that could not be read and were set aside."""
+    return JobNotices(
+        notices=[
+            f"Job list: {aside.message}{RESTORE_ADVICE if aside.jobs else ''}"
+            for aside in context.studio.list_set_aside_jobs()
+        ]
+    )
+
+
+@router.post("/restore")
+def restore_jobs(context: ContextDep) -> RestoredJobs:
+    """Take over the jobs of lists that could not be read and were set aside."""
+    with translate_errors(CONFLICT, "conflict"):
+        return RestoredJobs(restored=context.studio.restore_jobs())
 
 
 @router.get("/{id}")

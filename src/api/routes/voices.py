@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from api.errors import missing_as_404
 from api.routes.files import save_upload
-from api.schemas import ORIGIN, ContextDep, JobView, StudioDep, TrashView, VoiceView
+from api.schemas import ORIGIN, ConsentView, ContextDep, JobView, StudioDep, TrashView, VoiceView
 from core.paths import ProjectPaths
 from jobs.models import Job
 from studio.voices.catalog import find_voice, list_voices
+from studio.voices.consent import make_consent, write_consent
 from studio.voices.trash import (
     delete_voice,
     find_voice_folder,
@@ -91,6 +92,15 @@ def add_clips(name: str, files: list[UploadFile], context: ContextDep) -> JobVie
     finally:
         if job is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@router.put("/{name}/consent")
+def set_consent(name: str, body: ConsentView, context: ContextDep) -> VoiceView:
+    """State why a voice may be cloned."""
+    _check_voice_exists(context.layout, name)
+    folder = find_voice_folder(context.layout, name)
+    write_consent(folder, make_consent(body.model_dump()))
+    return context.voice_view(find_voice(context.layout, name))
 
 
 @router.patch("/{name}")

@@ -6,6 +6,8 @@ import codecs
 import re
 from pathlib import Path
 
+from core.errors import CodedError
+
 MAX_FILE_BYTES = 64_000_000  # bytes; a book of a hundred hours has five million letters
 _BOM_ENCODINGS = (  # the longer mark first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -23,8 +25,10 @@ _CAPITAL_AFTER_SMALL = re.compile(r"[a-zß-öø-ÿ][À-ÖØ-ÞŠŒŽŸ]")
 _LETTERS_OF_OTHER_ENCODINGS = frozenset("ðþýÐÞÝ")  # ğ, ş and ı in Turkish, š and ž in Baltic ones
 
 
-class TextFileError(ValueError):
+class TextFileError(CodedError, ValueError):
     """A file that cannot be read as text or as a table; the message says what to do."""
+
+    code = "bad_request"
 
 
 def read_text(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import AppError
+from core.files import delete_stale_parts, make_private_folder
 from core.paths import ProjectPaths
 from core.serialization import to_dict
 from jobs.models import Job, JobError
@@ -44,6 +45,8 @@ class JobService:
         except JobError:
             self._lock.release()
             raise
+        for folder in (layout.results, layout.voices, layout.state):
+            delete_stale_parts(folder)
         tasks = {name: (task.request, task.run) for name, task in TASKS.items()}
 
         def start_worker() -> WorkerProcess:
@@ -79,6 +82,22 @@ class JobService:
         self._lock.release()
 
 
+def restore_set_aside_jobs(layout: ProjectPaths) -> int:
+    """Take over the jobs of lists that were set aside, without starting any; return how many.
+
+    Raises AppError where another process has the studio open, and where there are none.
+    """
+    lock = _acquire_lock(layout.jobs_db.with_suffix(".lock"), layout.root)
+    try:
+        store = JobStore.open(layout.jobs_db)
+        try:
+            return store.take_over(layout.jobs_db)
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
 def release_output_path(job: Job) -> None:
     """Free the file name that was reserved for a clip, where none was written."""
     if job.is_over and job.request.get("out"):
@@ -88,7 +107,7 @@ def release_output_path(job: Job) -> None:
 def _acquire_lock(path: Path, root: Path) -> FileLock:
     lock = FileLock(path, thread_local=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         lock.acquire(timeout=0)
     except Timeout:
         raise AppError(

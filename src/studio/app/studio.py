@@ -14,6 +14,7 @@ from core.errors import AppError
 from core.paths import ProjectPaths, get_project_paths
 from core.progress import ProgressReporter
 from jobs.models import Job
+from jobs.store_file import SetAsideStore, list_set_aside
 from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.app.setting_checks import check_changed_settings
@@ -132,6 +133,19 @@ class Studio:
     def estimate_stage_seconds(self, request: Any) -> Mapping[str, float] | None:
         """Return how many seconds each stage will take on this machine; None if unknown."""
         return self._open_queue().estimate_stage_seconds(request)
+
+    def list_set_aside_jobs(self) -> list[SetAsideStore]:
+        """Return the lists of jobs that could not be read and were set aside."""
+        return list_set_aside(self.layout.jobs_db)
+
+    def restore_jobs(self) -> int:
+        """Add the readable jobs of lists that were set aside; return how many.
+
+        Raises JobError where there are none.
+        """
+        restored = self._open_queue().store.take_over(self.layout.jobs_db)
+        self._open_queue().queue.notify()
+        return restored
 
     @property
     def unreadable_job_store(self) -> Path | None:

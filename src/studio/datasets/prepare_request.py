@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import AppError, reraise_as_app_error
-from core.paths import MAX_NAME_LENGTH, ProjectPaths, parse_path, quote_for_message
+from core.paths import ProjectPaths, parse_path, quote_for_message, shorten_name
 from core.tables.columns import TablePreview, parse_column_choice
 from studio.voices.catalog import compose, find_voice
 from training.asr.availability import TranscriberInfo, probe_transcribers
@@ -217,7 +217,7 @@ def list_transcribers(layout: ProjectPaths) -> tuple[TranscriberInfo, ...]:
 def dataset_name_from_folder(folder: Path) -> str:
     """Return the name of a folder, reduced to characters that are valid on any system."""
     plain = re.sub(r"[^\w .()-]+", "-", folder.name or "recordings").strip(" .-~_")
-    return plain[:MAX_NAME_LENGTH].strip(" .") or "recordings"
+    return shorten_name(plain).strip(" .…") or "recordings"
 
 
 def _collect_remarks(seconds: float, files: int, given: int) -> list[str]:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from core.errors import translate_write_errors
+from core.files import commit_folder
 from core.paths import ProjectPaths
 from training.dataset_prep.manifest import (
     TRAIN_FILE,
@@ -40,7 +41,7 @@ def ensure_voice(layout: ProjectPaths, dataset: str) -> str:
         part.mkdir(parents=True)
         for clip in clips:
             shutil.copyfile(clip, part / clip.name)
-        part.rename(target)
+        commit_folder(part, target)
     return name
 
 

@@ -19,6 +19,7 @@ from core.formatting import format_bytes
 from core.network_address import open_socket, parse_address
 from core.paths import ProjectPaths
 from engines.model_files import list_tensor_files, read_checksums
+from jobs.store_file import list_set_aside
 from studio.diagnostics.system_info import SystemInfo, TorchInfo, get_installed_version
 from studio.diagnostics.voicefixer import (
     INSTALL_COMMAND,
@@ -35,6 +36,7 @@ STARTER_MODEL = "starter"
 MIN_FREE_BYTES = 1_000_000_000  # clips are small; downloads check for themselves
 MIN_PYTHON, MAX_PYTHON = (3, 10), (3, 14)
 NVIDIA_DRIVER_FILE = Path("/proc/driver/nvidia/version")
+RESTORE_COMMAND = "testudo doctor --restore-jobs"  # while the studio is closed
 CheckState = Literal["good", "note", "fault"]
 
 
@@ -210,9 +212,10 @@ def _check_job_store(layout: ProjectPaths) -> HealthCheckResult:
     except sqlite3.Error as cause:
         answer = str(cause)
     if answer == "ok" or "locked" in answer:
-        aside = sorted(layout.state.glob(f"{layout.jobs_db.stem}.damaged-*{layout.jobs_db.suffix}"))
+        aside = list_set_aside(layout.jobs_db)
         if aside:
-            return _note("Job list", f"good; a damaged one was kept as state/{aside[-1].name}")
+            fix = RESTORE_COMMAND if any(one.jobs for one in aside) else ""
+            return _note("Job list", f"good; {aside[-1].message}", fix)
         return _good("Job list", "whole")
     fix = f"mv {_quote_path(layout.state)} {_quote_path(layout.state.with_suffix('.damaged'))}"
     return _fault("Job list", "journal_damaged", f"{layout.jobs_db.name}: {answer}.", fix)

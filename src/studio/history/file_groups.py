@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import AppError
-from core.paths import quote_for_message, validate_name
+from core.paths import find_same_name, quote_for_message, validate_name
 from studio.synthesis.audio_metadata import get_sidecar_path
 from studio.synthesis.output_paths import (
     LINES_DIR_SUFFIX,
@@ -110,6 +110,12 @@ def get_rename_target(clip: Path, name: str) -> Path:
         raise AppError(
             f"{quote_for_message(name)} is reserved for the candidates of a clip. Leave "
             f"“.candidate-” out."
+        )
+    twin = find_same_name(clip.parent, target.name)
+    if twin.exists() and not twin.samefile(clip):
+        raise AppError(
+            f"There is already a clip {quote_for_message(twin.name)}. Choose another name.",
+            code="name_taken",
         )
     return target
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 
-from core.errors import AppError, translate_write_errors
+from core.errors import (
+    AppError,
+    UnrecoverableError,
+    describe_sqlite_error,
+    translate_write_errors,
+)
+from core.files import create_private_file, make_private_folder
 from studio.synthesis.output_paths import RANKS_PER_LINE, find_owner_suffix
 
 SCHEMA_VERSION = 1  # an index of another version is rebuilt
@@ -65,20 +72,38 @@ ColumnValues = Mapping[str, str | int | float | None]  # one value per column
 
 
 class HistoryIndex:
-    """The index file; opens a connection for each use, so any thread may call it."""
+    """The index file; opens a connection for each use, so any thread may call it.
+
+    Where the disk is full, the index is kept in memory until the program ends: clips can still be
+    listed, and deleted to make room.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._memory: sqlite3.Connection | None = None  # keeps the index in memory alive
+        self._memory_lock = RLock()
         self._prepare()
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the index could not be kept on the disk."""
+        return self._memory is not None
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Open the index for reading."""
-        try:
-            with closing(self._connect()) as db:
-                yield db
-        except sqlite3.DatabaseError as cause:
-            raise AppError(f"Cannot use {self.path}: {cause}. {DATABASE_ERROR_ADVICE}") from cause
+        with self._memory_lock if self.is_in_memory else nullcontext():
+            try:
+                with closing(self._connect()) as db:
+                    yield db
+            except sqlite3.DatabaseError as cause:
+                kind = UnrecoverableError if is_disk_refusing(cause) else AppError
+                if is_disk_refusing(cause):
+                    self._move_to_memory()
+                raise kind(
+                    f"Cannot use {self.path}: {describe_sqlite_error(cause)}. "
+                    f"{DATABASE_ERROR_ADVICE}"
+                ) from cause
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -102,41 +127,75 @@ class HistoryIndex:
             return int(db.execute("select revision from facts").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
-        if not self.path.is_file():
+        if not self.is_in_memory and not self.path.is_file():
             self._prepare()
         return self._open_connection()
 
     def _open_connection(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        if self.is_in_memory:
+            db = sqlite3.connect(self._memory_uri, uri=True, isolation_level=None)
+        else:
+            db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         db.row_factory = sqlite3.Row
         db.execute("pragma synchronous = normal")
         return db
 
+    @property
+    def _memory_uri(self) -> str:
+        return f"file:history-{id(self)}?mode=memory&cache=shared"
+
+    def _move_to_memory(self) -> None:
+        with self._memory_lock:
+            if self._memory is None:
+                kept = sqlite3.connect(self._memory_uri, uri=True, check_same_thread=False)
+                kept.executescript(f"begin; {_SCHEMA} commit;")
+                self._memory = kept
+
     def _prepare(self) -> None:
         """Create the tables, again where the file is damaged or of another version."""
-        with translate_write_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                fits = self._is_current()
-            except sqlite3.DatabaseError:
-                fits = False
-            if not fits:
-                self._recreate()
+        try:
+            with translate_write_errors(self.path):
+                make_private_folder(self.path.parent)
+                if not self._is_current():
+                    self._recreate()
+        except AppError as cause:
+            if not isinstance(cause, UnrecoverableError):  # it is not that the disk is full
+                raise
+            self._move_to_memory()
+        except sqlite3.OperationalError as cause:
+            if not is_disk_refusing(cause):
+                raise AppError(
+                    f"Cannot use {self.path}: {describe_sqlite_error(cause)}. "
+                    f"{DATABASE_ERROR_ADVICE}"
+                ) from cause
+            self._move_to_memory()
 
     def _is_current(self) -> bool:
         if not self.path.is_file():
             return False
-        with closing(self._open_connection()) as db:
-            version = db.execute("pragma user_version").fetchone()[0]
-            sound = db.execute("pragma quick_check(1)").fetchone()[0] == "ok"
+        try:
+            with closing(self._open_connection()) as db:
+                version = db.execute("pragma user_version").fetchone()[0]
+                sound = db.execute("pragma quick_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError as cause:
+            if is_disk_refusing(cause):
+                raise
+            return False
         return bool(version == SCHEMA_VERSION and sound)
 
     def _recreate(self) -> None:
         for ending in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        create_private_file(self.path)
         with closing(self._open_connection()) as db:
             db.execute("pragma journal_mode = wal")
             db.executescript(f"begin; {_SCHEMA} pragma user_version = {SCHEMA_VERSION}; commit;")
+
+
+def is_disk_refusing(cause: sqlite3.Error) -> bool:
+    """Return whether the disk, and not the file, is what SQLite complains about."""
+    signs = ("disk is full", "disk I/O error", "unable to open database file")
+    return any(sign in str(cause) for sign in signs)
 
 
 def upsert_files(db: sqlite3.Connection, files: Iterable[ColumnValues]) -> None:

@@ -32,10 +32,21 @@ class ScanResult:
     folders: Mapping[str, int]
 
 
-def scan_results(results: Path, index: HistoryIndex, report: ProgressReporter) -> int:
-    """Update the index and return the number of new, changed and deleted files.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanCounts:
+    """Files that a scan found: changed are in the index now, remaining are not yet."""
+
+    changed: int
+    remaining: int = 0
+
+
+def scan_results(
+    results: Path, index: HistoryIndex, report: ProgressReporter, most: int | None = None
+) -> ScanCounts:
+    """Update the index.
 
     Reads the newest files first and commits in batches, so a cancelled scan keeps its progress.
+    most: files to read at most; the others remain.
     """
     found = list_audio_files(results)
     with index.connection() as db:
@@ -46,14 +57,16 @@ def scan_results(results: Path, index: HistoryIndex, report: ProgressReporter) -
     if gone:
         with index.revision_transaction() as db:
             delete_files(db, gone)
-    for start in range(0, len(new), BATCH_SIZE):
+    chosen = new[:most]
+    for start in range(0, len(chosen), BATCH_SIZE):
         report.check_cancelled()
-        batch = {path: found.files[path] for path in new[start : start + BATCH_SIZE]}
+        batch = {path: found.files[path] for path in chosen[start : start + BATCH_SIZE]}
         index_files(results, index, batch)
-        done = min(start + BATCH_SIZE, len(new))
+        done = start + len(batch)
         report.emit(ProgressEvent(kind="progress", stage="history", done=done, total=len(new)))
-    _save_folder_times(index, found.folders)
-    return len(gone) + len(new)
+    if len(chosen) == len(new):
+        _save_folder_times(index, found.folders)
+    return ScanCounts(changed=len(gone) + len(chosen), remaining=len(new) - len(chosen))
 
 
 def index_files(results: Path, index: HistoryIndex, files: Mapping[str, str]) -> None:

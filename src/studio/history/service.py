@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import AppError, translate_write_errors
+from core.errors import AppError, UnrecoverableError, translate_write_errors
 from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressEvent, ProgressReporter
@@ -22,6 +23,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 
 SCAN_INTERVAL_S = 1.5  # between two comparisons of folder times, however many pages are open
+MAX_FILES_AT_ONCE = 200  # read while a caller waits; more are read in the background
 FULL_SCAN_INTERVAL_S = 60.0  # between two scans of all files, which may change in place
 NO_CLIP_MESSAGE = "Select at least one clip."
 UNKNOWN_CLIP_MESSAGE = "There is no clip {} in the history. It may have been deleted."
@@ -75,7 +77,11 @@ class History:
         whole = now - self._last_full_scan > FULL_SCAN_INTERVAL_S
         if whole or self.has_changed():
             self._last_full_scan = now if whole else self._last_full_scan
-            threading.Thread(target=self._scan_in_background, name="history", daemon=True).start()
+            self._start_scan()
+
+    def _start_scan(self, total: int = 0) -> None:
+        self._scan_status = ScanStatus(running=True, total=total)
+        threading.Thread(target=self._scan_in_background, name="history", daemon=True).start()
 
     def has_changed(self) -> bool:
         """Return whether files may have been added or deleted since the last scan."""
@@ -84,9 +90,23 @@ class History:
     def scan(self, report: ProgressReporter) -> int:
         """Update the index and return the number of new, changed and deleted files."""
         with self._scan_lock:
-            changed = scanner.scan_results(self.layout.results, self._index, report)
+            counts = scanner.scan_results(self.layout.results, self._index, report)
             self._sync_stars()
-            return changed
+            return counts.changed
+
+    def update(self) -> None:
+        """Add new files to the index: the newest at once, many others in the background."""
+        if not self.has_changed() or not self._scan_lock.acquire(blocking=False):
+            return
+        try:
+            counts = scanner.scan_results(
+                self.layout.results, self._index, ProgressReporter(), MAX_FILES_AT_ONCE
+            )
+            self._sync_stars()
+        finally:
+            self._scan_lock.release()
+        if counts.remaining:
+            self._start_scan(total=counts.remaining)
 
     def scan_if_changed(self, report: ProgressReporter) -> None:
         """Update the index where files were added or deleted."""
@@ -238,7 +258,11 @@ class History:
                 raise AppError(UNKNOWN_CLIP_MESSAGE.format(quote_for_message(ref)))
 
     def _reindex(self, refs: Sequence[str]) -> None:
-        """Update these clips in the index."""
+        """Update these clips in the index; where the disk is full, the next scan does it."""
+        with suppress(UnrecoverableError):
+            self._reindex_files(refs)
+
+    def _reindex_files(self, refs: Sequence[str]) -> None:
         results, groups = self.layout.results, FileGroups()
         paths: set[str] = set()
         with self._index.connection() as db:
@@ -281,7 +305,6 @@ class History:
     def _scan_in_background(self) -> None:
         problem = ""
         try:
-            self._scan_status = ScanStatus(running=True)
             self.scan(ProgressReporter(self._on_progress))
         except (AppError, OSError) as cause:
             problem = str(cause)

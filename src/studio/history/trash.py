@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Collection, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.errors import AppError, translate_write_errors
+from core.files import parse_json, write_json
 from core.paths import quote_for_message, validate_name
 from core.serialization import ValidationError, from_dict, to_dict
 from core.trash import create_deletion_id, list_subfolders
@@ -53,7 +53,7 @@ def delete_clips(
     with translate_write_errors(folder):
         folder.mkdir(parents=True)
         # written first, so that a power failure while moving loses nothing
-        (folder / DELETION_FILE).write_text(json.dumps(to_dict(deletion)), encoding="utf-8")
+        write_json(folder / DELETION_FILE, to_dict(deletion), indent=None)
         try:
             move_all(
                 (results / part, folder / FILES_DIR / part) for clip in clips for part in clip.parts
@@ -113,7 +113,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _read_deletion(folder: Path) -> Deletion | None:
     try:
-        content = json.loads((folder / DELETION_FILE).read_text(encoding="utf-8"))
+        content = parse_json((folder / DELETION_FILE).read_text(encoding="utf-8"))
         deletion = from_dict(Deletion, content)
     except (OSError, ValueError, ValidationError, RecursionError):
         return None

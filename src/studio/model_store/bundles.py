@@ -44,8 +44,7 @@ if TYPE_CHECKING:
 PUBLISHED_SV2TTS_NAME = "rtvc"
 STARTER_MODEL = "starter"
 FINETUNES_DIR = "finetunes"
-RESERVED_DISK_BYTES = 200_000_000
-"""Disk space to leave free after a download or an import."""
+RESERVED_DISK_BYTES = 200_000_000  # to leave free after a download or an import
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,11 +236,13 @@ def import_model_folder(
     _check_required_files(folder, found, target)
     _check_disk_space(layout, sum(path.stat().st_size for path in found.values()))
     from tortoise.checkpoints.convert import create_model_folder
+    from tortoise.checkpoints.verify import require_verified
 
     with _import_into(target) as workplace:
         create_model_folder(workplace)
         for file in report.track(_select_one_per_network(found), "convert"):
             _convert(file, found[file.name], workplace, precision, report)
+        require_verified(workplace)
     return summarize_model(layout, name)
 
 

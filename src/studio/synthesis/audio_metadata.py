@@ -12,7 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from audio.formats import SYNTHETIC_COMMENT
 from core.errors import AppError, translate_write_errors
+from core.files import write_text
 from studio.schemas.take_metadata import MAX_METADATA_CHARS, TakeMetadata, from_json, to_json
 
 EMBEDDABLE_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus")
@@ -58,11 +60,20 @@ def write_metadata(path: Path, record: TakeMetadata) -> None:
 def write_sidecar(path: Path, record: TakeMetadata) -> Path:
     """Write the record as a JSON file beside the clip at `path`."""
     beside = get_sidecar_path(path)
-    part = beside.with_name(f".{beside.name}.part")
     with translate_write_errors(beside):
-        part.write_text(to_json(record) + "\n", encoding="utf-8")
-        part.replace(beside)
+        write_text(beside, to_json(record) + "\n")
     return beside
+
+
+def is_marked_synthetic(path: Path) -> bool:
+    """Return whether the comment tag of a file says that its speech is synthetic."""
+    import soundfile  # imports numpy
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            return SYNTHETIC_COMMENT in str(file.comment)
+    except (*MALFORMED_FILE_ERRORS, soundfile.SoundFileError):
+        return False
 
 
 def get_sidecar_path(path: Path) -> Path:

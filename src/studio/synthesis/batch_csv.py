@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from audio.formats import READABLE_SUFFIXES
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.paths import quote_for_message, validate_name
+from core.files import atomic_path
+from core.paths import fold_name, quote_for_message, validate_name
 from core.serialization import suggest_similar
 from core.tables.columns import (
     AUDIO,
@@ -215,7 +216,7 @@ def _parse_rows(
     for number, record in enumerate(records, start=1):
         row = _parse_row(number, header, record, f"{number:0{width}d}", taken)
         if isinstance(row, BatchRow):
-            taken.add(row.name.casefold())
+            taken.add(fold_name(row.name))
         rows.append(row)
     return tuple(rows)
 
@@ -223,13 +224,14 @@ def _parse_rows(
 def write_items_csv(folder: Path, items: Iterable[BatchItem]) -> Path:
     """Write items.csv (wav,text,voice) for the clips in `folder`."""
     path = folder / ITEMS_FILE
-    part = folder / f".{ITEMS_FILE}.part"
-    with translate_write_errors(path):
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["wav", "text", "voice"])
-            writer.writerows([item.wav, item.text, item.voice] for item in items)
-        part.replace(path)
+    with (
+        translate_write_errors(path),
+        atomic_path(path) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["wav", "text", "voice"])
+        writer.writerows([item.wav, item.text, item.voice] for item in items)
     return path
 
 
@@ -247,7 +249,7 @@ def _parse_row(
         if not cells.get("text"):
             raise AppError("its text is empty; write a text or remove the row.")
         name = validate_name(_strip_audio_path(cells.get(NAME, "")) or usual_name, "clip")
-        if name.casefold() in taken:
+        if fold_name(name) in taken:
             raise AppError(
                 f"another row is already named {quote_for_message(name)}; choose another name."
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import safetensors
 
 from core.errors import AppError
+from core.files import parse_json
 from studio.schemas.take_metadata import TakeMetadata
 
 MAX_LATENTS_BYTES = 2_000_000  # of safetensors
@@ -75,7 +75,7 @@ def _parse_latents(raw: bytes) -> EmbeddedLatents:
     read: Any = safetensors.deserialize  # it has no types
     tensors: dict[str, Any] = dict(read(raw))  # Any: dtype, shape and data
     (length,) = struct.unpack("<Q", raw[:8])
-    meta = json.loads(raw[8 : 8 + length]).get("__metadata__") or {}
+    meta = parse_json(raw[8 : 8 + length]).get("__metadata__") or {}
     if meta.get("format") != LATENTS_FORMAT:
         raise ValueError(f"they are of format {meta.get('format')!r}, not {LATENTS_FORMAT!r}")
     digest, parts = hashlib.sha256(), []
@@ -85,6 +85,8 @@ def _parse_latents(raw: bytes) -> EmbeddedLatents:
         part = LatentTensorInfo(
             name=name, dtype=DTYPES[tensor["dtype"]], shape=tuple(tensor["shape"])
         )
+        if 0 in part.shape:
+            raise ValueError(f"{name!r} is empty: its shape is {part.shape}")
         if not _all_finite(bytes(tensor["data"]), tensor["dtype"]):
             raise ValueError("they contain NaN or infinite values")
         digest.update(f"{name} torch.{part.dtype} {part.shape}".encode())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError, translate_write_errors
+from core.files import write_text
 from core.paths import quote_for_message
 from core.serialization import ValidationError, from_dict, to_dict
 from studio.schemas.speech import SpeechRequest
@@ -178,11 +179,9 @@ def read_line_takes(destination: OutputPath) -> LineTakesFile | None:
 def write_line_takes(destination: OutputPath, lines: LineTakesFile) -> None:
     """Write lines.json so that a reader sees the old or the new, never a part."""
     path = destination.lines_folder / LINES_FILE
-    part = path.with_name(f".{LINES_FILE}.part")
     with translate_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(to_dict(lines), ensure_ascii=False), encoding="utf-8")
-        part.replace(path)
+        write_text(path, json.dumps(to_dict(lines), ensure_ascii=False))
 
 
 def _is_plain_file_name(name: str) -> bool:

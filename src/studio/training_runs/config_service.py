@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.files import write_bytes
 from core.paths import ProjectPaths, quote_for_message
 from core.serialization import to_dict
 from core.yaml_io import format_commented_yaml
@@ -218,7 +219,7 @@ def save_config(layout: ProjectPaths, config: FinetuneConfig) -> Path:
         before = path.read_bytes() if path.is_file() else b""
         write_config(path, config)
         if before and before != path.read_bytes():
-            (folder / PREVIOUS_CONFIG_FILE).write_bytes(before)
+            write_bytes(folder / PREVIOUS_CONFIG_FILE, before)
     return path
 
 

@@ -6,9 +6,7 @@ without it a run is planned for the CPU.
 
 from __future__ import annotations
 
-import json
-
-from core.files import write_json
+from core.files import parse_json, write_json
 from core.paths import ProjectPaths
 from studio.diagnostics.system_info import (
     DeviceInfo,
@@ -62,7 +60,7 @@ def _make_machine_facts(devices: list[DeviceInfo], device: str) -> MachineFacts:
 
 def _read_devices(layout: ProjectPaths) -> list[DeviceInfo]:
     try:
-        saved = json.loads((layout.state / MACHINE_FILE).read_text(encoding="utf-8"))
+        saved = parse_json((layout.state / MACHINE_FILE).read_text(encoding="utf-8"))
         return [DeviceInfo(name=str(one["name"]), label=str(one["label"]), memory=one["memory"])
                 for one in saved]  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError):  # not cached yet, or damaged

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.paths import ProjectPaths, quote_for_message, validate_name
+from core.paths import ProjectPaths, fold_name, quote_for_message, validate_name
 from jobs import detached
 from jobs.file_lock import is_locked
 from jobs.models import JobError
@@ -87,7 +87,7 @@ class TrainingRunService:
         config = read_train_config(parent)
         name = name or get_next_run_name(parent / "runs")
         folder = self._layout.run(dataset, name)
-        if name.casefold() in {path.name.casefold() for path in _list_subfolders(parent / "runs")}:
+        if fold_name(name) in {fold_name(path.name) for path in _list_subfolders(parent / "runs")}:
             raise AppError(
                 f"There is already a run {quote_for_message(name)} of {dataset}. Choose another "
                 f"name, or "

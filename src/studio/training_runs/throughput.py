@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from core.files import write_json
+from core.files import parse_json, write_json
 from core.serialization import ValidationError, from_dict, to_dict
 from runs.event_log_reader import EventLogReader, RunMetrics
 from training.finetuning.config.facts import MachineFacts
@@ -126,7 +125,7 @@ def _compute_checkpoint_seconds(metrics: RunMetrics, gpt_s: float, diffusion_s: 
 
 def _read_samples(dataset: Path) -> Sequence[ThroughputSample]:
     try:
-        plain = json.loads((dataset / CACHE_DIR / THROUGHPUT_FILE).read_text(encoding="utf-8"))
+        plain = parse_json((dataset / CACHE_DIR / THROUGHPUT_FILE).read_text(encoding="utf-8"))
         return [from_dict(ThroughputSample, one) for one in plain]
     except (OSError, ValueError, TypeError, ValidationError):  # none yet, or no longer readable
         return []

@@ -14,7 +14,8 @@ from typing import Literal
 
 from audio.formats import ENCODINGS, OTHER_SUFFIXES
 from core.errors import AppError
-from core.paths import ProjectPaths, quote_for_message, validate_name
+from core.paths import ProjectPaths, quote_for_message, shorten_name, validate_name
+from studio.voices.consent import ConsentNote, read_consent
 
 RANDOM_VOICE = "random"  # or random#SEED
 AUDIO_SUFFIXES = (*(f".{name}" for name in ENCODINGS), *sorted(OTHER_SUFFIXES))
@@ -29,13 +30,14 @@ class Voice:
     """A folder under voices/.
 
     clips: its audio files by name;  latents_path: its saved speaker latents, ours or a `.pth` of
-    tortoise-tts, for a voice without clips.
+    tortoise-tts, for a voice without clips;  consent: its consent note.
     """
 
     name: str
     folder: Path
     clips: tuple[Path, ...] = ()
     latents_path: Path | None = None
+    consent: ConsentNote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def check_not_random(name: str) -> None:
 def get_results_folder_name(spoken_by: str) -> str:
     """Return the results folder of a voice or a blend: alice:0.7+bob:0.3 -> alice-and-bob."""
     names = "-and-".join(part.voice for part in parse_blend(spoken_by))
-    return names if len(names) <= 100 else names[:99] + "…"
+    return shorten_name(names)
 
 
 def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, ...]:
@@ -179,7 +181,13 @@ def _read_voice_folder(folder: Path) -> Voice:
             and path.is_file()
         )
     )
-    return Voice(name=name, folder=folder, clips=clips, latents_path=_find_latents_file(folder))
+    return Voice(
+        name=name,
+        folder=folder,
+        clips=clips,
+        latents_path=_find_latents_file(folder),
+        consent=read_consent(folder),
+    )
 
 
 def _leave_out_same_folders(folders: Sequence[Path]) -> list[Path]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
-from core.paths import ProjectPaths, quote_for_message, validate_name
+from core.paths import ProjectPaths, fold_name, quote_for_message, validate_name
 from core.trash import (
     TrashEntry,
     find_free_name,
     find_trash_entry,
-    list_subfolders,
     list_trash,
     move_to_trash,
     restore_from_trash,
@@ -25,8 +24,7 @@ def get_new_voice_folder(layout: ProjectPaths, name: str) -> Path:
     """
     folder = layout.voice(name)
     check_not_random(name)
-    taken = {compose(path.name).casefold() for path in list_subfolders(layout.voices)}
-    if compose(name).casefold() in taken:
+    if folder.exists():
         raise AppError(
             f"There is already a voice {quote_for_message(name)}. Choose another name.",
             code="name_taken",
@@ -38,8 +36,10 @@ def rename_voice(layout: ProjectPaths, name: str, new: str) -> Voice:
     """Rename a voice; clips that were generated with it stay where they are."""
     folder = find_voice_folder(layout, name)
     validate_name(new, "voice")
-    only_case_differs = new.casefold() == name.casefold() and new != name
-    target = layout.voice(new) if only_case_differs else get_new_voice_folder(layout, new)
+    only_case_differs = fold_name(new) == fold_name(name) and new != name
+    target = (
+        layout.voices / compose(new) if only_case_differs else get_new_voice_folder(layout, new)
+    )
     with translate_write_errors(target):
         folder.rename(target)
     return find_voice(layout, new)

@@ -6,14 +6,13 @@ import re
 import secrets
 import shutil
 import time
-import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.errors import AppError, translate_write_errors
-from core.paths import ProjectPaths, quote_for_message, slugify, validate_name
+from core.paths import ProjectPaths, fold_name, quote_for_message, slugify, validate_name
 from jobs.models import JobError
 from jobs.store import read_open_requests
 from studio.schemas.voices import MAX_RECORDING_BYTES, SaveRecordingRequest
@@ -67,7 +66,7 @@ def create_upload_dir(layout: ProjectPaths, voice: str, names: Sequence[str]) ->
                 f"{', '.join(AUDIO_SUFFIXES)}.",
                 code="unsupported_format",
             )
-    if len({unicodedata.normalize("NFC", name).casefold() for name in names}) < len(names):
+    if len({fold_name(name) for name in names}) < len(names):
         raise AppError("Two of the clips have the same name. Rename one of them.")
     return _create_folder(layout)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from audio.clip import ClipError
+from audio.formats import SYNTHETIC_COMMENT
 from audio.io import read_clip, write_clip
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
@@ -67,7 +68,7 @@ def convert_file(
         generator = torch.Generator().manual_seed(request.seed)
         made = converter.convert(clip, speaker, request.vocoder, generator, report)
     with translate_write_errors(target), reraise_as_app_error(ClipError):
-        write_clip(target, made)
+        write_clip(target, made, SYNTHETIC_COMMENT)
     return ConvertClipResult(
         clip=f"results/{CONVERTED_DIR}/{target.name}",
         path=str(target),

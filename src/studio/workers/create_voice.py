@@ -14,7 +14,8 @@ from audio.clip import ClipError
 from audio.io import read_clip
 from audio.wav_repair import describe_wav_damage
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.paths import ProjectPaths, quote_for_message
+from core.files import copy_file
+from core.paths import ProjectPaths, find_same_name, fold_name, quote_for_message
 from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import SpeechRequest
@@ -87,12 +88,7 @@ def import_voice(
     with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
-            part = folder / f".{path.name}.part"
-            try:
-                shutil.copyfile(path, part)
-                part.replace(folder / path.name)
-            finally:
-                part.unlink(missing_ok=True)
+            copy_file(path, folder / path.name)
     return find_voice(layout, name)
 
 
@@ -104,11 +100,11 @@ def decode_latents(text: str, source: str) -> SpeakerLatents:
     found = parse_embedded_latents(text, source)
     try:
         tensors = safetensors.torch.load(found.raw)
+        return SpeakerLatents(engine=found.engine, weights_id=found.weights_id, tensors=tensors)
     except (SafetensorError, ValueError) as cause:
         raise AppError(
             f"The latents in {source} cannot be used: {cause}", code="bad_latents"
         ) from cause
-    return SpeakerLatents(engine=found.engine, weights_id=found.weights_id, tensors=tensors)
 
 
 def _import_latents(name: str, text: str, source: Path, layout: ProjectPaths) -> Voice:
@@ -145,6 +141,7 @@ def _check_not_random(name: str) -> str:
 
 def _check_names(files: Sequence[Path], folder: Path) -> None:
     names = [path.name for path in files]
+    folded = [fold_name(name) for name in names]
     if all(is_transcript(name) for name in names):
         raise AppError("These are only transcripts. Add the clips that they belong to.")
     for path in files:
@@ -155,7 +152,7 @@ def _check_names(files: Sequence[Path], folder: Path) -> None:
                 f"{', '.join(AUDIO_SUFFIXES)}.",
                 code="unsupported_format",
             )
-        if names.count(path.name) > 1 or (folder / path.name).exists():
+        if folded.count(fold_name(path.name)) > 1 or find_same_name(folder, path.name).exists():
             raise AppError(f"The voice would have two clips named {path.name}. Rename one of them.")
 
 

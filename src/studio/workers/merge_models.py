@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.files import commit_folder
 from core.paths import ProjectPaths, quote_for_message, validate_name
 from core.progress import ProgressReporter
 from engines.model_files import ModelFileError, list_tensor_files, write_json
@@ -51,7 +52,7 @@ def merge_two_models(
             try:
                 mixed = merge_models(parents, hidden, _describe_merge(request), report)
                 write_json(hidden / MERGE_METADATA_FILE, _make_merge_metadata(parents, request))
-                hidden.replace(target)
+                commit_folder(hidden, target)
             finally:
                 shutil.rmtree(hidden, ignore_errors=True)
     return MergeModelsResult(

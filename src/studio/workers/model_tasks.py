@@ -27,6 +27,7 @@ from studio.schemas.checkpoint_export import (
     make_finetune_name,
 )
 from studio.training_runs.service import read_train_config
+from studio.voices.consent import copy_consent
 from studio.workers.context import TaskContext, WorkerContext
 from training.asr.base import TranscribeError
 from training.asr.whisper_download import download_hugging_face_model, download_whisper_model
@@ -49,6 +50,12 @@ def export_run_checkpoint(
     with translate_write_errors(target), reraise_as_app_error(ValueError), report.stage("publish"):
         export_checkpoint(run, request.step, places, report)
         learned = read_finetune_metadata(target)
+        voice = get_finetune_voice(learned)
+        if not (voice and copy_consent(layout.voice(voice), target)):
+            report.warn(
+                f"The voice {voice or request.dataset} has no consent note. State why it may be "
+                "cloned before you share this model."
+            )
     return ExportCheckpointResult(
         bundle=bundle, voice=get_finetune_voice(learned), step=learned.step
     )

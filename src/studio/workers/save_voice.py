@@ -10,6 +10,7 @@ from audio.clip import Clip, ClipError
 from audio.io import WRITABLE_SUFFIXES, read_clip, write_clip
 from audio.wav_repair import describe_wav_damage
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.files import commit_folder
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.schemas.voices import SaveRandomVoiceRequest, SaveRecordingRequest
@@ -83,6 +84,6 @@ def _write_recording(
                 write_clip(fresh / f"{stem}.wav", clip)
             if target.is_dir():
                 delete_voice(layout, target.name)
-            fresh.rename(target)
+            commit_folder(fresh, target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

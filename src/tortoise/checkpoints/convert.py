@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json, write_atomically
-from engines.safetensors_io import REDOWNLOAD_HINT, check_weights_match, read_pickle
+from engines.safetensors_io import (
+    REDOWNLOAD_HINT,
+    check_weight_values,
+    check_weights_match,
+    find_tensor_problem,
+    is_finite,
+    read_pickle,
+    read_tensors,
+)
 from engines.speaker_latents import SpeakerLatents
 from tortoise.checkpoints.config import (
     ModelConfig,
@@ -74,6 +81,7 @@ def convert_published_file(
     check_weights_match(
         {key: tuple(value.shape) for key, value in tensors.items()}, network, str(source)
     )
+    check_weight_values(tensors, network, str(source))
     network.load_state_dict(tensors, strict=True, assign=True)
     save_network(folder, file.network, network.float(), architecture, STORAGE_DTYPES[precision])
     return unknown
@@ -115,23 +123,31 @@ def check_tokenizer(source: Path) -> None:
     described = read_json(source)
     model = described.get("model", {}) if isinstance(described, dict) else {}
     vocabulary = model.get("vocab", {}) if isinstance(model, dict) else {}
-    if len(vocabulary) != PUBLISHED_TEXT_TOKENS or vocabulary.get("[SPACE]") != 2:
+    if not isinstance(vocabulary, dict):
+        vocabulary = {}
+    ids = [number for number in vocabulary.values() if type(number) is int]
+    if sorted(ids) != list(range(PUBLISHED_TEXT_TOKENS)) or vocabulary.get("[SPACE]") != 2:
         raise ModelFileError(
             f"{source} is not the published tokenizer: it has {len(vocabulary)} tokens, not "
-            f"{PUBLISHED_TEXT_TOKENS}. {REDOWNLOAD_HINT}"
+            f"{PUBLISHED_TEXT_TOKENS} with ids from 0. {REDOWNLOAD_HINT}"
         )
 
 
 def read_mel_norms(source: Path) -> Tensor:
     """Read the divisors of the 80 mel bands, as published or as safetensors: (80,)."""
     if source.suffix == ".safetensors":
-        with safe_open(source, framework="pt") as opened:
-            norms = opened.get_tensor("mel_norms")
+        norms = read_tensors(source).get("mel_norms")
     else:
         norms = read_pickle(source)
-    if not isinstance(norms, Tensor) or norms.shape != (80,) or not bool((norms != 0).all()):
+    if (
+        not isinstance(norms, Tensor)
+        or norms.shape != (80,)
+        or not _is_usable(norms)
+        or not bool((norms != 0).all())
+    ):
         raise ModelFileError(
-            f"{source} does not hold one divisor for each of 80 mel bands. {REDOWNLOAD_HINT}"
+            f"{source} does not hold one divisor for each of 80 mel bands, finite and not 0. "
+            f"{REDOWNLOAD_HINT}"
         )
     return norms.float()
 
@@ -167,11 +183,13 @@ def read_voice_latents(
 
 
 def _is_latent(part: object) -> bool:
-    """Return whether the tensor is finite, two-dimensional and backed by enough memory."""
-    if not isinstance(part, Tensor) or part.dim() != 2 or part.layout != torch.strided:
-        return False
-    honest = part.numel() * part.element_size() <= part.untyped_storage().nbytes()
-    return honest and part.is_floating_point() and bool(torch.isfinite(part).all())
+    """Return whether the tensor has rows of finite numbers."""
+    return isinstance(part, Tensor) and part.dim() == 2 and part.numel() > 0 and _is_usable(part)
+
+
+def _is_usable(value: Tensor) -> bool:
+    """Return whether the numbers of a tensor are floating-point, in memory and finite."""
+    return not find_tensor_problem(value) and value.is_floating_point() and is_finite(value)
 
 
 def _get_output_name(file: PublishedFile) -> str:

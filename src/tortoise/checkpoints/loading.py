@@ -21,6 +21,8 @@ from engines.model_files import (
 from engines.safetensors_io import (
     SkipRandomInit,
     cast_floats,
+    find_tensor_problem,
+    is_finite,
     load_weights_strict,
     read_tensors,
     save_tensors,
@@ -243,13 +245,22 @@ def load_mel_stats(folder: Path) -> MelStats:
             "may hold mel_range (2,). Download the model again."
         )
     mel_range = tensors.get("mel_range", _mel_range())
-    if mel_range.shape != (2,) or not torch.allclose(mel_range.double(), _mel_range(), atol=1e-5):
+    if (
+        mel_range.shape != (2,)
+        or mel_range.is_complex()
+        or not torch.allclose(mel_range.double(), _mel_range(), atol=1e-5)
+    ):
         raise ModelFileError(
             f"{file} has mels within {mel_range.tolist()}; this program supports networks "
             f"trained on {_mel_range().tolist()} only. Choose another model.",
             code="bundle_incompatible",
         )
-    return MelStats(norms=tensors["mel_norms"].float())
+    norms = tensors["mel_norms"]
+    if not norms.is_floating_point() or find_tensor_problem(norms) or not is_finite(norms):
+        raise ModelFileError(
+            f"{file} has mel_norms that are not finite numbers. Download the model again."
+        )
+    return MelStats(norms=norms.float())
 
 
 def save_mel_stats(folder: Path, stats: MelStats) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from core.files import sha256_file
 from core.progress import ProgressReporter
 from engines.model_files import (
@@ -15,6 +13,7 @@ from engines.model_files import (
     get_network_path,
     read_checksums,
 )
+from engines.safetensors_io import is_finite
 from text.tokenizer import load_tokenizer
 from tortoise.checkpoints.config import ModelConfig, read_config
 from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE, find_missing_files
@@ -41,6 +40,13 @@ def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[st
     ]
 
 
+def require_verified(folder: Path) -> None:
+    """Raise ModelFileError where `verify_model_folder` finds a problem."""
+    for file, problem in verify_model_folder(folder, ProgressReporter()):
+        if problem:
+            raise ModelFileError(f"{file} cannot be used: {problem}")
+
+
 def _find_problem(check: Callable[[], None]) -> str:
     try:
         check()
@@ -54,7 +60,7 @@ def _make_network_check(folder: Path, name: str) -> Callable[[], None]:
         network = load_network(folder, name)
         _check_checksum(get_network_path(folder, name))
         for key, value in network.state_dict().items():
-            if not bool(torch.isfinite(value).all()):
+            if not is_finite(value):
                 raise ModelFileError(f"{key} contains NaN or infinite values. Download it again.")
 
     return check
@@ -63,7 +69,7 @@ def _make_network_check(folder: Path, name: str) -> Callable[[], None]:
 def _check_mel_stats(folder: Path) -> None:
     stats = load_mel_stats(folder)
     _check_checksum(folder / MEL_STATS_FILE)
-    if not bool(torch.isfinite(stats.norms).all() and (stats.norms != 0).all()):
+    if stats.norms.dim() != 1 or not is_finite(stats.norms) or not bool((stats.norms != 0).all()):
         raise ModelFileError("the divisor of a band is 0 or NaN. Download the model again.")
 
 

@@ -8,13 +8,13 @@ folders in the format of CTranslate2 or of Hugging Face.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 
+from core.files import parse_json
 from training.asr.base import (
     FASTER_WHISPER,
     POCKETSPHINX,
@@ -159,7 +159,7 @@ def read_model_type(folder: Path) -> str:
     if not any((folder / name).is_file() for name in _HUGGING_FACE_WEIGHTS):
         return ""
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = parse_json((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return ""
     return str(config.get("model_type", "")) if isinstance(config, dict) else ""

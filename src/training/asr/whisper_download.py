@@ -17,7 +17,7 @@ from tqdm.std import tqdm
 from whisper import _MODELS
 
 from core.errors import AppError
-from core.files import sha256_file
+from core.files import commit_folder, fsync_file, fsync_folder, sha256_file
 from core.progress import ProgressEvent, ProgressReporter
 from core.proxy_settings import check_proxy_usable
 from training.asr.availability import WHISPER_MODELS, get_model_file
@@ -58,7 +58,9 @@ def download_whisper_model(name: str, models: Path, report: ProgressReporter) ->
     if sha256_file(part) != wanted:
         part.unlink()
         raise TranscribeError(f"{path.name} was damaged in the download and removed. Try again.")
+    fsync_file(part)
     part.replace(path)
+    fsync_folder(path.parent)
     return path
 
 
@@ -126,7 +128,7 @@ def download_hugging_face_model(repository: str, models: Path, report: ProgressR
             f"{repository} could not be downloaded ({error}). Check its name and the network and "
             "try again; the download continues. Or put its folder there yourself."
         ) from error
-    part.replace(folder)
+    commit_folder(part, folder)
     return folder
 
 

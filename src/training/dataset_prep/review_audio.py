@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from core.files import atomic_path
 from training.dataset_prep.manifest import CLIP_SAMPLE_RATE, ManifestError
 
 PcmSamples = npt.NDArray[np.int16]  # (n,)
@@ -41,14 +42,9 @@ def read_samples(path: Path) -> PcmSamples:
 
 def write_samples(path: Path, steps: PcmSamples) -> None:
     """Write a clip atomically."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with wave.open(str(beside), "wb") as file:
-            file.setparams((1, 2, CLIP_SAMPLE_RATE, len(steps), "NONE", ""))
-            file.writeframes(steps.astype("<i2").tobytes())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_path(path) as part, wave.open(str(part), "wb") as file:
+        file.setparams((1, 2, CLIP_SAMPLE_RATE, len(steps), "NONE", ""))
+        file.writeframes(steps.astype("<i2").tobytes())
 
 
 def concatenate_with_pause(first: PcmSamples, second: PcmSamples, pause_s: float) -> PcmSamples:

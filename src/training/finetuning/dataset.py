@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from audio.clip import ClipError
 from audio.io import read_clip
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
+from core.files import parse_json
 from core.progress import ProgressReporter
 from engines.model_files import TENSORS_SUFFIX, get_network_path, get_sha256, write_atomically
 from runs.state import link_or_copy, translate_disk_full_errors
@@ -111,9 +112,9 @@ def load_features(path: Path) -> DatasetSplits:
     """Load extracted features."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("clips", "{}"))
+            metadata = parse_json((file.metadata() or {}).get("clips", "{}"))
             kinds = {name: file.get_tensor(name) for name in FEATURE_NAMES}
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, ValueError) as error:
         raise DatasetError(
             f"{path} is damaged ({error}). Delete it and start a new run."
         ) from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from audio.formats import SYNTHETIC_COMMENT
 from audio.io import write_clip
 from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
@@ -81,7 +82,8 @@ def create_sample_synthesizer(
         values = {**TortoiseOptions.advised(bundle), "seed": SAMPLE_SEED, "low_vram": True}
         options = TortoiseOptions.preset("ultra_fast", **values)
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_clip(out, engine.synthesize(text, voice, options, report).candidates[0].clip)
+        spoken = engine.synthesize(text, voice, options, report).candidates[0].clip
+        write_clip(out, spoken, SYNTHETIC_COMMENT)
 
     return synthesize
 

@@ -77,8 +77,8 @@ def fade_edges(wave: Tensor, samples: int) -> Tensor:
 def apply_rate_and_volume(clip: Clip, delivery: OutputOptions) -> Clip:
     """Apply sample rate and volume; where the volume would clip, the loudest that does not."""
     rated = clip.resample(delivery.output_rate or clip.sample_rate)
-    wave = rated.wave * delivery.volume
-    peak = float(wave.abs().max()) if wave.numel() else 0.0
+    wave = rated.wave if delivery.volume == 1 else rated.wave * delivery.volume
+    peak = float(max(-wave.min(), wave.max())) if wave.numel() else 0.0
     return replace(rated, wave=wave / peak if peak > 1 else wave)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from audio.clip import Clip, ClipError
+from audio.formats import SYNTHETIC_COMMENT
 from audio.io import ClipLimits, read_clip, write_clip
 from core.errors import reraise_as_app_error, translate_write_errors
 from core.files import atomic_path
@@ -203,7 +204,7 @@ def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequ
     with translate_write_errors(path), reraise_as_app_error(ClipError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            write_clip(part, finished)
+            write_clip(part, finished, SYNTHETIC_COMMENT)
             if embed:
                 write_metadata(part, record)
     if request.sidecar or (request.embed and not embed):

@@ -11,13 +11,12 @@ models/finetunes/<name>/        a bundle, with finetune.json and voice.latents
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.files import write_json
+from core.files import parse_json, write_json
 from core.serialization import from_dict, to_dict
 from training.finetuning.checkpoints.selection import CheckpointInfo
 
@@ -92,4 +91,4 @@ def write_info_file(path: Path, about: CheckpointInfo | FinetuneMetadata) -> Non
 
 def load_json(path: Path) -> Any:  # Any: plain data
     """Read a JSON file.  Raises ValueError for an invalid one."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"))

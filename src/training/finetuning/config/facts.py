@@ -5,7 +5,6 @@ Of model files only the headers are read, no tensors.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.files import parse_json
 from engines.model_files import CONFIG_FILE, ModelFileError, get_network_path, read_json
 from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, RESERVED_TOKENS
@@ -140,7 +140,7 @@ def count_parameters(file: Path) -> int:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > min(size, MAX_HEADER_BYTES):
                 raise ValueError("its header is longer than the file")
-            header = json.loads(stream.read(length))
+            header = parse_json(stream.read(length))
         tensors = [entry for key, entry in header.items() if key != "__metadata__"]
         end = max((entry["data_offsets"][1] for entry in tensors), default=0)
         if 8 + length + end != size:
