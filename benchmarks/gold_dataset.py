@@ -1,10 +1,12 @@
 """Measure the gold-standard workflow on a recording made of known clips.
 
-    PYTHONPATH=src python benchmarks/gold_dataset.py CLIPS.json WORK [--minutes 20]
+    PYTHONPATH=src python benchmarks/gold_dataset.py benchmarks/gold_clips.json WORK \\
+        --speech SPEECH [--minutes 20]
 
-CLIPS.json has, for each speaker, a list of audio files and what is said in them. Prints turn
-accuracy, diarization error, planted errors found, speech kept, utterances with another speaker,
-and the real-time factor of each step, as JSON.
+CLIPS.json has, for each speaker, a list of audio files below SPEECH and what is said in them.
+Prints turn accuracy, diarization error, planted errors and overlaps found, speech kept, utterances
+with another speaker, CPU seconds per second of each step, and the peak memory, as JSON. Finished
+steps in WORK are kept.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +31,27 @@ from training.gold.diary import read_diary
 from training.gold.project_files import (
     CHECK_FILE,
     DIARY_FILE,
+    OVERLAPS_FILE,
     STEPS,
     WORDS_FILE,
     CheckRow,
     GoldProject,
+    OverlapRow,
     WordRow,
     create_project,
     read_rows,
+)
+from training.gold.row_conversion import (
     read_utterances,
 )
 from training.gold.tools import open_tools
+from training.gold.utterances import Utterance
 from training.gold.workflow import run_steps
 
 RATE = 24_000
 FRAME_S = 0.01
+MIN_OVERLAP_S = 0.5  # shorter ones are not counted as missed
+OVERLAP_TOLERANCE_S = 0.5
 SWAPS = ("banana", "tractor", "yesterday", "purple", "elephant", "kitchen", "seventeen")
 
 
@@ -59,23 +70,25 @@ class Part:
 def make_recording(
     clips: dict[str, list[tuple[Path, str]]], target: Path, minutes: float, seed: int
 ) -> list[Part]:
-    """Join clips of the speakers to turns with gaps and some overlap; write a WAV."""
+    """Join clips of the speakers to turns with gaps and some overlap; write a WAV.
+
+    Clips are used again, in another order, once all of a speaker have been used.
+    """
     chooser = random.Random(seed)
-    queues = {name: chooser.sample(found, len(found)) for name, found in clips.items()}
+    queues: dict[str, list[tuple[Path, str]]] = {name: [] for name in clips}
     wave = np.zeros(int((minutes * 60 + 90) * RATE), dtype=np.float32)
     parts: list[Part] = []
     end, before = 0.5, ""
-    while end < minutes * 60 and any(queues.values()):
-        speakers = [name for name in queues if queues[name] and name != before]
-        if not speakers:
-            break
-        before = chooser.choice(speakers)
-        gap = chooser.choice([0.15, 0.3, 0.5, 0.8, 1.2, -0.25])  # below 0 is an overlap
-        for _ in range(min(chooser.randint(1, 3), len(queues[before]))):
+    while end < minutes * 60:
+        before = chooser.choice([name for name in queues if name != before])
+        gap = chooser.choice([0.15, 0.3, 0.5, 0.8, 1.2, -0.25, -0.9])  # below 0 is an overlap
+        for _ in range(chooser.randint(1, 3)):
+            if not queues[before]:
+                queues[before] = chooser.sample(clips[before], len(clips[before]))
             path, text = queues[before].pop()
             samples = trim(read_clip(path).resample(RATE).wave.numpy())
             samples = samples / max(float(np.abs(samples).max()), 1e-4) * 0.5
-            start = max(0.0, end + gap)
+            start = max(0.0, end + max(gap, -0.5 * len(samples) / RATE))
             place = int(start * RATE)
             wave[place : place + len(samples)] += samples
             end, gap = start + len(samples) / RATE, 0.3
@@ -141,12 +154,15 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--models", type=Path, default=Path("models/whisper"))
+    parser.add_argument("--speech", type=Path, default=Path(), help="Folder of the clips")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.work.mkdir(parents=True, exist_ok=True)
     listed = json.loads(given.clips.read_text("utf-8"))
-    clips = {name: [(Path(path), text) for path, text in rows] for name, rows in listed.items()}
+    clips = {
+        name: [(given.speech / path, text) for path, text in rows] for name, rows in listed.items()
+    }
     recording, transcript = given.work / "talk.wav", given.work / "talk.txt"
     parts = make_recording(clips, recording, given.minutes, given.seed)
     transcript.write_text("".join(f"{p.speaker}: {p.written}\n" for p in parts), "utf-8")
@@ -159,7 +175,9 @@ def main() -> None:
             began = time.process_time()
             run_steps(folder, tools, ProgressReporter(), [step])
             seconds[step] = round((time.process_time() - began) / tools.duration_s, 4)
-    sys.stdout.write(json.dumps(measure(parts, folder, speech, seconds), indent=1) + "\n")
+    result = measure(parts, folder, speech, seconds) | measure_overlaps(parts, folder)
+    result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
 def measure(
@@ -179,7 +197,6 @@ def measure(
         for index, word in planted
     )
     used = [one for one in read_utterances(folder) if not one.problems]
-    clean = sum(part.stop - part.start for part in parts if not part.planted)
     foreign = sum(
         any(
             min(part.stop, one.stop) - max(part.start, one.start) > 0.1
@@ -196,11 +213,52 @@ def measure(
         "planted": len(planted),
         "planted_flagged": round(flagged / max(len(planted), 1), 4),
         "utterances": len(used),
-        "kept_share": round(sum(one.duration for one in used) / clean, 4),
+        "kept_share": round(measure_kept(parts, speech, used), 4),
         "with_other_speaker": foreign,
         "with_planted_error": wrong,
         "words": len(read_rows(folder / WORDS_FILE, WordRow)),
         "cpu_seconds_per_second": seconds,
+    }
+
+
+def measure_kept(
+    parts: list[Part], speech: list[tuple[float, float]], used: list[Utterance]
+) -> float:
+    """Return the share of clean speech in the kept utterances.
+
+    Clean is speech of one person without a planted error; pauses do not count.
+    """
+    count = int((parts[-1].stop + 1) / FRAME_S)
+    voices = np.zeros(count, dtype=int)
+    clean, spoken, kept = (np.zeros(count, dtype=bool) for _ in range(3))
+    for part in parts:
+        frames = slice(int(part.start / FRAME_S), int(part.stop / FRAME_S))
+        voices[frames] += 1
+        clean[frames] = not part.planted
+    for start, stop in speech:
+        spoken[int(start / FRAME_S) : int(stop / FRAME_S)] = True
+    for one in used:
+        kept[int(one.start / FRAME_S) : int(one.stop / FRAME_S)] = True
+    counted = clean & spoken & (voices == 1)
+    return float(kept[counted].mean())
+
+
+def measure_overlaps(parts: list[Part], folder: Path) -> dict[str, object]:
+    """Return how many planted overlaps are found, and how many of those found are planted."""
+    planted = [
+        (two.start, one.stop)
+        for one, two in pairwise(parts)
+        if one.speaker != two.speaker and two.start < one.stop
+    ]
+    rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
+    found = [(row.start - OVERLAP_TOLERANCE_S, row.stop + OVERLAP_TOLERANCE_S) for row in rows]
+    long = [span for span in planted if span[1] - span[0] >= MIN_OVERLAP_S]
+    hit = sum(any(a < stop and start < b for a, b in found) for start, stop in long)
+    true = sum(any(a < stop and start < b for start, stop in planted) for a, b in found)
+    return {
+        "overlaps_planted": len(long),
+        "overlaps_found": round(hit / max(len(long), 1), 4),
+        "overlaps_precision": round(true / max(len(found), 1), 4),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
+from studio.datasets.dataset_reports import DatasetReportRequest, DatasetReportResult
 from studio.datasets.gold_request import STEPS, GoldRequest, GoldResult
 
 
@@ -50,7 +51,7 @@ def test_gold_runs_all_steps(
     assert "1 of 3 turns are to be looked at" in printed and "1.5 minutes" in printed
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS[:-1])
 def test_each_step_runs_alone(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
@@ -60,6 +61,22 @@ def test_each_step_runs_alone(
     assert json.loads(capsys.readouterr().out)["name"] == "talk"
 
 
+def test_the_report_of_any_dataset_is_written(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[DatasetReportRequest] = []
+
+    def write(layout: Any, request: DatasetReportRequest, report: Any) -> DatasetReportResult:
+        asked.append(request)
+        return DatasetReportResult(name="nora", kind="prepared", path="report.html", rows=3)
+
+    worker = SimpleNamespace(write_dataset_report=write)
+    monkeypatch.setattr("cli.training.gold.import_module", lambda name: worker)
+    assert main(["dataset", "report", "prepared/nora"]) == 0
+    assert asked == [DatasetReportRequest(name="prepared/nora")]
+    assert "3 utterances (prepared): report.html" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -67,6 +84,8 @@ def test_each_step_runs_alone(
         (["gold", "a.wav", "b.txt", "--method", "magic"], "method is 'magic'"),
         (["check", "nothing"], "There is no gold-standard project 'nothing'"),
         (["check", "../up"], "project"),
+        (["report", "nothing"], "There is no dataset 'nothing'"),
+        (["report", "gold/../up"], "dataset"),
     ],
 )
 def test_refusals(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
 from api.errors import NOT_FOUND, ApiError
 from api.schemas import ContextDep, JobView, StudioDep
-from core.errors import reraise_as_app_error
+from core.errors import AppError, reraise_as_app_error
+from core.paths import quote_for_message
 from core.serialization import from_dict, to_dict
 from studio.app.studio import Studio
+from studio.datasets.dataset_reports import find_report
 from studio.datasets.service import (
     DatasetInfo,
     Datasets,
@@ -115,6 +118,18 @@ def prepare(body: PrepareBody, context: ContextDep) -> JobView:
 def read_dataset(name: str, studio: StudioDep) -> DatasetInfo:
     """Return one dataset."""
     return _get_dataset_or_404(studio, name)
+
+
+@router.get("/{name:path}/report", response_class=FileResponse)
+def read_report(name: str, studio: StudioDep) -> FileResponse:
+    """Return the HTML report of a dataset; KIND/NAME where datasets of two kinds share a name."""
+    try:
+        path = find_report(studio.layout, name)
+    except AppError:
+        path = None
+    if path is None:
+        raise ApiError(NOT_FOUND, f"There is no report of {quote_for_message(name)}.", "not_found")
+    return FileResponse(path, media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @router.get("/{name}/clips")

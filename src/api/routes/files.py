@@ -68,9 +68,15 @@ def download_file(
 
 
 def resolve_training_audio(folder: Path, name: str) -> Path:
-    """Return a clip of a dataset or a sample of a run; no other file in training/."""
+    """Return a clip of a dataset, a sample of a run or the recording of a gold project; no other
+    file in training/."""
     match name.split("/"):
-        case [_, "audio", _] | [_, "runs", _, "samples", _] | ["sv2tts", "runs", _, "wavs", _]:
+        case (
+            [_, "audio", _]
+            | [_, "runs", _, "samples", _]
+            | ["sv2tts", "runs", _, "wavs", _]
+            | ["gold", _, "audio", _]
+        ):
             return resolve_audio_file(folder, name)
     raise ApiError(NOT_FOUND, f"There is no clip {quote_for_message(name)} here.", "not_found")
 

@@ -13,30 +13,51 @@ import typer
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line
 from studio.app.studio import Studio
-from studio.datasets.gold_request import METHODS, STEPS, GoldRequest, GoldResult
+from studio.datasets.dataset_reports import DatasetReportRequest, DatasetReportResult
+from studio.datasets.gold_finetune import GoldFinetuneRequest, GoldFinetuneResult
+from studio.datasets.gold_request import (
+    LAYOUTS,
+    METHODS,
+    STEP_HELP,
+    STEPS,
+    GoldExportRequest,
+    GoldExportResult,
+    GoldRequest,
+    GoldResult,
+)
 
 WORKER = "studio.workers.gold_dataset"
-LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
+FINETUNE_WORKER = "studio.workers.gold_finetune"
+REPORT_WORKER = "studio.workers.dataset_report"
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Gold-standard project.")]
 AnewFlag = Annotated[bool, typer.Option("--anew", help="Run the step in any case.")]
-STEP_HELP = {
-    "clean": "read the transcript: one turn per line",
-    "diarize": "find who speaks when, and what is heard",
-    "check": "compare transcript and recording turn by turn",
-    "align": "find the times of the words",
-    "split": "cut utterances of 1.6 to 11 seconds",
-    "report": "write one HTML page with plots and the worst utterances",
-}
 
 
 def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -> None:
     """Add `dataset` to the program."""
     group = create_app(help)
     add_command(group, "gold", "run all steps for a recording with its transcript")(run_gold)
-    for step in STEPS:
+    for step in STEPS[:-1]:
         add_command(group, step, STEP_HELP[step])(_make_step(step))
+    add_command(group, "report", "write one HTML page about any dataset")(run_report)
+    add_command(group, "finetune", "train a synthesizer on the utterances of one speaker")(
+        run_finetune
+    )
     add_command(group, "export", "write the utterances in the layout of a trainer")(run_export)
     app.add_typer(group, name=name, help=help)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldFinetuneFlags:
+    """The arguments of `dataset finetune`."""
+
+    name: NameArgument
+    model: Annotated[str, typer.Option(metavar="MODEL", help="SV2TTS model to start from.")]
+    speaker: Annotated[str, typer.Option(help="Whose utterances; needed where several speak.")] = ""
+    run: Annotated[str, typer.Option(help="Training and new model; default NAME-SPEAKER.")] = ""
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 30.0
+    learning_rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-4
+    batch_size: Annotated[int, typer.Option(help="Utterances in a batch.")] = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +87,40 @@ def run_gold(flags: GoldFlags, as_json: JsonFlag = False) -> int:
     return _run(GoldRequest(**values), as_json)
 
 
+def run_report(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET", help="Any dataset; gold/NAME, prepared/NAME, … where names clash."
+        ),
+    ],
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    write: Any = import_module(REPORT_WORKER).write_dataset_report  # Any: imports torch, only here
+    request = DatasetReportRequest(name=dataset)
+    made: DatasetReportResult = write(studio.layout, request, create_reporter(as_json))
+    return emit(made, f"{made.rows} utterances ({made.kind}): {made.path}", as_json)
+
+
+def run_finetune(flags: GoldFinetuneFlags, as_json: JsonFlag = False) -> int:
+    studio = Studio.open()
+    finetune: Any = import_module(FINETUNE_WORKER).finetune_on_gold  # Any: imports torch, only here
+    values = {field.name: getattr(flags, field.name) for field in fields(flags)}
+    request = GoldFinetuneRequest(**values)
+    made: GoldFinetuneResult = finetune(studio.layout, request, create_reporter(as_json))
+    if as_json:
+        return emit(made, "", True)
+    print_line(f"{made.message} {made.utterances} utterances of {made.speaker}.")
+    print_line(f"Model: {made.run}. Speak with it: testudo speak TEXT --model {made.run}")
+    for clip in made.clips:
+        print_line(
+            f"similarity {clip.similarity_before:.2f} -> {clip.similarity_after:.2f}: "
+            f"{made.folder}/{clip.before}, {made.folder}/{clip.after}"
+        )
+    return 0
+
+
 def run_export(
     name: NameArgument,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder.")],
@@ -76,8 +131,9 @@ def run_export(
 ) -> int:
     studio = Studio.open()
     export: Any = import_module(WORKER).export_gold_dataset  # Any: imports torch, only here
-    count = export(studio.layout, name, layout, out.expanduser(), create_reporter(as_json))
-    return emit({"utterances": count, "folder": str(out)}, f"{count} utterances in {out}", as_json)
+    request = GoldExportRequest(name=name, layout=layout, target=str(out.expanduser()))
+    made: GoldExportResult = export(studio.layout, request, create_reporter(as_json))
+    return emit(made, f"{made.utterances} utterances in {made.folder}", as_json)
 
 
 def _make_step(step: str) -> Callable[..., int]:

@@ -57,9 +57,14 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("make_gold", "datasets.gold_request:GoldRequest", "gold_dataset:gold_dataset_task"),
     ("measure_likeness", "history.likeness:MeasureLikenessRequest",
      "encoders.likeness:measure_likeness_task"),
+    ("export_gold", "datasets.gold_request:GoldExportRequest", "gold_dataset:export_gold_task"),
+    ("finetune_gold", "datasets.gold_finetune:GoldFinetuneRequest",
+     "gold_finetune:finetune_gold_task"),
+    ("report_dataset", "datasets.dataset_reports:DatasetReportRequest",
+     "dataset_report:dataset_report_task"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
-_RESUMABLE = ("speak", "prepare", "make_gold")
+_RESUMABLE = ("speak", "prepare", "make_gold", "finetune_gold")
 _WORK_ESTIMATORS = {"speak": "studio.synthesis.cost:estimate_speech_work"}
 
 TASKS: Mapping[str, Task] = MappingProxyType(

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from core.errors import AppError
 from core.paths import ProjectPaths, slugify, validate_name
 
-GOLD_DIR = "gold"
+GOLD_DIR, SOURCE_DIR = "gold", "source"
 STEPS = ("clean", "diarize", "check", "align", "split", "report")
-METHODS = ("agglomerative", "spectral")
+STEP_HELP: Mapping[str, str] = MappingProxyType(
+    {
+        "clean": "read the transcript: one turn per line",
+        "diarize": "find who speaks when, and what is heard",
+        "check": "compare transcript and recording turn by turn",
+        "align": "find the times of the words",
+        "split": "cut utterances of 1.6 to 11 seconds",
+        "report": "write one HTML page with plots and the worst utterances",
+    }
+)
+METHODS = ("agglomerative", "spectral", "pyannote")
+LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +50,7 @@ class GoldRequest:
         if unknown:
             raise AppError(f"There is no step {unknown[0]!r}; there are {', '.join(STEPS)}.")
         if self.method not in METHODS:
-            raise AppError(f"method is {self.method!r}; it must be {' or '.join(METHODS)}.")
+            raise AppError(f"method is {self.method!r}; it must be one of {', '.join(METHODS)}.")
         if not (self.name or self.recording):
             raise AppError("Give a recording and its transcript, or the name of a project.")
 
@@ -45,6 +58,29 @@ class GoldRequest:
     def project_name(self) -> str:
         """The name of the project."""
         return self.name or slugify(Path(self.recording).stem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldExportRequest:
+    """Write the kept utterances of a project in a layout. target: a new folder, "" for one in the
+    project."""
+
+    name: str
+    layout: str = LAYOUTS[0]
+    target: str = ""
+
+    def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise AppError(f"There is no layout {self.layout!r}; there are {', '.join(LAYOUTS)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldExportResult:
+    """What was exported."""
+
+    name: str
+    folder: str
+    utterances: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import get_args
 
 from core.errors import AppError, InvalidValueError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.datasets.gold_request import (
+    GoldExportRequest,
+    GoldExportResult,
     GoldRequest,
     GoldResult,
     find_gold_project,
@@ -15,24 +19,30 @@ from studio.datasets.gold_request import (
 )
 from studio.workers.context import WorkerContext
 from training.asr.base import TranscribeError
-from training.gold.diarization import DiarizationOptions
 from training.gold.export import export_utterances
+from training.gold.listening_copy import write_listening_copy
 from training.gold.project_files import (
     CHECK_FILE,
     STEPS,
     UTTERANCES_FILE,
     CheckRow,
+    DiarizationOptions,
     GoldProject,
+    Method,
     create_project,
     read_project,
     read_rows,
-    read_utterances,
 )
 from training.gold.report import write_report
+from training.gold.row_conversion import (
+    read_utterances,
+)
 from training.gold.tools import open_tools
 from training.gold.workflow import run_steps
 
 REPORT_STEP = "report"
+EXPORT_DIR = "export"
+METHOD_NAMES: dict[str, Method] = {name: name for name in get_args(Method)}
 
 
 def gold_dataset_task(
@@ -56,30 +66,43 @@ def make_gold_dataset(
             Path(project.recording), layout.whisper, report, encoder=request.encoder
         ) as tools,
     ):
+        write_listening_copy(folder, tools)
         ran = run_steps(folder, tools, report, steps, anew=request.anew)
         if REPORT_STEP in request.steps and (folder / UTTERANCES_FILE).is_file():
-            write_report(folder, tools.cut)
+            write_report(folder, tools)
             ran.append(REPORT_STEP)
     return _summarize(folder, request.project_name, tuple(ran))
 
 
+def export_gold_task(
+    context: WorkerContext, request: GoldExportRequest, report: ProgressReporter
+) -> GoldExportResult:
+    """Export the kept utterances of a project."""
+    return export_gold_dataset(context.layout, request, report)
+
+
 def export_gold_dataset(
-    layout: ProjectPaths, name: str, kind: str, target: Path, report: ProgressReporter
-) -> int:
-    """Export the utterances of a project in a layout; returns how many."""
-    folder = find_gold_project(layout, name)
+    layout: ProjectPaths, request: GoldExportRequest, report: ProgressReporter
+) -> GoldExportResult:
+    """Export the kept utterances of a project in a layout. Raises AppError where there are none."""
+    folder = find_gold_project(layout, request.name)
     if not (folder / UTTERANCES_FILE).is_file():
-        raise AppError(f"{name} has no utterances yet. Run its steps first.")
+        raise AppError(f"{request.name} has no utterances yet. Run its steps first.")
+    target = Path(request.target) if request.target else folder / EXPORT_DIR / request.layout
+    if not request.target:
+        shutil.rmtree(target, ignore_errors=True)  # an earlier export of this project
     project = read_project(folder)
-    used = [one for one in read_utterances(folder) if not one.problems]
     with (
         reraise_as_app_error(InvalidValueError),
         translate_write_errors(target),
         open_tools(Path(project.recording), layout.whisper, report) as tools,
     ):
+        used = [one for one in read_utterances(folder) if not one.problems]
         tracked = list(report.track(used, "export"))
-        files = export_utterances(target, kind, tracked, lambda one: tools.cut(one.start, one.stop))
-    return len(files)
+        files = export_utterances(
+            target, request.layout, tracked, lambda one: tools.cut(one.start, one.stop)
+        )
+    return GoldExportResult(name=request.name, folder=str(target), utterances=len(files))
 
 
 def _open_project(layout: ProjectPaths, request: GoldRequest) -> Path:
@@ -96,7 +119,7 @@ def _open_project(layout: ProjectPaths, request: GoldRequest) -> Path:
         speaker=request.speaker,
         options=DiarizationOptions(
             speakers=request.speakers or None,
-            method="spectral" if request.method == "spectral" else "agglomerative",
+            method=METHOD_NAMES[request.method],
         ),
     )
     with reraise_as_app_error(InvalidValueError), translate_write_errors(folder):

@@ -5,6 +5,7 @@ The alignment also detects wrong texts, since words that are not spoken cannot b
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,6 +156,25 @@ def _split_spoken_words(written: str) -> list[str]:
 
 def _run_alignment(wave: Tensor, words: Sequence[str]) -> list[tuple[str, float, float]]:
     """Return (word, start, stop) in seconds; empty where the text does not fit the audio."""
+    found = [
+        (re.sub(r"\(\d+\)$", "", entry.word), entry.start_frame, entry.end_frame + 1)
+        for entry in _decode_words(wave, words).seg() or ()
+    ]
+    return [(word, start * FRAME_S, stop * FRAME_S) for word, start, stop in found]
+
+
+def score_words(wave: Tensor, words: Sequence[str]) -> float | None:
+    """Return the log-likelihood of English words by PocketSphinx; None where they do not fit.
+
+    wave: (n,) at `SAMPLE_RATE`. Comparable for other words of the same wave only.
+    """
+    if not words or len(wave) > MAX_ALIGNMENT_S * SAMPLE_RATE:
+        return None
+    found = _decode_words(wave, [word.lower() for word in words]).hyp()
+    return math.log(found.score) if found is not None and found.score > 0 else None
+
+
+def _decode_words(wave: Tensor, words: Sequence[str]) -> Any:  # Any: the wheel has no types
     decoder = _load_decoder()
     for word in set(words):
         if decoder.lookup_word(word) is None:
@@ -164,11 +184,12 @@ def _run_alignment(wave: Tensor, words: Sequence[str]) -> list[tuple[str, float,
     decoder.start_utt()
     decoder.process_raw(steps.tobytes(), False, True)
     decoder.end_utt()
-    found = [
-        (re.sub(r"\(\d+\)$", "", entry.word), entry.start_frame, entry.end_frame + 1)
-        for entry in decoder.seg() or ()
-    ]
-    return [(word, start * FRAME_S, stop * FRAME_S) for word, start, stop in found]
+    return decoder
+
+
+def pronounce_word(word: str) -> list[str]:
+    """Return the phones of an English word by PocketSphinx's dictionary; guessed for others."""
+    return (_load_decoder().lookup_word(word.lower()) or _guess_phones(word.lower())).split()
 
 
 def _guess_phones(word: str) -> str:

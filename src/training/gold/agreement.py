@@ -16,6 +16,7 @@ from training.gold.transcripts import TranscriptTurn
 
 Status = Literal["agrees", "other speaker", "not heard", "not in the transcript"]
 MIN_HEARD = 0.5  # share of the words of a turn that must be heard
+SPOKEN_WORD_S = 0.6  # of a slow word; for words that were not heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,18 @@ class TurnCheck:
     heard: float
     status: Status
     differences: tuple[tuple[str, str], ...]
+
+
+class LocatedTurn(NamedTuple):
+    """Where a turn was heard. start, stop: None where none of its words were; share: of the words;
+    missing_first, missing_last: words before the first and after the last that was heard."""
+
+    start: float | None
+    stop: float | None
+    share: float
+    differences: tuple[tuple[str, str], ...]
+    missing_first: int = 0
+    missing_last: int = 0
 
 
 class Run(NamedTuple):
@@ -108,13 +121,8 @@ def estimate_spans(
     return spans
 
 
-def locate_turns(
-    turns: Sequence[TranscriptTurn], heard: Sequence[HeardWord]
-) -> list[tuple[float | None, float | None, float, tuple[tuple[str, str], ...]]]:
-    """Find the turns of a transcript among recognized words.
-
-    Returns start, stop, share of the words heard, and the differences, for each turn.
-    """
+def locate_turns(turns: Sequence[TranscriptTurn], heard: Sequence[HeardWord]) -> list[LocatedTurn]:
+    """Find the turns of a transcript among recognized words."""
     words = [
         (word, index)
         for index, turn in enumerate(turns)
@@ -123,31 +131,62 @@ def locate_turns(
     ]
     runs = align_sequences([word for word, _ in words], [word.text for word in heard])
     times: dict[int, list[HeardWord]] = {}
-    found: dict[int, int] = {}
+    places: dict[int, list[int]] = {}  # of the words of a turn that were heard
     differences: dict[int, list[tuple[str, str]]] = {}
     for first, last, left, right, is_equal in runs:
         if is_equal:
             for offset in range(last - first):
                 index = words[first + offset][1]
                 times.setdefault(index, []).append(heard[left + offset])
-                found[index] = found.get(index, 0) + 1
-        else:
+                places.setdefault(index, []).append(first + offset)
+        elif words:
             near = min(first, len(words) - 1)
-            if near >= 0:
-                written = " ".join(word for word, _ in words[first:last])
-                differences.setdefault(words[near][1], []).append(
-                    (written, " ".join(word.text for word in heard[left:right]))
-                )
+            written = " ".join(word for word, _ in words[first:last])
+            differences.setdefault(words[near][1], []).append(
+                (written, " ".join(word.text for word in heard[left:right]))
+            )
     counts = np.bincount([index for _, index in words], minlength=len(turns))
-    return [
-        (
-            times[index][0].start if index in times else None,
-            times[index][-1].stop if index in times else None,
-            found.get(index, 0) / max(int(counts[index]), 1),
-            tuple(differences.get(index, ())),
+    firsts = np.cumsum(counts) - counts
+    located = []
+    for index in range(len(turns)):
+        own, count = places.get(index, []), int(counts[index])
+        located.append(
+            LocatedTurn(
+                start=times[index][0].start if own else None,
+                stop=times[index][-1].stop if own else None,
+                share=len(own) / max(count, 1),
+                differences=tuple(differences.get(index, ())),
+                missing_first=own[0] - int(firsts[index]) if own else 0,
+                missing_last=int(firsts[index]) + count - 1 - own[-1] if own else 0,
+            )
         )
-        for index in range(len(turns))
-    ]
+    return located
+
+
+def extend_turns(located: Sequence[LocatedTurn], diary: Sequence[Turn]) -> list[LocatedTurn]:
+    """Extend turns whose first or last words were not heard to where their speaker speaks.
+
+    They stay within the diary's turn, and out of the turns before and after.
+    """
+    extended: list[LocatedTurn] = []
+    for index, one in enumerate(located):
+        if one.start is None or one.stop is None:
+            extended.append(one)
+            continue
+        start, stop = one.start, one.stop
+        before = max((two.stop or 0.0 for two in extended), default=0.0)
+        after = min(
+            (two.start for two in located[index + 1 :] if two.start is not None), default=stop
+        )
+        if one.missing_first:
+            begin = _turn_at(diary, start).start
+            start = max(begin, before, start - SPOKEN_WORD_S * (one.missing_first + 1))
+        if one.missing_last:
+            end = _turn_at(diary, stop).stop
+            room = max(stop, after) if after > stop else end
+            stop = min(end, room, stop + SPOKEN_WORD_S * (one.missing_last + 1))
+        extended.append(one._replace(start=min(start, one.start), stop=max(stop, one.stop)))
+    return extended
 
 
 def check_turns(
@@ -155,8 +194,9 @@ def check_turns(
 ) -> list[TurnCheck]:
     """Compare each turn of the transcript with the words heard and with the named diary."""
     checks = []
-    for index, (turn, (start, stop, share, differences)) in enumerate(
-        zip(turns, locate_turns(turns, heard), strict=True)
+    located = extend_turns(locate_turns(turns, heard), diary)
+    for index, (turn, (start, stop, share, differences, _, _)) in enumerate(
+        zip(turns, located, strict=True)
     ):
         diary_speaker = "" if start is None or stop is None else _main_speaker(diary, start, stop)
         status: Status = "agrees"
@@ -205,6 +245,12 @@ def _main_speaker(diary: Sequence[Turn], start: float, stop: float) -> str:
         if common > 0:
             shared[turn.speaker] = shared.get(turn.speaker, 0.0) + common
     return max(shared, key=lambda name: shared[name]) if shared else ""
+
+
+def _turn_at(diary: Sequence[Turn], time: float) -> Turn:
+    """Return the turn of the diary at a time, or one without length where there is none."""
+    found = [turn for turn in diary if turn.start <= time <= turn.stop]
+    return found[0] if found else Turn(start=time, stop=time, speaker="")
 
 
 def _time_at(diary: Sequence[Turn], seconds: float) -> float:

@@ -6,31 +6,45 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from core.errors import InvalidValueError
-from core.files import write_json, write_text
+from core.files import sha256_file, write_json, write_text
 from core.serialization import from_dict, to_dict
 from engines.model_files import read_json
-from training.gold.agreement import HeardWord, TurnCheck
-from training.gold.cleaning import CleanedPart
-from training.gold.diarization import DiarizationOptions
-from training.gold.utterances import AlignedPart, Utterance
 
 STEPS = ("clean", "diarize", "check", "align", "split")
 PROJECT_FILE = "project.json"
 TRANSCRIPT_FILE, HEARD_FILE, DIARY_FILE = "1-transcript.txt", "2-heard.csv", "2-diary.csv"
 CHECK_FILE, WORDS_FILE, UTTERANCES_FILE = "3-check.csv", "4-words.csv", "5-utterances.csv"
+OVERLAPS_FILE, REPORT_FILE, WAVEFORM_FILE = "2-overlaps.csv", "report.html", "waveform.json"
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "clean": (TRANSCRIPT_FILE,),
-    "diarize": (HEARD_FILE, DIARY_FILE),
+    "diarize": (HEARD_FILE, DIARY_FILE, OVERLAPS_FILE),
     "check": (CHECK_FILE,),
     "align": (WORDS_FILE,),
     "split": (UTTERANCES_FILE,),
 }
 
+Method = Literal["agglomerative", "spectral", "pyannote"]
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiarizationOptions:
+    """speakers: their number, None to find it; window_s, step_s: of the embeddings."""
+
+    speakers: int | None = None
+    method: Method = "agglomerative"
+    window_s: float = 1.6
+    step_s: float = 0.4
+    min_window_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.speakers is not None and not 1 <= self.speakers <= 100:
+            raise InvalidValueError(f"speakers is {self.speakers}; it must be from 1 to 100.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +56,14 @@ class GoldProject:
     speaker: str = ""
     options: DiarizationOptions = field(default_factory=DiarizationOptions)
     made_from: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapRow:
+    """A line of 2-overlaps.csv: seconds in which two people speak."""
+
+    start: float
+    stop: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,26 +129,28 @@ def read_project(folder: Path) -> GoldProject:
     return from_dict(GoldProject, read_json(folder / PROJECT_FILE))
 
 
-def read_heard(folder: Path) -> list[HeardWord]:
-    """Read the recognized words."""
-    return read_rows(folder / HEARD_FILE, HeardWord)
+def hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
+    """Return a hash of the files that a step reads, and the options that it uses.
+
+    A step whose inputs are the same is not run again, so that what a person edited stays.
+    """
+    earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
+    source = Path(project.transcript if step == "clean" else project.recording)
+    hashes = [_hash_file(path) for path in (source, *(folder / name for name in earlier))]
+    used = {"diarize": str(project.options), "split": project.speaker}.get(step, "")
+    return f"{'-'.join(hashes)} {used}"
 
 
-def read_utterances(folder: Path) -> list[Utterance]:
-    """Read 5-utterances.csv, with those that are left out."""
-    return [
-        Utterance(
-            id=row.id,
-            turn=row.turn,
-            speaker=row.speaker,
-            start=row.start,
-            stop=row.stop,
-            text=row.text,
-            score=row.score,
-            problems=tuple(filter(None, row.problems.split("; "))),
-        )
-        for row in read_rows(folder / UTTERANCES_FILE, UtteranceRow)
-    ]
+def list_step_states(folder: Path, project: GoldProject) -> dict[str, str]:
+    """Return for each step: done, outdated where what it read has changed since, or missing."""
+    states = {}
+    for step in STEPS:
+        if not all((folder / name).is_file() for name in OUTPUTS[step]):
+            states[step] = "missing"
+        else:
+            is_same = project.made_from.get(step) == hash_inputs(folder, project, step)
+            states[step] = "done" if is_same else "outdated"
+    return states
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> None:  # Any: dataclasses of one kind
@@ -165,74 +189,15 @@ def _convert(text: str, hint: Any) -> Any:  # Any: the type of a column, and its
     return hint(text)
 
 
-def to_check_row(check: TurnCheck) -> CheckRow:
-    """Convert to a CheckRow."""
-    written = " / ".join(one for one, _ in check.differences)
-    instead = " / ".join(other for _, other in check.differences)
-    return CheckRow(
-        turn=check.index,
-        speaker=check.speaker,
-        start=check.start,
-        stop=check.stop,
-        diary_speaker=check.diary_speaker,
-        heard=check.heard,
-        status=check.status,
-        written=written,
-        instead=instead,
-    )
+def _hash_file(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ""
+    return _hash_version(path, stat.st_mtime_ns, stat.st_size)
 
 
-def from_check_row(row: CheckRow) -> TurnCheck:
-    """Convert to a TurnCheck."""
-    status: Any = row.status  # Any: a person may have written another word, which means "no"
-    return TurnCheck(
-        index=row.turn,
-        speaker=row.speaker,
-        start=row.start,
-        stop=row.stop,
-        diary_speaker=row.diary_speaker,
-        heard=row.heard,
-        status=status,
-        differences=(),
-    )
-
-
-def to_word_row(part: AlignedPart) -> WordRow:
-    """Convert to a WordRow."""
-    return WordRow(
-        turn=part.turn,
-        first=part.part.start,
-        last=part.part.end,
-        source=part.part.source,
-        words=" ".join(part.part.words),
-        start=part.start,
-        stop=part.stop,
-        score=part.score,
-    )
-
-
-def from_word_row(row: WordRow) -> AlignedPart:
-    """Convert to an AlignedPart."""
-    return AlignedPart(
-        turn=row.turn,
-        part=CleanedPart(
-            start=row.first, end=row.last, source=row.source, words=tuple(row.words.split())
-        ),
-        start=row.start,
-        stop=row.stop,
-        score=row.score,
-    )
-
-
-def to_utterance_row(utterance: Utterance) -> UtteranceRow:
-    """Convert to an UtteranceRow."""
-    return UtteranceRow(
-        id=utterance.id,
-        turn=utterance.turn,
-        speaker=utterance.speaker,
-        start=utterance.start,
-        stop=utterance.stop,
-        text=utterance.text,
-        score=utterance.score,
-        problems="; ".join(utterance.problems),
-    )
+@lru_cache(maxsize=256)
+def _hash_version(path: Path, changed: int, size: int) -> str:
+    """Return the hash of a version of a file; the page asks for it with every poll."""
+    return sha256_file(path)[:12]

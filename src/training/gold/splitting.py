@@ -66,7 +66,8 @@ class SplitCosts:
     """What an optimal split weighs.
 
     unused: per second of speech left out; cut: per cut between two words, times the doubt about
-    them and the shortness of the pause; length: per utterance, for its distance from target_s.
+    the one that is used and the shortness of the pause; length: per utterance, for its distance
+    from target_s.
     """
 
     unused: float = 1.0
@@ -161,6 +162,7 @@ def _utterance_cost(words: Sequence[TimedWord], begin: int, end: int, costs: Spl
         if 0 < edge < len(words):
             pause = words[edge].start - words[edge - 1].stop
             shortness = max(0.0, 1.0 - pause / costs.good_pause_s)
-            doubt = 1.0 - min(words[edge].score, words[edge - 1].score)
+            inside = words[edge] if edge == begin else words[edge - 1]
+            doubt = 1.0 - inside.score
             cost += costs.cut * (shortness + doubt)
     return cost

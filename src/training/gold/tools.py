@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from core.progress import ProgressReporter
 from speakers.embedding import Encoder, load_encoder, mean_embedding
 from speakers.likeness import PUBLISHED_NAME
 from training.asr.base import SAMPLE_RATE, TranscriberConfig
-from training.asr.forced_alignment import find_aligner
+from training.asr.forced_alignment import can_align, find_aligner, pronounce_word, score_words
 from training.asr.selection import load_transcriber
 from training.asr.voice_activity import detect_speech
 from training.gold.agreement import HeardWord
@@ -61,42 +62,64 @@ def make_tools(
     transcriber: TranscriberConfig,
 ) -> GoldTools:
     """Return the tools for a decoded recording; the encoder is loaded at its first use."""
+    made = _RecordingTools(recording, models, get_encoder, transcriber)
+    is_english = can_align(LANGUAGE)
+    return GoldTools(
+        cut=recording.extract_clip,
+        duration_s=recording.duration_s,
+        speech=lambda report: detect_speech(recording, report).spans,
+        embed=made.embed,
+        recognize=made.recognize,
+        align=made.align,
+        pyannote=models.parent / "pyannote",
+        pronounce=pronounce_word if is_english else lambda word: (),
+        compare=made.compare if is_english else lambda start, stop, written, heard: None,
+    )
 
-    def wave(start: float, stop: float) -> torch.Tensor:
-        return recording.extract_clip(start, stop).resample(SAMPLE_RATE).wave
 
-    def embed(samples: np.ndarray) -> np.ndarray:
-        encoder = get_encoder()
+@dataclass(frozen=True, slots=True)
+class _RecordingTools:
+    recording: Recording
+    models: Path
+    get_encoder: Callable[[], Encoder]
+    transcriber: TranscriberConfig
+
+    def wave(self, start: float, stop: float) -> torch.Tensor:
+        return self.recording.extract_clip(start, stop).resample(SAMPLE_RATE).wave
+
+    def embed(self, samples: np.ndarray) -> np.ndarray:
+        encoder = self.get_encoder()
         prepared = encoder.prepare_wave(samples)
         return mean_embedding(encoder.embed_partials(prepared).embeddings)
 
-    def recognize(report: ProgressReporter) -> list[HeardWord]:
-        loaded = load_transcriber(transcriber, models, report)
+    def recognize(self, report: ProgressReporter) -> list[HeardWord]:
+        loaded = load_transcriber(self.transcriber, self.models, report)
+        duration = self.recording.duration_s
         words: list[HeardWord] = []
-        for start in np.arange(0.0, recording.duration_s, RECOGNIZED_BLOCK_S).tolist():
-            stop = min(start + RECOGNIZED_BLOCK_S, recording.duration_s)
-            found = loaded.transcribe(wave(start, stop), report)
+        for start in np.arange(0.0, duration, RECOGNIZED_BLOCK_S).tolist():
+            stop = min(start + RECOGNIZED_BLOCK_S, duration)
+            found = loaded.transcribe(self.wave(start, stop), report)
             for segment in found.segments:
                 for word in segment.words:
                     words += _split_word(word.text, word.start_s + start, word.stop_s + start)
         return words
 
-    def align(start: float, stop: float, words: Sequence[str]) -> list[tuple[float, float]] | None:
+    def align(
+        self, start: float, stop: float, words: Sequence[str]
+    ) -> list[tuple[float, float]] | None:
         text = " ".join(words).lower()
-        aligner = find_aligner(text, LANGUAGE, models)
-        found = aligner(wave(start, stop), text) if aligner is not None else None
+        aligner = find_aligner(text, LANGUAGE, self.models)
+        found = aligner(self.wave(start, stop), text) if aligner is not None else None
         if found is None or len(found.words) != len(words):
             return None
         return [(word.start_s + start, word.stop_s + start) for word in found.words]
 
-    return GoldTools(
-        cut=recording.extract_clip,
-        duration_s=recording.duration_s,
-        speech=lambda report: detect_speech(recording, report).spans,
-        embed=embed,
-        recognize=recognize,
-        align=align,
-    )
+    def compare(
+        self, start: float, stop: float, written: Sequence[str], heard: Sequence[str]
+    ) -> float | None:
+        sound = self.wave(start, stop)
+        first, second = score_words(sound, written), score_words(sound, heard)
+        return None if first is None or second is None else first - second
 
 
 def _split_word(text: str, start: float, stop: float) -> list[HeardWord]:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from audio.clip import ClipError
-from training.gold.diarization import Embed
+from training.gold.diarization.clustering import Embed
 from training.gold.diary import Turn
 from training.gold.utterances import Utterance
 
-MIN_MARGIN = 0.0  # how much more alike a part must be to its speaker than to another
+MIN_MARGIN = -0.05  # of the likeness to the own speaker; short parts vary by so much
 WINDOW_S = 1.2
 MAX_OTHER_S = 0.2
 

@@ -4,6 +4,7 @@
     <folder>/1-transcript.txt    clean: one turn per line, "Speaker| words"
     <folder>/2-heard.csv         diarize: recognized words with their times
     <folder>/2-diary.csv         diarize: who speaks when
+    <folder>/2-overlaps.csv      diarize: when two people speak at once
     <folder>/3-check.csv         check: each turn of the transcript, found or not, and differences
     <folder>/4-words.csv         align: each part of the text with its times and score
     <folder>/5-utterances.csv    split: utterances, with the reason where one is left out
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from audio.clip import Clip
-from core.files import sha256_file, write_json
+from core.files import write_json
 from core.progress import ProgressReporter
 from core.serialization import to_dict
 from training.gold.agreement import (
@@ -30,43 +31,62 @@ from training.gold.agreement import (
     locate_turns,
     name_speakers,
 )
-from training.gold.diarization import (
+from training.gold.diarization.clustering import (
+    Diarization,
     Embed,
     diarize_windows,
     embed_windows,
 )
+from training.gold.diarization.overlaps import find_overlaps
+from training.gold.diarization.pyannote import PYANNOTE, diarize_with_pyannote
 from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.project_files import (
     CHECK_FILE,
     DIARY_FILE,
     HEARD_FILE,
     OUTPUTS,
+    OVERLAPS_FILE,
     PROJECT_FILE,
     STEPS,
     TRANSCRIPT_FILE,
     UTTERANCES_FILE,
     WORDS_FILE,
     CheckRow,
+    DiarizationOptions,
     GoldProject,
+    OverlapRow,
     WordRow,
+    hash_inputs,
+    read_project,
+    read_rows,
+    write_rows,
+)
+from training.gold.row_conversion import (
     from_check_row,
     from_word_row,
     read_heard,
-    read_project,
-    read_rows,
     to_check_row,
     to_utterance_row,
     to_word_row,
-    write_rows,
 )
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
-from training.gold.utterances import AlignText, Utterance, align_turn, split_turn
+from training.gold.utterances import (
+    MIN_SPEAKER_GAP_S,
+    AlignedPart,
+    AlignText,
+    CompareTexts,
+    Pronounce,
+    Utterance,
+    align_turn,
+    split_turn,
+)
 from training.gold.voice_check import check_voice, measure_voices
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GoldTools:
-    """What the steps need. cut: audio between two times; speech: spans of speech in seconds."""
+    """What the steps need. cut: audio between two times; speech: spans of speech in seconds;
+    pyannote: the folder of its pipeline."""
 
     cut: Callable[[float, float], Clip]
     duration_s: float
@@ -74,6 +94,9 @@ class GoldTools:
     embed: Embed
     recognize: Callable[[ProgressReporter], Sequence[HeardWord]] | None
     align: AlignText
+    pyannote: Path | None = None
+    pronounce: Pronounce = lambda word: ()
+    compare: CompareTexts = lambda start, stop, written, heard: None
 
 
 def run_steps(
@@ -91,7 +114,7 @@ def run_steps(
     ran = []
     for step in steps:
         project = read_project(folder)
-        source = _hash_inputs(folder, project, step)
+        source = hash_inputs(folder, project, step)
         is_there = all((folder / name).is_file() for name in OUTPUTS[step])
         if is_there and project.made_from.get(step) == source and not anew:
             continue
@@ -113,13 +136,31 @@ def _diarize(
     options = project.options
     if options.speakers is None:
         options = replace(options, speakers=len({turn.speaker for turn in turns}))
-    speech = list(tools.speech(report))
-    windows = embed_windows(_wave_of(tools), speech, tools.embed, options, report)
-    diary = list(diarize_windows(windows, speech, options).turns)
+    found = _find_turns(tools, options, report)
+    diary = list(found.turns)
+    write_rows(
+        folder / OVERLAPS_FILE,
+        [OverlapRow(start=start, stop=stop) for start, stop in found.overlaps],
+    )
     heard = list(tools.recognize(report)) if tools.recognize is not None else []
     write_rows(folder / HEARD_FILE, heard)
     names = name_speakers(diary, _place_turns(turns, heard, diary))
     write_diary(folder / DIARY_FILE, rename_speakers(diary, names))
+
+
+def _find_turns(
+    tools: GoldTools, options: DiarizationOptions, report: ProgressReporter
+) -> Diarization:
+    wave = wave_of(tools)
+    if options.method == PYANNOTE:
+        return diarize_with_pyannote(
+            wave(0.0, tools.duration_s), tools.pyannote or Path(), options.speakers, report
+        )
+    speech = list(tools.speech(report))
+    windows = embed_windows(wave, speech, tools.embed, options, report)
+    found = diarize_windows(windows, speech, options)
+    overlaps = find_overlaps(windows, found.turns, found.centroids, wave, tools.embed, report)
+    return replace(found, overlaps=overlaps)
 
 
 def _check(folder: Path, project: GoldProject, tools: GoldTools, report: ProgressReporter) -> None:
@@ -134,7 +175,8 @@ def _align(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     rows: list[WordRow] = []
     checks = [from_check_row(row) for row in read_rows(folder / CHECK_FILE, CheckRow)]
     for check in report.track(checks, "align"):
-        parts = align_turn(check, turns[check.index].text, heard, tools.align)
+        text = turns[check.index].text
+        parts = align_turn(check, text, heard, tools.align, tools.pronounce, tools.compare)
         rows += [to_word_row(part) for part in parts]
     write_rows(folder / WORDS_FILE, rows)
 
@@ -143,24 +185,43 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     turns = read_turns(folder / TRANSCRIPT_FILE)
     checks = read_rows(folder / CHECK_FILE, CheckRow)
     aligned = [from_word_row(row) for row in read_rows(folder / WORDS_FILE, WordRow)]
+    rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
+    overlaps = [(row.start, row.stop) for row in rows]
+    diary = read_diary(folder / DIARY_FILE)
     utterances: list[Utterance] = []
     for check in checks:
         if check.status != "agrees" or project.speaker not in ("", check.speaker):
             continue
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
-        others = [
-            (part.start, part.stop) for part in aligned if turns[part.turn].speaker != check.speaker
+        others = overlaps + _list_other_speech(checks, aligned, check.speaker)
+        others += [
+            (turn.start + MIN_SPEAKER_GAP_S, turn.stop - MIN_SPEAKER_GAP_S)
+            for turn in diary
+            if turn.speaker != check.speaker and turn.duration > 2 * MIN_SPEAKER_GAP_S
         ]
         utterances += split_turn(parts, text, check.speaker, f"{check.turn:04d}", others)
-    diary = read_diary(folder / DIARY_FILE)
-    wave = _wave_of(tools)
+    wave = wave_of(tools)
     voices = measure_voices(utterances, wave, tools.embed)
     checked = [
         check_voice(utterance, diary, voices, wave, tools.embed)
         for utterance in report.track(utterances, "split")
     ]
     write_rows(folder / UTTERANCES_FILE, [to_utterance_row(one) for one in checked])
+
+
+def _list_other_speech(
+    checks: Sequence[CheckRow], aligned: Sequence[AlignedPart], speaker: str
+) -> list[tuple[float, float]]:
+    """Return when others speak: their words, or their turns where no word was aligned."""
+    speakers = {check.turn: check.speaker for check in checks}
+    known = {part.turn for part in aligned}
+    return [(part.start, part.stop) for part in aligned if speakers.get(part.turn) != speaker] + [
+        (check.start, check.stop)
+        for check in checks
+        if check.start is not None and check.stop is not None
+        if check.turn not in known and check.speaker != speaker
+    ]
 
 
 _RUNNERS: Mapping[str, Callable[[Path, GoldProject, GoldTools, ProgressReporter], None]] = {
@@ -179,27 +240,16 @@ def _place_turns(
     if not heard:
         return estimate_spans(turns, diary)
     return [
-        (turn.speaker, start, stop)
-        for turn, (start, stop, _, _) in zip(turns, locate_turns(turns, heard), strict=True)
-        if start is not None and stop is not None
+        (turn.speaker, one.start, one.stop)
+        for turn, one in zip(turns, locate_turns(turns, heard), strict=True)
+        if one.start is not None and one.stop is not None
     ]
 
 
-def _wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
+def wave_of(tools: GoldTools) -> Callable[[float, float], np.ndarray]:
+    """Return what cuts the samples between two times, at 16 kHz."""
+
     def cut(start: float, stop: float) -> np.ndarray:
         return np.asarray(tools.cut(start, stop).resample(16_000).wave.numpy())
 
     return cut
-
-
-def _hash_inputs(folder: Path, project: GoldProject, step: str) -> str:
-    """Return a hash of the files that a step reads, and the options that it uses.
-
-    A step whose inputs are the same is not run again, so that what a person edited stays.
-    """
-    earlier = [name for one in STEPS[: STEPS.index(step)] for name in OUTPUTS[one]]
-    source = Path(project.transcript if step == "clean" else project.recording)
-    paths = [source, *(folder / name for name in earlier)]
-    hashes = [sha256_file(path)[:12] if path.is_file() else "" for path in paths]
-    used = {"diarize": str(project.options), "split": project.speaker}.get(step, "")
-    return f"{'-'.join(hashes)} {used}"

@@ -12,6 +12,8 @@ import gradio as gr
 from core.errors import AppError
 from core.formatting import format_count
 from core.serialization import from_dict
+from jobs.models import Job
+from studio.datasets.dataset_reports import PREPARED, DatasetReportRequest, find_report
 from studio.datasets.service import (
     CLIP_REASONS,
     ClipRow,
@@ -37,6 +39,7 @@ from webui.datasets.review_view import (
     ReviewListing,
     build_bars,
     report_html,
+    report_link_html,
     review_html,
 )
 
@@ -44,6 +47,7 @@ from webui.datasets.review_view import (
 
 POLL_INTERVAL_S = 2.0
 JOB_LIMIT = 50
+REPORT_TASK, REPORT_ORIGIN = "report_dataset", "review"
 REPLACED_REASONS = ("merged", "split")
 MIN_OVERLAP_S = 0.02  # clips that share less are neighbours
 FILTER_LABELS = {
@@ -74,6 +78,7 @@ class ReviewSnapshot:
     visible: VisibleClips = field(default_factory=VisibleClips)
     listing: ReviewListing = field(default_factory=ReviewListing)
     report: DatasetReport | None = None
+    report_link: str = ""
 
 
 class ReviewPanel:
@@ -88,10 +93,12 @@ class ReviewPanel:
             )
             with gr.Column(min_width=220):
                 configure = gr.Button("Next: Generate Configuration", elem_id="training-further")
+                write = gr.Button("Create report", size="sm", elem_id="training-report-write")
                 delete = gr.Button("Delete this dataset", size="sm", elem_id="training-delete")
                 self.undo = gr.Button(
                     "Undo", size="sm", visible=False, elem_id="training-delete-undo"
                 )
+        self.html_report = create_live_html("training-report-link")
         self.report = create_live_html("training-report")
         with gr.Row(elem_classes="charts"):
             self.lengths = create_bar_plot("training-lengths")
@@ -106,7 +113,10 @@ class ReviewPanel:
             self.render,
             message=message,
             inputs=[self.visible, self.chosen, self.words, self.show, self.page],
-            outputs=[self.chosen, self.visible, self.report, self.lengths, self.levels],
+            outputs=[
+                *(self.chosen, self.visible, self.html_report),
+                *(self.report, self.lengths, self.levels),
+            ],
             action_outputs=[self.deleted, self.undo],
         )
         self.panel.actions.update(dict.fromkeys((*REVIEW_ACTIONS, "page"), self.press))
@@ -114,6 +124,7 @@ class ReviewPanel:
         self.panel.listen(self.panel.html, trigger_mode="multiple")
         self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
         self._bind_events(page, delete, configure)
+        self.panel.bind(write.click, self.write_report, [self.chosen])
 
     def _build_filters(self) -> None:
         gr.Markdown("## Clips", elem_classes="dataset-title")
@@ -208,6 +219,9 @@ class ReviewPanel:
                 all=found.all if is_filtered else found.total,
             ),
             report=self.datasets.report(name),
+            report_link=report_link_html(
+                name, find_report(self.studio.layout, f"{PREPARED}/{name}"), self._report_job(name)
+            ),
         )
 
     def render(self, snapshot: ReviewSnapshot) -> Updates:
@@ -218,6 +232,7 @@ class ReviewPanel:
             self.panel.html: review_html(snapshot.name, snapshot.listing, layout),
             self.chosen: gr.update(choices=list(snapshot.names), value=snapshot.name or None),
             self.visible: snapshot.visible,
+            self.html_report: snapshot.report_link,
             self.report: report_html(report) if report is not None else "",
             self.lengths: bar_plot_update("Length", "s", build_bars(lengths)),
             self.levels: bar_plot_update("Loudness", "LUFS", build_bars(levels)),
@@ -239,6 +254,22 @@ class ReviewPanel:
         """Return the filter for the clips with a reason of the report."""
         reason = parse_action(event).text("value")
         return reason if reason in (*FILTER_LABELS, *CLIP_REASONS) else gr.skip()
+
+    def write_report(self, name: str | None) -> None:
+        """Queue a job that writes the HTML report of the dataset."""
+        if not name or name not in self.datasets.names():
+            raise AppError("Choose a dataset first.")
+        if (job := self._report_job(name)) is not None and not job.is_over:
+            raise AppError("The report is being written already.")
+        request = DatasetReportRequest(name=f"{PREPARED}/{name}")
+        self.studio.submit(request, title=f"Report on {name}", origin=REPORT_ORIGIN)
+
+    def _report_job(self, name: str) -> Job | None:
+        wanted = {"name": f"{PREPARED}/{name}"}
+        jobs = self.studio.jobs(limit=JOB_LIMIT)
+        return next(
+            (job for job in jobs if job.task == REPORT_TASK and job.request == wanted), None
+        )
 
     def accept_all(self, name: str | None, percent: float | None) -> Updates:
         """Accept all clips with a minimum confidence."""

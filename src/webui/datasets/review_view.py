@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from core.paths import ProjectPaths
+from jobs.models import Job
 from studio.datasets.service import CLIP_REASONS, ClipRow, DatasetReport, HistogramBin
 from webui.components.charts import Bar, chart_text_html, summarize_histogram
 from webui.components.file_links import get_file_url
+from webui.components.job_card import failure_html, progress_bar_html
 from webui.components.templates import render
 
 PAGE_SIZE = 25
@@ -48,6 +51,17 @@ def report_html(report: DatasetReport) -> str:
         report=report,
         chart_text=chart_text_html(texts),
         CLIP_REASONS=CLIP_REASONS,
+    )
+
+
+def report_link_html(name: str, path: Path | None, job: Job | None) -> str:
+    """Render the link to the HTML report, or the progress or failure of the job that writes it."""
+    has_failed = job is not None and job.failure is not None
+    return render(
+        "datasets/report_link.html",
+        url=f"api/datasets/{quote(f'prepared/{name}')}/report" if path is not None else "",
+        progress=progress_bar_html(job) if job is not None and not job.is_over else "",
+        failure=failure_html(job) if job is not None and has_failed else "",
     )
 
 

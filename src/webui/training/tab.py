@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from webui.components.page_context import PageContext
+from webui.datasets.gold_tab import GoldTab
 from webui.datasets.prepare_tab import PrepareTab
 from webui.training.configure_tab import ConfigureTab
 from webui.training.encoder_tab import EncoderTab
@@ -18,6 +19,8 @@ def build_training_tab(page: PageContext) -> None:
         page.training_tabs = parts
         with gr.Tab("Prepare Dataset", id="prepare", elem_id="training-part-prepare"):
             PrepareTab(page)
+        with gr.Tab("Gold Dataset", id="gold", elem_id="training-part-gold"):
+            GoldTab(page)
         with gr.Tab("Generate Configuration", id="configure", elem_id="training-part-configure"):
             ConfigureTab(page)
         with gr.Tab("Train", id="train", elem_id="training-part-train"):

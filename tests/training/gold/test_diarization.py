@@ -16,14 +16,9 @@ from training.gold.agreement import (
     estimate_spans,
     name_speakers,
 )
-from training.gold.diarization import (
-    DiarizationOptions,
-    Method,
-    Window,
-    diarize_windows,
-    embed_windows,
-)
+from training.gold.diarization.clustering import Window, diarize_windows, embed_windows
 from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
+from training.gold.project_files import DiarizationOptions, Method
 from training.gold.transcripts import TranscriptTurn
 
 TURNS = [("Ann", 0.0, 6.0), ("Bob", 6.5, 13.0), ("Ann", 13.4, 16.0), ("Cy", 16.2, 24.0)]

@@ -26,6 +26,8 @@ from training.gold.project_files import (
     create_project,
     read_project,
     read_rows,
+)
+from training.gold.row_conversion import (
     read_utterances,
 )
 from training.gold.workflow import GoldTools, run_steps

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
-from scipy.special import softmax
 
 from audio.clip import ClipError
-from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from training.gold.diary import Turn, merge_turns
+from training.gold.project_files import DiarizationOptions
 
 MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
 MAX_SPEAKERS = 10
@@ -25,28 +23,9 @@ SHARPNESS = 12.0  # from cosine to log-probability
 SWITCH_COST = 3.0  # of a change of speaker between two windows
 SWITCH_COST_AT_PAUSE = 0.7  # where speech pauses between them
 MIN_TURN_S = 0.4
-OVERLAP_SHARE = 0.35  # of the probability that a second speaker must have
 
-Method = Literal["agglomerative", "spectral"]
 Embed = Callable[[np.ndarray], np.ndarray]
 """A wave (n,) at 16 kHz to an embedding (e,) of unit length. Raises ClipError without speech."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiarizationOptions:
-    """speakers: their number, None to find it; window_s, step_s: of the embeddings;
-    same_speaker_cosine: two clusters whose means are more alike are one speaker."""
-
-    speakers: int | None = None
-    method: Method = "agglomerative"
-    window_s: float = 1.6
-    step_s: float = 0.4
-    min_window_s: float = 0.5
-    same_speaker_cosine: float = SAME_SPEAKER_COSINE
-
-    def __post_init__(self) -> None:
-        if self.speakers is not None and not 1 <= self.speakers <= 100:
-            raise InvalidValueError(f"speakers is {self.speakers}; it must be from 1 to 100.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +45,11 @@ class Window:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diarization:
     """Who speaks when. turns: of "speaker 1", "speaker 2", … in the order of their first turns;
-    overlaps: seconds in which two seem to speak; centroids: (k, e)."""
+    centroids: (k, e); overlaps: seconds in which two speak."""
 
     turns: tuple[Turn, ...]
-    overlaps: tuple[tuple[float, float], ...]
     centroids: np.ndarray
+    overlaps: tuple[tuple[float, float], ...] = ()
 
 
 def embed_windows(
@@ -104,10 +83,10 @@ def diarize_windows(
 ) -> Diarization:
     """Cluster windows to speakers, and smooth the changes between them."""
     if not windows:
-        return Diarization(turns=(), overlaps=(), centroids=np.zeros((0, 0)))
+        return Diarization(turns=(), centroids=np.zeros((0, 0)))
     embeddings = np.stack([window.embedding for window in windows])
     centroids = _find_centroids(embeddings, options)
-    labels, probabilities = _decode(windows, embeddings @ centroids.T)
+    labels = _decode(windows, embeddings @ centroids.T)
     turns = _to_turns(windows, labels, speech)
     order = list(dict.fromkeys(turn.speaker for turn in turns))
     names = {label: f"speaker {number}" for number, label in enumerate(order, 1)}
@@ -115,7 +94,6 @@ def diarize_windows(
         turns=tuple(
             Turn(start=turn.start, stop=turn.stop, speaker=names[turn.speaker]) for turn in turns
         ),
-        overlaps=tuple(_find_overlaps(windows, probabilities)),
         centroids=centroids[[int(label) for label in order]],
     )
 
@@ -190,8 +168,8 @@ def _normalize(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
 
-def _decode(windows: Sequence[Window], cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the most likely speaker of each window (Viterbi), and probabilities (w, k)."""
+def _decode(windows: Sequence[Window], cosines: np.ndarray) -> np.ndarray:
+    """Return the most likely speaker of each window (Viterbi): (w,)."""
     scores = SHARPNESS * cosines
     count, speakers = scores.shape
     best, back = scores[0], np.zeros((count, speakers), dtype=int)
@@ -205,7 +183,7 @@ def _decode(windows: Sequence[Window], cosines: np.ndarray) -> tuple[np.ndarray,
     labels[-1] = int(best.argmax())
     for index in range(count - 1, 0, -1):
         labels[index - 1] = back[index, labels[index]]
-    return labels, softmax(scores, axis=1)
+    return labels
 
 
 def _to_turns(
@@ -235,21 +213,3 @@ def _absorb_short(turns: list[Turn]) -> list[Turn]:
         if is_inside and turns[index].duration < MIN_TURN_S:
             kept[index] = replace(turns[index], speaker=turns[index + 1].speaker)
     return merge_turns(kept)
-
-
-def _find_overlaps(
-    windows: Sequence[Window], probabilities: np.ndarray
-) -> list[tuple[float, float]]:
-    """Return where a second speaker is nearly as likely as the first for two windows in a row."""
-    if probabilities.shape[1] < 2:
-        return []
-    second = np.sort(probabilities, axis=1)[:, -2] > OVERLAP_SHARE
-    found: list[tuple[float, float]] = []
-    for index in range(1, len(windows)):
-        if second[index] and second[index - 1]:
-            start, stop = windows[index - 1].center, windows[index].center
-            if found and start <= found[-1][1]:
-                found[-1] = (found[-1][0], stop)
-            else:
-                found.append((start, stop))
-    return found

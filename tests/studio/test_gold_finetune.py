@@ -1,0 +1,69 @@
+"""A synthesizer is finetuned on the utterances of a gold project, and compared with its start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audio.clip import Clip
+from core.errors import AppError
+from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.datasets.gold_finetune import GoldFinetuneRequest, read_comparisons
+from studio.workers.gold_finetune import finetune_on_gold
+from support.gold_project import write_gold_project
+from support.tiny_sv2tts import make_tiny_sv2tts
+from training.gold.project_files import UTTERANCES_FILE, UtteranceRow, read_rows, write_rows
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> ProjectPaths:
+    """A studio with a tiny model and a project of 12 utterances."""
+    layout = ProjectPaths.from_root(tmp_path)
+    path = write_gold_project(layout) / UTTERANCES_FILE
+    kept = read_rows(path, UtteranceRow)[0]
+    rows = [
+        replace(kept, id=f"{n:04d}-000", start=0.5 + n / 10, stop=2.5 + n / 10, text="Hello you.")
+        for n in range(12)
+    ]
+    write_rows(path, rows)
+    make_tiny_sv2tts(layout.models / "tiny")
+    return layout
+
+
+def test_a_model_is_finetuned_and_compared(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.workers.gold_finetune.MAX_STEPS", 2)
+    monkeypatch.setattr("sv2tts.data.preprocessing.trim_silence", lambda wave: wave)  # of tones
+
+    def measure(clip: Clip, text: str, encoder: object, target: object) -> tuple[float, float]:
+        return 0.5, 0.25
+
+    monkeypatch.setattr("studio.workers.gold_finetune._measure", measure)
+    request = GoldFinetuneRequest(name="talk", model="tiny", speaker="Ann", batch_size=2)
+    made = finetune_on_gold(layout, request, ProgressReporter())
+    assert made.utterances == 9 and len(made.clips) == 3 and made.wer == (0.25, 0.25)
+    folder = layout.training / "gold" / "talk"
+    names = [name for clip in made.clips for name in (clip.recording, clip.before, clip.after)]
+    assert all((folder / name).is_file() for name in names)
+    assert (layout.models / made.run / "synthesizer.safetensors").is_file()
+    assert read_comparisons(layout, "talk") == [made]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "none"}, "cannot be finetuned|can be finetuned"),
+        ({"speaker": "Zoe"}, "has 0 kept utterances"),
+        ({"name": "nothing"}, "no gold-standard project"),
+    ],
+)
+def test_what_is_missing_is_named(
+    layout: ProjectPaths, changes: dict[str, str], message: str
+) -> None:
+    values = {"name": "talk", "model": "tiny", "speaker": "Ann", **changes}
+    with pytest.raises(AppError, match=message):
+        finetune_on_gold(layout, GoldFinetuneRequest(**values), ProgressReporter())
