@@ -34,13 +34,15 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiarizationOptions:
-    """speakers: their number, None to find it; window_s, step_s: of the embeddings."""
+    """speakers: their number, None to find it; window_s, step_s: of the embeddings;
+    same_speaker_cosine: two clusters whose means are more alike are one speaker."""
 
     speakers: int | None = None
     method: Method = "agglomerative"
     window_s: float = 1.6
     step_s: float = 0.4
     min_window_s: float = 0.5
+    same_speaker_cosine: float = 0.82  # of the published encoder
 
     def __post_init__(self) -> None:
         if self.speakers is not None and not 1 <= self.speakers <= 100:

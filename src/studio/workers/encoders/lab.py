@@ -42,12 +42,8 @@ from studio.workers.context import TaskContext
 from studio.workers.encoders.evaluation import find_encoder
 from training.asr.voice_activity import detect_speech
 from training.dataset_prep.manifest import ManifestError, read_dataset
-from training.gold.diarization import (
-    Diarization,
-    DiarizationOptions,
-    diarize_windows,
-    embed_windows,
-)
+from training.gold.diarization.clustering import Diarization, diarize_windows, embed_windows
+from training.gold.project_files import DiarizationOptions
 
 PEAKS = 600  # of the waveform
 MAX_POINTS = 2_000

@@ -18,7 +18,6 @@ from training.gold.project_files import DiarizationOptions
 
 MAX_CLUSTERED = 3_000  # windows; more are assigned to the clusters of a sample of them
 MAX_SPEAKERS = 10
-SAME_SPEAKER_COSINE = 0.82  # of the published encoder
 SHARPNESS = 12.0  # from cosine to log-probability
 SWITCH_COST = 3.0  # of a change of speaker between two windows
 SWITCH_COST_AT_PAUSE = 0.7  # where speech pauses between them
