@@ -19,6 +19,7 @@ from engines.model_files import (
     CONFIG_FILE,
     TENSORS_SUFFIX,
     WEIGHTS_ID_LENGTH,
+    ModelFileError,
     get_network_path,
     get_sha256,
     list_tensor_files,
@@ -58,11 +59,16 @@ def find_missing_files(folder: Path) -> list[str]:
 
 
 def decodes_with_codec(folder: Path) -> bool:
-    """Whether the config has a speaker codec and no diffusion network."""
-    path = folder / CONFIG_FILE
-    config = read_json(path) if path.is_file() else {}
+    """Whether the config has a speaker codec and no diffusion network.
+
+    False for a config that is missing or cannot be read; loading the model tells why.
+    """
+    try:
+        config = read_json(folder / CONFIG_FILE)
+    except (OSError, ModelFileError):
+        return False
     codebook = config.get(CODEC) if isinstance(config, dict) else None
-    return "diffusion" not in config and isinstance(codebook, dict) and "levels" in codebook
+    return isinstance(codebook, dict) and "levels" in codebook and "diffusion" not in config
 
 
 def compute_weights_id(folder: Path) -> str:
