@@ -30,7 +30,12 @@ def archive(
     running = StudioProcess(root)
     try:
         running.start()
-        assert running.get("api/results", READ_S)["total"] == MANY
+        until(  # the newest are listed at once, the rest is indexed in the background
+            lambda: running.get("api/results", READ_S)["total"] == MANY,
+            within_s=READ_S,
+            what="the index of all clips",
+            every_s=0.5,
+        )
         yield running
     finally:
         running.close()
