@@ -21,6 +21,7 @@ MAX_ERROR_BYTES = 10_000
 AAC_TIMEOUT_S = 120.0
 TEMPO_TIMEOUT_S = 120.0
 VERSION_TIMEOUT_S = 10.0
+PLAY_TIMEOUT_S = 3_600.0
 
 
 class FfmpegError(RuntimeError):
@@ -37,8 +38,15 @@ def play_file(path: Path) -> bool:
     program = shutil.which("ffplay")
     if program is None:
         return False
-    command = [program, "-nodisp", "-autoexit", "-loglevel", "error", str(path.absolute())]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    command = [program, "-nodisp", "-autoexit", "-loglevel", "error"]
+    command += ["-protocol_whitelist", "file", str(path.absolute())]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PLAY_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def read_ffmpeg_version() -> str:

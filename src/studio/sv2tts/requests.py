@@ -69,8 +69,8 @@ class DemoRequest:
         files = (self.encoder, self.synthesizer, self.vocoder)
         if any(files) and not (self.encoder and self.synthesizer):
             raise InvalidValueError(
-                "A demo from files needs an encoder and a synthesizer. Give --enc_model_fpath and "
-                "--syn_model_fpath."
+                "A demo from files needs an encoder and a synthesizer. Give the files of both.",
+                cli_hint="Their options are --enc_model_fpath and --syn_model_fpath.",
             )
 
 

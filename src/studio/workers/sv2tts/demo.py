@@ -80,7 +80,8 @@ def _find_model(layout: ProjectPaths, name: str) -> Path:
         if model.engine == SV2TTS and model.speaks:
             return model.path
     raise AppError(
-        "There is no SV2TTS model. Import one with `testudo models import FOLDER`, or name its "
-        "files with --enc_model_fpath, --syn_model_fpath and --voc_model_fpath.",
+        "There is no SV2TTS model. Import one, or give the files of an encoder, a synthesizer and "
+        "a vocoder.",
         code="missing_weights",
+        cli_hint="`testudo models import FOLDER` imports a model.",
     )
