@@ -3,6 +3,7 @@
 #
 #   ./test.sh                            everything but what is marked slow
 #   ./test.sh --quick                    what runs within two minutes
+#   ./test.sh --coverage                 everything but the browser, with the coverage of lines
 #   ./test.sh [arguments of pytest]      such as -m golden, -m browser, -m slow, tests/audio
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -38,12 +39,17 @@ if [ "${1-}" = --quick ]; then
     printf '\n== pytest, without the browser, subprocesses and trainings\n'
     "$python" -m pytest -q -m "not slow and not browser and not thorough" "${parallel[@]}" "$@" ||
         failed=1
+elif [ "${1-}" = --coverage ]; then
+    shift
+    printf '\n== pytest, without the browser, with coverage\n'
+    tests --ignore tests/browser "${parallel[@]}" --cov --cov-report=term:skip-covered "$@" ||
+        failed=1
 elif [ $# -gt 0 ]; then
     printf '\n== pytest %s\n' "$*"
     tests "$@" || failed=1
 else
     printf '\n== pytest\n'
-    tests --ignore tests/browser "${parallel[@]}" --cov --cov-report=term:skip-covered || failed=1
+    tests --ignore tests/browser "${parallel[@]}" || failed=1
     printf '\n== pytest tests/browser\n' # not beside the rest: a browser on a busy machine is too slow
     tests "${parallel[@]}" tests/browser || failed=1
 fi

@@ -15,6 +15,8 @@ import soundfile
 from browser.server import REPOSITORY, StudioProcess, make_root, until
 from browser.visitor import Visitor
 
+pytestmark = pytest.mark.slow  # real trainings; run with -m slow
+
 RATE = 24_000
 PAUSE_S = 0.9
 MANY = 60

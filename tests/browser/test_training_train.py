@@ -15,6 +15,8 @@ from browser.test_looks import CUT_OFF, GRAVE, SIDEWAYS, SIZES, THEMES
 from browser.visitor import Visitor
 from support.tiny_dataset import make_tiny_dataset
 
+pytestmark = pytest.mark.slow  # real trainings; run with -m slow
+
 STEPS, EVERY = 6000, 100  # minutes: it is stopped and goes on meanwhile
 PATIENCE_MS = 240_000  # for what a training does on a machine that others use too
 LOADS = """

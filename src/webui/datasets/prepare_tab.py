@@ -122,7 +122,7 @@ class PrepareTab:
             outputs=[self.voices, self.installed, self.stop, *self.installer.outputs],
             action_outputs=[self.review.chosen],
         )
-        self.panel.poll(page.blocks, POLL_INTERVAL_S, only_visible=False)
+        self.panel.poll(page.blocks, POLL_INTERVAL_S, place="training-prepare-about")
         self.panel.bind(run.click, self.prepare, self.form.components)
         self.panel.bind(self.stop.click, self.stop_jobs)
         self.panel.bind(self.installer.button.click, self.installer.install)
