@@ -21,6 +21,7 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "iterations": (3, 3),
         "candidates": (2, 2),
         "seed": ("1234", 1234),
+        "speed": (1.25, 1.25),
         "temperature": (0.75, 0.75),
         "top_p": (0.85, 0.85),
         "top_k": (40, 40),
