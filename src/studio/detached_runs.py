@@ -110,6 +110,10 @@ class DetachedRuns(ABC):
             detached.stop_or_kill(folder, grace_s)
         return self.view(name)
 
+    @abstractmethod
+    def resume(self, name: str) -> RunView:
+        """Go on with a run that has stopped."""
+
     def find(self, name: str) -> Path:
         """Return the folder of a run.  Raises AppError where there is none."""
         folder = self.folder / name

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 from torch import Tensor
 
-from audio.clip import Clip
+from audio.clip import Clip, change_pace
 from audio.mel import VOCODER_MEL
-from audio.tempo import change_pace
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning

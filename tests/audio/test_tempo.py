@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from audio import ffmpeg, tempo
+from audio import clip as clip_module
+from audio import ffmpeg
+from audio.clip import change_pace
 from audio.io import read_clip
-from audio.tempo import change_pace
 from core.errors import InvalidValueError
 from support.audio_helpers import VOICES
 
@@ -45,7 +46,7 @@ def test_speed_1_changes_nothing() -> None:
 
 
 def test_without_ffmpeg_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempo, "find_ffmpeg", lambda: None)
+    monkeypatch.setattr(clip_module, "find_ffmpeg", lambda: None)
     with pytest.raises(InvalidValueError, match=r"speed is 1.5.*Install ffmpeg, or set speed to 1"):
         change_pace(torch.zeros(100), 24_000, 1.5)
 

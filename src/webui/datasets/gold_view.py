@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -17,14 +16,9 @@ from studio.datasets.gold_project import GoldView
 from studio.datasets.gold_request import STEP_HELP
 from studio.datasets.gold_turns import describe_turn
 from webui.components.file_links import get_file_url
-from webui.components.job_card import (
-    JOB_STATE_LABELS,
-    failure_html,
-    format_job_title,
-    progress_bar_html,
-)
+from webui.components.job_card import JOB_STATE_LABELS, format_job_title
 from webui.components.templates import render
-from webui.datasets.prepare_view import with_estimated_eta
+from webui.datasets.prepare_view import get_job_body_html
 
 # Any: requests and results of jobs are plain values.
 
@@ -97,19 +91,11 @@ def gold_jobs_html(jobs: Sequence[Job]) -> Markup:
     return render(
         "datasets/gold_jobs.html",
         cards=[
-            (job, format_job_title(job), _get_body_html(job)) for job in active[::-1] or jobs[:1]
+            (job, format_job_title(job), get_job_body_html(job)) for job in active[::-1] or jobs[:1]
         ],
         format_result=_format_result,
         JOB_STATE_LABELS=JOB_STATE_LABELS,
     )
-
-
-def _get_body_html(job: Job) -> str:
-    if job.failure is not None:
-        return failure_html(job)
-    if job.state == "running":
-        return progress_bar_html(with_estimated_eta(job, time.time()))
-    return ""
 
 
 def _format_result(job: Job) -> str:

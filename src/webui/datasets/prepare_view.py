@@ -44,7 +44,7 @@ def prepare_jobs_html(jobs: Sequence[Job]) -> str:
     return render(
         "datasets/jobs.html",
         cards=[
-            (job, format_job_title(job), _get_body_html(job)) for job in active[::-1] or jobs[:1]
+            (job, format_job_title(job), get_job_body_html(job)) for job in active[::-1] or jobs[:1]
         ],
         format_result=_format_result,
         JOB_STATE_LABELS=JOB_STATE_LABELS,
@@ -53,7 +53,8 @@ def prepare_jobs_html(jobs: Sequence[Job]) -> str:
     )
 
 
-def _get_body_html(job: Job) -> str:
+def get_job_body_html(job: Job) -> str:
+    """Render the failure or the progress of a job; "" for any other state."""
     if job.failure is not None:
         return failure_html(job)
     if job.state == "running":

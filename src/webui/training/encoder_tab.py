@@ -24,15 +24,14 @@ from webui.components.job_card import stop_jobs
 from webui.components.live_panel import (
     EVENT_OPTIONS,
     LivePanel,
-    PanelAction,
     Updates,
     create_live_html,
 )
-from webui.components.messages import note_html
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
 from webui.components.templates import render
 from webui.tools.results import tool_job_html
+from webui.training.run_actions import RunActions
 from webui.training.run_view import (
     announcement_html,
     build_encoder_charts,
@@ -66,11 +65,13 @@ class EncoderSnapshot:
     job: Job | None
 
 
-class EncoderTab:
+class EncoderTab(RunActions):
     """Controls of datasets and runs of encoders, and the run that is shown."""
 
+    start_label = "Train encoder"
+
     def __init__(self, page: PageContext) -> None:
-        self.page, self.studio = page, page.studio
+        self.page, self.studio, self.runs = page, page.studio, page.studio.encoders
         self.fields: dict[str, OptionField] = {}
         self.controls: dict[str, Any] = {}
         gr.Markdown(ABOUT)
@@ -261,35 +262,9 @@ class EncoderTab:
             raise AppError("No dataset selected. Press Preprocess first.")
         with reraise_as_app_error(ValueError):
             config = EncoderTrainConfig(**self._read_options(values)["config"])
-        run = name.strip() or dataset
-        if run in {row.name for row in self.studio.encoders.list_summaries()}:
-            raise AppError(
-                f"There is already a run {run}. Choose another name, or resume that one."
-            )
+        run = self._require_new(name.strip() or dataset)
         view = self.studio.encoders.start(run, dataset, config)
         return self._select(view.name)
-
-    def stop_run(self, selected: str) -> Updates:
-        """Stop the run that is shown; its state is saved."""
-        return self._select(self.studio.encoders.stop(self._parse_selected(selected)).name)
-
-    def resume_run(self, selected: str) -> Updates:
-        """Resume the run that is shown."""
-        return self._select(self.studio.encoders.resume(self._parse_selected(selected)).name)
-
-    def show_run(self, action: PanelAction, selected: str) -> Updates:
-        """Show another run."""
-        return {self.selected: action.text("job")}
-
-    def _select(self, name: str) -> Updates:
-        title = format_run_title(self.studio.encoders.get_status(name))
-        return {self.selected: title, self.panel.message: note_html("")}
-
-    def _parse_selected(self, selected: str) -> str:
-        name = find_run_name(selected, self.studio.encoders.list_summaries())
-        if not name:
-            raise AppError("No run selected. Press Train encoder.")
-        return name
 
     def _read_options(self, values: tuple[Any, ...]) -> dict[str, dict[str, Any]]:
         options: dict[str, dict[str, Any]] = {}

@@ -20,12 +20,12 @@ from studio.training_runs.run_status import RunStatus, RunSummary
 from webui.components.charts import create_line_plot, line_plot_update
 from webui.components.file_links import get_file_url
 from webui.components.job_card import stop_jobs
-from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
-from webui.components.messages import note_html
+from webui.components.live_panel import LivePanel, Updates, create_live_html
 from webui.components.page_context import PageContext
 from webui.components.pictures import get_picture_uri
 from webui.components.templates import render
 from webui.tools.results import tool_job_html
+from webui.training.run_actions import RunActions
 from webui.training.run_view import (
     announcement_html,
     build_sv2tts_charts,
@@ -57,11 +57,13 @@ class Sv2ttsSnapshot:
     job: Job | None
 
 
-class Sv2ttsTab:
+class Sv2ttsTab(RunActions):
     """Controls of datasets and runs, and the run that is shown."""
 
+    start_label = "Train"
+
     def __init__(self, page: PageContext) -> None:
-        self.page, self.studio = page, page.studio
+        self.page, self.studio, self.runs = page, page.studio, page.studio.sv2tts
         gr.Markdown(ABOUT)
         self._build_dataset()
         self._build_training()
@@ -230,36 +232,11 @@ class Sv2ttsTab:
 
     def start_run(self, kind: str, dataset: str | None, name: str, hparams: str) -> Updates:
         """Start a training and show it."""
-        service, run = self.studio.sv2tts, name.strip() or f"{_require(dataset)}-{kind}"
-        if run in {row.name for row in service.list_summaries()}:
-            raise AppError(
-                f"There is already a run {run}. Choose another name, or resume that one."
-            )
+        service = self.studio.sv2tts
+        run = self._require_new(name.strip() or f"{_require(dataset)}-{kind}")
         with reraise_as_app_error(ValueError):
             config = service.build_config(kind, run, {}, hparams)
         return self._select(service.start(run, _require(dataset), config).name)
-
-    def stop_run(self, selected: str) -> Updates:
-        """Stop the run that is shown; its state is saved."""
-        return self._select(self.studio.sv2tts.stop(self._parse_selected(selected)).name)
-
-    def resume_run(self, selected: str) -> Updates:
-        """Resume the run that is shown."""
-        return self._select(self.studio.sv2tts.resume(self._parse_selected(selected)).name)
-
-    def show_run(self, action: PanelAction, selected: str) -> Updates:
-        """Show another run."""
-        return {self.selected: action.text("job")}
-
-    def _select(self, name: str) -> Updates:
-        title = format_run_title(self.studio.sv2tts.get_status(name))
-        return {self.selected: title, self.panel.message: note_html("")}
-
-    def _parse_selected(self, selected: str) -> str:
-        name = find_run_name(selected, self.studio.sv2tts.list_summaries())
-        if not name:
-            raise AppError("No run selected. Press Train.")
-        return name
 
 
 def find_latest(folder: Path, pattern: str) -> Path | None:
