@@ -70,6 +70,22 @@ class LoopTask(Protocol):
         ...
 
 
+class ModelState:
+    """The state of a task that is its model and its optimizer."""
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the model and of the optimizer."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOptions:
     """Numbers of steps; 0: never. max_minutes: of computing; patience: validations without gain;

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from core.errors import AppError
-from runs.loop import StepResult, TrainingDivergedError
+from runs.loop import ModelState, StepResult, TrainingDivergedError
 from speakers.dataset import SpeakerDataset
 from speakers.modules.checkpoints import EncoderCheckpoint, EncoderModel, save_checkpoint
 from speakers.modules.eer import compute_batch_eer
@@ -37,7 +37,7 @@ VALIDATION_SEED = 1
 
 
 @dataclass(kw_only=True, eq=False)
-class EncoderTask:
+class EncoderTask(ModelState):
     """A network in training. notes: for the user, which the loop reads."""
 
     run: Path
@@ -65,17 +65,12 @@ class EncoderTask:
 
     def state_dict(self) -> dict[str, Any]:
         """Return network, optimizer and what the next batches are drawn from."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "sampler": self.sampler.state_dict(),
-        }
+        return {**super().state_dict(), "sampler": self.sampler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a state.  Raises SpeakerDatasetError where the dataset has changed."""
         self.sampler.load_state_dict(state["sampler"])
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        super().load_state_dict(state)
 
     def export(self, run: Path, step: int) -> Path:
         """Write encoder.pt; returns its path."""

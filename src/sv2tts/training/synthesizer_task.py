@@ -14,7 +14,7 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.errors import AppError
-from runs.loop import StepResult
+from runs.loop import ModelState, StepResult
 from sv2tts.checkpoints import load_published_synthesizer, write_published
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
 from sv2tts.data.train_list import (
@@ -40,7 +40,7 @@ VALIDATION_BATCHES = 4
 
 
 @dataclass(kw_only=True, eq=False)
-class SynthesizerTask:
+class SynthesizerTask(ModelState):
     """The state of one training. folder: the preprocessed dataset."""
 
     folder: Path
@@ -80,16 +80,11 @@ class SynthesizerTask:
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimizer and whether the attention has formed."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "has_formed": self.has_formed,
-        }
+        return {**super().state_dict(), "has_formed": self.has_formed}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        super().load_state_dict(state)
         self.has_formed = state["has_formed"]
 
     def export(self, run: Path, step: int) -> Path:

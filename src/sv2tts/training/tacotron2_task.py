@@ -5,7 +5,7 @@ Shapes: b batch, t characters, f mel frames, m mel bands, s speaker embedding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from audio.mel import mel_spectrum
 from core.errors import AppError, InvalidValueError
 from core.files import atomic_path
 from engines.device import pick_device
-from runs.loop import StepResult
+from runs.loop import ModelState, StepResult
 from sv2tts.checkpoints import write_published
 from sv2tts.data.train_list import (
     TrainItem,
@@ -53,7 +53,7 @@ class Tacotron2Batch(NamedTuple):
 
 
 @dataclass(kw_only=True, eq=False)
-class Tacotron2Task:
+class Tacotron2Task(ModelState):
     """The state of one training. folder: the preprocessed dataset."""
 
     folder: Path
@@ -120,15 +120,6 @@ class Tacotron2Task:
         score = attention_score(_own_attention(output, batch))
         metrics = {"loss": loss.item(), "gradient": float(norm), "attention": score}
         return StepResult(metrics=metrics, rate=rate)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights and optimizer."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, run: Path, step: int) -> Path:
         """Write the weights under `model_state`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.errors import InvalidValueError
-from runs.loop import StepResult
+from runs.loop import ModelState, StepResult
 from sv2tts.checkpoints import load_published_vocoder, write_published
 from sv2tts.data.batches import (
     VocoderBatch,
@@ -42,7 +42,7 @@ SAMPLE_FRAMES = 160  # of the sounds that a training writes
 
 
 @dataclass(kw_only=True, eq=False)
-class VocoderTask:
+class VocoderTask(ModelState):
     """The state of one training. folder: the preprocessed dataset."""
 
     folder: Path
@@ -67,15 +67,6 @@ class VocoderTask:
             self.model.step.add_(1)
         metrics = {"loss": loss.item(), "gradient": float(norm)}
         return StepResult(metrics=metrics, rate=self.config.learning_rate)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights and optimizer."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def export(self, run: Path, step: int) -> Path:
         """Write vocoder.pt as Real-Time Voice Cloning reads it."""
