@@ -116,7 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.add_argument("folders", type=Path, nargs="*", help="recordings, a corpus, or a model")
     cli.add_argument("--store", type=Path, help="prepared speech")
     cli.add_argument("--work", type=Path, help="work folder of the training")
-    cli.add_argument("--steps", type=int, default=SpeakerCodecRecipe().steps)
     parsed = cli.parse_args(arguments)
     torch.set_num_threads(1)
     report = ProgressReporter(ProgressPrinter())
@@ -128,8 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         export_codec(parsed.work, parsed.folders[0])
     else:
         shards = list_shards(parsed.store)
-        recipe = SpeakerCodecRecipe(steps=parsed.steps)
-        train_speaker_codec(recipe, SpeechStore(shards), parsed.work, report)
+        train_speaker_codec(SpeakerCodecRecipe(), SpeechStore(shards), parsed.work, report)
 
 
 if __name__ == "__main__":

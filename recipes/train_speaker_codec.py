@@ -2,8 +2,10 @@
 
 Each item is encoded from one speaker's version of an utterance and decoded to another's, where
 there are several. The input's vocal tract, room and noise are changed, the target's never. A phone
-classifier on the codes, used in training only, makes the codes keep the words of real people.
-The last part is adversarial, which sharpens the mels.
+classifier on the codes, used in training only, makes the codes keep the words of real people; the
+decoder is told the phones of some items, as it is when a text is spoken.
+In the last part the codes stay as they are, so that a GPT can learn them meanwhile, and the decoder
+goes on with a critic, which sharpens the mels.
 Shapes: b batch, f GPT mel frames, g vocoder mel frames, q quantised channels, m codes.
 """
 
@@ -20,7 +22,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
-from recipes.data.phones import PHONES, UNKNOWN_PHONE
 from recipes.data.speech_store import SpeechStore
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from recipes.losses.mel_critics import (
@@ -29,6 +30,7 @@ from recipes.losses.mel_critics import (
     compute_critic_loss,
     compute_generator_loss,
 )
+from text.phones import PHONES, UNKNOWN_PHONE
 from tortoise.generation.voice_conditioning import load_vector_encoder
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
@@ -42,21 +44,23 @@ PHONES_PER_CODE = 2
 class SpeakerCodecRecipe:
     """Options of speaker codec training.
 
-    adversarial_from: the step at which the critic begins; the cosine of the rate ends at `steps`.
+    encoder_steps: the step from which encoder and codes are frozen at their moving average and the
+    critic is used; the cosine of the rate ends there, that of the decoder's rate at `steps`.
     similar_every: steps between those that compute the speaker similarity.
     """
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 24_000
+    steps: int = 26_000
+    encoder_steps: int = 18_000
     rate: float = 1e-3
+    decoder_rate: float = 5e-4
     warm_up: int = 200
     decay: float = 1e-2
     phone_weight: float = 0.3
     phone_width: int = 192
     similar_every: int = 3
     similar_weight: float = 0.6
-    adversarial_from: int = 12_000
     critic_rate: float = 2e-4
     critic_channels: int = 24
     seed: int = 1
@@ -112,9 +116,13 @@ def train_speaker_codec(
     batches = CodecBatches(store, recipe.batches)
     for step in loop.steps(recipe.steps, "speaker codec"):
         batch = batches.sample(make_step_generator(recipe.seed, step))
-        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        lr = _compute_lr(recipe, step)
+        if step >= recipe.encoder_steps:
+            _freeze_encoder(model.codec, average)
         with torch.autocast("cpu", torch.bfloat16):
-            vectors, mel = model.codec(batch.bands, batch.speaker, batch.mel.shape[-1])
+            vectors, mel = model.codec(
+                batch.bands, batch.speaker, batch.mel.shape[-1], batch.shares
+            )
             logits = model.phones(vectors)
         mel = torch.where(batch.known, mel, batch.mel)
         losses = _compute_losses(mel, logits, batch)
@@ -122,7 +130,7 @@ def train_speaker_codec(
         if similarity is not None and step % recipe.similar_every == 0:
             losses["similar"] = similarity(mel, batch.speaker)
             total = total + recipe.similar_weight * (1 - losses["similar"])
-        if step >= recipe.adversarial_from:
+        if step >= recipe.encoder_steps:
             adversarial = compute_generator_loss(critic, mel, batch.mel, batch.speaker)
             total = total + adversarial
             losses["adversarial"] = adversarial
@@ -141,6 +149,21 @@ def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None)
     """Return the moving average of a codec, or one that a saved state is loaded into."""
     codec = SpeakerCodec(recipe.architecture) if codec is None else codec
     return AveragedModel(codec, avg_fn=_update_average, use_buffers=True)
+
+
+def _compute_lr(recipe: SpeakerCodecRecipe, step: int) -> float:
+    if step < recipe.encoder_steps:
+        return compute_cosine_lr(step, recipe.encoder_steps, recipe.rate, recipe.warm_up)
+    after, total = step - recipe.encoder_steps, recipe.steps - recipe.encoder_steps
+    return compute_cosine_lr(after, total, recipe.decoder_rate, recipe.warm_up)
+
+
+def _freeze_encoder(codec: SpeakerCodec, average: AveragedModel) -> None:
+    """Take the averaged encoder; it does nothing from the second time on."""
+    frozen = cast(SpeakerCodec, average.module)
+    for part, source in ((codec.encoder, frozen.encoder), (codec.quantizer, frozen.quantizer)):
+        part.load_state_dict(source.state_dict())
+        part.requires_grad_(False).eval()
 
 
 def _update_average(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from audio.mel import GPT_MEL, VOCODER_MEL
 from recipes.data.negatives import random_int
-from recipes.data.phones import UNKNOWN_PHONE
 from recipes.data.speech_store import SpeechStore
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
@@ -22,6 +21,7 @@ from recipes.data.voice_augmentation import (
     sample_warp_factor,
     warp_frequencies,
 )
+from text.phones import PHONES, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import (
     FRAMES_PER_CODE,
     VOCODER_FRAMES_PER_CODE,
@@ -43,6 +43,7 @@ class BatchOptions:
     context_codes: int = 64
     parallel: float = 0.5
     warped: float = 0.6
+    told_phones: float = 0.6  # share of the items whose phones the decoder is told
     speaker_noise: float = 0.015  # added to each entry of the speaker vector
     channel: AugmentationOptions = field(
         default_factory=lambda: AugmentationOptions(equalised=0.3, noisy=0.4, echoing=0.3)
@@ -53,7 +54,8 @@ class BatchOptions:
 class CodecBatch:
     """bands: (b, 80, f); mel: (b, 100, g) target; known: (b, 100, 1) bands that the target has.
 
-    speaker: (b, 256); phones: (b, f / 2) classes.
+    speaker: (b, 256); phones: (b, f / 2) classes; shares: (b, phones, f / 2), the part of the time
+    of each phone, which the decoder is told; all zero for some items, and for unknown phones.
     """
 
     bands: Tensor
@@ -61,6 +63,7 @@ class CodecBatch:
     known: Tensor
     speaker: Tensor
     phones: Tensor
+    shares: Tensor
 
 
 class CodecBatches:
@@ -83,10 +86,12 @@ class CodecBatches:
     def sample(self, generator: torch.Generator) -> CodecBatch:
         """Draw one batch."""
         items = [self._sample_item(generator) for _ in range(self._options.size)]
-        bands, mel, known, speaker, phones = (
+        bands, mel, known, speaker, phones, shares = (
             torch.stack(column) for column in zip(*items, strict=True)
         )
-        return CodecBatch(bands=bands, mel=mel, known=known, speaker=speaker, phones=phones)
+        return CodecBatch(
+            bands=bands, mel=mel, known=known, speaker=speaker, phones=phones, shares=shares
+        )
 
     def _sample_item(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         options = self._options
@@ -108,12 +113,15 @@ class CodecBatches:
         labels = self._store.read_phones(
             index, FRAMES_PER_CODE * start, FRAMES_PER_CODE * options.codes
         )
+        if not len(labels):
+            labels = torch.full((FRAMES_PER_CODE * options.codes,), UNKNOWN_PHONE)
         return (
             self._read_bands(index, source, start, generator),
             mel.clamp(min=TARGET_FLOOR),
             known,
             self._sample_speaker(index, target, generator),
-            labels[1::2] if len(labels) else torch.full((2 * options.codes,), UNKNOWN_PHONE),
+            labels[1::2],
+            self._share_phones(labels, generator),
         )
 
     def _read_bands(
@@ -131,6 +139,13 @@ class CodecBatches:
         mel = apply_channel_augmentation(mel, GPT_MEL, options.channel, generator)
         place = FRAMES_PER_CODE * (start - first)
         return standardize_bands(mel[None])[0, :, place : place + FRAMES_PER_CODE * options.codes]
+
+    def _share_phones(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the share of each phone in each half code: (phones, f / 2), zero where unknown."""
+        shares = F.one_hot(labels + 1, len(PHONES) + 1)[:, 1:].float()
+        shares = shares.unflatten(0, (-1, 2)).mean(1).T
+        told = float(torch.rand(1, generator=generator)) < self._options.told_phones
+        return shares if told else torch.zeros_like(shares)
 
     def _sample_speaker(self, index: int, version: int, generator: torch.Generator) -> Tensor:
         """Return the mean direction of some windows, with noise: (256,)."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recipes.corpus.reader import CorpusRow
-from recipes.data.phones import MISAKI_PHONES, SILENT_MARKS
+from text.phones import MISAKI_PHONES, SILENT_MARKS
 
 SPACE = "[SPACE]"
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())  # noqa: SIM905

@@ -11,28 +11,7 @@ from numpy.typing import NDArray
 from audio.mel import GPT_MEL
 from recipes.corpus.reader import CorpusRow
 from recipes.corpus.teacher import DURATION_UNIT, SAMPLE_RATE
-
-PHONES = tuple(
-    """
-    SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW
-    V W Y Z ZH
-    """.split()  # noqa: SIM905
-)
-"""ARPAbet without stress; class 0 is silence."""
-
-UNKNOWN_PHONE = -1
-
-MISAKI_PHONES = dict(
-    pair.split(":")
-    for pair in """
-    A:EY I:AY O:OW W:AW Y:OY Q:OW ᵊ:AH b:B d:D f:F h:HH i:IY j:Y k:K l:L m:M n:N p:P s:S t:T u:UW
-    v:V w:W z:Z ɑ:AA æ:AE ɔ:AO ə:AH ɚ:ER ɛ:EH ɜ:ER ɡ:G ɪ:IH ŋ:NG ɹ:R ɾ:T T:T ʃ:SH ʊ:UH ʌ:AH ʒ:ZH
-    ʤ:JH ʧ:CH θ:TH ð:DH ᵻ:IH
-    """.split()  # noqa: SIM905
-)
-"""The teacher's phonemes; its pads and punctuation are silence, its word gaps and stress marks
-belong to no class."""
-SILENT_MARKS = '_;:,.!?—…"()“”'
+from text.phones import MISAKI_PHONES, PHONES, SILENT_MARKS, UNKNOWN_PHONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,19 +13,12 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.io import write_clip
-from audio.mel import VOCODER_MEL, log_mel
+from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.progress import ProgressEvent, ProgressReporter
 from recipes import build_codec
 from recipes.corpus.reader import CorpusRow
 from recipes.data.codec_batches import TARGET_FLOOR, BatchOptions, CodecBatches
-from recipes.data.phones import (
-    MISAKI_PHONES,
-    PHONES,
-    UNKNOWN_PHONE,
-    PhoneSpan,
-    label_frames,
-    list_teacher_spans,
-)
+from recipes.data.phones import PhoneSpan, label_frames, list_teacher_spans
 from recipes.data.speech_store import (
     SpeechStore,
     Utterance,
@@ -37,12 +30,13 @@ from recipes.loop import make_step_generator
 from recipes.losses.mel_critics import SpeakerSimilarity
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
+from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import MEL_CENTER, SpeakerCodec, SpeakerCodecConfig
 
 RECIPE = SpeakerCodecRecipe(
     architecture=SpeakerCodecConfig.tiny(),
     batches=BatchOptions(size=3, codes=8, context_codes=6),
-    steps=6, warm_up=2, phone_width=8, similar_every=2, adversarial_from=3, critic_channels=2,
+    steps=6, warm_up=2, phone_width=8, similar_every=2, encoder_steps=3, critic_channels=2,
 )  # fmt: skip
 
 
@@ -104,6 +98,24 @@ def test_batches_follow_from_the_generator_and_leave_out_what_a_recording_lacks(
     assert set(known.tolist()) == {int(known.min()), 99} and known.min() < 90
 
 
+def test_the_decoder_is_told_the_phones_of_some_items(store: SpeechStore) -> None:
+    options = replace(RECIPE.batches, size=12, parallel=1.0, told_phones=0.5)
+    batch = CodecBatches(store, options).sample(make_step_generator(1, 0))
+    told = batch.shares.sum((1, 2)) > 0
+    assert batch.shares.shape == (12, len(PHONES), 16) and 0 < told.sum() < 12
+    torch.testing.assert_close(batch.shares[told].sum(1), torch.ones(int(told.sum()), 16))
+    assert torch.equal(batch.shares[told].argmax(1)[:, ::5], batch.phones[told][:, ::5])
+
+
+def test_the_codes_stay_as_they_are_in_the_last_part(store: SpeechStore, tmp_path: Path) -> None:
+    mel = log_mel(tone(200).resample(22_050).wave, GPT_MEL)
+    kept = replace(RECIPE, steps=RECIPE.encoder_steps)
+    before = train_speaker_codec(kept, store, tmp_path, ProgressReporter())
+    after = train_speaker_codec(RECIPE, store, tmp_path, ProgressReporter())
+    assert torch.equal(before.encode_log_mel(mel), after.encode_log_mel(mel))
+    assert not torch.equal(before.decoder.conv_out.weight, after.decoder.conv_out.weight)
+
+
 def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
     store: SpeechStore, tmp_path: Path
 ) -> None:
@@ -123,7 +135,8 @@ def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
 
 
 def test_training_lowers_the_error(store: SpeechStore, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, steps=75, rate=5e-3, similar_weight=0, adversarial_from=99)
+    recipe = replace(RECIPE, steps=75, rate=5e-3, similar_weight=0, encoder_steps=75)
+    recipe = replace(recipe, batches=replace(RECIPE.batches, parallel=0.8))
     made = train_speaker_codec(recipe, store, tmp_path, ProgressReporter())
     assert isinstance(made, SpeakerCodec) and not made.training
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").open()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import gradio as gr
 import pytest
@@ -12,7 +13,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from gradio.queueing import Queue
 
+from core.errors import AppError, InvalidValueError
 from studio.app.studio import Studio
+from studio.datasets.gold_finetune import GoldFinetuneRequest
+from studio.datasets.gold_request import GoldRequest
+from studio.datasets.service import Datasets
+from studio.sv2tts.requests import ToolboxRequest
 from support.inline_worker import InlineStudio
 from webui import app
 
@@ -47,6 +53,29 @@ def test_a_visit_is_sent_plain_values_only(page: gr.Blocks) -> None:
         if callable(value) and component["type"] != "state"
     }
     assert callables == set()
+
+
+def test_limits_of_numbers_are_told_by_the_program_not_by_gradio(page: gr.Blocks) -> None:
+    """Gradio's own check logs a traceback and names no field."""
+    numbers = [block for block in page.blocks.values() if isinstance(block, gr.Number)]
+    assert numbers
+    assert not [one.elem_id for one in numbers if (one.minimum, one.maximum) != (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (lambda: GoldRequest(name="a", speakers=-999_999), "speakers is -999999"),
+        (lambda: GoldFinetuneRequest(name="a", model="b", minutes=-999_999), "minutes is -999999"),
+        (lambda: ToolboxRequest(clip="a.wav", seed=-999_999), "seed is -999999"),
+        (lambda: Datasets.accept_above(Mock(), "a", -9_999.99), "confidence is -999999 %"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_with_its_name(
+    refused: Callable[[], object], told: str
+) -> None:
+    with pytest.raises((AppError, InvalidValueError), match=told):
+        refused()
 
 
 def test_an_idle_page_does_not_keep_the_processor_busy(page: gr.Blocks) -> None:

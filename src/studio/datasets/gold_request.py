@@ -25,6 +25,8 @@ STEP_HELP: Mapping[str, str] = MappingProxyType(
 METHODS = ("agglomerative", "spectral", "pyannote")
 LAYOUTS = ("ljspeech", "tortoise", "libritts", "vctk", "folders", "huggingface")
 
+MAX_SPEAKERS = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldRequest:
@@ -51,6 +53,11 @@ class GoldRequest:
             raise AppError(f"There is no step {unknown[0]!r}; there are {', '.join(STEPS)}.")
         if self.method not in METHODS:
             raise AppError(f"method is {self.method!r}; it must be one of {', '.join(METHODS)}.")
+        if not 0 <= self.speakers <= MAX_SPEAKERS:
+            raise AppError(
+                f"speakers is {self.speakers}; it must be from 0 to {MAX_SPEAKERS}, 0 for as many "
+                "as the transcript names."
+            )
         if not (self.name or self.recording):
             raise AppError("Give a recording and its transcript, or the name of a project.")
 

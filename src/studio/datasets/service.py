@@ -199,7 +199,9 @@ class Datasets:
         return self._apply_edit(name, lambda known: (review.accept_clips(known, ids), ids))
 
     def accept_above(self, name: str, confidence: float) -> int:
-        """Accept all flagged texts of at least this confidence and return their number."""
+        """Accept all flagged texts of at least this confidence, 0 to 1; return their number."""
+        if not 0 <= confidence <= 1:
+            raise AppError(f"The confidence is {100 * confidence:g} %; it must be from 0 to 100 %.")
 
         def change(known: Dataset) -> tuple[Dataset, Sequence[str]]:
             ids = review.find_doubtful_clips(known, confidence)

@@ -106,6 +106,8 @@ class ToolboxRequest:
             raise InvalidValueError(
                 f"vocoder is {self.vocoder!r}; it must be one of {', '.join(TOOLBOX_VOCODERS)}."
             )
+        if not 0 <= self.seed < 2**63:
+            raise InvalidValueError(f"seed is {self.seed}; it must be from 0 to 2^63 - 1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

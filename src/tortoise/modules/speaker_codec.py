@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audio.mel import GPT_MEL, LOG_MEL_MAX, LOG_MEL_MIN, VOCODER_MEL
+from text.phones import PHONES
 
 FRAMES_PER_CODE = 4
 VOCODER_FRAMES_PER_CODE = (
@@ -93,23 +94,27 @@ class SpeakerCodec(nn.Module):
         """Write natural-log mel as codes: (b, c, f) to (b, m)."""
         return self.quantizer.find_codes(self.encoder(standardize_bands(log_mel)))
 
-    def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
+    def decode(self, codes: Tensor, speaker: Tensor, phones: Tensor | None = None) -> Tensor:
         """Read codes as log-mel of the vocoder.
 
-        codes: (b, m); speaker: (b, s) of unit length. Returns (b, 100, g), g = `count_frames(m)`.
+        codes: (b, m); speaker: (b, s) of unit length; phones: (b, p, 2 m) from
+        `compute_phone_shares` where the text is known, which keeps its words clear. Returns
+        (b, 100, g), g = `count_vocoder_frames(m)`.
         """
         vectors = self.quantizer.look_up(codes)
-        mel = self.decoder(vectors, speaker, count_vocoder_frames(codes.shape[1]))
+        mel = self.decoder(vectors, speaker, count_vocoder_frames(codes.shape[1]), phones)
         return mel.clamp(LOG_MEL_MIN, LOG_MEL_MAX)
 
-    def forward(self, bands: Tensor, speaker: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, bands: Tensor, speaker: Tensor, frames: int, phones: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One training pass.
 
-        bands: (b, c, f) from `standardize_bands`; speaker: (b, s). Returns the quantised vectors
-        (b, q, m) and log-mel (b, 100, frames).
+        bands: (b, c, f) from `standardize_bands`; speaker: (b, s); phones: (b, p, f / 2). Returns
+        the quantised vectors (b, q, m) and log-mel (b, 100, frames).
         """
         vectors = self.quantizer(self.encoder(bands))
-        return vectors, self.decoder(vectors, speaker, frames)
+        return vectors, self.decoder(vectors, speaker, frames, phones)
 
 
 def count_vocoder_frames(codes: int) -> int:
@@ -213,13 +218,21 @@ class CodecEncoder(nn.Module):
 
 
 class CodecDecoder(nn.Module):
-    """Quantised channels and a speaker vector to the vocoder's log-mel."""
+    """Quantised channels, a speaker vector and known phones to the vocoder's log-mel."""
 
     def __init__(self, config: SpeakerCodecConfig) -> None:
         super().__init__()
         widths, film = config.decoder_widths, config.film_width
         self.speaker_in = nn.Linear(config.speaker_dim, film)
         self.conv_in = nn.Conv1d(len(config.levels), widths[0], 5, padding=2)
+        self.phones_in = nn.ModuleList(
+            [
+                nn.Conv1d(len(PHONES), widths[0], 4, stride=2, padding=1, bias=False),
+                nn.Conv1d(len(PHONES), widths[1], 3, padding=1, bias=False),
+            ]
+        )
+        for conv in self.phones_in:
+            nn.init.zeros_(cast(nn.Conv1d, conv).weight)
         self.stages = nn.ModuleList(
             nn.ModuleList(CodecBlock(width, film) for _ in range(count))
             for width, count in zip(widths, config.decoder_blocks, strict=True)
@@ -229,14 +242,20 @@ class CodecDecoder(nn.Module):
         )
         self.conv_out = nn.Conv1d(widths[-1], VOCODER_MEL.bands, 5, padding=2)
 
-    def forward(self, vectors: Tensor, speaker: Tensor, frames: int) -> Tensor:
-        """vectors: (b, q, m); speaker: (b, s). Returns (b, 100, frames)."""
+    def forward(
+        self, vectors: Tensor, speaker: Tensor, frames: int, phones: Tensor | None = None
+    ) -> Tensor:
+        """vectors: (b, q, m); speaker: (b, s); phones: (b, p, 2 m). Returns (b, 100, frames)."""
         # a unit vector of s entries has entries near s ** -0.5
         film = F.silu(self.speaker_in(speaker * speaker.shape[1] ** 0.5))
-        hidden = self._run_stage(0, self.conv_in(vectors), film)
+        hidden = self.conv_in(vectors)
+        told = [] if phones is None else [conv(phones) for conv in self.phones_in]
+        hidden = self._run_stage(0, hidden + told[0] if told else hidden, film)
         for number, up in enumerate(self.ups, start=1):
             length = frames if number == len(self.ups) else 2 * hidden.shape[-1]
             hidden = up(F.interpolate(hidden, size=length, mode="linear"))
+            if told and number < len(told):
+                hidden = hidden + told[number]
             hidden = self._run_stage(number, hidden, film)
         return self.conv_out(hidden).float() * MEL_SCALE + MEL_CENTER
 

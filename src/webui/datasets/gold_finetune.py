@@ -50,7 +50,6 @@ class GoldFinetune:
             self.minutes = gr.Number(
                 label="Minutes of training",
                 value=DEFAULT_MINUTES,
-                minimum=1,
                 elem_id="training-gold-minutes",
             )
             self.run = gr.Button("Finetune", elem_id="training-gold-finetune")

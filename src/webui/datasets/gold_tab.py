@@ -179,8 +179,6 @@ class GoldTab:
                 label="Number of speakers",
                 info="0: as many as the transcript names.",
                 value=0,
-                minimum=0,
-                maximum=100,
                 precision=0,
                 elem_id="training-gold-speakers",
             )

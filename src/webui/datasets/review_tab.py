@@ -154,8 +154,6 @@ class ReviewPanel:
                 label="Min. confidence (%)",
                 info="Accepts texts to check that were transcribed with at least this confidence.",
                 value=80,
-                minimum=0,
-                maximum=100,
                 step=1,
                 min_width=220,
                 elem_id="training-review-above",

@@ -60,7 +60,7 @@ class Toolbox:
                     elem_id="utilities-toolbox-vocoder",
                 )
                 self.seed = gr.Number(
-                    value=0, precision=0, minimum=0, label="Seed", elem_id="utilities-toolbox-seed"
+                    value=0, precision=0, label="Seed", elem_id="utilities-toolbox-seed"
                 )
             with gr.Row():
                 self.embed = gr.Button("Embed", elem_id="utilities-toolbox-embed")
