@@ -16,7 +16,7 @@ from audio.clip import Clip, change_pace
 from audio.mel import VOCODER_MEL
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
-from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
+from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
@@ -30,7 +30,7 @@ from tortoise.generation.forced_alignment import (
     count_tokens_before,
 )
 from tortoise.generation.mel_decoding import Drafts, decode_mels
-from tortoise.generation.model_offload import LoadedNetworks, ModelManager
+from tortoise.generation.model_offload import EXACT, LoadedNetworks, ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import (
     ConditioningLatents,
@@ -38,7 +38,9 @@ from tortoise.generation.pipeline import (
     compute_gpt_latents,
     encode_text,
     fill_missing_seed,
+    list_resolved_options,
     make_generator,
+    make_warnings,
     prepare_codes_for_ranking,
     sample_candidates,
 )
@@ -227,8 +229,12 @@ class TortoiseEngine:
             scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
-        with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
-            latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
+        is_exact = manager.precision == EXACT
+        with manager.use("gpt", exact=is_exact) as gpt, report.stage("latents"):
+            latents = [
+                compute_gpt_latents(gpt, voice, ids, row, plan, None if is_exact else drawn[index])
+                for index, row in zip(best, codes, strict=True)
+            ]
         waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
@@ -249,8 +255,8 @@ class TortoiseEngine:
                 )
                 for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
             ],
-            warnings=_make_warnings([drawn[index] for index in best], longest, halved),
-            resolved_options={"sample_batch_size": min(halved)} if halved else {},
+            warnings=make_warnings([drawn[index] for index in best], longest, halved),
+            resolved_options=list_resolved_options(options, manager.precision, halved),
         )
 
     def align(
@@ -374,24 +380,9 @@ class TortoiseEngine:
             low_vram=options.low_vram,
             half=options.half_precision,
             report=report,
+            precision=self.networks.resolve_precision(options.precision),
         )
 
     def _make_speaker_latents(self, latents: dict[str, Tensor]) -> SpeakerLatents:
         tensors = {name: tensor.float().cpu().clone() for name, tensor in latents.items()}
         return SpeakerLatents(engine=self.name, weights_id=self.weights_id, tensors=tensors)
-
-
-def _make_warnings(
-    chosen: Sequence[CodeCandidate], longest: int, halved: Sequence[int]
-) -> list[SynthesisWarning]:
-    warnings = []
-    if halved:
-        message = f"Out of memory; continuing with {min(halved)} samples at a time."
-        warnings.append(SynthesisWarning(message=message, topic="memory"))
-    if not all(one.finished for one in chosen):
-        message = (
-            f"No candidate that ended within {longest} codes was found, so the speech may be "
-            "cut off. Split the text, or raise samples."
-        )
-        warnings.append(SynthesisWarning(message=message))
-    return warnings

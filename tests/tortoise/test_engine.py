@@ -214,6 +214,23 @@ def test_half_precision_speaks(speak: Speak) -> None:
     assert all(take.aux.latents.dtype == torch.float32 for take in takes)
 
 
+def test_other_precisions_speak_and_say_what_was_computed(
+    engine: TortoiseEngine, speaker: SpeakerLatents, speak: Speak
+) -> None:
+    exact = speak()
+    near = speak(precision="float32")
+    for plain, other in zip(exact, near, strict=True):
+        assert torch.equal(plain.aux.codes, other.aux.codes)
+        torch.testing.assert_close(plain.aux.latents, other.aux.latents, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(plain.clip.wave, other.clip.wave, atol=1e-3, rtol=1e-2)
+    for precision in ("bfloat16", "int8", "fast"):
+        output = engine.synthesize(TEXT, speaker, options(precision=precision), ProgressReporter())
+        assert all(torch.isfinite(one.clip.wave).all() for one in output.candidates)
+        used = output.resolved_options.get("precision", precision)
+        assert used in ("exact", "float32", "bfloat16", "int8")
+    assert same(exact, speak()), "packed networks must not change the exact ones"
+
+
 @pytest.mark.parametrize("sampler", ["p", "ddim", "dpm"])
 def test_every_sampler_speaks_in_its_own_way(speak: Speak, sampler: str) -> None:
     ours = speak(diffusion_sampler=sampler, candidates=1)

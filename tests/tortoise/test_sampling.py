@@ -168,6 +168,19 @@ def test_the_cache_grows_and_forgets_rows_without_changing_the_others(
     torch.testing.assert_close(torch.stack(states), expected, atol=2e-5, rtol=1e-4)
 
 
+def test_latents_kept_while_sampling_equal_those_of_a_second_pass(gpt: Gpt) -> None:
+    drafts = draw(gpt, replace(OPTIONS, keep_latents=True))
+    assert said(drafts) == said(draw(gpt, OPTIONS))
+    for one in drafts:
+        assert one.latents is not None and len(one.latents) == len(one.codes) + one.finished
+        codes = one.codes if len(one.codes) else torch.zeros(1, dtype=torch.long)
+        with torch.no_grad():
+            expected = gpt.latents(VOICE, TEXT, codes[None])[0]
+        found = one.latents[: len(codes)]
+        torch.testing.assert_close(found, expected, atol=5e-5, rtol=1e-4)
+    assert all(one.latents is None for one in draw(gpt, OPTIONS))
+
+
 def test_rows_end_at_different_times_and_some_at_the_limit(gpt: Gpt) -> None:
     drafts = draw(gpt, replace(OPTIONS, samples=12, max_codes=12))
     assert {draft.finished for draft in drafts} == {True, False}

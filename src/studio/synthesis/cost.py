@@ -10,6 +10,7 @@ from jobs.eta import WorkEstimate
 
 COST_OPTIONS = (
     "half_precision",
+    "precision",
     "low_vram",
     "cond_free",
     "vocoder",

@@ -16,6 +16,7 @@ from tortoise.generation.text_length import TortoiseTextAnalyzer, load_text_anal
 
 SAMPLERS = ("p", "ddim", "dpm")
 VOCODERS = ("auto", "univnet", "bigvgan", "hifigan", "istft", "griffin_lim")
+PRECISIONS = ("exact", "fast", "float32", "bfloat16", "int8")
 CROP_MODES = ("whole", "original", "chunks", "clip_mean")
 
 # Any: option values
@@ -102,6 +103,15 @@ class TortoiseOptions:
     half_precision: Annotated[
         bool, OptionInfo(help="Run the models in half precision: fp16 on CUDA, bf16 elsewhere")
     ] = False
+    precision: Annotated[
+        str,
+        OptionInfo(
+            choices=PRECISIONS,
+            help="exact: a seed gives the same clip as ever; fast: the fastest of the others, as "
+            "measured here, which the clip records. float32: other rounding; bfloat16, int8: "
+            "fewer bits, so that a seed gives other takes",
+        ),
+    ] = "exact"
     sample_batch_size: Annotated[
         int,
         OptionInfo(0, 1024, 1, "Candidates sampled at once; 0: automatic; changes only the speed"),

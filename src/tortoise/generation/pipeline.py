@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
+from engines.protocols import SynthesisWarning
 from text.tokenizer import Tokenizer
 from tortoise.checkpoints.config import ModelConventions
 from tortoise.generation.batching import OnHalved, ignore_halved
@@ -36,6 +37,7 @@ from tortoise.modules.gpt import Gpt, GptConfig
 
 STOP_TOKEN = 0  # of the text
 FADE_OUT_S = 0.01
+MOST_KEPT = 64  # candidates whose latents are kept: at most 130 MB of the published size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,8 +111,9 @@ def sample_candidates(
         typical_mass=options.typical_mass,
         repetition_penalty=options.repetition_penalty,
         batch=options.sample_batch_size,
+        keep_latents=options.precision != "exact" and options.samples <= MOST_KEPT,
     )
-    conditioning = voice.gpt.to(gpt.mel_head.weight.dtype)
+    conditioning = voice.gpt.to(gpt.mel_embedding.weight.dtype)
     generator = make_generator(options.seed, "draft")
     aligned = None if plan is None else plan.aligned
     return sample_codes(gpt, conditioning, text, sampling, generator, report, on_halved, aligned)
@@ -134,14 +137,35 @@ def prepare_codes_for_ranking(
 
 
 def compute_gpt_latents(
-    gpt: Gpt, voice: ConditioningLatents, text: Tensor, codes: Tensor, plan: TextPlan | None = None
+    gpt: Gpt,
+    voice: ConditioningLatents,
+    text: Tensor,
+    codes: Tensor,
+    plan: TextPlan | None = None,
+    sampled: CodeCandidate | None = None,
 ) -> Tensor:
     """Compute the latents of a candidate for the decoders.
 
-    text: (1, t) ended by a stop; codes: (m,). Returns (1, m, d) float32.
+    text: (1, t) ended by a stop; codes: (m,); sampled: the candidate that the codes were cut from,
+    whose latents are taken where it has them. Returns (1, m, d) float32.
     """
+    kept = None if sampled is None else _find_kept_latents(sampled, codes)
+    if kept is not None:
+        return kept[None]
     aligned = None if plan is None else plan.aligned[None]
     return gpt.latents(voice.gpt, text, codes.to(text.device)[None], aligned).float()
+
+
+def _find_kept_latents(sampled: CodeCandidate, codes: Tensor) -> Tensor | None:
+    """The latents kept while sampling, (m, d); None if they are not those of all codes.
+
+    A latent depends on the codes before it, so the last code may differ.
+    """
+    before = len(codes) - 1
+    if sampled.latents is None or len(codes) > len(sampled.latents):
+        return None
+    same = torch.equal(codes[:before].cpu(), sampled.codes[:before])
+    return sampled.latents[: len(codes)] if same else None
 
 
 def generate_mel(
@@ -190,3 +214,31 @@ def make_generator(seed: int | None, *place: str | int) -> torch.Generator:
 def fill_missing_seed(options: TortoiseOptions, seed: int) -> TortoiseOptions:
     """The options with this seed where they have none."""
     return options if options.seed is not None else replace(options, seed=seed)
+
+
+def list_resolved_options(
+    options: TortoiseOptions, precision: str, halved: Sequence[int]
+) -> dict[str, Any]:
+    """The options that the engine chose itself.  Any: each has its own type."""
+    chosen: dict[str, Any] = {"sample_batch_size": min(halved)} if halved else {}
+    return chosen if precision == options.precision else {**chosen, "precision": precision}
+
+
+def make_warnings(
+    chosen: Sequence[CodeCandidate], longest: int, halved: Sequence[int]
+) -> list[SynthesisWarning]:
+    """Say what the user should know about a synthesis: less memory, and cut candidates.
+
+    chosen: the candidates to return; longest: their limit of codes; halved: batch sizes tried.
+    """
+    warnings = []
+    if halved:
+        message = f"Out of memory; continuing with {min(halved)} samples at a time."
+        warnings.append(SynthesisWarning(message=message, topic="memory"))
+    if not all(one.finished for one in chosen):
+        message = (
+            f"No candidate that ended within {longest} codes was found, so the speech may be "
+            "cut off. Split the text, or raise samples."
+        )
+        warnings.append(SynthesisWarning(message=message))
+    return warnings

@@ -90,6 +90,8 @@ class SamplingOptions:
 
     `said_before` lists codes that the repetition penalty lowers from the start. The original does
     so with 1 and the start code, by accident (its prompt is a dummy list of them); we do not.
+
+    `keep_latents` keeps the hidden states that predicted the codes, the input of the decoders.
     """
 
     samples: int = 16
@@ -101,15 +103,20 @@ class SamplingOptions:
     repetition_penalty: float = 2.0
     penalized_codes: tuple[int, ...] = ()
     batch: int = 0
+    keep_latents: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CodeCandidate:
-    """One row: its codes without the stop, (m,), on the CPU."""
+    """One row: its codes without the stop, (m,), on the CPU.
+
+    latents: (m', d) float32, where they are kept: of each code, and of the stop that was sampled.
+    """
 
     codes: Tensor
     finished: bool  # it came to its stop within the limit
     confidence: float  # mean log-probability of its codes before any filter, the stop included
+    latents: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -154,7 +161,7 @@ def sample_codes(
 
 def estimate_batch_size(gpt: Gpt, max_codes: int) -> int:
     """Return the batch size for the device and its free memory; at least 1."""
-    weight = gpt.mel_head.weight
+    weight = gpt.mel_embedding.weight
     per_row = 2 * gpt.config.layers * gpt.config.model_dim * max_codes * weight.element_size()
     if weight.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(weight.device)
@@ -174,7 +181,7 @@ class BatchedSampler:
         aligned: Tensor | None = None,
     ) -> None:
         self.gpt, self.options, self.aligned = gpt, options, aligned
-        self.device = gpt.mel_head.weight.device
+        self.device = gpt.mel_embedding.weight.device
         rows, codes = uniform.shape[0], gpt.config.number_mel_codes
         self.uniform = uniform.to(self.device)
         self.stepper = KVCacheDecoder(gpt, prefix, rows)
@@ -187,6 +194,8 @@ class BatchedSampler:
         self.seen_codes = torch.zeros(rows, codes, dtype=torch.bool, device=self.device)
         self.seen_codes[:, list(options.penalized_codes)] = True
         self.active_rows = torch.arange(rows, device=self.device)  # which rows are still here
+        kept = options.max_codes if options.keep_latents else 0
+        self.latents = torch.zeros(rows, kept, gpt.config.model_dim, device=self.device)
 
     def steps(self) -> Iterator[int]:
         """Draw one code for each speaking row, until none is left or the limit is reached."""
@@ -208,7 +217,10 @@ class BatchedSampler:
         """codes: (r,). Returns (r, v), -inf for what is no sound or not allowed yet."""
         config = self.gpt.config
         aligned = None if self.aligned is None else self.aligned[step]
-        logits: Tensor = self.gpt.mel_head(self.stepper.decode_step(codes, aligned)).float()
+        states = self.stepper.decode_step(codes, aligned)
+        if self.options.keep_latents:
+            self.latents[self.active_rows, step] = states.float()
+        logits: Tensor = self.gpt.mel_head(states).float()
         logits[:, config.start_mel_token] = -torch.inf
         if aligned is not None:
             logits[:, config.stop_mel_token] = -torch.inf
@@ -232,16 +244,16 @@ class BatchedSampler:
                 "the GPT produced NaN or infinite values. Turn half precision off; if "
                 "that does not help, verify the weights."
             )
-        rows = zip(
-            drawn, self.lengths.tolist(), self.finished.tolist(), log_p.tolist(), strict=True
-        )
+        lengths, finished = self.lengths.tolist(), self.finished.tolist()
+        rows = zip(drawn, lengths, finished, log_p.tolist(), self.latents, strict=True)
         return [
             CodeCandidate(
                 codes=codes[:length].clone(),
                 finished=finished,
                 confidence=total / (length + finished),
+                latents=latents[: length + 1].clone() if self.options.keep_latents else None,
             )
-            for codes, length, finished, total in rows
+            for codes, length, finished, total, latents in rows
         ]
 
     def _drop_finished_rows(self, codes: Tensor, step: int) -> Tensor:

@@ -37,8 +37,8 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "diffusion_sampler",
         ),
         "Experimental": (
-            *("half_precision", "cond_free", "cvvp_weight", "top_p", "diffusion_temperature"),
-            *("length_penalty", "repetition_penalty", "cond_free_k"),
+            *("precision", "half_precision", "cond_free", "cvvp_weight", "top_p"),
+            *("diffusion_temperature", "length_penalty", "repetition_penalty", "cond_free_k"),
         ),
         "Output": ("format", "output_rate", "volume", "fade_ms"),
     }
