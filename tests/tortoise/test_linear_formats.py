@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from tortoise.modules import linear_formats
+from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
 from tortoise.modules.gpt import Gpt, GptConfig, Projection
 from tortoise.modules.linear_formats import (
@@ -72,6 +75,15 @@ def test_convolutions_that_are_no_matrix_product_stay_as_they_are(name: LinearFo
         nn.Conv1d(8, 8, 4, padding=2),
     )
     assert all(isinstance(layer, nn.Conv1d) for layer in pack_linears(convs, name))
+
+
+@torch.inference_mode()
+def test_a_ranker_that_spells_is_packed_too(name: LinearFormat) -> None:
+    torch.manual_seed(0)
+    clvp = Clvp(replace(ClvpConfig.tiny(), spells=True)).eval()
+    text, codes = torch.tensor([[3, 4, 5, 0]]), torch.randint(0, 24, (2, 30))
+    found, expected = pack_linears(clvp, name).score(text, codes), clvp.score(text, codes)
+    torch.testing.assert_close(found, expected, atol=0.5, rtol=0.02)
 
 
 @torch.inference_mode()

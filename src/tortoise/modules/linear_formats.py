@@ -32,6 +32,7 @@ TIMED_CALLS = 5
 TIMED_LAYERS = 4  # different weights, so that they come from the memory as in a network
 MIN_GAIN = 1.05  # over the plain layer: what is hardly faster changes nothing
 ACTIVATION_FLOOR = 1e-12
+EXACT_LAYERS = ("to_symbols",)  # small, and its log-probabilities decide the ranking
 
 N = TypeVar("N", bound=nn.Module)
 Multiply = Callable[[Tensor], Tensor]
@@ -74,14 +75,14 @@ def choose_fastest_format(
 def pack_linears(network: N, name: LinearFormat) -> N:
     """Return a copy for inference whose linear layers and convolutions are packed.
 
-    Everything else is shared with the network. Convolutions with a stride, groups or an even kernel
-    stay as they are.
+    Everything else is shared with the network. `EXACT_LAYERS`, and convolutions with a stride,
+    groups or an even kernel, stay as they are.
     """
     shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
     copy = deepcopy(network, shared)  # type: ignore[arg-type]  # a memo of torch's own objects
     for parent in copy.modules():
         for child_name, child in parent.named_children():
-            packed = _pack_layer(child, name)
+            packed = None if child_name in EXACT_LAYERS else _pack_layer(child, name)
             if packed is not None:
                 setattr(parent, child_name, packed)
     return copy.eval()
