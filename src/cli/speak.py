@@ -72,6 +72,13 @@ class SpeakFlags:
     out_dir: Annotated[
         str | None, typer.Option(metavar="DIR", help="Output folder of --lines.")
     ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Synthesize --lines with the workers of a Ray cluster; local: on this machine.",
+        ),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Show warnings only.")] = False
     preset: Annotated[
@@ -151,6 +158,8 @@ def run(
     report = create_reporter(flags.quiet or flags.as_json)
     if flags.lines:
         return _synthesize_batch(studio, flags, given, report)
+    if flags.cluster:
+        raise AppError("--cluster belongs to --lines. Remove it.")
     if flags.out_dir:
         raise AppError("--out-dir belongs to --lines. For one clip give --out FILE.")
     if flags.like:
@@ -203,7 +212,12 @@ def _synthesize_batch(
         raise AppError("--lines needs a folder for its clips: add --out-dir DIR.")
     given = replace(given, text=None, out=None)
     table = studio.synthesize_batch(
-        parse_path(flags.lines or ""), parse_path(flags.out_dir), given, report, flags.columns
+        parse_path(flags.lines or ""),
+        parse_path(flags.out_dir),
+        given,
+        report,
+        flags.columns,
+        flags.cluster or "",
     )
     text = (
         f"{table.items}: {table.spoken} spoken, {table.kept} already done, {len(table.failed)} "

@@ -27,6 +27,7 @@ from studio.settings.store import update_settings_file
 from studio.sv2tts.service import Sv2ttsService
 from studio.synthesis.batch import BatchJob, BatchResult, synthesize_batch
 from studio.synthesis.batch_csv import read_batch_file
+from studio.synthesis.cluster import Cluster, synthesize_on_cluster
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.training_runs.service import TrainingRunService
 from studio.voices.catalog import RANDOM_VOICE, Voice
@@ -239,22 +240,24 @@ class Studio:
         request_input: SpeechRequestInput,
         report: ProgressReporter,
         columns: str = "",
+        cluster: str = "",
     ) -> BatchResult:
         """Synthesize every row of a table into a folder; clips that are there are kept.
 
-        columns: of the table, as `read_batch_file` takes them.
+        columns: of the table, as `read_batch_file` takes them; cluster: address of a Ray cluster or
+        "local", "" for this process.
         """
         read = read_batch_file(table, columns)
         for line in read.notes:
             report.note(line)
-        return synthesize_batch(
-            read.rows,
-            BatchJob(
-                folder=folder,
-                request_input=request_input,
-                layout=self.layout,
-                settings=self.settings,
-                synthesizer=self.synthesizer,
-                report=report,
-            ),
+        job = BatchJob(
+            folder=folder.absolute(),
+            request_input=request_input,
+            layout=self.layout,
+            settings=self.settings,
+            synthesizer=self.synthesizer,
+            report=report,
         )
+        if cluster:
+            return synthesize_on_cluster(read.rows, job, Cluster(address=cluster))
+        return synthesize_batch(read.rows, job)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from core.errors import AppError, UnrecoverableError
@@ -14,7 +15,13 @@ from core.serialization import to_dict
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.batch_csv import BatchItem, BatchRow, InvalidBatchRow, write_items_csv
+from studio.synthesis.batch_csv import (
+    BatchItem,
+    BatchRow,
+    InvalidBatchRow,
+    append_item,
+    write_items_csv,
+)
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
@@ -22,6 +29,11 @@ from studio.synthesis.request_builder import (
 )
 from studio.voices.catalog import resolve_random_seed
 from text.script import VOICE
+
+AUTOMATIC_VALUES: Mapping[str, Any] = MappingProxyType({"precision": "fast"})
+"""Values instead of which a clip records what the engine chose."""
+UNRECORDED_VALUES = (("precision", "exact"),)
+"""What clips have that were made before the option existed."""
 
 
 class SpeechSynthesizer(Protocol):
@@ -47,6 +59,16 @@ class BatchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowOutcome:
+    """The clip of a row, or the reason why there is none; was_there: of an earlier run."""
+
+    number: int
+    item: BatchItem | None = None
+    was_there: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchJob:
     """Context of all rows."""
 
@@ -63,31 +85,53 @@ def synthesize_batch(rows: Sequence[BatchRow | InvalidBatchRow], job: BatchJob) 
 
     Raises AppError for errors that affect every row, such as missing weights.
     """
-    items: list[BatchItem] = []
-    failed: list[InvalidBatchRow] = []
-    kept = 0
-    listed = write_items_csv(_create_folder(job.folder), items)
-    for row in rows:
+    return collect_outcomes((synthesize_row(row, job) for row in rows), len(rows), job)
+
+
+def collect_outcomes(outcomes: Iterable[RowOutcome], total: int, job: BatchJob) -> BatchResult:
+    """List the clips of a table in items.csv as they come, at the end in the order of the table.
+
+    Each clip adds a line to the file, so that a long table costs the same for every row.
+    """
+    found: list[RowOutcome] = []
+    listed = write_items_csv(_create_folder(job.folder), ())
+    for outcome in outcomes:
+        found.append(outcome)
+        if outcome.item is None:
+            job.report.warn(f"Row {outcome.number} was left out: {outcome.reason}", stage="table")
+        else:
+            append_item(job.folder, outcome.item)
+        job.report.emit(ProgressEvent(kind="progress", stage="table", done=len(found), total=total))
         job.report.check_cancelled()
-        try:
-            item, was_there = _synthesize_row(row, job)
-        except UnrecoverableError:
-            raise
-        except AppError as refusal:
-            failed.append(InvalidBatchRow(number=row.number, reason=str(refusal)))
-            job.report.warn(f"Row {row.number} was left out: {refusal}", stage="table")
-            continue
-        items.append(item)
-        kept += was_there
-        write_items_csv(job.folder, items)
-        done = len(items) + len(failed)
-        job.report.emit(ProgressEvent(kind="progress", stage="table", done=done, total=len(rows)))
-    return BatchResult(items=str(listed), spoken=len(items) - kept, kept=kept, failed=tuple(failed))
+    in_order = sorted(found, key=lambda outcome: outcome.number)
+    items = [outcome.item for outcome in in_order if outcome.item is not None]
+    write_items_csv(job.folder, items)
+    kept = sum(outcome.was_there for outcome in found)
+    failed = tuple(
+        InvalidBatchRow(number=outcome.number, reason=outcome.reason)
+        for outcome in in_order
+        if outcome.item is None
+    )
+    return BatchResult(items=str(listed), spoken=len(items) - kept, kept=kept, failed=failed)
 
 
-def _synthesize_row(row: BatchRow | InvalidBatchRow, job: BatchJob) -> tuple[BatchItem, bool]:
-    if isinstance(row, InvalidBatchRow):
-        raise AppError(row.reason)
+def synthesize_row(row: BatchRow | InvalidBatchRow, job: BatchJob) -> RowOutcome:
+    """Synthesize one row, unless its clip is there.
+
+    Raises UnrecoverableError for what every other row would meet as well.
+    """
+    try:
+        if isinstance(row, InvalidBatchRow):
+            raise AppError(row.reason)
+        item, was_there = _synthesize_valid_row(row, job)
+    except UnrecoverableError:
+        raise
+    except AppError as refusal:
+        return RowOutcome(number=row.number, reason=str(refusal))
+    return RowOutcome(number=row.number, item=item, was_there=was_there)
+
+
+def _synthesize_valid_row(row: BatchRow, job: BatchJob) -> tuple[BatchItem, bool]:
     request = _build_row_request(row, job)
     plan = plan_lines(request, job.layout)
     path = Path(str(request.out))
@@ -129,16 +173,27 @@ def _is_up_to_date(path: Path, request: SpeechRequest, row: BatchRow, job: Batch
         "voice": resolve_random_seed(request.voice, request.seed if chosen else record.seed),
         "engine": request.engine,
         "bundle": request.bundle,
-        "options": _get_comparable_options(request.options, chosen),
+        "options": _get_comparable_options(request.options, request, chosen),
         "delivery": to_dict(request.delivery),
     }
     had = {name: getattr(record, name) for name in expected}
-    had["options"] = _get_comparable_options(record.options, chosen)
+    had["options"] = _get_comparable_options(record.options, request, chosen)
     return expected == had and record.weights_id == job.synthesizer.weights_id(request, job.report)
 
 
-def _get_comparable_options(options: Mapping[str, Any], seed_matters: bool) -> Mapping[str, Any]:
-    return {name: value for name, value in options.items() if name != "seed" or seed_matters}
+def _get_comparable_options(
+    options: Mapping[str, Any], request: SpeechRequest, seed_matters: bool
+) -> Mapping[str, Any]:
+    """The options that decide how a clip sounds, without those that the request leaves open."""
+    left_open = {
+        name for name, value in AUTOMATIC_VALUES.items() if request.options.get(name) == value
+    }
+    left_open |= set() if seed_matters else {"seed"}
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in left_open and (name, value) not in UNRECORDED_VALUES
+    }
 
 
 def _create_folder(folder: Path) -> Path:

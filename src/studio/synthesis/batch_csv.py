@@ -221,6 +221,13 @@ def _parse_rows(
     return tuple(rows)
 
 
+def append_item(folder: Path, item: BatchItem) -> None:
+    """Add one clip to items.csv."""
+    path = folder / ITEMS_FILE
+    with translate_write_errors(path), path.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow([item.wav, item.text, item.voice])
+
+
 def write_items_csv(folder: Path, items: Iterable[BatchItem]) -> Path:
     """Write items.csv (wav,text,voice) for the clips in `folder`."""
     path = folder / ITEMS_FILE
