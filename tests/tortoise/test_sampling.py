@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,12 @@ from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from support.golden_cases import Call, Case, golden
 from support.gpt_helpers import OUT, drawn_as_the_original, gpt_of, whole
 from tortoise.generation import sampling as decode
-from tortoise.generation.kv_cache import KVCacheDecoder, prefill
+from tortoise.generation.kv_cache import (
+    KVCacheDecoder,
+    StaticKVCacheDecoder,
+    get_row_bucket,
+    prefill,
+)
 from tortoise.generation.sampling import (
     CodeCandidate,
     FilteredLogits,
@@ -166,6 +172,51 @@ def test_the_cache_grows_and_forgets_rows_without_changing_the_others(
                 stepper.select_rows(torch.tensor([2]))
             states.append(stepper.decode_step(codes[2:, step] if step >= 4 else codes[:, step])[-1])
     torch.testing.assert_close(torch.stack(states), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 6, 11])
+def test_steps_of_fixed_shape_draw_the_same_codes(
+    gpt: Gpt, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "STEPS_BETWEEN_DROPS", 3)
+    options = replace(OPTIONS, samples=samples, keep_latents=True)
+    plain, static = draw(gpt, options), draw(gpt, replace(options, static=True))
+    assert said(static) == said(plain)
+    for ours, expected in zip(static, plain, strict=True):
+        assert ours.finished == expected.finished
+        assert ours.confidence == pytest.approx(expected.confidence, rel=1e-4)
+        torch.testing.assert_close(ours.latents, expected.latents, atol=5e-5, rtol=1e-4)
+
+
+def test_a_smaller_bucket_takes_over_when_half_of_the_rows_have_left(gpt: Gpt) -> None:
+    assert [get_row_bucket(rows) for rows in (1, 2, 3, 9, 16)] == [1, 2, 4, 16, 16]
+    codes = torch.randint(0, 64, (5, 8), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = gpt.latents(VOICE, TEXT, codes[4:])[0]
+        stepper = StaticKVCacheDecoder(gpt, prefill(gpt, VOICE, TEXT), rows=5, max_codes=9)
+        states = [stepper.decode_step(torch.full((5,), gpt.config.start_mel_token))[4]]
+        here = torch.arange(5)
+        for step, staying in enumerate([[0, 1, 2, 3, 4], [1, 2, 4], [2], [0], [0], [0], [0]]):
+            if len(staying) < len(here):
+                here = here[staying]
+                stepper.select_rows(torch.tensor(staying))
+            states.append(stepper.decode_step(codes[here, step])[-1])
+        assert len(stepper.codes) == 1
+    torch.testing.assert_close(torch.stack(states), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_cuda_graph_draws_the_codes_of_plain_steps(gpt: Gpt) -> None:
+    on_gpu = deepcopy(gpt).cuda()
+    drafts = []
+    for static in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        options = replace(OPTIONS, samples=6, static=static)
+        drafts.append(
+            sample_codes(on_gpu, VOICE.cuda(), TEXT.cuda(), options, generator, ProgressReporter())
+        )
+    assert said(drafts[1]) == said(drafts[0])
 
 
 def test_latents_kept_while_sampling_equal_those_of_a_second_pass(gpt: Gpt) -> None:

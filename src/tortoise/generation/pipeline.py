@@ -112,6 +112,7 @@ def sample_candidates(
         repetition_penalty=options.repetition_penalty,
         batch=options.sample_batch_size,
         keep_latents=options.precision != "exact" and options.samples <= MOST_KEPT,
+        static=options.precision != "exact" and text.is_cuda,
     )
     conditioning = voice.gpt.to(gpt.mel_embedding.weight.dtype)
     generator = make_generator(options.seed, "draft")

@@ -37,6 +37,7 @@ def compute_clvp_scores(
     CPU.
     """
     device = text.device
+    text_latent = clvp.encode_text(text)
 
     def score(first: int, end: int) -> list[float]:
         report.check_cancelled()
@@ -44,7 +45,9 @@ def compute_clvp_scores(
         codes = pad_sequence(chosen, batch_first=True)
         lengths = torch.tensor([len(row) for row in chosen], device=device)
         mask = torch.arange(codes.shape[1], device=device) < lengths[:, None]
-        scores: list[float] = clvp.score(text, codes, None if bool(mask.all()) else mask).tolist()
+        scores: list[float] = clvp.score(
+            text, codes, None if bool(mask.all()) else mask, text_latent
+        ).tolist()
         return scores
 
     return torch.tensor(run_in_batches(len(rows), batch or BATCH_SIZE, score, on_halved))

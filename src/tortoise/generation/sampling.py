@@ -15,7 +15,13 @@ from torch import Tensor
 
 from core.progress import ProgressEvent, ProgressReporter
 from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
-from tortoise.generation.kv_cache import KVCacheDecoder, PrefixCache, prefill
+from tortoise.generation.kv_cache import (
+    KVCacheDecoder,
+    PrefixCache,
+    StaticKVCacheDecoder,
+    StepDecoder,
+    prefill,
+)
 from tortoise.modules.gpt import Gpt
 
 
@@ -79,6 +85,7 @@ def filter_top_p(candidates: FilteredLogits, top_p: float) -> FilteredLogits:
 
 CPU_BATCH_SIZE = 32  # rows at which the matrix products of a processor are fed
 CPU_KV_CACHE_BYTES = 2 << 30  # bytes of keys and values, where the free memory is not known
+STEPS_BETWEEN_DROPS = 8  # of a static decoder: each look waits for the device
 KV_CACHE_MEMORY_FRACTION = 0.6  # of the free device memory, for keys and values
 
 
@@ -92,6 +99,7 @@ class SamplingOptions:
     so with 1 and the start code, by accident (its prompt is a dummy list of them); we do not.
 
     `keep_latents` keeps the hidden states that predicted the codes, the input of the decoders.
+    `static` computes every step with the same shapes, as a CUDA graph on a GPU.
     """
 
     samples: int = 16
@@ -104,6 +112,7 @@ class SamplingOptions:
     penalized_codes: tuple[int, ...] = ()
     batch: int = 0
     keep_latents: bool = False
+    static: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,16 +193,21 @@ class BatchedSampler:
         self.device = gpt.mel_embedding.weight.device
         rows, codes = uniform.shape[0], gpt.config.number_mel_codes
         self.uniform = uniform.to(self.device)
-        self.stepper = KVCacheDecoder(gpt, prefix, rows)
+        self.stepper: StepDecoder = (
+            StaticKVCacheDecoder(gpt, prefix, rows, options.max_codes)
+            if options.static
+            else KVCacheDecoder(gpt, prefix, rows)
+        )
         self.sampled_codes = torch.zeros(
             rows, options.max_codes, dtype=torch.long, device=self.device
         )
-        self.lengths = torch.full((rows,), options.max_codes)
-        self.finished = torch.full((rows,), aligned is not None)
+        self.lengths = torch.full((rows,), options.max_codes, device=self.device)
+        self.stopped = torch.zeros(rows, dtype=torch.bool, device=self.device)
         self.log_p = torch.zeros(rows, device=self.device)
         self.seen_codes = torch.zeros(rows, codes, dtype=torch.bool, device=self.device)
         self.seen_codes[:, list(options.penalized_codes)] = True
         self.active_rows = torch.arange(rows, device=self.device)  # which rows are still here
+        self.steps_between_drops = STEPS_BETWEEN_DROPS if options.static else 1
         kept = options.max_codes if options.keep_latents else 0
         self.latents = torch.zeros(rows, kept, gpt.config.model_dim, device=self.device)
 
@@ -205,10 +219,13 @@ class BatchedSampler:
             logits = self._compute_logits(codes, step)
             codes = self.filter_step_logits(logits).draw(self.uniform[self.active_rows, step])
             here = logits.log_softmax(-1).gather(1, codes[:, None])[:, 0]
-            self.log_p[self.active_rows] += here
+            stopped = self.stopped[self.active_rows]  # not dropped yet
+            self.log_p[self.active_rows] += here.masked_fill(stopped, 0.0)
             self.sampled_codes[self.active_rows, step] = codes
             self.seen_codes.scatter_(1, codes[:, None], True)
-            codes = self._drop_finished_rows(codes, step)
+            self._mark_stopped_rows(codes, step)
+            if (step + 1) % self.steps_between_drops == 0:
+                codes = codes[self._drop_stopped_rows()]
             yield step
             if not len(codes):
                 return
@@ -244,7 +261,8 @@ class BatchedSampler:
                 "the GPT produced NaN or infinite values. Turn half precision off; if "
                 "that does not help, verify the weights."
             )
-        lengths, finished = self.lengths.tolist(), self.finished.tolist()
+        finished = (self.stopped | (self.aligned is not None)).tolist()
+        lengths = self.lengths.tolist()
         rows = zip(drawn, lengths, finished, log_p.tolist(), self.latents, strict=True)
         return [
             CodeCandidate(
@@ -256,15 +274,17 @@ class BatchedSampler:
             for codes, length, finished, total, latents in rows
         ]
 
-    def _drop_finished_rows(self, codes: Tensor, step: int) -> Tensor:
-        """Remove the rows that sampled the stop code. codes: (r,). Returns (r',)."""
-        stopped = codes == self.gpt.config.stop_mel_token
-        if not bool(stopped.any()):
-            return codes
-        gone = self.active_rows[stopped].cpu()
-        self.lengths[gone] = step
-        self.finished[gone] = True
-        staying = (~stopped).nonzero()[:, 0]
-        self.active_rows, self.seen_codes = self.active_rows[staying], self.seen_codes[staying]
-        self.stepper.select_rows(staying)
-        return codes[staying]
+    def _mark_stopped_rows(self, codes: Tensor, step: int) -> None:
+        """Note which rows sampled the stop code, without waiting for the device.  codes: (r,)."""
+        rows = self.active_rows
+        stopping = (codes == self.gpt.config.stop_mel_token) & ~self.stopped[rows]
+        self.lengths[rows] = torch.where(stopping, step, self.lengths[rows])
+        self.stopped[rows] |= stopping
+
+    def _drop_stopped_rows(self) -> Tensor:
+        """Go on without the rows that have stopped. Returns the places of the others, (r',)."""
+        staying = (~self.stopped[self.active_rows]).nonzero()[:, 0]
+        if len(staying) < len(self.active_rows):
+            self.active_rows, self.seen_codes = self.active_rows[staying], self.seen_codes[staying]
+            self.stepper.select_rows(staying)
+        return staying

@@ -94,14 +94,22 @@ class Clvp(nn.Module):
             compute_cosine_similarity(text_latents, speech_latents) * self.temperature.float().exp()
         )
 
-    def score(self, text: Tensor, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+    def score(
+        self,
+        text: Tensor,
+        codes: Tensor,
+        mask: Tensor | None = None,
+        text_latent: Tensor | None = None,
+    ) -> Tensor:
         """Score candidates of one text, which is encoded once; higher is better.
 
-        text: (1, t) ids; codes: (b, m); mask: (b, m) of the codes. Returns (b,): scaled cosines
-        plus the CTC log-probability of the text.
+        text: (1, t) ids; codes: (b, m); mask: (b, m) of the codes; text_latent: (1, d) of
+        `encode_text`, where several batches share a text. Returns (b,): scaled cosines plus the CTC
+        log-probability of the text.
         """
         states = self.encode_speech_states(codes, mask)
-        fit = self.compare(self.encode_text(text), self.project_speech_states(states, mask))[0]
+        said = self.encode_text(text) if text_latent is None else text_latent
+        fit = self.compare(said, self.project_speech_states(states, mask))[0]
         if not self.config.spells:
             return fit
         lengths = torch.full(codes.shape[:1], codes.shape[1]) if mask is None else mask.sum(1)
