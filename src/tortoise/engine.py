@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -222,17 +222,15 @@ class TortoiseEngine:
         halved: list[int] = []
         with manager.use("gpt") as gpt:
             plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
-            drawn = sample_candidates(
-                gpt, voice, ids, options, longest, report, halved.append, plan
-            )
+            used = replace(options, precision=manager.precision)
+            drawn = sample_candidates(gpt, voice, ids, used, longest, report, halved.append, plan)
         with report.stage("rank"):
             scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
-        is_exact = manager.precision == EXACT
-        with manager.use("gpt", exact=is_exact) as gpt, report.stage("latents"):
+        with manager.use("gpt", exact=manager.precision == EXACT) as gpt, report.stage("latents"):
             latents = [
-                compute_gpt_latents(gpt, voice, ids, row, plan, None if is_exact else drawn[index])
+                compute_gpt_latents(gpt, voice, ids, row, plan, drawn[index])
                 for index, row in zip(best, codes, strict=True)
             ]
         waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)

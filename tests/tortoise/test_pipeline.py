@@ -56,6 +56,31 @@ from tortoise.modules.gpt import Gpt, GptConfig
 from tortoise.modules.vocoders.univnet import UnivNet, UnivNetConfig
 
 
+def test_latents_kept_while_sampling_are_taken_where_the_codes_are_the_same() -> None:
+    torch.manual_seed(0)
+    gpt = Gpt(GptConfig.tiny()).eval()
+    voice = ConditioningLatents(gpt=torch.randn(1, 32))
+    text, codes = torch.tensor([[3, 4, 5, 0]]), torch.tensor([7, 8, 9])
+    kept = torch.randn(4, 32)
+    sampled = CodeCandidate(codes=codes, finished=True, confidence=0.0, latents=kept)
+
+    @torch.no_grad()
+    def latents(*row: int) -> Tensor:
+        chosen = torch.tensor(row)
+        return compute_gpt_latents(gpt, voice, text, chosen, sampled=sampled)[0]
+
+    @torch.no_grad()
+    def computed(*row: int) -> Tensor:
+        return gpt.latents(voice.gpt, text, torch.tensor([row]))[0]
+
+    for same in ((7, 8), (7, 8, 9), (7, 8, 9, 1), (7, 8, 1)):  # the last code comes after it
+        assert torch.equal(latents(*same), kept[: len(same)])
+    for other in ((7, 1, 9), (7, 8, 9, 1, 1)):
+        assert torch.equal(latents(*other), computed(*other))
+    sampled = replace(sampled, latents=None)
+    assert torch.equal(latents(7, 8), computed(7, 8))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
     gpt: Gpt

@@ -92,21 +92,26 @@ def _synthesize_rows(
         done, _ = ray.wait(list(running), num_returns=1, timeout=POLL_S)
         for result in done:
             worker, row, attempt = running.pop(result)
-            try:
-                outcome = ray.get(result)
-            except ray.exceptions.RayActorError:
-                idle.append(start())
-                if attempt < MAX_ATTEMPTS:
-                    waiting.appendleft((row, attempt + 1))
-                else:
-                    yield RowOutcome(
-                        number=row.number, reason=f"Its worker was lost {attempt} times."
-                    )
-                continue
-            idle.append(worker)
-            if isinstance(outcome, str):
-                raise UnrecoverableError(outcome)
-            yield outcome
+            outcome = _read_outcome(result, ray)
+            idle.append(start() if outcome is None else worker)
+            if outcome is not None:
+                yield outcome
+            elif attempt < MAX_ATTEMPTS:
+                waiting.appendleft((row, attempt + 1))
+            else:
+                reason = f"Its worker was lost {attempt} times."
+                yield RowOutcome(number=row.number, reason=reason)
+
+
+def _read_outcome(result: Any, ray: Any) -> RowOutcome | None:
+    """What became of a row; None if its worker was lost."""
+    try:
+        outcome: RowOutcome | str = ray.get(result)
+    except ray.exceptions.RayActorError:
+        return None
+    if isinstance(outcome, str):
+        raise UnrecoverableError(outcome)
+    return outcome
 
 
 def _plan_workers(job: BatchJob, cluster: Cluster, ray: Any) -> tuple[int, Any]:

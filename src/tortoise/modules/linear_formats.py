@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from typing import Literal, TypeVar
 
 import torch
@@ -62,7 +62,7 @@ def choose_fastest_format(
     """
     weights = [torch.randn(4 * width, width) / width for _ in range(TIMED_LAYERS)]
     bias, x = torch.zeros(4 * width), torch.randn(rows, width)
-    plain = _time_layers([lambda y, w=w: F.linear(y, w, bias) for w in weights], x)
+    plain = _time_layers([partial(F.linear, weight=w, bias=bias) for w in weights], x)
     times = {
         name: _time_layers([PackedLinear(weight, bias, name) for weight in weights], x)
         for name in formats
@@ -79,7 +79,7 @@ def pack_linears(network: N, name: LinearFormat) -> N:
     groups or an even kernel, stay as they are.
     """
     shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
-    copy = deepcopy(network, shared)  # type: ignore[arg-type]  # a memo of torch's own objects
+    copy = deepcopy(network, shared)
     for parent in copy.modules():
         for child_name, child in parent.named_children():
             packed = None if child_name in EXACT_LAYERS else _pack_layer(child, name)
