@@ -19,7 +19,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
@@ -175,12 +175,12 @@ def measure_steps(setup: Setup, rates: MachineRates) -> Metrics:
         name: lambda network=network: prefill(network, voice, text).keys[0]
         for name, network in packed.items()
     }
-    found["ar_prefill_16"] = setup.measure(prefills, repeats=3)
+    found["ar_prefill_16"] = setup.measure(prefills, repeats=max(1, setup.repeats // 6))
     padded = random_codes(gpt, (1, min(setup.padded_codes, gpt.config.max_mel_tokens)))
     passes: dict[str, Work] = {ORIGINAL: lambda: reference.second_pass(voice, text, padded)}
     for name, network in packed.items():
         passes[name] = lambda network=network: network.latents(voice, text, padded[:, :CODES])
-    found["latents"] = setup.measure(passes, repeats=2)
+    found["latents"] = setup.measure(passes, repeats=max(1, setup.repeats // 6))
     return found
 
 
@@ -320,13 +320,13 @@ def compose_sentence(found: Metrics) -> Metrics:
     }
 
 
-def load_networks(folder: Path | None) -> dict[str, nn.Module]:
+def load_networks(folder: Path | None, names: Iterable[str]) -> dict[str, nn.Module]:
     """The networks of a model, or of the published sizes with random weights."""
     if folder is not None:
-        return {name: load_network(folder, name).requires_grad_(False) for name in PARTS}
+        return {name: load_network(folder, name).requires_grad_(False) for name in names}
     torch.manual_seed(0)
     sizes = {"gpt": GptConfig(), "clvp": ClvpConfig(), "diffusion": DiffusionConfig()}
-    networks = {name: build_network(name, size) for name, size in sizes.items()}
+    networks = {name: build_network(name, sizes[name]) for name in names}
     for network in networks.values():
         for name, one in network.named_parameters():
             fill_randomly(one.data, name)
@@ -382,7 +382,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = cli.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
     clock = time.process_time if parsed.threads == 1 else time.perf_counter
-    rates, networks = MachineRates.measure(clock), load_networks(parsed.model)
+    rates = MachineRates.measure(clock)
+    networks = load_networks(parsed.model, parsed.parts or PARTS)
     longest = parsed.padded_codes
     if parsed.model is not None:
         longest = min(longest, read_config(parsed.model).conventions.max_codes)
@@ -390,10 +391,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: Metrics = {}
     with torch.inference_mode():
         for part in parsed.parts or PARTS:
-            found |= PARTS[part](setup, rates)
+            done = PARTS[part](setup, rates)
+            sys.stdout.write(format_table(done) + "\n")
+            sys.stdout.flush()
+            found |= done
     found |= compose_sentence(found)
     machine = describe_machine(parsed.threads, rates)
-    sys.stdout.write(json.dumps(machine) + "\n" + format_table(found) + "\n")
+    sys.stdout.write(format_table(compose_sentence(found)) + "\n" + json.dumps(machine) + "\n")
     if parsed.json:
         parsed.json.write_text(json.dumps({"machine": machine, "parts": found}, indent=1), "utf-8")
 

@@ -1,6 +1,7 @@
 """Word error rate, speaker similarity and speed of a model, with the targets of the starter.
 
-    python benchmarks/starter.py --judge PROGRAM [--bundle NAME] [--people FOLDER] [PART ...]
+    python benchmarks/starter.py --judge PROGRAM [--bundle NAME] [--people FOLDER]
+        [--precision VALUE] [PART ...]
 
 PROGRAM is called with a CSV (wav,text,voice) and `--voices FOLDER`; it prints a line for each clip,
 then a JSON object with `wer`, `similarity` and `identified`. All clips are synthesized by the
@@ -68,6 +69,7 @@ class StarterBenchmark:
     bundle: str
     people: Path | None
     voices: Path = ROOT / "voices"
+    precision: str = "exact"
 
     def sentences(self) -> list[str]:
         """Read the judge's sentences, which are not in the corpus."""
@@ -238,7 +240,8 @@ def synthesize(
     rows = [(text, voice, SEED + n, f"{n:03d}") for n, (text, _, voice) in enumerate(lines)]
     write_rows(table, ("text", "voice", "seed", "name"), rows)
     command = [sys.executable, "-m", "cli", "speak", "--lines", str(table), "--quiet"]
-    command += ["--out-dir", str(folder), "--preset", preset, "--bundle", benchmark.bundle, *flags]
+    command += ["--out-dir", str(folder), "--preset", preset, "--bundle", benchmark.bundle]
+    command += ["--precision", benchmark.precision, *flags]
     environment = {**os.environ, "TESTUDO_ROOT": str(studio)}
     quiet = subprocess.DEVNULL
     subprocess.run(command, check=True, cwd=ROOT / "src", env=environment, stdout=quiet)
@@ -357,6 +360,7 @@ def main() -> None:
     cli.add_argument("--people", type=Path, help="a folder of clips for each real person")
     cli.add_argument("--out", type=Path, default=ROOT / "build" / "starter")
     cli.add_argument("--bundle", default="starter")
+    cli.add_argument("--precision", default="exact", help="as of the option of `testudo speak`")
     cli.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parsed = cli.parse_args()
     unknown = sorted(set(parsed.parts) - set(PARTS))
@@ -365,7 +369,11 @@ def main() -> None:
     known = shared / "speech" / "librispeech"
     people_folder = parsed.people or (known if known.is_dir() else None)
     benchmark = StarterBenchmark(
-        judge=parsed.judge, out=parsed.out.resolve(), bundle=parsed.bundle, people=people_folder
+        judge=parsed.judge,
+        out=parsed.out.resolve(),
+        bundle=parsed.bundle,
+        people=people_folder,
+        precision=parsed.precision,
     )
     found: dict[str, Metrics] = {}
     for part in parsed.parts or PARTS:

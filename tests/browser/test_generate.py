@@ -34,6 +34,7 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "cond_free": (True, True),
         "cond_free_k": (1.5, 1.5),
         "cvvp_weight": (0.2, 0.2),
+        "precision": ("8 bits", "int8"),
         "half_precision": (True, True),
         "sample_batch_size": (4, 4),
         "low_vram": (True, True),

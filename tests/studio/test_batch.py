@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ import pytest
 from audio.io import read_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
-from studio.synthesis.batch_csv import BatchRow, InvalidBatchRow, read_batch_table
+from studio.schemas.speech import SpeechRequest
+from studio.synthesis import batch
+from studio.synthesis.batch_csv import BatchItem, BatchRow, InvalidBatchRow, read_batch_table
 from support.fake_engine import FakeEngine
 
 Run = Callable[..., tuple[int, str, str]]
@@ -185,3 +187,31 @@ def test_names_are_numbered_so_that_they_sort(tmp_path: Path) -> None:
     rows = read_batch_table(table_at(tmp_path, "text\n" + "hi\n" * 1200))
     names = [row.name for row in rows if not isinstance(row, InvalidBatchRow)]
     assert names == sorted(names) and names[0] == "0001"
+
+
+def test_a_longer_table_costs_the_same_for_every_row(
+    testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = batch.write_items_csv
+
+    def count(folder: Path, items: Iterable[BatchItem]) -> Path:
+        items = list(items)
+        written.append(len(items))
+        return write(folder, items)
+
+    monkeypatch.setattr(batch, "write_items_csv", count)
+    rows = "".join(f"Line {number}.,alice\n" for number in "abcdef")
+    code, told, _ = speak(testudo, table_at(tmp_path, "text,voice\n" + rows), tmp_path / "out")
+    assert (code, told["spoken"]) == (0, 6)
+    assert written == [0, 6], "the list of clips is written as a whole at both ends only"
+
+
+def test_a_clip_in_a_chosen_precision_is_kept_where_any_may_be_chosen(tmp_path: Path) -> None:
+    fast, int8, exact = ({"precision": name} for name in ("fast", "int8", "exact"))
+    for asked, had, same in ((fast, int8, True), (int8, fast, False), (exact, {}, True),
+                             (exact, int8, False), ({}, exact, True)):  # fmt: skip
+        request = SpeechRequest(text="One.", voice="alice", options=asked)
+        compare = batch._get_comparable_options
+        left, right = compare(asked, request, True), compare(had, request, True)
+        assert (left == right) is same, (asked, had)

@@ -81,6 +81,11 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "original": "As the original",
         "chunks": "Chunks of all clips",
         "clip_mean": "Mean of the clips",
+        "exact": "Exact",
+        "fast": "Fast (as measured here)",
+        "float32": "32 bits",
+        "bfloat16": "16 bits",
+        "int8": "8 bits",
         "full": "All of it",
         "published": "As the original",
     }
