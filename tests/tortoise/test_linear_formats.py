@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tortoise.generation.text_plan import plan_text
 from tortoise.modules import linear_formats
 from tortoise.modules.clvp import Clvp, ClvpConfig
 from tortoise.modules.diffusion_decoder import DiffusionConfig, DiffusionDecoder
@@ -78,6 +79,19 @@ def test_convolutions_that_are_no_matrix_product_stay_as_they_are(name: LinearFo
 
 
 @torch.inference_mode()
+def test_durations_and_voices_are_the_same_in_every_format(name: LinearFormat) -> None:
+    torch.manual_seed(0)
+    gpt = Gpt(replace(GptConfig.tiny(), aligner_width=16, aligner_depth=2)).eval()
+    packed = pack_linears(gpt, name)
+    voice, text = torch.randn(1, 32), torch.tensor([[3, 4, 5, 6, 0]])
+    plans = [plan_text(network, voice, text) for network in (gpt, packed)]
+    assert plans[0] is not None and plans[1] is not None
+    assert torch.equal(plans[0].durations, plans[1].durations)
+    mel = torch.randn(1, 80, 40)
+    assert torch.equal(packed.condition(mel), gpt.condition(mel))
+
+
+@torch.inference_mode()
 def test_a_ranker_that_spells_is_packed_too(name: LinearFormat) -> None:
     torch.manual_seed(0)
     clvp = Clvp(replace(ClvpConfig.tiny(), spells=True)).eval()
@@ -98,7 +112,8 @@ def test_whole_networks_answer_nearly_alike_and_the_original_is_unchanged(
     assert_close(packed.states(embedded), gpt.states(embedded), name)
     assert all(torch.equal(value, before[key]) for key, value in gpt.state_dict().items())
     assert packed.mel_embedding.weight is gpt.mel_embedding.weight
-    assert not any(isinstance(one, (nn.Linear, Projection)) for one in packed.modules())
+    assert not any(isinstance(one, (nn.Linear, Projection)) for one in packed.gpt.modules())
+    assert isinstance(packed.mel_head, PackedLinear)
 
     decoder = DiffusionDecoder(DiffusionConfig.tiny()).eval()
     for parameter in decoder.parameters():

@@ -32,7 +32,15 @@ TIMED_CALLS = 5
 TIMED_LAYERS = 4  # different weights, so that they come from the memory as in a network
 MIN_GAIN = 1.05  # over the plain layer: what is hardly faster changes nothing
 ACTIVATION_FLOOR = 1e-12
-EXACT_LAYERS = ("to_symbols",)  # small, and its log-probabilities decide the ranking
+EXACT_PARTS = frozenset(
+    {
+        "aligner",  # small, and its durations decide the rhythm
+        "to_symbols",  # small, and its log-probabilities decide the ranking
+        "conditioning_encoder",  # used for voices only, which are the same in every format
+        "contextual_embedder",
+        "code_converter",
+    }
+)
 
 N = TypeVar("N", bound=nn.Module)
 Multiply = Callable[[Tensor], Tensor]
@@ -75,17 +83,24 @@ def choose_fastest_format(
 def pack_linears(network: N, name: LinearFormat) -> N:
     """Return a copy for inference whose linear layers and convolutions are packed.
 
-    Everything else is shared with the network. `EXACT_LAYERS`, and convolutions with a stride,
+    Everything else is shared with the network. `EXACT_PARTS`, and convolutions with a stride,
     groups or an even kernel, stay as they are.
     """
     shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
     copy = deepcopy(network, shared)
-    for parent in copy.modules():
-        for child_name, child in parent.named_children():
-            packed = None if child_name in EXACT_LAYERS else _pack_layer(child, name)
-            if packed is not None:
-                setattr(parent, child_name, packed)
+    _pack_children(copy, name)
     return copy.eval()
+
+
+def _pack_children(parent: nn.Module, name: LinearFormat) -> None:
+    for child_name, child in parent.named_children():
+        if child_name in EXACT_PARTS:
+            continue
+        packed = _pack_layer(child, name)
+        if packed is None:
+            _pack_children(child, name)
+        else:
+            setattr(parent, child_name, packed)
 
 
 def _pack_layer(layer: nn.Module, name: LinearFormat) -> nn.Module | None:
