@@ -51,7 +51,7 @@ from tortoise.generation.reranking import (
 )
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
-from tortoise.generation.text_plan import TextPlan, plan_text
+from tortoise.generation.text_plan import TextPlan, list_phone_classes, plan_text
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
@@ -219,7 +219,9 @@ class TortoiseEngine:
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
-            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
+            plan = plan_text(
+                gpt, voice.gpt, ids, options.speed, longest, list_phone_classes(tokenizer)
+            )
             drawn = sample_candidates(
                 gpt, voice, ids, options, longest, report, halved.append, plan
             )
@@ -229,7 +231,10 @@ class TortoiseEngine:
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
-        waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
+        drafts = Drafts(
+            indices=best, codes=codes, latents=latents, phones=None if plan is None else plan.phones
+        )
+        waves = self._synthesize_waves(drafts, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
@@ -318,9 +323,7 @@ class TortoiseEngine:
 
     def _synthesize_waves(
         self,
-        best: Sequence[int],
-        codes: Sequence[Tensor],
-        latents: Sequence[Tensor],
+        drafts: Drafts,
         voice: ConditioningLatents,
         options: TortoiseOptions,
         manager: ModelManager,
@@ -329,13 +332,14 @@ class TortoiseEngine:
         """The waves of the chosen candidates, (n,) each on the CPU."""
         if vocoder == "hifigan":
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
-                straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
+                straight = [decode_latents(network, row, voice.gpt)[0] for row in drafts.latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        drafts = Drafts(indices=best, codes=codes, latents=latents)
         mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
-            for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):
+            for index, mel in zip(
+                drafts.indices, manager.report.track(mels, "vocode"), strict=True
+            ):
                 noise = make_generator(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())
         return waves

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from quick import converter, teacher
+from quick.teacher import TeacherUtterance
 from speakers.embedding import Encoder
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
@@ -51,17 +51,41 @@ def make_encoder() -> Encoder:
     )
 
 
-def hum(text: str, speed: float = 1.0, seed: int = 0) -> NDArray[np.float32]:
-    """A tone with noise for each word, as hibari's instances are called."""
-    samples = round(len(text.split()) * WORD_S / speed * teacher.SAMPLE_RATE)
-    noise = np.random.default_rng(seed).standard_normal(samples) * 0.05
-    tone = 0.3 * np.sin(2 * np.pi * 180 * np.arange(samples) / teacher.SAMPLE_RATE)
-    return (tone + noise).astype(np.float32)
+class HummingTeacher:
+    """A tone with noise for each word, in place of `quick.teacher.Teacher`."""
+
+    def speak(self, text: str, speed: float = 1.0, seed: int = 0) -> TeacherUtterance:
+        units = round(WORD_S / speed * teacher.SAMPLE_RATE / teacher.DURATION_UNIT)
+        words = len(text.split())
+        samples = words * units * teacher.DURATION_UNIT
+        noise = np.random.default_rng(seed).standard_normal(samples) * 0.05
+        tone = 0.3 * np.sin(2 * np.pi * 180 * np.arange(samples) / teacher.SAMPLE_RATE)
+        return TeacherUtterance(
+            wave=(tone + noise).astype(np.float32),
+            f0=np.zeros(samples // 300, np.float32),
+            phonemes="m" * words,
+            durations=(units,) * words,
+        )
+
+
+def record_phones(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """Return a list that is filled with the phones that codecs are told."""
+    told: list[torch.Tensor] = []
+    decode = SpeakerCodec.decode
+
+    def record(
+        codec: SpeakerCodec, codes: torch.Tensor, speaker: torch.Tensor, phones: torch.Tensor
+    ) -> torch.Tensor:
+        told.append(phones)
+        return decode(codec, codes, speaker, phones)
+
+    monkeypatch.setattr(SpeakerCodec, "decode", record)
+    return told
 
 
 def use_tiny_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the packages hibari-tts and Resemblyzer, which need not be installed."""
     encoder = make_encoder()
     monkeypatch.setattr(converter, "load_vector_encoder", lambda name: encoder)
-    monkeypatch.setattr(teacher, "_load_voice", lambda: hum)
+    monkeypatch.setattr(teacher, "load_teacher", HummingTeacher)
     monkeypatch.setattr(teacher, "check_installed", lambda: None)

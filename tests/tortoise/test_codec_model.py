@@ -14,7 +14,8 @@ from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
 from support.audio_helpers import VOICES
 from support.tiny_bundle import ARCHITECTURES, CODES
-from support.tiny_codec import make_codec, make_codec_bundle, make_encoder
+from support.tiny_codec import make_codec, make_codec_bundle, make_encoder, record_phones
+from text.phones import PHONES
 from tortoise import engine as engine_module
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
@@ -73,6 +74,19 @@ def test_the_codebook_is_needed_and_part_of_the_id(folder: Path, tmp_path: Path)
 def test_a_voice_is_a_gpt_latent_and_a_speaker_vector(speaker: SpeakerLatents) -> None:
     assert set(speaker.tensors) == {"gpt", "speaker", "cvvp"}
     assert float(speaker.tensors["speaker"].norm()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_decoder_is_told_the_phones_of_the_plan(
+    engine: TortoiseEngine, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = record_phones(monkeypatch)
+    classes = torch.full((engine.bundle.tokenizer.size,), PHONES.index("M"))
+    for known in (None, classes):
+        monkeypatch.setattr(engine_module, "list_phone_classes", lambda _, known=known: known)
+        made = engine.synthesize(TEXT, speaker, options(candidates=1), ProgressReporter())
+    codes = len(made.candidates[0].aux.codes)
+    assert told[0] is None and told[1].shape == (1, len(PHONES), 2 * codes)
+    assert (told[1].argmax(1)[0, 4:] == PHONES.index("M")).all()  # behind the lead
 
 
 def test_candidates_have_the_planned_length(

@@ -18,11 +18,15 @@ from tortoise.generation.pipeline import ConditioningLatents, generate_mel
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drafts:
-    """The chosen candidates: index among the samples, codes (m,), latents (1, m, d) of each."""
+    """The chosen candidates: index among the samples, codes (m,), latents (1, m, d) of each.
+
+    phones: (p, 2 m) of the text, the same for all; None where they are not known.
+    """
 
     indices: Sequence[int]
     codes: Sequence[Tensor]
     latents: Sequence[Tensor]
+    phones: Tensor | None = None
 
 
 def decode_mels(
@@ -39,7 +43,8 @@ def decode_mels(
     if voice.speaker is not None:
         with manager.use("dvae") as codec, manager.report.stage("decode"):
             rows = [row.to(voice.speaker.device)[None] for row in drafts.codes]
-            return [codec.decode(row, voice.speaker) for row in rows]
+            told = None if drafts.phones is None else drafts.phones[None]
+            return [codec.decode(row, voice.speaker, told) for row in rows]
     most = conventions.most_iterations
     with manager.use("diffusion") as decoder:
         return [
