@@ -4,8 +4,10 @@ Each item is encoded from one speaker's version of an utterance and decoded to a
 there are several. The input's vocal tract, room and noise are changed, the target's never. A phone
 classifier on the codes, used in training only, makes the codes keep the words of real people; the
 decoder is told the phones of some items, as it is when a text is spoken.
-In the last part the codes stay as they are, so that a GPT can learn them meanwhile, and the decoder
-goes on with a critic, which sharpens the mels.
+In the last part the codes stay as they are, so that a GPT can learn them meanwhile. The decoder
+goes on with a critic, which sharpens the mels, and also speaks the codes of each item in the voice
+of another: for lack of a target, the critic, the speaker encoder and the frozen phone classifier
+judge these mels.
 Shapes: b batch, f GPT mel frames, g vocoder mel frames, q quantised channels, m codes.
 """
 
@@ -20,19 +22,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from audio.mel import GPT_MEL
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.speech_store import SpeechStore
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from recipes.losses.mel_critics import (
+    MelConversion,
     MelCritic,
     SpeakerSimilarity,
     compute_critic_loss,
     compute_generator_loss,
+    convert_to_gpt_mel,
 )
 from text.phones import PHONES, UNKNOWN_PHONE
 from tortoise.generation.voice_conditioning import load_vector_encoder
-from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import (
+    SpeakerCodec,
+    SpeakerCodecConfig,
+    standardize_bands,
+)
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
@@ -51,7 +60,7 @@ class SpeakerCodecRecipe:
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 26_000
+    steps: int = 24_000
     encoder_steps: int = 18_000
     rate: float = 1e-3
     decoder_rate: float = 5e-4
@@ -112,7 +121,7 @@ def train_speaker_codec(
         folder, report, model=model, average=average, critic=critic, optimizer=optimizer,
         critic_optimizer=critic_optimizer,
     )  # fmt: skip
-    similarity = _load_similarity(recipe)
+    similarity, convert = _load_similarity(recipe), MelConversion(GPT_MEL)
     batches = CodecBatches(store, recipe.batches)
     for step in loop.steps(recipe.steps, "speaker codec"):
         batch = batches.sample(make_step_generator(recipe.seed, step))
@@ -131,12 +140,23 @@ def train_speaker_codec(
             losses["similar"] = similarity(mel, batch.speaker)
             total = total + recipe.similar_weight * (1 - losses["similar"])
         if step >= recipe.encoder_steps:
-            adversarial = compute_generator_loss(critic, mel, batch.mel, batch.speaker)
-            total = total + adversarial
-            losses["adversarial"] = adversarial
+            other = _decode_for_other(model.codec, batch, vectors)
+            losses["adversarial"] = compute_generator_loss(
+                critic, mel, batch.speaker, batch.mel
+            ) + compute_generator_loss(critic, *other)
+            losses["other_phone"] = _compute_heard_phones(model, convert, other[0], batch)
+            total = total + losses["adversarial"]
+            total = total + recipe.phone_weight * losses["other_phone"]
+            if similarity is not None and "similar" in losses:
+                losses["other_similar"] = similarity(*other)
+                total = total + recipe.similar_weight * (1 - losses["other_similar"])
         norm = optimizer_step(total, model, [optimizer], lr)
-        if "adversarial" in losses:
-            losses["critic"] = compute_critic_loss(critic, mel.detach(), batch.mel, batch.speaker)
+        if step >= recipe.encoder_steps:
+            fakes = torch.cat([mel, other[0]]).detach()
+            speakers = torch.cat([batch.speaker, other[1]])
+            losses["critic"] = compute_critic_loss(
+                critic, fakes, speakers, batch.mel, batch.speaker
+            )
             optimizer_step(losses["critic"], critic, [critic_optimizer], recipe.critic_rate)
         average.update_parameters(model.codec)
         if (step + 1) % 25 == 0:
@@ -182,6 +202,31 @@ def _compute_losses(mel: Tensor, logits: Tensor, batch: CodecBatch) -> dict[str,
     difference = (mel - batch.mel).abs().sum() / batch.known.expand_as(mel).sum()
     phone = F.cross_entropy(logits.float(), batch.phones, ignore_index=UNKNOWN_PHONE)
     return {"l1": difference, "phone": phone.nan_to_num()}
+
+
+def _decode_for_other(
+    codec: SpeakerCodec, batch: CodecBatch, vectors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Decode each item for the speaker of another: log-mel (b, 100, g), vectors (b, s).
+
+    Where that speaker's recording has no bands, the mel has those of the recording.
+    """
+    speaker = batch.speaker.roll(1, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mel = codec.decoder(vectors.detach(), speaker, batch.mel.shape[-1], batch.shares)
+    return torch.where(batch.known.roll(1, 0), mel, batch.mel.roll(1, 0)), speaker
+
+
+def _compute_heard_phones(
+    model: CodecTrainee, convert: MelConversion, mel: Tensor, batch: CodecBatch
+) -> Tensor:
+    """Return the cross entropy of the phones that the frozen classifier hears in a mel: ()."""
+    low = convert_to_gpt_mel(convert, mel, batch.bands.shape[-1])
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = model.codec.quantizer(model.codec.encoder(standardize_bands(low)))
+        logits = model.phones(vectors)
+    heard = F.cross_entropy(logits.float(), batch.phones, ignore_index=UNKNOWN_PHONE)
+    return heard.nan_to_num()
 
 
 def _count_codes(model: CodecTrainee, vectors: Tensor) -> float:

@@ -27,7 +27,7 @@ from recipes.data.speech_store import (
     write_shard,
 )
 from recipes.loop import make_step_generator
-from recipes.losses.mel_critics import SpeakerSimilarity
+from recipes.losses.mel_critics import MelConversion, SpeakerSimilarity, convert_to_gpt_mel
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
@@ -154,6 +154,15 @@ def test_the_similarity_of_a_mel_follows_the_encoders_own_mel() -> None:
     assert vector.shape == (1, 256)
     judge(mel, vector.detach()).backward()
     assert mel.grad is not None and mel.grad.isfinite().all()
+
+
+def test_a_converted_mel_is_close_to_the_gpts_own() -> None:
+    wave = torch.randn(48_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    clip = Clip(wave=wave, sample_rate=24_000)
+    own = log_mel(clip.resample(22_050).wave, GPT_MEL)
+    made = convert_to_gpt_mel(MelConversion(GPT_MEL), log_mel(wave, VOCODER_MEL), own.shape[-1])
+    # bands near the upper end are cut by the resampling
+    torch.testing.assert_close(made.mean(-1)[0, :76], own.mean(-1)[0, :76], atol=0.4, rtol=0)
 
 
 def test_every_phoneme_of_the_teacher_has_a_class() -> None:
