@@ -20,7 +20,7 @@ from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
-from tortoise.checkpoints.layout import decodes_with_codec, find_missing_files
+from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
 from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
@@ -132,7 +132,7 @@ class TortoiseEngine:
     @property
     def decodes_with_codec(self) -> bool:
         """Whether a speaker codec makes the mel, not a diffusion network."""
-        return decodes_with_codec(self.bundle.folder)
+        return self.bundle.decodes_with_codec
 
     @property
     def text_limit(self) -> int:
@@ -231,9 +231,7 @@ class TortoiseEngine:
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
-        drafts = Drafts(
-            indices=best, codes=codes, latents=latents, phones=None if plan is None else plan.phones
-        )
+        drafts = Drafts(indices=best, codes=codes, latents=latents, plan=plan)
         waves = self._synthesize_waves(drafts, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]

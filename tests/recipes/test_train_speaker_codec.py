@@ -36,7 +36,7 @@ from tortoise.modules.speaker_codec import MEL_CENTER, SpeakerCodec, SpeakerCode
 RECIPE = SpeakerCodecRecipe(
     architecture=SpeakerCodecConfig.tiny(),
     batches=BatchOptions(size=3, codes=8, context_codes=6),
-    steps=6, warm_up=2, phone_width=8, similar_every=2, encoder_steps=3, critic_channels=2,
+    steps=6, warm_up=2, similar_every=2, encoder_steps=3, critic_channels=2,
 )  # fmt: skip
 
 

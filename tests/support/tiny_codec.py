@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,14 @@ from quick.teacher import TeacherUtterance
 from speakers.embedding import Encoder
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
-from support.tiny_bundle import make_tiny_bundle
+from support.tiny_bundle import ARCHITECTURES, TEXT_TOKENS, make_tiny_bundle
+from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.loading import save_network
+from tortoise.modules.clvp import Clvp
+from tortoise.modules.gpt import Gpt
 from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
 
+STARTER = Path(__file__).resolve().parents[2] / "models" / "starter"
 WORD_S = 0.25  # of the humming teacher, at speed 1
 
 
@@ -37,6 +43,35 @@ def make_codec_bundle(folder: Path, seed: int = 0) -> Path:
     make_tiny_bundle(folder, seed)
     codec = make_codec(seed)
     save_network(folder, "dvae", codec, codec.config)
+    return folder
+
+
+def make_aligned_bundle(folder: Path, text_tokens: int = TEXT_TOKENS) -> Path:
+    """Write a codec bundle without a diffusion network, whose GPT has a text aligner."""
+    make_codec_bundle(folder)
+    codec = make_codec(0, replace(SpeakerCodecConfig.tiny(), levels=(5, 4)))
+    save_network(folder, "dvae", codec, codec.config)
+    gpt = replace(
+        ARCHITECTURES["gpt"], aligner_width=16, aligner_depth=2,
+        number_text_tokens=text_tokens + 1, start_text_token=text_tokens,
+    )  # fmt: skip
+    clvp = replace(ARCHITECTURES["clvp"], text_tokens=text_tokens + 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        save_network(folder, "gpt", Gpt(gpt), gpt)
+        save_network(folder, "clvp", Clvp(clvp), clvp)
+    write_config(folder, replace(read_config(folder), diffusion=None, random_diffusion=None))
+    (folder / "diffusion.safetensors").unlink()
+    return folder
+
+
+def make_phoneme_bundle(folder: Path) -> Path:
+    """Write an aligned bundle with the tokenizer of the starter."""
+    symbols = json.loads((STARTER / "tokenizer.json").read_text(encoding="utf-8"))["symbols"]
+    make_aligned_bundle(folder, len(symbols))
+    for name in ("tokenizer.json", "lexicon.txt.gz", "lts.json.gz"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(STARTER / name)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,14 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
 from support.audio_helpers import VOICES
-from support.tiny_bundle import ARCHITECTURES, CODES
-from support.tiny_codec import make_codec, make_codec_bundle, make_encoder, record_phones
+from support.tiny_bundle import CODES
+from support.tiny_codec import make_aligned_bundle, make_encoder, record_phones
 from text.phones import PHONES
 from tortoise import engine as engine_module
-from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
-from tortoise.checkpoints.loading import save_network
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
-from tortoise.modules.gpt import Gpt
-from tortoise.modules.speaker_codec import SpeakerCodecConfig, count_vocoder_frames
+from tortoise.modules.speaker_codec import count_vocoder_frames
 
 TEXT = "hello there, friend"
 FRAME_SAMPLES = 256  # of the vocoder's mel
@@ -31,17 +27,7 @@ FRAME_SAMPLES = 256  # of the vocoder's mel
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a codec bundle without a diffusion network."""
-    folder = make_codec_bundle(tmp_path_factory.mktemp("bundles") / "codec")
-    codec = make_codec(0, replace(SpeakerCodecConfig.tiny(), levels=(5, 4)))
-    save_network(folder, "dvae", codec, codec.config)
-    architecture = replace(ARCHITECTURES["gpt"], aligner_width=16, aligner_depth=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        save_network(folder, "gpt", Gpt(architecture), architecture)
-    write_config(folder, replace(read_config(folder), diffusion=None, random_diffusion=None))
-    (folder / "diffusion.safetensors").unlink()
-    return folder
+    return make_aligned_bundle(tmp_path_factory.mktemp("bundles") / "codec")
 
 
 @pytest.fixture
