@@ -31,7 +31,12 @@ from recipes.losses.mel_critics import MelConversion, SpeakerSimilarity, convert
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
-from tortoise.modules.speaker_codec import MEL_CENTER, SpeakerCodec, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import (
+    MEL_CENTER,
+    SpeakerCodec,
+    SpeakerCodecConfig,
+    standardize_bands,
+)
 
 RECIPE = SpeakerCodecRecipe(
     architecture=SpeakerCodecConfig.tiny(),
@@ -163,6 +168,12 @@ def test_a_converted_mel_is_close_to_the_gpts_own() -> None:
     made = convert_to_gpt_mel(MelConversion(GPT_MEL), log_mel(wave, VOCODER_MEL), own.shape[-1])
     # bands near the upper end are cut by the resampling
     torch.testing.assert_close(made.mean(-1)[0, :76], own.mean(-1)[0, :76], atol=0.4, rtol=0)
+
+
+def test_constant_bands_have_finite_gradients() -> None:
+    mel = torch.zeros(1, 80, 16, requires_grad=True)
+    standardize_bands(mel).square().sum().backward()
+    assert mel.grad is not None and mel.grad.isfinite().all()
 
 
 def test_every_phoneme_of_the_teacher_has_a_class() -> None:

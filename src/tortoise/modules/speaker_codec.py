@@ -136,8 +136,9 @@ def standardize_bands(log_mel: Tensor) -> Tensor:
     loud = (loudness >= loudness.mean(-1, keepdim=True)).to(log_mel)  # (b, 1, f)
     share = loud / loud.sum(-1, keepdim=True).clamp(min=1)
     mean = (log_mel * share).sum(-1, keepdim=True)
-    std = ((log_mel - mean).square() * share).sum(-1, keepdim=True).sqrt()
-    return (log_mel - mean) / std.clamp(min=MIN_BAND_STD)
+    variance = ((log_mel - mean).square() * share).sum(-1, keepdim=True)
+    # the root of 0 has no gradient
+    return (log_mel - mean) / variance.clamp(min=MIN_BAND_STD**2).sqrt()
 
 
 class ScalarQuantizer(nn.Module):
