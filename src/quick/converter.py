@@ -6,6 +6,7 @@ p phone classes, s speaker dimensions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,15 @@ from audio.energy_vad import compute_frame_levels_db
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
-from engines.model_files import get_network_path, get_sha256
+from engines.model_files import get_sha256
 from quick.teacher import DURATION_UNIT, SAMPLE_RATE, TeacherUtterance
 from text.phones import classify_misaki
+from tortoise.checkpoints.layout import list_codec_files
 from tortoise.checkpoints.loading import load_model
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.text_plan import compute_phone_shares
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
-from tortoise.generation.voice_conditioning import embed_speaker, load_vector_encoder
+from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
 from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodecConfig
 
 if TYPE_CHECKING:
@@ -85,13 +87,16 @@ class VoiceConverter:
 
     @property
     def weights_id(self) -> str:
-        """Return a hash of the codec's weights."""
-        return get_sha256(get_network_path(self.networks.bundle.folder, "dvae"))[:ID_LENGTH]
+        """Return a hash of the codec's weights, and of a speaker encoder in the model's folder."""
+        folder = self.networks.bundle.folder
+        hashes = "".join(get_sha256(folder / name) for name in list_codec_files(folder))
+        return hashlib.sha256(hashes.encode()).hexdigest()[:ID_LENGTH]
 
     def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the speaker vector of clips of one speaker: (s,)."""
-        name = self.networks.bundle.config.architecture("dvae").speaker_encoder
-        return embed_speaker(load_vector_encoder(name), clips)
+        bundle = self.networks.bundle
+        name = bundle.config.architecture("dvae").speaker_encoder
+        return embed_speaker(load_codec_encoder(bundle.folder, name), clips)
 
     def convert(
         self,

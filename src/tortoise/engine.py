@@ -60,7 +60,7 @@ from tortoise.generation.voice_conditioning import (
     encode_cvvp_conditioning,
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
-    load_vector_encoder,
+    load_codec_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
@@ -165,7 +165,8 @@ class TortoiseEngine:
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
         if self.decodes_with_codec:
-            encoder = load_vector_encoder(self.bundle.config.architecture("dvae").speaker_encoder)
+            name = self.bundle.config.architecture("dvae").speaker_encoder
+            encoder = load_codec_encoder(self.bundle.folder, name)
             latents["speaker"] = embed_speaker(encoder, clips)[None]
         else:
             with manager.use("diffusion", exact=True) as decoder:

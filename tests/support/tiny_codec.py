@@ -121,6 +121,6 @@ def record_phones(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 def use_tiny_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the packages hibari-tts and Resemblyzer, which need not be installed."""
     encoder = make_encoder()
-    monkeypatch.setattr(converter, "load_vector_encoder", lambda name: encoder)
+    monkeypatch.setattr(converter, "load_codec_encoder", lambda folder, name: encoder)
     monkeypatch.setattr(teacher, "load_teacher", HummingTeacher)
     monkeypatch.setattr(teacher, "check_installed", lambda: None)

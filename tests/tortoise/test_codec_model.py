@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,14 @@ from audio.io import read_clip
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
+from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
+from speakers.modules.feature_config import FeatureConfig
 from support.audio_helpers import VOICES
 from support.tiny_bundle import CODES
 from support.tiny_codec import make_aligned_bundle, make_encoder, record_phones
 from text.phones import PHONES
 from tortoise import engine as engine_module
+from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
@@ -33,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TortoiseEngine:
     encoder = make_encoder()
-    monkeypatch.setattr(engine_module, "load_vector_encoder", lambda name: encoder)
+    monkeypatch.setattr(engine_module, "load_codec_encoder", lambda folder, name: encoder)
     return TortoiseEngine.load(folder, torch.device("cpu"))
 
 
@@ -55,6 +60,27 @@ def test_the_codebook_is_needed_and_part_of_the_id(folder: Path, tmp_path: Path)
     assert find_missing_files(folder) == ["dvae.safetensors"]
     (folder / "dvae.safetensors").write_bytes(dvae)
     assert compute_weights_id(folder) == before
+
+
+def test_a_speaker_encoder_of_the_folder_is_used_and_part_of_the_id(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "own")
+    own = tmp_path / "own" / "speaker.safetensors"
+    config = read_config(own.parent)
+    write_config(own.parent, replace(config, dvae=replace(config.dvae, speaker_encoder=own.name)))
+    assert find_missing_files(own.parent) == [own.name]
+    model = make_encoder().model
+    features = FeatureConfig(trim_silence=False)
+    ids = set()
+    for _ in range(2):
+        checkpoint = EncoderCheckpoint(model=model, kind="ge2e", features=features)
+        save_checkpoint(own, checkpoint)
+        engine = TortoiseEngine.load(own.parent, torch.device("cpu"))
+        voice = engine.condition([read_clip(VOICES / "iris" / "3.flac")], ProgressReporter())
+        ids.add(engine.weights_id)
+        torch.nn.init.normal_(model.linear.weight)
+    assert len(ids) == 2 and voice.tensors["speaker"].shape == (1, 256)
 
 
 def test_a_voice_is_a_gpt_latent_and_a_speaker_vector(speaker: SpeakerLatents) -> None:

@@ -28,7 +28,7 @@ from runs.state import link_or_copy, translate_disk_full_errors
 from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.checkpoints.loading import TortoiseModel
 from tortoise.generation.text_plan import list_phone_classes
-from tortoise.generation.voice_conditioning import embed_speaker, load_vector_encoder
+from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
 from tortoise.modules.speaker_codec import SpeakerCodec
 from training.dataset_prep.manifest import read_clip_list
 from training.finetuning.config.schema import DatasetConfig
@@ -222,7 +222,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     durations = speaker = None
     if isinstance(bundle.dvae, SpeakerCodec):
         durations = _align_text(torch.tensor(text), codes, bundle)
-        encoder = load_vector_encoder(bundle.dvae.config.speaker_encoder)
+        encoder = load_codec_encoder(bundle.folder, bundle.dvae.config.speaker_encoder)
         speaker = embed_speaker(encoder, [clip])
     return TrainingExample(
         name=line.name,

@@ -28,7 +28,7 @@ from training.finetuning.dataset import CLIPS_FILE, load_features
 def random_encoder() -> Iterator[None]:
     encoder = make_encoder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_module, "load_vector_encoder", lambda name: encoder)
+        patch.setattr(dataset_module, "load_codec_encoder", lambda folder, name: encoder)
         yield
 
 
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Case:
     case = make_codec_case(tmp_path_factory.mktemp("finished"))
     encoder = make_encoder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_module, "load_vector_encoder", lambda name: encoder)
+        patch.setattr(dataset_module, "load_codec_encoder", lambda folder, name: encoder)
         assert case.train(synthesize_sample=None).state == "done"
     return case
 
