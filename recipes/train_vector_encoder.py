@@ -1,18 +1,17 @@
 """Train a small speaker encoder whose vectors lie in the space of a larger one.
 
-    python -m recipes.train_vector_encoder SPEECH... --work FOLDER --out FILE
+    python -m recipes.train_vector_encoder --store STORE --work FOLDER --out FILE
 
 A speaker codec is trained with the vectors of a published encoder, which need not be installed
-where it is used: the small one is shipped with the model. Both get the same windows of speech,
-also at other tape speeds, with other levels, tilts and noise.
-SPEECH: folders of recordings, or corpora of `recipes.corpus`.
-Shapes: b batch, n samples at 16 kHz, f frames, c mel bands, e embedding.
+where it is used: the small one is shipped with the model. It learns the vector of each speaker in
+the store of the codec from parts of what the speaker says, with other tilts and noise floors.
+Shapes: b batch, f frames, c mel bands, e embedding.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audio.clip import Clip
-from audio.io import read_clip
-from audio.mel import mel_spectrum
+from audio.mel import VOCODER_MEL
 from core.progress import ProgressReporter
-from quick.teacher import SAMPLE_RATE
-from recipes.corpus.reader import read_index, read_wave
 from recipes.data.negatives import random_int
-from recipes.data.segments import AUDIO_SUFFIXES
+from recipes.data.speech_store import SpeechStore, list_shards
 from recipes.loop import (
     ProgressPrinter,
     TrainingLoop,
@@ -35,61 +30,47 @@ from recipes.loop import (
     make_step_generator,
     optimizer_step,
 )
-from speakers.embedding import Encoder
-from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
-from speakers.modules.features import GE2E_MEL
-from speakers.modules.ge2e import GE2EEncoder
-from tortoise.generation.voice_conditioning import SPEECH_RMS, load_vector_encoder
+from recipes.losses.mel_critics import GE2E_MEL, MelConversion
+from speakers.modules.checkpoints import XVECTOR, EncoderCheckpoint, save_checkpoint
+from speakers.modules.feature_config import FeatureConfig
+from speakers.modules.xvector import XVectorEncoder
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
 WINDOW_FRAMES = 160
-LOUD_RMS = 1e-3  # windows below are silence
-EVERY_NTH = 12  # of the utterances of a corpus, of which there are many by few speakers
+WINDOW_S = WINDOW_FRAMES * GE2E_MEL.hop / GE2E_MEL.sample_rate
+CONTEXT_FRAMES = round(WINDOW_S * VOCODER_MEL.sample_rate / VOCODER_MEL.hop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorEncoderRecipe:
-    """Options of the training. tape: slowest and fastest speed; tilt: nepers at the outer bands."""
+    """Options of the training. tilt: nepers at the outer bands; noise: share of the windows."""
 
     hidden: int = 192
-    layers: int = 2
-    batch: int = 16
-    steps: int = 1_500
+    batch: int = 48
+    steps: int = 2_500
     rate: float = 2e-3
     warm_up: int = 100
-    decay: float = 1e-4
-    tape: tuple[float, float] = (0.75, 1.33)
-    gain_db: float = 4.0
-    tilt: float = 1.5
-    noise: float = 0.5  # share of the windows with noise
+    decay: float = 1e-2
+    parallel: float = 0.3  # share of utterances that several speakers say
+    tilt: float = 1.0
+    noise: float = 0.4
     seed: int = 1
 
 
 def train_vector_encoder(
-    recipe: VectorEncoderRecipe,
-    waves: Sequence[Tensor],
-    teacher: Encoder,
-    folder: Path,
-    report: ProgressReporter,
-) -> GE2EEncoder:
-    """Train until the last step or a `stop` file; resume from a saved state.
-
-    waves: (n,) at 16 kHz, of many speakers.
-    """
-    model = build_seeded(
-        recipe.seed,
-        lambda: GE2EEncoder(
-            hidden=recipe.hidden, layers=recipe.layers, embedding=teacher.embedding_size
-        ),
-    )
+    recipe: VectorEncoderRecipe, store: SpeechStore, folder: Path, report: ProgressReporter
+) -> XVectorEncoder:
+    """Train until the last step or a `stop` file; resume from a saved state."""
+    model = build_seeded(recipe.seed, lambda: XVectorEncoder(hidden=recipe.hidden))
     optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
     loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    batches = SpeakerWindows(store, recipe)
     for step in loop.steps(recipe.steps, "speaker encoder"):
-        frames = sample_frames(waves, recipe, make_step_generator(recipe.seed, step))
-        with torch.no_grad():
-            wanted = teacher.model(frames)
-        loss = 1 - (model(frames) * wanted).sum(1).mean()
+        frames, wanted = batches.sample(make_step_generator(recipe.seed, step))
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(frames)
+        loss = 1 - (found.float() * wanted).sum(1).mean()
         lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         norm = optimizer_step(loss, model, [optimizer], lr)
         if (step + 1) % 25 == 0:
@@ -97,78 +78,66 @@ def train_vector_encoder(
     return model.eval()
 
 
-def sample_frames(
-    waves: Sequence[Tensor], recipe: VectorEncoderRecipe, generator: torch.Generator
-) -> Tensor:
-    """Draw windows of speech and return their mel energies: (b, 160, 40)."""
-    length = (WINDOW_FRAMES - 1) * GE2E_MEL.hop
-    found: list[Tensor] = []
-    while len(found) < recipe.batch:
-        wave = waves[random_int(0, len(waves), generator)]
-        low, high = recipe.tape
-        speed = low + (high - low) * float(torch.rand(1, generator=generator))
-        needed = round(length * speed)
-        start = random_int(0, max(1, len(wave) - needed), generator)
-        piece = wave[start : start + needed]
-        piece = F.pad(piece, (0, needed - len(piece)))
-        if piece.square().mean().sqrt() < LOUD_RMS:
-            continue
-        piece = F.interpolate(piece[None, None], size=length, mode="linear")[0, 0]
-        level = recipe.gain_db * (2 * float(torch.rand(1, generator=generator)) - 1)
-        found.append(piece * 10 ** (level / 20))
-    mel = mel_spectrum(torch.stack(found), GE2E_MEL, "constant")
-    return _disturb(mel, recipe, generator).transpose(1, 2)
+class SpeakerWindows:
+    """Draws windows with the vectors of their speakers; the same generator gives the same batch."""
+
+    def __init__(self, store: SpeechStore, recipe: VectorEncoderRecipe) -> None:
+        self._store, self._recipe = store, recipe
+        self._convert = MelConversion(GE2E_MEL)
+        known = list(enumerate(utterance for _, utterance in store.utterances))
+        alone = [index for index, one in known if len(one.versions) == 1]
+        parallel = [index for index, one in known if len(one.versions) > 1]
+        self._pools = [pool for pool in (alone, parallel) if pool]
+
+    def sample(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw energies (b, 160, 40) and unit vectors (b, e)."""
+        items = [self._sample_one(generator) for _ in range(self._recipe.batch)]
+        mels, vectors = (torch.stack(column) for column in zip(*items, strict=True))
+        return _disturb(self._convert(mels, WINDOW_FRAMES), self._recipe, generator), vectors
+
+    def _sample_one(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chance = float(torch.rand(1, generator=generator))
+        both = len(self._pools) == 2
+        pool = self._pools[int(both and chance < self._recipe.parallel)]
+        index = pool[random_int(0, len(pool), generator)]
+        _, utterance = self._store.utterances[index]
+        version = random_int(0, len(utterance.versions), generator)
+        spare = utterance.vocoder_frames - CONTEXT_FRAMES
+        start = random_int(0, max(1, spare), generator)
+        mel = self._store.read_vocoder_mel(index, version, start, CONTEXT_FRAMES)
+        mel = F.pad(mel, (0, CONTEXT_FRAMES - mel.shape[1]), mode="replicate")
+        windows = self._store.read_speaker_windows(index, version)
+        return mel, F.normalize(windows.mean(0), dim=0)
 
 
 def _disturb(mel: Tensor, recipe: VectorEncoderRecipe, generator: torch.Generator) -> Tensor:
-    """Tilt the spectra and add noise floors: (b, c, f)."""
+    """Tilt the spectra and add noise floors: (b, c, f) to (b, f, c)."""
     count, bands, _ = mel.shape
     slope = (2 * torch.rand(count, 1, 1, generator=generator) - 1) * recipe.tilt
     tilted = mel * (slope * torch.linspace(-1, 1, bands)[:, None]).exp()
     noisy = torch.rand(count, 1, 1, generator=generator) < recipe.noise
-    share = 10 ** (-1.5 - 3 * torch.rand(count, 1, 1, generator=generator))  # -15 to -45 dB
+    share = 10 ** (-2.5 - 2 * torch.rand(count, 1, 1, generator=generator))  # -25 to -45 dB
     floor = tilted.mean((1, 2), keepdim=True) * share
-    return tilted + floor * noisy * torch.rand(mel.shape, generator=generator)
-
-
-def read_speech(folders: Sequence[Path]) -> Iterator[Tensor]:
-    """Yield the recordings of folders, and utterances of corpora: (n,) at 16 kHz, equally loud."""
-    for folder in folders:
-        for clip in _read_corpus(folder) if (folder / "shards").is_dir() else _read_folder(folder):
-            wave = clip.resample(GE2E_MEL.sample_rate).wave
-            yield wave * (SPEECH_RMS / wave.square().mean().sqrt().clamp(min=1e-8))
-
-
-def _read_folder(folder: Path) -> Iterator[Clip]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    yield from map(read_clip, paths)
-
-
-def _read_corpus(corpus: Path) -> Iterator[Clip]:
-    for row in read_index(corpus)[::EVERY_NTH]:
-        wave = torch.from_numpy(read_wave(corpus, row).astype("float32")) / 32_768
-        yield Clip(wave=wave, sample_rate=SAMPLE_RATE)
+    return (tilted + floor * noisy * torch.rand(mel.shape, generator=generator)).transpose(1, 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, and write the encoder in 16 bits."""
     cli = argparse.ArgumentParser(prog="recipes.train_vector_encoder", description=__doc__)
-    cli.add_argument("speech", type=Path, nargs="+")
+    cli.add_argument("--store", type=Path, required=True, help="of recipes.build_codec")
     cli.add_argument("--work", type=Path, required=True, help="work folder of the training")
     cli.add_argument("--out", type=Path, required=True, help="a .safetensors file")
-    cli.add_argument("--teacher", default="resemblyzer")
-    cli.add_argument("--steps", type=int, default=1_500)
+    cli.add_argument("--steps", type=int, default=VectorEncoderRecipe().steps)
     parsed = cli.parse_args(arguments)
     torch.set_num_threads(1)
-    report = ProgressReporter(ProgressPrinter())
-    teacher = load_vector_encoder(parsed.teacher)
     recipe = VectorEncoderRecipe(steps=parsed.steps)
-    waves = list(read_speech(parsed.speech))
-    model = train_vector_encoder(recipe, waves, teacher, parsed.work, report)
+    store = SpeechStore(list_shards(parsed.store))
+    report = ProgressReporter(ProgressPrinter())
+    model = train_vector_encoder(recipe, store, parsed.work, report)
     save_checkpoint(
         parsed.out,
         EncoderCheckpoint(
-            model=model.half(), kind="ge2e", features=teacher.feature_config, step=recipe.steps,
+            model=model.half(), kind=XVECTOR, features=FeatureConfig(), step=recipe.steps,
             partial_frames=WINDOW_FRAMES,
         ),
     )  # fmt: skip
