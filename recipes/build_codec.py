@@ -24,8 +24,8 @@ import torch
 from audio.clip import Clip
 from audio.io import read_clip
 from core.progress import ProgressReporter
+from quick.teacher import SAMPLE_RATE
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
-from recipes.corpus.teacher import SAMPLE_RATE
 from recipes.data.phones import PhoneSpan, list_teacher_spans
 from recipes.data.segments import AUDIO_SUFFIXES
 from recipes.data.speech_store import SpeechStore, Utterance, list_shards, write_shard

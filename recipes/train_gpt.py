@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.data.audition import SampleWriter
-from recipes.data.codes import TokenizedCorpus, collate_clips, sample_length_bucketed_batch
+from recipes.data.codes import TokenizedCorpus, sample_length_bucketed_batch
 from recipes.data.latents import sample_reference_length
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
@@ -20,7 +20,7 @@ from recipes.data.voice_augmentation import (
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.gpt_loss import GptLosses, compute_gpt_losses
+from training.finetuning.optim.gpt_loss import GptLosses, collate_clips, compute_gpt_losses
 from training.finetuning.optim.optimizers import make_muon_and_adamw
 
 VALIDATE_EVERY = 250

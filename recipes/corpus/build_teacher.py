@@ -19,13 +19,11 @@ import numpy as np
 
 from core.files import atomic_path, write_text
 from core.progress import ProgressReporter
+from quick.teacher import SAMPLE_RATE, Teacher, TeacherUtterance
 from recipes.corpus.reader import CorpusRow
 from recipes.corpus.teacher import (
     F0_HOP,
-    SAMPLE_RATE,
-    Teacher,
     TeacherSpeaker,
-    TeacherUtterance,
     WorldAnalysis,
     draw_speakers,
     shift_f0,

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from core.progress import ProgressReporter
 from recipes.corpus.reader import CorpusRow
-from recipes.data.codes import TokenizedCorpus, collate_clips
+from recipes.data.codes import TokenizedCorpus
 from recipes.data.features import find_missing_shards, save_array
 from recipes.data.negatives import random_int
 from recipes.loop import make_step_generator
 from tortoise.modules.gpt import Gpt
-from training.finetuning.optim.gpt_loss import compute_packed_latents
+from training.finetuning.optim.gpt_loss import collate_clips, compute_packed_latents
 
 REFERENCE_FRAMES = (100, 260)  # 1.2 to 3 s
 

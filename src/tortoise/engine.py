@@ -20,7 +20,7 @@ from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
-from tortoise.checkpoints.layout import decodes_with_codec, find_missing_files
+from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
 from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
@@ -53,7 +53,7 @@ from tortoise.generation.reranking import (
 )
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
-from tortoise.generation.text_plan import TextPlan, plan_text
+from tortoise.generation.text_plan import TextPlan, list_phone_classes, plan_text
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
@@ -62,7 +62,7 @@ from tortoise.generation.voice_conditioning import (
     encode_cvvp_conditioning,
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
-    load_vector_encoder,
+    load_codec_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
@@ -134,7 +134,7 @@ class TortoiseEngine:
     @property
     def decodes_with_codec(self) -> bool:
         """Whether a speaker codec makes the mel, not a diffusion network."""
-        return decodes_with_codec(self.bundle.folder)
+        return self.bundle.decodes_with_codec
 
     @property
     def text_limit(self) -> int:
@@ -167,7 +167,8 @@ class TortoiseEngine:
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
         if self.decodes_with_codec:
-            encoder = load_vector_encoder(self.bundle.config.architecture("dvae").speaker_encoder)
+            name = self.bundle.config.architecture("dvae").speaker_encoder
+            encoder = load_codec_encoder(self.bundle.folder, name)
             latents["speaker"] = embed_speaker(encoder, clips)[None]
         else:
             with manager.use("diffusion", exact=True) as decoder:
@@ -215,13 +216,13 @@ class TortoiseEngine:
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)
         manager = self._make_model_manager(options, report)
-        longest = self._get_max_codes(options)
+        longest, halved = self._get_max_codes(options), list[int]()
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
         ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
         ids = ids.to(self.networks.device)
-        halved: list[int] = []
         with manager.use("gpt") as gpt:
-            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
+            phones = list_phone_classes(tokenizer)
+            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest, phones)
             used = replace(options, precision=manager.precision)
             drawn = sample_candidates(gpt, voice, ids, used, longest, report, halved.append, plan)
         with report.stage("rank"):
@@ -233,7 +234,8 @@ class TortoiseEngine:
                 compute_gpt_latents(gpt, voice, ids, row, plan, drawn[index])
                 for index, row in zip(best, codes, strict=True)
             ]
-        waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
+        drafts = Drafts(indices=best, codes=codes, latents=latents, plan=plan)
+        waves = self._synthesize_waves(drafts, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
@@ -322,9 +324,7 @@ class TortoiseEngine:
 
     def _synthesize_waves(
         self,
-        best: Sequence[int],
-        codes: Sequence[Tensor],
-        latents: Sequence[Tensor],
+        drafts: Drafts,
         voice: ConditioningLatents,
         options: TortoiseOptions,
         manager: ModelManager,
@@ -333,13 +333,14 @@ class TortoiseEngine:
         """The waves of the chosen candidates, (n,) each on the CPU."""
         if vocoder == "hifigan":
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
-                straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
+                straight = [decode_latents(network, row, voice.gpt)[0] for row in drafts.latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        drafts = Drafts(indices=best, codes=codes, latents=latents)
         mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
-            for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):
+            for index, mel in zip(
+                drafts.indices, manager.report.track(mels, "vocode"), strict=True
+            ):
                 noise = make_generator(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())
         return waves

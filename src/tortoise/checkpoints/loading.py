@@ -36,7 +36,12 @@ from tortoise.checkpoints.config import (
     validate_network_name,
     write_config,
 )
-from tortoise.checkpoints.layout import MEL_STATS_FILE, WEIGHTS_ID_FILES, compute_weights_id
+from tortoise.checkpoints.layout import (
+    MEL_STATS_FILE,
+    WEIGHTS_ID_FILES,
+    compute_weights_id,
+    decodes_with_codec,
+)
 from tortoise.modules.classifier import Classifier
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
@@ -161,6 +166,11 @@ class TortoiseModel:
     def classifier(self) -> Classifier:
         """The classifier of speech made by the published weights."""
         return self._network("classifier", Classifier)
+
+    @property
+    def decodes_with_codec(self) -> bool:
+        """Whether a speaker codec decodes the codes, for lack of a diffusion network."""
+        return decodes_with_codec(self.folder)
 
     def unload(self, *names: str) -> None:
         """Unload networks (all, if none is named); they are loaded again when used."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -122,9 +123,23 @@ def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor
 
 
 @lru_cache(maxsize=2)
-def load_vector_encoder(name: str) -> Encoder:
-    """Load the encoder that the config of a codec names.  Raises EncoderFileError for none."""
+def load_vector_encoder(name: str, stamp: int = 0) -> Encoder:
+    """Load an encoder by its name or path.  Raises EncoderFileError for none.
+
+    stamp: time of a file's last change, so that another file of the same path is loaded.
+    """
     return load_encoder(name)
+
+
+def load_codec_encoder(folder: Path, name: str) -> Encoder:
+    """Load the encoder that the config of a codec names, or a file of the model's folder.
+
+    Raises EncoderFileError for none.
+    """
+    own = folder / name
+    if name != Path(name).name or not own.is_file():
+        return load_vector_encoder(name)
+    return load_vector_encoder(str(own), own.stat().st_mtime_ns)
 
 
 def embed_windows(encoder: Encoder, clip: Clip) -> Tensor:
