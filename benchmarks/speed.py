@@ -205,7 +205,8 @@ def make_step_works(
         return logits[ORIGINAL]
 
     def make(name: str, network: Gpt) -> Work:
-        stepper = KVCacheDecoder(network, prefill(network, *prompt), rows)
+        padded = name != EXACT
+        stepper = KVCacheDecoder(network, prefill(network, *prompt), rows, padded=padded)
 
         def step() -> Tensor:
             states = stepper.decode_step(codes[next(places[name])])

@@ -21,6 +21,7 @@ from tortoise.generation.kv_cache import (
     prefill,
 )
 from tortoise.generation.sampling import (
+    CacheShape,
     CodeCandidate,
     FilteredLogits,
     SamplingOptions,
@@ -174,13 +175,15 @@ def test_the_cache_grows_and_forgets_rows_without_changing_the_others(
     torch.testing.assert_close(torch.stack(states), expected, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("cache", ["padded", "static"])
 @pytest.mark.parametrize("samples", [1, 6, 11])
-def test_steps_of_fixed_shape_draw_the_same_codes(
-    gpt: Gpt, samples: int, monkeypatch: pytest.MonkeyPatch
+def test_caches_of_other_shapes_draw_the_same_codes(
+    gpt: Gpt, samples: int, cache: CacheShape, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tortoise.generation.kv_cache.PADDED_GROWTH", 7)
     monkeypatch.setattr(decode, "STEPS_BETWEEN_DROPS", 3)
     options = replace(OPTIONS, samples=samples, keep_latents=True)
-    plain, static = draw(gpt, options), draw(gpt, replace(options, static=True))
+    plain, static = draw(gpt, options), draw(gpt, replace(options, cache=cache))
     assert said(static) == said(plain)
     for ours, expected in zip(static, plain, strict=True):
         assert ours.finished == expected.finished
@@ -210,9 +213,9 @@ def test_a_smaller_bucket_takes_over_when_half_of_the_rows_have_left(gpt: Gpt) -
 def test_a_cuda_graph_draws_the_codes_of_plain_steps(gpt: Gpt) -> None:
     on_gpu = deepcopy(gpt).cuda()
     drafts = []
-    for static in (False, True):
+    for cache in ("exact", "static"):
         generator = torch.Generator().manual_seed(0)
-        options = replace(OPTIONS, samples=6, static=static)
+        options = replace(OPTIONS, samples=6, cache=cache)
         drafts.append(
             sample_codes(on_gpu, VOICE.cuda(), TEXT.cuda(), options, generator, ProgressReporter())
         )

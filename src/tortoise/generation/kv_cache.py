@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from tortoise.modules.gpt import Attention, Gpt
 
 CACHE_GROWTH = 64  # codes by which the cache grows when it is full
+PADDED_GROWTH = 32  # the same where all of it is multiplied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,16 +58,23 @@ class StepDecoder(Protocol):
 
 
 class KVCacheDecoder:
-    """Feeds several rows of codes after one prefix, a code of each at a time."""
+    """Feeds several rows of codes after one prefix, a code of each at a time.
 
-    def __init__(self, gpt: Gpt, prefix: PrefixCache, rows: int) -> None:
+    `padded` multiplies the whole cache and masks what is not written yet. The rounding differs,
+    and it is faster: torch copies a part of a cache before it multiplies (measured with 16 rows and
+    100 codes on a CPU: 2.0 against 1.0 ms for a layer).
+    """
+
+    def __init__(self, gpt: Gpt, prefix: PrefixCache, rows: int, padded: bool = False) -> None:
         self.gpt = gpt
         self.blocks = gpt.gpt.blocks
         self.prefix = prefix
         self.length = 0
+        self.growth = PADDED_GROWTH if padded else CACHE_GROWTH
+        self.padded, self.unwritten = padded, prefix.keys[0].new_empty(0)
         h, _, c = prefix.keys[0].shape
-        self.keys = [k.new_zeros(rows, h, CACHE_GROWTH, c) for k in prefix.keys]
-        self.values = [v.new_zeros(rows, h, CACHE_GROWTH, c) for v in prefix.values]
+        self.keys = [k.new_zeros(rows, h, self.growth, c) for k in prefix.keys]
+        self.values = [v.new_zeros(rows, h, self.growth, c) for v in prefix.values]
 
     def decode_step(self, codes: Tensor, aligned: Tensor | None = None) -> Tensor:
         """Append one code to each row and return the hidden states.
@@ -75,12 +83,15 @@ class KVCacheDecoder:
         aligner. Returns (r, d).
         """
         if self.length == self.keys[0].shape[2]:
-            self.keys = [F.pad(k, (0, 0, 0, CACHE_GROWTH)) for k in self.keys]
-            self.values = [F.pad(v, (0, 0, 0, CACHE_GROWTH)) for v in self.values]
+            self.keys = [F.pad(k, (0, 0, 0, self.growth)) for k in self.keys]
+            self.values = [F.pad(v, (0, 0, 0, self.growth)) for v in self.values]
         position = self.gpt.mel_pos_embedding.emb.weight[self.length]
         if aligned is not None:
             position = position + aligned
         x: Tensor = self.gpt.mel_embedding(codes) + position  # (r, d)
+        if self.padded:
+            self.unwritten = x.new_zeros(self.keys[0].shape[2])
+            self.unwritten[self.length + 1 :] = -torch.inf
         for layer, block in enumerate(self.blocks):
             x = x + self._attend(layer, block.attn, block.ln_1(x))
             x = x + block.mlp(block.ln_2(x))
@@ -99,9 +110,12 @@ class KVCacheDecoder:
         own_keys, own_values = self.keys[layer], self.values[layer]
         own_keys[:, :, self.length] = k[:, :, 0]
         own_values[:, :, self.length] = v[:, :, 0]
-        own_keys = own_keys[:, :, : self.length + 1]
-        own_values = own_values[:, :, : self.length + 1]
-        mixed = _attend_to_both(q, self.prefix, layer, (own_keys, own_values))
+        if self.padded:
+            mixed = _attend_to_both(q, self.prefix, layer, (own_keys, own_values), self.unwritten)
+        else:
+            written = slice(self.length + 1)
+            cache = own_keys[:, :, written], own_values[:, :, written]
+            mixed = _attend_to_both(q, self.prefix, layer, cache)
         projected: Tensor = attention.c_proj(mixed)
         return projected
 

@@ -102,6 +102,7 @@ def sample_candidates(
 
     text: (1, t) ended by a stop.
     """
+    is_exact = options.precision == "exact"
     sampling = SamplingOptions(
         samples=options.samples,
         max_codes=longest,
@@ -111,8 +112,8 @@ def sample_candidates(
         typical_mass=options.typical_mass,
         repetition_penalty=options.repetition_penalty,
         batch=options.sample_batch_size,
-        keep_latents=options.precision != "exact" and options.samples <= MOST_KEPT,
-        static=options.precision != "exact" and text.is_cuda,
+        keep_latents=not is_exact and options.samples <= MOST_KEPT,
+        cache="exact" if is_exact else "static" if text.is_cuda else "padded",
     )
     conditioning = voice.gpt.to(gpt.mel_embedding.weight.dtype)
     generator = make_generator(options.seed, "draft")

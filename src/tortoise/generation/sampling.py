@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -83,6 +84,8 @@ def filter_top_p(candidates: FilteredLogits, top_p: float) -> FilteredLogits:
     )
 
 
+CacheShape = Literal["exact", "padded", "static"]
+
 CPU_BATCH_SIZE = 32  # rows at which the matrix products of a processor are fed
 CPU_KV_CACHE_BYTES = 2 << 30  # bytes of keys and values, where the free memory is not known
 STEPS_BETWEEN_DROPS = 8  # of a static decoder: each look waits for the device
@@ -99,7 +102,8 @@ class SamplingOptions:
     so with 1 and the start code, by accident (its prompt is a dummy list of them); we do not.
 
     `keep_latents` keeps the hidden states that predicted the codes, the input of the decoders.
-    `static` computes every step with the same shapes, as a CUDA graph on a GPU.
+    `cache` may be rounded up ("padded"), which changes the rounding, or "static": every step has
+    the same shapes and is a CUDA graph on a GPU.
     """
 
     samples: int = 16
@@ -112,7 +116,7 @@ class SamplingOptions:
     penalized_codes: tuple[int, ...] = ()
     batch: int = 0
     keep_latents: bool = False
-    static: bool = False
+    cache: CacheShape = "exact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -195,8 +199,8 @@ class BatchedSampler:
         self.uniform = uniform.to(self.device)
         self.stepper: StepDecoder = (
             StaticKVCacheDecoder(gpt, prefix, rows, options.max_codes)
-            if options.static
-            else KVCacheDecoder(gpt, prefix, rows)
+            if options.cache == "static"
+            else KVCacheDecoder(gpt, prefix, rows, padded=options.cache == "padded")
         )
         self.sampled_codes = torch.zeros(
             rows, options.max_codes, dtype=torch.long, device=self.device
@@ -207,7 +211,7 @@ class BatchedSampler:
         self.seen_codes = torch.zeros(rows, codes, dtype=torch.bool, device=self.device)
         self.seen_codes[:, list(options.penalized_codes)] = True
         self.active_rows = torch.arange(rows, device=self.device)  # which rows are still here
-        self.steps_between_drops = STEPS_BETWEEN_DROPS if options.static else 1
+        self.steps_between_drops = STEPS_BETWEEN_DROPS if options.cache == "static" else 1
         kept = options.max_codes if options.keep_latents else 0
         self.latents = torch.zeros(rows, kept, gpt.config.model_dim, device=self.device)
 
