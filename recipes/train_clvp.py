@@ -46,7 +46,7 @@ class ClvpRecipe:
     architecture: ClvpConfig = field(
         default_factory=lambda: ClvpConfig(
             text_tokens=80,
-            codes=1024,
+            codes=1000,
             text_dim=192,
             speech_dim=192,
             latent_dim=384,

@@ -61,6 +61,7 @@ from tortoise.generation.voice_conditioning import (
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
     load_codec_encoder,
+    to_unit_vector,
     split_clips_for_diffusion,
     split_clips_for_gpt,
 )
@@ -130,11 +131,6 @@ class TortoiseEngine:
         return self.bundle.weights_id
 
     @property
-    def decodes_with_codec(self) -> bool:
-        """Whether a speaker codec makes the mel, not a diffusion network."""
-        return self.bundle.decodes_with_codec
-
-    @property
     def text_limit(self) -> int:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
@@ -164,7 +160,7 @@ class TortoiseEngine:
         latents = {}
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        if self.decodes_with_codec:
+        if self.bundle.decodes_with_codec:
             name = self.bundle.config.architecture("dvae").speaker_encoder
             encoder = load_codec_encoder(self.bundle.folder, name)
             latents["speaker"] = embed_speaker(encoder, clips)[None]
@@ -183,7 +179,7 @@ class TortoiseEngine:
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Sample the latents of a random speaker from a seed."""
-        parts = ("gpt", "speaker" if self.decodes_with_codec else "diffusion")
+        parts = ("gpt", "speaker" if self.bundle.decodes_with_codec else "diffusion")
         if not all(self.bundle.has(f"random_{part}") for part in parts):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
@@ -191,12 +187,14 @@ class TortoiseEngine:
         for part in parts:
             with manager.use(f"random_{part}") as network:
                 latents[part] = network.draw(make_generator(seed, "invent", part))
+        if "speaker" in latents:
+            latents["speaker"] = to_unit_vector(latents["speaker"])
         return self._make_speaker_latents(latents)
 
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
         config = self.bundle.config
-        if self.decodes_with_codec:
+        if self.bundle.decodes_with_codec:
             raise InvalidValueError(
                 f"{path.name} has latents of published weights; the model "
                 f"{self.bundle.folder.name} cannot use them. Choose clips of the voice, or another "
