@@ -35,7 +35,6 @@ from recipes.export_bundle import (
 from recipes.loop import ProgressPrinter
 from recipes.recipes import Recipes
 from recipes.stage_outputs import StageOutputs
-from recipes.train_clvp import train_clvp
 from recipes.train_gpt import train_gpt
 from recipes.train_random_latents import train_random_latents
 from recipes.train_speaker_codec import train_speaker_codec
@@ -135,13 +134,6 @@ def make_gpt(context: BuildContext) -> None:
     train_gpt(context.recipes.gpt, train, held_out, norms, folder, context.report)
 
 
-def make_clvp(context: BuildContext) -> None:
-    train, held_out = context.load_corpora()
-    train_clvp(
-        context.recipes.clvp, train.clips, held_out.clips, context.folder / "clvp", context.report
-    )
-
-
 def make_vocoder(context: BuildContext) -> None:
     recordings = context.folder / "recordings" if context.speech else None
     if recordings is not None:
@@ -182,7 +174,6 @@ STAGES: dict[str, Callable[[BuildContext], None]] = {
     "speaker_encoder": make_speaker_encoder,
     "codes": make_codes,
     "gpt": make_gpt,
-    "clvp": make_clvp,
     "vocoder": make_vocoder,
     "random_voices": make_random_voices,
     "bundle": export_starter,

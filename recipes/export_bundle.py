@@ -35,6 +35,7 @@ from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s
+CONFIDENCE_SHARE = 0.5  # of the ranking; the phones have the rest
 MAX_CHUNK_TOKENS = 72  # some 5 s; few clips of the corpus are longer
 MAX_REFERENCE_S = 3.0  # the longest reference in the GPT's training
 RECOMMENDED_OPTIONS = {
@@ -71,7 +72,6 @@ def write_starter_model(
     networks = {
         "gpt": gpt,
         "dvae": codec,
-        "clvp": outputs.clvp(),
         "istft_vocoder": outputs.vocoder(),
         "random_gpt": outputs.random_voice("random_gpt", gpt.config.model_dim),
         "random_speaker": outputs.random_voice("random_speaker", codec.config.speaker_dim),
@@ -109,7 +109,7 @@ def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
         calm_code=calm,
         calm_follows=False,
         fixup_codes=(calm, calm, calm),
-        clvp_trims_codes=True,
+        confidence_share=CONFIDENCE_SHARE,
         gpt_clip_samples=round(MAX_REFERENCE_S * 22_050),
     )
 

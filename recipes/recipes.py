@@ -8,13 +8,11 @@ from recipes.corpus.build_teacher import TeacherCorpusConfig
 from recipes.data.codec_batches import BatchOptions
 from recipes.data.segments import SegmentConfig
 from recipes.losses.discriminators import DiscriminatorConfig
-from recipes.train_clvp import ClvpRecipe
 from recipes.train_gpt import GptRecipe
 from recipes.train_random_latents import RandomLatentRecipe
 from recipes.train_speaker_codec import SpeakerCodecRecipe
 from recipes.train_vector_encoder import VectorEncoderRecipe
 from recipes.train_vocoder import VocoderRecipe
-from tortoise.modules.clvp import ClvpConfig
 from tortoise.modules.gpt import GptConfig
 from tortoise.modules.speaker_codec import SpeakerCodecConfig
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoderConfig
@@ -28,7 +26,6 @@ class Recipes:
     codec: SpeakerCodecRecipe = field(default_factory=SpeakerCodecRecipe)
     vector_encoder: VectorEncoderRecipe = field(default_factory=VectorEncoderRecipe)
     gpt: GptRecipe = field(default_factory=GptRecipe)
-    clvp: ClvpRecipe = field(default_factory=ClvpRecipe)
     vocoder: VocoderRecipe = field(default_factory=VocoderRecipe)
     random_voice: RandomLatentRecipe = field(default_factory=RandomLatentRecipe)
 
@@ -51,13 +48,6 @@ class Recipes:
                     number_text_tokens=128, start_text_token=127, number_mel_codes=34,
                     start_mel_token=32, stop_mel_token=33, conditioning_depth=1,
                     dropout=0.0, attention_dropout=0.0, aligner_width=8, aligner_depth=1,
-                ),
-                steps=2, batch=4,
-            ),
-            clvp=ClvpRecipe(
-                architecture=ClvpConfig(
-                    text_tokens=80, codes=32, text_dim=64, speech_dim=64, latent_dim=32,
-                    text_depth=1, speech_depth=1, text_heads=1, speech_heads=1, spells=True,
                 ),
                 steps=2, batch=4,
             ),

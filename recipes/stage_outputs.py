@@ -11,7 +11,6 @@ from recipes.loop import Module, load_state
 from recipes.recipes import Recipes
 from recipes.train_speaker_codec import build_average
 from tortoise.checkpoints.loading import load_network
-from tortoise.modules.clvp import Clvp
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
 from tortoise.modules.speaker_codec import SpeakerCodec
@@ -38,9 +37,6 @@ class StageOutputs:
 
     def gpt(self) -> Gpt:
         return self._load("gpt", Gpt(self.recipes.gpt.architecture))
-
-    def clvp(self) -> Clvp:
-        return self._load("clvp", Clvp(self.recipes.clvp.architecture))
 
     def vocoder(self) -> IstftVocoder:
         """Return the moving average."""

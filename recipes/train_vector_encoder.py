@@ -21,7 +21,6 @@ from torch import Tensor
 
 from audio.mel import VOCODER_MEL
 from core.progress import ProgressReporter
-from recipes.data.negatives import random_int
 from recipes.data.speech_store import SpeechStore, list_shards
 from recipes.loop import (
     ProgressPrinter,
@@ -29,6 +28,7 @@ from recipes.loop import (
     build_seeded,
     make_step_generator,
     optimizer_step,
+    random_int,
 )
 from recipes.losses.mel_critics import GE2E_MEL, MelConversion
 from speakers.modules.checkpoints import XVECTOR, EncoderCheckpoint, save_checkpoint

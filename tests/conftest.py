@@ -33,7 +33,6 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "recipes/test_starter_benchmark.py",
         "recipes/test_synthetic_speakers.py",
         "recipes/test_teacher.py",
-        "recipes/test_train_clvp.py",
         "recipes/test_train_speaker_codec.py",
         "recipes/test_train_vector_encoder.py",
         "recipes/test_train_vocoder.py",

@@ -22,7 +22,6 @@ from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
-from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
 from tortoise.generation.forced_alignment import (
     MIN_ALIGNMENT_CONFIDENCE,
@@ -39,16 +38,9 @@ from tortoise.generation.pipeline import (
     encode_text,
     fill_missing_seed,
     make_generator,
-    prepare_codes_for_ranking,
     sample_candidates,
 )
-from tortoise.generation.reranking import (
-    add_confidence,
-    combine_scores,
-    compute_clvp_scores,
-    compute_cvvp_scores,
-    rank_candidates,
-)
+from tortoise.generation.reranking import rank_candidates, score_candidates
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
 from tortoise.generation.text_plan import TextPlan, list_phone_classes, plan_text
@@ -61,9 +53,9 @@ from tortoise.generation.voice_conditioning import (
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
     load_codec_encoder,
-    to_unit_vector,
     split_clips_for_diffusion,
     split_clips_for_gpt,
+    to_unit_vector,
 )
 from tortoise.modules.vocoders.hifigan import decode_latents
 
@@ -225,7 +217,7 @@ class TortoiseEngine:
                 gpt, voice, ids, options, longest, report, halved.append, plan
             )
         with report.stage("rank"):
-            scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
+            scores = score_candidates(drawn, voice, ids, options, manager, halved.append, plan)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
@@ -281,33 +273,6 @@ class TortoiseEngine:
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
         return [start * code_s / candidate.aux.speed for start in starts]
-
-    def _score_candidates(
-        self,
-        candidates: list[CodeCandidate],
-        voice: ConditioningLatents,
-        text: Tensor,
-        options: TortoiseOptions,
-        manager: ModelManager,
-        on_halved: OnHalved,
-    ) -> Tensor:
-        """(n,); without CLVP and CVVP the confidence of the GPT."""
-        config = self.bundle.config.architecture("gpt")
-        rows = prepare_codes_for_ranking(candidates, config, self.bundle.conventions)
-        weight = options.cvvp_weight
-        clvp = cvvp = None
-        if self.bundle.has("clvp") and weight < 1:
-            with manager.use("clvp") as network:
-                clvp = compute_clvp_scores(
-                    network, text, rows, manager.report, options.sample_batch_size, on_halved
-                )
-        if weight > 0 and voice.cvvp is not None:
-            with manager.use("cvvp") as network:
-                cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
-        if clvp is None and cvvp is None:
-            return torch.tensor([one.confidence for one in candidates])
-        share = self.bundle.conventions.confidence_share
-        return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
 
     def _prepare_codes(
         self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int

@@ -41,7 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> BuildContext:
 def test_every_network_of_a_starter_lands_in_the_bundle(shop: BuildContext) -> None:
     names = {path.stem for path in (shop.folder / "starter").glob("*.safetensors")}
     assert names == {
-        "gpt", "dvae", "clvp", "istft_vocoder", "random_gpt", "random_speaker",
+        "gpt", "dvae", "istft_vocoder", "random_gpt", "random_speaker",
         "speaker_encoder", "mel_stats",
     }  # fmt: skip
 

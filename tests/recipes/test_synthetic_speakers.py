@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from recipes.corpus.speakers import (
-    SAMPLE_SPEAKERS,
     SynthesizerError,
     SyntheticSpeaker,
     synthesize_speech,
@@ -54,4 +53,4 @@ def test_a_speaker_stays_within_what_sounds_human(field: str) -> None:
 def test_a_synthesizer_that_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SynthesizerError, match="apt-get install"):
-        synthesize_speech(SAMPLE_SPEAKERS[0], "Hello.")
+        synthesize_speech(SyntheticSpeaker(name="x"), "Hello.")
