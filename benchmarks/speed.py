@@ -324,7 +324,10 @@ def compose_sentence(found: Metrics) -> Metrics:
 def load_networks(folder: Path | None, names: Iterable[str]) -> dict[str, nn.Module]:
     """The networks of a model, or of the published sizes with random weights."""
     if folder is not None:
-        return {name: load_network(folder, name).requires_grad_(False) for name in names}
+        held = read_config(folder).networks
+        return {
+            name: load_network(folder, name).requires_grad_(False) for name in names if name in held
+        }
     torch.manual_seed(0)
     sizes = {"gpt": GptConfig(), "clvp": ClvpConfig(), "diffusion": DiffusionConfig()}
     networks = {name: build_network(name, sizes[name]) for name in names}
@@ -391,7 +394,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     setup = Setup(networks=networks, repeats=parsed.repeats, clock=clock, padded_codes=longest)
     found: Metrics = {}
     with torch.inference_mode():
-        for part in parsed.parts or PARTS:
+        for part in networks:
             done = PARTS[part](setup, rates)
             sys.stdout.write(format_table(done) + "\n")
             sys.stdout.flush()

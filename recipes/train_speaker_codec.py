@@ -60,7 +60,7 @@ class SpeakerCodecRecipe:
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 18_500
+    steps: int = 17_800
     encoder_steps: int = 15_000
     rate: float = 1e-3
     decoder_rate: float = 5e-4

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from audio.mel import VOCODER_MEL
 from core.progress import ProgressReporter
-from recipes.data.negatives import random_int
 from recipes.data.speech_store import SpeechStore, list_shards
 from recipes.loop import (
     ProgressPrinter,
@@ -29,6 +28,7 @@ from recipes.loop import (
     build_seeded,
     make_step_generator,
     optimizer_step,
+    random_int,
 )
 from recipes.losses.mel_critics import GE2E_MEL, MelConversion
 from speakers.modules.checkpoints import XVECTOR, EncoderCheckpoint, save_checkpoint
@@ -121,8 +121,17 @@ def _disturb(mel: Tensor, recipe: VectorEncoderRecipe, generator: torch.Generato
     return (tilted + floor * noisy * torch.rand(mel.shape, generator=generator)).transpose(1, 2)
 
 
+def save_encoder(path: Path, encoder: XVectorEncoder, recipe: VectorEncoderRecipe) -> None:
+    """Write the encoder in 16 bits."""
+    checkpoint = EncoderCheckpoint(
+        model=encoder.half(), kind=XVECTOR, features=FeatureConfig(), step=recipe.steps,
+        partial_frames=WINDOW_FRAMES,
+    )  # fmt: skip
+    save_checkpoint(path, checkpoint)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, and write the encoder in 16 bits."""
+    """Train, and write the encoder."""
     cli = argparse.ArgumentParser(prog="recipes.train_vector_encoder", description=__doc__)
     cli.add_argument("--store", type=Path, required=True, help="of recipes.build_codec")
     cli.add_argument("--work", type=Path, required=True, help="work folder of the training")
@@ -134,13 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     store = SpeechStore(list_shards(parsed.store))
     report = ProgressReporter(ProgressPrinter())
     model = train_vector_encoder(recipe, store, parsed.work, report)
-    save_checkpoint(
-        parsed.out,
-        EncoderCheckpoint(
-            model=model.half(), kind=XVECTOR, features=FeatureConfig(), step=recipe.steps,
-            partial_frames=WINDOW_FRAMES,
-        ),
-    )  # fmt: skip
+    save_encoder(parsed.out, model, recipe)
 
 
 if __name__ == "__main__":

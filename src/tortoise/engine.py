@@ -22,7 +22,6 @@ from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
-from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
 from tortoise.generation.forced_alignment import (
     MIN_ALIGNMENT_CONFIDENCE,
@@ -41,16 +40,9 @@ from tortoise.generation.pipeline import (
     list_resolved_options,
     make_generator,
     make_warnings,
-    prepare_codes_for_ranking,
     sample_candidates,
 )
-from tortoise.generation.reranking import (
-    add_confidence,
-    combine_scores,
-    compute_clvp_scores,
-    compute_cvvp_scores,
-    rank_candidates,
-)
+from tortoise.generation.reranking import rank_candidates, score_candidates
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
 from tortoise.generation.text_plan import TextPlan, list_phone_classes, plan_text
@@ -65,6 +57,7 @@ from tortoise.generation.voice_conditioning import (
     load_codec_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
+    to_unit_vector,
 )
 from tortoise.modules.vocoders.hifigan import decode_latents
 
@@ -132,11 +125,6 @@ class TortoiseEngine:
         return self.bundle.weights_id
 
     @property
-    def decodes_with_codec(self) -> bool:
-        """Whether a speaker codec makes the mel, not a diffusion network."""
-        return self.bundle.decodes_with_codec
-
-    @property
     def text_limit(self) -> int:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
@@ -166,7 +154,7 @@ class TortoiseEngine:
         latents = {}
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        if self.decodes_with_codec:
+        if self.bundle.decodes_with_codec:
             name = self.bundle.config.architecture("dvae").speaker_encoder
             encoder = load_codec_encoder(self.bundle.folder, name)
             latents["speaker"] = embed_speaker(encoder, clips)[None]
@@ -185,7 +173,7 @@ class TortoiseEngine:
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Sample the latents of a random speaker from a seed."""
-        parts = ("gpt", "speaker" if self.decodes_with_codec else "diffusion")
+        parts = ("gpt", "speaker" if self.bundle.decodes_with_codec else "diffusion")
         if not all(self.bundle.has(f"random_{part}") for part in parts):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
@@ -193,12 +181,14 @@ class TortoiseEngine:
         for part in parts:
             with manager.use(f"random_{part}") as network:
                 latents[part] = network.draw(make_generator(seed, "invent", part))
+        if "speaker" in latents:
+            latents["speaker"] = to_unit_vector(latents["speaker"])
         return self._make_speaker_latents(latents)
 
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
         config = self.bundle.config
-        if self.decodes_with_codec:
+        if self.bundle.decodes_with_codec:
             raise InvalidValueError(
                 f"{path.name} has latents of published weights; the model "
                 f"{self.bundle.folder.name} cannot use them. Choose clips of the voice, or another "
@@ -226,7 +216,7 @@ class TortoiseEngine:
             used = replace(options, precision=manager.precision)
             drawn = sample_candidates(gpt, voice, ids, used, longest, report, halved.append, plan)
         with report.stage("rank"):
-            scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
+            scores = score_candidates(drawn, voice, ids, options, manager, halved.append, plan)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=manager.precision == EXACT) as gpt, report.stage("latents"):
@@ -285,33 +275,6 @@ class TortoiseEngine:
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
         return [start * code_s / candidate.aux.speed for start in starts]
-
-    def _score_candidates(
-        self,
-        candidates: list[CodeCandidate],
-        voice: ConditioningLatents,
-        text: Tensor,
-        options: TortoiseOptions,
-        manager: ModelManager,
-        on_halved: OnHalved,
-    ) -> Tensor:
-        """(n,); without CLVP and CVVP the confidence of the GPT."""
-        config = self.bundle.config.architecture("gpt")
-        rows = prepare_codes_for_ranking(candidates, config, self.bundle.conventions)
-        weight = options.cvvp_weight
-        clvp = cvvp = None
-        if self.bundle.has("clvp") and weight < 1:
-            with manager.use("clvp") as network:
-                clvp = compute_clvp_scores(
-                    network, text, rows, manager.report, options.sample_batch_size, on_halved
-                )
-        if weight > 0 and voice.cvvp is not None:
-            with manager.use("cvvp") as network:
-                cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
-        if clvp is None and cvvp is None:
-            return torch.tensor([one.confidence for one in candidates])
-        share = self.bundle.conventions.confidence_share
-        return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
 
     def _prepare_codes(
         self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int

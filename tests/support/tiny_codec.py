@@ -69,6 +69,8 @@ def make_phoneme_bundle(folder: Path) -> Path:
     """Write an aligned bundle with the tokenizer of the starter."""
     symbols = json.loads((STARTER / "tokenizer.json").read_text(encoding="utf-8"))["symbols"]
     make_aligned_bundle(folder, len(symbols))
+    write_config(folder, replace(read_config(folder), clvp=None))
+    (folder / "clvp.safetensors").unlink()
     for name in ("tokenizer.json", "lexicon.txt.gz", "lts.json.gz"):
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(STARTER / name)

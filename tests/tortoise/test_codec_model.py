@@ -17,14 +17,19 @@ from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
 from speakers.modules.feature_config import FeatureConfig
 from support.audio_helpers import VOICES
 from support.tiny_bundle import CODES
-from support.tiny_codec import make_aligned_bundle, make_encoder, record_phones
+from support.tiny_codec import (
+    make_aligned_bundle,
+    make_encoder,
+    make_phoneme_bundle,
+    record_phones,
+)
 from text.phones import PHONES
 from tortoise import engine as engine_module
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
-from tortoise.modules.speaker_codec import count_vocoder_frames
+from tortoise.modules.speaker_codec import SpeakerCodec, count_vocoder_frames
 
 TEXT = "hello there, friend"
 FRAME_SAMPLES = 256  # of the vocoder's mel
@@ -143,3 +148,24 @@ def test_another_speaker_vector_is_heard(engine: TortoiseEngine, speaker: Speake
 def test_published_latents_are_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="latents of published weights"):
         engine.read_latents(tmp_path / "voice.pth")
+
+
+def test_without_clvp_the_phones_of_the_text_rank(
+    tmp_path: Path, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_phoneme_bundle(tmp_path / "phonemes")
+    assert not find_missing_files(folder)
+    engine = TortoiseEngine.load(folder, torch.device("cpu"))
+    voice = SpeakerLatents(
+        engine=speaker.engine, weights_id=engine.weights_id, tensors=speaker.tensors
+    )
+    made = engine.synthesize(TEXT, voice, options(samples=4, candidates=4), ProgressReporter())
+    codec = engine.bundle.dvae
+    assert isinstance(codec, SpeakerCodec)
+    scores = []
+    for candidate in made.candidates:
+        told = candidate.aux.plan.phones
+        heard = codec.classify_phones(candidate.aux.codes[None])[0]
+        scores.append(float((heard * told).sum() / told.sum()))
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
+    assert [one.score for one in made.candidates] == pytest.approx(scores, abs=1e-4)

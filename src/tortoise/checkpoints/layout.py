@@ -53,7 +53,8 @@ def find_missing_files(folder: Path) -> list[str]:
     if get_network_path(folder, OTHER_VOCODER).is_file():
         needed.remove(get_network_path(folder, "vocoder").name)
     if decodes_with_codec(folder):
-        needed.remove(get_network_path(folder, "diffusion").name)
+        for name in ("clvp", "diffusion"):  # the codec ranks and decodes
+            needed.remove(get_network_path(folder, name).name)
         needed += list_codec_files(folder)
     return [name for name in needed if not (folder / name).is_file()]
 

@@ -158,6 +158,11 @@ class TortoiseModel:
         return self._network("random_diffusion", RandomLatentGenerator)
 
     @property
+    def random_speaker(self) -> RandomLatentGenerator:
+        """Noise to the speaker vector of the same."""
+        return self._network("random_speaker", RandomLatentGenerator)
+
+    @property
     def dvae(self) -> Dvae | SpeakerCodec:
         """Mel to codes."""
         return cast("Dvae | SpeakerCodec", self._network("dvae", nn.Module))

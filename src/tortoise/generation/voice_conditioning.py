@@ -157,5 +157,10 @@ def embed_speaker(encoder: Encoder, clips: Sequence[Clip]) -> Tensor:
     return F.normalize(torch.cat([embed_windows(encoder, clip) for clip in clips]).mean(0), dim=0)
 
 
+def to_unit_vector(drawn: Tensor) -> Tensor:
+    """Return the speaker vectors nearest to drawn ones: none negative, of unit length; (b, s)."""
+    return F.normalize(drawn.relu(), dim=-1)
+
+
 def _sample_offset(gap: int, generator: torch.Generator) -> int:
     return int(torch.randint(gap + 1, (1,), generator=generator)) if gap > 0 else 0
