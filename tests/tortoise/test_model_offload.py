@@ -99,15 +99,15 @@ def test_vocoders_are_computed_as_ever(networks: LoadedNetworks) -> None:
 
 
 def test_fast_is_measured_once(networks: LoadedNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
+    asked: list[tuple[int, int, tuple[str, ...]]] = []
 
-    def choose(width: int, rows: int) -> str:
-        asked.append((width, rows))
+    def choose(width: int, rows: int, formats: tuple[str, ...]) -> str:
+        asked.append((width, rows, formats))
         return "bfloat16"
 
     monkeypatch.setattr(model_offload, "choose_fastest_format", choose)
     assert [networks.resolve_precision("fast") for _ in range(2)] == ["bfloat16"] * 2
-    assert asked == [(32, 16)]
+    assert asked == [(32, 16, ("float32", "bfloat16"))], "a narrow network loses too much in int8"
     assert networks.resolve_precision("exact") == "exact"
 
 

@@ -28,6 +28,7 @@ AUTOCAST_NETWORKS = ("clvp", "diffusion")  # compute their products in 16 bits a
 PACKED_NETWORKS = ("gpt", "clvp", "diffusion")  # what takes nearly all of the time
 EXACT, FAST, HALF = "exact", "fast", "half"
 MEASURED_ROWS = 16  # candidates that are sampled at once
+MIN_INT8_WIDTH = 512  # narrower networks gain little from 8 bits, and their words get less clear
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +57,8 @@ class LoadedNetworks:
         if requested == FAST:
             if FAST not in self.measured:
                 width = self.bundle.config.architecture("gpt").model_dim
-                self.measured[FAST] = choose_fastest_format(width, MEASURED_ROWS) or EXACT
+                formats = LINEAR_FORMATS if width >= MIN_INT8_WIDTH else LINEAR_FORMATS[:2]
+                self.measured[FAST] = choose_fastest_format(width, MEASURED_ROWS, formats) or EXACT
             return self.measured[FAST]
         bits = LINEAR_FORMATS.index(cast(LinearFormat, requested))
         usable = (one for one in reversed(LINEAR_FORMATS[: bits + 1]) if is_format_available(one))
