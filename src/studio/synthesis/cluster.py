@@ -146,7 +146,7 @@ def _connect(address: str) -> Iterator[Any]:
         ray = import_module("ray")
     except ImportError as cause:
         raise AppError(
-            "--cluster needs the package ray, which is not installed.",
+            "A cluster needs the package ray, which is not installed.",
             cli_hint="`pip install -r requirements-extra.txt` installs it.",
         ) from cause
     paths = os.pathsep.join([str(SOURCE_FOLDER), os.environ.get("PYTHONPATH", "")])
@@ -164,8 +164,9 @@ def _connect(address: str) -> Iterator[Any]:
         )
     except (ConnectionError, ValueError, RuntimeError) as cause:
         raise AppError(
-            f"There is no Ray cluster at {address!r} ({cause}). Give the address that `ray start "
-            f"--head` printed, or {LOCAL}."
+            f"There is no Ray cluster at {address!r} ({cause}). Give the address of its head, or "
+            f"{LOCAL}.",
+            cli_hint="`ray start --head` prints the address.",
         ) from cause
     try:
         yield ray
