@@ -27,7 +27,7 @@ SAMPLE_SENTENCES = (
 """The clips of each voice of the teacher; not in any test or corpus."""
 
 TEACHER_VOICES: Mapping[str, str] = {
-    "clara": "heart", "martin": "bass", "felix": "tenor", "iris": "mezzo",
+    "clara": "heart", "martin": "bass", "felix": "tenor", "iris": "girl",
 }  # fmt: skip
 """Shipped voice -> voice of the teacher."""
 
