@@ -12,6 +12,7 @@ from audio.clip import Clip
 from audio.io import write_clip
 from core.paths import ProjectPaths
 from engines.registry import ENGINES
+from studio.voices.consent import ConsentNote, write_consent
 from support.fake_engine import FakeEngine
 
 REAL_ENGINES = ENGINES
@@ -32,6 +33,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectPaths:
         folder.mkdir(parents=True)
         write_clip(folder / "one.wav", tone(level=level))
         write_clip(folder / "two.wav", tone(level=level / 2))
+        write_consent(folder, ConsentNote(basis="synthetic", stated_on="2026-01-31"))
     (root / "models" / "starter").mkdir(parents=True)
     (root / "models" / "starter" / "weights").write_bytes(b"some numbers")
     monkeypatch.setenv("TESTUDO_ROOT", str(root))
