@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,11 @@ SEPARATORS = ("|", "\t", ";", ",")
 MAX_ROWS, MAX_COLUMNS = 1_000_000, 200
 MAX_WORKBOOK_BYTES = 500_000_000  # unpacked
 WORKBOOK = "workbook"
+DAMAGED_PACKAGE_ERRORS = (
+    *(BadZipFile, zlib.error, EOFError, RuntimeError, SyntaxError, ValueError, OSError),
+    *(struct.error, LookupError, TypeError, AttributeError, AssertionError),
+)
+"""What zipfile and the libraries that read Office files raise for damaged ones."""
 _ONE_COLUMN = "\x1f"  # a separator that no text contains
 _CUT_OFF = "unexpected end of data"  # of the csv module, for a quote that is not closed
 _ZIP_MAGIC, _OLE_MAGIC = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -186,7 +193,7 @@ def _read_workbook(name: str, data: bytes) -> list[tuple[int, list[str]]]:
                 return rows
     except TableError:
         raise
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as problem:
+    except (*DAMAGED_PACKAGE_ERRORS, InvalidFileException) as problem:
         raise TableError(f"{name} is not a workbook that can be read: {problem}.") from problem
     return []
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import InvalidValueError
 from core.files import write_text
+from core.tables.reader import DAMAGED_PACKAGE_ERRORS
 from core.tables.text_files import read_text
 from training.asr.transcripts.subtitles import read_subtitles
 from training.asr.transcripts.whisper_json import load_json
@@ -136,10 +137,12 @@ def _read_docx(path: Path) -> list[TranscriptTurn]:
             raise InvalidValueError(
                 f"{path.name} holds {size} bytes; a transcript has at most {MAX_DOCX_BYTES}."
             )
-        document = Document(str(path))
-    except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
+        paragraphs = [paragraph.text for paragraph in Document(str(path)).paragraphs]
+    except InvalidValueError:
+        raise
+    except (*DAMAGED_PACKAGE_ERRORS, PackageNotFoundError) as error:
         raise InvalidValueError(f"{path.name} is damaged or not a .docx file: {error}") from error
-    return split_paragraphs(paragraph.text for paragraph in document.paragraphs)
+    return split_paragraphs(paragraphs)
 
 
 def _read_cues(path: Path) -> list[TranscriptTurn]:
