@@ -39,7 +39,7 @@ def memory() -> Iterator[Row]:
     """Memory above what is in use before, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         for format in ("wav", "flac", "ogg", "mp3", "opus"):
-            used = in_process(partial(_write_hour, Path(folder) / f"a.{format}"))
+            used = measure_write(Path(folder) / f"a.{format}")
             yield f"memory to write an hour of {format}, beside the clip", f"{used:,} MB"
         bomb = Path(folder) / "bomb.flac"
         _write_bomb(bomb)
@@ -121,6 +121,11 @@ def files(rounds: int = 200) -> Iterator[Row]:
         f"damaged files of {len(PARSERS)} parsers, read or refused with a code",
         f"{tried:,} of {tried:,}",
     )
+
+
+def measure_write(path: Path) -> int:
+    """Return the megabytes that writing an hour takes beside the clip."""
+    return in_process(partial(_write_hour, path))
 
 
 def in_process(work: Callable[[], int]) -> int:

@@ -26,7 +26,15 @@ PARTS = (
     *("-rf", "--help", "-", "--out=/etc/x", "$(id)", "`id`", "${HOME}", "$HOME", "; id", "| id"),
     *("&& id", "a\nb", "a\r\nb", "a\tb", "a\0b", "\0", "a\x1b[31mb", "\x1b]0;x\x07", "a\x7fb"),
     *("<script>alert(1)</script>", "<img src=x onerror=1>", "{{7*7}}", "{0}", "%s%n", "'\"><b>"),
-    *("' OR 1=1 --", "); drop table files", "a\u202eb", "a\u200bb", "\ufeffa", "a\u2066b", "\u00ad"),
+    *(
+        "' OR 1=1 --",
+        "); drop table files",
+        "a\u202eb",
+        "a\u200bb",
+        "\ufeffa",
+        "a\u2066b",
+        "\u00ad",
+    ),
     *("e\u0301" * 9, "Z\u0300\u0301\u0302" * 20, "é", "ALICE", "Alice", "alicE", "ALİCE", "ﬀ", "ß"),
     *("🎤", "👩‍🎤", "🏳️‍🌈", "猫", "نص", "עברית", "a" * 200, "a" * 300, "a" * 5_000, "猫" * 90),
     *("🎤" * 60, "", " ", "\u3000", "\t", "*", "?", "[a]", "a:b", "a|b", "a+b", "a#1", "random"),
@@ -43,16 +51,15 @@ def names() -> list[str]:
     return list(dict.fromkeys(made))
 
 
-def try_names(folder: Path) -> Figures:
+def try_names(folder: Path, every: list[str]) -> Figures:
     """Use every name everywhere; nothing may appear outside of the root."""
-    return Figures(**call(_try_names, folder))
+    return Figures(**call(_try_names, folder, every))
 
 
-def _try_names(folder: Path) -> dict[str, int]:
+def _try_names(folder: Path, every: list[str]) -> dict[str, int]:
     root = write_served_studio(folder / "outer" / "root")
     outside, top = _snapshot(folder, root), {path.name for path in root.iterdir()}
     requests = 0
-    every = names()
     for name in every:
         _use_in_library(ProjectPaths.from_root(root), name)
     with open_client(root) as (client, studio):

@@ -19,7 +19,12 @@ HOSTS = (
 )
 ORIGINS = (
     *("http://evil.com", "https://evil.com", "null", "file://", "http://localhost.evil.com"),
-    *("https://localhost:7", "http://localhost:1", "http://localhost:99999", "chrome-extension://x"),
+    *(
+        "https://localhost:7",
+        "http://localhost:1",
+        "http://localhost:99999",
+        "chrome-extension://x",
+    ),
     *("http://user@localhost", "http://evil.com#localhost", "http://evil.com?localhost", "//x"),
     *("http://127.0.0.1", "http://[::1]", "http://0.0.0.0", "ftp://localhost", "data:text/html,x"),
     *("http://LOCALHOST.", "javascript:1", "moz-extension://x", "http://localhost@evil.com"),

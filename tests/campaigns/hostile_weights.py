@@ -75,7 +75,7 @@ def pickles(canary: str) -> Iterator[tuple[str, bytes]]:
     yield "nested zip", archive(archive(b"."))
     yield "compressed", archive(pickle.dumps(bytes(50_000_000)), zipfile.ZIP_DEFLATED)
     yield "deep recursion", archive(b"\x80\x02" + b"(" * 200_000 + b".")
-    yield "deep lists", archive(b"\x80\x02" + b"]" * 200_000 + b"." )
+    yield "deep lists", archive(b"\x80\x02" + b"]" * 200_000 + b".")
     yield "memo bomb", archive(b"\x80\x02]q\0" + b"(h\0h\0e" * 20_000 + b".")
     yield "long text", archive(b"\x80\x02X" + struct.pack("<I", 2**32 - 1) + b"x.")
     yield "long bytes", archive(b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b".")

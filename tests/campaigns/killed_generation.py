@@ -104,4 +104,3 @@ def _is_whole(path: Path) -> bool:
         return len(soundfile.read(path)[0]) > 0
     except soundfile.LibsndfileError:
         return False
-

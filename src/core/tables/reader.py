@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-import struct
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
+from core.tables.office_packages import DAMAGED_PACKAGE_ERRORS, check_package
 from core.tables.text_files import TextFileError, decode_text, read_bytes
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -23,11 +21,6 @@ SEPARATORS = ("|", "\t", ";", ",")
 MAX_ROWS, MAX_COLUMNS = 1_000_000, 200
 MAX_WORKBOOK_BYTES = 500_000_000  # unpacked
 WORKBOOK = "workbook"
-DAMAGED_PACKAGE_ERRORS = (
-    *(BadZipFile, zlib.error, EOFError, RuntimeError, SyntaxError, ValueError, OSError),
-    *(struct.error, LookupError, TypeError, AttributeError, AssertionError),
-)
-"""What zipfile and the libraries that read Office files raise for damaged ones."""
 _ONE_COLUMN = "\x1f"  # a separator that no text contains
 _CUT_OFF = "unexpected end of data"  # of the csv module, for a quote that is not closed
 _ZIP_MAGIC, _OLE_MAGIC = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -177,10 +170,7 @@ def _read_workbook(name: str, data: bytes) -> list[tuple[int, list[str]]]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        with ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_WORKBOOK_BYTES:
-            raise TableError(f"{name} unpacks to {size:,} bytes. Save its table as CSV.")
+        check_package(data, MAX_WORKBOOK_BYTES)
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         for sheet in book.worksheets:
             rows = [
@@ -191,10 +181,9 @@ def _read_workbook(name: str, data: bytes) -> list[tuple[int, list[str]]]:
             ]
             if any(any(row) for _, row in rows):
                 return rows
-    except TableError:
-        raise
     except (*DAMAGED_PACKAGE_ERRORS, InvalidFileException) as problem:
-        raise TableError(f"{name} is not a workbook that can be read: {problem}.") from problem
+        message = f"{name} is not a workbook that can be read: {problem}. Save its table as CSV."
+        raise TableError(message) from problem
     return []
 
 
