@@ -51,7 +51,8 @@ from training.finetuning.config.schema import ConfigError
 from training.gold.transcripts import read_turns
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
-ROUNDS = int(os.environ.get("MUTATIONS", "12"))
+ROUNDS = int(os.environ.get("MUTATIONS", "16"))
+MANY_ROUNDS = 100
 TONE = Clip(wave=0.5 * torch.sin(torch.arange(12_000) / 9), sample_rate=24_000)
 RECORD = TakeMetadata(text="Hi", voice="a", engine="tortoise", bundle="b", weights_id="0",
                       seed=1, options={}, delivery={})  # fmt: skip
@@ -193,9 +194,21 @@ def check(parser: str, content: bytes, folder: Path) -> None:
 
 @pytest.mark.parametrize("parser", PARSERS)
 def test_a_damaged_file_is_read_or_refused(parser: str, tmp_path: Path) -> None:
+    assert ROUNDS * len(PARSERS) >= 500
+    try_damage(parser, tmp_path, range(ROUNDS))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("parser", PARSERS)
+def test_many_damaged_files_are_read_or_refused(parser: str, tmp_path: Path) -> None:
+    try_damage(parser, tmp_path, range(ROUNDS, ROUNDS + MANY_ROUNDS))
+
+
+def try_damage(parser: str, tmp_path: Path, seeds: range) -> None:
     content = sample(parser, tmp_path)
     check(parser, content, tmp_path)
-    for seed in range(ROUNDS):
+    for seed in seeds:
         damaged = mutate(content, random.Random(f"{parser} {seed}"))
         try:
             check(parser, damaged, tmp_path)
