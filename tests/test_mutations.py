@@ -48,7 +48,7 @@ from training.asr.transcripts.subtitles import read_subtitles
 from training.asr.transcripts.whisper_json import read_transcript_json
 from training.dataset_prep.manifest import Dataset, ManifestError, read_dataset
 from training.finetuning.config.schema import ConfigError
-from training.gold.transcripts import read_turns
+from training.gold.transcripts import read_transcript
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 ROUNDS = int(os.environ.get("MUTATIONS", "16"))
@@ -74,11 +74,11 @@ PARSERS: dict[str, tuple[str, Callable[[Path], object]]] = {  # name -> file nam
     **{f"tags-{kind}": (f"a.{kind}", read_metadata) for kind in ("wav", "flac", "ogg", "mp3")},
     "captions": ("a.srt", read_subtitles),
     "web-captions": ("a.vtt", read_subtitles),
-    "turns-text": ("a.txt", read_turns),
-    "turns-page": ("a.html", read_turns),
-    "turns-captions": ("a.vtt", read_turns),
-    "turns-json": ("a.json", read_turns),
-    "turns-document": ("a.docx", read_turns),
+    "turns-text": ("a.txt", read_transcript),
+    "turns-page": ("a.html", read_transcript),
+    "turns-captions": ("a.vtt", read_transcript),
+    "turns-json": ("a.json", read_transcript),
+    "turns-document": ("a.docx", read_transcript),
     "workbook": ("a.xlsx", read_tables),
     "columns": ("a.txt", read_tables),
     "manifest": ("dataset.json", lambda path: read_dataset(path.parent)),

