@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from audio.io import read_clip
 from campaigns.processes import call
 from campaigns.served import open_app, write_served_studio
 from core.errors import AppError
@@ -35,12 +36,11 @@ def _speak(root: Path, environment: dict[str, str], umask: int, clock_s: float) 
         history = History.open(studio.layout)
         history.update()
         found = history.find(Search())
-    sound = hashlib.sha256(path.read_bytes()[44:48_000]).hexdigest()
+    sound = hashlib.sha256(read_clip(path).wave.numpy().tobytes()).hexdigest()
     return {"sound": sound, "clips": str(found.total), "mode": oct(path.stat().st_mode & 0o777)}
 
 
 PLACES = {
-    "plain": ("root", {}, 0o022, 0.0),
     "another time zone": ("root", {"TZ": "Pacific/Kiritimati"}, 0o022, 0.0),
     "the clock an hour back": ("root", {}, 0o022, -3_600.0),
     "the clock years ahead": ("root", {}, 0o022, 1e9),
@@ -51,12 +51,20 @@ PLACES = {
 }
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The clip of a plain studio."""
+    root = write_served_studio(tmp_path_factory.mktemp("plain") / "root")
+    found: dict[str, str] = call(_speak, root, {}, 0o022, 0.0)
+    return found
+
+
 @pytest.mark.parametrize("name", PLACES)
-def test_a_clip_is_the_same_under_other_circumstances(name: str, tmp_path: Path) -> None:
+def test_a_clip_is_the_same_under_other_circumstances(
+    name: str, tmp_path: Path, expected: dict[str, str]
+) -> None:
     folder, environment, umask, clock_s = PLACES[name]
     root = write_served_studio(tmp_path / folder)
-    plain = write_served_studio(tmp_path / "plain")
-    expected = call(_speak, plain, {}, 0o022, 0.0)
     found = call(_speak, root, environment, umask, clock_s)
     assert found["sound"] == expected["sound"] and found["clips"] == "1"
     if umask == 0o077:
