@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT / "src"))
 from audio.clip import Clip  # noqa: E402
 from audio.io import read_clip, write_clip  # noqa: E402
 from core.progress import ProgressReporter  # noqa: E402
-from quick import teacher  # noqa: E402
-from quick.converter import VoiceConverter  # noqa: E402
+from quick.converter import PhoneTimes, VoiceConverter  # noqa: E402
+from quick.teacher import SAMPLE_RATE, load_teacher  # noqa: E402
 
 PARTS = ("source", "own", "teacher", "other", "reader")
 REFERENCE_CLIPS = 3
@@ -66,13 +66,23 @@ class ConversionBenchmark:
         """Return the speaker vector of the reference clips of a person."""
         return self.converter.embed([read_clip(p) for p in list_audio(folder)[:REFERENCE_CLIPS]])
 
-    def convert(self, clip: Clip, speaker: torch.Tensor, path: Path) -> Path:
+    def convert(
+        self, clip: Clip, speaker: torch.Tensor, path: Path, phones: PhoneTimes | None = None
+    ) -> Path:
         """Convert a clip and write it."""
         generator = torch.Generator().manual_seed(0)
-        made = self.converter.convert(clip, speaker, self.vocoder, generator, ProgressReporter())
+        made = self.converter.convert(
+            clip, speaker, self.vocoder, generator, ProgressReporter(), phones
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_clip(path, made)
         return path
+
+    def speak(self, text: str, speaker: torch.Tensor, path: Path) -> Path:
+        """Let the teacher speak a text, convert it and write it."""
+        spoken = load_teacher().speak(text)
+        clip = Clip(wave=torch.from_numpy(spoken.wave), sample_rate=SAMPLE_RATE)
+        return self.convert(clip, speaker, path, PhoneTimes.of(spoken))
 
     def judge_items(self, part: str, items: Sequence[Item], voices: Path) -> dict[str, Any]:
         """Call the judge.  Any: its JSON."""
@@ -150,8 +160,8 @@ def run(bench: ConversionBenchmark, parts: Sequence[str], reader: Path | None) -
         texts = (bench.judge.parent / "sentences.txt").read_text("utf-8").splitlines()
         pairs = [(texts[n], names[n % len(names)]) for n in range(bench.clips * len(names))]
         items = [
-            Item(wav=bench.convert(teacher.speak(text, 1.0, 0), vectors[name],
-                                   folder / f"teacher-{n}.wav"), text=text, voice=name)
+            Item(wav=bench.speak(text, vectors[name], folder / f"teacher-{n}.wav"), text=text,
+                 voice=name)
             for n, (text, name) in enumerate(pairs)
         ]  # fmt: skip
         bench.judge_items("teacher", items, bench.people)

@@ -31,8 +31,13 @@ sys.path.insert(0, str(ROOT / "src"))
 from audio.clip import Clip  # noqa: E402
 from audio.io import read_clip, write_clip  # noqa: E402
 from audio.mel import VOCODER_MEL, resample, vocoder_mel  # noqa: E402
-from recipes.corpus.sample_voices import SAMPLE_SENTENCES, synthesize_clip  # noqa: E402
-from recipes.corpus.speakers import SAMPLE_SPEAKERS, SyntheticSpeaker  # noqa: E402
+from recipes.corpus.sample_voices import (  # noqa: E402
+    READERS,
+    SAMPLE_SENTENCES,
+    TEACHER_VOICES,
+    speak_as,
+)
+from recipes.corpus.speakers import SyntheticSpeaker, synthesize_clip  # noqa: E402
 from tortoise.checkpoints.loading import load_model, load_network  # noqa: E402
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode  # noqa: E402
 
@@ -84,7 +89,9 @@ def ceiling(benchmark: StarterBenchmark) -> Metrics:
     """Score the source voices, as an upper bound."""
     return run_judge(
         benchmark,
-        synthesize_sources(benchmark, "ceiling", over_voices(benchmark.sentences(), SPEAKER_NAMES)),
+        synthesize_sources(
+            benchmark, "ceiling", over_voices(benchmark.sentences(), list(TEACHER_VOICES))
+        ),
     )
 
 
@@ -114,7 +121,8 @@ def hard(benchmark: StarterBenchmark) -> Metrics:
 def lengths(benchmark: StarterBenchmark) -> Metrics:
     """Compare the durations of a hundred clips with those of the source voices."""
     texts = benchmark.sentences()
-    lines = [(text, text, SPEAKER_NAMES[(n + n // len(texts)) % len(SPEAKER_NAMES)])
+    names = list(TEACHER_VOICES)
+    lines = [(text, text, names[(n + n // len(texts)) % len(names)])
              for n, text in enumerate((texts * 3)[:100])]  # fmt: skip
     cloned = synthesize(benchmark, "lengths", lines)
     source = synthesize_sources(benchmark, "lengths_source", lines)
@@ -251,10 +259,9 @@ def synthesize(
 def synthesize_sources(benchmark: StarterBenchmark, part: str, lines: Sequence[Line]) -> Path:
     """Synthesize lines with the source voices of the corpus."""
     folder = empty_folder(benchmark.out / part)
-    speakers = {speaker.name: speaker for speaker in SAMPLE_SPEAKERS}
     rows = []
     for number, (text, words, voice) in enumerate(lines):
-        write_clip(folder / f"{number:03d}.wav", synthesize_clip(speakers[voice], text))
+        write_clip(folder / f"{number:03d}.wav", speak_as(TEACHER_VOICES[voice], text))
         rows.append((f"{number:03d}.wav", words, voice))
     write_rows(folder / "items.csv", ("wav", "text", "voice"), rows)
     return folder
@@ -307,7 +314,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object
         writer.writerows(rows)
 
 
-SPEAKER_NAMES = [speaker.name for speaker in SAMPLE_SPEAKERS]
+SPEAKER_NAMES = [*TEACHER_VOICES, *READERS]
 PARTS: dict[str, Callable[[StarterBenchmark], Metrics]] = {
     "ceiling": ceiling,
     "ultra_fast": lambda benchmark: preset(benchmark, "ultra_fast"),

@@ -15,7 +15,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import cast
 
@@ -24,8 +24,8 @@ import torch
 from audio.clip import Clip
 from audio.io import read_clip
 from core.progress import ProgressReporter
+from quick.teacher import SAMPLE_RATE
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
-from recipes.corpus.teacher import SAMPLE_RATE
 from recipes.data.phones import PhoneSpan, list_teacher_spans
 from recipes.data.segments import AUDIO_SUFFIXES
 from recipes.data.speech_store import SpeechStore, Utterance, list_shards, write_shard
@@ -62,10 +62,12 @@ def add_recordings(folders: Sequence[Path], store: Path, report: ProgressReporte
             write_shard(shard, versions, partial(embed_windows, encoder))
 
 
-def add_teacher_shards(corpus: Path, store: Path, report: ProgressReporter) -> None:
-    """Add the shards of a parallel corpus that are complete."""
+def add_teacher_shards(
+    corpus: Path, store: Path, report: ProgressReporter, most: int | None = None
+) -> None:
+    """Add the first shards of a parallel corpus, `most` of them, that are complete."""
     encoder = load_vector_encoder(SpeakerCodecConfig().speaker_encoder)
-    shards = groupby(read_index(corpus), key=lambda row: row.shard)
+    shards = islice(groupby(read_index(corpus), key=lambda row: row.shard), most)
     for name, rows in report.track([(name, list(rows)) for name, rows in shards], "teacher"):
         shard = store / f"teacher-{Path(name).stem}"
         if shard not in list_shards(store):

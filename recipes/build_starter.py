@@ -19,32 +19,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.progress import ProgressReporter
-from recipes.corpus.build import build_corpus
+from recipes.build_codec import add_recordings, add_teacher_shards
 from recipes.corpus.build_teacher import build_teacher_corpus
-from recipes.corpus.reader import CorpusRow, read_index, select_whole_shards, split_held_out
-from recipes.data.audition import SampleWriter
-from recipes.data.codes import TokenizedCorpus, write_codes, write_tokens
+from recipes.corpus.reader import CorpusRow, read_index, split_held_out
+from recipes.data.codes import TokenizedCorpus, write_codes, write_durations, write_tokens
 from recipes.data.f0_labels import write_f0_labels
 from recipes.data.features import MelDataset, write_features
-from recipes.data.latents import GptLatents, write_latents
-from recipes.data.voice_augmentation import read_unseen_speakers
-from recipes.export_bundle import compute_voice_latents, write_starter_model
+from recipes.data.speech_store import SpeechStore, list_shards
+from recipes.export_bundle import (
+    SPEAKER_ENCODER_FILE,
+    compute_gpt_latents,
+    read_speaker_vectors,
+    write_starter_model,
+)
 from recipes.loop import ProgressPrinter
 from recipes.recipes import Recipes
 from recipes.stage_outputs import StageOutputs
-from recipes.train_clvp import train_clvp
-from recipes.train_cvvp import train_cvvp
-from recipes.train_diffusion import DiffusionData, train_diffusion
-from recipes.train_dvae import train_dvae
 from recipes.train_gpt import train_gpt
 from recipes.train_random_latents import train_random_latents
+from recipes.train_speaker_codec import train_speaker_codec
+from recipes.train_vector_encoder import save_encoder, train_vector_encoder
 from recipes.train_vocoder import load_wave_pools, train_vocoder
 from text.tokenizer import load_tokenizer
 
 STARTER_DIR = Path(__file__).resolve().parents[1] / "models" / "starter"
-DVAE_CLIPS = 7_500
-DIFFUSION_CLIPS = 25_000
-STAND_IN_SPEAKERS = "martin", "clara"  # replaced by recordings of low and of high voices
+STORED_TEACHER_SHARDS = 14  # of the corpus, for the codec
 RECORDINGS_SHARE = 0.6  # of the vocoder's batches
 
 
@@ -61,6 +60,11 @@ class BuildContext:
     def corpus(self) -> Path:
         """The folder of the corpus."""
         return self.folder / "corpus"
+
+    @property
+    def store(self) -> Path:
+        """The folder of the speech that the codec is trained on."""
+        return self.folder / "store"
 
     def read_rows(self) -> tuple[list[CorpusRow], list[CorpusRow]]:
         """Return the training clips and the held-out clips."""
@@ -80,14 +84,17 @@ class BuildContext:
         return StageOutputs(folder=self.folder, recipes=self.recipes)
 
 
-def make_corpus(context: BuildContext) -> None:
+def make_teacher(context: BuildContext) -> None:
     """Synthesize the corpus."""
-    build_corpus(context.corpus, context.recipes.corpus, os.cpu_count() or 1, context.report)
+    build_teacher_corpus(context.corpus, context.recipes.teacher, context.report)
 
 
 def make_features(context: BuildContext) -> None:
-    """Extract both mels of every clip, and the norms of the bands."""
+    """Extract both mels of every clip, the norms of the bands, tokens and their durations."""
     rows, processes = read_index(context.corpus), os.cpu_count() or 1
+    tokenizer = load_tokenizer(STARTER_DIR)
+    write_tokens(context.corpus, rows, tokenizer.encode, context.report)
+    write_durations(context.corpus, rows, tokenizer.tokenize, context.report)
     write_features(context.corpus, rows, "gpt", processes, context.report)
     write_features(context.corpus, rows, "vocoder", processes, context.report)
     if not (context.folder / "mel_stats.safetensors").exists():
@@ -98,114 +105,52 @@ def make_features(context: BuildContext) -> None:
         save_file({"mel_norms": norms}, context.folder / "mel_stats.safetensors")
 
 
-def make_dvae(context: BuildContext) -> None:
-    mels = MelDataset(
-        context.corpus, select_whole_shards(context.read_rows()[0], DVAE_CLIPS), "gpt"
-    )
-    train_dvae(
-        context.recipes.dvae,
-        mels,
-        context.load_mel_norms(),
-        context.folder / "dvae",
-        context.report,
-    )
+def make_store(context: BuildContext) -> None:
+    """Prepare the speech of real people, and a part of the corpus, for the speaker codec."""
+    add_recordings(context.speech, context.store, context.report)
+    add_teacher_shards(context.corpus, context.store, context.report, STORED_TEACHER_SHARDS)
+
+
+def make_codec(context: BuildContext) -> None:
+    store = SpeechStore(list_shards(context.store))
+    train_speaker_codec(context.recipes.codec, store, context.folder / "codec", context.report)
+
+
+def make_speaker_encoder(context: BuildContext) -> None:
+    store, folder = SpeechStore(list_shards(context.store)), context.folder / "speaker_encoder"
+    encoder = train_vector_encoder(context.recipes.vector_encoder, store, folder, context.report)
+    save_encoder(folder / SPEAKER_ENCODER_FILE, encoder, context.recipes.vector_encoder)
 
 
 def make_codes(context: BuildContext) -> None:
-    rows = read_index(context.corpus)
-    write_codes(
-        context.corpus,
-        rows,
-        context.get_finished_networks().dvae(),
-        context.load_mel_norms(),
-        context.report,
-    )
-    write_tokens(context.corpus, rows, load_tokenizer(STARTER_DIR).encode, context.report)
+    codec, norms = context.get_finished_networks().codec(), context.load_mel_norms()
+    codec.mel_norms.copy_(norms)
+    write_codes(context.corpus, read_index(context.corpus), codec, norms, context.report)
 
 
 def make_gpt(context: BuildContext) -> None:
     train, held_out = context.load_corpora()
-    sample_writer = SampleWriter(
-        dvae=context.get_finished_networks().dvae(), norms=context.load_mel_norms()
-    )
-    unseen = read_unseen_speakers(context.speech, *STAND_IN_SPEAKERS)
     folder, norms = context.folder / "gpt", context.load_mel_norms()
-    train_gpt(
-        context.recipes.gpt, train, held_out, norms, folder, context.report, sample_writer, unseen
-    )
-
-
-def make_latents(context: BuildContext) -> None:
-    train, held_out = context.read_rows()
-    rows = [*select_whole_shards(train, DIFFUSION_CLIPS), *held_out]
-    write_latents(
-        context.corpus,
-        rows,
-        context.get_finished_networks().gpt(),
-        context.load_mel_norms(),
-        context.report,
-    )
-
-
-def make_clvp(context: BuildContext) -> None:
-    train, held_out = context.load_corpora()
-    train_clvp(
-        context.recipes.clvp, train.clips, held_out.clips, context.folder / "clvp", context.report
-    )
-
-
-def make_cvvp(context: BuildContext) -> None:
-    train, held_out = context.load_corpora()
-    train_cvvp(
-        context.recipes.cvvp,
-        train,
-        held_out,
-        context.load_mel_norms(),
-        context.folder / "cvvp",
-        context.report,
-    )
-
-
-def make_diffusion(context: BuildContext) -> None:
-    train, held_out = context.read_rows()
-    folder = context.folder / "diffusion"
-
-    def load_data(rows: Sequence[CorpusRow]) -> DiffusionData:
-        mels = MelDataset(context.corpus, rows, "vocoder")
-        corpus = TokenizedCorpus(context.corpus, rows)
-        return DiffusionData(
-            corpus=corpus, mels=mels, latents=GptLatents(context.corpus, rows, corpus)
-        )
-
-    train_data = load_data(select_whole_shards(train, DIFFUSION_CLIPS))
-    train_diffusion(
-        context.recipes.diffusion, train_data, load_data(held_out), folder, context.report
-    )
-
-
-def make_teacher(context: BuildContext) -> None:
-    """Synthesize the natural voices."""
-    build_teacher_corpus(context.folder / "teacher", context.recipes.teacher, context.report)
+    train_gpt(context.recipes.gpt, train, held_out, norms, folder, context.report)
 
 
 def make_vocoder(context: BuildContext) -> None:
     recordings = context.folder / "recordings" if context.speech else None
     if recordings is not None:
         write_f0_labels(recordings, context.speech, context.report)
-    pools, held_out = load_wave_pools(recordings, context.folder / "teacher", RECORDINGS_SHARE)
+    pools, held_out = load_wave_pools(recordings, context.corpus, RECORDINGS_SHARE)
     train_vocoder(
         context.recipes.vocoder, pools, held_out, context.folder / "vocoder", context.report
     )
 
 
 def make_random_voices(context: BuildContext) -> None:
-    latents = compute_voice_latents(
-        context.corpus,
-        context.read_rows()[0],
-        context.get_finished_networks(),
-        context.load_mel_norms(),
-        context.report,
-    )
+    gpt, norms = context.get_finished_networks().gpt(), context.load_mel_norms()
+    rows = context.read_rows()[0]
+    latents = {
+        "random_gpt": compute_gpt_latents(context.corpus, rows, gpt, norms, context.report),
+        "random_speaker": read_speaker_vectors(SpeechStore(list_shards(context.store))),
+    }
     for name, values in latents.items():
         train_random_latents(
             context.recipes.random_voice, values, context.folder / name, context.report
@@ -222,16 +167,13 @@ def export_starter(context: BuildContext) -> None:
 
 
 STAGES: dict[str, Callable[[BuildContext], None]] = {
-    "corpus": make_corpus,
     "teacher": make_teacher,
     "features": make_features,
-    "dvae": make_dvae,
+    "store": make_store,
+    "codec": make_codec,
+    "speaker_encoder": make_speaker_encoder,
     "codes": make_codes,
     "gpt": make_gpt,
-    "latents": make_latents,
-    "clvp": make_clvp,
-    "cvvp": make_cvvp,
-    "diffusion": make_diffusion,
     "vocoder": make_vocoder,
     "random_voices": make_random_voices,
     "bundle": export_starter,

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from core.progress import ProgressReporter
 from engines.model_files import CHECKSUMS_FILE, get_network_path, read_checksums, write_json
 from recipes.corpus.reader import CorpusRow
 from recipes.data.features import MelDataset
+from recipes.data.speech_store import SpeechStore
 from recipes.stage_outputs import StageOutputs
 from tortoise.checkpoints.config import (
     ModelConfig,
@@ -27,13 +29,13 @@ from tortoise.checkpoints.config import (
     write_config,
 )
 from tortoise.checkpoints.loading import MelStats, load_network, save_mel_stats, save_network
-from tortoise.modules.dvae import Dvae
-from tortoise.modules.gpt import GptConfig
+from tortoise.modules.gpt import Gpt, GptConfig
+from tortoise.modules.speaker_codec import SpeakerCodec
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s
-MAX_ITERATIONS = 3  # more sampling steps add noise: 0.35 WER to 0.67
+CONFIDENCE_SHARE = 0.5  # of the ranking; the phones have the rest
 MAX_CHUNK_TOKENS = 72  # some 5 s; few clips of the corpus are longer
 MAX_REFERENCE_S = 3.0  # the longest reference in the GPT's training
 RECOMMENDED_OPTIONS = {
@@ -46,7 +48,10 @@ RECOMMENDED_OPTIONS = {
 """Options of small networks: a repetition penalty hurts a small codebook, and guidance needs a
 well-trained unconditioned network."""
 
-DESCRIPTION = "Trained from nothing by recipes.build_starter on speech of flite's voices"
+SPEAKER_ENCODER_FILE = "speaker_encoder.safetensors"
+DESCRIPTION = (
+    "Trained from nothing by recipes.build_starter on speech of hibari-tts and of real people"
+)
 
 
 def write_starter_model(
@@ -57,24 +62,25 @@ def write_starter_model(
     vocabulary: the folder with tokenizer and lexicon.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    gpt, dvae, diffusion = outputs.gpt(), outputs.dvae(), outputs.diffusion()
-    conventions = make_conventions(gpt.config, find_silence_code(dvae, norms))
+    gpt, codec = outputs.gpt(), outputs.codec()
+    codec.mel_norms.copy_(norms)
+    codec.config = replace(codec.config, speaker_encoder=SPEAKER_ENCODER_FILE)
+    conventions = make_conventions(gpt.config, find_silence_code(codec, norms))
     write_config(
         folder, ModelConfig(about=DESCRIPTION, advice=RECOMMENDED_OPTIONS, conventions=conventions)
     )
     networks = {
         "gpt": gpt,
-        "dvae": dvae,
-        "clvp": outputs.clvp(),
-        "cvvp": outputs.cvvp(),
-        "diffusion": diffusion,
+        "dvae": codec,
         "istft_vocoder": outputs.vocoder(),
         "random_gpt": outputs.random_voice("random_gpt", gpt.config.model_dim),
-        "random_diffusion": outputs.random_voice("random_diffusion", 2 * diffusion.config.width),
+        "random_speaker": outputs.random_voice("random_speaker", codec.config.speaker_dim),
     }
     for name, network in networks.items():
         save_network(folder, name, network, network.config, torch.float16)
     save_mel_stats(folder, MelStats(norms=norms))
+    encoder = outputs.folder / "speaker_encoder" / SPEAKER_ENCODER_FILE
+    (folder / SPEAKER_ENCODER_FILE).write_bytes(encoder.read_bytes())
     for source in sorted(vocabulary.iterdir()):
         if source.name.startswith(("tokenizer", "lexicon", "lts")) and vocabulary != folder:
             (folder / source.name).write_bytes(source.read_bytes())
@@ -103,39 +109,42 @@ def make_conventions(gpt: GptConfig, calm: int) -> ModelConventions:
         calm_code=calm,
         calm_follows=False,
         fixup_codes=(calm, calm, calm),
-        clvp_trims_codes=True,
-        most_iterations=MAX_ITERATIONS,
+        confidence_share=CONFIDENCE_SHARE,
         gpt_clip_samples=round(MAX_REFERENCE_S * 22_050),
     )
 
 
 @torch.inference_mode()
-def find_silence_code(dvae: Dvae, norms: Tensor) -> int:
+def find_silence_code(codec: SpeakerCodec, norms: Tensor) -> int:
     """Return the code of digital silence."""
     silence = torch.full((1, len(norms), 64), torch.tensor(1e-5).log().item())
-    codes = dvae.encode(silence / norms.unsqueeze(-1))[0]
+    codes = codec.encode(silence / norms.unsqueeze(-1))[0]
     return int(codes[4:-4].mode().values)
 
 
 @torch.inference_mode()
-def compute_voice_latents(
-    corpus: Path,
-    rows: Sequence[CorpusRow],
-    outputs: StageOutputs,
-    norms: Tensor,
-    report: ProgressReporter,
-) -> dict[str, Tensor]:
-    """Compute speaker latents of many clips: `random_gpt` (n, d), `random_diffusion` (n, 2 c)."""
-    gpt, diffusion = outputs.gpt(), outputs.diffusion()
-    latents: dict[str, list[Tensor]] = {"random_gpt": [], "random_diffusion": []}
-    low, high = MelDataset(corpus, rows, "gpt"), MelDataset(corpus, rows, "vocoder")
+def compute_gpt_latents(
+    corpus: Path, rows: Sequence[CorpusRow], gpt: Gpt, norms: Tensor, report: ProgressReporter
+) -> Tensor:
+    """Compute the GPT's latents of many clips: (n, d)."""
+    mels = MelDataset(corpus, rows, "gpt")
     indices = range(0, len(rows), max(1, len(rows) // VOICE_CLIPS))
-    for index in report.track(indices, "speaker latents"):
-        mel = (low[index][:REFERENCE_FRAMES] / norms).T[None]
-        latents["random_gpt"].append(gpt.condition(mel)[0])
-        voice = high[index][:REFERENCE_FRAMES].T[None]
-        latents["random_diffusion"].append(diffusion.get_conditioning([voice])[0])
-    return {name: torch.stack(values) for name, values in latents.items()}
+    return torch.stack(
+        [
+            gpt.condition((mels[index][:REFERENCE_FRAMES] / norms).T[None])[0]
+            for index in report.track(indices, "speaker latents")
+        ]
+    )
+
+
+def read_speaker_vectors(store: SpeechStore) -> Tensor:
+    """Return the vector of each speaker of each utterance of a store: (n, s)."""
+    vectors = [
+        store.read_speaker_windows(index, version).mean(0)
+        for index, (_, utterance) in enumerate(store.utterances)
+        for version in range(len(utterance.versions))
+    ]
+    return F.normalize(torch.stack(vectors), dim=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -126,6 +126,11 @@ def make_step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
 
 
+def random_int(low: int, high: int, generator: torch.Generator) -> int:
+    """Draw one of low..high-1."""
+    return int(torch.randint(low, high, (1,), generator=generator))
+
+
 class ProgressPrinter:
     """Print progress to one line of standard error, at most once a second."""
 

@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from recipes.loop import Module, load_state
 from recipes.recipes import Recipes
+from recipes.train_speaker_codec import build_average
 from tortoise.checkpoints.loading import load_network
-from tortoise.modules.clvp import Clvp
-from tortoise.modules.cvvp import Cvvp
-from tortoise.modules.diffusion_decoder import DiffusionDecoder
-from tortoise.modules.dvae import Dvae
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.random_latents import RandomLatentConfig, RandomLatentGenerator
+from tortoise.modules.speaker_codec import SpeakerCodec
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 
@@ -30,25 +27,16 @@ class StageOutputs:
     folder: Path
     recipes: Recipes = field(default_factory=Recipes)
 
-    def dvae(self) -> Dvae:
-        return self._load("dvae", Dvae(self.recipes.dvae.architecture))
+    def codec(self) -> SpeakerCodec:
+        """Return the moving average."""
+        average = build_average(self.recipes.codec)
+        self._load_part("codec", average=average)
+        codec = average.module.eval()
+        assert isinstance(codec, SpeakerCodec)
+        return codec
 
     def gpt(self) -> Gpt:
         return self._load("gpt", Gpt(self.recipes.gpt.architecture))
-
-    def clvp(self) -> Clvp:
-        return self._load("clvp", Clvp(self.recipes.clvp.architecture))
-
-    def cvvp(self) -> Cvvp:
-        return self._load("cvvp", Cvvp(self.recipes.cvvp.architecture))
-
-    def diffusion(self) -> DiffusionDecoder:
-        """Return the moving average."""
-        model = DiffusionDecoder(self.recipes.diffusion.architecture)
-        average = AveragedModel(model)
-        self._load_part("diffusion", average=average)
-        model.load_state_dict(average.module.state_dict())
-        return model.eval()
 
     def vocoder(self) -> IstftVocoder:
         """Return the moving average."""

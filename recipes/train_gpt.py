@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
-from recipes.data.audition import SampleWriter
-from recipes.data.codes import TokenizedCorpus, collate_clips, sample_length_bucketed_batch
-from recipes.data.latents import sample_reference_length
+from recipes.data.codes import TokenizedCorpus, sample_length_bucketed_batch
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
     UnseenSpeakers,
@@ -20,10 +18,11 @@ from recipes.data.voice_augmentation import (
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
-from training.finetuning.optim.gpt_loss import GptLosses, compute_gpt_losses
+from training.finetuning.optim.gpt_loss import GptLosses, collate_clips, compute_gpt_losses
 from training.finetuning.optim.optimizers import make_muon_and_adamw
 
 VALIDATE_EVERY = 250
+REFERENCE_FRAMES = 100  # 1.2 s
 VALIDATION_BATCHES = 4
 
 
@@ -33,29 +32,33 @@ class GptRecipe:
 
     architecture: GptConfig = field(
         default_factory=lambda: GptConfig(
-            layers=6,
+            layers=5,
             model_dim=256,
             heads=4,
             max_text_tokens=240,
             max_mel_tokens=300,
             number_text_tokens=128,
             start_text_token=127,
-            number_mel_codes=1026,
-            start_mel_token=1024,
-            stop_mel_token=1025,
-            conditioning_depth=3,
+            number_mel_codes=1002,
+            start_mel_token=1000,
+            stop_mel_token=1001,
+            conditioning_depth=1,
+            aligner_width=192,
+            aligner_depth=5,
             dropout=0.0,
             attention_dropout=0.0,
         )
     )
-    steps: int = 5_300
-    batch: int = 32
-    rate: float = 2e-3
+    steps: int = 5_000
+    batch: int = 16
+    rate: float = 1.5e-3
     warm_up: int = 200
     decay: float = 0.02
     text_weight: float = 0.01
     clip: float = 1.0
-    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    augmentation: AugmentationOptions = field(
+        default_factory=lambda: AugmentationOptions(equalised=0, noisy=0, echoing=0)
+    )
     seed: int = 2
 
 
@@ -66,12 +69,11 @@ def train_gpt(
     norms: Tensor,
     folder: Path,
     report: ProgressReporter,
-    sample_writer: SampleWriter | None = None,
     unseen_speakers: UnseenSpeakers | None = None,
 ) -> Gpt:
     """Train until the last step or until a `stop` file appears; resume from a saved state.
 
-    norms: (80,) of the mel bands;  sample_writer: writes a sample at every validation.
+    norms: (80,) of the mel bands.
     """
     model = build_seeded(recipe.seed, lambda: Gpt(recipe.architecture))
     muon, adamw = make_muon_and_adamw(model, model.gpt.h, recipe.rate, recipe.decay)
@@ -81,11 +83,10 @@ def train_gpt(
         lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         chosen = sample_length_bucketed_batch(lengths, recipe.batch, step, recipe.seed)
         generator = make_step_generator(recipe.seed, step)
-        frames = sample_reference_length(generator)
         references = sample_augmented_references(
             corpus,
             chosen,
-            frames,
+            REFERENCE_FRAMES,
             unseen_speakers or UnseenSpeakers(),
             recipe.augmentation,
             generator,
@@ -98,11 +99,6 @@ def train_gpt(
             loop.log_metrics(done, mel=losses.mel.item(), text=losses.text.item(), gradient=norm)
         if done % VALIDATE_EVERY == 0:
             loop.log_metrics(done, validation=validate(model, held_out, norms, recipe))
-            if sample_writer is not None:
-                sample_writer.write_gpt_sample(
-                    model.eval(), held_out, folder / "samples" / f"{done:06d}.wav"
-                )
-                model.train()
     return model.eval()
 
 
@@ -117,9 +113,7 @@ def validate(model: Gpt, corpus: TokenizedCorpus, norms: Tensor, recipe: GptReci
             lengths, recipe.batch, step, seed=0, pool=VALIDATION_BATCHES
         )
         generator = make_step_generator(0, step)
-        references = corpus.sample_speaker_mels(
-            chosen, sample_reference_length(generator), generator
-        )
+        references = corpus.sample_speaker_mels(chosen, REFERENCE_FRAMES, generator)
         total += _compute_losses(model, corpus, chosen, references, norms).mel.item()
     model.train()
     return total / VALIDATION_BATCHES

@@ -2,10 +2,12 @@
 
 Each item is encoded from one speaker's version of an utterance and decoded to another's, where
 there are several. The input's vocal tract, room and noise are changed, the target's never. A phone
-classifier on the codes, used in training only, makes the codes keep the words of real people; the
+classifier on the codes makes the codes keep the words of real people; the
 decoder is told the phones of some items, as it is when a text is spoken.
-In the last part the codes stay as they are, so that a GPT can learn them meanwhile, and the decoder
-goes on with a critic, which sharpens the mels.
+In the last part the codes stay as they are, so that a GPT can learn them meanwhile. The decoder
+goes on with a critic, which sharpens the mels, and also speaks the codes of each item in the voice
+of another: for lack of a target, the critic, the speaker encoder and the frozen phone classifier
+judge these mels.
 Shapes: b batch, f GPT mel frames, g vocoder mel frames, q quantised channels, m codes.
 """
 
@@ -17,81 +19,59 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from audio.mel import GPT_MEL
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.speech_store import SpeechStore
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from recipes.losses.mel_critics import (
+    MelConversion,
     MelCritic,
     SpeakerSimilarity,
     compute_critic_loss,
     compute_generator_loss,
+    convert_to_gpt_mel,
 )
-from text.phones import PHONES, UNKNOWN_PHONE
+from text.phones import UNKNOWN_PHONE
 from tortoise.generation.voice_conditioning import load_vector_encoder
-from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import (
+    SpeakerCodec,
+    SpeakerCodecConfig,
+    standardize_bands,
+)
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
 EMA_DECAY = 0.999
-PHONES_PER_CODE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakerCodecRecipe:
     """Options of speaker codec training.
 
-    encoder_steps: the step from which encoder and codes are frozen at their moving average and the
-    critic is used; the cosine of the rate ends there, that of the decoder's rate at `steps`.
+    encoder_steps: the step from which encoder, codes and classifier are frozen at their moving
+    average and the critic is used; the cosine of the rate ends there, that of the decoder's rate at
+    `steps`.
     similar_every: steps between those that compute the speaker similarity.
     """
 
     architecture: SpeakerCodecConfig = field(default_factory=SpeakerCodecConfig)
     batches: BatchOptions = field(default_factory=BatchOptions)
-    steps: int = 26_000
-    encoder_steps: int = 18_000
+    steps: int = 17_800
+    encoder_steps: int = 15_000
     rate: float = 1e-3
     decoder_rate: float = 5e-4
     warm_up: int = 200
     decay: float = 1e-2
     phone_weight: float = 0.3
-    phone_width: int = 192
     similar_every: int = 3
     similar_weight: float = 0.6
     critic_rate: float = 2e-4
     critic_channels: int = 24
     seed: int = 1
-
-
-class PhoneClassifier(nn.Module):
-    """Quantised channels to phones, two for each code, with a context of five codes."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv1d(channels, width, 5, padding=2),
-            nn.SiLU(),
-            nn.Conv1d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv1d(width, PHONES_PER_CODE * len(PHONES), 1),
-        )
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """vectors: (b, q, m). Returns logits (b, phones, 2 m)."""
-        logits = self.net(vectors).unflatten(1, (len(PHONES), PHONES_PER_CODE))
-        return logits.transpose(2, 3).flatten(2)
-
-
-class CodecTrainee(nn.Module):
-    """The codec and the classifier that only its training has."""
-
-    def __init__(self, recipe: SpeakerCodecRecipe) -> None:
-        super().__init__()
-        self.codec = SpeakerCodec(recipe.architecture)
-        self.phones = PhoneClassifier(len(recipe.architecture.levels), recipe.phone_width)
 
 
 def train_speaker_codec(
@@ -101,48 +81,94 @@ def train_speaker_codec(
 
     Returns the moving average of the weights.
     """
-    model = build_seeded(recipe.seed, lambda: CodecTrainee(recipe))
+    codec = build_seeded(recipe.seed, lambda: SpeakerCodec(recipe.architecture))
     critic = build_seeded(
         recipe.seed, lambda: MelCritic(recipe.critic_channels, recipe.architecture.speaker_dim)
     )
-    average = build_average(recipe, model.codec)
-    optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    average = build_average(recipe, codec)
+    optimizer = make_adamw(codec, recipe.rate, recipe.decay, betas=(0.9, 0.98))
     critic_optimizer = make_adamw(critic, recipe.critic_rate, 0.0, betas=(0.5, 0.9))
     loop = TrainingLoop(
-        folder, report, model=model, average=average, critic=critic, optimizer=optimizer,
+        folder, report, model=codec, average=average, critic=critic, optimizer=optimizer,
         critic_optimizer=critic_optimizer,
     )  # fmt: skip
-    similarity = _load_similarity(recipe)
+    objective = _Objective(
+        recipe=recipe, codec=codec, critic=critic, similarity=_load_similarity(recipe)
+    )
     batches = CodecBatches(store, recipe.batches)
     for step in loop.steps(recipe.steps, "speaker codec"):
         batch = batches.sample(make_step_generator(recipe.seed, step))
-        lr = _compute_lr(recipe, step)
         if step >= recipe.encoder_steps:
-            _freeze_encoder(model.codec, average)
-        with torch.autocast("cpu", torch.bfloat16):
-            vectors, mel = model.codec(
-                batch.bands, batch.speaker, batch.mel.shape[-1], batch.shares
+            _freeze_encoder(codec, average)
+        losses, made = objective.compute_losses(batch, step)
+        norm = optimizer_step(losses["total"], codec, [optimizer], _compute_lr(recipe, step))
+        if step >= recipe.encoder_steps:
+            losses["critic"] = compute_critic_loss(
+                critic, made.mels.detach(), made.speakers, batch.mel, batch.speaker
             )
-            logits = model.phones(vectors)
-        mel = torch.where(batch.known, mel, batch.mel)
-        losses = _compute_losses(mel, logits, batch)
-        total = losses["l1"] + recipe.phone_weight * losses["phone"]
-        if similarity is not None and step % recipe.similar_every == 0:
-            losses["similar"] = similarity(mel, batch.speaker)
-            total = total + recipe.similar_weight * (1 - losses["similar"])
-        if step >= recipe.encoder_steps:
-            adversarial = compute_generator_loss(critic, mel, batch.mel, batch.speaker)
-            total = total + adversarial
-            losses["adversarial"] = adversarial
-        norm = optimizer_step(total, model, [optimizer], lr)
-        if "adversarial" in losses:
-            losses["critic"] = compute_critic_loss(critic, mel.detach(), batch.mel, batch.speaker)
             optimizer_step(losses["critic"], critic, [critic_optimizer], recipe.critic_rate)
-        average.update_parameters(model.codec)
+        average.update_parameters(codec)
         if (step + 1) % 25 == 0:
             values = {name: loss.item() for name, loss in losses.items()}
-            loop.log_metrics(step + 1, **values, gradient=norm, codes=_count_codes(model, vectors))
+            count = _count_codes(codec, made.vectors)
+            loop.log_metrics(step + 1, **values, gradient=norm, codes=count)
     return cast(SpeakerCodec, average.module.eval())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Decoded:
+    """Quantised channels (b, q, m); log-mels (n b, 100, g) for speakers (n b, s)."""
+
+    vectors: Tensor
+    mels: Tensor
+    speakers: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Objective:
+    """What the codec's weights are trained for."""
+
+    recipe: SpeakerCodecRecipe
+    codec: SpeakerCodec
+    critic: MelCritic
+    similarity: SpeakerSimilarity | None
+    convert: MelConversion = field(default_factory=lambda: MelConversion(GPT_MEL))
+
+    def compute_losses(self, batch: CodecBatch, step: int) -> tuple[dict[str, Tensor], _Decoded]:
+        """Return the total loss and its parts, and what was decoded."""
+        recipe = self.recipe
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors, mel = self.codec(batch.bands, batch.speaker, batch.mel.shape[-1], batch.shares)
+            logits = self.codec.classifier(vectors)
+        mel = torch.where(batch.known, mel, batch.mel)
+        distance = (mel - batch.mel).abs().sum() / batch.known.expand_as(mel).sum()
+        losses = {"l1": distance, "phone": _compute_phone_loss(logits, batch)}
+        total = losses["l1"] + recipe.phone_weight * losses["phone"]
+        measured = self.similarity if step % recipe.similar_every == 0 else None
+        if measured is not None:
+            losses["similar"] = measured(mel, batch.speaker)
+            total = total + recipe.similar_weight * (1 - losses["similar"])
+        mels, speakers = mel, batch.speaker
+        if step >= recipe.encoder_steps:
+            other, speaker = _decode_for_other(self.codec, batch, vectors)
+            losses["adversarial"] = compute_generator_loss(
+                self.critic, mel, batch.speaker, batch.mel
+            ) + compute_generator_loss(self.critic, other, speaker)
+            losses["other_phone"] = self._compute_heard_phones(other, batch)
+            total = total + losses["adversarial"] + recipe.phone_weight * losses["other_phone"]
+            if measured is not None:
+                losses["other_similar"] = measured(other, speaker)
+                total = total + recipe.similar_weight * (1 - losses["other_similar"])
+            mels, speakers = torch.cat([mel, other]), torch.cat([batch.speaker, speaker])
+        return losses | {"total": total}, _Decoded(vectors=vectors, mels=mels, speakers=speakers)
+
+    def _compute_heard_phones(self, mel: Tensor, batch: CodecBatch) -> Tensor:
+        """Return the cross entropy of the phones that the frozen classifier hears in a mel: ()."""
+        codec = self.codec
+        low = convert_to_gpt_mel(self.convert, mel, batch.bands.shape[-1])
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = codec.classifier(codec.quantizer(codec.encoder(standardize_bands(low))))
+        return _compute_phone_loss(logits, batch)
 
 
 def build_average(recipe: SpeakerCodecRecipe, codec: SpeakerCodec | None = None) -> AveragedModel:
@@ -159,10 +185,11 @@ def _compute_lr(recipe: SpeakerCodecRecipe, step: int) -> float:
 
 
 def _freeze_encoder(codec: SpeakerCodec, average: AveragedModel) -> None:
-    """Take the averaged encoder; it does nothing from the second time on."""
+    """Take the averaged encoder and classifier; it does nothing from the second time on."""
     frozen = cast(SpeakerCodec, average.module)
-    for part, source in ((codec.encoder, frozen.encoder), (codec.quantizer, frozen.quantizer)):
-        part.load_state_dict(source.state_dict())
+    for name in ("encoder", "quantizer", "classifier"):
+        part = codec.get_submodule(name)
+        part.load_state_dict(frozen.get_submodule(name).state_dict())
         part.requires_grad_(False).eval()
 
 
@@ -178,14 +205,27 @@ def _load_similarity(recipe: SpeakerCodecRecipe) -> SpeakerSimilarity | None:
     return SpeakerSimilarity(load_vector_encoder(recipe.architecture.speaker_encoder).model)
 
 
-def _compute_losses(mel: Tensor, logits: Tensor, batch: CodecBatch) -> dict[str, Tensor]:
-    difference = (mel - batch.mel).abs().sum() / batch.known.expand_as(mel).sum()
-    phone = F.cross_entropy(logits.float(), batch.phones, ignore_index=UNKNOWN_PHONE)
-    return {"l1": difference, "phone": phone.nan_to_num()}
+def _compute_phone_loss(logits: Tensor, batch: CodecBatch) -> Tensor:
+    """Return the mean cross entropy of the known phones, 0 without any: ()."""
+    loss = F.cross_entropy(logits.float(), batch.phones, ignore_index=UNKNOWN_PHONE)
+    return loss.nan_to_num()
 
 
-def _count_codes(model: CodecTrainee, vectors: Tensor) -> float:
+def _decode_for_other(
+    codec: SpeakerCodec, batch: CodecBatch, vectors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Decode each item for the speaker of another: log-mel (b, 100, g), vectors (b, s).
+
+    Where that speaker's recording has no bands, the mel has those of the recording.
+    """
+    speaker = batch.speaker.roll(1, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mel = codec.decoder(vectors.detach(), speaker, batch.mel.shape[-1], batch.shares)
+    return torch.where(batch.known.roll(1, 0), mel, batch.mel.roll(1, 0)), speaker
+
+
+def _count_codes(codec: SpeakerCodec, vectors: Tensor) -> float:
     """Number of different codes in a batch."""
-    quantizer = model.codec.quantizer
+    quantizer = codec.quantizer
     steps = ((vectors.detach().float() + 1) / 2 * (quantizer.levels[:, None] - 1)).round().long()
     return float((steps * quantizer.places[:, None]).sum(1).unique().numel())

@@ -19,13 +19,11 @@ import numpy as np
 
 from core.files import atomic_path, write_text
 from core.progress import ProgressReporter
+from quick.teacher import SAMPLE_RATE, Teacher, TeacherUtterance
 from recipes.corpus.reader import CorpusRow
 from recipes.corpus.teacher import (
     F0_HOP,
-    SAMPLE_RATE,
-    Teacher,
     TeacherSpeaker,
-    TeacherUtterance,
     WorldAnalysis,
     draw_speakers,
     shift_f0,
@@ -35,6 +33,7 @@ from recipes.corpus.text import TextMix, generate_sentences
 from recipes.loop import ProgressPrinter
 
 MAX_CLIP_S = 14.0
+SENTENCE_NUMBERS = 10_000  # of a shard, more than it has sentences
 PEAK_RANGE = 0.25, 0.8  # of full scale
 
 
@@ -43,7 +42,8 @@ class TeacherCorpusConfig:
     """Size and mixture of a corpus of the teacher."""
 
     seed: int = 1
-    shards: int = 54  # about eleven minutes of speech each
+    shards: int = 56  # about eleven minutes of speech each
+    solo_shards: int = 48  # more of them, with the first voice alone
     sentences_per_shard: int = 30
     voices_per_sentence: int = 5
     random_voices: int = 200  # size of the pool
@@ -60,7 +60,7 @@ def build_teacher_corpus(
     """Write the missing shards."""
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    numbers = range(config.shards)
+    numbers = range(config.shards + config.solo_shards)
     missing = [n for n in numbers if not (shards / f"{n:04d}.jsonl").exists()]
     teacher = Teacher()
     for number in report.track(missing, "speaking"):
@@ -76,12 +76,15 @@ def build_teacher_shard(
     waves: list[np.ndarray] = []
     pitches: list[np.ndarray] = []
     rows: list[CorpusRow] = []
-    for index, text in enumerate(islice(texts, config.sentences_per_shard)):
+    is_solo = number >= config.shards
+    voices = 1 if is_solo else config.voices_per_sentence
+    sentences = config.sentences_per_shard * config.voices_per_sentence // voices
+    for index, text in enumerate(islice(texts, sentences)):
         said = trim_silence(
             teacher.speak(text, draw.uniform(*config.speeds), draw.randrange(2**31))
         )
         peak = draw.uniform(*PEAK_RANGE)
-        speakers = draw_speakers(draw, config.voices_per_sentence, config.random_voices)
+        speakers = draw_speakers(draw, voices, config.random_voices)
         if len(said.wave) > MAX_CLIP_S * SAMPLE_RATE:
             continue
         for speaker, wave in zip(speakers, _speak_in_voices(said, speakers), strict=True):
@@ -94,7 +97,7 @@ def build_teacher_shard(
                     samples=len(wave),
                     speaker=speaker.name,
                     text=text,
-                    sentence=number * config.sentences_per_shard + index,
+                    sentence=number * SENTENCE_NUMBERS + index,
                     phonemes=said.phonemes,
                     durations=said.durations,
                 )
@@ -145,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shards=parsed.shards,
         sentences_per_shard=parsed.sentences,
         voices_per_sentence=parsed.voices,
+        solo_shards=0,
         texts=tuple(parsed.text),
     )
     build_teacher_corpus(parsed.folder, config, ProgressReporter(ProgressPrinter()))

@@ -1,4 +1,4 @@
-"""The speakers of the corpus: voices of flite and espeak-ng with a scaled vocal tract.
+"""Voices that no corpus holds, for tests: flite and espeak-ng with a scaled vocal tract.
 
 The synthesizer renders speech `tract` times slower and lower, which is then resampled to be `tract`
 times faster: duration and pitch are restored, the formants are scaled.
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 import soxr
+import torch
+
+from audio.clip import Clip
 
 SAMPLE_RATE = 24_000  # Hz
 SYNTHESIS_TIMEOUT_S = 60.0
@@ -25,7 +28,7 @@ class SynthesizerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticSpeaker:
-    """One voice of the corpus."""
+    """One voice."""
 
     name: str
     synthesizer: str = "flite"  # or "espeak-ng"
@@ -42,17 +45,6 @@ class SyntheticSpeaker:
                 raise ValueError(f"{field} of {self.name} is {getattr(self, field)}, not 0.5..2")
 
 
-SAMPLE_SPEAKERS = (
-    SyntheticSpeaker(name="clara", voice="slt"),
-    SyntheticSpeaker(name="martin", voice="rms"),
-    SyntheticSpeaker(name="angus", voice="awb"),
-    SyntheticSpeaker(name="vera", voice="slt", tract=0.87, pitch=0.80),
-    SyntheticSpeaker(name="felix", voice="rms", tract=1.12, pitch=1.2),
-    SyntheticSpeaker(name="iris", voice="awb", tract=1.12, pitch=1.3),
-)
-"""The speakers of the sample voices in `voices/`."""
-
-
 def synthesize_speech(speaker: SyntheticSpeaker, text: str) -> np.ndarray:
     """Synthesize one sentence: (n,) float32 at `SAMPLE_RATE`, silence trimmed to 0.1 s.
 
@@ -67,6 +59,12 @@ def synthesize_speech(speaker: SyntheticSpeaker, text: str) -> np.ndarray:
     if peak < 1e-3:
         raise SynthesizerError(f"{speaker.name} produced no speech for {text!r}")
     return (wave * (PEAK_LEVEL / peak)).astype(np.float32)
+
+
+def synthesize_clip(speaker: SyntheticSpeaker, text: str) -> Clip:
+    """Synthesize one sentence as a clip.  Raises SynthesizerError."""
+    wave = torch.from_numpy(synthesize_speech(speaker, text))
+    return Clip(wave=wave, sample_rate=SAMPLE_RATE, name=speaker.name)
 
 
 def _run_flite(speaker: SyntheticSpeaker, text: str) -> tuple[np.ndarray, float]:

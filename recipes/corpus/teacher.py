@@ -1,6 +1,5 @@
-"""The teacher: hibari-tts speaks a text, WORLD (pyworld) gives it other voices with its timing.
+"""Voices of the teacher: what `quick.teacher` speaks, WORLD (pyworld) gives to other voices.
 
-hibari's phonemes, their durations and its F0 are read from its network, so all three are exact.
 Shapes: n samples at 24 kHz, p phonemes, t WORLD frames of 5 ms, k spectrum bins.
 """
 
@@ -13,14 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-SAMPLE_RATE = 24_000  # Hz
-DURATION_UNIT = 600  # samples, 25 ms: the unit of hibari's durations
+from quick.teacher import DURATION_UNIT, LOWEST_F0, SAMPLE_RATE, TeacherUtterance
+
 F0_HOP = 300  # samples, 12.5 ms, the first value in the middle of its frame
 WORLD_HOP_S = 0.005
-DURATION_TENSOR = "/Clip_output_0"
-PAD = "_"  # before and after each sentence, in the string of phonemes
 LOW_FORMANTS_HZ, HIGH_FORMANTS_HZ = 500.0, 3_000.0  # between them the two factors are mixed
-LOWEST_F0, HIGHEST_F0 = 55.0, 520.0  # Hz
+HIGHEST_F0 = 520.0  # Hz
 LEAD_UNITS, TAIL_UNITS = 3, 8  # silence that `trim_silence` leaves before and after an utterance
 Doubles = npt.NDArray[np.float64]
 
@@ -54,69 +51,6 @@ TEACHER_SPEAKERS = (
     TeacherSpeaker(name="boy", pitch=1.08, low=1.15, high=1.18, intonation=1.2),
 )
 """Named voices; the first is hibari's own, unchanged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TeacherUtterance:
-    """What hibari said.  wave: (n,) float32;  f0: (n / 300,) Hz, 0 where unvoiced."""
-
-    wave: npt.NDArray[np.float32]
-    f0: npt.NDArray[np.float32]
-    phonemes: str  # one character each, p of them, `PAD` around each sentence
-    durations: tuple[int, ...]  # (p,) in units of 600 samples; their sum is n / 600
-
-
-class Teacher:
-    """hibari-tts with its durations and F0.
-
-    Raises ImportError naming the packages to install.
-    """
-
-    def __init__(self) -> None:
-        try:
-            import hibari
-            import onnx
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError(
-                f"{error.name} is not installed; install requirements-extra.txt"
-            ) from error
-        self._hibari = hibari.Hibari()
-        model = onnx.load(self._hibari.model_path)
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(DURATION_TENSOR))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        self._synthesize = hibari.dsp.synth
-
-    def speak(self, text: str, speed: float = 1.0, seed: int = 0) -> TeacherUtterance:
-        """Speak a text, sentence after sentence.
-
-        Raises ValueError for a text without a phoneme.
-        """
-        noise = np.random.default_rng(seed)
-        waves, pitches, phonemes, durations = [], [], "", []
-        for sentence in self._hibari.phonemize(text):
-            known = "".join(char for char in sentence if char in self._hibari.vocab)
-            inputs = {
-                "ids": np.asarray([self._hibari.ids(known)], np.int64),
-                "speed": np.asarray([speed], np.float32),
-            }
-            *spectra, lengths = self._session.run(None, inputs)
-            parts = [part[0] for part in spectra]
-            waves.append(self._synthesize(*parts, noise))
-            pitches.append(np.where(parts[-1] > LOWEST_F0, parts[-1], 0.0))
-            phonemes += PAD + known + PAD
-            durations += [round(float(length)) for length in lengths]
-        if not waves:
-            raise ValueError(f"{text!r} has nothing to say")
-        return TeacherUtterance(
-            wave=np.concatenate(waves).astype(np.float32),
-            f0=np.concatenate(pitches).astype(np.float32),
-            phonemes=phonemes,
-            durations=tuple(durations),
-        )
 
 
 def trim_silence(said: TeacherUtterance) -> TeacherUtterance:

@@ -1,4 +1,4 @@
-"""Training data of the recipes: features, codes, latents, negatives, augmentation.
+"""Training data of the recipes: features, codes, durations, phones, augmentation.
 
 May import: recipes.corpus and the packages below.
 """

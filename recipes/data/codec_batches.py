@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audio.mel import GPT_MEL, VOCODER_MEL
-from recipes.data.negatives import random_int
 from recipes.data.speech_store import SpeechStore
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
@@ -21,6 +20,7 @@ from recipes.data.voice_augmentation import (
     sample_warp_factor,
     warp_frequencies,
 )
+from recipes.loop import random_int
 from text.phones import PHONES, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import (
     FRAMES_PER_CODE,

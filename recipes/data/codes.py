@@ -21,7 +21,6 @@ from recipes.data.durations import compute_token_durations
 from recipes.data.features import MelDataset, find_missing_shards, save_array
 from tortoise.modules.dvae import Dvae
 from tortoise.modules.speaker_codec import SpeakerCodec
-from training.finetuning.optim.gpt_loss import GptBatch
 
 
 @torch.inference_mode()
@@ -96,12 +95,6 @@ class TokenizedClip:
     codes: Tensor  # (m,)
     speaker: int
     durations: Tensor | None = None  # (1 + t,)
-
-
-def collate_clips(clips: Sequence[TokenizedClip]) -> GptBatch:
-    """Collate clips with their durations, where they have them."""
-    durations = [clip.durations for clip in clips if clip.durations is not None]
-    return GptBatch.collate(clips, durations=durations if len(durations) == len(clips) else None)
 
 
 class TokenizedCorpus:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio.mel import GPT_MEL
+from quick.teacher import DURATION_UNIT, SAMPLE_RATE
 from recipes.corpus.reader import CorpusRow
-from recipes.corpus.teacher import DURATION_UNIT, SAMPLE_RATE
 from text.phones import MISAKI_PHONES, PHONES, SILENT_MARKS, UNKNOWN_PHONE
 
 

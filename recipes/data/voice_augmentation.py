@@ -21,8 +21,8 @@ from torchaudio import functional as audio
 from audio.io import read_clip
 from audio.mel import GPT_MEL, LOG_MEL_MAX, LOG_MEL_MIN, MelSpec, log_mel, mel_filterbank, resample
 from recipes.data.codes import TokenizedCorpus
-from recipes.data.negatives import random_int
 from recipes.data.segments import AUDIO_SUFFIXES
+from recipes.loop import random_int
 
 NUM_EQ_COSINES = 4  # of an equaliser curve
 EQ_STD_NEPERS = 0.8  # nepers, of the slowest cosine

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audio.mel import VOCODER_MEL, MelSpec, mel_filterbank
+from audio.mel import MAGNITUDE_FLOOR, VOCODER_MEL, MelSpec, mel_filterbank
 from tortoise.modules.speaker_codec import MEL_CENTER, MEL_SCALE
 
 ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 0.1, 2.0
@@ -52,42 +52,58 @@ class MelCritic(nn.Module):
 
 
 def compute_generator_loss(
-    critic: MelCritic, fake: Tensor, real: Tensor, speaker: Tensor
+    critic: MelCritic, fake: Tensor, speaker: Tensor, real: Tensor | None = None
 ) -> Tensor:
-    """Return the LSGAN and feature matching loss of generated mels: ()."""
+    """Return the LSGAN loss of generated mels, and their feature matching where `real` exists."""
     with torch.autocast("cpu", torch.bfloat16):
         scores, features = critic(fake, speaker)
-        with torch.no_grad():
-            _, wanted = critic(real, speaker)
+    loss = ADVERSARIAL_WEIGHT * (1 - scores.float()).square().mean()
+    if real is None:
+        return loss
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        _, wanted = critic(real, speaker)
     distances = [F.l1_loss(a.float(), b.float()) for a, b in zip(features, wanted, strict=True)]
-    score_loss = (1 - scores.float()).square().mean()
-    return ADVERSARIAL_WEIGHT * score_loss + FEATURE_WEIGHT * torch.stack(distances).mean()
+    return loss + FEATURE_WEIGHT * torch.stack(distances).mean()
 
 
-def compute_critic_loss(critic: MelCritic, fake: Tensor, real: Tensor, speaker: Tensor) -> Tensor:
-    """Return the LSGAN loss of the critic: ()."""
+def compute_critic_loss(
+    critic: MelCritic, fake: Tensor, fake_speaker: Tensor, real: Tensor, speaker: Tensor
+) -> Tensor:
+    """Return the LSGAN loss of the critic: ().  fake: (n b, 100, g), a multiple of `real`."""
     with torch.autocast("cpu", torch.bfloat16):
-        scores, _ = critic(torch.cat([fake, real]), torch.cat([speaker, speaker]))
-    made, true = scores.float().chunk(2)
+        scores, _ = critic(torch.cat([fake, real]), torch.cat([fake_speaker, speaker]))
+    made, true = scores.float().split([len(fake), len(real)])
     return made.square().mean() + (1 - true).square().mean()
 
 
-class SpeakerSimilarity(nn.Module):
-    """Cosine of speaker vectors and the vectors of mels, computed without a vocoder.
+class MelConversion(nn.Module):
+    """The vocoder's log-mel as energies in the bands of another mel, computed without a vocoder.
 
-    The vocoder's mel is spread over the spectrum by a pseudo-inverse and summed up in the bands of
-    the encoder, which is close to the encoder's own mel.
+    It is spread over the spectrum by a pseudo-inverse and summed up in the bands of the other.
     """
 
     spread: Tensor  # (bins, 100)
-    bank: Tensor  # (40, bins)
+    bank: Tensor  # (c, bins)
+
+    def __init__(self, spec: MelSpec) -> None:
+        super().__init__()
+        filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))
+        self.register_buffer("spread", torch.linalg.pinv(filters))
+        self.register_buffer("bank", _make_bank(spec, filters.shape[1]))
+
+    def forward(self, mel: Tensor, frames: int) -> Tensor:
+        """mel: (b, 100, g) natural log. Returns energies (b, c, frames)."""
+        energies = self.bank @ (self.spread @ mel.float().exp()).clamp(min=0).square()
+        return F.interpolate(energies, size=frames, mode="linear")
+
+
+class SpeakerSimilarity(nn.Module):
+    """Cosine of speaker vectors and the vectors of mels."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = deepcopy(encoder).requires_grad_(False)
-        filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))
-        self.register_buffer("spread", torch.linalg.pinv(filters))
-        self.register_buffer("bank", _make_bank(filters.shape[1]))
+        self.convert = MelConversion(GE2E_MEL)
 
     def forward(self, mel: Tensor, speaker: Tensor) -> Tensor:
         """mel: (b, 100, g) natural log; speaker: (b, 256). Returns the mean cosine ()."""
@@ -95,22 +111,25 @@ class SpeakerSimilarity(nn.Module):
 
     def embed(self, mel: Tensor) -> Tensor:
         """Return vectors of unit length (b, 256) of windows of at most 1.6 s."""
-        energies = self.bank @ (self.spread @ mel.float().exp()).clamp(min=0).square()
         seconds = mel.shape[-1] * VOCODER_MEL.hop / VOCODER_MEL.sample_rate
         frames = min(WINDOW_FRAMES, round(seconds * GE2E_MEL.sample_rate / GE2E_MEL.hop))
-        energies = F.interpolate(energies, size=frames, mode="linear")
-        return self.encoder(energies.transpose(1, 2))
+        return self.encoder(self.convert(mel, frames).transpose(1, 2))
 
 
-def _make_bank(bins: int) -> Tensor:
-    """Return the encoder's filters over the bins of the vocoder's spectrum: (40, bins)."""
-    own = mel_filterbank(GE2E_MEL, torch.device("cpu"))  # (40, bins of a 400-point transform)
+def convert_to_gpt_mel(convert: MelConversion, mel: Tensor, frames: int) -> Tensor:
+    """Return the GPT's log-mel of the vocoder's: (b, 100, g) to (b, 80, frames)."""
+    return convert(mel, frames).clamp(min=MAGNITUDE_FLOOR).log()
+
+
+def _make_bank(spec: MelSpec, bins: int) -> Tensor:
+    """Return the filters of a mel over the bins of the vocoder's spectrum: (c, bins)."""
+    own = mel_filterbank(spec, torch.device("cpu"))
     hz = torch.linspace(0, VOCODER_MEL.sample_rate / 2, bins)
-    places = (hz / (GE2E_MEL.sample_rate / GE2E_MEL.n_fft)).clamp(max=own.shape[1] - 1)
+    places = (hz / (spec.sample_rate / spec.n_fft)).clamp(max=own.shape[1] - 1)
     left = places.floor().long().clamp(max=own.shape[1] - 2)
     part = places - left
     bank = own[:, left] * (1 - part) + own[:, left + 1] * part
-    bank[:, hz > GE2E_MEL.sample_rate / 2] = 0
+    bank[:, hz > spec.sample_rate / 2] = 0
     # a bin of a Hann window holds energy in proportion to window length and rate, and a filter sums
     # over bins in proportion to window length over rate
-    return bank * (GE2E_MEL.n_fft / VOCODER_MEL.n_fft) ** 2
+    return bank * (spec.n_fft / VOCODER_MEL.n_fft) ** 2

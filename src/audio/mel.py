@@ -114,10 +114,7 @@ def resample(wave: Tensor, source_hz: int, target_hz: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def mel_filterbank(spec: MelSpec, device: torch.device) -> Tensor:
-    """Return the triangular filters: (bands, n_fft
-
-    2 + 1).
-    """
+    """Return the triangular filters: (bands, 1 + n_fft / 2)."""
     with torch.inference_mode(False):  # cached: training must be able to use it afterwards
         bank: Tensor = audio.melscale_fbanks(
             n_freqs=spec.n_fft // 2 + 1,

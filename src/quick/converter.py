@@ -1,10 +1,12 @@
 """Convert recordings to another voice: words and timing stay.
 
-Shapes: n samples, c mel bands, f GPT mel frames, m codes, g vocoder mel frames.
+Shapes: n samples, c mel bands, f GPT mel frames, m codes, g vocoder mel frames, t phones,
+p phone classes, s speaker dimensions.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,16 @@ from audio.energy_vad import compute_frame_levels_db
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
-from engines.model_files import get_network_path, get_sha256
+from engines.model_files import get_sha256
+from quick.teacher import DURATION_UNIT, SAMPLE_RATE, TeacherUtterance
+from text.phones import classify_misaki
+from tortoise.checkpoints.layout import list_codec_files
 from tortoise.checkpoints.loading import load_model
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
+from tortoise.generation.text_plan import compute_phone_shares
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
-from tortoise.generation.voice_conditioning import embed_speaker, load_vector_encoder
-from tortoise.modules.speaker_codec import SpeakerCodecConfig
+from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
+from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodecConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,6 +38,29 @@ if TYPE_CHECKING:
 PIECE_S = 20.0  # converted at once
 SEARCH_S = 4.0  # before the end of a piece, for a quiet place to cut
 ID_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PhoneTimes:
+    """The phones of a clip in order: their classes and durations in seconds, (t,) each."""
+
+    classes: Tensor
+    seconds: Tensor
+
+    @classmethod
+    def of(cls, spoken: TeacherUtterance) -> Self:
+        """Return the phones that the teacher spoke."""
+        return cls(
+            classes=torch.tensor([classify_misaki(mark) for mark in spoken.phonemes]),
+            seconds=torch.tensor(spoken.durations) * (DURATION_UNIT / SAMPLE_RATE),
+        )
+
+    def compute_shares(self, start_s: float, codes: int) -> Tensor:
+        """Return the shares of the phones from a time on: (p, 2 m)."""
+        ends = (self.seconds.cumsum(0) - start_s).clamp(min=0)
+        code_s = FRAMES_PER_CODE * GPT_MEL.hop / GPT_MEL.sample_rate
+        durations = torch.diff(ends, prepend=torch.zeros(1)) / code_s
+        return compute_phone_shares(self.classes, durations, codes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,13 +87,16 @@ class VoiceConverter:
 
     @property
     def weights_id(self) -> str:
-        """Return a hash of the codec's weights."""
-        return get_sha256(get_network_path(self.networks.bundle.folder, "dvae"))[:ID_LENGTH]
+        """Return a hash of the codec's weights, and of a speaker encoder in the model's folder."""
+        folder = self.networks.bundle.folder
+        hashes = "".join(get_sha256(folder / name) for name in list_codec_files(folder))
+        return hashlib.sha256(hashes.encode()).hexdigest()[:ID_LENGTH]
 
     def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the speaker vector of clips of one speaker: (s,)."""
-        name = self.networks.bundle.config.architecture("dvae").speaker_encoder
-        return embed_speaker(load_vector_encoder(name), clips)
+        bundle = self.networks.bundle
+        name = bundle.config.architecture("dvae").speaker_encoder
+        return embed_speaker(load_codec_encoder(bundle.folder, name), clips)
 
     def convert(
         self,
@@ -73,40 +105,56 @@ class VoiceConverter:
         vocoder: str,
         generator: torch.Generator,
         report: ProgressReporter,
+        phones: PhoneTimes | None = None,
     ) -> Clip:
         """Return the clip in another voice, as long as it is, at 24 kHz.
 
-        speaker: (s,) from `embed`; vocoder: name of the option; generator: on the CPU.
+        speaker: (s,) from `embed`; vocoder: name of the option; generator: on the CPU; phones: of
+        the clip where they are known, which keeps its words clear.
         """
         whole = clip.resample(VOCODER_MEL.sample_rate)
         pieces = split_at_quiet_places(whole)
-        waves = []
+        waves: list[Tensor] = []
         for piece in report.track(pieces, "convert"):
-            wave = self._convert_piece(piece, speaker, vocoder, generator, report)
+            start_s = sum(map(len, waves)) / whole.sample_rate
+            mel = self._convert_mel(piece, start_s, speaker, phones, report)
+            wave = self._vocode(mel, vocoder, generator, report)
             waves.append(F.pad(wave, (0, len(piece.wave) - len(wave)))[: len(piece.wave)])
         return Clip(wave=torch.cat(waves), sample_rate=whole.sample_rate, name=clip.name)
 
-    def _convert_piece(
+    def _convert_mel(
         self,
         piece: Clip,
+        start_s: float,
         speaker: Tensor,
-        vocoder: str,
-        generator: torch.Generator,
+        phones: PhoneTimes | None,
         report: ProgressReporter,
     ) -> Tensor:
-        """Return the wave (n,) on the CPU; its length may differ by a few frames."""
+        """Return the vocoder's mel (1, 100, g) of a piece that begins at `start_s`."""
         device = self.networks.device
-        manager = ModelManager(networks=self.networks, low_vram=False, half=False, report=report)
         low = piece.resample(GPT_MEL.sample_rate).wave
         low = F.pad(low, (0, max(0, GPT_MEL.n_fft - len(low))))
         mel = log_mel(low.to(device), GPT_MEL)
-        with manager.use("dvae") as codec:
-            spoken = codec.decode(codec.encode_log_mel(mel), speaker.to(device)[None])
+        with self._manage(report).use("dvae") as codec:
+            codes = codec.encode_log_mel(mel)
+            told = None
+            if phones is not None:
+                told = phones.compute_shares(start_s, codes.shape[1]).to(device)[None]
+            spoken: Tensor = codec.decode(codes, speaker.to(device)[None], told)
+            return spoken
+
+    def _vocode(
+        self, mel: Tensor, vocoder: str, generator: torch.Generator, report: ProgressReporter
+    ) -> Tensor:
+        """Return the wave (n,) on the CPU; its length may differ by a few frames."""
         chosen = choose_vocoder(vocoder, self.networks.bundle.config.networks)
         if chosen == GRIFFIN_LIM:
-            return vocode(None, spoken, generator)[0].cpu()
-        with manager.use(chosen) as network:
-            return vocode(network, spoken, generator)[0].cpu()
+            return vocode(None, mel, generator)[0].cpu()
+        with self._manage(report).use(chosen) as network:
+            return vocode(network, mel, generator)[0].cpu()
+
+    def _manage(self, report: ProgressReporter) -> ModelManager:
+        return ModelManager(networks=self.networks, low_vram=False, half=False, report=report)
 
 
 def split_at_quiet_places(clip: Clip) -> list[Clip]:

@@ -16,7 +16,7 @@ from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 from quick import teacher
-from quick.converter import VoiceConverter
+from quick.converter import PhoneTimes, VoiceConverter
 from quick.options import QuickOptions
 
 if TYPE_CHECKING:
@@ -62,12 +62,13 @@ class QuickEngine:
         speaker.require_weights(self.name, self.weights_id)
         seed = secrets.randbelow(2**31) if options.seed is None else options.seed
         with report.stage("speak"):
-            spoken = teacher.speak(text, options.speed, seed)
+            spoken = teacher.load_teacher().speak(text, options.speed, seed)
         clip = self.converter.convert(
-            spoken,
+            Clip(wave=torch.from_numpy(spoken.wave).clamp(-1, 1), sample_rate=teacher.SAMPLE_RATE),
             speaker.tensors[SPEAKER],
             options.vocoder,
             torch.Generator().manual_seed(seed),
             report,
+            PhoneTimes.of(spoken),
         )
         return SynthesisOutput(candidates=[SpeechCandidate(clip=clip)])

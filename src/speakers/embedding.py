@@ -21,7 +21,7 @@ from audio.clip import Clip, ClipError
 from audio.io import WRITABLE_SUFFIXES, read_clip
 from core.progress import ProgressReporter
 from speakers.likeness import AUTO_NAME, BUILT_IN_NAME, PUBLISHED_NAME, choose_encoder
-from speakers.modules.checkpoints import EncoderFileError, EncoderModel, load_checkpoint
+from speakers.modules.checkpoints import AnyEncoderModel, EncoderFileError, load_checkpoint
 from speakers.modules.feature_config import FeatureConfig, FeatureStatistics
 from speakers.modules.features import (
     Array,
@@ -58,7 +58,7 @@ class Encoder:
     name: str
     kind: str
     feature_config: FeatureConfig
-    model: EncoderModel
+    model: AnyEncoderModel
     device: torch.device
     statistics: FeatureStatistics | None = None
     step: int = 0

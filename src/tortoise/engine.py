@@ -20,9 +20,8 @@ from engines.protocols import SpeechCandidate, SynthesisOutput, SynthesisWarning
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
-from tortoise.checkpoints.layout import decodes_with_codec, find_missing_files
+from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
-from tortoise.generation.batching import OnHalved
 from tortoise.generation.code_postprocessing import count_missing_pause_codes, prepare_spoken_codes
 from tortoise.generation.forced_alignment import (
     MIN_ALIGNMENT_CONFIDENCE,
@@ -39,19 +38,12 @@ from tortoise.generation.pipeline import (
     encode_text,
     fill_missing_seed,
     make_generator,
-    prepare_codes_for_ranking,
     sample_candidates,
 )
-from tortoise.generation.reranking import (
-    add_confidence,
-    combine_scores,
-    compute_clvp_scores,
-    compute_cvvp_scores,
-    rank_candidates,
-)
+from tortoise.generation.reranking import rank_candidates, score_candidates
 from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_length import count_tokens
-from tortoise.generation.text_plan import TextPlan, plan_text
+from tortoise.generation.text_plan import TextPlan, list_phone_classes, plan_text
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import (
     ConditioningOptions,
@@ -60,9 +52,10 @@ from tortoise.generation.voice_conditioning import (
     encode_cvvp_conditioning,
     encode_diffusion_conditioning,
     encode_gpt_conditioning,
-    load_vector_encoder,
+    load_codec_encoder,
     split_clips_for_diffusion,
     split_clips_for_gpt,
+    to_unit_vector,
 )
 from tortoise.modules.vocoders.hifigan import decode_latents
 
@@ -130,11 +123,6 @@ class TortoiseEngine:
         return self.bundle.weights_id
 
     @property
-    def decodes_with_codec(self) -> bool:
-        """Whether a speaker codec makes the mel, not a diffusion network."""
-        return decodes_with_codec(self.bundle.folder)
-
-    @property
     def text_limit(self) -> int:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
@@ -164,8 +152,9 @@ class TortoiseEngine:
         latents = {}
         with manager.use("gpt", exact=True) as gpt:
             latents["gpt"] = encode_gpt_conditioning(gpt, pieces, norms, report)
-        if self.decodes_with_codec:
-            encoder = load_vector_encoder(self.bundle.config.architecture("dvae").speaker_encoder)
+        if self.bundle.decodes_with_codec:
+            name = self.bundle.config.architecture("dvae").speaker_encoder
+            encoder = load_codec_encoder(self.bundle.folder, name)
             latents["speaker"] = embed_speaker(encoder, clips)[None]
         else:
             with manager.use("diffusion", exact=True) as decoder:
@@ -182,7 +171,7 @@ class TortoiseEngine:
 
     def sample_random_speaker(self, seed: int, report: ProgressReporter) -> SpeakerLatents:
         """Sample the latents of a random speaker from a seed."""
-        parts = ("gpt", "speaker" if self.decodes_with_codec else "diffusion")
+        parts = ("gpt", "speaker" if self.bundle.decodes_with_codec else "diffusion")
         if not all(self.bundle.has(f"random_{part}") for part in parts):
             raise ValueError("This model has no random voices. Choose a voice or a mix.")
         manager = self._make_model_manager(TortoiseOptions(), report)
@@ -190,12 +179,14 @@ class TortoiseEngine:
         for part in parts:
             with manager.use(f"random_{part}") as network:
                 latents[part] = network.draw(make_generator(seed, "invent", part))
+        if "speaker" in latents:
+            latents["speaker"] = to_unit_vector(latents["speaker"])
         return self._make_speaker_latents(latents)
 
     def read_latents(self, path: Path) -> SpeakerLatents:
         """Read a voice that the original program saved as a pair of latents in a `.pth`."""
         config = self.bundle.config
-        if self.decodes_with_codec:
+        if self.bundle.decodes_with_codec:
             raise InvalidValueError(
                 f"{path.name} has latents of published weights; the model "
                 f"{self.bundle.folder.name} cannot use them. Choose clips of the voice, or another "
@@ -219,17 +210,20 @@ class TortoiseEngine:
         ids = ids.to(self.networks.device)
         halved: list[int] = []
         with manager.use("gpt") as gpt:
-            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest)
+            plan = plan_text(
+                gpt, voice.gpt, ids, options.speed, longest, list_phone_classes(tokenizer)
+            )
             drawn = sample_candidates(
                 gpt, voice, ids, options, longest, report, halved.append, plan
             )
         with report.stage("rank"):
-            scores = self._score_candidates(drawn, voice, ids, options, manager, halved.append)
+            scores = score_candidates(drawn, voice, ids, options, manager, halved.append, plan)
         best = rank_candidates(scores, drawn, options.length_penalty)[: options.candidates]
         codes = self._prepare_codes([drawn[index] for index in best], plan, options.pause_size)
         with manager.use("gpt", exact=True) as gpt, report.stage("latents"):
             latents = [compute_gpt_latents(gpt, voice, ids, row, plan) for row in codes]
-        waves = self._synthesize_waves(best, codes, latents, voice, options, manager, vocoder)
+        drafts = Drafts(indices=best, codes=codes, latents=latents, plan=plan)
+        waves = self._synthesize_waves(drafts, voice, options, manager, vocoder)
         if plan is None:
             waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
@@ -280,33 +274,6 @@ class TortoiseEngine:
             return None
         return [start * code_s / candidate.aux.speed for start in starts]
 
-    def _score_candidates(
-        self,
-        candidates: list[CodeCandidate],
-        voice: ConditioningLatents,
-        text: Tensor,
-        options: TortoiseOptions,
-        manager: ModelManager,
-        on_halved: OnHalved,
-    ) -> Tensor:
-        """(n,); without CLVP and CVVP the confidence of the GPT."""
-        config = self.bundle.config.architecture("gpt")
-        rows = prepare_codes_for_ranking(candidates, config, self.bundle.conventions)
-        weight = options.cvvp_weight
-        clvp = cvvp = None
-        if self.bundle.has("clvp") and weight < 1:
-            with manager.use("clvp") as network:
-                clvp = compute_clvp_scores(
-                    network, text, rows, manager.report, options.sample_batch_size, on_halved
-                )
-        if weight > 0 and voice.cvvp is not None:
-            with manager.use("cvvp") as network:
-                cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
-        if clvp is None and cvvp is None:
-            return torch.tensor([one.confidence for one in candidates])
-        share = self.bundle.conventions.confidence_share
-        return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
-
     def _prepare_codes(
         self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int
     ) -> list[Tensor]:
@@ -318,9 +285,7 @@ class TortoiseEngine:
 
     def _synthesize_waves(
         self,
-        best: Sequence[int],
-        codes: Sequence[Tensor],
-        latents: Sequence[Tensor],
+        drafts: Drafts,
         voice: ConditioningLatents,
         options: TortoiseOptions,
         manager: ModelManager,
@@ -329,13 +294,14 @@ class TortoiseEngine:
         """The waves of the chosen candidates, (n,) each on the CPU."""
         if vocoder == "hifigan":
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
-                straight = [decode_latents(network, latent, voice.gpt)[0] for latent in latents]
+                straight = [decode_latents(network, row, voice.gpt)[0] for row in drafts.latents]
                 return [wave.float().clamp(-1, 1).cpu() for wave in straight]
-        drafts = Drafts(indices=best, codes=codes, latents=latents)
         mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
-            for index, mel in zip(best, manager.report.track(mels, "vocode"), strict=True):
+            for index, mel in zip(
+                drafts.indices, manager.report.track(mels, "vocode"), strict=True
+            ):
                 noise = make_generator(options.seed, "vocode", index)
                 waves.append(vocode(network, mel, noise)[0].cpu())
         return waves

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,11 +13,13 @@ from audio.clip import Clip
 from core.errors import UnrecoverableError
 from core.progress import ProgressReporter
 from quick import teacher
-from quick.converter import VoiceConverter, split_at_quiet_places
+from quick.converter import PhoneTimes, VoiceConverter, split_at_quiet_places
 from quick.engine import QuickEngine
 from quick.options import QuickOptions
+from quick.teacher import TeacherUtterance
 from support.tiny_bundle import make_tiny_bundle
-from support.tiny_codec import make_codec_bundle, use_tiny_packages
+from support.tiny_codec import make_codec_bundle, record_phones, use_tiny_packages
+from text.phones import PHONES
 from tortoise.generation.voice_conditioning import load_vector_encoder
 
 CPU = torch.device("cpu")
@@ -114,8 +117,35 @@ def test_missing_packages_say_how_to_install_them(
 
 def test_the_teacher_speaks_at_every_pace_and_repeats_itself() -> None:
     pytest.importorskip("hibari", reason="needs hibari-tts (requirements-extra.txt)")
-    plain, again, fast = (teacher.speak("Good morning.", speed, 3) for speed in (1.0, 1.0, 2.0))
-    assert torch.equal(plain.wave, again.wave)
-    assert fast.duration_s < 0.7 * plain.duration_s
+    voice = teacher.load_teacher()
+    plain, again, fast = (voice.speak("Good morning.", speed, 3) for speed in (1.0, 1.0, 2.0))
+    assert np.array_equal(plain.wave, again.wave)
+    assert len(fast.wave) < 0.7 * len(plain.wave)
     with pytest.raises(ValueError, match="nothing to speak"):
-        teacher.speak("", 1.0, 0)
+        voice.speak("", 1.0, 0)
+
+
+def test_the_phones_of_each_piece_are_those_of_its_time() -> None:
+    spoken = TeacherUtterance(
+        wave=np.zeros(0, np.float32), f0=np.zeros(0, np.float32), phonemes="_ɑs_",
+        durations=(40, 40, 40, 40),
+    )  # fmt: skip
+    times = PhoneTimes.of(spoken)
+    code_s = 1024 / 22_050
+    whole = times.compute_shares(0.0, round(4 / code_s))
+    classes = whole.argmax(0)
+    assert whole.sum(0).allclose(torch.ones(whole.shape[1]))
+    assert [PHONES[classes[round(2 * s / code_s)]] for s in (0.5, 1.5, 2.5, 3.5)] == [
+        "SIL", "AA", "S", "SIL"
+    ]  # fmt: skip
+    late = times.compute_shares(30 * code_s, len(classes) // 2 - 30)
+    torch.testing.assert_close(late, whole[:, 60:], atol=1e-4, rtol=0)
+
+
+def test_the_decoder_is_told_the_phones_of_the_text(
+    engine: QuickEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = record_phones(monkeypatch)
+    speaker = engine.condition([noise(2.0)], ProgressReporter())
+    engine.synthesize("one two", speaker, QuickOptions(seed=1), ProgressReporter())
+    assert (told[0].argmax(1) == PHONES.index("M")).all()

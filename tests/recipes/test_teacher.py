@@ -8,18 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quick.teacher import DURATION_UNIT, PAD, Teacher, TeacherUtterance
 from recipes.corpus.build_teacher import TeacherCorpusConfig, build_teacher_shard, read_f0
 from recipes.corpus.reader import read_index, read_wave
 from recipes.corpus.teacher import (
-    DURATION_UNIT,
     F0_HOP,
     LEAD_UNITS,
-    PAD,
     TAIL_UNITS,
     TEACHER_SPEAKERS,
-    Teacher,
     TeacherSpeaker,
-    TeacherUtterance,
     WorldAnalysis,
     draw_speaker,
     draw_speakers,
@@ -90,7 +87,7 @@ def test_a_voice_out_of_range_is_refused() -> None:
 
 
 def test_a_text_without_sound_is_refused(teacher: Teacher) -> None:
-    with pytest.raises(ValueError, match="nothing to say"):
+    with pytest.raises(ValueError, match="nothing to speak"):
         teacher.speak("   ")
 
 

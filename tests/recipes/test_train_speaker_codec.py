@@ -27,16 +27,21 @@ from recipes.data.speech_store import (
     write_shard,
 )
 from recipes.loop import make_step_generator
-from recipes.losses.mel_critics import SpeakerSimilarity
+from recipes.losses.mel_critics import MelConversion, SpeakerSimilarity, convert_to_gpt_mel
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
-from tortoise.modules.speaker_codec import MEL_CENTER, SpeakerCodec, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import (
+    MEL_CENTER,
+    SpeakerCodec,
+    SpeakerCodecConfig,
+    standardize_bands,
+)
 
 RECIPE = SpeakerCodecRecipe(
     architecture=SpeakerCodecConfig.tiny(),
     batches=BatchOptions(size=3, codes=8, context_codes=6),
-    steps=6, warm_up=2, phone_width=8, similar_every=2, encoder_steps=3, critic_channels=2,
+    steps=6, warm_up=2, similar_every=2, encoder_steps=3, critic_channels=2,
 )  # fmt: skip
 
 
@@ -153,6 +158,21 @@ def test_the_similarity_of_a_mel_follows_the_encoders_own_mel() -> None:
     vector = judge.embed(mel)
     assert vector.shape == (1, 256)
     judge(mel, vector.detach()).backward()
+    assert mel.grad is not None and mel.grad.isfinite().all()
+
+
+def test_a_converted_mel_is_close_to_the_gpts_own() -> None:
+    wave = torch.randn(48_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    clip = Clip(wave=wave, sample_rate=24_000)
+    own = log_mel(clip.resample(22_050).wave, GPT_MEL)
+    made = convert_to_gpt_mel(MelConversion(GPT_MEL), log_mel(wave, VOCODER_MEL), own.shape[-1])
+    # bands near the upper end are cut by the resampling
+    torch.testing.assert_close(made.mean(-1)[0, :76], own.mean(-1)[0, :76], atol=0.4, rtol=0)
+
+
+def test_constant_bands_have_finite_gradients() -> None:
+    mel = torch.zeros(1, 80, 16, requires_grad=True)
+    standardize_bands(mel).square().sum().backward()
     assert mel.grad is not None and mel.grad.isfinite().all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +13,23 @@ from audio.io import read_clip
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.speaker_latents import SpeakerLatents
+from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
+from speakers.modules.feature_config import FeatureConfig
 from support.audio_helpers import VOICES
-from support.tiny_bundle import ARCHITECTURES, CODES
-from support.tiny_codec import make_codec, make_codec_bundle, make_encoder
+from support.tiny_bundle import CODES
+from support.tiny_codec import (
+    make_aligned_bundle,
+    make_encoder,
+    make_phoneme_bundle,
+    record_phones,
+)
+from text.phones import PHONES
 from tortoise import engine as engine_module
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
-from tortoise.checkpoints.loading import save_network
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
-from tortoise.modules.gpt import Gpt
-from tortoise.modules.speaker_codec import SpeakerCodecConfig, count_vocoder_frames
+from tortoise.modules.speaker_codec import SpeakerCodec, count_vocoder_frames
 
 TEXT = "hello there, friend"
 FRAME_SAMPLES = 256  # of the vocoder's mel
@@ -30,23 +37,13 @@ FRAME_SAMPLES = 256  # of the vocoder's mel
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a codec bundle without a diffusion network."""
-    folder = make_codec_bundle(tmp_path_factory.mktemp("bundles") / "codec")
-    codec = make_codec(0, replace(SpeakerCodecConfig.tiny(), levels=(5, 4)))
-    save_network(folder, "dvae", codec, codec.config)
-    architecture = replace(ARCHITECTURES["gpt"], aligner_width=16, aligner_depth=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        save_network(folder, "gpt", Gpt(architecture), architecture)
-    write_config(folder, replace(read_config(folder), diffusion=None, random_diffusion=None))
-    (folder / "diffusion.safetensors").unlink()
-    return folder
+    return make_aligned_bundle(tmp_path_factory.mktemp("bundles") / "codec")
 
 
 @pytest.fixture
 def engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TortoiseEngine:
     encoder = make_encoder()
-    monkeypatch.setattr(engine_module, "load_vector_encoder", lambda name: encoder)
+    monkeypatch.setattr(engine_module, "load_codec_encoder", lambda folder, name: encoder)
     return TortoiseEngine.load(folder, torch.device("cpu"))
 
 
@@ -70,9 +67,43 @@ def test_the_codebook_is_needed_and_part_of_the_id(folder: Path, tmp_path: Path)
     assert compute_weights_id(folder) == before
 
 
+def test_a_speaker_encoder_of_the_folder_is_used_and_part_of_the_id(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "own")
+    own = tmp_path / "own" / "speaker.safetensors"
+    config = read_config(own.parent)
+    write_config(own.parent, replace(config, dvae=replace(config.dvae, speaker_encoder=own.name)))
+    assert find_missing_files(own.parent) == [own.name]
+    model = make_encoder().model
+    features = FeatureConfig(trim_silence=False)
+    ids = set()
+    for _ in range(2):
+        checkpoint = EncoderCheckpoint(model=model, kind="ge2e", features=features)
+        save_checkpoint(own, checkpoint)
+        engine = TortoiseEngine.load(own.parent, torch.device("cpu"))
+        voice = engine.condition([read_clip(VOICES / "iris" / "3.flac")], ProgressReporter())
+        ids.add(engine.weights_id)
+        torch.nn.init.normal_(model.linear.weight)
+    assert len(ids) == 2 and voice.tensors["speaker"].shape == (1, 256)
+
+
 def test_a_voice_is_a_gpt_latent_and_a_speaker_vector(speaker: SpeakerLatents) -> None:
     assert set(speaker.tensors) == {"gpt", "speaker", "cvvp"}
     assert float(speaker.tensors["speaker"].norm()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_decoder_is_told_the_phones_of_the_plan(
+    engine: TortoiseEngine, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = record_phones(monkeypatch)
+    classes = torch.full((engine.bundle.tokenizer.size,), PHONES.index("M"))
+    for known in (None, classes):
+        monkeypatch.setattr(engine_module, "list_phone_classes", lambda _, known=known: known)
+        made = engine.synthesize(TEXT, speaker, options(candidates=1), ProgressReporter())
+    codes = len(made.candidates[0].aux.codes)
+    assert told[0] is None and told[1].shape == (1, len(PHONES), 2 * codes)
+    assert (told[1].argmax(1)[0, 4:] == PHONES.index("M")).all()  # behind the lead
 
 
 def test_candidates_have_the_planned_length(
@@ -117,3 +148,24 @@ def test_another_speaker_vector_is_heard(engine: TortoiseEngine, speaker: Speake
 def test_published_latents_are_refused(engine: TortoiseEngine, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="latents of published weights"):
         engine.read_latents(tmp_path / "voice.pth")
+
+
+def test_without_clvp_the_phones_of_the_text_rank(
+    tmp_path: Path, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_phoneme_bundle(tmp_path / "phonemes")
+    assert not find_missing_files(folder)
+    engine = TortoiseEngine.load(folder, torch.device("cpu"))
+    voice = SpeakerLatents(
+        engine=speaker.engine, weights_id=engine.weights_id, tensors=speaker.tensors
+    )
+    made = engine.synthesize(TEXT, voice, options(samples=4, candidates=4), ProgressReporter())
+    codec = engine.bundle.dvae
+    assert isinstance(codec, SpeakerCodec)
+    scores = []
+    for candidate in made.candidates:
+        told = candidate.aux.plan.phones
+        heard = codec.classify_phones(candidate.aux.codes[None])[0]
+        scores.append(float((heard * told).sum() / told.sum()))
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
+    assert [one.score for one in made.candidates] == pytest.approx(scores, abs=1e-4)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import Tensor
 
 from core.progress import ProgressReporter
+from text.phones import PHONES, SILENCE, UNKNOWN_PHONE
+from text.tokenizer import PhonemeTokenizer
 from tortoise.generation.sampling import SamplingOptions, sample_codes
-from tortoise.generation.text_plan import plan_text
+from tortoise.generation.text_plan import compute_phone_shares, list_phone_classes, plan_text
 from tortoise.modules.gpt import Gpt, GptConfig
 from tortoise.modules.text_aligner import compute_overlap
 from training.finetuning.optim.gpt_loss import (
@@ -129,3 +132,24 @@ def test_speed_scales_the_plan(gpt: Gpt, speed: float) -> None:
 
 def test_a_published_gpt_has_no_plan() -> None:
     assert plan_text(Gpt(GptConfig.tiny()), torch.zeros(1, 32), torch.tensor([[5, 0]])) is None
+
+
+def test_phones_follow_their_durations() -> None:
+    classes = torch.tensor([SILENCE, PHONES.index("HH"), UNKNOWN_PHONE, PHONES.index("OW")])
+    shares = compute_phone_shares(classes, torch.tensor([1.0, 0.75, 0.5, 1.0]), 5)
+    assert shares.shape == (len(PHONES), 10)
+    assert shares[SILENCE].tolist() == [1, 1] + 8 * [0]
+    torch.testing.assert_close(shares[PHONES.index("HH")][2:5], torch.tensor([1.0, 0.5, 0.0]))
+    torch.testing.assert_close(shares.sum(0)[3:5], torch.tensor([0.5, 0.5]))
+    assert shares[PHONES.index("OW")][5:].tolist() == [1] * 5  # the last one goes on
+
+
+def test_the_classes_of_tokens_are_those_of_the_starter() -> None:
+    tokenizer = PhonemeTokenizer(
+        symbols=("[STOP]", "[SPACE]", "AH0", "OW1", ","), load_pronouncer=Mock()
+    )
+    classes = list_phone_classes(tokenizer)
+    assert classes is not None
+    expected = [SILENCE, UNKNOWN_PHONE, PHONES.index("AH"), PHONES.index("OW"), SILENCE]
+    assert classes.tolist() == expected
+    assert list_phone_classes(Mock()) is None

@@ -28,15 +28,19 @@ from speakers.modules.feature_config import PITCH_CLASSES, FeatureConfig, Featur
 from speakers.modules.ge2e import GE2EEncoder
 from speakers.modules.peewee import PeeweeEncoder
 from speakers.modules.singer import SingerEncoder
+from speakers.modules.xvector import XVectorEncoder
 
 EncoderModel = GE2EEncoder | PeeweeEncoder
+AnyEncoderModel = EncoderModel | XVectorEncoder
 KINDS = ("ge2e", "singer", "peewee")
+XVECTOR = "xvector"  # trained by recipes only
 SINGER_HIDDEN = 768
 SAFETENSORS = ".safetensors"
 FACTS = ("step", "kind", "features", "statistics", "partial_frames")
 AUTOVC_KEY, AUTOVC_PREFIX = "model_b", "module."
 FEATURES_BY_BINS: Mapping[tuple[str, int], FeatureConfig] = {
     ("ge2e", 40): FeatureConfig(),
+    (XVECTOR, 40): FeatureConfig(),
     ("peewee", 80): FeatureConfig(kind="peewee_mel", trim_silence=False),
     ("singer", 80): FeatureConfig(kind="singer_mel", trim_silence=False),
     ("singer", 80 + PITCH_CLASSES): FeatureConfig(
@@ -59,7 +63,7 @@ class EncoderCheckpoint:
     partial_frames: the frames that it was trained on at a time, None where the file does not say.
     """
 
-    model: EncoderModel
+    model: AnyEncoderModel
     kind: str
     features: FeatureConfig
     statistics: FeatureStatistics | None = None
@@ -73,7 +77,7 @@ def load_checkpoint(path: Path) -> EncoderCheckpoint:
     content = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_pickle(path)
     weights, is_wrapped = _find_weights(path, content)
     stated = content.get("kind") if is_wrapped else None
-    kind = stated if stated in KINDS else _infer_kind(weights)
+    kind = stated if stated in (*KINDS, XVECTOR) else _infer_kind(weights)
     model = _build_model(path, kind, weights)
     if AUTOVC_KEY in content:
         own = model.state_dict()
@@ -87,7 +91,7 @@ def load_checkpoint(path: Path) -> EncoderCheckpoint:
     return EncoderCheckpoint(
         model=model.eval().requires_grad_(False),
         kind=kind,
-        features=_read_features(path, content if is_wrapped else {}, kind, model.lstm.input_size),
+        features=_read_features(path, content if is_wrapped else {}, kind, _count_bins(model)),
         statistics=_read_statistics(path, content if is_wrapped else {}),
         step=found if isinstance(found, int) else 0,
         partial_frames=parts if isinstance(parts, int) and parts > 0 else None,
@@ -167,8 +171,10 @@ def _infer_kind(weights: Mapping[str, Tensor]) -> str:
     return "singer" if is_large or "class_layer.weight" in weights else "ge2e"
 
 
-def _build_model(path: Path, kind: str, weights: Mapping[str, Tensor]) -> EncoderModel:
+def _build_model(path: Path, kind: str, weights: Mapping[str, Tensor]) -> AnyEncoderModel:
     """Build the network with the sizes of the weights."""
+    if kind == XVECTOR:
+        return _build_xvector(path, weights)
     projection = "projection_layer" if kind == "peewee" else "linear"
     try:
         bins = weights["lstm.weight_ih_l0"].shape[1]
@@ -180,6 +186,15 @@ def _build_model(path: Path, kind: str, weights: Mapping[str, Tensor]) -> Encode
     return build_model(
         kind, bins=bins, hidden=hidden, embedding=embedding, layers=layers, classes=classes
     )
+
+
+def _build_xvector(path: Path, weights: Mapping[str, Tensor]) -> XVectorEncoder:
+    try:
+        hidden, bins, _ = weights["conv_in.weight"].shape
+        embedding = len(weights["linear.bias"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EncoderFileError(f"{path.name} is no speaker encoder.") from error
+    return XVectorEncoder(bins, hidden, embedding)
 
 
 def build_model(
@@ -221,6 +236,12 @@ def _read_statistics(path: Path, content: Mapping[str, Any]) -> FeatureStatistic
         return from_dict(FeatureStatistics, content["statistics"])
     except ValidationError as error:
         raise EncoderFileError(f"{path.name}: {error}") from error
+
+
+def _count_bins(model: AnyEncoderModel) -> int:
+    if isinstance(model, XVectorEncoder):
+        return model.conv_in.in_channels
+    return model.lstm.input_size
 
 
 def count_parameters(model: nn.Module) -> int:

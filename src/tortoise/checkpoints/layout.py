@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from engines.model_files import (
     CONFIG_FILE,
@@ -52,9 +53,9 @@ def find_missing_files(folder: Path) -> list[str]:
     if get_network_path(folder, OTHER_VOCODER).is_file():
         needed.remove(get_network_path(folder, "vocoder").name)
     if decodes_with_codec(folder):
-        needed[needed.index(get_network_path(folder, "diffusion").name)] = get_network_path(
-            folder, CODEC
-        ).name
+        for name in ("clvp", "diffusion"):  # the codec ranks and decodes
+            needed.remove(get_network_path(folder, name).name)
+        needed += list_codec_files(folder)
     return [name for name in needed if not (folder / name).is_file()]
 
 
@@ -63,12 +64,27 @@ def decodes_with_codec(folder: Path) -> bool:
 
     False for a config that is missing or cannot be read; loading the model tells why.
     """
+    config = _read_config(folder)
+    codebook = config.get(CODEC)
+    return isinstance(codebook, dict) and "levels" in codebook and "diffusion" not in config
+
+
+def list_codec_files(folder: Path) -> list[str]:
+    """Return the file of the speaker codec, and that of a speaker encoder of the model's own."""
+    codebook = _read_config(folder).get(CODEC)
+    encoder = codebook.get("speaker_encoder") if isinstance(codebook, dict) else None
+    files = [get_network_path(folder, CODEC).name]
+    if isinstance(encoder, str) and encoder.endswith(TENSORS_SUFFIX):
+        files += [encoder] if encoder == Path(encoder).name else []
+    return files
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(folder / CONFIG_FILE)
     except (OSError, ModelFileError):
-        return False
-    codebook = config.get(CODEC) if isinstance(config, dict) else None
-    return isinstance(codebook, dict) and "levels" in codebook and "diffusion" not in config
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def compute_weights_id(folder: Path) -> str:
@@ -77,7 +93,7 @@ def compute_weights_id(folder: Path) -> str:
     Conditioning latents can be used only with the id that they were computed with.
     """
     digest = hashlib.sha256()
-    codec = {get_network_path(folder, CODEC).name} if decodes_with_codec(folder) else set()
+    codec = list_codec_files(folder) if decodes_with_codec(folder) else []
     for file in list_tensor_files(folder):
         if file.name in WEIGHTS_ID_FILES or file.name in codec:
             digest.update(f"{file.name} {get_sha256(file)}\n".encode())

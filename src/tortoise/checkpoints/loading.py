@@ -36,7 +36,12 @@ from tortoise.checkpoints.config import (
     validate_network_name,
     write_config,
 )
-from tortoise.checkpoints.layout import MEL_STATS_FILE, WEIGHTS_ID_FILES, compute_weights_id
+from tortoise.checkpoints.layout import (
+    MEL_STATS_FILE,
+    WEIGHTS_ID_FILES,
+    compute_weights_id,
+    decodes_with_codec,
+)
 from tortoise.modules.classifier import Classifier
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
@@ -153,6 +158,11 @@ class TortoiseModel:
         return self._network("random_diffusion", RandomLatentGenerator)
 
     @property
+    def random_speaker(self) -> RandomLatentGenerator:
+        """Noise to the speaker vector of the same."""
+        return self._network("random_speaker", RandomLatentGenerator)
+
+    @property
     def dvae(self) -> Dvae | SpeakerCodec:
         """Mel to codes."""
         return cast("Dvae | SpeakerCodec", self._network("dvae", nn.Module))
@@ -161,6 +171,11 @@ class TortoiseModel:
     def classifier(self) -> Classifier:
         """The classifier of speech made by the published weights."""
         return self._network("classifier", Classifier)
+
+    @property
+    def decodes_with_codec(self) -> bool:
+        """Whether a speaker codec decodes the codes, for lack of a diffusion network."""
+        return decodes_with_codec(self.folder)
 
     def unload(self, *names: str) -> None:
         """Unload networks (all, if none is named); they are loaded again when used."""

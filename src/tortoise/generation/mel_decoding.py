@@ -14,15 +14,20 @@ from tortoise.checkpoints.config import ModelConventions
 from tortoise.generation.model_offload import ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import ConditioningLatents, generate_mel
+from tortoise.generation.text_plan import TextPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drafts:
-    """The chosen candidates: index among the samples, codes (m,), latents (1, m, d) of each."""
+    """The chosen candidates: index among the samples, codes (m,), latents (1, m, d) of each.
+
+    plan: of the text, the same for all.
+    """
 
     indices: Sequence[int]
     codes: Sequence[Tensor]
     latents: Sequence[Tensor]
+    plan: TextPlan | None = None
 
 
 def decode_mels(
@@ -39,7 +44,9 @@ def decode_mels(
     if voice.speaker is not None:
         with manager.use("dvae") as codec, manager.report.stage("decode"):
             rows = [row.to(voice.speaker.device)[None] for row in drafts.codes]
-            return [codec.decode(row, voice.speaker) for row in rows]
+            phones = None if drafts.plan is None else drafts.plan.phones
+            told = None if phones is None else phones[None]
+            return [codec.decode(row, voice.speaker, told) for row in rows]
     most = conventions.most_iterations
     with manager.use("diffusion") as decoder:
         return [

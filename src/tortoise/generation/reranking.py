@@ -1,6 +1,6 @@
 """Ranking of candidates by match with the text (CLVP) and with the voice (CVVP).
 
-Shapes: n candidates, t text tokens, m codes, e width of CVVP's space.
+Shapes: n candidates, t text tokens, m codes, e width of CVVP's space, p phone classes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from core.progress import ProgressReporter
 from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
+from tortoise.generation.model_offload import ModelManager
+from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.pipeline import ConditioningLatents, prepare_codes_for_ranking
 from tortoise.generation.sampling import CodeCandidate
+from tortoise.generation.text_plan import TextPlan
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
+from tortoise.modules.speaker_codec import SpeakerCodec
 
 BATCH_SIZE = 32  # candidates ranked at once
 
@@ -93,6 +98,56 @@ def rank_candidates(
     return tuple(
         sorted(range(len(candidates)), key=lambda i: (not candidates[i].finished, -worth[i]))
     )
+
+
+def score_candidates(
+    candidates: Sequence[CodeCandidate],
+    voice: ConditioningLatents,
+    text: Tensor,
+    options: TortoiseOptions,
+    manager: ModelManager,
+    on_halved: OnHalved,
+    plan: TextPlan | None,
+) -> Tensor:
+    """Return the score of each candidate, (n,); higher is better.
+
+    text: (1, t) ended by a stop. Without CLVP and CVVP the phones of the plan decide, and without
+    these the confidence of the GPT.
+    """
+    bundle = manager.networks.bundle
+    share = bundle.conventions.confidence_share
+    if plan is not None and plan.phones is not None and not bundle.has("clvp"):
+        with manager.use("dvae") as codec:
+            scores = compute_phone_scores(codec, candidates, plan.phones)
+        return add_confidence(scores, candidates, share)
+    config = bundle.config.architecture("gpt")
+    rows = prepare_codes_for_ranking(candidates, config, bundle.conventions)
+    weight = options.cvvp_weight
+    clvp = cvvp = None
+    if bundle.has("clvp") and weight < 1:
+        with manager.use("clvp") as network:
+            clvp = compute_clvp_scores(
+                network, text, rows, manager.report, options.sample_batch_size, on_halved
+            )
+    if weight > 0 and voice.cvvp is not None:
+        with manager.use("cvvp") as network:
+            cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
+    if clvp is None and cvvp is None:
+        return torch.tensor([one.confidence for one in candidates])
+    return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
+
+
+@torch.inference_mode()
+def compute_phone_scores(
+    codec: SpeakerCodec, candidates: Sequence[CodeCandidate], phones: Tensor
+) -> Tensor:
+    """Return how clearly the codes of each candidate sound like the text, in nats: (n,).
+
+    phones: (p, 2 m) from the plan, which all candidates follow.
+    """
+    codes = torch.stack([candidate.codes for candidate in candidates]).to(phones.device)
+    told = codec.classify_phones(codes) * phones
+    return told.sum((1, 2)) / phones.sum().clamp(min=1.0)
 
 
 def add_confidence(scores: Tensor, candidates: Sequence[CodeCandidate], share: float) -> Tensor:

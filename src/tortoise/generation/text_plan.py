@@ -1,6 +1,6 @@
-"""How long each token of a text lasts, for a GPT with a text aligner.
+"""How long each token of a text lasts, for a GPT with a text aligner, and the phones of each code.
 
-Shapes: t text tokens, m codes, d model width.
+Shapes: t text tokens, m codes, d model width, p phone classes, v vocabulary.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from text.phones import PHONES, SILENCE, UNKNOWN_PHONE, classify_token
+from text.tokenizer import PhonemeTokenizer, Tokenizer
 from tortoise.modules.gpt import Gpt
-from tortoise.modules.text_aligner import MIN_DURATION
+from tortoise.modules.text_aligner import MIN_DURATION, compute_overlap
 
 LEAD_CODES = 1.6  # silence before the text, as trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TextPlan:
-    """Durations of the lead and of each token, (1 + t,) codes; the text at each code, (m, d)."""
+    """Durations of the lead and of each token, (1 + t,) codes; the text at each code, (m, d).
+
+    phones: (p, 2 m) from `compute_phone_shares`; None where the tokens are not phones.
+    """
 
     durations: Tensor
     aligned: Tensor
+    phones: Tensor | None = None
 
     def start_of(self, token: int) -> float:
         """Return the code, with a fraction, at which a token begins; 0 for the first."""
@@ -31,12 +37,17 @@ class TextPlan:
 
 @torch.inference_mode()
 def plan_text(
-    gpt: Gpt, conditioning: Tensor, text: Tensor, speed: float = 1.0, longest: int = 0
+    gpt: Gpt,
+    conditioning: Tensor,
+    text: Tensor,
+    speed: float = 1.0,
+    longest: int = 0,
+    classes: Tensor | None = None,
 ) -> TextPlan | None:
     """Predict the durations of a text; None for a GPT without an aligner.
 
     conditioning: (1, d); text: (1, t) ended by a stop; speed: factor of the pace; longest: limit of
-    the codes, 0 for none.
+    the codes, 0 for none; classes: (v,) from `list_phone_classes`.
     """
     if gpt.aligner is None:
         return None
@@ -47,5 +58,27 @@ def plan_text(
     durations[:, 0] = LEAD_CODES
     codes = max(1, round(float(durations.sum())))
     durations = durations * (codes / durations.sum())
-    aligned = gpt.aligner.align(states, durations, min(codes, longest or codes))
-    return TextPlan(durations=durations[0].cpu(), aligned=aligned[0])
+    count = min(codes, longest or codes)
+    aligned = gpt.aligner.align(states, durations, count)
+    phones = None
+    if classes is not None:
+        known = F.pad(classes.to(text.device)[text[0, :-1]], (1, 0), value=SILENCE)
+        phones = compute_phone_shares(known, durations[0], count)
+    return TextPlan(durations=durations[0].cpu(), aligned=aligned[0], phones=phones)
+
+
+def list_phone_classes(tokenizer: Tokenizer) -> Tensor | None:
+    """Return the phone class of each token, (v,); None for tokens that are not phones."""
+    if not isinstance(tokenizer, PhonemeTokenizer):
+        return None
+    return torch.tensor([classify_token(symbol) for symbol in tokenizer.symbols])
+
+
+def compute_phone_shares(classes: Tensor, durations: Tensor, codes: int) -> Tensor:
+    """Return the part of each half code that each phone takes: (p, 2 m), zero for unknown phones.
+
+    classes: (t,); durations: (t,) in codes; the last one goes on to the end.
+    """
+    weights, _ = compute_overlap(2 * durations[None].float(), 2 * codes)
+    kinds = F.one_hot(classes - UNKNOWN_PHONE, len(PHONES) + 1)[:, 1:]
+    return (weights[0] @ kinds.to(weights.dtype)).T

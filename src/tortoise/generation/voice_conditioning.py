@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -122,9 +123,23 @@ def encode_cvvp_conditioning(cvvp: Cvvp, pieces: Sequence[Tensor], norms: Tensor
 
 
 @lru_cache(maxsize=2)
-def load_vector_encoder(name: str) -> Encoder:
-    """Load the encoder that the config of a codec names.  Raises EncoderFileError for none."""
+def load_vector_encoder(name: str, stamp: int = 0) -> Encoder:
+    """Load an encoder by its name or path.  Raises EncoderFileError for none.
+
+    stamp: time of a file's last change, so that another file of the same path is loaded.
+    """
     return load_encoder(name)
+
+
+def load_codec_encoder(folder: Path, name: str) -> Encoder:
+    """Load the encoder that the config of a codec names, or a file of the model's folder.
+
+    Raises EncoderFileError for none.
+    """
+    own = folder / name
+    if name != Path(name).name or not own.is_file():
+        return load_vector_encoder(name)
+    return load_vector_encoder(str(own), own.stat().st_mtime_ns)
 
 
 def embed_windows(encoder: Encoder, clip: Clip) -> Tensor:
@@ -140,6 +155,11 @@ def embed_speaker(encoder: Encoder, clips: Sequence[Clip]) -> Tensor:
     if not clips:
         raise ValueError("A voice needs at least one clip.")
     return F.normalize(torch.cat([embed_windows(encoder, clip) for clip in clips]).mean(0), dim=0)
+
+
+def to_unit_vector(drawn: Tensor) -> Tensor:
+    """Return the speaker vectors nearest to drawn ones: none negative, of unit length; (b, s)."""
+    return F.normalize(drawn.relu(), dim=-1)
 
 
 def _sample_offset(gap: int, generator: torch.Generator) -> int:

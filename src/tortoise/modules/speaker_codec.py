@@ -28,6 +28,7 @@ BOUND_SCALE = 0.8  # of the tanh before quantisation; 1.0 left most codes unused
 MIN_BAND_STD = 0.3  # nepers, so that a constant band is not amplified
 MEL_CENTER, MEL_SCALE = -5.0, 2.5  # of the vocoder's log-mel, for outputs near unit variance
 RMS_EPSILON = 1e-5
+HALVES = 2  # places of phones in a code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class SpeakerCodecConfig:
     decoder_widths: tuple[int, int, int] = (256, 224, 192)
     decoder_blocks: tuple[int, int, int] = (5, 3, 4)
     film_width: int = 128
+    classifier_width: int = 192
 
     def __post_init__(self) -> None:
         if not self.levels or min(self.levels) < 2:
@@ -67,6 +69,7 @@ class SpeakerCodecConfig:
         return cls(
             levels=(3, 2), encoder_widths=(8, 8, 8), decoder_widths=(8, 8, 8),
             encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), film_width=4,
+            classifier_width=8,
         )  # fmt: skip
 
 
@@ -82,6 +85,7 @@ class SpeakerCodec(nn.Module):
         self.encoder = CodecEncoder(config)
         self.quantizer = ScalarQuantizer(config.levels)
         self.decoder = CodecDecoder(config)
+        self.classifier = PhoneClassifier(len(config.levels), config.classifier_width)
 
     def encode(self, mel: Tensor) -> Tensor:
         """Write mel as codes, as `Dvae.encode` does.
@@ -104,6 +108,10 @@ class SpeakerCodec(nn.Module):
         vectors = self.quantizer.look_up(codes)
         mel = self.decoder(vectors, speaker, count_vocoder_frames(codes.shape[1]), phones)
         return mel.clamp(LOG_MEL_MIN, LOG_MEL_MAX)
+
+    def classify_phones(self, codes: Tensor) -> Tensor:
+        """Return the log-probability of each phone in each half code: (b, m) to (b, p, 2 m)."""
+        return self.classifier(self.quantizer.look_up(codes)).float().log_softmax(1)
 
     def forward(
         self, bands: Tensor, speaker: Tensor, frames: int, phones: Tensor
@@ -128,8 +136,9 @@ def standardize_bands(log_mel: Tensor) -> Tensor:
     loud = (loudness >= loudness.mean(-1, keepdim=True)).to(log_mel)  # (b, 1, f)
     share = loud / loud.sum(-1, keepdim=True).clamp(min=1)
     mean = (log_mel * share).sum(-1, keepdim=True)
-    std = ((log_mel - mean).square() * share).sum(-1, keepdim=True).sqrt()
-    return (log_mel - mean) / std.clamp(min=MIN_BAND_STD)
+    variance = ((log_mel - mean).square() * share).sum(-1, keepdim=True)
+    # the root of 0 has no gradient
+    return (log_mel - mean) / variance.clamp(min=MIN_BAND_STD**2).sqrt()
 
 
 class ScalarQuantizer(nn.Module):
@@ -170,6 +179,28 @@ class ScalarQuantizer(nn.Module):
 
     def _to_values(self, steps: Tensor) -> Tensor:
         return 2 * steps / (self.levels[:, None] - 1) - 1
+
+
+class PhoneClassifier(nn.Module):
+    """Quantised channels to phones, with a context of seven codes.
+
+    It keeps the words in the codes, and finds the phones of clips to finetune on.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv1d(channels, width, 5, padding=2),
+            nn.SiLU(),
+            nn.Conv1d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv1d(width, HALVES * len(PHONES), 1),
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """vectors: (b, q, m). Returns logits (b, p, 2 m)."""
+        logits = self.net(vectors).unflatten(1, (len(PHONES), HALVES))
+        return logits.transpose(2, 3).flatten(2)
 
 
 class CodecBlock(nn.Module):

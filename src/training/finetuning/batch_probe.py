@@ -14,12 +14,12 @@ from core.progress import ProgressReporter
 from engines.device import pick_device
 from runs.event_log import get_memory_bytes
 from tortoise.checkpoints.loading import load_model
+from training.finetuning.codec_task import create_second_task
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, extract_features, load_features
-from training.finetuning.diffusion_task import create_diffusion_task
 from training.finetuning.distributed import DistributedContext
 from training.finetuning.gpt_task import create_gpt_task
-from training.finetuning.train_step import create_step_executor, training_step
+from training.finetuning.train_step import TrainingTask, create_step_executor, training_step
 
 PROBE_STEPS = 2  # the first one warms up
 MAX_VALIDATION_CLIPS = 8
@@ -64,11 +64,11 @@ def probe_training_step(
         machine=replace(config.machine, processes=1),
     )
     device = pick_device(config.machine.device)
-    task = (
-        create_gpt_task(model, clips, probe_config, device)
-        if stage == "gpt"
-        else create_diffusion_task(model, model.gpt.to(device), clips, probe_config, device)
-    )
+    task: TrainingTask
+    if stage == "gpt":
+        task = create_gpt_task(model, clips, probe_config, device)
+    else:
+        task = create_second_task(model, model.gpt, clips, probe_config, device)
     precision, alone = config.optimizer.precision, DistributedContext(device=device)
     executor = create_step_executor(precision, 0, alone, report, _raise_memory_error)
     executor.micro_batch_size = batch

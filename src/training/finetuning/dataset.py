@@ -27,8 +27,12 @@ from engines.model_files import TENSORS_SUFFIX, get_network_path, get_sha256, wr
 from runs.state import link_or_copy, translate_disk_full_errors
 from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.checkpoints.loading import TortoiseModel
+from tortoise.generation.text_plan import list_phone_classes
+from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
+from tortoise.modules.speaker_codec import SpeakerCodec
 from training.dataset_prep.manifest import read_clip_list
 from training.finetuning.config.schema import DatasetConfig
+from training.finetuning.phone_alignment import align_tokens
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 
 CLIPS_FILE = "clips.safetensors"
@@ -51,7 +55,9 @@ class DatasetError(ValueError):
 class TrainingExample:
     """One clip.
 
-    text: (t,) ids;  codes: (m,);  gpt_mel: (f, 80) and vocoder_mel: (f', 100) log-mels in float16.
+    text: (t,) ids;  codes: (m,);  gpt_mel: (f, 80) and vocoder_mel: (f', 100) log-mels in float16;
+    for a speaker codec also speaker: (s,), and for a text aligner durations: (1 + t,) codes of the
+    lead and of each token.
     """
 
     name: str
@@ -59,6 +65,8 @@ class TrainingExample:
     codes: Tensor
     gpt_mel: Tensor
     vocoder_mel: Tensor
+    durations: Tensor | None = None
+    speaker: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,21 +121,19 @@ def load_features(path: Path) -> DatasetSplits:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = parse_json((file.metadata() or {}).get("clips", "{}"))
-            kinds = {name: file.get_tensor(name) for name in FEATURE_NAMES}
+            names = [*FEATURE_NAMES, *(name for name in OPTIONAL_NAMES if name in metadata)]
+            kinds = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError) as error:
         raise DatasetError(
             f"{path} is damaged ({error}). Delete it and start a new run."
         ) from error
     if metadata.get("format") != FORMAT_VERSION:
         raise DatasetError(f"{path} is of another version. Delete it and start a new run.")
-    columns = {name: kinds[name].split(metadata[name]) for name in FEATURE_NAMES}
+    kinds |= {name: kinds[name].long() for name in ("text", "codes")}
+    columns = {name: kinds[name].split(metadata[name]) for name in names}
     clips = [
-        TrainingExample(
-            name=name, text=text.long(), codes=codes.long(), gpt_mel=low, vocoder_mel=high
-        )
-        for name, text, codes, low, high in zip(
-            metadata["names"], *(columns[name] for name in FEATURE_NAMES), strict=True
-        )
+        TrainingExample(name=name, **dict(zip(names, values, strict=True)))
+        for name, *values in zip(metadata["names"], *columns.values(), strict=True)
     ]
     train_count = metadata["learned"]
     return DatasetSplits(
@@ -138,6 +144,7 @@ def load_features(path: Path) -> DatasetSplits:
 
 
 FEATURE_NAMES = ("text", "codes", "gpt_mel", "vocoder_mel")
+OPTIONAL_NAMES = ("durations", "speaker")
 
 
 def _list_clips(dataset: Path, choice: DatasetConfig) -> list[_ListedClip]:
@@ -212,13 +219,34 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     if len(codes) > min(conventions.max_codes, sizes.max_mel_tokens):
         raise DatasetError("it is too long for the model")
     high = clip.resample(VOCODER_MEL.sample_rate).wave.clamp(-1.0, 1.0)
+    durations = speaker = None
+    if isinstance(bundle.dvae, SpeakerCodec):
+        durations = _align_text(torch.tensor(text), codes, bundle)
+        encoder = load_codec_encoder(bundle.folder, bundle.dvae.config.speaker_encoder)
+        speaker = embed_speaker(encoder, [clip])
     return TrainingExample(
         name=line.name,
         text=torch.tensor(text),
         codes=codes,
         gpt_mel=gpt_mel,
         vocoder_mel=log_mel(high, VOCODER_MEL)[0].T.half(),
+        durations=durations,
+        speaker=speaker,
     )
+
+
+def _align_text(text: Tensor, codes: Tensor, bundle: TortoiseModel) -> Tensor | None:
+    """Return the durations of the tokens (1 + t,), None where the tokens are not phones.
+
+    Raises DatasetError where the clip is too short for its text.
+    """
+    codec, classes = bundle.dvae, list_phone_classes(bundle.tokenizer)
+    if classes is None or not isinstance(codec, SpeakerCodec):
+        return None
+    durations = align_tokens(codec.classify_phones(codes[None])[0], classes[text])
+    if durations is None:
+        raise DatasetError("its text is longer than its speech")
+    return durations
 
 
 def _encode_codes(gpt_mel: Tensor, bundle: TortoiseModel) -> Tensor:
@@ -237,7 +265,11 @@ def _format_skipped_clips(reason: str, names: Sequence[str]) -> str:
 
 def _save(clips: DatasetSplits, path: Path) -> None:
     everything = [*clips.train, *clips.validation]
-    columns = {name: [getattr(clip, name) for clip in everything] for name in FEATURE_NAMES}
+    names = [
+        *FEATURE_NAMES,
+        *(name for name in OPTIONAL_NAMES if getattr(everything[0], name) is not None),
+    ]
+    columns = {name: [getattr(clip, name) for clip in everything] for name in names}
     metadata = {
         "format": FORMAT_VERSION,
         "names": [clip.name for clip in everything],

@@ -21,7 +21,7 @@ from training.finetuning.batch_sampler import (
 from training.finetuning.config.schema import FinetuneConfig
 from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.optim.freezing import freeze_parts
-from training.finetuning.optim.gpt_loss import GptBatch, compute_gpt_losses
+from training.finetuning.optim.gpt_loss import collate_clips, compute_gpt_losses
 from training.finetuning.optim.lora import (
     ADAPTER_FILE,
     add_lora_adapters,
@@ -84,12 +84,16 @@ class GptTask(TrainingTask):
     def loss(self, batch: GptStepBatch, rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
         voice = self.model.condition(batch.voice_mels)[batch.voice_indices[rows]]
         clips = [batch.examples[row] for row in rows]
-        losses = compute_gpt_losses(self.model, voice, GptBatch.collate(clips, self.device))
+        losses = compute_gpt_losses(self.model, voice, collate_clips(clips, self.device))
         mel = losses.mel * (sum(len(clip.codes) + 1 for clip in clips) / batch.total_codes)
         text = losses.text * (sum(len(clip.text) + 1 for clip in clips) / batch.total_tokens)
         weights = self.config.optimizer
         total = weights.text_weight * text + weights.mel_weight * mel
-        return total, {"mel": mel.detach(), "text": text.detach()}
+        parts = {"mel": mel.detach(), "text": text.detach()}
+        if losses.duration is not None:
+            duration = losses.duration * (len(clips) / len(batch.examples))
+            total, parts["duration"] = total + duration, duration.detach()
+        return total, parts
 
     @torch.no_grad()
     def validate(self, clips: Sequence[TrainingExample]) -> float:
@@ -98,7 +102,7 @@ class GptTask(TrainingTask):
         voice = self.model.condition(self._get_validation_voice())
         total, codes = 0.0, 0
         for clip in clips:
-            losses = compute_gpt_losses(self.model, voice, GptBatch.collate([clip], self.device))
+            losses = compute_gpt_losses(self.model, voice, collate_clips([clip], self.device))
             count = len(clip.codes) + 1
             total, codes = total + losses.mel.item() * count, codes + count
         self.model.train()

@@ -61,8 +61,12 @@ def compute_speaker_latents(
             gpt.condition(mel / norms) * mel.shape[-1] for mel in report.track(low, "conditioning")
         ]
         tensors["gpt"] = torch.stack(means).sum(0) / sum(mel.shape[-1] for mel in low)
-    with models.use("diffusion", exact=True) as diffusion:
-        tensors["diffusion"] = diffusion.get_conditioning(high)
+    speakers = [clip.speaker for clip in clips if clip.speaker is not None]
+    if bundle.decodes_with_codec:
+        tensors["speaker"] = F.normalize(torch.stack(speakers).mean(0, keepdim=True), dim=1)
+    else:
+        with models.use("diffusion", exact=True) as diffusion:
+            tensors["diffusion"] = diffusion.get_conditioning(high)
     if bundle.has("cvvp"):
         with models.use("cvvp") as cvvp:
             latents = torch.cat([cvvp.encode_voice(mel / norms) for mel in low])

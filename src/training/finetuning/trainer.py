@@ -35,10 +35,10 @@ from training.finetuning.checkpoints.run_layout import (
     get_checkpoint_dir,
 )
 from training.finetuning.checkpoints.store import delete_unfinished_files
+from training.finetuning.codec_task import create_second_task
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import DatasetSplits, load_run_dataset
 from training.finetuning.diffusion_task import GRAD_CLIP as DIFFUSION_CLIP
-from training.finetuning.diffusion_task import create_diffusion_task
 from training.finetuning.distributed import (
     init_distributed,
     is_main_process,
@@ -194,7 +194,7 @@ def _create_stage(
         task: TrainingTask = create_gpt_task(model, clips, config, device)
     else:
         gpt = _load_finetuned_gpt(gpt_checkpoint, model) if gpt_checkpoint else model.gpt
-        task = create_diffusion_task(model, gpt.to(device), clips, config, device)
+        task = create_second_task(model, gpt, clips, config, device)
     if context.synthesize_sample is None:
         synthesize = create_sample_synthesizer(clips.train, device, context.cancellation)
         context = replace(context, synthesize_sample=synthesize)

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.files import parse_json
 from engines.model_files import CONFIG_FILE, ModelFileError, get_network_path, read_json
-from tortoise.checkpoints.layout import MEL_STATS_FILE
+from tortoise.checkpoints.layout import MEL_STATS_FILE, decodes_with_codec
 from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, RESERVED_TOKENS
 
 # Any: JSON.
@@ -27,6 +27,7 @@ PUBLISHED_GPT = {
     **{"max_text_tokens": 402, "max_mel_tokens": 604},
 }
 PUBLISHED_DIFFUSION = {"layers": 10, "width": 1024, "heads": 16}
+CODEC_SHAPE = {"layers": 12, "width": 256, "heads": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +48,17 @@ class NetworkFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """Facts of a model. max_text_tokens, max_clip_codes: limits of one clip."""
+    """Facts of a model.
+
+    diffusion: what the second stage trains, the decoder of a speaker codec where there is no
+    diffusion network;  max_text_tokens, max_clip_codes: limits of one clip.
+    """
 
     name: str
     gpt: NetworkFacts
     diffusion: NetworkFacts
     dvae: NetworkFacts
+    has_speaker_codec: bool = False
     max_text_tokens: int = PUBLISHED_TEXT_LIMIT - RESERVED_TOKENS
     max_clip_codes: int = PUBLISHED_CONVENTIONS["max_codes"]
     gpt_rate: int = PUBLISHED_CONVENTIONS["gpt_rate"]
@@ -117,11 +123,14 @@ def read_model_facts(folder: Path, name: str) -> ModelFacts:
     gpt = _get_positive_ints(config.get("gpt"), PUBLISHED_GPT)
     if (folder / MEL_STATS_FILE).is_file():
         count_parameters(folder / MEL_STATS_FILE)  # refused where it is damaged
+    has_codec = decodes_with_codec(folder)
+    second = ("dvae", CODEC_SHAPE) if has_codec else ("diffusion", PUBLISHED_DIFFUSION)
     return ModelFacts(
         name=name,
         gpt=_read_network_facts(folder, "gpt", config, PUBLISHED_GPT),
-        diffusion=_read_network_facts(folder, "diffusion", config, PUBLISHED_DIFFUSION),
+        diffusion=_read_network_facts(folder, second[0], config, second[1]),
         dvae=_read_network_facts(folder, "dvae", config, {}),
+        has_speaker_codec=has_codec,
         max_text_tokens=min(rules["text_limit"] - RESERVED_TOKENS, gpt["max_text_tokens"]),
         max_clip_codes=min(rules["max_codes"], gpt["max_mel_tokens"]),
         gpt_rate=rules["gpt_rate"],

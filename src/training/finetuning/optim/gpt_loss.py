@@ -70,6 +70,19 @@ class GptBatch:
         )
 
 
+class TimedClip(TextAndCodes, Protocol):
+    """A clip that may have the codes (1 + t,) that the lead and each token last."""
+
+    @property
+    def durations(self) -> Tensor | None: ...
+
+
+def collate_clips(clips: Sequence[TimedClip], device: torch.device | None = None) -> GptBatch:
+    """Collate clips with their durations, where all have them."""
+    durations = [clip.durations for clip in clips if clip.durations is not None]
+    return GptBatch.collate(clips, device, durations if len(durations) == len(clips) else None)
+
+
 def compute_gpt_losses(gpt: Gpt, conditioning: Tensor, batch: GptBatch) -> GptLosses:
     """Compute the losses over tokens and codes, each row laid out exactly as at inference.
 

@@ -40,7 +40,7 @@ def check_weights(request: PreflightInput, facts: PreflightFacts) -> Iterator[Pr
 
 
 def _check_gpt(config: FinetuneConfig, bundle: ModelFacts) -> Iterator[PreflightFinding]:
-    if bundle.is_small and config.diffusion.steps:
+    if bundle.is_small and config.diffusion.steps and not bundle.has_speaker_codec:
         yield PreflightFinding(
             level="warn",
             kind="small_gpt",

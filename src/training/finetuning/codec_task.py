@@ -1,0 +1,195 @@
+"""The second stage of a model with a speaker codec: finetune the codec's decoder on a voice.
+
+Only the layers that the speaker vector acts on are trained; all others keep the words and the
+sharpness that they were trained for.
+Shapes: b batch, m codes of a window, g vocoder mel frames, s speaker dimensions, p phone classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from text.phones import SILENCE
+from tortoise.checkpoints.loading import TortoiseModel, load_network
+from tortoise.generation.text_plan import compute_phone_shares, list_phone_classes
+from tortoise.modules.gpt import Gpt
+from tortoise.modules.speaker_codec import (
+    HALVES,
+    VOCODER_FRAMES_PER_CODE,
+    SpeakerCodec,
+    count_vocoder_frames,
+)
+from training.finetuning.batch_sampler import (
+    create_step_generator,
+    sample_batch_indices,
+    sample_reference_sets,
+)
+from training.finetuning.config.schema import FinetuneConfig
+from training.finetuning.dataset import DatasetSplits, TrainingExample
+from training.finetuning.diffusion_task import create_diffusion_task
+from training.finetuning.gpt_task import get_network_file_name
+from training.finetuning.optim.optimizers import make_adamw
+from training.finetuning.train_step import Stateful, TrainingTask
+
+TARGET_FLOOR = -9.0  # nepers; digital silence would dominate the loss
+VALIDATION_SEED = 77
+WEIGHT_DECAY = 1e-3
+TRAINED_LAYERS = ("speaker_in", "film", "conv_out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CodecStepBatch:
+    """The batch of one step.
+
+    codes: (b, m);  speakers: (b, s);  phones: (b, p, 2 m);  mels: (b, 100, g).
+    """
+
+    examples: list[TrainingExample]
+    codes: Tensor
+    speakers: Tensor
+    phones: Tensor
+    mels: Tensor
+
+
+@dataclass(kw_only=True, eq=False)
+class CodecTask(TrainingTask):
+    """Finetune the decoder of a speaker codec on the mels of the clips.
+
+    classes: (v,) phone class of each token, None where the tokens are not phones.
+    """
+
+    name: ClassVar[str] = "diffusion"  # of the stage, and of its section of the configuration
+    validation_metric: ClassVar[str] = "loss"
+    model: SpeakerCodec
+    ema_model: AveragedModel
+    classes: Tensor | None
+
+    @property
+    def stateful_parts(self) -> Mapping[str, Stateful]:
+        return {
+            "model": self.model,
+            "average": self.ema_model,
+            "optimizer": self.optimizers[0],
+        }
+
+    def sample_batch(self, step: int) -> CodecStepBatch:
+        return self._sample_batch(self.clips.train, step, self.config.optimizer.seed)
+
+    def loss(self, batch: CodecStepBatch, rows: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        distance = _compute_distance(self.model, batch, rows)
+        return distance, {"mel": distance.detach()}
+
+    def after_step(self) -> None:
+        self.ema_model.update_parameters(self.model)
+
+    @torch.no_grad()
+    def validate(self, clips: Sequence[TrainingExample]) -> float:
+        """Return the mean distance of the averaged decoder's mels in nepers."""
+        average = cast(SpeakerCodec, self.ema_model.module).eval()
+        batch = self._sample_batch(clips, 0, VALIDATION_SEED)
+        return float(_compute_distance(average, batch, list(range(len(clips)))))
+
+    def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
+        """Return the averaged weights."""
+        return {get_network_file_name("dvae"): self.ema_model.module.state_dict()}
+
+    def _sample_batch(
+        self, clips: Sequence[TrainingExample], step: int, seed: int
+    ) -> CodecStepBatch:
+        train, is_training = self.clips.train, clips is self.clips.train
+        count = self.config.diffusion.batch if is_training else len(clips)
+        rows = sample_batch_indices(clips, count, step, seed)
+        generator = create_step_generator(seed, step)
+        own = rows if is_training else [-1] * len(rows)  # a held-out clip is never a reference
+        sets, indices = sample_reference_sets(train, own, generator)
+        voices = torch.stack([_mean_speaker([train[row] for row in chosen]) for chosen in sets])
+        chosen = [clips[row] for row in rows]
+        length = min(self.config.diffusion.window, min(len(clip.codes) for clip in chosen))
+        spare = torch.tensor([len(clip.codes) - length for clip in chosen])
+        starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
+        windows = [
+            self._crop(clip, start, length) for clip, start in zip(chosen, starts, strict=True)
+        ]
+        codes, phones, mels = (
+            torch.stack(column).to(self.device) for column in zip(*windows, strict=True)
+        )
+        return CodecStepBatch(
+            examples=chosen, codes=codes, speakers=voices[indices].to(self.device), phones=phones,
+            mels=mels,
+        )  # fmt: skip
+
+    def _crop(self, clip: TrainingExample, start: int, length: int) -> tuple[Tensor, ...]:
+        """Cut codes (m,), phones (p, 2 m) and mel (100, g) of a window."""
+        frames = count_vocoder_frames(length)
+        first = round(start * VOCODER_FRAMES_PER_CODE)
+        mel = clip.vocoder_mel[first : first + frames].float().T.clamp(min=TARGET_FLOOR)
+        mel = F.pad(mel, (0, frames - mel.shape[1]), mode="replicate")
+        shares = self._share_phones(clip)[:, HALVES * start : HALVES * (start + length)]
+        return clip.codes[start : start + length], shares, mel
+
+    def _share_phones(self, clip: TrainingExample) -> Tensor:
+        """Return the phones of a clip (p, 2 m), zero where they are unknown."""
+        if self.classes is None or clip.durations is None:
+            kinds, durations = torch.tensor([-1]), torch.tensor([float(len(clip.codes))])
+        else:
+            kinds = F.pad(self.classes[clip.text], (1, 0), value=SILENCE)
+            durations = clip.durations
+        return compute_phone_shares(kinds, durations, len(clip.codes))
+
+
+def _compute_distance(codec: SpeakerCodec, batch: CodecStepBatch, rows: list[int]) -> Tensor:
+    """Return the distance of some rows' mels, divided by the number of all rows: ()."""
+    vectors = codec.quantizer.look_up(batch.codes[rows])
+    frames = batch.mels.shape[-1]
+    mels = codec.decoder(vectors, batch.speakers[rows], frames, batch.phones[rows])
+    return (mels.float() - batch.mels[rows]).abs().mean() * (len(rows) / len(batch.examples))
+
+
+def _mean_speaker(clips: Sequence[TrainingExample]) -> Tensor:
+    vectors = [clip.speaker for clip in clips if clip.speaker is not None]
+    return F.normalize(torch.stack(vectors).mean(0), dim=0)
+
+
+def create_codec_task(
+    bundle: TortoiseModel, clips: DatasetSplits, config: FinetuneConfig, device: torch.device
+) -> CodecTask:
+    """Load the speaker codec of a model for training."""
+    model = load_network(bundle.folder, "dvae")
+    assert isinstance(model, SpeakerCodec)
+    model.to(device).requires_grad_(False)
+    for name, parameter in model.decoder.named_parameters():
+        parameter.requires_grad_(any(part in TRAINED_LAYERS for part in name.split(".")))
+    average = get_ema_multi_avg_fn(config.diffusion.average)
+    return CodecTask(
+        model=model,
+        ema_model=AveragedModel(model, multi_avg_fn=average, use_buffers=False),
+        optimizers=(make_adamw(model, config.diffusion.rate, WEIGHT_DECAY, (0.9, 0.999)),),
+        clips=clips,
+        norms=bundle.mel_stats.norms.to(device).unsqueeze(-1),
+        classes=list_phone_classes(bundle.tokenizer),
+        config=config,
+        device=device,
+    )
+
+
+def create_second_task(
+    bundle: TortoiseModel,
+    gpt: Gpt,
+    clips: DatasetSplits,
+    config: FinetuneConfig,
+    device: torch.device,
+) -> TrainingTask:
+    """Load what the second stage of a model trains: the codec, or the diffusion network.
+
+    gpt: as finetuned, in eval mode.
+    """
+    if bundle.decodes_with_codec:
+        return create_codec_task(bundle, clips, config, device)
+    return create_diffusion_task(bundle, gpt.to(device), clips, config, device)
