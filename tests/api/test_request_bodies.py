@@ -31,7 +31,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_body_is_answered_in_words(
     client: TestClient, studio: Studio, method: str, path: str, data: Any

@@ -41,13 +41,21 @@ def _speak(root: Path, environment: dict[str, str], umask: int, clock_s: float) 
 
 
 PLACES = {
-    "another time zone": ("root", {"TZ": "Pacific/Kiritimati"}, 0o022, 0.0),
-    "the clock an hour back": ("root", {}, 0o022, -3_600.0),
+    "another time zone, the clock an hour back": (
+        "root",
+        {"TZ": "Pacific/Kiritimati"},
+        0o022,
+        -3_600.0,
+    ),
     "the clock years ahead": ("root", {}, 0o022, 1e9),
     "spaces and letters of any script": ("Mein Ordner/Ünï 猫 'x' $(d) %41", {}, 0o022, 0.0),
     "no locale": ("root", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}, 0o022, 0.0),
-    "no home": ("root", {"HOME": "/nowhere", "XDG_CACHE_HOME": "/nowhere"}, 0o022, 0.0),
-    "private files": ("root", {}, 0o077, 0.0),
+    "no home, private files": (
+        "root",
+        {"HOME": "/nowhere", "XDG_CACHE_HOME": "/nowhere"},
+        0o077,
+        0.0,
+    ),
 }
 
 

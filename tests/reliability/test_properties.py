@@ -30,7 +30,7 @@ CONTENTS = st.binary(max_size=400) | st.lists(PIECES, max_size=60).map(b"".join)
 @pytest.mark.parametrize(
     "parser", [name for name in PARSERS if not name.startswith(("sound", "tags"))]
 )
-@settings(ONE_FOLDER, max_examples=25)
+@settings(ONE_FOLDER, max_examples=15)
 @given(content=CONTENTS)
 def test_any_bytes_are_read_or_refused(parser: str, tmp_path: Path, content: bytes) -> None:
     check(parser, content, tmp_path)
