@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -84,11 +83,10 @@ def test_a_sentence_takes_no_more_work_than_before(tmp_path: Path) -> None:
         assert number <= MAX_WORSE * stored[name], f"{name}: {number:,}, before {stored[name]:,}"
 
 
-@pytest.mark.parametrize("waste", ["operations", "flops"])
-def test_more_work_is_noticed(waste: str, tmp_path: Path) -> None:
+def test_more_work_is_noticed(tmp_path: Path) -> None:
     stored = json.loads(BUDGET.read_text(encoding="utf-8"))
     engine = TortoiseEngine.load(make_tiny_bundle(tmp_path / "tiny"), torch.device("cpu"))
     with OperationCounter() as counter, FlopCounterMode(display=False) as flops:
         speak(engine, samples=64, iterations=8)
     found = {"operations": counter.counts.total(), "flops": flops.get_total_flops()}
-    assert found[waste] > MAX_WORSE * stored[waste]
+    assert all(found[waste] > MAX_WORSE * stored[waste] for waste in found)

@@ -35,7 +35,7 @@ def describe_missing_consent(voice: str) -> str:
     """Return the sentence that asks for the note of a voice."""
     return (
         f"The voice {voice} has no consent note. State whose voice it is and why it may be "
-        "cloned, under Settings → Voices or with `testudo voices consent`."
+        "cloned, under Settings → Voices."
     )
 
 
