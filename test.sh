@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Install what the tests need, then run lint, types and tests.
 #
-#   ./test.sh                            everything but what is marked slow
+#   ./test.sh                            everything but what is marked slow or soak
 #   ./test.sh --quick                    what runs within two minutes
+#   ./test.sh --soak                     what is marked soak: kills, hostile inputs, load (30 min)
 #   ./test.sh --coverage                 everything but the browser, with the coverage of lines
 #   ./test.sh [arguments of pytest]      such as -m golden, -m browser, -m slow, tests/audio
 set -uo pipefail
@@ -31,14 +32,18 @@ printf '\n== lint-imports\n'
 PYTHONPATH=src:. .venv/bin/lint-imports --no-cache || failed=1
 
 tests() {
-    "$python" -m pytest -q -m "not slow" "$@"
+    "$python" -m pytest -q -m "not slow and not soak" "$@"
 }
 parallel=(-n auto --maxprocesses 4 --dist loadfile) # the tests of a module share their fixtures
 if [ "${1-}" = --quick ]; then
     shift
     printf '\n== pytest, without the browser, subprocesses and trainings\n'
-    "$python" -m pytest -q -m "not slow and not browser and not thorough" "${parallel[@]}" "$@" ||
+    "$python" -m pytest -q -m "not slow and not soak and not browser and not thorough" "${parallel[@]}" "$@" ||
         failed=1
+elif [ "${1-}" = --soak ]; then
+    shift
+    printf '\n== pytest, what is marked soak\n'
+    "$python" -m pytest -q -m soak -n 2 --dist load --durations 0 "$@" || failed=1
 elif [ "${1-}" = --coverage ]; then
     shift
     printf '\n== pytest, without the browser, with coverage\n'

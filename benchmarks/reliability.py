@@ -1,6 +1,10 @@
 """Measure what docs/reliability.md states, and print it as a table.
 
-PYTHONPATH=src:.:tests python -m benchmarks.reliability [memory] [journal] [history] [files]
+PYTHONPATH=src:.:tests python -m benchmarks.reliability [PART ...]
+
+Part: campaigns, memory, journal, history, files; all without one.
+
+campaigns: hostile files, names and requests, kills and crowds, as ./test.sh --soak tries them.
 """
 
 from __future__ import annotations
@@ -25,9 +29,12 @@ HOUR_S, RATE = 3600, 24_000
 
 def main() -> int:
     """Run the parts that are named, or all."""
+    if "campaigns" in sys.argv[1:] or len(sys.argv) == 1:
+        print_campaigns()
     parts = {"memory": memory, "journal": journal, "history": history, "files": files}
-    chosen = sys.argv[1:] or list(parts)
-    sys.stdout.write("| what | figure |\n|---|---|\n")
+    chosen = [name for name in sys.argv[1:] or parts if name in parts]
+    if chosen:
+        sys.stdout.write("| what | figure |\n|---|---|\n")
     for name in chosen:
         for what, figure in parts[name]():
             sys.stdout.write(f"| {what} | {figure} |\n")
@@ -35,11 +42,21 @@ def main() -> int:
     return 0
 
 
+def print_campaigns() -> None:
+    """Run every campaign in full and print what each counted."""
+    from benchmarks.reliability_campaigns import COLUMNS, format_row, run_campaigns
+
+    sys.stdout.write(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n")
+    for name, figures in run_campaigns():
+        sys.stdout.write(f"{format_row(name, figures)}\n")
+        sys.stdout.flush()
+
+
 def memory() -> Iterator[Row]:
     """Memory above what is in use before, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         for format in ("wav", "flac", "ogg", "mp3", "opus"):
-            used = in_process(partial(_write_hour, Path(folder) / f"a.{format}"))
+            used = measure_write(Path(folder) / f"a.{format}")
             yield f"memory to write an hour of {format}, beside the clip", f"{used:,} MB"
         bomb = Path(folder) / "bomb.flac"
         _write_bomb(bomb)
@@ -121,6 +138,11 @@ def files(rounds: int = 200) -> Iterator[Row]:
         f"damaged files of {len(PARSERS)} parsers, read or refused with a code",
         f"{tried:,} of {tried:,}",
     )
+
+
+def measure_write(path: Path) -> int:
+    """Return the megabytes that writing an hour takes beside the clip."""
+    return in_process(partial(_write_hour, path))
 
 
 def in_process(work: Callable[[], int]) -> int:

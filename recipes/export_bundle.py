@@ -36,12 +36,12 @@ from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 VOICE_CLIPS = 3_000
 REFERENCE_FRAMES = 240  # 2.7 s
 CONFIDENCE_SHARE = 0.5  # of the ranking; the phones have the rest
-MAX_CHUNK_TOKENS = 72  # some 5 s; few clips of the corpus are longer
+MAX_CHUNK_TOKENS = 120  # some 8 s; clips of the corpus have up to 14 s
 MAX_REFERENCE_S = 3.0  # the longest reference in the GPT's training
 RECOMMENDED_OPTIONS = {
     "temperature": 0.6,
     "top_p": 0.9,
-    "repetition_penalty": 1.1,
+    "repetition_penalty": 1.0,
     "cond_free_k": 0.0,
     "vocoder": "istft",
 }

@@ -49,7 +49,7 @@ class GptRecipe:
             attention_dropout=0.0,
         )
     )
-    steps: int = 5_000
+    steps: int = 5_400
     batch: int = 16
     rate: float = 1.5e-3
     warm_up: int = 200

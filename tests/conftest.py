@@ -11,8 +11,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
-settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.load_profile("untimed")
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")  # no time limit: a busy machine is no failure
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", SHARED / "reference" / "tortoise" / "golden"))
 
 
@@ -29,6 +29,10 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "engines/test_conformance.py",
         "jobs/test_queue.py",
         "quick/test_quick_engine.py",
+        "reliability/test_hostile_files.py",
+        "reliability/test_kills.py",
+        "reliability/test_long_runs.py",
+        "reliability/test_requests.py",
         "recipes/test_build_starter.py",
         "recipes/test_starter_benchmark.py",
         "recipes/test_synthetic_speakers.py",

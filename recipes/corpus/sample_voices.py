@@ -27,11 +27,11 @@ SAMPLE_SENTENCES = (
 """The clips of each voice of the teacher; not in any test or corpus."""
 
 TEACHER_VOICES: Mapping[str, str] = {
-    "clara": "heart", "martin": "bass", "felix": "tenor", "iris": "mezzo",
+    "clara": "heart", "martin": "bass", "felix": "tenor", "iris": "girl",
 }  # fmt: skip
 """Shipped voice -> voice of the teacher."""
 
-READERS: Mapping[str, str] = {"vera": "6064-300880-0000", "angus": "8108-274318-0000"}
+READERS: Mapping[str, str] = {"vera": "6818-68772-0000", "angus": "2136-5140-0000"}
 """Shipped voice -> recording of LibriSpeech, train-clean-100 (CC BY 4.0)."""
 
 PIECES = 4  # of a recording

@@ -14,6 +14,7 @@ from core.errors import AppError
 
 ROOT_ENV_VAR = "TESTUDO_ROOT"
 MAX_NAME_LENGTH = 100  # characters
+CONSENT_FILE = "consent.yaml"  # in the folder of a voice, a run and a finetuned model
 MAX_NAME_BYTES = 200  # in UTF-8; file systems take 255, with what is added to a name
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|+]')
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # Windows adds U+202A

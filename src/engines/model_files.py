@@ -67,9 +67,9 @@ def write_json(path: Path, content: object) -> None:
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file atomically: `write` fills a temporary file, which is renamed to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(beside)
         fsync_file(beside)
         beside.replace(path)
@@ -130,6 +130,13 @@ def record_checksum(file: Path) -> None:
     }
     recorded = {**read_checksums(file.parent), file.name: entry}
     write_json(file.parent / CHECKSUMS_FILE, dict(sorted(recorded.items())))
+
+
+def forget_checksum(file: Path) -> None:
+    """Remove the record of a file that is about to be replaced: it must not outlive its content."""
+    recorded = dict(read_checksums(file.parent))
+    if recorded.pop(file.name, None) is not None:
+        write_json(file.parent / CHECKSUMS_FILE, recorded)
 
 
 def compute_files_id(folder: Path, networks: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from engines.model_files import (
     ModelFileError,
+    forget_checksum,
     record_checksum,
     write_atomically,
 )
@@ -137,8 +139,10 @@ def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
 def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file of a bundle in one step and record its checksum."""
     whole = _clone_shared_tensors(tensors)
+    forget_checksum(file)
     write_atomically(file, lambda beside: _write_tensors(whole, beside))
-    record_checksum(file)
+    with suppress(OSError, ModelFileError):  # without room for a record the file itself is read
+        record_checksum(file)
 
 
 def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import safetensors.torch
 import torch
@@ -61,14 +62,15 @@ class SpeakerLatents:
                 code="bundle_incompatible",
             )
 
-    def to_bytes(self) -> bytes:
-        """Return the content of a safetensors file."""
+    def to_bytes(self, notes: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        """Return the content of a safetensors file. notes: further entries of its metadata."""
         # a dense copy of each: safetensors refuses views and shared memory
         tensors = {
             key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
             for key, value in self.tensors.items()
         }
-        metadata = {"format": FORMAT, "engine": self.engine, "weights_id": self.weights_id}
+        own = {"format": FORMAT, "engine": self.engine, "weights_id": self.weights_id}
+        metadata = {**notes, **own}
         return safetensors.torch.save(tensors, metadata)
 
     def save(self, path: Path) -> None:

@@ -23,6 +23,11 @@ STATE_FILE = "state.pt"
 
 GOOD_STATE_FILE = "state.good.pt"
 """The last state with a finite validation loss."""
+DAMAGED_STATE_ERRORS = (
+    *(RuntimeError, EOFError, ValueError, UnpicklingError, OSError, LookupError),
+    *(AttributeError, TypeError, AssertionError),
+)
+"""What torch.load raises for a damaged file."""
 SPARE_BYTES = 50_000_000
 DISK_FULL_MESSAGES = (
     "PytorchStreamWriter failed",
@@ -62,7 +67,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+    except DAMAGED_STATE_ERRORS as error:
         raise StateError(
             f"{path} is damaged or not a saved state. Delete it to restart from the first step."
         ) from error

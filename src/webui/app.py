@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from studio.app.studio import Studio
+from webui.components.job_notice import JobNotice
 from webui.components.page_context import PageContext
 from webui.components.theme import HEAD, STYLES, QuietTheme
 from webui.generate import tab as generate
@@ -46,6 +47,7 @@ def build_page(studio: Studio) -> gr.Blocks:
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelTheme();")
+        JobNotice(studio, blocks)
     with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from api.auth import load_or_create_secret
 from audio.clip import Clip
 from audio.encoders import encode_complete
 from audio.io import write_clip
+from core.errors import CodedError
 from core.files import (
     PART_GRACE_S,
     atomic_path,
@@ -32,7 +36,7 @@ from core.files import (
 )
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
-from engines.model_files import write_atomically
+from engines.model_files import read_checksums, write_atomically
 from engines.safetensors_io import save_tensors
 from studio.history.favorites import write_stars
 from studio.settings.store import update_settings_file
@@ -187,6 +191,67 @@ def test_a_file_is_old_or_new_whenever_the_power_fails_and_new_afterwards(
     assert all(state.get(target) == after for state in disk.states[-1])
 
 
+@dataclass
+class FullDisk:
+    """Refuses one operation that writes, counted from 0."""
+
+    at: int
+    count: int = 0
+    refused: bool = False
+
+    def check(self) -> None:
+        if self.count == self.at:
+            self.refused = True
+        self.count += 1
+        if self.refused:  # until something is deleted
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*arguments: Any, **options: Any) -> Any:
+                self.check()
+                return real(*arguments, **options)
+
+            return run
+
+        for name in ("write_bytes", "write_text", "replace", "rename", "mkdir"):
+            patch.setattr(Path, name, guarded(getattr(Path, name)))
+        patch.setattr(os, "fsync", guarded(os.fsync))
+        patch.setattr(shutil, "copyfile", guarded(shutil.copyfile))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_disk_that_is_full_at_any_operation_keeps_the_old_file(name: str, tmp_path: Path) -> None:
+    target, write = WRITERS[name]
+    operations = 0
+    for at in itertools.count():
+        root = tmp_path / str(at)
+        (root / target).parent.mkdir(parents=True)
+        (root / "source.wav").write_bytes(SPEECH)
+        if name != "voice":
+            (root / target).write_bytes(b"" if name == "settings" else b"old")
+        disk = FullDisk(at=at)
+        before = (root / target).read_bytes() if (root / target).exists() else None
+        with pytest.MonkeyPatch.context() as patch:
+            disk.install(patch)
+            try:
+                write(root)
+                failed = False
+            except (OSError, CodedError) as error:
+                failed = True
+                assert "No space" in str(error) or "full" in str(error), error
+        after = (root / target).read_bytes() if (root / target).exists() else None
+        if failed or (name == "secret" and disk.refused and after == before):
+            assert after == before, f"operation {at}"  # the secret is kept in memory then
+        else:
+            assert after not in (None, before), f"operation {at}"
+        assert [path.name for path in root.rglob("*.part*")] == []
+        if not disk.refused:
+            break
+        operations += 1
+    assert operations >= 2
+
+
 def test_a_folder_is_whole_or_absent_whenever_the_power_fails(
     tmp_path: Path, watch: Callable[[], Disk]
 ) -> None:
@@ -245,3 +310,21 @@ def test_json_of_any_depth_is_a_value_error() -> None:
     for opening in ("[", '{"a":'):
         with pytest.raises(ValueError, match="nested too deeply"):
             parse_json(opening * 200_000)
+
+
+def test_no_checksum_outlives_the_weights_that_it_is_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "m.safetensors"
+    save_tensors(file, {"x": torch.ones(9)})
+    assert read_checksums(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("engines.safetensors_io.record_checksum", lambda file: refuse())
+        save_tensors(file, {"x": torch.zeros(9)})
+    assert read_checksums(tmp_path) == {}
+    save_tensors(file, {"x": torch.zeros(9)})
+    assert set(read_checksums(tmp_path)) == {file.name}
+
+
+def refuse() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

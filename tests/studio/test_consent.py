@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from core.errors import AppError
 from core.paths import ProjectPaths
+from core.progress import ProgressReporter
+from studio.history.service import History
 from studio.voices.catalog import find_voice
 from studio.voices.consent import (
     BASES,
@@ -17,9 +20,13 @@ from studio.voices.consent import (
     ConsentNote,
     copy_consent,
     make_consent,
+    parse_consent,
     read_consent,
+    to_text,
     write_consent,
 )
+from studio.voices.consent_reminders import REMINDERS_FILE, take_consent_reminders
+from studio.voices.uploads import stage_recording_upload
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -68,3 +75,69 @@ def test_the_note_goes_with_an_exported_model(tmp_path: Path) -> None:
     model.mkdir()
     write_consent(voice, ConsentNote(basis="own"))
     assert copy_consent(voice, model) and read_consent(model) == read_consent(voice)
+
+
+def test_a_voice_without_a_note_is_warned_about_once(testudo: Run, layout: ProjectPaths) -> None:
+    (layout.voices / "bob" / CONSENT_FILE).unlink()
+    write_consent(layout.voices / "alice", ConsentNote(basis="own"))
+    speak = ("speak", "Hi there.", "--voice")
+    told = testudo(*speak, "alice:1+bob:1")[2]
+    assert "The voice bob has no consent note" in told and "alice has no" not in told
+    for voice in ("bob", "alice:1+bob:2", "random"):
+        assert "consent note" not in testudo(*speak, voice)[2], voice
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 99_999, b"[7, null]", b"7", b"\xff", None])
+def test_a_damaged_list_of_reminders_is_made_anew(
+    content: bytes | None, layout: ProjectPaths
+) -> None:
+    (layout.voices / "bob" / CONSENT_FILE).unlink()
+    file = layout.state / REMINDERS_FILE
+    layout.state.mkdir()
+    file.mkdir() if content is None else file.write_bytes(content)
+    assert len(take_consent_reminders(layout, ["bob", "Bob"])) == 1
+    assert len(take_consent_reminders(layout, ["bob"])) == (content is None), "a folder is in place"
+
+
+def test_the_note_is_carried_by_a_clip_with_the_voice_in_it_and_by_an_export(
+    testudo: Run, layout: ProjectPaths
+) -> None:
+    write_consent(layout.voices / "bob", ConsentNote(basis="licensed", speaker="Bob ü"))
+    said = ("speak", "Hi there.", "--voice")
+    assert testudo(*said, "bob", "--embed-latents")[0] == 0
+    clip = next(layout.results.glob("bob/*.wav"))
+    assert testudo("voices", "import", "copy", str(clip))[0] == 0
+    assert read_consent(layout.voices / "copy") == read_consent(layout.voices / "bob")
+    testudo(*said, "alice:1+bob:1")
+    history = History.open(layout)
+    history.scan(ProgressReporter())
+    refs = [path.relative_to(layout.results).as_posix() for path in layout.results.rglob("*.wav")]
+    with zipfile.ZipFile(history.export(refs, ProgressReporter())) as archive:
+        assert {name for name in archive.namelist() if name.startswith("consent/")} == {
+            "consent/alice.yaml", "consent/bob.yaml"
+        }  # fmt: skip
+        note = archive.read("consent/bob.yaml")
+    assert note == (layout.voices / "bob" / CONSENT_FILE).read_bytes()
+
+
+def test_a_note_of_unknown_origin_is_a_note_or_none() -> None:
+    note = ConsentNote(basis="own", note='ü: "x"')
+    assert parse_consent(to_text(note)) == note
+    for text in ("", "{", "[1]", '{"basis": "mine"}', '{"basis": "own", "note": 7}', "[" * 99_999):
+        assert parse_consent(text) is None
+
+
+def test_a_made_up_voice_is_no_persons(testudo: Run, layout: ProjectPaths) -> None:
+    assert testudo("voices", "keep-random", "nobody", "--seed", "7")[0] == 0
+    note = read_consent(layout.voices / "nobody")
+    assert note is not None and (note.basis, note.speaker) == ("synthetic", "random#7")
+
+
+def test_a_note_that_cannot_be_is_refused_before_the_recording_is_stored(
+    layout: ProjectPaths,
+) -> None:
+    with pytest.raises(AppError, match="basis"):
+        stage_recording_upload(
+            layout, "new", layout.voices / "bob" / "one.wav", consent={"basis": "mine"}
+        )
+    assert not (layout.state / "uploads").exists()

@@ -221,7 +221,10 @@ def test_a_voice_travels_inside_a_clip_only_when_asked(
 
 
 def test_voices_are_listed_for_people_and_programs(testudo: Run) -> None:
-    assert testudo("voices")[1].splitlines() == ["alice  2 clips", "bob    2 clips"]
+    assert testudo("voices")[1].splitlines() == [
+        "alice  2 clips, no person's voice, 2026-01-31",
+        "bob    2 clips, no person's voice, 2026-01-31",
+    ]
     listed = json.loads(testudo("voices", "--json")[1])
     assert [(voice["name"], voice["clips"]) for voice in listed] == [("alice", 2), ("bob", 2)]
 

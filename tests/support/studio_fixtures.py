@@ -12,6 +12,7 @@ from audio.clip import Clip
 from audio.io import write_clip
 from core.paths import ProjectPaths
 from engines.registry import ENGINES
+from studio.voices.consent import ConsentNote, write_consent
 from support.fake_engine import FakeEngine
 
 REAL_ENGINES = ENGINES
@@ -23,17 +24,23 @@ def tone(seconds: float = 1.0, level: float = 0.5, rate: int = 24_000) -> Clip:
     return Clip(wave=level * torch.sin(2 * torch.pi * 220 * time), sample_rate=rate)
 
 
-@pytest.fixture
-def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectPaths:
-    """A root with voices alice and bob, and the bundle starter."""
-    root = tmp_path / "root"
+def write_studio(root: Path) -> Path:
+    """Write a root with voices alice and bob, and the bundle starter."""
     for name, level in (("alice", 0.2), ("bob", 0.6)):
         folder = root / "voices" / name
         folder.mkdir(parents=True)
         write_clip(folder / "one.wav", tone(level=level))
         write_clip(folder / "two.wav", tone(level=level / 2))
+        write_consent(folder, ConsentNote(basis="synthetic", stated_on="2026-01-31"))
     (root / "models" / "starter").mkdir(parents=True)
     (root / "models" / "starter" / "weights").write_bytes(b"some numbers")
+    return root
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectPaths:
+    """A root with voices alice and bob, and the bundle starter."""
+    root = write_studio(tmp_path / "root")
     monkeypatch.setenv("TESTUDO_ROOT", str(root))
     return ProjectPaths.from_root(root.resolve())
 

@@ -16,6 +16,7 @@ from core.errors import AppError
 from jobs.models import Job
 from studio.app.studio import Studio
 from studio.voices.catalog import find_voice
+from studio.voices.consent import ConsentNote, write_consent
 from webui.generate.tab import GenerateTab
 
 
@@ -53,10 +54,12 @@ def test_the_offer_makes_a_voice_and_awaits_it(
     tab: GenerateTab, studio: Studio, recording: Path
 ) -> None:
     path = load(tab, recording)[tab.drop.dropped]
-    shown = tab.drop.use_as_voice(path, " Ida ", tab.message)
+    shown = tab.drop.use_as_voice(path, " Ida ", tab.message, {"basis": "own", "speaker": "Ida"})
     job = studio.wait(studio.jobs()[0].id, 30)
     assert job.state == "done", job.failure
-    assert len(find_voice(studio.layout, "Ida").clips) == 1
+    voice = find_voice(studio.layout, "Ida")
+    assert len(voice.clips) == 1
+    assert voice.consent is not None and voice.consent.speaker == "Ida"
     assert shown[tab.drop.awaited] == "Ida" and shown[tab.drop.offer]["visible"] is False
 
 
@@ -65,9 +68,9 @@ def test_a_name_that_cannot_be_is_refused(
     name: str, reason: str, tab: GenerateTab, recording: Path
 ) -> None:
     with pytest.raises(AppError, match=reason):
-        tab.drop.use_as_voice(str(recording), name, tab.message)
+        tab.drop.use_as_voice(str(recording), name, tab.message, {})
     with pytest.raises(AppError, match="Drop a recording first"):
-        tab.drop.use_as_voice("", "Ida", tab.message)
+        tab.drop.use_as_voice("", "Ida", tab.message, {})
 
 
 @pytest.mark.parametrize("name", ["talk.mp4", "memo.m4a", "broken.wav", "cut.flac"])
@@ -93,3 +96,16 @@ def test_a_generated_clip_fills_the_form(tab: GenerateTab, spoken: Callable[...,
     shown = load(tab, Path(str(job.result["path"])))
     assert shown[tab.form.controls["text"]] == "Good evening."
     assert shown[tab.drop.offer]["visible"] is False
+
+
+def test_the_form_shows_why_the_chosen_voice_may_be_cloned(
+    tab: GenerateTab, studio: Studio
+) -> None:
+    html = tab.drop.consent
+    assert "Anna has no consent note" in tab.drop.show_consent("Anna")[html]
+    write_consent(find_voice(studio.layout, "Anna").folder, ConsentNote(basis="own"))
+    assert "Anna: my own voice" in tab.drop.show_consent("Anna")[html]
+    both = tab.drop.show_consent("Anna:1+vera:2")[html]
+    assert "my own voice" in both and "vera has no consent note" in both
+    for voice in ("random", "random#7", "", None, "nob", "+", "<b>"):
+        assert tab.drop.show_consent(voice)[html] == "", voice

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
+from core.tables.office_packages import DAMAGED_PACKAGE_ERRORS, check_package
 from core.tables.text_files import TextFileError, decode_text, read_bytes
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -170,10 +170,7 @@ def _read_workbook(name: str, data: bytes) -> list[tuple[int, list[str]]]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        with ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_WORKBOOK_BYTES:
-            raise TableError(f"{name} unpacks to {size:,} bytes. Save its table as CSV.")
+        check_package(data, MAX_WORKBOOK_BYTES)
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         for sheet in book.worksheets:
             rows = [
@@ -184,10 +181,9 @@ def _read_workbook(name: str, data: bytes) -> list[tuple[int, list[str]]]:
             ]
             if any(any(row) for _, row in rows):
                 return rows
-    except TableError:
-        raise
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as problem:
-        raise TableError(f"{name} is not a workbook that can be read: {problem}.") from problem
+    except (*DAMAGED_PACKAGE_ERRORS, InvalidFileException) as problem:
+        message = f"{name} is not a workbook that can be read: {problem}. Save its table as CSV."
+        raise TableError(message) from problem
     return []
 
 

@@ -26,10 +26,7 @@ def ensure_voice(layout: ProjectPaths, dataset: str) -> str:
     Creates a voice of the dataset's name from training clips where neither is there.
     """
     folder = layout.dataset(dataset)
-    try:
-        prepared = read_dataset(folder)
-    except ManifestError:
-        prepared = Dataset(name=dataset)  # made by hand: it has only a train.txt
+    prepared = _read_prepared(folder)
     name = prepared.voice or dataset
     target = layout.voice(name)
     clips = [] if target.exists() else _select_clips(folder, prepared)
@@ -43,6 +40,18 @@ def ensure_voice(layout: ProjectPaths, dataset: str) -> str:
             shutil.copyfile(clip, part / clip.name)
         commit_folder(part, target)
     return name
+
+
+def get_voice_name(layout: ProjectPaths, dataset: str) -> str:
+    """Return the name of that voice, which may not be there yet."""
+    return _read_prepared(layout.dataset(dataset)).voice or dataset
+
+
+def _read_prepared(folder: Path) -> Dataset:
+    try:
+        return read_dataset(folder)
+    except ManifestError:
+        return Dataset(name=folder.name)  # made by hand: it has only a train.txt
 
 
 def _select_clips(folder: Path, prepared: Dataset) -> list[Path]:

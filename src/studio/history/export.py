@@ -12,19 +12,23 @@ from pathlib import Path
 
 from core.errors import AppError, translate_write_errors
 from core.files import atomic_path, unique_path
+from core.paths import CONSENT_FILE, find_same_name, validate_name
 from core.progress import ProgressReporter
 from studio.schemas.take_metadata import to_json
 from studio.synthesis.audio_metadata import read_metadata
+from studio.voices.catalog import parse_blend
+from studio.voices.consent import read_consent
 
 EXPORT_RETENTION_S = 24 * 3600
 MAX_EXPORT_CLIPS = 10_000
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
-def export_zip(folder: Path, clips: Sequence[Path], report: ProgressReporter) -> Path:
+def export_zip(folder: Path, clips: Sequence[Path], voices: Path, report: ProgressReporter) -> Path:
     """Write clips into a new zip file in `folder` and delete exports older than a day.
 
-    The metadata go without speaker latents. Raises AppError for no or too many clips and for a
+    voices: the folder of the voices, whose consent notes go with the clips.  The metadata go
+    without speaker latents. Raises AppError for no or too many clips and for a
     full disk; no partial file is left then.
     """
     if not clips:
@@ -36,12 +40,17 @@ def export_zip(folder: Path, clips: Sequence[Path], report: ProgressReporter) ->
         folder.mkdir(parents=True, exist_ok=True)
         _delete_old_exports(folder)
         with atomic_path(path) as part, zipfile.ZipFile(part, "w", strict_timestamps=False) as file:
-            _write_clips(file, clips, report)
+            spoken_by = _write_clips(file, clips, report)
+            _write_consent_notes(file, voices, spoken_by)
     return path
 
 
-def _write_clips(archive: zipfile.ZipFile, clips: Sequence[Path], report: ProgressReporter) -> None:
+def _write_clips(
+    archive: zipfile.ZipFile, clips: Sequence[Path], report: ProgressReporter
+) -> set[str]:
+    """Write the clips and their metadata; return the voices and blends that speak in them."""
     used: set[str] = set()
+    spoken_by: set[str] = set()
     for clip in report.track(clips, "export"):
         name = _make_unique_name(clip, used)
         try:
@@ -49,7 +58,20 @@ def _write_clips(archive: zipfile.ZipFile, clips: Sequence[Path], report: Progre
         except FileNotFoundError:
             raise AppError(f"{clip.name} no longer exists. Select again.") from None
         with suppress(AppError):  # a file without metadata
-            archive.writestr(f"{name}.json", to_json(read_metadata(clip).without_latents()) + "\n")
+            record = read_metadata(clip).without_latents()
+            archive.writestr(f"{name}.json", to_json(record) + "\n")
+            spoken_by.update([record.voice, *record.speakers])
+    return spoken_by
+
+
+def _write_consent_notes(archive: zipfile.ZipFile, voices: Path, spoken_by: set[str]) -> None:
+    names: set[str] = set()
+    for voice in spoken_by:
+        with suppress(AppError):  # what a clip says may be anything
+            names.update(validate_name(part.voice, "voice") for part in parse_blend(voice))
+    for name in sorted(names):
+        if read_consent(find_same_name(voices, name)) is not None:
+            archive.write(find_same_name(voices, name) / CONSENT_FILE, f"consent/{name}.yaml")
 
 
 def _make_unique_name(clip: Path, used: set[str]) -> str:

@@ -237,7 +237,7 @@ class History:
     def export(self, refs: Sequence[str], report: ProgressReporter) -> Path:
         """Write clips with their metadata into a new zip file."""
         files = [self.resolve_path(self.get_clip(ref).path) for ref in dict.fromkeys(refs)]
-        return export.export_zip(self.layout.exports, files, report)
+        return export.export_zip(self.layout.exports, files, self.layout.voices, report)
 
     def list_matching_refs(self, search: Search) -> list[str]:
         """Return the refs of the matching clips, at most as many as can be exported at once."""

@@ -5,7 +5,8 @@ A recording without a name is the voice `microphone`; the next one replaces it, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 MICROPHONE_VOICE = "microphone"
 MAX_RECORDING_BYTES = 200_000_000  # bytes
@@ -26,9 +27,11 @@ class SaveRecordingRequest:
     """Add a recording to a voice.
 
     folder: where the recording is staged; it is deleted afterwards;
+    consent: fields of the consent note of a new voice;
     replace: the voice becomes this recording alone; its earlier clips go to the trash.
     """
 
     name: str
     folder: str
     replace: bool = False
+    consent: Mapping[str, str] = field(default_factory=dict)

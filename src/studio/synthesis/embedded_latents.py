@@ -20,6 +20,7 @@ from studio.schemas.take_metadata import TakeMetadata
 
 MAX_LATENTS_BYTES = 2_000_000  # of safetensors
 LATENTS_FORMAT = "testudo-conditioning-1"  # engines.speaker_latents, which imports torch
+CONSENT_KEY = "consent"  # in the metadata of the safetensors file
 DTYPES: Mapping[str, str] = MappingProxyType(
     {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 )
@@ -38,7 +39,8 @@ class LatentTensorInfo:
 class EmbeddedLatents:
     """Speaker latents embedded in a clip.
 
-    content_id: hash of the tensors; raw: the safetensors file.
+    content_id: hash of the tensors; raw: the safetensors file; consent: the consent note of the
+    voice as text, which anybody may have written.
     """
 
     engine: str
@@ -46,6 +48,7 @@ class EmbeddedLatents:
     content_id: str
     tensors: tuple[LatentTensorInfo, ...]
     raw: bytes
+    consent: str = ""
 
 
 def read_embedded_latents(record: TakeMetadata, source: str) -> EmbeddedLatents | None:
@@ -98,6 +101,7 @@ def _parse_latents(raw: bytes) -> EmbeddedLatents:
         content_id=digest.hexdigest()[:16],
         tensors=tuple(parts),
         raw=raw,
+        consent=str(meta.get(CONSENT_KEY, "")),
     )
 
 

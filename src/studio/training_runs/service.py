@@ -21,12 +21,14 @@ from jobs.file_lock import is_locked
 from jobs.models import JobError
 from runs.event_log_reader import EventLogReader
 from runs.events import EVENTS_FILE
-from studio.datasets.voice_from_dataset import ensure_voice
+from studio.datasets.voice_from_dataset import ensure_voice, get_voice_name
 from studio.model_store.bundles import find_model_folder
 from studio.schemas.checkpoint_export import ExportCheckpointRequest, make_finetune_name
 from studio.training_runs.config_service import raise_on_blocking_findings
 from studio.training_runs.run_status import RunStatus, RunSummary, get_run_status, get_run_summary
 from studio.training_runs.trash import DeletedRun, delete_run
+from studio.voices.consent import copy_consent, read_consent
+from studio.voices.consent_reminders import describe_missing_consent
 from training.finetuning.config.schema import CONFIG_FILE, ConfigError, FinetuneConfig, read_config
 
 TRAINER_COMMAND = ("-m", "training.finetuning.trainer")
@@ -136,7 +138,8 @@ class TrainingRunService:
         """Start the process; return a note about what was created for it, "" for none."""
         bundle = find_model_folder(self._layout, config.weights.bundle)
         model = make_finetune_name(dataset, folder.name)
-        note = self._create_voice(dataset)
+        notes = [self._create_voice(dataset), find_missing_consent(self._layout, dataset)]
+        copy_consent(find_dataset_voice(self._layout, dataset), folder)
         self._free_memory()
         command = [
             *(sys.executable, *TRAINER_COMMAND, str(folder)),
@@ -146,7 +149,7 @@ class TrainingRunService:
         ]
         with reraise_as_app_error(JobError), translate_write_errors(folder):
             detached.start_detached(command, folder, turn=self._layout.training_lock)
-        return note
+        return " ".join(filter(None, notes))
 
     def _create_voice(self, dataset: str) -> str:
         """Create the voice of a dataset if it is missing; return a note about that."""
@@ -213,6 +216,20 @@ def _list_subfolders(folder: Path) -> list[Path]:
         return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     except OSError:
         return []
+
+
+def find_dataset_voice(layout: ProjectPaths, dataset: str) -> Path:
+    """Return the folder of the voice that finetuned models of a dataset speak with."""
+    return layout.voice(get_voice_name(layout, dataset))
+
+
+def find_missing_consent(layout: ProjectPaths, dataset: str) -> str:
+    """Return the sentence that asks for the consent note of a dataset's voice, "" if it is there.
+
+    A finetuned model is published with a copy of the note.
+    """
+    voice = find_dataset_voice(layout, dataset)
+    return "" if read_consent(voice) is not None else describe_missing_consent(voice.name)
 
 
 def build_export_request(

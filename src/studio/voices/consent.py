@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,13 +11,12 @@ from types import MappingProxyType
 from typing import Annotated
 
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.files import copy_file, write_text
+from core.files import copy_file, parse_json, write_text
 from core.options import OptionInfo, validate_options
-from core.paths import find_invisible_character, quote_for_message
+from core.paths import CONSENT_FILE, find_invisible_character, quote_for_message
 from core.serialization import from_dict, to_dict
 from core.yaml_io import dump_yaml, read_yaml
 
-CONSENT_FILE = "consent.yaml"  # in the folder of a voice; transcripts have other suffixes
 MAX_TEXT_CHARS = 500
 BASES: Mapping[str, str] = MappingProxyType(
     {
@@ -84,6 +84,19 @@ def make_consent(values: Mapping[str, str]) -> ConsentNote:
     """Return a note of what the user stated.  Raises AppError for an unknown basis."""
     with reraise_as_app_error(ValueError):
         return from_dict(ConsentNote, dict(values))
+
+
+def to_text(note: ConsentNote) -> str:
+    """Return the note as JSON, for the metadata of other files."""
+    return json.dumps(to_dict(note), ensure_ascii=False)
+
+
+def parse_consent(text: str) -> ConsentNote | None:
+    """Return a note of unknown origin; None for whatever is no note."""
+    try:
+        return from_dict(ConsentNote, parse_json(text))
+    except (ValueError, TypeError):
+        return None
 
 
 def copy_consent(voice: Path, target: Path) -> bool:

@@ -6,10 +6,11 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from core.errors import AppError, translate_write_errors
 from core.paths import ProjectPaths, fold_name, quote_for_message, slugify, validate_name
@@ -17,6 +18,7 @@ from jobs.models import JobError
 from jobs.store import read_open_requests
 from studio.schemas.voices import MAX_RECORDING_BYTES, SaveRecordingRequest
 from studio.voices.catalog import AUDIO_SUFFIXES, check_not_random
+from studio.voices.consent import make_consent
 from studio.voices.trash import get_new_voice_folder
 
 MAX_UPLOAD_CLIPS = 200
@@ -146,13 +148,21 @@ def resolve_file_ref(layout: ProjectPaths, reference: str) -> Path:
 
 
 def stage_recording_upload(
-    layout: ProjectPaths, name: str, source: Path, *, replace: bool = False
+    layout: ProjectPaths,
+    name: str,
+    source: Path,
+    *,
+    replace: bool = False,
+    consent: Mapping[str, str] = MappingProxyType({}),
 ) -> SaveRecordingRequest:
     """Copy a recording into an upload folder and return the request that saves it as a voice.
 
-    source: a file of this process;  name: of a new voice, or of an existing one with `replace`.
-    Raises AppError for an invalid or taken name.
+    source: a file of this process;  name: of a new voice, or of an existing one with `replace`;
+    consent: fields of its consent note, none where it is not stated.  Raises AppError for an
+    invalid or taken name, and for an invalid note.
     """
+    if consent:
+        make_consent(consent)
     layout.voice(name) if replace else get_new_voice_folder(layout, name)
     if not source.is_file() or not 0 < source.stat().st_size <= MAX_RECORDING_BYTES:
         raise AppError(
@@ -163,7 +173,9 @@ def stage_recording_upload(
     folder = _create_folder(layout)
     with translate_write_errors(folder):
         shutil.copyfile(source, folder / f"recording{source.suffix.lower()[:8]}")
-    return SaveRecordingRequest(name=name, folder=str(folder), replace=replace)
+    return SaveRecordingRequest(
+        name=name, folder=str(folder), replace=replace, consent=dict(consent)
+    )
 
 
 def _create_folder(layout: ProjectPaths) -> Path:

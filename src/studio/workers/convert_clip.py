@@ -20,6 +20,7 @@ from quick.options import QuickOptions
 from studio.model_store.bundles import list_models
 from studio.schemas.clip_tools import ConvertClipRequest, ConvertClipResult
 from studio.voices.catalog import check_voices, get_results_folder_name, resolve_random_seed
+from studio.voices.consent_reminders import take_consent_reminders
 from studio.voices.uploads import resolve_file_ref
 from studio.workers.clip_tools import make_output_path
 from studio.workers.context import WorkerContext
@@ -66,6 +67,8 @@ def convert_file(
         voice = resolve_random_seed(request.voice, request.seed)
         speaker = get_speaker_latents(voice, layout, context).tensors[SPEAKER]
         generator = torch.Generator().manual_seed(request.seed)
+        for reminder in take_consent_reminders(layout, [request.voice]):
+            report.warn(reminder)
         made = converter.convert(clip, speaker, request.vocoder, generator, report)
     with translate_write_errors(target), reraise_as_app_error(ClipError):
         write_clip(target, made, SYNTHETIC_COMMENT)

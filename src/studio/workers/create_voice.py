@@ -22,6 +22,7 @@ from studio.schemas.speech import SpeechRequest
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.embedded_latents import parse_embedded_latents
 from studio.voices.catalog import AUDIO_SUFFIXES, LATENTS_FILE, RANDOM_VOICE, Voice, find_voice
+from studio.voices.consent import ConsentNote, parse_consent, write_consent
 from studio.voices.uploads import is_transcript
 from studio.workers.synthesis.engine_cache import EngineCache
 from studio.workers.synthesis.latents_cache import generate_random_speaker_latents
@@ -55,6 +56,7 @@ def save_random_voice(
     with translate_write_errors(folder):
         folder.mkdir(parents=True)
         speaker.save(folder / LATENTS_FILE)
+        write_consent(folder, ConsentNote(basis="synthetic", speaker=f"{RANDOM_VOICE}#{seed}"))
     return find_voice(layout, name)
 
 
@@ -113,6 +115,8 @@ def _import_latents(name: str, text: str, source: Path, layout: ProjectPaths) ->
     with translate_write_errors(folder):
         folder.mkdir(parents=True)
         speaker.save(folder / LATENTS_FILE)
+        if note := parse_consent(parse_embedded_latents(text, source.name).consent):
+            write_consent(folder, note)
     return find_voice(layout, name)
 
 

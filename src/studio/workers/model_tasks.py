@@ -28,6 +28,7 @@ from studio.schemas.checkpoint_export import (
 )
 from studio.training_runs.service import read_train_config
 from studio.voices.consent import copy_consent
+from studio.voices.consent_reminders import describe_missing_consent
 from studio.workers.context import TaskContext, WorkerContext
 from training.asr.base import TranscribeError
 from training.asr.whisper_download import download_hugging_face_model, download_whisper_model
@@ -51,11 +52,8 @@ def export_run_checkpoint(
         export_checkpoint(run, request.step, places, report)
         learned = read_finetune_metadata(target)
         voice = get_finetune_voice(learned)
-        if not (voice and copy_consent(layout.voice(voice), target)):
-            report.warn(
-                f"The voice {voice or request.dataset} has no consent note. State why it may be "
-                "cloned before you share this model."
-            )
+        if not copy_consent(layout.voice(voice), target):
+            report.warn(f"{describe_missing_consent(voice)} Do so before you share this model.")
     return ExportCheckpointResult(
         bundle=bundle, voice=get_finetune_voice(learned), step=learned.step
     )

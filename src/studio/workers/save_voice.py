@@ -16,6 +16,7 @@ from core.progress import ProgressReporter
 from studio.schemas.voices import SaveRandomVoiceRequest, SaveRecordingRequest
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.voices.catalog import RANDOM_VOICE, find_voice
+from studio.voices.consent import make_consent, write_consent
 from studio.voices.trash import delete_voice, get_new_voice_folder
 from studio.voices.uploads import ImportVoiceResult
 from studio.workers.context import WorkerContext
@@ -84,6 +85,8 @@ def _write_recording(
                 write_clip(fresh / f"{stem}.wav", clip)
             if target.is_dir():
                 delete_voice(layout, target.name)
+            if request.consent:
+                write_consent(fresh, make_consent(request.consent))
             commit_folder(fresh, target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

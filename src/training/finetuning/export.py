@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from core.files import replace_folder, restore_replaced_folder
+from core.files import copy_file, replace_folder, restore_replaced_folder
+from core.paths import CONSENT_FILE
 from core.progress import ProgressReporter
 from tortoise.checkpoints.layout import compute_weights_id
 from tortoise.checkpoints.loading import load_model
@@ -72,6 +73,8 @@ def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressRep
         voice = compute_speaker_latents(engine, select_reference_clips(clips.train), report)
         voice.save(part / VOICE_LATENTS_FILE)
         write_info_file(part / FINETUNE_FILE, metadata)
+        if (run / CONSENT_FILE).is_file():
+            copy_file(run / CONSENT_FILE, part / CONSENT_FILE)
         replace_folder(target, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 
 from core.errors import InvalidValueError
 from core.files import write_text
-from core.tables.text_files import read_text
+from core.tables.office_packages import DAMAGED_PACKAGE_ERRORS, check_package
+from core.tables.text_files import read_bytes, read_text
 from training.asr.transcripts.subtitles import read_subtitles
 from training.asr.transcripts.whisper_json import load_json
 
@@ -130,16 +130,11 @@ def _read_docx(path: Path) -> list[TranscriptTurn]:
     from docx.opc.exceptions import PackageNotFoundError
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_DOCX_BYTES:
-            raise InvalidValueError(
-                f"{path.name} holds {size} bytes; a transcript has at most {MAX_DOCX_BYTES}."
-            )
-        document = Document(str(path))
-    except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
+        check_package(read_bytes(path), MAX_DOCX_BYTES)
+        paragraphs = [paragraph.text for paragraph in Document(str(path)).paragraphs]
+    except (*DAMAGED_PACKAGE_ERRORS, PackageNotFoundError) as error:
         raise InvalidValueError(f"{path.name} is damaged or not a .docx file: {error}") from error
-    return split_paragraphs(paragraph.text for paragraph in document.paragraphs)
+    return split_paragraphs(paragraphs)
 
 
 def _read_cues(path: Path) -> list[TranscriptTurn]:

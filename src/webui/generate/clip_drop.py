@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -12,6 +14,7 @@ from studio.app.studio import Studio
 from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
 from studio.voices.catalog import AUDIO_SUFFIXES
 from studio.voices.uploads import stage_recording_upload
+from webui.components.consent_fields import ConsentFields, consent_html, read_consent_fields
 from webui.components.live_panel import EVENT_OPTIONS, Updates
 from webui.components.messages import error_html, note_html, show_errors
 from webui.generate.form import GenerateForm
@@ -26,6 +29,7 @@ class ClipDrop:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self.consent = gr.HTML("", elem_id="generate-consent")
         self.file = gr.File(
             label="Drop a generated clip for its settings, or a recording to use as a voice",
             file_types=["audio", *AUDIO_SUFFIXES],
@@ -39,23 +43,27 @@ class ClipDrop:
                 max_lines=1,
                 elem_id="generate-adopt-name",
             )
+            self.consent_fields = ConsentFields("generate-adopt")
             self.use = gr.Button("Use as a voice", size="sm", elem_id="generate-adopt")
         self.dropped, self.awaited = gr.State(""), gr.State("")
 
-    def bind(self, form: GenerateForm, message: gr.HTML) -> None:
+    def bind(self, form: GenerateForm, message: gr.HTML, blocks: gr.Blocks) -> None:
         """Connect the events.  message: where notes and errors are shown."""
+        voice: Any = form.controls["voice"]  # Any: Gradio adds the events at run time
+        for trigger in (voice.change, blocks.load):
+            trigger(self.show_consent, [voice], [self.consent], **EVENT_OPTIONS)
         offered = [message, self.file, self.offer, self.name, self.dropped]
 
         def load(path: str | None) -> Updates:
             return self.load_clip(path, form, message)
 
-        def use(path: str, name: str | None) -> Updates:
-            return self.use_as_voice(path, name or "", message)
+        def use(path: str, name: str | None, *stated: str | None) -> Updates:
+            return self.use_as_voice(path, name or "", message, read_consent_fields(*stated))
 
         self.file.upload(load, [self.file], [*offered, *form.components], **EVENT_OPTIONS)
         self.use.click(
             show_errors(message, use),
-            [self.dropped, self.name],
+            [self.dropped, self.name, *self.consent_fields.components],
             [message, self.offer, self.dropped, self.awaited],
             **EVENT_OPTIONS,
         )
@@ -86,12 +94,18 @@ class ClipDrop:
             self.dropped: str(file) if is_audio else "",
         }
 
-    def use_as_voice(self, path: str, name: str, message: gr.HTML) -> Updates:
-        """Queue a job that saves the recording as a new voice."""
+    def show_consent(self, voice: str | None) -> Updates:
+        """Show why the chosen voice may be cloned."""
+        return {self.consent: consent_html(self.studio.layout, voice or "")}
+
+    def use_as_voice(
+        self, path: str, name: str, message: gr.HTML, consent: Mapping[str, str]
+    ) -> Updates:
+        """Queue a job that saves the recording as a new voice. consent: fields of its note."""
         if not path:
             raise AppError("Drop a recording first.")
         voice = name.strip()
-        request = stage_recording_upload(self.studio.layout, voice, Path(path))
+        request = stage_recording_upload(self.studio.layout, voice, Path(path), consent=consent)
         self.studio.submit(request, title=f"Save the recording as {voice}", origin=ORIGIN)
         return {
             message: note_html(f"Saving the voice {voice}; it is selected when done."),

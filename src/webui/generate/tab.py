@@ -159,7 +159,7 @@ class GenerateTab:
         self._bind_options()
         self._bind_browser_state(blocks)
         self._bind_voices(blocks)
-        self.drop.bind(form, self.message)
+        self.drop.bind(form, self.message, blocks)
         self.reset.click(self._reset, None, [self.message, *values], **EVENT_OPTIONS)
         self.save.click(
             show_errors(self.message, self._save_voice),

@@ -16,6 +16,7 @@ from webui.components.page_context import PageContext
 from webui.settings.form import build_settings_form, device_choices
 from webui.settings.models import build_models_panel
 from webui.settings.system import SystemInfoCache, build_system_panel
+from webui.settings.voices import VoicesPanel
 
 # Any: each control has a value of its own type.
 
@@ -30,6 +31,7 @@ def build_settings_tab(page: PageContext) -> None:
     """Create the tab."""
     tab = SettingsTab(page)
     build_models_panel(page)
+    VoicesPanel(page)
     device = tab.form.controls["device"]
     for checked in build_system_panel(page, tab.system_info):
         checked.then(tab.get_device_update, None, [device], **EVENT_OPTIONS)

@@ -17,7 +17,7 @@ from studio.app.studio import Studio
 from studio.model_store.finetunes import FinetunedModel, list_finetunes
 from studio.training_runs.config_service import CONFIG_FILE
 from studio.training_runs.run_status import FINISHED_STATES, RunStatus, RunSummary
-from studio.training_runs.service import build_export_request
+from studio.training_runs.service import build_export_request, find_missing_consent
 from studio.training_runs.trash import DeletedRun, list_deleted_runs, restore_run
 from webui.components.charts import create_line_plot, line_plot_update
 from webui.components.job_card import format_progress
@@ -188,7 +188,8 @@ class TrainTab:
         request = build_export_request(self.studio.layout, dataset, name, step)
         title = f"Export step {step:,} of {dataset}{TITLE_SEPARATOR}{name}"
         self.studio.submit(request, title=title)
-        return self._note(f"Exporting step {step:,} as a model.")
+        text = f"Exporting step {step:,} as a model."
+        return self._note(f"{text} {find_missing_consent(self.studio.layout, dataset)}".strip())
 
     def generate_with_model(self, action: PanelAction, selected: str) -> Updates:
         """Fill the Generate form with an exported model and its voice, and go there."""

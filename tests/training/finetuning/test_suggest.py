@@ -123,6 +123,13 @@ def test_the_starter_lets_only_what_shapes_its_sound_learn() -> None:
     assert (config.diffusion.rate, config.diffusion.batch, config.diffusion.window) == (5e-4, 8, 64)
 
 
+def test_a_speaker_codec_learns_the_voice_alone() -> None:
+    proposal = suggest_config(LJ, MachineFacts(cores=2), replace(SMALL, has_speaker_codec=True))
+    config = proposal.config
+    assert config.schedule.steps == 0 and config.diffusion.steps > 0
+    assert "speaker codec" in proposal.reasons["schedule.steps"]
+
+
 def test_published_weights_let_the_gpt_learn_gently() -> None:
     gpu = MachineFacts(device="cuda:0", gpus=1, memory=24 * 10**9)
     config = suggest_config(LJ, gpu, PUBLISHED).config
@@ -199,8 +206,13 @@ def test_nice_numbers_are_below_and_near(number: float) -> None:
 def test_the_facts_of_the_starter_are_read_from_its_headers() -> None:
     folder = Path(__file__).resolve().parents[3] / "models" / "starter"
     facts = read_model_facts(folder, "starter")
-    assert facts.is_small and facts.gpt.layers == 6 and facts.diffusion.exists
-    assert facts.gpt.parameters == SMALL.gpt.parameters
+    assert (
+        facts.is_small
+        and facts.gpt.layers == 5
+        and facts.has_speaker_codec
+        and facts.diffusion.exists
+    )
+    assert facts.gpt.parameters == 6_224_811
     assert (facts.max_text_tokens, facts.max_clip_codes) == (236, 290)
 
 

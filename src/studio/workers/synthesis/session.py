@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from core.serialization import to_dict
@@ -17,7 +19,9 @@ from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
 from studio.synthesis.chunking import TextChunk
+from studio.synthesis.embedded_latents import CONSENT_KEY
 from studio.voices.catalog import resolve_random_seed
+from studio.voices.consent import read_consent, to_text
 from studio.workers.synthesis.clip_editing import join_audible_spans, locate_with_wav2vec2
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
@@ -191,7 +195,6 @@ class SynthesisSession:
         options: Mapping[str, Any],  # Any: option values
         **fields: Any,  # Any: the fields of TakeMetadata that differ
     ) -> TakeMetadata:
-        own = self.speakers.get(voice) if self.request.embed_latents else None
         return TakeMetadata(
             voice=voice,
             seed=int(options["seed"]),
@@ -201,9 +204,20 @@ class SynthesisSession:
             weights_id=self.engine.weights_id,
             speakers={name: speaker.content_id for name, speaker in self.speakers.items()},
             machine=self.environment,
-            latents=None if own is None else base64.b64encode(own.to_bytes()).decode("ascii"),
+            latents=self._encode_latents(voice) if self.request.embed_latents else None,
             **fields,
         )
+
+    def _encode_latents(self, voice: str) -> str | None:
+        """Return the latents of a voice as base64, with the consent note of its folder."""
+        own = self.speakers.get(voice)
+        if own is None:
+            return None
+        notes = {}
+        with suppress(AppError):  # a blend, or random, has no folder
+            if note := read_consent(self.layout.voice(voice)):
+                notes = {CONSENT_KEY: to_text(note)}
+        return base64.b64encode(own.to_bytes(notes)).decode("ascii")
 
     def _trim_prompt(
         self, candidate: SpeechCandidate, chunk: TextChunk, speaker: SpeakerLatents

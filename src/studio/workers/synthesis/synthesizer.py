@@ -25,6 +25,7 @@ from studio.synthesis.output_paths import (
 from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
+from studio.voices.consent_reminders import take_consent_reminders
 from studio.workers.synthesis.clip_editing import concatenate_clips
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
 from studio.workers.synthesis.session import SynthesisSession
@@ -68,6 +69,8 @@ class Synthesizer:
         chunks = apply_line_overrides(chunks, request, budget, self._layout)
         for voice in dict.fromkeys(chunk.line_plan.voice for chunk in chunks):
             session.get_speaker_latents(voice, chunks[0].options)
+        for reminder in take_consent_reminders(self._layout, session.speakers):
+            report.warn(reminder)  # not in the metadata: it concerns the voice, not the clip
         for notice in list_text_notices(request):
             session.warn(notice)
         if request.like is not None:

@@ -35,6 +35,7 @@ SMALL_DIFFUSION_STEPS, SMALL_DIFFUSION_REFERENCE_S = (
     450,
     150.0,
 )  # measured on 20 clips of a real voice, 2.5 minutes
+CODEC_REASON = "The decoder of the speaker codec makes the voice; the GPT speaks for all voices."
 SMALL_STEPS = (200, 4_000)  # fewest and most
 SMALL_RATE, SMALL_GPT_STEPS = 1e-4, 100  # where only the GPT can learn
 PUBLISHED_RATE, LORA_RATE = 1e-5, 1e-4
@@ -143,10 +144,11 @@ def round_down(number: float) -> int:
 
 
 def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigProposal:
-    """Propose for a model as small as the starter: train the diffusion decoder, not the GPT.
+    """Propose for a small model: train the decoder of the codec, or the diffusion, not the GPT.
 
-    Its codebook was trained on synthetic voices and cannot represent real speech, so a GPT that is
-    trained on such codes mispronounces words (measured: WER 0.62 to 0.81).
+    A codebook of synthetic voices cannot represent real speech, so a GPT that is trained on such
+    codes mispronounces words (measured: WER 0.62 to 0.81). A speaker codec leaves the voice to its
+    decoder.
     """
     batch = max(1, min(SMALL_BATCH, facts.clips))
     shapes = bundle.diffusion.exists
@@ -168,7 +170,9 @@ def _suggest_for_small_model(facts: DatasetFacts, bundle: ModelFacts) -> ConfigP
         ),
     )
     reasons = {
-        "schedule.steps": "The codebook of this model cannot represent real speech.",
+        "schedule.steps": CODEC_REASON
+        if bundle.has_speaker_codec
+        else "The codebook of this model cannot represent real speech.",
         "diffusion.steps": f"Suggested for {facts.seconds / 60:.1f} minutes of data.",
         "diffusion.batch": f"{batch} of the {facts.clips} clips at a time.",
         "diffusion.rate": "Lower than the original rate.",
