@@ -32,6 +32,7 @@ COMMANDS = {
     "models": "list, download, verify and import models",
     "history": "search, star, rename, delete and export clips",
     "settings": "show and change the settings",
+    "backup": "back up the whole studio into one file, and restore it",
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
     "datasets": "list, review and edit datasets",
@@ -107,6 +108,8 @@ def _find_registration(
         from cli.history import register
     elif name == "settings":
         from cli.settings import register
+    elif name == "backup":
+        from cli.backup import register
     elif name == "doctor":
         from cli.doctor import register
     elif name in ("prepare", "datasets"):

@@ -87,7 +87,7 @@ class ActiveJob:
 
     attempts: how often it was started since its last take;  is_warm: whether the worker has loaded
     what the job needs;  has_begun: whether the worker has reported anything of it;  stop_at: when
-    its process is killed.
+    its process is killed;  stops_after_take: whether it is stopped when its next take is there.
     """
 
     job: Job
@@ -98,6 +98,7 @@ class ActiveJob:
     is_warm: bool = False
     has_begun: bool = False
     stop_at: float | None = None
+    stops_after_take: bool = False
 
     def __post_init__(self) -> None:
         self.work_estimate = WorkEstimate(work=self.job.task)

@@ -66,6 +66,7 @@ class JobQueue:
         self._changed = Condition()
         self._active: ActiveJob | None = None
         self._is_closing = False
+        self.is_paused = False
         self._must_replace_worker = False  # before the next job
         self._thread = Thread(target=self._run_loop, name="jobs", daemon=True)
         store.on_job_set_aside = self._report_ended
@@ -123,6 +124,20 @@ class JobQueue:
                 self._request_stop(self._active)
             self._changed.notify_all()
             return self._with_current_progress(self._store.job(id))
+
+    def cancel_after_take(self, id: str) -> Job:
+        """Stop a running job once its current take is finished; drop a waiting one."""
+        with self._changed:
+            if self._active is None or self._active.job.id != id:
+                return self.cancel(id)
+            self._active.stops_after_take = True
+            return self.job(id)
+
+    def set_paused(self, paused: bool) -> None:
+        """Start no further job while paused; a running one goes on."""
+        with self._changed:
+            self.is_paused = paused
+            self._changed.notify_all()
 
     def resume(self, id: str) -> Job:
         """Append a stopped or failed job to the queue, to resume after its last take."""
@@ -224,7 +239,7 @@ class JobQueue:
         return None
 
     def _take_next_job(self) -> ActiveJob | None:
-        job = self._store.next_waiting()
+        job = None if self.is_paused else self._store.next_waiting()
         if job is None:
             return None
         attempts = self._store.mark_running(job.id)
@@ -284,6 +299,8 @@ class JobQueue:
             active.handle_event(event)
             if event.kind == "take" and self._store.add_take(id, event.data):
                 active.attempts = 1
+            if event.kind == "take" and active.stops_after_take:
+                self._request_stop(active)
 
     def _handle_worker_death(self, active: ActiveJob, worker: WorkerProcess) -> JobOutcome:
         """Requeue a job whose worker died if it can go on, unless its workers keep dying."""

@@ -198,6 +198,19 @@ class JobStore:
                 (attempts, id),
             )
 
+    def move(self, id: str, place: int) -> None:
+        """Put a waiting job at a place in the queue, from 1; raises JobError for any other job."""
+        waiting = [job.id for job in self.list_jobs_in_state("waiting")]
+        if id not in waiting:
+            raise JobError("This job does not wait any more, so it cannot be moved.")
+        order = [other for other in waiting if other != id]
+        order.insert(max(0, place - 1), id)
+        with self._transaction() as db:
+            turns = [turn for (turn,) in db.execute(
+                "SELECT turn FROM jobs WHERE state = 'waiting' ORDER BY turn")]  # fmt: skip
+            rows = zip(turns, order, strict=True)
+            db.executemany("UPDATE jobs SET turn = ? WHERE id = ?", rows)
+
     def add_take(self, id: str, take: Mapping[str, Any]) -> bool:
         """Add a take, or replace the one with the same "index"; return whether it is new."""
         with self._transaction() as db:

@@ -10,11 +10,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from studio.app.studio import Studio
+from webui.components.changes import ChangeSignal, add_changes_route
 from webui.components.job_notice import JobNotice
 from webui.components.page_context import PageContext
-from webui.components.theme import HEAD, STYLES, QuietTheme
+from webui.components.queue_drawer import build_queue_drawer
+from webui.components.theme import ASSETS, HEAD, STYLES, QuietTheme
 from webui.generate import tab as generate
 from webui.history import tab as history
 from webui.settings import tab as settings
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 TITLE = "Testudo"
 MASTHEAD = """\
 <div class="masthead"><h1>Testudo</h1><p>Local voice studio</p>
+<button type="button" class="small" id="keys-open" title="Keyboard shortcuts">?</button>
 <button type="button" class="small" id="theme-switch">Theme: System</button></div>
 """
 CALL_PATHS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/queue/join")
@@ -42,14 +46,16 @@ TABS = (
 )
 
 
-def build_page(studio: Studio) -> gr.Blocks:
-    """Build the page."""
+def build_page(studio: Studio, changes: ChangeSignal | None = None) -> gr.Blocks:
+    """Build the page.  changes: tells open pages which panels have something new."""
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
     with blocks:
         gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelTheme();")
+        changes = changes or ChangeSignal()
         JobNotice(studio, blocks)
+        build_queue_drawer(studio, changes)
     with blocks, gr.Tabs(selected="generate", elem_id="tabs", overflow_behavior="wrap") as tabs:
-        page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
+        page = PageContext(studio=studio, changes=changes, blocks=blocks, tabs=tabs)
         for id, label, build in TABS:
             with gr.Tab(label, id=id, elem_id=f"tab-{id}") as tab:
                 page.tab = tab
@@ -61,12 +67,17 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     """Mount the page into a server under `path`; returns the server."""
+    changes = ChangeSignal()
+    add_changes_route(server, changes, path)
+    server.mount(f"{path.rstrip('/')}/wavesurfer", StaticFiles(directory=ASSETS / "wavesurfer"))
     mounted: FastAPI = gr.mount_gradio_app(
         server,
-        build_page(studio),
+        build_page(studio, changes),
         path=path,
         theme=QuietTheme(),
         css_paths=STYLES,
+        pwa=True,
+        favicon_path=ASSETS / "icon.svg",
         head=HEAD,
         footer_links=[],
         run_history=False,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 
 from jobs.models import Job
+from studio.history.waveform import MAX_PEAKS, Waveform, read_waveform
 from studio.voices.catalog import AUDIO_SUFFIXES
 from support.api_helpers import refused
 
@@ -78,3 +81,16 @@ def test_only_results_and_voices_are_served(client: TestClient, kind: str) -> No
 
 def test_a_missing_clip_is_reported_in_words(client: TestClient) -> None:
     assert "There is no clip 'x.wav'" in refused(client.get("/api/files/results/x.wav"), 404)
+
+
+def test_the_waveform_of_a_clip_is_its_peaks_and_its_duration(tmp_path: Path) -> None:
+    rate = 8_000
+    wave = np.zeros(2 * rate, dtype=np.float32)
+    wave[rate:] = -0.5
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, wave, rate)
+    found = read_waveform(path)
+    assert found.duration == 2.0 and len(found.peaks) <= MAX_PEAKS
+    assert found.peaks[0] == 0.0 and found.peaks[-1] == 0.5
+    (tmp_path / "clip.m4a").write_bytes(b"no sound")
+    assert read_waveform(tmp_path / "clip.m4a") == Waveform()

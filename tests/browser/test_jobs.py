@@ -118,14 +118,18 @@ def test_stop_while_the_weights_are_still_being_loaded(
     assert ended(studio, second, 60)["state"] == "done"
 
 
-def test_escape_stops_and_keeps_the_takes_that_were_spoken(
+def test_escape_asks_and_stop_now_keeps_the_takes_that_were_spoken(
     studio: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
     one = visitor()
     one.open(studio.url)
     id = begin(one, studio, LINES, delimiter=r"\n", iterations=60)
     with_takes(studio, id, 1)
+    one.page.locator("#queue-panel [data-act=stop-after]").wait_for(state="attached")
     one.page.keyboard.press("Escape")
+    one.page.locator("#queue-panel [data-act=cancel]:focus").wait_for()
+    assert studio.job(id)["state"] == "running"  # it asks first
+    one.page.keyboard.press("Enter")
     over = ended(studio, id, PATIENCE_S)
     assert over["state"] == "stopped" and 1 <= len(over["takes"]) < 5
     assert all((studio.root / "results" / take["path"]).is_file() for take in over["takes"])

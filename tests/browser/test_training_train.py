@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -166,53 +166,42 @@ def see_value(one: Visitor, field: str, value: str) -> None:
     one.page.wait_for_function(script, arg=[field, value])
 
 
-def timer_names(page: Any) -> dict[int, str]:
-    """Return the events that a timer of the page triggers: their numbers to the timers' names."""
-    config = page.evaluate("() => window.gradio_config")
-    names = {
-        component["id"]: component["props"].get("elem_id") or f"timer {component['id']}"
-        for component in config["components"]
-        if component["type"] == "timer" or str(component["props"].get("elem_id")).endswith("-timer")
-    }
-    return {
-        event["id"]: names[source]
-        for event in config["dependencies"]
-        for source, _ in event["targets"]
-        if source in names
-    }
+def watched_places(page: Any) -> dict[str, str]:
+    """Return the tokens of the panels that the page watches: to the places of the panels."""
+    code = "() => [...window.testudo.watchers.values()].map((one) => [one.token, one.place])"
+    return dict(page.evaluate(code))
 
 
-def test_train_polls_only_while_it_is_shown(
+def test_train_is_watched_only_while_it_is_shown(
     school: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
-    names = timer_names(page)
-    polls: Counter[str] = Counter()
+    looks: Counter[str] = Counter()
 
     def note(request: Any) -> None:
-        if request.method == "POST" and "fn_index" in (request.post_data or ""):
-            polls[names.get(json.loads(request.post_data)["fn_index"], "")] += 1
+        address = urlsplit(request.url)
+        if address.path.endswith("/changes"):
+            tokens = parse_qs(address.query)["tokens"][0].split(",")
+            places = watched_places(page)
+            looks.update(places[token] for token in tokens)
 
-    def wait_for_polls(*timers: str, count: int = 2) -> None:
-        """Wait until each timer has sent that many requests."""
-        polls.clear()
-        while any(polls[timer] < count for timer in timers):
-            page.wait_for_event("request")
+    def wait_for_looks(*places: str, count: int = 2) -> None:
+        """Wait until the state of each panel was asked for that often."""
+        looks.clear()
+        while any(looks[place] < count for place in places):
+            note(page.wait_for_event("request"))
 
-    always = [name for name in set(names.values()) if name.startswith("timer ")]
-    train, history = "training-run-timer", "history-list-timer"
-    assert always and {train, history} <= set(names.values())
-    page.on("request", note)
+    always, train, history = "generate-jobs", "training-run", "history-list"
     part(one, "Train")
-    wait_for_polls(train, *always)
+    wait_for_looks(train, always)
     one.choose("history")
-    wait_for_polls(history)  # until no poll of Train is on its way any more
-    wait_for_polls(history, *always, count=6)
-    assert polls[train] == 0, "Train polls while another tab is shown"
+    wait_for_looks(history)  # until no look at Train is on its way any more
+    wait_for_looks(history, always, count=6)
+    assert looks[train] == 0, "Train is watched while another tab is shown"
     one.choose("training")
-    wait_for_polls(train, *always)
-    assert polls[history] <= 1, "at most one poll of History was on its way"
+    wait_for_looks(train, always)
+    assert looks[history] <= 1, "at most one look at History was on its way"
 
 
 @pytest.mark.parametrize("theme", THEMES)

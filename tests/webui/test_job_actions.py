@@ -56,7 +56,7 @@ def test_a_line_is_spoken_anew_with_another_text_and_seed_and_can_be_changed_bac
     assert again.state == "done" and FakeEngine.heard == ["Two other lines."]
     second = clip.read_bytes()
     assert second != first
-    assert "Use take 1 (seed" in html_of(studio)
+    assert 'title="Take 1: seed' in html_of(studio)
     back = press(studio, "use", job, "1/002.wav")
     assert back.state == "done" and clip.read_bytes() != second
 

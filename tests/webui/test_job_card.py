@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from core.formatting import format_clock, format_duration
 from core.paths import ProjectPaths
 from jobs.models import Job, JobFailure, JobProgress
 from studio.app.studio import Studio
+from studio.synthesis.output_paths import get_clip_name
 from webui.components.job_card import (
     format_page_title,
     format_progress,
@@ -125,10 +127,30 @@ def test_a_finished_job_has_its_candidates_lines_voice_seed_and_settings(
 ) -> None:
     job = spoken("One.\nTwo.", delimiter="\\n")
     html = job_panel_html([job], studio.layout)
-    for words in ("Take 1", "Lines (2)", "Reference clip", "seed 5", "Copy settings"):
+    for words in ("Clip", "Lines (2)", "Reference clip", "seed 5", "Copy settings"):
         assert words in html
-    assert acts(Reader(html)) == ["seed", "settings", "star", "redo", "redo"]
-    assert len({link["href"] for link in Reader(html).all("a")}) == 3
+    first = ["redo", "split", "add", "join", "move", "remove"]
+    last = ["redo", "split", "add", "move", "remove"]
+    assert acts(Reader(html)) == [*first, *last, "seed", "settings", "star"]
+    assert len({link["href"] for link in Reader(html).all("a")}) == 1
+    rows = [row for row in Reader(html).all("li") if "data-line" in row]
+    assert rows[0]["data-start"] == "0.0"
+    assert float(str(rows[0]["data-end"])) < float(str(rows[1]["data-start"]))
+
+
+def test_an_edit_of_a_clip_is_shown_in_its_card_and_adds_no_other(
+    studio: Studio, spoken: Callable[..., Job]
+) -> None:
+    job = spoken("One.\nTwo.", delimiter="\\n")
+    assert job.result is not None
+    clip = get_clip_name(studio.layout, Path(str(job.result["path"])))
+    redo = replace(JOB, task="redo", request={"clip": clip, "line": 1}, title="Regenerate line 2")
+    reader = drawn(studio.layout, redo, job)
+    assert len(reader.all("article")) == 1 and acts(reader)[0] == "cancel"
+    assert "regenerating" in job_panel_html([redo, job], studio.layout)
+    done = replace(redo, state="done", result={**job.result, "seconds": 9.5}, ended=1001.0)
+    html = job_panel_html([done, job], studio.layout)
+    assert len(Reader(html).all("article")) == 1 and "9.5 s" in html and f'"{job.id}"' in html
 
 
 def test_a_clip_that_is_gone_has_no_player(studio: Studio, spoken: Callable[..., Job]) -> None:

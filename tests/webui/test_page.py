@@ -38,7 +38,7 @@ def client(studio: Studio, page: gr.Blocks) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         uploads = studio.layout.state / "page"
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        patch.setattr(app, "build_page", lambda _: page)
+        patch.setattr(app, "build_page", lambda *_: page)
         mounted = app.mount_page(FastAPI(), studio)
         with TestClient(mounted, base_url="http://localhost") as client:
             yield client
@@ -97,3 +97,16 @@ def test_a_dropped_clip_can_be_played_back_and_nothing_else_of_the_state(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.exists() or file.write_bytes(b"private")
         assert client.get(f"/gradio_api/file={file}").status_code == 403, file
+
+
+def test_the_page_can_be_installed_with_an_icon_of_its_own(client: TestClient) -> None:
+    manifest = client.get("/manifest.json").json()
+    assert manifest["name"] == "Testudo" and manifest["display"] == "standalone"
+    icon = client.get(manifest["icons"][0]["src"])
+    assert icon.status_code == 200 and b"#0f766e" in icon.content
+
+
+def test_the_player_is_loaded_from_the_studio_itself(client: TestClient) -> None:
+    library = client.get("/wavesurfer/wavesurfer.esm.js")
+    assert library.status_code == 200 and b"export" in library.content
+    assert b"BSD 3-Clause" in client.get("/wavesurfer/LICENSE").content

@@ -23,8 +23,9 @@ from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset
 from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
 from webui.components.speech_model_installer import SpeechModelInstaller
+from webui.components.voice_import import import_recordings
 from webui.datasets.prepare_form import PrepareForm, allows_folders
-from webui.datasets.prepare_tab import PrepareTab, import_recordings
+from webui.datasets.prepare_tab import PrepareTab
 from webui.datasets.prepare_view import (
     prepare_jobs_html,
     prepare_plan_html,
@@ -246,7 +247,7 @@ def test_dropped_recordings_become_a_voice(studio: Studio, tmp_path: Path) -> No
     write_clip(tmp_path / "My talk.wav", Clip(wave=tone, sample_rate=24_000))
     (tmp_path / "My talk.txt").write_text("A tone.", encoding="utf-8")
     files = [tmp_path / "My talk.wav", tmp_path / "My talk.txt"]
-    done = studio.wait(import_recordings(studio, files, "").id, 30)
+    done = studio.wait(import_recordings(studio, files, "", "prepare").id, 30)
     assert done.state == "done", done.failure
     folder = studio.layout.voices / "my-talk"
     assert sorted(path.name for path in folder.iterdir()) == ["My talk.txt", "My talk.wav"]
@@ -268,7 +269,7 @@ def test_what_cannot_become_a_voice_is_refused(
     for file in files:
         file.write_bytes(b"x")
     with pytest.raises(AppError, match=told):
-        import_recordings(studio, files, voice)
+        import_recordings(studio, files, voice, "prepare")
     uploads = studio.layout.state / "uploads"
     assert not uploads.is_dir() or not list(uploads.iterdir())
 

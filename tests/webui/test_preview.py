@@ -32,7 +32,10 @@ def test_a_long_text_shows_its_first_pieces_only() -> None:
 def test_the_time_is_reported_with_the_stages_that_take_most_of_it() -> None:
     shown = Preview(pieces=(piece(),), seconds=4.2)
     told = preview_html(shown, {"draft": 90.0, "diffusion": 38.0, "vocode": 2.0})
-    assert "about 2 min 10 s" in told and "(sampling candidates 69 %, diffusion 29 %)" in told
+    assert (
+        "about 2 min 10 s" in told
+        and "(sampling candidates 69 %, diffusion 29 %, other 2 %)" in told
+    )
     for unknown in (None, {}):
         assert "after the first run" in preview_html(shown, unknown)
 

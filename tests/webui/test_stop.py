@@ -12,7 +12,7 @@ from jobs.models import Job
 from studio.app.studio import Studio
 from studio.schemas.clip_tools import CheckVoiceRequest
 from webui.app import build_page
-from webui.datasets.prepare_tab import import_recordings
+from webui.components.voice_import import import_recordings
 
 
 def job(task: str, state: str = "running", origin: str = "") -> Job:
@@ -49,11 +49,11 @@ def find_updates(page: gr.Blocks, panel: str) -> dict[str, Any]:
     event = next(
         f
         for f in page.fns.values()
-        if html in f.outputs and stop in f.outputs and f.fn.__name__ == "refresh"
+        if html in f.outputs and stop in f.outputs and f.fn.__name__ == "answer"
     )
     assert event.fn is not None
     given: list[Any] = [component.value for component in event.inputs]  # type: ignore[attr-defined]
-    updates: dict[Any, Any] = event.fn(*given)
+    updates: dict[Any, Any] = event.fn(gr.EventData(None, {}), *given)
     return next(dict(value) for key, value in updates.items() if key is stop)
 
 
@@ -99,7 +99,7 @@ def test_a_submitted_job_has_the_tab_that_submitted_it_as_its_origin(
     studio: Studio, tmp_path: Path
 ) -> None:
     recording = tmp_path / "voices" / "Anna" / "one.wav"
-    imported = import_recordings(studio, [recording], "nora")
+    imported = import_recordings(studio, [recording], "nora", "prepare")
     checked = studio.submit(CheckVoiceRequest(voice="Anna"), origin="utilities")
     assert (imported.origin, checked.origin) == ("prepare", "utilities")
     assert studio.wait(imported.id, 30).origin == "prepare"

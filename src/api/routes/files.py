@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, UploadFile
 from fastapi.responses import FileResponse
@@ -13,7 +13,10 @@ from fastapi.responses import FileResponse
 from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
 from api.schemas import StudioDep
 from core.errors import AppError, translate_write_errors
-from core.paths import quote_for_message, validate_name
+from core.paths import ProjectPaths, quote_for_message, validate_name
+from studio.history.waveform import Waveform, read_waveform
+
+FileKind: TypeAlias = Literal["results", "voices", "training", "uploads"]
 
 router = APIRouter(prefix="/api")
 UPLOAD_BLOCK_BYTES = 1 << 20
@@ -46,18 +49,13 @@ MEDIA_TYPES = MappingProxyType(
 
 @router.get("/files/{kind}/{name:path}", response_class=FileResponse, tags=["Files"])
 def download_file(
-    kind: Literal["results", "voices", "training", "uploads"],
+    kind: FileKind,
     name: str,
     studio: StudioDep,
     download: Annotated[bool, Query(description="as an attachment")] = False,
 ) -> FileResponse:
     """Return an audio file below the results, the voices, training or the uploads."""
-    if kind == "training":
-        path = resolve_training_audio(studio.layout.training, name)
-    else:
-        layout = studio.layout
-        folders = {"results": layout.results, "voices": layout.voices}
-        path = resolve_audio_file(folders.get(kind, layout.state / "uploads"), name)
+    path = _resolve_served_file(studio.layout, kind, name)
     return FileResponse(
         path,
         media_type=MEDIA_TYPES[path.suffix.lower()],
@@ -65,6 +63,19 @@ def download_file(
         content_disposition_type="attachment" if download else "inline",
         headers={"cache-control": "no-cache"},  # a clip may be regenerated under its name
     )
+
+
+@router.get("/waveforms/{kind}/{name:path}", tags=["Files"])
+def get_waveform(kind: FileKind, name: str, studio: StudioDep) -> Waveform:
+    """Return duration and peaks of an audio file; none where it cannot be decoded here."""
+    return read_waveform(_resolve_served_file(studio.layout, kind, name))
+
+
+def _resolve_served_file(layout: ProjectPaths, kind: FileKind, name: str) -> Path:
+    if kind == "training":
+        return resolve_training_audio(layout.training, name)
+    folders = {"results": layout.results, "voices": layout.voices}
+    return resolve_audio_file(folders.get(kind, layout.state / "uploads"), name)
 
 
 def resolve_training_audio(folder: Path, name: str) -> Path:

@@ -127,6 +127,24 @@ class Studio:
         """Drop a waiting job, or stop a running one within two seconds; its takes are kept."""
         return self._open_queue().queue.cancel(id)
 
+    def cancel_after_take(self, id: str) -> Job:
+        """Stop a running job once its current line is finished; drop a waiting one."""
+        return self._open_queue().queue.cancel_after_take(id)
+
+    def move_job(self, id: str, place: int) -> None:
+        """Put a waiting job at a place in the queue, from 1."""
+        self._open_queue().store.move(id, place)
+        self._open_queue().queue.notify()
+
+    def set_queue_paused(self, paused: bool) -> None:
+        """Start no further job while paused; a running one goes on. A restart ends the pause."""
+        self._open_queue().queue.set_paused(paused)
+
+    @property
+    def is_queue_paused(self) -> bool:
+        """Whether waiting jobs are held back."""
+        return self._open_queue().queue.is_paused
+
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
         """Wait for the end of a job, at most `timeout`, and return the job."""
         return self._open_queue().queue.wait(id, timeout_s)

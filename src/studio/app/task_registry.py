@@ -22,6 +22,7 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("speak", "schemas.speech:SpeechRequest", "context:synthesize_speech_task"),
     ("redo", "synthesis.retake:RegenerateLineRequest", "retake:regenerate_line_task"),
     ("rejoin", "synthesis.retake:RejoinClipRequest", "retake:rejoin_clip_task"),
+    ("edit_lines", "synthesis.line_edits:EditLinesRequest", "retake:edit_lines_task"),
     ("bring_voice", "voices.uploads:ImportVoiceRequest", "create_voice:import_voice_task"),
     ("keep_random", "schemas.voices:SaveRandomVoiceRequest", "save_voice:save_random_voice_task"),
     ("keep_recording", "schemas.voices:SaveRecordingRequest", "save_voice:save_recording_task"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from core.errors import AppError, translate_write_errors
 from core.files import atomic_path
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
+from core.serialization import to_dict
 from engines.protocols import SpeechCandidate
 from studio.schemas.settings import Settings
-from studio.schemas.speech import SpeechRequest, SpeechResult, Take
+from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest, SpeechResult, Take
 from studio.schemas.take_metadata import LineOverride, TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
+from studio.synthesis.line_edits import EditedLine, EditLinesRequest
 from studio.synthesis.line_takes import (
     LineTakes,
     LineTakesFile,
@@ -46,6 +49,7 @@ from studio.workers.synthesis.take_store import (
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
 
 RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
+EDITED_DELIMITER = "\\n"  # of the text of a clip whose lines were edited
 
 
 def regenerate_line_task(
@@ -91,6 +95,72 @@ def rejoin_clip_task(
     spoken = _write_rejoined_clip(destination, lines, report, not context.settings.offline)
     write_line_takes(destination, lines)
     return spoken
+
+
+def edit_lines_task(
+    context: WorkerContext, request: EditLinesRequest, report: ProgressReporter
+) -> SpeechResult:
+    """Give a clip other lines: keep the takes of earlier ones, speak the new, and join it again.
+
+    Files of removed lines stay in the folder of the clip.
+    """
+    destination = _find_combined_clip(context.layout, request.clip)
+    lines = read_line_takes(destination)
+    if lines is None or any(take.whole for take in lines.lines[0].takes):
+        raise AppError(
+            f"{destination.clip_path.name} has one line. Write a longer text to edit its lines."
+        )
+    spoken = _read_original_request(destination, context.settings)
+    edited = replace(lines, lines=_arrange_lines(lines, request.lines))
+    new = [at for at, line in enumerate(request.lines) if line.text is not None]
+    session = context.synthesizer.open_session(spoken, report) if new else None
+    for index in new:
+        assert session is not None
+        row = request.lines[index]
+        wanted = RegenerateLineRequest(clip=request.clip, line=row.source, text=row.text)
+        chunk = replace(_make_retake_chunk(lines, wanted, session), index=index)
+        takes = write_takes(session, destination, chunk, session.synthesize_chunk(chunk), edited)
+        edited = edited.with_takes(index, takes)
+    edited = _describe_edited_lines(edited)
+    result = _write_rejoined_clip(destination, edited, report, not context.settings.offline)
+    write_line_takes(destination, edited)
+    return result
+
+
+def _arrange_lines(lines: LineTakesFile, rows: Sequence[EditedLine]) -> tuple[LineTakes, ...]:
+    """Return the lines in their new order; those to speak have no takes yet."""
+    usual, last = lines.request.delivery.pause_s, len(lines.lines) - 1
+    arranged = []
+    for at, row in enumerate(rows):
+        line = lines.line(row.source)
+        pause_s = usual if row.source == last else line.pause_s
+        line = replace(line, pause_s=pause_s if at + 1 < len(rows) else 0.0)
+        if row.text is not None:
+            line = replace(line, heard=row.text, takes=(), chosen="")
+        arranged.append(line)
+    return tuple(arranged)
+
+
+def _describe_edited_lines(lines: LineTakesFile) -> LineTakesFile:
+    """Return the same with a text of one row per line; every line is recorded as it was spoken."""
+    chosen = lines.chosen_takes()
+    rows = tuple(
+        replace(
+            line,
+            heard=take.heard,
+            takes=tuple(replace(other, anew=True) for other in line.takes),
+        )
+        for line, take in zip(lines.lines, chosen, strict=True)
+    )
+    text = "\n".join(" ".join(take.text.split()) for take in chosen)
+    delivery = replace(
+        lines.request.delivery, delimiter=EDITED_DELIMITER, piece_chars=MAX_CHUNK_CHARS
+    )
+    record = lines.record
+    if record is not None:
+        record = replace(record, text=text, delivery=to_dict(delivery))
+    request = replace(lines.request, text=text, delivery=delivery)
+    return replace(lines, lines=rows, request=request, record=record)
 
 
 def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:

@@ -14,12 +14,13 @@ window.testudo = (() => {
     if (old.matches("audio") && old.getAttribute("src") === fresh.getAttribute("src")) return;
     if (old.matches("input, textarea")) return; // keeps what is being typed
     for (const { name, value } of [...fresh.attributes]) {
-      if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+      if (name === "open" || (old.matches(".queue, #queue-open") && (name === "class" || name === "aria-expanded"))) continue; // opened here
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
-    repaint(old, fresh);
+    if (old.dataset.wave === undefined) repaint(old, fresh); // player.js draws in it
   }
   function repaint(old, fresh) {
     let place = old.firstChild;
@@ -41,7 +42,44 @@ window.testudo = (() => {
     const root = fresh.firstElementChild;
     if (root && root.dataset.title) document.title = root.dataset.title;
     repaint(view, fresh);
+    document.dispatchEvent(new Event("testudo-painted"));
   }
+
+  // ---- change signal: a Gradio event walks the whole page, so one is sent only where something is new ----
+  const watchers = new Map();
+  let isAsking = false;
+  const makeToken = () => Array.from({ length: 3 }, () => Math.random().toString(36).slice(2, 10)).join("");
+  function watch(place, interval, onlyVisible, trigger) {
+    watchers.set(place, { place, interval, onlyVisible, trigger, token: makeToken(), isShown: false, next: 0 });
+    lookForChanges();
+  }
+  function isDue(watcher, now) {
+    if (now < watcher.next) return false;
+    if (!watcher.onlyVisible) return true;
+    const place = byId(watcher.place); // one that is empty still is not shown, so its tab counts
+    return !document.hidden && Boolean((place?.closest("[role=tabpanel]") || place)?.offsetParent);
+  }
+  async function lookForChanges() {
+    if (isAsking) return;
+    const now = Date.now();
+    const due = [...watchers.values()].filter((watcher) => isDue(watcher, now));
+    const known = due.filter((watcher) => watcher.isShown);
+    for (const watcher of due) {
+      watcher.next = now + watcher.interval;
+      if (!watcher.isShown) watcher.trigger(watcher.token);
+      watcher.isShown = true;
+    }
+    if (!known.length) return;
+    isAsking = true;
+    try {
+      const answer = await fetch(`changes?tokens=${known.map((watcher) => watcher.token).join(",")}`);
+      const { changed } = answer.ok ? await answer.json() : { changed: [] };
+      for (const watcher of known) if (changed.includes(watcher.token)) watcher.trigger(watcher.token);
+    } catch { /* the server is stopped; asked again soon */ } finally { isAsking = false; }
+  }
+  setInterval(lookForChanges, 500);
+  document.addEventListener("visibilitychange", lookForChanges);
+  document.addEventListener("click", () => setTimeout(lookForChanges, 60)); // a tab was chosen
 
   // ---- keys ------------------------------------------------------------------------------------
   const isTyping = (node) => node && node.closest && node.closest("input, textarea, select, [contenteditable=true]");
@@ -56,6 +94,7 @@ window.testudo = (() => {
     return true;
   }
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && queueIsOpen()) { openQueue(false); byId("queue-open").focus(); return; }
     if (!onGenerate()) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
@@ -63,11 +102,41 @@ window.testudo = (() => {
       if (field && field.blur) { field.blur(); field.focus(); } // sends what was typed first
       setTimeout(() => button("generate-run")?.click(), 60);
     } else if (event.key === "Escape" && !document.querySelector("[role=listbox], dialog[open]")) {
-      button("generate-stop")?.click();
+      openQueue(Boolean(document.querySelector("[data-act=stop-after]")), true); // asks how to stop
     } else if (/^[1-9]$/.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target)) {
       if (playTake(Number(event.key))) event.preventDefault();
     }
   }, true);
+
+  // ---- the queue, over every tab --------------------------------------------------------------
+  function openQueue(isOpen, focus = false) {
+    const queue = document.querySelector(".queue");
+    if (!queue) return;
+    queue.classList.toggle("is-open", isOpen);
+    byId("queue-open").setAttribute("aria-expanded", String(isOpen));
+    if (isOpen && focus) (queue.querySelector("[data-place='0'] [data-act=cancel]") || byId("queue-close"))?.focus();
+  }
+  const queueIsOpen = () => Boolean(document.querySelector(".queue.is-open"));
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("#queue-open")) openQueue(!queueIsOpen(), true);
+    else if (event.target.closest?.("#queue-close")) openQueue(false);
+  });
+  let moved = null;
+  document.addEventListener("dragstart", (event) => { moved = event.target.closest?.("[data-queued][draggable]") || null; });
+  document.addEventListener("dragover", (event) => { if (moved && event.target.closest?.("[data-queued][draggable]")) event.preventDefault(); });
+  document.addEventListener("drop", (event) => {
+    const place = moved && event.target.closest?.("[data-queued][draggable]");
+    const act = place && place !== moved && moved.querySelector("[data-act=cancel]").cloneNode(true);
+    if (act) {
+      event.preventDefault();
+      Object.assign(act.dataset, { act: "move", value: place.dataset.place });
+      act.hidden = true;
+      moved.append(act);
+      act.click();
+      act.remove();
+    }
+    moved = null;
+  });
 
   // one player at a time
   document.addEventListener("play", (event) => {
@@ -99,9 +168,11 @@ window.testudo = (() => {
     const pressed = event.target.closest("[data-act]");
     if (!pressed || pressed.disabled) return null;
     const action = { ...pressed.dataset };
-    const scope = pressed.closest("details, article");
+    const line = pressed.closest("[data-line]"), scope = line || pressed.closest("details, article");
     scope?.querySelectorAll("[data-field]").forEach((field) => {
-      if (field.closest("details, article") === scope) action[field.dataset.field] = field.value;
+      if (!line && field.closest("details, article") !== scope) return;
+      action[field.dataset.field] = field.value;
+      if (field.matches("textarea")) action.caret = String(field.selectionStart);
     });
     return action;
   }
@@ -153,5 +224,5 @@ window.testudo = (() => {
   document.addEventListener("DOMContentLoaded", applyTheme);
   document.addEventListener("click", (event) => { if (event.target.closest?.("#theme-switch")) nextTheme(); });
 
-  return { paint, clamp, repaint, readAction, labelTheme };
+  return { paint, watch, watchers, clamp, repaint, readAction, labelTheme };
 })();

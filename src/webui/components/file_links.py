@@ -30,3 +30,9 @@ def get_file_url(layout: ProjectPaths, path: str | Path) -> str:
                 return ""
             return f"api/files/{kind}/{quote(name)}?v={changed}"
     return ""
+
+
+def get_waveform_url(layout: ProjectPaths, path: str | Path) -> str:
+    """Return the address of the waveform of a file that is served; "" for any other."""
+    url = get_file_url(layout, path)
+    return url.replace("api/files/", "api/waveforms/", 1)

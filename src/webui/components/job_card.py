@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
@@ -20,8 +21,9 @@ from jobs.models import Job
 from studio.app.studio import Studio
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath, get_clip_name
-from studio.voices.catalog import find_voice, parse_blend
-from webui.components.file_links import get_file_url
+from studio.voices.catalog import find_voice, list_voices, parse_blend
+from webui.components.file_links import get_file_url, get_waveform_url
+from webui.components.line_editor import EDIT_TASKS, build_editor_lines, filter_edit_jobs
 from webui.components.templates import render
 
 # Any: requests, takes and results are plain values.
@@ -35,7 +37,7 @@ JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "stopped": ("Stopped", "■"),
     }
 )
-SPEECH_TASKS = ("speak", "redo", "rejoin")
+SPEECH_TASKS = ("speak", *EDIT_TASKS)
 MAX_TITLE_LENGTH = 70
 MAX_ENDED_JOBS = 4
 MAX_LINES = 100
@@ -51,38 +53,77 @@ def job_panel_html(
     """
     running = [job for job in jobs if job.state == "running"]
     waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
-    ended = [job for job in jobs if job.is_over and job.task in SPEECH_TASKS][:MAX_ENDED_JOBS]
+    active, queued = running, waiting
+    ended = merge_results([job for job in jobs if job.is_over and job.task in SPEECH_TASKS])
+    ended = ended[:MAX_ENDED_JOBS]
+    edits = {job.id: _find_edits(job, [*running, *waiting], layout) for job in ended}
+    shown_below = {edit.id for found in edits.values() for edit in found}
+    running = [job for job in running if job.id not in shown_below]
+    waiting = [job for job in waiting if job.id not in shown_below]
     newest = next((job.id for job in ended if job.state == "done"), "")
     cards = {
-        job.id: job_card_html(job, layout, stars, is_newest=job.id == newest)
+        job.id: job_card_html(
+            job, layout, stars, is_newest=job.id == newest, edits=edits.get(job.id, ())
+        )
         for job in (*running, *waiting, *ended)
     }
     return render(
         "jobs.html",
-        page_title=format_page_title(running, waiting),
-        announcement=_format_announcement(running, ended),
+        page_title=format_page_title(active, queued),
+        announcement=_format_announcement(active, ended),
         running=[cards[job.id] for job in running],
         waiting=[cards[job.id] for job in waiting],
         ended=[cards[job.id] for job in ended],
     )
 
 
+def merge_results(jobs: Sequence[Job]) -> list[Job]:
+    """Return one job for each clip: the one that spoke it, with the result of its last edit.
+
+    jobs: over, newest first.
+    """
+    merged: dict[str, Job] = {}
+    for job in jobs:
+        path = str(job.result["path"]) if job.state == "done" and job.result else job.id
+        newest = merged.get(path)
+        if newest is None:
+            merged[path] = job
+        elif job.task == "speak":
+            merged[path] = replace(job, result=newest.result)
+    return list(merged.values())
+
+
+def _find_edits(job: Job, active: Sequence[Job], layout: ProjectPaths) -> list[Job]:
+    if job.state != "done" or job.result is None:
+        return []
+    return filter_edit_jobs(active, get_clip_name(layout, Path(str(job.result["path"]))))
+
+
 def job_card_html(
-    job: Job, layout: ProjectPaths, stars: Collection[str] = (), *, is_newest: bool = False
+    job: Job,
+    layout: ProjectPaths,
+    stars: Collection[str] = (),
+    *,
+    is_newest: bool = False,
+    edits: Sequence[Job] = (),
 ) -> Markup:
-    """Render one job.  is_newest: the number keys play its takes."""
+    """Render one job.  is_newest: keys play its takes;  edits: of its lines, not over."""
     details: dict[str, Any] = {"result": None, "lines": None}
     if job.state == "done" and job.result is not None and job.task in SPEECH_TASKS:
         path = Path(str(job.result["path"]))
         destination = OutputPath(clip_path=path)
+        lines = _read_lines(destination)
         details = {
             "result": job.result,
             "heard": " ".join(str(job.result.get("heard") or job.result.get("text", "")).split()),
             "clip_name": "/".join(path.parts[-2:]),
             "took": (job.ended or job.created) - (job.started or job.created),
             "is_starred": get_clip_name(layout, path) in stars,
-            "lines": _read_lines(destination),
-            "lines_folder": destination.lines_folder,
+            "lines": lines,
+            "rows": build_editor_lines(lines, edits, MAX_LINES) if lines else (),
+            "voices": [voice.name for voice in list_voices(layout)] if lines else (),
+            "edits": [(edit, progress_bar_html(edit)) for edit in edits],
+            "waveform": get_waveform_url(layout, path),
             # a regenerated line has the settings of its clip
             "settings": format_settings_line(job.request) if job.task == "speak" else "",
             "sample": find_voice_sample(layout, str(job.result.get("voice", ""))),

@@ -8,7 +8,8 @@ assets/studio.js, which touches only the nodes that changed: a player goes on pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ import gradio as gr
 from gradio.components import Component
 
 from core.errors import AppError
+from webui.components.changes import ChangeSignal
 from webui.components.messages import error_html
 from webui.components.theme import ASSETS
 
@@ -40,15 +42,11 @@ element.addEventListener('click', (event) => {
   if (action) trigger('click', {action});
 });
 """
-POLL_JS = """\
-const poll = () => {
-  const place = document.getElementById('{elem_id}');
-  if (place && place.offsetParent !== null && !document.hidden) trigger('click');
-};
-setInterval(poll, {interval_ms});
-document.addEventListener('visibilitychange', poll);
-poll();
+WATCH_JS = """\
+window.testudo?.watch('{elem_id}', {interval_ms}, {only_visible},
+  (token) => trigger('click', {token}));
 """
+MAX_TOKEN_LENGTH = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,26 +101,41 @@ def _create_view(elem_id: str, script: str, value: str | None = None) -> gr.HTML
     return gr.HTML(value, html_template=template, js_on_load=script, elem_id=elem_id)
 
 
-def create_visible_timer(elem_id: str, interval_s: float) -> gr.HTML:
-    """Create a component whose click is triggered every `interval_s` while `elem_id` is visible.
+def create_watcher(elem_id: str, interval_s: float, *, only_visible: bool = True) -> gr.HTML:
+    """Create a component whose click is triggered when the state that a panel shows has changed.
 
-    A hidden tab or window triggers nothing; one that becomes visible does so at once.
+    The first click comes at once. A hidden `elem_id` or window is not watched.
     """
-    script = POLL_JS.replace("{elem_id}", elem_id)
+    script = WATCH_JS.replace("{elem_id}", elem_id).replace(
+        "{only_visible}", "true" if only_visible else "false"
+    )
     return gr.HTML(
         "",
         html_template="<i></i>",
         js_on_load=script.replace("{interval_ms}", str(round(1000 * interval_s))),
         visible="hidden",
-        elem_id=f"{elem_id}-timer",
+        elem_id=f"{elem_id}-watch",
     )
+
+
+def _read_token(event: gr.EventData) -> str:
+    """Return the token of a browser; "" for malformed data."""
+    try:
+        token = event.token
+    except (AttributeError, TypeError):
+        return ""
+    return token[:MAX_TOKEN_LENGTH] if isinstance(token, str) else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sent:
-    """The last values sent to a browser: the state, and each output by component id."""
+    """The last values sent to a browser: the state, and each output by component id.
+
+    token: the name of this panel in that browser, for the change signal.
+    """
 
     state: Any = None
+    token: str = ""
     values: Mapping[int, Any] = field(default_factory=dict)
 
 
@@ -154,6 +167,7 @@ class LivePanel:
         self.html, self.message = html, message
         self.state_fn, self.render_fn, self.actions = state_fn, render_fn, dict(actions or {})
         self.sent = gr.State(_Sent())
+        self.signal: ChangeSignal | None = None
         self.inputs = [self.sent, *inputs]
         self.outputs = [self.sent, html, *outputs]
         also = [*inputs, *action_outputs, *([message] if message else [])]
@@ -161,19 +175,27 @@ class LivePanel:
         if actions:
             self.listen(html)
 
-    def poll(
-        self, blocks: gr.Blocks, interval_s: float, *, only_visible: bool = True, place: str = ""
+    def follow(
+        self,
+        signal: ChangeSignal,
+        interval_s: float,
+        *,
+        only_visible: bool = True,
+        place: str = "",
     ) -> None:
-        """Refresh when the page is loaded, and every `interval_s` while it is open or visible.
+        """Refresh at first, and when the state has changed, while the page is open or visible.
 
-        place: the id of the element whose visibility counts; by default that of `html`.
+        interval_s: between two checks;  place: the id of the element whose visibility counts; by
+        default that of `html`.
         """
-        if only_visible:
-            tick: Any = create_visible_timer(place or str(self.html.elem_id), interval_s).click
-        else:
-            tick = gr.Timer(interval_s).tick
-        for trigger in (tick, blocks.load):
-            trigger(self.refresh, self.inputs, self.outputs, **EVENT_OPTIONS)
+        self.signal = signal
+        place = place or str(self.html.elem_id)
+        watcher: Any = create_watcher(place, interval_s, only_visible=only_visible)
+
+        def answer(event: gr.EventData, sent: _Sent, *inputs: Any) -> Updates:
+            return self.refresh(replace(sent, token=_read_token(event)), *inputs)
+
+        watcher.click(answer, self.inputs, self.outputs, **EVENT_OPTIONS)
 
     def listen(self, html: gr.HTML, **options: Any) -> None:
         """Connect the buttons with data-act in an HTML component to the panel's actions.
@@ -212,6 +234,7 @@ class LivePanel:
         try:
             state = self.state_fn(*inputs)
             if sent.values and state == sent.state:
+                self._watch(sent, inputs)
                 return {self.sent: gr.skip()}
             rendered = self.render_fn(state)
         except AppError as error:
@@ -223,7 +246,19 @@ class LivePanel:
             for component, value in updates.items()
             if component._id not in sent.values or not _is_same(value, sent.values[component._id])
         }
-        return {self.sent: _Sent(state=state, values={**sent.values, **values}), **news}
+        now = replace(sent, state=state, values={**sent.values, **values})
+        self._watch(now, inputs)
+        return {self.sent: now, **news}
+
+    def _watch(self, sent: _Sent, inputs: Sequence[Any]) -> None:
+        if self.signal is not None and sent.token:
+            self.signal.watch(sent.token, partial(self._has_changed, sent.state, inputs))
+
+    def _has_changed(self, shown: Any, inputs: Sequence[Any]) -> bool:
+        try:
+            return bool(self.state_fn(*inputs) != shown)
+        except AppError:
+            return shown is not None
 
     def _dispatch(self, action: PanelAction, inputs: Sequence[Any]) -> Updates | None:
         handler = self.actions.get(action.name)

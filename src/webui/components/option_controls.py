@@ -54,6 +54,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "share": "Weight",
         "shortest_s": "Min. Clip Length",
         "slim_latents": "Smaller Voice Cache",
+        "temperature": "Temperature (Stability)",
         "validation_share": "Validation Split",
         "voice_chunk_s": "Max Reference Chunk",
         "volume": "Output Volume",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from studio.app.studio import Studio
+from webui.components.changes import ChangeSignal
 
 if TYPE_CHECKING:
     from webui.generate.form import GenerateForm
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 class PageContext:
     """The page while it is built.
 
-    tab: the one being built;  form: of the Generate tab, which is built first;  training_tabs: the
-    parts of the Training tab, set while it is built.
+    changes: tells open pages which panels have something new;  tab: the one being built;  form: of
+    the Generate tab, which is built first;  training_tabs: the parts of the Training tab, set while
+    it is built.
     """
 
     studio: Studio
     blocks: gr.Blocks
     tabs: gr.Tabs
+    changes: ChangeSignal = field(default_factory=ChangeSignal)
     tab: gr.Tab | None = None
     form: GenerateForm = field(init=False)
     training_tabs: gr.Tabs = field(init=False)

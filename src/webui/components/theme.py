@@ -10,7 +10,7 @@ import gradio as gr
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 STYLES = sorted(ASSETS.glob("*.css"))
-SCRIPT = ASSETS / "studio.js"
+SCRIPTS = (ASSETS / "studio.js", ASSETS / "player.js")
 HEAD = (
     '<meta name="color-scheme" content="light dark">\n'
     '<link rel="icon" href="data:image/svg+xml,'
@@ -18,7 +18,7 @@ HEAD = (
     "%3Crect width='32' height='32' rx='8' fill='%230f766e'/%3E"
     "%3Cpath d='M8 13v6M13 9v14M18 11v10M23 14v4' stroke='white' stroke-width='2.6' "
     "stroke-linecap='round'/%3E%3C/svg%3E\">\n"
-    f"<script>\n{SCRIPT.read_text(encoding='utf-8')}\n</script>"
+    + "".join(f"<script>\n{script.read_text(encoding='utf-8')}\n</script>" for script in SCRIPTS)
 )
 
 LIGHT_BACKGROUND, LIGHT_SURFACE, LIGHT_INPUT = "#f5f6f4", "#ffffff", "#fbfbfa"

@@ -128,7 +128,7 @@ class GoldTab:
     def _bind_events(self, page: PageContext, buttons: Mapping[str, gr.Button]) -> None:
         self.panel.listen(self.steps)
         self.panel.listen(self.turns, trigger_mode="multiple")
-        self.panel.poll(page.blocks, POLL_INTERVAL_S, place="training-gold-about")
+        self.panel.follow(page.changes, POLL_INTERVAL_S, place="training-gold-about")
         self.panel.bind(buttons["run"].click, self.run_all, [self.chosen])
         self.panel.bind(self.stop.click, self.stop_jobs)
         self.panel.bind(buttons["create"].click, self.create, self.new_controls)

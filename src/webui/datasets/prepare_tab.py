@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +10,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.paths import slugify
+from core.errors import AppError, reraise_as_app_error
 from core.serialization import ValidationError, from_dict
-from jobs.models import Job
-from studio.app.studio import Studio
 from studio.datasets.service import (
     Datasets,
     PrepareRequest,
@@ -23,7 +19,7 @@ from studio.datasets.service import (
     preview_lists,
 )
 from studio.voices.catalog import AUDIO_SUFFIXES
-from studio.voices.uploads import TRANSCRIPT_SUFFIXES, ImportVoiceRequest, create_upload_dir
+from studio.voices.uploads import TRANSCRIPT_SUFFIXES
 from webui.components.job_card import filter_active_jobs, stop_jobs
 from webui.components.live_panel import (
     EVENT_OPTIONS,
@@ -35,6 +31,7 @@ from webui.components.live_panel import (
 from webui.components.messages import error_html, note_html, show_errors
 from webui.components.page_context import PageContext
 from webui.components.speech_model_installer import InstallerState, SpeechModelInstaller
+from webui.components.voice_import import import_recordings
 from webui.datasets.prepare_form import (
     PLAN_CONTROLS,
     PrepareForm,
@@ -122,7 +119,7 @@ class PrepareTab:
             outputs=[self.voices, self.installed, self.stop, *self.installer.outputs],
             action_outputs=[self.review.chosen],
         )
-        self.panel.poll(page.blocks, POLL_INTERVAL_S, place="training-prepare-about")
+        self.panel.follow(page.changes, POLL_INTERVAL_S, place="training-prepare-about")
         self.panel.bind(run.click, self.prepare, self.form.components)
         self.panel.bind(self.stop.click, self.stop_jobs)
         self.panel.bind(self.installer.button.click, self.installer.install)
@@ -263,33 +260,11 @@ class PrepareTab:
 
     def upload_recordings(self, files: Sequence[str] | None, name: str) -> Updates:
         """Queue a job that imports uploaded recordings as a voice."""
-        job = import_recordings(self.studio, [Path(file) for file in files or ()], name or "")
+        uploads = [Path(file) for file in files or ()]
+        job = import_recordings(self.studio, uploads, name or "", ORIGIN)
         voice = str(job.request["name"])
         return {
             self.upload_message: note_html(f'Importing "{voice}"; it is selected when done.'),
             self.files: None,
             self.imported: voice,
         }
-
-
-def import_recordings(studio: Studio, files: Sequence[Path], name: str) -> Job:
-    """Queue a job that imports recordings, and the transcripts beside them, as a voice.
-
-    files: uploads of this process;  name: "" to name the voice after the first file.
-    Raises AppError for files that are not recordings, and for an invalid name.
-    """
-    if not files:
-        raise AppError("No files. Drop recordings of one voice first.")
-    voice = name.strip() or slugify(files[0].stem)
-    folder = create_upload_dir(studio.layout, voice, [file.name for file in files])
-    job: Job | None = None
-    try:
-        with translate_write_errors(folder):
-            for file in files:
-                shutil.copyfile(file, folder / file.name)
-        request = ImportVoiceRequest(name=voice, folder=str(folder), sound_only=True)
-        job = studio.submit(request, title=f"Recordings of {voice}", origin=ORIGIN)
-        return job
-    finally:
-        if job is None:
-            shutil.rmtree(folder, ignore_errors=True)

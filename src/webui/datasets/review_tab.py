@@ -122,7 +122,7 @@ class ReviewPanel:
         self.panel.actions.update(dict.fromkeys((*REVIEW_ACTIONS, "page"), self.press))
         # keys are pressed faster than requests are answered
         self.panel.listen(self.panel.html, trigger_mode="multiple")
-        self.panel.poll(page.blocks, POLL_INTERVAL_S, place="training-dataset")
+        self.panel.follow(page.changes, POLL_INTERVAL_S, place="training-dataset")
         self._bind_events(page, delete, configure)
         self.panel.bind(write.click, self.write_report, [self.chosen])
 

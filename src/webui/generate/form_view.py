@@ -28,14 +28,11 @@ ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Text & pauses": (
-            *("emotion", "prompt", "speed", "delimiter", "piece_chars", "pause_s"),
+            *("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
             *("pause_paragraph_s", "pause_section_s", "pause_comma_s", "pause_none_s"),
             "text_cleaning",
         ),
-        "Sampling": (
-            *("seed", "candidates", "samples", "iterations", "temperature", "pause_size"),
-            "diffusion_sampler",
-        ),
+        "Sampling": (*("candidates", "samples", "iterations", "pause_size", "diffusion_sampler"),),
         "Experimental": (
             *("precision", "half_precision", "cond_free", "cvvp_weight", "top_p"),
             *("diffusion_temperature", "length_penalty", "repetition_penalty", "cond_free_k"),
@@ -43,13 +40,18 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Output": ("format", "output_rate", "volume", "fade_ms"),
     }
 )
+MAIN_OPTIONS = ("speed", "temperature", "seed")  # in view
 OTHER_GROUP = "More engine settings"
+SEARCH_HTML = (
+    '<label class="option-search">Find an option'
+    '<input type="search" data-find-option placeholder="Name or effect"></label>'
+)
 OPEN_GROUPS = ("Text & pauses", "Sampling")
 
 
 def group_options(fields: GenerateOptionFields) -> Iterator[tuple[str, list[OptionField]]]:
     """Yield (heading, options); options that no heading names come under the last one."""
-    by_name = {field.name: field for field in fields.all}
+    by_name = {field.name: field for field in fields.all if field.name not in MAIN_OPTIONS}
     for heading, names in OPTION_GROUPS.items():
         yield heading, [by_name.pop(name) for name in names if name in by_name]
     yield OTHER_GROUP, list(by_name.values())
@@ -79,7 +81,7 @@ def build_main_controls(
             elem_id="generate-voice",
         )
         preset = gr.Dropdown(
-            choices=[(format_preset_label(name), name) for name in (*fields.presets, CUSTOM)],
+            choices=preset_choices(fields, {}),
             value=values["preset"],
             label="Preset",
             info="Quality vs. speed.",
@@ -92,13 +94,37 @@ def build_main_controls(
         visible=values["voice"] == MICROPHONE_VOICE,
         elem_id="generate-microphone",
     )
-    return {"text": text, "voice": voice, "preset": preset, "microphone": microphone}
+    knobs: dict[str, Component] = {}
+    with gr.Row(elem_classes="knobs"):
+        by_name = {field.name: field for field in fields.all}
+        for name in MAIN_OPTIONS:
+            if name in by_name:
+                knobs[name] = build_control(by_name[name], ELEM_ID_PREFIX, values[name])
+    return {"text": text, "voice": voice, "preset": preset, "microphone": microphone, **knobs}
+
+
+def preset_choices(
+    fields: GenerateOptionFields, times: Mapping[str, str], base: str = ""
+) -> list[tuple[str, str]]:
+    """Return the presets to choose from.
+
+    times: how long each takes, such as `about 40 s`;  base: the preset that custom values come
+    from, "" where it is not known.
+    """
+    labels = {name: format_preset_label(name) for name in fields.presets}
+    custom = f"Custom (from {labels[base]})" if base in labels else format_preset_label(CUSTOM)
+    timed = {
+        name: f"{text}, {times[name]}" if times.get(name) else text for name, text in labels.items()
+    }
+    return [*((label, name) for name, label in timed.items()), (custom, CUSTOM)]
 
 
 def build_advanced_controls(
     studio: Studio, values: Mapping[str, Any], fields: GenerateOptionFields
 ) -> tuple[dict[str, Component], gr.Button, gr.Button]:
-    """Create a control for every option; returns them, and the buttons that set the seed."""
+    """Create the controls that are not in view; returns them, and the buttons that set the seed."""
+    buttons = _build_seed_buttons()
+    gr.HTML(SEARCH_HTML, elem_id="generate-option-search")
     controls: dict[str, Component] = {
         "bundle": gr.Dropdown(
             choices=model_choices(studio),
@@ -109,24 +135,13 @@ def build_advanced_controls(
             elem_id="generate-bundle",
         )
     }
-    seed_buttons: list[gr.Button] = []
     for heading, options in group_options(fields):
         if options:
             with gr.Accordion(heading, open=heading in OPEN_GROUPS, elem_classes="group"):
-                controls |= _build_group(options, values, seed_buttons)
-    random, clear = seed_buttons
-    return controls, random, clear
-
-
-def _build_group(
-    options: list[OptionField], values: Mapping[str, Any], seed_buttons: list[gr.Button]
-) -> dict[str, Component]:
-    controls = {}
-    for field in options:
-        controls[field.name] = _build_option_control(field, values[field.name])
-        if field.name == "seed":
-            seed_buttons += _build_seed_buttons()
-    return controls
+                controls |= {
+                    one.name: _build_option_control(one, values[one.name]) for one in options
+                }
+    return controls, *buttons
 
 
 def _build_seed_buttons() -> tuple[gr.Button, gr.Button]:

@@ -17,7 +17,9 @@ from studio.history.favorites import read_stars
 from studio.history.service import History
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
-from studio.synthesis.output_paths import find_clip_path, get_clip_name
+from studio.synthesis.line_edits import EDIT_TITLES, EditLinesRequest, LineEdit, plan_line_edit
+from studio.synthesis.line_takes import read_line_takes
+from studio.synthesis.output_paths import OutputPath, find_clip_path, get_clip_name
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest
 from webui.components.live_panel import PanelAction
 from webui.generate.voice_recorder import ORIGIN
@@ -71,9 +73,29 @@ def _regenerate_line(studio: Studio, job: Job, action: PanelAction) -> None:
     clip, line = _get_clip_name(studio, job), _parse_number(action.text("value"), "line")
     seed, text = action.text("seed").strip(), " ".join(action.text("text").split())
     request = RegenerateLineRequest(
-        clip=clip, line=line, seed=_parse_number(seed, "seed") if seed else None, text=text or None
+        clip=clip,
+        line=line,
+        seed=_parse_number(seed, "seed") if seed else None,
+        text=text or None,
+        voice=action.text("voice").strip() or None,
     )
     studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}", origin=ORIGIN)
+
+
+def _edit_lines(studio: Studio, job: Job, action: PanelAction) -> None:
+    clip, (line, _, target) = _get_clip_name(studio, job), action.text("value").partition("/")
+    lines = read_line_takes(OutputPath(clip_path=find_clip_path(studio.layout, clip)))
+    if lines is None:
+        raise AppError("This clip has one line. Write a longer text to edit its lines.")
+    edit = LineEdit(
+        kind=action.name,
+        line=_parse_number(line, "line"),
+        target=_parse_number(target, "line") if target else 0,
+        text=action.text("text"),
+        caret=_parse_number(action.text("caret") or "0", "text position"),
+    )
+    request = EditLinesRequest(clip=clip, lines=plan_line_edit(lines, edit))
+    studio.submit(request, title=f"{EDIT_TITLES[edit.kind]} {edit.line + 1}", origin=ORIGIN)
 
 
 def _use_take(studio: Studio, job: Job, action: PanelAction) -> None:
@@ -111,6 +133,7 @@ JOB_ACTIONS: Mapping[str, Callable[[Studio, Job, PanelAction], JobActionResult |
             "star": _toggle_star,
             "redo": _regenerate_line,
             "use": _use_take,
+            **dict.fromkeys(EDIT_TITLES, _edit_lines),
         }
     )
 )

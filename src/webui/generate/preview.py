@@ -7,23 +7,34 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from core.errors import AppError
-from core.formatting import format_stage
+from core.formatting import format_duration, format_stage
 from studio.app.studio import Studio
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.preview import Preview, PreviewChunk, preview
 from webui.components.templates import render
 
 MAX_CHUNKS = 40
+OTHER_STAGE = "other"
 MIN_SHARE = 0.1  # of the time that a stage must take to be named
 
 
 def request_preview_html(studio: Studio, request: SpeechRequest) -> Markup:
     """Render how a request will be spoken, and how long that will take on this machine."""
+    return preview_html(preview(request, studio.layout), estimate_stages(studio, request))
+
+
+def estimate_stages(studio: Studio, request: SpeechRequest) -> Mapping[str, float] | None:
+    """Return the seconds of each stage on this machine; None where nothing is known."""
     try:
-        stage_seconds = studio.estimate_stage_seconds(request)
+        return studio.estimate_stage_seconds(request)
     except AppError:
-        stage_seconds = None
-    return preview_html(preview(request, studio.layout), stage_seconds)
+        return None
+
+
+def format_estimate(studio: Studio, request: SpeechRequest) -> str:
+    """Return how long a request takes on this machine, such as `about 40 s`; "" if unknown."""
+    total = sum((estimate_stages(studio, request) or {}).values())
+    return format_duration(total) if total > 0 else ""
 
 
 def preview_html(shown: Preview, stage_seconds: Mapping[str, float] | None) -> Markup:
@@ -40,13 +51,19 @@ def preview_html(shown: Preview, stage_seconds: Mapping[str, float] | None) -> M
 
 
 def _format_stages(stage_seconds: Mapping[str, float]) -> str:
+    """Return the shares of the stages in percent, which sum to 100."""
     total = sum(stage_seconds.values())
+    if total <= 0:
+        return ""
+    ordered = sorted(stage_seconds.items(), key=lambda item: -item[1])
     named = [
-        f"{format_stage(stage).lower()} {round(100 * seconds / total)} %"
-        for stage, seconds in sorted(stage_seconds.items(), key=lambda item: -item[1])
-        if total > 0 and seconds / total >= MIN_SHARE
+        (format_stage(stage).lower(), round(100 * seconds / total))
+        for stage, seconds in ordered
+        if seconds / total >= MIN_SHARE and stage != OTHER_STAGE
     ]
-    return f" ({', '.join(named)})" if named else ""
+    rest = 100 - sum(share for _, share in named)
+    shares = [*named, (OTHER_STAGE, rest)] if rest > 0 else named
+    return f" ({', '.join(f'{name} {share} %' for name, share in shares)})"
 
 
 def _format_notes(piece: PreviewChunk) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -47,10 +47,11 @@ from webui.generate.form_view import (
     build_advanced_controls,
     build_main_controls,
     model_choices,
+    preset_choices,
     voice_choices,
 )
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
-from webui.generate.preview import request_preview_html
+from webui.generate.preview import format_estimate, request_preview_html
 from webui.generate.voice_recorder import (
     ORIGIN,
     has_recording,
@@ -63,6 +64,7 @@ from webui.generate.voice_recorder import (
 
 TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
 """The tasks of this tab, which its Stop button stops."""
+RUN_LABEL = "Generate"
 JOB_POLL_INTERVAL_S = 1.0
 FOLDER_POLL_INTERVAL_S = 3.0
 STORAGE_KEY, STORAGE_SECRET = (
@@ -83,7 +85,7 @@ def build_generate_tab(page: PageContext) -> None:
     """Create the tab; sets `page.form`."""
     tab = GenerateTab(page.studio)
     page.form = tab.form
-    tab.bind(page.blocks)
+    tab.bind(page)
 
 
 class GenerateTab:
@@ -98,7 +100,7 @@ class GenerateTab:
                 controls = build_main_controls(studio, self.initial_values, self.fields)
                 with gr.Row(elem_classes="run-row"):
                     self.run = gr.Button(
-                        "Generate", variant="primary", scale=3, elem_id="generate-run"
+                        RUN_LABEL, variant="primary", scale=3, elem_id="generate-run"
                     )
                     self.stop = gr.Button(
                         "Stop", scale=1, interactive=False, elem_id="generate-stop"
@@ -150,16 +152,16 @@ class GenerateTab:
             )
             self.save = gr.Button("Save", size="sm", elem_id="generate-keep")
 
-    def bind(self, blocks: gr.Blocks) -> None:
+    def bind(self, page: PageContext) -> None:
         """Connect the events to their handlers."""
         form, values = self.form, self.form.components
-        self.panel.poll(blocks, JOB_POLL_INTERVAL_S, only_visible=False)
+        self.panel.follow(page.changes, JOB_POLL_INTERVAL_S, only_visible=False)
         self.panel.bind(self.run.click, self._generate, [self.imported, *values])
         self.panel.bind(self.stop.click, self._stop)
         self._bind_options()
-        self._bind_browser_state(blocks)
-        self._bind_voices(blocks)
-        self.drop.bind(form, self.message, blocks)
+        self._bind_browser_state(page.blocks)
+        self._bind_voices(page)
+        self.drop.bind(form, self.message, page.blocks)
         self.reset.click(self._reset, None, [self.message, *values], **EVENT_OPTIONS)
         self.save.click(
             show_errors(self.message, self._save_voice),
@@ -209,14 +211,17 @@ class GenerateTab:
         controls: Mapping[str, Any] = self.form.controls  # Any: Gradio adds the events at run time
         preset, bundle, voice = controls["preset"], controls["bundle"], controls["voice"]
         options = [controls[name] for name in self._get_preset_options()]
+        base = gr.State("")  # the preset that custom values come from
         preset.input(self._apply_preset, [preset], [preset, *options], **EVENT_OPTIONS)
+        preset.input(lambda name: name, [preset], [base], **EVENT_OPTIONS)
         gr.on(
             [option.input for option in options],
             self._find_preset,
-            options,
+            [base, *self.form.components],
             [preset],
             **EVENT_OPTIONS,
         )
+        preset.focus(self._offer_presets, [base, *self.form.components], [preset], **EVENT_OPTIONS)
         chosen, outputs = [bundle, voice], self.form.components
         bundle.input(self._apply_model_defaults, chosen, outputs, **EVENT_OPTIONS)
         voice.input(self._follow_voice, chosen, outputs, **EVENT_OPTIONS)
@@ -228,8 +233,29 @@ class GenerateTab:
         values = self.fields.presets.get(name, {})
         return {self.form.controls["preset"]: gr.skip(), **self.form.get_updates(values)}
 
-    def _find_preset(self, *values: Any) -> str:
-        return find_preset(dict(zip(self._get_preset_options(), values, strict=True)), self.fields)
+    def _find_preset(self, base: str, *values: Any) -> Any:
+        named = self.form.name_values(values)
+        return gr.update(
+            value=find_preset(named, self.fields),
+            choices=preset_choices(self.fields, self._estimate_presets(values), base),
+        )
+
+    def _offer_presets(self, base: str, *values: Any) -> Any:
+        """Name the presets by the time that they take for this text on this machine."""
+        times = self._estimate_presets(values)
+        return gr.update(choices=preset_choices(self.fields, times, base))
+
+    def _estimate_presets(self, values: Sequence[Any]) -> Mapping[str, str]:
+        try:
+            request = self.form.build_request(self.studio, values)
+        except AppError:
+            return {}
+        return {
+            name: format_estimate(
+                self.studio, replace(request, options={**request.options, **preset})
+            )
+            for name, preset in self.fields.presets.items()
+        }
 
     def _apply_model_defaults(self, bundle: str, voice: str) -> Updates:
         kept = {"seed", *self._get_preset_options()}
@@ -259,17 +285,18 @@ class GenerateTab:
         saved = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
         shown = {"js": clamp_inputs_js(values), **EVENT_OPTIONS}
         loaded = blocks.load(self._restore, [saved], values, **EVENT_OPTIONS)
-        loaded.then(self._preview, values, self.preview, **shown)
+        outputs = [self.preview, self.run]
+        loaded.then(self._preview, values, outputs, **shown)
         done: Any = self.last_done  # Any: as above
-        done.change(self._preview, values, self.preview, **shown)  # time estimates change
+        done.change(self._preview, values, outputs, **shown)  # time estimates change
         gr.on(
             [control.change for name, control in controls.items() if name != "microphone"],
             lambda *given: {
                 saved: select_saved_values(self.form.name_values(given)),
-                self.preview: self._preview(*given),
+                **self._preview(*given),
             },
             values,
-            [saved, self.preview],
+            [saved, *outputs],
             trigger_mode="always_last",
             **shown,
         )
@@ -282,40 +309,34 @@ class GenerateTab:
         }
         return {self.form.controls["text"]: gr.skip(), **self.form.get_updates(changed)}
 
-    def _preview(self, *values: Any) -> str:
+    def _preview(self, *values: Any) -> Updates:
+        """Show how the text will be spoken, and how long that takes, also in the button."""
+        html, estimate = "", ""
         try:
             request = self.form.build_request(self.studio, values)
             if request.voice == MICROPHONE_VOICE and not has_recording(self.studio):
                 request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
-            return request_preview_html(self.studio, request)
+            html = request_preview_html(self.studio, request)
+            estimate = format_estimate(self.studio, request)
         except AppError as error:
-            if error.code == "empty_text":  # Generate says so
-                return ""
-            return render("preview_error.html", error=error)
+            if error.code != "empty_text":  # Generate says so
+                html = render("preview_error.html", error=error)
+        label = f"{RUN_LABEL} ({estimate})" if estimate else RUN_LABEL
+        return {self.preview: html, self.run: gr.update(value=label)}
 
     # ---- voices and models ----------------------------------------------------------------------
 
-    def _bind_voices(self, blocks: gr.Blocks) -> None:
+    def _bind_voices(self, page: PageContext) -> None:
         controls: Mapping[str, Any] = self.form.controls  # Any: as above
-        voice, bundle, seen = controls["voice"], controls["bundle"], gr.State("")
-
-        awaited = self.drop.awaited
-
-        def look(before: str, name: str) -> Updates:
-            """Offer the voices and models in their folders now; select a voice that was awaited."""
-            layout = self.studio.layout
-            now = f"{get_voices_fingerprint(layout)} {get_models_fingerprint(layout)}"
-            if now == before:
-                return {seen: gr.skip()}
-            choices = voice_choices(self.studio)
-            arrived = name if name in {value for _, value in choices} else ""
-            options = gr.update(choices=choices)
-            return {
-                seen: now,
-                awaited: "" if arrived else name,
-                voice: gr.update(choices=choices, value=arrived) if arrived else options,
-                bundle: gr.update(choices=model_choices(self.studio)),
-            }
+        voice, bundle, awaited = controls["voice"], controls["bundle"], self.drop.awaited
+        folders = LivePanel(
+            gr.HTML("", visible="hidden", elem_id="generate-folders"),
+            self._get_folder_state,
+            lambda state: self._offer_voices_and_models(state[-1]),
+            inputs=[awaited],
+            outputs=[awaited, voice, bundle],
+        )
+        folders.follow(page.changes, FOLDER_POLL_INTERVAL_S, only_visible=False)
 
         def show(name: str | None) -> Updates:
             return {
@@ -323,9 +344,23 @@ class GenerateTab:
                 self.save_voice: gr.update(visible=is_unsaved_voice(name or "")),
             }
 
-        for trigger in (gr.Timer(FOLDER_POLL_INTERVAL_S).tick, blocks.load):
-            trigger(look, [seen, awaited], [seen, awaited, voice, bundle], **EVENT_OPTIONS)
         voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
+
+    def _get_folder_state(self, awaited: str) -> tuple[str, str]:
+        layout = self.studio.layout
+        return f"{get_voices_fingerprint(layout)} {get_models_fingerprint(layout)}", awaited
+
+    def _offer_voices_and_models(self, name: str) -> Updates:
+        """Offer the voices and models in their folders now; select a voice that was awaited."""
+        voice, bundle = self.form.controls["voice"], self.form.controls["bundle"]
+        choices = voice_choices(self.studio)
+        has_arrived = name in {value for _, value in choices}
+        selected: dict[str, Any] = {"value": name} if has_arrived else {}
+        return {
+            voice: gr.update(choices=choices, **selected),
+            bundle: gr.update(choices=model_choices(self.studio)),
+            **({self.drop.awaited: ""} if has_arrived else {}),
+        }
 
     def _save_voice(self, name: str, *values: Any) -> Updates:
         text = save_form_voice(self.studio, self.form.name_values(values), name or "")

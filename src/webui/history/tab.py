@@ -90,7 +90,7 @@ class HistoryTab:
             outputs=[self.filters[name] for name in ALL_LABELS],
             action_outputs=[*page.form.components, page.tabs],
         )
-        self.panel.poll(page.blocks, POLL_INTERVAL_S)
+        self.panel.follow(page.changes, POLL_INTERVAL_S)
         changes = [control.change for control in self.filters.values()]
         inputs = [self.view, *self.filters.values()]
         self.panel.bind(partial(gr.on, changes), self.narrow, inputs, trigger_mode="always_last")

@@ -64,7 +64,7 @@ class ModelPanelState(NamedTuple):
 
 def build_models_panel(page: PageContext) -> None:
     """Create the panel."""
-    ModelPanel(page.studio).bind(page.blocks)
+    ModelPanel(page.studio).bind(page)
 
 
 class ModelPanel:
@@ -139,7 +139,7 @@ class ModelPanel:
                 self.restore = gr.Button("Restore", size="md", elem_id="settings-restore")
                 self.empty = gr.Button("Empty trash", size="md", elem_id="settings-empty-bin")
 
-    def bind(self, blocks: gr.Blocks) -> None:
+    def bind(self, page: PageContext) -> None:
         """Connect the events to their handlers."""
         bind = self.panel.bind
         bind(self.verify.click, self._verify, [self.chosen])
@@ -151,8 +151,8 @@ class ModelPanel:
         bind(self.empty.click, self._empty_trash)
         bind(self.unload.click, self._unload)
         bind(self.updates.click, self._check_updates)
-        self.panel.poll(blocks, POLL_INTERVAL_S)
-        blocks.load(self._check_updates_daily, None, None, **EVENT_OPTIONS)
+        self.panel.follow(page.changes, POLL_INTERVAL_S)
+        page.blocks.load(self._check_updates_daily, None, None, **EVENT_OPTIONS)
 
     def _get_state(self) -> ModelPanelState:
         jobs = self.studio.jobs(limit=50)

@@ -24,6 +24,7 @@ from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
+from webui.tools.voices import VoiceGallery
 
 # Any: updates of Gradio's components.
 
@@ -58,7 +59,8 @@ class UtilitiesTab:
             with gr.Tab("Convert", id="convert", elem_id="utilities-part-convert"):
                 self.conversion = ConversionTool(page)
                 self.views["convert_clip"] = self.conversion.view
-            with gr.Tab("Voice", id="voice", elem_id="utilities-part-voice"):
+            with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
+                self.gallery = VoiceGallery(page)
                 self._build_voice_check()
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
                 self.lab = SpeakerLab(page)
@@ -127,6 +129,7 @@ class UtilitiesTab:
 
     def bind(self) -> None:
         """Connect the events to their handlers."""
+        self.gallery.bind()
         self.clip_tools.bind(self.panel)
         self.conversion.bind(self.panel)
         self.lab.bind(self.panel)
@@ -136,7 +139,7 @@ class UtilitiesTab:
         merge = show_errors(self.views["merge_models"], self._merge)
         self.panel.bind(self.merge.click, merge, [*self.models, self.share, self.name])
         self.panel.bind(self.stop.click, self._stop)
-        self.panel.poll(self.page.blocks, POLL_INTERVAL_S, place="tab-utilities")
+        self.panel.follow(self.page.changes, POLL_INTERVAL_S, place="tab-utilities")
         for trigger in (self.voice.focus, self.page.blocks.load):
             trigger(
                 lambda: gr.update(choices=self._list_voices()), None, self.voice, **EVENT_OPTIONS

@@ -17,7 +17,6 @@ from webui.components.live_panel import (
     LivePanel,
     Updates,
     create_live_html,
-    create_visible_timer,
     parse_action,
 )
 from webui.components.messages import error_html, note_html, show_errors
@@ -94,8 +93,11 @@ class ConfigureTab:
             inputs=[form.controls[DATASET_KEY]],
             outputs=[self.names, self.basis],
         )
-        timer = create_visible_timer("training-configure-planned", POLL_INTERVAL_S)
-        timer.click(self.panel.refresh, self.panel.inputs, self.panel.outputs, **EVENT_OPTIONS)
+        place = "training-configure-planned"
+        self.panel.follow(page.changes, POLL_INTERVAL_S, place=place)
+        form.controls[DATASET_KEY].change(
+            self.panel.refresh, self.panel.inputs, self.panel.outputs, **EVENT_OPTIONS
+        )
         self._bind_form()
         self._bind_buttons(save, trial)
 

@@ -182,7 +182,7 @@ class EncoderTab(RunActions):
     def _bind(self) -> None:
         controls = list(self.controls.values())
         self.panel.listen(self.list_view)
-        self.panel.poll(self.page.blocks, POLL_INTERVAL_S, place="training-encoders")
+        self.panel.follow(self.page.changes, POLL_INTERVAL_S, place="training-encoders")
         inputs = [self.sources, self.name, *controls]
         self.panel.bind(self.preprocess.click, self.submit_preprocessing, inputs)
         self.panel.bind(self.stop_job.click, self.stop_preprocessing)

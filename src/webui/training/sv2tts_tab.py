@@ -145,7 +145,7 @@ class Sv2ttsTab(RunActions):
 
     def _bind(self) -> None:
         self.panel.listen(self.list_view)
-        self.panel.poll(self.page.blocks, POLL_INTERVAL_S, place=f"{TAB}-runs")
+        self.panel.follow(self.page.changes, POLL_INTERVAL_S, place=f"{TAB}-runs")
         bind = self.panel.bind
         bind(self.preprocess.click, self.submit_dataset, [self.source, self.layout, self.name])
         bind(self.embed.click, self.submit_embedding, [self.dataset, self.encoder])

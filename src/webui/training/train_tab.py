@@ -86,7 +86,7 @@ class TrainTab:
             action_outputs=[*page.form.components, page.tabs],
         )
         self.panel.listen(self.checkpoints)
-        self.panel.poll(page.blocks, POLL_INTERVAL_S)
+        self.panel.follow(page.changes, POLL_INTERVAL_S)
         self.panel.bind(train.click, self.start_run, [self.config, self.name])
         self.panel.bind(self.stop.click, self.stop_run, [self.selected])
         self.panel.bind(self.resume.click, self.resume_run, [self.selected])

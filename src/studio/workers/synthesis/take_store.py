@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from audio.clip import Clip, ClipError
@@ -127,10 +128,13 @@ def write_takes(
     lines: LineTakesFile,
 ) -> list[SavedTake]:
     """Write the candidates of a chunk beside the takes that its line has already."""
-    first = len(lines.lines[chunk.index].takes)
+    used = {take.file for line in lines.lines for take in line.takes}
+    numbers = count(len(lines.lines[chunk.index].takes) + 1)
+    paths = (destination.take_path(chunk.index, number) for number in numbers)
+    free = (path for path in paths if path.name not in used and not path.exists())
     saved = []
     for number, candidate in enumerate(result.candidates, start=1):
-        path = destination.take_path(chunk.index, first + number)
+        path = next(free)
         delivery = make_line_output_options(session.request.delivery, path.suffix)
         record = session.build_chunk_metadata(chunk, result, number, delivery)
         write_take(candidate.clip, path, record, replace(session.request, delivery=delivery))

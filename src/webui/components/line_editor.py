@@ -1,0 +1,117 @@
+"""The lines of a clip as rows to play, edit, regenerate and put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.models import Job
+from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake
+
+CHARS_PER_SECOND = 16.7  # of speech at speed 1
+LENGTH_RATIO = 2.0  # of the expected length, from which a line is marked
+MIN_EXPECTED_S = 1.0  # shorter lines are not judged
+EDIT_TASKS = ("redo", "rejoin", "edit_lines")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeButton:
+    """A take to choose.  note: its seed and score."""
+
+    number: int
+    file: str
+    is_chosen: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditorLine:
+    """A row of the editor.
+
+    start, end: seconds in the clip;  mark: what is unusual about the line, "" for nothing;
+    state: of a job about the line, "" for none.
+    """
+
+    index: int
+    key: str
+    text: str
+    voice: str
+    seed: int
+    seconds: float
+    start: float
+    end: float
+    mark: str
+    state: str
+    takes: tuple[TakeButton, ...]
+
+
+def build_editor_lines(
+    lines: LineTakesFile, jobs: Sequence[Job] = (), max_lines: int = 100
+) -> list[EditorLine]:
+    """Return the rows of a clip.  jobs: those about the clip that are not over."""
+    rows: list[EditorLine] = []
+    start, states = 0.0, {job.request.get("line"): job.state for job in jobs}
+    pauses = lines.list_pauses()
+    for index, (line, pause_s) in enumerate(zip(lines.lines, pauses, strict=True)):
+        take = line.take(line.chosen) if line.chosen else line.takes[0]
+        start += line.lead_s
+        end = start + take.seconds
+        if index < max_lines:
+            state = states.get(index, "")
+            rows.append(_build_row(index, line, take, (round(start, 3), round(end, 3)), state))
+        start = end + pause_s
+    return rows
+
+
+def filter_edit_jobs(jobs: Sequence[Job], clip: str) -> list[Job]:
+    """Return the jobs that change the lines of a clip and are not over."""
+    return [
+        job
+        for job in jobs
+        if job.task in EDIT_TASKS and not job.is_over and job.request.get("clip") == clip
+    ]
+
+
+def _build_row(
+    index: int, line: LineTakes, take: SavedTake, span: tuple[float, float], state: str
+) -> EditorLine:
+    return EditorLine(
+        index=index,
+        key=line.takes[0].file,
+        text=take.text,
+        voice=take.voice,
+        seed=take.seed,
+        seconds=take.seconds,
+        start=span[0],
+        end=span[1],
+        mark=describe_length(take.heard, take.seconds),
+        state=state,
+        takes=tuple(
+            TakeButton(
+                number=number,
+                file=other.file,
+                is_chosen=other.file == take.file,
+                note=_describe_take(other),
+            )
+            for number, other in enumerate(line.takes, start=1)
+        ),
+    )
+
+
+def describe_length(text: str, seconds: float) -> str:
+    """Return what is unusual about the length of a spoken text; "" for nothing."""
+    expected = len(text) / CHARS_PER_SECOND
+    if expected < MIN_EXPECTED_S or not seconds:
+        return ""
+    if seconds > LENGTH_RATIO * expected:
+        return "longer than expected"
+    return "shorter than expected" if seconds * LENGTH_RATIO < expected else ""
+
+
+def _describe_take(take: SavedTake) -> str:
+    parts = [f"seed {take.seed}", f"{take.seconds:.1f} s"]
+    if take.candidate > 1:
+        parts.append(f"candidate {take.candidate}")
+    if take.score is not None:
+        parts.append(f"score {take.score:.3f}")
+    return " · ".join(parts)
