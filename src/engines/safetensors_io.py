@@ -139,8 +139,12 @@ def cast_floats(value: Tensor, dtype: torch.dtype) -> Tensor:
 def save_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file of a bundle in one step and record its checksum."""
     whole = _clone_shared_tensors(tensors)
-    forget_checksum(file)
-    write_atomically(file, lambda beside: _write_tensors(whole, beside))
+
+    def write(beside: Path) -> None:
+        _write_tensors(whole, beside)
+        forget_checksum(file)  # before the new file takes its place, so that none outlives it
+
+    write_atomically(file, write)
     with suppress(OSError, ModelFileError):  # without room for a record the file itself is read
         record_checksum(file)
 
