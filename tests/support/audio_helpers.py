@@ -1,4 +1,4 @@
-"""Recordings for tests: the shipped voices, and what can go wrong with them, made on purpose."""
+"""Recordings for tests: known voices, and what can go wrong with them, made on purpose."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from audio.clip import Clip
 from audio.io import read_clip
 
 ROOT = Path(__file__).resolve().parents[2]
-VOICES = ROOT / "voices"
+VOICES = ROOT / "tests" / "assets" / "voices"  # of a synthesizer, whose traits are known
+SHIPPED_VOICES = ROOT / "voices"
 SHARED = ROOT.parent / "shared"
 
 
 @lru_cache
 def shipped(voice: str = "clara", number: int = 1) -> Clip:
-    """One clip of a voice that comes with the program."""
+    """One clip of a voice whose traits are known."""
     return read_clip(VOICES / voice / f"{number}.flac")
 
 
