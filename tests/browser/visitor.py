@@ -134,10 +134,13 @@ class Visitor:
 
 def length_of(player: Any) -> float:
     """Let a player fetch its clip; returns how many seconds it has."""
-    player.evaluate("(node) => { node.preload = 'auto'; node.load(); }")
     code = """(node) => new Promise((done, failed) => {
-        if (node.duration) done(node.duration);
-        node.addEventListener('loadedmetadata', () => done(node.duration));
+        const read = () => node.duration && done(node.duration);
+        node.addEventListener('loadedmetadata', read);
         node.addEventListener('error', () => failed(new Error(`cannot play ${node.src}`)));
+        setTimeout(() => failed(new Error(`no metadata of ${node.src}`)), 30000);
+        node.preload = 'auto';
+        if (!node.readyState) node.load();
+        read();
     })"""
     return float(player.evaluate(code))
