@@ -36,7 +36,8 @@ def lab(browser: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="module")
 def dialogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording in which clara speaks first, then felix."""
-    clips = [read_clip(REPOSITORY / "voices" / name / "1.flac") for name in ("clara", "felix")]
+    voices = REPOSITORY / "tests" / "assets" / "voices"
+    clips = [read_clip(voices / name / "1.flac") for name in ("clara", "felix")]
     waves = [clip.resample(24_000).wave for clip in clips]
     path = tmp_path_factory.mktemp("dialogue") / "dialogue.wav"
     write_clip(path, Clip(wave=torch.cat(waves), sample_rate=24_000))
