@@ -75,10 +75,3 @@ def split_held_out(rows: Sequence[CorpusRow]) -> tuple[list[CorpusRow], list[Cor
     if not train:
         raise ValueError("the corpus has one shard; it needs two, one of them to be held out")
     return train, [row for row in rows if row.shard == last]
-
-
-def select_whole_shards(rows: Sequence[CorpusRow], clips: int) -> list[CorpusRow]:
-    """Return the first shards that together have at least `clips` clips, or all."""
-    if clips >= len(rows):
-        return list(rows)
-    return [row for row in rows if row.shard <= rows[clips - 1].shard]

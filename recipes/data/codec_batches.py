@@ -24,12 +24,12 @@ from recipes.loop import random_int
 from text.phones import PHONES, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import (
     FRAMES_PER_CODE,
+    TARGET_FLOOR,
     VOCODER_FRAMES_PER_CODE,
     count_vocoder_frames,
     standardize_bands,
 )
 
-TARGET_FLOOR = -9.0  # nepers; digital silence would dominate the loss
 MAX_PHASE = 0.1  # vocoder frames between the start of a crop in the two mels
 USABLE_BAND = 0.95  # of the highest frequency of a recording
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from recipes.corpus.reader import CorpusRow
-from text.phones import MISAKI_PHONES, SILENT_MARKS
+from text.phones import MISAKI_PHONES, SILENT_MARKS, SPACE_TOKEN
 
-SPACE = "[SPACE]"
 VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())  # noqa: SIM905
 STRESS_MARKS = "ˈˌ"
 SKIP_COST = 1.0
@@ -49,7 +48,7 @@ def _join_marks(row: CorpusRow) -> tuple[list[str], list[int]]:
         if mark in SILENT_MARKS:
             found = PAUSE
         else:
-            found = SPACE if mark == " " else MISAKI_PHONES.get(mark, "AH")
+            found = SPACE_TOKEN if mark == " " else MISAKI_PHONES.get(mark, "AH")
         classes.append(found)
         units.append(length + stress)
         stress = 0
@@ -57,8 +56,8 @@ def _join_marks(row: CorpusRow) -> tuple[list[str], list[int]]:
 
 
 def _classify(token: str) -> str:
-    if token == SPACE:
-        return SPACE
+    if token == SPACE_TOKEN:
+        return SPACE_TOKEN
     phone = token.rstrip("012")
     return phone if phone.isalpha() else PAUSE
 
@@ -66,7 +65,7 @@ def _classify(token: str) -> str:
 def _cost(token: str, phone: str) -> float:
     if token == phone:
         return 0.0
-    if {token, phone} & {SPACE, PAUSE}:
+    if {token, phone} & {SPACE_TOKEN, PAUSE}:
         return 3.0
     return 0.5 if (token in VOWELS) == (phone in VOWELS) else 1.5
 

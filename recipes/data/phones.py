@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audio.mel import GPT_MEL
 from quick.teacher import DURATION_UNIT, SAMPLE_RATE
 from recipes.corpus.reader import CorpusRow
-from text.phones import MISAKI_PHONES, PHONES, SILENT_MARKS, UNKNOWN_PHONE
+from text.phones import PHONES, UNKNOWN_PHONE, name_misaki_phone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ def list_teacher_spans(row: CorpusRow) -> list[PhoneSpan]:
     spans, end = [], 0
     for mark, units in zip(row.phonemes, row.durations, strict=True):
         end += units
-        phone = "SIL" if mark in SILENT_MARKS else MISAKI_PHONES.get(mark, "")
-        spans.append(PhoneSpan(phone=phone, end_s=end * DURATION_UNIT / SAMPLE_RATE))
+        end_s = end * DURATION_UNIT / SAMPLE_RATE
+        spans.append(PhoneSpan(phone=name_misaki_phone(mark), end_s=end_s))
     return spans
 
 

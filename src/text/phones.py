@@ -26,9 +26,14 @@ SILENT_MARKS = '_;:,.!?—…"()“”'
 SPACE_TOKEN = "[SPACE]"
 
 
+def name_misaki_phone(mark: str) -> str:
+    """Return the ARPAbet phone of a phoneme of hibari-tts, "" for a mark that is none."""
+    return "SIL" if mark in SILENT_MARKS else MISAKI_PHONES.get(mark, "")
+
+
 def classify_misaki(mark: str) -> int:
     """Return the class of a phoneme of hibari-tts."""
-    return _find_class("SIL" if mark in SILENT_MARKS else MISAKI_PHONES.get(mark, ""))
+    return _find_class(name_misaki_phone(mark))
 
 
 def classify_token(token: str) -> int:

@@ -14,12 +14,12 @@ from starlette.staticfiles import StaticFiles
 
 from studio.app.studio import Studio
 from webui.components.changes import ChangeSignal, add_changes_route
-from webui.components.job_notice import JobNotice
 from webui.components.page_context import PageContext
 from webui.components.queue_drawer import build_queue_drawer
 from webui.components.theme import ASSETS, HEAD, STYLES, QuietTheme
 from webui.generate import tab as generate
 from webui.history import tab as history
+from webui.job_notice import JobNotice
 from webui.settings import tab as settings
 from webui.tools import tab as utilities
 from webui.training import tab as training

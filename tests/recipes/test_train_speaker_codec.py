@@ -17,7 +17,7 @@ from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.progress import ProgressEvent, ProgressReporter
 from recipes import build_codec
 from recipes.corpus.reader import CorpusRow
-from recipes.data.codec_batches import TARGET_FLOOR, BatchOptions, CodecBatches
+from recipes.data.codec_batches import BatchOptions, CodecBatches
 from recipes.data.phones import PhoneSpan, label_frames, list_teacher_spans
 from recipes.data.speech_store import (
     SpeechStore,
@@ -33,6 +33,7 @@ from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import (
     MEL_CENTER,
+    TARGET_FLOOR,
     SpeakerCodec,
     SpeakerCodecConfig,
     standardize_bands,

@@ -14,8 +14,8 @@ from jobs.store import JobStore
 from studio.app.studio import Studio
 from studio.voices.catalog import find_voice
 from support.inline_worker import InlineStudio
-from webui.components.job_notice import JobNotice
 from webui.components.page_context import PageContext
+from webui.job_notice import JobNotice
 from webui.settings.voices import VoicesPanel
 
 

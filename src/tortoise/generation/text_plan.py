@@ -62,8 +62,7 @@ def plan_text(
     aligned = gpt.aligner.align(states, durations, count)
     phones = None
     if classes is not None:
-        known = F.pad(classes.to(text.device)[text[0, :-1]], (1, 0), value=SILENCE)
-        phones = compute_phone_shares(known, durations[0], count)
+        phones = compute_text_shares(classes, text[0, :-1], durations[0], count)
     return TextPlan(durations=durations[0].cpu(), aligned=aligned[0], phones=phones)
 
 
@@ -72,6 +71,15 @@ def list_phone_classes(tokenizer: Tokenizer) -> Tensor | None:
     if not isinstance(tokenizer, PhonemeTokenizer):
         return None
     return torch.tensor([classify_token(symbol) for symbol in tokenizer.symbols])
+
+
+def compute_text_shares(classes: Tensor, text: Tensor, durations: Tensor, codes: int) -> Tensor:
+    """Return the shares of the phones of a text behind its lead of silence: (p, 2 m).
+
+    classes: (v,); text: (t,); durations: (1 + t,) codes of the lead and of each token.
+    """
+    kinds = F.pad(classes.to(text.device)[text], (1, 0), value=SILENCE)
+    return compute_phone_shares(kinds, durations, codes)
 
 
 def compute_phone_shares(classes: Tensor, durations: Tensor, codes: int) -> Tensor:

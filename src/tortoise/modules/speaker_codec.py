@@ -29,6 +29,7 @@ MIN_BAND_STD = 0.3  # nepers, so that a constant band is not amplified
 MEL_CENTER, MEL_SCALE = -5.0, 2.5  # of the vocoder's log-mel, for outputs near unit variance
 RMS_EPSILON = 1e-5
 HALVES = 2  # places of phones in a code
+TARGET_FLOOR = -9.0  # nepers, of mels to train on; digital silence would dominate the loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,16 @@ def sample_reference_sets(
     return [first, second], torch.tensor([int(row in first) for row in rows])
 
 
+def sample_code_windows(
+    clips: Sequence[TrainingExample], longest: int, generator: torch.Generator
+) -> tuple[int, list[int]]:
+    """Sample a window of each clip: their length in codes, and the first code of each."""
+    length = min(longest, min(len(clip.codes) for clip in clips))
+    spare = torch.tensor([len(clip.codes) - length for clip in clips])
+    starts = (torch.rand(len(clips), generator=generator) * (spare + 1)).long().tolist()
+    return length, starts
+
+
 def crop_reference_mels(
     mels: Sequence[Sequence[Tensor]], longest: int, generator: torch.Generator
 ) -> Tensor:

@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from text.phones import SILENCE
+from text.phones import PHONES
 from tortoise.checkpoints.loading import TortoiseModel, load_network
-from tortoise.generation.text_plan import compute_phone_shares, list_phone_classes
+from tortoise.generation.text_plan import compute_text_shares, list_phone_classes
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.speaker_codec import (
     HALVES,
+    TARGET_FLOOR,
     VOCODER_FRAMES_PER_CODE,
     SpeakerCodec,
     count_vocoder_frames,
@@ -29,6 +30,7 @@ from tortoise.modules.speaker_codec import (
 from training.finetuning.batch_sampler import (
     create_step_generator,
     sample_batch_indices,
+    sample_code_windows,
     sample_reference_sets,
 )
 from training.finetuning.config.schema import FinetuneConfig
@@ -38,7 +40,6 @@ from training.finetuning.gpt_task import get_network_file_name
 from training.finetuning.optim.optimizers import make_adamw
 from training.finetuning.train_step import Stateful, TrainingTask
 
-TARGET_FLOOR = -9.0  # nepers; digital silence would dominate the loss
 VALIDATION_SEED = 77
 WEIGHT_DECAY = 1e-3
 TRAINED_LAYERS = ("speaker_in", "film", "conv_out")
@@ -111,9 +112,7 @@ class CodecTask(TrainingTask):
         sets, indices = sample_reference_sets(train, own, generator)
         voices = torch.stack([_mean_speaker([train[row] for row in chosen]) for chosen in sets])
         chosen = [clips[row] for row in rows]
-        length = min(self.config.diffusion.window, min(len(clip.codes) for clip in chosen))
-        spare = torch.tensor([len(clip.codes) - length for clip in chosen])
-        starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
+        length, starts = sample_code_windows(chosen, self.config.diffusion.window, generator)
         windows = [
             self._crop(clip, start, length) for clip, start in zip(chosen, starts, strict=True)
         ]
@@ -136,12 +135,10 @@ class CodecTask(TrainingTask):
 
     def _share_phones(self, clip: TrainingExample) -> Tensor:
         """Return the phones of a clip (p, 2 m), zero where they are unknown."""
+        count = len(clip.codes)
         if self.classes is None or clip.durations is None:
-            kinds, durations = torch.tensor([-1]), torch.tensor([float(len(clip.codes))])
-        else:
-            kinds = F.pad(self.classes[clip.text], (1, 0), value=SILENCE)
-            durations = clip.durations
-        return compute_phone_shares(kinds, durations, len(clip.codes))
+            return torch.zeros(len(PHONES), HALVES * count)
+        return compute_text_shares(self.classes, clip.text, clip.durations, count)
 
 
 def _compute_distance(codec: SpeakerCodec, batch: CodecStepBatch, rows: list[int]) -> Tensor:

@@ -20,6 +20,7 @@ from training.finetuning.batch_sampler import (
     crop_reference_mels,
     get_mels,
     sample_batch_indices,
+    sample_code_windows,
     sample_reference_sets,
 )
 from training.finetuning.config.schema import FinetuneConfig
@@ -145,9 +146,7 @@ class DiffusionTask(TrainingTask):
             for kind, longest in zip(MEL_FIELDS, self.max_voice_frames, strict=True)
         )
         chosen = [clips[row] for row in rows]
-        length = min(self.config.diffusion.window, min(len(clip.codes) for clip in chosen))
-        spare = torch.tensor([len(clip.codes) - length for clip in chosen])
-        starts = (torch.rand(len(chosen), generator=generator) * (spare + 1)).long().tolist()
+        length, starts = sample_code_windows(chosen, self.config.diffusion.window, generator)
         shape = (len(chosen), *crop_mel(chosen[0].vocoder_mel, starts[0], length).shape)
         weighting, schedule = self.options.loss_weighting, make_linear_schedule()
         return DiffusionStepBatch(
