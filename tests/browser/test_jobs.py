@@ -174,9 +174,7 @@ def test_a_new_server_goes_on_at_the_next_unspoken_line(
     how: signal.Signals, own_studio: Callable[..., StudioProcess], visitor: Callable[..., Visitor]
 ) -> None:
     studio, one = own_studio(), visitor()
-    one.forgive(
-        r"ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status (of )?50\d|Failed to fetch|network|404"
-    )
+    one.forgive_ended_server()
     one.open(studio.url)
     id = begin(one, studio, LINES, delimiter=r"\n", iterations=30)
     job = with_takes(studio, id, 2)

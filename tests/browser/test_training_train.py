@@ -62,9 +62,7 @@ def test_a_voice_is_learned_on_the_page_alone(
     school: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
     one = visitor()
-    one.forgive(
-        r"ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|status (of )?50\d|Failed to fetch|network|404"
-    )
+    one.forgive_ended_server()
     one.open(school.url, "training")
     configure(one, school.root)
     train_and_stop(one)

@@ -102,6 +102,10 @@ class Visitor:
         """Expect complaints of this kind in this test."""
         self.forgiven.append(pattern)
 
+    def forgive_ended_server(self) -> None:
+        """Expect what Chromium prints for any request that is open, or sent, as the server ends."""
+        self.forgive(r"net::ERR_|status (of )?50\d|Failed to fetch|network|404")
+
     def complain(self, line: str) -> None:
         """Note what went wrong, unless it was to be expected."""
         if not any(re.search(pattern, line) for pattern in self.forgiven):
