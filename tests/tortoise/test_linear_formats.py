@@ -23,6 +23,7 @@ from tortoise.modules.linear_formats import (
     pack_linears,
 )
 
+CLOSE = {"rtol": 0.02, "atol": 0.0}
 TOLERANCES = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.03}  # of the norm of the result
 
 
@@ -66,6 +67,12 @@ def test_a_row_in_eight_bits_does_not_depend_on_large_rows_beside_it() -> None:
     row = torch.randn(1, 48)
     beside = layer(torch.cat([row, 1_000 * torch.randn(3, 48)]))[:1]
     assert (beside - layer(row)).norm() <= 0.02 * beside.norm()
+
+
+@torch.inference_mode()
+def test_the_largest_sums_do_not_overflow(name: LinearFormat) -> None:
+    layer = PackedLinear(torch.full((64, 512), 3.0), None, name)
+    torch.testing.assert_close(layer(torch.ones(2, 512)), torch.full((2, 64), 1536.0), **CLOSE)
 
 
 def test_convolutions_that_are_no_matrix_product_stay_as_they_are(name: LinearFormat) -> None:
@@ -135,6 +142,7 @@ def test_a_missing_operator_makes_its_format_unavailable(monkeypatch: pytest.Mon
 
 
 def test_the_fastest_available_format_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_formats, "PackedLinear", lambda *args: None)
     seconds = iter([1.0, 0.9, 0.5, 0.6])  # plain, float32, bfloat16, int8
     monkeypatch.setattr(linear_formats, "_time_layers", lambda *args: next(seconds))
     monkeypatch.setattr(linear_formats, "is_format_available", lambda name: True)

@@ -51,13 +51,24 @@ def is_format_available(name: LinearFormat) -> bool:
     """Return whether this torch and this processor compute the format; tried with a small layer."""
     if name == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
-    weight, x = torch.eye(64), torch.ones(2, 64)
+    weight, x = torch.ones(64, 64), torch.ones(2, 64)  # the largest sums: they must not overflow
     try:
         with torch.inference_mode():
             found = PackedLinear(weight, None, name)(x)
     except (RuntimeError, AttributeError):  # no such operator, engine or instruction set
         return False
-    return bool(torch.allclose(found, x, atol=0.02))
+    return bool(torch.allclose(found, x.sum(1, keepdim=True), rtol=0.02))
+
+
+@cache
+def _needs_reduced_range() -> bool:
+    """Return whether this processor adds pairs of 8-bit products in 16 bits, which overflow.
+
+    Processors without VNNI instructions do; there inputs are rounded to 7 bits.
+    """
+    packed = _prepack_int8(torch.full((64, 64), 127, dtype=torch.int8), torch.ones(64).double())
+    found = torch.ops.quantized.linear_dynamic(torch.ones(1, 64), packed, False)
+    return not torch.allclose(found, torch.tensor(64.0 * 127), rtol=0.02)
 
 
 def choose_fastest_format(
@@ -190,20 +201,26 @@ def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Multi
     """
     scales = weight.abs().amax(1).clamp(min=ACTIVATION_FLOOR).double() / 127
     whole = (weight / scales[:, None]).round().clamp(-127, 127).to(torch.int8)
-    zeros = torch.zeros(len(weight), dtype=torch.long)
-    with _quantized_engine():
-        packed = torch.ops.quantized.linear_prepack(
-            torch._make_per_channel_quantized_tensor(whole, scales, zeros, 0), None
-        )
+    packed, reduce_range = _prepack_int8(whole, scales), _needs_reduced_range()
 
     def multiply(x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1]).to(dtype)
         largest = flat.abs().amax(1, keepdim=True).clamp(min=ACTIVATION_FLOOR)
-        found: Tensor = torch.ops.quantized.linear_dynamic(flat / largest, packed, False)
+        found: Tensor = torch.ops.quantized.linear_dynamic(flat / largest, packed, reduce_range)
         found = found * largest if bias is None else torch.addcmul(bias, found, largest)
         return found.to(x.dtype).view(*x.shape[:-1], -1)
 
     return multiply
+
+
+def _prepack_int8(whole: Tensor, scales: Tensor) -> torch.ScriptObject:
+    """whole: (o, i) int8;  scales: (o,) float64."""
+    zeros = torch.zeros(len(whole), dtype=torch.long)
+    with _quantized_engine():
+        packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(
+            torch._make_per_channel_quantized_tensor(whole, scales, zeros, 0), None
+        )
+    return packed
 
 
 @contextmanager
