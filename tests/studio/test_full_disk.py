@@ -82,6 +82,16 @@ def test_an_index_in_memory_serves_several_threads(
     assert problems == []
 
 
+def test_an_index_in_memory_is_new_though_one_before_it_is_still_open(tmp_path: Path) -> None:
+    kept = []
+    for _ in range(3):  # each is likely to get the address, and so the id(), of the one before
+        one = index.HistoryIndex(tmp_path / "history.sqlite")
+        one._move_to_memory()
+        kept.append(one._memory)
+        del one
+    assert all(kept)
+
+
 def test_an_index_that_may_not_grow_is_replaced_by_one_in_memory(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

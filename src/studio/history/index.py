@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
+from uuid import uuid4
 
 from core.errors import (
     AppError,
@@ -83,6 +84,7 @@ class HistoryIndex:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._memory: sqlite3.Connection | None = None  # keeps the index in memory alive
+        self._memory_uri = f"file:history-{uuid4().hex}?mode=memory&cache=shared"
         self._memory_lock = RLock()
         self._prepare()
 
@@ -141,10 +143,6 @@ class HistoryIndex:
         db.row_factory = sqlite3.Row
         db.execute("pragma synchronous = normal")
         return db
-
-    @property
-    def _memory_uri(self) -> str:
-        return f"file:history-{id(self)}?mode=memory&cache=shared"
 
     def _move_to_memory(self) -> None:
         with self._memory_lock:
