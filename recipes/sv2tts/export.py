@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 
-from speakers.modules.checkpoints import load_checkpoint
+from speakers.modules.checkpoints import EncoderCheckpoint, load_checkpoint
 from speakers.modules.ge2e import GE2EEncoder
+from speakers.modules.xvector import XVectorEncoder
 from sv2tts.checkpoints import (
     EncoderConfig,
     Sv2ttsConfig,
@@ -34,24 +35,16 @@ def write_sv2tts_model(
 ) -> None:
     """Write the model.
 
-    synthesizer: a run of its trainer; encoder: an encoder.pt of kind ge2e; vocoder: an export of
-    `recipes.train_vocoder`; pronunciation: a folder with the lexicon.
+    synthesizer: a run of its trainer; encoder: a file of kind ge2e or xvector; vocoder: a folder
+    with an istft_vocoder; pronunciation: a folder with the lexicon.
     """
     tacotron = load_published_synthesizer(synthesizer / SYNTHESIZER_FILE)
     checkpoint = load_checkpoint(encoder)
     istft = load_network(vocoder, "istft_vocoder")
     assert isinstance(istft, IstftVocoder)
-    if not isinstance(checkpoint.model, GE2EEncoder):
-        raise ValueError(f"{encoder} is of kind {checkpoint.kind}; the model takes ge2e")
-    lstm = checkpoint.model.lstm
     config = Sv2ttsConfig(
         about=DESCRIPTION,
-        encoder=EncoderConfig(
-            bins=lstm.input_size,
-            hidden=lstm.hidden_size,
-            embedding=checkpoint.model.embedding_size,
-            layers=lstm.num_layers,
-        ),
+        encoder=describe_encoder(checkpoint),
         synthesizer=tacotron.config,
         istft_vocoder=istft.config,
         symbols="phonemes",
@@ -62,6 +55,25 @@ def write_sv2tts_model(
     for name in PRONUNCIATION_FILES:
         if (pronunciation / name).is_file():
             shutil.copy(pronunciation / name, folder / name)
+
+
+def describe_encoder(checkpoint: EncoderCheckpoint) -> EncoderConfig:
+    """Return the sizes of an encoder.  Raises ValueError for another kind than ge2e and xvector."""
+    model = checkpoint.model
+    if isinstance(model, XVectorEncoder):
+        hidden, bins, _ = model.conv_in.weight.shape
+        return EncoderConfig(
+            kind="xvector", bins=bins, hidden=hidden, embedding=model.embedding_size
+        )
+    if isinstance(model, GE2EEncoder):
+        lstm = model.lstm
+        return EncoderConfig(
+            bins=lstm.input_size,
+            hidden=lstm.hidden_size,
+            embedding=model.embedding_size,
+            layers=lstm.num_layers,
+        )
+    raise ValueError(f"the encoder is of kind {checkpoint.kind}; the model takes ge2e or xvector")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

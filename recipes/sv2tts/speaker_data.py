@@ -2,7 +2,8 @@
 
     python -m recipes.sv2tts.speaker_data OUT --teacher FOLDER --recordings FOLDER
 
-A recording `<speaker>-<anything>.flac` is of that speaker, as LibriSpeech names its files.
+A recording `<speaker>-<anything>.flac` is of that speaker, as LibriSpeech names its files. Clips of
+the teacher in the voice of a recorded person are left out: the recordings tell that voice.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ def write_speaker_data(
     """Write features and dataset.json; clips without enough speech are left out."""
     config = FeatureConfig()
     files: dict[str, list[FeatureFile]] = defaultdict(list)
-    sources: list[CorpusRow | Path] = []
-    sources += choose_clips(read_index(teacher)) if teacher else []
-    sources += sorted(recordings.rglob("*.flac")) if recordings else []
+    recorded = sorted(recordings.rglob("*.flac")) if recordings else []
+    people = {path.stem.split("-")[0] for path in recorded}
+    spoken = [row for row in read_index(teacher) if row.speaker not in people] if teacher else []
+    sources: list[CorpusRow | Path] = [*choose_clips(spoken), *recorded]
     for source in report.track(sources, "features"):
         speaker = source.stem.split("-")[0] if isinstance(source, Path) else source.speaker
         clip = read_clip(source) if isinstance(source, Path) else read_teacher_clip(teacher, source)

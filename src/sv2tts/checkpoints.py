@@ -2,7 +2,7 @@
 
 models/rtvc/
     config.json               engine, architectures, reading, recommended options
-    encoder.safetensors       GE2E speaker encoder
+    encoder.safetensors       speaker encoder
     synthesizer.safetensors   Tacotron
     vocoder.safetensors       WaveRNN; optional
     istft_vocoder.safetensors the other vocoder, of the 24 kHz mel; optional
@@ -42,8 +42,10 @@ from engines.safetensors_io import (
     save_tensors,
 )
 from speakers.embedding import Encoder
+from speakers.modules.checkpoints import AnyEncoderModel
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
+from speakers.modules.xvector import XVectorEncoder
 from sv2tts.mel import MelKind
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.modules.wavernn import WaveRNN, WaveRNNConfig
@@ -57,11 +59,13 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The architecture of the GE2E encoder; the defaults are the published encoder.pt.
+    """The architecture of the speaker encoder; the defaults are the published encoder.pt.
 
-    trim_silence: shorten the pauses of a recording before it is embedded.
+    kind: `ge2e`, or `xvector`, which has no layers; trim_silence: shorten the pauses of a recording
+    before it is embedded.
     """
 
+    kind: Literal["ge2e", "xvector"] = "ge2e"
     bins: int = 40
     hidden: int = 256
     embedding: int = 256
@@ -121,13 +125,12 @@ def save_model(
 
 def load_speaker_encoder(folder: Path, config: Sv2ttsConfig, device: torch.device) -> Encoder:
     """Load the speaker encoder."""
-    sizes = config.encoder
     with SkipRandomInit():
-        network = GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
+        network = _build_encoder(config.encoder)
     return Encoder(
         name=f"{folder.name}/encoder",
-        kind="ge2e",
-        feature_config=FeatureConfig(trim_silence=sizes.trim_silence),
+        kind=config.encoder.kind,
+        feature_config=FeatureConfig(trim_silence=config.encoder.trim_silence),
         model=_load(network, folder, "encoder", device),
         device=device,
     )
@@ -319,9 +322,8 @@ def _is_finite(value: Tensor) -> bool:
 def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
     """Build the networks of a config without memory for their weights."""
     with torch.device("meta"):
-        sizes = config.encoder
         networks: dict[str, nn.Module] = {
-            "encoder": GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers),
+            "encoder": _build_encoder(config.encoder),
             "synthesizer": Tacotron(config.synthesizer),
         }
         if config.vocoder is not None:
@@ -329,6 +331,12 @@ def _build_empty(config: Sv2ttsConfig) -> dict[str, nn.Module]:
         if config.istft_vocoder is not None:
             networks["istft_vocoder"] = IstftVocoder(config.istft_vocoder)
     return networks
+
+
+def _build_encoder(sizes: EncoderConfig) -> AnyEncoderModel:
+    if sizes.kind == "xvector":
+        return XVectorEncoder(sizes.bins, sizes.hidden, sizes.embedding)
+    return GE2EEncoder(sizes.bins, sizes.hidden, sizes.embedding, sizes.layers)
 
 
 def _load(network: NetworkT, folder: Path, name: str, device: torch.device) -> NetworkT:

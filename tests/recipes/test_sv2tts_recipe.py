@@ -10,13 +10,18 @@ import torch
 
 from audio.clip import Clip
 from core.progress import ProgressReporter
-from recipes.corpus.reader import CorpusRow
+from quick.converter import VoiceConverter
+from quick.teacher import DURATION_UNIT, Teacher
+from recipes.corpus.reader import CorpusRow, read_index, read_wave
 from recipes.sv2tts.export import write_sv2tts_model
 from recipes.sv2tts.speaker_data import CLIPS_PER_VOICE, choose_clips
 from recipes.sv2tts.synthesizer_data import place_symbols, split_words
+from recipes.sv2tts.voices_corpus import FAMILY, VoiceRenderer, VoicesCorpusConfig, build_shard
 from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
+from speakers.modules.xvector import XVectorEncoder
+from sv2tts.checkpoints import verify_model
 from sv2tts.engine import Sv2ttsEngine
 from sv2tts.generation.options import Sv2ttsOptions
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig
@@ -42,6 +47,25 @@ def test_other_numbers_of_phonemes_are_spread_and_other_words_are_refused() -> N
     assert place_symbols(["B", "[SPACE]", "D"], words) is None
 
 
+@pytest.mark.parametrize(("family", "voices"), [(1.0, set(FAMILY)), (0.0, {"103"})])
+def test_sentences_are_told_in_voices_of_the_family_and_of_people(
+    family: float, voices: set[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("hibari", reason="hibari-tts is not installed")
+    pytest.importorskip("pyworld", reason="pyworld is not installed")
+    vector = torch.nn.functional.normalize(torch.rand(256), dim=0)
+    converter = VoiceConverter.load(STARTER, torch.device("cpu"))
+    renderer = VoiceRenderer(converter=converter, people={"103": vector})
+    config = VoicesCorpusConfig(sentences_per_shard=2, family=family, often=("103",))
+    (tmp_path / "shards").mkdir()
+    build_shard(Teacher(), renderer, tmp_path / "shards", config, 0)
+    rows = read_index(tmp_path)
+    assert len(rows) == 4 and {row.speaker for row in rows} <= voices
+    for row in rows:
+        assert row.samples == sum(row.durations) * DURATION_UNIT
+        assert abs(read_wave(tmp_path, row)).max() > 1_000
+
+
 def test_each_voice_gives_the_same_number_of_clips() -> None:
     rows = [
         CorpusRow(shard="0000.npy", start=n, samples=9, speaker="ab"[n % 2], text="x")
@@ -50,7 +74,8 @@ def test_each_voice_gives_the_same_number_of_clips() -> None:
     assert len(choose_clips(rows)) == 2 * CLIPS_PER_VOICE
 
 
-def test_an_exported_model_speaks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ge2e", "xvector"])
+def test_an_exported_model_speaks(kind: str, tmp_path: Path) -> None:
     config = replace(
         TacotronConfig.tiny(), num_chars=PHONEME_COUNT, n_mels=100, fft_bins=100,
         speaker_embedding_size=6,
@@ -61,14 +86,14 @@ def test_an_exported_model_speaks(tmp_path: Path) -> None:
     network.r = 4
     torch.nn.init.constant_(network.decoder.stop_proj.bias, -10.0)  # goes on to the limit
     torch.save({"model_state": network.state_dict()}, run / "synthesizer.pt")
-    checkpoint = EncoderCheckpoint(
-        model=GE2EEncoder(40, 8, 6, 1), kind="ge2e", features=FeatureConfig()
-    )
+    encoder = GE2EEncoder(40, 8, 6, 1) if kind == "ge2e" else XVectorEncoder(hidden=8, embedding=6)
+    checkpoint = EncoderCheckpoint(model=encoder, kind=kind, features=FeatureConfig())
     save_checkpoint(tmp_path / "encoder.pt", checkpoint)
     vocoder = IstftVocoder(IstftVocoderConfig.tiny())
     save_network(tmp_path / "export", "istft_vocoder", vocoder, vocoder.config)
     model = tmp_path / "model"
     write_sv2tts_model(model, run, tmp_path / "encoder.pt", tmp_path / "export", STARTER)
+    assert all(problem == "" for _, problem in verify_model(model))
     engine = Sv2ttsEngine.load(model, torch.device("cpu"))
     time = torch.arange(48_000) / 16_000
     wave = 0.3 * torch.sin(2 * torch.pi * 140 * time) * (1 + torch.sin(2 * torch.pi * 3 * time))
