@@ -27,7 +27,7 @@ import soundfile
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from audio.clip import Clip  # noqa: E402
 from audio.io import read_clip, write_clip  # noqa: E402

@@ -5,17 +5,20 @@ python benchmarks/stopping.py
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from core.paths import ProjectPaths
-from studio.app.studio import Studio
-from studio.schemas.settings import Settings
-from studio.synthesis.request_builder import SpeechRequestInput, build_request
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from core.paths import ProjectPaths  # noqa: E402
+from studio.app.studio import Studio  # noqa: E402
+from studio.schemas.settings import Settings  # noqa: E402
+from studio.synthesis.request_builder import SpeechRequestInput, build_request  # noqa: E402
+
 STAGES = ("starting", "load", "draft", "latents", "diffusion", "vocode")
 TEXT = "A long evening it was, and nobody in the house had thought of the rain before it came."
 OPTIONS = {"samples": 16, "iterations": 100, "seed": 1}
@@ -23,10 +26,11 @@ OPTIONS = {"samples": 16, "iterations": 100, "seed": 1}
 
 def main() -> None:
     """Stop one job at each stage and print the seconds."""
+    argparse.ArgumentParser(prog="benchmarks/stopping.py", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = ProjectPaths.from_root(Path(folder))
         paths.models.mkdir()
-        (paths.models / "starter").symlink_to(REPOSITORY / "models" / "starter")
+        (paths.models / "starter").symlink_to(ROOT / "models" / "starter")
         for stage in STAGES:
             studio = Studio(paths, Settings(threads=1))
             try:

@@ -78,6 +78,7 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "sv2tts/test_golden.py",
         "sv2tts/test_tacotron_2_training.py",
         "sv2tts/test_training.py",
+        "test_benchmarks.py",
         "test_light.py",
         "test_mutations.py",
         "test_shipped.py",

@@ -38,6 +38,7 @@ from text.g2p import PUNCTUATION, SPACE
 from text.tokenizer import PhonemeTokenizer, load_tokenizer
 
 UNIT = 600  # samples of a duration of the teacher
+PART_FRAMES = 400  # of 10 ms
 LEAD, TAIL = 2, 4  # units of silence that stay before and after the speech
 PAUSES = frozenset('_ .,?!;:—…“”"()-')
 STRESS_MARKS = frozenset("ˈˌː")
@@ -133,16 +134,23 @@ def write_clip_files(
     return TrainItem(audio=name, mel=name, embed=embed, samples=samples, frames=frames, text=text)
 
 
+def split_features(features: np.ndarray) -> list[np.ndarray]:
+    """Return the whole, and parts of 4 s that overlap by half: (f, c) each."""
+    starts = range(0, len(features) - PART_FRAMES, PART_FRAMES // 2)
+    return [features, *(features[start : start + PART_FRAMES] for start in starts)]
+
+
 def write_voice_embeddings(folder: Path, speakers: Path, encoder: Path) -> dict[str, list[str]]:
-    """Embed the clips of a speaker dataset; returns the files of each voice."""
+    """Embed the clips of a speaker dataset, and parts of them; returns the files of each voice."""
     network = load_encoder(encoder)
     found: dict[str, list[str]] = {}
     for speaker in read_speaker_dataset(speakers).speakers:
         for number, file in enumerate(speaker.files):
-            name = f"{speaker.id}-{number}.npy"
             features = np.load(get_feature_path(speakers, file))
-            np.save(folder / EMBEDS_DIR / name, network.embed_features(features))
-            found.setdefault(speaker.id, []).append(name)
+            for part, frames in enumerate(split_features(features)):
+                name = f"{speaker.id}-{number}-{part}.npy"
+                np.save(folder / EMBEDS_DIR / name, network.embed_features(frames))
+                found.setdefault(speaker.id, []).append(name)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from quick.teacher import DURATION_UNIT, Teacher
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
 from recipes.sv2tts.export import write_sv2tts_model
 from recipes.sv2tts.speaker_data import CLIPS_PER_VOICE, choose_clips
-from recipes.sv2tts.synthesizer_data import place_symbols, split_words
+from recipes.sv2tts.synthesizer_data import place_symbols, split_features, split_words
 from recipes.sv2tts.voices_corpus import FAMILY, VoiceRenderer, VoicesCorpusConfig, build_shard
 from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
 from speakers.modules.feature_config import FeatureConfig
@@ -64,6 +65,15 @@ def test_sentences_are_told_in_voices_of_the_family_and_of_people(
     for row in rows:
         assert row.samples == sum(row.durations) * DURATION_UNIT
         assert abs(read_wave(tmp_path, row)).max() > 1_000
+
+
+def test_a_clip_is_embedded_whole_and_in_parts() -> None:
+    features = np.arange(1_100)[:, None]
+    whole, *parts = split_features(features)
+    assert len(whole) == 1_100 and [(int(one[0, 0]), len(one)) for one in parts] == [
+        (0, 400), (200, 400), (400, 400), (600, 400),
+    ]  # fmt: skip
+    assert len(split_features(features[:300])) == 1
 
 
 def test_each_voice_gives_the_same_number_of_clips() -> None:

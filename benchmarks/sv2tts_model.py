@@ -1,6 +1,6 @@
 """Attention failures, speed and clips of an SV2TTS model, before and after its retakes.
 
-    python benchmarks/sv2tts.py MODEL --voices FOLDER --lines FILE [--retakes 4] [--out FOLDER]
+    python benchmarks/sv2tts_model.py MODEL --voices FOLDER --lines FILE [--retakes 4] [--out FOLDER]
         [--judge PROGRAM]
 
 FOLDER has a folder of recordings for each voice; the lines go to the voices in turn. Prints a JSON
@@ -99,7 +99,7 @@ def judge_clips(judge: Path, out: Path, voices: Path) -> Metrics:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure a model from the command line."""
-    cli = argparse.ArgumentParser(prog="benchmarks/sv2tts.py", description=__doc__)
+    cli = argparse.ArgumentParser(prog="benchmarks/sv2tts_model.py", description=__doc__)
     cli.add_argument("model", type=Path)
     cli.add_argument("--voices", type=Path, required=True)
     cli.add_argument("--lines", type=Path, required=True, help="a sentence a line")
