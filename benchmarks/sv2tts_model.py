@@ -1,7 +1,7 @@
 """Attention failures, speed and clips of an SV2TTS model, before and after its retakes.
 
-    python benchmarks/sv2tts_model.py MODEL --voices FOLDER --lines FILE [--retakes 4] [--out FOLDER]
-        [--judge PROGRAM]
+    python benchmarks/sv2tts_model.py MODEL --voices FOLDER --lines FILE [--retakes 4]
+        [--out FOLDER] [--judge PROGRAM]
 
 FOLDER has a folder of recordings for each voice; the lines go to the voices in turn. Prints a JSON
 object: failures per 100 sentences at the first attempt and after the retakes with their reasons,

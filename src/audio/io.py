@@ -42,14 +42,20 @@ MAX_CONVERTED_BYTES = 24 * 3600 * 48_000 * 2 * BYTES_PER_SAMPLE  # a day of ster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipLimits:
-    """Limits of a file that is read as a clip."""
+class AudioLimits:
+    """Limits of a file that is read. min_peak: of the samples; lower is silence."""
 
     shortest_s: float = 0.25
     longest_s: float = 30 * 60.0
     lowest_rate: int = 8_000  # Hz
     highest_rate: int = 384_000  # Hz
-    min_peak: float = 10 ** (-70 / 20)  # peak; lower is silence
+    min_peak: float = 10 ** (-70 / 20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLimits(AudioLimits):
+    """Limits of a file that is read as a clip."""
+
     samples: int = 400_000_000  # of all channels together; decoding time
     frames: int = 100_000_000  # of one channel, which is kept in memory
     ffmpeg_timeout_s: float = 120.0  # patience with ffmpeg

@@ -18,6 +18,7 @@ import torch
 
 from audio.clip import Clip, ClipError
 from audio.io import (
+    AudioLimits,
     MonoSamples,
     NonSeekableSoundFile,
     Samples,
@@ -38,18 +39,7 @@ CLIPPING_PEAK_RATIO = 0.99  # of the highest sample
 FFMPEG_TIMEOUT_S = 3600.0  # patience with ffmpeg
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingLimits:
-    """Limits of a file that is read as a recording."""
-
-    shortest_s: float = 0.25
-    longest_s: float = 24 * 3600.0
-    lowest_rate: int = 8_000  # Hz
-    highest_rate: int = 384_000  # Hz
-    min_peak: float = 10 ** (-60 / 20)  # peak; lower is silence
-
-
-DEFAULT_LIMITS = RecordingLimits()
+RECORDING_LIMITS = AudioLimits(longest_s=24 * 3600.0, min_peak=10 ** (-60 / 20))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +79,7 @@ def decode_recording(
     work: Path,
     sample_rate: int,
     progress: Callable[[float], None],
-    limits: RecordingLimits = DEFAULT_LIMITS,
+    limits: AudioLimits = RECORDING_LIMITS,
 ) -> Recording:
     """Decode a file into `work` as one channel at `sample_rate`.
 
@@ -138,7 +128,7 @@ def _write_mono(
     work: Path,
     sample_rate: int,
     progress: Callable[[float], None],
-    limits: RecordingLimits,
+    limits: AudioLimits,
 ) -> ClippedRuns:
     """Mix and resample block by block; return the clipped runs."""
     weights = _compute_channel_weights(path, readable, progress, limits)
@@ -169,7 +159,7 @@ def _write_mono(
     return peaks.find_clipped_runs()
 
 
-def _check_header(path: Path, file: soundfile.SoundFile, limits: RecordingLimits) -> None:
+def _check_header(path: Path, file: soundfile.SoundFile, limits: AudioLimits) -> None:
     if not limits.lowest_rate <= file.samplerate <= limits.highest_rate:
         raise ClipError(
             f"{path.name} says it has {file.samplerate:,} samples per second; "
@@ -178,17 +168,13 @@ def _check_header(path: Path, file: soundfile.SoundFile, limits: RecordingLimits
     _check_length(path, file, file.frames, limits)
 
 
-def _check_length(
-    path: Path, file: soundfile.SoundFile, frames: int, limits: RecordingLimits
-) -> None:
+def _check_length(path: Path, file: soundfile.SoundFile, frames: int, limits: AudioLimits) -> None:
     if frames > limits.longest_s * file.samplerate:
         hours = limits.longest_s / 3600
         raise ClipError(f"{path.name} lasts more than {hours:g} hours. Cut it into parts.")
 
 
-def _read_blocks(
-    path: Path, file: soundfile.SoundFile, limits: RecordingLimits
-) -> Iterator[Samples]:
+def _read_blocks(path: Path, file: soundfile.SoundFile, limits: AudioLimits) -> Iterator[Samples]:
     """Yield finite (n, c) samples."""
     size, done = round(BLOCK_S * file.samplerate), 0
     try:
@@ -205,7 +191,7 @@ def _read_blocks(
 
 
 def _compute_channel_weights(
-    path: Path, readable: Path, progress: Callable[[float], None], limits: RecordingLimits
+    path: Path, readable: Path, progress: Callable[[float], None], limits: AudioLimits
 ) -> MonoSamples:
     """Return the weight of each channel in the mix: (c,), scaled so that no peak exceeds 1."""
     with NonSeekableSoundFile(open_unfinished_wav(readable) or readable) as file:

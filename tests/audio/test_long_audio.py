@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ import pytest
 import soundfile
 
 from audio.clip import ClipError
-from audio.long_audio import Recording, RecordingLimits, decode_recording, estimate_duration_s
+from audio.io import AudioLimits
+from audio.long_audio import (
+    RECORDING_LIMITS,
+    Recording,
+    decode_recording,
+    estimate_duration_s,
+)
 
 RATE = 22_050
 
@@ -20,9 +27,9 @@ def tone(seconds: float, rate: int, hz: float = 440.0, level: float = 0.5) -> np
     return level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
 
 
-def copied(path: Path, limits: RecordingLimits | None = None) -> Recording:
+def copied(path: Path, limits: AudioLimits | None = None) -> Recording:
     return decode_recording(
-        path, path.parent / "copy.raw", RATE, lambda seconds: None, limits or RecordingLimits()
+        path, path.parent / "copy.raw", RATE, lambda seconds: None, limits or RECORDING_LIMITS
     )
 
 
@@ -83,7 +90,7 @@ def test_what_holds_no_sound_is_refused(tmp_path: Path, samples: np.ndarray, mat
 def test_a_recording_beyond_the_limit_is_refused_while_it_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(9.0, RATE), RATE)
     with pytest.raises(ClipError, match="lasts more than"):
-        copied(tmp_path / "a.wav", RecordingLimits(longest_s=5.0))
+        copied(tmp_path / "a.wav", replace(RECORDING_LIMITS, longest_s=5.0))
     soundfile.write(tmp_path / "b.wav", tone(1.0, 4_000), 4_000)
     with pytest.raises(ClipError, match="4,000 samples per second"):
         copied(tmp_path / "b.wav")
@@ -95,7 +102,7 @@ def test_a_long_recording_is_refused_by_its_header(
     soundfile.write(tmp_path / "a.flac", tone(9.0, RATE), RATE)
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *a, **k: pytest.fail("decoded"))
     with pytest.raises(ClipError, match="lasts more than"):
-        copied(tmp_path / "a.flac", RecordingLimits(longest_s=5.0))
+        copied(tmp_path / "a.flac", replace(RECORDING_LIMITS, longest_s=5.0))
 
 
 def test_junk_is_refused_with_and_without_ffmpeg(

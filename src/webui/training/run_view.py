@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.error_classifier import get_error_info
 from core.formatting import format_bytes, format_duration, format_timestamp
@@ -125,20 +126,9 @@ def build_charts(run: RunStatus | None) -> dict[str, LineChart]:
     """Return loss, learning rate and gradient norm of each stage; charts may be empty."""
     charts = {}
     for stage in STAGES:
-
-        def line(name: str, curve: str, style: str = "line", stage: str = stage) -> ChartLine:
-            points = run.curve(curve, stage) if run is not None else ()
-            return ChartLine(name=name, points=points, style=style)
-
+        line = partial(_read_line, run, stage)
         suffix = f" ({STAGE_LABELS[stage]})" if stage != "gpt" else ""
-        charts[f"{stage}-loss"] = LineChart(
-            title=f"Loss{suffix}",
-            lines=[
-                line("Each step", "loss", "noisy"),
-                line("Smoothed", "smoothed"),
-                line("Validation", "validation", "validation"),
-            ],
-        )
+        charts[f"{stage}-loss"] = _build_loss_chart(run, stage, f"Loss{suffix}")
         charts[f"{stage}-rate"] = LineChart(
             title=f"Learning rate{suffix}", lines=[line("Learning rate", "rate")], y_min=0
         )
@@ -152,21 +142,10 @@ def build_charts(run: RunStatus | None) -> dict[str, LineChart]:
 
 def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
     """Return losses, accuracy, equal error rate and learning rate of an encoder."""
-
-    def line(name: str, curve: str, style: str = "line") -> ChartLine:
-        points = run.curve(curve, ENCODER_STAGE) if run is not None else ()
-        return ChartLine(name=name, points=points, style=style)
-
+    line = partial(_read_line, run, ENCODER_STAGE)
     parts = [line("GE2E", "ge2e", "noisy"), line("Class", "prediction")]
     return {
-        "loss": LineChart(
-            title="Loss",
-            lines=[
-                line("Each step", "loss", "noisy"),
-                line("Smoothed", "smoothed"),
-                line("Validation", "validation", "validation"),
-            ],
-        ),
+        "loss": _build_loss_chart(run, ENCODER_STAGE, "Loss"),
         "parts": LineChart(title="GE2E and class loss", lines=parts if parts[1].points else ()),
         "accuracy": LineChart(
             title="Accuracy of the class head", lines=[line("Accuracy", "accuracy")], y_min=0
@@ -185,10 +164,8 @@ def build_encoder_charts(run: RunStatus | None) -> dict[str, LineChart]:
 
 def build_sv2tts_charts(run: RunStatus | None) -> dict[str, LineChart]:
     """Return loss, mel error, attention and learning rate of a synthesizer or a vocoder."""
-
-    def line(name: str, curve: str, style: str = "line") -> ChartLine:
-        points = run.curve(curve, run.stage) if run is not None else ()
-        return ChartLine(name=name, points=points, style=style)
+    stage = run.stage if run is not None else ""
+    line = partial(_read_line, run, stage)
 
     def pair(curve: str) -> list[ChartLine]:
         return [
@@ -197,14 +174,7 @@ def build_sv2tts_charts(run: RunStatus | None) -> dict[str, LineChart]:
         ]
 
     return {
-        "loss": LineChart(
-            title="Loss",
-            lines=[
-                line("Each step", "loss", "noisy"),
-                line("Smoothed", "smoothed"),
-                line("Validation", "validation", "validation"),
-            ],
-        ),
+        "loss": _build_loss_chart(run, stage, "Loss"),
         "mel": LineChart(title="Error of the mel", lines=pair("mel"), y_min=0),
         "attention": LineChart(
             title="Attention: 1 is a diagonal", lines=pair("attention"), y_min=0
@@ -286,4 +256,23 @@ def runs_html(
         MAX_LISTED=MAX_LISTED,
         RUN_STATE_LABELS=RUN_STATE_LABELS,
         STATE_CLASSES=STATE_CLASSES,
+    )
+
+
+def _read_line(
+    run: RunStatus | None, stage: str, name: str, curve: str, style: str = "line"
+) -> ChartLine:
+    points = run.curve(curve, stage) if run is not None else ()
+    return ChartLine(name=name, points=points, style=style)
+
+
+def _build_loss_chart(run: RunStatus | None, stage: str, title: str) -> LineChart:
+    line = partial(_read_line, run, stage)
+    return LineChart(
+        title=title,
+        lines=[
+            line("Each step", "loss", "noisy"),
+            line("Smoothed", "smoothed"),
+            line("Validation", "validation", "validation"),
+        ],
     )
