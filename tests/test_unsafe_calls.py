@@ -155,6 +155,17 @@ def test_every_call_of_ffmpeg_reads_files_and_pipes_only_and_no_terminal(
         assert before_input[at + 1] == "file,pipe"
 
 
+def test_the_player_of_a_stream_reads_its_pipe_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    RecordedProcess.commands.clear()
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(subprocess, "Popen", RecordedProcess)
+    ffmpeg_module.start_player("wav")
+    ((program, *options),) = RecordedProcess.commands
+    assert program == "/usr/bin/ffplay"
+    assert options[options.index("-protocol_whitelist") + 1] == "pipe"
+    assert options[-4:] == ["-f", "wav", "-i", "pipe:0"]
+
+
 def test_ffmpeg_is_started_in_one_place_with_a_time_limit() -> None:
     tree = ast.parse(FFMPEG_MODULE.read_text(encoding="utf-8"))
     starters = {
@@ -164,7 +175,8 @@ def test_ffmpeg_is_started_in_one_place_with_a_time_limit() -> None:
         for call in ast.walk(function)
         if isinstance(call, ast.Call) and dotted(call.func) in PROCESS_CALLS
     }
-    assert starters == {"_run", "play_file", "read_ffmpeg_version"}
+    player = "start_player"  # ends with its input, which the caller closes
+    assert starters == {"_run", "play_file", "read_ffmpeg_version", player}
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and dotted(call.func) in ("_run", "subprocess.run"):
             assert {"timeout", "timeout_s"} & {item.arg for item in call.keywords}

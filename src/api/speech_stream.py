@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,22 +132,13 @@ async def _stream_audio(poller: _JobPoller, stream: StreamMixer) -> AsyncIterato
             if len(job.takes) == known:
                 break
             for take in job.takes[known:]:
-                yield await to_thread.run_sync(partial(_add_take, stream, take))
+                yield await to_thread.run_sync(stream.add_take, take)
             known = len(job.takes)
         yield await to_thread.run_sync(stream.end)
     except ClientDisconnected:
         return
     finally:
         await poller.stop()
-
-
-def _add_take(stream: StreamMixer, take: Mapping[str, Any]) -> bytes:  # Any: plain values
-    return stream.add(
-        _get_take_path(take),
-        pause_s=take.get("pause_s"),
-        lead_s=take.get("lead_s", 0.0),
-        is_last=take.get("is_last", False),
-    )
 
 
 async def _wrap_in_sse(parts: AsyncIterator[bytes]) -> AsyncIterator[str]:

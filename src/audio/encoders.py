@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 from audio.ffmpeg import FfmpegError, encode_aac, find_ffmpeg
-from audio.formats import ENCODINGS
+from audio.formats import ENCODINGS, SAMPLE_RATES
 from core.errors import CodedError
 
 if TYPE_CHECKING:
@@ -56,8 +56,13 @@ class StreamEncoder(Protocol):
 def create_encoder(format: str, rate: int) -> StreamEncoder:
     """Return an encoder for one channel.
 
-    rate: Hz. Raises StreamError for an unknown format, or for aac without ffmpeg.
+    rate: Hz. Raises StreamError for an unknown format, a rate that it does not support, or for aac
+    without ffmpeg.
     """
+    allowed = SAMPLE_RATES.get(format, (rate,))
+    if rate not in allowed:
+        rates = ", ".join(map(str, allowed))
+        raise StreamError(f"{format} cannot have {rate} Hz. Choose one of: {rates}.")
     if format == "pcm":
         return _PcmEncoder()
     if format == "wav":

@@ -49,6 +49,18 @@ def play_file(path: Path) -> bool:
     return done.returncode == 0
 
 
+def start_player(format: str) -> subprocess.Popen[bytes]:
+    """Start a player of what is written to its standard input; raises OSError without ffplay."""
+    program = shutil.which("ffplay")
+    if program is None:
+        raise FileNotFoundError("ffplay is not installed")
+    command = [program, "-nodisp", "-autoexit", "-loglevel", "error"]
+    command += ["-protocol_whitelist", "pipe", "-f", format, "-i", "pipe:0"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
 def read_ffmpeg_version() -> str:
     """Return the version of the installed ffmpeg, "" where there is none."""
     program = find_ffmpeg()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.line_stream import Listener, play_lines, stream_to_stdout
 from cli.options import add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
@@ -27,6 +29,7 @@ from studio.synthesis.request_builder import (
     build_request,
     build_request_from_metadata,
 )
+from studio.synthesis.stream_mixer import STREAM_FORMATS, STREAM_SAMPLE_RATE, check_stream_format
 
 REQUEST_FIELDS = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents")
 
@@ -77,6 +80,18 @@ class SpeakFlags:
         typer.Option(
             metavar="ADDRESS|local",
             help="Synthesize --lines with the workers of a Ray cluster; local: on this machine.",
+        ),
+    ] = None
+    play: Annotated[
+        bool,
+        typer.Option("--play", help="Play each line as soon as it is spoken; needs ffplay."),
+    ] = False
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Also write each line to standard output as soon as it is spoken: "
+            f"{', '.join(STREAM_FORMATS)}, at {STREAM_SAMPLE_RATE // 1000} kHz.",
         ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
@@ -132,6 +147,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         f"{help}\n\ntestudo speak TEXT --voice NAME --out FILE\n\n"
         "testudo speak --lines TABLE --out-dir DIR --voice NAME\n\n"
         "testudo speak --like FILE\n\n"
+        "testudo speak TEXT --voice NAME --stream wav | ffplay -i -\n\n"
         "Without --out the clip goes to results/VOICE/.\n\n"
         f"\b\nPresets: {', '.join(get_presets(engine))}."
     )
@@ -141,6 +157,10 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
 def run(
     flags: SpeakFlags, engine_options: Mapping[str, Any], output_options: Mapping[str, Any]
 ) -> int:
+    if flags.stream is not None:
+        _check_stream_flags(flags)
+        output_options = {"output_rate": STREAM_SAMPLE_RATE, **output_options}
+        check_stream_format(flags.stream, int(output_options["output_rate"]) or STREAM_SAMPLE_RATE)
     studio = Studio.open()
     given = SpeechRequestInput(
         text=_read_text(flags.text),
@@ -169,11 +189,41 @@ def run(
         request = build_request(studio.settings, given, studio.layout)
     if studio.runs.is_training:
         report.note("A training is running on this machine, so synthesis is slower.")
-    result = _synthesize(studio, request, report)
-    return emit(result, _format_result(result), flags.as_json)
+    with ExitStack() as listening:
+        listeners = [listening.enter_context(sink) for sink in _list_sinks(flags, request, report)]
+        result = _synthesize(studio, request, report, listeners)
+    lines = _format_result(result)
+    if flags.stream is None:
+        return emit(result, lines, flags.as_json)
+    for line in lines:
+        report.note(line)
+    return 0
 
 
-def _synthesize(studio: Studio, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
+def _check_stream_flags(flags: SpeakFlags) -> None:
+    for flag, value in (("--json", flags.as_json), ("--lines", flags.lines)):
+        if value:
+            raise AppError(f"--stream cannot be combined with {flag}. Remove one of them.")
+
+
+def _list_sinks(
+    flags: SpeakFlags, request: SpeechRequest, report: ProgressReporter
+) -> list[AbstractContextManager[Listener]]:
+    """Return what hears each line as soon as it is spoken."""
+    sinks = []
+    if flags.stream is not None:
+        sinks.append(stream_to_stdout(flags.stream, request.delivery))
+    if flags.play:
+        sinks.append(play_lines(request.delivery, report))
+    return sinks
+
+
+def _synthesize(
+    studio: Studio,
+    request: SpeechRequest,
+    report: ProgressReporter,
+    listeners: Sequence[Listener],
+) -> SpeechResult:
     """Synthesize; when interrupted between two chunks, print how to resume."""
     kept: list[Path] = []
 
@@ -181,6 +231,8 @@ def _synthesize(studio: Studio, request: SpeechRequest, report: ProgressReporter
         if event.kind == "take":
             kept.append(Path(str(event.data["path"])))
         report.emit(event)
+        for listener in listeners:
+            listener(event)
 
     try:
         return studio.speak(request, ProgressReporter(listen))
@@ -205,7 +257,12 @@ def _read_text(word: str | None) -> str | None:
 def _synthesize_batch(
     studio: Studio, flags: SpeakFlags, given: SpeechRequestInput, report: ProgressReporter
 ) -> int:
-    for flag, value in (("a text", flags.text), ("--out", flags.out), ("--like", flags.like)):
+    for flag, value in (
+        ("a text", flags.text),
+        ("--out", flags.out),
+        ("--like", flags.like),
+        ("--play", flags.play),
+    ):
         if value:
             raise AppError(f"--lines cannot be combined with {flag}. Remove one of them.")
     if not flags.out_dir:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -78,10 +79,29 @@ def fsync_file(path: Path) -> None:
 
 def parse_json(text: str | bytes) -> Any:
     """Parse JSON of unknown origin; Any: JSON. Raises ValueError, for deep nesting too."""
-    try:
+    with _refuse_deep_nesting():
         return json.loads(text)
+
+
+def parse_finite_json(text: str | bytes) -> Any:
+    """Parse JSON as `parse_json` does; NaN and infinite numbers, which no JSON has, become None."""
+    with _refuse_deep_nesting():
+        return json.loads(
+            text, parse_constant=lambda word: None, parse_float=_parse_finite_float
+        )
+
+
+@contextmanager
+def _refuse_deep_nesting() -> Iterator[None]:
+    try:
+        yield
     except RecursionError as cause:
         raise ValueError("it is nested too deeply") from cause
+
+
+def _parse_finite_float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def fsync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from threading import RLock
 from typing import Any
 
 from core.errors import describe_sqlite_error
-from core.files import make_private_folder
+from core.files import make_private_folder, parse_finite_json
 from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming, TimingHistory
 from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, JobState
@@ -43,7 +44,8 @@ class JobStore:
         self._lock = RLock()
         self.damaged_file = damaged_file
         self.on_job_set_aside: Callable[[Job], None] = lambda job: None
-        self._latest: dict[int, list[Job]] = {}  # the newest jobs by limit, until a change
+        self._latest: list[Job] = []  # the newest jobs, until a change
+        self._latest_limit = 0  # how many were asked for at most
 
     @classmethod
     def open(cls, path: Path) -> JobStore:
@@ -85,10 +87,10 @@ class JobStore:
     def jobs(self, limit: int) -> list[Job]:
         """Return the newest jobs, newest first; read from the file only after a change."""
         with self._lock:
-            if limit not in self._latest:
-                found = self._select_jobs("ORDER BY number DESC LIMIT ?", (limit,))
-                self._latest = {**self._latest, limit: found}
-            return list(self._latest[limit])
+            if limit > self._latest_limit:
+                self._latest = self._select_jobs("ORDER BY number DESC LIMIT ?", (limit,))
+                self._latest_limit = limit
+            return self._latest[:limit]
 
     def list_jobs_in_state(self, *states: JobState) -> list[Job]:
         """Return the jobs in these states, in the order of their turns."""
@@ -282,32 +284,48 @@ class JobStore:
     ) -> Job:
         """Read a row. One that cannot be read is set aside: it failed, and no longer waits."""
         id, task, request, title, state, created, started, ended, *plain, turn, origin = row
-        known = {"id": id, "task": task, "title": title, "created": created, "started": started,
-                 "origin": origin or ""}  # fmt: skip
+        times = {"created": created, "started": started, "ended": ended}
         try:
-            progress, result, failure = (json.loads(text) if text else None for text in plain)
-            messages = [(kind, json.loads(data)) for kind, data in events]
-            return Job(
-                **known,
-                request=json.loads(request),
-                state=state,
-                ended=ended,
-                progress=from_dict(JobProgress, progress) if progress else JobProgress(),
-                result=result,
-                failure=from_dict(JobFailure, failure) if failure else None,
-                takes=tuple(data for kind, data in messages if kind == "take"),
-                warnings=tuple(data for kind, data in messages if kind == "warning"),
-                place=turns.index(turn) + 1 if state == "waiting" else 0,
+            progress, result, failure = (
+                parse_finite_json(text) if text else None for text in plain
             )
-        except (ValueError, TypeError, KeyError):
-            unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
-            if state in FINAL_STATES:
-                failure = unreadable if state == "failed" else None
-                return Job(**known, request={}, state=state, ended=ended, failure=failure)
-            job = Job(**known, request={}, state="failed", ended=time.time(), failure=unreadable)
-            self.mark_ended(id, "failed", failure=unreadable)
-            self.on_job_set_aside(replace(job, request=_parse_request(request)))
-            return job
+            messages = [(kind, parse_finite_json(data)) for kind, data in events]
+            values = {
+                **{"id": id, "task": task, "title": title, "state": state, "origin": origin or ""},
+                **times,
+                **({"progress": progress} if progress else {}),
+                "request": parse_finite_json(request),
+                "result": result,
+                "failure": failure or None,
+                "takes": [data for kind, data in messages if kind == "take"],
+                "warnings": [data for kind, data in messages if kind == "warning"],
+                "place": turns.index(turn) + 1 if state == "waiting" else 0,
+            }
+            if not all(value is None or math.isfinite(value) for value in times.values()):
+                raise ValueError("a time is not finite")
+            return from_dict(Job, values)
+        except (ValueError, TypeError):
+            return self._set_aside(dict(zip(_JOB_COLUMNS.split(", "), row, strict=False)))
+
+    def _set_aside(self, row: Mapping[str, Any]) -> Job:
+        """Return what can be shown of a row that cannot be read; mark one that is not over."""
+        state = row["state"]
+        unreadable = JobFailure(cause="crashed", message=UNREADABLE_JOB_MESSAGE)
+        is_over = state in FINAL_STATES
+        times = {name: _to_seconds(row[name]) for name in ("created", "started", "ended")}
+        job = Job(
+            **{name: _to_text(row[name]) for name in ("id", "task", "title")},
+            request={},
+            state=state if is_over else "failed",
+            created=times["created"] or 0.0,
+            started=times["started"],
+            ended=times["ended"] if is_over else time.time(),
+            failure=None if state in ("done", "stopped") else unreadable,
+        )
+        if not is_over:
+            self.mark_ended(row["id"], "failed", failure=unreadable)
+            self.on_job_set_aside(replace(job, request=_parse_request(row["request"])))
+        return job
 
     def _insert_message(self, db: sqlite3.Connection, id: str, kind: str, data: Any) -> None:
         db.execute(
@@ -327,7 +345,7 @@ class JobStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._locked_connection() as db, db:
-            self._latest = {}
+            self._latest, self._latest_limit = [], 0
             yield db
 
 
@@ -346,9 +364,18 @@ def read_open_requests(path: Path) -> list[str]:
         raise JobError(f"The list of jobs {path} cannot be read: {cause}.") from cause
 
 
+def _to_seconds(value: Any) -> float | None:
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if is_number else None
+
+
+def _to_text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def _parse_request(text: str) -> Mapping[str, Any]:
     try:
-        request = json.loads(text)
+        request = parse_finite_json(text)
     except (ValueError, TypeError):
         return {}
     return request if isinstance(request, dict) else {}

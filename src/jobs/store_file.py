@@ -86,6 +86,7 @@ def connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     with ExitStack() as undo:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
         undo.callback(connection.close)
+        connection.text_factory = _decode_text
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -115,10 +116,13 @@ def read_taken_over(aside: Path) -> tuple[list[dict[str, Any]], list[tuple[str, 
         for row in _iter_readable(db, "SELECT * FROM jobs ORDER BY number"):
             job: dict[str, Any] = {name: row.get(name) for name in _TAKEN_OVER}
             if all(isinstance(job[name], str) for name in ("id", "task", "request", "state")):
-                jobs[str(job["id"])] = {**job, "title": str(job["title"] or "")}
+                created = job["created"] if isinstance(job["created"], (int, float)) else 0.0
+                title = str(job["title"] or "")
+                jobs[str(job["id"])] = {**job, "title": title, "created": created}
         for row in _iter_readable(db, "SELECT job, kind, data FROM said ORDER BY number"):
-            if row["job"] in jobs:
-                said.append((row["job"], row["kind"], row["data"]))
+            message = row["job"], row["kind"], row["data"]
+            if row["job"] in jobs and all(isinstance(value, str) for value in message):
+                said.append(message)
     if not jobs:
         raise JobError(f"No job in {aside.name} can be read. Start the jobs again.")
     return list(jobs.values()), said
@@ -199,9 +203,15 @@ def _describe(aside: Path, mtime_ns: int) -> SetAsideStore:
     return SetAsideStore(path=aside, version=version, jobs=jobs)
 
 
+def _decode_text(raw: bytes) -> str:
+    """Decode the text of a column; a damaged one must not hide the other rows."""
+    return raw.decode("utf-8", "replace")
+
+
 def _iter_readable(db: sqlite3.Connection, query: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a query up to the first that is damaged."""
     db.row_factory = sqlite3.Row
+    db.text_factory = _decode_text
     with suppress(sqlite3.DatabaseError):
         for row in db.execute(query):
             yield dict(row)

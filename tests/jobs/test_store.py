@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming
 from jobs.models import Job, JobError, JobFailure, JobProgress
 from jobs.store import MAX_TIMINGS_PER_STAGE, JobStore
@@ -164,6 +167,54 @@ def test_a_waiting_job_that_cannot_be_read_fails_with_a_message(path: Path, prog
     assert failed.state == "failed" and failed.failure is not None and failed.title == JOB.title
     assert "cannot be read" in failed.failure.message
     assert [job.id for job in store.jobs(9)] == ["two", "one"]
+
+
+COLUMNS = ("task", "request", "title", "state", "created", "started", "ended", "progress",
+           "result", "failure", "turn", "origin")  # fmt: skip
+ODD_VALUES = (
+    *("'x'", "''", "x'ff00'", "CAST(x'ff' AS TEXT)", "9e999", "-1", "'null'", "'[1]'", "'{}'"),
+    *("""'{"a": NaN}'""", """'{"a": 1e999}'""", """'{"fraction": Infinity}'"""),
+    *(f"'{'[' * 20_000}'", """'{"message": 7, "cause": "x"}'"""),
+)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("state", ["waiting", "running", "done", "failed"])
+def test_an_odd_value_in_any_column_hides_no_other_job(
+    column: str, state: str, tmp_path: Path
+) -> None:
+    for number, value in enumerate(ODD_VALUES):
+        store = JobStore.open(tmp_path / f"{number}.sqlite")
+        for name in ("odd", "plain"):
+            store.add(replace(JOB, id=name))
+        if state == "running":
+            store.mark_running("odd")
+        elif state != "waiting":
+            store.mark_ended("odd", state)  # type: ignore[arg-type]
+        with suppress(sqlite3.IntegrityError):  # the column allows no such value
+            store._connection.execute(f"UPDATE jobs SET {column} = {value} WHERE id = 'odd'")
+        store._connection.commit()
+        plain, odd = store.jobs(9)
+        assert (plain.id, odd.id, plain.request) == ("plain", "odd", JOB.request), value
+        told = json.dumps(to_dict([plain, odd]), allow_nan=False)
+        assert from_dict(Job, json.loads(told)[1]).id == "odd", value
+        assert {job.id for job in store.list_jobs_in_state("waiting")} >= {"plain"}
+        assert store.next_waiting() is not None
+        store.close()
+
+
+@pytest.mark.parametrize("data", ODD_VALUES)
+def test_an_odd_take_or_warning_hides_no_other_job(data: str, path: Path) -> None:
+    store = JobStore.open(path)
+    for name in ("odd", "plain"):
+        store.add(replace(JOB, id=name))
+        store.add_take(name, {"index": 0})
+        store.add_warning(name, "careful")
+    store._connection.execute(f"UPDATE said SET data = {data} WHERE job = 'odd'")
+    store._connection.commit()
+    plain, odd = store.jobs(9)
+    assert plain.takes == ({"index": 0},) and odd.id == "odd"
+    json.dumps(to_dict([plain, odd]), allow_nan=False)
 
 
 def test_a_finished_job_of_a_newer_version_is_still_listed(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.serialization import to_dict
 from jobs.models import Job, JobError
 from jobs.store import JobStore
 from jobs.store_file import MIGRATIONS, SCHEMA_VERSION, list_set_aside
@@ -66,6 +68,32 @@ def test_of_a_damaged_list_the_readable_jobs_are_taken_over(path: Path) -> None:
     assert len(store.jobs(500)) == aside.jobs
 
 
+@pytest.mark.parametrize("value", ["NULL", "'x'", "x'ff'", "9e999", "CAST(x'ff' AS TEXT)"])
+def test_what_is_taken_over_can_be_listed_whatever_its_columns_hold(value: str, path: Path) -> None:
+    fill(path, 3)
+    columns = ("id TEXT", "turn", "number", "task", "request", "title", "state", "created")
+    columns += ("started", "ended", "progress", "result", "failure", "attempts", "origin")
+    names = ", ".join(column.split()[0] for column in columns)
+    changed = ("title", "created", "started", "ended", "result", "failure", "origin")
+    run_sql(
+        path,
+        "ALTER TABLE jobs RENAME TO old",
+        f"CREATE TABLE jobs ({', '.join(columns)})",  # any value in any column
+        f"INSERT INTO jobs ({names}) SELECT {names} FROM old",
+        f"UPDATE jobs SET {', '.join(f'{name} = {value}' for name in changed)} WHERE id = '2'",
+        "CREATE TABLE notes (number, job, kind, data)",
+        f"INSERT INTO notes VALUES (1, '2', 'take', {value}), (2, '2', {value}, '1')",
+        "DROP TABLE said",
+        "ALTER TABLE notes RENAME TO said",
+        "PRAGMA user_version = 7",
+    )
+    store = JobStore.open(path)
+    assert store.take_over(path) == 3
+    assert sorted(job.id for job in store.jobs(9)) == ["0", "1", "2"]
+    json.dumps(to_dict(store.jobs(9)), allow_nan=False)
+    assert store.next_waiting() is not None
+
+
 def test_a_file_without_readable_jobs_is_kept_and_not_offered(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 999)
@@ -117,6 +145,19 @@ def test_a_list_is_read_from_the_file_only_after_a_change(path: Path) -> None:
     assert [job.id for job in store.jobs(50)] == ["two", "one"]
     store.mark_running("one")
     assert store.jobs(50)[1].state == "running"
+
+
+def test_lists_of_any_length_share_the_jobs_that_were_read(path: Path) -> None:
+    store = JobStore.open(path)
+    for number in range(40):
+        store.add(replace(JOB, id=str(number)))
+    lists = [store.jobs(limit) for limit in (40, *range(1, 60))]
+    assert [len(jobs) for jobs in lists] == [40, *range(1, 41), *[40] * 19]
+    queries: list[str] = []
+    store._connection.set_trace_callback(queries.append)
+    lists += [store.jobs(limit) for limit in range(1, 60)]
+    assert queries == []
+    assert len({id(job) for jobs in lists[60:] for job in jobs}) == 40
 
 
 def test_a_full_disk_is_reported_in_a_sentence(path: Path) -> None:

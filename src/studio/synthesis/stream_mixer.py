@@ -5,7 +5,9 @@ The takes on disk are not changed. Light: no torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +32,10 @@ STREAM_SAMPLE_RATE = (
 )
 
 
-def check_stream_format(format: str) -> None:
-    """Raise AppError early for a format that cannot be streamed."""
+def check_stream_format(format: str, rate: int = STREAM_SAMPLE_RATE) -> None:
+    """Raise AppError early for a format that cannot be streamed at this rate."""
     with reraise_as_app_error(StreamError):
-        create_encoder(format, STREAM_SAMPLE_RATE)
+        create_encoder(format, rate)
 
 
 class StreamMixer:
@@ -47,9 +49,19 @@ class StreamMixer:
         self._volume = volume
         self._usual_pause_s = pause_s
         self._pause_s = 0.0  # behind the take before
-        self._fade = round(fade_ms * STREAM_SAMPLE_RATE / 1000)
+        self._fade_ms = fade_ms
+        self._rate = 0  # of the takes, once there is one
         self._is_asked = False  # whether the last take had a pause of its own
         self._encoder: StreamEncoder | None = None
+
+    def add_take(self, take: Mapping[str, Any]) -> bytes:  # Any: plain values
+        """Return what can be sent once this take, the data of a "take" event, is spoken."""
+        return self.add(
+            Path(str(take["path"])),
+            pause_s=take.get("pause_s"),
+            lead_s=take.get("lead_s", 0.0),
+            is_last=take.get("is_last", False),
+        )
 
     def add(
         self,
@@ -64,16 +76,16 @@ class StreamMixer:
         pause_s: seconds of silence behind it, None for the usual; lead_s: before it.
         """
         steps = self._read(take)
-        audible = find_audible_span(steps, STREAM_SAMPLE_RATE)
+        audible = find_audible_span(steps, self._rate)
         start = audible.start if self._encoder is not None or lead_s else 0
         stop = len(steps) if is_last and not pause_s else audible.stop
-        silence = make_silence(self._pause_s + lead_s, STREAM_SAMPLE_RATE)
+        silence = make_silence(self._pause_s + lead_s, self._rate)
         steps = np.concatenate([silence, self._fade_edges(steps[start:stop])])
         self._pause_s = self._usual_pause_s if pause_s is None else pause_s
         self._is_asked = pause_s is not None
         with reraise_as_app_error(StreamError):
             if self._encoder is None:
-                self._encoder = create_encoder(self._format, STREAM_SAMPLE_RATE)
+                self._encoder = create_encoder(self._format, self._rate)
                 return self._encoder.begin() + self._encoder.add(steps)
             return self._encoder.add(steps)
 
@@ -81,22 +93,24 @@ class StreamMixer:
         """Return the rest of the stream, with the silence that was asked for at its end."""
         if self._encoder is None:
             return b""
-        silence = make_silence(self._pause_s if self._is_asked else 0.0, STREAM_SAMPLE_RATE)
+        silence = make_silence(self._pause_s if self._is_asked else 0.0, self._rate)
         return self._encoder.add(silence) + self._encoder.end()
 
     def encode_clip(self, clip: Path) -> bytes:
         """Return one clip encoded as a complete file, with its length in the header."""
         with reraise_as_app_error(StreamError):
             steps = self._fade_edges(self._read(clip))
-            return encode_complete(steps, self._format, STREAM_SAMPLE_RATE)
+            return encode_complete(steps, self._format, self._rate)
 
     def _fade_edges(self, steps: Int16Samples) -> Int16Samples:
-        return _fade_edges(steps, min(self._fade, len(steps) // 2))
+        fade = round(self._fade_ms * self._rate / 1000)
+        return _fade_edges(steps, min(fade, len(steps) // 2))
 
     def _read(self, take: Path) -> Int16Samples:
         with reraise_as_app_error(StreamError):
             steps, rate = read_int16_samples(take)
-        assert rate == STREAM_SAMPLE_RATE, "the request asked for takes of this rate"
+        assert self._rate in (0, rate), "all takes of a request have one rate"
+        self._rate = rate
         if take.parent.name.endswith(LINES_DIR_SUFFIX) and self._volume != 1.0:
             return _apply_volume(steps, self._volume)
         return steps

@@ -38,15 +38,19 @@ def compute_clvp_scores(
     """Score how well each candidate matches the text; higher is better.
 
     text: (1, t) ended by a stop; rows: codes of each candidate, (m,), of any length. Shorter rows
-    are masked, so that a score does not depend on the other candidates. Returns (n,) float32 on the
-    CPU.
+    are masked, so that a score does not depend on the other candidates; where there are several
+    batches, each has rows of similar length. Returns (n,) float32 on the CPU.
     """
     device = text.device
     text_latent = clvp.encode_text(text)
+    size = batch or BATCH_SIZE
+    order = list(range(len(rows)))
+    if len(rows) > size:
+        order.sort(key=lambda index: len(rows[index]), reverse=True)
 
     def score(first: int, end: int) -> list[float]:
         report.check_cancelled()
-        chosen = [row.to(device) for row in rows[first:end]]
+        chosen = [rows[index].to(device) for index in order[first:end]]
         codes = pad_sequence(chosen, batch_first=True)
         lengths = torch.tensor([len(row) for row in chosen], device=device)
         mask = torch.arange(codes.shape[1], device=device) < lengths[:, None]
@@ -55,7 +59,9 @@ def compute_clvp_scores(
         ).tolist()
         return scores
 
-    return torch.tensor(run_in_batches(len(rows), batch or BATCH_SIZE, score, on_halved))
+    scores = torch.empty(len(rows))
+    scores[order] = torch.tensor(run_in_batches(len(rows), size, score, on_halved))
+    return scores
 
 
 def compute_cvvp_scores(
@@ -115,7 +121,8 @@ def score_candidates(
     """Return the score of each candidate, (n,); higher is better.
 
     text: (1, t) ended by a stop. Without CLVP and CVVP the phones of the plan decide, and without
-    these the confidence of the GPT.
+    these the confidence of the GPT. Candidates that cannot be chosen are not scored: they get the
+    lowest score of the others.
     """
     bundle = manager.networks.bundle
     share = bundle.conventions.confidence_share
@@ -123,6 +130,39 @@ def score_candidates(
         with manager.use("dvae") as codec:
             scores = compute_phone_scores(codec, candidates, plan.phones)
         return add_confidence(scores, candidates, share)
+    contenders = find_contenders(candidates, options, share)
+    chosen = [candidates[index] for index in contenders]
+    some = _compute_scores(chosen, voice, text, options, manager, on_halved)
+    scores = some.min().repeat(len(candidates))
+    scores[contenders] = some
+    return scores
+
+
+def find_contenders(
+    candidates: Sequence[CodeCandidate], options: TortoiseOptions, confidence_share: float
+) -> list[int]:
+    """Return the indices of the candidates whose scores can change which ones are chosen.
+
+    Those that were cut off at the limit rank last, so they are left out where enough others have
+    ended; but the length penalty and the confidence compare all scores with each other.
+    """
+    ended = [index for index, candidate in enumerate(candidates) if candidate.finished]
+    is_relative = options.length_penalty != 1 or confidence_share != 0
+    if is_relative or len(ended) < options.candidates:
+        return list(range(len(candidates)))
+    return ended
+
+
+def _compute_scores(
+    candidates: Sequence[CodeCandidate],
+    voice: ConditioningLatents,
+    text: Tensor,
+    options: TortoiseOptions,
+    manager: ModelManager,
+    on_halved: OnHalved,
+) -> Tensor:
+    """Return the scores of CLVP and CVVP, mixed with the confidence of the GPT: (n,)."""
+    bundle = manager.networks.bundle
     config = bundle.config.architecture("gpt")
     rows = prepare_codes_for_ranking(candidates, config, bundle.conventions)
     weight = options.cvvp_weight
@@ -137,7 +177,8 @@ def score_candidates(
             cvvp = compute_cvvp_scores(network, voice.cvvp, rows, manager.report)
     if clvp is None and cvvp is None:
         return torch.tensor([one.confidence for one in candidates])
-    return add_confidence(combine_scores(clvp, cvvp, weight), candidates, share)
+    scores = combine_scores(clvp, cvvp, weight)
+    return add_confidence(scores, candidates, bundle.conventions.confidence_share)
 
 
 @torch.inference_mode()
