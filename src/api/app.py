@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ def create_app(studio: Studio, serving: AppConfig) -> FastAPI:
     )
     app.state.studio = studio
     app.state.path = serving.path
-    app.state.job_views = {}  # by job, see ApiContext.job_view
+    app.state.job_views = OrderedDict()  # by job, see ApiContext.job_view
     register_exception_handlers(app)
     for module in ROUTE_MODULES:
         router: APIRouter = module.router

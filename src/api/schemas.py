@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +22,7 @@ from studio.voices.consent import BASES
 # Any: requests, takes and results are JSON values of each task.
 
 ORIGIN = "api"  # of the jobs that routes submit
-MAX_JOB_VIEWS = 1_000
+MAX_JOB_VIEWS = 100  # more than are listed by default
 
 
 class ApiContext:
@@ -30,7 +32,7 @@ class ApiContext:
         self.studio: Studio = request.app.state.studio
         self.path: str = request.app.state.path
         self.layout = self.studio.layout
-        self._job_views: dict[str, tuple[Job, JobView]] = request.app.state.job_views
+        self._job_views: OrderedDict[str, tuple[Job, JobView]] = request.app.state.job_views
 
     def submit(self, request: Any, title: str = "") -> JobView:
         """Submit a request as a job and return the job."""
@@ -41,9 +43,9 @@ class ApiContext:
         job_before, view = self._job_views.get(job.id, (None, None))
         if view is None or job_before is not job:
             view = self._make_job_view(job)
-            if len(self._job_views) >= MAX_JOB_VIEWS:
-                self._job_views.clear()
             self._job_views[job.id] = (job, view)
+            if len(self._job_views) > MAX_JOB_VIEWS:
+                self._job_views.popitem(last=False)
         return view
 
     def _make_job_view(self, job: Job) -> JobView:
@@ -175,7 +177,7 @@ class VoiceView(BaseModel):
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:
-    if not isinstance(value, str) or not Path(value).is_absolute():
+    if not isinstance(value, str) or not os.path.isabs(value):  # a Path of a long text is slow
         return None
     file = Path(value)
     return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else None

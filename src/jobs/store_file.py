@@ -43,6 +43,8 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "said": ("number", "job", "kind", "data"),
     "runs": ("number", "work", "stage", "seconds", "units", "reached"),
 }
+PAGE_CACHE_KB = 256
+"""Pages that SQLite keeps in memory; its default of 2 MB fills with a job after the other."""
 MIGRATIONS: Sequence[tuple[str, str, str]] = (  # table, column that older files lack, statement
     ("jobs", "origin", "ALTER TABLE jobs ADD COLUMN origin TEXT"),
 )
@@ -89,6 +91,7 @@ def connect(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         connection.text_factory = _decode_text
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KB}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(

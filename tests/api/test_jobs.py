@@ -169,6 +169,20 @@ def test_the_newest_jobs_come_first(client: TestClient, studio: Studio) -> None:
     refused(client.get("/api/jobs?limit=0"), 422)
 
 
+def test_only_the_views_of_the_last_jobs_stay_in_memory(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.schemas.MAX_JOB_VIEWS", 3)
+    body = {"text": "Hi.", "voice": "alice"}
+    ids = [client.post("/api/jobs/speak", json=body).json()["id"] for _ in range(5)]
+    for id in ids:
+        done(studio, id)
+        assert client.get(f"/api/jobs/{id}").json()["state"] == "done"
+    kept = client.app.state.job_views  # type: ignore[attr-defined]
+    assert list(kept) == ids[2:]
+    assert len(client.get("/api/jobs").json()["jobs"]) == 5 and len(kept) == 3
+
+
 def test_many_watchers_cost_one_view_of_each_state(
     client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from statistics import linear_regression
 from typing import Any
@@ -19,7 +20,8 @@ from studio.app.studio import Studio
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 
 MAX_BYTES_PER_JOB = 1_024
-SAMPLES = 20  # of the memory: single ones differ by the megabyte that Python takes at once
+MAX_OBJECTS = 20  # that may stay, whatever the number of jobs; a job that is kept has five
+SAMPLES = 10  # of the memory: single ones differ by the megabyte that Python takes at once
 
 
 def speak_long(folder: Path, jobs: int) -> Figures:
@@ -38,11 +40,14 @@ def _speak_long(folder: Path, jobs: int) -> dict[str, Any]:
         handles, threads = process.num_fds(), threading.active_count()
         step = max(1, (jobs - jobs // 3) // SAMPLES)
         spoken = range(jobs // 3, jobs, step)
-        memory = []
+        memory, objects = [], []
         for done in spoken:
             memory.append(_memory())
+            objects.append(_count_objects())
             lost += _speak(studio, min(step, jobs - done))
         growth = linear_regression(spoken, memory).slope
+        grown = objects[-1] - objects[1]
+        assert grown < MAX_OBJECTS + (spoken[-1] - spoken[1]) // 2, "Python objects stay"
         assert process.num_fds() <= handles, "files stay open"
         assert threading.active_count() <= threads, "threads stay"
     left = [path for path in temporary.rglob("*") if path.is_file()]
@@ -64,6 +69,12 @@ def _speak(studio: Studio, jobs: int) -> int:
         if done.result is not None:  # a folder of thousands of clips is another test
             Path(str(done.result["path"])).unlink()
     return lost
+
+
+def _count_objects() -> int:
+    """Count what lives, without weak references, which keep nothing alive."""
+    gc.collect()
+    return sum(not issubclass(type(one), weakref.ref) for one in gc.get_objects())
 
 
 def _memory() -> int:

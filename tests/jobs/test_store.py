@@ -15,6 +15,7 @@ from core.serialization import from_dict, to_dict
 from jobs.eta import StageTiming
 from jobs.models import Job, JobError, JobFailure, JobProgress
 from jobs.store import MAX_TIMINGS_PER_STAGE, JobStore
+from jobs.store_file import PAGE_CACHE_KB
 
 JOB = Job(id="one", task="chore", request={"a": [1, "ä"]}, title="t", state="waiting", created=1.5)
 
@@ -240,6 +241,12 @@ def test_only_the_newest_finished_jobs_are_kept(
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT COUNT(*) FROM said").fetchone() == (4,)
     connection.close()
+
+
+def test_the_pages_of_many_jobs_do_not_stay_in_memory(path: Path) -> None:
+    store = JobStore.open(path)
+    (pages,) = store._connection.execute("PRAGMA cache_size").fetchone()
+    assert pages == -PAGE_CACHE_KB and PAGE_CACHE_KB <= 256  # negative: in KB
 
 
 def test_a_listing_takes_as_many_queries_for_many_jobs_as_for_one(path: Path) -> None:

@@ -25,8 +25,8 @@ def test_a_history_of_ten_thousand_clips_is_listed_searched_and_deleted_from(
     assert long_history.use_history(tmp_path, CLIPS).is_clean
 
 
-def test_generations_leave_no_file_handle_or_thread_behind(tmp_path: Path) -> None:
-    assert long_run.speak_long(tmp_path, 15).is_clean
+def test_generations_leave_no_file_handle_thread_or_object_behind(tmp_path: Path) -> None:
+    assert long_run.speak_long(tmp_path, 75).is_clean
 
 
 @pytest.mark.soak
