@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 SHUTDOWN_TIMEOUT_S = 1  # for open responses
+MAX_CONNECTIONS = 500  # more are answered with 503: each takes a file handle that jobs need
 RESTORE_ADVICE = (
     "Stop the server and run `testudo doctor --restore-jobs`, or send POST /api/jobs/restore."
 )
@@ -144,6 +145,7 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
             log_level="warning",
             access_log=False,
             server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             proxy_headers=bool(start.trusted_proxies),  # else anyone chooses an address
             forwarded_allow_ips=list(start.trusted_proxies),

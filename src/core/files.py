@@ -86,9 +86,7 @@ def parse_json(text: str | bytes) -> Any:
 def parse_finite_json(text: str | bytes) -> Any:
     """Parse JSON as `parse_json` does; NaN and infinite numbers, which no JSON has, become None."""
     with _refuse_deep_nesting():
-        return json.loads(
-            text, parse_constant=lambda word: None, parse_float=_parse_finite_float
-        )
+        return json.loads(text, parse_constant=lambda word: None, parse_float=_parse_finite_float)
 
 
 @contextmanager

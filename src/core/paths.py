@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from core.errors import AppError
@@ -22,6 +23,14 @@ _OPENING_QUOTES, _CLOSING_QUOTES = "\"'“‘„«`", "\"'”’“»`"
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 _BLANK_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+ADDRESS_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "voice": frozenset({"bin"}),
+        "run": frozenset({"bin"}),
+        "model": frozenset({"bin", "download", "unload", "verify"}),
+    }
+)
+"""Words that stand in addresses of the HTTP API where a name of this kind does."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -174,6 +183,12 @@ def get_project_paths(root: Path | None = None) -> ProjectPaths:
 
 def validate_name(name: str, kind: str) -> str:
     """Return `name` if it can name one folder or file on any system; else raise AppError."""
+    if name.lower() in ADDRESS_WORDS.get(kind, ()):
+        raise AppError(
+            f"{quote_for_message(name)} cannot be the name of a {kind}: the HTTP API has another "
+            "meaning for it. Choose another name.",
+            code="bad_name",
+        )
     fits = 0 < len(name) <= MAX_NAME_LENGTH and name.strip() == name and name[0] not in ".-~"
     fits = fits and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
     if fits and name[-1] != "." and not _FORBIDDEN.search(name) and not _RESERVED.fullmatch(name):

@@ -21,6 +21,7 @@ from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, Jo
 from jobs.store_file import connect, list_set_aside, mark_taken_over, read_taken_over
 
 MAX_TIMINGS_PER_STAGE = 12  # older ones are not representative
+MAX_WAITING_JOBS = 2_000  # a text may have 100,000 characters
 MAX_FINISHED_JOBS = 500  # the newest are kept
 UNREADABLE_JOB_MESSAGE = (
     "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it "
@@ -66,8 +67,15 @@ class JobStore:
             self._connection.close()
 
     def add(self, job: Job) -> Job:
-        """Append a new job to the queue."""
+        """Append a new job to the queue; raises JobError for a full one."""
         with self._transaction() as db:
+            (waiting,) = db.execute("SELECT COUNT(*) FROM jobs WHERE state = 'waiting'").fetchone()
+            if waiting >= MAX_WAITING_JOBS:
+                raise JobError(
+                    f"{MAX_WAITING_JOBS:,} jobs wait already, the most that the queue takes. Wait "
+                    "until some have ended, or cancel them.",
+                    code="queue_full",
+                )
             db.execute(
                 "INSERT INTO jobs (id, turn, number, task, request, title, state, created, origin)"
                 " VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM jobs),"

@@ -169,6 +169,17 @@ def test_the_newest_jobs_come_first(client: TestClient, studio: Studio) -> None:
     refused(client.get("/api/jobs?limit=0"), 422)
 
 
+def test_a_full_queue_is_answered_with_a_status_of_its_own(
+    client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.store.MAX_WAITING_JOBS", 0)
+    told = refused(client.post("/api/jobs/speak", json={"text": "Hi.", "voice": "alice"}), 429)
+    assert "the most that the queue takes" in told
+    refused(client.post("/v1/audio/speech", json={"input": "Hi.", "voice": "alice"}), 429)
+    results = studio.layout.results
+    assert not results.exists() or [path for path in results.rglob("*") if path.is_file()] == []
+
+
 def test_only_the_views_of_the_last_jobs_stay_in_memory(
     client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

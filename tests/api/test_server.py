@@ -17,9 +17,11 @@ from threading import Event
 from types import ModuleType
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from api.app import ROUTE_MODULES
 from api.auth import AuthConfig, Login
 from api.server import (
     CLOSED_MESSAGE,
@@ -29,7 +31,11 @@ from api.server import (
     get_allowed_hosts,
     has_display,
 )
+from api.server import (
+    serve as run_server,
+)
 from core.network_address import Address, open_socket, parse_address
+from core.paths import ADDRESS_WORDS
 from studio.app.studio import Studio
 from support.api_helpers import Serve, until
 
@@ -253,6 +259,44 @@ def test_a_login_leads_back_under_the_path(serve: Serve) -> None:
     assert answer.headers["location"] == "/studio/docs"
     assert "path=/studio" in answer.headers["set-cookie"].lower()
     assert client.get("/studio/docs").status_code == 200
+
+
+def test_connections_are_limited_so_that_file_handles_remain_for_jobs(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[uvicorn.Config] = []
+
+    class Server:
+        should_exit = True
+
+        def __init__(self, config: uvicorn.Config) -> None:
+            configs.append(config)
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            assert len(sockets) == 1
+
+    monkeypatch.setattr("uvicorn.Server", Server)
+    run_server(
+        studio,
+        ServerOptions(
+            address=Address(host="127.0.0.1", port=free_port(), path=""), open_browser=False
+        ),
+    )
+    (config,) = configs
+    assert config.limit_concurrency is not None and 100 <= config.limit_concurrency <= 800
+
+
+def test_names_that_stand_in_addresses_are_refused_as_names() -> None:
+    kinds = {"/api/voices/{name}": "voice", "/api/models/{name:path}": "model",
+             "/api/runs/{dataset}/{name}": "run"}  # fmt: skip
+    paths = {route.path for module in ROUTE_MODULES for route in module.router.routes}
+    found = {
+        (kinds[named], fixed.split("/")[-1])
+        for named in kinds
+        for fixed in paths
+        if fixed.rpartition("/")[0] == named.rpartition("/")[0] and "{" not in fixed.split("/")[-1]
+    }
+    assert found == {(kind, word) for kind, words in ADDRESS_WORDS.items() for word in words}
 
 
 def test_the_documentation_names_every_route_and_loads_nothing(client: TestClient) -> None:

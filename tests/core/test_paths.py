@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import AppError
 from core.paths import (
+    ADDRESS_WORDS,
     MAX_NAME_BYTES,
     ProjectPaths,
     find_root,
@@ -49,6 +50,16 @@ def test_bundles_are_names_and_finetunes_lie_in_their_own_folder(tmp_path: Path)
     for name in ("../starter", "finetunes/../x", "other/alice", "/etc", "finetunes/"):
         with pytest.raises(AppError, match="is not a valid"):
             layout.model(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, word) for kind, words in ADDRESS_WORDS.items() for word in words]
+)
+def test_a_word_of_the_addresses_of_the_api_is_no_name(kind: str, name: str) -> None:
+    for spelled in (name, name.upper()):
+        with pytest.raises(AppError, match=f"cannot be the name of a {kind}"):
+            validate_name(spelled, kind)
+    assert validate_name(f"{name}s", kind) and validate_name(name, "clip")
 
 
 def test_the_settings_move_folders(tmp_path: Path) -> None:

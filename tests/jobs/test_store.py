@@ -226,6 +226,21 @@ def test_a_finished_job_of_a_newer_version_is_still_listed(path: Path) -> None:
     assert [job.state for job in store.jobs(9)] == ["done"]
 
 
+def test_a_full_queue_takes_no_job_until_one_has_ended(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.store.MAX_WAITING_JOBS", 2)
+    store = JobStore.open(path)
+    for name in "ab":
+        store.add(replace(JOB, id=name))
+    with pytest.raises(JobError, match="2 jobs wait already") as refusal:
+        store.add(replace(JOB, id="c"))
+    assert refusal.value.code == "queue_full"
+    store.mark_running("a")
+    store.add(replace(JOB, id="c"))
+    assert [job.id for job in store.jobs(9)] == ["c", "b", "a"]
+
+
 def test_only_the_newest_finished_jobs_are_kept(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,8 @@ def test_a_note_reads_back_with_the_day(tmp_path: Path, basis: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [{"basis": "mine"}, {"basis": ""}, {}, {"basis": "own", "speaker": "x" * 501},
-     {"basis": "own", "note": "a\u202eb"}, {"basis": "own", "by": "x"}],
+     {"basis": "own", "note": "a\u202eb"}, {"basis": "own", "by": "x"},
+     {"basis": "own", "stated_on": "yesterday"}, {"basis": "own", "stated_on": "2026-02-30"}],
 )  # fmt: skip
 def test_a_note_that_says_nothing_is_refused(values: dict[str, str]) -> None:
     with pytest.raises(AppError):

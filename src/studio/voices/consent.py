@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -81,9 +81,20 @@ def write_consent(folder: Path, note: ConsentNote) -> None:
 
 
 def make_consent(values: Mapping[str, str]) -> ConsentNote:
-    """Return a note of what the user stated.  Raises AppError for an unknown basis."""
+    """Return a note of what the user stated.
+
+    Raises AppError for an unknown basis, and for a day that is none.
+    """
     with reraise_as_app_error(ValueError):
-        return from_dict(ConsentNote, dict(values))
+        note = from_dict(ConsentNote, dict(values))
+    if note.stated_on:
+        try:
+            date.fromisoformat(note.stated_on)
+        except ValueError:
+            raise AppError(
+                f"stated_on is {quote_for_message(note.stated_on)}; write the day as 2026-01-31."
+            ) from None
+    return note
 
 
 def to_text(note: ConsentNote) -> str:
