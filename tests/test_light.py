@@ -10,6 +10,9 @@ import pytest
 
 SRC = Path(__file__).resolve().parent.parent / "src"
 HEAVY = ("torch", "torchaudio", "transformers", "gradio", "scipy", "librosa")
+SPARED_BY_SPEAK = (*HEAVY, "numpy", "soundfile", "fastapi", "uvicorn", "starlette", "httpx", "rich",
+                   "ray", "huggingface_hub", "matplotlib")  # fmt: skip
+SPARED_BY_HELP = ("pydantic", "yaml", "sqlite3", "asyncio", "filelock", "studio", "jobs", "engines")
 DOORS = ("cli.main", "studio.app.studio", "api.app", "webui.app")
 SINGLE = (  # light modules inside packages that are not
     *("engines.protocols", "core.options", "engines.registry"),
@@ -66,6 +69,29 @@ def test_a_door_opens_without_network_code(door: str) -> None:
 
 def test_the_page_needs_gradio_but_no_network_code() -> None:
     assert heavy_after("webui.app") == ["webui.app imports gradio"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spared"),
+    [
+        ([], (*SPARED_BY_SPEAK, *SPARED_BY_HELP)),
+        (["--help"], (*SPARED_BY_SPEAK, *SPARED_BY_HELP)),
+        (["speak", "--help"], SPARED_BY_SPEAK),
+        (["history", "--help"], SPARED_BY_SPEAK),
+    ],
+)
+def test_the_help_imports_only_what_it_prints(
+    arguments: list[str], spared: tuple[str, ...]
+) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(SRC)!r})
+from cli.main import main
+output, sys.stdout = sys.stdout, sys.stderr
+main({arguments!r})
+output.write("\\n".join(sorted({set(spared)!r} & set(sys.modules))))
+"""
+    assert output_of(code) == []
 
 
 def test_no_light_module_imports_network_code() -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 from audio.ffmpeg import FfmpegError, encode_aac, find_ffmpeg
-from audio.formats import ENCODINGS, SAMPLE_RATES
+from audio.formats import ENCODINGS, SAMPLE_RATES, STREAM_FORMATS
 from core.errors import CodedError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Int16Samples: TypeAlias = npt.NDArray[np.int16]  # (n,): one channel, 16 bits
 T = TypeVar("T")
-STREAM_FORMATS = ("wav", "mp3", "opus", "flac", "aac", "pcm")
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 BLOCK_SAMPLES = 1 << 16
 EDGE_FRAME_S = 0.005

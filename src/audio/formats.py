@@ -18,6 +18,9 @@ ENCODINGS = MappingProxyType(  # container and encoding as libsndfile names them
 SAMPLE_RATES = MappingProxyType(  # Hz; a format that is not listed takes any rate
     {"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES}
 )
+STREAM_FORMATS = ("wav", "mp3", "opus", "flac", "aac", "pcm")
+STREAM_SAMPLE_RATE = 24_000
+"""Hz of streams: every format supports it, and clients expect it of raw samples."""
 SYNTHETIC_COMMENT = (
     "Synthetic speech, made by Testudo. Digital source type: "
     "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"

@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
 from core.errors import AppError
-from core.options import OptionField
+
+if TYPE_CHECKING:
+    from core.options import OptionField
 
 # Any: each option has its own type.
 

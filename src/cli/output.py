@@ -1,4 +1,7 @@
-"""Print results to standard output, progress and warnings to standard error."""
+"""Print results to standard output, progress and warnings to standard error.
+
+rich and pydantic are imported where they are used: the help needs neither.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,13 @@ import atexit
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from core.formatting import format_stage
 from core.progress import ProgressEvent, ProgressReporter
-from core.serialization import to_dict
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 CLEAR_LINE = "\r\x1b[K"
 HIDDEN_CHARACTERS = (  # they reverse the text around them, end lines, or cannot be seen
@@ -50,6 +49,8 @@ def print_line(line: str = "") -> None:
 def emit(result: Any, text: str | Iterable[str], as_json: bool) -> int:
     """Print `result` as JSON, or else the text or lines; return exit code 0."""
     if as_json:
+        from core.serialization import to_dict
+
         plain = json.dumps(to_dict(result), ensure_ascii=False, indent=2)
         escapes = {
             code: json.dumps(chr(code))[1:-1] for code in (*range(127, 160), *HIDDEN_CHARACTERS)
@@ -64,6 +65,11 @@ def emit(result: Any, text: str | Iterable[str], as_json: bool) -> int:
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: with headers on a terminal, else as aligned columns for other programs."""
     if rows and sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
         clear_status_line()
         table = Table(box=SIMPLE_HEAD)
         for header in headers:
@@ -92,16 +98,7 @@ class TerminalProgress:
         self._is_interactive = interactive
         self._quiet = quiet
         self._chunk_prefix = ""  # how many chunks of a long text are done
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # rich would send results to standard error
-            disable=not interactive,
-        )
+        self._bar = _create_bar(interactive)
         if interactive:
             atexit.register(self._bar.stop)  # restores the cursor
 
@@ -133,3 +130,25 @@ class TerminalProgress:
             clear_status_line()
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], description=text, completed=event.done)
+
+
+def _create_bar(interactive: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,  # rich would send results to standard error
+        disable=not interactive,
+    )

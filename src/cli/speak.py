@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.line_stream import Listener, play_lines, stream_to_stdout
+from audio.formats import STREAM_FORMATS, STREAM_SAMPLE_RATE
 from cli.options import add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
@@ -29,8 +29,8 @@ from studio.synthesis.request_builder import (
     build_request,
     build_request_from_metadata,
 )
-from studio.synthesis.stream_mixer import STREAM_FORMATS, STREAM_SAMPLE_RATE, check_stream_format
 
+Listener = Callable[[ProgressEvent], None]
 REQUEST_FIELDS = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents")
 
 
@@ -160,7 +160,7 @@ def run(
     if flags.stream is not None:
         _check_stream_flags(flags)
         output_options = {"output_rate": STREAM_SAMPLE_RATE, **output_options}
-        check_stream_format(flags.stream, int(output_options["output_rate"]) or STREAM_SAMPLE_RATE)
+        _check_stream_format(flags.stream, int(output_options["output_rate"]))
     studio = Studio.open()
     given = SpeechRequestInput(
         text=_read_text(flags.text),
@@ -206,10 +206,20 @@ def _check_stream_flags(flags: SpeakFlags) -> None:
             raise AppError(f"--stream cannot be combined with {flag}. Remove one of them.")
 
 
+def _check_stream_format(format: str, rate: int) -> None:
+    from studio.synthesis.stream_mixer import check_stream_format  # imports numpy, as below
+
+    check_stream_format(format, rate or STREAM_SAMPLE_RATE)
+
+
 def _list_sinks(
     flags: SpeakFlags, request: SpeechRequest, report: ProgressReporter
 ) -> list[AbstractContextManager[Listener]]:
     """Return what hears each line as soon as it is spoken."""
+    if flags.stream is None and not flags.play:
+        return []
+    from cli.line_stream import play_lines, stream_to_stdout
+
     sinks = []
     if flags.stream is not None:
         sinks.append(stream_to_stdout(flags.stream, request.delivery))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.errors import BAD_REQUEST, NOT_FOUND, ApiError
 from api.schemas import ORIGIN, StudioDep
 from api.speech_stream import SpeechStreamRequest, create_speech_response
+from audio.formats import STREAM_FORMATS, STREAM_SAMPLE_RATE
 from core.errors import AppError
 from core.paths import quote_for_message
 from studio.app.studio import Studio
@@ -23,7 +24,7 @@ from studio.schemas.settings import parse_voice_names
 from studio.schemas.speech import has_option
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.synthesis.stream_mixer import STREAM_FORMATS, STREAM_SAMPLE_RATE, check_stream_format
+from studio.synthesis.stream_mixer import check_stream_format
 from studio.voices.catalog import RANDOM_VOICE, check_voices, list_voices
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])

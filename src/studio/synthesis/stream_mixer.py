@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from audio.encoders import (
-    STREAM_FORMATS,
     Int16Samples,
     StreamEncoder,
     StreamError,
@@ -22,14 +21,9 @@ from audio.encoders import (
     make_silence,
     read_int16_samples,
 )
+from audio.formats import STREAM_SAMPLE_RATE
 from core.errors import reraise_as_app_error
 from studio.synthesis.output_paths import LINES_DIR_SUFFIX
-
-__all__ = ["STREAM_FORMATS", "STREAM_SAMPLE_RATE", "StreamMixer", "check_stream_format"]
-
-STREAM_SAMPLE_RATE = (
-    24_000  # Hz; supported by every format, and the default of clients for raw samples
-)
 
 
 def check_stream_format(format: str, rate: int = STREAM_SAMPLE_RATE) -> None:

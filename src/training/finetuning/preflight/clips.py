@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-
-import numpy as np
-import soundfile
+from typing import TYPE_CHECKING
 
 from tortoise.generation.text_length import TortoiseTextAnalyzer
 from training.dataset_prep.manifest import AUDIO_DIR, ManifestError, read_clip_list
 from training.finetuning.config.facts import DatasetFacts, ModelFacts
 from training.finetuning.config.schema import DatasetConfig
+
+if TYPE_CHECKING:
+    import soundfile
 
 MIN_CODES = 12
 """About half a second."""
@@ -144,6 +145,8 @@ def _inspect_clip(
 
 def _inspect_audio(path: Path) -> tuple[float, str]:
     """Return the duration of a file and its problem."""
+    import soundfile  # imports numpy, which most commands do not need
+
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames and SAMPLE_RATE_RANGE[0] <= file.samplerate <= SAMPLE_RATE_RANGE[1]:
@@ -155,6 +158,8 @@ def _inspect_audio(path: Path) -> tuple[float, str]:
 
 def _find_audio_problem(file: soundfile.SoundFile) -> str:
     """Return the problem of the samples of a file; stop reading at the first sound."""
+    import numpy as np
+
     while len(block := file.read(BLOCK_SAMPLES, dtype="float32")):
         if not np.isfinite(block).all():
             return "unreadable"
