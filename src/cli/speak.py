@@ -16,6 +16,7 @@ from audio.formats import STREAM_FORMATS, STREAM_SAMPLE_RATE
 from cli.options import add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
+from core.formatting import format_bytes
 from core.options import list_option_fields
 from core.paths import parse_path
 from core.progress import Cancelled, ProgressEvent, ProgressReporter
@@ -297,6 +298,8 @@ def _synthesize_batch(
 def _format_result(result: SpeechResult) -> list[str]:
     took = sum(result.stages.values())
     summary = f"{result.seconds:.1f} s, seed {result.seed}, generated in {took:.1f} s"
+    if result.peak_bytes:
+        summary += f", memory {format_bytes(result.peak_bytes)} at most"
     candidates = enumerate(result.candidates[1:], start=2)
     return [
         f"{result.path}: {summary}",

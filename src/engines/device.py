@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TypeVar
 
+import psutil
 import torch
 from torch import nn
 
@@ -59,6 +61,19 @@ def pick_device(name: str | None = None) -> torch.device:
         device: torch.device = import_module(DIRECTML_PACKAGE).device()
         return device
     return torch.device(requested)
+
+
+def measure_peak_memory(device: str) -> int:
+    """Return the most bytes that were in use at once: of a CUDA device, else of this process."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # Windows
+        return int(memory.peak_wset)
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @contextmanager

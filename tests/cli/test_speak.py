@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_a_text_in_a_voice_becomes_the_named_file(testudo: Run, tmp_path: Path) 
     out = tmp_path / "hello.wav"
     code, told, err = testudo("speak", "Good evening.", "--voice", "alice", "--out", str(out))
     assert (code, err) == (0, "")
-    assert str(out) in told and "seed" in told
+    assert str(out) in told and "seed" in told and re.search(r"memory [\d.,]+ [MG]B at most", told)
     assert 0.1 < read_clip(out).duration_s < 1
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["hello.wav"]
 
@@ -36,6 +37,7 @@ def test_json_tells_path_seed_seconds_stages_and_candidates(testudo: Run, tmp_pa
     assert code == 0
     assert answer["path"] == str(out) and answer["seed"] == 7
     assert 0.7 < answer["seconds"] < 0.9 and "draft" in answer["stages"]
+    assert 50_000_000 < answer["peak_bytes"] < 64_000_000_000
     scores = [candidate["score"] for candidate in answer["candidates"]]
     assert len(scores) == 3 and scores == sorted(scores, reverse=True)
     assert all(Path(candidate["path"]).is_file() for candidate in answer["candidates"])

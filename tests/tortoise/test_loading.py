@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ from tortoise.checkpoints.loading import (
     save_mel_stats,
     save_network,
 )
+from tortoise.generation.model_offload import LoadedNetworks
+from tortoise.modules.linear_formats import LINEAR_FORMATS, LinearFormat, is_format_available
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,44 @@ def test_a_bundle_keeps_a_loaded_network_until_it_is_unloaded(bundle: Path) -> N
     assert not any(parameter.requires_grad for parameter in first.parameters())
     opened.unload("vocoder")
     assert opened.vocoder is not first and same(opened.vocoder, first)
+
+
+def find_mappings(file: Path) -> list[range]:
+    """The addresses at which this process has a file mapped."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    spans = [line.split()[0].split("-") for line in lines if line.endswith(f" {file.resolve()}")]
+    return [range(int(start, 16), int(end, 16)) for start, end in spans]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_weights_are_used_where_the_file_is_mapped(name: str, bundle: Path) -> None:
+    opened = load_model(bundle)
+    network, file = getattr(opened, name), get_network_path(bundle, name)
+    mapped = find_mappings(file)
+    weights = [weight for weight in network.state_dict().values() if weight.numel()]
+    assert mapped and weights
+    assert all(any(weight.data_ptr() in span for span in mapped) for weight in weights)
+    del network, weights
+    opened.unload(name)
+    gc.collect()
+    assert find_mappings(file) == []
+
+
+@pytest.mark.parametrize("form", LINEAR_FORMATS)
+def test_packed_weights_take_the_place_of_the_plain_ones(form: LinearFormat, bundle: Path) -> None:
+    if not is_format_available(form):
+        pytest.skip(f"this processor computes no {form}")
+    networks = LoadedNetworks(bundle=load_model(bundle), device=torch.device("cpu"))
+    plain = networks.get_network("clvp")
+    matrices = [weakref.ref(one.weight) for one in plain.modules() if isinstance(one, nn.Linear)]
+    others = [weakref.ref(one.weight) for one in plain.modules() if isinstance(one, nn.Embedding)]
+    del plain
+    packed = networks.get_network("clvp", form)
+    gc.collect()
+    assert len(matrices) > 10 and all(weight() is None for weight in matrices)
+    assert len(others) == 2 and all(weight() is not None for weight in others)
+    assert list(networks.cache.values()) == [packed]
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ class Take:
 class SpeechResult:
     """The best clip of a request, its candidates and the takes of its lines.
 
-    heard: the spoken text, without prompts;  seconds: of audio;  stages: seconds of work in each.
+    heard: the spoken text, without prompts;  seconds: of audio;  stages: seconds of work in each;
+    peak_bytes: the most memory that the process, or its GPU, has had in use, 0 where unknown.
     """
 
     path: str
@@ -186,6 +187,7 @@ class SpeechResult:
     candidates: tuple[Take, ...]
     lines: tuple[Take, ...] = ()
     warnings: tuple[str, ...] = ()
+    peak_bytes: int = 0
 
 
 def check_text(text: str) -> str:

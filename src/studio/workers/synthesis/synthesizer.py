@@ -12,6 +12,7 @@ import soundfile
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressEvent, ProgressReporter
+from engines.device import measure_peak_memory
 from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
 from studio.synthesis.audio_metadata import read_metadata
@@ -153,6 +154,7 @@ def _write_clips(
         candidates=tuple(saved),
         lines=store.takes_in_use(),
         warnings=session.list_warnings(),
+        peak_bytes=measure_peak_memory(session.environment.device),
     )
 
 
