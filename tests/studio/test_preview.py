@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.schemas.settings import Settings
-from studio.schemas.speech import OutputOptions
+from studio.schemas.speech import MAX_TEXT_CHARS, OutputOptions
 from studio.synthesis.preview import PreviewRequest, preview
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.workers.synthesis.synthesizer import Synthesizer
@@ -21,6 +22,7 @@ from support.counting import count_calls
 from support.fake_engine import FakeEngine
 from support.golden_cases import ROOT
 from support.tiny_bundle import make_tiny_bundle
+from text.normalization import pipeline
 from tortoise.checkpoints.config import ModelConventions, read_config
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.text_length import PUBLISHED_TEXT_LIMIT, load_text_analyzer
@@ -175,3 +177,25 @@ def test_a_preview_needs_no_network_code() -> None:
         "assert not {'torch', 'gradio', 'scipy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_change_of_a_long_text_costs_what_was_changed(
+    real: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds, read = pipeline.load_kinds(), list[int]()
+    monkeypatch.setattr(pipeline, "load_kinds", lambda: read.append(1) or kinds)
+    sentence = "The keeper walked down the winding path to the harbour, where {} boats waited. "
+    paragraphs = [sentence.format(number) * 4 for number in range(1_000, 1_030)]
+
+    def count_readings(paragraphs: Sequence[str]) -> int:
+        before = len(read)
+        request = PreviewRequest(text="\n\n".join(paragraphs), voice="random")
+        assert len(preview(request, real).pieces) >= len(paragraphs)
+        return len(read) - before
+
+    first = count_readings(paragraphs)
+    assert first >= len(paragraphs)
+    assert count_readings(paragraphs) == 0
+    assert count_readings([*paragraphs[:9], "A heliotrope. " * 9, *paragraphs[10:]]) < 12
+    chars = sum(map(len, paragraphs))
+    assert first * MAX_TEXT_CHARS / chars < pipeline.CACHED_TEXTS, "a longest text is read again"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MAX_DIGITS = 36  # inflect names numbers up to decillions; longer ones are read digit by digit
 
 
+@lru_cache(maxsize=1_024)  # inflect takes about a millisecond
 def cardinal_to_words(digits: str, joint: str = "") -> str:
     """Write a whole number out: "1234" -> "one thousand, two hundred thirty-four".
 

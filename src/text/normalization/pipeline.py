@@ -16,6 +16,8 @@ from text.normalization.symbols import normalize_punctuation, verbalize_symbols
 if TYPE_CHECKING:
     from text.normalization.rules import Kind
 
+CACHED_TEXTS = 4_096  # a text of 100,000 characters has some 1,600 chunks
+MAX_CACHED_CHARS = 700  # a chunk has at most 600
 _BLANK_BEFORE_MARK = re.compile(r"\s+([,;:!?)]|\.(?!\w))|(?<=\()\s+|(?<=\b[A-Z]\.)\.(?!\.)")
 
 
@@ -52,7 +54,17 @@ def load_kinds() -> tuple[Kind, ...]:
 
 
 def normalize_text(text: str) -> str:
-    """Return the normalized text: ASCII words, plain punctuation, single spaces."""
+    """Return the normalized text: ASCII words, plain punctuation, single spaces.
+
+    That of a chunk is kept: the preview of a long text asks for it at each change of the text.
+    """
+    return _normalize_cached(text) if len(text) <= MAX_CACHED_CHARS else _normalize(text)
+
+
+def _normalize(text: str) -> str:
     for kind in load_kinds():
         text = kind.read(text)
     return _BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split()))
+
+
+_normalize_cached = lru_cache(maxsize=CACHED_TEXTS)(_normalize)
