@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
+import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,12 +14,16 @@ import pytest
 from audio.io import read_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
-from studio.schemas.speech import SpeechRequest
+from core.progress import ProgressEvent, ProgressReporter
+from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.synthesis import batch
 from studio.synthesis.batch_csv import BatchItem, BatchRow, InvalidBatchRow, read_batch_table
+from studio.synthesis.request_builder import SpeechRequestInput
 from support.fake_engine import FakeEngine
 
 Run = Callable[..., tuple[int, str, str]]
+MAX_BYTES_PER_ROW = 1_000
 
 
 def table_at(folder: Path, text: str, name: str = "lines.csv") -> Path:
@@ -205,6 +211,47 @@ def test_a_longer_table_costs_the_same_for_every_row(
     code, told, _ = speak(testudo, table_at(tmp_path, "text,voice\n" + rows), tmp_path / "out")
     assert (code, told["spoken"]) == (0, 6)
     assert written == [0, 6], "the list of clips is written as a whole at both ends only"
+
+
+class SilentSynthesizer:
+    """Speaks nothing, so that only the table takes memory."""
+
+    def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
+        return SpeechResult(path="", voice="", text="", heard="", seed=0, seconds=0.0, stages={},
+                            candidates=())  # fmt: skip
+
+    def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
+        return ""
+
+
+def test_a_row_of_a_long_table_takes_as_much_memory_as_any_other(
+    layout: ProjectPaths, tmp_path: Path
+) -> None:
+    table = table_at(tmp_path, "text,voice\n" + "Good day to you.,alice\n" * 200)
+    sizes: dict[int, int] = {}
+
+    def listen(event: ProgressEvent) -> None:
+        if event.stage == "table" and event.done in (50, 100, 150, 200):
+            gc.collect()
+            sizes[event.done] = tracemalloc.get_traced_memory()[0]
+
+    job = batch.BatchJob(
+        folder=tmp_path / "out",
+        request_input=SpeechRequestInput(),
+        layout=layout,
+        settings=Settings(),
+        synthesizer=SilentSynthesizer(),
+        report=ProgressReporter(listen),
+    )
+    rows = read_batch_table(table)
+    batch.synthesize_batch(rows[:20], job)
+    tracemalloc.start()
+    try:
+        batch.synthesize_batch(rows, job)
+    finally:
+        tracemalloc.stop()
+    early, late = ((sizes[end] - sizes[end - 50]) / 50 for end in (100, 200))
+    assert max(early, late) < MAX_BYTES_PER_ROW and abs(late - early) < MAX_BYTES_PER_ROW / 4
 
 
 def test_a_clip_in_a_chosen_precision_is_kept_where_any_may_be_chosen(tmp_path: Path) -> None:
