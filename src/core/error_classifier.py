@@ -7,10 +7,9 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-
-import yaml
 
 from core.errors import AppError, CodedError, describe_os_error
 
@@ -28,12 +27,14 @@ class ErrorInfo:
     fix: str = ""
 
 
-def _read_catalog(path: Path) -> Mapping[str, ErrorInfo]:
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+@cache
+def load_error_catalog() -> Mapping[str, ErrorInfo]:
+    """Return the entries by code; read at the first error, since most programs meet none."""
+    import yaml
+
+    entries = yaml.safe_load(CATALOG_FILE.read_text(encoding="utf-8"))
     return MappingProxyType({code: ErrorInfo(**entry) for code, entry in entries.items()})
 
-
-ERROR_CATALOG = _read_catalog(CATALOG_FILE)
 
 FOREIGN_CLASSES: Mapping[str, str] = MappingProxyType(
     {
@@ -111,7 +112,7 @@ CODE_BY_ERRNO: Mapping[int, str] = MappingProxyType(
 
 
 def classify_error(error: BaseException) -> str:
-    """Return the code of an exception, a key of ERROR_CATALOG.
+    """Return the code of an exception, a key of the catalogue.
 
     A code set on it or on its cause has priority over the codes of the classes. An AppError without
     a code is "refused": its message says what to do. Anything else is "crashed": a bug of this
@@ -132,14 +133,15 @@ def classify_error(error: BaseException) -> str:
 
 def get_error_info(code: str) -> ErrorInfo:
     """Return the entry of a code; an unknown code, as of a newer version, is shown as a bug."""
-    return ERROR_CATALOG.get(code, ERROR_CATALOG[CRASHED])
+    catalog = load_error_catalog()
+    return catalog.get(code, catalog[CRASHED])
 
 
 def format_user_message(error: BaseException) -> str:
     """Return in a sentence or two what happened and what to do; never a trace, never nothing."""
     if isinstance(error, AppError) and str(error):
         return str(error)
-    info = ERROR_CATALOG[classify_error(error)]
+    info = load_error_catalog()[classify_error(error)]
     if isinstance(error, OSError) and error.filename is not None:
         return f"{info.title}: {Path(str(error.filename)).name}: {describe_os_error(error)}"
     return f"{info.title}. {info.what_to_do}"

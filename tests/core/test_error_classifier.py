@@ -19,13 +19,13 @@ from audio.clip import Clip
 from audio.io import ClipLimits, read_clip, write_clip
 from core.error_classifier import (
     CODE_BY_ERRNO,
-    ERROR_CATALOG,
     FOREIGN_CLASSES,
     FOREIGN_MESSAGES,
     classify_error,
     format_traceback,
     format_user_message,
     get_error_info,
+    load_error_catalog,
 )
 from core.errors import AppError, UnrecoverableError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, validate_name
@@ -339,8 +339,8 @@ def test_users_are_shown_the_refusal_itself_and_otherwise_the_catalogue(tmp_path
 
 
 def test_every_cause_says_what_happened_why_and_what_to_do() -> None:
-    assert len(ERROR_CATALOG) >= 40
-    for cause in ERROR_CATALOG.values():
+    assert len(load_error_catalog()) >= 40
+    for cause in load_error_catalog().values():
         assert cause.title[-1] not in ".!"
         assert cause.title.startswith("torch") or cause.title[0].isupper()
         assert cause.why.endswith(".") and cause.what_to_do.endswith((".", "FOLDER."))
@@ -353,18 +353,18 @@ def test_every_code_that_is_raised_is_in_the_catalogue_and_the_other_way_round()
     codes = {code for pair in raised_here for code in pair if code}
     codes |= {*CODE_BY_ERRNO.values(), *FOREIGN_CLASSES.values()}
     codes |= {code for _, _, code in FOREIGN_MESSAGES}
-    assert codes <= set(ERROR_CATALOG)
+    assert codes <= set(load_error_catalog())
     shown_by_others = {"refused", "crashed", "interrupted", "login_needed"}  # jobs, the api
-    assert set(ERROR_CATALOG) - codes == shown_by_others
+    assert set(load_error_catalog()) - codes == shown_by_others
 
 
 def test_every_command_that_mends_is_one_that_exists() -> None:
     root = Path(__file__).parents[2]
-    for key, cause in ERROR_CATALOG.items():
+    for key, cause in load_error_catalog().items():
         for script in re.findall(r"\./([\w-]+\.sh)", cause.fix):
             assert (root / script).is_file(), key
 
 
 def test_an_unknown_cause_is_a_mistake_of_ours() -> None:
-    assert get_error_info("of a newer version") is ERROR_CATALOG["crashed"]
-    assert replace(ERROR_CATALOG["no_disk"], fix="") == ERROR_CATALOG["no_disk"]
+    assert get_error_info("of a newer version") is load_error_catalog()["crashed"]
+    assert replace(load_error_catalog()["no_disk"], fix="") == load_error_catalog()["no_disk"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.error_classifier import ERROR_CATALOG
+from core.error_classifier import load_error_catalog
 from core.paths import ProjectPaths
 from engines.model_files import CHECKSUMS_FILE
 from jobs.store import JobStore
@@ -72,7 +72,7 @@ def only_fault(
 ) -> HealthCheckResult:
     found = faults(layout, system, port=port)
     assert len(found) == 1, found
-    assert found[0].cause in ERROR_CATALOG and found[0].fix, found
+    assert found[0].cause in load_error_catalog() and found[0].fix, found
     return found[0]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from core.errors import AppError
 from core.paths import ProjectPaths, get_project_paths
@@ -18,22 +18,24 @@ from jobs.store_file import SetAsideStore, list_set_aside
 from jobs.worker_process import WorkerProcess
 from studio.app.job_service import JobService
 from studio.app.setting_checks import check_changed_settings
-from studio.encoders.service import EncoderService
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.settings import Settings, apply_folders
 from studio.schemas.speech import SpeechRequest, SpeechResult
 from studio.settings.sources import ResolvedSettings, resolve_settings
 from studio.settings.store import update_settings_file
-from studio.sv2tts.service import Sv2ttsService
 from studio.synthesis.batch import BatchJob, BatchResult, synthesize_batch
 from studio.synthesis.batch_csv import read_batch_file
 from studio.synthesis.cluster import Cluster, synthesize_on_cluster
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.training_runs.service import TrainingRunService
 from studio.voices.catalog import RANDOM_VOICE, Voice
 
 if TYPE_CHECKING:
+    from studio.encoders.service import EncoderService
+    from studio.sv2tts.service import Sv2ttsService
+    from studio.training_runs.service import TrainingRunService
     from studio.workers.synthesis.synthesizer import Synthesizer
+
+S = TypeVar("S")
 
 
 class Studio:
@@ -54,9 +56,7 @@ class Studio:
         self._job_service: JobService | None = None
         self._lock = Lock()
         self._is_closed = False
-        self.runs = TrainingRunService(layout, lambda: self.settings.device, self._free_memory)
-        self.encoders = EncoderService(layout, self._free_memory)
-        self.sv2tts = Sv2ttsService(layout, self._free_memory)
+        self._services: dict[str, Any] = {}  # Any: each its class
 
     @classmethod
     def open(
@@ -75,6 +75,42 @@ class Studio:
         studio = cls(apply_folders(layout, resolved.settings), resolved.settings)
         studio.command_line_values = resolved.command_line_values
         return studio
+
+    @property
+    def runs(self) -> TrainingRunService:
+        """The finetunings; imported on first use, as most commands need no training."""
+        return self._get_service("runs", self._create_run_service)
+
+    @property
+    def encoders(self) -> EncoderService:
+        """The trainings of speaker encoders; imported on first use."""
+        return self._get_service("encoders", self._create_encoder_service)
+
+    @property
+    def sv2tts(self) -> Sv2ttsService:
+        """The trainings of SV2TTS models; imported on first use."""
+        return self._get_service("sv2tts", self._create_sv2tts_service)
+
+    def _get_service(self, name: str, create: Callable[[], S]) -> S:
+        if name not in self._services:
+            self._services.setdefault(name, create())  # one, whichever thread was first
+        service: S = self._services[name]
+        return service
+
+    def _create_run_service(self) -> TrainingRunService:
+        from studio.training_runs.service import TrainingRunService
+
+        return TrainingRunService(self.layout, lambda: self.settings.device, self._free_memory)
+
+    def _create_encoder_service(self) -> EncoderService:
+        from studio.encoders.service import EncoderService
+
+        return EncoderService(self.layout, self._free_memory)
+
+    def _create_sv2tts_service(self) -> Sv2ttsService:
+        from studio.sv2tts.service import Sv2ttsService
+
+        return Sv2ttsService(self.layout, self._free_memory)
 
     def resolve_settings(self) -> ResolvedSettings:
         """Return the current settings, and where each comes from."""

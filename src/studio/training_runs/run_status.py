@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from types import MappingProxyType
 
-from core.error_classifier import ERROR_CATALOG
+from core.error_classifier import get_error_info
 from jobs.detached import (
     ProcessStatus,
     describe_exit_code,
@@ -226,7 +226,7 @@ def _describe_end(
     if state != "failed":
         return metrics.ended.message, "", ""
     cause = ERROR_CODES.get(metrics.ended.cause, "crashed")
-    return metrics.ended.message or ERROR_CATALOG[cause].title, cause, read_log_tail(folder)
+    return metrics.ended.message or get_error_info(cause).title, cause, read_log_tail(folder)
 
 
 def _get_end_time(metrics: RunMetrics, process: ProcessStatus) -> float | None:
