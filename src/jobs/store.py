@@ -322,7 +322,9 @@ class JobStore:
         is_over = state in FINAL_STATES
         times = {name: _to_seconds(row[name]) for name in ("created", "started", "ended")}
         job = Job(
-            **{name: _to_text(row[name]) for name in ("id", "task", "title")},
+            id=_to_text(row["id"]),
+            task=_to_text(row["task"]),
+            title=_to_text(row["title"]),
             request={},
             state=state if is_over else "failed",
             created=times["created"] or 0.0,
