@@ -43,7 +43,7 @@ if [ "${1-}" = --quick ]; then
 elif [ "${1-}" = --soak ]; then
     shift
     printf '\n== pytest, what is marked soak\n'
-    "$python" -m pytest -q -m soak -n 2 --dist load --durations 0 "$@" || failed=1
+    "$python" -m pytest -q -m soak -n 2 --dist worksteal --durations 0 "$@" || failed=1
 elif [ "${1-}" = --coverage ]; then
     shift
     printf '\n== pytest, without the browser, with coverage\n'
