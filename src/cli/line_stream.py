@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import BinaryIO
+from typing import IO
 
 from audio.ffmpeg import start_player
 from core.errors import AppError
@@ -27,7 +27,7 @@ class LineStream:
     the reader, None as long as it reads.
     """
 
-    def __init__(self, format: str, delivery: OutputOptions, sink: BinaryIO) -> None:
+    def __init__(self, format: str, delivery: OutputOptions, sink: IO[bytes]) -> None:
         self.error: OSError | None = None
         self._mixer = StreamMixer(
             format,

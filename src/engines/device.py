@@ -67,9 +67,8 @@ def measure_peak_memory(device: str) -> int:
     """Return the most bytes that were in use at once: of a CUDA device, else of this process."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):  # Windows
-        return int(memory.peak_wset)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
     import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
