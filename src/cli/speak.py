@@ -221,7 +221,7 @@ def _list_sinks(
         return []
     from cli.line_stream import play_lines, stream_to_stdout
 
-    sinks = []
+    sinks: list[AbstractContextManager[Listener]] = []
     if flags.stream is not None:
         sinks.append(stream_to_stdout(flags.stream, request.delivery))
     if flags.play:
