@@ -24,6 +24,8 @@ from core.error_classifier import classify_error
 from core.errors import AppError
 from core.network_address import Address, open_socket
 from studio.app.studio import Studio
+from studio.diagnostics.log import LOGGER, start_log, stop_log
+from studio.diagnostics.system_info import read_version
 from studio.voices.uploads import delete_stale_uploads
 
 if TYPE_CHECKING:
@@ -153,10 +155,14 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
     )
     write_stdout(format_startup_message(opened.address, opened.access, start))
     logging.getLogger("uvicorn.error").addFilter(ErrorLogFilter(lambda: server.should_exit))
+    log = start_log(studio.layout)  # after uvicorn has set its own up
+    LOGGER.info("Testudo %s starts on port %d", read_version(), address.port)
     try:
         with _SigtermAsExit():
             server.run(sockets=[opened.listen_socket])
     finally:
+        LOGGER.info("Testudo stops")
+        stop_log(log)
         write_stdout(f"\n{CLOSED_MESSAGE}\n")
     if problems:
         raise problems[0]

@@ -64,12 +64,16 @@ def run_download(
     _check_precision(precision)
     studio = Studio.open()
     check_online_allowed(studio.settings.offline)
-    report = create_reporter(as_json)
+    report, mirror = create_reporter(as_json), studio.settings.mirror
     if name.startswith(WHISPER_PREFIX) or "/" in name:
         tasks = import_module("studio.workers.model_tasks")  # imports torch
-        path = tasks.download_whisper(studio.layout, name.removeprefix(WHISPER_PREFIX), report)
+        path = tasks.download_whisper(
+            studio.layout, name.removeprefix(WHISPER_PREFIX), report, mirror
+        )
         return emit({"name": name, "path": path}, f"{name} is installed: {path}", as_json)
-    made = bundles.download_published_model(studio.layout, name, report, also or [], precision)
+    made = bundles.download_published_model(
+        studio.layout, name, report, also or [], precision, mirror
+    )
     return _emit_model(made, as_json)
 
 

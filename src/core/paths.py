@@ -116,6 +116,16 @@ class ProjectPaths:
         return self.state / "history.sqlite"
 
     @property
+    def presets_file(self) -> Path:
+        """The presets of one's own, beside the settings."""
+        return self.settings_file.with_name("presets.yaml")
+
+    @property
+    def log(self) -> Path:
+        """The log file of the server and its jobs."""
+        return self.state / "log" / "testudo.log"
+
+    @property
     def stars(self) -> Path:
         """The list of starred clips."""
         return self.state / "stars.json"

@@ -111,4 +111,4 @@ def _list_private_paths(studio: Studio) -> list[str]:
     """Return the files that Gradio must not serve: the state of the studio except uploads."""
     layout = studio.layout
     state = (layout.jobs_db, layout.history_db, layout.stars, layout.trash, layout.exports)
-    return [str(path) for path in (*state, layout.settings_file)]
+    return [str(path) for path in (*state, layout.log.parent, layout.settings_file)]

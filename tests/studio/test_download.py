@@ -160,6 +160,21 @@ class TestOneFile:
         with pytest.raises(AppError, match=r"answers 404 for gone\.pth of some/repo"):
             fetched(tmp_path, gone)
 
+    def test_a_mirror_is_asked_in_place_of_the_hub_and_never_sees_the_token(
+        self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        with serving({"some/repo/cvvp.pth": CONTENT}) as mirror:
+            meter = DownloadProgress(len(CONTENT), ProgressReporter(), mirror.address)
+            assert download_file(FILE, tmp_path, meter).read_bytes() == CONTENT
+            assert mirror.asked and hub.asked == []
+            assert mirror.tokens == {"127.0.0.1": {""}}
+
+    def test_a_mirror_that_is_not_there_is_named(self, hub: Hub, tmp_path: Path) -> None:
+        meter = DownloadProgress(len(CONTENT), ProgressReporter(), "http://127.0.0.1:9")
+        with pytest.raises(AppError, match=r"127\.0\.0\.1:9 cannot be reached.*mirror in Settings"):
+            download_file(FILE, tmp_path, meter)
+
     def test_a_hub_that_is_not_there_is_refused(
         self, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

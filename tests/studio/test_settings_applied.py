@@ -21,6 +21,7 @@ from studio.datasets.prepare_request import PrepareRequest
 from studio.model_store.lifecycle import DownloadModelRequest
 from studio.schemas.settings import list_setting_fields
 from studio.schemas.speech import SpeechRequest, SpeechResult
+from studio.settings.sources import resolve_settings
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
@@ -229,6 +230,13 @@ def test_nothing_is_fetched_when_only_local_models_are_allowed(layout: ProjectPa
     assert DownloadModelRequest().name == "tortoise"
 
 
+@pytest.mark.parametrize("address", ["hub.example.org", "ftp://x", "https://x/", "https://a:b@x"])
+def test_a_mirror_is_an_address_without_a_login(layout: ProjectPaths, address: str) -> None:
+    with pytest.raises(AppError, match="mirror is"):
+        resolve_settings(layout, {"mirror": address})
+    assert resolve_settings(layout, {"mirror": "https://hub.example.org"}).settings.mirror
+
+
 def test_the_page_answers_as_many_at_once_as_set(layout: ProjectPaths) -> None:
     from webui.app import build_page
 
@@ -247,16 +255,21 @@ def test_the_model_that_is_set_listens_where_it_is_here_and_nothing_is_fetched_o
     for name in ("tiny", "medium"):
         (layout.whisper / f"{name}.pt").touch()
     request = PrepareRequest(folder=str(tmp_path), fetch=True)
-    for given in ({"whisper_model": "tiny"}, {"whisper_model": "small", "offline": True}):
+    hub = "https://hub.example.org"
+    for given in (
+        {"whisper_model": "tiny", "mirror": hub},
+        {"whisper_model": "small", "offline": True},
+    ):
         settings = Studio.open(layout.root, given=given).settings
         tasks_prepare.prepare_from_request(Studio(layout, settings), request, ProgressReporter())
     assert [(wish.model, wish.fetch) for wish in wishes] == [("tiny", True), ("", False)]
+    assert [wish.mirror for wish in wishes] == [hub, ""]
 
 
 HERE = {"low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents", "device", "threads",
         "embed", "sidecar", "embed_latents", "bundle", "voice", "preset", "format", "output_rate",
         "volume", "results", "voices", "models", "offline", "concurrency", "voice_fixer",
-        "voice_fixer_device", "check_updates", "whisper_model"}  # fmt: skip
+        "voice_fixer_device", "check_updates", "whisper_model", "mirror"}  # fmt: skip
 ELSEWHERE = {
     "engine": "the registry's own tests",
     "listen": "tests/api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from jobs.models import Job, JobFailure, JobProgress
 from studio.app.studio import Studio
 from studio.diagnostics.checks import HealthCheckResult
 from studio.diagnostics.system_info import DeviceInfo, TorchInfo, collect_system_info
+from studio.diagnostics.updates import read_newest_changes
 from studio.model_store.bundles import ModelSummary
 from studio.schemas.settings import list_setting_fields
 from studio.settings.sources import COMMAND_LINE, DEFAULT, FILE
@@ -26,7 +28,9 @@ from webui.settings.form import (
     device_choices,
     format_setting_help,
 )
+from webui.settings.log import create_report_html, log_html
 from webui.settings.models import ModelPanel, model_job_html, models_table_html
+from webui.settings.sections import build_section_list, settings_section
 from webui.settings.system import SystemInfoCache
 from webui.settings.tab import format_saved_message, replace_setting_names
 
@@ -53,9 +57,24 @@ def test_every_setting_has_a_control_with_its_label_its_help_and_its_source(
 ) -> None:
     for item in list_setting_fields():
         control: Any = form.controls[item.name]
-        assert control.label == item.ui_info.label and item.field.info.help in control.info
+        told = item.field.info.help.partition("; 0: ")[0] if item.ui_info.common else ""
+        assert control.label == item.ui_info.label
+        assert (told or item.field.info.help) in control.info
         assert control.elem_id == f"settings-{item.name.replace('_', '-')}"
         assert "(default" in control.info and ("restart" in control.info) == item.ui_info.restart
+
+
+def test_a_number_whose_zero_means_something_else_is_chosen_by_words(
+    studio: Studio, form: SettingsForm
+) -> None:
+    control: Any = form.controls["threads"]
+    assert control.choices[0] == ("All cores", 0) and "0:" not in control.info
+    typed = form.get_changes(studio.resolve_settings(), values(studio, form, threads="6"))
+    assert typed == {"threads": 6}
+    shown = named(form, form.get_updates(studio, studio.change_settings(typed)))
+    assert ("6", 6) in shown["threads"]["choices"]
+    zeros = [item for item in list_setting_fields() if "; 0: " in item.field.info.help]
+    assert zeros and all(item.ui_info.common for item in zeros)
 
 
 def test_only_what_was_changed_is_saved(studio: Studio, form: SettingsForm) -> None:
@@ -91,6 +110,44 @@ def test_the_source_and_the_restart_are_reported() -> None:
     assert "(from settings.yaml)" in format_setting_help(items["volume"], FILE)
     assert "applies after a start without it" in format_setting_help(items["volume"], COMMAND_LINE)
     assert "From 0.0 to 4.0 x" in format_setting_help(items["volume"], FILE)
+
+
+def test_the_list_at_the_side_leads_to_every_section() -> None:
+    with gr.Blocks() as blocks:
+        build_section_list(["Sound", "Speed and memory"])
+        for title in ("Sound", "Speed and memory"):
+            with settings_section(title):
+                gr.Markdown(title)
+    made = {block.elem_id for block in blocks.blocks.values()}
+    (side,) = [str(one.value) for one in blocks.blocks.values() if one.elem_id == "settings-side"]
+    led = set(re.findall(r'data-section="([^"]+)"', side))
+    assert led == {"settings-section-sound", "settings-section-speed-and-memory"} <= made
+
+
+def test_the_log_is_shown_escaped_the_newest_first(studio: Studio) -> None:
+    assert "No entries" in log_html(studio, "INFO")
+    studio.layout.log.parent.mkdir(parents=True)
+    studio.layout.log.write_text(
+        "2026-11-29 06:00:00,123 INFO testudo: first\n"
+        "2026-11-29 06:00:01,123 ERROR testudo: <b>second\nbelow\n"
+    )
+    shown = log_html(studio, "INFO")
+    assert shown.index("&lt;b&gt;second") < shown.index("first") and "<pre>below</pre>" in shown
+    assert "first" not in log_html(studio, "ERROR")
+
+
+def test_a_report_is_offered_for_download(studio: Studio) -> None:
+    torch = TorchInfo(devices=(DeviceInfo(name="cpu", label="CPU"),))
+    told = create_report_html(studio, SystemInfoCache(collect_system_info(studio.layout, torch)))
+    (made,) = studio.layout.exports.glob("testudo-report-*.zip")
+    assert f"api/exports/{made.name}" in told
+
+
+def test_the_newest_changes_are_those_of_the_first_version_that_has_some(tmp_path: Path) -> None:
+    path = tmp_path / "CHANGELOG.md"
+    assert read_newest_changes(path) == ""
+    path.write_text("# C\n## [Unreleased]\n\n## [0.2.0] - today\n- new\n## [0.1.0]\n- old\n")
+    assert read_newest_changes(path) == "## 0.2.0 - today\n- new\n"
 
 
 def test_what_waits_for_a_restart_and_what_the_command_line_holds_is_reported_after_saving(

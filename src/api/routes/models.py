@@ -95,6 +95,7 @@ def download(body: DownloadBody, context: ContextDep) -> JobView:
         also=tuple(body.also),
         precision=body.precision,
         offline=context.studio.settings.offline,
+        mirror=context.studio.settings.mirror,
     )
     return context.submit(request, title=f"Download {body.name}")
 

@@ -20,6 +20,7 @@ from jobs.task import get_task_name
 from jobs.worker import WorkerConfig
 from jobs.worker_process import WorkerProcess
 from studio.app.task_registry import TASKS
+from studio.diagnostics.log import log_ended_job
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
 from studio.synthesis.output_paths import OutputPath, reserve_output_path
@@ -54,7 +55,7 @@ class JobService:
             config = WorkerConfig(context=CONTEXT_FACTORY, context_arguments=arguments, tasks=tasks)
             return worker_class(config, layout.state / "worker.log")
 
-        self.queue = JobQueue(TASKS, self.store, start_worker, release_output_path)
+        self.queue = JobQueue(TASKS, self.store, start_worker, handle_ended_job)
         self.queue.start()
 
     def submit(self, request: Any, title: str, origin: str = "") -> Job:
@@ -96,6 +97,12 @@ def restore_set_aside_jobs(layout: ProjectPaths) -> int:
             store.close()
     finally:
         lock.release()
+
+
+def handle_ended_job(job: Job) -> None:
+    """Free what the job had reserved, and log how it ended."""
+    release_output_path(job)
+    log_ended_job(job)
 
 
 def release_output_path(job: Job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -32,6 +33,18 @@ class CheckUpdatesResult:
     newer: bool
     message: str
     fix: str = ""
+
+
+def read_newest_changes(changelog: Path = SOURCE_DIR / "CHANGELOG.md") -> str:
+    """Return the newest part of the changelog that lists changes, as Markdown; "" without one."""
+    try:
+        text = changelog.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    newest = next((part for part in parts if re.search("^- ", part, re.MULTILINE)), "")
+    heading, _, body = newest.partition("\n")
+    return f"## {heading.replace('[', '').replace(']', '')}\n{body}" if newest else ""
 
 
 def can_check_for_updates(root: Path) -> bool:

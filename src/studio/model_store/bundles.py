@@ -177,11 +177,12 @@ def download_published_model(
     report: ProgressReporter,
     also: Sequence[str] = (),
     precision: str = "fp32",
+    mirror: str = "",
 ) -> ModelSummary:
     """Download the published weights and convert them; resume an interrupted attempt.
 
     An existing model of that name is replaced only when everything is complete. also: optional
-    networks ("bigvgan"); precision: fp32, fp16 or bf16.
+    networks ("bigvgan"); precision: fp32, fp16 or bf16;  mirror: of the hub.
     """
     if name != PUBLISHED_MODEL_NAME:
         raise AppError(
@@ -198,12 +199,11 @@ def download_published_model(
     parts = layout.models / f".{name}.download"
     with reraise_as_app_error(ModelFileError), translate_write_errors(target):
         workplace = prepare_work_folder(target, "part")
-        sizes = _fetch_file_sizes(
-            [file for file in wanted if not is_converted(workplace, file)], report
-        )
+        pending = [file for file in wanted if not is_converted(workplace, file)]
+        sizes = _fetch_file_sizes(pending, report, mirror)
         _check_disk_space(layout, sum(sizes.values()) + max(sizes.values(), default=0))
         create_model_folder(workplace)
-        meter = DownloadProgress(sum(sizes.values()), report)
+        meter = DownloadProgress(sum(sizes.values()), report, mirror)
         for file in sizes:
             with _skip_if_optional(file, report), report.stage("download"):
                 _fetch_and_convert(file, parts, workplace, precision, meter)
@@ -270,14 +270,14 @@ def _import_into(target: Path) -> Iterator[Path]:
 
 
 def _fetch_file_sizes(
-    files: Sequence[PublishedFile], report: ProgressReporter
+    files: Sequence[PublishedFile], report: ProgressReporter, mirror: str
 ) -> dict[PublishedFile, int]:
     from studio.model_store.download import find_remote_files
 
     sizes = {}
     for file in files:
         with _skip_if_optional(file, report):
-            sizes[file] = next(find_remote_files(file)).size
+            sizes[file] = next(find_remote_files(file, mirror)).size
     return sizes
 
 

@@ -51,11 +51,15 @@ class RemoteFile:
 
 
 class DownloadProgress:
-    """Report bytes, speed and ETA of a download of several files."""
+    """Report bytes, speed and ETA of a download of several files.
 
-    def __init__(self, total: int, report: ProgressReporter) -> None:
+    mirror: address that is asked in place of the Hugging Face hub, "" for the hub.
+    """
+
+    def __init__(self, total: int, report: ProgressReporter, mirror: str = "") -> None:
         self.total = total
         self.report = report
+        self.mirror = mirror
         self.done = 0
         self._received_bytes = 0
         self._started = time.monotonic()
@@ -83,10 +87,11 @@ class DownloadProgress:
         self.report.check_cancelled()
 
 
-def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
+def find_remote_files(file: PublishedFile, mirror: str = "") -> Iterator[RemoteFile]:
     """Yield the file on each server that has it, in order of preference.
 
-    Raises AppError where no server has it or can be reached.
+    mirror: address that is asked in place of the Hugging Face hub.  Raises AppError where no server
+    has it or can be reached.
     """
     if is_offline_mode():
         raise AppError(
@@ -99,17 +104,17 @@ def find_remote_files(file: PublishedFile) -> Iterator[RemoteFile]:
     problems, gone, found = [], True, False
     for source in file.sources:
         try:
-            remote = _request_metadata(file, source)
+            remote = _request_metadata(file, source, mirror)
         except (httpx2.HTTPError, OSError) as error:
-            problems.append(_describe_http_error(source, error))
+            problems.append(_describe_http_error(source, error, mirror))
             gone = gone and _is_not_found(error)
             continue
         found = True
         yield remote
     if not found:
         raise (PublishedFileError if gone else AppError)(
-            f"{file.name} cannot be downloaded: {'; '.join(problems)}. Check the network (and "
-            "HF_ENDPOINT, if it is set), then run the same command again.",
+            f"{file.name} cannot be downloaded: {'; '.join(problems)}. Check the network and "
+            "the mirror in Settings (or HF_ENDPOINT), then try again.",
             code="not_published" if gone else "hub_unreachable",
         )
 
@@ -121,7 +126,7 @@ def download_file(file: PublishedFile, folder: Path, meter: DownloadProgress) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     first_error: AppError | None = None
-    for remote in find_remote_files(file):
+    for remote in find_remote_files(file, meter.mirror):
         try:
             return _download_from(remote, file, folder, meter)
         except AppError as error:
@@ -172,7 +177,8 @@ def _resume_download(remote: RemoteFile, name: str, stream: _ProgressFile) -> No
         stream.seek(0)
         stream.truncate()
     stream.meter.skip(present)
-    headers = build_headers(token=False if remote.source.in_source else None)
+    mirror = stream.meter.mirror
+    headers = build_headers(token=_get_token(remote.source, mirror))
     try:
         http_get(
             remote.url,
@@ -184,7 +190,7 @@ def _resume_download(remote: RemoteFile, name: str, stream: _ProgressFile) -> No
         )
     except HfHubHTTPError as error:
         raise AppError(
-            f"{name}: {_describe_http_error(remote.source, error)}. {RETRY_ADVICE}"
+            f"{name}: {_describe_http_error(remote.source, error, mirror)}. {RETRY_ADVICE}"
         ) from error
     except (httpx2.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -197,12 +203,19 @@ def _resume_download(remote: RemoteFile, name: str, stream: _ProgressFile) -> No
         ) from error
 
 
-def _request_metadata(file: PublishedFile, source: DownloadSource) -> RemoteFile:
+def _get_token(source: DownloadSource, mirror: str) -> bool | None:
+    """Return False where the token of the hub must not be sent."""
+    return False if source.in_source or mirror else None
+
+
+def _request_metadata(file: PublishedFile, source: DownloadSource, mirror: str) -> RemoteFile:
     if source.in_source:
         url = f"{GITHUB_RAW_URL}/{source.repo}/{source.revision}/{quote(source.path)}"
     else:
-        url = hf_hub_url(source.repo, source.path, revision=source.revision)
-    metadata = get_hf_file_metadata(url, token=False if source.in_source else None)
+        url = hf_hub_url(
+            source.repo, source.path, revision=source.revision, endpoint=mirror or None
+        )
+    metadata = get_hf_file_metadata(url, token=_get_token(source, mirror), endpoint=mirror or None)
     tag = (metadata.etag or source.revision)[:16]
     is_sha256 = len(metadata.etag or "") == _SHA256_DIGITS and not source.in_source
     return RemoteFile(
@@ -218,8 +231,9 @@ def _is_not_found(error: Exception) -> bool:
     return isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404, 410)
 
 
-def _describe_http_error(source: DownloadSource, error: Exception) -> str:
-    host = urlsplit(GITHUB_RAW_URL if source.in_source else constants.ENDPOINT).netloc
+def _describe_http_error(source: DownloadSource, error: Exception, mirror: str) -> str:
+    hub = mirror or constants.ENDPOINT
+    host = urlsplit(GITHUB_RAW_URL if source.in_source else hub).netloc
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         return f"{host} answers {status} for {source.path} of {source.repo}"

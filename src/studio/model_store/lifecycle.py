@@ -14,12 +14,13 @@ from studio.model_store.bundles import FINETUNES_DIR, STARTER_MODEL, find_model_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadModelRequest:
-    """Download published weights. offline: the setting that forbids it."""
+    """Download published weights. offline: the setting that forbids it;  mirror: of the hub."""
 
     name: str = "tortoise"
     also: tuple[str, ...] = ()
     precision: str = "fp32"
     offline: bool = False
+    mirror: str = ""
 
     def __post_init__(self) -> None:
         check_online_allowed(self.offline)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
 
 from core.errors import InvalidValueError
 from core.network_address import DEFAULT_HOST, DEFAULT_PORT, parse_address
@@ -40,11 +41,15 @@ OPTION_TABLES = ("options", "delivery")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingUiInfo:
-    """Presentation of a setting on the page. restart: takes effect at the next start."""
+    """Presentation of a setting on the page. restart: takes effect at the next start.
+
+    common: usual values of a number whose 0 stands for something else, to choose from.
+    """
 
     group: str
     label: str
     restart: bool = False
+    common: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +113,11 @@ class Settings:
     output_rate: Annotated[
         int,
         OptionInfo(0, 192_000, 1, "Sample rate of clips; 0: that of the engine (24,000)", "Hz"),
-        SettingUiInfo(group=SOUND_GROUP, label="Output Sample Rate"),
+        SettingUiInfo(
+            group=SOUND_GROUP,
+            label="Output Sample Rate",
+            common=(8_000, 16_000, 22_050, 24_000, 44_100, 48_000),
+        ),
     ] = 0
     volume: Annotated[
         float,
@@ -134,7 +143,7 @@ class Settings:
     threads: Annotated[
         int,
         OptionInfo(0, 1024, 1, "CPU threads; 0: all cores"),
-        SettingUiInfo(group=SPEED_GROUP, label="CPU Threads"),
+        SettingUiInfo(group=SPEED_GROUP, label="CPU Threads", common=(1, 2, 4, 8, 16)),
     ] = 0
     low_vram: Annotated[
         bool,
@@ -146,7 +155,7 @@ class Settings:
         OptionInfo(
             0, 1024, 1, "Candidates sampled at once; more is faster and takes memory; 0: automatic"
         ),
-        SettingUiInfo(group=SPEED_GROUP, label="Sample Batch Size"),
+        SettingUiInfo(group=SPEED_GROUP, label="Sample Batch Size", common=(1, 2, 4, 8, 16)),
     ] = 0
     voice_chunk_s: Annotated[
         float,
@@ -157,7 +166,7 @@ class Settings:
             "Maximum length of a reference chunk; lower it if memory runs out; 0: as trained",
             "s",
         ),
-        SettingUiInfo(group=SPEED_GROUP, label="Max Reference Chunk"),
+        SettingUiInfo(group=SPEED_GROUP, label="Max Reference Chunk", common=(5.0, 10.0, 20.0)),
     ] = 0.0
     slim_latents: Annotated[
         bool,
@@ -203,6 +212,14 @@ class Settings:
         OptionInfo(help="Never download anything"),
         SettingUiInfo(group=MODELS_GROUP, label="Only Load Models Locally"),
     ] = False
+    mirror: Annotated[
+        str,
+        OptionInfo(
+            help="Address that is asked in place of huggingface.co for downloads, such as "
+            "https://hub.example.org; empty: huggingface.co"
+        ),
+        SettingUiInfo(group=MODELS_GROUP, label="Mirror for Downloads"),
+    ] = ""
     whisper_model: Annotated[
         str,
         OptionInfo(
@@ -260,6 +277,7 @@ class Settings:
                 raise ValueError(f"{name} is empty or not a path; give a folder.")
         parse_address(self.listen)
         parse_voice_names(self.openai_voices)
+        check_mirror(self.mirror)
         engine = get_options_class(self.engine)
         get_preset_options(engine, self.preset)
         check_option_values(engine, self.options)
@@ -278,6 +296,17 @@ class Settings:
     def output_options(self) -> Mapping[str, Any]:
         """Output options that the settings set."""
         return {name: getattr(self, name) for name in OUTPUT_OPTION_NAMES} | dict(self.delivery)
+
+
+def check_mirror(address: str) -> None:
+    """Raise ValueError for an address that is no mirror of the hub; "" is none at all."""
+    parts = urlsplit(address)
+    is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    if address and (not is_address or parts.username or parts.query or address.endswith("/")):
+        raise InvalidValueError(
+            f"mirror is {address!r}; give an address such as https://hub.example.org, without a "
+            "login and without a slash at its end."
+        )
 
 
 def parse_voice_names(text: str) -> Mapping[str, str]:

@@ -30,7 +30,8 @@ def install_speech_model_task(
     """Install the requested model."""
     check_online_allowed(request.offline or context.settings.offline)
     if request.name:
-        path = download_whisper(context.layout, request.name, report)
+        mirror = context.settings.mirror
+        path = download_whisper(context.layout, request.name, report, mirror)
         return InstalledSpeechModel(name=path.stem if path.is_file() else path.name, path=str(path))
     return InstalledSpeechModel(name=BUNDLED_MODEL, path=str(install_bundled_whisper(report)))
 

@@ -65,18 +65,22 @@ def download_model_task(
     """Fetch published weights; goes on where an earlier attempt stopped."""
     check_online_allowed(request.offline)
     return download_published_model(
-        context.layout, request.name, report, request.also, request.precision
+        context.layout, request.name, report, request.also, request.precision, request.mirror
     )
 
 
-def download_whisper(layout: ProjectPaths, name: str, report: ProgressReporter) -> Path:
+def download_whisper(
+    layout: ProjectPaths, name: str, report: ProgressReporter, mirror: str = ""
+) -> Path:
     """Download a published Whisper, or a repository of the Hugging Face hub ("owner/name").
 
-    Returns its file or folder below models/whisper. Raises AppError where that fails.
+    mirror: address that is asked in place of the hub.  Returns its file or folder below
+    models/whisper. Raises AppError where that fails.
     """
-    download = download_hugging_face_model if "/" in name else download_whisper_model
     with reraise_as_app_error(TranscribeError):
-        return download(name, layout.whisper, report)
+        if "/" in name:
+            return download_hugging_face_model(name, layout.whisper, report, mirror)
+        return download_whisper_model(name, layout.whisper, report)
 
 
 def verify_model_task(

@@ -49,9 +49,10 @@ def prepare_from_request(
 def _build_transcriber_config(
     layout: ProjectPaths, settings: Settings, request: PrepareRequest
 ) -> TranscriberConfig:
-    """Add the settings: the preferred model, and whether downloads are allowed."""
+    """Add the settings: the preferred model, and whether and where from to download."""
     config = request.to_transcriber_config()
     preferred, model = settings.whisper_model, config.model
     if not model and config.name in (AUTO, WHISPER):
         model = preferred if preferred in list_local_models(layout.whisper) else ""
-    return replace(config, model=model, fetch=config.fetch and not settings.offline)
+    fetch = config.fetch and not settings.offline
+    return replace(config, model=model, fetch=fetch, mirror=settings.mirror)

@@ -92,7 +92,7 @@ class TranscriberConfig:
 
     model: a name ("base", "small.en"), a path, or for transformers a repository of the hub; "" for
     the best installed one. language: a code or name, "" to detect it. fetch: a model that is not
-    installed may be downloaded.
+    installed may be downloaded. mirror: address that is asked in place of the hub.
     """
 
     name: str = AUTO
@@ -100,6 +100,7 @@ class TranscriberConfig:
     language: str = ""
     device: str = "auto"
     fetch: bool = False
+    mirror: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in TRANSCRIBERS:

@@ -184,7 +184,7 @@ def _load_transformers_whisper(
     if _needs_download(config):
         from training.asr.whisper_download import download_hugging_face_model
 
-        download_hugging_face_model(config.model, models, report)
+        download_hugging_face_model(config.model, models, report, config.mirror)
     folder = find_hugging_face_model(models, config.model, WHISPER)
     with report.stage("loading"):
         return TransformersWhisper(folder, language=config.language, device=device)

@@ -7,6 +7,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -100,29 +101,32 @@ def _download(url: str, part: Path, report: ProgressReporter) -> None:
             raise HTTPException(f"it stopped at {done:,} of {total:,} bytes")
 
 
-def download_hugging_face_model(repository: str, models: Path, report: ProgressReporter) -> Path:
+def download_hugging_face_model(
+    repository: str, models: Path, report: ProgressReporter, mirror: str = ""
+) -> Path:
     """Download a model of the Hugging Face hub, such as openai/whisper-base, into `models`.
 
-    Returns its folder, named like the repository without its owner; a partial download is
-    continued. Raises TranscribeError.
+    mirror: address that is asked in place of the hub, without the hub's token.  Returns its folder,
+    named like the repository without its owner; a partial download is continued. Raises
+    TranscribeError.
     """
     folder = models / repository.rsplit("/")[-1]
     if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
         return folder
     _check_proxy()
     part = folder.with_name(f"{folder.name}.part")
-    progress = _make_progress_bar(folder.name, report)
+    fetch = partial(
+        snapshot_download,
+        repository,
+        local_dir=part,
+        tqdm_class=_make_progress_bar(folder.name, report),
+        endpoint=mirror or None,
+        token=False if mirror else None,
+    )
     try:
-        snapshot_download(
-            repository,
-            local_dir=part,
-            allow_patterns=[*CONFIG_PATTERNS, "model*.safetensors*"],
-            tqdm_class=progress,
-        )
+        fetch(allow_patterns=[*CONFIG_PATTERNS, "model*.safetensors*"])
         if not list(part.glob("model*.safetensors")):
-            snapshot_download(
-                repository, local_dir=part, allow_patterns="pytorch_model*", tqdm_class=progress
-            )
+            fetch(allow_patterns="pytorch_model*")
     except (OSError, HTTPException, HfHubHTTPError, HFValidationError, RuntimeError) as error:
         raise TranscribeError(
             f"{repository} could not be downloaded ({error}). Check its name and the network and "

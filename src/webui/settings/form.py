@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,12 +26,14 @@ from webui.components.option_controls import (
     get_option_choices,
     make_elem_id,
 )
+from webui.settings.sections import settings_section
 from webui.settings.system import SystemInfoCache
 
 # Any: each control has a value of its own type.
 
 ELEM_ID_PREFIX = "settings"
-ChoiceList = list[tuple[str, str]]
+ChoiceList = list[tuple[str, Any]]
+_MEANING_OF_ZERO = re.compile(r"; 0: (.+)$")  # in the help of a number
 SOURCE_LABELS: Mapping[str, str] = MappingProxyType(
     {COMMAND_LINE: "from the command line", FILE: "from settings.yaml"}
 )
@@ -95,10 +98,11 @@ def build_settings_form(
         groups.setdefault(item.ui_info.group, []).append(item)
     controls: dict[str, Component] = {}
     for heading, items in groups.items():
-        gr.Markdown(f"### {heading}", elem_classes="setting-heading")
-        with gr.Group(elem_classes="setting-group"):
-            for item in items:
-                controls[item.name] = build_setting_control(item, studio, resolved)
+        with settings_section(heading):
+            gr.Markdown(f"### {heading}", elem_classes="setting-heading")
+            with gr.Group(elem_classes="setting-group"):
+                for item in items:
+                    controls[item.name] = build_setting_control(item, studio, resolved)
     ordered = {item.name: controls[item.name] for item in list_setting_fields()}
     return SettingsForm(controls=ordered, system_info=system_info)
 
@@ -144,6 +148,8 @@ def get_setting_choices(item: SettingField, studio: Studio, value: Any) -> Choic
             found = [(name.capitalize(), name) for name in ENGINES]
         case "device":
             return device_choices((), value)
+        case _ if item.ui_info.common:
+            found = _list_common_values(item, value)
         case _ if item.field.info.choices:
             found = get_option_choices(item.field)
         case _:
@@ -157,6 +163,16 @@ def device_choices(devices: Sequence[DeviceInfo], value: str) -> ChoiceList:
     return _add_missing([DEFAULT_DEVICE_CHOICES[0], *(found or DEFAULT_DEVICE_CHOICES[1:])], value)
 
 
+def _list_common_values(item: SettingField, value: Any) -> ChoiceList:
+    """Return what 0 stands for, the usual values, and the one that is set; others are typed."""
+    unit = f" {item.field.info.unit}" if item.field.info.unit else ""
+    meaning = _MEANING_OF_ZERO.search(item.field.info.help)
+    assert meaning, f"the help of {item.name} does not say what 0 stands for"
+    numbers = sorted({*item.ui_info.common, value} - {0})
+    zero = meaning[1][0].upper() + meaning[1][1:]
+    return [(zero, 0), *((f"{number:,}{unit}", number) for number in numbers)]
+
+
 def _add_missing(choices: ChoiceList, value: Any) -> ChoiceList:
     if any(known == value for _, known in choices):
         return choices
@@ -167,7 +183,7 @@ def format_setting_help(item: SettingField, source: str) -> str:
     """Return what a setting does, its range, its source, and whether it needs a restart."""
     option = item.field.info
     limits = ""
-    if option.low is not None and option.high is not None:
+    if option.low is not None and option.high is not None and not item.ui_info.common:
         unit = f" {option.unit}" if option.unit else ""
         limits = f" From {option.low:,} to {option.high:,}{unit}."
     marks = [SOURCE_LABELS.get(source, source)]
@@ -175,7 +191,8 @@ def format_setting_help(item: SettingField, source: str) -> str:
         marks.append("a change applies after a start without it")
     if item.ui_info.restart:
         marks.append("needs a restart")
-    return f"{option.help}.{limits} ({'; '.join(marks)})"
+    text = _MEANING_OF_ZERO.sub("", option.help) if item.ui_info.common else option.help
+    return f"{text}.{limits} ({'; '.join(marks)})"
 
 
 def _parse_setting(item: SettingField, value: Any) -> Any:

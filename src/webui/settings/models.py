@@ -136,7 +136,7 @@ class ModelPanel:
                 elem_id="settings-bin",
             )
             with gr.Column(scale=1, min_width=220):
-                self.restore = gr.Button("Restore", size="md", elem_id="settings-restore")
+                self.restore = gr.Button("Restore", size="md", elem_id="settings-bin-restore")
                 self.empty = gr.Button("Empty trash", size="md", elem_id="settings-empty-bin")
 
     def bind(self, page: PageContext) -> None:
@@ -179,7 +179,10 @@ class ModelPanel:
         )
 
     def _download(self, precision: str) -> None:
-        request = DownloadModelRequest(precision=precision, offline=self.studio.settings.offline)
+        settings = self.studio.settings
+        request = DownloadModelRequest(
+            precision=precision, offline=settings.offline, mirror=settings.mirror
+        )
         self.studio.submit(request, title="Download of tortoise", origin=ORIGIN)
 
     def _stop_download(self) -> Updates:

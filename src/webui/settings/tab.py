@@ -8,13 +8,16 @@ import gradio as gr
 
 from core.errors import AppError
 from studio.app.studio import Studio
+from studio.diagnostics.updates import read_newest_changes
 from studio.schemas.settings import ENGINE_OPTION_NAMES, OUTPUT_OPTION_NAMES, list_setting_fields
 from studio.settings.sources import COMMAND_LINE, ResolvedSettings
 from webui.components.live_panel import EVENT_OPTIONS, Updates
 from webui.components.messages import note_html, show_errors
 from webui.components.page_context import PageContext
 from webui.settings.form import build_settings_form, device_choices
+from webui.settings.log import build_log_panel
 from webui.settings.models import build_models_panel
+from webui.settings.sections import build_section_list, settings_section
 from webui.settings.storage import build_storage_panel
 from webui.settings.system import SystemInfoCache, build_system_panel
 from webui.settings.voices import VoicesPanel
@@ -24,18 +27,37 @@ from webui.settings.voices import VoicesPanel
 HEADING = (
     "Settings are shared by all browsers and stored in **settings.yaml**. Press Save to apply."
 )
+PANELS = ("Models", "Voices", "Backup and space", "Log", "System")
 GENERATE_FORM_SETTINGS = (*ENGINE_OPTION_NAMES, *OUTPUT_OPTION_NAMES, "voice", "bundle")
 """Settings that the form of the Generate tab shows too; saving sets them there."""
 
 
 def build_settings_tab(page: PageContext) -> None:
     """Create the tab."""
-    tab = SettingsTab(page)
-    build_models_panel(page)
-    VoicesPanel(page)
-    build_storage_panel(page)
+    groups = dict.fromkeys(item.ui_info.group for item in list_setting_fields())
+    changes = read_newest_changes()
+    news = ["What is new"] if changes else []
+    with gr.Row(elem_classes="settings-page"):
+        with gr.Column(elem_classes="settings-side"):
+            build_section_list([*groups, *PANELS, *news])
+        with gr.Column(scale=1, elem_id="settings-body"):
+            tab = SettingsTab(page)
+            models, voices, storage, log, system = PANELS
+            with settings_section(models):
+                build_models_panel(page)
+            with settings_section(voices):
+                VoicesPanel(page)
+            with settings_section(storage):
+                build_storage_panel(page)
+            with settings_section(log):
+                build_log_panel(page, tab.system_info)
+            with settings_section(system):
+                checks = build_system_panel(page, tab.system_info)
+            for title in news:
+                with settings_section(title), gr.Accordion(title, open=False):
+                    gr.Markdown(changes, elem_id="settings-changes")
     device = tab.form.controls["device"]
-    for checked in build_system_panel(page, tab.system_info):
+    for checked in checks:
         checked.then(tab.get_device_update, None, [device], **EVENT_OPTIONS)
 
 
