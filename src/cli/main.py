@@ -32,6 +32,7 @@ COMMANDS = {
     "models": "list, download, verify and import models",
     "history": "search, star, rename, delete and export clips",
     "settings": "show and change the settings",
+    "presets": "list, import, export and delete presets of your own",
     "backup": "back up the whole studio into one file, and restore it",
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
@@ -108,6 +109,8 @@ def _find_registration(
         from cli.history import register
     elif name == "settings":
         from cli.settings import register
+    elif name == "presets":
+        from cli.presets import register
     elif name == "backup":
         from cli.backup import register
     elif name == "doctor":

@@ -99,7 +99,9 @@ class SpeakFlags:
     quiet: Annotated[bool, typer.Option("--quiet", help="Show warnings only.")] = False
     preset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Quality vs. speed; presets are listed above."),
+        typer.Option(
+            metavar="NAME", help="Quality vs. speed, as listed above, or a preset of your own."
+        ),
     ] = None
     engine: Annotated[str | None, typer.Option(metavar="NAME", help="Speech synthesis engine.")] = (
         None

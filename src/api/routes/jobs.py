@@ -56,7 +56,9 @@ class SpeakBody(BaseModel):
     voice: str | None = Field(
         default=None, description="a voice, random, or a blend as in alice:0.7+bob:0.3"
     )
-    preset: str | None = Field(default=None, description="ultra_fast, fast, standard …")
+    preset: str | None = Field(
+        default=None, description="ultra_fast, fast, standard …, or a preset of one's own"
+    )
     options: EngineOptionsDict = Field(default_factory=dict, description="engine options")
     delivery: OutputOptionsDict = Field(default_factory=dict, description="text and output options")
     like: str | None = Field(default=None, description="a clip below the results to generate again")

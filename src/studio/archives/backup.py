@@ -64,6 +64,14 @@ def restore_backup(layout: ProjectPaths, archive: Path, report: ProgressReporter
     return RestoredBackup(created=created, restored=restored, kept=len(targets) - restored)
 
 
+def _list_single_files(layout: ProjectPaths) -> dict[str, Path]:
+    return {
+        "settings.yaml": layout.settings_file,
+        "presets.yaml": layout.presets_file,
+        "stars.json": layout.stars,
+    }
+
+
 def _list_folders(layout: ProjectPaths) -> dict[str, Path]:
     return {
         "voices": layout.voices,
@@ -74,7 +82,7 @@ def _list_folders(layout: ProjectPaths) -> dict[str, Path]:
 
 def _list_files(layout: ProjectPaths) -> Iterator[tuple[Path, str]]:
     """Yield (file, name in the archive)."""
-    for path, name in ((layout.settings_file, "settings.yaml"), (layout.stars, "stars.json")):
+    for name, path in _list_single_files(layout).items():
         if path.is_file():
             yield path, name
     for kind, folder in _list_folders(layout).items():
@@ -106,7 +114,7 @@ def _read_manifest(file: zipfile.ZipFile) -> str:
 
 def _find_target(layout: ProjectPaths, item: zipfile.ZipInfo) -> Path:
     name = PurePosixPath(item.filename)
-    single = {"settings.yaml": layout.settings_file, "stars.json": layout.stars}
+    single = _list_single_files(layout)
     if item.filename in single:
         return single[item.filename]
     folder = _list_folders(layout).get(name.parts[0] if name.parts else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from core.errors import AppError, reraise_as_app_error
@@ -27,6 +27,7 @@ from studio.schemas.speech import (
     resolve_options,
 )
 from studio.schemas.take_metadata import TakeMetadata
+from studio.settings.presets import get_voice_preset, read_presets
 from studio.synthesis.output_paths import parse_output_path
 
 CLIP = "the clip"
@@ -57,6 +58,7 @@ def build_request(
 
     Raises AppError naming whatever is missing or does not fit.
     """
+    given = _apply_own_preset(settings, given, layout)
     if given.text is None:
         raise AppError(
             "No text was given. Give the text to speak.",
@@ -138,6 +140,29 @@ def resolve_engine_options(
         *_list_given_layers(engine, preset, given),
     ]
     return resolve_options(engine, layers)
+
+
+def _apply_own_preset(
+    settings: Settings, given: SpeechRequestInput, layout: ProjectPaths
+) -> SpeechRequestInput:
+    """Return what was stated over the preset of one's own that is named, else over the voice's."""
+    file = read_presets(layout)
+    own = file.presets.get(given.preset or "")
+    if not given.preset:
+        own = get_voice_preset(file, given.voice or settings.voice)
+        engine = given.request_fields.get("engine") or settings.engine
+        own = own if own is not None and own.engine == engine else None
+    if own is None:
+        return given
+    model = {"bundle": own.bundle} if own.bundle else {}
+    return replace(
+        given,
+        preset=None,
+        voice=given.voice or own.voice or None,
+        options={**own.options, **given.options},
+        delivery={**own.delivery, **given.delivery},
+        request_fields={**model, **given.request_fields},
+    )
 
 
 def _list_given_layers(engine: str, preset: str | None, given: SpeechRequestInput) -> list[Layer]:

@@ -19,6 +19,7 @@ from studio.schemas.speech import (
     get_presets,
 )
 from studio.schemas.take_metadata import TakeMetadata
+from studio.settings.presets import Preset
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
     build_request,
@@ -125,6 +126,17 @@ def get_values_from_metadata(
     options = {**record.options, "seed": record.seed}
     values |= _get_valid_values(options, fields.options)
     return {**values, "bundle": record.bundle, "preset": find_preset(options, fields)}
+
+
+def get_values_from_preset(preset: Preset, fields: GenerateOptionFields) -> dict[str, Any]:
+    """Return what each control shows for a preset of one's own; what it leaves alone is missing."""
+    values: dict[str, Any] = _get_valid_values(preset.options, fields.options)
+    values |= _get_valid_values(preset.delivery, fields.delivery)
+    if values.get("prompt"):
+        values["emotion"] = CUSTOM
+    values["preset"] = find_preset(preset.options, fields)
+    named = {"voice": preset.voice, "bundle": preset.bundle}
+    return {**values, **{name: value for name, value in named.items() if value}}
 
 
 def get_initial_values(studio: Studio) -> dict[str, Any]:

@@ -51,6 +51,7 @@ from webui.generate.form_view import (
     voice_choices,
 )
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
+from webui.generate.own_presets import OwnPresets
 from webui.generate.preview import format_estimate, request_preview_html
 from webui.generate.voice_recorder import (
     ORIGIN,
@@ -112,6 +113,7 @@ class GenerateTab:
                         studio, self.initial_values, self.fields
                     )
                     self.reset = gr.Button("Reset to defaults", size="sm", elem_id="generate-reset")
+                self.own_presets = OwnPresets(studio)
                 self._build_save_voice(str(self.initial_values["voice"]))
                 self.drop = ClipDrop(studio)
             with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
@@ -158,6 +160,7 @@ class GenerateTab:
         self.panel.follow(page.changes, JOB_POLL_INTERVAL_S, only_visible=False)
         self.panel.bind(self.run.click, self._generate, [self.imported, *values])
         self.panel.bind(self.stop.click, self._stop)
+        self.own_presets.bind(form, page.blocks)
         self._bind_options()
         self._bind_browser_state(page.blocks)
         self._bind_voices(page)
@@ -224,7 +227,8 @@ class GenerateTab:
         preset.focus(self._offer_presets, [base, *self.form.components], [preset], **EVENT_OPTIONS)
         chosen, outputs = [bundle, voice], self.form.components
         bundle.input(self._apply_model_defaults, chosen, outputs, **EVENT_OPTIONS)
-        voice.input(self._follow_voice, chosen, outputs, **EVENT_OPTIONS)
+        followed = voice.input(self._follow_voice, chosen, outputs, **EVENT_OPTIONS)
+        self.own_presets.follow(followed, voice)
 
     def _get_preset_options(self) -> list[str]:
         return [name for name in self.fields.preset_option_names if name in self.form.controls]
