@@ -87,6 +87,11 @@ def prepare(one: Visitor, voice: str) -> None:
     one.page.locator("#training-prepare-run").click()
 
 
+def review(one: Visitor) -> None:
+    """Go to the review of the transcripts, over the list of steps."""
+    one.page.locator("#training-steps [data-value=review]").click()
+
+
 def dataset(running: StudioProcess, name: str) -> dict[str, Any]:
     """What lies in dataset.json."""
     path = running.root / "training" / name / "dataset.json"
@@ -121,6 +126,7 @@ def test_a_voice_becomes_a_data_set_that_is_looked_through(
     page = one.open(school.url, "training")
     prepare(one, "nora")
     page.locator("#training-prepare-jobs .job.is-done").wait_for()
+    review(one)
     rows = page.locator("#training-review .review-row")
     until(lambda: rows.count() >= 4, within_s=60, what="four clips in the list")
     page.locator("#training-report .report").wait_for()
@@ -146,6 +152,7 @@ def test_clips_are_joined_and_cut_and_a_further_run_keeps_it(
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
+    review(one)
     first = page.locator(".review-row").filter(has=text_field(page, SENTENCES[0]))
     first.get_by_role("button", name="Join with next").click()
     both = page.locator(".review-row").filter(has=text_field(page, " ".join(SENTENCES[:2])))
@@ -157,6 +164,7 @@ def test_clips_are_joined_and_cut_and_a_further_run_keeps_it(
     first.wait_for()
     until(lambda: "split" in reasons(school, "nora"), within_s=30, what="cut in dataset.json")
     before = texts(school, "nora")
+    page.locator("#training-steps [data-value=prepare]").click()
     prepare(one, "nora")
     done = page.locator("#training-prepare-jobs .job.is-done")
     until(lambda: len(school.jobs()) == 2, within_s=60, what="second preparation")
@@ -170,6 +178,7 @@ def test_the_list_is_worked_through_with_keys_alone(
 ) -> None:
     one = visitor()
     page = one.open(school.url, "training")
+    review(one)
     rows = page.locator("#training-review .review-row")
     rows.nth(2).wait_for()
     rows.first.focus()

@@ -153,7 +153,7 @@ def test_whisper_is_installed_by_a_button_and_the_transcribers_are_read_anew(
     with gr.Blocks() as blocks, gr.Tabs() as tabs, gr.Tab():
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         page.training_tabs = tabs
-        tab = PrepareTab(page)
+        tab = PrepareTab(page, ReviewPanel(page, Datasets(page.studio.layout)))
     before = tab.take_snapshot()
     shown = tab.render_snapshot(before)[tab.installer.button]
     assert (shown["visible"], shown["interactive"]) == (True, True)
@@ -378,7 +378,7 @@ def test_the_plan_shows_how_lists_are_read_and_what_is_not_clear(studio: Studio)
     with gr.Blocks() as blocks, gr.Tabs() as tabs, gr.Tab():
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)
         page.training_tabs = tabs
-        tab = PrepareTab(page)
+        tab = PrepareTab(page, ReviewPanel(page, Datasets(page.studio.layout)))
     table = studio.layout.voice("Anna") / "metadata.csv"
     table.write_text(f"one.wav|Hello there.|{SCRIPT}. Yes.\n")
     shown = tab.show_plan(*given(tab.form, transcriber="given"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ from core.errors import AppError
 from jobs.detached import is_alive
 from studio.app.studio import Studio
 from studio.model_store.bundles import get_models_fingerprint
+from studio.training_runs.blind_comparison import (
+    CompareBlindRequest,
+    plan_comparison,
+    save_comparison,
+    suggest_steps,
+)
 from studio.training_runs.run_status import RunStatus
 from support.counting import count_calls
 from support.html_reader import Reader
@@ -29,6 +36,7 @@ from training.finetuning.checkpoints.run_layout import (
 from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
 from webui.generate.tab import build_generate_tab
+from webui.training.blind_panel import blind_html
 from webui.training.train_tab import TrainTab, list_configured_datasets, parse_run_title
 
 
@@ -230,3 +238,51 @@ def test_a_second_look_at_many_long_runs_reads_no_event_again(
     shown, calls = count_calls(lambda: look(tab, sent=sent))
     assert shown == {tab.panel.sent: gr.skip()}
     assert calls < 40_000  # there are that many events
+
+
+def test_checkpoints_are_compared_without_their_steps_until_all_is_chosen(
+    tab: TrainTab, training: Studio
+) -> None:
+    run = begin(training, name="first")
+    blind, title = tab.blind, "alice / first"
+    assert "Compare blind" in blind_html(training, blind.take_snapshot(title))
+    steps = suggest_steps(run)
+    comparison = plan_comparison(
+        CompareBlindRequest(dataset="alice", run="first", steps=tuple(steps))
+    )
+    save_comparison(run.folder, comparison)
+    html = blind_html(training, blind.take_snapshot(title))
+    reader = Reader(html)
+    shown = html.split("<details")[0]
+    assert "A is best" in shown and not re.search(r"Step \d|Before the training", shown)
+    assert not any(f"{step:06d}" in shown for step in steps) and reader.all("audio")
+    for number in range(len(comparison.sentences)):
+        action = PanelAction(name="blind-choose", values={"value": f"{number}/1"})
+        blind.choose(action, title)
+    assert 'aria-pressed="true"' in blind_html(training, blind.take_snapshot(title))
+    blind.reveal(PanelAction(), title)
+    told = blind_html(training, blind.take_snapshot(title))
+    assert "Before the training" in told and "★ Chosen" in told and "A is best" not in told
+
+
+def test_a_comparison_is_queued_with_the_steps_and_sentences_of_the_form(
+    tab: TrainTab, training: Studio
+) -> None:
+    run = begin(training, name="first")
+    blind, kept = tab.blind, [one.step for one in run.checkpoints if one.there]
+    values = {"steps": f"0 {kept[-1]}", "sentences": "One.\n\n Two. "}
+    blind.start(PanelAction(name="blind-start", values=values), "alice / first")
+    (job,) = [job for job in training.jobs() if job.task == "compare_blind"]
+    assert job.request["sentences"] == ["One.", "Two."]
+    assert job.request["steps"] == [0, kept[-1]]
+    with pytest.raises(AppError, match="no checkpoint of step 7"):
+        wrong = {**values, "steps": "0 7"}
+        blind.start(PanelAction(name="blind-start", values=wrong), "alice / first")
+    with pytest.raises(AppError, match="no such sample"):
+        blind.choose(PanelAction(values={"value": "x/y"}), "alice / first")
+
+
+def test_before_the_first_run_there_is_nothing_to_compare(tab: TrainTab, training: Studio) -> None:
+    assert blind_html(training, tab.blind.take_snapshot("")) == ""
+    with pytest.raises(AppError, match="No run selected"):
+        tab.blind.reveal(PanelAction(), "")

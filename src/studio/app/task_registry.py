@@ -41,6 +41,8 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("try_batch", "schemas.batch_probe:BatchProbeRequest", "probe_batch:probe_batch_size"),
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",
      "model_tasks:export_run_checkpoint"),
+    ("compare_blind", "training_runs.blind_comparison:CompareBlindRequest",
+     "compare_blind:compare_blind_task"),
     ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_from_request"),
     ("preprocess_speakers", "encoders.requests:PreprocessRequest",
      "encoders.evaluation:preprocess_task"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,15 +81,27 @@ def create_sample_synthesizer(
     """Create a synthesizer for the dataset's voice with a fast preset and a fixed seed."""
 
     def synthesize(bundle: Path, text: str, out: Path) -> None:
-        engine = TortoiseEngine.load(bundle, device)
-        voice = compute_speaker_latents(engine, select_reference_clips(clips), report)
-        values = {**TortoiseOptions.advised(bundle), "seed": SAMPLE_SEED, "low_vram": True}
-        options = TortoiseOptions.preset("ultra_fast", **values)
+        synthesize_samples(bundle, clips, {out: text}, device, report)
+
+    return synthesize
+
+
+def synthesize_samples(
+    bundle: Path,
+    clips: Sequence[TrainingExample],
+    texts: Mapping[Path, str],
+    device: torch.device,
+    report: ProgressReporter,
+) -> None:
+    """Synthesize texts for the dataset's voice with the model in a folder, each into its file."""
+    engine = TortoiseEngine.load(bundle, device)
+    voice = compute_speaker_latents(engine, select_reference_clips(clips), report)
+    values = {**TortoiseOptions.advised(bundle), "seed": SAMPLE_SEED, "low_vram": True}
+    options = TortoiseOptions.preset("ultra_fast", **values)
+    for out, text in texts.items():
         out.parent.mkdir(parents=True, exist_ok=True)
         spoken = engine.synthesize(text, voice, options, report).candidates[0].clip
         write_clip(out, spoken, SYNTHETIC_COMMENT)
-
-    return synthesize
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import gradio as gr
 from core.errors import AppError, reraise_as_app_error
 from core.serialization import ValidationError, from_dict
 from studio.datasets.service import (
-    Datasets,
     PrepareRequest,
     plan_preparation,
     preview_lists,
@@ -72,9 +71,10 @@ class PrepareSnapshot(NamedTuple):
 
 
 class PrepareTab:
-    """The form, its jobs and the upload of recordings; below, the review of the dataset."""
+    """The form, its jobs and the upload of recordings.  review: on a page of its own."""
 
-    def __init__(self, page: PageContext) -> None:
+    def __init__(self, page: PageContext, review: ReviewPanel) -> None:
+        self.review = review
         self.studio, self.form = page.studio, PrepareForm(page.studio)
         gr.Markdown(ABOUT, elem_id="training-prepare-about")
         with gr.Row(elem_classes="generate"):
@@ -109,7 +109,6 @@ class PrepareTab:
         self.voices = gr.Textbox(visible="hidden", elem_id="training-prepare-voices")
         self.installed = gr.Textbox(visible="hidden", elem_id="training-prepare-installed")
         self.imported = gr.State("")  # the voice to select once it is there
-        self.review = ReviewPanel(page, Datasets(page.studio.layout))
         self.panel = LivePanel(
             jobs,
             self.take_snapshot,
@@ -225,7 +224,7 @@ class PrepareTab:
         return ""
 
     def prepare(self, *given: Any) -> Updates:
-        """Queue a job that prepares the dataset, and select the dataset below."""
+        """Queue a job that prepares the dataset, and select the dataset for the review."""
         request = self.form.build_request(given)
         plan = plan_preparation(self.studio.layout, request)
         self.studio.submit(request, title=f"Dataset {plan.name}", origin=ORIGIN)

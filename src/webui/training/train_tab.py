@@ -24,6 +24,7 @@ from webui.components.job_card import format_progress
 from webui.components.live_panel import LivePanel, PanelAction, Updates, create_live_html
 from webui.components.messages import note_html
 from webui.components.page_context import PageContext
+from webui.training.blind_panel import BlindPanel
 from webui.training.run_view import (
     ModelExport,
     announcement_html,
@@ -85,6 +86,7 @@ class TrainTab:
             outputs=[self.checkpoints, *self.plots.values(), self.config, self.stop, self.resume],
             action_outputs=[*page.form.components, page.tabs],
         )
+        self.blind = BlindPanel(page, self.selected, self.find_run)
         self.panel.listen(self.checkpoints)
         self.panel.follow(page.changes, POLL_INTERVAL_S)
         self.panel.bind(train.click, self.start_run, [self.config, self.name])
@@ -119,7 +121,7 @@ class TrainTab:
         """Read the run to show and the list of runs. selected: its title, or ""."""
         rows, layout = self.studio.runs.list(), self.studio.layout
         datasets = sorted(path.parent.name for path in layout.training.glob("*/runs"))
-        run = self._find_run(selected, rows)
+        run = self.find_run(selected)
         return TrainSnapshot(
             configs=tuple(list_configured_datasets(self.studio)),
             runs=tuple(rows),
@@ -212,8 +214,9 @@ class TrainTab:
     def _parse_selected(self, selected: str) -> tuple[str, str]:
         return parse_run_title(_find_title(selected, self.studio.runs.list()))
 
-    def _find_run(self, selected: str, rows: list[RunSummary]) -> RunStatus | None:
-        title = _find_title(selected, rows)
+    def find_run(self, selected: str) -> RunStatus | None:
+        """Return the selected, else a running, else the newest run; None where there is none."""
+        title = _find_title(selected, self.studio.runs.list())
         try:
             return self.studio.runs.view(*parse_run_title(title)) if title else None
         except AppError:  # deleted meanwhile
