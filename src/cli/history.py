@@ -20,6 +20,7 @@ from studio.app.studio import Studio
 from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
+from studio.history.subtitles import format_subtitles
 
 MAX_COUNT = 1_000_000  # maximum of --count
 MAX_PAGE = 1_000_000  # maximum of --page
@@ -39,6 +40,15 @@ class SearchFlags:
         str | None, typer.Option(metavar="DAY", help="From this day, such as 2026-01-31.")
     ] = None
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day.")] = None
+    min_s: Annotated[
+        float | None, typer.Option("--min-length", metavar="S", help="At least this many seconds.")
+    ] = None
+    max_s: Annotated[
+        float | None, typer.Option("--max-length", metavar="S", help="At most this many seconds.")
+    ] = None
+    min_score: Annotated[float | None, typer.Option(metavar="X", help="At least this score.")] = (
+        None
+    )
     order: Annotated[
         str, typer.Option(metavar="{" + ",".join(SORT_ORDERS) + "}", help="Sort order.")
     ] = "newest"
@@ -61,6 +71,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
         ("trash", "list the trash", run_list_trash),
         ("empty-trash", "delete the contents of the trash for good", run_empty_trash),
         ("export", "export clips as a zip file", run_export),
+        ("subtitles", "print the subtitles of a clip", run_subtitles),
         ("rebuild", "rebuild the index from the clips", run_rebuild),
     ):
         add_command(group, action, help_text)(function)
@@ -176,6 +187,15 @@ def run_export(
     return emit({"path": str(out or path)}, str(out or path), as_json)
 
 
+def run_subtitles(
+    clip: Annotated[str, typer.Argument(help=CLIP_HELP)],
+    format: Annotated[str, typer.Option(metavar="{srt,vtt}", help="Format of the file.")] = "srt",
+    as_json: JsonFlag = False,
+) -> int:
+    cues = _open_history(as_json).list_cues(clip)
+    return emit(cues, format_subtitles(cues, format).rstrip("\n"), as_json)
+
+
 def run_rebuild(as_json: JsonFlag = False) -> int:
     number = History.open(Studio.open().layout).rebuild(create_reporter(as_json))
     return emit({"files": number}, f"{number:,} files were read.", as_json)
@@ -197,6 +217,9 @@ def _list_clips(words: str, flags: SearchFlags, as_json: bool) -> int:
             starred=flags.starred,
             since=_parse_day(flags.since, 0),
             until=_parse_day(flags.until, 1),
+            min_s=flags.min_s,
+            max_s=flags.max_s,
+            min_score=flags.min_score,
             order=flags.order,
         )
     history = _open_history(as_json)

@@ -68,3 +68,18 @@ def test_an_unknown_clip_is_not_found(client: TestClient, ref: str) -> None:
     assert client.get(f"/api/results/{ref}").status_code == 404
     assert client.delete(f"/api/results/{ref}").status_code == 404
     assert client.patch(f"/api/results/{ref}", json={"name": "y"}).status_code == 404
+
+
+def test_small_waveforms_and_subtitles_of_a_clip_are_served(client: TestClient, ref: str) -> None:
+    path = client.get(f"/api/results/{ref}").json()["parts"][0]["url"].split("results/")[1]
+    path = path.partition("?")[0]
+    bars = client.get("/api/results/peaks", params={"path": [path, "../x"]}).json()["bars"]
+    assert list(bars) == [path] and len(bars[path]) == 64
+    refused(client.get("/api/results/peaks", params={"path": ["x"] * 101}), 422)
+    subtitles = client.get(f"/api/results/subtitles/{ref}?format=vtt")
+    assert subtitles.text.startswith("WEBVTT") and "Good evening." in subtitles.text
+    assert "attachment" in subtitles.headers["content-disposition"]
+    refused(client.get("/api/results/subtitles/none.wav"), 404)
+    refused(client.get(f"/api/results/subtitles/{ref}?format=ass"), 422)
+    assert client.get("/api/results?min_s=0.01&max_s=1000").json()["total"] == 1
+    assert client.get("/api/results?min_s=1000").json()["total"] == 0

@@ -592,3 +592,43 @@ def test_clips_wait_for_a_comparison_with_their_voice_until_they_change(shelf: S
     assert shelf.history.get_clip(clip.path).likeness == 0.8
     shelf.history.rename(clip.path, "other")
     assert shelf.history.count_unmeasured("a") == 2
+
+
+def test_length_and_score_narrow_the_list(shelf: Shelf) -> None:
+    for number, (length, score) in enumerate(((1.0, 0.1), (5.0, 0.5), (9.0, None))):
+        shelf.put(f"alice/{number}.wav", "Hello", duration_s=length, score=score)
+    assert shelf.found(min_s=5.0, order="shortest") == ["alice/1.wav", "alice/2.wav"]
+    assert shelf.found(max_s=5.0, order="shortest") == ["alice/0.wav", "alice/1.wav"]
+    assert shelf.found(min_score=0.2) == ["alice/1.wav"], "clips without a score are left out"
+    assert shelf.found(min_s=2.0, max_s=6.0, min_score=0.9) == []
+
+
+def test_small_waveforms_are_computed_once_and_anew_when_the_file_changes(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = shelf.put("alice/one.wav")
+    loud = [0.0] * 1_200 + [0.5] * 1_200
+    soundfile.write(clip, loud, 24_000)
+    shelf.history.scan(QUIET)
+    wanted = ["alice/one.wav", "alice/none.wav", "../settings.yaml"]
+    assert shelf.history.get_bars(wanted) == {"alice/one.wav": "0" * 32 + "f" * 32}
+    other = History.open(shelf.layout)
+    monkeypatch.setattr("studio.history.peaks.compute_bars", lambda file: "computed again")
+    assert other.get_bars(["alice/one.wav"]) == {"alice/one.wav": "0" * 32 + "f" * 32}
+    soundfile.write(clip, [0.1] * 4_800, 24_000)
+    shelf.history.scan(QUIET)
+    assert other.get_bars(["alice/one.wav"]) == {"alice/one.wav": "computed again"}
+    clip.unlink()
+    shelf.history.scan(QUIET)
+    assert other.get_bars(["alice/one.wav"]) == {}
+
+
+@pytest.mark.parametrize(("frames", "bars"), [(0, ""), (3, "f" * 64), (64, "f" * 64)])
+def test_very_short_files_have_a_waveform_too(shelf: Shelf, frames: int, bars: str) -> None:
+    clip = shelf.put("alice/one.wav")
+    soundfile.write(clip, [0.5] * frames, 24_000)
+    shelf.history.scan(QUIET)
+    assert shelf.history.get_bars(["alice/one.wav"]) == {"alice/one.wav": bars}
+    clip.write_bytes(b"no sound")
+    shelf.history.scan(QUIET)
+    assert shelf.history.get_bars(["alice/one.wav"]) == {"alice/one.wav": ""}

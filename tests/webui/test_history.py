@@ -21,9 +21,12 @@ from studio.history import file_manager as history_folder
 from studio.history.query import PAGE_SIZE, Search
 from studio.history.service import History
 from studio.schemas.settings import Settings
+from studio.schemas.speech import SpeechRequest
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata
+from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake
 from support.inline_worker import InlineStudio
+from tortoise.generation.options import TortoiseOptions
 from webui.components.live_panel import PanelAction
 from webui.components.page_context import PageContext
 from webui.generate.tab import build_generate_tab
@@ -31,8 +34,13 @@ from webui.history import actions as history_acts
 from webui.history import tab as tab_module
 from webui.history import view as view_module
 from webui.history.actions import HistoryAction, handle_history_action, parse_action
-from webui.history.tab import ALL_LABELS, HistoryTab, build_search
-from webui.history.view import HistoryViewState, apply_finished_task, history_html
+from webui.history.tab import ALL_LABELS, BOUNDS, HistoryTab, build_search
+from webui.history.view import (
+    HistoryViewState,
+    apply_finished_task,
+    describe_settings,
+    history_html,
+)
 
 RECORD = TakeMetadata(
     text='Good <b>evening</b> & "welcome"',
@@ -225,7 +233,7 @@ def test_no_button_reaches_out_of_the_results(act_named: str, history: History) 
 
 def filters(**given: object) -> dict[str, object]:
     """The filters as they stand at first, but for those given."""
-    names = ("words", "voice", "engine", "model", "starred", "since", "until", "order")
+    names = ("words", "voice", "engine", "model", "starred", "since", "until", "order", *BOUNDS)
     return {**dict.fromkeys(names, ""), "starred": False, "order": "newest", **given}
 
 
@@ -239,6 +247,11 @@ def test_filters_become_a_search() -> None:
             build_search(filters(until=bad))
     with pytest.raises(AppError, match="order is 'x'"):
         build_search(filters(order="x"))
+    bounded = build_search(filters(min_s="1,5", max_s=" 9 ", min_score="-0.5"))
+    assert (bounded.min_s, bounded.max_s, bounded.min_score) == (1.5, 9.0, -0.5)
+    for bad in ("long", "nan", "inf"):
+        with pytest.raises(AppError, match=r"Min\. length \(s\) is"):
+            build_search(filters(min_s=bad))
 
 
 @pytest.fixture
@@ -426,3 +439,47 @@ def test_a_folder_is_shown_only_to_whoever_sits_here(
     assert not history_folder.can_open_folder(Settings())
     with pytest.raises(AppError, match="no file manager"):
         handle_history_action(history, HistoryViewState(), here)
+
+
+def test_settings_are_told_in_words_and_only_what_differs() -> None:
+    usual = TortoiseOptions()
+    options = {"temperature": usual.temperature, "cond_free": usual.cond_free}
+    told = describe_settings(replace(RECORD, options=options, took={"autoregressive": 65.0}))
+    assert told.startswith("clara, spoken by starter with seed 42.")
+    assert "about 1 min" in told and "cond free" not in told and "temperature" not in told
+    changed = replace(RECORD, options={**options, "temperature": 0.5}, delivery={})
+    assert "Changed: temperature 0.5." in describe_settings(changed)
+    other = describe_settings(replace(RECORD, engine="of another version"))
+    assert "temperature 0.8" in other
+
+
+def test_takes_of_lines_are_shown_with_what_they_came_from(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = SavedTake(file="001.wav", text="Good", heard="Good", voice="clara",
+                     options={"seed": 5}, seconds=1.0)  # fmt: skip
+    takes = (take, replace(take, file="001.take-2.wav", anew=True, options={"seed": 6}))
+    line = LineTakes(heard="Good <b>", takes=takes, chosen="001.take-2.wav")
+    request = SpeechRequest(text="Good", voice="clara")
+    made = LineTakesFile(suffix=".wav", request=request, lines=(line,), finished=True)
+    view = HistoryViewState(open_refs=("clara/one.wav",))
+    assert "Versions" not in page(history, view)
+    monkeypatch.setattr(history, "read_line_takes", lambda ref: made)
+    html = page(history, view)
+    shown = html[html.index("Versions") : html.index("All settings")]
+    assert "Take 1: first take, seed 5" in shown and "Take 2: regenerated, seed 6" in shown
+    assert shown.index("in use") > shown.index("Take 2") and "Good &lt;b&gt;" in shown
+    assert 'data-play="api/files/results/clara/one.lines/001.wav' in shown
+
+
+def test_a_clip_is_made_anew_with_its_settings_and_another_seed(tab: HistoryTab) -> None:
+    action = PanelAction(name="anew", values={"act": "anew", "ref": "clara/one.wav"})
+    updates = tab.press(action, HistoryViewState(), *Browser(tab).values())
+    assert "Queued" in updates[tab.view].message_html
+    (job,) = tab.page.studio.jobs()
+    assert (job.task, job.origin, job.request["text"]) == ("speak", "history", RECORD.text)
+    assert job.request["options"]["temperature"] == 0.8
+    assert job.request["options"]["seed"] != RECORD.seed and job.request["like"] is None
+    gone = PanelAction(name="anew", values={"act": "anew", "ref": "clara/none.wav"})
+    view = tab.press(gone, HistoryViewState(), *Browser(tab).values())[tab.view]
+    assert "There is no clip" in view.message_html

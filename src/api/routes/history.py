@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from threading import Lock
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import missing_as_404
@@ -14,10 +16,12 @@ from core.errors import AppError
 from core.serialization import to_dict
 from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, Search
 from studio.history.service import History
+from studio.history.subtitles import format_subtitles
 from studio.history.trash import Deletion
 
 router = APIRouter(prefix="/api/results", tags=["Results"])
 MAX_PAGE_SIZE = 500
+MAX_PEAK_FILES = 100
 MAX_START = 1_000_000_000  # SQLite takes 64 bits
 _HISTORY_LOCK = Lock()
 
@@ -109,6 +113,12 @@ class ResultTrash(BaseModel):
     deletions: list[DeletionView]
 
 
+class PeaksView(BaseModel):
+    """bars: by file, the loudest sample of each of 64 parts as a hexadecimal digit."""
+
+    bars: dict[str, str]
+
+
 class RestoreResult(BaseModel):
     """The refs of restored clips."""
 
@@ -130,6 +140,9 @@ class ResultQuery(BaseModel):
     starred: bool = False
     since: float | None = None
     until: float | None = None
+    min_s: float | None = Field(default=None, description="shortest length in seconds")
+    max_s: float | None = Field(default=None, description="longest length in seconds")
+    min_score: float | None = None
     order: SortOrder = "newest"
     start: int = Field(default=0, ge=0, le=MAX_START)
     count: int = Field(default=PAGE_SIZE, ge=1, le=MAX_PAGE_SIZE)
@@ -167,6 +180,27 @@ def restore(id: str, history: HistoryDep) -> RestoreResult:
     """Restore clips that were deleted together."""
     with missing_as_404():
         return RestoreResult(refs=history.restore(id))
+
+
+@router.get("/peaks")
+def read_peaks(
+    path: Annotated[list[str], Query(max_length=MAX_PEAK_FILES)], history: HistoryDep
+) -> PeaksView:
+    """Return small waveforms of files below the results; unknown files are left out."""
+    return PeaksView(bars=history.get_bars(path))
+
+
+@router.get("/subtitles/{ref:path}", response_class=PlainTextResponse)
+def read_subtitles(
+    ref: str, history: HistoryDep, format: Literal["srt", "vtt"] = "srt"
+) -> PlainTextResponse:
+    """Return the subtitles of a clip, from the times of its lines."""
+    row = _get_row_or_404(history, ref)
+    text = format_subtitles(history.list_cues(ref), format)
+    name = quote(f"{row.name}.{format}")
+    media_type = "text/vtt" if format == "vtt" else "application/x-subrip"
+    headers = {"content-disposition": f"attachment; filename*=utf-8''{name}"}
+    return PlainTextResponse(text, media_type=media_type, headers=headers)
 
 
 @router.get("/{ref:path}")

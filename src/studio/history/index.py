@@ -18,7 +18,7 @@ from core.errors import (
 from core.files import create_private_file, make_private_folder
 from studio.synthesis.output_paths import RANKS_PER_LINE, find_owner_suffix
 
-SCHEMA_VERSION = 2  # an index of another version is rebuilt
+SCHEMA_VERSION = 3  # an index of another version is rebuilt
 BUSY_TIMEOUT_S = 10.0  # wait for another process that writes
 DATABASE_ERROR_ADVICE = "Free some disk space, or delete the file: it is rebuilt."
 VALUES_PER_STATEMENT = 500
@@ -52,6 +52,7 @@ create index by_family on files(family);
 create index by_stem on files(stem);
 create index newest on files(head, created);
 create table stars(family text primary key) without rowid;
+create table peaks(path text primary key, seen text not null, bars text not null) without rowid;
 create table folders(path text primary key, mtime integer not null) without rowid;
 create table facts(revision integer not null);
 insert into facts values(0);
@@ -215,6 +216,7 @@ def delete_files(db: sqlite3.Connection, paths: Sequence[str]) -> None:
         found = db.execute(f"select distinct stem from files where path in ({marks})", some)
         stems.update(row["stem"] for row in found)
         db.execute(f"delete from files where path in ({marks})", some)
+        db.execute(f"delete from peaks where path in ({marks})", some)
     update_families(db, stems)
 
 

@@ -50,7 +50,7 @@ class Search:
     """A search; an empty field matches everything.
 
     words: all must be in the text or the name;  voice: a folder below the results;  since, until:
-    seconds since 1970.
+    seconds since 1970;  min_s, max_s: length in seconds;  min_score: of the ranking of candidates.
     """
 
     words: str = ""
@@ -60,6 +60,9 @@ class Search:
     starred: bool = False
     since: float | None = None
     until: float | None = None
+    min_s: float | None = None
+    max_s: float | None = None
+    min_score: float | None = None
     order: Annotated[str, OptionInfo(choices=tuple(SORT_ORDERS), help="Sort order")] = "newest"
 
     def __post_init__(self) -> None:
@@ -208,10 +211,17 @@ def _build_conditions(search: Search) -> tuple[str, list[str | float]]:
         if value:
             conditions.append(f"{column} = ?")
             values.append(value)
-    for bound, moment in (("created >= ?", search.since), ("created < ?", search.until)):
-        if moment is not None:
+    bounds = {
+        "created >= ?": search.since,
+        "created < ?": search.until,
+        "seconds >= ?": search.min_s,
+        "seconds <= ?": search.max_s,
+        "score >= ?": search.min_score,
+    }
+    for bound, number in bounds.items():
+        if number is not None:
             conditions.append(bound)
-            values.append(moment)
+            values.append(number)
     if search.starred:
         conditions.append("family in (select family from stars)")
     words, pieces = _split_search_terms(search.words[:MAX_SEARCH_CHARS])

@@ -14,14 +14,17 @@ from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressEvent, ProgressReporter
 from core.trash import empty_trash
-from studio.history import export, favorites, likeness, query, scanner, trash
+from studio.history import export, favorites, likeness, peaks, query, scanner, trash
 from studio.history.file_groups import FileGroups, get_rename_target, move_all
 from studio.history.index import HistoryIndex
 from studio.history.likeness import UnmeasuredFile
 from studio.history.query import ClipFile, ClipSummary, FilterChoices, HistoryPage, Search
+from studio.history.subtitles import Cue, list_cues
 from studio.history.trash import Deletion
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
+from studio.synthesis.line_takes import LineTakesFile, read_line_takes
+from studio.synthesis.output_paths import OutputPath
 
 SCAN_INTERVAL_S = 1.5  # between two comparisons of folder times, however many pages are open
 MAX_FILES_AT_ONCE = 200  # read while a caller waits; more are read in the background
@@ -166,6 +169,27 @@ class History:
     def read_metadata(self, path: str) -> TakeMetadata:
         """Read the metadata of a file, without speaker latents."""
         return read_metadata(self.resolve_path(path)).without_latents()
+
+    def get_bars(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return small waveforms of indexed files; others are left out. Computed once per file."""
+        with self._index.connection() as db:
+            kept, missing = peaks.read_bars(db, paths)
+        computed = {path: peaks.compute_bars(self.layout.results / path) for path in missing}
+        if computed:
+            with suppress(UnrecoverableError), self._index.transaction() as db:
+                peaks.write_bars(db, computed)
+        return {**kept, **computed}
+
+    def list_cues(self, ref: str) -> list[Cue]:
+        """Return the subtitles of a clip."""
+        row = self.get_clip(ref)
+        record = None if row.foreign else self.read_metadata(row.path)
+        return list_cues(self.layout, ref, record)
+
+    def read_line_takes(self, ref: str) -> LineTakesFile | None:
+        """Return the lines of a clip with all their takes; None where they are not there."""
+        self.get_clip(ref)
+        return read_line_takes(OutputPath(clip_path=self.layout.results / ref))
 
     def set_starred(self, refs: Sequence[str], on: bool) -> None:
         """Add clips to the favorites, or remove them."""

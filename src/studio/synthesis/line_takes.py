@@ -142,6 +142,16 @@ class LineTakesFile:
             for line, pause_s in zip(self.lines, usual, strict=True)
         ]
 
+    def list_spans(self) -> list[tuple[float, float]]:
+        """Return where each line begins and ends in the clip, in seconds, by the takes in use."""
+        spans, start = [], 0.0
+        for line, pause_s in zip(self.lines, self.list_pauses(), strict=True):
+            take = line.take(line.chosen) if line.chosen else line.takes[0]
+            start += line.lead_s
+            spans.append((start, start + take.seconds))
+            start += take.seconds + pause_s
+        return spans
+
     def to_line_overrides(self) -> tuple[LineOverride, ...]:
         """Return the lines that were regenerated or changed."""
         return tuple(

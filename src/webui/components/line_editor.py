@@ -50,16 +50,12 @@ def build_editor_lines(
 ) -> list[EditorLine]:
     """Return the rows of a clip.  jobs: those about the clip that are not over."""
     rows: list[EditorLine] = []
-    start, states = 0.0, {job.request.get("line"): job.state for job in jobs}
-    pauses = lines.list_pauses()
-    for index, (line, pause_s) in enumerate(zip(lines.lines, pauses, strict=True)):
+    states = {job.request.get("line"): job.state for job in jobs}
+    shown = zip(lines.lines[:max_lines], lines.list_spans(), strict=False)
+    for index, (line, (start, end)) in enumerate(shown):
         take = line.take(line.chosen) if line.chosen else line.takes[0]
-        start += line.lead_s
-        end = start + take.seconds
-        if index < max_lines:
-            state = states.get(index, "")
-            rows.append(_build_row(index, line, take, (round(start, 3), round(end, 3)), state))
-        start = end + pause_s
+        span = round(start, 3), round(end, 3)
+        rows.append(_build_row(index, line, take, span, states.get(index, "")))
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -18,6 +20,7 @@ from studio.history.file_manager import can_open_folder
 from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, Search
 from studio.history.service import History, ScanStatus
+from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from webui.components.job_card import format_progress
 from webui.components.live_panel import (
     LivePanel,
@@ -25,7 +28,7 @@ from webui.components.live_panel import (
     Updates,
     create_scripted_html,
 )
-from webui.components.messages import error_html
+from webui.components.messages import error_html, note_html
 from webui.components.page_context import PageContext
 from webui.history.actions import ACTION_NAMES, handle_history_action, parse_action
 from webui.history.view import (
@@ -39,6 +42,7 @@ from webui.history.view import (
 
 POLL_INTERVAL_S = 2.0
 LIKENESS, LIKENESS_TASK, MEASURE = "likeness", "measure_likeness", "measure"
+ANEW = "anew"
 SORT_LABELS = {
     "newest": "Newest first",
     "oldest": "Oldest first",
@@ -50,6 +54,8 @@ SORT_LABELS = {
     LIKENESS: "By similarity",
 }
 ORIGIN = "history"  # of the jobs that this tab submits
+BOUNDS = {"min_s": "Min. length (s)", "max_s": "Max. length (s)", "min_score": "Min. score"}
+MAX_SEED = 2**31
 ALL_LABELS = {"voice": "All voices", "engine": "All engines", "model": "All models"}
 
 
@@ -85,7 +91,7 @@ class HistoryTab:
             create_scripted_html("history-list", "history.js"),
             self.take_snapshot,
             self.render,
-            dict.fromkeys((*ACTION_NAMES, MEASURE), self.press),
+            dict.fromkeys((*ACTION_NAMES, MEASURE, ANEW), self.press),
             inputs=[self.view, *self.filters.values()],
             outputs=[self.filters[name] for name in ALL_LABELS],
             action_outputs=[*page.form.components, page.tabs],
@@ -130,6 +136,14 @@ class HistoryTab:
         if self._find_likeness_job() is None and self.history.count_unmeasured(choose_encoder()):
             request = MeasureLikenessRequest()
             self.page.studio.submit(request, title="Likeness of clips", origin=ORIGIN)
+
+    def _generate_anew(self, path: str) -> str:
+        """Submit a clip with the settings of this one and a new seed."""
+        studio, record = self.page.studio, self.history.read_metadata(path)
+        given = SpeechRequestInput(options={"seed": secrets.randbelow(MAX_SEED)})
+        request = build_request_from_metadata(studio.settings, record, given)
+        studio.submit(replace(request, like=None), origin=ORIGIN)
+        return "Queued with the same settings and a new seed; the clip appears here."
 
     def render(self, snapshot: HistorySnapshot) -> Updates:
         """Render the list and the panel, and offer the voices, engines and models there are."""
@@ -178,7 +192,10 @@ class HistoryTab:
         search, _ = self._read_search(view, filters)
         request = replace(parse_action(action), search=search, is_local=self.is_local)
         try:
-            view = handle_history_action(self.history, view, request)
+            if action.name == ANEW:
+                view = replace(view, message_html=note_html(self._generate_anew(request.ref)))
+            else:
+                view = handle_history_action(self.history, view, request)
         except AppError as error:
             view = replace(view, message_html=error_html(error))
         updates = {self.view: replace(view, copied=None)}
@@ -247,6 +264,7 @@ def _build_filters() -> dict[str, Any]:
             "model": dropdown("model", "Model", all_of("model")),
             "since": textbox("since", "From", "2026-01-31"),
             "until": textbox("until", "Until", "2026-01-31"),
+            **{name: textbox(name.replace("_", "-"), label, "") for name, label in BOUNDS.items()},
         }
 
 
@@ -263,6 +281,7 @@ def build_search(values: Mapping[str, Any]) -> Search:
             since=_get_day_start(_parse_date(values.get("since"))),
             until=_get_day_start(until + timedelta(days=1) if until is not None else None),
             order=str(values.get("order") or "newest"),
+            **{name: _parse_number(values.get(name), label) for name, label in BOUNDS.items()},
         )
 
 
@@ -277,6 +296,19 @@ def _parse_date(typed: Any) -> date | None:
     if not 1970 < day.year < 3000:
         raise AppError(f"{quote_for_message(text)} is not a date. Write it as 2026-01-31.")
     return day
+
+
+def _parse_number(typed: Any, label: str) -> float | None:
+    text = str(typed or "").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise AppError(f"{label} is {quote_for_message(text)}; it must be a number.")
+    return number
 
 
 def _get_day_start(day: date | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -12,13 +13,19 @@ from markupsafe import Markup
 from core.background import BackgroundTask
 from core.error_classifier import format_user_message
 from core.errors import AppError
-from core.formatting import format_clock, format_count, format_timestamp
+from core.formatting import format_clock, format_count, format_duration, format_timestamp
+from core.options import list_option_fields
 from core.progress import Cancelled
+from engines.registry import get_options_class
 from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, HistoryPage, Search
 from studio.history.service import History
+from studio.schemas.speech import OutputOptions, get_presets
 from studio.schemas.take_metadata import TakeMetadata, to_json
+from studio.synthesis.line_takes import SavedTake
+from studio.synthesis.output_paths import OutputPath
 from webui.components.file_links import get_file_url
 from webui.components.messages import error_html, note_html
+from webui.components.option_controls import format_preset_label
 from webui.components.templates import render
 
 # Any: values of a template.
@@ -56,6 +63,14 @@ class HistoryViewState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineVersions:
+    """A line of a clip and its takes, each (what it came from, path below the results, in use)."""
+
+    text: str
+    takes: Sequence[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClipDetails:
     """A clip with its files, each (label, file). record: None if it has no settings."""
 
@@ -64,6 +79,7 @@ class ClipDetails:
     candidates: Sequence[tuple[str, ClipFile]]
     lines: Sequence[tuple[str, ClipFile]]
     line_count: int
+    versions: Sequence[LineVersions] = ()
 
 
 def history_html(
@@ -94,6 +110,7 @@ def history_html(
         can_open_folder=can_open_folder,
         likeness_note=likeness,
         file_url=file_url,
+        describe_settings=describe_settings,
         format_settings=format_settings,
         format_size=_format_size,
         get_facts=_get_facts,
@@ -170,7 +187,34 @@ def _load_clip_details(history: History, ref: str) -> ClipDetails:
             if len(lines) > 1 or not candidates
         ],
         line_count=len(lines),
+        versions=_list_versions(history, ref),
     )
+
+
+def _list_versions(history: History, ref: str) -> list[LineVersions]:
+    """Return the lines of a clip with all takes; none for a clip that is as it was generated."""
+    found = history.read_line_takes(ref)
+    if found is None or not any(len(line.takes) > 1 for line in found.lines):
+        return []
+    folder = OutputPath(clip_path=Path(ref)).lines_folder.as_posix()
+    return [
+        LineVersions(
+            text=line.heard,
+            takes=[
+                (_describe_origin(take, number), f"{folder}/{take.file}", take.file == line.chosen)
+                for number, take in enumerate(line.takes, start=1)
+            ],
+        )
+        for line in found.lines
+    ]
+
+
+def _describe_origin(take: SavedTake, number: int) -> str:
+    kind = f"candidate {take.candidate}" if take.candidate > 1 else "first take"
+    parts = [f"Take {number}: {'regenerated' if take.anew else kind}, seed {take.seed}"]
+    if take.score is not None:
+        parts.append(f"score {take.score:.3g}")
+    return ", ".join([*parts, f"{take.seconds:.1f} s"])
 
 
 def _get_differences(clips: Sequence[ClipDetails]) -> list[tuple[str, str, str]]:
@@ -201,6 +245,58 @@ def format_settings(record: TakeMetadata) -> dict[str, str]:
         "score": f"{record.score:.4g}" if record.score is not None else "",
     }
     return {name: value for name, value in values.items() if value}
+
+
+def describe_settings(record: TakeMetadata) -> str:
+    """Return the settings of a take in a few sentences; options only where they differ."""
+    cls = _find_options_class(record.engine)
+    preset = _find_preset_name(cls, record.options)
+    given = {name: value for name, value in record.options.items() if name != "seed"}
+    of_preset = get_presets(cls).get(preset, {}) if cls is not None else {}
+    changed = [
+        f"{name.replace('_', ' ')} {text}"
+        for name, text in _format_options(
+            {**_get_changed(cls, given, of_preset), **_get_changed(OutputOptions, record.delivery)},
+            ("format",),
+        ).items()
+    ]
+    told = [f"{record.voice or 'No voice'}, spoken by {record.bundle} with seed {record.seed}."]
+    if preset:
+        told.append(f"Preset {format_preset_label(preset)}.")
+    if changed:
+        told.append(f"Changed: {', '.join(changed)}.")
+    took = sum(record.took.values())
+    if took:
+        where = f" on {record.machine.device}" if record.machine.device else ""
+        told.append(f"Generated in {format_duration(took)}{where}.")
+    return " ".join(told)
+
+
+def _find_options_class(engine: str) -> type[Any] | None:
+    try:
+        return get_options_class(engine)
+    except ValueError:  # an engine of another version
+        return None
+
+
+def _find_preset_name(cls: type[Any] | None, options: Mapping[str, Any]) -> str:
+    presets = get_presets(cls) if cls is not None else {}
+    fits = (
+        name
+        for name, preset in presets.items()
+        if all(options.get(option) == value for option, value in preset.items())
+    )
+    return next(fits, "")
+
+
+def _get_changed(
+    cls: type[Any] | None, values: Mapping[str, Any], preset: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the values that are neither the default of their option nor of the preset."""
+    if cls is None:
+        return dict(values)
+    usual = {field.name: field.default for field in list_option_fields(cls)} | dict(preset or {})
+    return {name: value for name, value in values.items() if name in usual and value != usual[name]}
 
 
 def _format_options(values: Mapping[str, object], without: Sequence[str]) -> dict[str, str]:
