@@ -43,6 +43,7 @@ _ROWS = (  # name, request class in studio, function in studio.workers
      "model_tasks:export_run_checkpoint"),
     ("compare_blind", "training_runs.blind_comparison:CompareBlindRequest",
      "compare_blind:compare_blind_task"),
+    ("batch", "schemas.batch_request:BatchRequest", "synthesis.batch_task:synthesize_batch_task"),
     ("prepare", "datasets.prepare_request:PrepareRequest", "prepare_dataset:prepare_from_request"),
     ("preprocess_speakers", "encoders.requests:PreprocessRequest",
      "encoders.evaluation:preprocess_task"),
@@ -67,7 +68,7 @@ _ROWS = (  # name, request class in studio, function in studio.workers
      "dataset_report:dataset_report_task"),
     ("check_updates", "diagnostics.updates:CheckUpdatesRequest", "model_tasks:check_updates_task"),
 )  # fmt: skip
-_RESUMABLE = ("speak", "prepare", "make_gold", "finetune_gold")
+_RESUMABLE = ("speak", "batch", "prepare", "make_gold", "finetune_gold")
 _WORK_ESTIMATORS = {"speak": "studio.synthesis.cost:estimate_speech_work"}
 
 TASKS: Mapping[str, Task] = MappingProxyType(

@@ -228,6 +228,12 @@ def append_item(folder: Path, item: BatchItem) -> None:
         csv.writer(file).writerow([item.wav, item.text, item.voice])
 
 
+def read_items(path: Path) -> list[BatchItem]:
+    """Read the items.csv that `write_items_csv` wrote."""
+    with translate_write_errors(path), path.open(encoding="utf-8", newline="") as file:
+        return [BatchItem(**row) for row in csv.DictReader(file)]
+
+
 def write_items_csv(folder: Path, items: Iterable[BatchItem]) -> Path:
     """Write items.csv (wav,text,voice) for the clips in `folder`."""
     path = folder / ITEMS_FILE

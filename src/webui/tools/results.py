@@ -17,9 +17,10 @@ from webui.components.templates import render
 TASKS = (
     "check_clip", "check_voice", "clean_clip", "convert_clip", "judge_clip", "merge_models",
     "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
-    "use_toolbox",
+    "use_toolbox", "batch",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
+MAX_LISTED = 50
 ORIGIN = "utilities"  # of the jobs that this tab submits
 
 
@@ -38,4 +39,5 @@ def tool_job_html(job: Job, layout: ProjectPaths) -> Markup:
         results=layout.results,
         picture=get_picture_uri,
         uploads=layout.state / "uploads",
+        MAX_LISTED=MAX_LISTED,
     )

@@ -18,6 +18,7 @@ from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, creat
 from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
 from webui.components.page_context import PageContext
+from webui.tools.batch import BatchTool
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
@@ -59,6 +60,9 @@ class UtilitiesTab:
             with gr.Tab("Convert", id="convert", elem_id="utilities-part-convert"):
                 self.conversion = ConversionTool(page)
                 self.views["convert_clip"] = self.conversion.view
+            with gr.Tab("Batch", id="batch", elem_id="utilities-part-batch"):
+                self.batch = BatchTool(page)
+                self.views["batch"] = self.batch.view
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
                 self._build_voice_check()
@@ -132,6 +136,7 @@ class UtilitiesTab:
         self.gallery.bind()
         self.clip_tools.bind(self.panel)
         self.conversion.bind(self.panel)
+        self.batch.bind(self.panel)
         self.lab.bind(self.panel)
         self.toolbox.bind(self.panel)
         check = show_errors(self.views["check_voice"], self._check_voice)
