@@ -154,9 +154,15 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
         )
     )
     write_stdout(format_startup_message(opened.address, opened.access, start))
+    _serve_until_stopped(server, studio, opened)
+    if problems:
+        raise problems[0]
+
+
+def _serve_until_stopped(server: uvicorn.Server, studio: Studio, opened: _BoundServer) -> None:
     logging.getLogger("uvicorn.error").addFilter(ErrorLogFilter(lambda: server.should_exit))
     log = start_log(studio.layout)  # after uvicorn has set its own up
-    LOGGER.info("Testudo %s starts on port %d", read_version(), address.port)
+    LOGGER.info("Testudo %s starts on port %d", read_version(), opened.address.port)
     try:
         with _SigtermAsExit():
             server.run(sockets=[opened.listen_socket])
@@ -164,8 +170,6 @@ def _run_server(studio: Studio, start: ServerOptions, opened: _BoundServer) -> N
         LOGGER.info("Testudo stops")
         stop_log(log)
         write_stdout(f"\n{CLOSED_MESSAGE}\n")
-    if problems:
-        raise problems[0]
 
 
 def format_startup_message(address: Address, access: AuthConfig, start: ServerOptions) -> str:

@@ -176,7 +176,7 @@
   }
   document.addEventListener("click", (event) => { if (event.target.closest?.("#keys-open")) showKeys(); });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "?" && !event.target.closest?.("input, textarea, [contenteditable=true]")) { event.preventDefault(); showKeys(); }
+    if (event.key === "?" && !event.defaultPrevented && !event.target.closest?.("input, textarea, [contenteditable=true]")) { event.preventDefault(); showKeys(); }
   });
 
   // ---- lines are put in another order by dragging their handle -------------------------------------

@@ -101,8 +101,7 @@ def build_settings_form(
         with settings_section(heading):
             gr.Markdown(f"### {heading}", elem_classes="setting-heading")
             with gr.Group(elem_classes="setting-group"):
-                for item in items:
-                    controls[item.name] = build_setting_control(item, studio, resolved)
+                controls |= {i.name: build_setting_control(i, studio, resolved) for i in items}
     ordered = {item.name: controls[item.name] for item in list_setting_fields()}
     return SettingsForm(controls=ordered, system_info=system_info)
 

@@ -42,20 +42,25 @@ def build_settings_tab(page: PageContext) -> None:
             build_section_list([*groups, *PANELS, *news])
         with gr.Column(scale=1, elem_id="settings-body"):
             tab = SettingsTab(page)
-            models, voices, storage, log, system = PANELS
-            with settings_section(models):
-                build_models_panel(page)
-            with settings_section(voices):
-                VoicesPanel(page)
-            with settings_section(storage):
-                build_storage_panel(page)
-            with settings_section(log):
-                build_log_panel(page, tab.system_info)
-            with settings_section(system):
-                checks = build_system_panel(page, tab.system_info)
+            build_panels(page, tab)
             for title in news:
                 with settings_section(title), gr.Accordion(title, open=False):
                     gr.Markdown(changes, elem_id="settings-changes")
+
+
+def build_panels(page: PageContext, tab: SettingsTab) -> None:
+    """Create the panels below the form."""
+    models, voices, storage, log, system = PANELS
+    with settings_section(models):
+        build_models_panel(page)
+    with settings_section(voices):
+        VoicesPanel(page)
+    with settings_section(storage):
+        build_storage_panel(page)
+    with settings_section(log):
+        build_log_panel(page, tab.system_info)
+    with settings_section(system):
+        checks = build_system_panel(page, tab.system_info)
     device = tab.form.controls["device"]
     for checked in checks:
         checked.then(tab.get_device_update, None, [device], **EVENT_OPTIONS)
