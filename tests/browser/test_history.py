@@ -87,6 +87,9 @@ def test_two_are_compared_starred_and_exported(
     one = visitor()
     page = one.open(archive.url, "history")
     find(one, "0012", 10)
+    page.locator("#history-list svg.mini path").nth(9).wait_for(state="attached")
+    row = page.locator("#history-list li.clip").first.bounding_box()
+    assert row is not None and row["height"] < 100, "a clip is one row"
     choices = page.locator("#history-list li.clip input[type=checkbox]")
     choices.nth(0).check()
     choices.nth(1).check()

@@ -87,6 +87,7 @@ def show_history(one: Visitor, shipped: StudioProcess) -> None:
     page.locator("#history-list .star[aria-pressed=true]").wait_for()
     rows.nth(0).locator(".open").click()
     page.locator("#history-list .panel audio").first.wait_for()
+    page.locator("#history-list svg.mini path").nth(2).wait_for(state="attached")
     save(one, "history")
 
 

@@ -41,7 +41,7 @@ class OwnPresets:
                 value=None,
                 allow_custom_value=True,
                 label="Preset of mine",
-                info="Choosing one sets the options below it; the text and the seed stay.",
+                info="Choosing one sets all options; the text and the seed stay.",
                 elem_id="generate-own-preset",
             )
             with gr.Row():
@@ -65,7 +65,7 @@ class OwnPresets:
             self.upload = gr.File(
                 label="Import presets",
                 file_types=[".yaml", ".yml"],
-                height=90,
+                height=130,
                 elem_id="generate-own-import",
             )
             self.message = gr.HTML("", elem_id="generate-own-message")
