@@ -28,6 +28,7 @@ HEADING = (
     "Settings are shared by all browsers and stored in **settings.yaml**. Press Save to apply."
 )
 PANELS = ("Models", "Voices", "Backup and space", "Log", "System")
+NEWS = "What is new"
 GENERATE_FORM_SETTINGS = (*ENGINE_OPTION_NAMES, *OUTPUT_OPTION_NAMES, "voice", "bundle")
 """Settings that the form of the Generate tab shows too; saving sets them there."""
 
@@ -36,20 +37,17 @@ def build_settings_tab(page: PageContext) -> None:
     """Create the tab."""
     groups = dict.fromkeys(item.ui_info.group for item in list_setting_fields())
     changes = read_newest_changes()
-    news = ["What is new"] if changes else []
+    news = [NEWS] if changes else []
     with gr.Row(elem_classes="settings-page"):
         with gr.Column(elem_classes="settings-side"):
             build_section_list([*groups, *PANELS, *news])
         with gr.Column(scale=1, elem_id="settings-body"):
             tab = SettingsTab(page)
-            build_panels(page, tab)
-            for title in news:
-                with settings_section(title), gr.Accordion(title, open=False):
-                    gr.Markdown(changes, elem_id="settings-changes")
+            build_panels(page, tab, changes)
 
 
-def build_panels(page: PageContext, tab: SettingsTab) -> None:
-    """Create the panels below the form."""
+def build_panels(page: PageContext, tab: SettingsTab, changes: str) -> None:
+    """Create the panels below the form.  changes: of this version, as Markdown, "" for none."""
     models, voices, storage, log, system = PANELS
     with settings_section(models):
         build_models_panel(page)
@@ -61,6 +59,9 @@ def build_panels(page: PageContext, tab: SettingsTab) -> None:
         build_log_panel(page, tab.system_info)
     with settings_section(system):
         checks = build_system_panel(page, tab.system_info)
+    if changes:
+        with settings_section(NEWS), gr.Accordion(NEWS, open=False):
+            gr.Markdown(changes, elem_id="settings-changes")
     device = tab.form.controls["device"]
     for checked in checks:
         checked.then(tab.get_device_update, None, [device], **EVENT_OPTIONS)
