@@ -223,6 +223,7 @@ def format_metadata_lines(record: TakeMetadata) -> list[str]:
         lines.append(f"candidate    {record.candidate}, score {record.score:.4g}")
     if record.latents is not None:
         lines.append("latents      embedded (anyone with this file can use the voice)")
+    lines += [f"check        {check}" for check in record.checks]
     return lines + [f"warning      {warning}" for warning in record.warnings]
 
 

@@ -56,6 +56,8 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "output_rate": (44_100, 44_100),
         "format": ("flac", "flac"),
         "emotion": ("Happy", "happy"),
+        "take_check": ("Strict", "strict"),
+        "retakes": (3, 3),
     }
 )
 BY_ITSELF = {"prompt"}  # has a test of its own: it is asked for with the emotion Custom

@@ -138,6 +138,20 @@ def test_a_finished_job_has_its_candidates_lines_voice_seed_and_settings(
     assert float(str(rows[0]["data-end"])) < float(str(rows[1]["data-start"]))
 
 
+def test_a_card_says_which_take_was_kept_and_why(
+    studio: Studio, spoken: Callable[..., Job]
+) -> None:
+    job = spoken("Hello there.")
+    assert job.result is not None
+    checks = (
+        "Line 1, take 2: 'there' was missing in take 1.",
+        "Line 2, take 1, which did not pass",
+    )
+    html = job_panel_html([replace(job, result={**job.result, "checks": checks})], studio.layout)
+    texts = [item["class"] for item in Reader(html).all("p") if "class" in item]
+    assert "take 2: &#39;there&#39; was missing in take 1." in html and "warning" in texts
+
+
 def test_an_edit_of_a_clip_is_shown_in_its_card_and_adds_no_other(
     studio: Studio, spoken: Callable[..., Job]
 ) -> None:

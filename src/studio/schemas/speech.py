@@ -31,6 +31,7 @@ AUDIO_FORMATS = tuple(ENCODINGS)
 LOSSLESS_SUFFIXES = (".wav", ".flac")
 
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
+TAKE_CHECKS = ("off", "fast", "strict")
 MAX_CHUNK_CHARS = 600  # characters, even where the engine could take more at once
 MAX_TEXT_CHARS = 100_000  # characters: some two hours, all in memory when they are joined
 
@@ -80,6 +81,18 @@ class OutputOptions:
             choices=AUDIO_FORMATS, help="File format of the clip, if its name has no suffix"
         ),
     ] = "wav"
+    take_check: Annotated[
+        str,
+        OptionInfo(
+            choices=TAKE_CHECKS,
+            help="Listen to each take with speech recognition, and retake a line with missing or "
+            "added words, an odd length, clipping or a long silence; strict: each word must be "
+            "right, fast: similar words are accepted",
+        ),
+    ] = "off"
+    retakes: Annotated[
+        int, OptionInfo(1, 10, 1, "Retakes of a line that fails the check; the best take is kept")
+    ] = 2
 
     def __post_init__(self) -> None:
         validate_options(self)
@@ -175,6 +188,7 @@ class SpeechResult:
 
     heard: the spoken text, without prompts;  seconds: of audio;  stages: seconds of work in each;
     peak_bytes: the most memory that the process, or its GPU, has had in use, 0 where unknown.
+    checks: what the check of the takes found, in sentences.
     """
 
     path: str
@@ -188,6 +202,7 @@ class SpeechResult:
     lines: tuple[Take, ...] = ()
     warnings: tuple[str, ...] = ()
     peak_bytes: int = 0
+    checks: tuple[str, ...] = ()
 
 
 def check_text(text: str) -> str:

@@ -26,6 +26,26 @@ class ComputeEnvironment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCheck:
+    """What the check of a take found.
+
+    recognizer: its name;  heard: the words that it heard;  words: of the text;  word_errors: wrong,
+    missing and added ones;  faults: each in words, none where the take passed.
+    """
+
+    recognizer: str = ""
+    heard: str = ""
+    words: int = 0
+    word_errors: int = 0
+    faults: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nothing is wrong with the take."""
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineOverride:
     """A regenerated line of a clip, or another of its candidates.
 
@@ -45,7 +65,8 @@ class TakeMetadata:
 
     text is as it was typed; options are those of the engine, delivery those of the output; speakers
     maps each voice to the content id of its latents; latents is base64 of safetensors, only where
-    requested; took is seconds per stage; redone are regenerated lines.
+    requested; took is seconds per stage; redone are regenerated lines; checks is what the check of
+    the takes found, in sentences.
     """
 
     schema: int = SCHEMA_VERSION
@@ -66,6 +87,7 @@ class TakeMetadata:
     machine: ComputeEnvironment = ComputeEnvironment()
     warnings: tuple[str, ...] = ()
     redone: tuple[LineOverride, ...] = ()
+    checks: tuple[str, ...] = ()
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -83,7 +105,7 @@ class TakeMetadata:
 def to_json(record: TakeMetadata) -> str:
     """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
-    for name in ("latents", "redone"):
+    for name in ("latents", "redone", "checks"):
         if not plain[name]:
             del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)

@@ -30,7 +30,8 @@ class TextChunk:
     """The input of one engine call.
 
     index counts the chunks of the request from 0; options has the seed of the chunk; redone: the
-    regenerated line, if any; pause_s, lead_s: seconds of silence behind and before the chunk.
+    regenerated line, if any; pause_s, lead_s: seconds of silence behind and before the chunk;
+    reproduced: the chunk repeats an earlier take, so that it is not checked and retaken.
     """
 
     index: int
@@ -40,6 +41,7 @@ class TextChunk:
     line_override: LineOverride | None = None
     pause_s: float = 0.0
     lead_s: float = 0.0
+    reproduced: bool = False
 
     @property
     def text_spans(self) -> list[TextSpan]:

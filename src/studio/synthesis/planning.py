@@ -120,5 +120,17 @@ def derive_chunk_seed(seed: int, index: int) -> int:
     """
     if index == 0:
         return seed
-    digest = hashlib.sha256(f"{seed}/chunk/{index}".encode()).digest()
+    return _hash_seed(f"{seed}/chunk/{index}")
+
+
+def derive_take_seed(seed: int, number: int) -> int:
+    """Return the seed of a retake of a chunk.
+
+    seed: of the chunk;  number: of the take, from 1, which has the seed of the chunk.
+    """
+    return seed if number == 1 else _hash_seed(f"{seed}/take/{number}")
+
+
+def _hash_seed(text: str) -> int:
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") % CHUNK_SEED_LIMIT

@@ -75,6 +75,7 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
         piece_chars=MAX_CHUNK_CHARS,  # it is one chunk already
         volume=1.0,
         output_rate=0,
+        take_check="off",
         format=suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac",
     )
 
@@ -126,6 +127,7 @@ def apply_line_overrides(
             make_override_chunk(again[piece.index], request, room, layout),
             pause_s=piece.pause_s,
             lead_s=piece.lead_s,
+            reproduced=True,
         )
         if piece.index in again
         else piece

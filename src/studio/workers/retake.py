@@ -37,14 +37,15 @@ from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
 from studio.workers.context import WorkerContext
+from studio.workers.synthesis.checked_takes import synthesize_takes
 from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
 from studio.workers.synthesis.take_store import (
     check_can_write,
     read_takes,
     report_take,
+    write_attempts,
     write_take,
-    write_takes,
 )
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
 
@@ -65,13 +66,15 @@ def regenerate_line_task(
     session = context.synthesizer.open_session(spoken, report)
     lines = _read_clip_lines(destination, session)
     chunk = _make_retake_chunk(lines, request, session)
-    result = session.synthesize_chunk(chunk)
+    attempts = synthesize_takes(session, chunk)
     if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
         for number, take in enumerate(lines.lines[0].takes, start=1):
             _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
-    takes = write_takes(session, destination, chunk, result, lines)
-    lines = lines.with_takes(request.line, takes)
+    lines, written = write_attempts(session, destination, attempts, lines)
     write_line_takes(destination, lines)
+    chosen = lines.line(request.line).chosen
+    takes = next(takes for takes in written if any(take.file == chosen for take in takes))
+    takes.sort(key=lambda take: take.file != chosen)  # the best one first
     saved = [
         Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
     ]
@@ -119,8 +122,7 @@ def edit_lines_task(
         row = request.lines[index]
         wanted = RegenerateLineRequest(clip=request.clip, line=row.source, text=row.text)
         chunk = replace(_make_retake_chunk(lines, wanted, session), index=index)
-        takes = write_takes(session, destination, chunk, session.synthesize_chunk(chunk), edited)
-        edited = edited.with_takes(index, takes)
+        edited, _ = write_attempts(session, destination, synthesize_takes(session, chunk), edited)
     edited = _describe_edited_lines(edited)
     result = _write_rejoined_clip(destination, edited, report, not context.settings.offline)
     write_line_takes(destination, edited)
@@ -225,7 +227,7 @@ def _make_takes_of_whole_clip(
         text=piece.line.text,
         heard=piece.line.spoken_text,
         voice=piece.line_plan.voice,
-        options=record.options,
+        options=record.redone[0].options if record.redone else record.options,
         score=record.score,
         seconds=record.duration_s,
         warnings=record.warnings,
@@ -255,7 +257,8 @@ def _make_retake_chunk(
         options={**last.options, **request.options, "seed": seed},
     )
     room = get_token_budget(session.engine)
-    return make_override_chunk(redone, session.request, room, session.layout)
+    chunk = make_override_chunk(redone, session.request, room, session.layout)
+    return replace(chunk, reproduced=request.seed is not None)
 
 
 def _write_rejoined_clip(
@@ -271,6 +274,7 @@ def _write_rejoined_clip(
         score=whole.score,
         candidate=1,
         redone=lines.to_line_overrides(),
+        checks=lines.list_checks(),
         warnings=tuple(dict.fromkeys(warning for take in chosen for warning in take.warnings)),
         latents=_read_embedded_latents(destination.clip_path, request),
     )
@@ -296,6 +300,7 @@ def _write_rejoined_clip(
             for take in chosen
         ),
         warnings=record.warnings,
+        checks=record.checks,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.models import Job
-from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake
+from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake, join_faults
 
 CHARS_PER_SECOND = 16.7  # of speech at speed 1
 LENGTH_RATIO = 2.0  # of the expected length, from which a line is marked
@@ -114,4 +114,6 @@ def _describe_take(take: SavedTake) -> str:
         parts.append(f"candidate {take.candidate}")
     if take.score is not None:
         parts.append(f"score {take.score:.3f}")
+    if take.check is not None:
+        parts.append("passed the check" if take.check.passed else join_faults(take.check))
     return " · ".join(parts)

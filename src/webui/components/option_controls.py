@@ -54,6 +54,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "share": "Weight",
         "shortest_s": "Min. Clip Length",
         "slim_latents": "Smaller Voice Cache",
+        "retakes": "Max. Retakes",
         "temperature": "Temperature (Stability)",
         "validation_share": "Validation Split",
         "voice_chunk_s": "Max Reference Chunk",
@@ -83,7 +84,10 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "chunks": "Chunks of all clips",
         "clip_mean": "Mean of the clips",
         "exact": "Exact",
-        "fast": "Fast (as measured here)",
+        "precision.fast": "Fast (as measured here)",
+        "take_check.off": "Off",
+        "take_check.fast": "Fast",
+        "take_check.strict": "Strict",
         "float32": "32 bits",
         "bfloat16": "16 bits",
         "int8": "8 bits",
@@ -163,7 +167,10 @@ def format_option_help(field: OptionField) -> str:
 
 def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
     """Return (label, value) for every choice of an option."""
-    return [(CHOICE_LABELS.get(choice, choice), choice) for choice in field.info.choices]
+    return [
+        (CHOICE_LABELS.get(f"{field.name}.{choice}") or CHOICE_LABELS.get(choice, choice), choice)
+        for choice in field.info.choices
+    ]
 
 
 def count_slider_steps(field: OptionField) -> float:

@@ -37,6 +37,7 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("precision", "half_precision", "cond_free", "cvvp_weight", "top_p"),
             *("diffusion_temperature", "length_penalty", "repetition_penalty", "cond_free_k"),
         ),
+        "Take check": ("take_check", "retakes"),
         "Output": ("format", "output_rate", "volume", "fade_ms"),
     }
 )

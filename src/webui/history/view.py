@@ -198,6 +198,7 @@ def format_settings(record: TakeMetadata) -> dict[str, str]:
         "device": ", ".join(filter(None, (record.machine.device, record.machine.torch))),
         "time (s)": ", ".join(f"{name} {took:g}" for name, took in record.took.items()),
         "warnings": " ".join(record.warnings),
+        "take check": " ".join(record.checks),
         "score": f"{record.score:.4g}" if record.score is not None else "",
     }
     return {name: value for name, value in values.items() if value}

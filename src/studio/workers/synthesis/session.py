@@ -25,6 +25,7 @@ from studio.voices.consent import read_consent, to_text
 from studio.workers.synthesis.clip_editing import join_audible_spans, locate_with_wav2vec2
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
+from studio.workers.synthesis.take_check import TakeChecker
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
@@ -36,12 +37,14 @@ KEY_VERSION = 2  # raised when the same facts come to mean another sound
 class ChunkResult:
     """A generated chunk.
 
-    candidates: the preferred one first; took: seconds per stage; resolved_options: options whose
-    value the engine chose itself (Any: each has its own type).
+    candidates: the best one first; prompt_heard: the prompt could not be cut out; took: seconds
+    per stage; resolved_options: options whose value the engine chose itself (Any: each has its own
+    type).
     """
 
     candidates: Sequence[SpeechCandidate]
     warnings: tuple[str, ...] = ()
+    prompt_heard: bool = False
     took: Mapping[str, float] = field(default_factory=dict)
     resolved_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ class SynthesisSession:
     """Everything that the chunks of one request share.
 
     chunks: what was spoken so far, in order;  warnings: those of the request as a whole;
-    timings_before: `report.timings` when the request began.
+    timings_before: `report.timings` when the request began;  take_checker: None for no check.
     """
 
     request: SpeechRequest
@@ -60,6 +63,7 @@ class SynthesisSession:
     environment: ComputeEnvironment
     report: ProgressReporter
     timings_before: Mapping[str, float]
+    take_checker: TakeChecker | None = None
     speakers: dict[str, SpeakerLatents] = field(default_factory=dict)
     chunks: list[ChunkResult] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -125,6 +129,7 @@ class SynthesisSession:
                 for trimmed, whole in zip(candidates, output.candidates, strict=True)
             ],
             warnings=tuple(warnings),
+            prompt_heard=None in candidates,
             took=self._measure_timings(before),
             resolved_options={**known, **output.resolved_options},
         )

@@ -27,9 +27,11 @@ from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
 from studio.voices.consent_reminders import take_consent_reminders
+from studio.workers.synthesis.checked_takes import synthesize_takes
 from studio.workers.synthesis.clip_editing import concatenate_clips
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
 from studio.workers.synthesis.session import SynthesisSession
+from studio.workers.synthesis.take_check import TakeChecker
 from studio.workers.synthesis.take_store import (
     TakeStore,
     check_can_write,
@@ -47,6 +49,7 @@ class Synthesizer:
         self._layout = layout
         self._can_download = can_download
         self._engine_cache = EngineCache(layout)
+        self._take_checker = TakeChecker(layout.whisper)
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
         """Synthesize a request and write its clips.
@@ -95,6 +98,7 @@ class Synthesizer:
             environment=self._engine_cache.get_environment(),
             report=report,
             timings_before=before,
+            take_checker=self._take_checker if request.delivery.take_check != "off" else None,
         )
 
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
@@ -114,8 +118,7 @@ def _synthesize_chunks(
         session.report.check_cancelled()
         result = store.load(chunk)
         if result is None:
-            result = session.synthesize_chunk(chunk)
-            result = store.save(chunk, result) if len(chunks) > 1 else result
+            result = store.save(synthesize_takes(session, chunk))
         session.chunks.append(result)
 
 
@@ -125,6 +128,7 @@ def _write_clips(
     request, report = session.request, session.report
     if skipped := describe_skipped_voicefixer(request, can_download=can_download):
         session.warn(skipped)
+    checks = store.list_checks()
     saved: list[Take] = []
     seconds: list[float] = []
     for place, number in enumerate(_select_candidates(session), start=1):
@@ -137,11 +141,11 @@ def _write_clips(
         clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
         record = session.build_metadata(whole.score, number)
-        record = replace(record, redone=store.get_line_overrides())
+        record = replace(record, redone=store.get_line_overrides(), checks=checks)
         saved.append(write_take(clip, path, record, request))
         seconds.append(clip.duration_s)
-    store.finish(session.build_metadata(saved[0].score, 1))
-    if len(chunks) == 1:
+    store.finish(replace(session.build_metadata(saved[0].score, 1), checks=checks))
+    if not store.has_folder:
         report_take(report, chunks[0], seconds[0], saved, total=1)
     return SpeechResult(
         path=saved[0].path,
@@ -155,6 +159,7 @@ def _write_clips(
         lines=store.takes_in_use(),
         warnings=session.list_warnings(),
         peak_bytes=measure_peak_memory(session.environment.device),
+        checks=checks,
     )
 
 
