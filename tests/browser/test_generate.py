@@ -57,6 +57,11 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "format": ("flac", "flac"),
         "emotion": ("Happy", "happy"),
         "take_check": ("Strict", "strict"),
+        "loudness": ("-18", "-18"),
+        "fade_in_ms": (100, 100),
+        "fade_out_ms": (200, 200),
+        "bit_depth": ("24", "24"),
+        "file_name": ("{voice}-{number}", "{voice}-{number}"),
         "retakes": (3, 3),
     }
 )

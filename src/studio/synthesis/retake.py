@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from audio.formats import BIT_DEPTHS
 from core.errors import AppError
 from core.paths import ProjectPaths
 from studio.schemas.speech import (
@@ -65,8 +66,10 @@ class RejoinClipRequest:
 def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOptions:
     """Return the delivery of a line's take: as the engine spoke it, in a file that loses nothing.
 
-    suffix: of the file. Rate and volume are those of the whole clip, and applied when it is joined.
+    suffix: of the file. Rate, volume, loudness and fades are those of the whole clip, and applied
+    when it is joined.
     """
+    format = suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac"
     return replace(
         delivery,
         emotion="none",
@@ -74,9 +77,13 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
         delimiter="",
         piece_chars=MAX_CHUNK_CHARS,  # it is one chunk already
         volume=1.0,
+        loudness="off",
+        fade_in_ms=0,
+        fade_out_ms=0,
         output_rate=0,
+        bit_depth=delivery.bit_depth if delivery.bit_depth in BIT_DEPTHS[format] else "16",
         take_check="off",
-        format=suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac",
+        format=format,
     )
 
 

@@ -38,7 +38,10 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("diffusion_temperature", "length_penalty", "repetition_penalty", "cond_free_k"),
         ),
         "Take check": ("take_check", "retakes"),
-        "Output": ("format", "output_rate", "volume", "fade_ms"),
+        "Output": (
+            *("format", "output_rate", "bit_depth", "loudness", "volume", "fade_ms"),
+            *("fade_in_ms", "fade_out_ms", "file_name"),
+        ),
     }
 )
 MAIN_OPTIONS = ("speed", "temperature", "seed")  # in view

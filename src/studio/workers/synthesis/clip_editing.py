@@ -11,6 +11,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.encoders import find_audible_span
+from audio.loudness import master_loudness
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from training.asr.availability import list_hugging_face_models
@@ -67,16 +68,32 @@ def concatenate_clips(
 def fade_edges(wave: Tensor, samples: int) -> Tensor:
     """Fade the first and last `samples` in and out, linearly.  wave: (n,). Returns (n,)."""
     samples = min(samples, wave.shape[0] // 2)
-    if samples < 1:
+    return fade_ends(wave, samples, samples)
+
+
+def fade_ends(wave: Tensor, start: int, stop: int) -> Tensor:
+    """Fade the first `start` samples in and the last `stop` out, linearly: (n,) to (n,)."""
+    start, stop = min(start, wave.shape[0]), min(stop, wave.shape[0])
+    if start < 1 and stop < 1:
         return wave
-    ramp = torch.linspace(0, 1, samples + 1)[:-1]
-    head, body, tail = wave[:samples], wave[samples:-samples], wave[-samples:]
-    return torch.cat([head * ramp, body, tail * ramp.flip(0)])
+    gain = torch.ones(wave.shape[0])
+    gain[:start] *= torch.linspace(0, 1, start + 1)[:-1]
+    gain[wave.shape[0] - stop :] *= torch.linspace(0, 1, stop + 1)[:-1].flip(0)
+    return wave * gain
 
 
-def apply_rate_and_volume(clip: Clip, delivery: OutputOptions) -> Clip:
-    """Apply sample rate and volume; where the volume would clip, the loudest that does not."""
+def finish_clip(clip: Clip, delivery: OutputOptions) -> Clip:
+    """Apply sample rate, fades, and loudness or volume.
+
+    Where the volume would clip, it is the loudest that does not.
+    """
     rated = clip.resample(delivery.output_rate or clip.sample_rate)
+    start, stop = (
+        round(ms * rated.sample_rate / 1000) for ms in (delivery.fade_in_ms, delivery.fade_out_ms)
+    )
+    rated = replace(rated, wave=fade_ends(rated.wave, start, stop))
+    if delivery.loudness != "off":
+        return master_loudness(rated, float(delivery.loudness))
     wave = rated.wave if delivery.volume == 1 else rated.wave * delivery.volume
     peak = float(max(-wave.min(), wave.max())) if wave.numel() else 0.0
     return replace(rated, wave=wave / peak if peak > 1 else wave)

@@ -19,9 +19,9 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.output_paths import (
     OutputPath,
-    get_next_output_path,
+    get_named_path,
     parse_output_path,
-    reserve_output_path,
+    reserve_named_path,
 )
 from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
@@ -224,6 +224,5 @@ def _choose_output_path(
         destination = parse_output_path(request.out)
         _check_not_a_recording(destination, layout)
         return destination
-    choose = reserve_output_path if reserve else get_next_output_path
-    folder = get_results_folder_name(request.voice)
-    return choose(layout, folder, request.text, request.delivery.format)
+    choose = reserve_named_path if reserve else get_named_path
+    return choose(layout, get_results_folder_name(request.voice), request)

@@ -33,7 +33,7 @@ from studio.synthesis.line_takes import (
 from studio.synthesis.output_paths import OutputPath
 from studio.synthesis.retake import make_line_output_options
 from studio.workers.synthesis.checked_takes import Attempt, choose_candidate, find_best_take
-from studio.workers.synthesis.clip_editing import apply_rate_and_volume
+from studio.workers.synthesis.clip_editing import finish_clip
 from studio.workers.synthesis.session import ChunkResult, SynthesisSession
 
 NO_CLIP_LIMITS = ClipLimits(shortest_s=0.0, min_peak=0.0)
@@ -234,11 +234,11 @@ def report_take(
 
 
 def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequest) -> Take:
-    """Write one take atomically, at the requested rate and volume, with its metadata.
+    """Write one take atomically, finished as the request asks for, with its metadata.
 
     Raises AppError when it cannot be written.
     """
-    finished = apply_rate_and_volume(clip, request.delivery)
+    finished = finish_clip(clip, request.delivery)
     record = replace(
         record,
         duration_s=round(finished.duration_s, 3),
@@ -248,7 +248,7 @@ def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequ
     with translate_write_errors(path), reraise_as_app_error(ClipError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            write_clip(part, finished, SYNTHETIC_COMMENT)
+            write_clip(part, finished, SYNTHETIC_COMMENT, request.delivery.bit_depth)
             if embed:
                 write_metadata(part, record)
     if request.sidecar or (request.embed and not embed):
