@@ -26,6 +26,7 @@ COMMANDS = {
     "tokens": "show a text as a model tokenizes it",
     "check": "check the quality of a reference clip or voice",
     "clean": "denoise a recording into a new file",
+    "effects": "apply effects to a clip: pitch, equalizer, compressor, reverb, telephone",
     "convert": "convert a recording to another voice",
     "detect": "run the AI-audio detector on a clip",
     "merge": "blend the weights of two models",
@@ -100,7 +101,7 @@ def _find_registration(
         from cli.speak import register
     elif name == "voices":
         from cli.voices import register
-    elif name in ("read", "tokens", "check", "clean", "convert", "detect", "merge"):
+    elif name in ("read", "tokens", "check", "clean", "effects", "convert", "detect", "merge"):
         from cli.tools import register
     elif name == "models":
         from cli.models import register

@@ -66,7 +66,8 @@ class TakeMetadata:
     text is as it was typed; options are those of the engine, delivery those of the output; speakers
     maps each voice to the content id of its latents; latents is base64 of safetensors, only where
     requested; took is seconds per stage; redone are regenerated lines; checks is what the check of
-    the takes found, in sentences.
+    the takes found, in sentences; effects are the chains of effects that were applied, in order,
+    source the clip that the last one was applied to, by its path below the results.
     """
 
     schema: int = SCHEMA_VERSION
@@ -88,6 +89,8 @@ class TakeMetadata:
     warnings: tuple[str, ...] = ()
     redone: tuple[LineOverride, ...] = ()
     checks: tuple[str, ...] = ()
+    effects: tuple[Mapping[str, Any], ...] = ()  # Any: options of effects
+    source: str = ""
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -105,7 +108,7 @@ class TakeMetadata:
 def to_json(record: TakeMetadata) -> str:
     """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
-    for name in ("latents", "redone", "checks"):
+    for name in ("latents", "redone", "checks", "effects", "source"):
         if not plain[name]:
             del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)

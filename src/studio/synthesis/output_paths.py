@@ -244,6 +244,18 @@ def find_clip_path(layout: ProjectPaths, name: str) -> Path:
     return layout.results / path.relative_to(root)
 
 
+def list_recent_clips(layout: ProjectPaths, limit: int = 50) -> list[str]:
+    """Return the newest clips as paths below the results, the newest first."""
+    names = (path.relative_to(layout.results).as_posix() for path in layout.results.glob("*/*.*"))
+    roles = ((name, parse_clip_path(name)) for name in names)
+    clips = [name for name, role in roles if role is not None and role.rank == 0]
+    times: dict[str, float] = {}
+    for name in clips:
+        with suppress(OSError):  # deleted in the meantime
+            times[name] = (layout.results / name).stat().st_mtime
+    return sorted(times, key=lambda name: -times[name])[:limit]
+
+
 def get_clip_name(layout: ProjectPaths, path: Path) -> str:
     """Return the path of a clip below the results, as `find_clip_path` takes it; "" outside."""
     root = layout.results.resolve()
