@@ -24,6 +24,7 @@ COMMANDS = {
     "voices": "list voices, save a random one, import one",
     "read": "print the settings of a generated clip",
     "tokens": "show a text as a model tokenizes it",
+    "pronounce": "show or change how words are pronounced",
     "check": "check the quality of a reference clip or voice",
     "clean": "denoise a recording into a new file",
     "effects": "apply effects to a clip: pitch, equalizer, compressor, reverb, telephone",
@@ -103,6 +104,8 @@ def _find_registration(
         from cli.voices import register
     elif name in ("read", "tokens", "check", "clean", "effects", "convert", "detect", "merge"):
         from cli.tools import register
+    elif name == "pronounce":
+        from cli.pronounce import register
     elif name == "models":
         from cli.models import register
     elif name == "history":

@@ -13,6 +13,12 @@ from text.normalization.pipeline import normalize_text
 from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
 from text.paragraphs import count_usual_blanks, split_paragraphs
 from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
+from text.pronunciations import (
+    PronunciationError,
+    check_phonemes,
+    join_phonemes,
+    show_phonemes,
+)
 from text.segmentation import TextPiece, is_speakable, split_text
 
 __all__ = ["VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
@@ -63,7 +69,7 @@ class ScriptLine:
         for start, end in self.spans:
             parts.append(self.text[place:start])
             place = end
-        return " ".join(" ".join([*parts, self.text[place:]]).split())
+        return show_phonemes(" ".join(" ".join([*parts, self.text[place:]]).split()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,7 @@ def parse_lines(
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
     names = sorted({VOICE, *known})
+    text = join_phonemes(text)
     reader = _ScriptReader(
         steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)
     )
@@ -184,6 +191,10 @@ class _ScriptReader:
         body = self._remove_unmatched_brackets(line.number, line.text)
         prefix = f"[{self.steering}] " if self.steering else ""
         text = prefix + _EMPTY_BRACKETS.sub(" ", body).strip()
+        try:
+            check_phonemes(text, f"Line {line.number}")
+        except PronunciationError as wrong:
+            raise ScriptError(str(wrong)) from wrong
         line = replace(line, text=text, spans=_find_bracket_spans(text), lead_s=self.lead_s)
         if _has_words(line.spoken_text):
             self.last, self.lead_s = len(self.items), 0.0

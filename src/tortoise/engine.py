@@ -18,7 +18,7 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
-from text.tokenizer import with_text_cleaning
+from text.tokenizer import PhonemeTokenizer, with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
@@ -129,6 +129,11 @@ class TortoiseEngine:
         """The maximum number of tokens of one chunk."""
         conventions = self.bundle.conventions
         return (conventions.piece_limit or conventions.text_limit) - 2
+
+    @property
+    def reads_phonemes(self) -> bool:
+        """Return whether a text may have groups of phonemes, {HH AH0 L OW1}."""
+        return isinstance(self.bundle.tokenizer, PhonemeTokenizer)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the text, with the cleaning that makes more of them."""

@@ -74,7 +74,12 @@ def _list_folders(layout: ProjectPaths) -> dict[str, Path]:
 
 def _list_files(layout: ProjectPaths) -> Iterator[tuple[Path, str]]:
     """Yield (file, name in the archive)."""
-    for path, name in ((layout.settings_file, "settings.yaml"), (layout.stars, "stars.json")):
+    single = (
+        (layout.settings_file, "settings.yaml"),
+        (layout.stars, "stars.json"),
+        (layout.pronunciations, "pronunciations.txt"),
+    )
+    for path, name in single:
         if path.is_file():
             yield path, name
     for kind, folder in _list_folders(layout).items():
@@ -106,7 +111,11 @@ def _read_manifest(file: zipfile.ZipFile) -> str:
 
 def _find_target(layout: ProjectPaths, item: zipfile.ZipInfo) -> Path:
     name = PurePosixPath(item.filename)
-    single = {"settings.yaml": layout.settings_file, "stars.json": layout.stars}
+    single = {
+        "settings.yaml": layout.settings_file,
+        "stars.json": layout.stars,
+        "pronunciations.txt": layout.pronunciations,
+    }
     if item.filename in single:
         return single[item.filename]
     folder = _list_folders(layout).get(name.parts[0] if name.parts else "")

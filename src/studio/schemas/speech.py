@@ -208,7 +208,8 @@ class SpeechRequest:
     voice: a name, or a mix such as alice:0.7+bob:0.3;  options: all options of the engine;
     out: the file to write, None for a new one under results/;  device, threads: "auto" and 0 for
     automatic;  embed …: what is embedded in the file;  voice_fixer, …_device: whether and where
-    voicefixer cleans the clip;  like: the clip to reproduce.
+    voicefixer cleans the clip;  like: the clip to reproduce;  pronunciations: of words of the text,
+    see text.pronunciations.
     """
 
     text: str
@@ -226,6 +227,7 @@ class SpeechRequest:
     voice_fixer: bool = False
     voice_fixer_device: str = "cpu"
     like: TakeMetadata | None = None
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_text(self.text)

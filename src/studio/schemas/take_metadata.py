@@ -67,7 +67,8 @@ class TakeMetadata:
     maps each voice to the content id of its latents; latents is base64 of safetensors, only where
     requested; took is seconds per stage; redone are regenerated lines; checks is what the check of
     the takes found, in sentences; effects are the chains of effects that were applied, in order,
-    source the clip that the last one was applied to, by its path below the results.
+    source the clip that the last one was applied to, by its path below the results; pronunciations
+    are the entries of the user's list that were used.
     """
 
     schema: int = SCHEMA_VERSION
@@ -91,6 +92,7 @@ class TakeMetadata:
     checks: tuple[str, ...] = ()
     effects: tuple[Mapping[str, Any], ...] = ()  # Any: options of effects
     source: str = ""
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -108,7 +110,7 @@ class TakeMetadata:
 def to_json(record: TakeMetadata) -> str:
     """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
-    for name in ("latents", "redone", "checks", "effects", "source"):
+    for name in ("latents", "redone", "checks", "effects", "source", "pronunciations"):
         if not plain[name]:
             del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from engines.protocols import SpeechCandidate
 from studio.schemas.settings import Settings
 from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest, SpeechResult, Take
 from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.line_edits import EditedLine, EditLinesRequest
@@ -48,6 +49,7 @@ from studio.workers.synthesis.take_store import (
     write_take,
 )
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
+from text.pronunciations import select_pronunciations
 
 RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
 EDITED_DELIMITER = "\\n"  # of the text of a clip whose lines were edited
@@ -63,8 +65,9 @@ def regenerate_line_task(
     layout = context.layout
     destination = _find_combined_clip(layout, request.clip)
     spoken = _read_original_request(destination, context.settings)
+    spoken = _use_current_pronunciations(layout, spoken, [request.text or spoken.text])
     session = context.synthesizer.open_session(spoken, report)
-    lines = _read_clip_lines(destination, session)
+    lines = _with_pronunciations(_read_clip_lines(destination, session), spoken.pronunciations)
     chunk = _make_retake_chunk(lines, request, session)
     attempts = synthesize_takes(session, chunk)
     if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
@@ -114,7 +117,10 @@ def edit_lines_task(
             f"{destination.clip_path.name} has one line. Write a longer text to edit its lines."
         )
     spoken = _read_original_request(destination, context.settings)
+    texts = [line.text for line in request.lines if line.text is not None]
+    spoken = _use_current_pronunciations(context.layout, spoken, texts)
     edited = replace(lines, lines=_arrange_lines(lines, request.lines))
+    edited = _with_pronunciations(edited, spoken.pronunciations)
     new = [at for at, line in enumerate(request.lines) if line.text is not None]
     session = context.synthesizer.open_session(spoken, report) if new else None
     for index in new:
@@ -184,6 +190,19 @@ def _read_original_request(destination: OutputPath, settings: Settings) -> Speec
         return lines.request
     record = read_metadata(destination.clip_path)
     return replace(build_request_from_metadata(settings, record, SpeechRequestInput()), like=None)
+
+
+def _use_current_pronunciations(
+    layout: ProjectPaths, request: SpeechRequest, texts: Sequence[str]
+) -> SpeechRequest:
+    """Return the request with what the user's list says now about words of new texts."""
+    current = select_pronunciations(read_pronunciations(layout), "\n".join(texts))
+    return replace(request, pronunciations={**request.pronunciations, **current})
+
+
+def _with_pronunciations(lines: LineTakesFile, words: Mapping[str, str]) -> LineTakesFile:
+    record = lines.record and replace(lines.record, pronunciations=words)
+    return replace(lines, request=replace(lines.request, pronunciations=words), record=record)
 
 
 def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:

@@ -203,6 +203,7 @@ def format_settings(record: TakeMetadata) -> dict[str, str]:
             ", ".join(f"{k} {v}" for k, v in one.items()) for one in record.effects
         ),
         "made from": record.source,
+        "pronunciations": ", ".join(f"{word} = {to}" for word, to in record.pronunciations.items()),
         "score": f"{record.score:.4g}" if record.score is not None else "",
     }
     return {name: value for name, value in values.items() if value}

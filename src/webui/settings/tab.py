@@ -15,6 +15,7 @@ from webui.components.messages import note_html, show_errors
 from webui.components.page_context import PageContext
 from webui.settings.form import build_settings_form, device_choices
 from webui.settings.models import build_models_panel
+from webui.settings.pronunciations import PronunciationsPanel
 from webui.settings.storage import build_storage_panel
 from webui.settings.system import SystemInfoCache, build_system_panel
 from webui.settings.voices import VoicesPanel
@@ -32,6 +33,7 @@ def build_settings_tab(page: PageContext) -> None:
     """Create the tab."""
     tab = SettingsTab(page)
     build_models_panel(page)
+    PronunciationsPanel(page)
     VoicesPanel(page)
     build_storage_panel(page)
     device = tab.form.controls["device"]

@@ -102,7 +102,7 @@ def _check_candidates(
         return checks
     bundles = (session.request.bundle, STARTER_MODEL)
     pronounce = load_pronounce(tuple(session.layout.model(name) for name in bundles))
-    text = chunk.text if result.prompt_heard else chunk.line.spoken_text
+    text = chunk.text if result.prompt_heard else chunk.said
     with session.report.stage("checking"):
         for candidate in result.candidates:
             checks.append(

@@ -188,6 +188,7 @@ class SynthesisSession:
             "engine": self.request.engine,
             "weights": self.engine.weights_id,
             "text": chunk.line.text,
+            **({"pronunciations": dict(chunk.pronunciations)} if chunk.pronunciations else {}),
             "speaker": speaker.content_id,
             "options": to_dict(chunk.options),
         }
@@ -210,6 +211,7 @@ class SynthesisSession:
             speakers={name: speaker.content_id for name, speaker in self.speakers.items()},
             machine=self.environment,
             latents=self._encode_latents(voice) if self.request.embed_latents else None,
+            pronunciations=self.request.pronunciations,
             **fields,
         )
 

@@ -17,6 +17,7 @@ from core.progress import Cancelled, ProgressReporter
 from studio.schemas.take_metadata import TakeCheck
 from studio.synthesis.preview import estimate_speech_s
 from text.g2p import Pronouncer
+from text.pronunciations import list_phonemes, protect_phonemes
 from text.tokenizer import PhonemeTokenizer, TokenizerError, load_tokenizer
 from training.asr.base import POCKETSPHINX, SAMPLE_RATE, Transcriber, TranscriberConfig
 from training.asr.selection import load_transcriber
@@ -88,10 +89,16 @@ class TakeChecker:
         pronounce: the sounds of a word; without it spellings are compared;  speed: of the speech.
         Raises Cancelled within a fraction of a second, and TranscribeError.
         """
+        text, groups = protect_phonemes(text)
         words = normalize_to_words(text)
         heard_text = self._recognize(clip, report) if words else ""
         heard = normalize_to_words(heard_text)
-        gaps = list(compare_words(words, heard, pronounce, limits.similarity))
+        sounds = {word: _drop_stress(list_phonemes(group)) for word, group in groups.items()}
+        gaps = list(
+            compare_words(
+                words, heard, lambda word: sounds.get(word) or pronounce(word), limits.similarity
+            )
+        )
         errors = sum(gap.errors for gap in gaps)
         faults = [fault for gap in gaps for fault in gap.describe()]
         if words and not heard:
@@ -210,4 +217,8 @@ def load_pronounce(folders: tuple[Path, ...]) -> Pronounce:
 
 
 def _without_stress(pronouncer: Pronouncer) -> Pronounce:
-    return lambda word: [sound.rstrip("012") for sound in pronouncer.pronounce(word)]
+    return lambda word: _drop_stress(pronouncer.pronounce(word))
+
+
+def _drop_stress(phonemes: Sequence[str]) -> list[str]:
+    return [phoneme.rstrip("012") for phoneme in phonemes]
