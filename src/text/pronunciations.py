@@ -126,7 +126,7 @@ def check_phonemes(text: str, about: str) -> None:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise PronunciationError(
                 f"{about}: {wrong[0]} in {{{' '.join(parts)}}} is no ARPAbet phoneme"
-                f"{hint or '; vowels have a stress, as in AH0 or OW1'}"
+                f"{hint or '; vowels have a stress, as in AH0 or OW1.'}"
             )
 
 

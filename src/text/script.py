@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import CodedError
 from core.paths import quote_for_message
 from text.normalization.pipeline import normalize_text
-from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
+from text.overrides import DURATION, VOICE, LineOptions, ScriptError, has_override, parse_override
 from text.paragraphs import count_usual_blanks, split_paragraphs
 from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
 from text.pronunciations import (
@@ -21,7 +21,7 @@ from text.pronunciations import (
 )
 from text.segmentation import TextPiece, is_speakable, split_text
 
-__all__ = ["VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
+__all__ = ["DURATION", "VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
            "ScriptLine", "ScriptNotice", "parse_lines", "parse_script", "split_line"]  # fmt: skip
 
 MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
@@ -124,7 +124,7 @@ def parse_lines(
     """Return the lines of a script as `parse_script` does, with invalid lines and notices."""
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
-    names = sorted({VOICE, *known})
+    names = sorted({VOICE, DURATION, *known})
     text = join_phonemes(text)
     reader = _ScriptReader(
         steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)

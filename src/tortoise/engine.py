@@ -203,6 +203,20 @@ class TortoiseEngine:
         widths = config.architecture("gpt").model_dim, 2 * config.architecture("diffusion").width
         return read_voice_latents(path, self.weights_id, widths)
 
+    def predict_duration(
+        self, text: str, speaker: SpeakerLatents, options: TortoiseOptions
+    ) -> float | None:
+        """Return the seconds of a text; None for a GPT without an aligner."""
+        voice = self._load_conditioning_latents(speaker, options)
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
+        conventions = self.bundle.conventions
+        ids = encode_text(tokenizer, text, conventions.text_limit).to(self.networks.device)
+        with self._make_model_manager(options, ProgressReporter()).use("gpt") as gpt:
+            plan = plan_text(gpt, voice.gpt, ids, options.speed, self._get_max_codes(options))
+        if plan is None:
+            return None
+        return float(plan.durations.sum()) * conventions.samples_per_code / conventions.gpt_rate
+
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter
     ) -> SynthesisOutput:

@@ -57,6 +57,7 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "format": ("flac", "flac"),
         "emotion": ("Happy", "happy"),
         "take_check": ("Strict", "strict"),
+        "duration": (3.5, 3.5),
         "loudness": ("-18", "-18"),
         "fade_in_ms": (100, 100),
         "fade_out_ms": (200, 200),

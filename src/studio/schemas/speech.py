@@ -23,6 +23,7 @@ from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
+from text.overrides import MAX_DURATION_S
 from text.pauses import Pause, PauseKind
 from text.segmentation import is_speakable
 
@@ -75,6 +76,16 @@ class OutputOptions:
     pause_section_s: Annotated[
         float, OptionInfo(0.0, 20.0, 0.05, "Silence before headings and at scene breaks", "s")
     ] = 1.2
+    duration: Annotated[
+        float,
+        OptionInfo(
+            0.0,
+            MAX_DURATION_S,
+            0.05,
+            "Exact length of each line; 0: as it is spoken. [duration:3.2s] sets it for one line",
+            "s",
+        ),
+    ] = 0.0
     fade_ms: Annotated[int, OptionInfo(0, 100, 1, "Fade at each join", "ms")] = 5
     volume: Annotated[float, OptionInfo(0.0, 4.0, 0.05, "Gain of the clip; 1: unchanged", "x")] = (
         1.0

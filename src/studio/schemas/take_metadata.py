@@ -49,7 +49,8 @@ class TakeCheck:
 class LineOverride:
     """A regenerated line of a clip, or another of its candidates.
 
-    index counts the lines from 0;  text is as the engine received it.
+    index counts the lines from 0;  text is as the engine received it;  duration_s is its exact
+    length, 0 for none.
     """
 
     index: int
@@ -57,6 +58,7 @@ class LineOverride:
     voice: str
     options: Mapping[str, Any]  # Any: as in the record of a take
     candidate: int = 1
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest
 from studio.schemas.take_metadata import LineOverride
 from studio.synthesis.planning import LinePlan, TextSpan, derive_chunk_seed, split_text_spans
 from text.pronunciations import apply_pronunciations, has_phonemes
-from text.script import ScriptLine, split_line
+from text.script import DURATION, ScriptLine, split_line
 
 UNLIMITED_TOKENS = 1_000_000  # tokens; for an engine that does not measure texts
 MAX_LENGTH_RATIO = 1.5  # a sentence may exceed the desired length by this factor
@@ -37,7 +37,8 @@ class TextChunk:
     index counts the chunks of the request from 0; options has the seed of the chunk; redone: the
     regenerated line, if any; pause_s, lead_s: seconds of silence behind and before the chunk;
     reproduced: the chunk repeats an earlier take, so that it is not checked and retaken;
-    pronunciations: of words of the text, as the engine reads them.
+    pronunciations: of words of the text, as the engine reads them; duration_s: exact length, 0 for
+    as it is spoken.
     """
 
     index: int
@@ -49,6 +50,7 @@ class TextChunk:
     lead_s: float = 0.0
     reproduced: bool = False
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    duration_s: float = 0.0
 
     @property
     def text_spans(self) -> list[TextSpan]:
@@ -117,6 +119,12 @@ def split_line_into_chunks(
     longest = min(round(desired * MAX_LENGTH_RATIO), MAX_CHUNK_CHARS)
     with reraise_as_app_error(ValueError):
         lines = split_line(planned.line, room.limit, count_tokens, desired, longest)
+    duration_s = float(planned.line.override.get(DURATION, request.delivery.duration))
+    if duration_s and len(lines) > 1:
+        raise AppError(
+            f"Line {planned.line.number} is to last {duration_s:g} s, but it is spoken in "
+            f"{len(lines)} chunks. Divide it into lines with a length each."
+        )
     return [
         TextChunk(
             index=index,
@@ -126,6 +134,7 @@ def split_line_into_chunks(
             pause_s=request.delivery.get_pause_s(line.pause),
             lead_s=line.lead_s,
             pronunciations=words,
+            duration_s=duration_s,
         )
         for index, line in enumerate(lines, start=first)
     ]

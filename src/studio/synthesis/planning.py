@@ -15,6 +15,7 @@ from engines.registry import get_options_class
 from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
 from text.script import (
+    DURATION,
     VOICE,
     ScriptError,
     ScriptLine,
@@ -88,7 +89,7 @@ def plan_line(
     """
     if previous is not None and previous.line.override == line.override:
         return replace(previous, line=line)
-    turned = {key: value for key, value in line.override.items() if key != VOICE}
+    turned = {key: value for key, value in line.override.items() if key not in (DURATION, VOICE)}
     about = f"Line {line.number}"
     plain = {**request.options, **turned}
     voice = resolve_random_seed(str(line.override.get(VOICE, request.voice)), request.seed)

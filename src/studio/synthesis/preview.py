@@ -196,7 +196,7 @@ class _PreviewBuilder:
             steering=" ".join(passages),
             said=text,
             voice=own_voice,
-            seconds=round(estimate_speech_s(text), 1),
+            seconds=round(piece.duration_s or estimate_speech_s(text), 1),
             pause=piece.line.pause.kind,
             pause_s=piece.pause_s,
             lead_s=piece.lead_s,
@@ -213,7 +213,7 @@ class _PreviewBuilder:
             limit=measure.text_limit,
             unknown=measure.find_unknown(piece.text),
             guessed=measure.find_guessed(piece.text),
-            seconds=round(estimate_speech_s(normalized), 1),
+            seconds=round(piece.duration_s or estimate_speech_s(normalized), 1),
         )
 
     def _repair_request(self, draft: PreviewRequest | SpeechRequest) -> SpeechRequest:

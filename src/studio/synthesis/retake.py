@@ -83,6 +83,7 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
         output_rate=0,
         bit_depth=delivery.bit_depth if delivery.bit_depth in BIT_DEPTHS[format] else "16",
         take_check="off",
+        duration=0.0,
         format=format,
     )
 
@@ -99,7 +100,9 @@ def make_override_chunk(
         text=redone.text,
         voice=redone.voice,
         options=redone.options,
-        delivery=make_line_output_options(request.delivery, ".wav"),
+        delivery=replace(
+            make_line_output_options(request.delivery, ".wav"), duration=redone.duration_s
+        ),
         like=None,
     )
     pieces = split_into_chunks(plan_lines(alone, layout), room, alone)

@@ -274,6 +274,7 @@ def _make_retake_chunk(
         text=last.text if request.text is None else request.text,
         voice=request.voice or last.voice,
         options={**last.options, **request.options, "seed": seed},
+        duration_s=last.duration_s,
     )
     room = get_token_budget(session.engine)
     chunk = make_override_chunk(redone, session.request, room, session.layout)
@@ -338,7 +339,8 @@ def _concatenate_takes(
     if chosen[0].whole:  # it has its silence already
         return concatenate_candidates(versions, lines.request, None, 0.0)
     lead_s = lines.lines[0].lead_s
-    return concatenate_candidates(versions, lines.request, lines.list_pauses(), lead_s)
+    exact = [take.duration_s > 0 for take in chosen]
+    return concatenate_candidates(versions, lines.request, lines.list_pauses(), lead_s, exact)
 
 
 def _read_embedded_latents(clip: Path, request: SpeechRequest) -> str | None:

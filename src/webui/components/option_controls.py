@@ -27,6 +27,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "cut_hz": "High-pass Filter",
         "cvvp_weight": "CVVP Weight",
         "delimiter": "Line Delimiter",
+        "duration": "Line Duration",
         "even_level": "Normalize Loudness",
         "bit_depth": "Bit Depth",
         "fade_in_ms": "Fade In",

@@ -28,7 +28,7 @@ ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Text & pauses": (
-            *("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
+            *("emotion", "prompt", "delimiter", "piece_chars", "duration", "pause_s"),
             *("pause_paragraph_s", "pause_section_s", "pause_comma_s", "pause_none_s"),
             "text_cleaning",
         ),

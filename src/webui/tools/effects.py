@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from audio.effects.options import EFFECT_PRESETS, EffectOptions
 from core.errors import AppError, reraise_as_app_error
@@ -75,7 +74,7 @@ class EffectsTool:
                     )
             with gr.Column(scale=1, min_width=300, elem_classes="utility"):
                 first = merge_effects(next(iter(EFFECT_PRESETS)), {})
-                self.controls: list[Component] = [
+                self.controls: list[Any] = [
                     build_control(field, "utilities-effects", getattr(first, field.name))
                     for field in FIELDS
                 ]
@@ -88,8 +87,8 @@ class EffectsTool:
             submit = show_errors(self.view, self._submit_preview if preview else self.submit)
             panel.bind(button.click, submit, inputs)
         self.preset.input(show_preset, self.preset, self.controls, **EVENT_OPTIONS)
-        for control in self.controls:
-            control.change(find_preset, self.controls, self.preset, **EVENT_OPTIONS)
+        changes = [control.change for control in self.controls]
+        gr.on(changes, find_preset, self.controls, self.preset, **EVENT_OPTIONS)
         for trigger in (self.clip.focus, self.page.blocks.load):
             trigger(lambda: gr.update(choices=self._list_clips()), None, self.clip, **EVENT_OPTIONS)
 

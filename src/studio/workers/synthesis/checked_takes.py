@@ -10,6 +10,7 @@ from studio.model_store.bundles import STARTER_MODEL
 from studio.schemas.take_metadata import LineOverride, TakeCheck
 from studio.synthesis.chunking import TextChunk
 from studio.synthesis.planning import derive_take_seed
+from studio.synthesis.preview import estimate_speech_s
 from studio.workers.synthesis.session import ChunkResult, SynthesisSession
 from studio.workers.synthesis.take_check import LIMITS, load_pronounce
 from training.asr.base import TranscribeError
@@ -103,6 +104,9 @@ def _check_candidates(
     bundles = (session.request.bundle, STARTER_MODEL)
     pronounce = load_pronounce(tuple(session.layout.model(name) for name in bundles))
     text = chunk.text if result.prompt_heard else chunk.said
+    speed = getattr(chunk.options, "speed", 1.0)
+    if chunk.duration_s:
+        speed = estimate_speech_s(text) / chunk.duration_s
     with session.report.stage("checking"):
         for candidate in result.candidates:
             checks.append(
@@ -112,7 +116,7 @@ def _check_candidates(
                     LIMITS[session.request.delivery.take_check],
                     session.report,
                     pronounce=pronounce,
-                    speed=getattr(chunk.options, "speed", 1.0),
+                    speed=speed,
                 )
             )
             if checks[-1].passed:
@@ -127,4 +131,5 @@ def _describe_override(chunk: TextChunk, options: object, candidate: int) -> Lin
         voice=chunk.line_plan.voice,
         options=to_dict(options),
         candidate=candidate,
+        duration_s=chunk.duration_s,
     )

@@ -137,6 +137,7 @@ def _write_clips(
             request,
             [chunk.pause_s for chunk in chunks],
             chunks[0].lead_s,
+            [chunk.duration_s > 0 for chunk in chunks],
         )
         clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
@@ -175,12 +176,14 @@ def concatenate_candidates(
     request: SpeechRequest,
     pauses: Sequence[float] | None,
     lead_s: float,
+    exact: Sequence[bool] = (),
 ) -> SpeechCandidate:
     """Join one candidate of each chunk; the score of the whole is the mean of theirs.
 
-    pauses, lead_s: see concatenate_clips.
+    pauses, lead_s, exact: see concatenate_clips.
     """
-    clip = concatenate_clips([one.clip for one in candidates], request.delivery, pauses, lead_s)
+    clips = [one.clip for one in candidates]
+    clip = concatenate_clips(clips, request.delivery, pauses, lead_s, exact)
     scores = [one.score for one in candidates if one.score is not None]
     score = fmean(scores) if len(scores) == len(candidates) else None
     return SpeechCandidate(clip=clip, score=score)

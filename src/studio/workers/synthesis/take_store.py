@@ -175,6 +175,7 @@ def _write_takes(
     for number, candidate in enumerate(result.candidates, start=1):
         path = next(free)
         delivery = make_line_output_options(session.request.delivery, path.suffix)
+        delivery = replace(delivery, duration=chunk.duration_s)
         record = session.build_chunk_metadata(chunk, result, number, delivery)
         write_take(candidate.clip, path, record, replace(session.request, delivery=delivery))
         saved.append(
@@ -191,6 +192,7 @@ def _write_takes(
                 warnings=result.warnings,
                 anew=chunk.line_override is not None,
                 check=attempt.checks[number - 1],
+                duration_s=chunk.duration_s,
             )
         )
     return saved
@@ -292,6 +294,7 @@ def _repeat_take(chunk: TextChunk, take: SavedTake) -> TextChunk:
         voice=take.voice,
         options=take.options,
         candidate=take.candidate,
+        duration_s=take.duration_s,
     )
     options = replace(chunk.options, seed=take.seed)
     return replace(chunk, options=options, line_override=override)
