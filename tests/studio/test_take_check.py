@@ -319,6 +319,21 @@ def test_a_stopped_clip_goes_on_with_the_takes_that_were_kept(
     assert torch.equal(wave(whole.path), wave(resumed.path))
 
 
+def test_a_line_that_is_stopped_during_a_retake_keeps_its_best_take(
+    speak: Speak, hear: Callable[..., Listener], tmp_path: Path
+) -> None:
+    text, out = "The old harbour.\nOne line here.", str(tmp_path / "a.wav")
+    hear("The old.", "The.")
+    stopped = ProgressReporter(stopped=lambda: len(FakeEngine.heard) > 2)
+    with pytest.raises(Cancelled):
+        speak(text, out=out, report=stopped)
+    FakeEngine.heard.clear()
+    hear("One line here.")
+    resumed = speak(text, out=out)
+    assert FakeEngine.heard == ["One line here."]
+    assert Path(resumed.lines[0].path).name == "001.wav"
+
+
 def test_a_stop_does_not_wait_for_the_recognizer(workshop: WorkerContext) -> None:
     go_on = threading.Event()
 
@@ -377,3 +392,36 @@ def test_lines_that_were_not_checked_are_not_counted() -> None:
         "Take check by whisper little: 1 of 1 lines passed.",
     )
     assert describe_checks([[None]], [0]) == ()
+
+
+# takes to choose from
+
+
+def test_a_grid_of_takes_is_checked_and_compared_and_the_best_is_in_use(
+    workshop: WorkerContext,
+    speak: Speak,
+    hear: Callable[..., Listener],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "studio.workers.retake.measure_clips",
+        lambda layout, clips, voice, device: [round(0.9 - 0.1 * at, 1) for at in range(len(clips))],
+    )
+    spoken = speak(take_check="off")
+    clip = get_clip_name(workshop.layout, Path(spoken.path))
+    listener = hear("The old.", "The old harbour.", "The old harbour.")
+    request = RegenerateLineRequest(clip=clip, line=1, seed=5, takes=3)
+    redone = regenerate_line_task(workshop, request, ProgressReporter())
+    assert not listener.texts
+    lines = read_line_takes(OutputPath(clip_path=Path(redone.path)))
+    assert lines is not None
+    takes = lines.lines[1].takes
+    assert [take.likeness for take in takes] == [None, 0.9, 0.8, 0.7]
+    assert [take.check and take.check.word_errors for take in takes] == [None, 1, 0, 0]
+    assert takes[1].seed == 5 and len({take.seed for take in takes}) == 4
+    assert lines.lines[1].chosen == takes[2].file
+
+
+def test_a_grid_has_a_limit(workshop: WorkerContext) -> None:
+    with pytest.raises(AppError, match="takes is 11; it must be from 1 to 10"):
+        RegenerateLineRequest(clip="alice/a.wav", line=0, takes=11)

@@ -21,6 +21,7 @@ from studio.synthesis.chunking import TextChunk, TokenBudget, split_into_chunks
 from studio.synthesis.planning import plan_lines
 from studio.voices.catalog import resolve_random_seed
 
+MAX_NEW_TAKES = 10
 CHUNKING_OPTIONS = ("delimiter", "piece_chars", "emotion", "prompt")  # of a delivery
 
 
@@ -29,7 +30,9 @@ class RegenerateLineRequest:
     """Regenerate one line of a clip, keep the older takes, and join the clip with the new one.
 
     clip: its path below the results; line: from 0; seed: None for a random one; text, voice: None
-    keeps them; options: changed options of this take. Any: values of options.
+    keeps them; options: changed options of this take; takes: number of new takes, with seeds that
+    follow from the first one, each checked and compared with its voice, the best in use. Any:
+    values of options.
     """
 
     clip: str
@@ -38,10 +41,13 @@ class RegenerateLineRequest:
     text: str | None = None
     voice: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    takes: int = 1
 
     def __post_init__(self) -> None:
         if self.text is not None:
             check_text(self.text)
+        if not 1 <= self.takes <= MAX_NEW_TAKES:
+            raise AppError(f"takes is {self.takes}; it must be from 1 to {MAX_NEW_TAKES}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,8 @@ from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
 from studio.workers.context import WorkerContext
-from studio.workers.synthesis.checked_takes import synthesize_takes
+from studio.workers.encoders.likeness import measure_clips
+from studio.workers.synthesis.checked_takes import Attempt, synthesize_grid, synthesize_takes
 from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
 from studio.workers.synthesis.take_store import (
@@ -69,7 +70,12 @@ def regenerate_line_task(
     session = context.synthesizer.open_session(spoken, report)
     lines = _with_pronunciations(_read_clip_lines(destination, session), spoken.pronunciations)
     chunk = _make_retake_chunk(lines, request, session)
-    attempts = synthesize_takes(session, chunk)
+    if request.takes > 1:
+        session.take_checker = context.synthesizer.take_checker
+        attempts = synthesize_grid(session, chunk, request.takes)
+        attempts = _measure_likenesses(context, attempts, report)
+    else:
+        attempts = list(synthesize_takes(session, chunk))
     if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
         for number, take in enumerate(lines.lines[0].takes, start=1):
             _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
@@ -128,11 +134,26 @@ def edit_lines_task(
         row = request.lines[index]
         wanted = RegenerateLineRequest(clip=request.clip, line=row.source, text=row.text)
         chunk = replace(_make_retake_chunk(lines, wanted, session), index=index)
-        edited, _ = write_attempts(session, destination, synthesize_takes(session, chunk), edited)
+        attempts = list(synthesize_takes(session, chunk))
+        edited, _ = write_attempts(session, destination, attempts, edited)
     edited = _describe_edited_lines(edited)
     result = _write_rejoined_clip(destination, edited, report, not context.settings.offline)
     write_line_takes(destination, edited)
     return result
+
+
+def _measure_likenesses(
+    context: WorkerContext, attempts: Sequence[Attempt], report: ProgressReporter
+) -> list[Attempt]:
+    """Compare the takes with their voice; unchanged where it has no clips to compare with."""
+    with report.stage("comparing voices"):
+        voice = attempts[0].chunk.line_plan.voice
+        clips = [one.clip for attempt in attempts for one in attempt.result.candidates]
+        found = iter(measure_clips(context.layout, clips, voice, context.settings.device))
+    return [
+        replace(attempt, likenesses=tuple(next(found) for _ in attempt.result.candidates))
+        for attempt in attempts
+    ]
 
 
 def _arrange_lines(lines: LineTakesFile, rows: Sequence[EditedLine]) -> tuple[LineTakes, ...]:

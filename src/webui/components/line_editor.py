@@ -16,12 +16,21 @@ EDIT_TASKS = ("redo", "rejoin", "edit_lines")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeButton:
-    """A take to choose.  note: its seed and score."""
+    """A take to choose.
+
+    note: its seed and score;  words: how many of its words are right, "" where it was not heard;
+    faults: what its check found;  voice: similarity to the voice, "" where it was not measured.
+    """
 
     number: int
     file: str
     is_chosen: bool
     note: str
+    seconds: float
+    score: float | None
+    words: str
+    faults: str
+    voice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +96,24 @@ def _build_row(
         mark=describe_length(take.heard, take.seconds),
         state=state,
         takes=tuple(
-            TakeButton(
-                number=number,
-                file=other.file,
-                is_chosen=other.file == take.file,
-                note=_describe_take(other),
-            )
+            _build_take(number, other, is_chosen=other.file == take.file)
             for number, other in enumerate(line.takes, start=1)
         ),
+    )
+
+
+def _build_take(number: int, take: SavedTake, *, is_chosen: bool) -> TakeButton:
+    check = take.check
+    return TakeButton(
+        number=number,
+        file=take.file,
+        is_chosen=is_chosen,
+        note=_describe_take(take),
+        seconds=take.seconds,
+        score=take.score,
+        words="" if check is None else f"{check.words - check.word_errors} of {check.words}",
+        faults="" if check is None else join_faults(check),
+        voice="" if take.likeness is None else f"{take.likeness:.2f}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.serialization import to_dict
@@ -21,12 +21,13 @@ class Attempt:
     """One synthesis of a chunk.
 
     chunk: its options have the seed of this attempt;  checks: of the candidates in order, None
-    where a candidate was not checked.
+    where a candidate was not checked;  likenesses: of the candidates to the voice, () for none.
     """
 
     chunk: TextChunk
     result: ChunkResult
     checks: tuple[TakeCheck | None, ...]
+    likenesses: tuple[float | None, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -34,17 +35,28 @@ class Attempt:
         return any(check is not None and check.passed for check in self.checks)
 
 
-def synthesize_takes(session: SynthesisSession, chunk: TextChunk) -> list[Attempt]:
+def synthesize_takes(session: SynthesisSession, chunk: TextChunk) -> Iterator[Attempt]:
     """Synthesize a chunk, and again with other seeds while the check finds faults.
 
     One attempt where the takes are not checked. The seeds follow from that of the chunk.
     """
-    attempts = [_attempt(session, chunk)]
-    retakes = session.request.delivery.retakes
-    while any(attempts[-1].checks) and not attempts[-1].passed and len(attempts) <= retakes:
-        session.report.check_cancelled()
-        attempts.append(_attempt(session, make_retake(chunk, len(attempts) + 1)))
-    return attempts
+    attempt = _attempt(session, chunk)
+    yield attempt
+    for number in range(2, session.request.delivery.retakes + 2):
+        if attempt.passed or not any(attempt.checks):
+            return
+        attempt = _attempt(session, make_retake(chunk, number))
+        yield attempt
+
+
+def synthesize_grid(session: SynthesisSession, chunk: TextChunk, count: int) -> list[Attempt]:
+    """Synthesize so many takes of a chunk to choose from, and check each of them."""
+    chunk = replace(chunk, reproduced=False)
+    first = [_attempt(session, chunk, all_candidates=True)]
+    return first + [
+        _attempt(session, make_retake(chunk, number), all_candidates=True)
+        for number in range(2, count + 1)
+    ]
 
 
 def make_retake(chunk: TextChunk, number: int) -> TextChunk:
@@ -81,12 +93,15 @@ def choose_candidate(attempt: Attempt, place: int) -> TextChunk:
     return replace(chunk, line_override=_describe_override(chunk, chunk.options, number))
 
 
-def _attempt(session: SynthesisSession, chunk: TextChunk) -> Attempt:
+def _attempt(
+    session: SynthesisSession, chunk: TextChunk, *, all_candidates: bool = False
+) -> Attempt:
+    session.report.check_cancelled()
     result = session.synthesize_chunk(chunk)
     checks: list[TakeCheck | None] = []
     if not chunk.reproduced:
         try:
-            checks += _check_candidates(session, chunk, result)
+            checks += _check_candidates(session, chunk, result, all_candidates)
         except TranscribeError as cause:
             session.take_checker = None
             session.warn(f"The takes are not checked: {cause}")
@@ -95,9 +110,9 @@ def _attempt(session: SynthesisSession, chunk: TextChunk) -> Attempt:
 
 
 def _check_candidates(
-    session: SynthesisSession, chunk: TextChunk, result: ChunkResult
+    session: SynthesisSession, chunk: TextChunk, result: ChunkResult, all_candidates: bool
 ) -> list[TakeCheck]:
-    """Check the candidates in order until one passes; none without a checker."""
+    """Check the candidates in order, until one passes or all; none without a checker."""
     checker, checks = session.take_checker, list[TakeCheck]()
     if checker is None:
         return checks
@@ -113,13 +128,13 @@ def _check_candidates(
                 checker.check(
                     candidate.clip,
                     text,
-                    LIMITS[session.request.delivery.take_check],
+                    LIMITS.get(session.request.delivery.take_check, LIMITS["fast"]),
                     session.report,
                     pronounce=pronounce,
                     speed=speed,
                 )
             )
-            if checks[-1].passed:
+            if checks[-1].passed and not all_candidates:
                 break
     return checks
 

@@ -11,7 +11,7 @@ import soundfile
 
 from core.errors import AppError
 from core.paths import ProjectPaths
-from core.progress import ProgressEvent, ProgressReporter
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from engines.device import measure_peak_memory
 from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
@@ -27,10 +27,10 @@ from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
 from studio.voices.consent_reminders import take_consent_reminders
-from studio.workers.synthesis.checked_takes import synthesize_takes
+from studio.workers.synthesis.checked_takes import Attempt, synthesize_takes
 from studio.workers.synthesis.clip_editing import concatenate_clips
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
-from studio.workers.synthesis.session import SynthesisSession
+from studio.workers.synthesis.session import ChunkResult, SynthesisSession
 from studio.workers.synthesis.take_check import TakeChecker
 from studio.workers.synthesis.take_store import (
     TakeStore,
@@ -101,6 +101,11 @@ class Synthesizer:
             take_checker=self._take_checker if request.delivery.take_check != "off" else None,
         )
 
+    @property
+    def take_checker(self) -> TakeChecker:
+        """The recognizer that checks takes."""
+        return self._take_checker
+
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
         """Return the id of the weights that the request uses."""
         return self._engine_cache.get_engine(request, report).weights_id
@@ -118,8 +123,21 @@ def _synthesize_chunks(
         session.report.check_cancelled()
         result = store.load(chunk)
         if result is None:
-            result = store.save(synthesize_takes(session, chunk))
+            result = _synthesize_chunk(session, chunk, store)
         session.chunks.append(result)
+
+
+def _synthesize_chunk(session: SynthesisSession, chunk: TextChunk, store: TakeStore) -> ChunkResult:
+    """Synthesize a chunk; stopped during a retake, the best take so far of a line is kept."""
+    attempts: list[Attempt] = []
+    try:
+        for attempt in synthesize_takes(session, chunk):
+            attempts.append(attempt)
+    except Cancelled:
+        if attempts and store.has_folder:
+            store.save(attempts)
+        raise
+    return store.save(attempts)
 
 
 def _write_clips(

@@ -193,6 +193,7 @@ def _write_takes(
                 anew=chunk.line_override is not None,
                 check=attempt.checks[number - 1],
                 duration_s=chunk.duration_s,
+                likeness=attempt.likenesses[number - 1] if attempt.likenesses else None,
             )
         )
     return saved
