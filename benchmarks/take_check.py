@@ -1,7 +1,7 @@
 """Measure the take check: word errors of the first and of the kept takes, and the time it costs.
 
-PYTHONPATH=src:. python -m benchmarks.take_check [FILE] [--count N] [--check fast|strict]
-    [--retakes N] [--voice NAME] [--model NAME]
+python benchmarks/take_check.py [FILE] [--count N] [--check fast|strict] [--retakes N]
+    [--voice NAME] [--model NAME]
 
 FILE: a line of text each, or a table whose first column is the text; benchmarks/lines/hard.csv
 without one. The first take of a line is the one that is spoken without the check. Errors are
@@ -15,27 +15,32 @@ import csv
 import sys
 from pathlib import Path
 
-from audio.clip import Clip
-from core.paths import ProjectPaths
-from core.progress import ProgressReporter
-from studio.schemas.settings import Settings
-from studio.schemas.speech import TAKE_CHECKS
-from studio.synthesis.chunking import get_token_budget, split_into_chunks
-from studio.synthesis.planning import plan_lines
-from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.workers.synthesis.checked_takes import Attempt, find_best_take, synthesize_takes
-from studio.workers.synthesis.synthesizer import Synthesizer
-from training.asr.base import SAMPLE_RATE
-from training.asr.wer import compute_pocketsphinx_wer
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
 
-ROOT = Path(__file__).parent.parent
+from audio.clip import Clip  # noqa: E402
+from core.paths import ProjectPaths  # noqa: E402
+from core.progress import ProgressReporter  # noqa: E402
+from studio.schemas.settings import Settings  # noqa: E402
+from studio.schemas.speech import TAKE_CHECKS  # noqa: E402
+from studio.synthesis.chunking import get_token_budget, split_into_chunks  # noqa: E402
+from studio.synthesis.planning import plan_lines  # noqa: E402
+from studio.synthesis.request_builder import SpeechRequestInput, build_request  # noqa: E402
+from studio.workers.synthesis.checked_takes import Attempt, find_best_take, synthesize_takes  # noqa: E402
+from studio.workers.synthesis.synthesizer import Synthesizer  # noqa: E402
+from training.asr.base import SAMPLE_RATE  # noqa: E402
+from training.asr.wer import compute_pocketsphinx_wer  # noqa: E402
+
 LINES = ROOT / "benchmarks" / "lines" / "hard.csv"
 
 
 def main() -> int:
     """Speak the lines and print a table."""
     flags = _parse_flags()
-    rows = [_measure_line(text, flags) for text in read_lines(flags.file)[: flags.count]]
+    synthesizer = Synthesizer(ProjectPaths.from_root(ROOT))
+    rows = [
+        _measure_line(synthesizer, text, flags) for text in read_lines(flags.file)[: flags.count]
+    ]
     header = "| line | words | errors in take 1 | in the kept | takes | s of take 1 | s in all |"
     sys.stdout.write(f"{header}\n{'|---' * 7}|\n")
     for number, row in enumerate(rows, start=1):
@@ -71,10 +76,9 @@ def _parse_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-_synthesizer = Synthesizer(ProjectPaths.from_root(ROOT))
-
-
-def _measure_line(text: str, flags: argparse.Namespace) -> tuple[float, ...]:
+def _measure_line(
+    synthesizer: Synthesizer, text: str, flags: argparse.Namespace
+) -> tuple[float, ...]:
     layout, report = ProjectPaths.from_root(ROOT), ProgressReporter()
     wanted = SpeechRequestInput(
         text=text,
@@ -84,7 +88,7 @@ def _measure_line(text: str, flags: argparse.Namespace) -> tuple[float, ...]:
         request_fields={"bundle": flags.model},
     )
     request = build_request(Settings(), wanted, layout)
-    session = _synthesizer.open_session(request, report)
+    session = synthesizer.open_session(request, report)
     chunks = split_into_chunks(
         plan_lines(request, layout), get_token_budget(session.engine), request
     )
@@ -92,7 +96,7 @@ def _measure_line(text: str, flags: argparse.Namespace) -> tuple[float, ...]:
     for chunk in chunks:
         session.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         before = dict(report.timings)
-        attempts = synthesize_takes(session, chunk)
+        attempts = list(synthesize_takes(session, chunk))
         spent = sum(report.timings.values()) - sum(before.values())
         row = _summarize(attempts, spent)
         total = [one + other for one, other in zip(total, row, strict=True)]

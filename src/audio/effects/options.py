@@ -33,7 +33,7 @@ class EffectOptions:
     presence: Annotated[float, OptionInfo(-12.0, 12.0, 0.5, "Gain around 3 kHz", "dB")] = 0.0
     treble: Annotated[float, OptionInfo(-12.0, 12.0, 0.5, "Gain above 6 kHz", "dB")] = 0.0
     compression: Annotated[
-        float, OptionInfo(1.0, 10.0, 0.5, "Ratio of the compressor; 1 = off", ": 1")
+        float, OptionInfo(1.0, 10.0, 0.5, "Ratio of the compressor; 1 = off")
     ] = 1.0
     reverb: Annotated[float, OptionInfo(0.0, 1.0, 0.05, "Share of reverberation")] = 0.0
     reverb_s: Annotated[

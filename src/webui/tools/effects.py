@@ -54,7 +54,7 @@ class EffectsTool:
                 self.recording = gr.File(
                     label="Or drop a file: wav, mp3, flac, ogg, opus, m4a",
                     type="filepath",
-                    height=120,
+                    height=150,
                     elem_id="utilities-effects-drop",
                 )
                 self.preset = gr.Dropdown(
@@ -89,8 +89,10 @@ class EffectsTool:
         self.preset.input(show_preset, self.preset, self.controls, **EVENT_OPTIONS)
         changes = [control.change for control in self.controls]
         gr.on(changes, find_preset, self.controls, self.preset, **EVENT_OPTIONS)
-        for trigger in (self.clip.focus, self.page.blocks.load):
-            trigger(lambda: gr.update(choices=self._list_clips()), None, self.clip, **EVENT_OPTIONS)
+        self.clip.focus(
+            lambda: gr.update(choices=self._list_clips()), None, self.clip, **EVENT_OPTIONS
+        )
+        self.page.blocks.load(self._get_newest, None, self.clip, **EVENT_OPTIONS)
 
     def submit(
         self, clip: Any, recording: str | None, preset: Any, *values: Any, preview: bool = False
@@ -123,6 +125,10 @@ class EffectsTool:
             raise AppError("Choose a clip or drop a file first.")
         path = find_clip_path(self.studio.layout, clip)
         return f"results/{get_clip_name(self.studio.layout, path)}", path.name
+
+    def _get_newest(self) -> Any:
+        clips = self._list_clips()
+        return gr.update(choices=clips, value=next(iter(clips), None))
 
     def _list_clips(self) -> list[str]:
         return list_recent_clips(self.studio.layout)
