@@ -69,7 +69,8 @@ def build_main_controls(
         value=values["text"],
         label="Text",
         info="Text to speak. Words in [brackets] set the mood and are not spoken; "
-        "[pause:0.8s] is a pause, and a blank line separates paragraphs.",
+        "[pause:0.8s] is a pause, [duration:3.2s] before a line its length, {HH AH0 L OW1} are "
+        "phonemes, and a blank line separates paragraphs.",
         placeholder="Type or paste text.",
         lines=5,
         max_lines=24,
