@@ -38,19 +38,20 @@ def main() -> int:
     """Speak the lines and print a table."""
     flags = _parse_flags()
     synthesizer = Synthesizer(ProjectPaths.from_root(ROOT))
-    rows = [
-        _measure_line(synthesizer, text, flags) for text in read_lines(flags.file)[: flags.count]
-    ]
     header = "| line | words | errors in take 1 | in the kept | takes | s of take 1 | s in all |"
     sys.stdout.write(f"{header}\n{'|---' * 7}|\n")
-    for number, row in enumerate(rows, start=1):
-        sys.stdout.write(f"| {number} | {' | '.join(f'{value:g}' for value in row[:6])} |\n")
+    rows: list[tuple[float, ...]] = []
+    for text in read_lines(flags.file)[: flags.count]:
+        rows.append(_measure_line(synthesizer, text, flags))
+        figures = " | ".join(f"{value:g}" for value in rows[-1][:6])
+        sys.stdout.write(f"| {len(rows)} | {figures} |\n")
+        sys.stdout.flush()
     words, first, kept, takes, alone_s, all_s, heard_first, heard_kept = (
         sum(column) for column in zip(*rows, strict=True)
     )
     sys.stdout.write(
-        f"\n{len(rows)} lines, {words} words, check {flags.check}, {takes} takes: "
-        f"{first} word errors in the first takes, {kept} in the kept ones; by PocketSphinx "
+        f"\n{len(rows)} lines, {words:g} words, check {flags.check}, {takes:g} takes: "
+        f"{first:g} word errors in the first takes, {kept:g} in the kept ones; by PocketSphinx "
         f"{heard_first / len(rows):.1%} and {heard_kept / len(rows):.1%}. "
         f"{alone_s:.1f} s without the check, {all_s:.1f} s with it.\n"
     )
