@@ -91,26 +91,37 @@ def encode_complete(steps: Int16Samples, format: str, rate: int) -> bytes:
 
 
 def write_file(
-    path: Path, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str = ""
+    path: Path,
+    blocks: Iterable[npt.NDArray[Any]],
+    format: str,
+    rate: int,
+    comment: str = "",
+    encoding: str = "",
 ) -> None:
     """Write one channel block by block.
 
-    format: a key of ENCODINGS; comment: for the comment tag, which each of the formats has. Blocks
-    of vorbis must be short: long ones overrun the stack of libsndfile. Raises OSError where the
-    disk refuses.
+    blocks: (n,) each, of int16 or int32 at full scale, or float32 (Any: one of them); format: a key
+    of ENCODINGS; comment: for the comment tag, which each of the formats has; encoding: "" for that
+    of the format. Blocks of vorbis must be short: long ones overrun the stack of libsndfile. Raises
+    OSError where the disk refuses.
     """
     with path.open("w+b") as opened:
         sink = _ErrorKeepingFile(opened)
         try:
-            _write_blocks(sink, blocks, format, rate, comment)
+            _write_blocks(sink, blocks, encoding or ENCODINGS[format][1], format, rate, comment)
         finally:
             sink.flush()
 
 
 def _write_blocks(
-    sink: _ErrorKeepingFile, blocks: Iterable[Int16Samples], format: str, rate: int, comment: str
+    sink: _ErrorKeepingFile,
+    blocks: Iterable[npt.NDArray[Any]],
+    encoding: str,
+    format: str,
+    rate: int,
+    comment: str,
 ) -> None:
-    container, encoding = ENCODINGS[format]
+    container, _ = ENCODINGS[format]
     with soundfile.SoundFile(
         sink, "w", rate, channels=1, format=container, subtype=encoding
     ) as file:

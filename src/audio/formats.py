@@ -15,6 +15,12 @@ ENCODINGS = MappingProxyType(  # container and encoding as libsndfile names them
         "mp3": ("MP3", "MPEG_LAYER_III"),
     }
 )
+BIT_DEPTHS = MappingProxyType(  # of the lossless formats: encodings as libsndfile names them
+    {
+        "wav": {"16": "PCM_16", "24": "PCM_24", "32 float": "FLOAT"},
+        "flac": {"16": "PCM_16", "24": "PCM_24"},
+    }
+)
 SAMPLE_RATES = MappingProxyType(  # Hz; a format that is not listed takes any rate
     {"opus": OPUS_SAMPLE_RATES, "mp3": MP3_SAMPLE_RATES}
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,9 @@ import soxr
 import torch
 
 from audio.clip import Clip, ClipError
-from audio.encoders import Int16Samples, write_file
+from audio.encoders import write_file
 from audio.ffmpeg import FfmpegError, convert_to_wav
-from audio.formats import ENCODINGS, SAMPLE_RATES
+from audio.formats import BIT_DEPTHS, ENCODINGS, SAMPLE_RATES
 from audio.wav_repair import open_unfinished_wav
 from core.files import atomic_path
 
@@ -37,6 +37,7 @@ _REASONS = MappingProxyType(  # what ffmpeg reports, and what it means
 )
 BLOCK_SAMPLES = 1 << 16  # samples decoded or encoded at a time
 BYTES_PER_SAMPLE = 2  # of a converted file
+MAX_24 = 2**23  # full scale of 24 bits
 MAX_WAV_HEADER_BYTES = 1 << 20
 MAX_CONVERTED_BYTES = 24 * 3600 * 48_000 * 2 * BYTES_PER_SAMPLE  # a day of stereo, on disk
 
@@ -93,11 +94,12 @@ def read_clip(path: Path, limits: ClipLimits = DEFAULT_LIMITS) -> Clip:
     return Clip(wave=torch.from_numpy(wave), sample_rate=decoded.sample_rate, name=path.name)
 
 
-def write_clip(path: Path, clip: Clip, comment: str = "") -> None:
+def write_clip(path: Path, clip: Clip, comment: str = "", bit_depth: str = "16") -> None:
     """Write a clip in the format of the suffix, atomically and block by block.
 
-    wav and flac have 16 bits; opus and mp3 are resampled where they do not support the rate.
-    comment: for the comment tag. Raises ClipError for an unknown suffix.
+    opus and mp3 are resampled where they do not support the rate. comment: for the comment tag.
+    bit_depth: of wav and flac, a key of BIT_DEPTHS. Raises ClipError for an unknown suffix, and for
+    a bit depth that the format does not have.
     """
     format = path.suffix.lower().removeprefix(".")
     if format not in ENCODINGS:
@@ -106,21 +108,34 @@ def write_clip(path: Path, clip: Clip, comment: str = "") -> None:
             f"Clips cannot be written as {path.suffix!r}. Choose one of {known}.",
             code="unsupported_format",
         )
+    depths = BIT_DEPTHS.get(format, {bit_depth: ""})
+    if bit_depth not in depths:
+        raise ClipError(f"{format} has {' or '.join(depths)} bits, not {bit_depth}.")
     rate = _nearest_rate(clip.sample_rate, SAMPLE_RATES.get(format, ()))
+    bits = bit_depth if format in BIT_DEPTHS else "16"
     with atomic_path(path) as part:
-        write_file(part, _iter_int16_blocks(clip, rate), format, rate, comment)
+        blocks = _iter_blocks(clip, rate, bits)
+        write_file(part, blocks, format, rate, comment, depths[bit_depth])
 
 
-def _iter_int16_blocks(clip: Clip, rate: int) -> Iterator[Int16Samples]:
-    """Yield the samples of a clip at a rate, (n,), rounded to 16 bits."""
+def _iter_blocks(
+    clip: Clip, rate: int, bits: str
+) -> Iterator[npt.NDArray[Any]]:  # Any: an integer or float type
+    """Yield the samples of a clip at a rate, (n,), rounded to 16 or 24 bits, or as float32."""
     wave = clip.wave.detach().cpu()
     resampler = soxr.ResampleStream(clip.sample_rate, rate, 1, "float32", "HQ")
     for start in range(0, len(wave), BLOCK_SAMPLES):  # long vorbis overruns libsndfile's stack
         block = wave[start : start + BLOCK_SAMPLES].float().numpy()
         if rate != clip.sample_rate:
             block = resampler.resample_chunk(block, last=start + BLOCK_SAMPLES >= len(wave))
-        steps = np.round(block.astype(np.float64) * 32_768)
-        yield steps.clip(-32_768, 32_767).astype(np.int16)
+        if bits == "16":
+            steps = np.round(block.astype(np.float64) * 32_768)
+            yield steps.clip(-32_768, 32_767).astype(np.int16)
+        elif bits == "24":
+            steps = np.round(block.astype(np.float64) * MAX_24)
+            yield steps.clip(-MAX_24, MAX_24 - 1).astype(np.int32) << 8  # the upper 24 of 32 bits
+        else:
+            yield block
 
 
 def _nearest_rate(rate: int, allowed: tuple[int, ...]) -> int:

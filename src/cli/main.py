@@ -24,8 +24,10 @@ COMMANDS = {
     "voices": "list voices, save a random one, import one",
     "read": "print the settings of a generated clip",
     "tokens": "show a text as a model tokenizes it",
+    "pronounce": "show or change how words are pronounced",
     "check": "check the quality of a reference clip or voice",
     "clean": "denoise a recording into a new file",
+    "effects": "apply effects to a clip: pitch, equalizer, compressor, reverb, telephone",
     "convert": "convert a recording to another voice",
     "detect": "run the AI-audio detector on a clip",
     "merge": "blend the weights of two models",
@@ -101,8 +103,10 @@ def _find_registration(
         from cli.speak import register
     elif name == "voices":
         from cli.voices import register
-    elif name in ("read", "tokens", "check", "clean", "convert", "detect", "merge"):
+    elif name in ("read", "tokens", "check", "clean", "effects", "convert", "detect", "merge"):
         from cli.tools import register
+    elif name == "pronounce":
+        from cli.pronounce import register
     elif name == "models":
         from cli.models import register
     elif name == "history":

@@ -306,4 +306,5 @@ def _format_result(result: SpeechResult) -> list[str]:
     return [
         f"{result.path}: {summary}",
         *(f"{take.path}: candidate {number}" for number, take in candidates),
+        *result.checks,
     ]

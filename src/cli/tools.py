@@ -1,4 +1,4 @@
-"""testudo read, tokens, check, clean, convert, detect, merge."""
+"""testudo read, tokens, check, clean, effects, convert, detect, merge."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from audio.effects.options import EFFECT_PRESETS, EffectOptions
 from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit
 from core.errors import AppError, reraise_as_app_error
@@ -18,10 +19,12 @@ from core.paths import parse_path, quote_for_message
 from core.serialization import to_dict
 from studio.app.studio import Studio
 from studio.schemas.clip_tools import (
+    ApplyEffectsRequest,
     CheckResult,
     ConvertClipRequest,
     DenoiseClipRequest,
     MergeModelsRequest,
+    merge_effects,
 )
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import is_marked_synthetic, read_metadata
@@ -43,10 +46,12 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     """Add one of the commands to the program."""
     functions: Mapping[str, Callable[..., int]] = {
         **{"read": run_read, "tokens": run_tokens, "check": run_check},
+        "effects": run_effects,
         **{"clean": run_clean, "detect": run_detect, "merge": run_merge, "convert": run_convert},
     }
     fields = {
         "clean": lambda: list_option_fields(DenoiseClipRequest),
+        "effects": lambda: list_option_fields(EffectOptions),
         "convert": lambda: list_option_fields(ConvertClipRequest),
         "tokens": list_token_options,
     }
@@ -141,6 +146,31 @@ def _get_path_beside(file: Path, ending: str) -> Path:
     return file.with_name(f"{file.stem}-{ending}.wav")
 
 
+def run_effects(
+    file: FileArgument,
+    options: Mapping[str, Any],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help=f"One of {', '.join(EFFECT_PRESETS)}.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Output file; default FILE-NAME.wav.", parser=parse_path),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    target = out or _get_path_beside(file, preset or "effects")
+    if target.exists():
+        raise AppError(f"{target} already exists. Choose another file with --out.")
+    with reraise_as_app_error(ValueError):
+        request = ApplyEffectsRequest(clip=str(file), options=merge_effects(preset, options))
+    worker = import_module("studio.workers.apply_effects")
+    made = worker.apply_effects_to_file(
+        studio.layout, file, target, request, create_reporter(as_json)
+    )
+    return emit(made, f"{target}: {made.duration_s:g} s with effects", as_json)
+
+
 def run_convert(
     file: FileArgument,
     voice: Annotated[str, typer.Option(metavar="NAME", help="Voice to convert to.")],
@@ -223,6 +253,10 @@ def format_metadata_lines(record: TakeMetadata) -> list[str]:
         lines.append(f"candidate    {record.candidate}, score {record.score:.4g}")
     if record.latents is not None:
         lines.append("latents      embedded (anyone with this file can use the voice)")
+    lines += [f"check        {check}" for check in record.checks]
+    lines += [f"effects      {_format_pairs(chain)}" for chain in record.effects]
+    if record.source:
+        lines.append(f"made from    {record.source}")
     return lines + [f"warning      {warning}" for warning in record.warnings]
 
 

@@ -19,6 +19,7 @@ STAGE_LABELS: Mapping[str, str] = MappingProxyType(
         "vocode": "Vocoder",
         "speaking": "Generating",
         "align": "Aligning the text",
+        "checking": "Checking the take",
         "looking": "Reading the recordings",
         "cutting": "Cutting clips",
         "comparing": "Finding duplicates",

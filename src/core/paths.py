@@ -131,6 +131,11 @@ class ProjectPaths:
         return self.state / "stars.json"
 
     @property
+    def pronunciations(self) -> Path:
+        """The user's list of pronunciations."""
+        return self.state / "pronunciations.txt"
+
+    @property
     def trash(self) -> Path:
         """The trash of deleted clips."""
         return self.state / "bin"

@@ -137,6 +137,16 @@ class SupportsTokenCount(Protocol):
 
 
 @runtime_checkable
+class SupportsDurations(Protocol):
+    """An engine that may know how long a text will last, and speaks at `options.speed`."""
+
+    # Any: the instance of the engine's options
+    def predict_duration(self, text: str, speaker: SpeakerLatents, options: Any) -> float | None:
+        """Return the seconds of a text at the speed of the options; None where it is unknown."""
+        ...
+
+
+@runtime_checkable
 class SupportsAlignment(Protocol):
     """An engine that can find parts of a text in what it spoke."""
 

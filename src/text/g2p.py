@@ -1,4 +1,4 @@
-"""Grapheme-to-phoneme conversion: user's list, lexicon, morphology, then letter-to-sound."""
+"""Grapheme-to-phoneme conversion: lexicon, morphology, then letter-to-sound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from text.homographs import HOMOGRAPHS
 from text.letter_to_sound import LetterToSound
-from text.lexicon import ARPABET, is_phonemes
+from text.lexicon import ARPABET
+from text.pronunciations import GROUP_PATTERN, list_phonemes
 
 SPACE = "[SPACE]"  # stands between words
 PUNCTUATION = (",", ".", "?", "!", ";", ":", "-", "…")
@@ -16,9 +17,9 @@ SYMBOLS = ("[STOP]", "[UNK]", SPACE, *PUNCTUATION, *ARPABET)
 
 Phonemes = tuple[str, ...]
 
-# A dotted acronym, a word, or a mark; everything else only separates.
+# A group of phonemes, a dotted acronym, a word, or a mark; everything else only separates.
 _TOKEN_PATTERN = re.compile(
-    r"(?:[A-Za-z]\.){2,}|[A-Za-z]+(?:'[A-Za-z]+)*'?|\.\.+|[,.?!;:()…—–]|--+|\s-\s"
+    GROUP_PATTERN + r"|(?:[A-Za-z]\.){2,}|[A-Za-z]+(?:'[A-Za-z]+)*'?|\.\.+|[,.?!;:()…—–]|--+|\s-\s"
 )
 _MARKS = {"(": ",", ")": ",", "—": "-", "–": "-"}
 _MARK_STRENGTHS = "-,;:….!?"  # of marks that follow one another the strongest is kept
@@ -44,7 +45,7 @@ _MAX_ACRONYM_LETTERS = 5  # capitals that are read letter by letter when no word
 class Pronouncer:
     """Convert English words to ARPAbet.
 
-    lexicon: lower-case word -> phonemes, or another spelling (in a user's list).
+    lexicon: lower-case word -> phonemes.
     """
 
     lexicon: Mapping[str, str]
@@ -61,6 +62,9 @@ class Pronouncer:
                 continue
             if symbols:
                 symbols.append(SPACE)
+            if piece.startswith("{"):
+                symbols += list_phonemes(piece)
+                continue
             symbols += self._pronounce_in_context(piece, before)
             before = piece.lower()
         return symbols
@@ -103,23 +107,8 @@ class Pronouncer:
         return tuple(self.lexicon.get(word, "AH0").split())
 
     def _look_up_lexicon(self, word: str) -> Phonemes | None:
-        """Look a word up in the lexicon; a respelling is resolved once."""
         spoken = self.lexicon.get(word)
-        if spoken is None:
-            return None
-        if is_phonemes(spoken):
-            return tuple(spoken.split())
-        return tuple(
-            phoneme for part in spoken.split() for phoneme in self._pronounce_respelling(part)
-        )
-
-    def _pronounce_respelling(self, word: str) -> Phonemes:
-        spoken = self.lexicon.get(word, "")
-        return (
-            tuple(spoken.split())
-            if spoken and is_phonemes(spoken)
-            else self.letter_to_sound.pronounce(word)
-        )
+        return None if spoken is None else tuple(spoken.split())
 
     def _pronounce_possessive(self, word: str) -> Phonemes | None:
         """Words with something after an apostrophe: dog's, dogs', Anna'll."""

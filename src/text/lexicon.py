@@ -30,36 +30,3 @@ def parse_cmudict(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         word, _, phonemes = line.partition("#")[0].strip().partition(" ")
         if phonemes and not word.endswith(")") and word.strip("'.-").replace("'", "").isalpha():
             yield word, phonemes
-
-
-class PronunciationError(ValueError):
-    """A line of a pronunciation list that cannot be read."""
-
-
-def parse_pronunciations(text: str) -> dict[str, str]:
-    """Parse a user's list of `word TAB phonemes` or `word TAB respelling`.
-
-    Phonemes are recognized by their capital letters; blank lines and # remarks are skipped. Raises
-    PronunciationError naming the line.
-    """
-    entries: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.partition("#")[0].strip()
-        if not line:
-            continue
-        word, _, spoken = (part.strip() for part in line.partition("\t"))
-        if not (word and spoken):
-            raise PronunciationError(
-                f"Line {number} of the pronunciations is {line!r}; write the word, a tab, then "
-                "its phonemes (HH AH0 L OW1) or a respelling (hello)."
-            )
-        entries[word.lower()] = spoken if is_phonemes(spoken) else spoken.lower()
-    return entries
-
-
-def is_phonemes(spoken: str) -> bool:
-    """Whether every part is an ARPAbet phoneme; a lone vowel letter pair needs its stress digit."""
-    return all(part in _PHONEMES for part in spoken.split())
-
-
-_PHONEMES = frozenset(ARPABET)

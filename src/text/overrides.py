@@ -1,21 +1,26 @@
-"""Options of one line of a script: {"voice": "alice", "temperature": 0.3} before its text."""
+"""Options of one line of a script: {"voice": "alice", "temperature": 0.3} before its text.
+
+[duration:3.2s] before the text is the same as {"duration": 3.2}.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-VOICE = "voice"  # the override that every caller supports
+VOICE, DURATION = "voice", "duration"  # the overrides that every caller supports
+MAX_DURATION_S = 120.0
 MAX_VOICE_NAME_LENGTH = 100  # characters of a voice's name
 SIMILARITY = 0.8  # of a name to an option, above which it is taken for a misspelled option
 
 _OVERRIDE = re.compile(r"\s*\{\s*(?:[\"'}]|\w+\s*:)")
 _FIRST_KEY = re.compile(r"\s*\{\s*[\"']?([\w-]*)[\"']?\s*(?:[:}]|$)")
 _BRACED = re.compile(r"\s*(\{[^{}\n]{0,60}\}?)")
+_DURATION_TAG = re.compile(r"\s*\[\s*duration\s*[:=]\s*(\d+(?:\.\d+)?)\s*(ms|s|)\s*\]", re.I)
 _INVALID_NAME = re.compile(r'[\x00-\x1f\x7f/\\*?"<>|]')
 _WEIGHT = re.compile(r"\d*\.?\d+")
 _JSON = json.JSONDecoder(parse_constant=lambda word: _reject_constant(word))
@@ -39,6 +44,8 @@ class LineOptions:
 
 def has_override(row: str, names: Sequence[str]) -> bool:
     """Return whether a row starts with options.  names: of the known options."""
+    if _DURATION_TAG.match(row):
+        return True
     return bool(_OVERRIDE.match(row)) and not _is_plain_text(row, names)
 
 
@@ -47,6 +54,12 @@ def parse_override(number: int, raw: str, names: Sequence[str]) -> LineOptions:
 
     Braces that are neither JSON nor name a known option are plain text. Raises ScriptError.
     """
+    tag = _DURATION_TAG.match(raw)
+    if tag is not None:
+        seconds = float(tag[1]) / (1000 if tag[2].lower() == "ms" else 1)
+        _check_option(number, DURATION, seconds, names)
+        rest = parse_override(number, raw[tag.end() :], names)
+        return replace(rest, override={DURATION: seconds, **rest.override})
     if not _OVERRIDE.match(raw):
         return LineOptions(body=raw)
     if _is_plain_text(raw, names):
@@ -96,6 +109,12 @@ def _check_option(number: int, key: str, value: object, names: Sequence[str]) ->
         raise_script_error(number, f"the override has no option {key!r}; {hint}")
     if key == VOICE:
         _check_voice(number, value)
+    elif key == DURATION:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < float(str(value)) <= MAX_DURATION_S:
+            raise_script_error(
+                number, f"duration is {value!r}; give the seconds, up to {MAX_DURATION_S:g}"
+            )
     elif not isinstance(value, str | int | float | bool):
         raise_script_error(
             number, f"option {key!r} is {value!r}; give a number, a text, true or false"

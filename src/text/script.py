@@ -10,12 +10,18 @@ from typing import Any
 from core.errors import CodedError
 from core.paths import quote_for_message
 from text.normalization.pipeline import normalize_text
-from text.overrides import VOICE, LineOptions, ScriptError, has_override, parse_override
+from text.overrides import DURATION, VOICE, LineOptions, ScriptError, has_override, parse_override
 from text.paragraphs import count_usual_blanks, split_paragraphs
 from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
+from text.pronunciations import (
+    PronunciationError,
+    check_phonemes,
+    join_phonemes,
+    show_phonemes,
+)
 from text.segmentation import TextPiece, is_speakable, split_text
 
-__all__ = ["VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
+__all__ = ["DURATION", "VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
            "ScriptLine", "ScriptNotice", "parse_lines", "parse_script", "split_line"]  # fmt: skip
 
 MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
@@ -63,7 +69,7 @@ class ScriptLine:
         for start, end in self.spans:
             parts.append(self.text[place:start])
             place = end
-        return " ".join(" ".join([*parts, self.text[place:]]).split())
+        return show_phonemes(" ".join(" ".join([*parts, self.text[place:]]).split()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +124,8 @@ def parse_lines(
     """Return the lines of a script as `parse_script` does, with invalid lines and notices."""
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
-    names = sorted({VOICE, *known})
+    names = sorted({VOICE, DURATION, *known})
+    text = join_phonemes(text)
     reader = _ScriptReader(
         steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)
     )
@@ -184,6 +191,10 @@ class _ScriptReader:
         body = self._remove_unmatched_brackets(line.number, line.text)
         prefix = f"[{self.steering}] " if self.steering else ""
         text = prefix + _EMPTY_BRACKETS.sub(" ", body).strip()
+        try:
+            check_phonemes(text, f"Line {line.number}")
+        except PronunciationError as wrong:
+            raise ScriptError(str(wrong)) from wrong
         line = replace(line, text=text, spans=_find_bracket_spans(text), lead_s=self.lead_s)
         if _has_words(line.spoken_text):
             self.last, self.lead_s = len(self.items), 0.0

@@ -15,7 +15,7 @@ from core.errors import CodedError
 from core.files import parse_json
 from text.g2p import SPACE, Pronouncer
 from text.letter_to_sound import LetterToSound
-from text.lexicon import parse_lexicon, parse_pronunciations
+from text.lexicon import parse_lexicon
 from text.normalization.pipeline import normalize_text
 from text.normalization.tortoise_cleaners import clean_for_tortoise
 
@@ -145,12 +145,8 @@ def _clean_fully(text: str) -> str:
     return clean_for_tortoise(normalize_text(text))
 
 
-def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
-    """Load the tokenizer that the tokenizer.json of a bundle describes.
-
-    pronunciations: the user's list (see parse_pronunciations), which has precedence over the
-    lexicon; only phoneme tokenizers use it. Raises TokenizerError.
-    """
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Load the tokenizer that the tokenizer.json of a bundle describes. Raises TokenizerError."""
     path = folder / "tokenizer.json"
     try:
         text = path.read_text("utf-8")
@@ -164,7 +160,7 @@ def load_tokenizer(folder: Path, pronunciations: str = "") -> Tokenizer:
     if not isinstance(described, dict):
         raise TokenizerError(f"{path} is not a JSON object; {_REDOWNLOAD_HINT}")
     if described.get("type") == "phonemes":
-        return _load_phoneme_tokenizer(folder, described, pronunciations)
+        return _load_phoneme_tokenizer(folder, described)
     return BpeTokenizer(vocabulary=_load_vocabulary(path, text))
 
 
@@ -184,9 +180,7 @@ def _load_vocabulary(path: Path, text: str) -> tokenizers.Tokenizer:
     return vocabulary
 
 
-def _load_phoneme_tokenizer(
-    folder: Path, described: Mapping[str, Any], pronunciations: str
-) -> PhonemeTokenizer:
+def _load_phoneme_tokenizer(folder: Path, described: Mapping[str, Any]) -> PhonemeTokenizer:
     try:
         symbols = tuple(described["symbols"])
         lexicon_path = _find_neighbour(folder, described["lexicon"])
@@ -201,12 +195,11 @@ def _load_phoneme_tokenizer(
             f"{folder / 'tokenizer.json'} has symbols that are no texts or are there twice; "
             f"{_REDOWNLOAD_HINT}"
         )
-    own_words = parse_pronunciations(pronunciations)
 
     def load_pronouncer() -> Pronouncer:
         lexicon = parse_lexicon(_read_gzip_text(lexicon_path))
         table = LetterToSound.from_dict(parse_json(_read_gzip_text(table_path)))
-        return Pronouncer(lexicon=lexicon | own_words, letter_to_sound=table)
+        return Pronouncer(lexicon=lexicon, letter_to_sound=table)
 
     return PhonemeTokenizer(symbols=symbols, load_pronouncer=load_pronouncer)
 

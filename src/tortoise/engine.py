@@ -18,7 +18,7 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
-from text.tokenizer import with_text_cleaning
+from text.tokenizer import PhonemeTokenizer, with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
@@ -130,6 +130,11 @@ class TortoiseEngine:
         conventions = self.bundle.conventions
         return (conventions.piece_limit or conventions.text_limit) - 2
 
+    @property
+    def reads_phonemes(self) -> bool:
+        """Return whether a text may have groups of phonemes, {HH AH0 L OW1}."""
+        return isinstance(self.bundle.tokenizer, PhonemeTokenizer)
+
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the text, with the cleaning that makes more of them."""
         return count_tokens(self.bundle.tokenizer, text)
@@ -197,6 +202,20 @@ class TortoiseEngine:
             )
         widths = config.architecture("gpt").model_dim, 2 * config.architecture("diffusion").width
         return read_voice_latents(path, self.weights_id, widths)
+
+    def predict_duration(
+        self, text: str, speaker: SpeakerLatents, options: TortoiseOptions
+    ) -> float | None:
+        """Return the seconds of a text; None for a GPT without an aligner."""
+        voice = self._load_conditioning_latents(speaker, options)
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
+        conventions = self.bundle.conventions
+        ids = encode_text(tokenizer, text, conventions.text_limit).to(self.networks.device)
+        with self._make_model_manager(options, ProgressReporter()).use("gpt") as gpt:
+            plan = plan_text(gpt, voice.gpt, ids, options.speed, self._get_max_codes(options))
+        if plan is None:
+            return None
+        return float(plan.durations.sum()) * conventions.samples_per_code / conventions.gpt_rate
 
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter

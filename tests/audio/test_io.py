@@ -441,3 +441,33 @@ def test_huge_floats_become_a_finite_clip_that_can_be_measured(
         clip = read_clip(path)
         assert clip.wave.isfinite().all() and float(clip.wave.abs().max()) == pytest.approx(1)
         assert assess_clip_quality(clip).findings
+
+
+@pytest.mark.parametrize(
+    ("suffix", "depth", "encoding", "step"),
+    [
+        (".wav", "16", "PCM_16", 2**-16),
+        (".wav", "24", "PCM_24", 2**-24),
+        (".wav", "32 float", "FLOAT", 0.0),
+        (".flac", "16", "PCM_16", 2**-16),
+        (".flac", "24", "PCM_24", 2**-24),
+    ],
+)
+def test_a_bit_depth_is_kept(
+    tmp_path: Path, suffix: str, depth: str, encoding: str, step: float
+) -> None:
+    clip = clip_of(tone(seconds=3.0))  # several blocks
+    path = tmp_path / f"a{suffix}"
+    write_clip(path, clip, "made here", bit_depth=depth)
+    assert soundfile.info(path).subtype == encoding
+    samples, _ = soundfile.read(path, dtype="float64")
+    assert np.abs(samples - clip.wave.double().numpy()).max() <= step
+    with soundfile.SoundFile(path) as file:
+        assert file.comment == "made here"
+
+
+def test_a_lossy_format_has_no_bit_depth_and_flac_no_float(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp3", clip_of(tone()), bit_depth="24")
+    assert soundfile.info(tmp_path / "a.mp3").frames > 0
+    with pytest.raises(ClipError, match="flac has 16 or 24 bits, not 32 float"):
+        write_clip(tmp_path / "a.flac", clip_of(tone()), bit_depth="32 float")

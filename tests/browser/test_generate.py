@@ -56,6 +56,14 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "output_rate": (44_100, 44_100),
         "format": ("flac", "flac"),
         "emotion": ("Happy", "happy"),
+        "take_check": ("Strict", "strict"),
+        "duration": (3.5, 3.5),
+        "loudness": ("-18", "-18"),
+        "fade_in_ms": (100, 100),
+        "fade_out_ms": (200, 200),
+        "bit_depth": ("24", "24"),
+        "file_name": ("{voice}-{number}", "{voice}-{number}"),
+        "retakes": (3, 3),
     }
 )
 BY_ITSELF = {"prompt"}  # has a test of its own: it is asked for with the emotion Custom

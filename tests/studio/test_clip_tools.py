@@ -29,6 +29,7 @@ from studio.schemas.clip_tools import (
     DenoiseClipRequest,
     DetectSyntheticRequest,
 )
+from studio.settings.pronunciations import write_pronunciations
 from studio.synthesis.token_preview import preview_tokens
 from studio.workers.clip_tools import detect_synthetic_speech
 from studio.workers.synthesis.voicefixer import run_voicefixer
@@ -97,6 +98,8 @@ def test_a_text_is_seen_in_tokens_with_what_is_unknown(layout: ProjectPaths) -> 
     assert view.spoken == "hey five ~" and view.limit == 58
     assert [token.piece for token in view.tokens][:4] == ["h", "e", "y", "[SPACE]"]
     assert view.strange == ("~",) and not view.tokens[-1].known and view.fits
+    write_pronunciations(layout, "Hey = hay\ngif = {JH IH1 F}")
+    assert preview_tokens(layout, "tiny", "Hey gif").spoken == "hay gif"
     assert not preview_tokens(layout, "tiny", "a" * 59).fits
     with pytest.raises(AppError, match="has 20,001 characters"):
         preview_tokens(layout, "tiny", "a" * 20_001)

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from audio.clip import Clip
+from audio.loudness import measure_loudness
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from studio.workers.synthesis.clip_editing import (
-    apply_rate_and_volume,
     concatenate_clips,
     fade_edges,
     find_quietest_sample,
+    finish_clip,
     join_audible_spans,
     locate_with_wav2vec2,
 )
@@ -50,16 +51,35 @@ def test_fades_fit_into_clips_shorter_than_they_are() -> None:
 
 
 def test_volume_scales_and_never_clips() -> None:
-    assert float(
-        apply_rate_and_volume(clip(1), OutputOptions(volume=0.5)).wave.max()
-    ) == pytest.approx(0.25)
-    assert float(
-        apply_rate_and_volume(clip(1), OutputOptions(volume=4.0)).wave.max()
-    ) == pytest.approx(1.0)
+    assert float(finish_clip(clip(1), OutputOptions(volume=0.5)).wave.max()) == pytest.approx(0.25)
+    assert float(finish_clip(clip(1), OutputOptions(volume=4.0)).wave.max()) == pytest.approx(1.0)
+
+
+def test_a_clip_has_the_loudness_that_is_asked_for_whatever_its_volume() -> None:
+    tone = replace(clip(2), wave=0.5 * torch.sin(torch.arange(2 * RATE) * 0.1))
+    for volume in (0.2, 3.0):
+        finished = finish_clip(tone, OutputOptions(volume=volume, loudness="-18"))
+        assert measure_loudness(finished) == pytest.approx(-18, abs=0.3)
+
+
+def test_the_ends_of_a_clip_are_faded() -> None:
+    flat = replace(clip(1), wave=torch.full((RATE,), 0.5))
+    finished = finish_clip(flat, OutputOptions(fade_in_ms=100, fade_out_ms=500)).wave
+    assert finished[0] == 0 and float(finished[-1]) < 1e-3
+    assert torch.all(finished[RATE // 10 : RATE // 2] == 0.5)
+    assert float(finished[RATE * 3 // 4]) == pytest.approx(0.25, abs=1e-3)
+    long = finish_clip(flat, OutputOptions(fade_in_ms=5_000, fade_out_ms=5_000)).wave
+    assert long.shape == flat.wave.shape and float(long.max()) < 0.5
+
+
+def test_flac_is_not_float() -> None:
+    with pytest.raises(ValueError, match="bit_depth is '32 float'; flac can have 16 or 24"):
+        OutputOptions(format="flac", bit_depth="32 float")
+    assert OutputOptions(format="mp3", bit_depth="24").bit_depth == "24"  # has none
 
 
 def test_the_rate_of_the_clip_is_chosen() -> None:
-    finished = apply_rate_and_volume(clip(1), OutputOptions(output_rate=44_100))
+    finished = finish_clip(clip(1), OutputOptions(output_rate=44_100))
     assert finished.sample_rate == 44_100 and finished.duration_s == pytest.approx(1, abs=1e-3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -10,7 +11,13 @@ import pytest
 
 from core.errors import AppError
 from core.paths import ProjectPaths
-from studio.synthesis.output_paths import find_clip_path, get_clip_name, reserve_output_path
+from studio.schemas.speech import OutputOptions, SpeechRequest
+from studio.synthesis.output_paths import (
+    find_clip_path,
+    get_clip_name,
+    reserve_named_path,
+    reserve_output_path,
+)
 
 EACH = 12
 
@@ -85,3 +92,56 @@ def test_a_date_in_a_file_name_is_not_a_clip_number(tmp_path: Path) -> None:
     (layout.results / "alice").mkdir(parents=True)
     (layout.results / "alice" / "20240131-talk.wav").touch()
     assert reserve_output_path(layout, "alice", "Hi", "wav").clip_path.name == "00001-hi.wav"
+
+
+def spoken(template: str) -> SpeechRequest:
+    delivery = OutputOptions(file_name=template)
+    return SpeechRequest(text="Hi there.", voice="alice", options={"seed": 7}, delivery=delivery)
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("", ("00001-hi-there.wav", "00002-hi-there.wav")),
+        ("{number}-{text}", ("00001-hi-there.wav", "00002-hi-there.wav")),
+        ("{voice} {seed}", ("alice 7.wav", "alice 7-2.wav")),
+        ("{model}_{text}", ("starter_hi-there.wav", "starter_hi-there-2.wav")),
+        ("take", ("take.wav", "take-2.wav")),
+    ],
+)
+def test_a_template_names_clips_and_no_name_is_used_twice(
+    tmp_path: Path, template: str, names: tuple[str, str]
+) -> None:
+    layout, request = ProjectPaths.from_root(tmp_path), spoken(template)
+    for name in names:
+        path = reserve_named_path(layout, "alice", request)
+        assert path.clip_path.name == name and path.clip_path.parent.name == "alice"
+        path.clip_path.write_bytes(b"sound")
+        path.release()
+
+
+def test_a_template_has_the_day_and_the_time(tmp_path: Path) -> None:
+    layout = ProjectPaths.from_root(tmp_path)
+    name = reserve_named_path(layout, "alice", spoken("{date} {time}")).clip_path.stem
+    assert datetime.strptime(name, "%Y-%m-%d %H%M%S") <= datetime.now()
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{nummer}", r"no placeholder \{nummer\}. Did you mean '\{number\}'"),
+        ("{}", r"no placeholder \{\}"),
+        ("{text.__class__}", "no placeholder"),
+        ("{text!r}", "no placeholder"),
+        ("{number:09d}", "no placeholder"),
+        ("{text", "a brace is not closed"),
+        ("../{text}", "without"),
+        ("a/{text}", "without"),
+        ("a\\{text}", "without"),
+        ("a\n{text}", "without"),
+        ("x" * 61, "at most 60"),
+    ],
+)
+def test_a_template_that_names_no_file_is_refused(template: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        OutputOptions(file_name=template)

@@ -12,11 +12,9 @@ from text.g2p import PUNCTUATION, SPACE, SYMBOLS, Pronouncer, spell_letters
 from text.letter_to_sound import LetterToSound, keep_one_primary_stress
 from text.lexicon import (
     ARPABET,
-    PronunciationError,
     format_lexicon,
     parse_cmudict,
     parse_lexicon,
-    parse_pronunciations,
 )
 
 WORDS = {
@@ -107,16 +105,10 @@ def test_the_word_before_decides_between_homographs(pronouncer: Pronouncer) -> N
     assert spoken(pronouncer, "have read").endswith("R EH1 D")
 
 
-def test_a_users_words_win_over_the_lexicon() -> None:
-    own = parse_pronunciations("Bog\tB OW1 G # mine\n\nBUS\tbook well")
-    pronouncer = Pronouncer(lexicon=WORDS | own, letter_to_sound=LETTERS)
-    assert spoken(pronouncer, "Bog bus") == "B OW1 G _ B UH1 K W EH1 L"
-
-
-@pytest.mark.parametrize("line", ["bog", "bog B OW1 G", "\tB OW1", "bog\t"])
-def test_a_pronunciation_without_its_tab_is_refused_with_its_line(line: str) -> None:
-    with pytest.raises(PronunciationError, match="Line 2"):
-        parse_pronunciations(f"# my words\n{line}\n")
+def test_phonemes_in_a_text_are_read_as_they_are(pronouncer: Pronouncer) -> None:
+    assert spoken(pronouncer, "bog {B OW1 G}, {HH_AH0}!") == (
+        f"{spoken(pronouncer, 'bog')} _ B OW1 G , _ HH AH0 !"
+    )
 
 
 @given(st.text(max_size=60))

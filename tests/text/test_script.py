@@ -111,7 +111,7 @@ def test_curly_words_are_not_an_override() -> None:
         ('{"voice": "bob" Hello', "Line 1, character 17: the override is not JSON"),
         ("{voice: bob} Hello", "not JSON"),
         ('{"temprature": 1} Hello', "no option 'temprature'; did you mean 'temperature'"),
-        ('{"xyzzy": 1} Hello', "known are preset, seed, temperature, voice"),
+        ('{"xyzzy": 1} Hello', "known are duration, preset, seed, temperature, voice"),
         ('{"seed": [1]} Hello', "option 'seed' is"),
         ('{"temperature": NaN} Hello', "NaN is not a number"),
     ],

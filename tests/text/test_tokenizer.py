@@ -112,10 +112,11 @@ def test_nothing_to_say_gives_no_ids(starter: PhonemeTokenizer) -> None:
     assert starter.encode("") == starter.encode(" ... ") == starter.encode("😀") == []
 
 
-def test_a_users_pronunciations_win(starter: PhonemeTokenizer) -> None:
-    own = load_tokenizer(STARTER, "Testudo\tT EH0 S T UW1 D OW0\n")
-    assert own.tokenize("testudo!") == ["T", "EH0", "S", "T", "UW1", "D", "OW0", "!"]
-    assert own.tokenize("testudo!") != starter.tokenize("testudo!")
+def test_phonemes_in_a_text_become_their_symbols(starter: PhonemeTokenizer) -> None:
+    said = ["T", "EH0", "S", "T", "UW1", "D", "OW0", "!"]
+    assert starter.tokenize("{T EH0 S T UW1 D OW0}!") == said
+    assert starter.clean("On May 5th, {T_EH0_S}!") == "On May fifth, {T EH0 S}!"
+    assert "[UNK]" not in starter.tokenize("{A} and {BQ}")
 
 
 @pytest.fixture

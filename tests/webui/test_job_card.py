@@ -13,7 +13,9 @@ from core.formatting import format_clock, format_duration
 from core.paths import ProjectPaths
 from jobs.models import Job, JobFailure, JobProgress
 from studio.app.studio import Studio
-from studio.synthesis.output_paths import get_clip_name
+from studio.schemas.take_metadata import TakeCheck
+from studio.synthesis.line_takes import read_line_takes, write_line_takes
+from studio.synthesis.output_paths import OutputPath, get_clip_name
 from webui.components.job_card import (
     format_page_title,
     format_progress,
@@ -136,6 +138,42 @@ def test_a_finished_job_has_its_candidates_lines_voice_seed_and_settings(
     rows = [row for row in Reader(html).all("li") if "data-line" in row]
     assert rows[0]["data-start"] == "0.0"
     assert float(str(rows[0]["data-end"])) < float(str(rows[1]["data-start"]))
+
+
+def test_takes_of_a_line_are_compared_in_a_table(
+    studio: Studio, spoken: Callable[..., Job]
+) -> None:
+    job = spoken("One.\nTwo.", delimiter="\\n")
+    assert job.result is not None
+    destination = OutputPath(clip_path=Path(str(job.result["path"])))
+    lines = read_line_takes(destination)
+    assert lines is not None
+    check = TakeCheck(recognizer="r", words=4, word_errors=1, faults=("'two' was missing",))
+    first = replace(lines.lines[1].takes[0], check=check, likeness=0.812)
+    takes = (first, replace(first, file="002.candidate-2.wav", check=None))
+    changed = (lines.lines[0], replace(lines.lines[1], takes=takes))
+    write_line_takes(destination, replace(lines, lines=changed))
+    html = job_panel_html([job], studio.layout)
+    for words in ("Compare 2 takes", "3 of 4", "was missing", "0.81", "In use"):
+        assert words in html
+    uses = [
+        item["data-value"] for item in Reader(html).all("button") if item.get("data-act") == "use"
+    ]
+    assert uses.count(f"1/{takes[1].file}") == 2  # a button and a row of the table
+
+
+def test_a_card_says_which_take_was_kept_and_why(
+    studio: Studio, spoken: Callable[..., Job]
+) -> None:
+    job = spoken("Hello there.")
+    assert job.result is not None
+    checks = (
+        "Line 1, take 2: 'there' was missing in take 1.",
+        "Line 2, take 1, which did not pass",
+    )
+    html = job_panel_html([replace(job, result={**job.result, "checks": checks})], studio.layout)
+    texts = [item["class"] for item in Reader(html).all("p") if "class" in item]
+    assert "take 2: &#39;there&#39; was missing in take 1." in html and "warning" in texts
 
 
 def test_an_edit_of_a_clip_is_shown_in_its_card_and_adds_no_other(

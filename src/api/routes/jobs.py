@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.routes.files import resolve_audio_file, save_upload
 from api.schemas import ApiContext, ContextDep, JobView
+from audio.effects.options import EFFECT_PRESETS, EffectOptions
 from core.errors import reraise_as_app_error
-from core.options import build_json_schema
+from core.options import build_json_schema, check_option_values
 from engines.registry import get_options_class
 from jobs.models import Job
 from studio.app.studio import Studio
-from studio.schemas.clip_tools import ConvertClipRequest
+from studio.schemas.clip_tools import ApplyEffectsRequest, ConvertClipRequest, merge_effects
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
@@ -44,6 +45,7 @@ DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when
 EngineOptionsDict = Annotated[
     dict[str, Any], WithJsonSchema(build_json_schema(get_options_class(DOCUMENTED_ENGINE)))
 ]  # Any: values of options
+EffectOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(EffectOptions))]
 OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(OutputOptions))]
 
 
@@ -86,6 +88,17 @@ class SpeakBody(BaseModel):
         )
 
 
+class EffectsBody(BaseModel):
+    """Effects for a clip: a preset, and options that differ from it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    clip: str = Field(description="a clip below the results")
+    preset: str = Field(default="", description=f"one of {', '.join(EFFECT_PRESETS)}")
+    options: EffectOptionsDict = Field(default_factory=dict)
+    preview: bool = Field(default=False, description="the first seconds only, not kept")
+
+
 class JobList(BaseModel):
     """Jobs, the newest first."""
 
@@ -116,6 +129,21 @@ def speak(body: SpeakBody, context: ContextDep) -> JobView:
         request = build_request(context.studio.settings, body.to_request_input(), context.layout)
     plan_lines(request, context.layout)  # raises for invalid text now, not in the queue
     return context.submit(request, title=body.title)
+
+
+@router.post("/effects", status_code=202)
+def apply_effects(body: EffectsBody, context: ContextDep) -> JobView:
+    """Submit a job that applies effects to a clip, into a new clip beside it."""
+    resolve_audio_file(context.layout.results, body.clip)
+    with reraise_as_app_error(ValueError):
+        check_option_values(EffectOptions, body.options)
+        request = ApplyEffectsRequest(
+            clip=f"results/{body.clip}",
+            options=merge_effects(body.preset, body.options),
+            name=body.preset if body.preset and not body.options else "effects",
+            preview=body.preview,
+        )
+    return context.submit(request, title=f"Effects {request.name}: {body.clip}")
 
 
 @router.post("/convert", status_code=202)

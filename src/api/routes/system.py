@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import StudioDep
-from core.paths import get_project_paths
+from core.errors import AppError
+from core.paths import get_project_paths, quote_for_message
 from core.serialization import to_dict
 from studio.diagnostics.checks import run_checks
 from studio.diagnostics.report import collect_system_facts, format_report
 from studio.diagnostics.system_info import collect_system_info, redact_private_data
 from studio.schemas.settings import list_setting_fields
+from studio.settings.pronunciations import read_pronunciations, write_pronunciations
 
 router = APIRouter(prefix="/api", tags=["System"])
 
@@ -44,6 +46,14 @@ class SettingList(BaseModel):
     """The effective settings."""
 
     settings: list[SettingView]
+
+
+class Pronunciations(BaseModel):
+    """How words are pronounced: word -> respelling, or ARPAbet phonemes in braces."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    words: dict[str, str]
 
 
 class FindingView(BaseModel):
@@ -114,3 +124,19 @@ def read_settings(studio: StudioDep) -> SettingList:
 def _build_finding(plain: dict[str, Any], root: Path) -> FindingView:
     message = redact_private_data(plain["message"], root)
     return FindingView.model_validate({**plain, "message": message, "told": message})
+
+
+@router.get("/pronunciations")
+def get_pronunciations(studio: StudioDep) -> Pronunciations:
+    """Return the user's list of pronunciations."""
+    return Pronunciations(words=dict(read_pronunciations(studio.layout)))
+
+
+@router.put("/pronunciations")
+def put_pronunciations(body: Pronunciations, studio: StudioDep) -> Pronunciations:
+    """Replace the user's list of pronunciations; it applies to the next text."""
+    odd = [word for word in body.words if "=" in word or "\n" in word]
+    if odd:
+        raise AppError(f"{quote_for_message(odd[0])} is not a word. Write letters only.")
+    text = "\n".join(f"{word} = {' '.join(said.split())}" for word, said in body.words.items())
+    return Pronunciations(words=dict(write_pronunciations(studio.layout, text)))

@@ -1,8 +1,8 @@
 """Augmented copies of recordings: noise, a room, another pitch.
 
-torchaudio adds noise and changes the tempo (phase vocoder), soxr turns that into another pitch, and
-pyroomacoustics simulates the room (image source method). audiomentations offers all three, but
-requires soxr below 1; the pitch shift of librosa compiles for half a minute first.
+torchaudio adds noise, audio.effects shifts the pitch, and pyroomacoustics simulates the room (image
+source method). audiomentations offers all three, but requires soxr below 1; the pitch shift of
+librosa compiles for half a minute first.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 import torch
-from torchaudio.functional import add_noise, fftconvolve, phase_vocoder
+from torchaudio.functional import add_noise, fftconvolve
 
+from audio.effects.chain import shift_pitch
 from core.errors import AppError
 from speakers.data.options import AugmentationOptions
 
@@ -27,7 +27,6 @@ ROOM_SIZE_M = ((3.0, 2.5, 2.2), (9.0, 7.0, 3.5))  # shortest and longest edges
 WALL_DISTANCE_M = 0.5
 SOUND_ABSORPTION = (0.15, 0.6)
 MAX_REFLECTIONS = 10
-FFT_SIZE, HOP = 1024, 256  # samples, of the phase vocoder
 
 
 def augment(wave: Wave, sample_rate: int, options: AugmentationOptions, key: str) -> Wave:
@@ -35,7 +34,9 @@ def augment(wave: Wave, sample_rate: int, options: AugmentationOptions, key: str
     digest = hashlib.sha256(f"{options.augmentation_seed} {key}".encode()).digest()
     random = np.random.default_rng(np.frombuffer(digest, np.uint32))
     shift = random.uniform(-options.max_pitch_shift, options.max_pitch_shift)
-    made = torch.from_numpy(_shift_pitch(wave, sample_rate, shift) if shift else wave)
+    made = torch.from_numpy(wave)
+    if shift:
+        made = shift_pitch(made, sample_rate, shift)
     if options.room:
         response = simulate_room(sample_rate, random)
         made = fftconvolve(made, torch.from_numpy(response))[: len(wave)]
@@ -69,20 +70,6 @@ def simulate_room(sample_rate: int, random: np.random.Generator) -> Wave:
     direct = int(np.abs(response).argmax())
     cut: Wave = response[direct:] / np.abs(response[direct])
     return cut
-
-
-def _shift_pitch(wave: Wave, sample_rate: int, semitones: float) -> Wave:
-    """Slow down or speed up without changing the pitch, then resample to the old length."""
-    rate = 2.0 ** (-semitones / 12)
-    window = torch.hann_window(FFT_SIZE)
-    spectrum = torch.stft(torch.from_numpy(wave), FFT_SIZE, HOP, window=window, return_complex=True)
-    advance = torch.linspace(0, torch.pi * HOP, FFT_SIZE // 2 + 1)[:, None]
-    stretched = torch.istft(
-        phase_vocoder(spectrum, rate, advance), FFT_SIZE, HOP, window=window,
-        length=round(len(wave) / rate),
-    )  # fmt: skip
-    shifted = soxr.resample(stretched.numpy(), sample_rate, sample_rate * rate)[: len(wave)]
-    return np.pad(shifted, (0, len(wave) - len(shifted)))
 
 
 def _import(name: str) -> Any:

@@ -23,7 +23,7 @@ from studio.app.task_registry import TASKS
 from studio.diagnostics.log import log_ended_job
 from studio.schemas.settings import Settings
 from studio.schemas.speech import SpeechRequest
-from studio.synthesis.output_paths import OutputPath, reserve_output_path
+from studio.synthesis.output_paths import OutputPath, reserve_named_path
 from studio.voices.catalog import get_results_folder_name
 
 CONTEXT_FACTORY = "studio.workers.context:create_worker_context"
@@ -63,8 +63,8 @@ class JobService:
         task = get_task_name(TASKS, request)
         if not isinstance(request, SpeechRequest) or request.out is not None:
             return self.queue.submit(task, to_dict(request), title, origin)
-        naming = get_results_folder_name(request.voice), request.text, request.delivery.format
-        destination = reserve_output_path(self._layout, *naming)
+        folder = get_results_folder_name(request.voice)
+        destination = reserve_named_path(self._layout, folder, request)
         try:
             request = replace(request, out=str(destination.clip_path.absolute()))
             return self.queue.submit(task, to_dict(request), title, origin)

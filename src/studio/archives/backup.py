@@ -69,6 +69,7 @@ def _list_single_files(layout: ProjectPaths) -> dict[str, Path]:
         "settings.yaml": layout.settings_file,
         "presets.yaml": layout.presets_file,
         "stars.json": layout.stars,
+        "pronunciations.txt": layout.pronunciations,
     }
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from audio.effects.options import EFFECT_PRESETS, EffectOptions
+from core.errors import InvalidValueError
 from core.options import OptionInfo, validate_options
+from core.serialization import suggest_similar
 from quick.options import QUICK_VOCODERS
 
 SPECTRAL_GATE, VOICEFIXER = "built-in", "voicefixer"
-# Any: a finding of audio.quality as a dict.
+PREVIEW_S = 8.0
+NO_EFFECTS = EffectOptions()
+# Any: a finding of audio.quality as a dict; options of effects.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +138,48 @@ class ConvertClipResult:
     bundle: str
     duration_s: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyEffectsRequest:
+    """Apply a chain of effects to a clip; the result is a new file beside it.
+
+    clip: a reference, see studio.voices.uploads;  name: of the chain, for the new file;
+    preview: only the first PREVIEW_S, into a file that is deleted after a day.
+    """
+
+    clip: str
+    options: EffectOptions = NO_EFFECTS
+    name: str = "effects"
+    preview: bool = False
+
+    def __post_init__(self) -> None:
+        if self.options == NO_EFFECTS:
+            raise InvalidValueError("No effect is turned on. Choose a preset or set one.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyEffectsResult:
+    """A clip with effects.
+
+    clip: its reference;  path: its file;  source: the file of the clip before.
+    """
+
+    clip: str
+    path: str
+    source: str
+    duration_s: float
+    preview: bool
+
+
+def merge_effects(preset: str, changes: Mapping[str, Any]) -> EffectOptions:
+    """Return the effects of a preset, "" for none, with changes. Raises InvalidValueError."""
+    if preset and preset not in EFFECT_PRESETS:
+        hint = suggest_similar(preset, list(EFFECT_PRESETS))
+        raise InvalidValueError(
+            f"There are no effects {preset!r}.{hint} Choose one of: {', '.join(EFFECT_PRESETS)}."
+        )
+    return EffectOptions(**{**EFFECT_PRESETS.get(preset, {}), **changes})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any
 
-from audio.formats import ENCODINGS, SAMPLE_RATES
+from audio.formats import BIT_DEPTHS, ENCODINGS, SAMPLE_RATES
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from core.options import (
     Layer,
@@ -22,6 +23,7 @@ from core.paths import quote_for_message
 from core.serialization import from_dict, suggest_similar, to_dict
 from engines.registry import get_options_class
 from studio.schemas.take_metadata import TakeMetadata
+from text.overrides import MAX_DURATION_S
 from text.pauses import Pause, PauseKind
 from text.segmentation import is_speakable
 
@@ -29,8 +31,15 @@ DEFAULT, MODEL, FILE, PRESET, REQUEST = "default", "the model", "settings.yaml",
 """Sources of an option, in ascending priority."""
 AUDIO_FORMATS = tuple(ENCODINGS)
 LOSSLESS_SUFFIXES = (".wav", ".flac")
+LOUDNESS_TARGETS = ("off", "-16", "-18", "-20")  # LUFS
+
+MAX_NAME_CHARS = 60  # of a template beside its placeholders
+DEFAULT_FILE_NAME = "{number}-{text}"
+FORBIDDEN_IN_NAMES = './\\:*?"<>|~'
+NAME_PLACEHOLDERS = ("{number}", "{text}", "{voice}", "{model}", "{seed}", "{date}", "{time}")
 
 EMOTIONS = ("none", "happy", "sad", "angry", "disgusted", "arrogant")
+TAKE_CHECKS = ("off", "fast", "strict")
 MAX_CHUNK_CHARS = 600  # characters, even where the engine could take more at once
 MAX_TEXT_CHARS = 100_000  # characters: some two hours, all in memory when they are joined
 
@@ -67,10 +76,31 @@ class OutputOptions:
     pause_section_s: Annotated[
         float, OptionInfo(0.0, 20.0, 0.05, "Silence before headings and at scene breaks", "s")
     ] = 1.2
+    duration: Annotated[
+        float,
+        OptionInfo(
+            0.0,
+            MAX_DURATION_S,
+            0.05,
+            "Exact length of each line; 0: as it is spoken. [duration:3.2s] sets it for one line",
+            "s",
+        ),
+    ] = 0.0
     fade_ms: Annotated[int, OptionInfo(0, 100, 1, "Fade at each join", "ms")] = 5
     volume: Annotated[float, OptionInfo(0.0, 4.0, 0.05, "Gain of the clip; 1: unchanged", "x")] = (
         1.0
     )
+    loudness: Annotated[
+        str,
+        OptionInfo(
+            choices=LOUDNESS_TARGETS,
+            help="Loudness of the clip (EBU R 128), with true peaks below -1 dB; volume has no "
+            "effect then",
+            unit="LUFS",
+        ),
+    ] = "off"
+    fade_in_ms: Annotated[int, OptionInfo(0, 10_000, 10, "Fade at the start of the clip", "ms")] = 0
+    fade_out_ms: Annotated[int, OptionInfo(0, 10_000, 10, "Fade at the end of the clip", "ms")] = 0
     output_rate: Annotated[
         int, OptionInfo(0, 192_000, 1, "Sample rate of the clip; 0: that of the engine", "Hz")
     ] = 0
@@ -80,10 +110,39 @@ class OutputOptions:
             choices=AUDIO_FORMATS, help="File format of the clip, if its name has no suffix"
         ),
     ] = "wav"
+    bit_depth: Annotated[
+        str,
+        OptionInfo(
+            choices=tuple(BIT_DEPTHS["wav"]),
+            help="Bits of a sample in wav and flac; 32 float in wav only",
+        ),
+    ] = "16"
+    file_name: Annotated[
+        str, OptionInfo(help=f"Name of the file, of {', '.join(NAME_PLACEHOLDERS)}")
+    ] = DEFAULT_FILE_NAME
+    take_check: Annotated[
+        str,
+        OptionInfo(
+            choices=TAKE_CHECKS,
+            help="Listen to each take with speech recognition, and retake a line with missing or "
+            "added words, an odd length, clipping or a long silence; strict: each word must be "
+            "right, fast: similar words are accepted",
+        ),
+    ] = "off"
+    retakes: Annotated[
+        int, OptionInfo(1, 10, 1, "Retakes of a line that fails the check; the best take is kept")
+    ] = 2
 
     def __post_init__(self) -> None:
         validate_options(self)
         check_sample_rate(self.output_rate, self.format)
+        depths = BIT_DEPTHS.get(self.format)
+        if depths and self.bit_depth not in depths:
+            raise InvalidValueError(
+                f"bit_depth is {self.bit_depth!r}; {self.format} can have {' or '.join(depths)}. "
+                "Choose wav."
+            )
+        check_file_name_template(self.file_name)
         if "[" in self.prompt or "]" in self.prompt:
             raise ValueError("prompt is never spoken, so it needs no brackets; remove them.")
 
@@ -126,6 +185,33 @@ def check_sample_rate(rate: int, format: str) -> None:
         raise InvalidValueError(f"output_rate is {rate}; it must be 0 or from 8000 to 192000 Hz.")
 
 
+def check_file_name_template(template: str) -> None:
+    """Raise InvalidValueError for an unknown placeholder, and what no file name can have.
+
+    An empty template is the default one.
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as cause:
+        raise InvalidValueError(
+            f"file_name is {template!r}; a brace is not closed ({cause})."
+        ) from cause
+    for _, name, form, conversion in parts:
+        if name is not None and ("{" + name + "}" not in NAME_PLACEHOLDERS or form or conversion):
+            hint = suggest_similar("{" + name + "}", NAME_PLACEHOLDERS)
+            raise InvalidValueError(
+                f"file_name has no placeholder {'{' + name + '}'}.{hint} There are "
+                f"{', '.join(NAME_PLACEHOLDERS)}."
+            )
+    words = "".join(text for text, *_ in parts)
+    forbidden = "".join(sorted({sign for sign in words if sign in FORBIDDEN_IN_NAMES}))
+    if forbidden or not words.isprintable() or len(words) > MAX_NAME_CHARS:
+        raise InvalidValueError(
+            f"file_name is {template!r}; beside the placeholders it must be at most "
+            f"{MAX_NAME_CHARS} characters, without {' '.join(FORBIDDEN_IN_NAMES)}."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """A text to synthesize.
@@ -133,7 +219,8 @@ class SpeechRequest:
     voice: a name, or a mix such as alice:0.7+bob:0.3;  options: all options of the engine;
     out: the file to write, None for a new one under results/;  device, threads: "auto" and 0 for
     automatic;  embed …: what is embedded in the file;  voice_fixer, …_device: whether and where
-    voicefixer cleans the clip;  like: the clip to reproduce.
+    voicefixer cleans the clip;  like: the clip to reproduce;  pronunciations: of words of the text,
+    see text.pronunciations.
     """
 
     text: str
@@ -151,6 +238,7 @@ class SpeechRequest:
     voice_fixer: bool = False
     voice_fixer_device: str = "cpu"
     like: TakeMetadata | None = None
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_text(self.text)
@@ -175,6 +263,7 @@ class SpeechResult:
 
     heard: the spoken text, without prompts;  seconds: of audio;  stages: seconds of work in each;
     peak_bytes: the most memory that the process, or its GPU, has had in use, 0 where unknown.
+    checks: what the check of the takes found, in sentences.
     """
 
     path: str
@@ -188,6 +277,7 @@ class SpeechResult:
     lines: tuple[Take, ...] = ()
     warnings: tuple[str, ...] = ()
     peak_bytes: int = 0
+    checks: tuple[str, ...] = ()
 
 
 def check_text(text: str) -> str:

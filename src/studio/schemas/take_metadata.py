@@ -26,10 +26,31 @@ class ComputeEnvironment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCheck:
+    """What the check of a take found.
+
+    recognizer: its name;  heard: the words that it heard;  words: of the text;  word_errors: wrong,
+    missing and added ones;  faults: each in words, none where the take passed.
+    """
+
+    recognizer: str = ""
+    heard: str = ""
+    words: int = 0
+    word_errors: int = 0
+    faults: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Return whether nothing is wrong with the take."""
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineOverride:
     """A regenerated line of a clip, or another of its candidates.
 
-    index counts the lines from 0;  text is as the engine received it.
+    index counts the lines from 0;  text is as the engine received it;  duration_s is its exact
+    length, 0 for none.
     """
 
     index: int
@@ -37,6 +58,7 @@ class LineOverride:
     voice: str
     options: Mapping[str, Any]  # Any: as in the record of a take
     candidate: int = 1
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +67,10 @@ class TakeMetadata:
 
     text is as it was typed; options are those of the engine, delivery those of the output; speakers
     maps each voice to the content id of its latents; latents is base64 of safetensors, only where
-    requested; took is seconds per stage; redone are regenerated lines.
+    requested; took is seconds per stage; redone are regenerated lines; checks is what the check of
+    the takes found, in sentences; effects are the chains of effects that were applied, in order,
+    source the clip that the last one was applied to, by its path below the results; pronunciations
+    are the entries of the user's list that were used.
     """
 
     schema: int = SCHEMA_VERSION
@@ -66,6 +91,10 @@ class TakeMetadata:
     machine: ComputeEnvironment = ComputeEnvironment()
     warnings: tuple[str, ...] = ()
     redone: tuple[LineOverride, ...] = ()
+    checks: tuple[str, ...] = ()
+    effects: tuple[Mapping[str, Any], ...] = ()  # Any: options of effects
+    source: str = ""
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -83,7 +112,7 @@ class TakeMetadata:
 def to_json(record: TakeMetadata) -> str:
     """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
-    for name in ("latents", "redone"):
+    for name in ("latents", "redone", "checks", "effects", "source", "pronunciations"):
         if not plain[name]:
             del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)

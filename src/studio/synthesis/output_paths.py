@@ -9,6 +9,8 @@
         lines.json                  which take of each line is used
     .00001.taken                    a process is about to reserve number 1
 
+The option file_name gives other names: {voice}-{date} becomes alice-2026-01-31, and the next one
+alice-2026-01-31-2.
 The user may rename clips and put files of any other name there. Clips that differ only in their
 suffix (00001-hello.wav) share one folder of lines: a take belongs to the clip of its own suffix,
 else to the first in order of suffix (`find_owner_suffix`).
@@ -20,11 +22,18 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from core.errors import AppError, translate_write_errors
 from core.paths import ProjectPaths, quote_for_message, slugify
-from studio.schemas.speech import AUDIO_FORMATS, LOSSLESS_SUFFIXES
+from studio.schemas.speech import (
+    AUDIO_FORMATS,
+    DEFAULT_FILE_NAME,
+    LOSSLESS_SUFFIXES,
+    SpeechRequest,
+)
 
 LINES_DIR_SUFFIX = ".lines"
 RANKS_PER_LINE = 1_000  # ranks of the candidates of one line
@@ -161,6 +170,44 @@ def reserve_output_path(layout: ProjectPaths, folder: str, text: str, format: st
             claim.unlink(missing_ok=True)
 
 
+def reserve_named_path(layout: ProjectPaths, folder: str, request: SpeechRequest) -> OutputPath:
+    """Reserve the file under results/<voice>/ that the option file_name of a request names.
+
+    A name that is taken gets a number behind it.
+    """
+    template, format = request.delivery.file_name.strip(), request.delivery.format
+    if template in ("", DEFAULT_FILE_NAME):
+        return reserve_output_path(layout, folder, request.text, format)
+    while True:
+        wanted = get_named_path(layout, folder, request)
+        if not wanted.reserve():
+            continue
+        if not wanted.clip_path.exists():
+            return wanted
+        wanted.release()  # another process has used and released the name in the meantime
+
+
+def get_named_path(layout: ProjectPaths, folder: str, request: SpeechRequest) -> OutputPath:
+    """Return the free file under results/<voice>/ that the option file_name of a request names."""
+    template, format = request.delivery.file_name.strip(), request.delivery.format
+    if template in ("", DEFAULT_FILE_NAME):
+        return get_next_output_path(layout, folder, request.text, format)
+    results, now = layout.voice_results(folder), datetime.now()
+    name = template.format(
+        number=f"{_get_next_number(results):05d}",
+        text=slugify(request.text),
+        voice=slugify(folder),
+        model=slugify(request.bundle),
+        seed=request.seed,
+        date=f"{now:%Y-%m-%d}",
+        time=f"{now:%H%M%S}",
+    ).strip()
+    taken = {path.stem for path in results.glob("*")} if results.is_dir() else set()
+    numbers = (f"{name}-{number}" for number in count(2))
+    free = name if name not in taken else next(one for one in numbers if one not in taken)
+    return OutputPath(clip_path=results / f"{free}.{format}")
+
+
 def parse_output_path(out: str) -> OutputPath:
     """Return the output path of a file that the user named.
 
@@ -195,6 +242,18 @@ def find_clip_path(layout: ProjectPaths, name: str) -> Path:
             "renamed or deleted; choose one from the History."
         )
     return layout.results / path.relative_to(root)
+
+
+def list_recent_clips(layout: ProjectPaths, limit: int = 50) -> list[str]:
+    """Return the newest clips as paths below the results, the newest first."""
+    names = (path.relative_to(layout.results).as_posix() for path in layout.results.glob("*/*.*"))
+    roles = ((name, parse_clip_path(name)) for name in names)
+    clips = [name for name, role in roles if role is not None and role.rank == 0]
+    times: dict[str, float] = {}
+    for name in clips:
+        with suppress(OSError):  # deleted in the meantime
+            times[name] = (layout.results / name).stat().st_mtime
+    return sorted(times, key=lambda name: -times[name])[:limit]
 
 
 def get_clip_name(layout: ProjectPaths, path: Path) -> str:

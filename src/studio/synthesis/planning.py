@@ -15,6 +15,7 @@ from engines.registry import get_options_class
 from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
 from text.script import (
+    DURATION,
     VOICE,
     ScriptError,
     ScriptLine,
@@ -88,7 +89,7 @@ def plan_line(
     """
     if previous is not None and previous.line.override == line.override:
         return replace(previous, line=line)
-    turned = {key: value for key, value in line.override.items() if key != VOICE}
+    turned = {key: value for key, value in line.override.items() if key not in (DURATION, VOICE)}
     about = f"Line {line.number}"
     plain = {**request.options, **turned}
     voice = resolve_random_seed(str(line.override.get(VOICE, request.voice)), request.seed)
@@ -120,5 +121,17 @@ def derive_chunk_seed(seed: int, index: int) -> int:
     """
     if index == 0:
         return seed
-    digest = hashlib.sha256(f"{seed}/chunk/{index}".encode()).digest()
+    return _hash_seed(f"{seed}/chunk/{index}")
+
+
+def derive_take_seed(seed: int, number: int) -> int:
+    """Return the seed of a retake of a chunk.
+
+    seed: of the chunk;  number: of the take, from 1, which has the seed of the chunk.
+    """
+    return seed if number == 1 else _hash_seed(f"{seed}/take/{number}")
+
+
+def _hash_seed(text: str) -> int:
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") % CHUNK_SEED_LIMIT

@@ -18,6 +18,7 @@ from engines.registry import get_options_class
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
 from studio.schemas.speech import OutputOptions, SpeechRequest, check_text
+from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.chunking import (
     TextChunk,
     TokenBudget,
@@ -27,6 +28,7 @@ from studio.synthesis.chunking import (
 from studio.synthesis.planning import LinePlan, plan_line
 from studio.voices.catalog import RANDOM_VOICE, check_voices
 from text.pauses import PauseKind
+from text.pronunciations import select_pronunciations
 from text.script import VOICE, InvalidLine, ScriptError, ScriptNotice, parse_lines
 
 CHARS_PER_SECOND = 16.7  # see spoken_s
@@ -194,7 +196,7 @@ class _PreviewBuilder:
             steering=" ".join(passages),
             said=text,
             voice=own_voice,
-            seconds=round(estimate_speech_s(text), 1),
+            seconds=round(piece.duration_s or estimate_speech_s(text), 1),
             pause=piece.line.pause.kind,
             pause_s=piece.pause_s,
             lead_s=piece.lead_s,
@@ -203,7 +205,7 @@ class _PreviewBuilder:
             return shown
         if hasattr(measure, "with_options"):
             measure = measure.with_options(planned.options)
-        normalized = measure.normalize(text)
+        normalized = measure.normalize(piece.said)
         return replace(
             shown,
             said=normalized,
@@ -211,7 +213,7 @@ class _PreviewBuilder:
             limit=measure.text_limit,
             unknown=measure.find_unknown(piece.text),
             guessed=measure.find_guessed(piece.text),
-            seconds=round(estimate_speech_s(normalized), 1),
+            seconds=round(piece.duration_s or estimate_speech_s(normalized), 1),
         )
 
     def _repair_request(self, draft: PreviewRequest | SpeechRequest) -> SpeechRequest:
@@ -227,6 +229,11 @@ class _PreviewBuilder:
         except ValueError as wrong:
             self._problems.append(str(wrong))
             options = {"seed": 0}
+        words: Mapping[str, str] = {}
+        try:
+            words = select_pronunciations(read_pronunciations(self._layout), draft.text)
+        except AppError as refusal:
+            self._problems.append(str(refusal))
         return SpeechRequest(
             text=draft.text,
             voice=voice,
@@ -234,6 +241,7 @@ class _PreviewBuilder:
             bundle=resolve_model_name(self._layout, draft.bundle, voice),
             options=options,
             delivery=draft.delivery,
+            pronunciations=words,
         )
 
     def _load_text_analyzer(self, draft: PreviewRequest | SpeechRequest) -> TextAnalyzer | None:

@@ -28,7 +28,9 @@ from studio.schemas.speech import (
 )
 from studio.schemas.take_metadata import TakeMetadata
 from studio.settings.presets import get_voice_preset, read_presets
+from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.output_paths import parse_output_path
+from text.pronunciations import select_pronunciations
 
 CLIP = "the clip"
 SEPARATELY_MERGED_FIELDS = {"voice", "options", "delivery"}
@@ -88,6 +90,7 @@ def build_request(
         options=options.values,
         delivery=_build_output_options((FILE, usual), given),
         out=given.out,
+        pronunciations=select_pronunciations(read_pronunciations(layout), given.text),
         **stated,
     )
 
@@ -115,6 +118,7 @@ def build_request_from_metadata(
         delivery=_build_output_options((CLIP, record.delivery), given),
         out=given.out,
         like=record.without_latents(),
+        pronunciations=record.pronunciations,
         **stated,
     )
 

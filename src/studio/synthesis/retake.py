@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from audio.formats import BIT_DEPTHS
 from core.errors import AppError
 from core.paths import ProjectPaths
 from studio.schemas.speech import (
@@ -20,6 +21,7 @@ from studio.synthesis.chunking import TextChunk, TokenBudget, split_into_chunks
 from studio.synthesis.planning import plan_lines
 from studio.voices.catalog import resolve_random_seed
 
+MAX_NEW_TAKES = 10
 CHUNKING_OPTIONS = ("delimiter", "piece_chars", "emotion", "prompt")  # of a delivery
 
 
@@ -28,7 +30,9 @@ class RegenerateLineRequest:
     """Regenerate one line of a clip, keep the older takes, and join the clip with the new one.
 
     clip: its path below the results; line: from 0; seed: None for a random one; text, voice: None
-    keeps them; options: changed options of this take. Any: values of options.
+    keeps them; options: changed options of this take; takes: number of new takes, with seeds that
+    follow from the first one, each checked and compared with its voice, the best in use. Any:
+    values of options.
     """
 
     clip: str
@@ -37,10 +41,13 @@ class RegenerateLineRequest:
     text: str | None = None
     voice: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    takes: int = 1
 
     def __post_init__(self) -> None:
         if self.text is not None:
             check_text(self.text)
+        if not 1 <= self.takes <= MAX_NEW_TAKES:
+            raise AppError(f"takes is {self.takes}; it must be from 1 to {MAX_NEW_TAKES}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +72,10 @@ class RejoinClipRequest:
 def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOptions:
     """Return the delivery of a line's take: as the engine spoke it, in a file that loses nothing.
 
-    suffix: of the file. Rate and volume are those of the whole clip, and applied when it is joined.
+    suffix: of the file. Rate, volume, loudness and fades are those of the whole clip, and applied
+    when it is joined.
     """
+    format = suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac"
     return replace(
         delivery,
         emotion="none",
@@ -74,8 +83,14 @@ def make_line_output_options(delivery: OutputOptions, suffix: str) -> OutputOpti
         delimiter="",
         piece_chars=MAX_CHUNK_CHARS,  # it is one chunk already
         volume=1.0,
+        loudness="off",
+        fade_in_ms=0,
+        fade_out_ms=0,
         output_rate=0,
-        format=suffix[1:].lower() if suffix.lower() in LOSSLESS_SUFFIXES else "flac",
+        bit_depth=delivery.bit_depth if delivery.bit_depth in BIT_DEPTHS[format] else "16",
+        take_check="off",
+        duration=0.0,
+        format=format,
     )
 
 
@@ -91,7 +106,9 @@ def make_override_chunk(
         text=redone.text,
         voice=redone.voice,
         options=redone.options,
-        delivery=make_line_output_options(request.delivery, ".wav"),
+        delivery=replace(
+            make_line_output_options(request.delivery, ".wav"), duration=redone.duration_s
+        ),
         like=None,
     )
     pieces = split_into_chunks(plan_lines(alone, layout), room, alone)
@@ -126,6 +143,7 @@ def apply_line_overrides(
             make_override_chunk(again[piece.index], request, room, layout),
             pause_s=piece.pause_s,
             lead_s=piece.lead_s,
+            reproduced=True,
         )
         if piece.index in again
         else piece

@@ -14,10 +14,13 @@ from core.paths import ProjectPaths
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json
 from studio.model_store.bundles import find_model_folder
 from studio.model_store.finetunes import resolve_model_name
+from studio.settings.pronunciations import read_pronunciations
+from text.pronunciations import apply_pronunciations
 from text.tokenizer import (
     FULL,
     UNKNOWN_TOKEN_ID,
     BpeTokenizer,
+    PhonemeTokenizer,
     Tokenizer,
     TokenizerError,
     load_tokenizer,
@@ -79,8 +82,10 @@ def preview_tokens(
     with reraise_as_app_error(TokenizerError, ModelFileError, OSError):
         chosen = {"text_cleaning": FULL, **(options or {})}["text_cleaning"]
         tokenizer = with_text_cleaning(_get_tokenizer(folder), chosen)
-        ids, pieces = tokenizer.encode(text), tokenizer.tokenize(text)
-        spoken = tokenizer.clean(text)
+        words, phonemes = read_pronunciations(layout), isinstance(tokenizer, PhonemeTokenizer)
+        said = apply_pronunciations(text, words, phonemes=phonemes)
+        ids, pieces = tokenizer.encode(said), tokenizer.tokenize(said)
+        spoken = tokenizer.clean(said)
         limit = _read_token_limit(read_json(folder / CONFIG_FILE))
     tokens = tuple(
         Token(piece=piece, id=number, known=number != UNKNOWN_TOKEN_ID)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from engines.protocols import SpeechCandidate
 from studio.schemas.settings import Settings
 from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest, SpeechResult, Take
 from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.line_edits import EditedLine, EditLinesRequest
@@ -37,16 +38,19 @@ from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
 from studio.workers.context import WorkerContext
+from studio.workers.encoders.likeness import measure_clips
+from studio.workers.synthesis.checked_takes import Attempt, synthesize_grid, synthesize_takes
 from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
 from studio.workers.synthesis.take_store import (
     check_can_write,
     read_takes,
     report_take,
+    write_attempts,
     write_take,
-    write_takes,
 )
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
+from text.pronunciations import select_pronunciations
 
 RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
 EDITED_DELIMITER = "\\n"  # of the text of a clip whose lines were edited
@@ -62,16 +66,24 @@ def regenerate_line_task(
     layout = context.layout
     destination = _find_combined_clip(layout, request.clip)
     spoken = _read_original_request(destination, context.settings)
+    spoken = _use_current_pronunciations(layout, spoken, [request.text or spoken.text])
     session = context.synthesizer.open_session(spoken, report)
-    lines = _read_clip_lines(destination, session)
+    lines = _with_pronunciations(_read_clip_lines(destination, session), spoken.pronunciations)
     chunk = _make_retake_chunk(lines, request, session)
-    result = session.synthesize_chunk(chunk)
+    if request.takes > 1:
+        session.take_checker = context.synthesizer.take_checker
+        attempts = synthesize_grid(session, chunk, request.takes)
+        attempts = _measure_likenesses(context, attempts, report)
+    else:
+        attempts = list(synthesize_takes(session, chunk))
     if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
         for number, take in enumerate(lines.lines[0].takes, start=1):
             _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
-    takes = write_takes(session, destination, chunk, result, lines)
-    lines = lines.with_takes(request.line, takes)
+    lines, written = write_attempts(session, destination, attempts, lines)
     write_line_takes(destination, lines)
+    chosen = lines.line(request.line).chosen
+    takes = next(takes for takes in written if any(take.file == chosen for take in takes))
+    takes.sort(key=lambda take: take.file != chosen)  # the best one first
     saved = [
         Take(path=str(destination.lines_folder / take.file), score=take.score) for take in takes
     ]
@@ -111,7 +123,10 @@ def edit_lines_task(
             f"{destination.clip_path.name} has one line. Write a longer text to edit its lines."
         )
     spoken = _read_original_request(destination, context.settings)
+    texts = [line.text for line in request.lines if line.text is not None]
+    spoken = _use_current_pronunciations(context.layout, spoken, texts)
     edited = replace(lines, lines=_arrange_lines(lines, request.lines))
+    edited = _with_pronunciations(edited, spoken.pronunciations)
     new = [at for at, line in enumerate(request.lines) if line.text is not None]
     session = context.synthesizer.open_session(spoken, report) if new else None
     for index in new:
@@ -119,12 +134,26 @@ def edit_lines_task(
         row = request.lines[index]
         wanted = RegenerateLineRequest(clip=request.clip, line=row.source, text=row.text)
         chunk = replace(_make_retake_chunk(lines, wanted, session), index=index)
-        takes = write_takes(session, destination, chunk, session.synthesize_chunk(chunk), edited)
-        edited = edited.with_takes(index, takes)
+        attempts = list(synthesize_takes(session, chunk))
+        edited, _ = write_attempts(session, destination, attempts, edited)
     edited = _describe_edited_lines(edited)
     result = _write_rejoined_clip(destination, edited, report, not context.settings.offline)
     write_line_takes(destination, edited)
     return result
+
+
+def _measure_likenesses(
+    context: WorkerContext, attempts: Sequence[Attempt], report: ProgressReporter
+) -> list[Attempt]:
+    """Compare the takes with their voice; unchanged where it has no clips to compare with."""
+    with report.stage("comparing voices"):
+        voice = attempts[0].chunk.line_plan.voice
+        clips = [one.clip for attempt in attempts for one in attempt.result.candidates]
+        found = iter(measure_clips(context.layout, clips, voice, context.settings.device))
+    return [
+        replace(attempt, likenesses=tuple(next(found) for _ in attempt.result.candidates))
+        for attempt in attempts
+    ]
 
 
 def _arrange_lines(lines: LineTakesFile, rows: Sequence[EditedLine]) -> tuple[LineTakes, ...]:
@@ -184,6 +213,19 @@ def _read_original_request(destination: OutputPath, settings: Settings) -> Speec
     return replace(build_request_from_metadata(settings, record, SpeechRequestInput()), like=None)
 
 
+def _use_current_pronunciations(
+    layout: ProjectPaths, request: SpeechRequest, texts: Sequence[str]
+) -> SpeechRequest:
+    """Return the request with what the user's list says now about words of new texts."""
+    current = select_pronunciations(read_pronunciations(layout), "\n".join(texts))
+    return replace(request, pronunciations={**request.pronunciations, **current})
+
+
+def _with_pronunciations(lines: LineTakesFile, words: Mapping[str, str]) -> LineTakesFile:
+    record = lines.record and replace(lines.record, pronunciations=words)
+    return replace(lines, request=replace(lines.request, pronunciations=words), record=record)
+
+
 def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:
     """Return the lines of a clip; a clip of one chunk is itself the take of its line."""
     lines = read_line_takes(destination)
@@ -225,7 +267,7 @@ def _make_takes_of_whole_clip(
         text=piece.line.text,
         heard=piece.line.spoken_text,
         voice=piece.line_plan.voice,
-        options=record.options,
+        options=record.redone[0].options if record.redone else record.options,
         score=record.score,
         seconds=record.duration_s,
         warnings=record.warnings,
@@ -253,9 +295,11 @@ def _make_retake_chunk(
         text=last.text if request.text is None else request.text,
         voice=request.voice or last.voice,
         options={**last.options, **request.options, "seed": seed},
+        duration_s=last.duration_s,
     )
     room = get_token_budget(session.engine)
-    return make_override_chunk(redone, session.request, room, session.layout)
+    chunk = make_override_chunk(redone, session.request, room, session.layout)
+    return replace(chunk, reproduced=request.seed is not None)
 
 
 def _write_rejoined_clip(
@@ -271,6 +315,7 @@ def _write_rejoined_clip(
         score=whole.score,
         candidate=1,
         redone=lines.to_line_overrides(),
+        checks=lines.list_checks(),
         warnings=tuple(dict.fromkeys(warning for take in chosen for warning in take.warnings)),
         latents=_read_embedded_latents(destination.clip_path, request),
     )
@@ -296,6 +341,7 @@ def _write_rejoined_clip(
             for take in chosen
         ),
         warnings=record.warnings,
+        checks=record.checks,
     )
 
 
@@ -314,7 +360,8 @@ def _concatenate_takes(
     if chosen[0].whole:  # it has its silence already
         return concatenate_candidates(versions, lines.request, None, 0.0)
     lead_s = lines.lines[0].lead_s
-    return concatenate_candidates(versions, lines.request, lines.list_pauses(), lead_s)
+    exact = [take.duration_s > 0 for take in chosen]
+    return concatenate_candidates(versions, lines.request, lines.list_pauses(), lead_s, exact)
 
 
 def _read_embedded_latents(clip: Path, request: SpeechRequest) -> str | None:

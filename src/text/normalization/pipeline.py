@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from text.normalization.symbols import normalize_punctuation, verbalize_symbols
+from text.pronunciations import protect_phonemes, restore_phonemes
 
 if TYPE_CHECKING:
     from text.normalization.rules import Kind
@@ -57,14 +58,16 @@ def normalize_text(text: str) -> str:
     """Return the normalized text: ASCII words, plain punctuation, single spaces.
 
     That of a chunk is kept: the preview of a long text asks for it at each change of the text.
+    Groups of phonemes, {HH AH0 L OW1}, stay as they are.
     """
     return _normalize_cached(text) if len(text) <= MAX_CACHED_CHARS else _normalize(text)
 
 
 def _normalize(text: str) -> str:
+    text, groups = protect_phonemes(text)
     for kind in load_kinds():
         text = kind.read(text)
-    return _BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split()))
+    return restore_phonemes(_BLANK_BEFORE_MARK.sub(r"\1", " ".join(text.split())), groups)
 
 
 _normalize_cached = lru_cache(maxsize=CACHED_TEXTS)(_normalize)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engines.model_files import CONFIG_FILE, ModelFileError, read_json
+from text.pronunciations import remove_phonemes
 from text.tokenizer import (
     FULL,
     PUBLISHED,
@@ -46,6 +47,11 @@ class TortoiseTextAnalyzer:
         chosen = getattr(options, "text_cleaning", FULL)
         return self.published if chosen == PUBLISHED and self.published else self
 
+    @property
+    def reads_phonemes(self) -> bool:
+        """Return whether a text may have groups of phonemes, {HH AH0 L OW1}."""
+        return isinstance(self.tokenizer, PhonemeTokenizer)
+
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of the text."""
         own = len(self.encode(text))
@@ -70,7 +76,7 @@ class TortoiseTextAnalyzer:
         if not isinstance(self.tokenizer, PhonemeTokenizer):
             return ()
         pronouncer = self.tokenizer.pronouncer
-        words = dict.fromkeys(_WORD.findall(self.normalize(text)))
+        words = dict.fromkeys(_WORD.findall(remove_phonemes(self.normalize(text))))
         return tuple(word for word in words if pronouncer.needs_letter_to_sound(word))
 
     def _is_dropped(self, sign: str) -> bool:

@@ -24,6 +24,7 @@ _QUOTE_REPLACEMENTS = str.maketrans(
 
 SAMPLE_RATE = 16_000  # Hz, of the audio that every transcriber takes
 WHISPER_FILE = "whisper.json"  # transcripts in a dataset folder
+WHISPER_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 AUTO, GIVEN = "auto", "given"
 WHISPER, FASTER_WHISPER, TRANSFORMERS = "whisper", "faster-whisper", "transformers"
 POCKETSPHINX = "pocketsphinx"
@@ -92,7 +93,8 @@ class TranscriberConfig:
 
     model: a name ("base", "small.en"), a path, or for transformers a repository of the hub; "" for
     the best installed one. language: a code or name, "" to detect it. fetch: a model that is not
-    installed may be downloaded. mirror: address that is asked in place of the hub.
+    installed may be downloaded. mirror: address that is asked in place of the hub. repeatable: the
+    same audio gives the same text: no word is sampled, also where the network is unsure.
     """
 
     name: str = AUTO
@@ -101,6 +103,12 @@ class TranscriberConfig:
     device: str = "auto"
     fetch: bool = False
     mirror: str = ""
+    repeatable: bool = False
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures of Whisper; the next one is tried while the text is unlikely."""
+        return WHISPER_TEMPERATURES[:1] if self.repeatable else WHISPER_TEMPERATURES
 
     def __post_init__(self) -> None:
         if self.name not in TRANSCRIBERS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,34 @@ from training.asr.availability import (
     INSTALL_EXTRAS_COMMAND,
     get_converted_model_name,
 )
-from training.asr.base import FASTER_WHISPER, Segment, TranscribeError, Transcript
+from training.asr.base import (
+    FASTER_WHISPER,
+    WHISPER_TEMPERATURES,
+    Segment,
+    TranscribeError,
+    Transcript,
+)
 from training.asr.chunking import make_segment, split_for_whisper
 from training.asr.languages import parse_language_code
-
-TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # the next one is tried while the text is unlikely
 
 
 class FasterWhisper:
     """Transcribe with a converted model.
 
     folder: as `availability.find_converted_model` returns it, with the tokenizer in it, since
-    nothing is downloaded.  language: a code or name, "" to detect it.
+    nothing is downloaded.  language: a code or name, "" to detect it.  temperatures: the next one
+    is tried while the text is unlikely.
     """
 
-    def __init__(self, folder: Path, *, device: torch.device, language: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: torch.device,
+        language: str = "",
+        temperatures: Sequence[float] = WHISPER_TEMPERATURES,
+    ) -> None:
+        self._temperatures = list(temperatures)
         package = _import_faster_whisper()
         name = get_converted_model_name(folder)
         self.name = f"{FASTER_WHISPER} {name}"
@@ -66,7 +79,7 @@ class FasterWhisper:
         rows, _ = self._model.transcribe(
             wave[span.start : span.stop].float().numpy(),
             language=language,
-            temperature=list(TEMPERATURES),
+            temperature=self._temperatures,
             condition_on_previous_text=False,
             word_timestamps=True,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import partial
@@ -29,23 +29,39 @@ from audio.energy_vad import SampleSpan
 from core.progress import ProgressReporter
 from engines.model_files import ModelFileError
 from engines.safetensors_io import read_pickle
-from training.asr.base import WHISPER, Segment, TranscribeError, Transcript
+from training.asr.base import (
+    WHISPER,
+    WHISPER_TEMPERATURES,
+    Segment,
+    TranscribeError,
+    Transcript,
+)
 from training.asr.chunking import make_segment, split_for_whisper
 from training.asr.languages import parse_language_code
 
 T = TypeVar("T")
-TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # the next one is tried while the text is unlikely
 BEAM_SIZE = 5  # on a GPU; greedy on the CPU
 LANGUAGE_DETECTION_CHUNKS = 3  # the longest ones, from which the language is detected
 OUT_OF_MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError)
 
 
 class OpenAiWhisper:
-    """Transcribe with a Whisper network.  language: a code or name, "" to detect it."""
+    """Transcribe with a Whisper network.
+
+    language: a code or name, "" to detect it.  temperatures: the next one is tried while the text
+    is unlikely.
+    """
 
     def __init__(
-        self, network: Whisper, *, model: str, device: torch.device, language: str = ""
+        self,
+        network: Whisper,
+        *,
+        model: str,
+        device: torch.device,
+        language: str = "",
+        temperatures: Sequence[float] = WHISPER_TEMPERATURES,
     ) -> None:
+        self._temperatures = tuple(temperatures)
         self.name = f"{WHISPER} {model}"
         self._network = network
         self._language = parse_language_code(language, tuple(LANGUAGES)[: network.num_languages])
@@ -106,7 +122,7 @@ class OpenAiWhisper:
         result: dict[str, Any] = self._network.transcribe(
             wave.float().numpy(),
             language=language,
-            temperature=TEMPERATURES,
+            temperature=self._temperatures,
             condition_on_previous_text=False,  # an error would affect all that follows
             word_timestamps=True,
             beam_size=beam_size,

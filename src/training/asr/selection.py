@@ -99,7 +99,12 @@ def load_transcriber(
         from training.asr.faster_whisper import FasterWhisper
 
         folder = find_converted_model(models, config.model)
-        return FasterWhisper(folder, language=config.language, device=_resolve_device(config))
+        return FasterWhisper(
+            folder,
+            language=config.language,
+            device=_resolve_device(config),
+            temperatures=config.temperatures,
+        )
     if name == TRANSFORMERS:
         return _load_transformers_whisper(config, models, report)
     if is_auto:
@@ -172,7 +177,13 @@ def _load_openai_whisper(
     path = find_whisper_model(models, model)
     with report.stage("loading"):
         network = load_whisper_model(path)
-    return OpenAiWhisper(network, model=path.stem, language=config.language, device=device)
+    return OpenAiWhisper(
+        network,
+        model=path.stem,
+        language=config.language,
+        device=device,
+        temperatures=config.temperatures,
+    )
 
 
 def _load_transformers_whisper(

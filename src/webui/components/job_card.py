@@ -120,6 +120,7 @@ def job_card_html(
             "took": (job.ended or job.created) - (job.started or job.created),
             "is_starred": get_clip_name(layout, path) in stars,
             "lines": lines,
+            "take_url": lambda file: get_file_url(layout, str(destination.lines_folder / file)),
             "rows": build_editor_lines(lines, edits, MAX_LINES) if lines else (),
             "voices": [voice.name for voice in list_voices(layout)] if lines else (),
             "edits": [(edit, progress_bar_html(edit)) for edit in edits],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.models import Job
-from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake
+from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake, join_faults
 
 CHARS_PER_SECOND = 16.7  # of speech at speed 1
 LENGTH_RATIO = 2.0  # of the expected length, from which a line is marked
@@ -16,12 +16,21 @@ EDIT_TASKS = ("redo", "rejoin", "edit_lines")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeButton:
-    """A take to choose.  note: its seed and score."""
+    """A take to choose.
+
+    note: its seed and score;  words: how many of its words are right, "" where it was not heard;
+    faults: what its check found;  voice: similarity to the voice, "" where it was not measured.
+    """
 
     number: int
     file: str
     is_chosen: bool
     note: str
+    seconds: float
+    score: float | None
+    words: str
+    faults: str
+    voice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +92,24 @@ def _build_row(
         mark=describe_length(take.heard, take.seconds),
         state=state,
         takes=tuple(
-            TakeButton(
-                number=number,
-                file=other.file,
-                is_chosen=other.file == take.file,
-                note=_describe_take(other),
-            )
+            _build_take(number, other, is_chosen=other.file == take.file)
             for number, other in enumerate(line.takes, start=1)
         ),
+    )
+
+
+def _build_take(number: int, take: SavedTake, *, is_chosen: bool) -> TakeButton:
+    check = take.check
+    return TakeButton(
+        number=number,
+        file=take.file,
+        is_chosen=is_chosen,
+        note=_describe_take(take),
+        seconds=take.seconds,
+        score=take.score,
+        words="" if check is None else f"{check.words - check.word_errors} of {check.words}",
+        faults="" if check is None else join_faults(check),
+        voice="" if take.likeness is None else f"{take.likeness:.2f}",
     )
 
 
@@ -110,4 +129,6 @@ def _describe_take(take: SavedTake) -> str:
         parts.append(f"candidate {take.candidate}")
     if take.score is not None:
         parts.append(f"score {take.score:.3f}")
+    if take.check is not None:
+        parts.append("passed the check" if take.check.passed else join_faults(take.check))
     return " · ".join(parts)

@@ -27,8 +27,13 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "cut_hz": "High-pass Filter",
         "cvvp_weight": "CVVP Weight",
         "delimiter": "Line Delimiter",
+        "duration": "Line Duration",
         "even_level": "Normalize Loudness",
+        "bit_depth": "Bit Depth",
+        "fade_in_ms": "Fade In",
         "fade_ms": "Fade",
+        "fade_out_ms": "Fade Out",
+        "file_name": "File Name",
         "format": "Output Format",
         "half_precision": "Half-Precision",
         "hidden": "LSTM Units",
@@ -37,6 +42,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "least_snr_db": "Min. SNR",
         "longest_pause_s": "Max. Pause",
         "longest_s": "Max. Clip Length",
+        "loudness": "Loudness Target",
         "low_vram": "Low VRAM",
         "lower_db": "Noise Reduction",
         "margin_s": "Silence Padding",
@@ -54,6 +60,8 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "share": "Weight",
         "shortest_s": "Min. Clip Length",
         "slim_latents": "Smaller Voice Cache",
+        "retakes": "Max. Retakes",
+        "reverb_s": "Reverb Time",
         "temperature": "Temperature (Stability)",
         "validation_share": "Validation Split",
         "voice_chunk_s": "Max Reference Chunk",
@@ -83,7 +91,14 @@ CHOICE_LABELS: Mapping[str, str] = MappingProxyType(
         "chunks": "Chunks of all clips",
         "clip_mean": "Mean of the clips",
         "exact": "Exact",
-        "fast": "Fast (as measured here)",
+        "precision.fast": "Fast (as measured here)",
+        "band.full": "Full",
+        "band.radio": "Radio",
+        "band.telephone": "Telephone",
+        "loudness.off": "Off",
+        "take_check.off": "Off",
+        "take_check.fast": "Fast",
+        "take_check.strict": "Strict",
         "float32": "32 bits",
         "bfloat16": "16 bits",
         "int8": "8 bits",
@@ -163,7 +178,10 @@ def format_option_help(field: OptionField) -> str:
 
 def get_option_choices(field: OptionField) -> list[tuple[str, str]]:
     """Return (label, value) for every choice of an option."""
-    return [(CHOICE_LABELS.get(choice, choice), choice) for choice in field.info.choices]
+    return [
+        (CHOICE_LABELS.get(f"{field.name}.{choice}") or CHOICE_LABELS.get(choice, choice), choice)
+        for choice in field.info.choices
+    ]
 
 
 def count_slider_steps(field: OptionField) -> float:

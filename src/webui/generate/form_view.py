@@ -28,7 +28,7 @@ ELEM_ID_PREFIX = "generate"
 OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Text & pauses": (
-            *("emotion", "prompt", "delimiter", "piece_chars", "pause_s"),
+            *("emotion", "prompt", "delimiter", "piece_chars", "duration", "pause_s"),
             *("pause_paragraph_s", "pause_section_s", "pause_comma_s", "pause_none_s"),
             "text_cleaning",
         ),
@@ -37,7 +37,11 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("precision", "half_precision", "cond_free", "cvvp_weight", "top_p"),
             *("diffusion_temperature", "length_penalty", "repetition_penalty", "cond_free_k"),
         ),
-        "Output": ("format", "output_rate", "volume", "fade_ms"),
+        "Take check": ("take_check", "retakes"),
+        "Output": (
+            *("format", "output_rate", "bit_depth", "loudness", "volume", "fade_ms"),
+            *("fade_in_ms", "fade_out_ms", "file_name"),
+        ),
     }
 )
 MAIN_OPTIONS = ("speed", "temperature", "seed")  # in view
@@ -65,7 +69,8 @@ def build_main_controls(
         value=values["text"],
         label="Text",
         info="Text to speak. Words in [brackets] set the mood and are not spoken; "
-        "[pause:0.8s] is a pause, and a blank line separates paragraphs.",
+        "[pause:0.8s] is a pause, [duration:3.2s] before a line its length, {HH AH0 L OW1} are "
+        "phonemes, and a blank line separates paragraphs.",
         placeholder="Type or paste text.",
         lines=5,
         max_lines=24,

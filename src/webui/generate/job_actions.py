@@ -78,6 +78,7 @@ def _regenerate_line(studio: Studio, job: Job, action: PanelAction) -> None:
         seed=_parse_number(seed, "seed") if seed else None,
         text=text or None,
         voice=action.text("voice").strip() or None,
+        takes=_parse_number(action.text("takes").strip() or "1", "take"),
     )
     studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}", origin=ORIGIN)
 

@@ -242,6 +242,12 @@ def format_settings(record: TakeMetadata) -> dict[str, str]:
         "device": ", ".join(filter(None, (record.machine.device, record.machine.torch))),
         "time (s)": ", ".join(f"{name} {took:g}" for name, took in record.took.items()),
         "warnings": " ".join(record.warnings),
+        "take check": " ".join(record.checks),
+        "effects": "; ".join(
+            ", ".join(f"{k} {v}" for k, v in one.items()) for one in record.effects
+        ),
+        "made from": record.source,
+        "pronunciations": ", ".join(f"{word} = {to}" for word, to in record.pronunciations.items()),
         "score": f"{record.score:.4g}" if record.score is not None else "",
     }
     return {name: value for name, value in values.items() if value}

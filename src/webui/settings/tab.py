@@ -17,6 +17,7 @@ from webui.components.page_context import PageContext
 from webui.settings.form import build_settings_form, device_choices
 from webui.settings.log import build_log_panel
 from webui.settings.models import build_models_panel
+from webui.settings.pronunciations import PronunciationsPanel
 from webui.settings.sections import build_section_list, settings_section
 from webui.settings.storage import build_storage_panel
 from webui.settings.system import SystemInfoCache, build_system_panel
@@ -27,7 +28,7 @@ from webui.settings.voices import VoicesPanel
 HEADING = (
     "Settings are shared by all browsers and stored in **settings.yaml**. Press Save to apply."
 )
-PANELS = ("Models", "Voices", "Backup and space", "Log", "System")
+PANELS = ("Models", "Pronunciations", "Voices", "Backup and space", "Log", "System")
 NEWS = "What is new"
 GENERATE_FORM_SETTINGS = (*ENGINE_OPTION_NAMES, *OUTPUT_OPTION_NAMES, "voice", "bundle")
 """Settings that the form of the Generate tab shows too; saving sets them there."""
@@ -48,9 +49,11 @@ def build_settings_tab(page: PageContext) -> None:
 
 def build_panels(page: PageContext, tab: SettingsTab, changes: str) -> None:
     """Create the panels below the form.  changes: of this version, as Markdown, "" for none."""
-    models, voices, storage, log, system = PANELS
+    models, pronunciations, voices, storage, log, system = PANELS
     with settings_section(models):
         build_models_panel(page)
+    with settings_section(pronunciations):
+        PronunciationsPanel(page)
     with settings_section(voices):
         VoicesPanel(page)
     with settings_section(storage):

@@ -289,6 +289,9 @@ def clip_metadata_html(clip: UploadedClip) -> Markup:
             "Candidate": f"{record.candidate}, score {record.score:.4g}"
             if record.score is not None
             else "",
+            "Take check": " ".join(record.checks),
+            "Effects": "; ".join(_format_pairs(chain) for chain in record.effects),
+            "Made from": record.source,
         }
     latents = base64.b64encode(clip.latents.raw).decode("ascii") if clip.latents else ""
     return render("clip_metadata.html", clip=clip, facts=facts, latents_base64=latents)

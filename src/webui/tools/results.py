@@ -15,8 +15,8 @@ from webui.components.pictures import get_picture_uri
 from webui.components.templates import render
 
 TASKS = (
-    "check_clip", "check_voice", "clean_clip", "convert_clip", "judge_clip", "merge_models",
-    "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
+    "check_clip", "check_voice", "clean_clip", "apply_effects", "convert_clip", "judge_clip",
+    "merge_models", "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
     "use_toolbox", "batch",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""

@@ -21,6 +21,7 @@ from webui.components.page_context import PageContext
 from webui.tools.batch import BatchTool
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
+from webui.tools.effects import EffectsTool
 from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
@@ -57,6 +58,9 @@ class UtilitiesTab:
             with gr.Tab("Clip", id="clip", elem_id="utilities-part-clip"):
                 self.clip_tools = ClipTools(page)
                 self.views = self.clip_tools.views
+            with gr.Tab("Effects", id="effects", elem_id="utilities-part-effects"):
+                self.effects = EffectsTool(page)
+                self.views["apply_effects"] = self.effects.view
             with gr.Tab("Convert", id="convert", elem_id="utilities-part-convert"):
                 self.conversion = ConversionTool(page)
                 self.views["convert_clip"] = self.conversion.view
@@ -135,6 +139,7 @@ class UtilitiesTab:
         """Connect the events to their handlers."""
         self.gallery.bind()
         self.clip_tools.bind(self.panel)
+        self.effects.bind(self.panel)
         self.conversion.bind(self.panel)
         self.batch.bind(self.panel)
         self.lab.bind(self.panel)

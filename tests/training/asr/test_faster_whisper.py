@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from core.progress import Cancelled, ProgressReporter
-from training.asr import faster_whisper as faster
 from training.asr.availability import REQUIRED_FILES, find_converted_model, list_converted_models
 from training.asr.base import SAMPLE_RATE, TranscribeError, TranscriberConfig
 from training.asr.faster_whisper import FasterWhisper
@@ -90,7 +89,7 @@ def convert(folder: Path) -> None:
 def test_a_converted_model_listens_with_times_within_the_recording(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faster, "TEMPERATURES", (0.0,))
+    monkeypatch.setattr("training.asr.base.WHISPER_TEMPERATURES", (0.0,))
     wish = TranscriberConfig(name="faster-whisper", device="cpu")
     transcriber = load_transcriber(wish, models, ProgressReporter())
     assert transcriber.name == "faster-whisper little"

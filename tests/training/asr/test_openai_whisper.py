@@ -53,7 +53,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def few_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an untrained network says is unlikely at every temperature; two are enough to try."""
-    monkeypatch.setattr("training.asr.openai_whisper.TEMPERATURES", (0.0, 1.0))
+    monkeypatch.setattr("training.asr.base.WHISPER_TEMPERATURES", (0.0, 1.0))
 
 
 @pytest.fixture(autouse=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 
-from audio.clip import ClipError
+from audio.clip import Clip, ClipError
 from audio.io import read_clip
 from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from speakers.embedding import Encoder, embed_clip, mean_embedding
+from studio.encoders.lab import choose_encoder
 from studio.history.likeness import (
     LikenessResult,
     MeasureLikenessRequest,
@@ -57,6 +58,18 @@ def measure_likeness_task(
             measured = {}
     history.save_likeness(measured, encoder.name)
     return LikenessResult(encoder=encoder.name, measured=count, skipped=skipped)
+
+
+def measure_clips(
+    layout: ProjectPaths, clips: Sequence[Clip], voice: str, device: str
+) -> list[float | None]:
+    """Return the similarity of each clip to its voice; None for all where it has no recordings."""
+    try:
+        encoder = find_encoder(layout, choose_encoder(), device)
+        wanted = embed_blend(encoder, layout, voice)
+        return [round(float(embed_clip(encoder, clip) @ wanted), 4) for clip in clips]
+    except (AppError, ClipError):
+        return [None] * len(clips)
 
 
 def embed_blend(encoder: Encoder, layout: ProjectPaths, spoken_by: str) -> np.ndarray:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from audio.clip import Clip
+from audio.clip import Clip, change_pace
 from audio.encoders import find_audible_span
+from audio.loudness import master_loudness
+from core.errors import InvalidValueError
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from training.asr.availability import list_hugging_face_models
@@ -20,6 +23,8 @@ CUT_SEARCH_S = 0.12  # a cut moves this far to the quietest sample
 ENERGY_WINDOW_S = 0.02
 MIN_CLIP_S = 0.2  # of the rest after cutting
 CUT_FADE_S = 0.005
+MIN_PACE, MAX_PACE = 0.5, 2.5  # of speech that is stretched to a length
+PADDED_SHARE = 0.005  # of a length that is padded or cut instead of stretched
 
 
 def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list[float] | None:
@@ -43,12 +48,13 @@ def concatenate_clips(
     delivery: OutputOptions,
     pauses: Sequence[float] | None = None,
     lead_s: float = 0.0,
+    exact: Sequence[bool] = (),
 ) -> Clip:
     """Join clips of one sample rate with silence, faded where they meet it.
 
     Silence of a clip itself is cut off there, so that the pause is as long as asked for. pauses:
     seconds behind each clip; None: the pause of sentences between them. lead_s: seconds before the
-    first.
+    first. exact: which of the clips keep their length; () for none.
     """
     behind = [*[delivery.pause_s] * (len(clips) - 1), 0.0] if pauses is None else pauses
     if len(clips) == 1 and not lead_s and not behind[0]:
@@ -58,25 +64,64 @@ def concatenate_clips(
     waves = [torch.zeros(round(lead_s * rate))]
     for index, (clip, pause_s) in enumerate(zip(clips, behind, strict=True)):
         audible = find_audible_span(clip.wave.numpy(), rate)
+        if exact and exact[index]:
+            audible = slice(0, len(clip.wave))
         start = audible.start if index or lead_s else 0
         stop = audible.stop if index + 1 < len(clips) or pause_s else len(clip.wave)
         waves += [fade_edges(clip.wave[start:stop], fade), torch.zeros(round(pause_s * rate))]
     return replace(clips[0], wave=torch.cat(waves))
 
 
+def fit_duration(clip: Clip, seconds: float) -> Clip:
+    """Stretch the speech of a clip so that it lasts `seconds`, to the sample; the pitch stays.
+
+    What is left at half the pace is silence. Raises InvalidValueError for a pace beyond MAX_PACE,
+    and where ffmpeg, which stretches, is missing.
+    """
+    rate, wave = clip.sample_rate, clip.wave
+    wave = wave[find_audible_span(wave.numpy(), rate)]
+    target = round(seconds * rate)
+    pace = len(wave) / max(1, target)
+    if pace > MAX_PACE:
+        raise InvalidValueError(
+            f"The line takes {len(wave) / rate:.1f} s, so {seconds:g} s are too short. Give it at "
+            f"least {len(wave) / rate / MAX_PACE:.2f} s, or shorten its text."
+        )
+    if abs(pace - 1) > PADDED_SHARE:
+        wave = change_pace(wave, rate, max(pace, MIN_PACE))
+    wave = fade_edges(wave, round(CUT_FADE_S * rate))[:target]
+    return replace(clip, wave=pad(wave, (0, target - len(wave))))
+
+
 def fade_edges(wave: Tensor, samples: int) -> Tensor:
     """Fade the first and last `samples` in and out, linearly.  wave: (n,). Returns (n,)."""
     samples = min(samples, wave.shape[0] // 2)
-    if samples < 1:
+    return fade_ends(wave, samples, samples)
+
+
+def fade_ends(wave: Tensor, start: int, stop: int) -> Tensor:
+    """Fade the first `start` samples in and the last `stop` out, linearly: (n,) to (n,)."""
+    start, stop = min(start, wave.shape[0]), min(stop, wave.shape[0])
+    if start < 1 and stop < 1:
         return wave
-    ramp = torch.linspace(0, 1, samples + 1)[:-1]
-    head, body, tail = wave[:samples], wave[samples:-samples], wave[-samples:]
-    return torch.cat([head * ramp, body, tail * ramp.flip(0)])
+    gain = torch.ones(wave.shape[0])
+    gain[:start] *= torch.linspace(0, 1, start + 1)[:-1]
+    gain[wave.shape[0] - stop :] *= torch.linspace(0, 1, stop + 1)[:-1].flip(0)
+    return wave * gain
 
 
-def apply_rate_and_volume(clip: Clip, delivery: OutputOptions) -> Clip:
-    """Apply sample rate and volume; where the volume would clip, the loudest that does not."""
+def finish_clip(clip: Clip, delivery: OutputOptions) -> Clip:
+    """Apply sample rate, fades, and loudness or volume.
+
+    Where the volume would clip, it is the loudest that does not.
+    """
     rated = clip.resample(delivery.output_rate or clip.sample_rate)
+    start, stop = (
+        round(ms * rated.sample_rate / 1000) for ms in (delivery.fade_in_ms, delivery.fade_out_ms)
+    )
+    rated = replace(rated, wave=fade_ends(rated.wave, start, stop))
+    if delivery.loudness != "off":
+        return master_loudness(rated, float(delivery.loudness))
     wave = rated.wave if delivery.volume == 1 else rated.wave * delivery.volume
     peak = float(max(-wave.min(), wave.max())) if wave.numel() else 0.0
     return replace(rated, wave=wave / peak if peak > 1 else wave)

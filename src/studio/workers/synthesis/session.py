@@ -14,7 +14,12 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from core.serialization import to_dict
-from engines.protocols import SpeechCandidate, SupportsAlignment, SynthesisWarning
+from engines.protocols import (
+    SpeechCandidate,
+    SupportsAlignment,
+    SupportsDurations,
+    SynthesisWarning,
+)
 from engines.speaker_latents import SpeakerLatents
 from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import ComputeEnvironment, TakeMetadata
@@ -22,13 +27,20 @@ from studio.synthesis.chunking import TextChunk
 from studio.synthesis.embedded_latents import CONSENT_KEY
 from studio.voices.catalog import resolve_random_seed
 from studio.voices.consent import read_consent, to_text
-from studio.workers.synthesis.clip_editing import join_audible_spans, locate_with_wav2vec2
+from studio.workers.synthesis.clip_editing import (
+    fit_duration,
+    join_audible_spans,
+    locate_with_wav2vec2,
+)
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
+from studio.workers.synthesis.take_check import TakeChecker
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
 
+MIN_SPEED, MAX_SPEED = 0.5, 2.0  # of the option speed
+UNNATURAL_SHARE = 0.25  # of a pace, from which it is said
 KEY_VERSION = 2  # raised when the same facts come to mean another sound
 
 
@@ -36,12 +48,14 @@ KEY_VERSION = 2  # raised when the same facts come to mean another sound
 class ChunkResult:
     """A generated chunk.
 
-    candidates: the preferred one first; took: seconds per stage; resolved_options: options whose
-    value the engine chose itself (Any: each has its own type).
+    candidates: the best one first; prompt_heard: the prompt could not be cut out; took: seconds
+    per stage; resolved_options: options whose value the engine chose itself (Any: each has its own
+    type).
     """
 
     candidates: Sequence[SpeechCandidate]
     warnings: tuple[str, ...] = ()
+    prompt_heard: bool = False
     took: Mapping[str, float] = field(default_factory=dict)
     resolved_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +65,7 @@ class SynthesisSession:
     """Everything that the chunks of one request share.
 
     chunks: what was spoken so far, in order;  warnings: those of the request as a whole;
-    timings_before: `report.timings` when the request began.
+    timings_before: `report.timings` when the request began;  take_checker: None for no check.
     """
 
     request: SpeechRequest
@@ -60,6 +74,7 @@ class SynthesisSession:
     environment: ComputeEnvironment
     report: ProgressReporter
     timings_before: Mapping[str, float]
+    take_checker: TakeChecker | None = None
     speakers: dict[str, SpeakerLatents] = field(default_factory=dict)
     chunks: list[ChunkResult] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -106,7 +121,7 @@ class SynthesisSession:
         """Synthesize one chunk, and cut out the prompt."""
         speaker = self.get_speaker_latents(chunk.line_plan.voice, chunk.options)
         before, known = dict(self.report.timings), self.resolved_options
-        options = replace(chunk.options, **known)
+        options = self._choose_pace(replace(chunk.options, **known), chunk, speaker)
         with translate_engine_errors(f"Chunk {chunk.index + 1}"):
             output = self.engine.synthesize(chunk.text, speaker, options, self.report)
         warnings = [one.message for one in output.warnings if not self._is_repeated(one)]
@@ -117,14 +132,17 @@ class SynthesisSession:
                 f"The prompt {prompt!r} could not be found in the take, so they are "
                 "still audible in it."
             )
+        spoken = [
+            trimmed or whole for trimmed, whole in zip(candidates, output.candidates, strict=True)
+        ]
+        if chunk.duration_s:
+            spoken = self._fit_durations(spoken, chunk, options, warnings)
         for message in warnings:
             self.report.warn(message)
         return ChunkResult(
-            candidates=[
-                trimmed or whole
-                for trimmed, whole in zip(candidates, output.candidates, strict=True)
-            ],
+            candidates=spoken,
             warnings=tuple(warnings),
+            prompt_heard=None in candidates,
             took=self._measure_timings(before),
             resolved_options={**known, **output.resolved_options},
         )
@@ -183,6 +201,8 @@ class SynthesisSession:
             "engine": self.request.engine,
             "weights": self.engine.weights_id,
             "text": chunk.line.text,
+            **({"duration_s": chunk.duration_s} if chunk.duration_s else {}),
+            **({"pronunciations": dict(chunk.pronunciations)} if chunk.pronunciations else {}),
             "speaker": speaker.content_id,
             "options": to_dict(chunk.options),
         }
@@ -205,6 +225,7 @@ class SynthesisSession:
             speakers={name: speaker.content_id for name, speaker in self.speakers.items()},
             machine=self.environment,
             latents=self._encode_latents(voice) if self.request.embed_latents else None,
+            pronunciations=self.request.pronunciations,
             **fields,
         )
 
@@ -233,6 +254,40 @@ class SynthesisSession:
                 starts = self.engine.align(texts, candidate, speaker, self.report)
         clip = None if starts is None else join_audible_spans(candidate.clip, starts, spans)
         return None if clip is None else replace(candidate, clip=clip)
+
+    def _choose_pace(self, options: Any, chunk: TextChunk, speaker: SpeakerLatents) -> Any:
+        """Return the options with the speed at which the line will have its exact length.
+
+        Any: the options of the engine.
+        """
+        if not chunk.duration_s or not isinstance(self.engine, SupportsDurations):
+            return options
+        with self.report.stage("aligning"), translate_engine_errors(f"Chunk {chunk.index + 1}"):
+            seconds = self.engine.predict_duration(chunk.text, speaker, options)
+        if seconds is None:
+            return options
+        speed = options.speed * seconds / chunk.duration_s
+        return replace(options, speed=round(min(max(speed, MIN_SPEED), MAX_SPEED), 3))
+
+    def _fit_durations(
+        self,
+        candidates: Sequence[SpeechCandidate],
+        chunk: TextChunk,
+        options: Any,  # Any: the options of the engine
+        warnings: list[str],
+    ) -> list[SpeechCandidate]:
+        """Give each candidate the exact length of its line, and warn of an unnatural pace."""
+        stretched = candidates[0].clip.duration_s / chunk.duration_s
+        pace = stretched * getattr(options, "speed", 1.0) / getattr(chunk.options, "speed", 1.0)
+        if abs(pace - 1) > UNNATURAL_SHARE:
+            warnings.append(
+                f"Line {chunk.index + 1} lasts {chunk.duration_s:g} s as asked for, at {pace:.0%} "
+                "of its natural pace, which may sound unnatural."
+            )
+        with translate_engine_errors(f"Line {chunk.index + 1}"):
+            return [
+                replace(one, clip=fit_duration(one.clip, chunk.duration_s)) for one in candidates
+            ]
 
     def _is_repeated(self, warning: SynthesisWarning) -> bool:
         repeated = warning.topic in self._warned_topics

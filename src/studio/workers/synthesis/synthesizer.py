@@ -11,7 +11,7 @@ import soundfile
 
 from core.errors import AppError
 from core.paths import ProjectPaths
-from core.progress import ProgressEvent, ProgressReporter
+from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from engines.device import measure_peak_memory
 from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, SpeechResult, Take
@@ -19,17 +19,19 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.output_paths import (
     OutputPath,
-    get_next_output_path,
+    get_named_path,
     parse_output_path,
-    reserve_output_path,
+    reserve_named_path,
 )
 from studio.synthesis.planning import list_text_notices, plan_lines
 from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
 from studio.voices.consent_reminders import take_consent_reminders
+from studio.workers.synthesis.checked_takes import Attempt, synthesize_takes
 from studio.workers.synthesis.clip_editing import concatenate_clips
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
-from studio.workers.synthesis.session import SynthesisSession
+from studio.workers.synthesis.session import ChunkResult, SynthesisSession
+from studio.workers.synthesis.take_check import TakeChecker
 from studio.workers.synthesis.take_store import (
     TakeStore,
     check_can_write,
@@ -47,6 +49,7 @@ class Synthesizer:
         self._layout = layout
         self._can_download = can_download
         self._engine_cache = EngineCache(layout)
+        self._take_checker = TakeChecker(layout.whisper)
 
     def speak(self, request: SpeechRequest, report: ProgressReporter) -> SpeechResult:
         """Synthesize a request and write its clips.
@@ -95,7 +98,13 @@ class Synthesizer:
             environment=self._engine_cache.get_environment(),
             report=report,
             timings_before=before,
+            take_checker=self._take_checker if request.delivery.take_check != "off" else None,
         )
+
+    @property
+    def take_checker(self) -> TakeChecker:
+        """The recognizer that checks takes."""
+        return self._take_checker
 
     def weights_id(self, request: SpeechRequest, report: ProgressReporter) -> str:
         """Return the id of the weights that the request uses."""
@@ -114,9 +123,21 @@ def _synthesize_chunks(
         session.report.check_cancelled()
         result = store.load(chunk)
         if result is None:
-            result = session.synthesize_chunk(chunk)
-            result = store.save(chunk, result) if len(chunks) > 1 else result
+            result = _synthesize_chunk(session, chunk, store)
         session.chunks.append(result)
+
+
+def _synthesize_chunk(session: SynthesisSession, chunk: TextChunk, store: TakeStore) -> ChunkResult:
+    """Synthesize a chunk; stopped during a retake, the best take so far of a line is kept."""
+    attempts: list[Attempt] = []
+    try:
+        for attempt in synthesize_takes(session, chunk):
+            attempts.append(attempt)
+    except Cancelled:
+        if attempts and store.has_folder:
+            store.save(attempts)
+        raise
+    return store.save(attempts)
 
 
 def _write_clips(
@@ -125,6 +146,7 @@ def _write_clips(
     request, report = session.request, session.report
     if skipped := describe_skipped_voicefixer(request, can_download=can_download):
         session.warn(skipped)
+    checks = store.list_checks()
     saved: list[Take] = []
     seconds: list[float] = []
     for place, number in enumerate(_select_candidates(session), start=1):
@@ -133,15 +155,16 @@ def _write_clips(
             request,
             [chunk.pause_s for chunk in chunks],
             chunks[0].lead_s,
+            [chunk.duration_s > 0 for chunk in chunks],
         )
         clip = restore_clip(whole.clip, request, report, can_download=can_download)
         path = store.destination.candidate_path(place)
         record = session.build_metadata(whole.score, number)
-        record = replace(record, redone=store.get_line_overrides())
+        record = replace(record, redone=store.get_line_overrides(), checks=checks)
         saved.append(write_take(clip, path, record, request))
         seconds.append(clip.duration_s)
-    store.finish(session.build_metadata(saved[0].score, 1))
-    if len(chunks) == 1:
+    store.finish(replace(session.build_metadata(saved[0].score, 1), checks=checks))
+    if not store.has_folder:
         report_take(report, chunks[0], seconds[0], saved, total=1)
     return SpeechResult(
         path=saved[0].path,
@@ -155,6 +178,7 @@ def _write_clips(
         lines=store.takes_in_use(),
         warnings=session.list_warnings(),
         peak_bytes=measure_peak_memory(session.environment.device),
+        checks=checks,
     )
 
 
@@ -170,12 +194,14 @@ def concatenate_candidates(
     request: SpeechRequest,
     pauses: Sequence[float] | None,
     lead_s: float,
+    exact: Sequence[bool] = (),
 ) -> SpeechCandidate:
     """Join one candidate of each chunk; the score of the whole is the mean of theirs.
 
-    pauses, lead_s: see concatenate_clips.
+    pauses, lead_s, exact: see concatenate_clips.
     """
-    clip = concatenate_clips([one.clip for one in candidates], request.delivery, pauses, lead_s)
+    clips = [one.clip for one in candidates]
+    clip = concatenate_clips(clips, request.delivery, pauses, lead_s, exact)
     scores = [one.score for one in candidates if one.score is not None]
     score = fmean(scores) if len(scores) == len(candidates) else None
     return SpeechCandidate(clip=clip, score=score)
@@ -219,6 +245,5 @@ def _choose_output_path(
         destination = parse_output_path(request.out)
         _check_not_a_recording(destination, layout)
         return destination
-    choose = reserve_output_path if reserve else get_next_output_path
-    folder = get_results_folder_name(request.voice)
-    return choose(layout, folder, request.text, request.delivery.format)
+    choose = reserve_named_path if reserve else get_named_path
+    return choose(layout, get_results_folder_name(request.voice), request)

@@ -19,19 +19,21 @@ from core.progress import ProgressEvent, ProgressReporter
 from core.serialization import to_dict
 from engines.protocols import SpeechCandidate
 from studio.schemas.speech import SpeechRequest, Take
-from studio.schemas.take_metadata import LineOverride, TakeMetadata
+from studio.schemas.take_metadata import LineOverride, TakeCheck, TakeMetadata
 from studio.synthesis.audio_metadata import can_embed_metadata, write_metadata, write_sidecar
 from studio.synthesis.chunking import TextChunk
 from studio.synthesis.line_takes import (
     LineTakes,
     LineTakesFile,
     SavedTake,
+    describe_checks,
     read_line_takes,
     write_line_takes,
 )
 from studio.synthesis.output_paths import OutputPath
 from studio.synthesis.retake import make_line_output_options
-from studio.workers.synthesis.clip_editing import apply_rate_and_volume
+from studio.workers.synthesis.checked_takes import Attempt, choose_candidate, find_best_take
+from studio.workers.synthesis.clip_editing import finish_clip
 from studio.workers.synthesis.session import ChunkResult, SynthesisSession
 
 NO_CLIP_LIMITS = ClipLimits(shortest_s=0.0, min_peak=0.0)
@@ -42,7 +44,7 @@ PROBE_BYTES = 4096  # enough for a full disk to refuse
 class TakeStore:
     """The folder with the lines of one clip while the clip is spoken.
 
-    A clip of one chunk needs no folder: its take is the clip.
+    A clip of one chunk needs no folder, unless it was retaken: its take is the clip.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class TakeStore:
     ) -> None:
         self.destination = destination
         self._session = session
-        self._chunks = chunks
+        self._chunks = list(chunks)
+        self._checks: list[TakeCheck | None] = []
+        self.has_folder = len(chunks) > 1
         found = _find_resumable_lines(session, destination) if len(chunks) > 1 else None
         older = found.lines if found and len(found.lines) == len(chunks) else ()
         self._lines = LineTakesFile(
@@ -62,6 +66,7 @@ class TakeStore:
                     pause_s=chunk.pause_s,
                     lead_s=chunk.lead_s,
                     takes=older[chunk.index].takes if older else (),
+                    chosen=older[chunk.index].chosen if older else "",
                 )
                 for chunk in chunks
             ),
@@ -69,9 +74,14 @@ class TakeStore:
 
     def load(self, chunk: TextChunk) -> ChunkResult | None:
         """Return a chunk that was spoken earlier; None where it must be spoken."""
-        if not self._lines.lines[chunk.index].takes:
+        line = self._lines.lines[chunk.index]
+        if not line.takes:
             return None
-        takes = self._lines.lines[chunk.index].takes_for_key(self._session.compute_take_key(chunk))
+        takes = line.takes_for_key(self._session.compute_take_key(chunk))
+        kept = line.take(line.chosen) if takes and line.chosen else None
+        if kept is not None and kept.check is not None:
+            chunk = self._chunks[chunk.index] = _repeat_take(chunk, kept)
+            takes = line.takes_for_key(kept.key)
         candidates = read_takes(self.destination, takes)
         if not takes or candidates is None:
             return None
@@ -82,15 +92,23 @@ class TakeStore:
             candidates=_put_preferred_first(chunk, candidates), warnings=takes[-1].warnings
         )
 
-    def save(self, chunk: TextChunk, result: ChunkResult) -> ChunkResult:
-        """Write the candidates of a chunk, and return them as read from their files, so that
+    def save(self, attempts: Sequence[Attempt]) -> ChunkResult:
+        """Write the takes of a chunk, and return the best one as read from its file, so that
         resuming gives the same clip.
         """
-        takes = write_takes(self._session, self.destination, chunk, result, self._lines)
-        candidates = read_takes(self.destination, takes) or result.candidates
-        chosen = _get_preferred(chunk, takes).file
-        self._lines = self._lines.with_takes(chunk.index, takes, chosen)
+        number, place = find_best_take(attempts)
+        chunk, result = choose_candidate(attempts[number], place), attempts[number].result
+        self._chunks[chunk.index] = chunk
+        self.has_folder = self.has_folder or len(attempts) > 1
+        if not self.has_folder:
+            self._checks = [attempts[number].checks[place]]
+            return replace(result, candidates=_put_preferred_first(chunk, result.candidates))
+        self._lines, written = write_attempts(
+            self._session, self.destination, attempts, self._lines
+        )
         write_line_takes(self.destination, self._lines)
+        takes = written[number]
+        candidates = read_takes(self.destination, takes) or result.candidates
         self._report_take(chunk, takes)
         return replace(result, candidates=_put_preferred_first(chunk, candidates))
 
@@ -101,17 +119,23 @@ class TakeStore:
         )
 
     def takes_in_use(self) -> tuple[Take, ...]:
-        """Return the take in use of every line; none for a clip of one chunk."""
-        if len(self._chunks) == 1:
+        """Return the take in use of every line; none for a clip without a folder."""
+        if not self.has_folder:
             return ()
         return tuple(_make_take(self.destination, take) for take in self._lines.chosen_takes())
 
     def finish(self, record: TakeMetadata) -> None:
         """Write down that the combined clip is there, and its metadata."""
-        if len(self._chunks) > 1:
+        if self.has_folder:
             record = replace(record, redone=self.get_line_overrides()).without_latents()
             self._lines = replace(self._lines, finished=True, record=record)
             write_line_takes(self.destination, self._lines)
+
+    def list_checks(self) -> tuple[str, ...]:
+        """Return what the checks of the takes found, in sentences."""
+        if self.has_folder:
+            return self._lines.list_checks()
+        return describe_checks([self._checks], [0]) if self._checks else ()
 
     def _report_take(self, chunk: TextChunk, takes: Sequence[SavedTake]) -> None:
         first = _get_preferred(chunk, takes)
@@ -120,14 +144,29 @@ class TakeStore:
         report_take(self._session.report, chunk, first.seconds, saved, len(self._chunks))
 
 
-def write_takes(
+def write_attempts(
     session: SynthesisSession,
     destination: OutputPath,
-    chunk: TextChunk,
-    result: ChunkResult,
+    attempts: Sequence[Attempt],
     lines: LineTakesFile,
+) -> tuple[LineTakesFile, list[list[SavedTake]]]:
+    """Write the candidates of all attempts at a line; the best take is in use.
+
+    Returns the lines with these takes, and the takes of each attempt.
+    """
+    number, place = find_best_take(attempts)
+    written: list[list[SavedTake]] = []
+    for attempt in attempts:
+        written.append(_write_takes(session, destination, attempt, lines))
+        lines = lines.with_takes(attempt.chunk.index, written[-1])
+    return lines.with_chosen(attempts[0].chunk.index, written[number][place].file), written
+
+
+def _write_takes(
+    session: SynthesisSession, destination: OutputPath, attempt: Attempt, lines: LineTakesFile
 ) -> list[SavedTake]:
-    """Write the candidates of a chunk beside the takes that its line has already."""
+    """Write the candidates of an attempt beside the takes that its line has already."""
+    chunk, result = attempt.chunk, attempt.result
     used = {take.file for line in lines.lines for take in line.takes}
     numbers = count(len(lines.lines[chunk.index].takes) + 1)
     paths = (destination.take_path(chunk.index, number) for number in numbers)
@@ -136,6 +175,7 @@ def write_takes(
     for number, candidate in enumerate(result.candidates, start=1):
         path = next(free)
         delivery = make_line_output_options(session.request.delivery, path.suffix)
+        delivery = replace(delivery, duration=chunk.duration_s)
         record = session.build_chunk_metadata(chunk, result, number, delivery)
         write_take(candidate.clip, path, record, replace(session.request, delivery=delivery))
         saved.append(
@@ -151,6 +191,9 @@ def write_takes(
                 seconds=round(candidate.clip.duration_s, 3),
                 warnings=result.warnings,
                 anew=chunk.line_override is not None,
+                check=attempt.checks[number - 1],
+                duration_s=chunk.duration_s,
+                likeness=attempt.likenesses[number - 1] if attempt.likenesses else None,
             )
         )
     return saved
@@ -194,11 +237,11 @@ def report_take(
 
 
 def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequest) -> Take:
-    """Write one take atomically, at the requested rate and volume, with its metadata.
+    """Write one take atomically, finished as the request asks for, with its metadata.
 
     Raises AppError when it cannot be written.
     """
-    finished = apply_rate_and_volume(clip, request.delivery)
+    finished = finish_clip(clip, request.delivery)
     record = replace(
         record,
         duration_s=round(finished.duration_s, 3),
@@ -208,7 +251,7 @@ def write_take(clip: Clip, path: Path, record: TakeMetadata, request: SpeechRequ
     with translate_write_errors(path), reraise_as_app_error(ClipError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            write_clip(part, finished, SYNTHETIC_COMMENT)
+            write_clip(part, finished, SYNTHETIC_COMMENT, request.delivery.bit_depth)
             if embed:
                 write_metadata(part, record)
     if request.sidecar or (request.embed and not embed):
@@ -240,6 +283,22 @@ def _find_resumable_lines(
 def _is_same_request(before: SpeechRequest, now: SpeechRequest) -> bool:
     old, new = to_dict(before), to_dict(now)
     return all(old[name] == new[name] for name in old if name not in NON_AUDIO_FIELDS)
+
+
+def _repeat_take(chunk: TextChunk, take: SavedTake) -> TextChunk:
+    """Return the chunk such that it asks for a saved take."""
+    if not take.anew and take.candidate == 1:
+        return chunk
+    override = LineOverride(
+        index=chunk.index,
+        text=take.text,
+        voice=take.voice,
+        options=take.options,
+        candidate=take.candidate,
+        duration_s=take.duration_s,
+    )
+    options = replace(chunk.options, seed=take.seed)
+    return replace(chunk, options=options, line_override=override)
 
 
 def _make_take(destination: OutputPath, take: SavedTake) -> Take:
