@@ -12,7 +12,6 @@ from core.progress import ProgressReporter
 from recipes.data.codes import TokenizedCorpus, sample_length_bucketed_batch
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
-    UnseenSpeakers,
     sample_augmented_references,
 )
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
@@ -69,7 +68,6 @@ def train_gpt(
     norms: Tensor,
     folder: Path,
     report: ProgressReporter,
-    unseen_speakers: UnseenSpeakers | None = None,
 ) -> Gpt:
     """Train until the last step or until a `stop` file appears; resume from a saved state.
 
@@ -84,12 +82,7 @@ def train_gpt(
         chosen = sample_length_bucketed_batch(lengths, recipe.batch, step, recipe.seed)
         generator = make_step_generator(recipe.seed, step)
         references = sample_augmented_references(
-            corpus,
-            chosen,
-            REFERENCE_FRAMES,
-            unseen_speakers or UnseenSpeakers(),
-            recipe.augmentation,
-            generator,
+            corpus, chosen, REFERENCE_FRAMES, recipe.augmentation, generator
         )
         losses = _compute_losses(model, corpus, chosen, references, norms)
         loss = losses.total(recipe.text_weight)

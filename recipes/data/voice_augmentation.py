@@ -1,8 +1,7 @@
 """Augment reference mels, so that the networks generalise to voices outside of the corpus.
 
 A synthetic corpus is clean and has few speakers. So references get the equalisation, noise and
-echo of real recordings, and voices another equaliser and vocal tract length. Recordings of real
-people replace references of corpus speakers of similar pitch.
+echo of real recordings, and voices another vocal tract length.
 
 Shapes: s speakers, b batch, c mel bands, f mel frames. All mels are natural logs.
 """
@@ -11,18 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchaudio import functional as audio
 
-from audio.io import read_clip
-from audio.mel import GPT_MEL, LOG_MEL_MAX, LOG_MEL_MIN, MelSpec, log_mel, mel_filterbank, resample
+from audio.mel import GPT_MEL, LOG_MEL_MIN, MelSpec, mel_filterbank
 from recipes.data.codes import TokenizedCorpus
-from recipes.data.segments import AUDIO_SUFFIXES
-from recipes.loop import random_int
 
 NUM_EQ_COSINES = 4  # of an equaliser curve
 EQ_STD_NEPERS = 0.8  # nepers, of the slowest cosine
@@ -32,70 +26,31 @@ ECHO_LEVEL_RANGE = (0.7, 2.0)  # nepers below the speech
 ECHO_DECAY_RANGE = (0.08, 0.4)  # nepers per frame
 WARP_FACTOR_RANGE = (0.84, 1.18)  # of all frequencies
 SILENCE_LOG_MEL = LOG_MEL_MIN + 0.1  # nothing below is made louder
-MIN_HIGH_VOICE_HZ = 160.0  # between typical male and female voices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationOptions:
     """Probability of each augmentation of a reference."""
 
-    unseen_speaker: float = 0.35  # for clips of the replaced speakers
     equalised: float = 0.5
     noisy: float = 0.5
     echoing: float = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnseenSpeakers:
-    """Recordings of real people by the corpus speaker they replace: log-mels (f, c) of the GPT."""
-
-    mels: dict[str, list[Tensor]] = field(default_factory=dict)
-
-
-def read_unseen_speakers(folders: Sequence[Path], low: str, high: str) -> UnseenSpeakers:
-    """Read every recording below some folders.  low, high: the speakers to replace."""
-    found: dict[str, list[Tensor]] = {low: [], high: []}
-    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
-    for path in paths:
-        if path.suffix.lower() in AUDIO_SUFFIXES:
-            clip = read_clip(path)
-            wave = resample(clip.wave, clip.sample_rate, GPT_MEL.sample_rate)
-            name = high if estimate_pitch(wave, GPT_MEL.sample_rate) > MIN_HIGH_VOICE_HZ else low
-            found[name].append(log_mel(wave, GPT_MEL)[0].T)
-    return UnseenSpeakers(mels=found)
-
-
-def estimate_pitch(wave: Tensor, sample_rate: int) -> float:
-    """Estimate the median pitch in Hz of the loud frames.  wave: (n,)."""
-    pitch = audio.detect_pitch_frequency(wave, sample_rate, frame_time=0.01)
-    hop = round(sample_rate * 0.01)
-    frames = wave[: len(wave) // hop * hop].unfold(0, hop, hop).square().mean(1)[: len(pitch)]
-    return float(pitch[: len(frames)][frames > frames.quantile(0.6)].median())
 
 
 def sample_augmented_references(
     corpus: TokenizedCorpus,
     chosen: Sequence[int],
     frames: int,
-    unseen: UnseenSpeakers,
     options: AugmentationOptions,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw an augmented reference of each speaker in `chosen`, or of an unseen speaker.
+    """Draw an augmented reference of each speaker in `chosen`.
 
     Returns log-mels (s, c, frames) and for each chosen clip its row (b,).
     """
     mels, which = corpus.sample_speaker_mels(chosen, frames, generator)
-    rows = list(mels)
-    for place, index in enumerate(chosen):
-        others = unseen.mels.get(corpus.names[corpus.clips[index].speaker])
-        if others and _sample_bernoulli(options.unseen_speaker, generator):
-            other = others[random_int(0, len(others), generator)]
-            which[place] = len(rows)
-            rows.append(_random_crop(other, frames, generator).T)
-    return torch.stack(
-        [apply_channel_augmentation(row, GPT_MEL, options, generator) for row in rows]
-    ), which
+    rows = [apply_channel_augmentation(row, GPT_MEL, options, generator) for row in mels]
+    return torch.stack(rows), which
 
 
 def apply_channel_augmentation(
@@ -169,20 +124,6 @@ def compute_band_centers(spec: MelSpec) -> Tensor:
     bank = mel_filterbank(spec, torch.device("cpu"))
     hz = torch.linspace(0, spec.sample_rate / 2, bank.shape[1])
     return (bank @ hz) / bank.sum(1)
-
-
-def augment_voice(mel: Tensor, factor: float, curve: Tensor, spec: MelSpec) -> Tensor:
-    """Warp frequencies, then equalise: (c, f) to (c, f)."""
-    return apply_eq_curve(warp_frequencies(mel, factor, spec), curve).clamp(
-        LOG_MEL_MIN, LOG_MEL_MAX
-    )
-
-
-def _random_crop(mel: Tensor, frames: int, generator: torch.Generator) -> Tensor:
-    """Cut a window of a log-mel (f, c), repeated where it is short."""
-    mel = mel.repeat(-(-frames // len(mel)), 1)
-    first = random_int(0, len(mel) - frames + 1, generator)
-    return mel[first : first + frames]
 
 
 def _sample_bernoulli(share: float, generator: torch.Generator) -> bool:

@@ -1,29 +1,22 @@
-"""What is done to references: disturbances stay within reason, and strangers find a stand-in."""
+"""What is done to references: equalisers, noise, echo and frequency warps stay within bounds."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from audio.clip import Clip
-from audio.io import write_clip
-from audio.mel import GPT_MEL, LOG_MEL_MAX, LOG_MEL_MIN, VOCODER_MEL, MelSpec, log_mel, resample
+from audio.mel import GPT_MEL, LOG_MEL_MIN, VOCODER_MEL, MelSpec, log_mel, resample
 from recipes.data.voice_augmentation import (
     WARP_FACTOR_RANGE,
     AugmentationOptions,
-    UnseenSpeakers,
     add_echo,
     add_noise,
     apply_channel_augmentation,
     apply_eq_curve,
-    augment_voice,
     compute_band_centers,
-    estimate_pitch,
-    read_unseen_speakers,
     sample_augmented_references,
     sample_eq_curve,
     sample_warp_factor,
@@ -67,14 +60,6 @@ def test_a_warp_by_one_changes_nothing() -> None:
 def test_silence_cannot_be_made_louder() -> None:
     silence = torch.full((100, 10), LOG_MEL_MIN)
     assert torch.equal(apply_eq_curve(silence, torch.full((100,), 3.0)), silence)
-    assert torch.allclose(augment_voice(silence, 1.1, torch.ones(100), VOCODER_MEL), silence)
-
-
-def test_a_disguise_stays_in_the_range_of_the_diffusion_network() -> None:
-    worn = augment_voice(
-        torch.randn(100, 30) * 4, 0.9, sample_eq_curve(VOCODER_MEL, generator()), VOCODER_MEL
-    )
-    assert worn.min() >= LOG_MEL_MIN and worn.max() <= LOG_MEL_MAX
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -94,31 +79,13 @@ def test_noise_and_echo_only_ever_add(spec: MelSpec) -> None:
 
 
 def test_nothing_is_disturbed_when_nothing_shall_be() -> None:
-    mel, never = (
-        torch.randn(80, 30),
-        AugmentationOptions(unseen_speaker=0, equalised=0, noisy=0, echoing=0),
-    )
+    mel, never = torch.randn(80, 30), AugmentationOptions(equalised=0, noisy=0, echoing=0)
     assert torch.equal(apply_channel_augmentation(mel, GPT_MEL, never, generator()), mel)
 
 
 def test_tracts_stay_within_their_bounds() -> None:
     drawn = [sample_warp_factor(generator(seed)) for seed in range(50)]
     assert WARP_FACTOR_RANGE[0] <= min(drawn) < 0.95 and 1.05 < max(drawn) <= WARP_FACTOR_RANGE[1]
-
-
-@pytest.mark.parametrize("hz", [95.0, 130.0, 210.0, 290.0])
-def test_pitch_is_measured_to_a_twentieth(hz: float) -> None:
-    assert estimate_pitch(tone(hz), 22_050) == pytest.approx(hz, rel=0.05)
-
-
-def test_strangers_are_sorted_by_their_pitch(tmp_path: Path) -> None:
-    for name, hz in (("a", 110.0), ("b", 220.0), ("deep/c", 100.0)):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        write_clip(tmp_path / f"{name}.wav", Clip(wave=tone(hz), sample_rate=22_050))
-    (tmp_path / "notes.txt").write_text("no sound")
-    found = read_unseen_speakers([tmp_path], "low", "high").mels
-    assert {name: len(mels) for name, mels in found.items()} == {"low": 2, "high": 1}
-    assert found["low"][0].shape[1] == GPT_MEL.bands
 
 
 class Corpus:
@@ -136,30 +103,10 @@ class Corpus:
         return rows, torch.tensor([index % 2 for index in chosen])
 
 
-def test_only_the_stand_in_is_replaced_and_each_clip_by_itself() -> None:
-    strangers = UnseenSpeakers(mels={"ben": [torch.full((7, GPT_MEL.bands), 5.0)]})
-    always = AugmentationOptions(unseen_speaker=1.0, equalised=0, noisy=0, echoing=0)
-    mels, which = sample_augmented_references(
-        Corpus(), [0, 1, 2, 3], 20, strangers, always, generator()
-    )  # type: ignore[arg-type]
-    heard = mels[which][:, 0, 0].tolist()
-    assert heard == [0.0, 5.0, 0.0, 5.0] and mels.shape == (4, GPT_MEL.bands, 20)
-
-
-def test_without_recordings_nobody_is_replaced() -> None:
-    never = AugmentationOptions(unseen_speaker=1.0, equalised=0, noisy=0, echoing=0)
-    mels, which = sample_augmented_references(
-        Corpus(), [0, 1], 20, UnseenSpeakers(), never, generator()
-    )  # type: ignore[arg-type]
-    assert mels[which][:, 0, 0].tolist() == [0.0, 1.0]
-
-
 def test_the_same_generator_hears_the_same() -> None:
-    corpus, strangers = Corpus(), UnseenSpeakers(mels={"anna": [torch.randn(40, GPT_MEL.bands)]})
     one, other = (
-        sample_augmented_references(
-            corpus, [0, 1, 2], 20, strangers, AugmentationOptions(), generator(5)
-        )  # type: ignore[arg-type]
+        sample_augmented_references(Corpus(), [0, 1, 2], 20, AugmentationOptions(), generator(5))  # type: ignore[arg-type]
         for _ in range(2)
     )
+    assert one[1].tolist() == [0, 1, 0]
     assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])

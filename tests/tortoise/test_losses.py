@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tortoise.modules.clvp import Clvp, ClvpConfig
-from tortoise.modules.losses import compute_ctc_loss, compute_ctc_nll, remove_special_tokens
+from tortoise.modules.losses import compute_ctc_nll, remove_special_tokens
 
 
 def speller() -> nn.Linear:
@@ -34,8 +34,8 @@ def test_boundaries_are_not_said() -> None:
 
 def test_what_is_said_costs_next_to_nothing() -> None:
     rows = heard(3, 0, 4, 4, 5)
-    right = compute_ctc_loss(speller(), rows, torch.tensor([5]), [torch.tensor([3, 4, 5])])
-    wrong = compute_ctc_loss(speller(), rows, torch.tensor([5]), [torch.tensor([3, 5, 5])])
+    right = compute_ctc_nll(speller(), rows, torch.tensor([5]), [torch.tensor([3, 4, 5])])
+    wrong = compute_ctc_nll(speller(), rows, torch.tensor([5]), [torch.tensor([3, 5, 5])])
     assert right < 0.01 and wrong > 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,47 +25,29 @@ def remove_special_tokens(text: Tensor) -> Tensor:
     return text[(text != WORD_BOUNDARY_TOKEN) & (text != STOP_TOKEN)].long()
 
 
-def compute_ctc_loss(
-    speller: nn.Linear, states: Tensor, lengths: Tensor, targets: Sequence[Tensor]
-) -> Tensor:
-    """Return the mean CTC loss of clips, in nats per symbol: ().
-
-    states: (n, m, d); lengths: (n,) codes of each; targets: the symbols of each. Clips with
-    fewer codes than symbols are ignored.
-    """
-    return _ctc_loss(speller, states, lengths, targets, "mean")
-
-
 @torch.no_grad()
 def compute_ctc_nll(
     speller: nn.Linear, states: Tensor, lengths: Tensor, targets: Sequence[Tensor]
 ) -> Tensor:
-    """Return the CTC loss of each clip in nats: (n,), always finite."""
-    nats = _ctc_loss(speller, states, lengths, targets, "none")
-    hopeless = 2.0 * float(nats.max()) + 1.0
-    return torch.where(nats > 0, nats, hopeless)
+    """Return the CTC loss of each clip in nats: (n,), always finite.
 
-
-def _ctc_loss(
-    speller: nn.Linear,
-    states: Tensor,
-    lengths: Tensor,
-    targets: Sequence[Tensor],
-    reduction: Literal["mean", "none"],
-) -> Tensor:
+    states: (n, m, d); lengths: (n,) codes of each; targets: the symbols of each. A clip with fewer
+    codes than symbols has the largest loss.
+    """
     with torch.autocast(states.device.type, enabled=False):
         spelled = functional.linear(states.float(), speller.weight.float(), speller.bias.float())
         # on the CPU: the same sums on every device, and there is little to add up
-        loss: Tensor = functional.ctc_loss(
+        nats = functional.ctc_loss(
             spelled.log_softmax(-1).transpose(0, 1).cpu(),
             torch.cat(list(targets)).cpu(),
             lengths.cpu(),
             torch.tensor([len(symbols) for symbols in targets]),
             blank=STOP_TOKEN,
-            reduction=reduction,
+            reduction="none",
             zero_infinity=True,
         )
-    return loss
+    hopeless = 2.0 * float(nats.max()) + 1.0
+    return torch.where(nats > 0, nats, hopeless)
 
 
 def compute_cosine_similarity(left: Tensor, right: Tensor) -> Tensor:
