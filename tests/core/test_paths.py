@@ -53,7 +53,8 @@ def test_bundles_are_names_and_finetunes_lie_in_their_own_folder(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, word) for kind, words in ADDRESS_WORDS.items() for word in words]
+    ("kind", "name"),
+    [(kind, word) for kind, words in ADDRESS_WORDS.items() for word in sorted(words)],
 )
 def test_a_word_of_the_addresses_of_the_api_is_no_name(kind: str, name: str) -> None:
     for spelled in (name, name.upper()):
