@@ -126,9 +126,10 @@ def _split_sentence(text: str, fits: Fits, spell: Spell | None) -> Iterator[Text
         for sentence in sentences:
             yield from _split_sentence(sentence, fits, spell)
         return
-    parts = list(_split_clauses(text, fits, spell))
+    parts = list(_split_clauses(text, fits, spell))  # none where nothing of it is read
     yield from parts[:-1]
-    yield TextPiece(text=parts[-1].text, pause="sentence")
+    if parts:
+        yield TextPiece(text=parts[-1].text, pause="sentence")
 
 
 def _split_clauses(text: str, fits: Fits, spell: Spell | None) -> Iterator[TextPiece]:
@@ -142,9 +143,10 @@ def _split_clauses(text: str, fits: Fits, spell: Spell | None) -> Iterator[TextP
         if len(piece) >= MIN_PIECE_CHARS:
             yield TextPiece(text=piece, pause="comma")
             longer = clause
-        *full, piece = [longer] if fits(longer) else _split_words(longer, fits, spell)
-        for part in full:
+        words = [longer] if fits(longer) else _split_words(longer, fits, spell)
+        for part in words[:-1]:
             yield TextPiece(text=part, pause="none")
+        piece = words[-1] if words else ""
     if piece:
         yield TextPiece(text=piece, pause="comma")
 

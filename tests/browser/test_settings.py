@@ -46,8 +46,9 @@ def test_a_setting_is_found_by_its_effect(
 
 
 def test_the_log_is_shown_and_a_report_is_downloaded(
-    studio: StudioProcess, visitor: Callable[..., Visitor], tmp_path: Path
+    own_studio: Callable[..., StudioProcess], visitor: Callable[..., Visitor], tmp_path: Path
 ) -> None:
+    studio = own_studio()  # one without errors of other tests
     page = visitor().open(studio.url, "settings")
     page.locator("#settings-log li", has_text="starts on port").first.wait_for()
     page.get_by_label("Errors", exact=True).check()

@@ -105,3 +105,8 @@ def test_a_limit_that_not_even_a_letter_meets_is_refused() -> None:
         split_text("abc", 2, lambda piece: 3)
     with pytest.raises(ValueError, match="room for at least one token"):
         split_text("abc", 0, len)
+
+
+@pytest.mark.parametrize("text", ["5" * 400, "5" * 200 + ", " + "5" * 200])
+def test_a_long_text_of_which_nothing_is_read_has_no_pieces(text: str) -> None:
+    assert split_text(text, 20, len, spell=lambda part: "") == []

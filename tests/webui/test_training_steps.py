@@ -34,7 +34,7 @@ def steps(studio: Studio) -> TrainingSteps:
             html = create_live_html("training-steps")
             with gr.Tabs() as page.training_tabs:
                 pass
-            return TrainingSteps(page, html)
+            return TrainingSteps(page, html, gr.HTML(""))
 
 
 class FakeDatasets:

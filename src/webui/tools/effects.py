@@ -18,6 +18,7 @@ from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, creat
 from webui.components.messages import show_errors
 from webui.components.option_controls import (
     build_control,
+    clamp_inputs_js,
     format_preset_label,
     from_control_value,
     to_control_value,
@@ -85,10 +86,12 @@ class EffectsTool:
         inputs = [self.clip, self.recording, self.preset, *self.controls]
         for button, preview in ((self.preview, True), (self.apply, False)):
             submit = show_errors(self.view, self._submit_preview if preview else self.submit)
-            panel.bind(button.click, submit, inputs)
+            clamp = clamp_inputs_js([*panel.inputs, *inputs])
+            panel.bind(button.click, submit, inputs, js=clamp)
         self.preset.input(show_preset, self.preset, self.controls, **EVENT_OPTIONS)
         changes = [control.change for control in self.controls]
-        gr.on(changes, find_preset, self.controls, self.preset, **EVENT_OPTIONS)
+        shown = {"js": clamp_inputs_js(self.controls), **EVENT_OPTIONS}
+        gr.on(changes, find_preset, self.controls, self.preset, **shown)
         self.clip.focus(
             lambda: gr.update(choices=self._list_clips()), None, self.clip, **EVENT_OPTIONS
         )

@@ -33,9 +33,9 @@ class TrainingStep:
 
 
 class TrainingSteps:
-    """The list of steps; a step leads to its part.  html: where it is shown."""
+    """The list of steps; a step leads to its part.  html, message: for the list and for errors."""
 
-    def __init__(self, page: PageContext, html: gr.HTML) -> None:
+    def __init__(self, page: PageContext, html: gr.HTML, message: gr.HTML) -> None:
         self.page, self.studio = page, page.studio
         self.datasets = Datasets(page.studio.layout)
         self.panel = LivePanel(
@@ -43,6 +43,7 @@ class TrainingSteps:
             self.take_snapshot,
             lambda steps: render("training/steps.html", steps=steps),
             {"go": self.go},
+            message=message,
             action_outputs=[page.training_tabs, page.tabs, *page.form.components],
         )
         self.panel.follow(page.changes, POLL_INTERVAL_S)

@@ -20,6 +20,7 @@ from webui.training.train_tab import TrainTab
 def build_training_tab(page: PageContext) -> None:
     """Build the parts in the order of their use."""
     steps = create_live_html("training-steps")
+    message = gr.HTML("", elem_id="training-steps-message")
     with gr.Tabs(elem_id="training-parts", overflow_behavior="wrap") as parts:
         page.training_tabs = parts
         with gr.Tab("Prepare Dataset", id="prepare", elem_id="training-part-prepare") as prepare:
@@ -38,4 +39,4 @@ def build_training_tab(page: PageContext) -> None:
             EncoderTab(page)
         with gr.Tab("Train SV2TTS", id="sv2tts", elem_id="training-part-sv2tts"):
             Sv2ttsTab(page)
-    TrainingSteps(page, steps)
+    TrainingSteps(page, steps, message)
