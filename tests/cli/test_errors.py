@@ -186,7 +186,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(
 def test_a_disk_that_fills_up_while_speaking_leaves_no_half_clip(
     testudo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, clip: object, comment: str = "") -> None:
+    def refuse(path: Path, clip: object, *args: object, **options: object) -> None:
         path.write_bytes(b"RIFF")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 

@@ -93,7 +93,7 @@ def test_a_name_with_a_slash_is_a_repository(
 ) -> None:
     calls = []
 
-    def download(name: str, models: Path, report: ProgressReporter) -> Path:
+    def download(name: str, models: Path, report: ProgressReporter, mirror: str) -> Path:
         calls.append((name, models))
         return models / "wav2vec2-base-960h"
 

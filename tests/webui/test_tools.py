@@ -92,6 +92,20 @@ RESULTS: dict[str, dict[str, Any]] = {
     },
 }
 RESULTS["check_clip"] = RESULTS["check_voice"]
+RESULTS["apply_effects"] = {
+    "source": f"/a/{SCRIPT}.wav",
+    "path": f"/a/{SCRIPT}-telephone.wav",
+    "clip": f"results/{SCRIPT}-telephone.wav",
+    "preview": False,
+}
+RESULTS["batch"] = {
+    "folder": SCRIPT,
+    "archive": f"{SCRIPT}.zip",
+    "spoken": 1,
+    "kept": 0,
+    "clips": [{"path": f"{SCRIPT}.wav", "text": SCRIPT, "voice": SCRIPT}],
+    "failed": [[2, SCRIPT]],
+}
 
 
 def job(task: str, **changes: Any) -> Job:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from studio.history.index import iter_batches
-from studio.history.waveform import read_waveform
 
 BARS = 64
 LEVELS = 16  # a hexadecimal digit each
@@ -18,6 +17,8 @@ def compute_bars(file: Path) -> str:
 
     The loudest part has the digit f. "" for a file that cannot be decoded.
     """
+    from studio.history.waveform import read_waveform  # with numpy: the command line lists without
+
     peaks = read_waveform(file).peaks
     if not peaks or not max(peaks):
         return "0" * BARS if peaks else ""
