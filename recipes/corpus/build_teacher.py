@@ -88,7 +88,7 @@ def build_teacher_shard(
         if len(said.wave) > MAX_CLIP_S * SAMPLE_RATE:
             continue
         for speaker, wave in zip(speakers, _speak_in_voices(said, speakers), strict=True):
-            waves.append(_to_int16(wave, peak))
+            waves.append(to_int16(wave, peak))
             pitches.append(shift_f0(said.f0, speaker).astype(np.float16))
             rows.append(
                 CorpusRow(
@@ -102,12 +102,19 @@ def build_teacher_shard(
                     durations=said.durations,
                 )
             )
-    with atomic_path(shards / f"{number:04d}.npy") as part:
-        np.save(part, np.concatenate(waves))
     with atomic_path(shards / f"{number:04d}.f0.npy") as part:
         np.save(part, np.concatenate(pitches))
-    index_lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    write_text(shards / f"{number:04d}.jsonl", index_lines)
+    write_shard(shards, number, waves, rows)
+
+
+def write_shard(
+    shards: Path, number: int, waves: Sequence[np.ndarray], rows: Sequence[CorpusRow]
+) -> None:
+    """Write the samples of a shard (int16), then its index, which completes it."""
+    with atomic_path(shards / f"{number:04d}.npy") as part:
+        np.save(part, np.concatenate(waves))
+    lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    write_text(shards / f"{number:04d}.jsonl", lines)
 
 
 def _speak_in_voices(
@@ -121,7 +128,8 @@ def _speak_in_voices(
         yield analysis.synthesize(speaker)
 
 
-def _to_int16(wave: np.ndarray, peak: float) -> np.ndarray:
+def to_int16(wave: np.ndarray, peak: float) -> np.ndarray:
+    """Scale a wave to a peak, a share of full scale."""
     loudest = max(float(np.abs(wave).max()), 1e-6)
     return (wave * (peak / loudest * 32767)).astype(np.int16)
 

@@ -10,10 +10,9 @@ real speaker is the part of a file's name before the first `-`, as LibriSpeech n
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.io import read_clip
-from core.files import atomic_path, write_text
 from core.progress import ProgressReporter
 from quick.converter import PhoneTimes, VoiceConverter
 from quick.teacher import SAMPLE_RATE, Teacher, TeacherUtterance
-from recipes.corpus.build_teacher import MAX_CLIP_S, PEAK_RANGE
+from recipes.corpus.build_teacher import MAX_CLIP_S, PEAK_RANGE, to_int16, write_shard
 from recipes.corpus.reader import CorpusRow
 from recipes.corpus.teacher import TEACHER_SPEAKERS, TeacherSpeaker, WorldAnalysis, trim_silence
 from recipes.corpus.text import TextMix, generate_sentences
@@ -116,8 +114,7 @@ def build_shard(
             continue
         for voice in voices:
             wave = renderer.render(said, voice, draw.randrange(2**31))
-            peak = draw.uniform(*PEAK_RANGE) / max(float(np.abs(wave).max()), 1e-6)
-            waves.append((wave * peak * 32_767).astype(np.int16))
+            waves.append(to_int16(wave, draw.uniform(*PEAK_RANGE)))
             rows.append(
                 CorpusRow(
                     shard=f"{number:04d}.npy",
@@ -129,10 +126,7 @@ def build_shard(
                     durations=said.durations,
                 )
             )
-    with atomic_path(folder / f"{number:04d}.npy") as part:
-        np.save(part, np.concatenate(waves))
-    lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    write_text(folder / f"{number:04d}.jsonl", lines)
+    write_shard(folder, number, waves, rows)
 
 
 def draw_voices(
