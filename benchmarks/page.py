@@ -8,6 +8,7 @@ Prints one JSON object of milliseconds: a preview of 2,000 characters, a search 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -31,6 +32,7 @@ TEXT = "The old man paid 12 pounds, and Mr. Jones sang of love; nobody heard it!
 
 def main() -> None:
     """Create the files in a temporary folder, measure, and print."""
+    argparse.ArgumentParser(prog="benchmarks/page.py", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = ProjectPaths.from_root(Path(folder))
         paths.models.mkdir()

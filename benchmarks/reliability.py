@@ -9,6 +9,7 @@ campaigns: hostile files, names and requests, kills and crowds, as ./test.sh --s
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import random
 import resource
@@ -29,10 +30,13 @@ HOUR_S, RATE = 3600, 24_000
 
 def main() -> int:
     """Run the parts that are named, or all."""
-    if "campaigns" in sys.argv[1:] or len(sys.argv) == 1:
-        print_campaigns()
     parts = {"memory": memory, "journal": journal, "history": history, "files": files}
-    chosen = [name for name in sys.argv[1:] or parts if name in parts]
+    cli = argparse.ArgumentParser(prog="benchmarks/reliability.py", description=__doc__)
+    cli.add_argument("parts", nargs="*", help=f"campaigns, {', '.join(parts)}; all where none")
+    named = cli.parse_args().parts
+    if "campaigns" in named or not named:
+        print_campaigns()
+    chosen = [name for name in named or parts if name in parts]
     if chosen:
         sys.stdout.write("| what | figure |\n|---|---|\n")
     for name in chosen:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = [
     path.name
     for path in sorted((ROOT / "benchmarks").glob("*.py"))
-    if "ArgumentParser" in path.read_text("utf-8")
+    if '__name__ == "__main__"' in path.read_text("utf-8")
 ]
 
 
