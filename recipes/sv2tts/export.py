@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ from sv2tts.checkpoints import (
     load_published_synthesizer,
     save_model,
 )
+from sv2tts.training.config import SYNTHESIZER_FILE as CONFIG_FILE
+from sv2tts.training.config import SynthesizerTrainConfig, read_config
 from sv2tts.training.synthesizer_task import SYNTHESIZER_FILE
 from tortoise.checkpoints.loading import load_network
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
@@ -39,13 +42,14 @@ def write_sv2tts_model(
     with an istft_vocoder; pronunciation: a folder with the lexicon.
     """
     tacotron = load_published_synthesizer(synthesizer / SYNTHESIZER_FILE)
+    trained = read_config(synthesizer / CONFIG_FILE, SynthesizerTrainConfig)
     checkpoint = load_checkpoint(encoder)
     istft = load_network(vocoder, "istft_vocoder")
     assert isinstance(istft, IstftVocoder)
     config = Sv2ttsConfig(
         about=DESCRIPTION,
         encoder=describe_encoder(checkpoint),
-        synthesizer=tacotron.config,
+        synthesizer=replace(tacotron.config, **(trained.network or {})),
         istft_vocoder=istft.config,
         symbols="phonemes",
         mel="vocoder_24k",

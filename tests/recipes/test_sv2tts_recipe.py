@@ -22,11 +22,12 @@ from speakers.modules.checkpoints import EncoderCheckpoint, save_checkpoint
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.ge2e import GE2EEncoder
 from speakers.modules.xvector import XVectorEncoder
-from sv2tts.checkpoints import verify_model
+from sv2tts.checkpoints import read_config, verify_model
 from sv2tts.engine import Sv2ttsEngine
 from sv2tts.generation.options import Sv2ttsOptions
 from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.text import PHONEME_COUNT
+from sv2tts.training.config import SynthesizerTrainConfig, write_config
 from tortoise.checkpoints.loading import save_network
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, IstftVocoderConfig
 
@@ -96,6 +97,8 @@ def test_an_exported_model_speaks(kind: str, tmp_path: Path) -> None:
     network.r = 4
     torch.nn.init.constant_(network.decoder.stop_proj.bias, -10.0)  # goes on to the limit
     torch.save({"model_state": network.state_dict()}, run / "synthesizer.pt")
+    trained = SynthesizerTrainConfig(network={"encoder_dropout": 0.1})
+    write_config(run / "synthesizer.yaml", trained)
     encoder = GE2EEncoder(40, 8, 6, 1) if kind == "ge2e" else XVectorEncoder(hidden=8, embedding=6)
     checkpoint = EncoderCheckpoint(model=encoder, kind=kind, features=FeatureConfig())
     save_checkpoint(tmp_path / "encoder.pt", checkpoint)
@@ -104,6 +107,7 @@ def test_an_exported_model_speaks(kind: str, tmp_path: Path) -> None:
     model = tmp_path / "model"
     write_sv2tts_model(model, run, tmp_path / "encoder.pt", tmp_path / "export", STARTER)
     assert all(problem == "" for _, problem in verify_model(model))
+    assert read_config(model).synthesizer.encoder_dropout == 0.1
     engine = Sv2ttsEngine.load(model, torch.device("cpu"))
     time = torch.arange(48_000) / 16_000
     wave = 0.3 * torch.sin(2 * torch.pi * 140 * time) * (1 + torch.sin(2 * torch.pi * 3 * time))

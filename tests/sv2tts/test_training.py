@@ -32,6 +32,7 @@ from sv2tts.data.train_list import (
     read_train_list,
     write_train_list,
 )
+from sv2tts.modules.tacotron import Tacotron, TacotronConfig
 from sv2tts.text import PHONEME_COUNT, read_training_text
 from sv2tts.training import vocoder_task
 from sv2tts.training.config import (
@@ -47,6 +48,7 @@ from sv2tts.training.config import (
 )
 from sv2tts.training.synthesizer_task import (
     aligned_attention_loss,
+    compute_attention,
     find_targets,
     guided_attention_loss,
 )
@@ -271,6 +273,34 @@ def test_targets_of_the_attention_follow_the_first_frames_of_symbols() -> None:
     assert find_targets(starts, steps=6, r=2).tolist() == [0, 1, 1, 1, 2, 2]
 
 
+def test_known_attention_has_the_share_of_each_symbol_in_a_step() -> None:
+    starts = torch.tensor([0.0, 3.0, 4.0, 8.0])
+    made = compute_attention(starts, steps=6, r=2)
+    assert made.sum(-1).tolist() == [1.0] * 6
+    assert made[:2].tolist() == [[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]
+    assert made.argmax(-1)[2:].tolist() == [2, 2, 3, 3]
+
+
+def test_steps_along_the_own_attention_give_the_same_as_step_by_step() -> None:
+    config = replace(TacotronConfig.tiny(), dropout=0.0, encoder_dropout=0.0)
+    model = Tacotron(config).eval()
+    model.r = 2
+    draw = torch.Generator().manual_seed(0)
+    chars = torch.tensor([[3, 4, 5, 6, 1], [3, 4, 1, 0, 0]])
+    mel = torch.randn(2, config.n_mels, 12, generator=draw)
+    speaker = torch.randn(2, config.speaker_embedding_size, generator=draw)
+    alone = model(chars, mel, speaker)
+    along = model(chars, mel, speaker, alignment=alone.attention.detach())
+    for first, second in zip(alone, along, strict=True):
+        torch.testing.assert_close(first, second)
+
+
+def test_forced_attention_needs_alignments(tmp_path: Path, dataset: Path) -> None:
+    run = make_run(tmp_path / "run", "synthesizer", forced_attention=4)
+    result = train(run, dataset, ProgressReporter())
+    assert result.state == "failed" and "Set forced_attention to 0" in result.message
+
+
 def test_attention_on_the_spoken_symbol_costs_nothing_and_elsewhere_much() -> None:
     targets = torch.tensor([[0, 2, 4]])
     right = torch.nn.functional.one_hot(targets, 6).float()
@@ -279,8 +309,9 @@ def test_attention_on_the_spoken_symbol_costs_nothing_and_elsewhere_much() -> No
     assert aligned_attention_loss(wrong, targets) > 5.0
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_training_reads_phonemes_alignments_and_the_validation_list(
-    tmp_path: Path, dataset: Path
+    tmp_path: Path, dataset: Path, precision: str
 ) -> None:
     folder = tmp_path / "phonemes"
     shutil.copytree(dataset, folder)
@@ -294,7 +325,8 @@ def test_a_training_reads_phonemes_alignments_and_the_validation_list(
     write_train_list(folder, items[2:])
     write_train_list(folder, items[:2], VALIDATION_FILE)
     network = {**TACOTRON, "num_chars": PHONEME_COUNT}
-    changes = {"network": network, "symbols": "phonemes", "precision": "bfloat16"}
+    changes = {"network": network, "symbols": "phonemes", "precision": precision}
+    changes |= {"forced_attention": 6}
     run = make_run(tmp_path / "run", "synthesizer", **changes)
     assert run_training(run, folder) == "done"
     lines = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]

@@ -76,13 +76,17 @@ class Sv2ttsTrainConfig(RunConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizerTrainConfig(Sv2ttsTrainConfig):
-    """The training of a Tacotron. network: sizes that differ from the published ones."""
+    """The training of a Tacotron. network: what differs from the published one."""
 
     schedule: tuple[SchedulePhase, ...] = PUBLISHED_SCHEDULE
-    network: Mapping[str, int] | None = None
+    network: Mapping[str, Any] | None = None  # Any: sizes, and shares of dropout
     guided_attention: Annotated[
         float, OptionInfo(0.0, 100.0, help="Weight of the guided attention loss; 0: as published")
     ] = 0.0
+    forced_attention: Annotated[
+        int,
+        OptionInfo(0, 100_000_000, 1, "First steps that use the known alignments as attention"),
+    ] = 0
     symbols: Annotated[
         str, OptionInfo(help="Letters, or phonemes in braces", choices=SYMBOL_SETS)
     ] = "published"

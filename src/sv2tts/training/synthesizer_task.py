@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.io import write_clip
-from core.errors import AppError
+from core.errors import AppError, InvalidValueError
 from runs.loop import ModelState, StepResult
 from sv2tts.checkpoints import load_published_synthesizer, write_published
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
@@ -61,7 +61,9 @@ class SynthesizerTask(ModelState):
             group["lr"] = phase.learning_rate
         items = draw_batch(self.train, phase.batch_size, step, self.config.seed)
         batch = self._load(items)
-        output = self._run(batch, self.config.seed * 1_000_003 + step)
+        is_forced = step < self.config.forced_attention
+        alignment = self._load_attention(batch, items) if is_forced else None
+        output = self._run(batch, self.config.seed * 1_000_003 + step, alignment)
         loss = tacotron_loss(output, batch.mel, batch.stop)
         metrics = {"loss": loss.item(), "mel": F.l1_loss(output.mel_postnet, batch.mel).item()}
         if self.config.guided_attention:
@@ -146,13 +148,17 @@ class SynthesizerTask(ModelState):
             ]
         return []
 
-    def _run(self, batch: SynthesizerBatch, seed: int) -> TacotronOutput:
-        """Predict a batch; seed: of dropout and zoneout."""
+    def _run(
+        self, batch: SynthesizerBatch, seed: int, alignment: Tensor | None = None
+    ) -> TacotronOutput:
+        """Predict a batch; seed: of dropout and zoneout; alignment: see `Tacotron.forward`."""
         is_low = self.config.precision == "bfloat16"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=is_low):
-                output: TacotronOutput = self.model(batch.chars, batch.mel, batch.speaker)
+                output: TacotronOutput = self.model(
+                    batch.chars, batch.mel, batch.speaker, alignment=alignment
+                )
         return output
 
     def _guide(
@@ -166,6 +172,21 @@ class SynthesizerTask(ModelState):
         steps = output.attention.shape[1]
         targets = torch.stack([find_targets(one, steps, self.model.r) for one in known])
         return aligned_attention_loss(output.attention, targets.to(self.device))
+
+    def _load_attention(self, batch: SynthesizerBatch, items: Sequence[TrainItem]) -> Tensor:
+        """Return the known attention of a batch: (b, d, t)."""
+        steps = batch.mel.shape[-1] // self.model.r
+        known = [load_alignment(self.folder, item) for item in items]
+        if any(one is None for one in known):
+            raise InvalidValueError(
+                f"forced_attention is {self.config.forced_attention}, and {self.folder} has "
+                "utterances without alignments. Set forced_attention to 0."
+            )
+        made = batch.mel.new_zeros(len(items), steps, batch.chars.shape[1])
+        for index, starts in enumerate(known):
+            assert starts is not None
+            made[index, :, : len(starts)] = compute_attention(starts, steps, self.model.r)
+        return made
 
     def _load(self, items: Sequence[TrainItem]) -> SynthesizerBatch:
         batch = collate_synthesizer(
@@ -205,6 +226,17 @@ def find_targets(starts: Tensor, steps: int, r: int) -> Tensor:
     """Return the symbol that each decoder step speaks: (steps,). starts: (t,) first frames."""
     centres = (torch.arange(steps) + 0.5) * r
     return (torch.searchsorted(starts.contiguous(), centres, right=True) - 1).clamp(min=0)
+
+
+def compute_attention(starts: Tensor, steps: int, r: int) -> Tensor:
+    """Return the share of each symbol in the frames of each decoder step: (steps, t).
+
+    starts: (t,) first frames, the first of them 0; the last symbol has all frames to the end.
+    """
+    ends = torch.cat([starts[1:], starts.new_full((1,), float("inf"))])
+    begin = (torch.arange(steps) * r).unsqueeze(-1)
+    spoken = torch.minimum(ends, begin + r) - torch.maximum(starts, begin)
+    return spoken.clamp(min=0) / r
 
 
 def aligned_attention_loss(attention: Tensor, targets: Tensor) -> Tensor:
