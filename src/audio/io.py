@@ -217,11 +217,24 @@ def _open_clip(path: Path, source: Path, limits: ClipLimits) -> NonSeekableSound
 
 def _read_blocks(path: Path, file: soundfile.SoundFile, limits: ClipLimits) -> Iterator[Samples]:
     """Yield finite (n, c) samples, at most as many as the limits allow."""
-    _check_length(path, file, file.frames, limits)
+    def check(frames: int) -> None:
+        _check_length(path, file, frames, limits)
+
+    check(file.frames)
+    yield from read_finite_blocks(path, file, BLOCK_SAMPLES, check)
+
+
+def read_finite_blocks(
+    path: Path, file: soundfile.SoundFile, size: int, check: Callable[[int], None]
+) -> Iterator[Samples]:
+    """Yield the rest of a file as (n, c) samples, n at most `size`.
+
+    check: called with the frames read so far. Raises ClipError for NaN and infinite samples.
+    """
     done = 0
-    while len(block := file.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+    while len(block := file.read(size, dtype="float32", always_2d=True)):
         done += len(block)
-        _check_length(path, file, done, limits)
+        check(done)
         if not np.isfinite(block).all():
             raise ClipError(
                 f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."

@@ -25,6 +25,7 @@ from audio.io import (
     check_file,
     compute_mix_weights,
     decode_with_ffmpeg,
+    read_finite_blocks,
 )
 from audio.wav_repair import measure_wav, open_unfinished_wav
 
@@ -176,16 +177,15 @@ def _check_length(path: Path, file: soundfile.SoundFile, frames: int, limits: Au
 
 def _read_blocks(path: Path, file: soundfile.SoundFile, limits: AudioLimits) -> Iterator[Samples]:
     """Yield finite (n, c) samples."""
-    size, done = round(BLOCK_S * file.samplerate), 0
+    done = 0
+
+    def check(frames: int) -> None:
+        nonlocal done
+        done = frames
+        _check_length(path, file, frames, limits)
+
     try:
-        while len(block := file.read(size, dtype="float32", always_2d=True)):
-            done += len(block)
-            _check_length(path, file, done, limits)
-            if not np.isfinite(block).all():
-                raise ClipError(
-                    f"{path.name} contains NaN or infinite samples. Export it again, as 16-bit wav."
-                )
-            yield block
+        yield from read_finite_blocks(path, file, round(BLOCK_S * file.samplerate), check)
     except soundfile.LibsndfileError as error:
         raise ClipError(f"{path.name} is damaged at {done / file.samplerate:.0f} s.") from error
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,6 +85,16 @@ class ModelState:
         """Continue from `state_dict`."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Compute without gradients, dropout and updates of statistics; then train again."""
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,10 +95,8 @@ class EncoderTask(ModelState):
             self.store, self.split.validation, self.config, VALIDATION_SEED, augment=False
         )
         count = self.config.val_iters or compute_cycle_steps(self.split.validation, self.config)
-        self.model.eval()
-        with torch.inference_mode():
+        with self.evaluation():
             found = [self._compute(sampler.draw(), "ge2e") for _ in range(count)]
-        self.model.train()
         loss = sum(float(each.ge2e) for each in found) / count
         rates = [rate for each in found if (rate := _measure_eer(each)) is not None]
         eer = {"eer": sum(rates) / len(rates)} if rates else {}

@@ -98,16 +98,14 @@ class SynthesizerTask(ModelState):
         if not self.validation:
             return None
         size = self.config.phase_at(max(step - 1, 0)).batch_size
-        self.model.eval()
         found: list[tuple[float, float, float]] = []
-        with torch.inference_mode():
+        with self.evaluation():
             for start in range(0, min(len(self.validation), size * VALIDATION_BATCHES), size):
                 batch = self._load(self.validation[start : start + size])
                 output = self._run(batch, self.config.seed)
                 loss = float(tacotron_loss(output, batch.mel, batch.stop))
                 error = float(F.l1_loss(output.mel_postnet, batch.mel))
                 found.append((loss, error, _score_attention(output, batch)))
-        self.model.train()
         means = [sum(column) / len(found) for column in zip(*found, strict=True)]
         return dict(zip(("loss", "mel", "attention"), means, strict=True))
 
@@ -115,10 +113,8 @@ class SynthesizerTask(ModelState):
         """Write attention, mels and a sound of one utterance; tell when attention has formed."""
         item = (self.validation or self.train)[0]
         batch = self._load([item])
-        self.model.eval()
-        with torch.inference_mode():
+        with self.evaluation():
             output = self._run(batch, self.config.seed)
-        self.model.train()
         attention = _own_part(output, batch, 0).float().cpu()
         score = attention_score(attention)
         notes = self._tell_attention(score, step)

@@ -129,11 +129,9 @@ class Tacotron2Task(ModelState):
         """Return the loss and the attention score on utterances kept apart."""
         if not self.validation:
             return None
-        self.model.eval()
         batch = self._load(self.validation[: self.config.batch_size])
-        with torch.inference_mode():
+        with self.evaluation():
             output = self._run(batch, self.config.seed)
-        self.model.train()
         score = attention_score(_own_attention(output, batch))
         return {"loss": float(tacotron2_loss(output, batch.mel)), "attention": score}
 
@@ -141,10 +139,8 @@ class Tacotron2Task(ModelState):
         """Draw attention and mels of one utterance."""
         item = (self.validation or self.train)[0]
         batch = self._load([item])
-        self.model.eval()
-        with torch.inference_mode():
+        with self.evaluation():
             output = self._run(batch, self.config.seed)
-        self.model.train()
         attention = _own_attention(output, batch)
         title = f"step {step}: attention {attention_score(attention):.2f}"
         try:

@@ -76,12 +76,10 @@ class VocoderTask(ModelState):
         """Return the loss on crops of utterances kept apart, always the same ones."""
         if not self.validation:
             return None
-        self.model.eval()
         generator = torch.Generator().manual_seed(self.config.seed)
         chosen = self.validation[: self.config.batch_size]
-        with torch.inference_mode():
+        with self.evaluation():
             loss = float(self._compute(self._sample(chosen, generator)))
-        self.model.train()
         return {"loss": loss}
 
     def illustrate(self, run: Path, step: int) -> list[str]:
@@ -89,9 +87,8 @@ class VocoderTask(ModelState):
         item = (self.validation or self.train)[0]
         mel = load_mel(self.folder, item, self._mels)[:, :SAMPLE_FRAMES]
         sample = make_sampler(self.model, torch.Generator().manual_seed(0))
-        self.model.eval()
-        wave = generate_wave(self.model, mel.to(self.device), WaveRNNOptions(), sample)
-        self.model.train()
+        with self.evaluation():
+            wave = generate_wave(self.model, mel.to(self.device), WaveRNNOptions(), sample)
         path = run / WAVS_DIR / f"step_{step}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_clip(path, Clip(wave=wave, sample_rate=self.model.config.sample_rate))
