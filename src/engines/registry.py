@@ -1,9 +1,15 @@
-"""Registry of the engines, as import strings, so that it imports no network."""
+"""Registry of the engines, as import strings, so that it imports no network.
+
+An installed package adds an engine by two entry points of the same name: one of the group
+`testudo.engines` (its engine class) and one of `testudo.engine_options` (its options class).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +18,7 @@ from core.serialization import suggest_similar
 if TYPE_CHECKING:
     from engines.protocols import Engine
 
+ENGINE_GROUP, OPTIONS_GROUP = "testudo.engines", "testudo.engine_options"
 # name: (options class, light; engine class, imports torch)
 ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -25,6 +32,11 @@ ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
+def list_engines() -> list[str]:
+    """Return the names of all engines, those of installed packages last."""
+    return [*ENGINES, *_find_installed_engines()]
+
+
 def get_options_class(name: str) -> type[Any]:  # Any: every engine has its own
     """Return the engine's options class; imports no torch."""
     return _import_class(_get_entry(name)[0])
@@ -36,11 +48,25 @@ def get_engine_class(name: str) -> type[Engine]:
 
 
 def _get_entry(name: str) -> tuple[str, str]:
-    if name not in ENGINES:
-        known = list(ENGINES)
+    if name in ENGINES:
+        return ENGINES[name]
+    installed = _find_installed_engines()
+    if name not in installed:
+        known = list_engines()
         hint = suggest_similar(name, known) or f" Available: {', '.join(known)}."
         raise ValueError(f"There is no engine {name!r}.{hint}")
-    return ENGINES[name]
+    return installed[name]
+
+
+@cache
+def _find_installed_engines() -> Mapping[str, tuple[str, str]]:
+    """Return the engines that packages add; what lacks its options or has a known name is not."""
+    options = {point.name: point.value for point in entry_points(group=OPTIONS_GROUP)}
+    engines = {point.name: point.value for point in entry_points(group=ENGINE_GROUP)}
+    return {
+        name: (options[name], engines[name])
+        for name in sorted(options.keys() & engines.keys() - ENGINES.keys())
+    }
 
 
 def _import_class(address: str) -> type[Any]:

@@ -24,6 +24,7 @@ from engines.model_files import (
 from studio.model_store.model_engine import (
     SV2TTS,
     TORTOISE,
+    check_tensor_files,
     compute_model_id,
     find_missing_model_files,
     get_model_engine,
@@ -161,10 +162,13 @@ def verify_model_files(
     from tortoise.checkpoints.verify import verify_model_folder
 
     folder = find_model_folder(layout, name)
-    if get_model_engine(folder) == SV2TTS:
+    engine = get_model_engine(folder) or TORTOISE
+    if engine == SV2TTS:
         checks = verify_sv2tts_model(folder)
-    else:
+    elif engine == TORTOISE:
         checks = verify_model_folder(folder, report)
+    else:
+        checks = check_tensor_files(folder)
     return VerifyModelResult(
         name=name,
         checks=tuple(FileCheck(file=file, good=not error, message=error) for file, error in checks),

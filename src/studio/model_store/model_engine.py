@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
+from core.files import sha256_file
 from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
     compute_files_id,
     get_network_path,
+    list_tensor_files,
+    read_checksums,
     read_json,
 )
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
@@ -32,17 +35,34 @@ def get_model_engine(folder: Path) -> str | None:
 
 def find_missing_model_files(folder: Path) -> list[str]:
     """Return the missing files that synthesis requires."""
-    if get_model_engine(folder) != SV2TTS:
+    engine = get_model_engine(folder)
+    if engine in (None, TORTOISE):
         return find_missing_files(folder)
+    if engine != SV2TTS:
+        return []  # the engine of an installed package says so when it loads the model
     needed = [get_network_path(folder, name).name for name in SV2TTS_NETWORKS]
     return [name for name in needed if not (folder / name).is_file()]
 
 
 def compute_model_id(folder: Path) -> str:
     """Return the id of the weights that determine latents and speech."""
-    if get_model_engine(folder) != SV2TTS:
+    engine = get_model_engine(folder)
+    if engine in (None, TORTOISE):
         return compute_weights_id(folder)
-    return compute_files_id(folder, SV2TTS_NETWORKS)
+    if engine == SV2TTS:
+        return compute_files_id(folder, SV2TTS_NETWORKS)
+    return compute_files_id(folder, [file.stem for file in list_tensor_files(folder)])
+
+
+def check_tensor_files(folder: Path) -> list[tuple[str, str]]:
+    """Check all tensor files against their recorded checksums: (file name, error message or "")."""
+    recorded = read_checksums(folder)
+    changed = "its content is not what was written; import the model again"
+    return [
+        (file.name, "" if expected in (None, sha256_file(file)) else changed)
+        for file in list_tensor_files(folder)
+        for expected in (recorded.get(file.name, {}).get("sha256"),)
+    ]
 
 
 def holds_published_sv2tts(folder: Path) -> bool:

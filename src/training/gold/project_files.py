@@ -98,8 +98,8 @@ class WordRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UtteranceRow:
-    """A line of 5-utterances.csv. problems: "" for an utterance that is used."""
+class UtteranceFields:
+    """An utterance of one speaker, in seconds of the recording. score: mean of its words."""
 
     id: str
     turn: int
@@ -108,6 +108,12 @@ class UtteranceRow:
     stop: float
     text: str
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceRow(UtteranceFields):
+    """A line of 5-utterances.csv. problems: "" for an utterance that is used."""
+
     problems: str
 
 

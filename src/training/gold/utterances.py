@@ -11,6 +11,7 @@ from rapidfuzz import fuzz
 
 from training.gold.agreement import HeardWord, TurnCheck, align_sequences
 from training.gold.cleaning import CleanedPart, clean_transcript
+from training.gold.project_files import UtteranceFields
 from training.gold.splitting import SplitCosts, TimedWord, UtteranceSpan, split_optimally
 
 MAX_LIKE_SCORE = 0.8  # of a word that is spelled differently
@@ -51,17 +52,9 @@ class AlignedPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Utterance:
-    """A checked utterance. score: mean of its words; problems: why it is left out, () if it is
-    used."""
+class Utterance(UtteranceFields):
+    """A checked utterance. problems: why it is left out, () if it is used."""
 
-    id: str
-    turn: int
-    speaker: str
-    start: float
-    stop: float
-    text: str
-    score: float
     problems: tuple[str, ...] = ()
 
     @property

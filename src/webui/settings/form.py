@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engines.registry import ENGINES, get_options_class
+from engines.registry import get_options_class, list_engines
 from studio.app.studio import Studio
 from studio.diagnostics.system_info import DeviceInfo
 from studio.model_store.bundles import list_models
@@ -144,7 +144,7 @@ def get_setting_choices(item: SettingField, studio: Studio, value: Any) -> Choic
             presets = get_presets(get_options_class(studio.settings.engine))
             found = [("Model default", ""), *((format_preset_label(p), p) for p in presets)]
         case "engine":
-            found = [(name.capitalize(), name) for name in ENGINES]
+            found = [(name.capitalize(), name) for name in list_engines()]
         case "device":
             return device_choices((), value)
         case _ if item.ui_info.common:
