@@ -217,6 +217,7 @@ def _open_clip(path: Path, source: Path, limits: ClipLimits) -> NonSeekableSound
 
 def _read_blocks(path: Path, file: soundfile.SoundFile, limits: ClipLimits) -> Iterator[Samples]:
     """Yield finite (n, c) samples, at most as many as the limits allow."""
+
     def check(frames: int) -> None:
         _check_length(path, file, frames, limits)
 

@@ -30,6 +30,8 @@ from studio.synthesis.request_builder import (
     build_request,
     build_request_from_metadata,
 )
+from studio.synthesis.subtitle_script import LINE_DELIMITER, read_subtitle_script
+from studio.voices.catalog import list_voices
 
 Listener = Callable[[ProgressEvent], None]
 REQUEST_FIELDS = ("engine", "bundle", "device", "threads", "embed", "sidecar", "embed_latents")
@@ -63,6 +65,14 @@ class SpeakFlags:
             metavar="TABLE",
             help="Synthesize each row of a CSV or .xlsx file: text, and optionally voice, seed, "
             "preset, name.",
+        ),
+    ] = None
+    subtitles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Speak an .srt or .vtt file: each cue lasts as long as its times say. Names in "
+            "<v …> that are voices choose them.",
         ),
     ] = None
     columns: Annotated[
@@ -149,6 +159,7 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     help_text = (
         f"{help}\n\ntestudo speak TEXT --voice NAME --out FILE\n\n"
         "testudo speak --lines TABLE --out-dir DIR --voice NAME\n\n"
+        "testudo speak --subtitles FILE --voice NAME\n\n"
         "testudo speak --like FILE\n\n"
         "testudo speak TEXT --voice NAME --stream wav | ffplay -i -\n\n"
         "Without --out the clip goes to results/VOICE/.\n\n"
@@ -165,8 +176,13 @@ def run(
         output_options = {"output_rate": STREAM_SAMPLE_RATE, **output_options}
         _check_stream_format(flags.stream, int(output_options["output_rate"]))
     studio = Studio.open()
+    report = create_reporter(flags.quiet or flags.as_json)
+    text = _read_text(flags.text)
+    if flags.subtitles:
+        text = _read_subtitles(studio, flags, report)
+        output_options = {**output_options, "delimiter": LINE_DELIMITER}
     given = SpeechRequestInput(
-        text=_read_text(flags.text),
+        text=text,
         voice=flags.voice,
         preset=flags.preset,
         out=str(parse_path(flags.out)) if flags.out else flags.out,
@@ -178,7 +194,6 @@ def run(
             if getattr(flags, name) is not None
         },
     )
-    report = create_reporter(flags.quiet or flags.as_json)
     if flags.lines:
         return _synthesize_batch(studio, flags, given, report)
     if flags.cluster:
@@ -265,6 +280,17 @@ def _read_text(word: str | None) -> str | None:
         return sys.stdin.read()
     except UnicodeDecodeError as cause:
         raise AppError("Standard input is not UTF-8 text. Convert it to UTF-8.") from cause
+
+
+def _read_subtitles(studio: Studio, flags: SpeakFlags, report: ProgressReporter) -> str:
+    for flag, value in (("a text", flags.text), ("--lines", flags.lines), ("--like", flags.like)):
+        if value:
+            raise AppError(f"--subtitles cannot be combined with {flag}. Remove one of them.")
+    voices = [voice.name for voice in list_voices(studio.layout)]
+    script = read_subtitle_script(parse_path(flags.subtitles or ""), voices)
+    for note in script.notes:
+        report.note(note)
+    return script.text
 
 
 def _synthesize_batch(

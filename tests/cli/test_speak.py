@@ -212,3 +212,13 @@ def test_text_is_read_from_standard_input(
 def test_without_a_command_the_program_says_what_it_can_do(testudo: Run) -> None:
     code, told, _ = testudo()
     assert code == 0 and "synthesize speech" in told
+
+
+def test_subtitles_are_spoken_in_their_times(testudo: Run, tmp_path: Path) -> None:
+    film, out = tmp_path / "film.srt", tmp_path / "film.wav"
+    film.write_text("1\n00:00:01,000 --> 00:00:01,500\nOne two.\n", encoding="utf-8")
+    code, _, err = testudo("speak", "--subtitles", str(film), "--voice", "alice", "--out", str(out))
+    assert code == 0, err
+    assert read_clip(out).duration_s == pytest.approx(1.5, abs=1e-4)
+    code, _, err = testudo("speak", "Hello.", "--subtitles", str(film), "--voice", "alice")
+    assert code == 2 and "--subtitles cannot be combined with a text" in err

@@ -109,3 +109,14 @@ def test_the_form_shows_why_the_chosen_voice_may_be_cloned(
     assert "my own voice" in both and "vera has no consent note" in both
     for voice in ("random", "random#7", "", None, "nob", "+", "<b>"):
         assert tab.drop.show_consent(voice)[html] == "", voice
+
+
+def test_subtitles_fill_the_text_and_split_it_at_lines(tab: GenerateTab, tmp_path: Path) -> None:
+    path = tmp_path / "film.vtt"
+    path.write_text("WEBVTT\n\n00:01.000 --> 00:02.500\n<v anna>Hello.</v>\n", encoding="utf-8")
+    shown = load(tab, path)
+    controls = tab.form.controls
+    assert shown[controls["text"]] == '[pause:1.000s]\n[duration:1.5s] {"voice": "Anna"} Hello.'
+    assert shown[controls["delimiter"]] == "\\n" and shown[tab.drop.file] is None
+    path.write_text("WEBVTT\n", encoding="utf-8")
+    assert "film.vtt has no cue" in load(tab, path)[tab.message]

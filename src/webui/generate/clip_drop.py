@@ -1,4 +1,5 @@
-"""A clip dropped on Generate: its settings fill the form, another recording can become a voice."""
+"""A file dropped on Generate: a clip's settings or subtitles fill the form; another recording can
+become a voice."""
 
 from __future__ import annotations
 
@@ -12,7 +13,12 @@ from core.errors import AppError
 from core.paths import slugify
 from studio.app.studio import Studio
 from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
-from studio.voices.catalog import AUDIO_SUFFIXES
+from studio.synthesis.subtitle_script import (
+    LINE_DELIMITER,
+    SUBTITLE_SUFFIXES,
+    read_subtitle_script,
+)
+from studio.voices.catalog import AUDIO_SUFFIXES, list_voices
 from studio.voices.uploads import stage_recording_upload
 from webui.components.consent_fields import ConsentFields, consent_html, read_consent_fields
 from webui.components.live_panel import EVENT_OPTIONS, Updates
@@ -31,8 +37,9 @@ class ClipDrop:
         self.studio = studio
         self.consent = gr.HTML("", elem_id="generate-consent")
         self.file = gr.File(
-            label="Drop a generated clip for its settings, or a recording to use as a voice",
-            file_types=["audio", *AUDIO_SUFFIXES],
+            label="Drop a generated clip for its settings, subtitles to speak in their times, or a "
+            "recording to use as a voice",
+            file_types=["audio", *AUDIO_SUFFIXES, *SUBTITLE_SUFFIXES],
             height=90,
             elem_id="generate-drop",
         )
@@ -73,6 +80,8 @@ class ClipDrop:
         if path is None:
             return {message: ""}
         file = Path(path)
+        if file.suffix.lower() in SUBTITLE_SUFFIXES:
+            return self._load_subtitles(file, form, message)
         try:
             record = read_metadata(file)
         except AppError as error:
@@ -83,6 +92,19 @@ class ClipDrop:
             self.dropped: "",
             message: note_html("Settings loaded from clip."),
             **form.get_metadata_updates(record),
+        }
+
+    def _load_subtitles(self, file: Path, form: GenerateForm, message: gr.HTML) -> Updates:
+        try:
+            voices = [voice.name for voice in list_voices(self.studio.layout)]
+            script = read_subtitle_script(file, voices)
+        except AppError as error:
+            return {message: error_html(error), self.file: None}
+        notes = ["Subtitles loaded; each cue lasts as its times say.", *script.notes]
+        return {
+            self.file: None,
+            message: note_html(" ".join(notes)),
+            **form.get_updates({"text": script.text, "delimiter": LINE_DELIMITER}),
         }
 
     def _make_offer(self, file: Path) -> Updates:
