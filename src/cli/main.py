@@ -36,6 +36,7 @@ COMMANDS = {
     "settings": "show and change the settings",
     "presets": "list, import, export and delete presets of your own",
     "backup": "back up the whole studio into one file, and restore it",
+    "mcp": "offer the studio as tools of assistants (Model Context Protocol)",
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
     "datasets": "list, review and edit datasets",
@@ -102,21 +103,23 @@ def _find_registration(
     if name == "speak":
         from cli.speak import register
     elif name == "voices":
-        from cli.voices import register
+        from cli.library.voices import register
     elif name in ("read", "tokens", "check", "clean", "effects", "convert", "detect", "merge"):
         from cli.tools import register
     elif name == "pronounce":
-        from cli.pronounce import register
+        from cli.library.pronounce import register
     elif name == "models":
-        from cli.models import register
+        from cli.library.models import register
     elif name == "history":
-        from cli.history import register
+        from cli.library.history import register
     elif name == "settings":
-        from cli.settings import register
+        from cli.library.settings import register
     elif name == "presets":
-        from cli.presets import register
+        from cli.library.presets import register
     elif name == "backup":
-        from cli.backup import register
+        from cli.library.backup import register
+    elif name == "mcp":
+        from cli.mcp import register
     elif name == "doctor":
         from cli.doctor import register
     elif name in ("prepare", "datasets"):

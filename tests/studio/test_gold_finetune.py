@@ -12,7 +12,7 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.datasets.gold_finetune import GoldFinetuneRequest, read_comparisons
-from studio.workers.gold_finetune import finetune_on_gold
+from studio.workers.datasets.gold_finetune import finetune_on_gold
 from support.gold_project import write_gold_project
 from support.tiny_sv2tts import make_tiny_sv2tts
 from training.gold.project_files import UTTERANCES_FILE, UtteranceRow, read_rows, write_rows
@@ -36,13 +36,13 @@ def layout(tmp_path: Path) -> ProjectPaths:
 def test_a_model_is_finetuned_and_compared(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studio.workers.gold_finetune.MAX_STEPS", 2)
+    monkeypatch.setattr("studio.workers.datasets.gold_finetune.MAX_STEPS", 2)
     monkeypatch.setattr("sv2tts.data.preprocessing.trim_silence", lambda wave: wave)  # of tones
 
     def measure(clip: Clip, text: str, encoder: object, target: object) -> tuple[float, float]:
         return 0.5, 0.25
 
-    monkeypatch.setattr("studio.workers.gold_finetune._measure", measure)
+    monkeypatch.setattr("studio.workers.datasets.gold_finetune._measure", measure)
     request = GoldFinetuneRequest(name="talk", model="tiny", speaker="Ann", batch_size=2)
     made = finetune_on_gold(layout, request, ProgressReporter())
     assert made.utterances == 9 and len(made.clips) == 3 and made.wer == (0.25, 0.25)

@@ -13,9 +13,9 @@ from core.progress import Cancelled, ProgressReporter
 from studio.app.task_registry import TASKS
 from studio.model_store.lifecycle import InstallSpeechModelRequest
 from studio.schemas.settings import Settings
-from studio.workers import install_speech_model
 from studio.workers.context import WorkerContext
-from studio.workers.install_speech_model import install_speech_model_task
+from studio.workers.datasets import install_speech_model
+from studio.workers.datasets.install_speech_model import install_speech_model_task
 
 REQUEST = "studio.model_store.lifecycle:InstallSpeechModelRequest"
 

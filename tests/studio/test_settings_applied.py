@@ -28,7 +28,7 @@ from studio.synthesis.request_builder import (
     build_request,
     resolve_engine_options,
 )
-from studio.workers import prepare_dataset as tasks_prepare
+from studio.workers.datasets import prepare_dataset as tasks_prepare
 from support.fake_engine import FakeEngine
 from support.inline_worker import InlineStudio
 from training.asr.base import TranscriberConfig

@@ -148,7 +148,8 @@ def test_whisper_is_installed_by_a_button_and_the_transcribers_are_read_anew(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        "studio.workers.install_speech_model.install_bundled_whisper", lambda report: tmp_path
+        "studio.workers.datasets.install_speech_model.install_bundled_whisper",
+        lambda report: tmp_path,
     )
     with gr.Blocks() as blocks, gr.Tabs() as tabs, gr.Tab():
         page = PageContext(studio=studio, blocks=blocks, tabs=tabs)

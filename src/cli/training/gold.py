@@ -26,9 +26,9 @@ from studio.datasets.gold_request import (
     GoldResult,
 )
 
-WORKER = "studio.workers.gold_dataset"
-FINETUNE_WORKER = "studio.workers.gold_finetune"
-REPORT_WORKER = "studio.workers.dataset_report"
+WORKER = "studio.workers.datasets.gold_dataset"
+FINETUNE_WORKER = "studio.workers.datasets.gold_finetune"
+REPORT_WORKER = "studio.workers.datasets.dataset_report"
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Gold-standard project.")]
 AnewFlag = Annotated[bool, typer.Option("--anew", help="Run the step in any case.")]
 

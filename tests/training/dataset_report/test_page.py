@@ -13,7 +13,7 @@ from audio.io import write_clip
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.datasets.dataset_reports import DatasetReportRequest, find_report
-from studio.workers.dataset_report import write_dataset_report
+from studio.workers.datasets.dataset_report import write_dataset_report
 from support.gold_project import write_gold_project
 from training.asr.base import Word
 from training.dataset_prep.manifest import ClipRow, Dataset, write_dataset

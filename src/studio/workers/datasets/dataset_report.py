@@ -21,7 +21,7 @@ from studio.datasets.dataset_reports import (
 )
 from studio.datasets.gold_request import GoldRequest
 from studio.workers.context import WorkerContext
-from studio.workers.gold_dataset import make_gold_dataset
+from studio.workers.datasets.gold_dataset import make_gold_dataset
 from training.dataset_report.content import ReportContent
 from training.dataset_report.page import write_page
 from training.dataset_report.sources import (
