@@ -61,14 +61,22 @@ class SynthesizerTask(ModelState):
             group["lr"] = phase.learning_rate
         items = draw_batch(self.train, phase.batch_size, step, self.config.seed)
         batch = self._load(items)
-        is_forced = step < self.config.forced_attention
-        alignment = self._load_attention(batch, items) if is_forced else None
-        output = self._run(batch, self.config.seed * 1_000_003 + step, alignment)
+        known, is_forced = self._load_attention(batch, items), step < self.config.forced_attention
+        if is_forced and known is None:
+            raise InvalidValueError(
+                f"forced_attention is {self.config.forced_attention}, and {self.folder} has "
+                "utterances without alignments. Set forced_attention to 0."
+            )
+        seed = self.config.seed * 1_000_003 + step
+        output = self._run(batch, seed, known if is_forced else None)
         loss = tacotron_loss(output, batch.mel, batch.stop)
         metrics = {"loss": loss.item(), "mel": F.l1_loss(output.mel_postnet, batch.mel).item()}
         if self.config.guided_attention:
-            guide = self._guide(output, batch, items)
-            loss = loss + self.config.guided_attention * guide
+            loss = loss + self.config.guided_attention * (
+                guided_attention_loss(output.attention, batch.chars != 0)
+                if known is None
+                else aligned_attention_loss(output.attention, known)
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -157,30 +165,14 @@ class SynthesizerTask(ModelState):
                 )
         return output
 
-    def _guide(
-        self, output: TacotronOutput, batch: SynthesizerBatch, items: Sequence[TrainItem]
-    ) -> Tensor:
-        """Return the loss that leads the attention: along known alignments, or the diagonal."""
-        starts = [load_alignment(self.folder, item) for item in items]
-        known = [one for one in starts if one is not None]
-        if len(known) < len(starts):
-            return guided_attention_loss(output.attention, batch.chars != 0)
-        steps = output.attention.shape[1]
-        targets = torch.stack([find_targets(one, steps, self.model.r) for one in known])
-        return aligned_attention_loss(output.attention, targets.to(self.device))
-
-    def _load_attention(self, batch: SynthesizerBatch, items: Sequence[TrainItem]) -> Tensor:
-        """Return the known attention of a batch: (b, d, t)."""
+    def _load_attention(self, batch: SynthesizerBatch, items: Sequence[TrainItem]) -> Tensor | None:
+        """Return the known attention of a batch, (b, d, t); None where one is not known."""
         steps = batch.mel.shape[-1] // self.model.r
-        known = [load_alignment(self.folder, item) for item in items]
-        if any(one is None for one in known):
-            raise InvalidValueError(
-                f"forced_attention is {self.config.forced_attention}, and {self.folder} has "
-                "utterances without alignments. Set forced_attention to 0."
-            )
         made = batch.mel.new_zeros(len(items), steps, batch.chars.shape[1])
-        for index, starts in enumerate(known):
-            assert starts is not None
+        for index, item in enumerate(items):
+            starts = load_alignment(self.folder, item)
+            if starts is None:
+                return None
             made[index, :, : len(starts)] = compute_attention(starts, steps, self.model.r)
         return made
 
@@ -218,12 +210,6 @@ def guided_attention_loss(attention: Tensor, characters: Tensor) -> Tensor:
     return (attention * weight).mean() * attention.shape[2]
 
 
-def find_targets(starts: Tensor, steps: int, r: int) -> Tensor:
-    """Return the symbol that each decoder step speaks: (steps,). starts: (t,) first frames."""
-    centres = (torch.arange(steps) + 0.5) * r
-    return (torch.searchsorted(starts.contiguous(), centres, right=True) - 1).clamp(min=0)
-
-
 def compute_attention(starts: Tensor, steps: int, r: int) -> Tensor:
     """Return the share of each symbol in the frames of each decoder step: (steps, t).
 
@@ -235,14 +221,9 @@ def compute_attention(starts: Tensor, steps: int, r: int) -> Tensor:
     return spoken.clamp(min=0) / r
 
 
-def aligned_attention_loss(attention: Tensor, targets: Tensor) -> Tensor:
-    """Punish attention that misses the spoken symbol and its neighbours (cross entropy).
-
-    attention: (b, d, t); targets: (b, d) symbols.
-    """
-    places = torch.arange(attention.shape[2], device=attention.device)
-    near = (places - targets.unsqueeze(-1)).abs() <= 1
-    return -((attention * near).sum(-1) + ATTENTION_FLOOR).log().mean()
+def aligned_attention_loss(attention: Tensor, known: Tensor) -> Tensor:
+    """Return the cross entropy of an attention to the known one, both (b, d, t)."""
+    return -(known * (attention + ATTENTION_FLOOR).log()).sum(-1).mean()
 
 
 def _score_attention(output: TacotronOutput, batch: SynthesizerBatch) -> float:
