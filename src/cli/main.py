@@ -36,6 +36,7 @@ COMMANDS = {
     "settings": "show and change the settings",
     "presets": "list, import, export and delete presets of your own",
     "backup": "back up the whole studio into one file, and restore it",
+    "benchmark": "measure words right, likeness and speed of a voice on this machine",
     "mcp": "offer the studio as tools of assistants (Model Context Protocol)",
     "doctor": "run diagnostics and suggest fixes",
     "prepare": "create a dataset from a voice or a folder of recordings",
@@ -118,6 +119,8 @@ def _find_registration(
         from cli.library.presets import register
     elif name == "backup":
         from cli.library.backup import register
+    elif name == "benchmark":
+        from cli.benchmark import register
     elif name == "mcp":
         from cli.mcp import register
     elif name == "doctor":

@@ -24,7 +24,7 @@ from engines.model_files import (
 from studio.model_store.model_engine import (
     SV2TTS,
     TORTOISE,
-    check_tensor_files,
+    check_model_files,
     compute_model_id,
     find_missing_model_files,
     get_model_engine,
@@ -158,17 +158,7 @@ def verify_model_files(
     layout: ProjectPaths, name: str, report: ProgressReporter
 ) -> VerifyModelResult:
     """Check every file of a model: checksum, shapes, and whether speech needs more."""
-    from sv2tts.checkpoints import verify_model as verify_sv2tts_model
-    from tortoise.checkpoints.verify import verify_model_folder
-
-    folder = find_model_folder(layout, name)
-    engine = get_model_engine(folder) or TORTOISE
-    if engine == SV2TTS:
-        checks = verify_sv2tts_model(folder)
-    elif engine == TORTOISE:
-        checks = verify_model_folder(folder, report)
-    else:
-        checks = check_tensor_files(folder)
+    checks = check_model_files(find_model_folder(layout, name), report)
     return VerifyModelResult(
         name=name,
         checks=tuple(FileCheck(file=file, good=not error, message=error) for file, error in checks),

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import AppError
 from core.files import sha256_file
+from core.progress import ProgressReporter
 from engines.model_files import (
     CONFIG_FILE,
     ModelFileError,
@@ -54,7 +55,21 @@ def compute_model_id(folder: Path) -> str:
     return compute_files_id(folder, [file.stem for file in list_tensor_files(folder)])
 
 
-def check_tensor_files(folder: Path) -> list[tuple[str, str]]:
+def check_model_files(folder: Path, report: ProgressReporter) -> list[tuple[str, str]]:
+    """Check the files of a model: (file name, error message or "")."""
+    from sv2tts.checkpoints import verify_model
+    from tortoise.checkpoints.verify import verify_model_folder
+
+    match get_model_engine(folder):
+        case None | "tortoise":
+            return verify_model_folder(folder, report)
+        case "sv2tts":
+            return verify_model(folder)
+        case _:  # of an installed package
+            return _check_tensor_files(folder)
+
+
+def _check_tensor_files(folder: Path) -> list[tuple[str, str]]:
     """Check all tensor files against their recorded checksums: (file name, error message or "")."""
     recorded = read_checksums(folder)
     changed = "its content is not what was written; import the model again"

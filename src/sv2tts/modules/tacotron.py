@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sv2tts.modules.cbhg import CBHG, PreNet
+from sv2tts.modules.location_attention import LocationSensitiveAttention
+from sv2tts.modules.recurrent_cells import gru_step, run_cell
 
 MAX_R = 20  # mel_proj has this many frames; the first r of them are used
 ZONEOUT = 0.1
@@ -84,33 +86,6 @@ class Encoder(nn.Module):
         x = self.pre_net(self.embedding(chars), generator)
         x = self.cbhg(x.transpose(1, 2))
         return torch.cat([x, speaker.unsqueeze(1).expand(-1, x.shape[1], -1)], dim=-1)
-
-
-class LocationSensitiveAttention(nn.Module):
-    """Additive attention that sees where it has attended before (arXiv:1506.07503)."""
-
-    def __init__(self, dims: int, kernel: int = 31, filters: int = 32):
-        super().__init__()
-        self.conv = nn.Conv1d(1, filters, kernel, padding=(kernel - 1) // 2)
-        self.L = nn.Linear(filters, dims, bias=False)
-        self.W = nn.Linear(dims, dims)
-        self.v = nn.Linear(dims, 1, bias=False)
-
-    def merge_location_layers(self) -> tuple[Tensor, Tensor]:
-        """Return the convolution and L as one layer: its kernel (k, d) and bias (d,)."""
-        kernel = (self.L.weight @ self.conv.weight.squeeze(1)).T
-        return kernel, F.linear(cast(Tensor, self.conv.bias), self.L.weight)
-
-    def forward(
-        self, keys: Tensor, query: Tensor, cumulative: Tensor, mask: Tensor, kernel: Tensor
-    ) -> Tensor:
-        """keys: (..., t, d) with the bias of the location layer, query: (..., d), cumulative, mask:
-        (..., t), kernel: (k, d). Returns (..., t) weights."""
-        before = F.pad(cumulative, (len(kernel) // 2, len(kernel) // 2))
-        location = before.unfold(-1, len(kernel), 1) @ kernel
-        energy = self.v(torch.tanh(self.W(query).unsqueeze(-2) + keys + location)).squeeze(-1)
-        # Padding is scored 0, not -inf: so the published weights were trained.
-        return F.softmax(energy * mask, dim=-1)
 
 
 @dataclass(slots=True)
@@ -202,7 +177,7 @@ class Decoder(nn.Module):
         hiddens, contexts, attention = [], [], []
         for given in F.linear(prenets, of_prenet, rnn.bias_ih).unbind(1):
             inner = F.linear(hidden, rnn.weight_hh, rnn.bias_hh)
-            hidden = _gru_step(given + F.linear(context, of_context), inner, hidden)
+            hidden = gru_step(given + F.linear(context, of_context), inner, hidden)
             weights = self.attn_net(memory.keys, hidden, cumulative, memory.mask, memory.kernel)
             context = (weights.unsqueeze(1) @ memory.values).squeeze(1)
             cumulative = cumulative + weights
@@ -226,13 +201,13 @@ class Decoder(nn.Module):
         """
         contexts = alignment @ memory.values
         before = F.pad(contexts, (0, 0, 1, -1))
-        hiddens = _run_cell(self.attn_rnn, torch.cat([before, prenets], dim=-1))
+        hiddens = run_cell(self.attn_rnn, torch.cat([before, prenets], dim=-1))
         cumulative = alignment.cumsum(1) - alignment
         keys, mask = memory.keys.unsqueeze(1), memory.mask.unsqueeze(1)
         attention = self.attn_net(keys, hiddens, cumulative, mask, memory.kernel)
         x = self.rnn_input(torch.cat([contexts, hiddens], dim=-1))
-        x = x + _run_cell(self.res_rnn1, x)
-        x = x + _run_cell(self.res_rnn2, x)
+        x = x + run_cell(self.res_rnn1, x)
+        x = x + run_cell(self.res_rnn2, x)
         return x, contexts, attention
 
     def _run_lstm(self, cell: nn.LSTMCell, x: Tensor) -> Tensor:
@@ -264,25 +239,6 @@ class Decoder(nn.Module):
         if not self.training:
             return hidden
         return torch.where(torch.rand_like(hidden) < ZONEOUT, before, hidden)
-
-
-def _gru_step(given: Tensor, inner: Tensor, hidden: Tensor) -> Tensor:
-    """Return the next state of a GRU. given, inner: (b, 3 h) of input and state; hidden: (b, h)."""
-    reset, update, fresh = given.chunk(3, dim=-1)
-    inner_reset, inner_update, inner_fresh = inner.chunk(3, dim=-1)
-    gate = (update + inner_update).sigmoid()
-    candidate = (fresh + (reset + inner_reset).sigmoid() * inner_fresh).tanh()
-    return candidate + gate * (hidden - candidate)
-
-
-def _run_cell(cell: nn.GRUCell | nn.LSTMCell, x: Tensor) -> Tensor:
-    """Run a cell over all steps in one call: (b, d, c) -> (b, d, h)."""
-    weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
-    zeros = x.new_zeros(1, len(x), cell.hidden_size)
-    options = (True, 1, 0.0, cell.training, False, True)  # one layer, one direction, batch first
-    if isinstance(cell, nn.LSTMCell):
-        return torch.lstm(x, [zeros, zeros], weights, *options)[0]
-    return torch.gru(x, zeros, weights, *options)[0]
 
 
 class Tacotron(nn.Module):
