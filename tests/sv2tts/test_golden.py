@@ -32,8 +32,9 @@ TOLERANCE = {"atol": 1e-4, "rtol": 1e-4}
 
 def tacotron(case: Sv2ttsCase) -> Tacotron:
     config = TacotronConfig(
-        num_chars=case.facts.get("num_chars", 66), dropout=0.0, **case.facts["dims"]
-    )
+        num_chars=case.facts.get("num_chars", 66), dropout=0.0, encoder_dropout=0.0,
+        **case.facts["dims"],
+    )  # fmt: skip
     network = Tacotron(config)
     network.load_state_dict(case.group("weights"), strict=True)
     network.r = case.facts["r"]
