@@ -57,6 +57,7 @@ COPY --from=packages /app /app
 COPY app.py ./
 COPY --chown=testudo:testudo voices /data/voices
 COPY --chown=testudo:testudo models/starter /data/models/starter
+COPY --chown=testudo:testudo models/starter-sv2tts /data/models/starter-sv2tts
 USER testudo
 VOLUME ["/data"]
 EXPOSE 7860

@@ -75,7 +75,7 @@ def test_the_dockerfile_has_both_targets_and_builds_the_one_for_cpus_by_itself()
 def test_the_image_copies_only_what_the_checkout_and_the_build_context_hold() -> None:
     copied = [step for step in steps("COPY") if not STEPS.copied_from(step)]
     sources = [source for step in copied for source in STEPS.copy_parts(step)[0]]
-    assert {"app.py", "src", "voices", "models/starter", "requirements.txt"} <= set(sources)
+    assert {"app.py", "src", "voices", "models/starter", "models/starter-sv2tts"} <= set(sources)
     for source in sources:
         files = list(STEPS.context_files(ROOT / source, text_of(".dockerignore")))
         assert files, f"{source} is not in the build context"
@@ -83,7 +83,7 @@ def test_the_image_copies_only_what_the_checkout_and_the_build_context_hold() ->
 
 def test_the_image_holds_every_file_of_the_program_and_of_the_shipped_voices() -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "src", "models/starter", "voices"],
+        ["git", "ls-files", "src", "models", "voices"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -370,7 +370,7 @@ def test_the_changelog_begins_with_what_is_unreleased_and_has_the_current_versio
 
 def documents() -> list[Path]:
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    folders = ("results", "training", "voices", "models/starter")
+    folders = ("results", "training", "voices", "models/starter", "models/starter-sv2tts")
     return sorted([*found, *(ROOT / folder / "README.md" for folder in folders)])
 
 

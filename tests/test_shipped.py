@@ -10,12 +10,16 @@ import torch
 from audio.io import read_clip
 from core.progress import ProgressReporter
 from speakers.embedding import BUILT_IN_FILE, embed_clip, load_encoder
+from sv2tts.checkpoints import verify_model
+from sv2tts.engine import Sv2ttsEngine
+from sv2tts.generation.options import Sv2ttsOptions
 from tortoise.checkpoints.verify import verify_model_folder
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTER, VOICES = ROOT / "models" / "starter", ROOT / "voices"
+SV2TTS_STARTER = ROOT / "models" / "starter-sv2tts"
 QUICK = TortoiseOptions(samples=4, iterations=8, cond_free=False, vocoder="griffin_lim", seed=5)
 
 
@@ -67,3 +71,19 @@ def test_the_speaker_encoder_is_small_and_tells_the_shipped_voices_apart() -> No
     one, other, third = (embed_clip(encoder, read_clip(path)) for path in clips.values())
     own = embed_clip(encoder, read_clip(VOICES / "clara" / "2.flac"))
     assert float(own @ one) > max(float(own @ other), float(own @ third)) + 0.1
+
+
+def test_the_starter_of_sv2tts_is_small_and_what_was_written() -> None:
+    assert sum(file.stat().st_size for file in SV2TTS_STARTER.iterdir()) <= 16_000_000
+    assert [(file, fault) for file, fault in verify_model(SV2TTS_STARTER) if fault] == []
+
+
+def test_the_starter_of_sv2tts_says_a_sentence_of_likely_length() -> None:
+    engine = Sv2ttsEngine.load(SV2TTS_STARTER, torch.device("cpu"))
+    clips = [read_clip(path) for path in sorted((VOICES / "clara").glob("*.flac"))]
+    voice = engine.condition(clips, ProgressReporter())
+    options = Sv2ttsOptions(seed=1, retakes=2)
+    made = engine.synthesize("We could hear music.", voice, options, ProgressReporter())
+    take = made.candidates[0]
+    assert 0.8 < take.clip.duration_s < 3.0 and take.aux.report.problems == ()
+    assert 0.01 < float(take.clip.wave.square().mean().sqrt()) < 0.5

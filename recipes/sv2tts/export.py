@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ from sv2tts.checkpoints import (
     load_published_synthesizer,
     save_model,
 )
+from sv2tts.modules.tacotron import Tacotron
 from sv2tts.training.config import SYNTHESIZER_FILE as CONFIG_FILE
 from sv2tts.training.config import SynthesizerTrainConfig, read_config
 from sv2tts.training.synthesizer_task import SYNTHESIZER_FILE
@@ -41,15 +43,17 @@ def write_sv2tts_model(
     synthesizer: a run of its trainer; encoder: a file of kind ge2e or xvector; vocoder: a folder
     with an istft_vocoder; pronunciation: a folder with the lexicon.
     """
-    tacotron = load_published_synthesizer(synthesizer / SYNTHESIZER_FILE)
     trained = read_config(synthesizer / CONFIG_FILE, SynthesizerTrainConfig)
+    tacotron = trim_frames(
+        load_published_synthesizer(synthesizer / SYNTHESIZER_FILE), trained.network or {}
+    )
     checkpoint = load_checkpoint(encoder)
     istft = load_network(vocoder, "istft_vocoder")
     assert isinstance(istft, IstftVocoder)
     config = Sv2ttsConfig(
         about=DESCRIPTION,
         encoder=describe_encoder(checkpoint),
-        synthesizer=replace(tacotron.config, **(trained.network or {})),
+        synthesizer=tacotron.config,
         istft_vocoder=istft.config,
         symbols="phonemes",
         mel="vocoder_24k",
@@ -59,6 +63,20 @@ def write_sv2tts_model(
     for name in PRONUNCIATION_FILES:
         if (pronunciation / name).is_file():
             shutil.copy(pronunciation / name, folder / name)
+
+
+def trim_frames(tacotron: Tacotron, network: Mapping[str, Any]) -> Tacotron:
+    """Return the network without the frames of a step that it does not use.
+
+    network: what its training changed (Any: sizes, and shares of dropout).
+    """
+    config = replace(tacotron.config, **network, max_r=tacotron.r)
+    weights = tacotron.state_dict()
+    frames = weights["decoder.mel_proj.weight"].unflatten(0, (config.n_mels, -1))
+    weights["decoder.mel_proj.weight"] = frames[:, : tacotron.r].flatten(0, 1)
+    trimmed = Tacotron(config)
+    trimmed.load_state_dict(weights)
+    return trimmed
 
 
 def describe_encoder(checkpoint: EncoderCheckpoint) -> EncoderConfig:

@@ -265,6 +265,7 @@ def infer_tacotron_config(weights: Mapping[str, Tensor]) -> TacotronConfig:
         num_highways=_count(weights, "postnet.highways.", ".W1.weight"),
         stop_threshold=round(float(threshold), 4),
         speaker_embedding_size=context_dims - encoder_dims,
+        max_r=_shape(weights, "decoder.mel_proj.weight")[0] // n_mels,
     )
 
 

@@ -14,7 +14,7 @@ from core.progress import ProgressReporter
 from quick.converter import VoiceConverter
 from quick.teacher import DURATION_UNIT, Teacher
 from recipes.corpus.reader import CorpusRow, read_index, read_wave
-from recipes.sv2tts.export import write_sv2tts_model
+from recipes.sv2tts.export import trim_frames, write_sv2tts_model
 from recipes.sv2tts.speaker_data import CLIPS_PER_VOICE, choose_clips
 from recipes.sv2tts.synthesizer_data import place_symbols, split_features, split_words
 from recipes.sv2tts.voices_corpus import FAMILY, VoiceRenderer, VoicesCorpusConfig, build_shard
@@ -107,7 +107,8 @@ def test_an_exported_model_speaks(kind: str, tmp_path: Path) -> None:
     model = tmp_path / "model"
     write_sv2tts_model(model, run, tmp_path / "encoder.pt", tmp_path / "export", STARTER)
     assert all(problem == "" for _, problem in verify_model(model))
-    assert read_config(model).synthesizer.encoder_dropout == 0.1
+    exported = read_config(model).synthesizer
+    assert (exported.encoder_dropout, exported.max_r) == (0.1, 4)
     engine = Sv2ttsEngine.load(model, torch.device("cpu"))
     time = torch.arange(48_000) / 16_000
     wave = 0.3 * torch.sin(2 * torch.pi * 140 * time) * (1 + torch.sin(2 * torch.pi * 3 * time))
@@ -117,3 +118,16 @@ def test_an_exported_model_speaks(kind: str, tmp_path: Path) -> None:
     options = Sv2ttsOptions(seed=0, retakes=0, max_seconds=1.0)
     made = engine.synthesize("Hello.", speaker, options, ProgressReporter()).candidates[0]
     assert made.clip.sample_rate == 24_000 and made.clip.duration_s == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_trimmed_network_gives_the_same() -> None:
+    network = Tacotron(TacotronConfig.tiny()).eval()
+    network.r = 3
+    trimmed = trim_frames(network, {"encoder_dropout": 0.5}).eval()
+    assert trimmed.r == 3 and trimmed.config.max_r == 3
+    chars, speaker = torch.tensor([[3, 4, 5, 1]]), torch.ones(1, 256)
+    first, second = (
+        one.generate(chars, speaker, torch.Generator().manual_seed(2), max_frames=12)
+        for one in (network, trimmed)
+    )
+    assert torch.equal(first.mel_postnet, second.mel_postnet)

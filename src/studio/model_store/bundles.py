@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 PUBLISHED_SV2TTS_NAME = "rtvc"
 STARTER_MODEL = "starter"
+SHIPPED_MODELS = (STARTER_MODEL, "starter-sv2tts")
 FINETUNES_DIR = "finetunes"
 RESERVED_DISK_BYTES = 200_000_000  # to leave free after a download or an import
 

@@ -9,7 +9,7 @@ from core import trash
 from core.errors import AppError
 from core.files import tree_size
 from core.paths import ProjectPaths, quote_for_message
-from studio.model_store.bundles import FINETUNES_DIR, STARTER_MODEL, find_model_folder
+from studio.model_store.bundles import FINETUNES_DIR, SHIPPED_MODELS, find_model_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +79,11 @@ def delete_model(layout: ProjectPaths, name: str, *, busy: Sequence[str] = ()) -
     """Move a model to the trash.
 
     busy: models that open jobs need.  Raises AppError for one of these, for a missing model and
-    for the starter.
+    for those that came with Testudo.
     """
     folder = find_model_folder(layout, name)
-    if name.casefold() == STARTER_MODEL:
-        raise AppError("The starter model came with Testudo and stays.")
+    if name.casefold() in SHIPPED_MODELS:
+        raise AppError(f"The model {name} came with Testudo and stays.")
     if name in busy:
         raise AppError(f"A job needs the model {quote_for_message(name)}. Stop it or wait for it.")
     return _to_deleted_model(layout, trash.move_to_trash(folder, layout.models))

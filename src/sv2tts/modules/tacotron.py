@@ -19,7 +19,7 @@ from sv2tts.modules.cbhg import CBHG, PreNet
 from sv2tts.modules.location_attention import LocationSensitiveAttention
 from sv2tts.modules.recurrent_cells import gru_step, run_cell
 
-MAX_R = 20  # mel_proj has this many frames; the first r of them are used
+MAX_R = 20  # frames that the published mel_proj has; the first r of them are used
 ZONEOUT = 0.1
 MIN_FRAMES = 10  # generation does not stop before
 STOP_PROBABILITY = 0.5
@@ -44,6 +44,7 @@ class TacotronConfig:
     encoder_dropout: float = 0.5
     stop_threshold: float = -3.4  # trailing frames whose maximum is below it are silence
     speaker_embedding_size: int = 256
+    max_r: int = MAX_R
 
     @property
     def context_dims(self) -> int:
@@ -125,7 +126,7 @@ class Decoder(nn.Module):
         self.rnn_input = nn.Linear(config.context_dims + config.decoder_dims, config.lstm_dims)
         self.res_rnn1 = nn.LSTMCell(config.lstm_dims, config.lstm_dims)
         self.res_rnn2 = nn.LSTMCell(config.lstm_dims, config.lstm_dims)
-        self.mel_proj = nn.Linear(config.lstm_dims, config.n_mels * MAX_R, bias=False)
+        self.mel_proj = nn.Linear(config.lstm_dims, config.n_mels * config.max_r, bias=False)
         self.stop_proj = nn.Linear(config.context_dims + config.lstm_dims, 1)
 
     def initial_state(self, memory: Memory) -> DecoderState:
@@ -224,7 +225,8 @@ class Decoder(nn.Module):
 
     def project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mel (..., m, r) and stop (..., 1) of steps. x: (..., lstm_dims)."""
-        used = self.mel_proj.weight.unflatten(0, (self.config.n_mels, MAX_R))[:, : int(self.r)]
+        frames = self.mel_proj.weight.unflatten(0, (self.config.n_mels, self.config.max_r))
+        used = frames[:, : int(self.r)]
         mel = F.linear(x, used.flatten(0, 1)).unflatten(-1, (self.config.n_mels, int(self.r)))
         return mel, torch.sigmoid(self.stop_proj(torch.cat([x, context], dim=-1)).float())
 
@@ -269,13 +271,14 @@ class Tacotron(nn.Module):
 
     @property
     def r(self) -> int:
-        """Mel frames per decoder step, 1 to 20."""
+        """Mel frames per decoder step, 1 to `max_r`."""
         return int(self.decoder.r)
 
     @r.setter
     def r(self, frames: int) -> None:
-        if not 1 <= frames <= MAX_R:
-            raise ValueError(f"r is {frames}; allowed are 1 to {MAX_R} frames per decoder step.")
+        most = self.config.max_r
+        if not 1 <= frames <= most:
+            raise ValueError(f"r is {frames}; allowed are 1 to {most} frames per decoder step.")
         self.decoder.r.fill_(frames)
 
     def encode(
