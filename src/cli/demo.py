@@ -14,7 +14,12 @@ import typer
 from audio.ffmpeg import play_file
 from cli.options import JsonFlag, add_command
 from cli.output import create_reporter, emit, print_line
-from core.errors import AppError, InvalidValueError, reraise_as_app_error
+from core.errors import (
+    AppError,
+    InvalidValueError,
+    reraise_as_app_error,
+    translate_write_errors,
+)
 from core.paths import parse_path
 from studio.app.studio import Studio
 from studio.sv2tts.requests import DemoRequest, DemoResult
@@ -107,6 +112,8 @@ def _speak(demo: Any, flags: DemoFlags, reference: str, text: str, as_json: bool
         for number in range(10_000)
         if not (path := flags.out_dir / NAME.format(number=number)).exists()
     )
+    with translate_write_errors(flags.out_dir):
+        flags.out_dir.mkdir(parents=True, exist_ok=True)
     result: DemoResult = demo.speak(
         parse_path(reference), text, out, flags.seed, create_reporter(as_json)
     )

@@ -61,8 +61,9 @@ def test_a_demo_takes_the_files_of_the_original(
         torch.save({"model_state": weights}, root / f"{name}.pt")
     limit_length(monkeypatch)
     files = ["-e", "encoder.pt", "-s", "synthesizer.pt", "--voc_model_fpath", "vocoder.pt"]
+    files += ["--out-dir", "new/folder"]
     assert main(["demo", str(voice), "--text", "Hello.", "--no_sound", *files]) == 0
-    assert "demo_output_00.wav: " in capsys.readouterr().out
+    assert "new/folder/demo_output_00.wav: " in capsys.readouterr().out
 
 
 def test_the_dialogue_tells_what_failed_and_goes_on(
