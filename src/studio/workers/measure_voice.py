@@ -20,8 +20,6 @@ from studio.workers.context import WorkerContext
 from studio.workers.encoders.likeness import measure_clips
 from training.asr.base import POCKETSPHINX
 
-CHECK = {"delimiter": "\\n", "take_check": "strict", "retakes": 1}
-
 
 def measure_voice_task(
     context: WorkerContext, request: MeasureVoiceRequest, report: ProgressReporter
@@ -30,7 +28,7 @@ def measure_voice_task(
     speech = replace(
         request.speech,
         text="\n".join(SCORECARD_LINES[: request.lines]),
-        delivery=replace(request.speech.delivery, **CHECK),
+        delivery=replace(request.speech.delivery, delimiter="\\n", take_check="strict", retakes=1),
     )
     spoken = context.synthesizer.speak(speech, report)
     output = OutputPath(clip_path=Path(spoken.path))
