@@ -61,7 +61,9 @@ class SynthesizerTask(ModelState):
             group["lr"] = phase.learning_rate
         items = draw_batch(self.train, phase.batch_size, step, self.config.seed)
         batch = self._load(items)
-        known, is_forced = self._load_attention(batch, items), step < self.config.forced_attention
+        is_forced = step < self.config.forced_attention
+        needs_known = is_forced or self.config.guided_attention > 0
+        known = self._load_attention(batch, items) if needs_known else None
         if is_forced and known is None:
             raise InvalidValueError(
                 f"forced_attention is {self.config.forced_attention}, and {self.folder} has "
