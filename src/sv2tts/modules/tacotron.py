@@ -197,8 +197,8 @@ class Decoder(nn.Module):
         """Do all steps of known frames with a known attention, (b, d, t); without zoneout.
 
         prenets: (b, d, p). Returns x (b, d, lstm_dims), context (b, d, c), and the attention
-        (b, d, t) that each step predicts from the known attention before it. Each recurrent layer is
-        one call.
+        (b, d, t) that each step predicts from the known attention before it. Each recurrent layer
+        is one call.
         """
         contexts = alignment @ memory.values
         before = F.pad(contexts, (0, 0, 1, -1))
