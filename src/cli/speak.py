@@ -23,6 +23,7 @@ from core.progress import Cancelled, ProgressEvent, ProgressReporter
 from engines.registry import get_options_class
 from studio.app.studio import Studio
 from studio.schemas.speech import OutputOptions, SpeechRequest, SpeechResult, get_presets
+from studio.subtitles.script import LINE_DELIMITER, read_subtitle_script
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.output_paths import LINES_DIR_SUFFIX
 from studio.synthesis.request_builder import (
@@ -30,7 +31,6 @@ from studio.synthesis.request_builder import (
     build_request,
     build_request_from_metadata,
 )
-from studio.synthesis.subtitle_script import LINE_DELIMITER, read_subtitle_script
 from studio.voices.catalog import list_voices
 
 Listener = Callable[[ProgressEvent], None]

@@ -13,8 +13,8 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.schemas.settings import Settings
+from studio.subtitles.script import LINE_DELIMITER, read_subtitle_script
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.synthesis.subtitle_script import LINE_DELIMITER, read_subtitle_script
 from studio.workers.context import WorkerContext
 from support.fake_engine import RATE
 

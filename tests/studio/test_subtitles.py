@@ -13,9 +13,9 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from studio.history.service import History
-from studio.history.subtitles import Cue, format_subtitles, list_cues
 from studio.schemas.settings import Settings
 from studio.schemas.take_metadata import TakeMetadata
+from studio.subtitles.cues import Cue, format_subtitles, list_cues
 from studio.synthesis.line_takes import read_line_takes
 from studio.synthesis.output_paths import OutputPath
 from studio.synthesis.request_builder import SpeechRequestInput, build_request

@@ -16,8 +16,8 @@ from core.errors import AppError
 from core.serialization import to_dict
 from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, Search
 from studio.history.service import History
-from studio.history.subtitles import format_subtitles
 from studio.history.trash import Deletion
+from studio.subtitles.cues import format_subtitles
 
 router = APIRouter(prefix="/api/results", tags=["Results"])
 MAX_PAGE_SIZE = 500

@@ -20,7 +20,7 @@ from studio.app.studio import Studio
 from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
-from studio.history.subtitles import format_subtitles
+from studio.subtitles.cues import format_subtitles
 
 MAX_COUNT = 1_000_000  # maximum of --count
 MAX_PAGE = 1_000_000  # maximum of --page

@@ -19,9 +19,9 @@ from studio.history.file_groups import FileGroups, get_rename_target, move_all
 from studio.history.index import HistoryIndex
 from studio.history.likeness import UnmeasuredFile
 from studio.history.query import ClipFile, ClipSummary, FilterChoices, HistoryPage, Search
-from studio.history.subtitles import Cue, list_cues
 from studio.history.trash import Deletion
 from studio.schemas.take_metadata import TakeMetadata
+from studio.subtitles.cues import Cue, list_cues
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath

@@ -12,12 +12,12 @@ import gradio as gr
 from core.errors import AppError
 from core.paths import slugify
 from studio.app.studio import Studio
-from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
-from studio.synthesis.subtitle_script import (
+from studio.subtitles.script import (
     LINE_DELIMITER,
     SUBTITLE_SUFFIXES,
     read_subtitle_script,
 )
+from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
 from studio.voices.catalog import AUDIO_SUFFIXES, list_voices
 from studio.voices.uploads import stage_recording_upload
 from webui.components.consent_fields import ConsentFields, consent_html, read_consent_fields
