@@ -49,8 +49,8 @@ from tortoise.modules.linear_formats import (  # noqa: E402
     LinearFormat,
     PackedLinear,
     is_format_available,
-    pack_linears,
 )
+from tortoise.modules.packing import pack_linears  # noqa: E402
 
 TEXT_TOKENS, CODES, FRAMES = 43, 86, 374  # a sentence of 70 letters, 4 s
 CANDIDATES, STEPS = 16, 30  # of the preset ultra_fast

@@ -20,8 +20,8 @@ from tortoise.modules.linear_formats import (
     PackedLinear,
     choose_fastest_format,
     is_format_available,
-    pack_linears,
 )
+from tortoise.modules.packing import pack_linears
 
 CLOSE = {"rtol": 0.02, "atol": 0.0}
 TOLERANCES = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.03}  # of the norm of the result

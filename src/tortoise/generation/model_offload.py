@@ -20,8 +20,8 @@ from tortoise.modules.linear_formats import (
     LinearFormat,
     choose_fastest_format,
     is_format_available,
-    pack_linears,
 )
+from tortoise.modules.packing import pack_linears
 
 MEL_VOCODERS = ("vocoder", "bigvgan")
 AUTOCAST_NETWORKS = ("clvp", "diffusion")  # compute their products in 16 bits and keep the rest

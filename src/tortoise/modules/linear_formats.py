@@ -13,15 +13,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import cache, partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from tortoise.modules.gpt import Projection
 
 LinearFormat = Literal["float32", "bfloat16", "int8"]
 """float32 and bfloat16: weights reordered once for oneDNN. int8: weights with a scale per output,
@@ -32,17 +29,6 @@ TIMED_CALLS = 5
 TIMED_LAYERS = 4  # different weights, so that they come from the memory as in a network
 MIN_GAIN = 1.05  # over the plain layer: what is hardly faster changes nothing
 ACTIVATION_FLOOR = 1e-12
-EXACT_PARTS = frozenset(
-    {
-        "aligner",  # small, and its durations decide the rhythm
-        "to_symbols",  # small, and its log-probabilities decide the ranking
-        "conditioning_encoder",  # used for voices only, which are the same in every format
-        "contextual_embedder",
-        "code_converter",
-    }
-)
-
-N = TypeVar("N", bound=nn.Module)
 Multiply = Callable[[Tensor], Tensor]
 
 
@@ -91,52 +77,6 @@ def choose_fastest_format(
     return best if best is not None and times[best] * MIN_GAIN < plain else None
 
 
-def pack_linears(network: N, name: LinearFormat) -> N:
-    """Return a copy for inference whose linear layers and convolutions are packed.
-
-    Everything else is shared with the network. `EXACT_PARTS`, and convolutions with a stride,
-    groups or an even kernel, stay as they are.
-    """
-    shared = {id(one): one for one in (*network.parameters(), *network.buffers())}
-    copy = deepcopy(network, shared)
-    _pack_children(copy, name)
-    return copy.eval()
-
-
-def _pack_children(parent: nn.Module, name: LinearFormat) -> None:
-    for child_name, child in parent.named_children():
-        if child_name in EXACT_PARTS:
-            continue
-        packed = _pack_layer(child, name)
-        if packed is None:
-            _pack_children(child, name)
-        else:
-            setattr(parent, child_name, packed)
-
-
-def _pack_layer(layer: nn.Module, name: LinearFormat) -> nn.Module | None:
-    """The packed form of one layer; None for a layer that has none."""
-    if isinstance(layer, Projection):
-        return PackedLinear(layer.weight.t(), layer.bias, name)
-    if isinstance(layer, nn.Linear):
-        return PackedLinear(layer.weight, layer.bias, name)
-    if isinstance(layer, nn.Conv1d) and _is_plain_convolution(layer):
-        return PackedConvolution(layer, name)
-    return None
-
-
-def _is_plain_convolution(conv: nn.Conv1d) -> bool:
-    kernel = conv.kernel_size[0]
-    return (
-        conv.groups == 1
-        and conv.stride == (1,)
-        and conv.dilation == (1,)
-        and conv.padding == (kernel // 2,)
-        and conv.padding_mode == "zeros"
-        and kernel % 2 == 1
-    )
-
-
 class PackedLinear(nn.Module):
     """A linear map with packed weights; it has no parameters."""
 
@@ -146,12 +86,12 @@ class PackedLinear(nn.Module):
         weight = weight.detach().float().contiguous()
         bias = None if bias is None else bias.detach().float()
         pack = _pack_int8 if name == "int8" else _pack_for_onednn
-        dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
-        self.multiply: Multiply = pack(weight, bias, dtype)
+        self.dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
+        self.multiply: Multiply = pack(weight, bias, self.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (…, i).  Returns (…, o) in the type of x."""
-        return self.multiply(x)
+        return self.multiply(x).to(x.dtype)
 
 
 class PackedConvolution(nn.Module):
@@ -159,25 +99,34 @@ class PackedConvolution(nn.Module):
 
     def __init__(self, conv: nn.Conv1d, name: LinearFormat) -> None:
         super().__init__()
-        self.kernel, self.outputs = conv.kernel_size[0], conv.out_channels
+        self.kernel = conv.kernel_size[0]
         by_window = conv.weight.detach().transpose(1, 2).flatten(1)  # (o, k i)
         self.linear = PackedLinear(by_window, conv.bias, name)
-        self.dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (b, i, n).  Returns (b, o, n) in the type of x."""
-        b, i, n = x.shape
-        rows = x.new_zeros(b, n + self.kernel - 1, i, dtype=self.dtype)
-        lead = self.kernel // 2
-        for item, target in zip(x.to(self.dtype), rows, strict=True):
-            target[lead : lead + n].copy_(item.t())  # of two dimensions: torch's fast transposition
-        steps = (rows.stride(0), i, 1)
-        windows = rows.as_strided((b, n, self.kernel * i), steps)
-        found = self.linear(windows.reshape(b * n, -1)).view(b, n, self.outputs)
-        turned = found.new_empty(b, self.outputs, n)
+        rows = x.new_empty(x.shape[0], x.shape[2], x.shape[1], dtype=self.linear.dtype)
+        for item, target in zip(x.to(rows.dtype), rows, strict=True):
+            target.copy_(item.t())  # of two dimensions: torch's fast transposition
+        found = self.multiply_rows(rows)
+        turned = found.new_empty(x.shape[0], found.shape[2], x.shape[2])
         for item, target in zip(found, turned, strict=True):
             target.copy_(item.t())
         return turned.to(x.dtype)
+
+    def multiply_rows(self, rows: Tensor) -> Tensor:
+        """rows: (b, n, i).  Returns (b, n, o) in the type of the format."""
+        if self.kernel == 1:
+            return self.linear.multiply(rows)
+        b, n, i = rows.shape
+        lead = self.kernel // 2
+        padded = rows.new_empty(b, n + 2 * lead, i, dtype=self.linear.dtype)
+        padded[:, :lead] = 0
+        padded[:, n + lead :] = 0
+        padded[:, lead : n + lead].copy_(rows)
+        steps = (padded.stride(0), i, 1)
+        windows = padded.as_strided((b, n, self.kernel * i), steps)
+        return self.linear.multiply(windows.reshape(b * n, -1)).view(b, n, -1)
 
 
 def _pack_for_onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Multiply:
@@ -188,7 +137,7 @@ def _pack_for_onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) ->
 
     def multiply(x: Tensor) -> Tensor:
         found: Tensor = onednn._linear_pointwise(x.to(dtype), packed, own_bias, "none", [], "")
-        return found.to(x.dtype)
+        return found
 
     return multiply
 
@@ -208,7 +157,7 @@ def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Multi
         largest = flat.abs().amax(1, keepdim=True).clamp(min=ACTIVATION_FLOOR)
         found: Tensor = torch.ops.quantized.linear_dynamic(flat / largest, packed, reduce_range)
         found = found * largest if bias is None else torch.addcmul(bias, found, largest)
-        return found.to(x.dtype).view(*x.shape[:-1], -1)
+        return found.view(*x.shape[:-1], -1)
 
     return multiply
 
