@@ -18,6 +18,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,6 @@ import numpy as np
 import soundfile
 import torch
 
-from audio.io import read_clip
 from core.progress import ProgressReporter
 from training.gold.diary import read_diary
 from training.gold.project_files import (
@@ -86,7 +86,7 @@ def make_recording(
             if not queues[before]:
                 queues[before] = chooser.sample(clips[before], len(clips[before]))
             path, text = queues[before].pop()
-            samples = trim(read_clip(path).resample(RATE).wave.numpy())
+            samples = trim(path)
             samples = samples / max(float(np.abs(samples).max()), 1e-4) * 0.5
             start = max(0.0, end + max(gap, -0.5 * len(samples) / RATE))
             place = int(start * RATE)
@@ -107,10 +107,16 @@ def make_recording(
     return parts
 
 
-def trim(samples: np.ndarray) -> np.ndarray:
-    """Drop the silence at both ends, more than 35 dB below the peak."""
-    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (-35 / 20))
-    return samples[loud[0] : loud[-1] + 1]
+@cache
+def trim(path: Path) -> np.ndarray:
+    """Return the samples of a clip from where its speech begins to where it ends.
+
+    By the voice activity detector: noise after the speech is not the speaker.
+    """
+    with open_tools(path, Path("models/whisper"), ProgressReporter()) as tools:
+        spans = list(tools.speech(ProgressReporter()))
+        clip = tools.cut(spans[0][0], spans[-1][1])
+    return np.asarray(clip.resample(RATE).wave.numpy())
 
 
 def plant_errors(text: str, chooser: random.Random) -> tuple[str, tuple[str, ...]]:

@@ -17,7 +17,9 @@ class RunConfig:
     ] = 0.0
     seed: Annotated[int, OptionInfo(0, 2**31 - 1, 1, "Random seed")] = 0
     device: Annotated[str, OptionInfo(help="Device, or auto")] = "auto"
-    start_from: Annotated[str, OptionInfo(help="File or run folder to finetune, or empty")] = ""
+    start_from: Annotated[
+        str, OptionInfo(help="File, run or model folder to finetune, or empty")
+    ] = ""
     patience: Annotated[
         int, OptionInfo(0, 100_000, 1, "Stop after so many validations without gain; 0: never")
     ] = 0

@@ -26,6 +26,10 @@ class FrontEnd(Protocol):
         """Return which symbol the character at this index of a text from `read` belongs to."""
         ...
 
+    def to_training_text(self, text: str) -> str:
+        """Return a text as `read_training_text` reads it from a dataset."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LetterFrontEnd:
@@ -39,6 +43,9 @@ class LetterFrontEnd:
 
     def find_symbol(self, read: str, index: int) -> int:
         return index
+
+    def to_training_text(self, text: str) -> str:
+        return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class PhonemeFrontEnd:
 
     def find_symbol(self, read: str, index: int) -> int:
         return len(self.tokenizer.pronouncer.to_symbols(read[:index]))
+
+    def to_training_text(self, text: str) -> str:
+        return "{" + " ".join(self.tokenizer.tokenize(self.read(text))) + "}"
 
 
 def load_front_end(folder: Path, symbols: str) -> FrontEnd:

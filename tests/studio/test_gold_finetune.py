@@ -14,7 +14,8 @@ from core.progress import ProgressReporter
 from studio.datasets.gold_finetune import GoldFinetuneRequest, read_comparisons
 from studio.workers.datasets.gold_finetune import finetune_on_gold
 from support.gold_project import write_gold_project
-from support.tiny_sv2tts import make_tiny_sv2tts
+from support.tiny_sv2tts import make_tiny_phoneme_model, make_tiny_sv2tts
+from sv2tts.checkpoints import verify_model
 from training.gold.project_files import UTTERANCES_FILE, UtteranceRow, read_rows, write_rows
 
 
@@ -30,26 +31,32 @@ def layout(tmp_path: Path) -> ProjectPaths:
     ]
     write_rows(path, rows)
     make_tiny_sv2tts(layout.models / "tiny")
+    make_tiny_phoneme_model(layout.models / "phonemes")
     return layout
 
 
+@pytest.mark.parametrize("model", ["tiny", "phonemes"])
 def test_a_model_is_finetuned_and_compared(
-    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setattr("studio.workers.datasets.gold_finetune.MAX_STEPS", 2)
-    monkeypatch.setattr("sv2tts.data.preprocessing.trim_silence", lambda wave: wave)  # of tones
+    monkeypatch.setattr(  # of tones, which are no speech
+        "sv2tts.data.preprocessing.shorten_pauses", lambda wave, rate: wave
+    )
 
     def measure(clip: Clip, text: str, encoder: object, target: object) -> tuple[float, float]:
         return 0.5, 0.25
 
     monkeypatch.setattr("studio.workers.datasets.gold_finetune._measure", measure)
-    request = GoldFinetuneRequest(name="talk", model="tiny", speaker="Ann", batch_size=2)
+    request = GoldFinetuneRequest(name="talk", model=model, speaker="Ann", batch_size=2)
     made = finetune_on_gold(layout, request, ProgressReporter())
     assert made.utterances == 9 and len(made.clips) == 3 and made.wer == (0.25, 0.25)
     folder = layout.training / "gold" / "talk"
     names = [name for clip in made.clips for name in (clip.recording, clip.before, clip.after)]
     assert all((folder / name).is_file() for name in names)
-    assert (layout.models / made.run / "synthesizer.safetensors").is_file()
+    base, target = layout.models / model, layout.models / made.run
+    assert {path.name for path in base.iterdir()} == {path.name for path in target.iterdir()}
+    assert not any(error for _, error in verify_model(target))
     assert read_comparisons(layout, "talk") == [made]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from core.paths import ProjectPaths
@@ -15,12 +17,17 @@ from speakers.modules.ge2e import GE2EEncoder
 from studio.sv2tts.requests import EmbedRequest
 from studio.sv2tts.service import get_datasets_folder
 from studio.workers.sv2tts.datasets import embed_utterances
+from support.tiny_sv2tts import make_tiny_phoneme_model
 from sv2tts.data.preprocessing import (
     PreprocessOptions,
     SourceUtterance,
     WordAlignment,
     preprocess,
+    shorten_pauses,
 )
+from sv2tts.data.train_list import load_audio, load_mel
+from sv2tts.front_end import load_front_end
+from sv2tts.text import read_training_text
 
 
 def write_noise(path: Path, seconds: float) -> Path:
@@ -58,3 +65,26 @@ def test_utterances_are_embedded_by_the_encoder_of_a_run(tmp_path: Path) -> None
     preprocess([source], folder, PreprocessOptions(trim=False), ProgressReporter())
     embed_utterances(layout, EmbedRequest(dataset="small", encoder="mine"), ProgressReporter())
     assert np.load(folder / "embeds" / "embed-a.npy").shape == (12,)
+
+
+def test_a_dataset_is_made_as_a_model_reads_it(tmp_path: Path) -> None:
+    front_end = load_front_end(make_tiny_phoneme_model(tmp_path / "model"), "phonemes")
+    source = SourceUtterance(path=write_noise(tmp_path / "a.wav", 2), name="a", text="One, two.")
+    folder = tmp_path / "data"
+    published = PreprocessOptions(trim=False)
+    preprocess([source], folder, published, ProgressReporter())
+    options = replace(published, mel="vocoder_24k", front_end=front_end, skip_existing=True)
+    (item,) = preprocess([source], folder, options, ProgressReporter()).items
+    assert load_mel(folder, item).shape == (100, 1 + 2 * 24_000 // 256)
+    assert read_training_text(item.text, "phonemes") == front_end.to_ids(
+        front_end.read("One, two.")
+    )
+    assert load_audio(folder, item).shape == (2 * 16_000,)
+
+
+def test_pauses_are_shortened_at_any_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = np.arange(24_000, dtype=np.float32)
+    monkeypatch.setattr(
+        "sv2tts.data.preprocessing.find_speech_windows", lambda wave: np.arange(33) < 10
+    )
+    assert np.array_equal(shorten_pauses(wave, 24_000), wave[: 10 * 720])

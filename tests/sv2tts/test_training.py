@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from core.errors import InvalidValueError
@@ -19,8 +20,15 @@ from core.progress import ProgressReporter
 from runs import event_log
 from runs.event_log_reader import EventLogReader
 from runs.state import load_state
+from support.tiny_sv2tts import make_tiny_phoneme_model
 from sv2tts import mel as mels
 from sv2tts.data import batches
+from sv2tts.data.preprocessing import (
+    PreprocessOptions,
+    SourceUtterance,
+    adopt_model_format,
+    preprocess,
+)
 from sv2tts.data.train_list import (
     ALIGNMENTS_DIR,
     AUDIO_DIR,
@@ -207,6 +215,26 @@ def test_a_model_can_be_finetuned(tmp_path: Path, dataset: Path) -> None:
     after = torch.load(second / "synthesizer.pt", weights_only=True)["model_state"]
     assert before.keys() == after.keys()
     assert int(after["step"]) == int(before["step"]) + 8
+
+
+def test_a_model_folder_can_be_finetuned_and_says_how_it_reads(tmp_path: Path) -> None:
+    model = make_tiny_phoneme_model(tmp_path / "model")
+    source = SourceUtterance(path=tmp_path / "a.wav", name="a", text="One, two.")
+    noise = np.random.default_rng(0).normal(size=32_000)
+    soundfile.write(source.path, 0.2 * noise, 16_000)
+    folder = tmp_path / "data"
+    options = PreprocessOptions(trim=False)
+    preprocess([source], folder, adopt_model_format(options, model), ProgressReporter())
+    (folder / "embeds").mkdir(exist_ok=True)
+    np.save(folder / "embeds" / "embed-a.npy", np.ones(16, np.float32))
+    changes = {"start_from": str(model), "validation_share": 0.0}
+    run = make_run(tmp_path / "run", "synthesizer", **changes)
+    assert train(run, folder, ProgressReporter()).state == "done"
+
+    preprocess([source], folder, options, ProgressReporter())
+    other = make_run(tmp_path / "other", "synthesizer", **changes)
+    refused = train(other, folder, ProgressReporter())
+    assert "80 bands, those of the network 100" in refused.message
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, dataset: Path) -> None:

@@ -58,7 +58,7 @@ def test_before_the_first_run_the_page_says_what_to_do(tab: Sv2ttsTab) -> None:
     with pytest.raises(AppError, match="Press Preprocess first"):
         tab.start_run(SYNTHESIZER, None, "", "")
     with pytest.raises(AppError, match="Name the folder"):
-        tab.submit_dataset(" ", "auto", "")
+        tab.submit_dataset(" ", "auto", "", "")
     with pytest.raises(AppError, match="There is no option 'speed'"):
         tab.start_run(VOCODER, "small", "", "speed=1")
 

@@ -62,6 +62,9 @@ class PreprocessFlags:
         bool, typer.Option("--no-trim", "--no_trim", help="Do not shorten pauses.")
     ] = False
     skip_existing: SkipFlag = False
+    model: Annotated[
+        str, typer.Option(help="SV2TTS model to finetune; default the published format.")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ def run_preprocess(flags: PreprocessFlags, as_json: JsonFlag = False) -> int:
             alignments=not flags.no_alignments,
             trim=not flags.no_trim,
             skip_existing=flags.skip_existing,
+            model=flags.model,
         )
     made = _call("preprocess_dataset", request, as_json)
     return emit(made, _format_made(made, f"testudo synthesizer embeds {made.name}"), as_json)
@@ -133,7 +137,7 @@ def run_preprocess(flags: PreprocessFlags, as_json: JsonFlag = False) -> int:
 def run_embeds(
     dataset: DatasetArgument,
     encoder: Annotated[
-        str, typer.Option("--encoder", "-e", help="A run, a file, or resemblyzer.")
+        str, typer.Option("--encoder", "-e", help="A run, a model, a file, or resemblyzer.")
     ] = "resemblyzer",
     skip_existing: SkipFlag = False,
     as_json: JsonFlag = False,

@@ -29,10 +29,14 @@ def trim_silence(wave: Array) -> Array:
 
     wave: 16 kHz. As Real-Time Voice Cloning does where webrtcvad is installed.
     """
+    mask = find_speech_windows(wave)
+    return wave[: len(mask) * WINDOW_SAMPLES][np.repeat(mask, WINDOW_SAMPLES)]
+
+
+def find_speech_windows(wave: Array) -> npt.NDArray[np.bool_]:
+    """Return which windows of 30 ms stay where pauses are shortened: (n,) at 16 kHz -> (w,)."""
     wave = wave[: len(wave) - len(wave) % WINDOW_SAMPLES]
-    flags = detect_voice(wave)
-    mask = choose_windows(smooth_flags(flags))
-    return wave[np.repeat(mask, WINDOW_SAMPLES)]
+    return choose_windows(smooth_flags(detect_voice(wave)))
 
 
 def detect_voice(wave: Array) -> npt.NDArray[np.bool_]:

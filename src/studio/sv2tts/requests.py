@@ -15,7 +15,8 @@ class PreprocessRequest:
 
     source: folder of the recordings;  dataset: name;  layout: one of LAYOUTS;  subfolders: of the
     source, () for all;  alignments: split at the silences of *.alignment.txt where there are any;
-    trim: shorten pauses;  skip_existing: keep what an earlier run made.
+    trim: shorten pauses;  skip_existing: keep what an earlier run made;  model: whose synthesizer
+    is to be finetuned, "" for the published sound and letters.
     """
 
     source: str
@@ -25,6 +26,7 @@ class PreprocessRequest:
     alignments: bool = True
     trim: bool = True
     skip_existing: bool = False
+    model: str = ""
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
@@ -35,7 +37,7 @@ class PreprocessRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedRequest:
-    """Embed each utterance of a dataset. encoder: a run, a file, or resemblyzer."""
+    """Embed each utterance of a dataset. encoder: a run, a model, a file, or resemblyzer."""
 
     dataset: str
     encoder: str = "resemblyzer"

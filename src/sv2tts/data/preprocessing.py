@@ -6,7 +6,7 @@ Shapes: n samples, f frames, m mel bands.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from audio.clip import ClipError
 from audio.io import read_clip
 from core.files import atomic_path
 from core.progress import ProgressReporter
-from speakers.modules.silence import trim_silence
+from speakers.modules.silence import WINDOW_SAMPLES, find_speech_windows
+from sv2tts.checkpoints import read_config
 from sv2tts.data.log_mmse import denoise_log_mmse, profile_noise
 from sv2tts.data.silences import MIN_UTTERANCE_S, find_silences, split_at_silences
 from sv2tts.data.train_list import (
@@ -27,14 +28,17 @@ from sv2tts.data.train_list import (
     MELS_DIR,
     TrainItem,
     load_audio,
+    load_mel,
     read_train_list,
     write_train_list,
 )
-from sv2tts.mel import PEAK, SYNTHESIZER_MEL, synthesizer_mel
+from sv2tts.front_end import FrontEnd, LetterFrontEnd, load_front_end
+from sv2tts.mel import MEL_FORMATS, PEAK, SYNTHESIZER_MEL, MelKind
 
-SAMPLE_RATE = SYNTHESIZER_MEL.sample_rate
+SAMPLE_RATE = SYNTHESIZER_MEL.sample_rate  # of the waves of a dataset
 MAX_FRAMES = 900
 MIN_NOISE_S = 0.02
+SPEECH_RMS = 0.08  # of recordings for the 24 kHz mel, as of the voices of the starter
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """A wave (n,) at 16 kHz to a speaker embedding (s,). Raises ClipError without speech."""
@@ -60,11 +64,37 @@ class SourceUtterance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreprocessOptions:
-    """trim: shorten pauses; skip_existing: keep what an earlier run made."""
+    """trim: shorten pauses; skip_existing: keep what an earlier run made.
+
+    mel, front_end: how the synthesizer that is to be trained reads sound and text.
+    """
 
     trim: bool = True
     skip_existing: bool = False
     max_frames: int = MAX_FRAMES
+    mel: MelKind = "published"
+    front_end: FrontEnd = field(default_factory=LetterFrontEnd)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the mel's waves."""
+        return MEL_FORMATS[self.mel].spec.sample_rate
+
+
+def adopt_model_format(options: PreprocessOptions, model: Path) -> PreprocessOptions:
+    """Return options with mel and text of the synthesizer of a model folder.
+
+    Raises ModelFileError.
+    """
+    config = read_config(model)
+    spec = MEL_FORMATS[config.mel].spec
+    published = SYNTHESIZER_MEL.hop / SYNTHESIZER_MEL.sample_rate  # seconds of a frame
+    return replace(
+        options,
+        mel=config.mel,
+        front_end=load_front_end(model, config.symbols),
+        max_frames=round(options.max_frames * published * spec.sample_rate / spec.hop),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +105,27 @@ class PreprocessResult:
     left_out: dict[str, str]
 
 
-def load_wave(path: Path) -> np.ndarray:
-    """Read a recording: peak at 0.9, 16 kHz, (n,). Raises ClipError."""
+def load_wave(path: Path, mel: MelKind = "published") -> np.ndarray:
+    """Read a recording at the level and the rate of a mel: (n,). Raises ClipError.
+
+    The published one has a peak of 0.9 at 16 kHz.
+    """
     clip = read_clip(path)
-    wave = np.asarray(
-        soxr.resample(clip.wave.numpy(), clip.sample_rate, SAMPLE_RATE, "HQ"), np.float32
-    )
+    rate = MEL_FORMATS[mel].spec.sample_rate
+    wave = _resample(clip.wave.numpy(), clip.sample_rate, rate)
     peak = np.abs(wave).max()
-    return wave / peak * np.float32(PEAK) if peak > 0 else wave
+    if peak == 0:
+        return wave
+    if mel == "published":
+        return wave / peak * np.float32(PEAK)
+    return wave * np.float32(min(SPEECH_RMS / np.sqrt(np.mean(wave**2)), PEAK / peak))
+
+
+def shorten_pauses(wave: np.ndarray, rate: int) -> np.ndarray:
+    """Leave out the windows that `trim_silence` leaves out at 16 kHz: (n,) of any rate."""
+    mask = find_speech_windows(_resample(wave, rate, SAMPLE_RATE))
+    kept = np.repeat(mask, WINDOW_SAMPLES * rate // SAMPLE_RATE)
+    return wave[: len(kept)][kept[: len(wave)]]
 
 
 def prepare_wave(wave: np.ndarray, options: PreprocessOptions) -> tuple[np.ndarray, np.ndarray]:
@@ -90,33 +133,34 @@ def prepare_wave(wave: np.ndarray, options: PreprocessOptions) -> tuple[np.ndarr
 
     Raises ClipError for one that is too short or too long to train on.
     """
+    rate = options.sample_rate
     if options.trim:
-        wave = trim_silence(wave)
-    if len(wave) < MIN_UTTERANCE_S * SAMPLE_RATE:
+        wave = shorten_pauses(wave, rate)
+    if len(wave) < MIN_UTTERANCE_S * rate:
         raise ClipError(
-            f"{len(wave) / SAMPLE_RATE:.1f} s of speech; at least {MIN_UTTERANCE_S} s are needed"
+            f"{len(wave) / rate:.1f} s of speech; at least {MIN_UTTERANCE_S} s are needed"
         )
-    mel = synthesizer_mel(torch.from_numpy(wave)).T.numpy().astype(np.float32)
+    mel = MEL_FORMATS[options.mel].compute(torch.from_numpy(wave)).T.numpy().astype(np.float32)
     if len(mel) > options.max_frames:
         raise ClipError(
-            f"{len(mel)} mel frames ({len(wave) / SAMPLE_RATE:.1f} s); at most "
+            f"{len(mel)} mel frames ({len(wave) / rate:.1f} s); at most "
             f"{options.max_frames} can be trained on. Split the recording"
         )
     return wave, mel
 
 
-def split_recording(wave: np.ndarray, alignment: WordAlignment) -> list[tuple[np.ndarray, str]]:
+def split_recording(
+    wave: np.ndarray, alignment: WordAlignment, rate: int = SAMPLE_RATE
+) -> list[tuple[np.ndarray, str]]:
     """Split a wave (n,) at its silences, after reducing the noise that they hold."""
     breaks = find_silences(alignment.words, alignment.end_times)
     ends = alignment.end_times
     spans = [(ends[position - 1] if position else 0.0, ends[position]) for position in breaks]
-    noise = np.concatenate(
-        [wave[int(start * SAMPLE_RATE) : int(stop * SAMPLE_RATE)] for start, stop in spans]
-    )
-    if len(noise) > MIN_NOISE_S * SAMPLE_RATE and np.any(noise):
-        wave = denoise_log_mmse(wave, profile_noise(noise, SAMPLE_RATE), eta=0.0)
+    noise = np.concatenate([wave[int(start * rate) : int(stop * rate)] for start, stop in spans])
+    if len(noise) > MIN_NOISE_S * rate and np.any(noise):
+        wave = denoise_log_mmse(wave, profile_noise(noise, rate), eta=0.0)
     return [
-        (wave[int(one.start * SAMPLE_RATE) : int(one.end * SAMPLE_RATE)], one.text)
+        (wave[int(one.start * rate) : int(one.end * rate)], one.text)
         for one in split_at_silences(alignment.words, alignment.end_times)
     ]
 
@@ -132,12 +176,14 @@ def preprocess(
         (folder / name).mkdir(parents=True, exist_ok=True)
     known = {}
     if options.skip_existing and (folder / "train.txt").is_file():
-        known = {item.audio: item for item in read_train_list(folder)}
+        known = {
+            item.audio: item for item in read_train_list(folder) if _fits(folder, item, options)
+        }
     items: list[TrainItem] = []
     left_out: dict[str, str] = {}
     for source in report.track(sources, "preprocess"):
         try:
-            parts = _split(source)
+            parts = _split(source, options.mel)
         except (ClipError, OSError, ValueError) as error:
             left_out[str(source.path)] = str(error)
             continue
@@ -185,26 +231,41 @@ def read_alignments(path: Path) -> dict[str, WordAlignment]:
 
 
 class _Part(NamedTuple):
-    """A recording or a part of it. wave: (n,)."""
+    """A recording or a part of it. wave: (n,) at the rate of the mel."""
 
     name: str
     wave: np.ndarray
     text: str
 
 
-def _split(source: SourceUtterance) -> list[_Part]:
-    wave = load_wave(source.path)
+def _resample(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    return np.asarray(soxr.resample(wave, rate, wanted, "HQ"), np.float32)
+
+
+def _fits(folder: Path, item: TrainItem, options: PreprocessOptions) -> bool:
+    """Return whether what an earlier run made of an utterance is what these options make."""
+    path = folder / MELS_DIR / item.mel
+    is_phonemes = not isinstance(options.front_end, LetterFrontEnd)
+    if not path.is_file() or item.text.startswith("{") != is_phonemes:
+        return False
+    return len(load_mel(folder, item)) == MEL_FORMATS[options.mel].spec.bands
+
+
+def _split(source: SourceUtterance, mel: MelKind) -> list[_Part]:
+    wave = load_wave(source.path, mel)
+    rate = MEL_FORMATS[mel].spec.sample_rate
     if source.alignment is None:
         return [_Part(source.name, wave, source.text)]
     return [
         _Part(f"{source.name}_{number:02d}", part, text)
-        for number, (part, text) in enumerate(split_recording(wave, source.alignment))
+        for number, (part, text) in enumerate(split_recording(wave, source.alignment, rate))
     ]
 
 
 def _write(folder: Path, part: _Part, options: PreprocessOptions) -> TrainItem:
     name = part.name
     wave, mel = prepare_wave(part.wave, options)
+    wave = _resample(wave, options.sample_rate, SAMPLE_RATE)
     _save(folder / AUDIO_DIR / f"audio-{name}.npy", wave)
     _save(folder / MELS_DIR / f"mel-{name}.npy", mel)
     return TrainItem(
@@ -213,7 +274,7 @@ def _write(folder: Path, part: _Part, options: PreprocessOptions) -> TrainItem:
         embed=f"embed-{name}.npy",
         samples=len(wave),
         frames=len(mel),
-        text=" ".join(part.text.split()),
+        text=options.front_end.to_training_text(part.text),
     )
 
 

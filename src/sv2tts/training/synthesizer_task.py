@@ -14,8 +14,14 @@ from torch import Tensor
 from audio.clip import Clip
 from audio.io import write_clip
 from core.errors import AppError, InvalidValueError
+from engines.model_files import CONFIG_FILE
 from runs.loop import ModelState, StepResult
-from sv2tts.checkpoints import load_published_synthesizer, write_published
+from sv2tts.checkpoints import (
+    load_published_synthesizer,
+    load_synthesizer,
+    read_config,
+    write_published,
+)
 from sv2tts.data.batches import SynthesizerBatch, collate_synthesizer
 from sv2tts.data.train_list import (
     TrainItem,
@@ -192,11 +198,23 @@ def create_synthesizer(config: SynthesizerTrainConfig) -> Tacotron:
     """Build the network of a configuration, or load the one to finetune."""
     if config.start_from:
         path = Path(config.start_from)
+        if (path / CONFIG_FILE).is_file():
+            network = load_synthesizer(path, read_config(path), torch.device("cpu"))
+            return network.train().requires_grad_(True)
         path = path / SYNTHESIZER_FILE if path.is_dir() else path
         return load_published_synthesizer(path).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return Tacotron(replace(TacotronConfig(), **(config.network or {}))).train()
+
+
+def adopt_model_reading(config: SynthesizerTrainConfig) -> SynthesizerTrainConfig:
+    """Return the configuration with symbols and mel of the model folder that it starts from."""
+    path = Path(config.start_from)
+    if not config.start_from or not (path / CONFIG_FILE).is_file():
+        return config
+    model = read_config(path)
+    return replace(config, symbols=model.symbols, mel=model.mel)
 
 
 def guided_attention_loss(attention: Tensor, characters: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from sv2tts.data.train_list import (
     TRAIN_FILE,
     VALIDATION_FILE,
     TrainItem,
+    load_mel,
     read_train_list,
     split_validation,
 )
@@ -39,7 +40,11 @@ from sv2tts.training.config import (
     VocoderTrainConfig,
     read_config,
 )
-from sv2tts.training.synthesizer_task import SynthesizerTask, create_synthesizer
+from sv2tts.training.synthesizer_task import (
+    SynthesizerTask,
+    adopt_model_reading,
+    create_synthesizer,
+)
 from sv2tts.training.tacotron2_task import Tacotron2Task
 from sv2tts.training.vocoder_task import VocoderTask, create_vocoder
 
@@ -79,6 +84,7 @@ def create_loop(run: Path, dataset: Path, logger: EventLogger, report: ProgressR
 
 
 def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> SynthesizerTask:
+    config = adopt_model_reading(config)
     items = _read_short_items(dataset, TRAIN_FILE, config)
     if not items:
         raise InvalidValueError(
@@ -89,6 +95,13 @@ def _create_synthesizer_task(dataset: Path, config: SynthesizerTrainConfig) -> S
         train, validation = split_validation(items, config.validation_share, config.seed)
     device = pick_device(config.device)
     model = create_synthesizer(config).to(device)
+    bands, made = len(load_mel(dataset, items[0])), model.config.n_mels
+    if bands != made:
+        raise InvalidValueError(
+            f"The mels of {dataset} have {bands} bands, those of the network {made}. Preprocess "
+            "the recordings for the model that the training starts from.",
+            cli_hint="testudo synthesizer preprocess FOLDER --model NAME",
+        )
     return SynthesizerTask(
         folder=dataset,
         config=config,

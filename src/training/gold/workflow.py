@@ -39,7 +39,13 @@ from training.gold.diarization.clustering import (
 )
 from training.gold.diarization.overlaps import find_overlaps
 from training.gold.diarization.pyannote import PYANNOTE, diarize_with_pyannote
-from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
+from training.gold.diary import (
+    Turn,
+    list_tight_changes,
+    read_diary,
+    rename_speakers,
+    write_diary,
+)
 from training.gold.project_files import (
     CHECK_FILE,
     DIARY_FILE,
@@ -188,6 +194,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
     overlaps = [(row.start, row.stop) for row in rows]
     diary = read_diary(folder / DIARY_FILE)
+    overlaps += list_tight_changes(diary, list(tools.speech(report)))
     utterances: list[Utterance] = []
     for check in checks:
         if check.status != "agrees" or project.speaker not in ("", check.speaker):

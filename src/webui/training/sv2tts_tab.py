@@ -9,6 +9,7 @@ import gradio as gr
 
 from core.errors import AppError, InvalidValueError, reraise_as_app_error
 from jobs.models import Job
+from studio.datasets.gold_finetune import list_finetunable_models
 from studio.sv2tts.requests import (
     LAYOUTS,
     EmbedRequest,
@@ -103,6 +104,15 @@ class Sv2ttsTab(RunActions):
             self.name = gr.Textbox(
                 label="Name of the dataset", max_lines=1, elem_id=f"{TAB}-dataset-name"
             )
+            self.model = gr.Dropdown(
+                choices=[
+                    ("None, published format", ""),
+                    *list_finetunable_models(self.studio.layout),
+                ],
+                value="",
+                label="Model to finetune",
+                elem_id=f"{TAB}-model",
+            )
         with gr.Row(elem_classes="run-row"):
             self.preprocess = gr.Button("Preprocess", elem_id=f"{TAB}-preprocess")
             self.embed = gr.Button("Embed", elem_id=f"{TAB}-embed")
@@ -119,7 +129,8 @@ class Sv2ttsTab(RunActions):
             self.encoder = gr.Textbox(
                 value="resemblyzer",
                 label="Encoder or synthesizer",
-                info="For Embed an encoder, for Predict mels a synthesizer: a run or a file.",
+                info="For Embed an encoder: a run, a model or a file. For Predict mels a "
+                "synthesizer: a run or a file.",
                 max_lines=1,
                 elem_id=f"{TAB}-encoder",
             )
@@ -147,7 +158,11 @@ class Sv2ttsTab(RunActions):
         self.panel.listen(self.list_view)
         self.panel.follow(self.page.changes, POLL_INTERVAL_S, place=f"{TAB}-runs")
         bind = self.panel.bind
-        bind(self.preprocess.click, self.submit_dataset, [self.source, self.layout, self.name])
+        bind(
+            self.preprocess.click,
+            self.submit_dataset,
+            [self.source, self.layout, self.name, self.model],
+        )
         bind(self.embed.click, self.submit_embedding, [self.dataset, self.encoder])
         bind(self.predict.click, self.submit_prediction, [self.dataset, self.encoder])
         bind(self.stop_job.click, self.stop_jobs)
@@ -197,7 +212,7 @@ class Sv2ttsTab(RunActions):
             url=lambda path: get_file_url(self.studio.layout, path),
         )
 
-    def submit_dataset(self, source: str, layout: str, name: str) -> Updates:
+    def submit_dataset(self, source: str, layout: str, name: str, model: str) -> Updates:
         """Submit the preprocessing of recordings."""
         if not source.strip():
             raise AppError("Name the folder of the recordings first.")
@@ -207,6 +222,7 @@ class Sv2ttsTab(RunActions):
                 dataset=name.strip() or Path(source.strip()).name,
                 layout=str(layout),
                 skip_existing=True,
+                model=model or "",
             )
         self.studio.submit(request, title=f"Dataset {request.dataset}", origin=ORIGIN)
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import torch
 from audio.clip import Clip
 from audio.io import read_clip, write_clip
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
-from core.files import write_json
+from core.files import atomic_path, write_json
 from core.paths import ProjectPaths, validate_name
 from core.progress import ProgressReporter
 from core.serialization import to_dict
 from engines.device import pick_device
+from engines.model_files import CHECKSUMS_FILE, CONFIG_FILE, get_network_path, record_checksum
+from engines.safetensors_io import save_tensors
 from speakers.embedding import Encoder, embed_clip, mean_embedding
 from studio.datasets.gold_finetune import (
     FINETUNE_DIR,
@@ -33,11 +36,14 @@ from sv2tts.checkpoints import (
     load_published_synthesizer,
     load_speaker_encoder,
     load_synthesizer,
-    load_vocoder,
     read_config,
-    save_model,
 )
-from sv2tts.data.preprocessing import PreprocessOptions, embed_dataset, preprocess
+from sv2tts.data.preprocessing import (
+    PreprocessOptions,
+    adopt_model_format,
+    embed_dataset,
+    preprocess,
+)
 from sv2tts.data.sources import find_sources
 from sv2tts.engine import Sv2ttsEngine
 from sv2tts.generation.options import Sv2ttsOptions
@@ -60,7 +66,8 @@ MIN_UTTERANCES = 8
 MAX_STEPS = 1_000_000
 CONDITIONING_CLIPS = 5
 WER_RATE = 16_000
-START_FILE, TRAINED_FILE = "start.pt", "synthesizer.pt"
+TRAINED_FILE = "synthesizer.pt"
+NOT_COPIED = frozenset({CHECKSUMS_FILE, CONFIG_FILE, "README.md", "synthesizer.safetensors"})
 
 
 def finetune_gold_task(
@@ -92,15 +99,19 @@ def finetune_on_gold(
     with reraise_as_app_error(ValueError), translate_write_errors(work):
         device = pick_device("auto")
         base = layout.model(request.model)
-        encoder = load_speaker_encoder(base, read_config(base), device)
+        config = read_config(base)
+        encoder = load_speaker_encoder(base, config, device)
         recordings = _export(layout, folder, work, trained, held_out, report)
-        dataset = _make_dataset(layout, run_name, recordings, encoder, report)
-        run = _prepare_run(layout, run_name, base, request, device)
+        is_published = config.mel == "published"  # the other kind is trained on pauses as they are
+        options = PreprocessOptions(trim=is_published, skip_existing=True)
+        options = adopt_model_format(options, base)
+        dataset = _make_dataset(layout, run_name, recordings, options, encoder, report)
+        run = _prepare_run(layout, run_name, base, request, options.max_frames)
         ended = train(run, dataset, report)
         if ended.state == "failed":
             raise AppError(f"The training failed: {ended.message}")
         report.check_cancelled()
-        _save_finetuned(layout.model(run_name), base, run / TRAINED_FILE, request, device)
+        _save_finetuned(layout.model(run_name), base, run / TRAINED_FILE, request)
         clips = _compare(folder, (base, layout.model(run_name)), work, held_out, report)
         result = GoldFinetuneResult(
             name=request.name,
@@ -160,24 +171,27 @@ def _export(
 
 
 def _make_dataset(
-    layout: ProjectPaths, name: str, recordings: Path, encoder: Encoder, report: ProgressReporter
+    layout: ProjectPaths,
+    name: str,
+    recordings: Path,
+    options: PreprocessOptions,
+    encoder: Encoder,
+    report: ProgressReporter,
 ) -> Path:
     dataset = get_datasets_folder(layout) / name
     sources, _ = find_sources(recordings, "folders")
-    preprocess(sources, dataset, PreprocessOptions(skip_existing=True), report)
+    preprocess(sources, dataset, options, report)
     embed_dataset(dataset, encoder.embed_wave, report, skip_existing=True)
     return dataset
 
 
 def _prepare_run(
-    layout: ProjectPaths, name: str, base: Path, request: GoldFinetuneRequest, device: torch.device
+    layout: ProjectPaths, name: str, base: Path, request: GoldFinetuneRequest, max_frames: int
 ) -> Path:
     """Write the configuration of the training and the weights that it starts from."""
     run = layout.training / "sv2tts" / "runs" / name
     run.mkdir(parents=True, exist_ok=True)
-    network = load_synthesizer(base, read_config(base), device)
-    start = run / START_FILE
-    torch.save({"model_state": network.state_dict()}, start)
+    network = load_synthesizer(base, read_config(base), torch.device("cpu"))
     phase = SchedulePhase(
         r=int(network.r),
         learning_rate=request.learning_rate,
@@ -185,10 +199,11 @@ def _prepare_run(
         batch_size=request.batch_size,
     )
     config = SynthesizerTrainConfig(
-        start_from=str(start),
+        start_from=str(base.absolute()),
         max_minutes=request.minutes,
         schedule=(phase,),
         validation_share=0.05,
+        max_mel_frames=max_frames,
         save_every=200,
         eval_every=200,
         backup_every=0,
@@ -197,14 +212,20 @@ def _prepare_run(
     return run
 
 
-def _save_finetuned(
-    target: Path, base: Path, trained: Path, request: GoldFinetuneRequest, device: torch.device
-) -> None:
-    """Write a model folder: the base with the trained synthesizer."""
-    config = read_config(base)
-    vocoder = load_vocoder(base, config, device) if config.vocoder else None
-    encoder = load_speaker_encoder(base, config, device).model
-    save_model(target, config, encoder, load_published_synthesizer(trained), vocoder)
+def _save_finetuned(target: Path, base: Path, trained: Path, request: GoldFinetuneRequest) -> None:
+    """Write a model folder: the files of the base with the trained synthesizer."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(base.iterdir()):
+        if not file.is_file() or file.name in NOT_COPIED:
+            continue
+        with atomic_path(target / file.name) as part:
+            shutil.copyfile(file, part)
+        if file.suffix == ".safetensors":
+            record_checksum(target / file.name)
+    weights = load_published_synthesizer(trained).state_dict()
+    save_tensors(get_network_path(target, "synthesizer"), weights)
+    about = f"{request.model}, finetuned on {request.speaker or request.name}"
+    write_json(target / CONFIG_FILE, to_dict(replace(read_config(base), about=about)))
 
 
 def _compare(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from core.errors import InvalidValueError, reraise_as_app_error, translate_write_errors
 from core.paths import ProjectPaths, validate_name
 from core.progress import ProgressReporter
+from speakers.embedding import Encoder
+from studio.datasets.gold_finetune import list_finetunable_models
 from studio.sv2tts.requests import (
     DatasetResult,
     EmbedRequest,
@@ -16,9 +20,14 @@ from studio.sv2tts.requests import (
 from studio.sv2tts.service import find_dataset, get_datasets_folder
 from studio.workers.context import WorkerContext
 from studio.workers.encoders.evaluation import find_encoder
-from sv2tts.checkpoints import load_published_synthesizer
+from sv2tts.checkpoints import load_published_synthesizer, load_speaker_encoder, read_config
 from sv2tts.data.ground_truth_aligned import predict_mels
-from sv2tts.data.preprocessing import PreprocessOptions, embed_dataset, preprocess
+from sv2tts.data.preprocessing import (
+    PreprocessOptions,
+    adopt_model_format,
+    embed_dataset,
+    preprocess,
+)
 from sv2tts.data.sources import find_sources
 from sv2tts.data.train_list import TrainItem, read_train_list
 from sv2tts.mel import SYNTHESIZER_MEL
@@ -59,6 +68,8 @@ def preprocess_dataset(
             alignments=request.alignments,
         )
         options = PreprocessOptions(trim=request.trim, skip_existing=request.skip_existing)
+        if request.model:
+            options = adopt_model_format(options, find_sv2tts_model(layout, request.model))
         made = preprocess(sources, folder, options, report)
     return _describe(request.dataset, folder, made.items, {**left_out, **made.left_out})
 
@@ -69,7 +80,7 @@ def embed_utterances(
     """Embed each utterance of a dataset."""
     folder = find_dataset(layout, request.dataset)
     with reraise_as_app_error(InvalidValueError), translate_write_errors(folder):
-        encoder = find_encoder(layout, request.encoder, "cpu")
+        encoder = _find_encoder(layout, request.encoder)
         left_out = embed_dataset(
             folder, encoder.embed_wave, report, skip_existing=request.skip_existing
         )
@@ -87,6 +98,24 @@ def predict_dataset_mels(
         predict_mels(folder, model, report)
         items = read_train_list(folder)
     return _describe(request.dataset, folder, items, {})
+
+
+def find_sv2tts_model(layout: ProjectPaths, name: str) -> Path:
+    """Return the folder of a model of this engine. Raises InvalidValueError."""
+    known = list_finetunable_models(layout)
+    if name not in known:
+        raise InvalidValueError(
+            f"{name!r} is not a model of SV2TTS. Available: {', '.join(known) or 'none'}."
+        )
+    return layout.model(name)
+
+
+def _find_encoder(layout: ProjectPaths, name: str) -> Encoder:
+    """Return the encoder of a model, or what `find_encoder` finds."""
+    if name in list_finetunable_models(layout):
+        model = layout.model(name)
+        return load_speaker_encoder(model, read_config(model), torch.device("cpu"))
+    return find_encoder(layout, name, "cpu")
 
 
 def load_synthesizer_file(layout: ProjectPaths, name: str) -> Tacotron:
