@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from audio.clip import Clip
 from core.errors import AppError
@@ -15,7 +17,7 @@ from studio.datasets.gold_finetune import GoldFinetuneRequest, read_comparisons
 from studio.workers.datasets.gold_finetune import finetune_on_gold
 from support.gold_project import write_gold_project
 from support.tiny_sv2tts import make_tiny_phoneme_model, make_tiny_sv2tts
-from sv2tts.checkpoints import verify_model
+from sv2tts.checkpoints import load_speaker_encoder, read_config, verify_model
 from training.gold.project_files import UTTERANCES_FILE, UtteranceRow, read_rows, write_rows
 
 
@@ -48,6 +50,10 @@ def test_a_model_is_finetuned_and_compared(
         return 0.5, 0.25
 
     monkeypatch.setattr("studio.workers.datasets.gold_finetune._measure", measure)
+    monkeypatch.setattr(
+        "studio.workers.datasets.gold_finetune._find_judge",
+        lambda layout, base: load_speaker_encoder(base, read_config(base), torch.device("cpu")),
+    )
     request = GoldFinetuneRequest(name="talk", model=model, speaker="Ann", batch_size=2)
     made = finetune_on_gold(layout, request, ProgressReporter())
     assert made.utterances == 9 and len(made.clips) == 3 and made.wer == (0.25, 0.25)
@@ -57,6 +63,10 @@ def test_a_model_is_finetuned_and_compared(
     base, target = layout.models / model, layout.models / made.run
     assert {path.name for path in base.iterdir()} == {path.name for path in target.iterdir()}
     assert not any(error for _, error in verify_model(target))
+    assert "speaks as before" in made.message  # what is measured is the same for all
+    before, after = (load_file(path / "synthesizer.safetensors") for path in (base, target))
+    floats = [name for name, tensor in before.items() if tensor.is_floating_point()]
+    assert all(torch.equal(before[name].float(), after[name].float()) for name in floats)
     assert read_comparisons(layout, "talk") == [made]
 
 

@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,6 @@ import numpy as np
 from core.errors import InvalidValueError
 from core.files import write_text
 
-EDGE_ERROR_S = 0.3  # of the times of a change of the speaker
-CHANGE_MARGIN_S = 1.0  # on each side of a change without a pause
 _ROW = re.compile(r"\s*start:\s*(?P<start>[^,]+),\s*stop:\s*(?P<stop>[^,]+),\s*speaker:(?P<who>.*)")
 
 
@@ -137,22 +134,3 @@ def overwrite_scores(
         is_known = part.any(axis=1)
         result[window][is_known] = part[is_known]
     return result
-
-
-def list_tight_changes(
-    diary: Sequence[Turn], speech: Sequence[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    """Return stretches around changes of the speaker without a pause, in seconds.
-
-    There the next one may begin before the last one ends, which is often too short to be heard as
-    an overlap. speech: start and stop of each stretch without a pause.
-    """
-    changes = []
-    for one, two in pairwise(diary):
-        first, last = sorted((one.stop, two.start))
-        is_within = any(
-            start < first - EDGE_ERROR_S and last + EDGE_ERROR_S < stop for start, stop in speech
-        )
-        if one.speaker != two.speaker and is_within:
-            changes.append((first - CHANGE_MARGIN_S, last + CHANGE_MARGIN_S))
-    return changes

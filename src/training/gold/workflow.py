@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +40,7 @@ from training.gold.diarization.clustering import (
 )
 from training.gold.diarization.overlaps import find_overlaps
 from training.gold.diarization.pyannote import PYANNOTE, diarize_with_pyannote
-from training.gold.diary import (
-    Turn,
-    list_tight_changes,
-    read_diary,
-    rename_speakers,
-    write_diary,
-)
+from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.project_files import (
     CHECK_FILE,
     DIARY_FILE,
@@ -78,6 +73,7 @@ from training.gold.row_conversion import (
 from training.gold.transcripts import TranscriptTurn, read_transcript, read_turns, write_transcript
 from training.gold.utterances import (
     MIN_SPEAKER_GAP_S,
+    MIN_WORD_SCORE,
     AlignedPart,
     AlignText,
     CompareTexts,
@@ -87,6 +83,8 @@ from training.gold.utterances import (
     split_turn,
 )
 from training.gold.voice_check import check_voice, measure_voices
+
+UNSURE_EDGE_S = 1.0  # by which a turn with an unsure first or last word may be longer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,7 +192,6 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     rows = read_rows(folder / OVERLAPS_FILE, OverlapRow)
     overlaps = [(row.start, row.stop) for row in rows]
     diary = read_diary(folder / DIARY_FILE)
-    overlaps += list_tight_changes(diary, list(tools.speech(report)))
     utterances: list[Utterance] = []
     for check in checks:
         if check.status != "agrees" or project.speaker not in ("", check.speaker):
@@ -220,10 +217,22 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
 def _list_other_speech(
     checks: Sequence[CheckRow], aligned: Sequence[AlignedPart], speaker: str
 ) -> list[tuple[float, float]]:
-    """Return when others speak: their words, or their turns where no word was aligned."""
+    """Return when others speak: their words, or their turns where no word was aligned.
+
+    Where the first or the last word of a turn is unsure, two people may have spoken at once, and
+    the turn may begin earlier or end later than it seems.
+    """
     speakers = {check.turn: check.speaker for check in checks}
+    others = [part for part in aligned if speakers.get(part.turn) != speaker]
+    found = [(part.start, part.stop) for part in others]
+    for _, group in groupby(others, key=lambda part: part.turn):
+        parts = list(group)
+        if parts[0].score < MIN_WORD_SCORE:
+            found.append((parts[0].start - UNSURE_EDGE_S, parts[0].stop))
+        if parts[-1].score < MIN_WORD_SCORE:
+            found.append((parts[-1].start, parts[-1].stop + UNSURE_EDGE_S))
     known = {part.turn for part in aligned}
-    return [(part.start, part.stop) for part in aligned if speakers.get(part.turn) != speaker] + [
+    return found + [
         (check.start, check.stop)
         for check in checks
         if check.start is not None and check.stop is not None

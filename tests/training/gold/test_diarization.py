@@ -17,14 +17,7 @@ from training.gold.agreement import (
     name_speakers,
 )
 from training.gold.diarization.clustering import Window, diarize_windows, embed_windows
-from training.gold.diary import (
-    CHANGE_MARGIN_S,
-    Turn,
-    list_tight_changes,
-    read_diary,
-    rename_speakers,
-    write_diary,
-)
+from training.gold.diary import Turn, read_diary, rename_speakers, write_diary
 from training.gold.project_files import DiarizationOptions, Method
 from training.gold.transcripts import TranscriptTurn
 
@@ -164,16 +157,3 @@ def test_very_short_times_are_read_as_they_were_written(tmp_path: Path) -> None:
     turns = [Turn(start=0.00001, stop=1.5, speaker="Ann")]
     write_diary(tmp_path / "2-diary.csv", turns)
     assert read_diary(tmp_path / "2-diary.csv") == turns
-
-
-def test_a_change_without_a_pause_is_kept_apart_and_one_with_a_pause_is_not() -> None:
-    diary = [
-        Turn(start=0.0, stop=5.0, speaker="Ann"),
-        Turn(start=5.0, stop=9.0, speaker="Bob"),
-        Turn(start=9.5, stop=12.0, speaker="Ann"),
-        Turn(start=12.0, stop=15.0, speaker="Ann"),
-    ]
-    speech = [(0.0, 9.0), (9.5, 15.0)]
-    margin = CHANGE_MARGIN_S
-    assert list_tight_changes(diary, speech) == [(5.0 - margin, 5.0 + margin)]
-    assert list_tight_changes(diary, [(0.0, 4.9), (5.1, 9.0), (9.5, 15.0)]) == []

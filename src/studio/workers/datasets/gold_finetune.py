@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import torch
@@ -30,8 +31,11 @@ from studio.datasets.gold_finetune import (
     list_finetunable_models,
 )
 from studio.datasets.gold_request import find_gold_project
+from studio.schemas.scorecard import SCORECARD_LINES
 from studio.sv2tts.service import get_datasets_folder
 from studio.workers.context import WorkerContext
+from studio.workers.datasets.weight_blending import SpokenQuality, blend_weights, choose_share
+from studio.workers.encoders.evaluation import find_encoder
 from sv2tts.checkpoints import (
     load_published_synthesizer,
     load_speaker_encoder,
@@ -67,6 +71,7 @@ MAX_STEPS = 1_000_000
 CONDITIONING_CLIPS = 5
 WER_RATE = 16_000
 TRAINED_FILE = "synthesizer.pt"
+JUDGED_LINES = 10
 NOT_COPIED = frozenset({CHECKSUMS_FILE, CONFIG_FILE, "README.md", "synthesizer.safetensors"})
 
 
@@ -111,8 +116,10 @@ def finetune_on_gold(
         if ended.state == "failed":
             raise AppError(f"The training failed: {ended.message}")
         report.check_cancelled()
-        _save_finetuned(layout.model(run_name), base, run / TRAINED_FILE, request)
-        clips = _compare(folder, (base, layout.model(run_name)), work, held_out, report)
+        target = layout.model(run_name)
+        _copy_model(base, target, request)
+        share = _save_best_weights(layout, base, target, run / TRAINED_FILE, work, report)
+        clips = _compare(folder, (base, target), work, held_out, report)
         result = GoldFinetuneResult(
             name=request.name,
             run=run_name,
@@ -120,7 +127,7 @@ def finetune_on_gold(
             speaker=speaker,
             folder=str(folder),
             utterances=len(trained),
-            message=ended.message,
+            message=f"{ended.message} {_tell_share(share)}",
             clips=clips,
         )
         path = get_comparison_path(folder, run_name)
@@ -212,8 +219,8 @@ def _prepare_run(
     return run
 
 
-def _save_finetuned(target: Path, base: Path, trained: Path, request: GoldFinetuneRequest) -> None:
-    """Write a model folder: the files of the base with the trained synthesizer."""
+def _copy_model(base: Path, target: Path, request: GoldFinetuneRequest) -> None:
+    """Write a model folder with the files of the base but its synthesizer."""
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(base.iterdir()):
         if not file.is_file() or file.name in NOT_COPIED:
@@ -222,10 +229,67 @@ def _save_finetuned(target: Path, base: Path, trained: Path, request: GoldFinetu
             shutil.copyfile(file, part)
         if file.suffix == ".safetensors":
             record_checksum(target / file.name)
-    weights = load_published_synthesizer(trained).state_dict()
-    save_tensors(get_network_path(target, "synthesizer"), weights)
     about = f"{request.model}, finetuned on {request.speaker or request.name}"
     write_json(target / CONFIG_FILE, to_dict(replace(read_config(base), about=about)))
+
+
+def _save_best_weights(
+    layout: ProjectPaths,
+    base: Path,
+    target: Path,
+    trained: Path,
+    work: Path,
+    report: ProgressReporter,
+) -> float:
+    """Write the synthesizer of the target; returns how much of the training it takes."""
+    before = load_synthesizer(base, read_config(base), torch.device("cpu")).state_dict()
+    after = load_published_synthesizer(trained).state_dict()
+    file = get_network_path(target, "synthesizer")
+    encoder = _find_judge(layout, base)
+    voice = [read_clip(path) for path in sorted((work / "recordings").rglob("*.wav"))]
+    voice = voice[:CONDITIONING_CLIPS]
+    speaker = mean_embedding(np.stack([embed_clip(encoder, clip) for clip in voice]))
+
+    def measure(share: float) -> SpokenQuality:
+        save_tensors(file, blend_weights(before, after, share))
+        engine = Sv2ttsEngine.load(target, torch.device("cpu"))
+        latents = engine.condition(voice, report)
+        found = []
+        for text in SCORECARD_LINES[:JUDGED_LINES]:
+            made = engine.synthesize(text, latents, Sv2ttsOptions(seed=0), report)
+            found.append(_measure(made.candidates[0].clip, text, encoder, speaker))
+        wrong = [wer for _, wer in found if wer is not None]
+        return SpokenQuality(
+            similarity=mean(similarity for similarity, _ in found),
+            wer=mean(wrong) if wrong else None,
+        )
+
+    with report.stage("compare"):
+        share = choose_share(measure(0.0), measure)
+    save_tensors(file, blend_weights(before, after, share))
+    return share
+
+
+def _find_judge(layout: ProjectPaths, base: Path) -> Encoder:
+    """Return Resemblyzer's encoder, or that of the model, which the training has fitted."""
+    try:
+        return find_encoder(layout, "resemblyzer", "cpu")
+    except AppError:  # the package is not installed
+        return load_speaker_encoder(base, read_config(base), torch.device("cpu"))
+
+
+def _tell_share(share: float) -> str:
+    if share == 1:
+        return "The model has the trained weights."
+    if share == 0:
+        return (
+            "No share of the training made the speech more similar without more wrong words, so "
+            "the model speaks as before. Train for a shorter time, or on more utterances."
+        )
+    return (
+        f"The model takes {100 * share:.0f} % of the change of its weights: with more of it, the "
+        "speech has more wrong words or is less similar."
+    )
 
 
 def _compare(
