@@ -20,6 +20,7 @@ from webui.components.theme import ASSETS, HEAD, STYLES, QuietTheme
 from webui.generate import tab as generate
 from webui.history import tab as history
 from webui.job_notice import JobNotice
+from webui.languages.blocks import LanguageMiddleware, LanguageSetting, TranslatedBlocks
 from webui.settings import tab as settings
 from webui.tools import tab as utilities
 from webui.training import tab as training
@@ -48,7 +49,12 @@ TABS = (
 
 def build_page(studio: Studio, changes: ChangeSignal | None = None) -> gr.Blocks:
     """Build the page.  changes: tells open pages which panels have something new."""
-    blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
+    blocks = TranslatedBlocks(
+        read_language_setting(studio),
+        title=TITLE,
+        analytics_enabled=False,
+        delete_cache=(3600, 86400),
+    )
     with blocks:
         gr.HTML(MASTHEAD, elem_id="masthead", js_on_load="window.testudo?.labelTheme();")
         changes = changes or ChangeSignal()
@@ -69,6 +75,7 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     """Mount the page into a server under `path`; returns the server."""
     changes = ChangeSignal()
     add_changes_route(server, changes, path)
+    server.add_middleware(LanguageMiddleware, read_setting=read_language_setting(studio))
     server.mount(f"{path.rstrip('/')}/wavesurfer", StaticFiles(directory=ASSETS / "wavesurfer"))
     mounted: FastAPI = gr.mount_gradio_app(
         server,
@@ -89,6 +96,11 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     )
     answer_unknown_functions(mounted)
     return mounted
+
+
+def read_language_setting(studio: Studio) -> LanguageSetting:
+    """Return a function that reads the setting of the language."""
+    return lambda: studio.settings.language
 
 
 def answer_unknown_functions(server: FastAPI) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -236,6 +237,14 @@ class Settings:
         SettingUiInfo(group=MODELS_GROUP, label="Check for Updates"),
     ] = False
 
+    language: Annotated[
+        str,
+        OptionInfo(
+            help="Language of the page, such as de; auto: that of the browser. "
+            "Applies when the page is loaded again"
+        ),
+        SettingUiInfo(group=PAGE_GROUP, label="Language"),
+    ] = "auto"
     openai_voices: Annotated[
         str,
         OptionInfo(
@@ -278,6 +287,7 @@ class Settings:
         parse_address(self.listen)
         parse_voice_names(self.openai_voices)
         check_mirror(self.mirror)
+        check_language(self.language)
         engine = get_options_class(self.engine)
         get_preset_options(engine, self.preset)
         check_option_values(engine, self.options)
@@ -307,6 +317,12 @@ def check_mirror(address: str) -> None:
             f"mirror is {address!r}; give an address such as https://hub.example.org, without a "
             "login and without a slash at its end."
         )
+
+
+def check_language(language: str) -> None:
+    """Raise ValueError for what is neither "auto" nor the code of a language."""
+    if not re.fullmatch(r"auto|[a-z]{2,3}", language):
+        raise InvalidValueError(f"language is {language!r}; it must be auto, en, de or another code.")
 
 
 def parse_voice_names(text: str) -> Mapping[str, str]:

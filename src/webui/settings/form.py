@@ -26,6 +26,7 @@ from webui.components.option_controls import (
     get_option_choices,
     make_elem_id,
 )
+from webui.languages.catalogue import AUTOMATIC, list_languages
 from webui.settings.sections import settings_section
 from webui.settings.system import SystemInfoCache
 
@@ -147,6 +148,8 @@ def get_setting_choices(item: SettingField, studio: Studio, value: Any) -> Choic
             found = [(name.capitalize(), name) for name in list_engines()]
         case "device":
             return device_choices((), value)
+        case "language":
+            found = [("Automatic", AUTOMATIC), *((name, code) for code, name in list_languages().items())]
         case _ if item.ui_info.common:
             found = _list_common_values(item, value)
         case _ if item.field.info.choices:

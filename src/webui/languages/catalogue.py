@@ -1,0 +1,177 @@
+"""Catalogues of texts: English to another language, one YAML file for each language.
+
+A key may have placeholders: `{name} saved.` is the entry of every text of this form. `{n}`, `{n2}`
+match numbers only. A translation has the same placeholders; `{name:t}` is a value that is
+translated itself. A text without an entry is translated part by part: sentences, and parts between
+dots (" · ").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from markupsafe import Markup
+
+from core.yaml_io import read_yaml
+
+ENGLISH = "en"
+AUTOMATIC = "auto"  # the setting that follows the browser
+FOLDER = Path(__file__).resolve().parent
+PLACEHOLDER = re.compile(r"\{([a-z]\w*)(:t)?\}")
+_NUMBER_NAME = re.compile(r"n\d*")
+_PARTS = re.compile(r"( · |(?<=[.!?…;])\s+(?=[A-Z„“\"(])|\s+(?=\())")
+_QUALITY = re.compile(r"\s*;\s*q=([0-9.]{1,5})")
+MAX_HEADER_LENGTH = 500
+MAX_TEXT_LENGTH = 2_000
+"""Longer texts are content, not messages."""
+
+_language: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPattern:
+    """A key with placeholders as an expression, and its translation."""
+
+    expression: re.Pattern[str]
+    translation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The entries of a language: those without placeholders, and patterns, the longest first."""
+
+    entries: Mapping[str, str]
+    patterns: tuple[TextPattern, ...]
+
+    def translate(self, text: str) -> str:
+        """Return a text in the language; parts without an entry stay English."""
+        found = self.find(text)
+        if found is not None:
+            return found
+        parts = _PARTS.split(text)
+        if len(parts) == 1:
+            return text
+        return "".join(self.find(part) or part for part in parts)
+
+    def find(self, text: str) -> str | None:
+        """Return the translation of one text or sentence, None where there is no entry."""
+        core = text.strip()
+        if core in self.entries:
+            return text.replace(core, self.entries[core], 1)
+        for pattern in self.patterns:
+            match = pattern.expression.fullmatch(core)
+            if match:
+                return text.replace(core, self._fill(pattern.translation, match), 1)
+        return None
+
+    def _fill(self, translation: str, match: re.Match[str]) -> str:
+        def insert(placeholder: re.Match[str]) -> str:
+            value = match[placeholder[1]] or ""
+            return self.translate(value) if placeholder[2] else value
+
+        return PLACEHOLDER.sub(insert, translation)
+
+
+def build_catalogue(entries: Mapping[str, str]) -> Catalogue:
+    """Build a catalogue from English texts and their translations."""
+    keys = [key for key in entries if PLACEHOLDER.search(key)]
+    keys.sort(key=lambda key: -len(PLACEHOLDER.sub("", key)))
+    return Catalogue(
+        entries=entries,
+        patterns=tuple(
+            TextPattern(expression=compile_key(key), translation=entries[key]) for key in keys
+        ),
+    )
+
+
+def compile_key(key: str) -> re.Pattern[str]:
+    """Return the expression of the texts that a key with placeholders stands for."""
+    parts, position = [], 0
+    for placeholder in PLACEHOLDER.finditer(key):
+        name = placeholder[1]
+        wanted = r"[\d.,]+" if _NUMBER_NAME.fullmatch(name) else r".*?"
+        parts += [re.escape(key[position : placeholder.start()]), f"(?P<{name}>{wanted})"]
+        position = placeholder.end()
+    return re.compile("".join([*parts, re.escape(key[position:])]), re.DOTALL)
+
+
+def list_languages() -> dict[str, str]:
+    """Return the languages by code, each with its name in the language itself."""
+    others = {path.stem: read_entries(path.stem)["English"] for path in FOLDER.glob("*.yaml")}
+    return {ENGLISH: "English", **dict(sorted(others.items()))}
+
+
+def read_entries(language: str) -> dict[str, str]:
+    """Read the file of a language."""
+    entries: dict[str, str] = read_yaml(FOLDER / f"{language}.yaml")
+    return entries
+
+
+@cache
+def load_catalogue(language: str) -> Catalogue:
+    """Return the catalogue of a language; an empty one for English and unknown languages."""
+    if language == ENGLISH or not (FOLDER / f"{language}.yaml").is_file():
+        return build_catalogue({})
+    return build_catalogue(read_entries(language))
+
+
+def get_language() -> str:
+    """Return the language of the request that is answered now."""
+    return _language.get()
+
+
+@contextmanager
+def use_language(language: str) -> Iterator[None]:
+    """Answer in a language inside of the block, also in threads that are started there."""
+    token = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def translate(text: str) -> str:
+    """Return a text of the page in the language of the request; rendered HTML stays as it is."""
+    language = get_language()
+    if language == ENGLISH or isinstance(text, Markup) or not isinstance(text, str):
+        return text
+    return _translate(language, text) if len(text) <= MAX_TEXT_LENGTH else text
+
+
+@lru_cache(maxsize=4_096)
+def _translate(language: str, text: str) -> str:
+    return load_catalogue(language).translate(text)
+
+
+def choose_language(setting: str, accepted: str) -> str:
+    """Return the language to answer in.
+
+    setting: AUTOMATIC or a language;  accepted: the header Accept-Language of a browser.
+    """
+    known = list_language_codes()
+    if setting != AUTOMATIC:
+        return setting if setting in known else ENGLISH
+    wanted = sorted(_parse_accepted(accepted), key=lambda item: -item[0])
+    return next((code for _, code in wanted if code in known), ENGLISH)
+
+
+@cache
+def list_language_codes() -> frozenset[str]:
+    """Return the codes of the languages that have a catalogue, and of English."""
+    return frozenset({ENGLISH, *(path.stem for path in FOLDER.glob("*.yaml"))})
+
+
+def _parse_accepted(header: str) -> Iterator[tuple[float, str]]:
+    for part in header[:MAX_HEADER_LENGTH].split(","):
+        tag, _, rest = part.strip().partition(";")
+        quality = _QUALITY.fullmatch(f";{rest}") if rest else None
+        try:
+            yield float(quality[1]) if quality else 1.0, tag.split("-")[0].strip().lower()
+        except ValueError:
+            continue
