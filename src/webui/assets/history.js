@@ -31,7 +31,7 @@ function mark() { // shows what is selected and what plays, after every paint an
   all.checked = here > 0 && here === boxes().length;
   all.indeterminate = here > 0 && !all.checked;
   all.disabled = boxes().length === 0;
-  const told = `${number.toLocaleString("en")} selected`;
+  const told = window.testudo.text("{n} selected").replace("{n}", number.toLocaleString("en"));
   const count = view().querySelector("#history-chosen");
   if (count.textContent !== told) count.textContent = told;
   view().querySelector(".chosen").classList.toggle("has-some", number > 0);

@@ -159,17 +159,19 @@
   });
 
   // ---- the list of keys, under ? ---------------------------------------------------------------------
+  const { text } = window.testudo;
   const shortcuts = [
-    ["Ctrl + Enter", "Generate"], ["Esc", "Ask how to stop"], ["Space", "Play or pause the clip"], ["1 to 9", "Play a take; with a line selected, use it"],
-    ["↑ ↓", "Select a line"], ["R", "Regenerate the line"], ["Enter", "In the text of a line: regenerate it"], ["S", "Star the clip"], ["?", "This list"],
+    [text("Ctrl + Enter"), text("Generate")], ["Esc", text("Ask how to stop")], [text("Space"), text("Play or pause the clip")],
+    [text("1 to 9"), text("Play a take; with a line selected, use it")], ["↑ ↓", text("Select a line")], ["R", text("Regenerate the line")],
+    ["Enter", text("In the text of a line: regenerate it")], ["S", text("Star the clip")], ["?", text("This list")],
   ];
   function showKeys() {
     let dialog = byId("keys");
     if (!dialog) {
       dialog = document.createElement("dialog");
       dialog.id = "keys";
-      dialog.setAttribute("aria-label", "Keyboard shortcuts");
-      dialog.innerHTML = `<h2>Keyboard shortcuts</h2><dl>${shortcuts.map(([key, what]) => `<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`).join("")}</dl><form method="dialog"><button class="small">Close</button></form>`;
+      dialog.setAttribute("aria-label", text("Keyboard shortcuts"));
+      dialog.innerHTML = `<h2>${text("Keyboard shortcuts")}</h2><dl>${shortcuts.map(([key, what]) => `<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`).join("")}</dl><form method="dialog"><button class="small">${text("Close")}</button></form>`;
       document.querySelector(".gradio-container").append(dialog);
     }
     dialog.showModal();

@@ -29,6 +29,6 @@
       found += hits;
     });
     const told = document.querySelector("[data-found]");
-    if (told) told.textContent = words.length ? `${found} found` : "";
+    if (told) told.textContent = words.length ? window.testudo.text("{n} found").replace("{n}", found) : "";
   });
 })();

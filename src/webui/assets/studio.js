@@ -2,6 +2,7 @@
 // copying, dropped files, and the theme.
 window.testudo = (() => {
   const byId = (id) => document.getElementById(id);
+  const text = (english) => window.testudoTexts?.[english] ?? english; // in the language of the page
   const button = (id) => { const found = byId(id); return found && (found.matches("button") ? found : found.querySelector("button")); };
 
   // ---- repainting: only what changed is touched, so that players and text fields go on -------------
@@ -151,7 +152,7 @@ window.testudo = (() => {
       document.execCommand("copy"); field.remove();
     }
     const was = button.textContent;
-    button.textContent = "Copied";
+    button.textContent = text("Copied");
     setTimeout(() => { button.textContent = was; }, 1500);
   }
   document.addEventListener("click", (event) => {
@@ -199,7 +200,7 @@ window.testudo = (() => {
   }
 
   // ---- theme -------------------------------------------------------------------------------------
-  const themes = { system: "System", light: "Light", dark: "Dark" };
+  const themes = { system: text("System"), light: text("Light"), dark: text("Dark") };
   function applyTheme() {
     const theme = currentTheme();
     const dark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
@@ -218,11 +219,11 @@ window.testudo = (() => {
   }
   function labelTheme() {
     const button = byId("theme-switch");
-    if (button) button.textContent = `Theme: ${themes[currentTheme()]}`;
+    if (button) button.textContent = `${text("Theme")}: ${themes[currentTheme()]}`;
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   document.addEventListener("DOMContentLoaded", applyTheme);
   document.addEventListener("click", (event) => { if (event.target.closest?.("#theme-switch")) nextTheme(); });
 
-  return { paint, watch, watchers, clamp, repaint, readAction, labelTheme };
+  return { paint, watch, watchers, clamp, repaint, readAction, labelTheme, text };
 })();

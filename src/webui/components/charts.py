@@ -11,6 +11,7 @@ import gradio as gr
 import pandas as pd
 
 from webui.components.templates import render
+from webui.languages.catalogue import translate
 
 Point: TypeAlias = tuple[float, float]
 """A step, and the value measured there."""
@@ -73,18 +74,19 @@ def line_plot_update(chart: LineChart) -> dict[str, Any]:
         return gr.update(visible=False)
     highest = compute_y_range(lines, chart.y_min)[1]
     rows: list[tuple[float, float | None, str]] = [
-        (x, min(y, highest), line.name) for line in lines for x, y in line.points
+        (x, min(y, highest), translate(line.name)) for line in lines for x, y in line.points
     ]
     # A plot whose range or colours change together with its value may go on showing the old value,
     # so they stay the same: outliers are clipped, and a line without points has an empty row.
     plotted = {line.name for line in lines}
-    rows += [(rows[0][0], None, line.name) for line in chart.lines if line.name not in plotted]
+    empty = [line.name for line in chart.lines if line.name not in plotted]
+    rows += [(rows[0][0], None, translate(name)) for name in empty]
     return gr.update(
         value=pd.DataFrame(rows, columns=["x", "y", "line"]),
         title=chart.title,
         x_title=chart.x_label,
         color_title=" ",
-        color_map={line.name: LINE_COLORS[line.style] for line in chart.lines},
+        color_map={translate(line.name): LINE_COLORS[line.style] for line in chart.lines},
         y_lim=None if chart.y_min is None else [chart.y_min, None],
         visible=True,
     )
@@ -111,8 +113,10 @@ def bar_plot_update(title: str, unit: str, bars: Sequence[Bar]) -> dict[str, Any
         return gr.update(visible=False)
     # The plot sorts labels as text. Invisible characters in front keep them in numeric order.
     labels = ["\u200b" * index + f"{bar.low:g}" for index, bar in enumerate(bars)]
-    rows = [(label, bar.kept, "Kept") for label, bar in zip(labels, bars, strict=True)]
-    rows += [(label, bar.dropped, "Dropped") for label, bar in zip(labels, bars, strict=True)]
+    kept, dropped = translate("Kept"), translate("Dropped")
+    rows = [(label, bar.kept, kept) for label, bar in zip(labels, bars, strict=True)]
+    rows += [(label, bar.dropped, dropped) for label, bar in zip(labels, bars, strict=True)]
+    title = translate(title)
     return gr.update(
         value=pd.DataFrame(rows, columns=["from", "clips", "state"]),
         title=f"{title} ({unit})",
@@ -132,22 +136,23 @@ def summarize_chart(chart: LineChart) -> str:
     for line in _drop_empty_lines(chart.lines):
         (first, begin), (last, end) = line.points[0], line.points[-1]
         low = min(line.points, key=lambda point: point[1])
-        parts.append(
+        text = (
             f"{line.name} from {format_number(begin)} at {chart.x_label} {first:g} to "
             f"{format_number(end)} at {last:g}, lowest {format_number(low[1])} at {low[0]:g}"
         )
-    return f"{chart.title}: {'; '.join(parts)}." if parts else ""
+        parts.append(translate(text))
+    return f"{translate(chart.title)}: {'; '.join(parts)}." if parts else ""
 
 
 def summarize_histogram(title: str, unit: str, bars: Sequence[Bar]) -> str:
     """Describe a histogram in a sentence; "" where nothing was counted."""
     parts = [
-        f"{bar.low:g} to {bar.high:g} {unit}: {bar.kept:,} kept"
-        + (f", {bar.dropped:,} dropped" if bar.dropped else "")
+        translate(f"{bar.low:g} to {bar.high:g} {unit}: {bar.kept:,} kept")
+        + (translate(f", {bar.dropped:,} dropped") if bar.dropped else "")
         for bar in bars
         if bar.kept + bar.dropped
     ]
-    return f"{title}: {'; '.join(parts)}." if parts else ""
+    return f"{translate(title)}: {'; '.join(parts)}." if parts else ""
 
 
 def compute_y_range(lines: Sequence[ChartLine], y_min: float | None = None) -> Point:

@@ -25,6 +25,7 @@ from studio.voices.catalog import find_voice, list_voices, parse_blend
 from webui.components.file_links import get_file_url, get_waveform_url
 from webui.components.line_editor import EDIT_TASKS, build_editor_lines, filter_edit_jobs
 from webui.components.templates import render
+from webui.languages.catalogue import translate
 
 # Any: requests, takes and results are plain values.
 
@@ -198,7 +199,8 @@ def stop_jobs(
 
 def format_job_title(job: Job) -> str:
     """Return the title of a job."""
-    title = " ".join((job.title or str(job.request.get("text", "")) or job.task).split())
+    named = translate(job.title) or str(job.request.get("text", "")) or job.task
+    title = " ".join(named.split())
     return shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
 
 
@@ -224,7 +226,7 @@ def format_progress(job: Job, now: float | None = None) -> str:
         words.append(f"{format_clock((now or time.time()) - job.started)} so far")
     if progress.message:
         words.append(progress.message)
-    return " · ".join(words)
+    return translate(" · ".join(words))
 
 
 def failure_html(job: Job) -> Markup:
@@ -253,13 +255,16 @@ def format_settings_line(request: Mapping[str, Any]) -> str:
 def _format_announcement(running: Sequence[Job], ended: Sequence[Job]) -> str:
     """Return what a screen reader announces; it changes only with the state."""
     job = next(iter([*running, *ended]), None)
-    return f"{JOB_STATE_LABELS[job.state][0]}: {format_job_title(job)}" if job else ""
+    if job is None:
+        return ""
+    return f"{translate(JOB_STATE_LABELS[job.state][0])}: {format_job_title(job)}"
 
 
 def format_page_title(running: Sequence[Job], waiting: Sequence[Job]) -> str:
     """Return the title of the window, with the progress of the running job."""
     if not running:
-        return f"{len(waiting)} waiting · {PAGE_TITLE}" if waiting else PAGE_TITLE
+        text = translate(f"{len(waiting)} waiting")
+        return f"{text} · {PAGE_TITLE}" if waiting else PAGE_TITLE
     share = running[0].progress.fraction
     progress = f"{round(100 * share)} %" if share is not None else format_progress(running[0])
     return f"{progress} · {PAGE_TITLE}"

@@ -8,7 +8,9 @@ updates of events.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -36,6 +38,8 @@ VALUE_TRANSLATORS: Mapping[str, Callable[[str], str]] = {
 }
 """Kinds of components whose constant value is text of the page."""
 UNTRANSLATED = frozenset({"settings-changes"})  # the changelog
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+_SCRIPT_TEXT = re.compile(r'\btext\("([^"]+)"')
 LanguageSetting = Callable[[], str]
 """Returns the setting: "auto" or a language."""
 
@@ -105,7 +109,7 @@ def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
         | {"props": translate_properties(component["type"], component["props"], constant=True)}
         for component in config["components"]
     ]
-    return {**config, "components": components, "head": build_script_texts() + config["head"]}
+    return {**config, "components": components, "head": build_script_texts() + (config["head"] or "")}
 
 
 def translate_properties(
@@ -144,11 +148,18 @@ def _translate_update(kind: str, value: Any) -> Any:
     return translate(value) if kind == "button" and isinstance(value, str) else value
 
 
+def list_script_texts() -> list[str]:
+    """Return the texts of assets/*.js: what they call `text("...")` with."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js"))]
+    return sorted({found for source in sources for found in _SCRIPT_TEXT.findall(source)})
+
+
 def build_script_texts() -> str:
     """Return the script that hands the texts of the language to assets/*.js."""
     language = get_language()
-    texts = json.dumps(load_catalogue(language).entries, ensure_ascii=False)
-    safe = texts.replace("<", "\\u003c")
+    entries = load_catalogue(language).entries
+    texts = {key: entries[key] for key in list_script_texts() if key in entries}
+    safe = json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")
     return (
         f"<script>\nwindow.testudoTexts = {safe};\n"
         f'document.documentElement.lang = "{language}";\n</script>\n'

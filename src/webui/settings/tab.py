@@ -14,6 +14,7 @@ from studio.settings.sources import COMMAND_LINE, ResolvedSettings
 from webui.components.live_panel import EVENT_OPTIONS, Updates
 from webui.components.messages import note_html, show_errors
 from webui.components.page_context import PageContext
+from webui.languages.catalogue import translate
 from webui.settings.form import build_settings_form, device_choices
 from webui.settings.log import build_log_panel
 from webui.settings.models import build_models_panel
@@ -150,11 +151,13 @@ def format_saved_message(resolved: ResolvedSettings, names: list[str]) -> str:
     """Return that settings were saved, and which of them do not apply yet."""
     changed = [item for item in list_setting_fields() if item.name in names]
     words = ["Saved."]
-    restart = [item.ui_info.label for item in changed if item.ui_info.restart]
+    restart = [translate(item.ui_info.label) for item in changed if item.ui_info.restart]
     if restart:
         words.append(f"After a restart: {', '.join(restart)}.")
     overridden = [
-        item.ui_info.label for item in changed if resolved.source(item.name) == COMMAND_LINE
+        translate(item.ui_info.label)
+        for item in changed
+        if resolved.source(item.name) == COMMAND_LINE
     ]
     if overridden:
         words.append(f"Overridden by the command line: {', '.join(overridden)}.")
