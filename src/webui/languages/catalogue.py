@@ -2,8 +2,8 @@
 
 A key may have placeholders: `{name} saved.` is the entry of every text of this form. `{n}`, `{n2}`
 match numbers only. A translation has the same placeholders; `{name:t}` is a value that is
-translated itself. A text without an entry is translated part by part: sentences, and parts between
-dots (" · ").
+translated itself. A text without an entry is translated part by part: sentences, what is between
+dots (" · "), and a label and the remarks in brackets behind it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from core.yaml_io import read_yaml
 
 ENGLISH = "en"
 AUTOMATIC = "auto"  # the setting that follows the browser
+OWN_NAME = "(name of this language)"
 FOLDER = Path(__file__).resolve().parent
 PLACEHOLDER = re.compile(r"\{([a-z]\w*)(:t)?\}")
 _NUMBER_NAME = re.compile(r"n\d*")
-_PARTS = re.compile(r"( · |(?<=[.!?…;])\s+(?=[A-Z„“\"(])|\s+(?=\())")
+_SENTENCES = re.compile(r"( · |(?<=[.!?…])(?<!Min\.)(?<!Max\.)\s+(?=[A-Z„“\"(]))")
+_REMARKS = re.compile(r"( \(|; |: |\)$|^\()")  # as in Name (one; other), and in Check: name
 _QUALITY = re.compile(r"\s*;\s*q=([0-9.]{1,5})")
 MAX_HEADER_LENGTH = 500
 MAX_TEXT_LENGTH = 2_000
@@ -36,10 +38,10 @@ _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPattern:
-    """A key with placeholders as an expression, and its translation."""
+    """A key with placeholders as an expression."""
 
+    key: str
     expression: re.Pattern[str]
-    translation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +50,55 @@ class Catalogue:
 
     entries: Mapping[str, str]
     patterns: tuple[TextPattern, ...]
+    unnamed: Mapping[str, str]
+    """The keys by their form without the names of their placeholders."""
 
     def translate(self, text: str) -> str:
         """Return a text in the language; parts without an entry stay English."""
         found = self.find(text)
         if found is not None:
             return found
-        parts = _PARTS.split(text)
-        if len(parts) == 1:
-            return text
-        return "".join(self.find(part) or part for part in parts)
+        return "".join(
+            self.find(sentence) or "".join(self.find(part) or part for part in split_label(sentence))
+            for sentence in split_sentences(text)
+        )
+
+    def translate_key(self, key: str) -> str:
+        """Return a text of a template, whose values are still placeholders, or its sentences."""
+        found = self._find_unnamed(key)
+        if found is not None:
+            return found
+        return "".join(self._find_unnamed(part) or part for part in split_sentences(key))
+
+    def _find_unnamed(self, key: str) -> str | None:
+        """Return the translation of a key whose placeholders may have other names."""
+        known = self.unnamed.get(_remove_names(key))
+        if known is None:
+            return None
+        names = dict(zip(_list_names(known), _list_names(key), strict=True))
+        return PLACEHOLDER.sub(lambda found: f"{{{names[found[1]]}}}", self.entries[known])
 
     def find(self, text: str) -> str | None:
         """Return the translation of one text or sentence, None where there is no entry."""
         core = text.strip()
-        if core in self.entries:
-            return text.replace(core, self.entries[core], 1)
-        for pattern in self.patterns:
-            match = pattern.expression.fullmatch(core)
-            if match:
-                return text.replace(core, self._fill(pattern.translation, match), 1)
-        return None
+        key = self.find_key(core)
+        if key is None:
+            return None
+        translation = self.entries[key]
+        match = compile_key(key).fullmatch(core) if PLACEHOLDER.search(key) else None
+        if match is not None:
+            translation = self._fill(translation, match)
+        elif core[0].isupper() and not key[0].isupper():
+            translation = translation[0].upper() + translation[1:]
+        return text.replace(core, translation, 1)
+
+    def find_key(self, text: str) -> str | None:
+        """Return the key of a text: itself, in lower or upper case, or a pattern that it fits."""
+        for key in (text, text[:1].swapcase() + text[1:]):
+            if key in self.entries:
+                return key
+        fits = (one.key for one in self.patterns if one.expression.fullmatch(text))
+        return next(fits, None)
 
     def _fill(self, translation: str, match: re.Match[str]) -> str:
         def insert(placeholder: re.Match[str]) -> str:
@@ -78,24 +108,42 @@ class Catalogue:
         return PLACEHOLDER.sub(insert, translation)
 
 
+def split_sentences(text: str) -> list[str]:
+    """Return the sentences of a text, and what is between them."""
+    return _SENTENCES.split(text)
+
+
+def split_label(sentence: str) -> list[str]:
+    """Return a label and the remarks in its brackets, and what is between them."""
+    return _REMARKS.split(sentence)
+
+
 def build_catalogue(entries: Mapping[str, str]) -> Catalogue:
     """Build a catalogue from English texts and their translations."""
     keys = [key for key in entries if PLACEHOLDER.search(key)]
     keys.sort(key=lambda key: -len(PLACEHOLDER.sub("", key)))
     return Catalogue(
         entries=entries,
-        patterns=tuple(
-            TextPattern(expression=compile_key(key), translation=entries[key]) for key in keys
-        ),
+        unnamed={_remove_names(key): key for key in entries},
+        patterns=tuple(TextPattern(key=key, expression=compile_key(key)) for key in keys),
     )
 
 
+def _remove_names(key: str) -> str:
+    return PLACEHOLDER.sub("{}", key)
+
+
+def _list_names(key: str) -> list[str]:
+    return [name for name, _ in PLACEHOLDER.findall(key)]
+
+
+@cache
 def compile_key(key: str) -> re.Pattern[str]:
     """Return the expression of the texts that a key with placeholders stands for."""
     parts, position = [], 0
     for placeholder in PLACEHOLDER.finditer(key):
         name = placeholder[1]
-        wanted = r"[\d.,]+" if _NUMBER_NAME.fullmatch(name) else r".*?"
+        wanted = r"[-−]?[\d.,]+(?:e[-+]?\d+)?" if _NUMBER_NAME.fullmatch(name) else r".*?"
         parts += [re.escape(key[position : placeholder.start()]), f"(?P<{name}>{wanted})"]
         position = placeholder.end()
     return re.compile("".join([*parts, re.escape(key[position:])]), re.DOTALL)
@@ -103,7 +151,7 @@ def compile_key(key: str) -> re.Pattern[str]:
 
 def list_languages() -> dict[str, str]:
     """Return the languages by code, each with its name in the language itself."""
-    others = {path.stem: read_entries(path.stem)["English"] for path in FOLDER.glob("*.yaml")}
+    others = {path.stem: read_entries(path.stem)[OWN_NAME] for path in FOLDER.glob("*.yaml")}
     return {ENGLISH: "English", **dict(sorted(others.items()))}
 
 

@@ -24,7 +24,8 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(rf'\b(title|aria-label|placeholder|alt)=("(?:{_VALUE}|[^"])*")', re.DOTALL)
 _INLINE = re.compile(r"</?(?:strong|em|b|code|kbd|q)(?=[\s>])[^>]*>")
-_LITERAL = re.compile(r"""(?<![=!]= )(?:"([^"\\]*)"|'([^'\\]*)')(?! in )""")
+_LITERAL = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
+_COMPARED = re.compile(r"(?:[=!]=|\bin) $")  # before a string that is compared, not shown
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _TEXT_LITERAL = re.compile(r"[A-Z].*[a-z]|[a-z]{2,} [a-z(]{2,}|\bof\b|\([a-z]+\)")
 _CODE = re.compile(r"[<>=_\\]|^[a-z-]*-[a-z -]*$")  # class names and the like
@@ -42,8 +43,7 @@ class TranslateTemplates(Extension):
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return the source with its texts replaced."""
         language: str = self.environment.language  # type: ignore[attr-defined]
-        entries = load_catalogue(language).entries
-        return replace_texts(source, lambda key: entries.get(key, key))
+        return replace_texts(source, load_catalogue(language).translate_key)
 
 
 def create_environment(language: str, **options: object) -> Environment:
@@ -134,7 +134,9 @@ def _replace_literals(code: str, replace: Replace) -> str:
 
     def change(literal: re.Match[str]) -> str:
         text = literal[1] if literal[1] is not None else literal[2]
-        if not (is_text(text) or (is_marked and _WORD.search(text))):
+        before, after = code[: literal.start()], code[literal.end() :]
+        is_compared = bool(_COMPARED.search(before)) or after.startswith(" in ")
+        if is_compared or not (is_text(text) or (is_marked and _WORD.search(text))):
             return literal[0]
         quote, core = literal[0][0], text.strip()
         return quote + text.replace(core, replace(core), 1) + quote
