@@ -47,6 +47,7 @@ NOT_SHOWN = frozenset(
         "Dr. Smith paid $3.50 on May 5th.",
         "not a secret: it is stored in the browser of its owner",
         "The page has no such function. The API for programs is described at /docs.",
+        "{capitalize} model",  # the labels are collected from the built page
         "{name} has no range",
         "the help of {name} does not say what 0 stands for",
     }
@@ -64,14 +65,14 @@ NAMES = frozenset(
 _REPAINTED = frozenset({"training-prepare-transcribers"})
 _TEXT = re.compile(r"[A-Z][a-z]|[a-z]{2,} [a-z({]|\} [a-z]{2,}|[a-z]{2,} \{")
 _CODE = re.compile(r"[<>=_\\;]|^[a-z-]*-[a-z -]*$|^/|\(\)|^[a-z]+/|^[a-z]+\.[a-z]+$|^ \{.*\} is $")
-_VALUE = re.compile(r"[\d.,e-]+(?: \w+)?")
+_VALUE = re.compile(r"[\d.,:e-]+(?: \w+)?")
 _CODE_ARGUMENTS = frozenset(
     {"elem_id", "elem_classes", "js", "html_template", "js_on_load", "variant", "size", "script"}
 )
 _CODE_FUNCTIONS = frozenset(
     {"render", "getattr", "replace", "startswith", "slugify", "compile", "get", "split", "strftime"}
 )
-_WORD = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}")
+_WORD = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}|\bof\b")
 
 
 def list_page_texts(config: dict[str, Any]) -> set[str]:
@@ -198,22 +199,28 @@ def list_counted_nouns() -> Iterator[str]:
 
 def find_entries(catalogue: Catalogue, text: str) -> tuple[set[str], list[str]]:
     """Return the keys of the entries that translate a text, and the sentences without an entry."""
-    key = _find_key(catalogue, text)
-    if key is not None:
-        return {key}, []
+    core = text.strip()
+    if core in catalogue.entries:
+        return {core}, []
     keys: set[str] = set()
     missing: list[str] = []
-    for sentence in filter(_needs_entry, split_sentences(text)):
+    for sentence in filter(_needs_entry, split_sentences(core)):
         key = _find_key(catalogue, sentence)
         parts = [part for part in split_label(sentence) if _needs_entry(part)]
-        found = [_find_key(catalogue, part) for part in parts]
-        if key is not None:
-            keys.add(key)
-        elif None in found:
-            missing.append(sentence)
-        else:
-            keys |= {one for one in found if one is not None}
-    return keys, missing
+        found = {_find_key(catalogue, part) for part in parts} if key is None else {key}
+        keys |= {one for one in found if one is not None}
+        keys |= _find_nested(catalogue, key, sentence)
+        missing += [sentence] if None in found else []
+    whole = _find_key(catalogue, core) if missing else None
+    return (keys, missing) if whole is None else ({whole}, [])
+
+
+def _find_nested(catalogue: Catalogue, key: str | None, text: str) -> set[str]:
+    """Return the keys of the values in a text that are translated themselves."""
+    match = compile_key(key).fullmatch(text.strip()) if key else None
+    if match is None or PLACEHOLDER.search(text):
+        return set()
+    return {found for value in match.groups() if (found := catalogue.find_key(value))}
 
 
 def _find_key(catalogue: Catalogue, text: str) -> str | None:

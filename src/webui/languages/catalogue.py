@@ -26,9 +26,9 @@ OWN_NAME = "(name of this language)"
 FOLDER = Path(__file__).resolve().parent
 PLACEHOLDER = re.compile(r"\{([a-z]\w*)(:t)?\}")
 _NUMBER_NAME = re.compile(r"n\d*")
-_SENTENCES = re.compile(r"( · |(?<=[.!?…])(?<!Min\.)(?<!Max\.)\s+(?=[A-Z„“\"(]))")
+_SENTENCES = re.compile(r"( · |(?<=[.!?…])(?<!Min\.)(?<!Max\.)\s+(?=[A-Z0-9„“\"(]))")
 _REMARKS = re.compile(r"( \(|; |: |\)$|^\()")  # as in Name (one; other), and in Check: name
-_QUALITY = re.compile(r"\s*;\s*q=([0-9.]{1,5})")
+_QUALITY = re.compile(r"\s*q=([01](?:\.\d{1,3})?)\s*")
 MAX_HEADER_LENGTH = 500
 MAX_TEXT_LENGTH = 2_000
 """Longer texts are content, not messages."""
@@ -55,13 +55,19 @@ class Catalogue:
 
     def translate(self, text: str) -> str:
         """Return a text in the language; parts without an entry stay English."""
-        found = self.find(text)
-        if found is not None:
-            return found
-        return "".join(
-            self.find(sentence) or "".join(self.find(part) or part for part in split_label(sentence))
-            for sentence in split_sentences(text)
+        if text.strip() in self.entries:
+            return self.find(text) or text
+        sentences = split_sentences(text)
+        found = [self.find(sentence) for sentence in sentences]
+        is_complete = all(found[::2])  # what is between sentences is no text
+        whole = None if len(sentences) > 1 and is_complete else self.find(text)
+        return whole or "".join(
+            translation or self._translate_label(sentence)
+            for sentence, translation in zip(sentences, found, strict=True)
         )
+
+    def _translate_label(self, sentence: str) -> str:
+        return "".join(self.find(part) or part for part in split_label(sentence))
 
     def translate_key(self, key: str) -> str:
         """Return a text of a template, whose values are still placeholders, or its sentences."""
@@ -218,8 +224,7 @@ def list_language_codes() -> frozenset[str]:
 def _parse_accepted(header: str) -> Iterator[tuple[float, str]]:
     for part in header[:MAX_HEADER_LENGTH].split(","):
         tag, _, rest = part.strip().partition(";")
-        quality = _QUALITY.fullmatch(f";{rest}") if rest else None
-        try:
-            yield float(quality[1]) if quality else 1.0, tag.split("-")[0].strip().lower()
-        except ValueError:
-            continue
+        code = tag.split("-")[0].strip().lower()
+        quality = _QUALITY.fullmatch(rest)
+        if not rest or quality:
+            yield float(quality[1]) if quality else 1.0, code

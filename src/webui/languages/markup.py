@@ -24,6 +24,7 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(rf'\b(title|aria-label|placeholder|alt)=("(?:{_VALUE}|[^"])*")', re.DOTALL)
 _INLINE = re.compile(r"</?(?:strong|em|b|code|kbd|q)(?=[\s>])[^>]*>")
+_WRAPPED = re.compile(r"<(strong|em|b|code|kbd|q)>((?:(?!<).)*)</\1>", re.DOTALL)
 _LITERAL = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
 _COMPARED = re.compile(r"(?:[=!]=|\bin) $")  # before a string that is compared, not shown
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
@@ -167,8 +168,14 @@ def _replace_run(run: str, replace: Replace) -> str:
 
 
 def _trim(text: str) -> tuple[str, str, str]:
-    """Return the space before a text, the text in one line, and the space behind it."""
+    """Return what is before a text, the text in one line, and what is behind it.
+
+    An inline tag around the whole text is not part of it.
+    """
     core = text.strip()
+    wrapped = _WRAPPED.fullmatch(core)
+    if wrapped:
+        core = wrapped[2].strip()
     start = text.index(core)
     return text[:start], " ".join(core.split()), text[start + len(core) :]
 

@@ -107,7 +107,8 @@ class EffectsTool:
                 clip="", options=options, name=_name_chain(str(preset), values), preview=preview
             )
         reference, shown = self._find_source(str(clip or "").strip(), recording)
-        title = f"{'Preview' if preview else 'Effects'} {request.name}: {shown}"
+        named = f"{request.name}: {shown}"
+        title = f"Preview of {named}" if preview else f"Effects of {named}"
         self.studio.submit(
             ApplyEffectsRequest(
                 clip=reference, options=options, name=request.name, preview=preview

@@ -94,8 +94,9 @@ class Toolbox:
                 vocoder=str(vocoder or "auto"),
                 seed=int(seed or 0),
             )
-        done = "Speech in the voice of" if text else "Embedding of"
-        self.studio.submit(request, title=f"{done} {Path(recording).name}", origin=ORIGIN)
+        name = Path(recording).name
+        title = f"Speech in the voice of {name}" if text else f"Embedding of {name}"
+        self.studio.submit(request, title=title, origin=ORIGIN)
         return {}
 
     def submit_speech(
