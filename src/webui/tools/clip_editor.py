@@ -41,7 +41,7 @@ from webui.tools.results import ORIGIN
 
 # Any: what Gradio's controls give and take.
 
-SOURCE_LATENTS, SOURCE_CLIP = "its latents", "the clip itself"
+SOURCE_LATENTS, SOURCE_CLIP = "latents", "clip"
 DENOISE_FIELDS = {field.name: field for field in list_option_fields(DenoiseClipRequest)}
 DENOISE_OPTIONS = ("lower_db", "cut_hz", "even_level")
 NO_CLASSIFIER = (
@@ -103,7 +103,7 @@ class ClipTools:
                 elem_id="utilities-import-name",
             )
             self.source = gr.Radio(
-                [SOURCE_LATENTS, SOURCE_CLIP],
+                [("its latents", SOURCE_LATENTS), ("the clip itself", SOURCE_CLIP)],
                 value=SOURCE_CLIP,
                 label="From",
                 info="Latents = saved voice embedding (only in some clips).",
