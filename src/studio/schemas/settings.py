@@ -322,7 +322,9 @@ def check_mirror(address: str) -> None:
 def check_language(language: str) -> None:
     """Raise ValueError for what is neither "auto" nor the code of a language."""
     if not re.fullmatch(r"auto|[a-z]{2,3}", language):
-        raise InvalidValueError(f"language is {language!r}; it must be auto, en, de or another code.")
+        raise InvalidValueError(
+            f"language is {language!r}; it must be auto, en, de or another code."
+        )
 
 
 def parse_voice_names(text: str) -> Mapping[str, str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio import utils
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -64,7 +63,7 @@ class TranslatedBlocks(gr.Blocks):
     def config(self, config: Any) -> None:
         self._configs = {ENGLISH: config}
 
-    async def process_api(
+    async def process_api(  # type: ignore[override]  # passes on what it does not need
         self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, **given: Any
     ) -> dict[str, Any]:
         """Run a handler in the language of the browser that sent the event."""
@@ -109,7 +108,11 @@ def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
         | {"props": translate_properties(component["type"], component["props"], constant=True)}
         for component in config["components"]
     ]
-    return {**config, "components": components, "head": build_script_texts() + (config["head"] or "")}
+    return {
+        **config,
+        "components": components,
+        "head": build_script_texts() + (config["head"] or ""),
+    }
 
 
 def translate_properties(
@@ -143,7 +146,7 @@ def _translate_choice(choice: Any) -> Any:
 
 
 def _translate_update(kind: str, value: Any) -> Any:
-    if utils.is_prop_update(value):
+    if isinstance(value, dict) and value.get("__type__") == "update":
         return translate_properties(kind, value)
     return translate(value) if kind == "button" and isinstance(value, str) else value
 

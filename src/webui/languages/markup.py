@@ -70,7 +70,9 @@ def split_markdown(text: str) -> list[str]:
     blocks = re.split(r"\n\s*\n|(?<=\n)(?=#)|(?<=^)(?=#)", text.strip())
     lines: list[str] = []
     for block in blocks:
-        heading, _, rest = block.strip().partition("\n") if block.startswith("#") else ("", "", block)
+        heading, _, rest = (
+            block.strip().partition("\n") if block.startswith("#") else ("", "", block)
+        )
         lines += [" ".join(part.split()) for part in (heading, rest) if part.strip()]
     return lines
 

@@ -149,7 +149,10 @@ def get_setting_choices(item: SettingField, studio: Studio, value: Any) -> Choic
         case "device":
             return device_choices((), value)
         case "language":
-            found = [("Automatic", AUTOMATIC), *((name, code) for code, name in list_languages().items())]
+            found = [
+                ("Automatic", AUTOMATIC),
+                *((name, code) for code, name in list_languages().items()),
+            ]
         case _ if item.ui_info.common:
             found = _list_common_values(item, value)
         case _ if item.field.info.choices:
