@@ -10,11 +10,14 @@ from typing import Any
 
 from core.formatting import STAGE_LABELS, format_bytes, format_duration
 from core.options import OptionField, list_option_fields
+from core.paths import get_project_paths
 from engines.registry import ENGINES, get_options_class
+from studio.archives.disk_usage import measure_disk_usage
 from studio.datasets.gold_request import STEP_HELP
-from studio.datasets.service import CLIP_REASONS
+from studio.datasets.service import CLIP_REASONS, list_transcribers
 from studio.synthesis.line_edits import EDIT_TITLES
 from studio.voices.consent import BASES
+from studio.voices.consent_reminders import describe_missing_consent
 from webui.components.option_controls import (
     format_option_help,
     get_option_choices,
@@ -171,6 +174,10 @@ def list_table_texts() -> Iterator[str]:
     yield from STAGE_LABELS.values()
     yield from (*CLIP_REASONS.values(), *STEP_HELP.values(), *STEP_HELP, *BASES.values())
     yield from (f"{title} 5" for title in EDIT_TITLES.values())
+    layout = get_project_paths(Path("nowhere"))
+    yield from (folder.name for folder in measure_disk_usage(layout))
+    yield from (one.help for one in list_transcribers(layout))
+    yield describe_missing_consent("5")
     yield from (format_duration(seconds) for seconds in DURATIONS)
     yield format_bytes(None)
     yield from (f"3 {month} 2026, 14:05" for month in MONTHS)
