@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
+from contextvars import copy_context
 from threading import Event as Flag
 from threading import Thread
 from typing import Generic, TypeVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 def run_in_background(work: Callable[[], T], name: str) -> Future[T]:
     """Run the work in a thread of its own; the future holds its result, or what it raised.
 
+    The thread has the context variables of the caller, such as the language of its request.
     Unlike the threads of ThreadPoolExecutor, it does not keep the program from ending.
     """
     future: Future[T] = Future()
@@ -27,7 +29,7 @@ def run_in_background(work: Callable[[], T], name: str) -> Future[T]:
             stack.push(lambda kind, error, trace: _set_exception(future, error))
             future.set_result(work())
 
-    Thread(target=run, name=name, daemon=True).start()
+    Thread(target=copy_context().run, args=(run,), name=name, daemon=True).start()
     return future
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from threading import Event as Flag
 
 import pytest
@@ -44,3 +45,10 @@ def test_whoever_gives_up_waiting_does_not_disturb_the_work() -> None:
     assert not coming.cancel()
     go_on.set()
     assert coming.result(20)
+
+
+def test_the_thread_has_the_context_variables_of_its_caller() -> None:
+    spoken = ContextVar("spoken", default="en")
+    token = spoken.set("de")
+    assert run_in_background(spoken.get, "Reading a variable").result(20) == "de"
+    spoken.reset(token)

@@ -211,15 +211,20 @@ def find_entries(catalogue: Catalogue, text: str) -> tuple[set[str], list[str]]:
         return {core}, []
     keys: set[str] = set()
     missing: list[str] = []
-    for sentence in filter(_needs_entry, split_sentences(core)):
+    for sentence in filter(_needs_entry, _split(core)):
         key = _find_key(catalogue, sentence)
         parts = [part for part in split_label(sentence) if _needs_entry(part)]
         found = {_find_key(catalogue, part) for part in parts} if key is None else {key}
         keys |= {one for one in found if one is not None}
         keys |= _find_nested(catalogue, key, sentence)
         missing += [sentence] if None in found else []
-    whole = _find_key(catalogue, core) if missing else None
-    return (keys, missing) if whole is None else ({whole}, [])
+    return keys, missing
+
+
+def _split(key: str) -> list[str]:
+    """Return the sentences of a key; one may begin with a value."""
+    marked = PLACEHOLDER.sub(lambda found: f"„{found[0]}", key)
+    return [sentence.replace("„{", "{") for sentence in split_sentences(marked)]
 
 
 def _find_nested(catalogue: Catalogue, key: str | None, text: str) -> set[str]:

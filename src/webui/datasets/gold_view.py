@@ -104,7 +104,7 @@ def _format_result(job: Job) -> str:
     if job.task == EXPORT_TASK:
         return f"Exported: {kept} in {result.get('folder', '')}"
     if job.task == FINETUNE_TASK:
-        return f"{result.get('message', '')} Model: {result.get('run', '')}."
+        return " ".join([str(result.get("message", "")), f"Model: {result.get('run', '')}."])
     ran = ", ".join(result.get("ran", ())) or "nothing has changed since the last run"
     parts = [f"Steps: {ran}."]
     if result.get("turns"):

@@ -57,17 +57,12 @@ class Catalogue:
         """Return a text in the language; parts without an entry stay English."""
         if text.strip() in self.entries:
             return self.find(text) or text
-        sentences = split_sentences(text)
-        found = [self.find(sentence) for sentence in sentences]
-        is_complete = all(found[::2])  # what is between sentences is no text
-        whole = None if len(sentences) > 1 and is_complete else self.find(text)
-        return whole or "".join(
-            translation or self._translate_label(sentence)
-            for sentence, translation in zip(sentences, found, strict=True)
-        )
+        return "".join(self._translate_sentence(sentence) for sentence in split_sentences(text))
 
-    def _translate_label(self, sentence: str) -> str:
-        return "".join(self.find(part) or part for part in split_label(sentence))
+    def _translate_sentence(self, sentence: str) -> str:
+        return self.find(sentence) or "".join(
+            self.find(part) or part for part in split_label(sentence)
+        )
 
     def translate_key(self, key: str) -> str:
         """Return a text of a template, whose values are still placeholders, or its sentences."""
