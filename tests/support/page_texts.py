@@ -240,8 +240,8 @@ def _find_key(catalogue: Catalogue, text: str) -> str | None:
     if core in catalogue.entries:
         return core
     if PLACEHOLDER.search(core):
-        named = re.sub(r"\{n\d*\}", "5", core)
-        return catalogue.find_key(PLACEHOLDER.sub("5", named))
+        known = catalogue.unnamed.get(PLACEHOLDER.sub("{}", core))
+        return known or catalogue.find_key(PLACEHOLDER.sub("5", core))
     key = catalogue.find_key(core)
     match = compile_key(key).fullmatch(core) if key is not None else None
     is_message = match is None or all(

@@ -135,6 +135,13 @@ def test_a_text_is_translated_by_its_entry_or_in_parts(text: str, expected: str)
     assert SMALL.translate(text) == expected
 
 
+def test_a_long_hostile_text_is_searched_for_fast() -> None:
+    catalogue = load_catalogue("de")
+    for text in ("x at x to x, " * 28, "a from b at c d " * 25, "a: b (c) " * 200):
+        assert catalogue.translate(text).count("x") == text.count("x")
+    assert max(len(PLACEHOLDER.findall(one.key)) for one in catalogue.patterns) <= 8
+
+
 def test_english_and_rendered_html_stay_as_they_are() -> None:
     assert translate("Stop") == "Stop"
     with use_language("de"):

@@ -32,6 +32,8 @@ _QUALITY = re.compile(r"\s*q=([01](?:\.\d{1,3})?)\s*")
 MAX_HEADER_LENGTH = 500
 MAX_TEXT_LENGTH = 2_000
 """Longer texts are content, not messages."""
+MAX_MESSAGE_LENGTH, MAX_TEXT_VALUES = 400, 3
+"""Of a sentence with values; more would take long to search for in a long text."""
 
 _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
@@ -46,7 +48,7 @@ class TextPattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """The entries of a language: those without placeholders, and patterns, the longest first."""
+    """The entries of a language, and those with placeholders as patterns, the longest first."""
 
     entries: Mapping[str, str]
     patterns: tuple[TextPattern, ...]
@@ -98,6 +100,8 @@ class Catalogue:
         for key in (text, text[:1].swapcase() + text[1:]):
             if key in self.entries:
                 return key
+        if len(text) > MAX_MESSAGE_LENGTH:
+            return None
         fits = (one.key for one in self.patterns if one.expression.fullmatch(text))
         return next(fits, None)
 
@@ -121,13 +125,19 @@ def split_label(sentence: str) -> list[str]:
 
 def build_catalogue(entries: Mapping[str, str]) -> Catalogue:
     """Build a catalogue from English texts and their translations."""
-    keys = [key for key in entries if PLACEHOLDER.search(key)]
+    keys = [key for key in entries if _is_message(key)]
     keys.sort(key=lambda key: -len(PLACEHOLDER.sub("", key)))
     return Catalogue(
         entries=entries,
         unnamed={_remove_names(key): key for key in entries},
         patterns=tuple(TextPattern(key=key, expression=compile_key(key)) for key in keys),
     )
+
+
+def _is_message(key: str) -> bool:
+    """Return whether a key stands for texts with values, which are searched for fast."""
+    texts = [name for name in _list_names(key) if not _NUMBER_NAME.fullmatch(name)]
+    return bool(PLACEHOLDER.search(key)) and len(texts) <= MAX_TEXT_VALUES and "<" not in key
 
 
 def _remove_names(key: str) -> str:

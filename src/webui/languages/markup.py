@@ -67,13 +67,10 @@ def translate_markdown(text: str) -> str:
 
 def split_markdown(text: str) -> list[str]:
     """Return the headings and paragraphs of a text, each in one line."""
-    blocks = re.split(r"\n\s*\n|(?<=\n)(?=#)|(?<=^)(?=#)", text.strip())
     lines: list[str] = []
-    for block in blocks:
-        heading, _, rest = (
-            block.strip().partition("\n") if block.startswith("#") else ("", "", block)
-        )
-        lines += [" ".join(part.split()) for part in (heading, rest) if part.strip()]
+    for block in re.split(r"\n\s*\n", text.strip()):
+        parts = block.split("\n", 1) if block.startswith("#") else [block]
+        lines += [" ".join(part.split()) for part in parts if part.strip()]
     return lines
 
 
