@@ -272,6 +272,7 @@ HERE = {"low_vram", "sample_batch_size", "voice_chunk_s", "slim_latents", "devic
         "voice_fixer_device", "check_updates", "whisper_model", "mirror"}  # fmt: skip
 ELSEWHERE = {
     "engine": "the registry's own tests",
+    "language": "tests/webui/test_languages.py",
     "listen": "tests/api",
     "openai_voices": "tests/api",
     "share": "tests/api",
