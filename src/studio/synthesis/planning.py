@@ -12,6 +12,7 @@ from core.options import list_option_fields
 from core.paths import ProjectPaths
 from core.serialization import from_dict
 from engines.registry import get_options_class
+from studio.model_store.finetunes import fit_lora_strength
 from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
 from text.script import (
@@ -100,6 +101,7 @@ def plan_line(
     except AppError as refusal:
         message = f"{about}: {refusal}" if line.override else str(refusal)
         raise AppError(message) from refusal
+        fit_lora_strength(layout, request.bundle, plain, is_stated=True)
     return LinePlan(line=line, voice=voice, options=options, option_values=plain)
 
 

@@ -12,7 +12,7 @@ from gradio.components import Component
 from core.options import OptionField
 from studio.app.studio import Studio
 from studio.model_store.bundles import list_models
-from studio.model_store.finetunes import AUTO
+from studio.model_store.finetunes import AUTO, LORA_STRENGTH, has_lora_adapter
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, list_voices
 from webui.components.option_controls import (
@@ -45,6 +45,7 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 MAIN_OPTIONS = ("speed", "temperature", "seed")  # in view
+MODEL_OPTIONS = (LORA_STRENGTH,)  # below the model, where it has them
 OTHER_GROUP = "More engine settings"
 SEARCH_HTML = (
     '<label class="option-search">Find an option'
@@ -55,7 +56,8 @@ OPEN_GROUPS = ("Text & pauses", "Sampling")
 
 def group_options(fields: GenerateOptionFields) -> Iterator[tuple[str, list[OptionField]]]:
     """Yield (heading, options); options that no heading names come under the last one."""
-    by_name = {field.name: field for field in fields.all if field.name not in MAIN_OPTIONS}
+    shown_before = (*MAIN_OPTIONS, *MODEL_OPTIONS)
+    by_name = {field.name: field for field in fields.all if field.name not in shown_before}
     for heading, names in OPTION_GROUPS.items():
         yield heading, [by_name.pop(name) for name in names if name in by_name]
     yield OTHER_GROUP, list(by_name.values())
@@ -140,6 +142,7 @@ def build_advanced_controls(
             elem_id="generate-bundle",
         )
     }
+    controls |= _build_model_controls(studio, values, fields)
     for heading, options in group_options(fields):
         if options:
             with gr.Accordion(heading, open=heading in OPEN_GROUPS, elem_classes="group"):
@@ -147,6 +150,18 @@ def build_advanced_controls(
                     one.name: _build_option_control(one, values[one.name]) for one in options
                 }
     return controls, *buttons
+
+
+def _build_model_controls(
+    studio: Studio, values: Mapping[str, Any], fields: GenerateOptionFields
+) -> dict[str, Component]:
+    """Create the controls of options that not every model has; hidden where it has them not."""
+    has_adapter = has_lora_adapter(studio.layout, str(values["bundle"]), str(values["voice"]))
+    return {
+        field.name: build_control(field, ELEM_ID_PREFIX, values[field.name], visible=has_adapter)
+        for field in fields.options
+        if field.name in MODEL_OPTIONS
+    }
 
 
 def _build_seed_buttons() -> tuple[gr.Button, gr.Button]:

@@ -13,7 +13,12 @@ from core.errors import AppError
 from studio.app.studio import Studio
 from studio.history.favorites import read_stars
 from studio.model_store.bundles import get_models_fingerprint
-from studio.model_store.finetunes import AUTO, resolve_model_name
+from studio.model_store.finetunes import (
+    AUTO,
+    LORA_STRENGTH,
+    has_lora_adapter,
+    resolve_model_name,
+)
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
 from webui.components.job_card import (
@@ -349,6 +354,17 @@ class GenerateTab:
             }
 
         voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
+        strength = controls.get(LORA_STRENGTH)
+        if strength is not None:
+            gr.on(
+                [voice.change, bundle.change, page.blocks.load],
+                lambda model, name: gr.update(
+                    visible=has_lora_adapter(self.studio.layout, model or "", name or "")
+                ),
+                [bundle, voice],
+                [strength],
+                **EVENT_OPTIONS,
+            )
 
     def _get_folder_state(self, awaited: str) -> tuple[str, str]:
         layout = self.studio.layout
