@@ -21,7 +21,7 @@ EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
     "speak": "synthesize speech",
-    "voices": "list voices, save a random one, import one",
+    "voices": "list and tag voices, save a random one or a blend, import one",
     "read": "print the settings of a generated clip",
     "tokens": "show a text as a model tokenizes it",
     "pronounce": "show or change how words are pronounced",

@@ -91,6 +91,8 @@ RESULTS: dict[str, dict[str, Any]] = {
         "problems": [SCRIPT],
     },
 }
+RESULTS["keep_blend"] = RESULTS["bring_voice"]
+RESULTS["speak"] = {"path": f"/a/{SCRIPT}.wav", "voice": SCRIPT, "text": SCRIPT}
 RESULTS["check_clip"] = RESULTS["check_voice"]
 RESULTS["apply_effects"] = {
     "source": f"/a/{SCRIPT}.wav",

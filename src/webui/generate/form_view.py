@@ -14,7 +14,7 @@ from studio.app.studio import Studio
 from studio.model_store.bundles import list_models
 from studio.model_store.finetunes import AUTO, LORA_STRENGTH, has_lora_adapter
 from studio.schemas.voices import MICROPHONE_VOICE
-from studio.voices.catalog import RANDOM_VOICE, list_voices
+from studio.voices.catalog import RANDOM_VOICE, Voice, list_voices
 from webui.components.option_controls import (
     build_control,
     format_option_help,
@@ -185,14 +185,21 @@ def _build_option_control(field: OptionField, value: Any) -> Component:
 
 
 def voice_choices(studio: Studio) -> list[tuple[str, str]]:
-    """Return the voices to choose from: the folders, a random voice, and the microphone."""
-    names = [voice.name for voice in list_voices(studio.layout) if voice.name != MICROPHONE_VOICE]
+    """Return the voices to choose from: the folders, a random voice, and the microphone.
+
+    The tags of a voice are in its label, so that typing one finds it.
+    """
+    voices = [voice for voice in list_voices(studio.layout) if voice.name != MICROPHONE_VOICE]
     random = ("random (new voice from the seed)", RANDOM_VOICE)
     return [
-        *((name, name) for name in names),
+        *((_format_voice(voice), voice.name) for voice in voices),
         random,
         ("microphone (record your own)", MICROPHONE_VOICE),
     ]
+
+
+def _format_voice(voice: Voice) -> str:
+    return f"{voice.name} ({', '.join(voice.tags)})" if voice.tags else voice.name
 
 
 def model_choices(studio: Studio) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from webui.components.templates import render
 TASKS = (
     "check_clip", "check_voice", "clean_clip", "apply_effects", "convert_clip", "judge_clip",
     "merge_models", "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
-    "use_toolbox", "batch",
+    "use_toolbox", "batch", "speak", "keep_blend",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
 MAX_LISTED = 50

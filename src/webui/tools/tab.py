@@ -26,6 +26,7 @@ from webui.tools.results import ORIGIN, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
+from webui.tools.voice_blend import BlendTool
 from webui.tools.voices import VoiceGallery
 
 # Any: updates of Gradio's components.
@@ -69,6 +70,8 @@ class UtilitiesTab:
                 self.views["batch"] = self.batch.view
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
+                self.blend = BlendTool(page)
+                self.views |= {"speak": self.blend.view, "keep_blend": self.blend.kept_view}
                 self._build_voice_check()
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
                 self.lab = SpeakerLab(page)
@@ -138,6 +141,7 @@ class UtilitiesTab:
     def bind(self) -> None:
         """Connect the events to their handlers."""
         self.gallery.bind()
+        self.blend.bind(self.panel)
         self.clip_tools.bind(self.panel)
         self.effects.bind(self.panel)
         self.conversion.bind(self.panel)
@@ -160,7 +164,11 @@ class UtilitiesTab:
             )
 
     def _get_state(self) -> ToolJobs:
-        jobs = [job for job in self.studio.jobs(limit=50) if job.task in self.views]
+        jobs = [
+            job
+            for job in self.studio.jobs(limit=50)
+            if job.task in self.views and (job.task != "speak" or job.origin == ORIGIN)
+        ]
         newest: dict[str, Job] = {}
         for job in jobs:
             newest.setdefault(job.task, job)
