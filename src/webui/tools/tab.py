@@ -13,7 +13,7 @@ from jobs.models import Job
 from studio.model_store.bundles import find_model_folder, list_models
 from studio.schemas.clip_tools import CheckVoiceRequest, MergeModelsRequest
 from studio.voices.catalog import find_voice, list_voices
-from webui.components.job_card import is_submitted_by, stop_jobs
+from webui.components.job_card import filter_active_jobs, is_submitted_by, stop_jobs
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
@@ -22,7 +22,7 @@ from webui.tools.batch import BatchTool
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
 from webui.tools.effects import EffectsTool
-from webui.tools.results import ORIGIN, TASKS, tool_job_html
+from webui.tools.results import ORIGIN, PREVIEW_TASK, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
@@ -71,7 +71,7 @@ class UtilitiesTab:
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
                 self.blend = BlendTool(page)
-                self.views |= {"speak": self.blend.view, "keep_blend": self.blend.kept_view}
+                self.views |= {PREVIEW_TASK: self.blend.view, "keep_blend": self.blend.kept_view}
                 self._build_voice_check()
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
                 self.lab = SpeakerLab(page)
@@ -167,7 +167,7 @@ class UtilitiesTab:
         jobs = [
             job
             for job in self.studio.jobs(limit=50)
-            if job.task in self.views and (job.task != "speak" or job.origin == ORIGIN)
+            if job.task in self.views and (job.task != PREVIEW_TASK or job.origin == ORIGIN)
         ]
         newest: dict[str, Job] = {}
         for job in jobs:
@@ -181,7 +181,12 @@ class UtilitiesTab:
         return {**views, self.stop: gr.update(visible=state.is_active)}
 
     def _stop(self) -> Updates:
-        stopped = ", ".join(job.title for job in stop_jobs(self.studio, TASKS, ORIGIN))
+        jobs = stop_jobs(self.studio, TASKS, ORIGIN)
+        for job in filter_active_jobs(self.studio.jobs(limit=50), [PREVIEW_TASK], ORIGIN):
+            if job.origin == ORIGIN:
+                self.studio.cancel(job.id)
+                jobs.append(job)
+        stopped = ", ".join(job.title for job in jobs)
         text = f"Stopped: {stopped}." if stopped else "No job of this tab is running."
         return {self.message: note_html(text)}
 
