@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -164,6 +165,33 @@ def test_the_strength_of_an_adapter_is_shown_with_a_model_that_has_one(
     job = run(one, studio)
     assert job["request"]["options"]["lora_strength"] == 1.0
     until(lambda: studio.job(job["id"])["state"] == "done", within_s=90, what="clip")
+
+
+def test_the_speakers_of_a_script_get_voices_and_colours(
+    studio: StudioProcess, visitor: Callable[..., Visitor], screenshots: Path
+) -> None:
+    one = visitor()
+    page = one.open(studio.url)
+    one.set("generate-text", "Ida: Good evening.\nFelix: Hello.\nIda: Well.")
+    first = page.locator("#generate-speaker-1")
+    first.wait_for(state="visible")
+    assert page.locator("#generate-speaker-2 input").input_value() == "felix"
+    one.set("generate-speaker-1", "clara")
+    page.locator("#generate-preview").get_by_text("clara").first.wait_for(state="attached")
+    page.screenshot(path=screenshots / "speakers-1440.png")
+    job = run(one, studio)
+    assert job["request"]["speaker_voices"] == {"Ida": "clara", "Felix": "felix"}
+    chips = page.locator(f"article.job[data-key='{job['id']}'] .line .speaker")
+    chips.first.wait_for(timeout=90_000)
+    assert chips.all_inner_texts() == ["Ida (clara)", "felix", "Ida (clara)"]
+    page.reload()
+    one.set("generate-text", "IDA: One.\nIda: Two.")
+    first.wait_for(state="visible")
+    until(
+        lambda: first.locator("input").input_value() == "clara",
+        within_s=30,
+        what="the voice that was kept",
+    )
 
 
 def run(one: Visitor, studio: StudioProcess) -> dict[str, Any]:

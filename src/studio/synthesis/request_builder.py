@@ -34,6 +34,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.settings.presets import get_voice_preset, read_presets
 from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.output_paths import parse_output_path
+from studio.voices.speakers import choose_speaker_voices
 from text.pronunciations import select_pronunciations
 
 CLIP = "the clip"
@@ -85,6 +86,9 @@ def build_request(
     options = resolve_engine_options(
         settings, layout, stated["bundle"], engine=str(stated["engine"]), given=given
     )
+    stated["speaker_voices"] = choose_speaker_voices(
+        layout, given.text, stated.get("speaker_voices", {})
+    )
     is_stated = options.sources.get(LORA_STRENGTH) in (PRESET, REQUEST)
     values = fit_lora_strength(layout, stated["bundle"], options.values, is_stated=is_stated)
     usual = dict(settings.output_options)  # at a rate that the format of this clip can have
@@ -125,7 +129,7 @@ def build_request_from_metadata(
         out=given.out,
         like=record.without_latents(),
         pronunciations=record.pronunciations,
-        **stated,
+        **{"speaker_voices": record.speaker_voices, **stated},
     )
 
 

@@ -15,6 +15,7 @@ from studio.model_store.bundles import list_models
 from studio.model_store.finetunes import AUTO, LORA_STRENGTH, has_lora_adapter
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, Voice, list_voices
+from webui.components.live_panel import EVENT_OPTIONS
 from webui.components.option_controls import (
     build_control,
     format_option_help,
@@ -162,6 +163,31 @@ def _build_model_controls(
         for field in fields.options
         if field.name in MODEL_OPTIONS
     }
+
+
+def follow_model(studio: Studio, controls: Mapping[str, Any], blocks: Any) -> None:
+    """Show the options that not every model has with a model that has them."""
+    strength = controls.get(LORA_STRENGTH)
+    if strength is None:
+        return
+    bundle, voice = controls["bundle"], controls["voice"]
+
+    def show(model: str | None, name: str | None) -> Any:
+        return gr.update(visible=has_lora_adapter(studio.layout, model or "", name or ""))
+
+    triggers = [voice.change, bundle.change, blocks.load]
+    gr.on(triggers, show, [bundle, voice], [strength], **EVENT_OPTIONS)
+
+
+def build_run_buttons(label: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+    """Create the buttons that generate, that stop, and that speak the first sentence only."""
+    with gr.Row(elem_classes="run-row"):
+        run = gr.Button(label, variant="primary", scale=3, elem_id="generate-run")
+        stop = gr.Button("Stop", scale=1, interactive=False, elem_id="generate-stop")
+    first = gr.Button(
+        "Preview the first sentence", visible=False, size="md", elem_id="generate-first-sentence"
+    )
+    return run, stop, first
 
 
 def _build_seed_buttons() -> tuple[gr.Button, gr.Button]:

@@ -15,12 +15,11 @@ from studio.history.favorites import read_stars
 from studio.model_store.bundles import get_models_fingerprint
 from studio.model_store.finetunes import (
     AUTO,
-    LORA_STRENGTH,
-    has_lora_adapter,
     resolve_model_name,
 )
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
+from studio.voices.speakers import restore_speakers
 from webui.components.job_card import (
     SPEECH_TASKS,
     filter_active_jobs,
@@ -51,13 +50,21 @@ from webui.generate.form import (
 from webui.generate.form_view import (
     build_advanced_controls,
     build_main_controls,
+    build_run_buttons,
+    follow_model,
     model_choices,
     preset_choices,
     voice_choices,
 )
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
 from webui.generate.own_presets import OwnPresets
-from webui.generate.preview import format_estimate, request_preview_html
+from webui.generate.preview import (
+    format_estimate,
+    is_long_job,
+    request_preview_html,
+    submit_first_sentence,
+)
+from webui.generate.speakers import SpeakerFields
 from webui.generate.voice_recorder import (
     ORIGIN,
     has_recording,
@@ -104,13 +111,8 @@ class GenerateTab:
         with gr.Row(elem_classes="generate"):
             with gr.Column(scale=5, min_width=320, elem_classes="asking"):
                 controls = build_main_controls(studio, self.initial_values, self.fields)
-                with gr.Row(elem_classes="run-row"):
-                    self.run = gr.Button(
-                        RUN_LABEL, variant="primary", scale=3, elem_id="generate-run"
-                    )
-                    self.stop = gr.Button(
-                        "Stop", scale=1, interactive=False, elem_id="generate-stop"
-                    )
+                self.speakers = SpeakerFields(studio)
+                self.run, self.stop, self.first_sentence = build_run_buttons(RUN_LABEL)
                 self.message = gr.HTML("", elem_id="generate-message")
                 self.preview = create_live_html("generate-preview")
                 with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
@@ -164,6 +166,7 @@ class GenerateTab:
         form, values = self.form, self.form.components
         self.panel.follow(page.changes, JOB_POLL_INTERVAL_S, only_visible=False)
         self.panel.bind(self.run.click, self._generate, [self.imported, *values])
+        self.panel.bind(self.first_sentence.click, self._preview_sentence, values)
         self.panel.bind(self.stop.click, self._stop)
         self.own_presets.bind(form, page.blocks)
         self._bind_options()
@@ -200,12 +203,17 @@ class GenerateTab:
         self.studio.submit(request, origin=ORIGIN)
         return {self.imported: imported}
 
+    def _preview_sentence(self, *values: Any) -> None:
+        submit_first_sentence(self.studio, self.form.build_request(self.studio, values), ORIGIN)
+
     def _stop(self) -> Updates:
         stopped = stop_jobs(self.studio, TASKS, ORIGIN, only_running=True)
         return {self.message: note_html("Stopping. Finished lines are kept." if stopped else "")}
 
     def _press(self, action: PanelAction) -> Updates:
         result = run_job_action(self.studio, action)
+        if result.record is not None:
+            restore_speakers(self.studio.layout, result.record.speaker_voices)
         updates = (
             self.form.get_updates(result.values)
             if result.record is None
@@ -294,7 +302,10 @@ class GenerateTab:
         saved = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
         shown = {"js": clamp_inputs_js(values), **EVENT_OPTIONS}
         loaded = blocks.load(self._restore, [saved], values, **EVENT_OPTIONS)
-        outputs = [self.preview, self.run]
+        outputs = [self.preview, self.run, self.first_sentence, *self.speakers.components]
+        self.speakers.bind(
+            self.message, lambda event: event.then(self._preview, values, outputs, **shown)
+        )
         loaded.then(self._preview, values, outputs, **shown)
         done: Any = self.last_done  # Any: as above
         done.change(self._preview, values, outputs, **shown)  # time estimates change
@@ -320,18 +331,25 @@ class GenerateTab:
 
     def _preview(self, *values: Any) -> Updates:
         """Show how the text will be spoken, and how long that takes, also in the button."""
-        html, estimate = "", ""
+        html, estimate, is_long = "", "", False
         try:
             request = self.form.build_request(self.studio, values)
             if request.voice == MICROPHONE_VOICE and not has_recording(self.studio):
                 request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
             html = request_preview_html(self.studio, request)
             estimate = format_estimate(self.studio, request)
+            is_long = is_long_job(self.studio, request)
         except AppError as error:
             if error.code != "empty_text":  # Generate says so
                 html = render("preview_error.html", error=error)
         label = f"{RUN_LABEL} ({estimate})" if estimate else RUN_LABEL
-        return {self.preview: html, self.run: gr.update(value=label)}
+        speakers = self.speakers.get_updates(str(self.form.name_values(values)["text"] or ""))
+        return {
+            self.preview: html,
+            self.run: gr.update(value=label),
+            self.first_sentence: gr.update(visible=is_long),
+            **speakers,
+        }
 
     # ---- voices and models ----------------------------------------------------------------------
 
@@ -354,17 +372,7 @@ class GenerateTab:
             }
 
         voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
-        strength = controls.get(LORA_STRENGTH)
-        if strength is not None:
-            gr.on(
-                [voice.change, bundle.change, page.blocks.load],
-                lambda model, name: gr.update(
-                    visible=has_lora_adapter(self.studio.layout, model or "", name or "")
-                ),
-                [bundle, voice],
-                [strength],
-                **EVENT_OPTIONS,
-            )
+        follow_model(self.studio, controls, page.blocks)
 
     def _get_folder_state(self, awaited: str) -> tuple[str, str]:
         layout = self.studio.layout

@@ -226,6 +226,7 @@ class SynthesisSession:
             machine=self.environment,
             latents=self._encode_latents(voice) if self.request.embed_latents else None,
             pronunciations=self.request.pronunciations,
+            speaker_voices=self.request.speaker_voices,
             **fields,
         )
 
