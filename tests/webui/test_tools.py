@@ -93,6 +93,16 @@ RESULTS: dict[str, dict[str, Any]] = {
 }
 RESULTS["keep_blend"] = RESULTS["bring_voice"]
 RESULTS["speak"] = {"path": f"/a/{SCRIPT}.wav", "voice": SCRIPT, "text": SCRIPT}
+RESULTS["design_voice"] = {
+    "bundle": SCRIPT,
+    "measured": 64,
+    "voices": [
+        {
+            "voice": {"seed": 7, "pitch": 120.0, "brightness": 900.0, "pace": 14.2},
+            "path": f"/a/{SCRIPT}.wav",
+        }
+    ],
+}
 RESULTS["check_clip"] = RESULTS["check_voice"]
 RESULTS["apply_effects"] = {
     "source": f"/a/{SCRIPT}.wav",

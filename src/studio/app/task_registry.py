@@ -25,6 +25,7 @@ _ROWS = (  # name, request class in studio, function in studio.workers
     ("edit_lines", "synthesis.line_edits:EditLinesRequest", "retake:edit_lines_task"),
     ("bring_voice", "voices.uploads:ImportVoiceRequest", "create_voice:import_voice_task"),
     ("keep_random", "schemas.voices:SaveRandomVoiceRequest", "save_voice:save_random_voice_task"),
+    ("design_voice", "voices.design:DesignVoiceRequest", "design_voice:design_voice_task"),
     ("keep_blend", "schemas.voices:SaveBlendRequest", "save_voice:save_blend_task"),
     ("keep_recording", "schemas.voices:SaveRecordingRequest", "save_voice:save_recording_task"),
     ("download_model", "model_store.lifecycle:DownloadModelRequest",

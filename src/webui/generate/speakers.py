@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from core.errors import AppError
 from studio.app.studio import Studio
@@ -52,7 +51,7 @@ class SpeakerFields:
         """What `get_updates` updates."""
         return [self.group, self.names, self.more, *self.fields]
 
-    def bind(self, message: Component, follow: Callable[[Any], Any]) -> None:
+    def bind(self, message: gr.HTML, follow: Callable[[Any], Any]) -> None:
         """Connect the events.  message: where errors are shown;  follow: called with each event."""
         for field in self.fields:
             event = field.input(
@@ -63,7 +62,7 @@ class SpeakerFields:
             )
             follow(event)
 
-    def save(self, message: Component, names: Sequence[str], *voices: str | None) -> Updates:
+    def save(self, message: gr.HTML, names: Sequence[str], *voices: str | None) -> Updates:
         """Keep the voices of the speakers that are shown, for this text and the next ones."""
         chosen = zip(names, voices, strict=False)
         write_speakers(self.studio.layout, {name: (voice or "").strip() for name, voice in chosen})

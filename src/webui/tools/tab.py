@@ -27,6 +27,7 @@ from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
 from webui.tools.voice_blend import BlendTool
+from webui.tools.voice_design import DesignTool
 from webui.tools.voices import VoiceGallery
 
 # Any: updates of Gradio's components.
@@ -71,6 +72,8 @@ class UtilitiesTab:
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
                 self.blend = BlendTool(page)
+                self.design = DesignTool(page)
+                self.views["design_voice"] = self.design.view
                 self.views |= {PREVIEW_TASK: self.blend.view, "keep_blend": self.blend.kept_view}
                 self._build_voice_check()
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
@@ -93,10 +96,10 @@ class UtilitiesTab:
             first,
             self._get_state,
             self._render,
-            {"hear": self.lab.play_point},
+            {"hear": self.lab.play_point, "keep_design": self.design.keep},
             message=self.message,
             outputs=[*others, self.stop],
-            action_outputs=[self.lab.player],
+            action_outputs=[self.lab.player, self.design.message],
         )
 
     def _build_voice_check(self) -> None:
@@ -142,6 +145,7 @@ class UtilitiesTab:
         """Connect the events to their handlers."""
         self.gallery.bind()
         self.blend.bind(self.panel)
+        self.design.bind(self.panel)
         self.clip_tools.bind(self.panel)
         self.effects.bind(self.panel)
         self.conversion.bind(self.panel)
