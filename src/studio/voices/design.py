@@ -18,7 +18,7 @@ from core.serialization import from_dict, to_dict
 
 DRAWS = 64
 OFFERED = 3
-SENTENCE = "We saw the old mill by the river, and the boats came home before the rain."
+SENTENCE = "We saw the old mill by the river."  # short: models limit the tokens of a text
 TRAITS = ("pitch", "brightness", "pace")
 
 
