@@ -58,6 +58,10 @@ def test_the_draws_nearest_in_rank_are_chosen() -> None:
     high = select_nearest_voices(draws, DesignVoiceRequest(pitch=1.0, brightness=0.0, pace=0.0))
     assert high[0].seed == 9
     assert select_nearest_voices(draws[:1], DesignVoiceRequest()) == draws[:1]
+    same = [MeasuredVoice(seed=n, pitch=100.0 + n, brightness=1.0, pace=9.0) for n in range(9)]
+    for pace in (0.0, 1.0):  # a model whose voices have one pace
+        middle = select_nearest_voices(same, DesignVoiceRequest(pace=pace), 1)
+        assert middle[0].seed == 4
     with pytest.raises(ValueError, match="pitch is 2"):
         DesignVoiceRequest(pitch=2.0)
 

@@ -6,6 +6,7 @@ state/voice_design/<id of the weights>.json.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +71,18 @@ class DesignVoiceResult:
 def select_nearest_voices(
     draws: Sequence[MeasuredVoice], request: DesignVoiceRequest, count: int = OFFERED
 ) -> list[MeasuredVoice]:
-    """Return the draws whose ranks in all traits are nearest to those asked for."""
+    """Return the draws whose ranks in all traits are nearest to those asked for.
+
+    Equal draws share their mean rank, so that a trait in which a model does not vary decides
+    nothing.
+    """
     last = max(1, len(draws) - 1)
     distances = dict.fromkeys((draw.seed for draw in draws), 0.0)
     for trait in TRAITS:
-        ordered = sorted(draws, key=lambda draw: (getattr(draw, trait), draw.seed))
-        for rank, draw in enumerate(ordered):
+        ordered = sorted(getattr(draw, trait) for draw in draws)
+        for draw in draws:
+            value = getattr(draw, trait)
+            rank = (bisect_left(ordered, value) + bisect_right(ordered, value) - 1) / 2
             distances[draw.seed] += (rank / last - getattr(request, trait)) ** 2
     return sorted(draws, key=lambda draw: (distances[draw.seed], draw.seed))[:count]
 
