@@ -19,6 +19,7 @@ from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
 from text.tokenizer import PhonemeTokenizer, Tokenizer, with_text_cleaning
+from text.words import find_word_tokens
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
@@ -267,6 +268,20 @@ class TortoiseEngine:
             warnings=make_warnings([drawn[index] for index in best], longest, halved),
             resolved_options=list_resolved_options(options, manager.precision, halved),
         )
+
+    def locate_words(
+        self, words: Sequence[str], candidate: SpeechCandidate
+    ) -> list[tuple[float, float]] | None:
+        """Return the times of the words by the durations of a GPT with an aligner, else None."""
+        data = candidate.aux
+        if not isinstance(data, TortoiseCandidateData) or data.plan is None:
+            return None
+        conventions = self.bundle.conventions
+        code_s = conventions.samples_per_code / conventions.gpt_rate
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, data.text_cleaning)
+        tokens = tokenizer.tokenize(" ".join(words))
+        spans = data.plan.locate_words(find_word_tokens(words, tokens, tokenizer.tokenize))
+        return [(start * code_s, stop * code_s) for start, stop in spans]
 
     def align(
         self,

@@ -63,6 +63,8 @@ _ROWS = (  # name, request class in studio, function in studio.workers
      "sv2tts.datasets:predict_mels_task"),
     ("use_toolbox", "sv2tts.requests:ToolboxRequest", "sv2tts.toolbox:use_toolbox_task"),
     ("make_gold", "datasets.gold_request:GoldRequest", "datasets.gold_dataset:gold_dataset_task"),
+    ("locate_words", "subtitles.word_times:LocateWordsRequest",
+     "synthesis.word_times:locate_words_task"),
     ("measure_likeness", "history.likeness:MeasureLikenessRequest",
      "encoders.likeness:measure_likeness_task"),
     ("export_gold", "datasets.gold_request:GoldExportRequest",

@@ -85,6 +85,7 @@
     if (audio.readyState) start();
     else { audio.preload = "auto"; audio.addEventListener("loadedmetadata", start, { once: true }); audio.load(); }
   }
+  document.addEventListener("testudo-seek", () => { stopAt = null; }); // words.js goes to a word
   document.addEventListener("timeupdate", (event) => {
     const audio = event.target, clip = clipOf(audio);
     if (!clip || audio.paused) return;
