@@ -33,6 +33,7 @@ COMMANDS = {
     "merge": "blend the weights of two models",
     "models": "list, download, verify and import models",
     "history": "search, star, rename, delete and export clips",
+    "projects": "list, rename, export and import projects: clips of several lines",
     "settings": "show and change the settings",
     "presets": "list, import, export and delete presets of your own",
     "backup": "back up the whole studio into one file, and restore it",
@@ -113,6 +114,8 @@ def _find_registration(
         from cli.library.models import register
     elif name == "history":
         from cli.library.history import register
+    elif name == "projects":
+        from cli.library.projects import register
     elif name == "settings":
         from cli.library.settings import register
     elif name == "presets":

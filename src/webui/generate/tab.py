@@ -64,6 +64,7 @@ from webui.generate.preview import (
     request_preview_html,
     submit_first_sentence,
 )
+from webui.generate.projects import CLOSE, OPEN, ProjectList, find_opened_project
 from webui.generate.speakers import SpeakerFields
 from webui.generate.voice_recorder import (
     ORIGIN,
@@ -80,6 +81,7 @@ TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
 RUN_LABEL = "Generate"
 JOB_POLL_INTERVAL_S = 1.0
 FOLDER_POLL_INTERVAL_S = 3.0
+PROJECT_KEY = "testudo-project"  # of the project that is open in this browser
 STORAGE_KEY, STORAGE_SECRET = (
     "testudo-generate",
     "not a secret: it is stored in the browser of its owner",
@@ -123,6 +125,7 @@ class GenerateTab:
                 self.own_presets = OwnPresets(studio)
                 self._build_save_voice(str(self.initial_values["voice"]))
                 self.drop = ClipDrop(studio)
+                self.projects = ProjectList(studio)
             with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
                 jobs = create_live_html("generate-jobs")
         self.form = GenerateForm(
@@ -131,6 +134,7 @@ class GenerateTab:
             engine=studio.settings.engine,
         )
         self.last_done, self.imported = gr.State(""), gr.State("")
+        self.opened = gr.BrowserState("", storage_key=PROJECT_KEY, secret=STORAGE_SECRET)
         self.panel = LivePanel(
             jobs,
             self._get_job_panel_state,
@@ -139,11 +143,18 @@ class GenerateTab:
                 self.last_done: state.last_done,
                 self.stop: gr.update(interactive=state.can_stop),
             },
-            dict.fromkeys(JOB_ACTIONS, self._press),
+            {
+                **dict.fromkeys(JOB_ACTIONS, self._press),
+                **self.projects.actions,
+                OPEN: lambda action, opened: {self.opened: action.text("ref")},
+                CLOSE: lambda action, opened: {self.opened: ""},
+            },
             message=self.message,
+            inputs=[self.opened],
             outputs=[self.last_done, self.stop],
-            action_outputs=[self.imported, *self.form.components],
+            action_outputs=[self.imported, self.projects.message, *self.form.components],
         )
+        self.panel.listen(self.projects.html)
 
     def _build_save_voice(self, voice: str) -> None:
         self.save_voice = gr.Accordion(
@@ -165,6 +176,7 @@ class GenerateTab:
         """Connect the events to their handlers."""
         form, values = self.form, self.form.components
         self.panel.follow(page.changes, JOB_POLL_INTERVAL_S, only_visible=False)
+        self.projects.bind(page.changes)
         self.panel.bind(self.run.click, self._generate, [self.imported, *values])
         self.panel.bind(self.first_sentence.click, self._preview_sentence, values)
         self.panel.bind(self.stop.click, self._stop)
@@ -186,11 +198,13 @@ class GenerateTab:
 
     # ---- jobs -----------------------------------------------------------------------------------
 
-    def _get_job_panel_state(self) -> JobPanelState:
+    def _get_job_panel_state(self, opened: str | None = "") -> JobPanelState:
         jobs = self.studio.jobs(limit=50)
         layout = self.studio.layout
         return JobPanelState(
-            html=job_panel_html(jobs, layout, read_stars(layout.stars)),
+            html=job_panel_html(
+                jobs, layout, read_stars(layout.stars), find_opened_project(layout, opened or "")
+            ),
             last_done=next((job.id for job in jobs if job.state == "done"), ""),
             can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
         )
@@ -201,7 +215,7 @@ class GenerateTab:
             recording = self.form.name_values(values)["microphone"]
             imported = import_recording(self.studio, recording, imported)
         self.studio.submit(request, origin=ORIGIN)
-        return {self.imported: imported}
+        return {self.imported: imported, self.opened: ""}
 
     def _preview_sentence(self, *values: Any) -> None:
         submit_first_sentence(self.studio, self.form.build_request(self.studio, values), ORIGIN)
@@ -210,7 +224,7 @@ class GenerateTab:
         stopped = stop_jobs(self.studio, TASKS, ORIGIN, only_running=True)
         return {self.message: note_html("Stopping. Finished lines are kept." if stopped else "")}
 
-    def _press(self, action: PanelAction) -> Updates:
+    def _press(self, action: PanelAction, opened: str | None) -> Updates:
         result = run_job_action(self.studio, action)
         if result.record is not None:
             restore_speakers(self.studio.layout, result.record.speaker_voices)
