@@ -169,7 +169,7 @@ def test_an_aligner_finds_the_words_of_lines_once(context: WorkerContext) -> Non
 
 
 @pytest.mark.usefixtures("aligner")
-def test_a_job_ends_after_a_minute_and_names_the_next_line(
+def test_a_job_ends_after_a_while_and_names_the_next_line(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref, _ = speak(context, TEXT, delimiter="\\n")

@@ -248,7 +248,7 @@ def find_words(
     context: ContextDep,
     line: Annotated[int, Query(ge=0, le=MAX_START, description="the first one, from 0")] = 0,
 ) -> JobView:
-    """Find when the words of a clip are spoken, about two minutes of sound in one job.
+    """Find when the words of a clip are spoken, about half a minute of sound in one job.
 
     Returns the job that does it already, if there is one.
     """

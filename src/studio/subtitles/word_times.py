@@ -52,7 +52,7 @@ class LocateWordsRequest:
     """Find when the words of a clip are spoken, and keep it beside the clip.
 
     clip: its path below the results; line: the first one, from 0. Lines whose words are known are
-    skipped. A job ends after about two minutes of sound, so that other jobs need not wait for it.
+    skipped. A job ends after about half a minute of sound, so that other jobs need not wait for it.
     """
 
     clip: str

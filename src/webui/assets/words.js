@@ -2,7 +2,7 @@
 // Marks are ranges of the CSS Custom Highlight API: the text itself is not changed, so that nothing
 // is announced and a field can be edited meanwhile.
 (() => {
-  const MARK = "spoken-word", HOLD_S = 0.25, MAX_KEPT = 20, MAX_SKIPPED = 400, POLL_MS = 700;
+  const MARK = "spoken-word", HOLD_S = 0.25, MAX_KEPT = 20, MAX_SKIPPED = 400, POLL_MS = 700, MAX_POLL_MS = 5000;
   const canMark = Boolean(globalThis.Highlight && CSS.highlights);
   const known = new Map(); // address of the words -> { lines, asked, isAsking, whole }
   const clipOf = (node) => node?.closest?.("[data-words]");
@@ -32,9 +32,10 @@
     entry.isAsking = true;
     try {
       const answer = await fetch(`${entry.address}&line=${line}`, { method: "POST" });
-      let job = answer.ok ? await answer.json() : null;
+      let job = answer.ok ? await answer.json() : null, wait_ms = POLL_MS;
       while (job && ["waiting", "running"].includes(job.state)) {
-        await new Promise((done) => setTimeout(done, POLL_MS));
+        await new Promise((done) => setTimeout(done, wait_ms));
+        wait_ms = Math.min(1.5 * wait_ms, MAX_POLL_MS);
         const next = await fetch(`api/jobs/${job.id}`);
         job = next.ok ? await next.json() : null;
       }

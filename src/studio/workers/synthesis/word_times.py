@@ -26,7 +26,7 @@ from text.words import split_words
 from training.asr.base import SAMPLE_RATE, TranscribeError, Word
 from training.asr.forced_alignment import find_aligner
 
-MAX_SOUND_S = 120.0  # of the lines of one job; the next job waits for the others in the queue
+MAX_SOUND_S = 30.0  # of the lines of one job; the next job waits for the others in the queue
 LANGUAGE = "en"
 STAGE = "aligning"
 
