@@ -159,15 +159,15 @@ def backup(hand: Hand) -> None:
 
 
 TASKS: dict[str, Callable[[Hand], None]] = {
+    "settings of an old clip": settings_of_an_old_clip,
+    "compare two": compare_two,
+    "export zip": export_zip,
+    "backup": backup,
+    "new voice from three files": new_voice,
     "first sound": first_sound,
     "three paragraphs": three_paragraphs,
     "redo a line": redo_a_line,
-    "new voice from three files": new_voice,
-    "settings of an old clip": settings_of_an_old_clip,
-    "compare two": compare_two,
     "dataset": dataset,
-    "export zip": export_zip,
-    "backup": backup,
     "train": train,
 }
 
@@ -177,6 +177,7 @@ def main() -> int:
     flags = _parse_flags()
     from playwright.sync_api import sync_playwright
 
+    from browser.clips import write_project
     from browser.conftest import PROGRAMS, QUIET
     from browser.server import StudioProcess
 
@@ -187,13 +188,16 @@ def main() -> int:
         root = Path(place)
         for name in ("voices", "models"):
             shutil.copytree(ROOT / name, root / name)
+        for count in (2, 3):  # old clips, for History
+            write_project(root, count)
         studio = StudioProcess(root).start()
         browser = playwright.chromium.launch(executable_path=program, args=list(QUIET))
         try:
-            print_line(f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}\n")
-            do_tasks(browser, studio, flags.task or list(TASKS))
+            load = f"load {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
+            print_line(f"{platform.machine()}, {os.cpu_count()} cores, {load}\n")
             if not flags.no_memory:
                 measure_memory(browser, studio, flags.lines)
+            do_tasks(browser, studio, flags.task or list(TASKS))
         finally:
             browser.close()
             studio.close()
@@ -204,7 +208,7 @@ def do_tasks(browser: Any, studio: Any, names: list[str]) -> None:
     """Do tasks one after the other in one browser, which is opened anew for each."""
     from browser.visitor import Visitor
 
-    print_line("| task | clicks | texts | files | seconds |\n|---|---|---|---|---|")
+    print_line("\n| task | clicks | texts | files | seconds |\n|---|---|---|---|---|")
     for name in names:
         hand = Hand(Visitor(browser), studio.root)
         hand.one.open(studio.url)
@@ -226,7 +230,7 @@ def measure_memory(browser: Any, studio: Any, counts: list[int]) -> None:
     from browser.visitor import Visitor
 
     print_line(
-        "\n| lines | players | waveforms | elements of the card | JS heap | nodes of the page |\n"
+        "| lines | players | waveforms | elements of the card | JS heap | nodes of the page |\n"
         "|---|---|---|---|---|---|"
     )
     for count in counts:

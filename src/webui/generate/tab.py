@@ -135,7 +135,11 @@ class GenerateTab:
         )
         self.last_done, self.imported = gr.State(""), gr.State("")
         self.opened = gr.BrowserState("", storage_key=PROJECT_KEY, secret=STORAGE_SECRET)
-        self.panel = LivePanel(
+        self.panel = self._build_panel(jobs)
+        self.panel.listen(self.projects.html)
+
+    def _build_panel(self, jobs: gr.HTML) -> LivePanel:
+        return LivePanel(
             jobs,
             self._get_job_panel_state,
             lambda state: {
@@ -154,7 +158,6 @@ class GenerateTab:
             outputs=[self.last_done, self.stop],
             action_outputs=[self.imported, self.projects.message, *self.form.components],
         )
-        self.panel.listen(self.projects.html)
 
     def _build_save_voice(self, voice: str) -> None:
         self.save_voice = gr.Accordion(
