@@ -58,7 +58,7 @@ class ProjectList:
             self.upload = gr.File(
                 label="Import a project",
                 file_types=[".zip"],
-                height=90,
+                height=130,
                 elem_id="generate-projects-import",
             )
 
