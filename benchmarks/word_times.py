@@ -29,7 +29,7 @@ from studio.synthesis.planning import plan_lines  # noqa: E402
 from studio.synthesis.request_builder import SpeechRequestInput, build_request  # noqa: E402
 from studio.workers.synthesis.synthesizer import Synthesizer  # noqa: E402
 from studio.workers.synthesis.word_times import align_text  # noqa: E402
-from text.words import split_words  # noqa: E402
+from text.normalization.words import split_words  # noqa: E402
 
 LINES = ROOT / "benchmarks" / "lines" / "hard.csv"
 LAYOUT = ProjectPaths.from_root(ROOT)

@@ -18,8 +18,8 @@ from engines.speaker_latents import SpeakerLatents
 from quick import teacher
 from quick.converter import PhoneTimes, VoiceConverter
 from quick.options import QuickOptions
+from text.normalization.words import find_word_tokens
 from text.phones import SPACE_TOKEN
-from text.words import find_word_tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -37,8 +37,8 @@ from sv2tts.mel import MEL_FORMATS, MelFormat, to_vocoder_mel
 from sv2tts.modules.tacotron import Tacotron, trim_trailing_silence
 from sv2tts.modules.wavernn import WaveRNN
 from sv2tts.text_analyzer import TEXT_LIMIT, read_text
+from text.normalization.words import find_word_tokens
 from text.phones import SPACE_TOKEN
-from text.words import find_word_tokens
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, vocode_mel
 
 if TYPE_CHECKING:

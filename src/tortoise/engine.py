@@ -18,8 +18,8 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
+from text.normalization.words import find_word_tokens
 from text.tokenizer import PhonemeTokenizer, Tokenizer, with_text_cleaning
-from text.words import find_word_tokens
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model

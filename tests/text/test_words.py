@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from text.g2p import SPACE
-from text.words import find_word_tokens, split_words
+from text.normalization.words import find_word_tokens, split_words
 
 READ = {"1984": "nineteen eighty four", "$5": "five dollars", "-": "", "in": "in"}
 

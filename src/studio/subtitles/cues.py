@@ -12,7 +12,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.subtitles.word_times import LineWords, SpokenWord
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath
-from text.words import split_words
+from text.normalization.words import split_words
 
 FORMATS = ("srt", "vtt")
 MAX_ROW_CHARS, MAX_ROWS = 42, 2  # of a cue, as broadcasters have them

@@ -18,8 +18,8 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import get_words_path
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath
+from text.normalization.words import split_words
 from text.script import ScriptError, parse_script
-from text.words import split_words
 
 MAX_FILE_BYTES = 5_000_000
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from text.normalization.words import TokenRange
 from text.phones import PHONES, SILENCE, UNKNOWN_PHONE, classify_token
 from text.tokenizer import PhonemeTokenizer, Tokenizer
-from text.words import TokenRange
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.text_aligner import MIN_DURATION, compute_overlap
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from core.errors import AppError
 from studio.app.studio import Studio
-from studio.history.favorites import read_stars
 from studio.model_store.bundles import get_models_fingerprint
 from studio.model_store.finetunes import (
     AUTO,
@@ -21,9 +21,6 @@ from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
 from studio.voices.speakers import restore_speakers
 from webui.components.job_card import (
-    SPEECH_TASKS,
-    filter_active_jobs,
-    job_panel_html,
     stop_jobs,
 )
 from webui.components.live_panel import (
@@ -57,6 +54,7 @@ from webui.generate.form_view import (
     voice_choices,
 )
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
+from webui.generate.job_panel import TASKS, get_job_panel_state
 from webui.generate.own_presets import OwnPresets
 from webui.generate.preview import (
     format_estimate,
@@ -64,7 +62,7 @@ from webui.generate.preview import (
     request_preview_html,
     submit_first_sentence,
 )
-from webui.generate.projects import CLOSE, OPEN, ProjectList, find_opened_project
+from webui.generate.projects import CLOSE, OPEN, ProjectList
 from webui.generate.speakers import SpeakerFields
 from webui.generate.voice_recorder import (
     ORIGIN,
@@ -76,8 +74,6 @@ from webui.generate.voice_recorder import (
 
 # Any: each control has a value of its own type.
 
-TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
-"""The tasks of this tab, which its Stop button stops."""
 RUN_LABEL = "Generate"
 JOB_POLL_INTERVAL_S = 1.0
 FOLDER_POLL_INTERVAL_S = 3.0
@@ -86,14 +82,6 @@ STORAGE_KEY, STORAGE_SECRET = (
     "testudo-generate",
     "not a secret: it is stored in the browser of its owner",
 )
-
-
-class JobPanelState(NamedTuple):
-    """State of the job panel, the id of the last finished job, and whether one can be stopped."""
-
-    html: str
-    last_done: str
-    can_stop: bool
 
 
 def build_generate_tab(page: PageContext) -> None:
@@ -141,7 +129,7 @@ class GenerateTab:
     def _build_panel(self, jobs: gr.HTML) -> LivePanel:
         return LivePanel(
             jobs,
-            self._get_job_panel_state,
+            partial(get_job_panel_state, self.studio),
             lambda state: {
                 jobs: state.html,
                 self.last_done: state.last_done,
@@ -200,17 +188,6 @@ class GenerateTab:
         self.clear_seed.click(lambda: "", None, seed, **EVENT_OPTIONS)
 
     # ---- jobs -----------------------------------------------------------------------------------
-
-    def _get_job_panel_state(self, opened: str | None = "") -> JobPanelState:
-        jobs = self.studio.jobs(limit=50)
-        layout = self.studio.layout
-        return JobPanelState(
-            html=job_panel_html(
-                jobs, layout, read_stars(layout.stars), find_opened_project(layout, opened or "")
-            ),
-            last_done=next((job.id for job in jobs if job.state == "done"), ""),
-            can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
-        )
 
     def _generate(self, imported: str, *values: Any) -> Updates:
         request = self.form.build_request(self.studio, values)

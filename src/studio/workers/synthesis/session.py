@@ -36,8 +36,8 @@ from studio.workers.synthesis.clip_editing import (
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
 from studio.workers.synthesis.take_check import TakeChecker
+from text.normalization.words import split_words
 from text.pronunciations import apply_pronunciations
-from text.words import split_words
 
 if TYPE_CHECKING:
     from engines.protocols import Engine

@@ -21,8 +21,8 @@ from studio.synthesis.line_takes import LineTakesFile, read_line_takes, write_li
 from studio.synthesis.output_paths import OutputPath, find_clip_path
 from studio.workers.context import TaskContext
 from studio.workers.synthesis.take_store import NO_CLIP_LIMITS, measure_audible_span
+from text.normalization.words import split_words
 from text.pronunciations import list_phonemes, replace_groups
-from text.words import split_words
 from training.asr.base import SAMPLE_RATE, TranscribeError, Word
 from training.asr.forced_alignment import find_aligner
 
