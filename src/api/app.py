@@ -19,7 +19,7 @@ from api.auth import AuthConfig
 from api.auth_middleware import AuthMiddleware
 from api.errors import METHOD_NOT_ALLOWED, NOT_FOUND, ApiError, register_exception_handlers
 from api.lazy_page import LazyAsgiApp
-from api.routes import datasets, files, jobs, models, openai, system, voices
+from api.routes import datasets, files, jobs, models, openai, projects, system, voices
 from api.routes import history as results
 from api.routes import training_runs as runs
 from api.security_middleware import RequestLimits, SecurityMiddleware
@@ -30,7 +30,7 @@ API_DESCRIPTION = (
     "and runs under /api, and the speech endpoints of OpenAI under /v1."
 )
 HTTP_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-ROUTE_MODULES = (jobs, voices, results, models, datasets, runs, system, files, openai)
+ROUTE_MODULES = (*(jobs, voices, results, projects, models, datasets, runs, system, files, openai),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

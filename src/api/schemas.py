@@ -71,7 +71,8 @@ class ApiContext:
         note = voice.consent
         consent = None if note is None else ConsentView.model_validate(note)
         kept = voice.latents_path is not None
-        return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent)
+        tags = list(voice.tags)
+        return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent, tags=tags)
 
     def file_url(self, kind: str, name: str) -> str:
         """Return the URL of a file below the results, the voices or training."""
@@ -168,12 +169,13 @@ class ConsentView(BaseModel):
 
 
 class VoiceView(BaseModel):
-    """A voice. kept: it consists of speaker latents instead of clips."""
+    """A voice. kept: it consists of speaker latents instead of clips; tags: to find it by."""
 
     name: str
     kept: bool
     clips: list[ClipView]
     consent: ConsentView | None = None
+    tags: list[str] = []
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:

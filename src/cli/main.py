@@ -21,7 +21,7 @@ EXIT_OK, EXIT_INTERNAL_ERROR, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
     "speak": "synthesize speech",
-    "voices": "list voices, save a random one, import one",
+    "voices": "list and tag voices, save a random one or a blend, import one",
     "read": "print the settings of a generated clip",
     "tokens": "show a text as a model tokenizes it",
     "pronounce": "show or change how words are pronounced",
@@ -33,6 +33,7 @@ COMMANDS = {
     "merge": "blend the weights of two models",
     "models": "list, download, verify and import models",
     "history": "search, star, rename, delete and export clips",
+    "projects": "list, rename, export and import projects: clips of several lines",
     "settings": "show and change the settings",
     "presets": "list, import, export and delete presets of your own",
     "backup": "back up the whole studio into one file, and restore it",
@@ -113,6 +114,8 @@ def _find_registration(
         from cli.library.models import register
     elif name == "history":
         from cli.library.history import register
+    elif name == "projects":
+        from cli.library.projects import register
     elif name == "settings":
         from cli.library.settings import register
     elif name == "presets":

@@ -42,10 +42,11 @@ class StudioTools:
     wait: Callable[[float], None] = time.sleep
 
     def list_voices(self) -> list[Fields]:
-        """List the voices, with the number of their clips and the note of consent."""
+        """List the voices, with their tags, number of clips and note of consent."""
         return [
             {
                 "name": voice["name"],
+                "tags": voice["tags"],
                 "clips": len(voice["clips"]),
                 "consent": voice["consent"],
             }

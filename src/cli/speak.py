@@ -75,6 +75,13 @@ class SpeakFlags:
             "<v …> that are voices choose them.",
         ),
     ] = None
+    speaker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VOICE",
+            help="Voice of the lines that begin with NAME: in the text; may be repeated.",
+        ),
+    ] = None
     columns: Annotated[
         str,
         typer.Option(
@@ -188,11 +195,7 @@ def run(
         out=str(parse_path(flags.out)) if flags.out else flags.out,
         options=engine_options,
         delivery=output_options,
-        request_fields={
-            name: getattr(flags, name)
-            for name in REQUEST_FIELDS
-            if getattr(flags, name) is not None
-        },
+        request_fields=_get_request_fields(flags),
     )
     if flags.lines:
         return _synthesize_batch(studio, flags, given, report)
@@ -216,6 +219,17 @@ def run(
     for line in lines:
         report.note(line)
     return 0
+
+
+def _get_request_fields(flags: SpeakFlags) -> dict[str, Any]:
+    """Return the fields of a request that were given. Any: each has its own type."""
+    given = {name: getattr(flags, name) for name in REQUEST_FIELDS}
+    if flags.speaker:
+        pairs = [pair.partition("=") for pair in flags.speaker]
+        if odd := next((name for name, sign, voice in pairs if not (sign and name.strip())), None):
+            raise AppError(f"--speaker is {odd!r}; write NAME=VOICE, as in --speaker Anna=clara.")
+        given["speaker_voices"] = {name.strip(): voice.strip() for name, _, voice in pairs}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_stream_flags(flags: SpeakFlags) -> None:

@@ -136,6 +136,11 @@ class ProjectPaths:
         return self.state / "pronunciations.txt"
 
     @property
+    def speakers(self) -> Path:
+        """The voices of the speakers of scripts."""
+        return self.state / "speakers.yaml"
+
+    @property
     def trash(self) -> Path:
         """The trash of deleted clips."""
         return self.state / "bin"

@@ -22,12 +22,14 @@ class SpeechCandidate:
     """One candidate of a text.
 
     score: what the engine ranked it by; aux: what the engine itself needs to align it, None for a
-    clip that was read from a file (Any: each engine has its own).
+    clip that was read from a file (Any: each engine has its own); word_times: seconds in the clip
+    at which each word begins and ends, one after the other, () where they are not known.
     """
 
     clip: Clip
     score: float | None = None
     aux: Any = None
+    word_times: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,20 @@ class SupportsDurations(Protocol):
     # Any: the instance of the engine's options
     def predict_duration(self, text: str, speaker: SpeakerLatents, options: Any) -> float | None:
         """Return the seconds of a text at the speed of the options; None where it is unknown."""
+        ...
+
+
+@runtime_checkable
+class SupportsWordTimes(Protocol):
+    """An engine that may know when each word of a candidate is spoken; it computes nothing."""
+
+    def locate_words(
+        self, words: Sequence[str], candidate: SpeechCandidate
+    ) -> list[tuple[float, float]] | None:
+        """Return where each word begins and ends, in seconds; None where it is not known.
+
+        words: joined with spaces they are the text of the candidate, whose clip was not cut.
+        """
         ...
 
 

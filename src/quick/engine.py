@@ -18,11 +18,21 @@ from engines.speaker_latents import SpeakerLatents
 from quick import teacher
 from quick.converter import PhoneTimes, VoiceConverter
 from quick.options import QuickOptions
+from text.normalization.words import find_word_tokens
+from text.phones import SPACE_TOKEN
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 SPEAKER = "speaker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuickCandidateData:
+    """phonemes: one character each, as spoken;  ends: the seconds at which each ends, after a 0."""
+
+    phonemes: str
+    ends: Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,4 +81,24 @@ class QuickEngine:
             report,
             PhoneTimes.of(spoken),
         )
-        return SynthesisOutput(candidates=[SpeechCandidate(clip=clip)])
+        data = QuickCandidateData(phonemes=spoken.phonemes, ends=spoken.list_ends())
+        return SynthesisOutput(candidates=[SpeechCandidate(clip=clip, aux=data)])
+
+    def locate_words(
+        self, words: Sequence[str], candidate: SpeechCandidate
+    ) -> list[tuple[float, float]] | None:
+        """Return the times of the words by the durations of the phonemes."""
+        data = candidate.aux
+        if not isinstance(data, QuickCandidateData):
+            return None
+        speaker = teacher.load_teacher()
+        spans = find_word_tokens(
+            words,
+            _split_phonemes(data.phonemes),
+            lambda word: _split_phonemes(speaker.phonemize(word)),
+        )
+        return [(data.ends[start], data.ends[stop]) for start, stop in spans]
+
+
+def _split_phonemes(phonemes: str) -> list[str]:
+    return [SPACE_TOKEN if mark in (" ", teacher.PAD) else mark for mark in phonemes]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,11 @@ class TeacherUtterance:
     phonemes: str  # one character each, p of them, `PAD` around each sentence
     durations: tuple[int, ...]  # (p,) in units of 600 samples; their sum is n / 600
 
+    def list_ends(self) -> list[float]:
+        """Return the seconds at which each phoneme ends, after a 0."""
+        units = accumulate(self.durations, initial=0)
+        return [count * DURATION_UNIT / SAMPLE_RATE for count in units]
+
 
 class Teacher:
     """hibari-tts with its durations and F0.
@@ -53,6 +59,10 @@ class Teacher:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         self._synthesize = hibari.dsp.synth
+
+    def phonemize(self, text: str) -> str:
+        """Return the phonemes of a text, sentence after sentence, with spaces between words."""
+        return " ".join(self._hibari.phonemize(text))
 
     def speak(self, text: str, speed: float = 1.0, seed: int = 0) -> TeacherUtterance:
         """Speak a text, sentence after sentence.

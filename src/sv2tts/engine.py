@@ -37,6 +37,8 @@ from sv2tts.mel import MEL_FORMATS, MelFormat, to_vocoder_mel
 from sv2tts.modules.tacotron import Tacotron, trim_trailing_silence
 from sv2tts.modules.wavernn import WaveRNN
 from sv2tts.text_analyzer import TEXT_LIMIT, read_text
+from text.normalization.words import find_word_tokens
+from text.phones import SPACE_TOKEN
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder, vocode_mel
 
 if TYPE_CHECKING:
@@ -139,6 +141,25 @@ class Sv2ttsEngine:
             if not made.aux.report.is_good
         ]
         return SynthesisOutput(candidates=ranked, warnings=warnings[:1])
+
+    def locate_words(
+        self, words: Sequence[str], candidate: SpeechCandidate
+    ) -> list[tuple[float, float]] | None:
+        """Return the times of the words by the attention; None where it is not good."""
+        data = candidate.aux
+        if not isinstance(data, Sv2ttsCandidateData) or not data.report.is_good:
+            return None
+        times = character_times(data.attention, data.step_s)
+
+        def find_time(index: int) -> float:
+            return times[min(self._front_end.find_symbol(data.text, index), len(times) - 1)]
+
+        spans = find_word_tokens(
+            words,
+            _split_letters(data.text),
+            lambda word: _split_letters(self._front_end.read(word)),
+        )
+        return [(find_time(start), find_time(stop)) for start, stop in spans]
 
     def align(
         self,
@@ -275,6 +296,10 @@ class Sv2ttsEngine:
     @cached_property
     def _istft_vocoder(self) -> IstftVocoder:
         return load_istft_vocoder(self.folder, self.config, self.device)
+
+
+def _split_letters(text: str) -> list[str]:
+    return [SPACE_TOKEN if letter == " " else letter for letter in text]
 
 
 def _score(report: AttentionReport) -> float:

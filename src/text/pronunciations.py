@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from text.lexicon import ARPABET
@@ -108,6 +108,11 @@ def has_phonemes(text: str) -> bool:
 def show_phonemes(text: str) -> str:
     """Write the phonemes of each group with blanks between them."""
     return _GROUP.sub(lambda group: f"{{{' '.join(list_phonemes(group[0]))}}}", text)
+
+
+def replace_groups(text: str, spell: Callable[[str], str]) -> str:
+    """Return a text with each group of phonemes replaced by what a function returns for it."""
+    return _GROUP.sub(lambda group: spell(group[0]), text)
 
 
 def remove_phonemes(text: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from core.errors import CodedError
 from core.paths import quote_for_message
 from text.normalization.pipeline import normalize_text
-from text.overrides import DURATION, VOICE, LineOptions, ScriptError, has_override, parse_override
+from text.overrides import DURATION, VOICE, LineOptions, ScriptError
 from text.paragraphs import count_usual_blanks, split_paragraphs
 from text.pauses import SENTENCE_PAUSE, Pause, split_at_pauses
 from text.pronunciations import (
@@ -20,13 +21,14 @@ from text.pronunciations import (
     show_phonemes,
 )
 from text.segmentation import TextPiece, is_speakable, split_text
+from text.speakers import fold_speakers, parse_row, split_rows
 
 __all__ = ["DURATION", "VOICE", "InvalidLine", "NothingToSpeakError", "ScriptError", "ScriptItem",
            "ScriptLine", "ScriptNotice", "parse_lines", "parse_script", "split_line"]  # fmt: skip
 
 MAX_SHOWN_CHARS = 40  # of a text that a notice quotes
+NO_SPEAKERS: Mapping[str, str] = MappingProxyType({})
 
-_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r\\n": "\n"}
 _BRACKETS = re.compile(r"[\[\]]")
 _EMPTY_BRACKETS = re.compile(r"\[\s*\]")
 _LINK = re.compile(  # of Markdown: [text](url "title"), [text][1], and images
@@ -96,16 +98,22 @@ ScriptItem = ScriptLine | InvalidLine | ScriptNotice
 
 
 def parse_script(
-    text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
+    text: str,
+    delimiter: str = "",
+    *,
+    known: Collection[str] = (),
+    steering: str = "",
+    speakers: Mapping[str, str] = NO_SPEAKERS,
 ) -> list[ScriptLine]:
     """Return the lines of a script, paragraph by paragraph, without what cannot be spoken.
 
     delimiter: between lines; "\\n" may be typed as a backslash and an n; empty: the text is one
     line, but an override starts a line of its own. known: options that an override may set besides
-    voice. steering: words that steer every line and are cut out. Raises ScriptError for an invalid
-    line, and where nothing remains of a text that is not blank.
+    voice. steering: words that steer every line and are cut out. speakers: the voice of each name
+    that rows begin with, `Anna: Hello.`, whose name is then not spoken. Raises ScriptError for an
+    invalid line, and where nothing remains of a text that is not blank.
     """
-    items = parse_lines(text, delimiter, known=known, steering=steering)
+    items = parse_lines(text, delimiter, known=known, steering=steering, speakers=speakers)
     for item in items:
         if isinstance(item, InvalidLine):
             raise ScriptError(item.reason)
@@ -119,19 +127,24 @@ def parse_script(
 
 
 def parse_lines(
-    text: str, delimiter: str = "", *, known: Collection[str] = (), steering: str = ""
+    text: str,
+    delimiter: str = "",
+    *,
+    known: Collection[str] = (),
+    steering: str = "",
+    speakers: Mapping[str, str] = NO_SPEAKERS,
 ) -> list[ScriptItem]:
     """Return the lines of a script as `parse_script` does, with invalid lines and notices."""
     if _BRACKETS.search(steering):
         raise ScriptError("The prompt is put in brackets; write it without brackets.")
-    names = sorted({VOICE, DURATION, *known})
+    names, voices = sorted({VOICE, DURATION, *known}), fold_speakers(speakers)
     text = join_phonemes(text)
     reader = _ScriptReader(
         steering=" ".join(steering.split()), usual_blanks=count_usual_blanks(text)
     )
-    for number, raw in _split_rows(text, delimiter, names):
+    for number, raw in split_rows(text, delimiter, names, voices):
         try:
-            reader.read_row(number, raw, parse_override(number, raw, names))
+            reader.read_row(number, raw, parse_row(number, raw, names, voices))
         except ScriptError as wrong:
             reader.items.append(InvalidLine(number=number, raw=raw, reason=str(wrong)))
     reader.end()
@@ -308,28 +321,6 @@ def _make_piece(line: ScriptLine, text: str, piece: TextPiece) -> ScriptLine:
     return replace(
         line, text=text, spans=_find_bracket_spans(text), pause=Pause(kind=piece.pause), lead_s=0.0
     )
-
-
-def _split_rows(text: str, delimiter: str, names: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield (number, row); without a delimiter, rows with an override are separate."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    delimiter = _ESCAPES.get(delimiter, delimiter)
-    if delimiter:
-        yield from enumerate(text.split(delimiter), start=1)
-        return
-    rows: list[str] = []
-    start = 1
-    for number, row in enumerate(text.split("\n"), start=1):
-        if has_override(row, names):
-            if rows:
-                yield start, "\n".join(rows)
-            yield number, row
-            rows = []
-            continue
-        start = start if rows else number
-        rows.append(row)
-    if rows:
-        yield start, "\n".join(rows)
 
 
 def _remove_link_targets(text: str) -> str:

@@ -18,7 +18,8 @@ from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from engines.protocols import SpeechCandidate, SynthesisOutput
 from engines.speaker_latents import SpeakerLatents
-from text.tokenizer import PhonemeTokenizer, with_text_cleaning
+from text.normalization.words import find_word_tokens
+from text.tokenizer import PhonemeTokenizer, Tokenizer, with_text_cleaning
 from tortoise.checkpoints.convert import read_voice_latents
 from tortoise.checkpoints.layout import find_missing_files
 from tortoise.checkpoints.loading import TortoiseModel, load_model
@@ -207,10 +208,10 @@ class TortoiseEngine:
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions
     ) -> float | None:
         """Return the seconds of a text; None for a GPT without an aligner."""
+        self.networks.set_lora_strength(options.lora_strength)
         voice = self._load_conditioning_latents(speaker, options)
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
-        conventions = self.bundle.conventions
-        ids = encode_text(tokenizer, text, conventions.text_limit).to(self.networks.device)
+        conventions, ids = self.bundle.conventions, self._encode_text(tokenizer, text)
         with self._make_model_manager(options, ProgressReporter()).use("gpt") as gpt:
             plan = plan_text(gpt, voice.gpt, ids, options.speed, self._get_max_codes(options))
         if plan is None:
@@ -222,13 +223,13 @@ class TortoiseEngine:
     ) -> SynthesisOutput:
         """Synthesize the text; each candidate's `aux` is a TortoiseCandidateData."""
         options = fill_missing_seed(options, secrets.randbelow(2**31))
+        self.networks.set_lora_strength(options.lora_strength)
         vocoder = choose_vocoder(options.vocoder, self.bundle.config.networks)
         voice = self._load_conditioning_latents(speaker, options)
         manager = self._make_model_manager(options, report)
         longest, halved = self._get_max_codes(options), list[int]()
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
-        ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
-        ids = ids.to(self.networks.device)
+        ids = self._encode_text(tokenizer, text)
         with manager.use("gpt") as gpt:
             phones = list_phone_classes(tokenizer)
             plan = plan_text(gpt, voice.gpt, ids, options.speed, longest, phones)
@@ -268,6 +269,20 @@ class TortoiseEngine:
             resolved_options=list_resolved_options(options, manager.precision, halved),
         )
 
+    def locate_words(
+        self, words: Sequence[str], candidate: SpeechCandidate
+    ) -> list[tuple[float, float]] | None:
+        """Return the times of the words by the durations of a GPT with an aligner, else None."""
+        data = candidate.aux
+        if not isinstance(data, TortoiseCandidateData) or data.plan is None:
+            return None
+        conventions = self.bundle.conventions
+        code_s = conventions.samples_per_code / conventions.gpt_rate
+        tokenizer = with_text_cleaning(self.bundle.tokenizer, data.text_cleaning)
+        tokens = tokenizer.tokenize(" ".join(words))
+        spans = data.plan.locate_words(find_word_tokens(words, tokens, tokenizer.tokenize))
+        return [(start * code_s, stop * code_s) for start, stop in spans]
+
     def align(
         self,
         parts: Sequence[str],
@@ -294,6 +309,10 @@ class TortoiseEngine:
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
         return [start * code_s / candidate.aux.speed for start in starts]
+
+    def _encode_text(self, tokenizer: Tokenizer, text: str) -> Tensor:
+        ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
+        return ids.to(self.networks.device)
 
     def _prepare_codes(
         self, chosen: Sequence[CodeCandidate], plan: TextPlan | None, pause: int

@@ -6,7 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from jobs.models import Job
-from support.api_helpers import refused
+from studio.app.studio import Studio
+from support.api_helpers import done, refused
 
 
 @pytest.fixture
@@ -83,3 +84,22 @@ def test_small_waveforms_and_subtitles_of_a_clip_are_served(client: TestClient, 
     refused(client.get(f"/api/results/subtitles/{ref}?format=ass"), 422)
     assert client.get("/api/results?min_s=0.01&max_s=1000").json()["total"] == 1
     assert client.get("/api/results?min_s=1000").json()["total"] == 0
+
+
+def test_words_are_asked_for_once_and_found_by_a_job(
+    client: TestClient, studio: Studio, ref: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = client.get(f"/api/results/words/{ref}").json()["lines"]
+    assert [line["text"] for line in lines] == ["Good evening."] and lines[0]["words"] == []
+    aligned = (0.0, 0.1, 0.1, 0.3)
+    monkeypatch.setattr(
+        "studio.workers.synthesis.word_times.align_text", lambda clip, text, models: aligned
+    )
+    job = client.post(f"/api/results/words/{ref}")
+    assert job.status_code == 202 and job.json()["task"] == "locate_words"
+    done(studio, job.json()["id"])
+    (line,) = client.get(f"/api/results/words/{ref}").json()["lines"]
+    assert line["words"] == [["Good", 0.0, 0.1], ["evening.", 0.1, 0.3]]
+    vtt = client.get(f"/api/results/subtitles/{ref}?format=vtt&words=true").text
+    assert "Good <00:00:00.100>evening." in vtt
+    refused(client.get("/api/results/words/alice/none.wav"), 404)

@@ -13,6 +13,9 @@ from api.schemas import ApiContext
 from jobs.models import Job
 from studio.app.studio import Studio
 from support.api_helpers import done, refused
+from support.lora_finetune import make_lora_finetune
+from support.studio_fixtures import REAL_ENGINES
+from support.tiny_bundle import make_tiny_bundle
 
 
 def test_a_text_is_spoken_and_its_clip_is_fetched(client: TestClient, studio: Studio) -> None:
@@ -62,6 +65,20 @@ def test_an_invalid_body_is_described_by_its_fields(
     answer = client.post(path, json=body)
     assert message in answer.json()["error"]["message"], answer.text
     assert "VoiceId" not in answer.text and "--" not in answer.text
+
+
+def test_the_strength_of_an_adapter_is_refused_for_a_model_without_one(
+    client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.registry.ENGINES", REAL_ENGINES)
+    base = make_tiny_bundle(root / "models" / "tiny")
+    make_lora_finetune(base, root / "models" / "finetunes" / "own")
+    body = {"text": "Hi.", "voice": "alice", "bundle": "tiny", "options": {"lora_strength": 0.5}}
+    told = refused(client.post("/api/jobs/speak", json=body), 400)
+    assert "lora_strength is 0.5, but the model tiny has no LoRA adapter" in told
+    assert "--" not in told
+    answer = client.post("/api/jobs/speak", json={**body, "bundle": "finetunes/own"})
+    assert answer.status_code == 202, answer.text
 
 
 def test_no_path_of_this_machine_is_returned(client: TestClient, spoken: Job, root: Path) -> None:

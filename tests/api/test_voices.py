@@ -125,6 +125,27 @@ def test_an_unknown_voice_is_neither_shown_nor_deleted(client: TestClient, name:
     assert len(client.get("/api/voices").json()["voices"]) == 2
 
 
+def test_tags_are_set_and_voices_found_by_them(client: TestClient) -> None:
+    answer = client.put("/api/voices/bob/tags", json={"tags": ["calm", "deep, calm"]})
+    assert answer.json()["tags"] == ["calm", "deep"]
+    found = client.get("/api/voices", params={"search": "deep"}).json()["voices"]
+    assert [voice["name"] for voice in found] == ["bob"] and found[0]["tags"] == ["calm", "deep"]
+    assert "cannot be a tag" in refused(
+        client.put("/api/voices/bob/tags", json={"tags": ["x" * 50]}), 400
+    )
+    refused(client.put("/api/voices/nobody/tags", json={"tags": []}), 404)
+    refused(client.put("/api/voices/bob/tags", json={"tags": "calm"}), 422)
+
+
+def test_a_blend_becomes_a_voice(client: TestClient, studio: Studio) -> None:
+    answer = client.post("/api/voices/carol/blend", json={"voice": "alice:0.7+bob:0.3"})
+    assert answer.status_code == 202, answer.text
+    assert done(studio, answer.json()["id"]).result == {"voice": "carol", "clips": 0}
+    assert client.get("/api/voices/carol").json()["kept"] is True
+    refused(client.post("/api/voices/carol/blend", json={"voice": "alice+bob"}), 409)
+    refused(client.post("/api/voices/dora/blend", json={"voice": "alice+nobody"}), 400)
+
+
 def test_a_consent_note_is_stated_and_shown(client: TestClient) -> None:
     assert client.get("/api/voices/bob").json()["consent"] is None
     body = {"basis": "own", "speaker": "Bob"}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from audio.clip import Clip
 from audio.io import write_clip
+from core.paths import ProjectPaths
+from studio.schemas.speech import OutputOptions, SpeechRequest
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import write_metadata
+from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake, write_line_takes
+from studio.synthesis.output_paths import OutputPath
 from tortoise.generation.options import TortoiseOptions
 
 MARK = "00000"  # stands for the number of a clip, in as many letters
@@ -23,10 +28,6 @@ def tone(seconds: float = 0.05, rate: int = 8_000) -> Clip:
 
 def record(text: str, voice: str = "clara", **changes: object) -> TakeMetadata:
     """How a clip was spoken."""
-    from dataclasses import asdict, replace
-
-    from studio.schemas.speech import OutputOptions
-
     usual = TakeMetadata(
         text=text,
         voice=voice,
@@ -63,3 +64,29 @@ def write_many(results: Path, count: int) -> None:
             name = f"{at + 20_001:05d}-sentence-number-{at:05d}.wav"
             data = spoken.replace(MARK.encode(), f"{at:05d}".encode())
             (results / voice / name).write_bytes(data)
+
+
+def write_project(root: Path, count: int, voice: str = "clara") -> str:
+    """Write a clip of so many lines with their takes; returns its path below the results."""
+    layout = ProjectPaths.from_root(root)
+    length = 0.05
+    told = record("\n".join(f"Line {number} of many." for number in range(count)), voice)
+    delivery = OutputOptions(delimiter="\\n", pause_s=0.0)
+    clip = OutputPath(clip_path=layout.results / voice / f"{10_000 + count:05d}-{count}-lines.wav")
+    lines = []
+    for number, text in enumerate(told.text.split("\n")):
+        take = SavedTake(
+            file=clip.take_path(number).name, text=text, heard=text, voice=voice,
+            options=told.options, seconds=length, audible=(0.0, length),
+            word_times=(0.0, 0.01, 0.01, 0.02, 0.02, 0.03, 0.03, length),
+        )  # fmt: skip
+        lines.append(LineTakes(heard=text, pause_s=0.0, takes=(take,), chosen=take.file))
+        write_spoken(clip.take_path(number), replace(told, text=text), length)
+    whole = replace(told, delivery=asdict(delivery), duration_s=count * length)
+    write_spoken(clip.clip_path, whole, count * length)
+    request = SpeechRequest(text=told.text, voice=voice, options=told.options, delivery=delivery)
+    file = LineTakesFile(
+        suffix=".wav", request=request, lines=tuple(lines), finished=True, record=whole
+    )
+    write_line_takes(clip, file)
+    return clip.clip_path.relative_to(layout.results).as_posix()

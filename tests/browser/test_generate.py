@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from browser.server import StudioProcess, until
 from browser.visitor import Visitor
 from core.options import list_option_fields
 from studio.schemas.speech import OutputOptions
+from support.lora_finetune import make_lora_finetune
 from tortoise.generation.options import TortoiseOptions
 
 # What a hand chooses -> what the request holds. No knob may stand as it stands by itself.
@@ -66,7 +68,10 @@ TURNED: Mapping[str, tuple[str | float | bool, object]] = MappingProxyType(
         "retakes": (3, 3),
     }
 )
-BY_ITSELF = {"prompt"}  # has a test of its own: it is asked for with the emotion Custom
+BY_ITSELF = {  # have tests of their own
+    "prompt",  # is asked for with the emotion Custom
+    "lora_strength",  # is shown for a model with an adapter
+}
 
 
 def test_the_first_sound_takes_one_click(
@@ -138,6 +143,55 @@ def test_an_emotion_in_ones_own_words_reaches_the_request(
     job = run(one, studio)
     studio.stop(job["id"])
     assert job["request"]["delivery"]["prompt"] == "I whisper,"
+
+
+def test_the_strength_of_an_adapter_is_shown_with_a_model_that_has_one(
+    own_studio: Callable[..., StudioProcess], visitor: Callable[..., Visitor]
+) -> None:
+    studio, one = own_studio(), visitor()
+    models = studio.root / "models"
+    make_lora_finetune(models / "starter", models / "finetunes" / "own", voice="clara")
+    page = one.open(studio.url)
+    one.unfold()
+    strength = page.locator("#generate-lora-strength")
+    assert strength.count() == 0 or not strength.is_visible()
+    one.set("generate-bundle", "finetunes/own")
+    one.set("generate-lora-strength", 0.5)
+    job = run(one, studio)
+    assert job["request"]["bundle"] == "finetunes/own"
+    assert job["request"]["options"]["lora_strength"] == 0.5
+    one.set("generate-bundle", "starter")
+    strength.wait_for(state="hidden")
+    job = run(one, studio)
+    assert job["request"]["options"]["lora_strength"] == 1.0
+    until(lambda: studio.job(job["id"])["state"] == "done", within_s=90, what="clip")
+
+
+def test_the_speakers_of_a_script_get_voices_and_colours(
+    studio: StudioProcess, visitor: Callable[..., Visitor], screenshots: Path
+) -> None:
+    one = visitor()
+    page = one.open(studio.url)
+    one.set("generate-text", "Ida: Good evening.\nFelix: Hello.\nIda: Well.")
+    first = page.locator("#generate-speaker-1")
+    first.wait_for(state="visible")
+    assert page.locator("#generate-speaker-2 input").input_value() == "felix"
+    one.set("generate-speaker-1", "clara")
+    page.locator("#generate-preview").get_by_text("clara").first.wait_for(state="attached")
+    page.screenshot(path=screenshots / "speakers-1440.png")
+    job = run(one, studio)
+    assert job["request"]["speaker_voices"] == {"Ida": "clara", "Felix": "felix"}
+    chips = page.locator(f"article.job[data-key='{job['id']}'] .line .speaker")
+    chips.first.wait_for(timeout=90_000)
+    assert chips.all_inner_texts() == ["Ida (clara)", "felix", "Ida (clara)"]
+    page.reload()
+    one.set("generate-text", "IDA: One.\nIda: Two.")
+    first.wait_for(state="visible")
+    until(
+        lambda: first.locator("input").input_value() == "clara",
+        within_s=30,
+        what="the voice that was kept",
+    )
 
 
 def run(one: Visitor, studio: StudioProcess) -> dict[str, Any]:

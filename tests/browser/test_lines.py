@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from browser.server import StudioProcess, until
@@ -43,6 +44,78 @@ def test_lines_are_edited_regenerated_and_put_in_order(
     assert rows.nth(0).locator("textarea").input_value().startswith("The harbour was quiet. A gull")
     redo = [job for job in studio.jobs() if job["task"] in ("redo", "edit_lines", "rejoin")]
     assert len(redo) == 3 and {job["state"] for job in redo} == {"done"}
+
+
+def marks(words: str) -> str:
+    """Tell in JavaScript whether one of these words is marked as spoken."""
+    mark = "String([...CSS.highlights.get('spoken-word')][0])"
+    return f"() => CSS.highlights.has('spoken-word') && /^({words})/.test({mark})"
+
+
+def test_the_spoken_word_is_marked_and_a_click_on_a_word_goes_there(
+    studio: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    text = "The old lighthouse was dark. Two small boats came home. Everyone had a cup of tea."
+    one = visitor(reduced_motion="reduce")
+    page = one.open(studio.url)
+    one.set("generate-text", text)
+    one.unfold()
+    one.set("generate-piece-chars", 30)
+    one.control("generate-run").click()
+    card = page.locator("article.job.newest", has_text="The old lighthouse")
+    rows = card.locator("[data-line]")
+    rows.nth(2).wait_for()
+    tell_word_times(studio)
+    page.reload()
+    page.wait_for_selector("article.job.newest [data-line]")
+    rows.nth(1).locator("[data-play]").click()
+    page.wait_for_function(marks("Two|boats|came|home"))
+    assert card.locator(".spoken-mirror").get_attribute("aria-hidden") == "true"
+    page.wait_for_function("() => document.querySelector('[data-clip] audio').paused")
+
+    field = rows.nth(0).locator("textarea")
+    place = field.evaluate(
+        """(node) => { const mirror = document.createElement('div');
+        mirror.className = 'spoken-mirror'; mirror.textContent = node.value;
+        node.parentNode.append(mirror); mirror.style.width = `${node.offsetWidth}px`;
+        mirror.style.left = `${node.offsetLeft}px`; mirror.style.top = `${node.offsetTop}px`;
+        const range = new Range(), at = node.value.indexOf('dark');
+        range.setStart(mirror.firstChild, at); range.setEnd(mirror.firstChild, at + 4);
+        const box = range.getBoundingClientRect(); mirror.remove();
+        return [box.x + box.width / 2, box.y + box.height / 2]; }"""
+    )
+    page.mouse.click(*place)
+    page.wait_for_function(marks("dark"))
+    start = line_words(studio, 0)["dark."]
+    seconds = card.locator("audio").first.evaluate("(node) => node.currentTime")
+    assert abs(seconds - start) < 0.05
+    assert field.evaluate("(node) => node === document.activeElement")  # it can be edited too
+    field.fill("The lighthouse was bright.")
+    page.wait_for_function("() => !CSS.highlights.has('spoken-word')")
+    assert page.locator(".spoken-mirror").count() == 0
+    announced = page.locator("[aria-live] .spoken-mirror, [role=status] .spoken-mirror")
+    assert announced.count() == 0
+
+
+def tell_word_times(studio: StudioProcess) -> None:
+    """Put evenly spread times of words into the newest clip; the model of noise has none."""
+    path = max(
+        studio.root.glob("results/*/*.lines/lines.json"), key=lambda one: one.stat().st_mtime
+    )
+    lines = json.loads(path.read_text(encoding="utf-8"))
+    for line in lines["lines"]:
+        for take in line["takes"]:
+            count = len(take["heard"].split())
+            length = take["seconds"] / count
+            take["word_times"] = [length * (at // 2 + at % 2) for at in range(2 * count)]
+    path.write_text(json.dumps(lines), encoding="utf-8")
+
+
+def line_words(studio: StudioProcess, line: int) -> dict[str, float]:
+    """When the words of a line of the newest clip begin."""
+    ref = studio.get("api/results")["results"][0]["ref"]
+    found = studio.get(f"api/results/words/{ref}")["lines"][line]["words"]
+    return {word: start for word, start, _ in found}
 
 
 def test_the_queue_is_paused_put_in_order_and_emptied_on_any_tab(

@@ -12,6 +12,7 @@ import torch
 from audio.clip import Clip
 from core.errors import UnrecoverableError
 from core.progress import ProgressReporter
+from engines.protocols import SpeechCandidate
 from quick import teacher
 from quick.converter import PhoneTimes, VoiceConverter, split_at_quiet_places
 from quick.engine import QuickEngine
@@ -46,6 +47,17 @@ def test_the_speed_changes_the_duration(engine: QuickEngine, speed: float, secon
         "one two three four", speaker, options, ProgressReporter()
     ).candidates
     assert take.clip.duration_s == pytest.approx(seconds, abs=1e-3)
+
+
+def test_words_have_the_durations_of_their_phonemes(engine: QuickEngine) -> None:
+    speaker = engine.condition([noise(2.0)], ProgressReporter())
+    options = QuickOptions(seed=1, speed=2.0)
+    words = ["one", "two", "three", "four"]
+    (take,) = engine.synthesize(" ".join(words), speaker, options, ProgressReporter()).candidates
+    assert engine.locate_words(words, take) == [
+        pytest.approx((0.125 * number, 0.125 * (number + 1))) for number in range(4)
+    ]
+    assert engine.locate_words(words, SpeechCandidate(clip=take.clip)) is None
 
 
 def test_a_speed_beyond_the_range_is_refused() -> None:

@@ -15,12 +15,15 @@ from core.errors import AppError
 from core.paths import ProjectPaths, validate_name
 from studio.voices.catalog import (
     BlendComponent,
+    combine_consents,
     find_voice,
+    format_blend,
     get_results_folder_name,
     list_voices,
     parse_blend,
     resolve_random_seed,
 )
+from studio.voices.consent import ConsentNote, write_consent
 from studio.voices.trash import get_new_voice_folder
 from support.fake_engine import FakeEngine
 
@@ -189,6 +192,45 @@ def test_a_random_voice_can_be_kept(testudo: Run, layout: ProjectPaths, tmp_path
     (layout.models / "starter" / "weights").write_bytes(b"other numbers")
     code, _, err = testudo("speak", "hi", "--voice", "carol")
     assert code == 2 and "has no clips, only latents" in err
+
+
+def test_a_blend_is_kept_as_a_voice_that_speaks_as_the_blend(
+    testudo: Run, layout: ProjectPaths, tmp_path: Path
+) -> None:
+    blended = speak(testudo, tmp_path, voice="alice:0.7+bob:0.3")
+    code, told, err = testudo("voices", "keep-blend", "carol", "alice:0.7+bob:0.3", "--json")
+    assert code == 0 and json.loads(told)["kept"] is True, err
+    assert torch.equal(blended, speak(testudo, tmp_path, voice="carol"))
+    note = find_voice(layout, "carol").consent
+    assert note is not None and (note.basis, note.note) == ("synthetic", "alice:0.7+bob:0.3")
+    for name, blend, told in (
+        ("carol", "alice+bob", "already a voice"),
+        ("dora", "alice", "is one voice"),
+        ("dora", "alice+nobody", "no voice 'nobody'"),
+    ):
+        code, _, err = testudo("voices", "keep-blend", name, blend)
+        assert code == 2 and told in err
+    assert names(layout) == ["alice", "bob", "carol"]
+
+
+def test_a_blend_may_be_used_as_its_most_restricted_voice(layout: ProjectPaths) -> None:
+    write_consent(
+        layout.voices / "bob", ConsentNote(basis="licensed", speaker="Bob", stated_on="2026-01-31")
+    )
+    note = combine_consents(layout, "alice:0.5+bob:0.5")
+    assert note is not None and (note.basis, note.speaker) == ("licensed", "alice, Bob")
+    mixed = combine_consents(layout, "alice:0.5+random#3:0.5")
+    assert mixed is not None and mixed.basis == "synthetic"
+    (layout.voices / "bob" / "consent.yaml").unlink()
+    assert combine_consents(layout, "alice:0.5+bob:0.5") is None
+
+
+def test_sliders_make_the_text_of_a_blend() -> None:
+    assert format_blend([("alice", 0.7), ("", 0.5), ("bob", 0.30000001)]) == "alice:0.7+bob:0.3"
+    with pytest.raises(AppError, match="at least two voices"):
+        format_blend([("alice", 1.0), ("bob", 0.0)])
+    with pytest.raises(AppError, match="a voice twice"):
+        format_blend([("alice", 1.0), ("alice", 0.5)])
 
 
 def test_clips_are_imported_as_they_are(testudo: Run, layout: ProjectPaths, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ NOT_SHOWN = frozenset(
         "Testudo",
         "Pee Wee",
         "Good evening, and welcome. This voice was made on this very machine.",
+        "The morning was quiet, and the river ran slowly past the old mill.",
         "Dr. Smith paid $3.50 on May 5th.",
         "not a secret: it is stored in the browser of its owner",
         "The page has no such function. The API for programs is described at /docs.",

@@ -100,9 +100,12 @@ class HummingTeacher:
         return TeacherUtterance(
             wave=(tone + noise).astype(np.float32),
             f0=np.zeros(samples // 300, np.float32),
-            phonemes="m" * words,
-            durations=(units,) * words,
+            phonemes=" ".join("m" * words),
+            durations=(units, *(0, units) * (words - 1)),
         )
+
+    def phonemize(self, text: str) -> str:
+        return " ".join("m" for _ in text.split())
 
 
 def record_phones(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:

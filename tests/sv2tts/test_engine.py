@@ -94,6 +94,9 @@ def test_parts_of_a_phoneme_text_start_where_their_first_phoneme_does(tmp_path: 
     starts = engine.align(["One", "two", "three."], candidate, speaker, ProgressReporter())
     places = [front.find_symbol(read, read.lower().find(word)) for word in ("one", "two", "three")]
     assert starts == pytest.approx([0.4 * place for place in places], abs=0.25)
+    spans = engine.locate_words(["One", "two", "three."], candidate)
+    assert spans is not None and [start for start, _ in spans] == pytest.approx(starts, abs=0.5)
+    assert all(start < stop for start, stop in spans)
 
 
 def diagonal(steps: int, characters: int) -> torch.Tensor:

@@ -131,6 +131,23 @@ def test_parts_begin_where_the_plan_says(engine: TortoiseEngine, speaker: Speake
     assert starts[-1] < output.candidates[0].clip.duration_s
 
 
+def test_words_are_spoken_where_the_plan_says(
+    engine: TortoiseEngine, speaker: SpeakerLatents
+) -> None:
+    output = engine.synthesize(TEXT, speaker, options(), ProgressReporter())
+    words = TEXT.split()
+    spans = engine.locate_words(words, output.candidates[0])
+    starts = engine.align(words, output.candidates[0], speaker, ProgressReporter())
+    assert spans is not None and starts is not None and len(spans) == len(words)
+    times = [time for span in spans for time in span]
+    assert times == sorted(times) and times[-1] <= output.candidates[0].clip.duration_s
+    assert times[0] > 0  # behind the silence that leads
+    for (start, _), part_start in zip(spans[1:], starts[1:], strict=True):
+        assert start >= part_start - 1e-6
+    read = replace(output.candidates[0], aux=None)
+    assert engine.locate_words(words, read) is None
+
+
 def test_another_speaker_vector_is_heard(engine: TortoiseEngine, speaker: SpeakerLatents) -> None:
     other = SpeakerLatents(
         engine=speaker.engine,

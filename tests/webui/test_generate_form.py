@@ -17,6 +17,8 @@ from studio.schemas.settings import Settings
 from studio.schemas.speech import OutputOptions
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.request_builder import build_request
+from support.lora_finetune import make_lora_finetune
+from support.tiny_bundle import make_tiny_bundle
 from webui.generate.form import (
     CUSTOM,
     GenerateForm,
@@ -30,6 +32,7 @@ from webui.generate.form import (
 )
 from webui.generate.form_view import (
     MAIN_OPTIONS,
+    MODEL_OPTIONS,
     build_advanced_controls,
     build_main_controls,
     group_options,
@@ -105,6 +108,7 @@ def test_every_knob_of_the_engine_and_of_the_delivery_has_a_control(form: Genera
 
 def test_a_knob_that_no_heading_names_is_drawn_all_the_same() -> None:
     placed = [field.name for _, fields in group_options(KNOBS) for field in fields]
+    placed += MODEL_OPTIONS
     placed += [name for name in MAIN_OPTIONS if name in {field.name for field in KNOBS.all}]
     assert sorted(placed) == sorted(field.name for field in KNOBS.all)
 
@@ -234,3 +238,23 @@ def test_what_a_strange_record_holds_fills_nothing_that_it_does_not_fit(form: Ge
     take = record(options={"samples": "many", "top_p": 0.5, "temperature": [1]}, delivery={})
     values = get_values_from_metadata(take, KNOBS, "tortoise")
     assert values["top_p"] == 0.5 and not {"samples", "temperature"} & set(values)
+
+
+def test_the_strength_of_an_adapter_counts_only_where_the_model_has_one(
+    studio: Studio, form: GenerateForm
+) -> None:
+    base = make_tiny_bundle(studio.layout.models / "starter")
+    make_lora_finetune(base, studio.layout.models / "finetunes" / "own")
+    assert form.controls["lora_strength"].visible is False
+    shown = {**get_initial_values(studio), "lora_strength": 0.5, "microphone": None}
+
+    def build(bundle: str) -> Any:
+        values = {**shown, "bundle": bundle}
+        request = form.build_request(studio, [values[name] for name in form.controls])
+        return request.options["lora_strength"]
+
+    assert (build("finetunes/own"), build("starter")) == (0.5, 1.0)
+    with gr.Blocks(analytics_enabled=False):
+        values = {**shown, "bundle": "finetunes/own"}
+        controls, *_ = build_advanced_controls(studio, values, KNOBS)
+    assert controls["lora_strength"].visible is True

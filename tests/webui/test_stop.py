@@ -80,7 +80,7 @@ def test_stop_is_enabled_while_a_job_of_its_tab_is_active(
     ("button", "wanted"),
     [
         ("generate-stop", ["speak", "redo", "keep_random"]),
-        ("utilities-stop", ["check_clip", "bring_voice utilities"]),
+        ("utilities-stop", ["check_clip", "bring_voice utilities", "speak utilities"]),
         (
             "training-prepare-stop",
             ["prepare", "bring_voice prepare", "install_speech_model prepare"],

@@ -20,7 +20,7 @@ from webui.tools.clip_editor import (
     clip_metadata_html,
     open_uploaded_clip,
 )
-from webui.tools.results import TASKS, tool_job_html
+from webui.tools.results import PREVIEW_TASK, TASKS, tool_job_html
 from webui.tools.tokens import tokens_html
 
 SCRIPT = "<script>alert(1)</script>"
@@ -91,6 +91,18 @@ RESULTS: dict[str, dict[str, Any]] = {
         "problems": [SCRIPT],
     },
 }
+RESULTS["keep_blend"] = RESULTS["bring_voice"]
+RESULTS["speak"] = {"path": f"/a/{SCRIPT}.wav", "voice": SCRIPT, "text": SCRIPT}
+RESULTS["design_voice"] = {
+    "bundle": SCRIPT,
+    "measured": 64,
+    "voices": [
+        {
+            "voice": {"seed": 7, "pitch": 120.0, "brightness": 900.0, "pace": 14.2},
+            "path": f"/a/{SCRIPT}.wav",
+        }
+    ],
+}
 RESULTS["check_clip"] = RESULTS["check_voice"]
 RESULTS["apply_effects"] = {
     "source": f"/a/{SCRIPT}.wav",
@@ -113,7 +125,7 @@ def job(task: str, **changes: Any) -> Job:
     return Job(**{**facts, "result": RESULTS[task], **changes})
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, PREVIEW_TASK])
 def test_what_was_found_is_reported_and_stays_text(task: str, tmp_path: Path) -> None:
     html = tool_job_html(job(task), ProjectPaths.from_root(tmp_path))
     assert "Done" in html and "<script" not in html and "&lt;script&gt;" in html

@@ -11,17 +11,20 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import missing_as_404
-from api.schemas import ApiContext, ContextDep, get_studio
+from api.schemas import ApiContext, ContextDep, JobView, get_studio
 from core.errors import AppError
 from core.serialization import to_dict
 from studio.history.query import PAGE_SIZE, ClipFile, ClipSummary, Search
 from studio.history.service import History
 from studio.history.trash import Deletion
 from studio.subtitles.cues import format_subtitles
+from studio.subtitles.word_times import LineWords, LocateWordsRequest
 
 router = APIRouter(prefix="/api/results", tags=["Results"])
 MAX_PAGE_SIZE = 500
 MAX_PEAK_FILES = 100
+MAX_LISTED_JOBS = 50  # among which one for the same words is looked for
+LOCATE_WORDS = "locate_words"
 MAX_START = 1_000_000_000  # SQLite takes 64 bits
 _HISTORY_LOCK = Lock()
 
@@ -119,6 +122,30 @@ class PeaksView(BaseModel):
     bars: dict[str, str]
 
 
+class LineWordsView(BaseModel):
+    """A line of a clip. line: from 0; start, end: seconds in the clip."""
+
+    line: int
+    text: str
+    start: float
+    end: float
+    words: list[tuple[str, float, float]] = Field(
+        description="each word as written, and when it begins and ends; empty while unknown"
+    )
+
+    @classmethod
+    def of(cls, line: LineWords) -> LineWordsView:
+        """Return the view of a line."""
+        words = [(word.text, word.start, word.end) for word in line.words]
+        return cls(line=line.line, text=line.text, start=line.start, end=line.end, words=words)
+
+
+class ClipWordsView(BaseModel):
+    """When the words of a clip are spoken."""
+
+    lines: list[LineWordsView]
+
+
 class RestoreResult(BaseModel):
     """The refs of restored clips."""
 
@@ -192,15 +219,45 @@ def read_peaks(
 
 @router.get("/subtitles/{ref:path}", response_class=PlainTextResponse)
 def read_subtitles(
-    ref: str, history: HistoryDep, format: Literal["srt", "vtt"] = "srt"
+    ref: str,
+    history: HistoryDep,
+    format: Literal["srt", "vtt"] = "srt",
+    words: Annotated[bool, Query(description="vtt with a time stamp before each word")] = False,
 ) -> PlainTextResponse:
     """Return the subtitles of a clip, from the times of its lines."""
     row = _get_row_or_404(history, ref)
-    text = format_subtitles(history.list_cues(ref), format)
+    text = format_subtitles(history.list_cues(ref, words=words and format == "vtt"), format)
     name = quote(f"{row.name}.{format}")
     media_type = "text/vtt" if format == "vtt" else "application/x-subrip"
     headers = {"content-disposition": f"attachment; filename*=utf-8''{name}"}
     return PlainTextResponse(text, media_type=media_type, headers=headers)
+
+
+@router.get("/words/{ref:path}")
+def read_words(ref: str, history: HistoryDep) -> ClipWordsView:
+    """Return when the words of a clip are spoken; those of some lines may be unknown yet."""
+    _get_row_or_404(history, ref)
+    lines = [LineWordsView.of(line) for line in history.list_words(ref)]
+    return ClipWordsView(lines=lines)
+
+
+@router.post("/words/{ref:path}", status_code=202)
+def find_words(
+    ref: str,
+    history: HistoryDep,
+    context: ContextDep,
+    line: Annotated[int, Query(ge=0, le=MAX_START, description="the first one, from 0")] = 0,
+) -> JobView:
+    """Find when the words of a clip are spoken, about half a minute of sound in one job.
+
+    Returns the job that does it already, if there is one.
+    """
+    _get_row_or_404(history, ref)
+    wanted = to_dict(LocateWordsRequest(clip=ref, line=line))
+    for job in context.studio.jobs(limit=MAX_LISTED_JOBS):
+        if job.task == LOCATE_WORDS and not job.is_over and dict(job.request) == wanted:
+            return context.job_view(job)
+    return context.submit(LocateWordsRequest(clip=ref, line=line), title=f"Words of {ref}")
 
 
 @router.get("/{ref:path}")

@@ -74,6 +74,9 @@ class SpeakBody(BaseModel):
     embed: bool | None = None
     sidecar: bool | None = None
     embed_latents: bool | None = None
+    speaker_voices: dict[str, str] | None = Field(
+        default=None, description="voices of the names that lines begin with, as in `Anna: Hello.`"
+    )
 
     def to_request_input(self) -> SpeechRequestInput:
         """Return the fields that were sent."""

@@ -1,4 +1,4 @@
-"""HTTP routes of voices: list, upload clips, rename, delete, restore."""
+"""HTTP routes of voices: list, upload clips, tag, blend, rename, delete, restore."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from api.routes.files import save_upload
 from api.schemas import ORIGIN, ConsentView, ContextDep, JobView, StudioDep, TrashView, VoiceView
 from core.paths import ProjectPaths
 from jobs.models import Job
-from studio.voices.catalog import find_voice, list_voices
+from studio.schemas.voices import SaveBlendRequest
+from studio.voices.catalog import check_voices, find_voice, list_voices, search_voices
 from studio.voices.consent import make_consent, write_consent
+from studio.voices.tags import write_tags
 from studio.voices.trash import (
     delete_voice,
     find_voice_folder,
+    get_new_voice_folder,
     list_deleted_voices,
     rename_voice,
     restore_voice,
@@ -46,10 +49,28 @@ class VoiceTrash(BaseModel):
     voices: list[TrashView]
 
 
+class TagsBody(BaseModel):
+    """The tags of a voice."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tags: list[str]
+
+
+class BlendBody(BaseModel):
+    """A blend to save as a voice.  voice: such as alice:0.7+bob:0.3."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    voice: str
+    bundle: str = ""
+
+
 @router.get("")
-def read_voices(context: ContextDep) -> VoiceList:
-    """List the voices."""
-    return VoiceList(voices=[context.voice_view(voice) for voice in list_voices(context.layout)])
+def read_voices(context: ContextDep, search: str = "") -> VoiceList:
+    """List the voices.  search: only those with these words in their name or tags."""
+    voices = search_voices(list_voices(context.layout), search)
+    return VoiceList(voices=[context.voice_view(voice) for voice in voices])
 
 
 @router.get("/bin")
@@ -101,6 +122,24 @@ def set_consent(name: str, body: ConsentView, context: ContextDep) -> VoiceView:
     folder = find_voice_folder(context.layout, name)
     write_consent(folder, make_consent(body.model_dump()))
     return context.voice_view(find_voice(context.layout, name))
+
+
+@router.put("/{name}/tags")
+def set_tags(name: str, body: TagsBody, context: ContextDep) -> VoiceView:
+    """Replace the tags of a voice."""
+    _check_voice_exists(context.layout, name)
+    write_tags(find_voice_folder(context.layout, name), body.tags)
+    return context.voice_view(find_voice(context.layout, name))
+
+
+@router.post("/{name}/blend", status_code=202)
+def save_blend(name: str, body: BlendBody, context: ContextDep) -> JobView:
+    """Submit a job that saves a blend of voices as a new voice."""
+    get_new_voice_folder(context.layout, name)
+    check_voices(context.layout, body.voice)
+    request = SaveBlendRequest(name=name, voice=body.voice, bundle=body.bundle)
+    job = context.studio.submit(request, title=f"Save the blend as {name}", origin=ORIGIN)
+    return context.job_view(job)
 
 
 @router.patch("/{name}")

@@ -16,11 +16,13 @@ from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.paths import parse_path, quote_for_message
+from core.progress import ProgressReporter
 from studio.app.studio import Studio
 from studio.history.likeness import MeasureLikenessRequest
 from studio.history.query import PAGE_SIZE, SORT_ORDERS, ClipSummary, Search
 from studio.history.service import History
 from studio.subtitles.cues import format_subtitles
+from studio.subtitles.word_times import LocateWordsRequest
 
 MAX_COUNT = 1_000_000  # maximum of --count
 MAX_PAGE = 1_000_000  # maximum of --page
@@ -190,10 +192,26 @@ def run_export(
 def run_subtitles(
     clip: Annotated[str, typer.Argument(help=CLIP_HELP)],
     format: Annotated[str, typer.Option(metavar="{srt,vtt}", help="Format of the file.")] = "srt",
+    words: Annotated[
+        bool, typer.Option("--words", help="Time stamps of the words (vtt), found if needed.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> int:
-    cues = _open_history(as_json).list_cues(clip)
+    history = _open_history(as_json)
+    if words and format != "vtt":
+        raise AppError("Only vtt has time stamps of words.", cli_hint="Add --format vtt.")
+    if words and not all(line.words for line in history.list_words(clip)):
+        locate_words(Studio.open(), clip, create_reporter(as_json))
+    cues = history.list_cues(clip, words=words)
     return emit(cues, format_subtitles(cues, format).rstrip("\n"), as_json)
+
+
+def locate_words(studio: Studio, clip: str, report: ProgressReporter) -> None:
+    """Find when the words of a clip are spoken, in this process."""
+    task = import_module("studio.workers.synthesis.word_times").locate_words_task
+    line = 0
+    while line >= 0:
+        line = task(studio, LocateWordsRequest(clip=clip, line=line), report).next_line
 
 
 def run_rebuild(as_json: JsonFlag = False) -> int:

@@ -1,8 +1,9 @@
-"""testudo voices: list voices, save a random one, import one."""
+"""testudo voices: list voices, tag them, save a random one or a blend, import one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,10 @@ from cli.output import create_reporter, emit, print_line, print_table
 from core.paths import parse_path
 from core.serialization import to_dict
 from studio.app.studio import Studio
-from studio.voices.catalog import Voice, find_voice, list_voices
+from studio.schemas.voices import SaveBlendRequest
+from studio.voices.catalog import Voice, find_voice, list_voices, search_voices
 from studio.voices.consent import BASES, make_consent, write_consent
+from studio.voices.tags import write_tags
 
 NO_CONSENT = (
     "It has no consent note. State whose voice it is and why it may be cloned: "
@@ -28,23 +31,38 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     group = create_app(help)
     group.callback(invoke_without_command=True)(run_list)
     add_command(group, "keep-random", "save a random voice under a name")(run_save_random)
+    add_command(group, "keep-blend", "save a blend of voices under a name")(run_save_blend)
+    add_command(group, "tag", "show or set the words that a voice is found by")(run_tag)
     add_command(group, "import", "import clips, or the voice embedded in a clip")(run_import)
     add_command(group, "consent", "show or state why a voice may be cloned")(run_consent)
     app.add_typer(group, name=name, help=help)
 
 
-def run_list(context: typer.Context, as_json: JsonFlag = False) -> int:
+def run_list(
+    context: typer.Context,
+    search: Annotated[
+        str, typer.Option(metavar="WORDS", help="Only voices with these words in name or tags.")
+    ] = "",
+    as_json: JsonFlag = False,
+) -> int:
     if context.invoked_subcommand:
         return 0
     studio = Studio.open()
-    voices = list_voices(studio.layout)
+    voices = search_voices(list_voices(studio.layout), search)
     if as_json:
         return emit([_to_plain(voice) for voice in voices], "", True)
-    if not voices:
+    if not voices and search:
+        print_line(f"No voice has {search} in its name or tags.")
+    elif not voices:
         print_line(
             f"There are no voices in {studio.layout.voices} yet. A voice is a folder of clips."
         )
-    print_table(["voice", "contents"], [(voice.name, _summarize(voice)) for voice in voices])
+    tags = {voice.name: [", ".join(voice.tags)] for voice in voices}
+    shown = any(any(words) for words in tags.values())  # the column
+    rows = [
+        (voice.name, *(tags[voice.name] if shown else ()), _summarize(voice)) for voice in voices
+    ]
+    print_table(["voice", *(["tags"] if shown else []), "contents"], rows)
     return 0
 
 
@@ -63,6 +81,39 @@ def run_save_random(
     studio = Studio.open()
     voice = studio.create_random_voice(name, seed, bundle, device, create_reporter(as_json))
     return _emit_voice(voice, as_json)
+
+
+def run_save_blend(
+    name: NameArgument,
+    blend: Annotated[
+        str, typer.Argument(metavar="BLEND", help="Voices and weights: alice:0.7+bob:0.3.")
+    ],
+    bundle: Annotated[
+        str, typer.Option("--bundle", "--model", metavar="NAME", help="Model, as in models/.")
+    ] = "",
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, …")] = "",
+    as_json: JsonFlag = False,
+) -> int:
+    studio = Studio.open()
+    request = SaveBlendRequest(name=name, voice=blend, bundle=bundle, device=device)
+    task = import_module("studio.workers.save_voice").save_blend_task
+    task(studio, request, create_reporter(as_json))
+    return _emit_voice(find_voice(studio.layout, name), as_json)
+
+
+def run_tag(
+    name: NameArgument,
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="TAG...", help="Its tags from now on.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all tags.")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    layout = Studio.open().layout
+    voice = find_voice(layout, name)
+    kept = write_tags(voice.folder, tags or []) if tags or clear else voice.tags
+    text = f"{voice.name}: {', '.join(kept) or 'no tags'}"
+    return emit({"voice": voice.name, "tags": list(kept)}, text, as_json)
 
 
 def run_import(
@@ -107,6 +158,7 @@ def _to_plain(voice: Voice) -> dict[str, object]:
         "clips": len(voice.clips),
         "kept": voice.latents_path is not None,
         "folder": str(voice.folder),
+        "tags": list(voice.tags),
         "consent": None if voice.consent is None else to_dict(voice.consent),
     }
 

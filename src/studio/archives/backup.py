@@ -70,6 +70,7 @@ def _list_single_files(layout: ProjectPaths) -> dict[str, Path]:
         "presets.yaml": layout.presets_file,
         "stars.json": layout.stars,
         "pronunciations.txt": layout.pronunciations,
+        "speakers.yaml": layout.speakers,
     }
 
 

@@ -1,4 +1,4 @@
-"""A voice as one file NAME.voice.zip: clips, transcripts, consent note and latents."""
+"""A voice as one file NAME.voice.zip: clips, transcripts, consent note, tags and latents."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.errors import AppError, translate_write_errors
 from core.files import atomic_path
 from core.paths import CONSENT_FILE, ProjectPaths, fold_name, quote_for_message, validate_name
 from studio.voices.catalog import AUDIO_SUFFIXES, LATENTS_FILE, Voice, find_voice
+from studio.voices.tags import VOICE_FILE
 from studio.voices.trash import get_new_voice_folder
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES
 
@@ -60,7 +61,8 @@ def import_voice_zip(layout: ProjectPaths, archive: Path, name: str = "") -> Voi
 
 def _is_part(name: str) -> bool:
     suffix = Path(name).suffix.lower()
-    return name in (CONSENT_FILE, LATENTS_FILE) or suffix in (*AUDIO_SUFFIXES, *TRANSCRIPT_SUFFIXES)
+    kept = (CONSENT_FILE, LATENTS_FILE, VOICE_FILE)
+    return name in kept or suffix in (*AUDIO_SUFFIXES, *TRANSCRIPT_SUFFIXES)
 
 
 def _read_name(file: zipfile.ZipFile) -> str:

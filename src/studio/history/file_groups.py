@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.errors import AppError
 from core.paths import find_same_name, quote_for_message, validate_name
-from studio.synthesis.audio_metadata import get_sidecar_path
+from studio.synthesis.audio_metadata import get_sidecar_path, get_words_path
 from studio.synthesis.output_paths import (
     LINES_DIR_SUFFIX,
     ClipFileRole,
@@ -140,4 +140,5 @@ def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _with_sidecars(clips: Iterable[Path]) -> Iterator[Path]:
-    return (path for clip in clips for path in (clip, get_sidecar_path(clip)) if path.is_file())
+    beside = ((clip, get_sidecar_path(clip), get_words_path(clip)) for clip in clips)
+    return (path for paths in beside for path in paths if path.is_file())

@@ -50,7 +50,8 @@ class Search:
     """A search; an empty field matches everything.
 
     words: all must be in the text or the name;  voice: a folder below the results;  since, until:
-    seconds since 1970;  min_s, max_s: length in seconds;  min_score: of the ranking of candidates.
+    seconds since 1970;  min_s, max_s: length in seconds;  min_score: of the ranking of candidates;
+    with_lines: clips of at least two lines.
     """
 
     words: str = ""
@@ -63,6 +64,7 @@ class Search:
     min_s: float | None = None
     max_s: float | None = None
     min_score: float | None = None
+    with_lines: bool = False
     order: Annotated[str, OptionInfo(choices=tuple(SORT_ORDERS), help="Sort order")] = "newest"
 
     def __post_init__(self) -> None:
@@ -224,6 +226,10 @@ def _build_conditions(search: Search) -> tuple[str, list[str | float]]:
             values.append(number)
     if search.starred:
         conditions.append("family in (select family from stars)")
+    if search.with_lines:
+        conditions.append(
+            f"family in (select family from files where rank >= {2 * RANKS_PER_LINE})"
+        )
     words, pieces = _split_search_terms(search.words[:MAX_SEARCH_CHARS])
     if words:
         conditions.append("id in (select rowid from words where words match ?)")

@@ -21,7 +21,8 @@ from studio.history.likeness import UnmeasuredFile
 from studio.history.query import ClipFile, ClipSummary, FilterChoices, HistoryPage, Search
 from studio.history.trash import Deletion
 from studio.schemas.take_metadata import TakeMetadata
-from studio.subtitles.cues import Cue, list_cues
+from studio.subtitles.cues import Cue, list_cues, list_word_cues
+from studio.subtitles.word_times import LineWords, list_clip_words
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath
@@ -180,11 +181,19 @@ class History:
                 peaks.write_bars(db, computed)
         return {**kept, **computed}
 
-    def list_cues(self, ref: str) -> list[Cue]:
-        """Return the subtitles of a clip."""
+    def list_cues(self, ref: str, *, words: bool = False) -> list[Cue]:
+        """Return the subtitles of a clip.  words: with the times of their words."""
+        if words:
+            return list_word_cues(self.list_words(ref))
+        return list_cues(self.layout, ref, self._find_metadata(ref))
+
+    def list_words(self, ref: str) -> list[LineWords]:
+        """Return the lines of a clip, with the times of their words where they are known."""
+        return list_clip_words(self.layout, ref, self._find_metadata(ref))
+
+    def _find_metadata(self, ref: str) -> TakeMetadata | None:
         row = self.get_clip(ref)
-        record = None if row.foreign else self.read_metadata(row.path)
-        return list_cues(self.layout, ref, record)
+        return None if row.foreign else self.read_metadata(row.path)
 
     def read_line_takes(self, ref: str) -> LineTakesFile | None:
         """Return the lines of a clip with all their takes; None where they are not there."""

@@ -7,14 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import AppError
 from core.paths import ProjectPaths
 from studio.model_store.bundles import FINETUNES_DIR, STARTER_MODEL, ModelSummary, list_models
 from studio.voices.catalog import Voice, parse_blend
+from tortoise.checkpoints.layout import has_adapter
 from training.finetuning.checkpoints.run_layout import (
     FINETUNE_FILE,
     VOICE_LATENTS_FILE,
@@ -28,7 +30,11 @@ from training.finetuning.checkpoints.selection import (
 )
 
 AUTO = "auto"
+LORA_STRENGTH = "lora_strength"  # the option of the engine
+MERGED_STRENGTH = 1.0
 FINETUNES_PREFIX = f"{FINETUNES_DIR}/"
+
+# Any: option values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,41 @@ def resolve_model_name(layout: ProjectPaths, bundle: str, voice: str) -> str:
         if item.speaks and FINETUNES_PREFIX not in item.name
     ]
     return STARTER_MODEL if STARTER_MODEL in usable or not usable else usable[0]
+
+
+def has_lora_adapter(layout: ProjectPaths, bundle: str, voice: str) -> bool:
+    """Return whether the strength of the model's LoRA adapter can be chosen.
+
+    bundle, voice: as in a request.  False for a model that is missing.
+    """
+    try:
+        return has_adapter(layout.model(resolve_model_name(layout, bundle, voice)))
+    except AppError:  # not a name of a model
+        return False
+
+
+def fit_lora_strength(
+    layout: ProjectPaths, bundle: str, options: Mapping[str, Any], *, is_stated: bool
+) -> Mapping[str, Any]:
+    """Return engine options without a strength that the model has no adapter for.
+
+    is_stated: whether the strength is asked for with this model, and not a value of the settings.
+    Raises AppError where it is, and the model has no adapter.
+    """
+    strength = options.get(LORA_STRENGTH, MERGED_STRENGTH)
+    if strength == MERGED_STRENGTH:
+        return options
+    folder = layout.model(bundle)
+    if has_adapter(folder) or not folder.is_dir():
+        return options
+    if is_stated:
+        raise AppError(
+            f"{LORA_STRENGTH} is {strength:g}, but the model {bundle} has no LoRA adapter. Leave "
+            "it at 1, or choose a model that was finetuned with LoRA; export it again if that was "
+            "done by an earlier version.",
+            code="bundle_incompatible",
+        )
+    return {**options, LORA_STRENGTH: MERGED_STRENGTH}
 
 
 def find_finetune_latents(bundle: Path, voice: Voice) -> Path | None:

@@ -220,7 +220,7 @@ class SpeechRequest:
     out: the file to write, None for a new one under results/;  device, threads: "auto" and 0 for
     automatic;  embed …: what is embedded in the file;  voice_fixer, …_device: whether and where
     voicefixer cleans the clip;  like: the clip to reproduce;  pronunciations: of words of the text,
-    see text.pronunciations.
+    see text.pronunciations;  speaker_voices: of the names that lines begin with, see text.speakers.
     """
 
     text: str
@@ -239,6 +239,7 @@ class SpeechRequest:
     voice_fixer_device: str = "cpu"
     like: TakeMetadata | None = None
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    speaker_voices: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_text(self.text)

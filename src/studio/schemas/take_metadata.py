@@ -13,6 +13,10 @@ from core.serialization import ValidationError, from_dict, to_dict
 from engines.registry import get_options_class
 
 SCHEMA_VERSION = 1  # raised when a reader of the old form would misunderstand the new one
+OPTIONAL_ENTRIES = (
+    *("latents", "redone", "checks", "effects", "source", "pronunciations", "speaker_voices"),
+    *("heard", "word_times"),
+)
 MAX_METADATA_CHARS = 4_000_000  # characters of JSON; one with latents has some hundred thousand
 
 
@@ -70,7 +74,9 @@ class TakeMetadata:
     requested; took is seconds per stage; redone are regenerated lines; checks is what the check of
     the takes found, in sentences; effects are the chains of effects that were applied, in order,
     source the clip that the last one was applied to, by its path below the results; pronunciations
-    are the entries of the user's list that were used.
+    are the entries of the user's list that were used; speaker_voices the voices of the names that
+    lines begin with; heard is the text without the prompt, and word_times are the seconds at
+    which each of its words begins and ends, one after the other.
     """
 
     schema: int = SCHEMA_VERSION
@@ -95,6 +101,9 @@ class TakeMetadata:
     effects: tuple[Mapping[str, Any], ...] = ()  # Any: options of effects
     source: str = ""
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    speaker_voices: Mapping[str, str] = field(default_factory=dict)
+    heard: str = ""
+    word_times: tuple[float, ...] = ()
     latents: str | None = None
 
     def __post_init__(self) -> None:
@@ -112,7 +121,7 @@ class TakeMetadata:
 def to_json(record: TakeMetadata) -> str:
     """Return the metadata as a JSON object, without empty optional entries."""
     plain = to_dict(record)
-    for name in ("latents", "redone", "checks", "effects", "source", "pronunciations"):
+    for name in OPTIONAL_ENTRIES:
         if not plain[name]:
             del plain[name]
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Requests that create voices from the microphone or at random.
+"""Requests that create voices from the microphone, at random, or as a blend.
 
 A recording without a name is the voice `microphone`; the next one replaces it, renaming keeps it.
 """
@@ -18,6 +18,19 @@ class SaveRandomVoiceRequest:
 
     name: str
     seed: int
+    bundle: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveBlendRequest:
+    """Save a blend as a voice of its own, for one model.
+
+    voice: the blend, such as alice:0.7+bob:0.3;  bundle, device: "" for those of the settings.
+    """
+
+    name: str
+    voice: str
     bundle: str = ""
     device: str = ""
 

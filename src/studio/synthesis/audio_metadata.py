@@ -81,6 +81,11 @@ def get_sidecar_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+def get_words_path(path: Path) -> Path:
+    """Return the path of the file with the times of a clip's words: hello.wav.words.json."""
+    return path.with_name(path.name + ".words.json")
+
+
 def read_metadata(path: Path) -> TakeMetadata:
     """Read the settings of a clip from its tag or from the JSON file beside it.
 

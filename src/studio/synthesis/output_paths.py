@@ -3,6 +3,7 @@
     00001-hello.mp3                 the clip, joined from the takes of its lines
     00001-hello.candidate-2.mp3     its second-best candidate; 3 and more follow
     00001-hello.mp3.json            sidecar: the metadata of the file of that name
+    00001-hello.mp3.words.json      when its words are spoken, if an aligner found it
     00001-hello.lines/              takes of its lines, always lossless; reserves the name
         001.flac                    line 1, best candidate
         001.candidate-2.flac        line 1, candidate 2; later takes are counted on

@@ -12,8 +12,10 @@ from core.options import list_option_fields
 from core.paths import ProjectPaths
 from core.serialization import from_dict
 from engines.registry import get_options_class
+from studio.model_store.finetunes import fit_lora_strength
 from studio.schemas.speech import SpeechRequest
 from studio.voices.catalog import check_voices, resolve_random_seed
+from text.pronunciations import show_phonemes
 from text.script import (
     DURATION,
     VOICE,
@@ -23,6 +25,8 @@ from text.script import (
     parse_lines,
     parse_script,
 )
+from text.segmentation import is_speakable
+from text.sentences import split_sentences
 
 CHUNK_SEED_LIMIT = 2**53  # a browser keeps whole numbers below it exactly
 
@@ -55,7 +59,11 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
     delivery = request.delivery
     with reraise_as_app_error(ScriptError):
         lines = parse_script(
-            request.text, delivery.delimiter, known=known, steering=delivery.prompt_prefix
+            request.text,
+            delivery.delimiter,
+            known=known,
+            steering=delivery.prompt_prefix,
+            speakers=request.speaker_voices,
         )
     if not lines:
         raise AppError(
@@ -68,10 +76,32 @@ def plan_lines(request: SpeechRequest, layout: ProjectPaths) -> list[LinePlan]:
     return plan
 
 
+def select_first_sentence(request: SpeechRequest, layout: ProjectPaths) -> SpeechRequest:
+    """Return the request of the first sentence alone, with its voice, options and seed.
+
+    Raises AppError as plan_lines.
+    """
+    planned = plan_lines(request, layout)[0]
+    line = planned.line
+    body = show_phonemes(line.text[len(f"[{line.steering}] ") if line.steering else 0 :])
+    spoken = [part for part in split_sentences(body) if is_speakable(part)]
+    return replace(
+        request,
+        text=spoken[0] if spoken and "[" not in body else body,
+        voice=planned.voice,
+        options=planned.option_values,
+        delivery=replace(request.delivery, delimiter="", duration=0.0),
+        out=None,
+        like=None,
+        speaker_voices={},
+    )
+
+
 def list_text_notices(request: SpeechRequest) -> list[str]:
     """Return what of the text is left out or not supported, in a sentence each."""
     known = [option.name for option in list_option_fields(get_options_class(request.engine))]
-    items = parse_lines(request.text, request.delivery.delimiter, known=known)
+    delimiter, speakers = request.delivery.delimiter, request.speaker_voices
+    items = parse_lines(request.text, delimiter, known=known, speakers=speakers)
     return [item.message for item in items if isinstance(item, ScriptNotice)]
 
 
@@ -95,6 +125,7 @@ def plan_line(
     voice = resolve_random_seed(str(line.override.get(VOICE, request.voice)), request.seed)
     try:
         check_voices(layout, voice)
+        fit_lora_strength(layout, request.bundle, plain, is_stated=True)
         with reraise_as_app_error(ValueError):
             options = from_dict(cls, plain)
     except AppError as refusal:

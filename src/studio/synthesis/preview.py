@@ -27,6 +27,7 @@ from studio.synthesis.chunking import (
 )
 from studio.synthesis.planning import LinePlan, plan_line
 from studio.voices.catalog import RANDOM_VOICE, check_voices
+from studio.voices.speakers import choose_speaker_voices
 from text.pauses import PauseKind
 from text.pronunciations import select_pronunciations
 from text.script import VOICE, InvalidLine, ScriptError, ScriptNotice, parse_lines
@@ -154,7 +155,11 @@ class _PreviewBuilder:
         delivery = request.delivery
         with reraise_as_app_error(ScriptError):
             rows = parse_lines(
-                request.text, delivery.delimiter, known=known, steering=delivery.prompt_prefix
+                request.text,
+                delivery.delimiter,
+                known=known,
+                steering=delivery.prompt_prefix,
+                speakers=request.speaker_voices,
             )
         spoken = 0
         plan: LinePlan | None = None
@@ -230,8 +235,11 @@ class _PreviewBuilder:
             self._problems.append(str(wrong))
             options = {"seed": 0}
         words: Mapping[str, str] = {}
+        speakers: Mapping[str, str] = {}
         try:
             words = select_pronunciations(read_pronunciations(self._layout), draft.text)
+            stated = getattr(draft, "speaker_voices", {})
+            speakers = choose_speaker_voices(self._layout, draft.text, stated)
         except AppError as refusal:
             self._problems.append(str(refusal))
         return SpeechRequest(
@@ -242,6 +250,7 @@ class _PreviewBuilder:
             options=options,
             delivery=draft.delivery,
             pronunciations=words,
+            speaker_voices=speakers,
         )
 
     def _load_text_analyzer(self, draft: PreviewRequest | SpeechRequest) -> TextAnalyzer | None:

@@ -11,7 +11,11 @@ from core.options import Layer, Resolved, merge_layers
 from core.paths import ProjectPaths
 from core.serialization import from_dict
 from engines.registry import get_options_class
-from studio.model_store.finetunes import resolve_model_name
+from studio.model_store.finetunes import (
+    LORA_STRENGTH,
+    fit_lora_strength,
+    resolve_model_name,
+)
 from studio.model_store.model_engine import get_model_engine
 from studio.schemas.settings import Settings
 from studio.schemas.speech import (
@@ -30,6 +34,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.settings.presets import get_voice_preset, read_presets
 from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.output_paths import parse_output_path
+from studio.voices.speakers import choose_speaker_voices
 from text.pronunciations import select_pronunciations
 
 CLIP = "the clip"
@@ -81,13 +86,18 @@ def build_request(
     options = resolve_engine_options(
         settings, layout, stated["bundle"], engine=str(stated["engine"]), given=given
     )
+    stated["speaker_voices"] = choose_speaker_voices(
+        layout, given.text, stated.get("speaker_voices", {})
+    )
+    is_stated = options.sources.get(LORA_STRENGTH) in (PRESET, REQUEST)
+    values = fit_lora_strength(layout, stated["bundle"], options.values, is_stated=is_stated)
     usual = dict(settings.output_options)  # at a rate that the format of this clip can have
     format = {**usual, **given.delivery, **_get_format_from_suffix(given.out)}["format"]
     usual["output_rate"] = find_nearest_sample_rate(usual["output_rate"], format)
     return SpeechRequest(
         text=given.text,
         voice=voice,
-        options=options.values,
+        options=values,
         delivery=_build_output_options((FILE, usual), given),
         out=given.out,
         pronunciations=select_pronunciations(read_pronunciations(layout), given.text),
@@ -119,7 +129,7 @@ def build_request_from_metadata(
         out=given.out,
         like=record.without_latents(),
         pronunciations=record.pronunciations,
-        **stated,
+        **{"speaker_voices": record.speaker_voices, **stated},
     )
 
 

@@ -156,4 +156,5 @@ def _has_same_chunks(request: SpeechRequest, like: TakeMetadata) -> bool:
         getattr(request.delivery, name) == like.delivery.get(name) for name in CHUNKING_OPTIONS
     )
     voice = resolve_random_seed(request.voice, request.seed)
+    same = same and dict(request.speaker_voices) == dict(like.speaker_voices)
     return same and (request.text, voice, request.seed) == (like.text, like.voice, like.seed)

@@ -15,12 +15,14 @@ from typing import Literal
 from audio.formats import ENCODINGS, OTHER_SUFFIXES
 from core.errors import AppError
 from core.paths import ProjectPaths, quote_for_message, shorten_name, validate_name
-from studio.voices.consent import ConsentNote, read_consent
+from studio.voices.consent import MAX_TEXT_CHARS, ConsentNote, read_consent
+from studio.voices.tags import read_tags
 
 RANDOM_VOICE = "random"  # or random#SEED
 AUDIO_SUFFIXES = (*(f".{name}" for name in ENCODINGS), *sorted(OTHER_SUFFIXES))
 LATENTS_FILE = "latents.safetensors"  # of a voice without clips
 FOREIGN_LATENTS_SUFFIX = ".pth"  # latents saved by tortoise-tts
+RESTRICTIONS = ("licensed", "own", "public-domain", "synthetic")  # of consent, strictest first
 MAX_BLEND_WEIGHT = 10.0
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
@@ -30,7 +32,7 @@ class Voice:
     """A folder under voices/.
 
     clips: its audio files by name;  latents_path: its saved speaker latents, ours or a `.pth` of
-    tortoise-tts, for a voice without clips;  consent: its consent note.
+    tortoise-tts, for a voice without clips;  consent: its consent note;  tags: words to find it by.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Voice:
     clips: tuple[Path, ...] = ()
     latents_path: Path | None = None
     consent: ConsentNote | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,24 @@ def list_voices(layout: ProjectPaths) -> list[Voice]:
     )
     found = {compose(folder.name): _read_voice_folder(folder) for folder in folders}.values()
     return [voice for voice in found if voice.clips or voice.latents_path]
+
+
+def search_voices(voices: Sequence[Voice], words: str) -> list[Voice]:
+    """Return the voices that have every word in their name or one of their tags."""
+    wanted = compose(words).casefold().replace(",", " ").split()
+    return [
+        voice
+        for voice in voices
+        if all(
+            word in compose(f"{voice.name} {' '.join(voice.tags)}").casefold() for word in wanted
+        )
+    ]
+
+
+def list_tags(voices: Sequence[Voice]) -> list[str]:
+    """Return the tags that some voice has, by name, each once in any case."""
+    found = {tag.casefold(): tag for voice in reversed(voices) for tag in voice.tags}
+    return [found[key] for key in sorted(found)]
 
 
 def get_voices_fingerprint(layout: ProjectPaths) -> str:
@@ -115,6 +136,20 @@ def parse_blend(spoken_by: str) -> tuple[BlendComponent, ...]:
     return parts
 
 
+def format_blend(parts: Sequence[tuple[str, float]]) -> str:
+    """Return the text of a blend, such as alice:0.7+bob:0.3.
+
+    parts: voices and their weights; those without a name or with a weight of zero are left out.
+    Raises AppError for fewer than two voices, and for a voice twice.
+    """
+    named = [(name.strip(), weight) for name, weight in parts if name.strip() and weight > 0]
+    if len(named) < 2:
+        raise AppError("Choose at least two voices with a weight above zero.")
+    text = "+".join(f"{name}:{round(weight, 3):g}" for name, weight in named)
+    parse_blend(text)
+    return text
+
+
 def check_not_random(name: str) -> None:
     """Raise AppError for a name that is reserved for random voices."""
     if name.casefold() == RANDOM_VOICE or name.casefold().startswith(f"{RANDOM_VOICE}#"):
@@ -134,6 +169,25 @@ def check_voices(layout: ProjectPaths, spoken_by: str) -> tuple[BlendComponent, 
         if not part.is_random:
             find_voice(layout, part.voice)
     return parts
+
+
+def combine_consents(layout: ProjectPaths, spoken_by: str) -> ConsentNote | None:
+    """Return the note of a blend: why its most restricted voice may be cloned, and all names.
+
+    None where one of its voices has no note.
+    """
+    bases, speakers = {RESTRICTIONS[-1]}, []
+    for part in parse_blend(spoken_by):
+        note = None if part.is_random else find_voice(layout, part.voice).consent
+        if note is None and not part.is_random:
+            return None
+        bases |= {note.basis} if note else set()
+        speakers.append(note.speaker if note and note.speaker else part.voice)
+    return ConsentNote(
+        basis=min(bases, key=RESTRICTIONS.index),
+        speaker=", ".join(speakers)[:MAX_TEXT_CHARS],
+        note=spoken_by[:MAX_TEXT_CHARS],
+    )
 
 
 def resolve_random_seed(spoken_by: str, seed: int) -> str:
@@ -187,6 +241,7 @@ def _read_voice_folder(folder: Path) -> Voice:
         clips=clips,
         latents_path=_find_latents_file(folder),
         consent=read_consent(folder),
+        tags=read_tags(folder),
     )
 
 

@@ -51,12 +51,22 @@ def save_random_voice(
     name: str, seed: int, engine: Engine, layout: ProjectPaths, report: ProgressReporter
 ) -> Voice:
     """Save a random voice of an engine."""
-    folder = _get_new_voice_folder(name, layout)
+    _get_new_voice_folder(name, layout)
     speaker = generate_random_speaker_latents(engine, seed, report)
+    note = ConsentNote(basis="synthetic", speaker=f"{RANDOM_VOICE}#{seed}")
+    return save_latents(name, speaker, note, layout)
+
+
+def save_latents(
+    name: str, speaker: SpeakerLatents, note: ConsentNote | None, layout: ProjectPaths
+) -> Voice:
+    """Save speaker latents as a new voice."""
+    folder = _get_new_voice_folder(name, layout)
     with translate_write_errors(folder):
         folder.mkdir(parents=True)
         speaker.save(folder / LATENTS_FILE)
-        write_consent(folder, ConsentNote(basis="synthetic", speaker=f"{RANDOM_VOICE}#{seed}"))
+        if note is not None:
+            write_consent(folder, note)
     return find_voice(layout, name)
 
 
@@ -111,13 +121,8 @@ def decode_latents(text: str, source: str) -> SpeakerLatents:
 
 def _import_latents(name: str, text: str, source: Path, layout: ProjectPaths) -> Voice:
     speaker = decode_latents(text, source.name)
-    folder = _get_new_voice_folder(name, layout)
-    with translate_write_errors(folder):
-        folder.mkdir(parents=True)
-        speaker.save(folder / LATENTS_FILE)
-        if note := parse_consent(parse_embedded_latents(text, source.name).consent):
-            write_consent(folder, note)
-    return find_voice(layout, name)
+    note = parse_consent(parse_embedded_latents(text, source.name).consent)
+    return save_latents(name, speaker, note, layout)
 
 
 def _read_embedded_latents(path: Path) -> str | None:

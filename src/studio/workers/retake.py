@@ -272,6 +272,7 @@ def _make_takes_of_whole_clip(
         seconds=record.duration_s,
         warnings=record.warnings,
         whole=True,
+        word_times=record.word_times,
     )
     takes = [take]
     while (candidate := destination.candidate_path(len(takes) + 1)).is_file():
@@ -280,7 +281,8 @@ def _make_takes_of_whole_clip(
         score = None
         with suppress(AppError):  # without its settings it is a take all the same
             score = read_metadata(candidate).score
-        takes.append(replace(take, file=name, candidate=number, score=score))
+        other = replace(take, file=name, candidate=number, score=score, word_times=())
+        takes.append(other)
     return tuple(takes)
 
 
@@ -318,6 +320,7 @@ def _write_rejoined_clip(
         checks=lines.list_checks(),
         warnings=tuple(dict.fromkeys(warning for take in chosen for warning in take.warnings)),
         latents=_read_embedded_latents(destination.clip_path, request),
+        **lines.describe_words(),
     )
     if chosen[0].whole:
         _copy_file(destination.lines_folder / chosen[0].file, destination.clip_path)

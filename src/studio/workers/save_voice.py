@@ -1,4 +1,4 @@
-"""Recordings and made-up voices become voices under names of their own."""
+"""Recordings, made-up voices and blends become voices under names of their own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from audio.io import WRITABLE_SUFFIXES, read_clip, write_clip
 from audio.wav_repair import describe_wav_damage
 from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.files import commit_folder
-from core.paths import ProjectPaths
+from core.paths import ProjectPaths, quote_for_message
 from core.progress import ProgressReporter
-from studio.schemas.voices import SaveRandomVoiceRequest, SaveRecordingRequest
+from studio.schemas.voices import (
+    SaveBlendRequest,
+    SaveRandomVoiceRequest,
+    SaveRecordingRequest,
+)
+from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
-from studio.voices.catalog import RANDOM_VOICE, find_voice
+from studio.voices.catalog import RANDOM_VOICE, check_voices, combine_consents, find_voice
 from studio.voices.consent import make_consent, write_consent
 from studio.voices.trash import delete_voice, get_new_voice_folder
 from studio.voices.uploads import ImportVoiceResult
 from studio.workers.context import WorkerContext
-from studio.workers.create_voice import save_random_voice
+from studio.workers.create_voice import save_latents, save_random_voice
 
 
 def save_random_voice_task(
@@ -39,6 +44,36 @@ def save_random_voice_task(
     engine = context.synthesizer.open_session(spoken, report).engine
     voice = save_random_voice(request.name, spoken.seed, engine, context.layout, report)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
+
+
+def save_blend_task(
+    context: WorkerContext, request: SaveBlendRequest, report: ProgressReporter
+) -> ImportVoiceResult:
+    """Save the speaker latents of a blend under a name, with the loaded engine.
+
+    Raises AppError for what is no blend, a missing voice, and a name that is taken.
+    """
+    layout = context.layout
+    get_new_voice_folder(layout, request.name)
+    parts = check_voices(layout, request.voice)
+    if len(parts) < 2:
+        raise AppError(
+            f"{quote_for_message(request.voice)} is one voice; a blend is written like "
+            "alice:0.7+bob:0.3."
+        )
+    stated = {"bundle": request.bundle, "device": request.device}
+    request_input = SpeechRequestInput(
+        text=f"voice {request.name}",
+        voice=request.voice,
+        request_fields={name: value for name, value in stated.items() if value},
+    )
+    spoken = build_request(context.settings, request_input, layout)
+    line = plan_lines(spoken, layout)[0]
+    session = context.synthesizer.open_session(spoken, report)
+    speaker = session.get_speaker_latents(line.voice, line.options)
+    note = combine_consents(layout, line.voice)
+    voice = save_latents(request.name, speaker, note, layout)
+    return ImportVoiceResult(voice=voice.name, clips=0)
 
 
 def save_recording_task(

@@ -6,6 +6,8 @@
         mel_stats.safetensors   how mels are normalised
         gpt.safetensors …       one file per network
         checksums.json          what each tensor file held when it was written
+        lora/                   of a LoRA finetune: adapter.safetensors, and gpt.safetensors as it
+                                was before the training
 
 Reading these facts needs no torch.
 """
@@ -39,6 +41,10 @@ OTHER_VOCODER = "istft_vocoder"
 CODEC = "dvae"
 """The network that decodes the codes of a model without a diffusion network: a speaker codec."""
 
+LORA_DIR = "lora"
+ADAPTER_FILE = "adapter.safetensors"
+"""For each adapted projection NAME of the GPT: NAME.down (in, rank) and NAME.up (rank, out)."""
+
 WEIGHTS_ID_FILES = tuple(
     f"{stem}{TENSORS_SUFFIX}"
     for stem in ("gpt", "clvp", "cvvp", "diffusion", "vocoder", "mel_stats")
@@ -57,6 +63,17 @@ def find_missing_files(folder: Path) -> list[str]:
             needed.remove(get_network_path(folder, name).name)
         needed += list_codec_files(folder)
     return [name for name in needed if not (folder / name).is_file()]
+
+
+def get_adapter_paths(folder: Path) -> tuple[Path, Path]:
+    """Return where a LoRA finetune has its adapter, and the GPT without it."""
+    lora = folder / LORA_DIR
+    return lora / ADAPTER_FILE, get_network_path(lora, "gpt")
+
+
+def has_adapter(folder: Path) -> bool:
+    """Return whether the strength of a LoRA adapter can be chosen for the model."""
+    return all(path.is_file() for path in get_adapter_paths(folder))
 
 
 def decodes_with_codec(folder: Path) -> bool:

@@ -28,6 +28,7 @@ from engines.safetensors_io import (
     save_tensors,
 )
 from text.tokenizer import Tokenizer, load_tokenizer
+from tortoise.checkpoints.adapter import MERGED, load_adapted_weights
 from tortoise.checkpoints.config import (
     NETWORK_CLASSES,
     ModelConfig,
@@ -41,6 +42,7 @@ from tortoise.checkpoints.layout import (
     WEIGHTS_ID_FILES,
     compute_weights_id,
     decodes_with_codec,
+    has_adapter,
 )
 from tortoise.modules.classifier import Classifier
 from tortoise.modules.clvp import Clvp
@@ -78,6 +80,7 @@ class TortoiseModel:
         self.folder = folder
         self.config = config
         self.device = device
+        self.lora_strength = MERGED
         self._loaded: dict[str, nn.Module] = {}
         self._files = snapshot_files(folder)
 
@@ -177,6 +180,23 @@ class TortoiseModel:
         """Whether a speaker codec decodes the codes, for lack of a diffusion network."""
         return decodes_with_codec(self.folder)
 
+    def set_lora_strength(self, strength: float) -> bool:
+        """Choose the share of the LoRA adapter in the GPT; return whether it has changed.
+
+        Raises ModelFileError for a model that has no adapter.
+        """
+        if strength == self.lora_strength:
+            return False
+        if strength != MERGED and not has_adapter(self.folder):
+            raise ModelFileError(
+                f"lora_strength is {strength:g}, but the model {self.folder.name} has no LoRA "
+                "adapter. Set it to 1, or choose a model that was finetuned with LoRA.",
+                code="bundle_incompatible",
+            )
+        self.lora_strength = strength
+        self.unload("gpt")
+        return True
+
     def unload(self, *names: str) -> None:
         """Unload networks (all, if none is named); they are loaded again when used."""
         for name in names or list(self._loaded):
@@ -187,7 +207,10 @@ class TortoiseModel:
             architecture = self.config.architecture(name)
             self._check_unchanged(get_network_path(self.folder, name))
             network = build_network(name, architecture)
-            load_weights_strict(network, get_network_path(self.folder, name))
+            if name == "gpt" and self.lora_strength != MERGED:
+                load_adapted_weights(network, self.folder, self.lora_strength)
+            else:
+                load_weights_strict(network, get_network_path(self.folder, name))
             self._loaded[name] = network.requires_grad_(False).eval().to(self.device)
         return cast(NetworkT, self._loaded[name])
 

@@ -15,9 +15,16 @@ from engines.model_files import (
 )
 from engines.safetensors_io import is_finite
 from text.tokenizer import load_tokenizer
+from tortoise.checkpoints.adapter import MERGED, load_adapted_weights
 from tortoise.checkpoints.config import ModelConfig, read_config
-from tortoise.checkpoints.layout import MEL_STATS_FILE, TOKENIZER_FILE, find_missing_files
-from tortoise.checkpoints.loading import load_mel_stats, load_network
+from tortoise.checkpoints.layout import (
+    MEL_STATS_FILE,
+    TOKENIZER_FILE,
+    find_missing_files,
+    get_adapter_paths,
+    has_adapter,
+)
+from tortoise.checkpoints.loading import build_network, load_mel_stats, load_network
 
 
 def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[str, str]]:
@@ -31,6 +38,9 @@ def verify_model_folder(folder: Path, report: ProgressReporter) -> list[tuple[st
         TOKENIZER_FILE: lambda: _check_tokenizer(folder, config),
         MEL_STATS_FILE: lambda: _check_mel_stats(folder),
     }
+    if has_adapter(folder):
+        name = get_adapter_paths(folder)[0].relative_to(folder).as_posix()
+        checks[name] = lambda: _check_adapter(folder, config)
     for name in config.networks:
         checks[get_network_path(folder, name).name] = _make_network_check(folder, name)
     found = [(file, _find_problem(checks[file])) for file in report.track(list(checks), "verify")]
@@ -64,6 +74,11 @@ def _make_network_check(folder: Path, name: str) -> Callable[[], None]:
                 raise ModelFileError(f"{key} contains NaN or infinite values. Download it again.")
 
     return check
+
+
+def _check_adapter(folder: Path, config: ModelConfig) -> None:
+    network = build_network("gpt", config.architecture("gpt"))
+    load_adapted_weights(network, folder, MERGED)
 
 
 def _check_mel_stats(folder: Path) -> None:

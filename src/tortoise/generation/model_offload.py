@@ -45,6 +45,15 @@ class LoadedNetworks:
         """The 16-bit type that the device computes fast in."""
         return torch.float16 if self.device.type == "cuda" else torch.bfloat16
 
+    def set_lora_strength(self, strength: float) -> None:
+        """Choose the share of the model's LoRA adapter; with another one the GPT is loaded again.
+
+        Raises ModelFileError for a model that has no adapter.
+        """
+        if self.bundle.set_lora_strength(strength):
+            for key in [key for key in self.cache if key[0] == "gpt"]:
+                del self.cache[key]
+
     def resolve_precision(self, requested: str) -> str:
         """Return the precision that this machine computes instead of the one requested.
 

@@ -112,6 +112,16 @@ class TortoiseOptions:
             "fewer bits, so that a seed gives other takes",
         ),
     ] = "exact"
+    lora_strength: Annotated[
+        float,
+        OptionInfo(
+            0.0,
+            2.0,
+            0.05,
+            "Strength of the LoRA adapter of the model; 1: as it was trained, 0: the model before "
+            "the training",
+        ),
+    ] = 1.0
     sample_batch_size: Annotated[
         int,
         OptionInfo(0, 1024, 1, "Candidates sampled at once; 0: automatic; changes only the speed"),

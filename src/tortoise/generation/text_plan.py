@@ -5,18 +5,22 @@ Shapes: t text tokens, m codes, d model width, p phone classes, v vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from text.normalization.words import TokenRange
 from text.phones import PHONES, SILENCE, UNKNOWN_PHONE, classify_token
 from text.tokenizer import PhonemeTokenizer, Tokenizer
 from tortoise.modules.gpt import Gpt
 from tortoise.modules.text_aligner import MIN_DURATION, compute_overlap
 
 LEAD_CODES = 1.6  # silence before the text, as trained
+SPACE_CODES = 1.0  # that a space has between two words
+MAX_LAST_CODES = 3.0  # of the last phone of a word, behind which is a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +37,20 @@ class TextPlan:
     def start_of(self, token: int) -> float:
         """Return the code, with a fraction, at which a token begins; 0 for the first."""
         return float(self.durations[: token + 1].sum()) if token else 0.0
+
+    def locate_words(self, words: Sequence[TokenRange]) -> list[tuple[float, float]]:
+        """Return the codes, with a fraction, at which words begin and end.
+
+        words: the tokens of each. What the durations give to the space before a word is heard as
+        its beginning, and the pause before a mark belongs to the phone before it.
+        """
+        starts = self.durations.cumsum(0).tolist()  # of each token, behind the lead
+        found = []
+        for first, stop in words:
+            start = starts[first - 1] if first else max(0.0, starts[0] - SPACE_CODES)
+            end = min(starts[stop], starts[stop - 1] + MAX_LAST_CODES) if stop > first else start
+            found.append((start, end))
+        return found
 
 
 @torch.inference_mode()

@@ -32,7 +32,7 @@ from training.finetuning.checkpoints.run_layout import (
     write_info_file,
 )
 from training.finetuning.checkpoints.selection import CheckpointInfo
-from training.finetuning.checkpoints.store import assemble_model, list_network_files
+from training.finetuning.checkpoints.store import add_adapter, assemble_model, list_network_files
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import DatasetSplits, load_run_dataset
 from training.finetuning.gpt_task import GPT_HOP
@@ -68,7 +68,9 @@ def export_checkpoint(run: Path, step: int, paths: RunPaths, report: ProgressRep
     metadata = _collect_metadata(run, paths, known[step], clips, config.dataset.name)
     try:
         about = f"{paths.bundle.name} finetuned on {metadata.dataset}, step {step}"
-        assemble_model(paths.bundle, list_network_files(get_checkpoint_dir(run, step)), part, about)
+        checkpoint = get_checkpoint_dir(run, step)
+        assemble_model(paths.bundle, list_network_files(checkpoint), part, about)
+        add_adapter(checkpoint, paths.bundle, part)
         engine = TortoiseEngine.load(part, torch.device("cpu"))
         voice = compute_speaker_latents(engine, select_reference_clips(clips.train), report)
         voice.save(part / VOICE_LATENTS_FILE)

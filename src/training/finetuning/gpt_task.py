@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from tortoise.checkpoints.layout import ADAPTER_FILE
 from tortoise.checkpoints.loading import TortoiseModel, load_network
 from tortoise.modules.gpt import Gpt
 from training.finetuning.batch_sampler import (
@@ -23,7 +24,6 @@ from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.optim.freezing import freeze_parts
 from training.finetuning.optim.gpt_loss import collate_clips, compute_gpt_losses
 from training.finetuning.optim.lora import (
-    ADAPTER_FILE,
     add_lora_adapters,
     get_adapter_state_dict,
     get_merged_state_dict,

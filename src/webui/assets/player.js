@@ -85,6 +85,7 @@
     if (audio.readyState) start();
     else { audio.preload = "auto"; audio.addEventListener("loadedmetadata", start, { once: true }); audio.load(); }
   }
+  document.addEventListener("testudo-seek", () => { stopAt = null; }); // words.js goes to a word
   document.addEventListener("timeupdate", (event) => {
     const audio = event.target, clip = clipOf(audio);
     if (!clip || audio.paused) return;
@@ -206,7 +207,15 @@
     document.querySelectorAll(".line .redo[open]").forEach((menu) => { if (!menu.contains(event.target) || event.target.closest("[data-act]")) menu.open = false; });
     if (event.target.closest?.("#generate-run") && innerWidth < 900) setTimeout(() => document.querySelector(".hearing")?.scrollIntoView({ behavior: "smooth" }), 400);
   });
-  document.addEventListener("testudo-painted", refresh);
+  let isOpening = false; // a project was opened from the list, which may be far below its card
+  document.addEventListener("click", (event) => { if (event.target.closest?.("[data-act=open-project]")) isOpening = true; });
+  document.addEventListener("testudo-painted", () => {
+    refresh();
+    const card = isOpening && document.querySelector("[data-act=close-project]")?.closest(".job");
+    if (!card) return;
+    isOpening = false;
+    card.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  });
   new MutationObserver(() => document.querySelectorAll("[data-wave].is-drawn").forEach((place) => {
     waves.get(place)?.player?.setOptions({ waveColor: colour("--input-border-color"), progressColor: colour("--slider-color") });
   })).observe(document.documentElement, { attributes: true, attributeFilter: ["style"] }); // the theme was changed

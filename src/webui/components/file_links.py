@@ -36,3 +36,10 @@ def get_waveform_url(layout: ProjectPaths, path: str | Path) -> str:
     """Return the address of the waveform of a file that is served; "" for any other."""
     url = get_file_url(layout, path)
     return url.replace("api/files/", "api/waveforms/", 1)
+
+
+def get_words_url(layout: ProjectPaths, path: str | Path) -> str:
+    """Return the address of the times of a clip's words; "" for a file outside the results."""
+    url = get_file_url(layout, path)
+    prefix = "api/files/results/"
+    return url.replace(prefix, "api/results/words/", 1) if url.startswith(prefix) else ""

@@ -22,7 +22,7 @@ from studio.app.studio import Studio
 from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath, get_clip_name
 from studio.voices.catalog import find_voice, list_voices, parse_blend
-from webui.components.file_links import get_file_url, get_waveform_url
+from webui.components.file_links import get_file_url, get_waveform_url, get_words_url
 from webui.components.line_editor import EDIT_TASKS, build_editor_lines, filter_edit_jobs
 from webui.components.templates import render
 from webui.languages.catalogue import translate
@@ -38,25 +38,30 @@ JOB_STATE_LABELS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "stopped": ("Stopped", "■"),
     }
 )
+QUIET_TASKS = ("locate_words",)  # listed in the queue, without a card
 SPEECH_TASKS = ("speak", *EDIT_TASKS)
 MAX_TITLE_LENGTH = 70
 MAX_ENDED_JOBS = 4
-MAX_LINES = 100
+MAX_LINES = 200
 PAGE_TITLE = "Testudo"
 
 
 def job_panel_html(
-    jobs: Sequence[Job], layout: ProjectPaths, stars: Collection[str] = ()
+    jobs: Sequence[Job],
+    layout: ProjectPaths,
+    stars: Collection[str] = (),
+    project: Job | None = None,
 ) -> Markup:
     """Render the jobs: what runs, the queue behind it, and the speech jobs that ended last.
 
-    stars: the names of starred clips.
+    stars: the names of starred clips;  project: an opened one, as the job of its clip.
     """
+    jobs = [job for job in jobs if job.task not in QUIET_TASKS]
     running = [job for job in jobs if job.state == "running"]
     waiting = sorted((job for job in jobs if job.state == "waiting"), key=lambda job: job.place)
     active, queued = running, waiting
     ended = merge_results([job for job in jobs if job.is_over and job.task in SPEECH_TASKS])
-    ended = ended[:MAX_ENDED_JOBS]
+    ended = _put_project_first(project, ended)[:MAX_ENDED_JOBS]
     edits = {job.id: _find_edits(job, [*running, *waiting], layout) for job in ended}
     shown_below = {edit.id for found in edits.values() for edit in found}
     running = [job for job in running if job.id not in shown_below]
@@ -94,6 +99,13 @@ def merge_results(jobs: Sequence[Job]) -> list[Job]:
     return list(merged.values())
 
 
+def _put_project_first(project: Job | None, ended: Sequence[Job]) -> list[Job]:
+    if project is None or project.result is None:
+        return list(ended)
+    path = project.result["path"]
+    return [project, *(job for job in ended if not job.result or job.result["path"] != path)]
+
+
 def _find_edits(job: Job, active: Sequence[Job], layout: ProjectPaths) -> list[Job]:
     if job.state != "done" or job.result is None:
         return []
@@ -126,6 +138,7 @@ def job_card_html(
             "voices": [voice.name for voice in list_voices(layout)] if lines else (),
             "edits": [(edit, progress_bar_html(edit)) for edit in edits],
             "waveform": get_waveform_url(layout, path),
+            "words_url": get_words_url(layout, path),
             # a regenerated line has the settings of its clip
             "settings": format_settings_line(job.request) if job.task == "speak" else "",
             "sample": find_voice_sample(layout, str(job.result.get("voice", ""))),
@@ -136,6 +149,7 @@ def job_card_html(
         title=format_job_title(job),
         badge=JOB_STATE_LABELS[job.state],
         is_newest=is_newest,
+        is_project=not job.created,
         progress=progress_bar_html(job) if job.state == "running" else "",
         failure=failure_html(job) if job.failure is not None else "",
         partial_takes=[take for take in job.takes if take.get("path")][-MAX_LINES:],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from jobs.models import Job
 from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake, join_faults
+from text.speakers import fold_speaker
 
 CHARS_PER_SECOND = 16.7  # of speech at speed 1
 LENGTH_RATIO = 2.0  # of the expected length, from which a line is marked
 MIN_EXPECTED_S = 1.0  # shorter lines are not judged
+SPEAKER_HUES = (200, 25, 280, 120, 330, 55, 240, 165)  # degrees, of voices in their order
 EDIT_TASKS = ("redo", "rejoin", "edit_lines")
 
 
@@ -37,7 +39,9 @@ class TakeButton:
 class EditorLine:
     """A row of the editor.
 
-    start, end: seconds in the clip;  mark: what is unusual about the line, "" for nothing;
+    speaker: its voice, with the name of the speaker where it is known;  hue: of the colour of the
+    voice, in degrees, None in a clip of one voice;  start, end: seconds in the clip;  mark: what is
+    unusual about the line, "" for nothing;
     state: of a job about the line, "" for none.
     """
 
@@ -45,6 +49,8 @@ class EditorLine:
     key: str
     text: str
     voice: str
+    speaker: str
+    hue: int | None
     seed: int
     seconds: float
     start: float
@@ -61,11 +67,34 @@ def build_editor_lines(
     rows: list[EditorLine] = []
     states = {job.request.get("line"): job.state for job in jobs}
     shown = zip(lines.lines[:max_lines], lines.list_spans(), strict=False)
+    colours = _choose_colours(lines)
     for index, (line, (start, end)) in enumerate(shown):
-        take = line.take(line.chosen) if line.chosen else line.takes[0]
+        take = get_take_in_use(line)
         span = round(start, 3), round(end, 3)
-        rows.append(_build_row(index, line, take, span, states.get(index, "")))
+        row = _build_row(index, line, take, span, states.get(index, ""))
+        speaker = _describe_speaker(take.voice, lines.request.speaker_voices)
+        rows.append(replace(row, speaker=speaker, hue=colours.get(take.voice)))
     return rows
+
+
+def get_take_in_use(line: LineTakes) -> SavedTake:
+    """Return the selected take of a line, or the first one."""
+    return line.take(line.chosen) if line.chosen else line.takes[0]
+
+
+def _choose_colours(lines: LineTakesFile) -> dict[str, int]:
+    """Return the hue of each voice of a clip, in degrees; {} for a clip of one voice."""
+    voices = list(dict.fromkeys(get_take_in_use(line).voice for line in lines.lines if line.takes))
+    if len(voices) < 2:
+        return {}
+    return {voice: SPEAKER_HUES[at % len(SPEAKER_HUES)] for at, voice in enumerate(voices)}
+
+
+def _describe_speaker(voice: str, speaker_voices: Mapping[str, str]) -> str:
+    """Return the name of the speaker and the voice; only the voice where several share it."""
+    names = [name for name, own in speaker_voices.items() if own == voice]
+    has_own_name = len(names) == 1 and fold_speaker(names[0]) != fold_speaker(voice)
+    return f"{names[0]} ({voice})" if has_own_name else voice
 
 
 def filter_edit_jobs(jobs: Sequence[Job], clip: str) -> list[Job]:
@@ -85,6 +114,8 @@ def _build_row(
         key=line.takes[0].file,
         text=take.text,
         voice=take.voice,
+        speaker=take.voice,
+        hue=None,
         seed=take.seed,
         seconds=take.seconds,
         start=span[0],

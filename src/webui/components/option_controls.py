@@ -40,6 +40,7 @@ OPTION_LABELS: Mapping[str, str] = MappingProxyType(
         "join_below_s": "Join Pauses Below",
         "least_confidence": "Min. Confidence",
         "least_snr_db": "Min. SNR",
+        "lora_strength": "LoRA Strength",
         "longest_pause_s": "Max. Pause",
         "longest_s": "Max. Clip Length",
         "loudness": "Loudness Target",
@@ -134,12 +135,13 @@ def make_elem_id(tab: str, name: str) -> str:
     return f"{tab}-{name.replace('_', '-')}"
 
 
-def build_control(field: OptionField, tab: str, value: Any) -> Component:
+def build_control(field: OptionField, tab: str, value: Any, *, visible: bool = True) -> Component:
     """Create the control of an option, with its range and help."""
     common: dict[str, Any] = {
         "label": get_option_label(field),
         "info": format_option_help(field),
         "elem_id": make_elem_id(tab, field.name),
+        "visible": visible,
     }
     info, kind = field.info, field.plain_type
     if kind is bool:

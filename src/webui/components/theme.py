@@ -10,7 +10,7 @@ import gradio as gr
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 STYLES = sorted(ASSETS.glob("*.css"))
-SCRIPTS = (ASSETS / "studio.js", ASSETS / "player.js", ASSETS / "settings.js")
+SCRIPTS = (ASSETS / "studio.js", ASSETS / "player.js", ASSETS / "words.js", ASSETS / "settings.js")
 HEAD = (
     '<meta name="color-scheme" content="light dark">\n'
     '<link rel="icon" href="data:image/svg+xml,'

@@ -9,9 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from core.errors import AppError
+from core.errors import AppError, reraise_as_app_error
 from core.paths import slugify
+from core.tables.text_files import read_text
 from studio.app.studio import Studio
+from studio.schemas.speech import check_text
 from studio.subtitles.script import (
     LINE_DELIMITER,
     SUBTITLE_SUFFIXES,
@@ -19,12 +21,15 @@ from studio.subtitles.script import (
 )
 from studio.synthesis.audio_metadata import NO_SETTINGS, read_metadata
 from studio.voices.catalog import AUDIO_SUFFIXES, list_voices
+from studio.voices.speakers import find_script_speakers, restore_speakers
 from studio.voices.uploads import stage_recording_upload
 from webui.components.consent_fields import ConsentFields, consent_html, read_consent_fields
 from webui.components.live_panel import EVENT_OPTIONS, Updates
 from webui.components.messages import error_html, note_html, show_errors
 from webui.generate.form import GenerateForm
 from webui.generate.voice_recorder import ORIGIN
+
+SCRIPT_SUFFIXES = (".txt", ".md")
 
 
 class ClipDrop:
@@ -37,9 +42,9 @@ class ClipDrop:
         self.studio = studio
         self.consent = gr.HTML("", elem_id="generate-consent")
         self.file = gr.File(
-            label="Drop a generated clip for its settings, subtitles to speak in their times, or a "
-            "recording to use as a voice",
-            file_types=["audio", *AUDIO_SUFFIXES, *SUBTITLE_SUFFIXES],
+            label="Drop a generated clip for its settings, a text or script, subtitles to speak in "
+            "their times, or a recording to use as a voice",
+            file_types=["audio", *AUDIO_SUFFIXES, *SUBTITLE_SUFFIXES, *SCRIPT_SUFFIXES],
             height=90,
             elem_id="generate-drop",
         )
@@ -82,10 +87,13 @@ class ClipDrop:
         file = Path(path)
         if file.suffix.lower() in SUBTITLE_SUFFIXES:
             return self._load_subtitles(file, form, message)
+        if file.suffix.lower() in SCRIPT_SUFFIXES:
+            return self._load_script(file, form, message)
         try:
             record = read_metadata(file)
         except AppError as error:
             return {message: _explain(file, error), **self._make_offer(file)}
+        restore_speakers(self.studio.layout, record.speaker_voices)
         return {
             self.file: None,
             self.offer: gr.update(visible=False),
@@ -105,6 +113,23 @@ class ClipDrop:
             self.file: None,
             message: note_html(" ".join(notes)),
             **form.get_updates({"text": script.text, "delimiter": LINE_DELIMITER}),
+        }
+
+    def _load_script(self, file: Path, form: GenerateForm, message: gr.HTML) -> Updates:
+        try:
+            with reraise_as_app_error(ValueError, OSError):
+                text = read_text(file).strip()
+            check_text(text)
+            speakers = find_script_speakers(self.studio.layout, text)
+        except AppError as error:
+            return {message: error_html(error), self.file: None}
+        names = f" Its speakers: {', '.join(speakers)}." if speakers else ""
+        return {
+            self.file: None,
+            self.offer: gr.update(visible=False),
+            self.dropped: "",
+            message: note_html(f"Text loaded from {file.name}.{names}"),
+            **form.get_updates({"text": text}),
         }
 
     def _make_offer(self, file: Path) -> Updates:

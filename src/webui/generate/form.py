@@ -12,7 +12,11 @@ from core.errors import AppError
 from core.options import OptionField, list_option_fields, validate_option
 from engines.registry import get_options_class
 from studio.app.studio import Studio
-from studio.model_store.finetunes import resolve_model_name
+from studio.model_store.finetunes import (
+    LORA_STRENGTH,
+    has_lora_adapter,
+    resolve_model_name,
+)
 from studio.schemas.speech import (
     OutputOptions,
     SpeechRequest,
@@ -91,7 +95,10 @@ class GenerateForm:
 
     def build_request(self, studio: Studio, values: Sequence[Any]) -> SpeechRequest:
         """Build the request for the values of the controls. Raises AppError naming a control."""
-        request_input = build_request_input(self.name_values(values), self.option_fields)
+        named = self.name_values(values)
+        if not has_lora_adapter(studio.layout, str(named.get("bundle")), str(named.get("voice"))):
+            named.pop(LORA_STRENGTH, None)  # of a model that was chosen before; it is hidden
+        request_input = build_request_input(named, self.option_fields)
         return build_request(studio.settings, request_input, studio.layout)
 
 

@@ -12,9 +12,10 @@ from gradio.components import Component
 from core.options import OptionField
 from studio.app.studio import Studio
 from studio.model_store.bundles import list_models
-from studio.model_store.finetunes import AUTO
+from studio.model_store.finetunes import AUTO, LORA_STRENGTH, has_lora_adapter
 from studio.schemas.voices import MICROPHONE_VOICE
-from studio.voices.catalog import RANDOM_VOICE, list_voices
+from studio.voices.catalog import RANDOM_VOICE, Voice, list_voices
+from webui.components.live_panel import EVENT_OPTIONS
 from webui.components.option_controls import (
     build_control,
     format_option_help,
@@ -45,6 +46,7 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 MAIN_OPTIONS = ("speed", "temperature", "seed")  # in view
+MODEL_OPTIONS = (LORA_STRENGTH,)  # below the model, where it has them
 OTHER_GROUP = "More engine settings"
 SEARCH_HTML = (
     '<label class="option-search">Find an option'
@@ -55,7 +57,8 @@ OPEN_GROUPS = ("Text & pauses", "Sampling")
 
 def group_options(fields: GenerateOptionFields) -> Iterator[tuple[str, list[OptionField]]]:
     """Yield (heading, options); options that no heading names come under the last one."""
-    by_name = {field.name: field for field in fields.all if field.name not in MAIN_OPTIONS}
+    shown_before = (*MAIN_OPTIONS, *MODEL_OPTIONS)
+    by_name = {field.name: field for field in fields.all if field.name not in shown_before}
     for heading, names in OPTION_GROUPS.items():
         yield heading, [by_name.pop(name) for name in names if name in by_name]
     yield OTHER_GROUP, list(by_name.values())
@@ -140,6 +143,7 @@ def build_advanced_controls(
             elem_id="generate-bundle",
         )
     }
+    controls |= _build_model_controls(studio, values, fields)
     for heading, options in group_options(fields):
         if options:
             with gr.Accordion(heading, open=heading in OPEN_GROUPS, elem_classes="group"):
@@ -147,6 +151,43 @@ def build_advanced_controls(
                     one.name: _build_option_control(one, values[one.name]) for one in options
                 }
     return controls, *buttons
+
+
+def _build_model_controls(
+    studio: Studio, values: Mapping[str, Any], fields: GenerateOptionFields
+) -> dict[str, Component]:
+    """Create the controls of options that not every model has; hidden where it has them not."""
+    has_adapter = has_lora_adapter(studio.layout, str(values["bundle"]), str(values["voice"]))
+    return {
+        field.name: build_control(field, ELEM_ID_PREFIX, values[field.name], visible=has_adapter)
+        for field in fields.options
+        if field.name in MODEL_OPTIONS
+    }
+
+
+def follow_model(studio: Studio, controls: Mapping[str, Any], blocks: Any) -> None:
+    """Show the options that not every model has with a model that has them."""
+    strength = controls.get(LORA_STRENGTH)
+    if strength is None:
+        return
+    bundle, voice = controls["bundle"], controls["voice"]
+
+    def show(model: str | None, name: str | None) -> Any:
+        return gr.update(visible=has_lora_adapter(studio.layout, model or "", name or ""))
+
+    triggers = [voice.change, bundle.change, blocks.load]
+    gr.on(triggers, show, [bundle, voice], [strength], **EVENT_OPTIONS)
+
+
+def build_run_buttons(label: str) -> tuple[gr.Button, gr.Button, gr.Button]:
+    """Create the buttons that generate, that stop, and that speak the first sentence only."""
+    with gr.Row(elem_classes="run-row"):
+        run = gr.Button(label, variant="primary", scale=3, elem_id="generate-run")
+        stop = gr.Button("Stop", scale=1, interactive=False, elem_id="generate-stop")
+    first = gr.Button(
+        "Preview the first sentence", visible=False, size="md", elem_id="generate-first-sentence"
+    )
+    return run, stop, first
 
 
 def _build_seed_buttons() -> tuple[gr.Button, gr.Button]:
@@ -170,14 +211,21 @@ def _build_option_control(field: OptionField, value: Any) -> Component:
 
 
 def voice_choices(studio: Studio) -> list[tuple[str, str]]:
-    """Return the voices to choose from: the folders, a random voice, and the microphone."""
-    names = [voice.name for voice in list_voices(studio.layout) if voice.name != MICROPHONE_VOICE]
+    """Return the voices to choose from: the folders, a random voice, and the microphone.
+
+    The tags of a voice are in its label, so that typing one finds it.
+    """
+    voices = [voice for voice in list_voices(studio.layout) if voice.name != MICROPHONE_VOICE]
     random = ("random (new voice from the seed)", RANDOM_VOICE)
     return [
-        *((name, name) for name in names),
+        *((_format_voice(voice), voice.name) for voice in voices),
         random,
         ("microphone (record your own)", MICROPHONE_VOICE),
     ]
+
+
+def _format_voice(voice: Voice) -> str:
+    return f"{voice.name} ({', '.join(voice.tags)})" if voice.tags else voice.name
 
 
 def model_choices(studio: Studio) -> list[tuple[str, str]]:

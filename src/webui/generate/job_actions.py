@@ -22,6 +22,7 @@ from studio.synthesis.line_takes import read_line_takes
 from studio.synthesis.output_paths import OutputPath, find_clip_path, get_clip_name
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest
 from webui.components.live_panel import PanelAction
+from webui.generate.projects import PROJECT_PREFIX, make_project_job
 from webui.generate.voice_recorder import ORIGIN
 
 
@@ -39,7 +40,10 @@ def run_job_action(studio: Studio, action: PanelAction) -> JobActionResult:
     handler = JOB_ACTIONS.get(action.name)
     if handler is None:
         raise AppError("Unknown action. Reload the page.")
-    job = studio.job(action.text("job"))
+    id = action.text("job")
+    is_project = id.startswith(PROJECT_PREFIX)
+    ref = id.removeprefix(PROJECT_PREFIX)
+    job = make_project_job(studio.layout, ref) if is_project else studio.job(id)
     return handler(studio, job, action) or JobActionResult()
 
 

@@ -10,10 +10,12 @@ from core.errors import AppError
 from core.formatting import format_duration, format_stage
 from studio.app.studio import Studio
 from studio.schemas.speech import SpeechRequest
+from studio.synthesis.planning import select_first_sentence
 from studio.synthesis.preview import Preview, PreviewChunk, preview
 from webui.components.templates import render
 
 MAX_CHUNKS = 40
+LONG_JOB_S = 180.0
 OTHER_STAGE = "other"
 MIN_SHARE = 0.1  # of the time that a stage must take to be named
 
@@ -29,6 +31,18 @@ def estimate_stages(studio: Studio, request: SpeechRequest) -> Mapping[str, floa
         return studio.estimate_stage_seconds(request)
     except AppError:
         return None
+
+
+def is_long_job(studio: Studio, request: SpeechRequest) -> bool:
+    """Return whether a request takes so long that its first sentence is offered to hear before."""
+    return sum((estimate_stages(studio, request) or {}).values()) >= LONG_JOB_S
+
+
+def submit_first_sentence(studio: Studio, request: SpeechRequest, origin: str) -> None:
+    """Submit the first sentence of a request with the same settings. Raises AppError."""
+    first = select_first_sentence(request, studio.layout)
+    title = f"Preview: {' '.join(first.text.split())}"
+    studio.submit(first, title=title, origin=origin)
 
 
 def format_estimate(studio: Studio, request: SpeechRequest) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from core.errors import AppError
 from studio.app.studio import Studio
-from studio.history.favorites import read_stars
 from studio.model_store.bundles import get_models_fingerprint
-from studio.model_store.finetunes import AUTO, resolve_model_name
+from studio.model_store.finetunes import (
+    AUTO,
+    resolve_model_name,
+)
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import RANDOM_VOICE, get_voices_fingerprint
+from studio.voices.speakers import restore_speakers
 from webui.components.job_card import (
-    SPEECH_TASKS,
-    filter_active_jobs,
-    job_panel_html,
     stop_jobs,
 )
 from webui.components.live_panel import (
@@ -46,13 +47,23 @@ from webui.generate.form import (
 from webui.generate.form_view import (
     build_advanced_controls,
     build_main_controls,
+    build_run_buttons,
+    follow_model,
     model_choices,
     preset_choices,
     voice_choices,
 )
 from webui.generate.job_actions import JOB_ACTIONS, run_job_action
+from webui.generate.job_panel import TASKS, get_job_panel_state
 from webui.generate.own_presets import OwnPresets
-from webui.generate.preview import format_estimate, request_preview_html
+from webui.generate.preview import (
+    format_estimate,
+    is_long_job,
+    request_preview_html,
+    submit_first_sentence,
+)
+from webui.generate.projects import CLOSE, OPEN, ProjectList
+from webui.generate.speakers import SpeakerFields
 from webui.generate.voice_recorder import (
     ORIGIN,
     has_recording,
@@ -63,23 +74,14 @@ from webui.generate.voice_recorder import (
 
 # Any: each control has a value of its own type.
 
-TASKS = (*SPEECH_TASKS, "keep_random", "keep_recording")
-"""The tasks of this tab, which its Stop button stops."""
 RUN_LABEL = "Generate"
 JOB_POLL_INTERVAL_S = 1.0
 FOLDER_POLL_INTERVAL_S = 3.0
+PROJECT_KEY = "testudo-project"  # of the project that is open in this browser
 STORAGE_KEY, STORAGE_SECRET = (
     "testudo-generate",
     "not a secret: it is stored in the browser of its owner",
 )
-
-
-class JobPanelState(NamedTuple):
-    """State of the job panel, the id of the last finished job, and whether one can be stopped."""
-
-    html: str
-    last_done: str
-    can_stop: bool
 
 
 def build_generate_tab(page: PageContext) -> None:
@@ -99,13 +101,8 @@ class GenerateTab:
         with gr.Row(elem_classes="generate"):
             with gr.Column(scale=5, min_width=320, elem_classes="asking"):
                 controls = build_main_controls(studio, self.initial_values, self.fields)
-                with gr.Row(elem_classes="run-row"):
-                    self.run = gr.Button(
-                        RUN_LABEL, variant="primary", scale=3, elem_id="generate-run"
-                    )
-                    self.stop = gr.Button(
-                        "Stop", scale=1, interactive=False, elem_id="generate-stop"
-                    )
+                self.speakers = SpeakerFields(studio)
+                self.run, self.stop, self.first_sentence = build_run_buttons(RUN_LABEL)
                 self.message = gr.HTML("", elem_id="generate-message")
                 self.preview = create_live_html("generate-preview")
                 with gr.Accordion("Advanced", open=False, elem_id="generate-advanced"):
@@ -116,6 +113,7 @@ class GenerateTab:
                 self.own_presets = OwnPresets(studio)
                 self._build_save_voice(str(self.initial_values["voice"]))
                 self.drop = ClipDrop(studio)
+                self.projects = ProjectList(studio)
             with gr.Column(scale=6, min_width=320, elem_classes="hearing"):
                 jobs = create_live_html("generate-jobs")
         self.form = GenerateForm(
@@ -124,18 +122,29 @@ class GenerateTab:
             engine=studio.settings.engine,
         )
         self.last_done, self.imported = gr.State(""), gr.State("")
-        self.panel = LivePanel(
+        self.opened = gr.BrowserState("", storage_key=PROJECT_KEY, secret=STORAGE_SECRET)
+        self.panel = self._build_panel(jobs)
+        self.panel.listen(self.projects.html)
+
+    def _build_panel(self, jobs: gr.HTML) -> LivePanel:
+        return LivePanel(
             jobs,
-            self._get_job_panel_state,
+            partial(get_job_panel_state, self.studio),
             lambda state: {
                 jobs: state.html,
                 self.last_done: state.last_done,
                 self.stop: gr.update(interactive=state.can_stop),
             },
-            dict.fromkeys(JOB_ACTIONS, self._press),
+            {
+                **dict.fromkeys(JOB_ACTIONS, self._press),
+                **self.projects.actions,
+                OPEN: lambda action, opened: {self.opened: action.text("ref")},
+                CLOSE: lambda action, opened: {self.opened: ""},
+            },
             message=self.message,
+            inputs=[self.opened],
             outputs=[self.last_done, self.stop],
-            action_outputs=[self.imported, *self.form.components],
+            action_outputs=[self.imported, self.projects.message, *self.form.components],
         )
 
     def _build_save_voice(self, voice: str) -> None:
@@ -158,7 +167,9 @@ class GenerateTab:
         """Connect the events to their handlers."""
         form, values = self.form, self.form.components
         self.panel.follow(page.changes, JOB_POLL_INTERVAL_S, only_visible=False)
+        self.projects.bind(page.changes)
         self.panel.bind(self.run.click, self._generate, [self.imported, *values])
+        self.panel.bind(self.first_sentence.click, self._preview_sentence, values)
         self.panel.bind(self.stop.click, self._stop)
         self.own_presets.bind(form, page.blocks)
         self._bind_options()
@@ -178,29 +189,25 @@ class GenerateTab:
 
     # ---- jobs -----------------------------------------------------------------------------------
 
-    def _get_job_panel_state(self) -> JobPanelState:
-        jobs = self.studio.jobs(limit=50)
-        layout = self.studio.layout
-        return JobPanelState(
-            html=job_panel_html(jobs, layout, read_stars(layout.stars)),
-            last_done=next((job.id for job in jobs if job.state == "done"), ""),
-            can_stop=bool(filter_active_jobs(jobs, TASKS, ORIGIN)),
-        )
-
     def _generate(self, imported: str, *values: Any) -> Updates:
         request = self.form.build_request(self.studio, values)
         if request.voice == MICROPHONE_VOICE:
             recording = self.form.name_values(values)["microphone"]
             imported = import_recording(self.studio, recording, imported)
         self.studio.submit(request, origin=ORIGIN)
-        return {self.imported: imported}
+        return {self.imported: imported, self.opened: ""}
+
+    def _preview_sentence(self, *values: Any) -> None:
+        submit_first_sentence(self.studio, self.form.build_request(self.studio, values), ORIGIN)
 
     def _stop(self) -> Updates:
         stopped = stop_jobs(self.studio, TASKS, ORIGIN, only_running=True)
         return {self.message: note_html("Stopping. Finished lines are kept." if stopped else "")}
 
-    def _press(self, action: PanelAction) -> Updates:
+    def _press(self, action: PanelAction, opened: str | None) -> Updates:
         result = run_job_action(self.studio, action)
+        if result.record is not None:
+            restore_speakers(self.studio.layout, result.record.speaker_voices)
         updates = (
             self.form.get_updates(result.values)
             if result.record is None
@@ -289,7 +296,10 @@ class GenerateTab:
         saved = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_SECRET)
         shown = {"js": clamp_inputs_js(values), **EVENT_OPTIONS}
         loaded = blocks.load(self._restore, [saved], values, **EVENT_OPTIONS)
-        outputs = [self.preview, self.run]
+        outputs = [self.preview, self.run, self.first_sentence, *self.speakers.components]
+        self.speakers.bind(
+            self.message, lambda event: event.then(self._preview, values, outputs, **shown)
+        )
         loaded.then(self._preview, values, outputs, **shown)
         done: Any = self.last_done  # Any: as above
         done.change(self._preview, values, outputs, **shown)  # time estimates change
@@ -315,18 +325,25 @@ class GenerateTab:
 
     def _preview(self, *values: Any) -> Updates:
         """Show how the text will be spoken, and how long that takes, also in the button."""
-        html, estimate = "", ""
+        html, estimate, is_long = "", "", False
         try:
             request = self.form.build_request(self.studio, values)
             if request.voice == MICROPHONE_VOICE and not has_recording(self.studio):
                 request = replace(request, voice=RANDOM_VOICE)  # the chunks are the same
             html = request_preview_html(self.studio, request)
             estimate = format_estimate(self.studio, request)
+            is_long = is_long_job(self.studio, request)
         except AppError as error:
             if error.code != "empty_text":  # Generate says so
                 html = render("preview_error.html", error=error)
         label = f"{RUN_LABEL} ({estimate})" if estimate else RUN_LABEL
-        return {self.preview: html, self.run: gr.update(value=label)}
+        speakers = self.speakers.get_updates(str(self.form.name_values(values)["text"] or ""))
+        return {
+            self.preview: html,
+            self.run: gr.update(value=label),
+            self.first_sentence: gr.update(visible=is_long),
+            **speakers,
+        }
 
     # ---- voices and models ----------------------------------------------------------------------
 
@@ -349,6 +366,7 @@ class GenerateTab:
             }
 
         voice.change(show, [voice], [controls["microphone"], self.save_voice], **EVENT_OPTIONS)
+        follow_model(self.studio, controls, page.blocks)
 
     def _get_folder_state(self, awaited: str) -> tuple[str, str]:
         layout = self.studio.layout

@@ -271,6 +271,7 @@ def _build_filters() -> dict[str, Any]:
 def build_search(values: Mapping[str, Any]) -> Search:
     """Build a search from the values of the filters. Raises AppError for an invalid value."""
     until = _parse_date(values.get("until"))
+    bounds = {name: _parse_number(values.get(name), label) for name, label in BOUNDS.items()}
     with reraise_as_app_error(ValueError):
         return Search(
             words=str(values.get("words") or ""),
@@ -281,7 +282,9 @@ def build_search(values: Mapping[str, Any]) -> Search:
             since=_get_day_start(_parse_date(values.get("since"))),
             until=_get_day_start(until + timedelta(days=1) if until is not None else None),
             order=str(values.get("order") or "newest"),
-            **{name: _parse_number(values.get(name), label) for name, label in BOUNDS.items()},
+            min_s=bounds["min_s"],
+            max_s=bounds["max_s"],
+            min_score=bounds["min_score"],
         )
 
 

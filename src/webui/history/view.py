@@ -23,7 +23,7 @@ from studio.schemas.speech import OutputOptions, get_presets
 from studio.schemas.take_metadata import TakeMetadata, to_json
 from studio.synthesis.line_takes import SavedTake
 from studio.synthesis.output_paths import OutputPath
-from webui.components.file_links import get_file_url
+from webui.components.file_links import get_file_url, get_words_url
 from webui.components.messages import error_html, note_html
 from webui.components.option_controls import format_preset_label
 from webui.components.templates import render
@@ -72,7 +72,10 @@ class LineVersions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipDetails:
-    """A clip with its files, each (label, file). record: None if it has no settings."""
+    """A clip with its files, each (label, file). record: None if it has no settings.
+
+    has_words: it is known when words are spoken.
+    """
 
     row: ClipSummary
     record: TakeMetadata | None
@@ -80,6 +83,7 @@ class ClipDetails:
     lines: Sequence[tuple[str, ClipFile]]
     line_count: int
     versions: Sequence[LineVersions] = ()
+    has_words: bool = False
 
 
 def history_html(
@@ -110,11 +114,12 @@ def history_html(
         can_open_folder=can_open_folder,
         likeness_note=likeness,
         file_url=file_url,
+        words_url=lambda path: get_words_url(history.layout, history.layout.results / path),
         describe_settings=describe_settings,
         format_settings=format_settings,
         format_size=_format_size,
         get_facts=_get_facts,
-        to_json=to_json,
+        to_json=lambda record: to_json(replace(record, heard="", word_times=())),
         PAGE_SIZE=PAGE_SIZE,
         SELECTION_BUTTONS=SELECTION_BUTTONS,
         **_build_panel(history, view),
@@ -188,7 +193,15 @@ def _load_clip_details(history: History, ref: str) -> ClipDetails:
         ],
         line_count=len(lines),
         versions=_list_versions(history, ref),
+        has_words=_has_words(history, ref),
     )
+
+
+def _has_words(history: History, ref: str) -> bool:
+    try:
+        return any(line.words for line in history.list_words(ref))
+    except AppError:  # the clip does not say what is spoken
+        return False
 
 
 def _list_versions(history: History, ref: str) -> list[LineVersions]:

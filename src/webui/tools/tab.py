@@ -13,7 +13,7 @@ from jobs.models import Job
 from studio.model_store.bundles import find_model_folder, list_models
 from studio.schemas.clip_tools import CheckVoiceRequest, MergeModelsRequest
 from studio.voices.catalog import find_voice, list_voices
-from webui.components.job_card import is_submitted_by, stop_jobs
+from webui.components.job_card import filter_active_jobs, is_submitted_by, stop_jobs
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import note_html, show_errors
 from webui.components.option_controls import build_control, from_control_value
@@ -22,10 +22,12 @@ from webui.tools.batch import BatchTool
 from webui.tools.clip_editor import ClipTools
 from webui.tools.conversion import ConversionTool
 from webui.tools.effects import EffectsTool
-from webui.tools.results import ORIGIN, TASKS, tool_job_html
+from webui.tools.results import ORIGIN, PREVIEW_TASK, TASKS, tool_job_html
 from webui.tools.speaker_lab import SpeakerLab
 from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
+from webui.tools.voice_blend import BlendTool
+from webui.tools.voice_design import DesignTool
 from webui.tools.voices import VoiceGallery
 
 # Any: updates of Gradio's components.
@@ -69,6 +71,10 @@ class UtilitiesTab:
                 self.views["batch"] = self.batch.view
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
+                self.blend = BlendTool(page)
+                self.design = DesignTool(page)
+                self.views["design_voice"] = self.design.view
+                self.views |= {PREVIEW_TASK: self.blend.view, "keep_blend": self.blend.kept_view}
                 self._build_voice_check()
             with gr.Tab("Speaker lab", id="speakers", elem_id="utilities-part-speakers"):
                 self.lab = SpeakerLab(page)
@@ -90,10 +96,10 @@ class UtilitiesTab:
             first,
             self._get_state,
             self._render,
-            {"hear": self.lab.play_point},
+            {"hear": self.lab.play_point, "keep_design": self.design.keep},
             message=self.message,
             outputs=[*others, self.stop],
-            action_outputs=[self.lab.player],
+            action_outputs=[self.lab.player, self.design.message],
         )
 
     def _build_voice_check(self) -> None:
@@ -138,6 +144,8 @@ class UtilitiesTab:
     def bind(self) -> None:
         """Connect the events to their handlers."""
         self.gallery.bind()
+        self.blend.bind(self.panel)
+        self.design.bind(self.panel)
         self.clip_tools.bind(self.panel)
         self.effects.bind(self.panel)
         self.conversion.bind(self.panel)
@@ -160,7 +168,11 @@ class UtilitiesTab:
             )
 
     def _get_state(self) -> ToolJobs:
-        jobs = [job for job in self.studio.jobs(limit=50) if job.task in self.views]
+        jobs = [
+            job
+            for job in self.studio.jobs(limit=50)
+            if job.task in self.views and (job.task != PREVIEW_TASK or job.origin == ORIGIN)
+        ]
         newest: dict[str, Job] = {}
         for job in jobs:
             newest.setdefault(job.task, job)
@@ -173,7 +185,12 @@ class UtilitiesTab:
         return {**views, self.stop: gr.update(visible=state.is_active)}
 
     def _stop(self) -> Updates:
-        stopped = ", ".join(job.title for job in stop_jobs(self.studio, TASKS, ORIGIN))
+        jobs = stop_jobs(self.studio, TASKS, ORIGIN)
+        for job in filter_active_jobs(self.studio.jobs(limit=50), [PREVIEW_TASK], ORIGIN):
+            if job.origin == ORIGIN:
+                self.studio.cancel(job.id)
+                jobs.append(job)
+        stopped = ", ".join(job.title for job in jobs)
         text = f"Stopped: {stopped}." if stopped else "No job of this tab is running."
         return {self.message: note_html(text)}
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from engines.model_files import get_network_path
 from engines.safetensors_io import read_tensors
 from support.finetune_helpers import make_case
+from tortoise.checkpoints.layout import ADAPTER_FILE, get_adapter_paths
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.checkpoints.run_layout import get_checkpoint_dir
 from training.finetuning.optim.freezing import (
@@ -19,7 +20,6 @@ from training.finetuning.optim.freezing import (
     get_trainable_parameters,
 )
 from training.finetuning.optim.lora import (
-    ADAPTER_FILE,
     add_lora_adapters,
     get_adapter_state_dict,
     get_merged_state_dict,
@@ -141,6 +141,9 @@ def test_a_run_with_adapters_publishes_plain_weights_and_saves_little(tmp_path: 
     assert len(adapter) == 8
     folder = case.places.publish
     assert folder is not None and not (folder / ADAPTER_FILE).exists()
+    kept, base = get_adapter_paths(folder)
+    assert read_tensors(kept).keys() == adapter.keys()
+    assert base.samefile(get_network_path(case.places.bundle, "gpt"))  # takes no room of its own
     old = read_tensors(get_network_path(case.places.bundle, "gpt"))
     new = read_tensors(get_network_path(folder, "gpt"))
     changed = {name for name in old if not torch.equal(old[name], new[name])}

@@ -104,12 +104,9 @@ def finetune_on_gold(
     with reraise_as_app_error(ValueError), translate_write_errors(work):
         device = pick_device("auto")
         base = layout.model(request.model)
-        config = read_config(base)
-        encoder = load_speaker_encoder(base, config, device)
+        encoder = load_speaker_encoder(base, read_config(base), device)
         recordings = _export(layout, folder, work, trained, held_out, report)
-        is_published = config.mel == "published"  # the other kind is trained on pauses as they are
-        options = PreprocessOptions(trim=is_published, skip_existing=True)
-        options = adopt_model_format(options, base)
+        options = _choose_options(base)
         dataset = _make_dataset(layout, run_name, recordings, options, encoder, report)
         run = _prepare_run(layout, run_name, base, request, options.max_frames)
         ended = train(run, dataset, report)
@@ -175,6 +172,12 @@ def _export(
             recordings, "folders", tracked, lambda one: tools.cut(one.start, one.stop)
         )
     return recordings
+
+
+def _choose_options(base: Path) -> PreprocessOptions:
+    """Return how the recordings are prepared for a model."""
+    is_published = read_config(base).mel == "published"  # the other kind reads pauses as they are
+    return adopt_model_format(PreprocessOptions(trim=is_published, skip_existing=True), base)
 
 
 def _make_dataset(

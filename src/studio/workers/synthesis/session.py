@@ -18,6 +18,7 @@ from engines.protocols import (
     SpeechCandidate,
     SupportsAlignment,
     SupportsDurations,
+    SupportsWordTimes,
     SynthesisWarning,
 )
 from engines.speaker_latents import SpeakerLatents
@@ -35,6 +36,8 @@ from studio.workers.synthesis.clip_editing import (
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
 from studio.workers.synthesis.take_check import TakeChecker
+from text.normalization.words import split_words
+from text.pronunciations import apply_pronunciations
 
 if TYPE_CHECKING:
     from engines.protocols import Engine
@@ -137,6 +140,8 @@ class SynthesisSession:
         ]
         if chunk.duration_s:
             spoken = self._fit_durations(spoken, chunk, options, warnings)
+        else:
+            spoken = self._add_word_times(spoken, chunk)
         for message in warnings:
             self.report.warn(message)
         return ChunkResult(
@@ -226,6 +231,7 @@ class SynthesisSession:
             machine=self.environment,
             latents=self._encode_latents(voice) if self.request.embed_latents else None,
             pronunciations=self.request.pronunciations,
+            speaker_voices=self.request.speaker_voices,
             **fields,
         )
 
@@ -288,6 +294,23 @@ class SynthesisSession:
             return [
                 replace(one, clip=fit_duration(one.clip, chunk.duration_s)) for one in candidates
             ]
+
+    def _add_word_times(
+        self, candidates: Sequence[SpeechCandidate], chunk: TextChunk
+    ) -> list[SpeechCandidate]:
+        """Add when each word is spoken, where the engine knows it and the clip was not cut."""
+        engine, is_whole = self.engine, all(span.audible for span in chunk.text_spans)
+        if not is_whole or not isinstance(engine, SupportsWordTimes):
+            return list(candidates)
+        words = [
+            apply_pronunciations(word, chunk.pronunciations, phonemes=True)
+            for word in split_words(chunk.line.spoken_text)
+        ]
+        found = [engine.locate_words(words, one) or () for one in candidates]
+        return [
+            replace(one, word_times=tuple(round(time, 3) for span in spans for time in span))
+            for one, spans in zip(candidates, found, strict=True)
+        ]
 
     def _is_repeated(self, warning: SynthesisWarning) -> bool:
         repeated = warning.topic in self._warned_topics

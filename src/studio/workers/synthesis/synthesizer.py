@@ -161,6 +161,9 @@ def _write_clips(
         path = store.destination.candidate_path(place)
         record = session.build_metadata(whole.score, number)
         record = replace(record, redone=store.get_line_overrides(), checks=checks)
+        if number == 1 or not store.has_folder:
+            words = store.describe_words(session.chunks[0].candidates[number - 1])
+            record = replace(record, **words)
         saved.append(write_take(clip, path, record, request))
         seconds.append(clip.duration_s)
     store.finish(replace(session.build_metadata(saved[0].score, 1), checks=checks))

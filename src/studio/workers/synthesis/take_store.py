@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from audio.clip import Clip, ClipError
+from audio.encoders import find_audible_span
 from audio.formats import SYNTHETIC_COMMENT
 from audio.io import ClipLimits, read_clip, write_clip
 from core.errors import reraise_as_app_error, translate_write_errors
@@ -124,6 +126,15 @@ class TakeStore:
             return ()
         return tuple(_make_take(self.destination, take) for take in self._lines.chosen_takes())
 
+    def describe_words(self, candidate: SpeechCandidate) -> dict[str, Any]:
+        """Return the fields of the metadata that say when each word of a joined clip is spoken."""
+        if self.has_folder:
+            return self._lines.describe_words()
+        chunk, times = self._chunks[0], candidate.word_times
+        if not times or chunk.lead_s or chunk.pause_s:
+            return {}
+        return {"heard": chunk.line.spoken_text, "word_times": times}
+
     def finish(self, record: TakeMetadata) -> None:
         """Write down that the combined clip is there, and its metadata."""
         if self.has_folder:
@@ -194,6 +205,8 @@ def _write_takes(
                 check=attempt.checks[number - 1],
                 duration_s=chunk.duration_s,
                 likeness=attempt.likenesses[number - 1] if attempt.likenesses else None,
+                audible=measure_audible_span(candidate.clip),
+                word_times=candidate.word_times,
             )
         )
     return saved
@@ -206,11 +219,18 @@ def read_takes(destination: OutputPath, takes: Sequence[SavedTake]) -> list[Spee
             SpeechCandidate(
                 clip=read_clip(destination.lines_folder / take.file, NO_CLIP_LIMITS),
                 score=take.score,
+                word_times=take.word_times,
             )
             for take in takes
         ]
     except ClipError:
         return None
+
+
+def measure_audible_span(clip: Clip) -> tuple[float, float]:
+    """Return the seconds between the silence at both ends of a clip."""
+    span = find_audible_span(clip.wave.numpy(), clip.sample_rate)
+    return round(span.start / clip.sample_rate, 4), round(span.stop / clip.sample_rate, 4)
 
 
 def report_take(

@@ -21,6 +21,7 @@ from runs.state import (
     translate_disk_full_errors,
 )
 from tortoise.checkpoints.config import read_config, write_config
+from tortoise.checkpoints.layout import ADAPTER_FILE, get_adapter_paths
 from training.finetuning.checkpoints.run_layout import (
     CHECKPOINT_INFO_FILE,
     CHECKPOINTS_DIR,
@@ -32,7 +33,6 @@ from training.finetuning.checkpoints.run_layout import (
     write_info_file,
 )
 from training.finetuning.checkpoints.selection import CheckpointInfo, find_checkpoints_to_prune
-from training.finetuning.optim.lora import ADAPTER_FILE
 
 FILES_NOT_COPIED = (
     CONFIG_FILE,
@@ -129,6 +129,20 @@ def assemble_model(base: Path, networks: Sequence[Path], target: Path, about: st
         link_or_copy(network, target / network.name)
         record_checksum(target / network.name)
     write_config(target, replace(read_config(base), about=about))
+
+
+def add_adapter(checkpoint: Path, base: Path, target: Path) -> None:
+    """Add the LoRA adapter of a checkpoint to a model, if it has one, and the GPT without it.
+
+    With these the strength of the adapter can be chosen. The GPT is hard-linked where the file
+    system can.
+    """
+    if not (checkpoint / ADAPTER_FILE).is_file():
+        return
+    adapter, gpt = get_adapter_paths(target)
+    adapter.parent.mkdir()
+    link_or_copy(checkpoint / ADAPTER_FILE, adapter)
+    link_or_copy(base / gpt.name, gpt)
 
 
 def list_network_files(folder: Path) -> list[Path]:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from tortoise.modules.gpt import Gpt, Projection
 
-ADAPTER_FILE = "adapter.safetensors"
 TARGET_MODULES = (("attn", "c_attn"), ("attn", "c_proj"), ("mlp", "c_fc"), ("mlp", "c_proj"))
 
 
