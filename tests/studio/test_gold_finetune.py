@@ -42,6 +42,7 @@ def test_a_model_is_finetuned_and_compared(
     layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setattr("studio.workers.datasets.gold_finetune.MAX_STEPS", 2)
+    monkeypatch.setattr("studio.workers.datasets.gold_finetune.JUDGED_LINES", 1)
     monkeypatch.setattr(  # of tones, which are no speech
         "sv2tts.data.preprocessing.shorten_pauses", lambda wave, rate: wave
     )

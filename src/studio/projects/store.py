@@ -63,7 +63,7 @@ def find_project(history: History, wanted: str) -> Project:
         raise AppError(f"{len(found)} projects are named {quote_for_message(wanted)}: {refs}.")
     raise AppError(
         f"There is no project {quote_for_message(wanted)}. A project is a clip of several lines.",
-        code="not_found",
+        code="missing_file",
     )
 
 
