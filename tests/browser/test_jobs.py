@@ -110,11 +110,11 @@ def test_stop_while_the_weights_are_still_being_loaded(
 ) -> None:
     studio, one = own_studio(), visitor()
     one.open(studio.url)
-    first = begin(one, studio, "Good evening.")
+    first = begin(one, studio, LINES, iterations=400)  # longer than it takes to press Stop
     one.control("generate-stop").click()
     over = ended(studio, first, PATIENCE_S)
     assert (over["state"], over["takes"]) == ("stopped", [])
-    second = begin(one, studio, "Good night.")
+    second = begin(one, studio, "Good night.", iterations=4)
     assert ended(studio, second, 60)["state"] == "done"
 
 
@@ -123,7 +123,7 @@ def test_escape_asks_and_stop_now_keeps_the_takes_that_were_spoken(
 ) -> None:
     one = visitor()
     one.open(studio.url)
-    id = begin(one, studio, LINES, delimiter=r"\n", iterations=60)
+    id = begin(one, studio, LINES, delimiter=r"\n", iterations=300)
     with_takes(studio, id, 1)
     one.page.locator("#queue-panel [data-act=stop-after]").wait_for(state="attached")
     one.page.keyboard.press("Escape")
