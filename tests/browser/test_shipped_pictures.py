@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,7 +19,9 @@ from browser.server import REPOSITORY, StudioProcess, until
 from browser.visitor import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
-SMALL = 300_000  # bytes of a picture
+SIZES = ((1440, 900), (390, 844))
+PHONE_WIDTH = 600
+SMALL = 100_000  # bytes of a picture
 LINES = (
     ("clara", "Good evening, and welcome. This voice was made on this very machine."),
     ("iris", "Thank you. The answer is on the last page."),
@@ -53,14 +56,49 @@ def test_the_shipped_studio_speaks_and_shows_itself(
     page.locator("article.job.is-done audio").first.wait_for(state="attached", timeout=600_000)
     measured("shipped studio", f"{time.monotonic() - begun:.1f} s from Generate to sound")
     speak_more(one, shipped)
-    page.locator("#generate-preview summary").click()
-    save(one, "generate")
     clip = sorted((shipped.root / "results").glob("*/*.wav"))[0]
-    show_history(visitor(color_scheme="dark"), shipped)
-    show_utilities(visitor(color_scheme="light"), shipped, clip)
-    settings = visitor(color_scheme="dark")
-    settings.open(shipped.url, "settings")
-    save(settings, "settings")
+    for width, height in SIZES:
+        for theme in ("light", "dark"):
+            size = {"width": width, "height": height}
+            seen = visitor(color_scheme=theme, viewport=size)
+            for tab, show in SHOWN.items():
+                show(seen.open(shipped.url, tab), clip)
+                save(seen, f"{tab}-{width}-{theme}")
+
+
+def show_generate(page: Any, clip: Path) -> None:
+    """Show what will be spoken, beside the clips."""
+    page.locator("article.job.is-done").nth(len(LINES) - 1).wait_for()
+    if page.viewport_size["width"] > PHONE_WIDTH:
+        page.locator("#generate-preview summary").click()
+
+
+def show_history(page: Any, clip: Path) -> None:
+    """Open a clip."""
+    page.locator("#history-list li.clip").nth(0).locator(".open").click()
+    page.locator("#history-list .panel audio").first.wait_for()
+    page.locator("#history-list svg.mini path").nth(2).wait_for(state="attached")
+
+
+def show_utilities(page: Any, clip: Path) -> None:
+    """Drop a clip, and let it be checked."""
+    page.locator("#utilities-drop input[type=file]").set_input_files(clip)
+    page.locator("#utilities-clip").get_by_text("Seed").first.wait_for()
+    page.locator("#utilities-check").click()
+    page.locator("#utilities-checked").get_by_text("Length").first.wait_for()
+
+
+def show_tab(page: Any, clip: Path) -> None:
+    """Show a tab as it opens."""
+
+
+SHOWN: dict[str, Callable[[Any, Path], None]] = {
+    "generate": show_generate,
+    "history": show_history,
+    "utilities": show_utilities,
+    "training": show_tab,
+    "settings": show_tab,
+}
 
 
 def speak_more(one: Visitor, shipped: StudioProcess) -> None:
@@ -79,37 +117,15 @@ def speak_more(one: Visitor, shipped: StudioProcess) -> None:
     one.page.locator("article.job.is-done").nth(len(LINES) - 1).wait_for()
 
 
-def show_history(one: Visitor, shipped: StudioProcess) -> None:
-    """Star a clip and open another."""
-    page = one.open(shipped.url, "history")
-    rows = page.locator("#history-list li.clip")
-    rows.nth(1).locator(".star").click()
-    page.locator("#history-list .star[aria-pressed=true]").wait_for()
-    rows.nth(0).locator(".open").click()
-    page.locator("#history-list .panel audio").first.wait_for()
-    page.locator("#history-list svg.mini path").nth(2).wait_for(state="attached")
-    save(one, "history")
-
-
-def show_utilities(one: Visitor, shipped: StudioProcess, clip: Path) -> None:
-    """Drop a clip, and let it be checked."""
-    page = one.open(shipped.url, "utilities")
-    page.locator("#utilities-drop input[type=file]").set_input_files(clip)
-    page.locator("#utilities-clip").get_by_text("Seed").first.wait_for()
-    page.locator("#utilities-check").click()
-    page.locator("#utilities-checked").get_by_text("Length").first.wait_for()
-    save(one, "utilities")
-
-
 def save(one: Visitor, name: str) -> None:
-    """Keep what is in the window, in 256 colours, as docs/NAME.png."""
+    """Keep what is in the window, in 128 colours, as docs/pages/NAME.png."""
     one.page.mouse.move(0, 0)
     one.page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0); }")
     one.settle()
-    path = REPOSITORY / "docs" / f"{name}.png"
+    path = REPOSITORY / "docs" / "pages" / f"{name}.png"
     seen = Image.open(BytesIO(one.page.screenshot()))
     part = path.with_suffix(".part")
     path.parent.mkdir(exist_ok=True)
-    seen.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(part, "PNG", optimize=True)
+    seen.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(part, "PNG", optimize=True)
     assert part.stat().st_size < SMALL
     part.replace(path)
