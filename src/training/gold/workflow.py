@@ -198,7 +198,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
             continue
         parts = [part for part in aligned if part.turn == check.turn]
         text = turns[check.turn].text
-        others = overlaps + _list_other_speech(checks, aligned, check.speaker)
+        others = overlaps + list_other_speech(checks, aligned, check.speaker)
         others += [
             (turn.start + MIN_SPEAKER_GAP_S, turn.stop - MIN_SPEAKER_GAP_S)
             for turn in diary
@@ -214,7 +214,7 @@ def _split(folder: Path, project: GoldProject, tools: GoldTools, report: Progres
     write_rows(folder / UTTERANCES_FILE, [to_utterance_row(one) for one in checked])
 
 
-def _list_other_speech(
+def list_other_speech(
     checks: Sequence[CheckRow], aligned: Sequence[AlignedPart], speaker: str
 ) -> list[tuple[float, float]]:
     """Return when others speak: their words, or their turns where no word was aligned.

@@ -14,6 +14,7 @@ from audio.clip import Clip
 from core.errors import InvalidValueError
 from core.progress import ProgressReporter
 from training.gold.agreement import HeardWord
+from training.gold.cleaning import clean_transcript
 from training.gold.export import LAYOUTS, export_utterances
 from training.gold.project_files import (
     CHECK_FILE,
@@ -30,7 +31,8 @@ from training.gold.project_files import (
 from training.gold.row_conversion import (
     read_utterances,
 )
-from training.gold.workflow import GoldTools, run_steps
+from training.gold.utterances import AlignedPart
+from training.gold.workflow import UNSURE_EDGE_S, GoldTools, list_other_speech, run_steps
 
 RATE = 16_000
 PITCH = {"Ann": 1, "Bob": 2}
@@ -194,3 +196,21 @@ def test_utterances_are_exported(folder: Path, tmp_path: Path, layout: str) -> N
     assert all(one.text in written.replace('""', '"') for one in utterances)
     with pytest.raises(InvalidValueError, match="not empty"):
         export_utterances(target, layout, utterances, lambda one: tools.cut(0, 1))
+
+
+@pytest.mark.parametrize(("score", "longer"), [(1.0, 0.0), (0.2, UNSURE_EDGE_S)])
+def test_a_turn_with_an_unsure_edge_may_be_longer(score: float, longer: float) -> None:
+    checks = [
+        CheckRow(turn=turn, speaker=name, start=0.0, stop=9.0, diary_speaker=name, heard=1.0,
+                 status="agrees", written="", instead="")
+        for turn, name in enumerate(("Ann", "Bob"))
+    ]  # fmt: skip
+    parts = clean_transcript("one two three")
+    aligned = [
+        AlignedPart(turn=1, part=part, start=5.0 + n, stop=6.0 + n, score=score if n != 1 else 1.0)
+        for n, part in enumerate(parts)
+    ]
+    others = list_other_speech(checks, aligned, "Ann")
+    assert min(start for start, _ in others) == 5.0 - longer
+    assert max(stop for _, stop in others) == 8.0 + longer
+    assert list_other_speech(checks, aligned, "Bob") == [(0.0, 9.0)]
