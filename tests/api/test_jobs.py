@@ -106,7 +106,7 @@ def test_a_clip_is_reproduced_with_one_thing_changed(
         ({"text": "Hi."}, 400, "No voice was given"),
         ({"text": "", "voice": "alice"}, 400, "The text is empty"),
         ({"text": "...", "voice": "alice"}, 400, "nothing to speak"),
-        ({"text": "x" * 100_001, "voice": "alice"}, 400, "at most 100,000"),
+        ({"text": "x" * 400_001, "voice": "alice"}, 400, "at most 400,000"),
         ({"text": "Hi.", "voice": "alice", "bundle": "../x"}, 400, "is not a valid"),
         ({"text": "Hi.", "voice": "alice", "preset": "best"}, 400, "There is no preset"),
         ({"text": "Hi.", "voice": "alice", "options": {"samples": 0}}, 400, "samples is 0"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from audio.clip import Clip
 from audio.loudness import measure_loudness
+from core.errors import AppError
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
+from studio.workers.synthesis import clip_editing
 from studio.workers.synthesis.clip_editing import (
     concatenate_clips,
     fade_edges,
@@ -19,6 +22,7 @@ from studio.workers.synthesis.clip_editing import (
     finish_clip,
     join_audible_spans,
     locate_with_wav2vec2,
+    require_memory_to_join,
 )
 from support.hugging_face_models import write_wav2vec2
 
@@ -38,6 +42,27 @@ def test_the_chosen_silence_lies_between_clips() -> None:
 def test_joins_never_jump() -> None:
     joined = concatenate_clips([clip(1), clip(1)], OutputOptions(pause_s=0.1, fade_ms=5))
     assert float(joined.wave.diff().abs().max()) < 0.01
+
+
+def test_every_clip_is_faded_and_followed_by_its_pause() -> None:
+    torch.manual_seed(0)
+    options = OutputOptions(fade_ms=5)
+    clips = [Clip(wave=torch.rand(RATE // 4) + 0.1, sample_rate=RATE) for _ in range(3)]
+    parts = [torch.zeros(RATE // 10)]
+    for one, pause_s in zip(clips, (0.2, 0.0, 0.3), strict=True):
+        parts += [fade_edges(one.wave, 120), torch.zeros(round(pause_s * RATE))]
+    joined = concatenate_clips(clips, options, (0.2, 0.0, 0.3), lead_s=0.1)
+    assert torch.equal(joined.wave, torch.cat(parts))
+
+
+def test_a_book_needs_the_memory_to_join_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = SimpleNamespace(available=1_000_000_000)
+    monkeypatch.setattr(clip_editing.psutil, "virtual_memory", lambda: memory)
+    require_memory_to_join(100_000, RATE)
+    with pytest.raises(AppError, match=r"5\.8 hours of speech.* 5\.0 GB .*1\.0 GB are free"):
+        require_memory_to_join(290_000, RATE)
+    memory.available = 6_000_000_000
+    require_memory_to_join(290_000, RATE)
 
 
 def test_a_clip_alone_is_left_as_it_is() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -13,7 +14,7 @@ from torch.nn.functional import pad
 from audio.clip import Clip, change_pace
 from audio.encoders import find_audible_span
 from audio.loudness import master_loudness
-from core.errors import InvalidValueError
+from core.errors import AppError, InvalidValueError
 from studio.schemas.speech import OutputOptions
 from studio.synthesis.planning import TextSpan
 from training.asr.availability import list_hugging_face_models
@@ -25,6 +26,9 @@ MIN_CLIP_S = 0.2  # of the rest after cutting
 CUT_FADE_S = 0.005
 MIN_PACE, MAX_PACE = 0.5, 2.5  # of speech that is stretched to a length
 PADDED_SHARE = 0.005  # of a length that is padded or cut instead of stretched
+SHORT_TEXT = 100_000  # characters, some two hours, for which any machine has the memory
+CHARACTERS_PER_SECOND = 14.0
+BYTES_PER_SAMPLE, COPIES = 4, 2.5  # the lines, the clip, and what is written
 
 
 def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list[float] | None:
@@ -41,6 +45,23 @@ def locate_with_wav2vec2(texts: Sequence[str], clip: Clip, models: Path) -> list
     aligner = find_ctc_aligner(" ".join(texts), "en", models)
     wave = clip.resample(SAMPLE_RATE).wave
     return None if aligner is None else find_passage_starts(wave, texts, aligner)
+
+
+def require_memory_to_join(characters: int, sample_rate: int) -> None:
+    """Raise AppError where a clip of a long text does not fit in the free memory.
+
+    It and its lines are in memory at the end, which may be hours later.
+    """
+    seconds = characters / CHARACTERS_PER_SECOND
+    needed = seconds * sample_rate * BYTES_PER_SAMPLE * COPIES
+    free = psutil.virtual_memory().available
+    if characters > SHORT_TEXT and needed > free:
+        raise AppError(
+            f"The text makes about {seconds / 3600:.1f} hours of speech. To join its lines takes "
+            f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. Split it into "
+            "chapters.",
+            code="out_of_host_memory",
+        )
 
 
 def concatenate_clips(
@@ -61,15 +82,23 @@ def concatenate_clips(
         return clips[0]
     rate = clips[0].sample_rate
     fade = round(delivery.fade_ms * rate / 1000)
-    waves = [torch.zeros(round(lead_s * rate))]
+    parts = []
     for index, (clip, pause_s) in enumerate(zip(clips, behind, strict=True)):
         audible = find_audible_span(clip.wave.numpy(), rate)
         if exact and exact[index]:
             audible = slice(0, len(clip.wave))
         start = audible.start if index or lead_s else 0
         stop = audible.stop if index + 1 < len(clips) or pause_s else len(clip.wave)
-        waves += [fade_edges(clip.wave[start:stop], fade), torch.zeros(round(pause_s * rate))]
-    return replace(clips[0], wave=torch.cat(waves))
+        parts.append((clip.wave[start:stop], round(pause_s * rate)))
+    place = round(lead_s * rate)
+    whole = torch.zeros(place + sum(len(wave) + pause for wave, pause in parts))
+    for wave, pause in parts:  # straight into place: a book takes gigabytes
+        target = whole[place : place + len(wave)].copy_(wave)
+        samples = min(fade, len(wave) // 2)
+        target[:samples] *= torch.linspace(0, 1, samples + 1)[:-1]
+        target[len(wave) - samples :] *= torch.linspace(0, 1, samples + 1)[:-1].flip(0)
+        place += len(wave) + pause
+    return replace(clips[0], wave=whole)
 
 
 def fit_duration(clip: Clip, seconds: float) -> Clip:

@@ -28,7 +28,7 @@ from studio.synthesis.retake import apply_line_overrides
 from studio.voices.catalog import get_results_folder_name
 from studio.voices.consent_reminders import take_consent_reminders
 from studio.workers.synthesis.checked_takes import Attempt, synthesize_takes
-from studio.workers.synthesis.clip_editing import concatenate_clips
+from studio.workers.synthesis.clip_editing import concatenate_clips, require_memory_to_join
 from studio.workers.synthesis.engine_cache import EngineCache, require_model_folder
 from studio.workers.synthesis.session import ChunkResult, SynthesisSession
 from studio.workers.synthesis.take_check import TakeChecker
@@ -68,6 +68,7 @@ class Synthesizer:
         require_model_folder(self._layout, request.bundle)
         check_can_write(_choose_output_path(request, self._layout, reserve=False).clip_path)
         session = self.open_session(request, report)
+        require_memory_to_join(len(request.text), session.engine.sample_rate)
         budget = get_token_budget(session.engine)
         chunks = split_into_chunks(plan, budget, request)
         chunks = apply_line_overrides(chunks, request, budget, self._layout)
