@@ -21,6 +21,7 @@ from webui.generate import tab as generate
 from webui.history import tab as history
 from webui.job_notice import JobNotice
 from webui.languages.blocks import LanguageMiddleware, LanguageSetting, TranslatedBlocks
+from webui.offline import add_offline_routes
 from webui.settings import tab as settings
 from webui.tools import tab as utilities
 from webui.training import tab as training
@@ -75,6 +76,7 @@ def mount_page(server: FastAPI, studio: Studio, path: str = "/") -> FastAPI:
     """Mount the page into a server under `path`; returns the server."""
     changes = ChangeSignal()
     add_changes_route(server, changes, path)
+    add_offline_routes(server, path)
     server.add_middleware(LanguageMiddleware, read_setting=read_language_setting(studio))
     server.mount(f"{path.rstrip('/')}/wavesurfer", StaticFiles(directory=ASSETS / "wavesurfer"))
     mounted: FastAPI = gr.mount_gradio_app(

@@ -106,6 +106,15 @@ def test_the_page_can_be_installed_with_an_icon_of_its_own(client: TestClient) -
     assert icon.status_code == 200 and b"#0f766e" in icon.content
 
 
+def test_what_plays_clips_without_the_studio_is_served(client: TestClient) -> None:
+    worker = client.get("/service-worker.js")
+    assert (
+        worker.headers["content-type"].startswith("text/javascript") and b"fetch" in worker.content
+    )
+    shown = client.get("/offline.html", headers={"accept-language": "de"}).text
+    assert "nicht erreichbar" in shown and "caches.open" in shown and "{{" not in shown
+
+
 def test_the_player_is_loaded_from_the_studio_itself(client: TestClient) -> None:
     library = client.get("/wavesurfer/wavesurfer.esm.js")
     assert library.status_code == 200 and b"export" in library.content

@@ -10,7 +10,10 @@ import gradio as gr
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 STYLES = sorted(ASSETS.glob("*.css"))
-SCRIPTS = (ASSETS / "studio.js", ASSETS / "player.js", ASSETS / "words.js", ASSETS / "settings.js")
+SCRIPTS = tuple(
+    ASSETS / name
+    for name in ("studio.js", "player.js", "words.js", "settings.js", "offline/register.js")
+)
 HEAD = (
     '<meta name="color-scheme" content="light dark">\n'
     '<link rel="icon" href="data:image/svg+xml,'
