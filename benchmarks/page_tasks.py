@@ -138,8 +138,7 @@ def dataset(hand: Hand) -> None:
 def train(hand: Hand) -> None:
     hand.choose("training")
     hand.click(hand.page.get_by_role("tab", name="Generate Configuration", exact=True))
-    plan = hand.page.get_by_text("No problems found in this configuration.")
-    plan.first.wait_for(timeout=PATIENCE_MS)
+    hand.see("#training-configure-plan dd")
     hand.click("#training-configure-save")
     hand.click("#training-configure-onward")
     hand.click("#training-train-run:not([disabled])")

@@ -127,6 +127,20 @@ def test_before_the_first_run_the_page_says_what_to_do(tab: TrainTab) -> None:
     assert is_on(tab) == (False, False)
 
 
+def test_train_takes_the_configuration_saved_last_where_the_list_is_not_filled_yet(
+    training: Studio, tab: TrainTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    start = training.runs.start
+    monkeypatch.setattr(
+        training.runs,
+        "start",
+        lambda dataset, name: started.append(dataset) or start(dataset, name),
+    )
+    tab.start_run(None, "first")
+    assert started == ["alice"]
+
+
 def test_a_page_that_saw_everything_is_sent_nothing(tab: TrainTab) -> None:
     sent = look(tab)[tab.panel.sent]
     assert look(tab, sent=sent) == {tab.panel.sent: gr.skip()}

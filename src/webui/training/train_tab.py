@@ -152,7 +152,11 @@ class TrainTab:
         }
 
     def start_run(self, dataset: str | None, name: str) -> Updates:
-        """Start a run and show it."""
+        """Start a run and show it.
+
+        dataset: None where the list is not filled yet: the configuration that was saved last.
+        """
+        dataset = dataset or next(iter(list_configured_datasets(self.studio)), None)
         if not dataset:
             raise AppError("No configuration selected. Save one under Generate Configuration.")
         view = self.studio.runs.start(dataset, name.strip())
