@@ -21,7 +21,7 @@ from jobs.models import FINAL_STATES, Job, JobError, JobFailure, JobProgress, Jo
 from jobs.store_file import connect, list_set_aside, mark_taken_over, read_taken_over
 
 MAX_TIMINGS_PER_STAGE = 12  # older ones are not representative
-MAX_WAITING_JOBS = 2_000  # a text may have 100,000 characters
+MAX_WAITING_JOBS = 2_000  # a text may have 400,000 characters
 MAX_FINISHED_JOBS = 500  # the newest are kept
 UNREADABLE_JOB_MESSAGE = (
     "This job cannot be read: another version of Testudo wrote it, or it is damaged. Start it "
