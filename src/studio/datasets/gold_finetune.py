@@ -97,6 +97,17 @@ def list_finetunable_models(layout: ProjectPaths) -> list[str]:
     return [one.name for one in list_models(layout) if one.engine == SV2TTS and one.speaks]
 
 
+def find_finetunable_model(layout: ProjectPaths, name: str) -> Path:
+    """Return the folder of a model whose synthesizer can be finetuned. Raises AppError."""
+    if name not in list_finetunable_models(layout):
+        raise AppError(
+            f"{name} is not a model whose synthesizer can be finetuned. Import one of SV2TTS, or "
+            "train one.",
+            code="missing_file",
+        )
+    return layout.model(name)
+
+
 def read_comparisons(layout: ProjectPaths, name: str) -> list[GoldFinetuneResult]:
     """Read the comparisons of the models that were finetuned on a project, the newest first."""
     folder = find_gold_project(layout, name) / FINETUNE_DIR

@@ -28,7 +28,6 @@ from sv2tts.data.train_list import (
     MELS_DIR,
     TrainItem,
     load_audio,
-    load_mel,
     read_train_list,
     write_train_list,
 )
@@ -244,11 +243,13 @@ def _resample(wave: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 def _fits(folder: Path, item: TrainItem, options: PreprocessOptions) -> bool:
     """Return whether what an earlier run made of an utterance is what these options make."""
-    path = folder / MELS_DIR / item.mel
     is_phonemes = not isinstance(options.front_end, LetterFrontEnd)
-    if not path.is_file() or item.text.startswith("{") != is_phonemes:
+    try:
+        shape = np.load(folder / MELS_DIR / item.mel, mmap_mode="r").shape  # reads the header only
+    except (OSError, ValueError, EOFError):
         return False
-    return len(load_mel(folder, item)) == MEL_FORMATS[options.mel].spec.bands
+    bands = MEL_FORMATS[options.mel].spec.bands
+    return item.text.startswith("{") == is_phonemes and shape[1:] == (bands,)
 
 
 def _split(source: SourceUtterance, mel: MelKind) -> list[_Part]:

@@ -204,11 +204,11 @@ class PackedAttentionLayers(nn.Module):
         """x: (b, n, d);  mask: (b, n), true where real, or None.  Returns (b, n, d)."""
         size = max(1, POSITIONS_AT_ONCE // x.shape[1])
         angles = self.rotary_pos_emb(x.shape[1])[:, None, ::2]  # (n, 1, 16)
-        masks = [None] * len(x) if mask is None else mask.split(size)
-        parts = zip(x.split(size), masks, strict=False)
-        return torch.cat([self._read(part, angles, one) for part, one in parts])
+        parts = x.split(size)
+        masks = [None] * len(parts) if mask is None else mask.split(size)
+        return torch.cat([self._read(*one, angles) for one in zip(parts, masks, strict=True)])
 
-    def _read(self, x: Tensor, angles: Tensor, mask: Tensor | None) -> Tensor:
+    def _read(self, x: Tensor, mask: Tensor | None, angles: Tensor) -> Tensor:
         turns = angles.cos(), angles.sin()
         for layer in self.layers:
             x = layer(x, turns, mask)

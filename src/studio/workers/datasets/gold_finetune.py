@@ -27,8 +27,8 @@ from studio.datasets.gold_finetune import (
     ComparedClip,
     GoldFinetuneRequest,
     GoldFinetuneResult,
+    find_finetunable_model,
     get_comparison_path,
-    list_finetunable_models,
 )
 from studio.datasets.gold_request import find_gold_project
 from studio.schemas.scorecard import SCORECARD_LINES
@@ -90,12 +90,7 @@ def finetune_on_gold(
     A run of the same name is resumed. Raises AppError where a model or utterances are missing.
     """
     folder = find_gold_project(layout, request.name)
-    if request.model not in list_finetunable_models(layout):
-        raise AppError(
-            f"{request.model} is not a model whose synthesizer can be finetuned. Import one of "
-            "SV2TTS, or train one.",
-            code="missing_file",
-        )
+    base = find_finetunable_model(layout, request.model)
     run_name = validate_name(request.run_name, "run")
     work = folder / FINETUNE_DIR / run_name
     used, speaker = _select_utterances(folder, request)
@@ -103,7 +98,6 @@ def finetune_on_gold(
     trained = [one for one in used if one not in held_out]
     with reraise_as_app_error(ValueError), translate_write_errors(work):
         device = pick_device("auto")
-        base = layout.model(request.model)
         encoder = load_speaker_encoder(base, read_config(base), device)
         recordings = _export(layout, folder, work, trained, held_out, report)
         options = _choose_options(base)
@@ -249,9 +243,8 @@ def _save_best_weights(
     after = load_published_synthesizer(trained).state_dict()
     file = get_network_path(target, "synthesizer")
     encoder = _find_judge(layout, base)
-    voice = [read_clip(path) for path in sorted((work / "recordings").rglob("*.wav"))]
-    voice = voice[:CONDITIONING_CLIPS]
-    speaker = mean_embedding(np.stack([embed_clip(encoder, clip) for clip in voice]))
+    voice = _read_voice(work)
+    speaker = _embed_voice(encoder, voice)
 
     def measure(share: float) -> SpokenQuality:
         save_tensors(file, blend_weights(before, after, share))
@@ -271,6 +264,16 @@ def _save_best_weights(
         share = choose_share(measure(0.0), measure)
     save_tensors(file, blend_weights(before, after, share))
     return share
+
+
+def _read_voice(work: Path) -> list[Clip]:
+    """Return the clips that both models speak after."""
+    paths = sorted((work / "recordings").rglob("*.wav"))
+    return [read_clip(path) for path in paths[:CONDITIONING_CLIPS]]
+
+
+def _embed_voice(encoder: Encoder, voice: Sequence[Clip]) -> np.ndarray:
+    return mean_embedding(np.stack([embed_clip(encoder, clip) for clip in voice]))
 
 
 def _find_judge(layout: ProjectPaths, base: Path) -> Encoder:
@@ -304,12 +307,10 @@ def _compare(
 ) -> tuple[ComparedClip, ...]:
     """Speak the texts held out with both models; clips lie where the page may play them."""
     engines = [Sv2ttsEngine.load(model, torch.device("cpu")) for model in models]
-    voice = [read_clip(path) for path in sorted((work / "recordings").rglob("*.wav"))]
+    voice = _read_voice(work)
     encoder = load_speaker_encoder(models[0], read_config(models[0]), torch.device("cpu"))
-    target = mean_embedding(
-        np.stack([embed_clip(encoder, clip) for clip in voice[:CONDITIONING_CLIPS]])
-    )
-    latents = [engine.condition(voice[:CONDITIONING_CLIPS], report) for engine in engines]
+    target = _embed_voice(encoder, voice)
+    latents = [engine.condition(voice, report) for engine in engines]
     audio = folder / "audio"
     audio.mkdir(exist_ok=True)
     compared = []

@@ -10,7 +10,7 @@ from core.errors import InvalidValueError, reraise_as_app_error, translate_write
 from core.paths import ProjectPaths, validate_name
 from core.progress import ProgressReporter
 from speakers.embedding import Encoder
-from studio.datasets.gold_finetune import list_finetunable_models
+from studio.datasets.gold_finetune import find_finetunable_model, list_finetunable_models
 from studio.sv2tts.requests import (
     DatasetResult,
     EmbedRequest,
@@ -69,7 +69,7 @@ def preprocess_dataset(
         )
         options = PreprocessOptions(trim=request.trim, skip_existing=request.skip_existing)
         if request.model:
-            options = adopt_model_format(options, find_sv2tts_model(layout, request.model))
+            options = adopt_model_format(options, find_finetunable_model(layout, request.model))
         made = preprocess(sources, folder, options, report)
     return _describe(request.dataset, folder, made.items, {**left_out, **made.left_out})
 
@@ -98,16 +98,6 @@ def predict_dataset_mels(
         predict_mels(folder, model, report)
         items = read_train_list(folder)
     return _describe(request.dataset, folder, items, {})
-
-
-def find_sv2tts_model(layout: ProjectPaths, name: str) -> Path:
-    """Return the folder of a model of this engine. Raises InvalidValueError."""
-    known = list_finetunable_models(layout)
-    if name not in known:
-        raise InvalidValueError(
-            f"{name!r} is not a model of SV2TTS. Available: {', '.join(known) or 'none'}."
-        )
-    return layout.model(name)
 
 
 def _find_encoder(layout: ProjectPaths, name: str) -> Encoder:

@@ -93,10 +93,7 @@ def concatenate_clips(
     place = round(lead_s * rate)
     whole = torch.zeros(place + sum(len(wave) + pause for wave, pause in parts))
     for wave, pause in parts:  # straight into place: a book takes gigabytes
-        target = whole[place : place + len(wave)].copy_(wave)
-        samples = min(fade, len(wave) // 2)
-        target[:samples] *= torch.linspace(0, 1, samples + 1)[:-1]
-        target[len(wave) - samples :] *= torch.linspace(0, 1, samples + 1)[:-1].flip(0)
+        whole[place : place + len(wave)] = fade_edges(wave, fade)
         place += len(wave) + pause
     return replace(clips[0], wave=whole)
 
