@@ -10,19 +10,23 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import strip_root_path
+from audio.effects.options import EffectOptions
+from core.options import build_json_schema
 from core.serialization import to_dict
 from jobs.models import Job, JobState
 from studio.app.studio import Studio
 from studio.voices.catalog import Voice
 from studio.voices.consent import BASES
+from studio.voices.effects import read_voice_effects, to_chain
 
 # Any: requests, takes and results are JSON values of each task.
 
 ORIGIN = "api"  # of the jobs that routes submit
 MAX_JOB_VIEWS = 100  # more than are listed by default
+EffectOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(EffectOptions))]
 
 
 class ApiContext:
@@ -72,7 +76,14 @@ class ApiContext:
         consent = None if note is None else ConsentView.model_validate(note)
         kept = voice.latents_path is not None
         tags = list(voice.tags)
-        return VoiceView(name=voice.name, kept=kept, clips=clips, consent=consent, tags=tags)
+        return VoiceView(
+            name=voice.name,
+            kept=kept,
+            clips=clips,
+            consent=consent,
+            tags=tags,
+            effects=dict(to_chain(read_voice_effects(voice.folder))),
+        )
 
     def file_url(self, kind: str, name: str) -> str:
         """Return the URL of a file below the results, the voices or training."""
@@ -169,13 +180,16 @@ class ConsentView(BaseModel):
 
 
 class VoiceView(BaseModel):
-    """A voice. kept: it consists of speaker latents instead of clips; tags: to find it by."""
+    """A voice. kept: it consists of speaker latents instead of clips; tags: to find it by;
+    effects: of all its clips.
+    """
 
     name: str
     kept: bool
     clips: list[ClipView]
     consent: ConsentView | None = None
     tags: list[str] = []
+    effects: dict[str, Any] = {}  # Any: options of effects
 
 
 def _get_relative_name(value: Any, folder: Path) -> str | None:

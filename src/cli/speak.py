@@ -28,6 +28,7 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.output_paths import LINES_DIR_SUFFIX
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
+    add_voice_effects,
     build_request,
     build_request_from_metadata,
 )
@@ -206,6 +207,7 @@ def run(
     if flags.like:
         record = read_metadata(parse_path(flags.like))
         request = build_request_from_metadata(studio.settings, record, given)
+        request = add_voice_effects(studio.layout, request, record)
     else:
         request = build_request(studio.settings, given, studio.layout)
     if studio.runs.is_training:

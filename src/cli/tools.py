@@ -30,6 +30,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import is_marked_synthetic, read_metadata
 from studio.synthesis.token_preview import list_token_options, preview_tokens
 from studio.voices.catalog import get_results_folder_name
+from studio.voices.effects import format_voice_effects
 
 SYNTHETIC_LABELS = {True: "yes, by its comment tag", False: "made here; its tag does not say so"}
 RATING_LABELS = {"good": "good", "fair": "fair", "poor": "POOR"}
@@ -255,6 +256,7 @@ def format_metadata_lines(record: TakeMetadata) -> list[str]:
         lines.append("latents      embedded (anyone with this file can use the voice)")
     lines += [f"check        {check}" for check in record.checks]
     lines += [f"effects      {_format_pairs(chain)}" for chain in record.effects]
+    lines += [f"voice effects  {text}" for text in format_voice_effects(record.voice_effects)]
     if record.source:
         lines.append(f"made from    {record.source}")
     return lines + [f"warning      {warning}" for warning in record.warnings]

@@ -137,6 +137,20 @@ def test_tags_are_set_and_voices_found_by_them(client: TestClient) -> None:
     refused(client.put("/api/voices/bob/tags", json={"tags": "calm"}), 422)
 
 
+def test_effects_of_a_voice_are_set_spoken_and_removed(client: TestClient, studio: Studio) -> None:
+    put = "/api/voices/bob/effects"
+    answer = client.put(put, json={"preset": "deep", "options": {"reverb": 0.2}})
+    chain = {"pitch": -3.0, "bass": 3.0, "reverb": 0.2}
+    assert answer.json()["effects"] == chain
+    job = client.post("/api/jobs/speak", json={"text": "One two.", "voice": "bob"}).json()
+    assert job["request"]["voice_effects"] == {"bob": chain}
+    done(studio, job["id"])
+    assert "no effects 'tin'" in refused(client.put(put, json={"preset": "tin"}), 400)
+    assert "pitch is 40" in refused(client.put(put, json={"options": {"pitch": 40}}), 400)
+    refused(client.put("/api/voices/nobody/effects", json={}), 404)
+    assert client.put(put, json={}).json()["effects"] == {}
+
+
 def test_a_blend_becomes_a_voice(client: TestClient, studio: Studio) -> None:
     answer = client.post("/api/voices/carol/blend", json={"voice": "alice:0.7+bob:0.3"})
     assert answer.status_code == 202, answer.text

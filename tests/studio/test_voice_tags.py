@@ -13,8 +13,9 @@ from core.errors import AppError
 from core.paths import ProjectPaths
 from studio.archives.voice_zip import export_voice, import_voice_zip
 from studio.voices.catalog import find_voice, list_tags, list_voices, search_voices
-from studio.voices.tags import MAX_TAG_CHARS, VOICE_FILE, parse_tags, read_tags, write_tags
+from studio.voices.tags import MAX_TAG_CHARS, parse_tags, read_tags, write_tags
 from studio.voices.trash import rename_voice
+from studio.voices.voice_file import VOICE_FILE
 
 Run = Callable[..., tuple[int, str, str]]
 

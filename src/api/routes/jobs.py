@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors import CONFLICT, ApiError, missing_as_404, translate_errors
 from api.routes.files import resolve_audio_file, save_upload
-from api.schemas import ApiContext, ContextDep, JobView
+from api.schemas import ApiContext, ContextDep, EffectOptionsDict, JobView
 from audio.effects.options import EFFECT_PRESETS, EffectOptions
 from core.errors import reraise_as_app_error
 from core.options import build_json_schema, check_option_values
@@ -30,6 +30,7 @@ from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import (
     SpeechRequestInput,
+    add_voice_effects,
     build_request,
     build_request_from_metadata,
 )
@@ -45,7 +46,6 @@ DOCUMENTED_ENGINE = "tortoise"  # the options of another engine are checked when
 EngineOptionsDict = Annotated[
     dict[str, Any], WithJsonSchema(build_json_schema(get_options_class(DOCUMENTED_ENGINE)))
 ]  # Any: values of options
-EffectOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(EffectOptions))]
 OutputOptionsDict = Annotated[dict[str, Any], WithJsonSchema(build_json_schema(OutputOptions))]
 
 
@@ -128,6 +128,7 @@ def speak(body: SpeakBody, context: ContextDep) -> JobView:
         request = build_request_from_metadata(
             context.studio.settings, record, body.to_request_input()
         )
+        request = add_voice_effects(context.layout, request, record)
     else:
         request = build_request(context.studio.settings, body.to_request_input(), context.layout)
     plan_lines(request, context.layout)  # raises for invalid text now, not in the queue

@@ -1,20 +1,34 @@
-"""HTTP routes of voices: list, upload clips, tag, blend, rename, delete, restore."""
+"""HTTP routes of voices: list, upload clips, tag, effects, blend, rename, delete, restore."""
 
 from __future__ import annotations
 
 import shutil
 
 from fastapi import APIRouter, UploadFile
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import missing_as_404
 from api.routes.files import save_upload
-from api.schemas import ORIGIN, ConsentView, ContextDep, JobView, StudioDep, TrashView, VoiceView
+from api.schemas import (
+    ORIGIN,
+    ConsentView,
+    ContextDep,
+    EffectOptionsDict,
+    JobView,
+    StudioDep,
+    TrashView,
+    VoiceView,
+)
+from audio.effects.options import EFFECT_PRESETS, EffectOptions
+from core.errors import reraise_as_app_error
+from core.options import check_option_values
 from core.paths import ProjectPaths
 from jobs.models import Job
+from studio.schemas.clip_tools import merge_effects
 from studio.schemas.voices import SaveBlendRequest
 from studio.voices.catalog import check_voices, find_voice, list_voices, search_voices
 from studio.voices.consent import make_consent, write_consent
+from studio.voices.effects import write_voice_effects
 from studio.voices.tags import write_tags
 from studio.voices.trash import (
     delete_voice,
@@ -55,6 +69,15 @@ class TagsBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     tags: list[str]
+
+
+class VoiceEffectsBody(BaseModel):
+    """Effects of a voice: a preset, and options that differ from it; neither removes them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    preset: str = Field(default="", description=f"one of {', '.join(EFFECT_PRESETS)}")
+    options: EffectOptionsDict = Field(default_factory=dict)
 
 
 class BlendBody(BaseModel):
@@ -129,6 +152,17 @@ def set_tags(name: str, body: TagsBody, context: ContextDep) -> VoiceView:
     """Replace the tags of a voice."""
     _check_voice_exists(context.layout, name)
     write_tags(find_voice_folder(context.layout, name), body.tags)
+    return context.voice_view(find_voice(context.layout, name))
+
+
+@router.put("/{name}/effects")
+def set_effects(name: str, body: VoiceEffectsBody, context: ContextDep) -> VoiceView:
+    """Replace the effects that every clip of a voice has; the voice itself is not changed."""
+    _check_voice_exists(context.layout, name)
+    with reraise_as_app_error(ValueError):
+        check_option_values(EffectOptions, body.options)
+        options = merge_effects(body.preset, body.options)
+    write_voice_effects(find_voice_folder(context.layout, name), options)
     return context.voice_view(find_voice(context.layout, name))
 
 

@@ -1,28 +1,39 @@
-"""testudo voices: list voices, tag them, save a random one or a blend, import one."""
+"""testudo voices: list voices, tag them, set their effects, save or import one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from audio.effects.options import EFFECT_PRESETS, EffectOptions
 from cli.options import JsonFlag, add_command, create_app
 from cli.output import create_reporter, emit, print_line, print_table
+from core.errors import AppError, reraise_as_app_error
+from core.options import list_option_fields
 from core.paths import parse_path
 from core.serialization import to_dict
 from studio.app.studio import Studio
+from studio.schemas.clip_tools import merge_effects
 from studio.schemas.voices import SaveBlendRequest
 from studio.voices.catalog import Voice, find_voice, list_voices, search_voices
 from studio.voices.consent import BASES, make_consent, write_consent
+from studio.voices.effects import (
+    format_chain,
+    read_voice_effects,
+    to_chain,
+    write_voice_effects,
+)
 from studio.voices.tags import write_tags
 
 NO_CONSENT = (
     "It has no consent note. State whose voice it is and why it may be cloned: "
     "testudo voices consent {} {{" + ",".join(BASES) + "}} --speaker NAME"
 )
+# Any: values of options of effects
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Voice.")]
 
 
@@ -33,6 +44,9 @@ def register(app: typer.Typer, name: str, help: str, arguments: Sequence[str]) -
     add_command(group, "keep-random", "save a random voice under a name")(run_save_random)
     add_command(group, "keep-blend", "save a blend of voices under a name")(run_save_blend)
     add_command(group, "tag", "show or set the words that a voice is found by")(run_tag)
+    effects = {"options": list_option_fields(EffectOptions)}
+    about = "show or set the effects that every clip of a voice has"
+    add_command(group, "effects", about, effects)(run_effects)
     add_command(group, "import", "import clips, or the voice embedded in a clip")(run_import)
     add_command(group, "consent", "show or state why a voice may be cloned")(run_consent)
     app.add_typer(group, name=name, help=help)
@@ -116,6 +130,26 @@ def run_tag(
     return emit({"voice": voice.name, "tags": list(kept)}, text, as_json)
 
 
+def run_effects(
+    name: NameArgument,
+    options: Mapping[str, Any],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help=f"One of {', '.join(EFFECT_PRESETS)}.")
+    ] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all effects.")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    voice = find_voice(Studio.open().layout, name)
+    if clear and (preset or options):
+        raise AppError("--clear removes the effects. Give either it or effects.")
+    if clear or preset or options:
+        with reraise_as_app_error(ValueError):
+            write_voice_effects(voice.folder, merge_effects(preset, options))
+    chain = to_chain(read_voice_effects(voice.folder))
+    text = f"{voice.name}: {format_chain(chain) or 'no effects'}"
+    return emit({"voice": voice.name, "effects": chain}, text, as_json)
+
+
 def run_import(
     name: NameArgument,
     files: Annotated[
@@ -159,6 +193,7 @@ def _to_plain(voice: Voice) -> dict[str, object]:
         "kept": voice.latents_path is not None,
         "folder": str(voice.folder),
         "tags": list(voice.tags),
+        "effects": to_chain(read_voice_effects(voice.folder)),
         "consent": None if voice.consent is None else to_dict(voice.consent),
     }
 

@@ -40,6 +40,8 @@ _ROWS = (  # name, request class in studio, function in studio.workers
      "clip_tools:detect_synthetic_task"),
     ("convert_clip", "schemas.clip_tools:ConvertClipRequest", "convert_clip:convert_clip_task"),
     ("apply_effects", "schemas.clip_tools:ApplyEffectsRequest", "apply_effects:apply_effects_task"),
+    ("preview_voice_effects", "schemas.clip_tools:PreviewVoiceEffectsRequest",
+     "apply_effects:preview_voice_effects_task"),
     ("merge_models", "schemas.clip_tools:MergeModelsRequest", "merge_models:merge_two_models"),
     ("try_batch", "schemas.batch_probe:BatchProbeRequest", "probe_batch:probe_batch_size"),
     ("publish_run", "schemas.checkpoint_export:ExportCheckpointRequest",

@@ -1,4 +1,4 @@
-"""A voice as one file NAME.voice.zip: clips, transcripts, consent note, tags and latents."""
+"""A voice as one file NAME.voice.zip: clips, transcripts, consent note, tags, effects, latents."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.errors import AppError, translate_write_errors
 from core.files import atomic_path
 from core.paths import CONSENT_FILE, ProjectPaths, fold_name, quote_for_message, validate_name
 from studio.voices.catalog import AUDIO_SUFFIXES, LATENTS_FILE, Voice, find_voice
-from studio.voices.tags import VOICE_FILE
 from studio.voices.trash import get_new_voice_folder
 from studio.voices.uploads import TRANSCRIPT_SUFFIXES
+from studio.voices.voice_file import VOICE_FILE
 
 SUFFIX = ".voice.zip"
 MANIFEST = "testudo-voice.json"

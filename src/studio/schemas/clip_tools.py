@@ -154,8 +154,21 @@ class ApplyEffectsRequest:
     preview: bool = False
 
     def __post_init__(self) -> None:
-        if self.options == NO_EFFECTS:
-            raise InvalidValueError("No effect is turned on. Choose a preset or set one.")
+        _check_not_empty(self.options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewVoiceEffectsRequest:
+    """Apply a chain of effects to a recording of a voice, into a file that is deleted after a day.
+
+    A voice without recordings speaks a sentence for it. Nothing of the voice is changed.
+    """
+
+    voice: str
+    options: EffectOptions = NO_EFFECTS
+
+    def __post_init__(self) -> None:
+        _check_not_empty(self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +183,11 @@ class ApplyEffectsResult:
     source: str
     duration_s: float
     preview: bool
+
+
+def _check_not_empty(options: EffectOptions) -> None:
+    if options == NO_EFFECTS:
+        raise InvalidValueError("No effect is turned on. Choose a preset or set one.")
 
 
 def merge_effects(preset: str, changes: Mapping[str, Any]) -> EffectOptions:

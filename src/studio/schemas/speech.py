@@ -220,7 +220,8 @@ class SpeechRequest:
     out: the file to write, None for a new one under results/;  device, threads: "auto" and 0 for
     automatic;  embed …: what is embedded in the file;  voice_fixer, …_device: whether and where
     voicefixer cleans the clip;  like: the clip to reproduce;  pronunciations: of words of the text,
-    see text.pronunciations;  speaker_voices: of the names that lines begin with, see text.speakers.
+    see text.pronunciations;  speaker_voices: of the names that lines begin with, see text.speakers;
+    voice_effects: of each voice, the options that are not the defaults.
     """
 
     text: str
@@ -240,6 +241,7 @@ class SpeechRequest:
     like: TakeMetadata | None = None
     pronunciations: Mapping[str, str] = field(default_factory=dict)
     speaker_voices: Mapping[str, str] = field(default_factory=dict)
+    voice_effects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_text(self.text)

@@ -15,7 +15,7 @@ from engines.registry import get_options_class
 SCHEMA_VERSION = 1  # raised when a reader of the old form would misunderstand the new one
 OPTIONAL_ENTRIES = (
     *("latents", "redone", "checks", "effects", "source", "pronunciations", "speaker_voices"),
-    *("heard", "word_times"),
+    *("heard", "word_times", "voice_effects"),
 )
 MAX_METADATA_CHARS = 4_000_000  # characters of JSON; one with latents has some hundred thousand
 
@@ -75,7 +75,8 @@ class TakeMetadata:
     the takes found, in sentences; effects are the chains of effects that were applied, in order,
     source the clip that the last one was applied to, by its path below the results; pronunciations
     are the entries of the user's list that were used; speaker_voices the voices of the names that
-    lines begin with; heard is the text without the prompt, and word_times are the seconds at
+    lines begin with; voice_effects the effects that a voice always has, by voice, already in the
+    sound; heard is the text without the prompt, and word_times are the seconds at
     which each of its words begins and ends, one after the other.
     """
 
@@ -102,6 +103,7 @@ class TakeMetadata:
     source: str = ""
     pronunciations: Mapping[str, str] = field(default_factory=dict)
     speaker_voices: Mapping[str, str] = field(default_factory=dict)
+    voice_effects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: as effects
     heard: str = ""
     word_times: tuple[float, ...] = ()
     latents: str | None = None

@@ -34,6 +34,7 @@ from studio.schemas.take_metadata import TakeMetadata
 from studio.settings.presets import get_voice_preset, read_presets
 from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.output_paths import parse_output_path
+from studio.voices.effects import get_known_effects, select_voice_effects
 from studio.voices.speakers import choose_speaker_voices
 from text.pronunciations import select_pronunciations
 
@@ -94,7 +95,7 @@ def build_request(
     usual = dict(settings.output_options)  # at a rate that the format of this clip can have
     format = {**usual, **given.delivery, **_get_format_from_suffix(given.out)}["format"]
     usual["output_rate"] = find_nearest_sample_rate(usual["output_rate"], format)
-    return SpeechRequest(
+    request = SpeechRequest(
         text=given.text,
         voice=voice,
         options=values,
@@ -103,6 +104,19 @@ def build_request(
         pronunciations=select_pronunciations(read_pronunciations(layout), given.text),
         **stated,
     )
+    return add_voice_effects(layout, request)
+
+
+def add_voice_effects(
+    layout: ProjectPaths, request: SpeechRequest, record: TakeMetadata | None = None
+) -> SpeechRequest:
+    """Return the request with the effects of its voices; those of a clip stay as they were then.
+
+    record: the metadata of the clip that is spoken again, None for none.
+    """
+    known = {} if record is None else get_known_effects(record)
+    found = select_voice_effects(layout, request, known)
+    return replace(request, voice_effects={name: chain for name, chain in found.items() if chain})
 
 
 def build_request_from_metadata(
@@ -110,6 +124,7 @@ def build_request_from_metadata(
 ) -> SpeechRequest:
     """Build the request of an existing clip from its metadata, with overrides.
 
+    Its voices have the effects that they had then; see add_voice_effects for another voice.
     Raises AppError where the metadata or the overrides do not fit this version.
     """
     recorded = {
@@ -129,6 +144,7 @@ def build_request_from_metadata(
         out=given.out,
         like=record.without_latents(),
         pronunciations=record.pronunciations,
+        voice_effects=record.voice_effects,
         **{"speaker_voices": record.speaker_voices, **stated},
     )
 

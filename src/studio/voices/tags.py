@@ -1,21 +1,16 @@
-"""Tags of a voice, the words that it is found by, in the file voice.yaml of its folder."""
+"""Tags of a voice, the words that it is found by, in its voice.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from core.errors import AppError, translate_write_errors
-from core.files import write_text
+from core.errors import AppError
 from core.paths import find_invisible_character, quote_for_message
-from core.yaml_io import dump_yaml, read_yaml
+from studio.voices.voice_file import read_voice_entries, write_voice_entry
 
-VOICE_FILE = "voice.yaml"
 MAX_TAGS = 20
 MAX_TAG_CHARS = 40
-
-# Any: plain data of the file
 
 
 def parse_tags(words: Iterable[str]) -> tuple[str, ...]:
@@ -41,7 +36,7 @@ def parse_tags(words: Iterable[str]) -> tuple[str, ...]:
 
 def read_tags(folder: Path) -> tuple[str, ...]:
     """Return the tags of the folder of a voice; none where its file cannot be read."""
-    tags = _read_file(folder).get("tags")
+    tags = read_voice_entries(folder).get("tags")
     if not isinstance(tags, list):
         return ()
     try:
@@ -53,24 +48,5 @@ def read_tags(folder: Path) -> tuple[str, ...]:
 def write_tags(folder: Path, words: Iterable[str]) -> tuple[str, ...]:
     """Replace the tags of the folder of a voice; return them. Raises AppError as parse_tags."""
     tags = parse_tags(words)
-    content = {**_read_file(folder), "tags": list(tags)}
-    if not tags:
-        del content["tags"]
-    path = folder / VOICE_FILE
-    with translate_write_errors(path):
-        if content:
-            write_text(path, dump_yaml(content))
-        else:
-            path.unlink(missing_ok=True)
+    write_voice_entry(folder, "tags", list(tags))
     return tags
-
-
-def _read_file(folder: Path) -> dict[str, Any]:
-    path = folder / VOICE_FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = read_yaml(path)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""Worker task: apply a chain of effects to a clip, as a new version beside it."""
+"""Worker tasks: apply effects to a clip, as a new version beside it; preview those of a voice."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.files import atomic_path, unique_path
 from core.paths import ProjectPaths, slugify
 from core.progress import ProgressReporter
-from core.serialization import to_dict
-from studio.schemas.clip_tools import PREVIEW_S, ApplyEffectsRequest, ApplyEffectsResult
+from studio.schemas.clip_tools import (
+    PREVIEW_S,
+    ApplyEffectsRequest,
+    ApplyEffectsResult,
+    PreviewVoiceEffectsRequest,
+)
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import (
     can_embed_metadata,
@@ -28,9 +32,13 @@ from studio.synthesis.audio_metadata import (
     write_sidecar,
 )
 from studio.synthesis.output_paths import LINES_DIR_SUFFIX, get_clip_name
+from studio.synthesis.request_builder import SpeechRequestInput, build_request
+from studio.voices.catalog import find_voice
+from studio.voices.design import SENTENCE
+from studio.voices.effects import to_chain
 from studio.voices.uploads import resolve_file_ref
 from studio.workers.clip_tools import make_output_path
-from studio.workers.context import TaskContext
+from studio.workers.context import TaskContext, WorkerContext
 
 EFFECTS_DIR = "effects"  # the folder below the results, for clips that come from elsewhere
 
@@ -42,6 +50,22 @@ def apply_effects_task(
     source = resolve_file_ref(context.layout, request.clip)
     target = _choose_target(context.layout, source, request)
     return apply_effects_to_file(context.layout, source, target, request, report)
+
+
+def preview_voice_effects_task(
+    context: WorkerContext, request: PreviewVoiceEffectsRequest, report: ProgressReporter
+) -> ApplyEffectsResult:
+    """Apply effects to the first recording of a voice; without one, to a sentence of it."""
+    voice = find_voice(context.layout, request.voice)
+    folder = context.layout.state / "uploads" / secrets.token_hex(8)
+    source = voice.clips[0] if voice.clips else folder / "spoken.wav"
+    if not voice.clips:
+        given = SpeechRequestInput(text=SENTENCE, voice=voice.name, out=str(source))
+        spoken = build_request(context.settings, given, context.layout)
+        context.synthesizer.speak(replace(spoken, voice_effects={}), report)
+    wanted = ApplyEffectsRequest(clip="", options=request.options, preview=True)
+    target = folder / f"{slugify(voice.name)}-effects.wav"
+    return apply_effects_to_file(context.layout, source, target, wanted, report)
 
 
 def apply_effects_to_file(
@@ -98,11 +122,9 @@ def _describe(
     duration_s: float,
 ) -> TakeMetadata:
     """Return the settings of the new version: those of its source, and one more chain."""
-    defaults = to_dict(EffectOptions())
-    chain = {name: value for name, value in to_dict(options).items() if value != defaults[name]}
     return replace(
         record.without_latents(),
-        effects=(*record.effects, chain),
+        effects=(*record.effects, to_chain(options)),
         source=get_clip_name(layout, source) or source.name,
         duration_s=round(duration_s, 3),
         created=datetime.now().astimezone().isoformat(timespec="seconds"),

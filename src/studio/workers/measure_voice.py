@@ -29,6 +29,7 @@ def measure_voice_task(
         request.speech,
         text="\n".join(SCORECARD_LINES[: request.lines]),
         delivery=replace(request.speech.delivery, delimiter="\\n", take_check="strict", retakes=1),
+        voice_effects={},  # they are not of the voice that is measured
     )
     spoken = context.synthesizer.speak(speech, report)
     output = OutputPath(clip_path=Path(spoken.path))

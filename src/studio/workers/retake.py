@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from studio.synthesis.output_paths import LINES_DIR_SUFFIX, OutputPath, find_cli
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
+from studio.voices.effects import get_known_effects, select_voice_effects
 from studio.workers.context import WorkerContext
 from studio.workers.encoders.likeness import measure_clips
 from studio.workers.synthesis.checked_takes import Attempt, synthesize_grid, synthesize_takes
@@ -49,6 +50,7 @@ from studio.workers.synthesis.take_store import (
     write_attempts,
     write_take,
 )
+from studio.workers.synthesis.voice_effects import apply_voice_effects
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
 from text.pronunciations import select_pronunciations
 
@@ -67,8 +69,9 @@ def regenerate_line_task(
     destination = _find_combined_clip(layout, request.clip)
     spoken = _read_original_request(destination, context.settings)
     spoken = _use_current_pronunciations(layout, spoken, [request.text or spoken.text])
+    spoken = _add_effects_of_new_voices(layout, spoken, request)
     session = context.synthesizer.open_session(spoken, report)
-    lines = _with_pronunciations(_read_clip_lines(destination, session), spoken.pronunciations)
+    lines = _with_request(_read_clip_lines(destination, session), spoken)
     chunk = _make_retake_chunk(lines, request, session)
     if request.takes > 1:
         session.take_checker = context.synthesizer.take_checker
@@ -76,6 +79,7 @@ def regenerate_line_task(
         attempts = _measure_likenesses(context, attempts, report)
     else:
         attempts = list(synthesize_takes(session, chunk))
+    attempts = [apply_voice_effects(session, attempt) for attempt in attempts]
     if read_line_takes(destination) is None:  # copy a clip of one chunk beside its new take
         for number, take in enumerate(lines.lines[0].takes, start=1):
             _copy_file(destination.candidate_path(number), destination.lines_folder / take.file)
@@ -126,7 +130,7 @@ def edit_lines_task(
     texts = [line.text for line in request.lines if line.text is not None]
     spoken = _use_current_pronunciations(context.layout, spoken, texts)
     edited = replace(lines, lines=_arrange_lines(lines, request.lines))
-    edited = _with_pronunciations(edited, spoken.pronunciations)
+    edited = _with_request(edited, spoken)
     new = [at for at, line in enumerate(request.lines) if line.text is not None]
     session = context.synthesizer.open_session(spoken, report) if new else None
     for index in new:
@@ -134,7 +138,7 @@ def edit_lines_task(
         row = request.lines[index]
         wanted = RegenerateLineRequest(clip=request.clip, line=row.source, text=row.text)
         chunk = replace(_make_retake_chunk(lines, wanted, session), index=index)
-        attempts = list(synthesize_takes(session, chunk))
+        attempts = [apply_voice_effects(session, one) for one in synthesize_takes(session, chunk)]
         edited, _ = write_attempts(session, destination, attempts, edited)
     edited = _describe_edited_lines(edited)
     result = _write_rejoined_clip(destination, edited, report, not context.settings.offline)
@@ -208,9 +212,11 @@ def _read_original_request(destination: OutputPath, settings: Settings) -> Speec
                 f"{destination.clip_path.name} is not finished yet. Resume its job, then "
                 "regenerate lines."
             )
-        return lines.request
+        known = {**get_known_effects(lines.record), **lines.request.voice_effects}
+        return replace(lines.request, voice_effects=known)
     record = read_metadata(destination.clip_path)
-    return replace(build_request_from_metadata(settings, record, SpeechRequestInput()), like=None)
+    spoken = build_request_from_metadata(settings, record, SpeechRequestInput())
+    return replace(spoken, voice_effects=get_known_effects(record), like=None)
 
 
 def _use_current_pronunciations(
@@ -221,9 +227,22 @@ def _use_current_pronunciations(
     return replace(request, pronunciations={**request.pronunciations, **current})
 
 
-def _with_pronunciations(lines: LineTakesFile, words: Mapping[str, str]) -> LineTakesFile:
-    record = lines.record and replace(lines.record, pronunciations=words)
-    return replace(lines, request=replace(lines.request, pronunciations=words), record=record)
+def _add_effects_of_new_voices(
+    layout: ProjectPaths, spoken: SpeechRequest, request: RegenerateLineRequest
+) -> SpeechRequest:
+    """Return the request with the effects of voices that the clip did not have before."""
+    line = replace(spoken, text=request.text or spoken.text, voice=request.voice or spoken.voice)
+    effects = select_voice_effects(layout, line, spoken.voice_effects)
+    return replace(spoken, voice_effects=effects)
+
+
+def _with_request(lines: LineTakesFile, spoken: SpeechRequest) -> LineTakesFile:
+    """Return the lines with the pronunciations and effects of a request."""
+    words, effects = spoken.pronunciations, spoken.voice_effects
+    heard = {voice: chain for voice, chain in effects.items() if chain}
+    record = lines.record and replace(lines.record, pronunciations=words, voice_effects=heard)
+    request = replace(lines.request, pronunciations=words, voice_effects=effects)
+    return replace(lines, request=request, record=record)
 
 
 def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:

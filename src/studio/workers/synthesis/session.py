@@ -211,6 +211,8 @@ class SynthesisSession:
             "speaker": speaker.content_id,
             "options": to_dict(chunk.options),
         }
+        if effects := self.request.voice_effects.get(chunk.line_plan.voice):
+            facts["effects"] = dict(effects)
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
@@ -232,6 +234,11 @@ class SynthesisSession:
             latents=self._encode_latents(voice) if self.request.embed_latents else None,
             pronunciations=self.request.pronunciations,
             speaker_voices=self.request.speaker_voices,
+            voice_effects={
+                name: chain
+                for name, chain in self.request.voice_effects.items()
+                if name in self.speakers
+            },
             **fields,
         )
 

@@ -37,6 +37,7 @@ from studio.synthesis.retake import make_line_output_options
 from studio.workers.synthesis.checked_takes import Attempt, choose_candidate, find_best_take
 from studio.workers.synthesis.clip_editing import finish_clip
 from studio.workers.synthesis.session import ChunkResult, SynthesisSession
+from studio.workers.synthesis.voice_effects import apply_voice_effects
 
 NO_CLIP_LIMITS = ClipLimits(shortest_s=0.0, min_peak=0.0)
 NON_AUDIO_FIELDS = ("out", "device", "threads", "embed", "sidecar", "embed_latents", "like")
@@ -98,6 +99,7 @@ class TakeStore:
         """Write the takes of a chunk, and return the best one as read from its file, so that
         resuming gives the same clip.
         """
+        attempts = [apply_voice_effects(self._session, attempt) for attempt in attempts]
         number, place = find_best_take(attempts)
         chunk, result = choose_candidate(attempts[number], place), attempts[number].result
         self._chunks[chunk.index] = chunk
