@@ -110,6 +110,7 @@ RESULTS["apply_effects"] = {
     "clip": f"results/{SCRIPT}-telephone.wav",
     "preview": False,
 }
+RESULTS["preview_voice_effects"] = {**RESULTS["apply_effects"], "clip": "", "preview": True}
 RESULTS["batch"] = {
     "folder": SCRIPT,
     "archive": f"{SCRIPT}.zip",

@@ -23,6 +23,7 @@ from studio.schemas.speech import OutputOptions, get_presets
 from studio.schemas.take_metadata import TakeMetadata, to_json
 from studio.synthesis.line_takes import SavedTake
 from studio.synthesis.output_paths import OutputPath
+from studio.voices.effects import format_voice_effects
 from webui.components.file_links import get_file_url, get_words_url
 from webui.components.messages import error_html, note_html
 from webui.components.option_controls import format_preset_label
@@ -259,6 +260,7 @@ def format_settings(record: TakeMetadata) -> dict[str, str]:
         "effects": "; ".join(
             ", ".join(f"{k} {v}" for k, v in one.items()) for one in record.effects
         ),
+        "voice effects": "; ".join(format_voice_effects(record.voice_effects)),
         "made from": record.source,
         "pronunciations": ", ".join(f"{word} = {to}" for word, to in record.pronunciations.items()),
         "score": f"{record.score:.4g}" if record.score is not None else "",

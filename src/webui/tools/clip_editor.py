@@ -26,6 +26,7 @@ from studio.schemas.clip_tools import (
 from studio.schemas.take_metadata import TakeMetadata
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.embedded_latents import EmbeddedLatents, read_embedded_latents
+from studio.voices.effects import format_voice_effects
 from studio.voices.uploads import (
     ImportVoiceRequest,
     create_upload_dir,
@@ -291,6 +292,7 @@ def clip_metadata_html(clip: UploadedClip) -> Markup:
             else "",
             "Take check": " ".join(record.checks),
             "Effects": "; ".join(_format_pairs(chain) for chain in record.effects),
+            "Voice effects": "; ".join(format_voice_effects(record.voice_effects)),
             "Made from": record.source,
         }
     latents = base64.b64encode(clip.latents.raw).decode("ascii") if clip.latents else ""

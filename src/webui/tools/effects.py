@@ -13,6 +13,7 @@ from core.errors import AppError, reraise_as_app_error
 from core.options import list_option_fields
 from studio.schemas.clip_tools import ApplyEffectsRequest, merge_effects
 from studio.synthesis.output_paths import find_clip_path, get_clip_name, list_recent_clips
+from studio.voices.effects import find_preset_name
 from studio.voices.uploads import store_upload
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import show_errors
@@ -102,7 +103,7 @@ class EffectsTool:
     ) -> Updates:
         """Submit the chain for a dropped file, else for the chosen clip."""
         with reraise_as_app_error(ValueError):
-            options = EffectOptions(**_read_controls(values))
+            options = EffectOptions(**read_controls(values))
             request = ApplyEffectsRequest(
                 clip="", options=options, name=_name_chain(str(preset), values), preview=preview
             )
@@ -149,18 +150,18 @@ def show_preset(preset: str) -> list[Any]:
 def find_preset(*values: Any) -> str:
     """Return the preset that has the values of the controls, or the custom chain."""
     try:
-        options = EffectOptions(**_read_controls(values))
+        return find_preset_name(EffectOptions(**read_controls(values))) or CUSTOM
     except ValueError:
         return CUSTOM
-    return next((name for name in EFFECT_PRESETS if merge_effects(name, {}) == options), CUSTOM)
 
 
-def _name_chain(preset: str, values: tuple[Any, ...]) -> str:
-    return preset if preset in EFFECT_PRESETS and find_preset(*values) == preset else "effects"
-
-
-def _read_controls(values: tuple[Any, ...]) -> Mapping[str, Any]:
+def read_controls(values: tuple[Any, ...]) -> Mapping[str, Any]:
+    """Return the options that the controls show."""
     return {
         field.name: from_control_value(field, value)
         for field, value in zip(FIELDS, values, strict=True)
     }
+
+
+def _name_chain(preset: str, values: tuple[Any, ...]) -> str:
+    return preset if preset in EFFECT_PRESETS and find_preset(*values) == preset else "effects"

@@ -17,7 +17,7 @@ from webui.components.templates import render
 TASKS = (
     "check_clip", "check_voice", "clean_clip", "apply_effects", "convert_clip", "judge_clip",
     "merge_models", "bring_voice", "compare_speakers", "find_speakers", "map_speakers",
-    "use_toolbox", "batch", "keep_blend", "design_voice",
+    "use_toolbox", "batch", "keep_blend", "design_voice", "preview_voice_effects",
 )  # fmt: skip
 """The tasks of this tab, which its Stop button stops."""
 PREVIEW_TASK = "speak"  # a job of this task is of this tab only where it names its origin

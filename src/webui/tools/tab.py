@@ -28,6 +28,7 @@ from webui.tools.tokens import build_tokens_tool
 from webui.tools.toolbox import Toolbox
 from webui.tools.voice_blend import BlendTool
 from webui.tools.voice_design import DesignTool
+from webui.tools.voice_effects import VoiceEffectsTool
 from webui.tools.voices import VoiceGallery
 
 # Any: updates of Gradio's components.
@@ -71,6 +72,8 @@ class UtilitiesTab:
                 self.views["batch"] = self.batch.view
             with gr.Tab("Voices", id="voice", elem_id="utilities-part-voice"):
                 self.gallery = VoiceGallery(page)
+                self.voice_effects = VoiceEffectsTool(page)
+                self.views["preview_voice_effects"] = self.voice_effects.view
                 self.blend = BlendTool(page)
                 self.design = DesignTool(page)
                 self.views["design_voice"] = self.design.view
@@ -144,6 +147,7 @@ class UtilitiesTab:
     def bind(self) -> None:
         """Connect the events to their handlers."""
         self.gallery.bind()
+        self.voice_effects.bind(self.panel)
         self.blend.bind(self.panel)
         self.design.bind(self.panel)
         self.clip_tools.bind(self.panel)

@@ -23,6 +23,7 @@ from studio.voices.catalog import (
     list_voices,
     search_voices,
 )
+from studio.voices.effects import format_chain, read_voice_effects, to_chain
 from studio.voices.tags import write_tags
 from studio.voices.trash import (
     delete_voice,
@@ -54,7 +55,9 @@ HUES = 12  # of the colours of voices
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceCard:
-    """A voice in the gallery.  hue: of its colour, in degrees;  url: of its first clip."""
+    """A voice in the gallery.  hue: of its colour, in degrees;  url: of its first clip;
+    effects: those of all its clips as text, "" for none.
+    """
 
     name: str
     initial: str
@@ -63,6 +66,7 @@ class VoiceCard:
     url: str
     has_consent: bool
     tags: tuple[str, ...]
+    effects: str
 
 
 class GalleryState(NamedTuple):
@@ -210,4 +214,5 @@ def _make_card(layout: ProjectPaths, voice: Voice) -> VoiceCard:
         url=get_file_url(layout, voice.clips[0]) if voice.clips else "",
         has_consent=voice.consent is not None,
         tags=voice.tags,
+        effects=format_chain(to_chain(read_voice_effects(voice.folder))),
     )
