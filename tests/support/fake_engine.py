@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -140,3 +140,27 @@ class FakeEngine:
         time = torch.arange(n) / RATE
         noise = 0.01 * torch.randn(n, generator=generator)
         return Clip(wave=0.5 * torch.sin(2 * torch.pi * hz * time) + noise, sample_rate=RATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacedOptions(FakeOptions):
+    """Options with a speed."""
+
+    speed: Annotated[float, OptionInfo(0.5, 2.0, 0.05, "How fast")] = 1.0
+
+
+class PacedEngine(FakeEngine):
+    """Hums at the speed that is asked for."""
+
+    options: ClassVar[type] = PacedOptions
+
+    def synthesize(
+        self, text: str, speaker: SpeakerLatents, options: Any, report: ProgressReporter
+    ) -> SynthesisOutput:
+        output = super().synthesize(text, speaker, options, report)
+        candidates = []
+        for one in output.candidates:
+            length = round(len(one.clip.wave) / options.speed)
+            wave = one.clip.wave.repeat(2)[:length]
+            candidates.append(replace(one, clip=replace(one.clip, wave=wave)))
+        return replace(output, candidates=candidates)

@@ -25,8 +25,8 @@ def tool(studio: Studio) -> DesignTool:
 def test_three_voices_are_offered_and_one_is_kept_by_its_seed(
     studio: Studio, tool: DesignTool
 ) -> None:
-    tool.submit(0.0, 0.5, 0.5)
-    job = studio.wait(studio.jobs()[0].id, 60)
+    tool.submit(0.5, 0.5, 0.0, 0.5, 0.5)
+    job = studio.wait(studio.jobs()[0].id, 300)
     assert job.state == "done" and job.result is not None
     html = tool_job_html(job, studio.layout)
     assert html.count("<audio") == 3 and html.count("api/files/uploads/") == 6

@@ -14,12 +14,16 @@ MAX_RECORDING_BYTES = 200_000_000  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveRandomVoiceRequest:
-    """Save the voice random#SEED.  bundle, device: "" for those of the settings."""
+    """Save the voice random#SEED.
+
+    bundle, device: "" for those of the settings;  speed: of its default preset, 1 for none.
+    """
 
     name: str
     seed: int
     bundle: str = ""
     device: str = ""
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

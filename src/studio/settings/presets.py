@@ -87,6 +87,15 @@ def set_voice_preset(layout: ProjectPaths, voice: str, name: str) -> None:
     _write(layout, replace(file, voices={**voices, voice: name} if name else voices))
 
 
+def save_voice_speed(layout: ProjectPaths, voice: str, engine: str, speed: float) -> str:
+    """Save a preset that is nothing but a speed, as the default of a voice; return its name."""
+    presets = read_presets(layout).presets
+    name = _find_free_name(f"{voice[:80]} pace", presets)
+    save_preset(layout, name, Preset(engine=engine, options={"speed": speed}))
+    set_voice_preset(layout, voice, name)
+    return name
+
+
 def find_preset(file: PresetFile, name: str) -> Preset:
     """Return a preset by its name.  Raises AppError naming the nearest."""
     if name not in file.presets:
@@ -120,15 +129,20 @@ def import_presets(layout: ProjectPaths, text: str) -> list[str]:
     file = read_presets(layout)
     presets, names = dict(file.presets), []
     for name, preset in added.presets.items():
-        name, number = check_preset_name(name, preset.engine), 1
-        free = name
-        while free in presets:
-            number += 1
-            free = f"{name} ({number})"
+        free = _find_free_name(check_preset_name(name, preset.engine), presets)
         presets[free] = preset
         names.append(free)
     _write(layout, replace(file, presets=presets))
     return names
+
+
+def _find_free_name(name: str, presets: Mapping[str, Preset]) -> str:
+    """Return a name, with a number where a preset has it already."""
+    free, number = name, 1
+    while free in presets:
+        number += 1
+        free = f"{name} ({number})"
+    return free
 
 
 def check_preset_name(name: str, engine: str) -> str:

@@ -21,6 +21,7 @@ from studio.voices.design import (
     DesignVoiceResult,
     MeasuredVoice,
     OfferedVoice,
+    get_speed,
     read_measured_voices,
     select_nearest_voices,
     write_measured_voices,
@@ -29,7 +30,11 @@ from studio.workers.context import WorkerContext
 from studio.workers.synthesis.engine_cache import translate_engine_errors
 from studio.workers.synthesis.latents_cache import generate_random_speaker_latents
 from studio.workers.synthesis.session import SynthesisSession
-from studio.workers.voice_traits import measure_voiced_speech
+from studio.workers.voice_traits import (
+    estimate_age,
+    estimate_woman,
+    measure_voiced_speech,
+)
 
 LETTERS = sum(map(str.isalpha, SENTENCE))
 UNMEASURED = -1.0  # of a draw that has hardly any voiced frame; it is not offered
@@ -54,15 +59,21 @@ def design_voice_task(
     if not usable:
         raise AppError("No random voice of this model could be measured. Choose another model.")
     folder = layout.state / "uploads" / f"design-{weights_id}"
+    has_speed = has_option(session.request.engine, "speed")
+    speed = get_speed(request.pace) if has_speed else 1.0
+    if has_speed:
+        options, request = replace(options, speed=speed), replace(request, pace=0.5)
     nearest = select_nearest_voices(usable, request)
-    offered = [
-        OfferedVoice(
-            voice=draw, path=_write_clip(folder, _speak(session, options, draw.seed), draw)
-        )
-        for draw in report.track(nearest, "speaking")
-    ]
+    offered = []
+    for draw in report.track(nearest, "speaking"):
+        path = folder / f"random-{draw.seed}-{speed:.2f}.wav"
+        _write_clip(path, _speak(session, options, draw.seed))
+        offered.append(OfferedVoice(voice=draw, path=str(path)))
     return DesignVoiceResult(
-        bundle=session.request.bundle, measured=len(usable), voices=tuple(offered)
+        bundle=session.request.bundle,
+        measured=len(usable),
+        voices=tuple(offered),
+        speed=speed,
     )
 
 
@@ -98,12 +109,12 @@ def _measure(seed: int, clip: Clip) -> MeasuredVoice:
         pitch=round(found.pitch_hz, 1) if found else UNMEASURED,
         brightness=round(found.centroid_hz, 1) if found else UNMEASURED,
         pace=round(LETTERS / max(clip.duration_s, 0.1), 2),
+        woman=round(estimate_woman(found), 2) if found else 0.0,
+        age=round(estimate_age(found), 2) if found else 0.0,
     )
 
 
-def _write_clip(folder: Path, clip: Clip, draw: MeasuredVoice) -> str:
-    path = folder / f"random-{draw.seed}.wav"
+def _write_clip(path: Path, clip: Clip) -> None:
     with translate_write_errors(path):
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_clip(path, clip)
-    return str(path)

@@ -18,6 +18,7 @@ from studio.schemas.voices import (
     SaveRandomVoiceRequest,
     SaveRecordingRequest,
 )
+from studio.settings.presets import save_voice_speed
 from studio.synthesis.planning import plan_lines
 from studio.synthesis.request_builder import SpeechRequestInput, build_request
 from studio.voices.catalog import RANDOM_VOICE, check_voices, combine_consents, find_voice
@@ -43,6 +44,8 @@ def save_random_voice_task(
     spoken = build_request(context.settings, request_input, context.layout)
     engine = context.synthesizer.open_session(spoken, report).engine
     voice = save_random_voice(request.name, spoken.seed, engine, context.layout, report)
+    if request.speed != 1.0:
+        save_voice_speed(context.layout, voice.name, spoken.engine, request.speed)
     return ImportVoiceResult(voice=voice.name, clips=len(voice.clips))
 
 

@@ -21,8 +21,9 @@ from webui.tools.results import ORIGIN
 
 ABOUT = (
     f"Find a voice of no person: {DRAWS} random voices are measured once for each model, in about "
-    "two minutes, and the three that fit best are offered. Low and dark voices are mostly "
-    "heard as those of men, high and bright ones as those of women."
+    "two minutes, and the three that fit best are offered. Man or woman and age are estimates of "
+    "how a voice sounds, by its pitch, resonance and steadiness. The pace is kept with the voice, "
+    "as its default preset."
 )
 
 
@@ -70,6 +71,9 @@ class DesignTool:
         if not name:
             raise AppError("Type a name for the voice first.")
         get_new_voice_folder(self.studio.layout, name)
-        request = SaveRandomVoiceRequest(name=name, seed=seed, bundle=str(result["bundle"]))
+        speed = float(result.get("speed", 1.0))
+        request = SaveRandomVoiceRequest(
+            name=name, seed=seed, bundle=str(result["bundle"]), speed=speed
+        )
         self.studio.submit(request, title=f"Save the random voice as {name}", origin=ORIGIN)
         return {self.message: note_html(f"Saving {name}; it will appear in the gallery.")}
