@@ -425,3 +425,46 @@ def test_a_grid_of_takes_is_checked_and_compared_and_the_best_is_in_use(
 def test_a_grid_has_a_limit(workshop: WorkerContext) -> None:
     with pytest.raises(AppError, match="takes is 11; it must be from 1 to 10"):
         RegenerateLineRequest(clip="alice/a.wav", line=0, takes=11)
+
+
+def test_a_grid_of_two_settings_has_every_combination_with_one_seed(
+    workshop: WorkerContext,
+    speak: Speak,
+    hear: Callable[..., Listener],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "studio.workers.retake.measure_clips",
+        lambda layout, clips, voice, device: [0.5] * len(clips),
+    )
+    spoken = speak("The old harbour.", take_check="off")
+    clip = get_clip_name(workshop.layout, Path(spoken.path))
+    hear(*["The old."] * 3, *["The old harbour."] * 3)
+    grid = {"temperature": (0.5, 1.0), "crop": ("whole", "first"), "samples": (2,)}
+    with pytest.raises(AppError, match="one or two settings"):
+        RegenerateLineRequest(clip=clip, line=0, grid=grid)
+    with pytest.raises(AppError, match="2 to 4 values"):
+        RegenerateLineRequest(clip=clip, line=0, grid={"samples": (2,)})
+    grid = {"temperature": (0.5, 1.0), "crop": ("whole", "first")}
+    request = RegenerateLineRequest(clip=clip, line=0, grid=grid)
+    redone = regenerate_line_task(workshop, request, ProgressReporter())
+    lines = read_line_takes(OutputPath(clip_path=Path(redone.path)))
+    assert lines is not None
+    first, *takes = lines.lines[0].takes
+    assert [(take.options["temperature"], take.options["crop"]) for take in takes] == [
+        (0.5, "whole"), (0.5, "first"), (1.0, "whole"), (1.0, "first"),
+    ]  # fmt: skip
+    assert {take.seed for take in takes} == {first.seed} and takes[0].likeness == 0.5
+    assert lines.lines[0].chosen == takes[3].file  # the first one without a wrong word
+
+
+def test_a_grid_with_a_value_out_of_range_is_refused_before_a_take(
+    workshop: WorkerContext, speak: Speak
+) -> None:
+    clip = get_clip_name(workshop.layout, Path(speak(take_check="off").path))
+    FakeEngine.heard.clear()
+    for grid in ({"temperature": (0.5, 9.0)}, {"loudest": (1, 2)}):
+        request = RegenerateLineRequest(clip=clip, line=0, grid=grid)
+        with pytest.raises(AppError, match=next(iter(grid))):
+            regenerate_line_task(workshop, request, ProgressReporter())
+    assert FakeEngine.heard == []

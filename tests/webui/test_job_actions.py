@@ -61,6 +61,48 @@ def test_a_line_is_spoken_anew_with_another_text_and_seed_and_can_be_changed_bac
     assert back.state == "done" and clip.read_bytes() != second
 
 
+def test_two_settings_are_compared_and_those_of_a_take_go_to_the_form(
+    studio: Studio, spoken: Speak
+) -> None:
+    job = spoken("Hello there.")
+    for name in ("temperature", "crop"):
+        assert f'<option value="{name}">' in html_of(studio)
+    assert '<option value="seed">' not in html_of(studio)
+    first = {"setting1": "temperature", "values1": "0.5, 1.1"}
+    second = {"setting2": "crop", "values2": "whole,first"}
+    redone = press(studio, "grid", job, **first, **second)
+    assert redone.state == "done"
+    html = html_of(studio)
+    for words in ("Compare 5 takes", "Temperature (Stability) 1.1, Crop first", "Copy Settings"):
+        assert words in html
+    came = run(studio, {"act": "take-settings", "job": job.id, "value": "0/001.candidate-5.wav"})
+    assert came.record is not None and came.record.text == "Hello there."
+    assert came.record.options["temperature"] == 1.1 and came.record.options["crop"] == "first"
+    assert came.record.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "Choose one or two settings"),
+        ({"setting1": "crop", "values1": "whole", "setting2": "crop"}, "two different settings"),
+        ({"setting1": "loudest", "values1": "1, 2"}, "Choose a setting from the list"),
+        ({"setting1": "temperature", "values1": "0.5, 9"}, r"Temperature \(Stability\) is 9"),
+        ({"setting1": "temperature", "values1": "0.5, high"}, "must be a number"),
+        ({"setting1": "temperature", "values1": "0.5"}, "2 to 4 values"),
+        ({"setting1": "samples", "values1": "1, 2", "line": "9"}, "There is no line 9"),
+    ],
+)
+def test_a_grid_that_cannot_be_made_is_refused(
+    studio: Studio, spoken: Speak, fields: dict[str, str], told: str
+) -> None:
+    job = spoken("Hello there.")
+    with pytest.raises(AppError, match=told):
+        redone = press(studio, "grid", job, **fields)
+        assert redone.failure is not None
+        raise AppError(redone.failure.message)
+
+
 def test_a_clip_is_starred_and_unstarred(studio: Studio, spoken: Speak) -> None:
     job = spoken("Hello there.")
     run(studio, {"act": "star", "job": job.id})

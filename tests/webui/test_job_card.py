@@ -133,7 +133,7 @@ def test_a_finished_job_has_its_candidates_lines_voice_seed_and_settings(
         assert words in html
     first = ["redo", "split", "add", "join", "move", "remove"]
     last = ["redo", "split", "add", "move", "remove"]
-    assert acts(Reader(html)) == [*first, *last, "seed", "settings", "star"]
+    assert acts(Reader(html)) == [*first, *last, "seed", "settings", "star", "grid"]
     assert len({link["href"] for link in Reader(html).all("a")}) == 1
     rows = [row for row in Reader(html).all("li") if "data-line" in row]
     assert rows[0]["data-start"] == "0.0"

@@ -22,6 +22,7 @@ from studio.synthesis.planning import plan_lines
 from studio.voices.catalog import resolve_random_seed
 
 MAX_NEW_TAKES = 10
+GRID_SETTINGS, GRID_VALUES = 2, (2, 4)  # most settings of a grid; least and most values of each
 CHUNKING_OPTIONS = ("delimiter", "piece_chars", "emotion", "prompt")  # of a delivery
 
 
@@ -31,8 +32,9 @@ class RegenerateLineRequest:
 
     clip: its path below the results; line: from 0; seed: None for a random one; text, voice: None
     keeps them; options: changed options of this take; takes: number of new takes, with seeds that
-    follow from the first one, each checked and compared with its voice, the best in use. Any:
-    values of options.
+    follow from the first one, each checked and compared with its voice, the best in use; grid: up
+    to two options with 2 to 4 values each, every combination a take with the same seed (None: that
+    of the take in use), in place of `takes`. Any: values of options.
     """
 
     clip: str
@@ -42,12 +44,21 @@ class RegenerateLineRequest:
     voice: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     takes: int = 1
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.text is not None:
             check_text(self.text)
         if not 1 <= self.takes <= MAX_NEW_TAKES:
             raise AppError(f"takes is {self.takes}; it must be from 1 to {MAX_NEW_TAKES}.")
+        if len(self.grid) > GRID_SETTINGS:
+            raise AppError("A grid has one or two settings. Leave the others out.")
+        low, high = GRID_VALUES
+        for values in self.grid.values():
+            if not low <= len(set(map(repr, values))) == len(values) <= high:
+                raise AppError(
+                    f"A grid needs {low} to {high} values of each setting, no two of them the same."
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

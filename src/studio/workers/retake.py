@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import AppError, translate_write_errors
+from core.errors import AppError, reraise_as_app_error, translate_write_errors
 from core.files import atomic_path
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
@@ -40,7 +40,13 @@ from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, ma
 from studio.voices.effects import get_known_effects, select_voice_effects
 from studio.workers.context import WorkerContext
 from studio.workers.encoders.likeness import measure_clips
-from studio.workers.synthesis.checked_takes import Attempt, synthesize_grid, synthesize_takes
+from studio.workers.synthesis.checked_takes import (
+    Attempt,
+    make_retake,
+    synthesize_grid,
+    synthesize_takes,
+    vary_settings,
+)
 from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
 from studio.workers.synthesis.take_store import (
@@ -73,9 +79,9 @@ def regenerate_line_task(
     session = context.synthesizer.open_session(spoken, report)
     lines = _with_request(_read_clip_lines(destination, session), spoken)
     chunk = _make_retake_chunk(lines, request, session)
-    if request.takes > 1:
+    if request.takes > 1 or request.grid:
         session.take_checker = context.synthesizer.take_checker
-        attempts = synthesize_grid(session, chunk, request.takes)
+        attempts = synthesize_grid(session, _list_grid_chunks(chunk, request))
         attempts = _measure_likenesses(context, attempts, report)
     else:
         attempts = list(synthesize_takes(session, chunk))
@@ -310,7 +316,9 @@ def _make_retake_chunk(
 ) -> TextChunk:
     line = lines.line(request.line)
     last = line.take(line.chosen) if line.chosen else line.takes[0]
-    seed = secrets.randbelow(RANDOM_SEED_LIMIT) if request.seed is None else request.seed
+    seed = request.seed
+    if seed is None:
+        seed = last.seed if request.grid else secrets.randbelow(RANDOM_SEED_LIMIT)
     redone = LineOverride(
         index=request.line,
         text=last.text if request.text is None else request.text,
@@ -321,6 +329,13 @@ def _make_retake_chunk(
     room = get_token_budget(session.engine)
     chunk = make_override_chunk(redone, session.request, room, session.layout)
     return replace(chunk, reproduced=request.seed is not None)
+
+
+def _list_grid_chunks(chunk: TextChunk, request: RegenerateLineRequest) -> list[TextChunk]:
+    if request.grid:
+        with reraise_as_app_error(ValueError):
+            return vary_settings(chunk, request.grid)
+    return [chunk, *(make_retake(chunk, number) for number in range(2, request.takes + 1))]
 
 
 def _write_rejoined_clip(

@@ -23,7 +23,12 @@ from studio.synthesis.line_takes import LineTakesFile, read_line_takes
 from studio.synthesis.output_paths import OutputPath, get_clip_name
 from studio.voices.catalog import find_voice, list_voices, parse_blend
 from webui.components.file_links import get_file_url, get_waveform_url, get_words_url
-from webui.components.line_editor import EDIT_TASKS, build_editor_lines, filter_edit_jobs
+from webui.components.line_editor import (
+    EDIT_TASKS,
+    build_editor_lines,
+    filter_edit_jobs,
+    list_grid_settings,
+)
 from webui.components.templates import render
 from webui.languages.catalogue import translate
 
@@ -136,6 +141,9 @@ def job_card_html(
             "take_url": lambda file: get_file_url(layout, str(destination.lines_folder / file)),
             "rows": build_editor_lines(lines, edits, MAX_LINES) if lines else (),
             "voices": [voice.name for voice in list_voices(layout)] if lines else (),
+            "grid_settings": list_grid_settings(
+                lines.request.engine if lines else str(job.request.get("engine", ""))
+            ),
             "edits": [(edit, progress_bar_html(edit)) for edit in edits],
             "waveform": get_waveform_url(layout, path),
             "words_url": get_words_url(layout, path),

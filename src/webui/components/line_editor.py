@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from core.errors import AppError
+from core.options import OptionField, list_option_fields, validate_option
+from engines.registry import get_options_class
 from jobs.models import Job
 from studio.synthesis.line_takes import LineTakes, LineTakesFile, SavedTake, join_faults
 from text.speakers import fold_speaker
+from webui.components.option_controls import (
+    from_control_value,
+    get_name_label,
+    get_option_label,
+)
+from webui.languages.catalogue import translate
+
+# Any: an option has a value of its own type.
 
 CHARS_PER_SECOND = 16.7  # of speech at speed 1
 LENGTH_RATIO = 2.0  # of the expected length, from which a line is marked
 MIN_EXPECTED_S = 1.0  # shorter lines are not judged
 SPEAKER_HUES = (200, 25, 280, 120, 330, 55, 240, 165)  # degrees, of voices in their order
+NOT_IN_GRID = ("seed", "candidates", "sample_batch_size")  # they do not change a take
 EDIT_TASKS = ("redo", "rejoin", "edit_lines")
 
 
@@ -21,7 +35,8 @@ class TakeButton:
     """A take to choose.
 
     note: its seed and score;  words: how many of its words are right, "" where it was not heard;
-    faults: what its check found;  voice: similarity to the voice, "" where it was not measured.
+    faults: what its check found;  voice: similarity to the voice, "" where it was not measured;
+    settings: the options that differ among the takes of the line, "" for none.
     """
 
     number: int
@@ -33,6 +48,7 @@ class TakeButton:
     words: str
     faults: str
     voice: str
+    settings: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +122,30 @@ def filter_edit_jobs(jobs: Sequence[Job], clip: str) -> list[Job]:
     ]
 
 
+def list_grid_settings(engine: str) -> list[tuple[str, str]]:
+    """Return (name, label) of the options of an engine to compare; [] for an unknown engine."""
+    return [(field.name, get_option_label(field)) for field in _list_grid_fields(engine).values()]
+
+
+def parse_grid(engine: str, typed: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
+    """Return options and their values.  typed: names of options to values with commas between.
+
+    Raises AppError for an unknown option or an invalid value.
+    """
+    fields = _list_grid_fields(engine)
+    grid: dict[str, tuple[Any, ...]] = {}
+    for name, values in typed.items():
+        if name not in fields:
+            raise AppError("Choose a setting from the list.")
+        words = re.split(r"[,;\s]+", values.strip(" ,;"))
+        grid[name] = tuple(_parse_value(fields[name], word) for word in words)
+    return grid
+
+
 def _build_row(
     index: int, line: LineTakes, take: SavedTake, span: tuple[float, float], state: str
 ) -> EditorLine:
+    varied = _list_varied_options(line.takes)
     return EditorLine(
         index=index,
         key=line.takes[0].file,
@@ -123,14 +160,23 @@ def _build_row(
         mark=describe_length(take.heard, take.seconds),
         state=state,
         takes=tuple(
-            _build_take(number, other, is_chosen=other.file == take.file)
+            _build_take(number, other, varied, is_chosen=other.file == take.file)
             for number, other in enumerate(line.takes, start=1)
         ),
     )
 
 
-def _build_take(number: int, take: SavedTake, *, is_chosen: bool) -> TakeButton:
+def _list_varied_options(takes: Sequence[SavedTake]) -> list[str]:
+    """Return the options, but the seed, whose values are not the same in all takes."""
+    names = dict.fromkeys(name for take in takes for name in take.options if name != "seed")
+    return [name for name in names if len({repr(take.options.get(name)) for take in takes}) > 1]
+
+
+def _build_take(
+    number: int, take: SavedTake, varied: Sequence[str], *, is_chosen: bool
+) -> TakeButton:
     check = take.check
+    settings = [f"{translate(get_name_label(name))} {take.options.get(name)}" for name in varied]
     return TakeButton(
         number=number,
         file=take.file,
@@ -141,6 +187,7 @@ def _build_take(number: int, take: SavedTake, *, is_chosen: bool) -> TakeButton:
         words="" if check is None else f"{check.words - check.word_errors} of {check.words}",
         faults="" if check is None else join_faults(check),
         voice="" if take.likeness is None else f"{take.likeness:.2f}",
+        settings=", ".join(settings),
     )
 
 
@@ -163,3 +210,25 @@ def _describe_take(take: SavedTake) -> str:
     if take.check is not None:
         parts.append("passed the check" if take.check.passed else join_faults(take.check))
     return " · ".join(parts)
+
+
+def _parse_value(field: OptionField, word: str) -> Any:
+    value = from_control_value(field, word)
+    try:
+        validate_option(field, value)
+    except ValueError as error:
+        raise AppError(str(error).replace(field.name, get_option_label(field), 1)) from error
+    return value
+
+
+def _list_grid_fields(engine: str) -> dict[str, OptionField]:
+    try:
+        fields = list_option_fields(get_options_class(engine))
+    except ValueError:
+        return {}  # an engine of a package that is not installed any more
+    shown = [field for field in fields if field.name not in NOT_IN_GRID]
+    return {
+        field.name: field
+        for field in shown
+        if field.info.choices or field.plain_type in (int, float)
+    }

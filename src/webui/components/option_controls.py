@@ -117,7 +117,7 @@ MAX_SLIDER_STEPS = 512
 
 def get_option_label(field: OptionField) -> str:
     """Return the label of an option."""
-    return _format_name(field.name)
+    return get_name_label(field.name)
 
 
 def format_preset_label(name: str) -> str:
@@ -125,7 +125,8 @@ def format_preset_label(name: str) -> str:
     return name.replace("_", " ").title()
 
 
-def _format_name(name: str) -> str:
+def get_name_label(name: str) -> str:
+    """Return the label of an option by its name, or of a choice."""
     label = OPTION_LABELS.get(name) or CHOICE_LABELS.get(name)
     return label or name.replace("_", " ").title()
 
@@ -170,7 +171,7 @@ def clamp_inputs_js(components: Sequence[Component]) -> str:
 def format_option_help(field: OptionField) -> str:
     """Return what an option does, its unit, and for a number field its range."""
     info, unit = field.info, f" {field.info.unit}" if field.info.unit else ""
-    text = _SNAKE_CASE.sub(lambda name: _format_name(name[0]), info.help)
+    text = _SNAKE_CASE.sub(lambda name: get_name_label(name[0]), info.help)
     if field.plain_type in (bool, str) or (info.high or 0) > MAX_EXACT_INTEGER:
         return f"{text}."
     if count_slider_steps(field) > MAX_SLIDER_STEPS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from studio.synthesis.line_edits import EDIT_TITLES, EditLinesRequest, LineEdit,
 from studio.synthesis.line_takes import read_line_takes
 from studio.synthesis.output_paths import OutputPath, find_clip_path, get_clip_name
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest
+from webui.components.line_editor import parse_grid
 from webui.components.live_panel import PanelAction
 from webui.generate.projects import PROJECT_PREFIX, make_project_job
 from webui.generate.voice_recorder import ORIGIN
@@ -87,6 +88,33 @@ def _regenerate_line(studio: Studio, job: Job, action: PanelAction) -> None:
     studio.submit(request, title=f"Regenerate line {line + 1}: {text or clip}", origin=ORIGIN)
 
 
+def _compare_settings(studio: Studio, job: Job, action: PanelAction) -> None:
+    typed: dict[str, str] = {}
+    for axis in ("1", "2"):
+        if name := action.text(f"setting{axis}"):
+            if name in typed:
+                raise AppError("Choose two different settings.")
+            typed[name] = action.text(f"values{axis}")
+    if not typed:
+        raise AppError("Choose one or two settings to compare.")
+    clip, line = _get_clip_name(studio, job), _parse_number(action.text("line") or "1", "line")
+    lines = read_line_takes(OutputPath(clip_path=find_clip_path(studio.layout, clip)))
+    engine = lines.request.engine if lines else str(job.request.get("engine", ""))
+    request = RegenerateLineRequest(clip=clip, line=line - 1, grid=parse_grid(engine, typed))
+    studio.submit(request, title=f"Compare settings of line {line}", origin=ORIGIN)
+
+
+def _copy_take_settings(studio: Studio, job: Job, action: PanelAction) -> JobActionResult:
+    line, _, file = action.text("value").partition("/")
+    path = find_clip_path(studio.layout, _get_clip_name(studio, job))
+    lines = read_line_takes(OutputPath(clip_path=path))
+    if lines is None:
+        raise AppError("The folder with the takes of this clip is missing.")
+    take = lines.line(_parse_number(line, "line")).take(file)
+    record = replace(read_metadata(path), options=take.options, seed=take.seed)
+    return JobActionResult(message="Settings loaded from take.", record=record)
+
+
 def _edit_lines(studio: Studio, job: Job, action: PanelAction) -> None:
     clip, (line, _, target) = _get_clip_name(studio, job), action.text("value").partition("/")
     lines = read_line_takes(OutputPath(clip_path=find_clip_path(studio.layout, clip)))
@@ -138,6 +166,8 @@ JOB_ACTIONS: Mapping[str, Callable[[Studio, Job, PanelAction], JobActionResult |
             "star": _toggle_star,
             "redo": _regenerate_line,
             "use": _use_take,
+            "grid": _compare_settings,
+            "take-settings": _copy_take_settings,
             **dict.fromkeys(EDIT_TITLES, _edit_lines),
         }
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
-from core.serialization import to_dict
+from core.serialization import from_dict, to_dict
 from studio.model_store.bundles import STARTER_MODEL
 from studio.schemas.take_metadata import LineOverride, TakeCheck
 from studio.synthesis.chunking import TextChunk
@@ -49,14 +51,26 @@ def synthesize_takes(session: SynthesisSession, chunk: TextChunk) -> Iterator[At
         yield attempt
 
 
-def synthesize_grid(session: SynthesisSession, chunk: TextChunk, count: int) -> list[Attempt]:
-    """Synthesize so many takes of a chunk to choose from, and check each of them."""
-    chunk = replace(chunk, reproduced=False)
-    first = [_attempt(session, chunk, all_candidates=True)]
-    return first + [
-        _attempt(session, make_retake(chunk, number), all_candidates=True)
-        for number in range(2, count + 1)
+def synthesize_grid(session: SynthesisSession, chunks: Sequence[TextChunk]) -> list[Attempt]:
+    """Synthesize takes of a chunk to choose from, and check each of them."""
+    return [
+        _attempt(session, replace(chunk, reproduced=False), all_candidates=True)
+        for chunk in session.report.track(chunks, "speaking")
     ]
+
+
+def vary_settings(chunk: TextChunk, grid: Mapping[str, Sequence[Any]]) -> list[TextChunk]:
+    """Return a chunk with every combination of values of its options. Any: values of options.
+
+    Raises ValueError for an unknown option or an invalid value.
+    """
+    varied = []
+    for values in product(*grid.values()):
+        plain = {**to_dict(chunk.options), **dict(zip(grid, values, strict=True))}
+        options = from_dict(type(chunk.options), plain)
+        override = _describe_override(chunk, options, 1)
+        varied.append(replace(chunk, options=options, line_override=override))
+    return varied
 
 
 def make_retake(chunk: TextChunk, number: int) -> TextChunk:
