@@ -22,18 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from audio.mel import GPT_MEL
+from audio.mel import GPT_MEL, MelConversion, convert_to_gpt_mel
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.speech_store import SpeechStore
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
 from recipes.losses.mel_critics import (
-    MelConversion,
     MelCritic,
     SpeakerSimilarity,
     compute_critic_loss,
     compute_generator_loss,
-    convert_to_gpt_mel,
 )
 from text.phones import UNKNOWN_PHONE
 from tortoise.generation.voice_conditioning import load_vector_encoder

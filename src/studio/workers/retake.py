@@ -19,10 +19,8 @@ from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from core.serialization import to_dict
 from engines.protocols import SpeechCandidate
-from studio.schemas.settings import Settings
 from studio.schemas.speech import MAX_CHUNK_CHARS, SpeechRequest, SpeechResult, Take
 from studio.schemas.take_metadata import LineOverride, TakeMetadata
-from studio.settings.pronunciations import read_pronunciations
 from studio.synthesis.audio_metadata import read_metadata
 from studio.synthesis.chunking import TextChunk, get_token_budget, split_into_chunks
 from studio.synthesis.line_edits import EditedLine, EditLinesRequest
@@ -35,9 +33,7 @@ from studio.synthesis.line_takes import (
 )
 from studio.synthesis.output_paths import LINES_DIR_SUFFIX, OutputPath, find_clip_path
 from studio.synthesis.planning import plan_lines
-from studio.synthesis.request_builder import SpeechRequestInput, build_request_from_metadata
 from studio.synthesis.retake import RegenerateLineRequest, RejoinClipRequest, make_override_chunk
-from studio.voices.effects import get_known_effects, select_voice_effects
 from studio.workers.context import WorkerContext
 from studio.workers.encoders.likeness import measure_clips
 from studio.workers.synthesis.checked_takes import (
@@ -46,6 +42,12 @@ from studio.workers.synthesis.checked_takes import (
     synthesize_grid,
     synthesize_takes,
     vary_settings,
+)
+from studio.workers.synthesis.retake_request import (
+    add_effects_of_new_voices,
+    read_original_request,
+    use_current_pronunciations,
+    with_request,
 )
 from studio.workers.synthesis.session import SynthesisSession
 from studio.workers.synthesis.synthesizer import concatenate_candidates
@@ -58,7 +60,6 @@ from studio.workers.synthesis.take_store import (
 )
 from studio.workers.synthesis.voice_effects import apply_voice_effects
 from studio.workers.synthesis.voicefixer import describe_skipped_voicefixer, restore_clip
-from text.pronunciations import select_pronunciations
 
 RANDOM_SEED_LIMIT = 2**31  # of seeds that are drawn
 EDITED_DELIMITER = "\\n"  # of the text of a clip whose lines were edited
@@ -73,11 +74,11 @@ def regenerate_line_task(
     """
     layout = context.layout
     destination = _find_combined_clip(layout, request.clip)
-    spoken = _read_original_request(destination, context.settings)
-    spoken = _use_current_pronunciations(layout, spoken, [request.text or spoken.text])
-    spoken = _add_effects_of_new_voices(layout, spoken, request)
+    spoken = read_original_request(destination, context.settings)
+    spoken = use_current_pronunciations(layout, spoken, [request.text or spoken.text])
+    spoken = add_effects_of_new_voices(layout, spoken, request)
     session = context.synthesizer.open_session(spoken, report)
-    lines = _with_request(_read_clip_lines(destination, session), spoken)
+    lines = with_request(_read_clip_lines(destination, session), spoken)
     chunk = _make_retake_chunk(lines, request, session)
     if request.takes > 1 or request.grid:
         session.take_checker = context.synthesizer.take_checker
@@ -132,11 +133,11 @@ def edit_lines_task(
         raise AppError(
             f"{destination.clip_path.name} has one line. Write a longer text to edit its lines."
         )
-    spoken = _read_original_request(destination, context.settings)
+    spoken = read_original_request(destination, context.settings)
     texts = [line.text for line in request.lines if line.text is not None]
-    spoken = _use_current_pronunciations(context.layout, spoken, texts)
+    spoken = use_current_pronunciations(context.layout, spoken, texts)
     edited = replace(lines, lines=_arrange_lines(lines, request.lines))
-    edited = _with_request(edited, spoken)
+    edited = with_request(edited, spoken)
     new = [at for at, line in enumerate(request.lines) if line.text is not None]
     session = context.synthesizer.open_session(spoken, report) if new else None
     for index in new:
@@ -208,47 +209,6 @@ def _find_combined_clip(layout: ProjectPaths, name: str) -> OutputPath:
         raise AppError(f"{clip.name} is a take of a line. Choose the clip that contains it.")
     check_can_write(clip)
     return OutputPath(clip_path=clip)
-
-
-def _read_original_request(destination: OutputPath, settings: Settings) -> SpeechRequest:
-    lines = read_line_takes(destination)
-    if lines is not None:
-        if lines.record is None:
-            raise AppError(
-                f"{destination.clip_path.name} is not finished yet. Resume its job, then "
-                "regenerate lines."
-            )
-        known = {**get_known_effects(lines.record), **lines.request.voice_effects}
-        return replace(lines.request, voice_effects=known)
-    record = read_metadata(destination.clip_path)
-    spoken = build_request_from_metadata(settings, record, SpeechRequestInput())
-    return replace(spoken, voice_effects=get_known_effects(record), like=None)
-
-
-def _use_current_pronunciations(
-    layout: ProjectPaths, request: SpeechRequest, texts: Sequence[str]
-) -> SpeechRequest:
-    """Return the request with what the user's list says now about words of new texts."""
-    current = select_pronunciations(read_pronunciations(layout), "\n".join(texts))
-    return replace(request, pronunciations={**request.pronunciations, **current})
-
-
-def _add_effects_of_new_voices(
-    layout: ProjectPaths, spoken: SpeechRequest, request: RegenerateLineRequest
-) -> SpeechRequest:
-    """Return the request with the effects of voices that the clip did not have before."""
-    line = replace(spoken, text=request.text or spoken.text, voice=request.voice or spoken.voice)
-    effects = select_voice_effects(layout, line, spoken.voice_effects)
-    return replace(spoken, voice_effects=effects)
-
-
-def _with_request(lines: LineTakesFile, spoken: SpeechRequest) -> LineTakesFile:
-    """Return the lines with the pronunciations and effects of a request."""
-    words, effects = spoken.pronunciations, spoken.voice_effects
-    heard = {voice: chain for voice, chain in effects.items() if chain}
-    record = lines.record and replace(lines.record, pronunciations=words, voice_effects=heard)
-    request = replace(lines.request, pronunciations=words, voice_effects=effects)
-    return replace(lines, request=request, record=record)
 
 
 def _read_clip_lines(destination: OutputPath, session: SynthesisSession) -> LineTakesFile:

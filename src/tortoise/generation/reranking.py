@@ -1,6 +1,7 @@
 """Ranking of candidates by match with the text (CLVP) and with the voice (CVVP).
 
-Shapes: n candidates, t text tokens, m codes, e width of CVVP's space, p phone classes.
+Shapes: n candidates, t text tokens, m codes, e width of CVVP's space, p phone classes, s speaker
+dimensions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from audio.mel import convert_to_gpt_mel, load_gpt_mel_conversion
 from core.progress import ProgressReporter
+from text.phones import SILENCE
 from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
 from tortoise.generation.model_offload import ModelManager
 from tortoise.generation.options import TortoiseOptions
@@ -22,9 +25,11 @@ from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_plan import TextPlan
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
-from tortoise.modules.speaker_codec import SpeakerCodec
+from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodec
+from tortoise.modules.text_aligner import compute_overlap
 
 BATCH_SIZE = 32  # candidates ranked at once
+LEAST_CLEAR = 0.2  # of the phones of a text
 
 
 def compute_clvp_scores(
@@ -120,16 +125,17 @@ def score_candidates(
 ) -> Tensor:
     """Return the score of each candidate, (n,); higher is better.
 
-    text: (1, t) ended by a stop. Without CLVP and CVVP the phones of the plan decide, and without
-    these the confidence of the GPT. Candidates that cannot be chosen are not scored: they get the
-    lowest score of the others.
+    text: (1, t) ended by a stop. Without CLVP and CVVP the clarity of the phones of the plan
+    decides, and without these the confidence of the GPT. Candidates that cannot be chosen are not
+    scored: they get the lowest score of the others.
     """
     bundle = manager.networks.bundle
     share = bundle.conventions.confidence_share
-    if plan is not None and plan.phones is not None and not bundle.has("clvp"):
+    has_phones = plan is not None and plan.phones is not None and voice.speaker is not None
+    if has_phones and not bundle.has("clvp"):
+        assert plan is not None and voice.speaker is not None
         with manager.use("dvae") as codec:
-            scores = compute_phone_scores(codec, candidates, plan.phones)
-        return add_confidence(scores, candidates, share)
+            return compute_clarity_scores(codec, candidates, voice.speaker, plan)
     contenders = find_contenders(candidates, options, share)
     chosen = [candidates[index] for index in contenders]
     some = _compute_scores(chosen, voice, text, options, manager, on_halved)
@@ -182,16 +188,38 @@ def _compute_scores(
 
 
 @torch.inference_mode()
-def compute_phone_scores(
-    codec: SpeakerCodec, candidates: Sequence[CodeCandidate], phones: Tensor
+def compute_clarity_scores(
+    codec: SpeakerCodec, candidates: Sequence[CodeCandidate], speaker: Tensor, plan: TextPlan
 ) -> Tensor:
-    """Return how clearly the codes of each candidate sound like the text, in nats: (n,).
+    """Return how clearly the least clear phones of each candidate are heard, in nats: (n,).
 
-    phones: (p, 2 m) from the plan, which all candidates follow.
+    Each candidate is decoded in the voice, its mel is read as codes again, and their phones are
+    compared with those of the plan. The score is the mean log-probability of the fifth of the
+    phones with the least. speaker: (1, s).
     """
-    codes = torch.stack([candidate.codes for candidate in candidates]).to(phones.device)
-    told = codec.classify_phones(codes) * phones
-    return told.sum((1, 2)) / phones.sum().clamp(min=1.0)
+    assert plan.phones is not None
+    codes = torch.stack([candidate.codes for candidate in candidates]).to(speaker.device)
+    phones = plan.phones.to(speaker.device)
+    mel = codec.decode(codes, speaker.expand(len(codes), -1), phones.expand(len(codes), -1, -1))
+    frames = FRAMES_PER_CODE * codes.shape[1]
+    conversion = load_gpt_mel_conversion().to(mel.device)
+    heard = codec.encode_log_mel(convert_to_gpt_mel(conversion, mel, frames))
+    told = (codec.classify_phones(heard) * phones).sum(1)  # (n, 2 m)
+    clarity = _average_over_tokens(told, phones, plan.durations.to(speaker.device))
+    least = max(1, round(LEAST_CLEAR * clarity.shape[1]))
+    return clarity.topk(least, largest=False).values.mean(1).cpu()
+
+
+def _average_over_tokens(told: Tensor, phones: Tensor, durations: Tensor) -> Tensor:
+    """Return the mean of each token that is not silent: (n, 2 m) to (n, u), u such tokens.
+
+    phones: (p, 2 m); durations: (1 + t,) codes.
+    """
+    overlap = compute_overlap(2 * durations[None].float(), told.shape[1])[0][0]  # (2 m, 1 + t)
+    known, spoken = phones.sum(0) @ overlap, phones[SILENCE + 1 :].sum(0) @ overlap
+    is_spoken = spoken > overlap.sum(0) / 2
+    means: Tensor = (told @ overlap)[:, is_spoken] / known[is_spoken]
+    return means if means.shape[1] else told.mean(1, keepdim=True)
 
 
 def add_confidence(scores: Tensor, candidates: Sequence[CodeCandidate], share: float) -> Tensor:
