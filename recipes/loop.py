@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.progress import ProgressEvent, ProgressReporter
 from runs.events import EVENTS_FILE
 from runs.state import STATE_FILE, save_state
+from tortoise.modules.linear_formats import is_format_available
 from training.finetuning.optim.divergence import DivergenceError
 from training.finetuning.optim.freezing import get_trainable_parameters
 from training.finetuning.optim.optimizers import clip_grad_norm, set_lr
@@ -119,6 +120,14 @@ def optimizer_step(
         set_lr(optimizer, lr)
         optimizer.step()
     return norm
+
+
+def autocast_bfloat16(enabled: bool = True) -> torch.autocast:
+    """Return the context that computes in bfloat16, which does nothing on a processor without it.
+
+    There PyTorch would emulate it: a step of the codec took 38 s in place of 3 s.
+    """
+    return torch.autocast("cpu", torch.bfloat16, enabled and is_format_available("bfloat16"))
 
 
 def make_step_generator(seed: int, step: int) -> torch.Generator:

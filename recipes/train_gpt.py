@@ -14,7 +14,13 @@ from recipes.data.voice_augmentation import (
     AugmentationOptions,
     sample_augmented_references,
 )
-from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
+from recipes.loop import (
+    TrainingLoop,
+    autocast_bfloat16,
+    build_seeded,
+    make_step_generator,
+    optimizer_step,
+)
 from tortoise.modules.gpt import Gpt, GptConfig
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.gpt_loss import GptLosses, collate_clips, compute_gpt_losses
@@ -121,6 +127,6 @@ def _compute_losses(
 ) -> GptLosses:
     mels, which = references
     batch = collate_clips([corpus.clips[index] for index in chosen])
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast_bfloat16():
         conditioning = model.condition(mels / norms.unsqueeze(-1))[which]
         return compute_gpt_losses(model, conditioning, batch)

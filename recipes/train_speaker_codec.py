@@ -26,7 +26,13 @@ from audio.mel import GPT_MEL, MelConversion, convert_to_gpt_mel
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.speech_store import SpeechStore
-from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
+from recipes.loop import (
+    TrainingLoop,
+    autocast_bfloat16,
+    build_seeded,
+    make_step_generator,
+    optimizer_step,
+)
 from recipes.losses.mel_critics import (
     MelCritic,
     SpeakerSimilarity,
@@ -135,7 +141,7 @@ class _Objective:
     def compute_losses(self, batch: CodecBatch, step: int) -> tuple[dict[str, Tensor], _Decoded]:
         """Return the total loss and its parts, and what was decoded."""
         recipe = self.recipe
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast_bfloat16():
             vectors, mel = self.codec(batch.bands, batch.speaker, batch.mel.shape[-1], batch.shares)
             logits = self.codec.classifier(vectors)
         mel = torch.where(batch.known, mel, batch.mel)
@@ -164,7 +170,7 @@ class _Objective:
         """Return the cross entropy of the phones that the frozen classifier hears in a mel: ()."""
         codec = self.codec
         low = convert_to_gpt_mel(self.convert, mel, batch.bands.shape[-1])
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast_bfloat16():
             logits = codec.classifier(codec.quantizer(codec.encoder(standardize_bands(low))))
         return _compute_phone_loss(logits, batch)
 
@@ -217,7 +223,7 @@ def _decode_for_other(
     Where that speaker's recording has no bands, the mel has those of the recording.
     """
     speaker = batch.speaker.roll(1, 0)
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast_bfloat16():
         mel = codec.decoder(vectors.detach(), speaker, batch.mel.shape[-1], batch.shares)
     return torch.where(batch.known.roll(1, 0), mel, batch.mel.roll(1, 0)), speaker
 

@@ -25,6 +25,7 @@ from recipes.data.speech_store import SpeechStore, list_shards
 from recipes.loop import (
     ProgressPrinter,
     TrainingLoop,
+    autocast_bfloat16,
     build_seeded,
     make_step_generator,
     optimizer_step,
@@ -68,7 +69,7 @@ def train_vector_encoder(
     batches = SpeakerWindows(store, recipe)
     for step in loop.steps(recipe.steps, "speaker encoder"):
         frames, wanted = batches.sample(make_step_generator(recipe.seed, step))
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast_bfloat16():
             found = model(frames)
         loss = 1 - (found.float() * wanted).sum(1).mean()
         lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)

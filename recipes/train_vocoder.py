@@ -40,7 +40,7 @@ from recipes.data.segments import (
     draw_batch,
     interpolate_f0,
 )
-from recipes.loop import TrainingLoop, make_step_generator, optimizer_step
+from recipes.loop import TrainingLoop, autocast_bfloat16, make_step_generator, optimizer_step
 from recipes.losses.discriminators import (
     Discriminator,
     DiscriminatorConfig,
@@ -190,7 +190,7 @@ def generate_wave(
 
     own: with the predicted F0 in place of the labels.
     """
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.low_precision):
+    with autocast_bfloat16(recipe.low_precision):
         with torch.no_grad():
             f0 = net.f0.predict(batch.mel.transpose(1, 2)) if own else batch.f0
         wave = synthesize_wave(net, batch.mel, f0, draw)
@@ -247,7 +247,7 @@ def compute_spectral_losses(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 def compute_f0_loss(recipe: VocoderRecipe, net: F0Predictor, batch: VocoderBatch) -> Tensor:
     """Return the cross entropy of F0 bins over voiced frames, plus that of voicing: ()."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.low_precision):
+    with autocast_bfloat16(recipe.low_precision):
         logits, voicing = net(batch.mel.transpose(1, 2))
     voiced = batch.f0 > 0
     loss = F.binary_cross_entropy_with_logits(voicing, voiced.float())

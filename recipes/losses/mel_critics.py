@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audio.mel import VOCODER_MEL, MelConversion, MelSpec
+from recipes.loop import autocast_bfloat16
 from tortoise.modules.speaker_codec import MEL_CENTER, MEL_SCALE
 
 ADVERSARIAL_WEIGHT, FEATURE_WEIGHT = 0.1, 2.0
@@ -55,12 +56,12 @@ def compute_generator_loss(
     critic: MelCritic, fake: Tensor, speaker: Tensor, real: Tensor | None = None
 ) -> Tensor:
     """Return the LSGAN loss of generated mels, and their feature matching where `real` exists."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast_bfloat16():
         scores, features = critic(fake, speaker)
     loss = ADVERSARIAL_WEIGHT * (1 - scores.float()).square().mean()
     if real is None:
         return loss
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast_bfloat16():
         _, wanted = critic(real, speaker)
     distances = [F.l1_loss(a.float(), b.float()) for a, b in zip(features, wanted, strict=True)]
     return loss + FEATURE_WEIGHT * torch.stack(distances).mean()
@@ -70,7 +71,7 @@ def compute_critic_loss(
     critic: MelCritic, fake: Tensor, fake_speaker: Tensor, real: Tensor, speaker: Tensor
 ) -> Tensor:
     """Return the LSGAN loss of the critic: ().  fake: (n b, 100, g), a multiple of `real`."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast_bfloat16():
         scores, _ = critic(torch.cat([fake, real]), torch.cat([fake_speaker, speaker]))
     made, true = scores.float().split([len(fake), len(real)])
     return made.square().mean() + (1 - true).square().mean()

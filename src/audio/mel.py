@@ -160,7 +160,8 @@ class MelConversion(nn.Module):
 
 def convert_to_gpt_mel(convert: MelConversion, mel: Tensor, frames: int) -> Tensor:
     """Return the GPT's log-mel of the vocoder's: (b, 100, g) to (b, 80, frames)."""
-    return convert(mel, frames).clamp(min=MAGNITUDE_FLOOR).log()
+    energies: Tensor = convert(mel, frames)
+    return energies.clamp(min=MAGNITUDE_FLOOR).log()
 
 
 def _make_bank(spec: MelSpec, bins: int) -> Tensor:

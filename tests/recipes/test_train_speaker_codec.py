@@ -15,7 +15,7 @@ from audio.clip import Clip
 from audio.io import write_clip
 from audio.mel import GPT_MEL, VOCODER_MEL, MelConversion, convert_to_gpt_mel, log_mel
 from core.progress import ProgressEvent, ProgressReporter
-from recipes import build_codec
+from recipes import build_codec, loop
 from recipes.corpus.reader import CorpusRow
 from recipes.data.codec_batches import BatchOptions, CodecBatches
 from recipes.data.phones import PhoneSpan, label_frames, list_teacher_spans
@@ -215,3 +215,13 @@ def test_recordings_and_a_parallel_corpus_are_prepared_once(tmp_path: Path) -> N
     assert slow.gpt_frames == pytest.approx(store.utterances[0][1].gpt_frames / 0.84, abs=2)
     assert [version.speaker for version in parallel.versions] == ["x", "y"]
     assert (store.read_phones(1, 0, 100) == PHONES.index("AA")).all()
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+def test_a_recipe_computes_in_bfloat16_only_where_the_processor_does(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    monkeypatch.setattr(loop, "is_format_available", lambda name: has_bfloat16)
+    with loop.autocast_bfloat16():
+        made = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert (made.dtype == torch.bfloat16) == has_bfloat16
