@@ -46,6 +46,34 @@ def test_lines_are_edited_regenerated_and_put_in_order(
     assert len(redo) == 3 and {job["state"] for job in redo} == {"done"}
 
 
+def test_two_settings_are_compared_and_those_of_a_take_are_used(
+    studio: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(studio.url)
+    one.set("generate-text", "A grid of settings.")
+    one.control("generate-run").click()
+    card = page.locator("article.job.newest", has_text="A grid of settings.")
+    grid = card.locator(".settings-grid")
+    grid.locator("summary").click()
+    grid.locator("[data-field=setting1]").select_option("temperature")
+    grid.locator("[data-field=values1]").fill("0.5, 1.1")
+    grid.locator("[data-field=setting2]").select_option("iterations")
+    grid.locator("[data-field=values2]").fill("3, 5")
+    grid.get_by_role("button", name="Generate all combinations").click()
+    takes = card.locator(".take-grid")
+    takes.locator("summary", has_text="Compare 5 takes").click()
+    row = takes.locator("tbody tr", has_text="Temperature (Stability) 1.1")
+    row = row.filter(has_text="Iterations 5")
+    row.get_by_role("button", name="Copy the settings of take 5").click()
+    page.get_by_text("Settings loaded from take.").wait_for()
+    field = page.locator("#generate-temperature input[type=number]")
+    until(lambda: field.input_value() == "1.1", within_s=60, what="temperature of the take")
+    assert page.locator("#generate-text textarea").input_value() == "A grid of settings."
+    (job,) = (job for job in studio.jobs() if job["task"] == "redo" and job["request"].get("grid"))
+    assert job["request"]["grid"] == {"temperature": [0.5, 1.1], "iterations": [3, 5]}
+
+
 def marks(words: str) -> str:
     """Tell in JavaScript whether one of these words is marked as spoken."""
     mark = "String([...CSS.highlights.get('spoken-word')][0])"
