@@ -31,7 +31,7 @@ TEACHER_VOICES: Mapping[str, str] = {
 }  # fmt: skip
 """Shipped voice -> voice of the teacher."""
 
-READERS: Mapping[str, str] = {"vera": "8975-270782-0000", "angus": "4397-15666-0000"}
+READERS: Mapping[str, str] = {"vera": "125-121124-0000", "angus": "4397-15666-0000"}
 """Shipped voice -> recording of LibriSpeech, train-clean-100 (CC BY 4.0).
 
 Two of the 193 readers with at least eleven seconds: those that both starters clone clearly, without
