@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +32,9 @@ from tortoise import engine as engine_module
 from tortoise.checkpoints.config import read_config, write_config
 from tortoise.checkpoints.layout import compute_weights_id, find_missing_files
 from tortoise.engine import TortoiseCandidateData, TortoiseEngine
+from tortoise.generation import reranking
 from tortoise.generation.options import TortoiseOptions
+from tortoise.generation.sampling import CodeCandidate
 from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodec, count_vocoder_frames
 
 TEXT = "hello there, friend"
@@ -206,3 +210,27 @@ def _measure_clarity(codec: SpeakerCodec, data: TortoiseCandidateData, speaker: 
             means.append(float((told * plan.phones * share).sum() / (plan.phones * share).sum()))
     least = sorted(means)[: max(1, round(0.2 * len(means)))]
     return sum(least) / len(least)
+
+
+def test_only_the_candidates_that_are_best_by_their_codes_are_decoded_to_rank_them(
+    tmp_path: Path, speaker: SpeakerLatents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = list[int]()
+    rank = reranking.compute_clarity_scores
+
+    def count(codec: SpeakerCodec, rows: Sequence[CodeCandidate], *rest: Any) -> Tensor:
+        counts.append(len(rows))
+        return rank(codec, rows, *rest)
+
+    monkeypatch.setattr(reranking, "compute_clarity_scores", count)
+    engine = TortoiseEngine.load(make_phoneme_bundle(tmp_path / "phonemes"), torch.device("cpu"))
+    voice = SpeakerLatents(
+        engine=speaker.engine, weights_id=engine.weights_id, tensors=speaker.tensors
+    )
+    for candidates, decoded in ((1, 8), (18, 18)):
+        made = engine.synthesize(
+            TEXT, voice, options(samples=20, candidates=candidates), ProgressReporter()
+        )
+        assert counts.pop() == decoded
+        scores = [one.score for one in made.candidates]
+        assert len(scores) == candidates and scores == sorted(scores, reverse=True)

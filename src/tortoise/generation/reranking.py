@@ -29,6 +29,7 @@ from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodec
 from tortoise.modules.text_aligner import compute_overlap
 
 BATCH_SIZE = 32  # candidates ranked at once
+CLARITY_CONTENDERS = 8  # of the candidates, the best by their codes, are decoded to rank them
 LEAST_CLEAR = 0.2  # of the phones of a text
 
 
@@ -126,21 +127,31 @@ def score_candidates(
     """Return the score of each candidate, (n,); higher is better.
 
     text: (1, t) ended by a stop. Without CLVP and CVVP the clarity of the phones of the plan
-    decides, and without these the confidence of the GPT. Candidates that cannot be chosen are not
-    scored: they get the lowest score of the others.
+    decides, of those that are best by their codes, and without these the confidence of the GPT.
+    Candidates that cannot be chosen are not scored: they get less than the lowest of the others.
     """
     bundle = manager.networks.bundle
     share = bundle.conventions.confidence_share
-    has_phones = plan is not None and plan.phones is not None and voice.speaker is not None
-    if has_phones and not bundle.has("clvp"):
-        assert plan is not None and voice.speaker is not None
+    if plan is not None and plan.phones is not None and not bundle.has("clvp"):
+        assert voice.speaker is not None  # phones are planned for models with a speaker codec
         with manager.use("dvae") as codec:
-            return compute_clarity_scores(codec, candidates, voice.speaker, plan)
+            likely = compute_phone_scores(codec, candidates, plan.phones)
+            likely = add_confidence(likely, candidates, share)
+            best = list(rank_candidates(likely, candidates, options.length_penalty))
+            best = best[: max(CLARITY_CONTENDERS, options.candidates)]
+            rows = [candidates[index] for index in best]
+            some = compute_clarity_scores(codec, rows, voice.speaker, plan)
+        return _spread(some, best, len(candidates))
     contenders = find_contenders(candidates, options, share)
     chosen = [candidates[index] for index in contenders]
     some = _compute_scores(chosen, voice, text, options, manager, on_halved)
-    scores = some.min().repeat(len(candidates))
-    scores[contenders] = some
+    return _spread(some, contenders, len(candidates))
+
+
+def _spread(some: Tensor, indices: list[int], count: int) -> Tensor:
+    """Return the scores of all candidates: the others get less than the lowest of `some`."""
+    scores = (some.min() - 1).repeat(count)
+    scores[indices] = some
     return scores
 
 
@@ -185,6 +196,19 @@ def _compute_scores(
         return torch.tensor([one.confidence for one in candidates])
     scores = combine_scores(clvp, cvvp, weight)
     return add_confidence(scores, candidates, bundle.conventions.confidence_share)
+
+
+@torch.inference_mode()
+def compute_phone_scores(
+    codec: SpeakerCodec, candidates: Sequence[CodeCandidate], phones: Tensor
+) -> Tensor:
+    """Return how clearly the codes of each candidate sound like the text, in nats: (n,).
+
+    phones: (p, 2 m) from the plan, which all candidates follow.
+    """
+    codes = torch.stack([candidate.codes for candidate in candidates]).to(phones.device)
+    told = codec.classify_phones(codes) * phones
+    return told.sum((1, 2)) / phones.sum().clamp(min=1.0)
 
 
 @torch.inference_mode()
