@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from audio.mel import GPT_MEL, MelConversion, convert_to_gpt_mel
+from audio.mel import GPT_MEL
 from core.progress import ProgressReporter
 from recipes.data.codec_batches import BatchOptions, CodecBatch, CodecBatches
 from recipes.data.speech_store import SpeechStore
@@ -34,10 +34,12 @@ from recipes.loop import (
     optimizer_step,
 )
 from recipes.losses.mel_critics import (
+    MelConversion,
     MelCritic,
     SpeakerSimilarity,
     compute_critic_loss,
     compute_generator_loss,
+    convert_to_gpt_mel,
 )
 from text.phones import UNKNOWN_PHONE
 from tortoise.generation.voice_conditioning import load_vector_encoder

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audio.mel import VOCODER_MEL, MelConversion
+from audio.mel import VOCODER_MEL
 from core.progress import ProgressReporter
 from recipes.data.speech_store import SpeechStore, list_shards
 from recipes.loop import (
@@ -31,7 +31,7 @@ from recipes.loop import (
     optimizer_step,
     random_int,
 )
-from recipes.losses.mel_critics import GE2E_MEL
+from recipes.losses.mel_critics import GE2E_MEL, MelConversion
 from speakers.modules.checkpoints import XVECTOR, EncoderCheckpoint, save_checkpoint
 from speakers.modules.feature_config import FeatureConfig
 from speakers.modules.xvector import XVectorEncoder

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audio.mel import VOCODER_MEL, MelConversion, MelSpec
+from audio.mel import MAGNITUDE_FLOOR, VOCODER_MEL, MelSpec, mel_filterbank
 from recipes.loop import autocast_bfloat16
 from tortoise.modules.speaker_codec import MEL_CENTER, MEL_SCALE
 
@@ -77,6 +77,27 @@ def compute_critic_loss(
     return made.square().mean() + (1 - true).square().mean()
 
 
+class MelConversion(nn.Module):
+    """The vocoder's log-mel as energies in the bands of another mel, computed without a vocoder.
+
+    It is spread over the spectrum by a pseudo-inverse and summed up in the bands of the other.
+    """
+
+    spread: Tensor  # (bins, 100)
+    bank: Tensor  # (c, bins)
+
+    def __init__(self, spec: MelSpec) -> None:
+        super().__init__()
+        filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))
+        self.register_buffer("spread", torch.linalg.pinv(filters))
+        self.register_buffer("bank", _make_bank(spec, filters.shape[1]))
+
+    def forward(self, mel: Tensor, frames: int) -> Tensor:
+        """mel: (b, 100, g) natural log. Returns energies (b, c, frames)."""
+        energies = self.bank @ (self.spread @ mel.float().exp()).clamp(min=0).square()
+        return F.interpolate(energies, size=frames, mode="linear")
+
+
 class SpeakerSimilarity(nn.Module):
     """Cosine of speaker vectors and the vectors of mels."""
 
@@ -94,3 +115,22 @@ class SpeakerSimilarity(nn.Module):
         seconds = mel.shape[-1] * VOCODER_MEL.hop / VOCODER_MEL.sample_rate
         frames = min(WINDOW_FRAMES, round(seconds * GE2E_MEL.sample_rate / GE2E_MEL.hop))
         return self.encoder(self.convert(mel, frames).transpose(1, 2))
+
+
+def convert_to_gpt_mel(convert: MelConversion, mel: Tensor, frames: int) -> Tensor:
+    """Return the GPT's log-mel of the vocoder's: (b, 100, g) to (b, 80, frames)."""
+    return convert(mel, frames).clamp(min=MAGNITUDE_FLOOR).log()
+
+
+def _make_bank(spec: MelSpec, bins: int) -> Tensor:
+    """Return the filters of a mel over the bins of the vocoder's spectrum: (c, bins)."""
+    own = mel_filterbank(spec, torch.device("cpu"))
+    hz = torch.linspace(0, VOCODER_MEL.sample_rate / 2, bins)
+    places = (hz / (spec.sample_rate / spec.n_fft)).clamp(max=own.shape[1] - 1)
+    left = places.floor().long().clamp(max=own.shape[1] - 2)
+    part = places - left
+    bank = own[:, left] * (1 - part) + own[:, left + 1] * part
+    bank[:, hz > spec.sample_rate / 2] = 0
+    # a bin of a Hann window holds energy in proportion to window length and rate, and a filter sums
+    # over bins in proportion to window length over rate
+    return bank * (spec.n_fft / VOCODER_MEL.n_fft) ** 2

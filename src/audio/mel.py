@@ -1,7 +1,6 @@
 """Log-mel front ends that the networks were trained with, and the resampling between them.
 
-Shapes: b batch, c bands, n samples, f frames, g frames of the vocoder's mel. The batch axis is
-optional except in conversions between mels.
+Shapes: b batch, n samples, f frames. The batch axis is optional everywhere.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchaudio import functional as audio
 
 MAGNITUDE_FLOOR = 1e-5  # magnitudes below it are silence
@@ -135,50 +133,3 @@ def hann_window(length: int, device: torch.device) -> Tensor:
     """Return the periodic Hann window: (length,)."""
     with torch.inference_mode(False):  # see filterbank
         return torch.hann_window(length, device=device)
-
-
-class MelConversion(nn.Module):
-    """The vocoder's log-mel as energies in the bands of another mel, computed without a vocoder.
-
-    It is spread over the spectrum by a pseudo-inverse and summed up in the bands of the other.
-    """
-
-    spread: Tensor  # (bins, 100)
-    bank: Tensor  # (c, bins)
-
-    def __init__(self, spec: MelSpec) -> None:
-        super().__init__()
-        filters = mel_filterbank(VOCODER_MEL, torch.device("cpu"))
-        self.register_buffer("spread", torch.linalg.pinv(filters))
-        self.register_buffer("bank", _make_bank(spec, filters.shape[1]))
-
-    def forward(self, mel: Tensor, frames: int) -> Tensor:
-        """mel: (b, 100, g) natural log. Returns energies (b, c, frames)."""
-        energies = self.bank @ (self.spread @ mel.float().exp()).clamp(min=0).square()
-        return F.interpolate(energies, size=frames, mode="linear")
-
-
-def convert_to_gpt_mel(convert: MelConversion, mel: Tensor, frames: int) -> Tensor:
-    """Return the GPT's log-mel of the vocoder's: (b, 100, g) to (b, 80, frames)."""
-    energies: Tensor = convert(mel, frames)
-    return energies.clamp(min=MAGNITUDE_FLOOR).log()
-
-
-def _make_bank(spec: MelSpec, bins: int) -> Tensor:
-    """Return the filters of a mel over the bins of the vocoder's spectrum: (c, bins)."""
-    own = mel_filterbank(spec, torch.device("cpu"))
-    hz = torch.linspace(0, VOCODER_MEL.sample_rate / 2, bins)
-    places = (hz / (spec.sample_rate / spec.n_fft)).clamp(max=own.shape[1] - 1)
-    left = places.floor().long().clamp(max=own.shape[1] - 2)
-    part = places - left
-    bank = own[:, left] * (1 - part) + own[:, left + 1] * part
-    bank[:, hz > spec.sample_rate / 2] = 0
-    # a bin of a Hann window holds energy in proportion to window length and rate, and a filter sums
-    # over bins in proportion to window length over rate
-    return bank * (spec.n_fft / VOCODER_MEL.n_fft) ** 2
-
-
-@lru_cache(maxsize=1)
-def load_gpt_mel_conversion() -> MelConversion:
-    """Return the conversion to the GPT's mel, at first on the CPU."""
-    return MelConversion(GPT_MEL)

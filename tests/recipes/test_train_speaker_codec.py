@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.io import write_clip
-from audio.mel import GPT_MEL, VOCODER_MEL, MelConversion, convert_to_gpt_mel, log_mel
+from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.progress import ProgressEvent, ProgressReporter
 from recipes import build_codec, loop
 from recipes.corpus.reader import CorpusRow
@@ -27,7 +27,7 @@ from recipes.data.speech_store import (
     write_shard,
 )
 from recipes.loop import make_step_generator
-from recipes.losses.mel_critics import SpeakerSimilarity
+from recipes.losses.mel_critics import MelConversion, SpeakerSimilarity, convert_to_gpt_mel
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE

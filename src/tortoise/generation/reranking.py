@@ -1,7 +1,6 @@
 """Ranking of candidates by match with the text (CLVP) and with the voice (CVVP).
 
-Shapes: n candidates, t text tokens, m codes, e width of CVVP's space, p phone classes, s speaker
-dimensions.
+Shapes: n candidates, t text tokens, m codes, e width of CVVP's space, p phone classes.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from audio.mel import convert_to_gpt_mel, load_gpt_mel_conversion
 from core.progress import ProgressReporter
-from text.phones import SILENCE
 from tortoise.generation.batching import OnHalved, ignore_halved, run_in_batches
 from tortoise.generation.model_offload import ModelManager
 from tortoise.generation.options import TortoiseOptions
@@ -25,12 +22,9 @@ from tortoise.generation.sampling import CodeCandidate
 from tortoise.generation.text_plan import TextPlan
 from tortoise.modules.clvp import Clvp
 from tortoise.modules.cvvp import Cvvp
-from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodec
-from tortoise.modules.text_aligner import compute_overlap
+from tortoise.modules.speaker_codec import SpeakerCodec
 
 BATCH_SIZE = 32  # candidates ranked at once
-CLARITY_CONTENDERS = 8  # of the candidates, the best by their codes, are decoded to rank them
-LEAST_CLEAR = 0.2  # of the phones of a text
 
 
 def compute_clvp_scores(
@@ -126,32 +120,21 @@ def score_candidates(
 ) -> Tensor:
     """Return the score of each candidate, (n,); higher is better.
 
-    text: (1, t) ended by a stop. Without CLVP and CVVP the clarity of the phones of the plan
-    decides, of those that are best by their codes, and without these the confidence of the GPT.
-    Candidates that cannot be chosen are not scored: they get less than the lowest of the others.
+    text: (1, t) ended by a stop. Without CLVP and CVVP the phones of the plan decide, and without
+    these the confidence of the GPT. Candidates that cannot be chosen are not scored: they get the
+    lowest score of the others.
     """
     bundle = manager.networks.bundle
     share = bundle.conventions.confidence_share
     if plan is not None and plan.phones is not None and not bundle.has("clvp"):
-        assert voice.speaker is not None  # phones are planned for models with a speaker codec
         with manager.use("dvae") as codec:
-            likely = compute_phone_scores(codec, candidates, plan.phones)
-            likely = add_confidence(likely, candidates, share)
-            best = list(rank_candidates(likely, candidates, options.length_penalty))
-            best = best[: max(CLARITY_CONTENDERS, options.candidates)]
-            rows = [candidates[index] for index in best]
-            some = compute_clarity_scores(codec, rows, voice.speaker, plan)
-        return _spread(some, best, len(candidates))
+            scores = compute_phone_scores(codec, candidates, plan.phones)
+        return add_confidence(scores, candidates, share)
     contenders = find_contenders(candidates, options, share)
     chosen = [candidates[index] for index in contenders]
     some = _compute_scores(chosen, voice, text, options, manager, on_halved)
-    return _spread(some, contenders, len(candidates))
-
-
-def _spread(some: Tensor, indices: list[int], count: int) -> Tensor:
-    """Return the scores of all candidates: the others get less than the lowest of `some`."""
-    scores = (some.min() - 1).repeat(count)
-    scores[indices] = some
+    scores = some.min().repeat(len(candidates))
+    scores[contenders] = some
     return scores
 
 
@@ -209,41 +192,6 @@ def compute_phone_scores(
     codes = torch.stack([candidate.codes for candidate in candidates]).to(phones.device)
     told = codec.classify_phones(codes) * phones
     return told.sum((1, 2)) / phones.sum().clamp(min=1.0)
-
-
-@torch.inference_mode()
-def compute_clarity_scores(
-    codec: SpeakerCodec, candidates: Sequence[CodeCandidate], speaker: Tensor, plan: TextPlan
-) -> Tensor:
-    """Return how clearly the least clear phones of each candidate are heard, in nats: (n,).
-
-    Each candidate is decoded in the voice, its mel is read as codes again, and their phones are
-    compared with those of the plan. The score is the mean log-probability of the fifth of the
-    phones with the least. speaker: (1, s).
-    """
-    assert plan.phones is not None
-    codes = torch.stack([candidate.codes for candidate in candidates]).to(speaker.device)
-    phones = plan.phones.to(speaker.device)
-    mel = codec.decode(codes, speaker.expand(len(codes), -1), phones.expand(len(codes), -1, -1))
-    frames = FRAMES_PER_CODE * codes.shape[1]
-    conversion = load_gpt_mel_conversion().to(mel.device)
-    heard = codec.encode_log_mel(convert_to_gpt_mel(conversion, mel, frames))
-    told = (codec.classify_phones(heard) * phones).sum(1)  # (n, 2 m)
-    clarity = _average_over_tokens(told, phones, plan.durations.to(speaker.device))
-    least = max(1, round(LEAST_CLEAR * clarity.shape[1]))
-    return clarity.topk(least, largest=False).values.mean(1).cpu()
-
-
-def _average_over_tokens(told: Tensor, phones: Tensor, durations: Tensor) -> Tensor:
-    """Return the mean of each token that is not silent: (n, 2 m) to (n, u), u such tokens.
-
-    phones: (p, 2 m); durations: (1 + t,) codes.
-    """
-    overlap = compute_overlap(2 * durations[None].float(), told.shape[1])[0][0]  # (2 m, 1 + t)
-    known, spoken = phones.sum(0) @ overlap, phones[SILENCE + 1 :].sum(0) @ overlap
-    is_spoken = spoken > overlap.sum(0) / 2
-    means: Tensor = (told @ overlap)[:, is_spoken] / known[is_spoken]
-    return means if means.shape[1] else told.mean(1, keepdim=True)
 
 
 def add_confidence(scores: Tensor, candidates: Sequence[CodeCandidate], share: float) -> Tensor:
