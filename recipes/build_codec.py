@@ -43,6 +43,7 @@ TAPE_SPEEDS = (1.0, 0.84, 0.92, 1.09, 1.18)
 """Playing a recording faster or slower gives another speaker, with other timing."""
 
 RECORDINGS_PER_SHARD = 60
+TEACHER_PREFIX = "teacher-"  # of the names of its shards in a store
 PHONES_SUFFIX = ".phones.json"  # beside a recording: [["HH", 0.31], ...], phones and their ends
 
 
@@ -67,16 +68,28 @@ def add_teacher_shards(
 ) -> None:
     """Add the first shards of a parallel corpus, `most` of them, that are complete."""
     encoder = load_vector_encoder(SpeakerCodecConfig().speaker_encoder)
-    shards = islice(groupby(read_index(corpus), key=lambda row: row.shard), most)
-    for name, rows in report.track([(name, list(rows)) for name, rows in shards], "teacher"):
-        shard = store / f"teacher-{Path(name).stem}"
+    for name, rows in report.track(
+        list(islice(group_by_shard(read_index(corpus)), most)), "teacher"
+    ):
+        shard = store / f"{TEACHER_PREFIX}{name}"
         if shard not in list_shards(store):
             write_shard(shard, _read_sentences(corpus, rows), partial(embed_windows, encoder))
 
 
+def group_by_shard(rows: Sequence[CorpusRow]) -> Iterator[tuple[str, list[CorpusRow]]]:
+    """Yield the name and the rows of each shard of a corpus."""
+    for name, group in groupby(rows, key=lambda row: row.shard):
+        yield Path(name).stem, list(group)
+
+
+def list_teacher_shards(store: Path) -> list[Path]:
+    """Return the shards of a store with speech of the teacher, sorted by name."""
+    return [shard for shard in list_shards(store) if shard.name.startswith(TEACHER_PREFIX)]
+
+
 def export_codec(work: Path, model: Path) -> None:
     """Write the trained codec into a model folder, in place of its discrete VAE."""
-    trained = build_average(SpeakerCodecRecipe())
+    trained = build_average(SpeakerCodec(SpeakerCodecRecipe().architecture))
     if load_state(work, average=trained) == 0:
         raise FileNotFoundError(f"{work} has no state; run the step train first")
     codec = cast(SpeakerCodec, trained.module)

@@ -19,10 +19,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.progress import ProgressReporter
-from recipes.build_codec import add_recordings, add_teacher_shards
+from recipes.build_codec import (
+    TEACHER_PREFIX,
+    add_recordings,
+    add_teacher_shards,
+    group_by_shard,
+    list_teacher_shards,
+)
 from recipes.corpus.build_teacher import build_teacher_corpus
 from recipes.corpus.reader import CorpusRow, read_index, split_held_out
 from recipes.data.codes import TokenizedCorpus, write_codes, write_durations, write_tokens
+from recipes.data.drafts import DraftWriter
 from recipes.data.f0_labels import write_f0_labels
 from recipes.data.features import MelDataset, write_features
 from recipes.data.speech_store import SpeechStore, list_shards
@@ -35,7 +42,9 @@ from recipes.export_bundle import (
 from recipes.loop import ProgressPrinter
 from recipes.recipes import Recipes
 from recipes.stage_outputs import StageOutputs
+from recipes.train_codec_decoder import train_codec_decoder
 from recipes.train_gpt import train_gpt
+from recipes.train_phone_recognizer import train_phone_recognizer
 from recipes.train_random_latents import train_random_latents
 from recipes.train_speaker_codec import train_speaker_codec
 from recipes.train_vector_encoder import save_encoder, train_vector_encoder
@@ -43,7 +52,7 @@ from recipes.train_vocoder import load_wave_pools, train_vocoder
 from text.tokenizer import load_tokenizer
 
 STARTER_DIR = Path(__file__).resolve().parents[1] / "models" / "starter"
-STORED_TEACHER_SHARDS = 14  # of the corpus, for the codec
+STORED_TEACHER_SHARDS = 44  # of the corpus, for the codec
 RECORDINGS_SHARE = 0.6  # of the vocoder's batches
 
 
@@ -123,7 +132,7 @@ def make_speaker_encoder(context: BuildContext) -> None:
 
 
 def make_codes(context: BuildContext) -> None:
-    codec, norms = context.get_finished_networks().codec(), context.load_mel_norms()
+    codec, norms = context.get_finished_networks().codec("codec"), context.load_mel_norms()
     codec.mel_norms.copy_(norms)
     write_codes(context.corpus, read_index(context.corpus), codec, norms, context.report)
 
@@ -132,6 +141,37 @@ def make_gpt(context: BuildContext) -> None:
     train, held_out = context.load_corpora()
     folder, norms = context.folder / "gpt", context.load_mel_norms()
     train_gpt(context.recipes.gpt, train, held_out, norms, folder, context.report)
+
+
+def make_drafts(context: BuildContext) -> None:
+    """Draw what the GPT makes of the teacher's utterances in the store."""
+    networks = context.get_finished_networks()
+    writer = DraftWriter(
+        networks.gpt(),
+        networks.codec("codec"),
+        load_tokenizer(STARTER_DIR),
+        context.load_mel_norms(),
+    )
+    rows = {name: list(group) for name, group in group_by_shard(read_index(context.corpus))}
+    for shard in list_teacher_shards(context.store):
+        writer.write(shard, rows[shard.name.removeprefix(TEACHER_PREFIX)], context.report)
+
+
+def make_recognizer(context: BuildContext) -> None:
+    store, folder = SpeechStore(list_teacher_shards(context.store)), context.folder / "recognizer"
+    train_phone_recognizer(context.recipes.recognizer, store, folder, context.report)
+
+
+def make_decoder(context: BuildContext) -> None:
+    networks = context.get_finished_networks()
+    train_codec_decoder(
+        context.recipes.decoder,
+        networks.codec("codec"),
+        networks.recognizer(),
+        SpeechStore(list_shards(context.store)),
+        context.folder / "decoder",
+        context.report,
+    )
 
 
 def make_vocoder(context: BuildContext) -> None:
@@ -174,6 +214,9 @@ STAGES: dict[str, Callable[[BuildContext], None]] = {
     "speaker_encoder": make_speaker_encoder,
     "codes": make_codes,
     "gpt": make_gpt,
+    "drafts": make_drafts,
+    "recognizer": make_recognizer,
+    "decoder": make_decoder,
     "vocoder": make_vocoder,
     "random_voices": make_random_voices,
     "bundle": export_starter,

@@ -8,7 +8,9 @@ from recipes.corpus.build_teacher import TeacherCorpusConfig
 from recipes.data.codec_batches import BatchOptions
 from recipes.data.segments import SegmentConfig
 from recipes.losses.discriminators import DiscriminatorConfig
+from recipes.train_codec_decoder import CodecDecoderRecipe
 from recipes.train_gpt import GptRecipe
+from recipes.train_phone_recognizer import PhoneRecognizerRecipe
 from recipes.train_random_latents import RandomLatentRecipe
 from recipes.train_speaker_codec import SpeakerCodecRecipe
 from recipes.train_vector_encoder import VectorEncoderRecipe
@@ -24,6 +26,8 @@ class Recipes:
 
     teacher: TeacherCorpusConfig = field(default_factory=TeacherCorpusConfig)
     codec: SpeakerCodecRecipe = field(default_factory=SpeakerCodecRecipe)
+    recognizer: PhoneRecognizerRecipe = field(default_factory=PhoneRecognizerRecipe)
+    decoder: CodecDecoderRecipe = field(default_factory=CodecDecoderRecipe)
     vector_encoder: VectorEncoderRecipe = field(default_factory=VectorEncoderRecipe)
     gpt: GptRecipe = field(default_factory=GptRecipe)
     vocoder: VocoderRecipe = field(default_factory=VocoderRecipe)
@@ -39,7 +43,14 @@ class Recipes:
             codec=SpeakerCodecRecipe(
                 architecture=replace(SpeakerCodecConfig.tiny(), levels=(8, 4)),
                 batches=BatchOptions(size=2, codes=8, context_codes=6),
-                steps=2, encoder_steps=1, critic_channels=2,
+                steps=2,
+            ),
+            recognizer=PhoneRecognizerRecipe(
+                width=8, blocks=1, steps=2, batches=BatchOptions(size=2, codes=8, context_codes=1)
+            ),
+            decoder=CodecDecoderRecipe(
+                batches=BatchOptions(size=2, codes=8, context_codes=6, drafted=0.5),
+                steps=2, critic_channels=2,
             ),
             vector_encoder=VectorEncoderRecipe(hidden=8, steps=2, batch=2),
             gpt=GptRecipe(

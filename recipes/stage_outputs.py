@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
 from recipes.loop import Module, load_state
+from recipes.losses.phone_recognizer import PhoneRecognizer
 from recipes.recipes import Recipes
+from recipes.train_phone_recognizer import build_recognizer
 from recipes.train_speaker_codec import build_average
 from tortoise.checkpoints.loading import load_network
 from tortoise.modules.gpt import Gpt
@@ -27,13 +30,16 @@ class StageOutputs:
     folder: Path
     recipes: Recipes = field(default_factory=Recipes)
 
-    def codec(self) -> SpeakerCodec:
-        """Return the moving average."""
-        average = build_average(self.recipes.codec)
-        self._load_part("codec", average=average)
+    def codec(self, stage: Literal["codec", "decoder"] = "decoder") -> SpeakerCodec:
+        """Return the moving average that a stage left; the stage decoder leaves the codes alone."""
+        average = build_average(SpeakerCodec(self.recipes.codec.architecture))
+        self._load_part(stage, average=average)
         codec = average.module.eval()
         assert isinstance(codec, SpeakerCodec)
         return codec
+
+    def recognizer(self) -> PhoneRecognizer:
+        return self._load("recognizer", build_recognizer(self.recipes.recognizer))
 
     def gpt(self) -> Gpt:
         return self._load("gpt", Gpt(self.recipes.gpt.architecture))

@@ -41,6 +41,7 @@ THOROUGH = frozenset(  # modules that take seconds each; ./test.sh --quick leave
         "recipes/test_sv2tts_recipe.py",
         "recipes/test_synthetic_speakers.py",
         "recipes/test_teacher.py",
+        "recipes/test_train_codec_decoder.py",
         "recipes/test_train_speaker_codec.py",
         "recipes/test_train_vector_encoder.py",
         "recipes/test_train_vocoder.py",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audio.mel import GPT_MEL, VOCODER_MEL
-from recipes.data.speech_store import SpeechStore
+from recipes.data.speech_store import NO_DRAFT, SpeechStore
 from recipes.data.voice_augmentation import (
     AugmentationOptions,
     apply_channel_augmentation,
@@ -31,6 +31,7 @@ from tortoise.modules.speaker_codec import (
 )
 
 MAX_PHASE = 0.1  # vocoder frames between the start of a crop in the two mels
+MAX_OWN_CODES = 0.7  # share of the codes of a draft that may be replaced by the utterance's own
 USABLE_BAND = 0.95  # of the highest frequency of a recording
 
 
@@ -44,6 +45,7 @@ class BatchOptions:
     parallel: float = 0.5
     warped: float = 0.6
     told_phones: float = 0.6  # share of the items whose phones the decoder is told
+    drafted: float = 0.0  # share of the items, where they have drafts, that are decoded from them
     speaker_noise: float = 0.015  # added to each entry of the speaker vector
     channel: AugmentationOptions = field(
         default_factory=lambda: AugmentationOptions(equalised=0.3, noisy=0.4, echoing=0.3)
@@ -56,6 +58,8 @@ class CodecBatch:
 
     speaker: (b, 256); phones: (b, f / 2) classes; shares: (b, phones, f / 2), the part of the time
     of each phone, which the decoder is told; all zero for some items, and for unknown phones.
+    drafts: (b, 2, f / 4) codes in place of those of `bands`, for the mel and for the voice of
+    another; `NO_DRAFT` where their own are taken.
     """
 
     bands: Tensor
@@ -64,6 +68,7 @@ class CodecBatch:
     speaker: Tensor
     phones: Tensor
     shares: Tensor
+    drafts: Tensor
 
 
 class CodecBatches:
@@ -86,12 +91,13 @@ class CodecBatches:
     def sample(self, generator: torch.Generator) -> CodecBatch:
         """Draw one batch."""
         items = [self._sample_item(generator) for _ in range(self._options.size)]
-        bands, mel, known, speaker, phones, shares = (
+        bands, mel, known, speaker, phones, shares, drafts = (
             torch.stack(column) for column in zip(*items, strict=True)
         )
         return CodecBatch(
-            bands=bands, mel=mel, known=known, speaker=speaker, phones=phones, shares=shares
-        )
+            bands=bands, mel=mel, known=known, speaker=speaker, phones=phones, shares=shares,
+            drafts=drafts,
+        )  # fmt: skip
 
     def _sample_item(self, generator: torch.Generator) -> tuple[Tensor, ...]:
         options = self._options
@@ -115,14 +121,27 @@ class CodecBatches:
         )
         if not len(labels):
             labels = torch.full((FRAMES_PER_CODE * options.codes,), UNKNOWN_PHONE)
+        drafts = self._read_drafts(index, start, generator)
+        is_drafted = bool((drafts != NO_DRAFT).any())
         return (
             self._read_bands(index, source, start, generator),
             mel.clamp(min=TARGET_FLOOR),
             known,
             self._sample_speaker(index, target, generator),
             labels[1::2],
-            self._share_phones(labels, generator),
+            self._share_phones(labels, generator, is_drafted),
+            drafts,
         )
+
+    def _read_drafts(self, index: int, start: int, generator: torch.Generator) -> Tensor:
+        """Read drafts at random: (2, codes); a random share of the first are the own codes."""
+        options = self._options
+        chance, share = torch.rand(2, generator=generator).tolist()
+        drafts = self._store.read_drafts(index, start, options.codes)
+        if drafts is None or chance >= options.drafted:
+            return torch.full((2, options.codes), NO_DRAFT)
+        own = torch.rand(options.codes, generator=generator) < share * MAX_OWN_CODES
+        return torch.stack([drafts[0].masked_fill(own, NO_DRAFT), drafts[1]])
 
     def _read_bands(
         self, index: int, version: int, start: int, generator: torch.Generator
@@ -140,12 +159,12 @@ class CodecBatches:
         place = FRAMES_PER_CODE * (start - first)
         return standardize_bands(mel[None])[0, :, place : place + FRAMES_PER_CODE * options.codes]
 
-    def _share_phones(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def _share_phones(self, labels: Tensor, generator: torch.Generator, always: bool) -> Tensor:
         """Return the share of each phone in each half code: (phones, f / 2), zero where unknown."""
         shares = F.one_hot(labels + 1, len(PHONES) + 1)[:, 1:].float()
         shares = shares.unflatten(0, (-1, 2)).mean(1).T
         told = float(torch.rand(1, generator=generator)) < self._options.told_phones
-        return shares if told else torch.zeros_like(shares)
+        return shares if told or always else torch.zeros_like(shares)
 
     def _sample_speaker(self, index: int, version: int, generator: torch.Generator) -> Tensor:
         """Return the mean direction of some windows, with noise: (256,)."""

@@ -6,6 +6,7 @@ A shard is a folder of arrays, mapped into memory when read:
     speakers.npy           float16 vectors of windows of each version, (windows, 256)
     phones.npy             int8 phone classes of each utterance per GPT mel frame; -1 unknown
     index.json             utterances, their versions, and where each begins in the arrays
+    drafts.npy             int16 codes of the GPT of each utterance, (2, codes), from `drafts`
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +27,14 @@ from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.files import write_json
 from core.serialization import from_dict, to_dict
 from recipes.data.phones import PhoneSpan, label_frames
+from tortoise.modules.speaker_codec import FRAMES_PER_CODE
 
 INDEX_FILE = "index.json"
 LEVEL_DB = -20.0  # RMS of the loud parts of a clip, relative to full scale
 LOUD_FRAME = 480  # samples at 24 kHz
 ARRAYS = ("gpt", "vocoder", "speakers", "phones")
+DRAFTS_FILE = "drafts.npy"
+NO_DRAFT = -1  # in place of a code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -170,6 +175,14 @@ class SpeechStore:
         frames = min(frames, utterance.gpt_frames - start)
         return _read(shard.phones, utterance.phone_start + start, frames).long()
 
+    def read_drafts(self, index: int, start: int, codes: int) -> Tensor | None:
+        """Read the forced and the free draft of an utterance: (2, codes) int64; None without."""
+        shard, utterance = self.utterances[index]
+        if shard.drafts is None:
+            return None
+        first = shard.code_starts[utterance.name] + start
+        return torch.from_numpy(shard.drafts[:, first : first + codes].astype(np.int64))
+
 
 class _Shard:
     def __init__(self, folder: Path) -> None:
@@ -178,6 +191,11 @@ class _Shard:
         self.gpt, self.vocoder, self.speakers, self.phones = (
             np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS
         )
+        drafts = folder / DRAFTS_FILE
+        self.drafts = np.load(drafts) if drafts.exists() else None
+        names = [utterance.name for utterance in self.index.utterances]
+        counts = [-(-one.gpt_frames // FRAMES_PER_CODE) for one in self.index.utterances]
+        self.code_starts = dict(zip(names, accumulate(counts, initial=0), strict=False))
 
 
 def _read(array: NDArray[np.generic], start: int, rows: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audio.mel import MAGNITUDE_FLOOR, VOCODER_MEL, MelSpec, mel_filterbank
+from audio.mel import VOCODER_MEL, MelSpec, mel_filterbank
 from recipes.loop import autocast_bfloat16
 from tortoise.modules.speaker_codec import MEL_CENTER, MEL_SCALE
 
@@ -115,11 +115,6 @@ class SpeakerSimilarity(nn.Module):
         seconds = mel.shape[-1] * VOCODER_MEL.hop / VOCODER_MEL.sample_rate
         frames = min(WINDOW_FRAMES, round(seconds * GE2E_MEL.sample_rate / GE2E_MEL.hop))
         return self.encoder(self.convert(mel, frames).transpose(1, 2))
-
-
-def convert_to_gpt_mel(convert: MelConversion, mel: Tensor, frames: int) -> Tensor:
-    """Return the GPT's log-mel of the vocoder's: (b, 100, g) to (b, 80, frames)."""
-    return convert(mel, frames).clamp(min=MAGNITUDE_FLOOR).log()
 
 
 def _make_bank(spec: MelSpec, bins: int) -> Tensor:

@@ -79,5 +79,5 @@ def test_a_stage_that_has_finished_does_nothing_when_it_is_run_again(shop: Build
 
 
 def test_a_stage_before_its_time_says_which_to_run(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="run the stage codec first"):
+    with pytest.raises(FileNotFoundError, match="run the stage decoder first"):
         BuildContext(folder=tmp_path, report=ProgressReporter()).get_finished_networks().codec()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audio.clip import Clip
 from audio.io import write_clip
-from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
+from audio.mel import VOCODER_MEL, log_mel
 from core.progress import ProgressEvent, ProgressReporter
 from recipes import build_codec, loop
 from recipes.corpus.reader import CorpusRow
@@ -27,7 +27,7 @@ from recipes.data.speech_store import (
     write_shard,
 )
 from recipes.loop import make_step_generator
-from recipes.losses.mel_critics import MelConversion, SpeakerSimilarity, convert_to_gpt_mel
+from recipes.losses.mel_critics import SpeakerSimilarity
 from recipes.train_speaker_codec import SpeakerCodecRecipe, train_speaker_codec
 from support.tiny_codec import make_encoder
 from text.phones import MISAKI_PHONES, PHONES, UNKNOWN_PHONE
@@ -42,7 +42,7 @@ from tortoise.modules.speaker_codec import (
 RECIPE = SpeakerCodecRecipe(
     architecture=SpeakerCodecConfig.tiny(),
     batches=BatchOptions(size=3, codes=8, context_codes=6),
-    steps=6, warm_up=2, similar_every=2, encoder_steps=3, critic_channels=2,
+    steps=6, warm_up=2, similar_every=2,
 )  # fmt: skip
 
 
@@ -113,15 +113,6 @@ def test_the_decoder_is_told_the_phones_of_some_items(store: SpeechStore) -> Non
     assert torch.equal(batch.shares[told].argmax(1)[:, ::5], batch.phones[told][:, ::5])
 
 
-def test_the_codes_stay_as_they_are_in_the_last_part(store: SpeechStore, tmp_path: Path) -> None:
-    mel = log_mel(tone(200).resample(22_050).wave, GPT_MEL)
-    kept = replace(RECIPE, steps=RECIPE.encoder_steps)
-    before = train_speaker_codec(kept, store, tmp_path, ProgressReporter())
-    after = train_speaker_codec(RECIPE, store, tmp_path, ProgressReporter())
-    assert torch.equal(before.encode_log_mel(mel), after.encode_log_mel(mel))
-    assert not torch.equal(before.decoder.conv_out.weight, after.decoder.conv_out.weight)
-
-
 def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
     store: SpeechStore, tmp_path: Path
 ) -> None:
@@ -134,14 +125,14 @@ def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
     train_speaker_codec(RECIPE, store, tmp_path / "cut", ProgressReporter(stop_after_four))
     (tmp_path / "cut" / "stop").unlink()
     begun = torch.load(tmp_path / "cut" / "state.pt", weights_only=True)["step"]
-    assert 3 < begun < RECIPE.steps
+    assert 0 < begun < RECIPE.steps
     resumed = train_speaker_codec(RECIPE, store, tmp_path / "cut", ProgressReporter())
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
 
 
 def test_training_lowers_the_error(store: SpeechStore, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, steps=75, rate=5e-3, similar_weight=0, encoder_steps=75)
+    recipe = replace(RECIPE, steps=75, rate=5e-3, similar_weight=0)
     recipe = replace(recipe, batches=replace(RECIPE.batches, parallel=0.8))
     made = train_speaker_codec(recipe, store, tmp_path, ProgressReporter())
     assert isinstance(made, SpeakerCodec) and not made.training
@@ -160,15 +151,6 @@ def test_the_similarity_of_a_mel_follows_the_encoders_own_mel() -> None:
     assert vector.shape == (1, 256)
     judge(mel, vector.detach()).backward()
     assert mel.grad is not None and mel.grad.isfinite().all()
-
-
-def test_a_converted_mel_is_close_to_the_gpts_own() -> None:
-    wave = torch.randn(48_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    clip = Clip(wave=wave, sample_rate=24_000)
-    own = log_mel(clip.resample(22_050).wave, GPT_MEL)
-    made = convert_to_gpt_mel(MelConversion(GPT_MEL), log_mel(wave, VOCODER_MEL), own.shape[-1])
-    # bands near the upper end are cut by the resampling
-    torch.testing.assert_close(made.mean(-1)[0, :76], own.mean(-1)[0, :76], atol=0.4, rtol=0)
 
 
 def test_constant_bands_have_finite_gradients() -> None:

@@ -46,7 +46,7 @@ class SpeakerCodecConfig:
     encoder_widths: tuple[int, int, int] = (128, 192, 224)
     encoder_blocks: tuple[int, int, int] = (1, 1, 2)
     decoder_widths: tuple[int, int, int] = (256, 224, 192)
-    decoder_blocks: tuple[int, int, int] = (5, 3, 4)
+    decoder_blocks: tuple[int, int, int] = (7, 5, 5)
     film_width: int = 128
     classifier_width: int = 192
 

@@ -1,0 +1,43 @@
+"""A network that hears the phones of a mel; it judges decoded mels in training and is not shipped.
+
+Shapes: b batch, g vocoder mel frames, w width, p phone classes, h half codes.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audio.mel import VOCODER_MEL
+from recipes.loop import autocast_bfloat16
+from text.phones import PHONES, UNKNOWN_PHONE
+from tortoise.modules.speaker_codec import CodecBlock, standardize_bands
+
+
+class PhoneRecognizer(nn.Module):
+    """Convolutions over the standardised mel at half its rate."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv1d(VOCODER_MEL.bands, width, 5, stride=2, padding=2)
+        self.blocks = nn.ModuleList(CodecBlock(width) for _ in range(blocks))
+        self.conv_out = nn.Conv1d(width, len(PHONES), 3, padding=1)
+
+    def forward(self, mel: Tensor, places: int) -> Tensor:
+        """mel: (b, 100, g) natural log. Returns logits (b, p, places)."""
+        hidden = self.conv_in(standardize_bands(mel))
+        for block in self.blocks:
+            hidden = block(hidden)
+        logits: Tensor = self.conv_out(hidden)
+        return F.interpolate(logits, size=places, mode="linear")
+
+
+def compute_heard_loss(recognizer: PhoneRecognizer, mel: Tensor, phones: Tensor) -> Tensor:
+    """Return the mean cross entropy of the known phones, in nats, 0 without any: ().
+
+    mel: (b, 100, g); phones: (b, h) classes.
+    """
+    with autocast_bfloat16():
+        logits = recognizer(mel, phones.shape[1])
+    loss = F.cross_entropy(logits.float(), phones, ignore_index=UNKNOWN_PHONE)
+    return loss.nan_to_num()

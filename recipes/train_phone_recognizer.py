@@ -1,0 +1,79 @@
+"""Train the phone recognizer that judges the mels of the codec's decoder.
+
+It learns from speech with known phones, whose vocal tract, room and noise are changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audio.mel import VOCODER_MEL
+from core.progress import ProgressReporter
+from recipes.data.codec_batches import BatchOptions, CodecBatches
+from recipes.data.speech_store import SpeechStore
+from recipes.data.voice_augmentation import (
+    AugmentationOptions,
+    apply_channel_augmentation,
+    sample_warp_factor,
+    warp_frequencies,
+)
+from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
+from recipes.losses.phone_recognizer import PhoneRecognizer, compute_heard_loss
+from training.finetuning.config.lr_schedule import compute_cosine_lr
+from training.finetuning.optim.optimizers import make_adamw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRecognizerRecipe:
+    """Options of the training.  warped: share of the items with another vocal tract."""
+
+    width: int = 256
+    blocks: int = 6
+    batches: BatchOptions = field(
+        default_factory=lambda: BatchOptions(size=24, parallel=1.0, context_codes=1)
+    )
+    channel: AugmentationOptions = field(
+        default_factory=lambda: AugmentationOptions(equalised=0.5, noisy=0.5, echoing=0.3)
+    )
+    warped: float = 0.5
+    steps: int = 4_000
+    rate: float = 1e-3
+    warm_up: int = 200
+    decay: float = 1e-2
+    seed: int = 3
+
+
+def train_phone_recognizer(
+    recipe: PhoneRecognizerRecipe, store: SpeechStore, folder: Path, report: ProgressReporter
+) -> PhoneRecognizer:
+    """Train until the last step or a `stop` file; resume from a saved state."""
+    model = build_recognizer(recipe)
+    optimizer = make_adamw(model, recipe.rate, recipe.decay, betas=(0.9, 0.98))
+    loop = TrainingLoop(folder, report, model=model, optimizer=optimizer)
+    batches = CodecBatches(store, recipe.batches)
+    for step in loop.steps(recipe.steps, "phone recognizer"):
+        generator = make_step_generator(recipe.seed, step)
+        batch = batches.sample(generator)
+        mel = torch.stack([_augment(recipe, item, generator) for item in batch.mel])
+        loss = compute_heard_loss(model, mel, batch.phones)
+        lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
+        norm = optimizer_step(loss, model, [optimizer], lr)
+        if (step + 1) % 25 == 0:
+            loop.log_metrics(step + 1, phone=loss.item(), gradient=norm)
+    return model.eval()
+
+
+def build_recognizer(recipe: PhoneRecognizerRecipe) -> PhoneRecognizer:
+    """Return the untrained network, which a saved state may be loaded into."""
+    return build_seeded(recipe.seed, lambda: PhoneRecognizer(recipe.width, recipe.blocks))
+
+
+def _augment(recipe: PhoneRecognizerRecipe, mel: Tensor, generator: torch.Generator) -> Tensor:
+    """(100, g) to (100, g)."""
+    if float(torch.rand(1, generator=generator)) < recipe.warped:
+        mel = warp_frequencies(mel, sample_warp_factor(generator), VOCODER_MEL)
+    return apply_channel_augmentation(mel, VOCODER_MEL, recipe.channel, generator)
