@@ -21,7 +21,13 @@ from recipes.data.voice_augmentation import (
     sample_warp_factor,
     warp_frequencies,
 )
-from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
+from recipes.loop import (
+    TrainingLoop,
+    build_seeded,
+    make_step_generator,
+    optimizer_step,
+    random_int,
+)
 from recipes.losses.phone_recognizer import PhoneRecognizer, compute_heard_loss
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
@@ -29,18 +35,26 @@ from training.finetuning.optim.optimizers import make_adamw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneRecognizerRecipe:
-    """Options of the training.  warped: share of the items with another vocal tract."""
+    """Options of the training.
+
+    warped: share of the items with another vocal tract; masks: stripes of bands, and as many of
+    frames, that are replaced by the mean (arXiv:1904.08779).
+    """
 
     width: int = 256
     blocks: int = 6
+    dropout: float = 0.15
+    masks: int = 2
+    masked_bands: int = 16  # at most, of a stripe
+    masked_frames: int = 14
     batches: BatchOptions = field(
         default_factory=lambda: BatchOptions(size=24, parallel=1.0, context_codes=1)
     )
     channel: AugmentationOptions = field(
-        default_factory=lambda: AugmentationOptions(equalised=0.5, noisy=0.5, echoing=0.3)
+        default_factory=lambda: AugmentationOptions(equalised=0.6, noisy=0.6, echoing=0.4)
     )
-    warped: float = 0.5
-    steps: int = 4_000
+    warped: float = 0.7
+    steps: int = 5_200
     rate: float = 1e-3
     warm_up: int = 200
     decay: float = 1e-2
@@ -69,11 +83,24 @@ def train_phone_recognizer(
 
 def build_recognizer(recipe: PhoneRecognizerRecipe) -> PhoneRecognizer:
     """Return the untrained network, which a saved state may be loaded into."""
-    return build_seeded(recipe.seed, lambda: PhoneRecognizer(recipe.width, recipe.blocks))
+    return build_seeded(
+        recipe.seed, lambda: PhoneRecognizer(recipe.width, recipe.blocks, recipe.dropout)
+    )
 
 
 def _augment(recipe: PhoneRecognizerRecipe, mel: Tensor, generator: torch.Generator) -> Tensor:
     """(100, g) to (100, g)."""
     if float(torch.rand(1, generator=generator)) < recipe.warped:
         mel = warp_frequencies(mel, sample_warp_factor(generator), VOCODER_MEL)
-    return apply_channel_augmentation(mel, VOCODER_MEL, recipe.channel, generator)
+    mel = apply_channel_augmentation(mel, VOCODER_MEL, recipe.channel, generator).clone()
+    mean = mel.mean()
+    for _ in range(recipe.masks):
+        for length, widest, rows in (
+            (mel.shape[0], recipe.masked_bands, True),
+            (mel.shape[1], recipe.masked_frames, False),
+        ):
+            width = random_int(0, min(widest, length) + 1, generator)
+            start = random_int(0, length - width + 1, generator)
+            stripe = slice(start, start + width)
+            mel[(stripe, slice(None)) if rows else (slice(None), stripe)] = mean
+    return mel

@@ -15,10 +15,11 @@ from tortoise.modules.speaker_codec import CodecBlock, standardize_bands
 
 
 class PhoneRecognizer(nn.Module):
-    """Convolutions over the standardised mel at half its rate."""
+    """Convolutions over the standardised mel at half its rate; channels are dropped in training."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.conv_in = nn.Conv1d(VOCODER_MEL.bands, width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(CodecBlock(width) for _ in range(blocks))
         self.conv_out = nn.Conv1d(width, len(PHONES), 3, padding=1)
@@ -27,7 +28,7 @@ class PhoneRecognizer(nn.Module):
         """mel: (b, 100, g) natural log. Returns logits (b, p, places)."""
         hidden = self.conv_in(standardize_bands(mel))
         for block in self.blocks:
-            hidden = block(hidden)
+            hidden = F.dropout1d(block(hidden), self.dropout, self.training)
         logits: Tensor = self.conv_out(hidden)
         return F.interpolate(logits, size=places, mode="linear")
 

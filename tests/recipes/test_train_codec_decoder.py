@@ -134,7 +134,7 @@ def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
 
 def test_a_recognizer_learns_which_phone_is_where(store: SpeechStore, tmp_path: Path) -> None:
     recipe = PhoneRecognizerRecipe(
-        width=12, blocks=1, steps=60, rate=1e-2, warm_up=5,
+        width=12, blocks=1, steps=60, rate=1e-2, warm_up=5, masked_frames=2, dropout=0,
         batches=replace(BATCHES, size=6, parallel=1.0),
     )  # fmt: skip
     recognizer = train_phone_recognizer(recipe, store, tmp_path / "run", ProgressReporter())
