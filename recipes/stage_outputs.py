@@ -11,6 +11,7 @@ from torch import nn
 from recipes.loop import Module, load_state
 from recipes.losses.phone_recognizer import PhoneRecognizer
 from recipes.recipes import Recipes
+from recipes.train_codec_decoder import mix_weights
 from recipes.train_phone_recognizer import build_recognizer
 from recipes.train_speaker_codec import build_average
 from tortoise.checkpoints.loading import load_network
@@ -31,12 +32,14 @@ class StageOutputs:
     recipes: Recipes = field(default_factory=Recipes)
 
     def codec(self, stage: Literal["codec", "decoder"] = "decoder") -> SpeakerCodec:
-        """Return the moving average that a stage left; the stage decoder leaves the codes alone."""
+        """Return the codec; of the stage codec with the same codes and another decoder."""
         average = build_average(SpeakerCodec(self.recipes.codec.architecture))
         self._load_part(stage, average=average)
         codec = average.module.eval()
         assert isinstance(codec, SpeakerCodec)
-        return codec
+        if stage == "codec":
+            return codec
+        return mix_weights(self.codec("codec"), codec, self.recipes.decoder.kept)
 
     def recognizer(self) -> PhoneRecognizer:
         return self._load("recognizer", build_recognizer(self.recipes.recognizer))

@@ -28,7 +28,11 @@ from recipes.loop import (
     optimizer_step,
     random_int,
 )
-from recipes.losses.phone_recognizer import PhoneRecognizer, compute_heard_loss
+from recipes.losses.phone_recognizer import (
+    PhoneRecognizer,
+    compute_phone_errors,
+    compute_phone_loss,
+)
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
 
@@ -73,7 +77,7 @@ def train_phone_recognizer(
         generator = make_step_generator(recipe.seed, step)
         batch = batches.sample(generator)
         mel = torch.stack([_augment(recipe, item, generator) for item in batch.mel])
-        loss = compute_heard_loss(model, mel, batch.phones)
+        loss = compute_phone_loss(compute_phone_errors(model, mel, batch.phones), batch.phones)
         lr = compute_cosine_lr(step, recipe.steps, recipe.rate, recipe.warm_up)
         norm = optimizer_step(loss, model, [optimizer], lr)
         if (step + 1) % 25 == 0:

@@ -33,12 +33,23 @@ class PhoneRecognizer(nn.Module):
         return F.interpolate(logits, size=places, mode="linear")
 
 
-def compute_heard_loss(recognizer: PhoneRecognizer, mel: Tensor, phones: Tensor) -> Tensor:
-    """Return the mean cross entropy of the known phones, in nats, 0 without any: ().
+def compute_phone_errors(recognizer: PhoneRecognizer, mel: Tensor, phones: Tensor) -> Tensor:
+    """Return the cross entropy of each phone, in nats, 0 for unknown ones: (b, h).
 
     mel: (b, 100, g); phones: (b, h) classes.
     """
     with autocast_bfloat16():
         logits = recognizer(mel, phones.shape[1])
-    loss = F.cross_entropy(logits.float(), phones, ignore_index=UNKNOWN_PHONE)
-    return loss.nan_to_num()
+    return F.cross_entropy(logits.float(), phones, ignore_index=UNKNOWN_PHONE, reduction="none")
+
+
+def compute_phone_loss(errors: Tensor, phones: Tensor, natural: Tensor | None = None) -> Tensor:
+    """Return the mean error of the known phones, or the mean by which it exceeds the natural: ().
+
+    errors: (b, h) from `compute_phone_errors`; natural: (b, h), those of the recording. A decoder
+    that makes phones clearer to the recognizer than they are in speech is less clear to others
+    (word error rate 0.10 in place of 0.06).
+    """
+    missed = errors if natural is None else (errors - natural).relu()
+    known = phones != UNKNOWN_PHONE
+    return (missed * known).sum() / known.sum().clamp(min=1)

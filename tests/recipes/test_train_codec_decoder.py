@@ -27,8 +27,16 @@ from recipes.data.speech_store import (
 )
 from recipes.loop import make_step_generator
 from recipes.losses.mel_critics import SpeakerSimilarity
-from recipes.losses.phone_recognizer import PhoneRecognizer, compute_heard_loss
-from recipes.train_codec_decoder import CodecDecoderRecipe, train_codec_decoder
+from recipes.losses.phone_recognizer import (
+    PhoneRecognizer,
+    compute_phone_errors,
+    compute_phone_loss,
+)
+from recipes.train_codec_decoder import (
+    CodecDecoderRecipe,
+    mix_weights,
+    train_codec_decoder,
+)
 from recipes.train_phone_recognizer import PhoneRecognizerRecipe, train_phone_recognizer
 from support.tiny_codec import make_codec, make_encoder, make_phoneme_bundle
 from text.phones import UNKNOWN_PHONE
@@ -114,6 +122,15 @@ def test_only_the_decoder_changes(store: SpeechStore, tmp_path: Path) -> None:
     assert changed == {"decoder"}
 
 
+def test_the_result_keeps_a_share_of_the_decoder_before() -> None:
+    before, after = make_codec(0), make_codec(1)
+    wanted = 0.25 * before.decoder.conv_out.weight + 0.75 * after.decoder.conv_out.weight
+    encoder = after.encoder.conv_out.weight.clone()
+    mixed = mix_weights(before, after, 0.25)
+    torch.testing.assert_close(mixed.decoder.conv_out.weight, wanted)
+    assert torch.equal(mixed.encoder.conv_out.weight, encoder)
+
+
 def test_an_interrupted_run_ends_exactly_like_one_that_was_not(
     store: SpeechStore, tmp_path: Path
 ) -> None:
@@ -145,12 +162,22 @@ def test_a_recognizer_learns_which_phone_is_where(store: SpeechStore, tmp_path: 
 
 def test_unknown_phones_are_not_judged() -> None:
     mel = torch.randn(2, 100, 40, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    recognizer = PhoneRecognizer(8, 1)
     unknown = torch.full((2, 16), UNKNOWN_PHONE)
-    assert compute_heard_loss(PhoneRecognizer(8, 1), mel, unknown).item() == 0
+    assert compute_phone_loss(compute_phone_errors(recognizer, mel, unknown), unknown).item() == 0
     known = unknown.clone()
     known[0, 3] = 2
-    compute_heard_loss(PhoneRecognizer(8, 1), mel, known).backward()
+    compute_phone_loss(compute_phone_errors(recognizer, mel, known), known).backward()
     assert mel.grad is not None and mel.grad[0].abs().sum() > 0 == mel.grad[1].abs().sum()
+
+
+def test_phones_that_are_as_clear_as_in_the_recording_are_not_made_clearer() -> None:
+    errors = torch.tensor([[0.1, 0.5, 2.0, 9.0]], requires_grad=True)
+    natural = torch.tensor([[0.3, 0.5, 0.5, 0.0]])
+    loss = compute_phone_loss(errors, torch.tensor([[1, 2, 3, UNKNOWN_PHONE]]), natural)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5)
+    assert errors.grad is not None and errors.grad[0].tolist() == pytest.approx([0, 0, 1 / 3, 0])
 
 
 def test_drafts_have_the_timing_of_their_utterance(tmp_path: Path) -> None:
