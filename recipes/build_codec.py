@@ -6,7 +6,8 @@
     python -m recipes.build_codec export MODEL --work FOLDER
 
 Preparation adds what is missing, so it can be repeated while the teacher's corpus grows; a running
-training sees new shards when it is started again.
+training sees new shards when it is started again. The training has three stages, each in a folder
+of its own: the codec, a phone recognizer, and the decoder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import cast
 
 import torch
 
@@ -29,15 +29,15 @@ from recipes.corpus.reader import CorpusRow, read_index, read_wave
 from recipes.data.phones import PhoneSpan, list_teacher_spans
 from recipes.data.segments import AUDIO_SUFFIXES
 from recipes.data.speech_store import SpeechStore, Utterance, list_shards, write_shard
-from recipes.loop import ProgressPrinter, load_state
-from recipes.train_speaker_codec import (
-    SpeakerCodecRecipe,
-    build_average,
-    train_speaker_codec,
-)
+from recipes.loop import ProgressPrinter
+from recipes.recipes import Recipes
+from recipes.stage_outputs import StageOutputs
+from recipes.train_codec_decoder import train_codec_decoder
+from recipes.train_phone_recognizer import train_phone_recognizer
+from recipes.train_speaker_codec import train_speaker_codec
 from tortoise.checkpoints.loading import load_mel_stats, save_network
 from tortoise.generation.voice_conditioning import embed_windows, load_vector_encoder
-from tortoise.modules.speaker_codec import SpeakerCodec, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import SpeakerCodecConfig
 
 TAPE_SPEEDS = (1.0, 0.84, 0.92, 1.09, 1.18)
 """Playing a recording faster or slower gives another speaker, with other timing."""
@@ -87,12 +87,34 @@ def list_teacher_shards(store: Path) -> list[Path]:
     return [shard for shard in list_shards(store) if shard.name.startswith(TEACHER_PREFIX)]
 
 
-def export_codec(work: Path, model: Path) -> None:
+def train_codec(recipes: Recipes, store: Path, work: Path, report: ProgressReporter) -> None:
+    """Train codes and decoder, in `work`/codec."""
+    speech = SpeechStore(list_shards(store))
+    train_speaker_codec(recipes.codec, speech, work / "codec", report)
+
+
+def train_recognizer(recipes: Recipes, store: Path, work: Path, report: ProgressReporter) -> None:
+    """Train the phone recognizer on speech of the teacher, in `work`/recognizer."""
+    speech = SpeechStore(list_teacher_shards(store))
+    train_phone_recognizer(recipes.recognizer, speech, work / "recognizer", report)
+
+
+def train_decoder(recipes: Recipes, store: Path, work: Path, report: ProgressReporter) -> None:
+    """Train the decoder of that codec further, in `work`/decoder."""
+    outputs = StageOutputs(folder=work, recipes=recipes)
+    train_codec_decoder(
+        recipes.decoder,
+        outputs.codec("codec"),
+        outputs.recognizer(),
+        SpeechStore(list_shards(store)),
+        work / "decoder",
+        report,
+    )
+
+
+def export_codec(recipes: Recipes, work: Path, model: Path) -> None:
     """Write the trained codec into a model folder, in place of its discrete VAE."""
-    trained = build_average(SpeakerCodec(SpeakerCodecRecipe().architecture))
-    if load_state(work, average=trained) == 0:
-        raise FileNotFoundError(f"{work} has no state; run the step train first")
-    codec = cast(SpeakerCodec, trained.module)
+    codec = StageOutputs(folder=work, recipes=recipes).codec()
     codec.mel_norms.copy_(load_mel_stats(model).norms)
     save_network(model, "dvae", codec, codec.config, torch.float16)
 
@@ -139,10 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif parsed.step == "teacher":
         add_teacher_shards(parsed.folders[0], parsed.store, report)
     elif parsed.step == "export":
-        export_codec(parsed.work, parsed.folders[0])
+        export_codec(Recipes(), parsed.work, parsed.folders[0])
     else:
-        shards = list_shards(parsed.store)
-        train_speaker_codec(SpeakerCodecRecipe(), SpeechStore(shards), parsed.work, report)
+        for train in (train_codec, train_recognizer, train_decoder):
+            train(Recipes(), parsed.store, parsed.work, report)
 
 
 if __name__ == "__main__":

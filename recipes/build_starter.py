@@ -25,6 +25,9 @@ from recipes.build_codec import (
     add_teacher_shards,
     group_by_shard,
     list_teacher_shards,
+    train_codec,
+    train_decoder,
+    train_recognizer,
 )
 from recipes.corpus.build_teacher import build_teacher_corpus
 from recipes.corpus.reader import CorpusRow, read_index, split_held_out
@@ -42,11 +45,8 @@ from recipes.export_bundle import (
 from recipes.loop import ProgressPrinter
 from recipes.recipes import Recipes
 from recipes.stage_outputs import StageOutputs
-from recipes.train_codec_decoder import train_codec_decoder
 from recipes.train_gpt import train_gpt
-from recipes.train_phone_recognizer import train_phone_recognizer
 from recipes.train_random_latents import train_random_latents
-from recipes.train_speaker_codec import train_speaker_codec
 from recipes.train_vector_encoder import save_encoder, train_vector_encoder
 from recipes.train_vocoder import load_wave_pools, train_vocoder
 from text.tokenizer import load_tokenizer
@@ -121,8 +121,7 @@ def make_store(context: BuildContext) -> None:
 
 
 def make_codec(context: BuildContext) -> None:
-    store = SpeechStore(list_shards(context.store))
-    train_speaker_codec(context.recipes.codec, store, context.folder / "codec", context.report)
+    train_codec(context.recipes, context.store, context.folder, context.report)
 
 
 def make_speaker_encoder(context: BuildContext) -> None:
@@ -158,20 +157,11 @@ def make_drafts(context: BuildContext) -> None:
 
 
 def make_recognizer(context: BuildContext) -> None:
-    store, folder = SpeechStore(list_teacher_shards(context.store)), context.folder / "recognizer"
-    train_phone_recognizer(context.recipes.recognizer, store, folder, context.report)
+    train_recognizer(context.recipes, context.store, context.folder, context.report)
 
 
 def make_decoder(context: BuildContext) -> None:
-    networks = context.get_finished_networks()
-    train_codec_decoder(
-        context.recipes.decoder,
-        networks.codec("codec"),
-        networks.recognizer(),
-        SpeechStore(list_shards(context.store)),
-        context.folder / "decoder",
-        context.report,
-    )
+    train_decoder(context.recipes, context.store, context.folder, context.report)
 
 
 def make_vocoder(context: BuildContext) -> None:

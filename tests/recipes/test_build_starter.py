@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from recipes.build_starter import STAGES, BuildContext
 from recipes.corpus.reader import read_index, read_wave
 from recipes.recipes import Recipes
 from support.tiny_codec import make_encoder
+from tortoise.checkpoints.loading import load_network
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 
@@ -64,6 +66,19 @@ def test_the_bundle_makes_up_a_speaker(shop: BuildContext) -> None:
     vector = voice.tensors["speaker"]
     assert vector.shape == (1, 256) and (vector >= 0).all()
     torch.testing.assert_close(vector.norm(), torch.tensor(1.0))
+
+
+def test_a_codec_is_exported_with_the_decoder_of_the_last_stage(
+    shop: BuildContext, tmp_path: Path
+) -> None:
+    model = shutil.copytree(shop.folder / "starter", tmp_path / "model")
+    (model / "dvae.safetensors").unlink()
+    build_codec.export_codec(shop.recipes, shop.folder, model)
+    exported, outputs = load_network(model, "dvae"), shop.get_finished_networks()
+    before, after = outputs.codec("codec"), outputs.codec()
+    found = exported.get_submodule("decoder.conv_out").weight
+    torch.testing.assert_close(found, after.decoder.conv_out.weight.half().to(found))
+    assert not torch.equal(before.decoder.conv_out.weight, after.decoder.conv_out.weight)
 
 
 def test_solo_shards_hold_one_speaker(shop: BuildContext) -> None:
