@@ -8,6 +8,7 @@ replaces the vocoder of an existing model alone.
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -138,13 +139,12 @@ def compute_gpt_latents(
 
 
 def read_speaker_vectors(store: SpeechStore) -> Tensor:
-    """Return the vector of each speaker of each utterance of a store: (n, s)."""
-    vectors = [
-        store.read_speaker_windows(index, version).mean(0)
-        for index, (_, utterance) in enumerate(store.utterances)
-        for version in range(len(utterance.versions))
-    ]
-    return F.normalize(torch.stack(vectors), dim=1)
+    """Return the mean vector of each speaker of a store, of unit length: (n, s)."""
+    found: dict[str, list[Tensor]] = defaultdict(list)
+    for index, (_, utterance) in enumerate(store.utterances):
+        for number, version in enumerate(utterance.versions):
+            found[version.speaker].append(store.read_speaker_windows(index, number).mean(0))
+    return F.normalize(torch.stack([torch.stack(one).mean(0) for one in found.values()]), dim=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from core.progress import ProgressReporter
 from recipes.loop import TrainingLoop, build_seeded, make_step_generator, optimizer_step
@@ -21,7 +22,7 @@ from training.finetuning.config.lr_schedule import compute_cosine_lr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomLatentRecipe:
-    """Options of random latent training."""
+    """Options of random latent training.  directions: of each kind."""
 
     steps: int = 600
     batch: int = 512
@@ -57,8 +58,13 @@ def train_random_latents(
 def sliced_wasserstein_distance(
     generated: Tensor, real: Tensor, directions: int, generator: torch.Generator
 ) -> Tensor:
-    """Return the squared sliced Wasserstein distance of generated and real (b, c): ()."""
-    along = torch.randn(generated.shape[1], directions, generator=generator)
-    along = along / along.norm(dim=0)
+    """Return the squared sliced Wasserstein distance of generated and real (b, c): ().
+
+    Half of the directions are random, half are drawn as the real latents spread, since random ones
+    hardly see what differs most (with them 9 of 64 voices were men, with both 21).
+    """
+    random = torch.randn(generated.shape[1], directions, generator=generator)
+    spread = (real - real.mean(0)).T @ torch.randn(len(real), directions, generator=generator)
+    along = F.normalize(torch.cat([random, spread], dim=1), dim=0)
     difference = (generated @ along).sort(0).values - (real @ along).sort(0).values
-    return difference.square().mean()
+    return 2 * difference.square().mean()
