@@ -155,16 +155,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.add_argument("--work", type=Path, help="work folder of the training")
     parsed = cli.parse_args(arguments)
     torch.set_num_threads(1)
-    report = ProgressReporter(ProgressPrinter())
+    recipes, report = Recipes(), ProgressReporter(ProgressPrinter())
     if parsed.step == "recordings":
         add_recordings(parsed.folders, parsed.store, report)
     elif parsed.step == "teacher":
         add_teacher_shards(parsed.folders[0], parsed.store, report)
     elif parsed.step == "export":
-        export_codec(Recipes(), parsed.work, parsed.folders[0])
+        export_codec(recipes, parsed.work, parsed.folders[0])
     else:
         for train in (train_codec, train_recognizer, train_decoder):
-            train(Recipes(), parsed.store, parsed.work, report)
+            train(recipes, parsed.store, parsed.work, report)
 
 
 if __name__ == "__main__":

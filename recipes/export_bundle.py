@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from core.progress import ProgressReporter
 from engines.model_files import CHECKSUMS_FILE, get_network_path, read_checksums, write_json
 from recipes.corpus.reader import CorpusRow
+from recipes.data.drafts import FREE_OPTIONS, REFERENCE_FRAMES
 from recipes.data.features import MelDataset
 from recipes.data.speech_store import SpeechStore
 from recipes.stage_outputs import StageOutputs
@@ -35,14 +36,13 @@ from tortoise.modules.speaker_codec import SpeakerCodec
 from tortoise.modules.vocoders.istft_vocoder import IstftVocoder
 
 VOICE_CLIPS = 3_000
-REFERENCE_FRAMES = 240  # 2.7 s
 CONFIDENCE_SHARE = 0.5  # of the ranking; the phones have the rest
 MAX_CHUNK_TOKENS = 120  # some 8 s; clips of the corpus have up to 14 s
 MAX_REFERENCE_S = 3.0  # the longest reference in the GPT's training
 RECOMMENDED_OPTIONS = {
-    "temperature": 0.6,
-    "top_p": 0.9,
-    "repetition_penalty": 1.0,
+    "temperature": FREE_OPTIONS.temperature,
+    "top_p": FREE_OPTIONS.top_p,
+    "repetition_penalty": FREE_OPTIONS.repetition_penalty,
     "cond_free_k": 0.0,
     "vocoder": "istft",
 }

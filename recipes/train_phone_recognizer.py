@@ -99,12 +99,9 @@ def _augment(recipe: PhoneRecognizerRecipe, mel: Tensor, generator: torch.Genera
     mel = apply_channel_augmentation(mel, VOCODER_MEL, recipe.channel, generator).clone()
     mean = mel.mean()
     for _ in range(recipe.masks):
-        for length, widest, rows in (
-            (mel.shape[0], recipe.masked_bands, True),
-            (mel.shape[1], recipe.masked_frames, False),
-        ):
+        for axis, widest in enumerate((recipe.masked_bands, recipe.masked_frames)):
+            length = mel.shape[axis]
             width = random_int(0, min(widest, length) + 1, generator)
             start = random_int(0, length - width + 1, generator)
-            stripe = slice(start, start + width)
-            mel[(stripe, slice(None)) if rows else (slice(None), stripe)] = mean
+            mel.narrow(axis, start, width).fill_(mean)
     return mel

@@ -61,7 +61,7 @@ def sliced_wasserstein_distance(
     """Return the squared sliced Wasserstein distance of generated and real (b, c): ().
 
     Half of the directions are random, half are drawn as the real latents spread, since random ones
-    hardly see what differs most (with them 9 of 64 voices were men, with both 21).
+    hardly see what differs most (with them 9 of 64 voices were men, with both 22).
     """
     random = torch.randn(generated.shape[1], directions, generator=generator)
     spread = (real - real.mean(0)).T @ torch.randn(len(real), directions, generator=generator)

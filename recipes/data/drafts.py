@@ -35,7 +35,9 @@ FORCED_OPTIONS = SamplingOptions(temperature=0.8, top_p=0.95, top_k=0)
 FREE_OPTIONS = SamplingOptions(
     samples=1, temperature=0.6, top_p=0.9, repetition_penalty=1.0, cache="padded"
 )
-REFERENCE_FRAMES = 240  # of the GPT's mel
+"""As the model recommends when it is used."""
+
+REFERENCE_FRAMES = 240  # of the GPT's mel, 2.7 s
 
 
 class DraftWriter:
