@@ -22,7 +22,10 @@ class Visitor:
         self.complaints: list[str] = []
         self.forgiven: list[str] = []
         self.home = ""
+        self.unanswered: set[Any] = set()
         self.context.on("request", self._request)
+        self.context.on("requestfinished", lambda request: self.unanswered.discard(request))
+        self.context.on("requestfailed", lambda request: self.unanswered.discard(request))
         self.context.on("console", self._console)
         self.context.on("weberror", lambda error: self.complain(f"error: {error.error}"))
         self.context.on("response", self._response)
@@ -65,6 +68,7 @@ class Visitor:
         """Turn a control as a hand would: tick it, choose from it, or type and leave it."""
         place = self.control(name)
         place.wait_for(state="visible")
+        self.wait_for_answers()
         if isinstance(value, bool):
             place.locator("input[type=checkbox]").set_checked(value)
             return
@@ -77,6 +81,13 @@ class Visitor:
             self.page.get_by_role("option", name=str(value)).first.click()
         else:
             field.blur()  # with Tab the next list would open over what is to be clicked
+
+    def wait_for_answers(self) -> None:
+        """Wait until the server has answered every event: an answer may set what is set next."""
+        quiet = 0
+        while quiet < 3:  # an answer may start the next event
+            quiet = 0 if self.unanswered else quiet + 1
+            self.page.wait_for_timeout(20)
 
     def settle(self) -> None:
         """Wait until what is shown stands still: fonts there, nothing loading, two frames drawn."""
@@ -123,6 +134,8 @@ class Visitor:
 
     def _request(self, request: Any) -> None:
         address = urlsplit(request.url)
+        if address.path.endswith("/run/predict"):
+            self.unanswered.add(request)
         if address.scheme not in ("data", "blob") and address.netloc != self.home:
             self.complain(f"foreign: {request.url}")
 

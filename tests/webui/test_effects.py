@@ -1,4 +1,4 @@
-"""The effects part of Utilities submits what is chosen, and presets and options agree."""
+"""The effects part of Utilities submits the chain that its controls show."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from audio.effects.options import EFFECT_PRESETS
 from core.errors import AppError
 from studio.app.studio import Studio
-from webui.tools.effects import CUSTOM, FIELDS, EffectsTool, find_preset, show_preset
+from studio.schemas.clip_tools import merge_effects
+from webui.tools.effect_controls import to_values
+from webui.tools.effects import EffectsTool
+
+HALL, ROOM = (to_values(merge_effects(name, {})) for name in ("hall", "room"))
 
 
 class Page:
@@ -26,24 +29,15 @@ def tool(studio: Studio) -> EffectsTool:
         return EffectsTool(Page(studio))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("preset", EFFECT_PRESETS)
-def test_a_preset_shows_its_options_and_is_known_by_them(preset: str) -> None:
-    values = show_preset(preset)
-    assert find_preset(*values) == preset
-    values[0] = 7.5
-    assert find_preset(*values) == CUSTOM
-    assert len(show_preset(CUSTOM)) == len(FIELDS)
-
-
 def test_a_clip_or_a_dropped_file_becomes_a_job(studio: Studio, tool: EffectsTool) -> None:
     clip = studio.layout.results / "Anna" / "00001-hello.wav"
     clip.parent.mkdir(parents=True, exist_ok=True)
     clip.write_bytes((studio.layout.voices / "Anna" / "one.wav").read_bytes())
-    tool.submit("Anna/00001-hello.wav", None, "hall", *show_preset("hall"))
+    tool.submit("Anna/00001-hello.wav", None, *HALL)
     (job,) = studio.jobs()
     assert job.task == "apply_effects" and job.request["clip"] == "results/Anna/00001-hello.wav"
     assert job.request["options"]["reverb"] == 0.35 and job.request["name"] == "hall"
-    tool._submit_preview("Anna/00001-hello.wav", str(clip), "hall", *show_preset("room"))
+    tool._submit_preview("Anna/00001-hello.wav", str(clip), 7.5, *ROOM[1:])
     job = studio.jobs()[0]
     assert job.request["preview"] and job.request["name"] == "effects"
     assert job.request["clip"].startswith("uploads/") and job.title.startswith("Preview")
@@ -52,9 +46,9 @@ def test_a_clip_or_a_dropped_file_becomes_a_job(studio: Studio, tool: EffectsToo
 @pytest.mark.parametrize(
     ("clip", "values", "told"),
     [
-        ("", show_preset("hall"), "Choose a clip"),
-        ("../x.wav", show_preset("hall"), "There is no clip"),
-        ("Anna/gone.wav", show_preset("hall"), "There is no clip"),
+        ("", HALL, "Choose a clip"),
+        ("../x.wav", HALL, "There is no clip"),
+        ("Anna/gone.wav", HALL, "There is no clip"),
         ("Anna/x.wav", [0, "full", 0, 0, 0, 1, 0, 1], "No effect is turned on"),
         ("Anna/x.wav", [99, "full", 0, 0, 0, 1, 0, 1], "pitch is 99"),
     ],
@@ -63,5 +57,5 @@ def test_what_does_not_fit_is_named(
     studio: Studio, tool: EffectsTool, clip: str, values: list[Any], told: str
 ) -> None:
     with pytest.raises(AppError, match=told):
-        tool.submit(clip, None, "hall", *values)
+        tool.submit(clip, None, *values)
     assert studio.jobs() == []

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from audio.effects.options import EFFECT_PRESETS, EffectOptions
+from audio.effects.options import EFFECT_PRESETS
 from core.errors import AppError, reraise_as_app_error
-from core.options import list_option_fields
 from studio.schemas.clip_tools import ApplyEffectsRequest, merge_effects
 from studio.synthesis.output_paths import find_clip_path, get_clip_name, list_recent_clips
 from studio.voices.effects import find_preset_name
 from studio.voices.uploads import store_upload
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import show_errors
-from webui.components.option_controls import (
-    build_control,
-    clamp_inputs_js,
-    format_preset_label,
-    from_control_value,
-    to_control_value,
-)
+from webui.components.option_controls import clamp_inputs_js
 from webui.components.page_context import PageContext
+from webui.tools.effect_controls import EffectControls, read_chain
 from webui.tools.results import ORIGIN
 
 # Any: what Gradio's controls give and take.
@@ -33,8 +26,6 @@ ABOUT = (
     "Pitch, equalizer, compressor, reverberation, telephone and radio. The result is a new clip "
     "beside the original, which is not changed, with the same loudness."
 )
-CUSTOM = "custom"
-FIELDS = tuple(list_option_fields(EffectOptions))
 
 
 class EffectsTool:
@@ -42,6 +33,8 @@ class EffectsTool:
 
     def __init__(self, page: PageContext) -> None:
         self.page, self.studio = page, page.studio
+        first = merge_effects(next(iter(EFFECT_PRESETS)), {})
+        self.effects = EffectControls("utilities-effects", first, can_be_none=False)
         gr.Markdown(ABOUT)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300, elem_classes="utility"):
@@ -59,53 +52,40 @@ class EffectsTool:
                     height=150,
                     elem_id="utilities-effects-drop",
                 )
-                self.preset = gr.Dropdown(
-                    choices=[
-                        *((format_preset_label(name), name) for name in EFFECT_PRESETS),
-                        (format_preset_label(CUSTOM), CUSTOM),
-                    ],
-                    value=next(iter(EFFECT_PRESETS)),
-                    label="Effects",
-                    info="Each sets the options; changing them is a custom chain.",
-                    elem_id="utilities-effects-preset",
-                )
+                self.effects.create_preset()
                 with gr.Row():
                     self.preview = gr.Button("Preview", elem_id="utilities-effects-preview")
                     self.apply = gr.Button(
                         "Apply into a new clip", variant="primary", elem_id="utilities-effects"
                     )
             with gr.Column(scale=1, min_width=300, elem_classes="utility"):
-                first = merge_effects(next(iter(EFFECT_PRESETS)), {})
-                self.controls: list[Any] = [
-                    build_control(field, "utilities-effects", getattr(first, field.name))
-                    for field in FIELDS
-                ]
+                self.effects.create_options()
         self.view = create_live_html("utilities-with-effects")
 
     def bind(self, panel: LivePanel) -> None:
         """Connect the events to their handlers; the panel shows the jobs."""
-        inputs = [self.clip, self.recording, self.preset, *self.controls]
+        inputs = [self.clip, self.recording, *self.effects.options]
         for button, preview in ((self.preview, True), (self.apply, False)):
             submit = show_errors(self.view, self._submit_preview if preview else self.submit)
             clamp = clamp_inputs_js([*panel.inputs, *inputs])
             panel.bind(button.click, submit, inputs, js=clamp)
-        self.preset.input(show_preset, self.preset, self.controls, **EVENT_OPTIONS)
-        changes = [control.change for control in self.controls]
-        shown = {"js": clamp_inputs_js(self.controls), **EVENT_OPTIONS}
-        gr.on(changes, find_preset, self.controls, self.preset, **shown)
+        self.effects.bind()
         self.clip.focus(
             lambda: gr.update(choices=self._list_clips()), None, self.clip, **EVENT_OPTIONS
         )
         self.page.blocks.load(self._get_newest, None, self.clip, **EVENT_OPTIONS)
 
     def submit(
-        self, clip: Any, recording: str | None, preset: Any, *values: Any, preview: bool = False
+        self, clip: Any, recording: str | None, *values: Any, preview: bool = False
     ) -> Updates:
         """Submit the chain for a dropped file, else for the chosen clip."""
+        options = read_chain(values)
         with reraise_as_app_error(ValueError):
-            options = EffectOptions(**read_controls(values))
             request = ApplyEffectsRequest(
-                clip="", options=options, name=_name_chain(str(preset), values), preview=preview
+                clip="",
+                options=options,
+                name=find_preset_name(options) or "effects",
+                preview=preview,
             )
         reference, shown = self._find_source(str(clip or "").strip(), recording)
         named = f"{request.name}: {shown}"
@@ -137,31 +117,3 @@ class EffectsTool:
 
     def _list_clips(self) -> list[str]:
         return list_recent_clips(self.studio.layout)
-
-
-def show_preset(preset: str) -> list[Any]:
-    """Return what the controls show for a preset; they stay for the custom chain."""
-    if preset not in EFFECT_PRESETS:
-        return [gr.skip() for _ in FIELDS]
-    options = merge_effects(preset, {})
-    return [to_control_value(field, getattr(options, field.name)) for field in FIELDS]
-
-
-def find_preset(*values: Any) -> str:
-    """Return the preset that has the values of the controls, or the custom chain."""
-    try:
-        return find_preset_name(EffectOptions(**read_controls(values))) or CUSTOM
-    except ValueError:
-        return CUSTOM
-
-
-def read_controls(values: tuple[Any, ...]) -> Mapping[str, Any]:
-    """Return the options that the controls show."""
-    return {
-        field.name: from_control_value(field, value)
-        for field, value in zip(FIELDS, values, strict=True)
-    }
-
-
-def _name_chain(preset: str, values: tuple[Any, ...]) -> str:
-    return preset if preset in EFFECT_PRESETS and find_preset(*values) == preset else "effects"

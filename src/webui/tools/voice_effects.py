@@ -6,13 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from audio.effects.options import EFFECT_PRESETS, EffectOptions
+from audio.effects.options import EffectOptions
 from core.errors import AppError, reraise_as_app_error
 from studio.schemas.clip_tools import NO_EFFECTS, PreviewVoiceEffectsRequest
 from studio.schemas.voices import MICROPHONE_VOICE
 from studio.voices.catalog import find_voice, list_voices
 from studio.voices.effects import (
-    find_preset_name,
     format_chain,
     read_voice_effects,
     to_chain,
@@ -20,14 +19,9 @@ from studio.voices.effects import (
 )
 from webui.components.live_panel import EVENT_OPTIONS, LivePanel, Updates, create_live_html
 from webui.components.messages import note_html, show_errors
-from webui.components.option_controls import (
-    build_control,
-    clamp_inputs_js,
-    format_preset_label,
-    to_control_value,
-)
+from webui.components.option_controls import clamp_inputs_js
 from webui.components.page_context import PageContext
-from webui.tools.effects import CUSTOM, FIELDS, read_controls, show_preset
+from webui.tools.effect_controls import EffectControls, read_chain, to_values
 from webui.tools.results import ORIGIN
 
 # Any: what Gradio's controls give and take.
@@ -36,8 +30,6 @@ ABOUT = (
     "Effects of a voice are in every clip that it speaks from then on: on Generate, on the command "
     "line and over the API. Its recordings are not changed, and None removes the effects."
 )
-NONE = "none"
-PRESETS = (NONE, *EFFECT_PRESETS, CUSTOM)
 
 
 class VoiceEffectsTool:
@@ -48,7 +40,8 @@ class VoiceEffectsTool:
         gr.Markdown(f"### Effects\n{ABOUT}")
         voices = self._list_voices()
         first = next(iter(voices), None)
-        kept = self._read(first)
+        prefix, kept = "utilities-voice-effects", self._read(first)
+        self.effects = EffectControls(prefix, kept, can_be_none=True)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300, elem_classes="utility"):
                 self.voice = gr.Dropdown(
@@ -58,16 +51,7 @@ class VoiceEffectsTool:
                     allow_custom_value=True,
                     elem_id="utilities-voice-effects-voice",
                 )
-                self.preset = gr.Dropdown(
-                    choices=[
-                        (format_preset_label(name), name)
-                        for name in (NONE, *EFFECT_PRESETS, CUSTOM)
-                    ],
-                    value=_name_preset(kept),
-                    label="Effects",
-                    info="Each sets the options; changing them is a custom chain.",
-                    elem_id="utilities-voice-effects-preset",
-                )
+                self.effects.create_preset()
                 with gr.Row():
                     self.preview = gr.Button("Preview", elem_id="utilities-voice-effects-preview")
                     self.save = gr.Button(
@@ -77,15 +61,12 @@ class VoiceEffectsTool:
                     )
                 self.message = gr.HTML("", elem_id="utilities-voice-effects-message")
             with gr.Column(scale=1, min_width=300, elem_classes="utility"):
-                self.controls: list[Any] = [
-                    build_control(field, "utilities-voice-effects", getattr(kept, field.name))
-                    for field in FIELDS
-                ]
+                self.effects.create_options()
         self.view = create_live_html("utilities-voice-effects-heard")
 
     def bind(self, panel: LivePanel) -> None:
         """Connect the events to their handlers; the panel shows the jobs."""
-        inputs = [self.voice, *self.controls]
+        inputs = [self.voice, *self.effects.options]
         panel.bind(
             self.preview.click,
             show_errors(self.view, self.submit),
@@ -95,28 +76,24 @@ class VoiceEffectsTool:
         clamp = {"js": clamp_inputs_js(inputs), **EVENT_OPTIONS}
         save = show_errors(self.message, self.keep)
         self.save.click(save, inputs, [self.message], **clamp)
-        self.preset.input(show_voice_preset, self.preset, self.controls, **EVENT_OPTIONS)
-        shown = {"js": clamp_inputs_js(self.controls), **EVENT_OPTIONS}
-        changes = [control.change for control in self.controls]
-        gr.on(changes, find_voice_preset, self.controls, self.preset, **shown)
-        self.voice.change(self.show, self.voice, self.controls, **EVENT_OPTIONS)
+        self.effects.bind()
+        self.voice.change(self.show, self.voice, self.effects.options, **EVENT_OPTIONS)
         self.voice.focus(
             lambda: gr.update(choices=self._list_voices()), None, self.voice, **EVENT_OPTIONS
         )
         self.page.blocks.load(self._get_first, self.voice, self.voice, **EVENT_OPTIONS).then(
-            self.show, self.voice, self.controls, **EVENT_OPTIONS
+            self.show, self.voice, self.effects.options, **EVENT_OPTIONS
         )
 
     def show(self, voice: Any) -> list[Any]:
         """Return what the controls show for the effects of a voice."""
-        kept = self._read(str(voice or ""))
-        return [to_control_value(field, getattr(kept, field.name)) for field in FIELDS]
+        return to_values(self._read(str(voice or "")))
 
     def submit(self, voice: Any, *values: Any) -> Updates:
         """Submit a preview of the effects with a recording of the voice."""
         name = find_voice(self.studio.layout, _require(voice)).name
+        options = read_chain(values)
         with reraise_as_app_error(ValueError):
-            options = EffectOptions(**read_controls(values))
             request = PreviewVoiceEffectsRequest(voice=name, options=options)
         self.studio.submit(request, title=f"Preview of effects for {name}", origin=ORIGIN)
         return {}
@@ -124,8 +101,7 @@ class VoiceEffectsTool:
     def keep(self, voice: Any, *values: Any) -> Updates:
         """Save the effects with the voice; without any, remove those that it has."""
         found = find_voice(self.studio.layout, _require(voice))
-        with reraise_as_app_error(ValueError):
-            options = EffectOptions(**read_controls(values))
+        options = read_chain(values)
         write_voice_effects(found.folder, options)
         chain = format_chain(to_chain(options))
         text = f"Effects of {found.name}: {chain or 'none'}."
@@ -145,25 +121,6 @@ class VoiceEffectsTool:
     def _list_voices(self) -> list[str]:
         voices = list_voices(self.studio.layout)
         return [voice.name for voice in voices if voice.name != MICROPHONE_VOICE]
-
-
-def show_voice_preset(preset: str) -> list[Any]:
-    """Return what the controls show for a preset; they stay for the custom chain."""
-    if preset == NONE:
-        return [to_control_value(field, getattr(NO_EFFECTS, field.name)) for field in FIELDS]
-    return show_preset(preset)
-
-
-def find_voice_preset(*values: Any) -> str:
-    """Return the preset that has the values of the controls, or the custom chain."""
-    try:
-        return _name_preset(EffectOptions(**read_controls(values)))
-    except ValueError:
-        return CUSTOM
-
-
-def _name_preset(options: EffectOptions) -> str:
-    return NONE if options == NO_EFFECTS else find_preset_name(options) or CUSTOM
 
 
 def _require(voice: Any) -> str:
