@@ -20,23 +20,29 @@ from audio.clip import Clip
 from audio.energy_vad import compute_frame_levels_db
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.errors import InvalidValueError
+from core.paths import quote_for_message
 from core.progress import ProgressReporter
 from engines.model_files import get_sha256
 from quick.teacher import DURATION_UNIT, SAMPLE_RATE, TeacherUtterance
-from text.phones import classify_misaki
+from text.phones import SILENCE, classify_misaki, classify_token
+from text.tokenizer import PhonemeTokenizer
 from tortoise.checkpoints.layout import list_codec_files
-from tortoise.checkpoints.loading import load_model
+from tortoise.checkpoints.loading import TortoiseModel, load_model
+from tortoise.generation.forced_alignment import find_phone_path
+from tortoise.generation.mel_decoding import ClipPace, compress_mel
 from tortoise.generation.model_offload import LoadedNetworks, ModelManager
 from tortoise.generation.text_plan import compute_phone_shares
 from tortoise.generation.vocoding import GRIFFIN_LIM, choose_vocoder, vocode
 from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
-from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodecConfig
+from tortoise.modules.speaker_codec import FRAMES_PER_CODE, SpeakerCodec, SpeakerCodecConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 PIECE_S = 20.0  # converted at once
 SEARCH_S = 4.0  # before the end of a piece, for a quiet place to cut
+MAX_ALIGNED_S = 180.0  # the table of the alignment grows with the square of the length
+CODE_S = FRAMES_PER_CODE * GPT_MEL.hop / GPT_MEL.sample_rate
 ID_LENGTH = 16
 
 
@@ -58,8 +64,7 @@ class PhoneTimes:
     def compute_shares(self, start_s: float, codes: int) -> Tensor:
         """Return the shares of the phones from a time on: (p, 2 m)."""
         ends = (self.seconds.cumsum(0) - start_s).clamp(min=0)
-        code_s = FRAMES_PER_CODE * GPT_MEL.hop / GPT_MEL.sample_rate
-        durations = torch.diff(ends, prepend=torch.zeros(1)) / code_s
+        durations = torch.diff(ends, prepend=torch.zeros(1)) / CODE_S
         return compute_phone_shares(self.classes, durations, codes)
 
 
@@ -92,6 +97,11 @@ class VoiceConverter:
         hashes = "".join(get_sha256(folder / name) for name in list_codec_files(folder))
         return hashlib.sha256(hashes.encode()).hexdigest()[:ID_LENGTH]
 
+    @property
+    def reads_words(self) -> bool:
+        """Return whether `align` can be used: the tokens of the model are phonemes."""
+        return isinstance(self.networks.bundle.tokenizer, PhonemeTokenizer)
+
     def embed(self, clips: Sequence[Clip]) -> Tensor:
         """Return the speaker vector of clips of one speaker: (s,)."""
         bundle = self.networks.bundle
@@ -112,15 +122,69 @@ class VoiceConverter:
         speaker: (s,) from `embed`; vocoder: name of the option; generator: on the CPU; phones: of
         the clip where they are known, which keeps its words clear.
         """
+        return self.convert_faster(clip, speaker, vocoder, generator, report, phones)[0]
+
+    def convert_faster(
+        self,
+        clip: Clip,
+        speaker: Tensor,
+        vocoder: str,
+        generator: torch.Generator,
+        report: ProgressReporter,
+        phones: PhoneTimes | None = None,
+        speed: float = 1.0,
+    ) -> tuple[Clip, ClipPace]:
+        """Convert as `convert` does, and make the result `speed` times as fast, 1 or more."""
         whole = clip.resample(VOCODER_MEL.sample_rate)
         pieces = split_at_quiet_places(whole)
         waves: list[Tensor] = []
+        starts = [torch.zeros(1)]
+        start_s = 0.0
         for piece in report.track(pieces, "convert"):
-            start_s = sum(map(len, waves)) / whole.sample_rate
             mel = self._convert_mel(piece, start_s, speaker, phones, report)
-            wave = self._vocode(mel, vocoder, generator, report)
-            waves.append(F.pad(wave, (0, len(piece.wave) - len(wave)))[: len(piece.wave)])
-        return Clip(wave=torch.cat(waves), sample_rate=whole.sample_rate, name=clip.name)
+            if speed > 1.0:
+                mel, places = compress_mel(mel, speed)
+                starts.append(starts[-1][-1] + places[1:].cpu())
+            wave, samples = self._vocode(mel, vocoder, generator, report), len(piece.wave) / speed
+            waves.append(F.pad(wave, (0, max(0, round(samples) - len(wave))))[: round(samples)])
+            start_s += piece.duration_s
+        made = Clip(wave=torch.cat(waves), sample_rate=whole.sample_rate, name=clip.name)
+        return made, ClipPace(starts=torch.cat(starts) if speed > 1.0 else None)
+
+    def align(self, clip: Clip, text: str, report: ProgressReporter) -> PhoneTimes:
+        """Find when a clip speaks a text, by the phone classifier of its codes.
+
+        Raises InvalidValueError for a model without phonemes, for a text that is longer than the
+        clip, and for a clip longer than `MAX_ALIGNED_S`.
+        """
+        phones = list_text_phones(self.networks.bundle, text)
+        if clip.duration_s > MAX_ALIGNED_S:
+            raise InvalidValueError(
+                f"The recording lasts {clip.duration_s:.0f} s; its words can be used up to "
+                f"{MAX_ALIGNED_S:.0f} s. Split it, or convert it without words.",
+                code="bad_request",
+            )
+        heard = []
+        with self._manage(report).use("dvae") as codec, report.stage("aligning"):
+            for piece in split_at_quiet_places(clip.resample(VOCODER_MEL.sample_rate)):
+                codes = self._encode(codec, piece)
+                halves = round(2 * piece.duration_s / CODE_S)
+                heard.append(codec.classify_phones(codes)[0].T[:halves].cpu())
+        path = find_phone_path(torch.cat(heard)[:, phones], phones == SILENCE)
+        if path is None:
+            raise InvalidValueError(
+                f"The recording lasts {clip.duration_s:.1f} s, which is too short for its words: "
+                f"{quote_for_message(text)}. Give the words that it speaks.",
+                code="bad_request",
+            )
+        spoken, counts = path.unique_consecutive(return_counts=True)
+        return PhoneTimes(classes=phones[spoken], seconds=counts * (CODE_S / 2))
+
+    def _encode(self, codec: SpeakerCodec, piece: Clip) -> Tensor:
+        """Return the codes of a piece: (1, m)."""
+        low = piece.resample(GPT_MEL.sample_rate).wave
+        low = F.pad(low, (0, max(0, GPT_MEL.n_fft - len(low))))
+        return codec.encode_log_mel(log_mel(low.to(self.networks.device), GPT_MEL))
 
     def _convert_mel(
         self,
@@ -132,11 +196,8 @@ class VoiceConverter:
     ) -> Tensor:
         """Return the vocoder's mel (1, 100, g) of a piece that begins at `start_s`."""
         device = self.networks.device
-        low = piece.resample(GPT_MEL.sample_rate).wave
-        low = F.pad(low, (0, max(0, GPT_MEL.n_fft - len(low))))
-        mel = log_mel(low.to(device), GPT_MEL)
         with self._manage(report).use("dvae") as codec:
-            codes = codec.encode_log_mel(mel)
+            codes = self._encode(codec, piece)
             told = None
             if phones is not None:
                 told = phones.compute_shares(start_s, codes.shape[1]).to(device)[None]
@@ -155,6 +216,28 @@ class VoiceConverter:
 
     def _manage(self, report: ProgressReporter) -> ModelManager:
         return ModelManager(networks=self.networks, low_vram=False, half=False, report=report)
+
+
+def list_text_phones(bundle: TortoiseModel, text: str) -> Tensor:
+    """Return the phone classes of a text, with a silence between two words: (t,).
+
+    Raises InvalidValueError for a model whose tokens are not phonemes.
+    """
+    tokenizer = bundle.tokenizer
+    if not isinstance(tokenizer, PhonemeTokenizer):
+        raise InvalidValueError(
+            f"The model {bundle.folder.name} cannot use the words of a recording: it has no "
+            "phonemes. Convert without words.",
+            code="bundle_incompatible",
+        )
+    classes = [SILENCE]
+    for token in tokenizer.tokenize(text):
+        phone = classify_token(token)
+        if phone > SILENCE:
+            classes.append(phone)
+        elif classes[-1] != SILENCE:
+            classes.append(SILENCE)
+    return torch.tensor(classes)
 
 
 def split_at_quiet_places(clip: Clip) -> list[Clip]:

@@ -29,7 +29,7 @@ from tortoise.generation.forced_alignment import (
     align_text_parts,
     count_tokens_before,
 )
-from tortoise.generation.mel_decoding import Drafts, decode_mels
+from tortoise.generation.mel_decoding import ClipPace, Drafts, compress_mel, decode_mels
 from tortoise.generation.model_offload import EXACT, LoadedNetworks, ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import (
@@ -71,8 +71,7 @@ class TortoiseCandidateData:
     """Intermediate data of a candidate.
 
     codes: (m,) as decoded; latents: (1, m, d); index: its index among the samples; text_cleaning:
-    the option that its text was tokenized with; speed: the option; plan: of a GPT with a text
-    aligner.
+    the option that its text was tokenized with; plan: of a GPT with a text aligner.
     """
 
     codes: Tensor
@@ -80,7 +79,7 @@ class TortoiseCandidateData:
     index: int
     finished: bool
     text_cleaning: str
-    speed: float = 1.0
+    pace: ClipPace
     plan: TextPlan | None = None
 
 
@@ -213,10 +212,12 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
         conventions, ids = self.bundle.conventions, self._encode_text(tokenizer, text)
         with self._make_model_manager(options, ProgressReporter()).use("gpt") as gpt:
-            plan = plan_text(gpt, voice.gpt, ids, options.speed, self._get_max_codes(options))
+            pace = min(options.speed, 1.0)
+            plan = plan_text(gpt, voice.gpt, ids, pace, self._get_max_codes(options))
         if plan is None:
             return None
-        return float(plan.durations.sum()) * conventions.samples_per_code / conventions.gpt_rate
+        seconds = float(plan.durations.sum()) * conventions.samples_per_code / conventions.gpt_rate
+        return seconds / max(options.speed, 1.0)
 
     def synthesize(
         self, text: str, speaker: SpeakerLatents, options: TortoiseOptions, report: ProgressReporter
@@ -231,8 +232,8 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
         ids = self._encode_text(tokenizer, text)
         with manager.use("gpt") as gpt:
-            phones = list_phone_classes(tokenizer)
-            plan = plan_text(gpt, voice.gpt, ids, options.speed, longest, phones)
+            pace = min(options.speed, 1.0)  # faster codes are unclear: the mel is compressed
+            plan = plan_text(gpt, voice.gpt, ids, pace, longest, list_phone_classes(tokenizer))
             used = replace(options, precision=manager.precision)
             drawn = sample_candidates(gpt, voice, ids, used, longest, report, halved.append, plan)
         with report.stage("rank"):
@@ -246,12 +247,10 @@ class TortoiseEngine:
             ]
         drafts = Drafts(indices=best, codes=codes, latents=latents, plan=plan)
         waves = self._synthesize_waves(drafts, voice, options, manager, vocoder)
-        if plan is None:
-            waves = [change_pace(wave, self.sample_rate, options.speed) for wave in waves]
         return SynthesisOutput(
             candidates=[
                 SpeechCandidate(
-                    clip=self._make_clip(wave, row, options.pause_size),
+                    clip=self._make_clip(wave, row, options),
                     score=float(scores[index]),
                     aux=TortoiseCandidateData(
                         codes=row,
@@ -259,11 +258,13 @@ class TortoiseEngine:
                         index=index,
                         finished=drawn[index].finished,
                         text_cleaning=options.text_cleaning,
-                        speed=options.speed,
+                        pace=heard,
                         plan=plan,
                     ),
                 )
-                for index, row, latent, wave in zip(best, codes, latents, waves, strict=True)
+                for index, row, latent, (wave, heard) in zip(
+                    best, codes, latents, waves, strict=True
+                )
             ],
             warnings=make_warnings([drawn[index] for index in best], longest, halved),
             resolved_options=list_resolved_options(options, manager.precision, halved),
@@ -281,7 +282,8 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, data.text_cleaning)
         tokens = tokenizer.tokenize(" ".join(words))
         spans = data.plan.locate_words(find_word_tokens(words, tokens, tokenizer.tokenize))
-        return [(start * code_s, stop * code_s) for start, stop in spans]
+        find = data.pace.find_time
+        return [(find(start * code_s), find(stop * code_s)) for start, stop in spans]
 
     def align(
         self,
@@ -301,14 +303,15 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, candidate.aux.text_cleaning)
         if candidate.aux.plan is not None:
             tokens = count_tokens_before(parts, tokenizer)
-            return [candidate.aux.plan.start_of(token) * code_s for token in tokens]
+            begins = [candidate.aux.plan.start_of(token) for token in tokens]
+            return [candidate.aux.pace.find_time(begin * code_s) for begin in begins]
         voice = ConditioningLatents.from_tensors(speaker.tensors, device)
         with self._make_model_manager(TortoiseOptions(), report).use("gpt") as gpt:
             codes = candidate.aux.codes.to(device)[None]
             starts, alignment = align_text_parts(parts, tokenizer, gpt, voice.gpt, codes)
         if alignment.confidence < MIN_ALIGNMENT_CONFIDENCE:
             return None
-        return [start * code_s / candidate.aux.speed for start in starts]
+        return [candidate.aux.pace.find_time(start * code_s) for start in starts]
 
     def _encode_text(self, tokenizer: Tokenizer, text: str) -> Tensor:
         ids = encode_text(tokenizer, text, self.bundle.conventions.text_limit)
@@ -330,12 +333,13 @@ class TortoiseEngine:
         options: TortoiseOptions,
         manager: ModelManager,
         vocoder: str,
-    ) -> list[Tensor]:
-        """The waves of the chosen candidates, (n,) each on the CPU."""
+    ) -> list[tuple[Tensor, ClipPace]]:
+        """The waves of the chosen candidates, (n,) each on the CPU, with the speed asked for."""
+        faster = options.speed if drafts.plan is None else max(1.0, options.speed)
         if vocoder == "hifigan":
             with manager.use(vocoder) as network, manager.report.stage("vocode"):
                 straight = [decode_latents(network, row, voice.gpt)[0] for row in drafts.latents]
-                return [wave.float().clamp(-1, 1).cpu() for wave in straight]
+                return [self._play(wave.float().clamp(-1, 1).cpu(), faster) for wave in straight]
         mels = decode_mels(manager, drafts, voice, options, self.bundle.conventions)
         waves = []
         with nullcontext() if vocoder == GRIFFIN_LIM else manager.use(vocoder) as network:
@@ -343,12 +347,19 @@ class TortoiseEngine:
                 drafts.indices, manager.report.track(mels, "vocode"), strict=True
             ):
                 noise = make_generator(options.seed, "vocode", index)
-                waves.append(vocode(network, mel, noise)[0].cpu())
+                if drafts.plan is None or faster == 1.0:
+                    waves.append(self._play(vocode(network, mel, noise)[0].cpu(), faster))
+                    continue
+                mel, starts = compress_mel(mel, faster)
+                waves.append((vocode(network, mel, noise)[0].cpu(), ClipPace(starts=starts)))
         return waves
 
-    def _make_clip(self, wave: Tensor, codes: Tensor, pause: int) -> Clip:
+    def _play(self, wave: Tensor, speed: float) -> tuple[Tensor, ClipPace]:
+        return change_pace(wave, self.sample_rate, speed), ClipPace(speed=speed)
+
+    def _make_clip(self, wave: Tensor, codes: Tensor, options: TortoiseOptions) -> Clip:
         conventions = self.bundle.conventions
-        missing = count_missing_pause_codes(codes, pause, conventions)
+        missing = count_missing_pause_codes(codes, options.pause_size, conventions) / options.speed
         return Clip(wave=append_silence(wave, missing, conventions), sample_rate=self.sample_rate)
 
     def _load_conditioning_latents(

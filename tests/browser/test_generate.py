@@ -135,6 +135,24 @@ def test_the_values_of_all_controls_reach_the_request(
     assert (request["text"], request["voice"]) == ("One.\nTwo.", "felix")
 
 
+def test_a_preset_holds_for_a_button_that_is_pressed_at_once(
+    studio: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    one.open(studio.url)
+    one.set("generate-text", "One.")
+    one.set("generate-preset", "Standard")
+    one.wait_for_answers()
+    one.slow_down()
+    one.set("generate-preset", "Fast")
+    job = run(one, studio)
+    studio.stop(job["id"])
+    options = job["request"]["options"]
+    assert {name: options[name] for name in TortoiseOptions.presets()["fast"]} == dict(
+        TortoiseOptions.presets()["fast"]
+    )
+
+
 def test_an_emotion_in_ones_own_words_reaches_the_request(
     studio: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:

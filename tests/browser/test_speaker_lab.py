@@ -11,9 +11,10 @@ import torch
 
 from audio.clip import Clip
 from audio.io import read_clip, write_clip
-from browser.server import REPOSITORY, StudioProcess, make_root
+from browser.server import REPOSITORY, StudioProcess, make_root, until
 from browser.test_looks import CUT_OFF, GRAVE, SIDEWAYS, THEMES
 from browser.visitor import Visitor
+from studio.encoders.service import RECIPES
 
 SIZES = {"wide": (1440, 900), "phone": (390, 800)}
 STEPS = 30
@@ -119,3 +120,17 @@ def test_results_are_readable_on_every_screen(
             for node in item["nodes"]
             if item["impact"] in GRAVE
         ] == []
+
+
+def test_a_recipe_sets_the_options_without_an_answer_of_the_server(
+    lab: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    one.open(lab.url)
+    open_part(one, "training", "Train Encoder")
+    one.unfold()
+    one.wait_for_answers()
+    one.slow_down(by_s=3600)
+    one.set("training-encoder-recipe", RECIPES["ge2e"].label)
+    hidden = one.control("training-encoder-config-hidden").locator("input").first
+    until(lambda: hidden.input_value() == "256", within_s=60, what="the units of the recipe")

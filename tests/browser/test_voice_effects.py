@@ -10,12 +10,6 @@ from studio.synthesis.audio_metadata import read_metadata
 
 TELEPHONE = {"band": "telephone", "compression": 4.0}
 
-SLOW_CONNECTION_JS = """() => {
-    const send = window.fetch;
-    const wait = (done) => setTimeout(done, 1000);
-    window.fetch = (...sent) => new Promise(wait).then(() => send(...sent));
-}"""
-
 
 def open_voices(one: Visitor) -> None:
     """Choose the voices in Utilities."""
@@ -33,7 +27,7 @@ def test_effects_of_a_voice_are_heard_saved_spoken_and_removed(
     open_voices(one)
     one.set("utilities-voice-effects-voice", "clara")
     one.wait_for_answers()  # with the effects of this voice
-    page.evaluate(SLOW_CONNECTION_JS)
+    one.slow_down()
     one.set("utilities-voice-effects-preset", "Telephone")
     one.control("utilities-voice-effects-preview").click()  # before any answer
     heard = page.locator("#utilities-voice-effects-heard")

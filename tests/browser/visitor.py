@@ -89,6 +89,14 @@ class Visitor:
             quiet = 0 if self.unanswered else quiet + 1
             self.page.wait_for_timeout(20)
 
+    def slow_down(self, by_s: float = 1.0) -> None:
+        """Send every request so much later from now on."""
+        self.page.evaluate(
+            "(delay) => { const send = window.fetch; window.fetch = (...sent) =>"
+            " new Promise((done) => setTimeout(done, delay)).then(() => send(...sent)); }",
+            1000 * by_s,
+        )
+
     def settle(self) -> None:
         """Wait until what is shown stands still: fonts there, nothing loading, two frames drawn."""
         self.page.evaluate(

@@ -7,18 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from audio.io import read_clip
 from core.paths import ProjectPaths
+from core.progress import ProgressReporter
 from jobs.models import Job
 from studio.schemas.clip_tools import ConvertClipRequest
+from studio.workers import convert_clip
 from support.inline_worker import InlineStudio
 from support.studio_fixtures import tone
 from support.tiny_bundle import make_tiny_bundle
-from support.tiny_codec import make_codec_bundle, use_tiny_packages
+from support.tiny_codec import (
+    make_codec_bundle,
+    make_phoneme_bundle,
+    record_phones,
+    use_tiny_packages,
+)
+from text.phones import PHONES
+from training.asr.base import Segment, TranscribeError, Transcript
 
 Run = Callable[..., tuple[int, str, str]]
 CLIP = "voices/alice/one.wav"
+HEARD = "hello there"
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +106,58 @@ def test_the_terminal_does_the_same(testudo: Run, layout: ProjectPaths) -> None:
     assert code == 2 and "nobody" in err
     code, told, _ = testudo("convert", path, "--voice", "bob", "--vocoder", "griffin_lim")
     assert code == 0 and (layout.voices / "alice" / "one-bob.wav").is_file()
+
+
+@pytest.fixture
+def heard(layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """A model with phonemes, and a transcriber that hears `HEARD`; returns what it was given."""
+    make_phoneme_bundle(layout.models / "tiny")
+    waves: list[Tensor] = []
+
+    class Ear:
+        name = "ear"
+
+        def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
+            waves.append(wave)
+            segment = Segment(start_s=0.0, stop_s=1.0, text=HEARD)
+            return Transcript(segments=(segment,) if HEARD else ())
+
+    monkeypatch.setattr(convert_clip, "load_transcriber", lambda *_: Ear())
+    return waves
+
+
+def test_the_words_that_are_heard_are_told_to_the_decoder(
+    layout: ProjectPaths, heard: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = record_phones(monkeypatch)
+    result = run(ConvertClipRequest(clip=CLIP, voice="bob")).result
+    assert result is not None and (result["words"], result["transcriber"]) == (HEARD, "ear")
+    assert len(heard) == 1 and len(heard[0]) == 16_000  # one second
+    assert {PHONES[index] for index in told[0].amax(-1)[0].nonzero().flatten()} >= {"HH", "AH"}
+
+
+def test_words_that_are_given_are_not_heard_again(
+    layout: ProjectPaths, heard: list[Tensor]
+) -> None:
+    result = run(ConvertClipRequest(clip=CLIP, voice="bob", words=" hello  there ")).result
+    assert result is not None and (result["words"], result["transcriber"]) == ("hello there", "")
+    result = run(ConvertClipRequest(clip=CLIP, voice="bob", transcribe=False)).result
+    assert result is not None and result["words"] == "" and not heard
+    failure = run(ConvertClipRequest(clip=CLIP, voice="bob", words="hello there " * 20)).failure
+    assert failure is not None and "too short for its words" in failure.message
+
+
+def test_without_a_transcriber_or_fitting_words_it_is_converted_with_a_warning(
+    layout: ProjectPaths, heard: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.HEARD", "hello there " * 20)
+    job = run(ConvertClipRequest(clip=CLIP, voice="bob"))
+    assert job.result is not None and job.result["words"] == ""
+    assert any("too short for its words" in warning for warning in job.warnings)
+
+    def refuse(*_: object) -> None:
+        raise TranscribeError("none is installed")
+
+    monkeypatch.setattr(convert_clip, "load_transcriber", refuse)
+    job = run(ConvertClipRequest(clip=CLIP, voice="bob"))
+    assert job.result is not None and any("none is installed" in one for one in job.warnings)

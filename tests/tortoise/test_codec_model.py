@@ -110,17 +110,20 @@ def test_candidates_have_the_planned_length(
     engine: TortoiseEngine, speaker: SpeakerLatents
 ) -> None:
     lengths = {}
-    for speed in (1.0, 2.0):
+    for speed in (0.8, 1.0, 1.5, 2.0):
         output = engine.synthesize(
             TEXT, speaker, options(speed=speed, pause_size=0), ProgressReporter()
         )
         codes = {len(one.aux.codes) for one in output.candidates}
         assert len(codes) == 1 and not output.warnings
         lengths[speed] = codes.pop()
-        samples = count_vocoder_frames(lengths[speed]) * FRAME_SAMPLES
+        samples = count_vocoder_frames(lengths[speed]) * FRAME_SAMPLES / max(1.0, speed)
         for candidate in output.candidates:
             assert abs(len(candidate.clip.wave) - samples) <= 2 * FRAME_SAMPLES
-    assert abs(lengths[2.0] - lengths[1.0] / 2) <= 1
+        told = engine.predict_duration(TEXT, speaker, options(speed=speed))
+        assert told == pytest.approx(candidate.clip.duration_s, abs=0.03)
+    assert lengths[0.8] > 1.1 * lengths[1.0]
+    assert lengths[1.0] == lengths[1.5] == lengths[2.0]  # fast speech is drawn as at speed 1
 
 
 def test_parts_begin_where_the_plan_says(engine: TortoiseEngine, speaker: SpeakerLatents) -> None:
@@ -131,10 +134,11 @@ def test_parts_begin_where_the_plan_says(engine: TortoiseEngine, speaker: Speake
     assert starts[-1] < output.candidates[0].clip.duration_s
 
 
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.6])
 def test_words_are_spoken_where_the_plan_says(
-    engine: TortoiseEngine, speaker: SpeakerLatents
+    engine: TortoiseEngine, speaker: SpeakerLatents, speed: float
 ) -> None:
-    output = engine.synthesize(TEXT, speaker, options(), ProgressReporter())
+    output = engine.synthesize(TEXT, speaker, options(speed=speed), ProgressReporter())
     words = TEXT.split()
     spans = engine.locate_words(words, output.candidates[0])
     starts = engine.align(words, output.candidates[0], speaker, ProgressReporter())

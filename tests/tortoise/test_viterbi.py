@@ -9,6 +9,7 @@ from torch import Tensor
 from tortoise.generation.forced_alignment import (
     align_by_attention,
     compute_path_scores,
+    find_phone_path,
     find_viterbi_path,
 )
 
@@ -69,3 +70,25 @@ def test_the_first_frame_of_a_token_is_where_it_or_a_later_one_begins() -> None:
         expected = int((truth < token).sum())
         assert abs(alignment.first_frame(token) - expected) <= 1
     assert alignment.first_frame(1000) == 120
+
+
+def test_every_phone_is_spoken_and_only_silences_are_passed_over() -> None:
+    optional = torch.tensor([True, False, False, True, False, True])
+    truth = torch.tensor([1, 1, 2, 4, 4, 4])  # no pause before, between or after the words
+    table = torch.full((6, 6), -5.0)
+    table[torch.arange(6), truth] = -0.1
+    table[2, 2] = -9.0  # unlikely, but it must be somewhere
+    path = find_phone_path(table, optional)
+    assert path is not None and set(path.tolist()) >= {1, 2, 4} and path.diff().max() <= 2
+    paused = torch.tensor([0, 1, 2, 3, 4, 5])
+    table = torch.full((6, 6), -5.0)
+    table[torch.arange(6), paused] = -0.1
+    assert find_phone_path(table, optional).tolist() == paused.tolist()  # type: ignore[union-attr]
+
+
+def test_more_phones_than_frames_have_no_way() -> None:
+    assert find_phone_path(torch.zeros(3, 4), torch.zeros(4, dtype=torch.bool)) is None
+    path = find_phone_path(torch.zeros(4, 4), torch.zeros(4, dtype=torch.bool))
+    assert path is not None and path.tolist() == [0, 1, 2, 3]
+    silent = find_phone_path(torch.zeros(3, 1), torch.ones(1, dtype=torch.bool))
+    assert silent is not None and silent.tolist() == [0, 0, 0]

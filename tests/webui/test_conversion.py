@@ -30,10 +30,11 @@ def build_tool(studio: Studio) -> ConversionTool:
 def test_a_dropped_recording_becomes_a_job(studio: Studio) -> None:
     tool = build_tool(studio)
     recording = studio.layout.voices / "Anna" / "one.wav"
-    tool.submit(str(recording), "vera", "griffin_lim")
+    tool.submit(str(recording), "vera", "griffin_lim", "Good evening.", False)
     (job,) = studio.jobs()
     assert job.task == "convert_clip" and job.title == "Conversion to vera: one.wav"
     assert job.request["voice"] == "vera" and job.request["vocoder"] == "griffin_lim"
+    assert job.request["words"] == "Good evening." and job.request["transcribe"] is False
     stored = studio.layout.state / job.request["clip"]
     assert stored.read_bytes() == recording.read_bytes()
 
@@ -44,7 +45,7 @@ def test_a_dropped_recording_becomes_a_job(studio: Studio) -> None:
 )
 def test_what_is_missing_is_named(studio: Studio, recording: Any, voice: str, told: str) -> None:
     with pytest.raises(AppError, match=told):
-        build_tool(studio).submit(recording, voice, "auto")
+        build_tool(studio).submit(recording, voice, "auto", "", True)
     assert studio.jobs() == []
 
 

@@ -21,7 +21,7 @@ from support.inline_worker import InlineStudio
 from support.speaker_datasets import write_tone_dataset
 from webui.components.page_context import PageContext
 from webui.generate.tab import build_generate_tab
-from webui.training.encoder_tab import EncoderTab
+from webui.training.encoder_tab import EncoderTab, get_recipe_values
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def look(tab: EncoderTab) -> dict[Any, Any]:
 
 def test_a_recipe_sets_every_control_and_the_controls_make_its_options(tab: EncoderTab) -> None:
     for name, recipe in RECIPES.items():
-        values = tab.apply_recipe(name)
-        options = tab._read_options(tuple(values))
+        values = get_recipe_values(name, tab.controls)
+        options = tab._read_options(tuple(values.values()))
         assert EncoderTrainConfig(**options["config"]) == recipe.config
         assert to_dict(recipe.features) == options["features"]
 

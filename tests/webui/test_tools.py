@@ -47,6 +47,8 @@ RESULTS: dict[str, dict[str, Any]] = {
         "bundle": SCRIPT,
         "duration_s": 2.0,
         "seconds": 0.1,
+        "words": SCRIPT,
+        "transcriber": SCRIPT,
     },
     "judge_clip": {"name": SCRIPT, "bundle": SCRIPT, "likely": 0.95, "pieces": [0.95]},
     "merge_models": {"name": SCRIPT, "weights_id": SCRIPT, "mixed": ["gpt"], "size": 1_000_000},

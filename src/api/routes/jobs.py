@@ -157,11 +157,16 @@ def convert(
     context: ContextDep,
     bundle: Annotated[str, Form(description="model; empty: the first that can")] = "",
     vocoder: Annotated[str, Form()] = "auto",
+    words: Annotated[str, Form(description="what it says, in English; empty: transcribed")] = "",
+    transcribe: Annotated[bool, Form(description="where no words are given")] = True,
 ) -> JobView:
     """Upload a recording and submit a job that converts it to another voice."""
     check_voices(context.layout, voice)
     with reraise_as_app_error(ValueError):
-        request = ConvertClipRequest(clip="", voice=voice, bundle=bundle, vocoder=vocoder)
+        request = ConvertClipRequest(
+            clip="", voice=voice, bundle=bundle, vocoder=vocoder, words=words,
+            transcribe=transcribe,
+        )  # fmt: skip
     name = Path(file.filename or "clip.wav").name
     with TemporaryDirectory() as folder:
         path = Path(folder) / "upload"

@@ -116,6 +116,17 @@ class ConvertClipRequest:
     clip: str
     voice: str
     bundle: str = ""
+    words: Annotated[
+        str,
+        OptionInfo(help="What the recording says, in English; empty: it is transcribed"),
+    ] = ""
+    transcribe: Annotated[
+        bool,
+        OptionInfo(
+            help="Transcribe the recording where no words are given; without words, few of them "
+            "stay clear"
+        ),
+    ] = True
     vocoder: Annotated[
         str, OptionInfo(choices=QUICK_VOCODERS, help="Vocoder; griffin_lim needs no model")
     ] = "auto"
@@ -129,7 +140,8 @@ class ConvertClipRequest:
 class ConvertClipResult:
     """A converted clip.
 
-    clip: its reference;  path: its file;  duration_s: of the clip;  seconds: of work.
+    clip: its reference;  path: its file;  words: that were used, "" for none;  transcriber: that
+    they are from, "" where they were given;  duration_s: of the clip;  seconds: of work.
     """
 
     clip: str
@@ -138,6 +150,8 @@ class ConvertClipResult:
     bundle: str
     duration_s: float
     seconds: float
+    words: str = ""
+    transcriber: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

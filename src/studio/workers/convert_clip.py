@@ -7,14 +7,19 @@ from pathlib import Path
 
 import torch
 
-from audio.clip import ClipError
+from audio.clip import Clip, ClipError
 from audio.formats import SYNTHETIC_COMMENT
 from audio.io import read_clip, write_clip
-from core.errors import AppError, reraise_as_app_error, translate_write_errors
+from core.errors import (
+    AppError,
+    InvalidValueError,
+    reraise_as_app_error,
+    translate_write_errors,
+)
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from engines.device import pick_device
-from quick.converter import VoiceConverter
+from quick.converter import MAX_ALIGNED_S, PhoneTimes, VoiceConverter
 from quick.engine import SPEAKER, QuickEngine
 from quick.options import QuickOptions
 from studio.model_store.bundles import list_models
@@ -26,6 +31,9 @@ from studio.workers.clip_tools import make_output_path
 from studio.workers.context import WorkerContext
 from studio.workers.synthesis.engine_cache import require_model_folder, translate_engine_errors
 from studio.workers.synthesis.latents_cache import ConditioningContext, get_speaker_latents
+from training.asr.base import SAMPLE_RATE as ASR_RATE
+from training.asr.base import TranscribeError, TranscriberConfig
+from training.asr.selection import load_transcriber
 
 CONVERTED_DIR = "converted"  # the folder below the results
 
@@ -69,7 +77,11 @@ def convert_file(
         generator = torch.Generator().manual_seed(request.seed)
         for reminder in take_consent_reminders(layout, [request.voice]):
             report.warn(reminder)
-        made = converter.convert(clip, speaker, request.vocoder, generator, report)
+        words, transcriber = "", ""
+        if request.words.strip() or converter.reads_words:
+            words, transcriber = _find_words(layout, clip, request, report)
+        phones = _align(converter, clip, words, report, is_heard=bool(transcriber))
+        made = converter.convert(clip, speaker, request.vocoder, generator, report, phones)
     with translate_write_errors(target), reraise_as_app_error(ClipError):
         write_clip(target, made, SYNTHETIC_COMMENT)
     return ConvertClipResult(
@@ -79,7 +91,48 @@ def convert_file(
         bundle=name,
         duration_s=round(made.duration_s, 2),
         seconds=round(time.monotonic() - started, 2),
+        words=words if phones is not None else "",
+        transcriber=transcriber,
     )
+
+
+def _align(
+    converter: VoiceConverter, clip: Clip, words: str, report: ProgressReporter, *, is_heard: bool
+) -> PhoneTimes | None:
+    """Return when the phones of the words are spoken; None without words.
+
+    Words that a transcriber heard, and that do not fit the recording, are left out with a warning.
+    """
+    try:
+        return converter.align(clip, words, report) if words else None
+    except InvalidValueError as cause:
+        if not is_heard:
+            raise
+        report.warn(f"The recording is converted without its words: {cause}")
+        return None
+
+
+def _find_words(
+    layout: ProjectPaths, clip: Clip, request: ConvertClipRequest, report: ProgressReporter
+) -> tuple[str, str]:
+    """Return what a clip says, and the transcriber that heard it; two times "" for no words."""
+    given = " ".join(request.words.split())
+    if given or not request.transcribe:
+        return given, ""
+    if clip.duration_s > MAX_ALIGNED_S:
+        report.warn(
+            f"The recording is longer than {MAX_ALIGNED_S:.0f} s, so it is converted without its "
+            "words and few of them stay clear. Split it to keep them."
+        )
+        return "", ""
+    config = TranscriberConfig(language="en", repeatable=True)
+    try:
+        transcriber = load_transcriber(config, layout.whisper, report)
+    except TranscribeError as cause:
+        report.warn(f"The recording is converted without its words: {cause}")
+        return "", ""
+    heard = transcriber.transcribe(clip.resample(ASR_RATE).wave, report).text.strip()
+    return heard, transcriber.name if heard else ""
 
 
 def find_converting_model(layout: ProjectPaths) -> str:

@@ -87,6 +87,34 @@ def find_viterbi_path(table: Tensor) -> Tensor:
     return path
 
 
+def find_phone_path(table: Tensor, optional: Tensor) -> Tensor | None:
+    """Find the likeliest way through phones that are all spoken, but for the optional ones.
+
+    table: (m, t) log-probability of each phone in each frame; optional: (t,) bool, no two of them
+    beside each other. Returns (m,) the phone of each frame; None where there are too few frames.
+    """
+    m, t = table.shape
+    came = torch.zeros(m, t, dtype=torch.long)  # how far each place was from the one before it
+    best = torch.full((t,), -torch.inf)
+    best[0] = table[0, 0]
+    if optional[0]:
+        best[1:2] = table[0, 1:2]
+    passable = F.pad(optional, (1, 0))[:t]  # whether the phone before each one is optional
+    for frame in range(1, m):
+        step, jump = (F.pad(best, (by, 0), value=-torch.inf)[:t] for by in (1, 2))
+        ways = torch.stack([best, step, jump.where(passable, -torch.inf)])
+        most, came[frame] = ways.max(0)
+        best = table[frame] + most
+    token = t - 2 if t > 1 and optional[-1] and best[-2] > best[-1] else t - 1
+    if not bool(best[token].isfinite()):
+        return None
+    path = torch.zeros(m, dtype=torch.long)
+    for frame in range(m - 1, -1, -1):
+        path[frame] = token
+        token -= int(came[frame, token])
+    return path
+
+
 def _get_initial_scores(row: Tensor) -> Tensor:
     """Return the score of the first frame: (…, t); a path starts at one of the first tokens."""
     return torch.cat(

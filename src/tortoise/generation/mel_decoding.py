@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from audio.mel import VOCODER_MEL
 from tortoise.checkpoints.config import ModelConventions
 from tortoise.generation.model_offload import ModelManager
 from tortoise.generation.options import TortoiseOptions
 from tortoise.generation.pipeline import ConditioningLatents, generate_mel
 from tortoise.generation.text_plan import TextPlan
+
+CHANGE_FRAMES = 7  # over which the change of a mel is smoothed, 75 ms
+CHANGE_RANGE = 0.3, 2.5  # times the mean change; beyond it a frame counts as one at the limit
+CHANGE_POWER = 0.5
+SHORTEST_FRAME = 0.2  # of its duration, in a compressed mel; none becomes longer
+BALANCING_STEPS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,6 +38,26 @@ class Drafts:
     codes: Sequence[Tensor]
     latents: Sequence[Tensor]
     plan: TextPlan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipPace:
+    """How a clip differs from the pace at which its codes speak.
+
+    speed: by which its wave was played faster. starts: (f + 1,) the frame at which each frame of
+    the decoded mel begins; None where the mel was not compressed.
+    """
+
+    speed: float = 1.0
+    starts: Tensor | None = None
+
+    def find_time(self, spoken_s: float) -> float:
+        """Return when the clip has what the codes speak at a time."""
+        if self.starts is None:
+            return spoken_s / self.speed
+        rate = VOCODER_MEL.sample_rate / VOCODER_MEL.hop
+        frames = np.arange(len(self.starts))
+        return float(np.interp(spoken_s * rate, frames, self.starts.cpu().numpy())) / rate
 
 
 def decode_mels(
@@ -53,3 +83,30 @@ def decode_mels(
             generate_mel(decoder, voice, latent, index, options, manager.report, most)
             for index, latent in zip(drafts.indices, drafts.latents, strict=True)
         ]
+
+
+def compress_mel(mel: Tensor, speed: float) -> tuple[Tensor, Tensor]:
+    """Make speech faster: (1, bands, f) to (1, bands, round(f / speed)); speed: at least 1.
+
+    As people do, it shortens vowels and pauses, where the mel changes little, more than what is
+    between them. Also returns at which frame of the result each frame begins, with a fraction:
+    (f + 1,).
+    """
+    frames = max(1, round(mel.shape[-1] / speed))
+    change = F.pad((mel[..., 1:] - mel[..., :-1]).abs().mean(1, keepdim=True), (1, 0))
+    window = torch.hann_window(CHANGE_FRAMES + 2, periodic=False)[1:-1].to(mel)
+    padded = F.pad(change, (CHANGE_FRAMES // 2, CHANGE_FRAMES // 2), mode="replicate")
+    change = F.conv1d(padded, window[None, None] / window.sum())[0, 0]
+    kept = (change / change.mean().clamp(min=1e-6)).clamp(*CHANGE_RANGE) ** CHANGE_POWER
+    for _ in range(BALANCING_STEPS):
+        kept = kept * (frames / kept.sum())
+        kept = kept.clamp(SHORTEST_FRAME, 1.0)
+    kept = kept * (frames / kept.sum())
+    starts = F.pad(kept.cumsum(0), (1, 0))
+    middles = torch.arange(frames, device=mel.device) + 0.5
+    source = (torch.searchsorted(starts, middles) - 1).clamp(0, len(kept) - 1)
+    places = source + (middles - starts[source]) / kept[source] - 0.5
+    before = places.floor().clamp(0, len(kept) - 1).long()
+    after = (before + 1).clamp(max=len(kept) - 1)
+    share = (places - before).clamp(0, 1)
+    return mel[..., before] * (1 - share) + mel[..., after] * share, starts

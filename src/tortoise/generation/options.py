@@ -82,7 +82,9 @@ class TortoiseOptions:
             "deviations of the score per doubling of the length",
         ),
     ] = 1.0
-    pause_size: Annotated[int, OptionInfo(0, 40, 1, "Trailing silence, in codes of 47 ms")] = 8
+    pause_size: Annotated[
+        int, OptionInfo(0, 40, 1, "Trailing silence, in codes of 47 ms at speed 1")
+    ] = 8
     diffusion_sampler: Annotated[
         str,
         OptionInfo(

@@ -195,7 +195,7 @@ def generate_mel(
     return denoise(decoder, latents, voice.diffusion, how, noise, report)
 
 
-def append_silence(wave: Tensor, codes: int, conventions: ModelConventions) -> Tensor:
+def append_silence(wave: Tensor, codes: float, conventions: ModelConventions) -> Tensor:
     """Fade a wave out and add so many codes of silence.  wave: (n,).  Returns (n',)."""
     if codes == 0:
         return wave

@@ -168,6 +168,20 @@ def clamp_inputs_js(components: Sequence[Component]) -> str:
     return f"(...values) => window.testudo.clamp(values, {json.dumps(ranges)})"
 
 
+def set_from_table_js(table: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Return JavaScript that gives controls the values of the chosen row of a table.
+
+    Its inputs are the choice and the controls, whose names are `names`; a control that the row does
+    not name stays as it is. As no server is asked, a button that is pressed at once sends them.
+    """
+    rows = json.dumps({choice: dict(row) for choice, row in table.items()})
+    return (
+        f"(chosen, ...values) => {{ const row = ({rows})[chosen] ?? {{}}; "
+        f"return {json.dumps(list(names))}.map("
+        "(name, index) => (name in row ? row[name] : values[index])); }"
+    )
+
+
 def format_option_help(field: OptionField) -> str:
     """Return what an option does, its unit, and for a number field its range."""
     info, unit = field.info, f" {field.info.unit}" if field.info.unit else ""

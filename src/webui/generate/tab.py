@@ -31,7 +31,7 @@ from webui.components.live_panel import (
     create_live_html,
 )
 from webui.components.messages import note_html, show_errors
-from webui.components.option_controls import clamp_inputs_js
+from webui.components.option_controls import clamp_inputs_js, set_from_table_js
 from webui.components.page_context import PageContext
 from webui.components.templates import render
 from webui.generate.clip_drop import ClipDrop
@@ -220,9 +220,11 @@ class GenerateTab:
     def _bind_options(self) -> None:
         controls: Mapping[str, Any] = self.form.controls  # Any: Gradio adds the events at run time
         preset, bundle, voice = controls["preset"], controls["bundle"], controls["voice"]
-        options = [controls[name] for name in self._get_preset_options()]
+        names = self._get_preset_options()
+        options = [controls[name] for name in names]
         base = gr.State("")  # the preset that custom values come from
-        preset.input(self._apply_preset, [preset], [preset, *options], **EVENT_OPTIONS)
+        show = set_from_table_js(self.fields.presets, names)
+        preset.input(None, [preset, *options], options, js=show, **EVENT_OPTIONS)
         preset.input(lambda name: name, [preset], [base], **EVENT_OPTIONS)
         gr.on(
             [option.input for option in options],
@@ -239,10 +241,6 @@ class GenerateTab:
 
     def _get_preset_options(self) -> list[str]:
         return [name for name in self.fields.preset_option_names if name in self.form.controls]
-
-    def _apply_preset(self, name: str) -> Updates:
-        values = self.fields.presets.get(name, {})
-        return {self.form.controls["preset"]: gr.skip(), **self.form.get_updates(values)}
 
     def _find_preset(self, base: str, *values: Any) -> Any:
         named = self.form.name_values(values)

@@ -53,6 +53,10 @@ class ConversionTool:
                 self.vocoder = build_control(
                     FIELDS["vocoder"], "utilities-convert", FIELDS["vocoder"].default
                 )
+            self.words, self.transcribe = (
+                build_control(FIELDS[name], "utilities-convert", FIELDS[name].default)
+                for name in ("words", "transcribe")
+            )
             self.convert = gr.Button("Convert", elem_id="utilities-convert")
             self.no_model = gr.HTML("", elem_id="utilities-convert-missing")
         self.view = create_live_html("utilities-converted")
@@ -60,7 +64,8 @@ class ConversionTool:
     def bind(self, panel: LivePanel) -> None:
         """Connect the events to their handlers; the panel shows the jobs."""
         convert = show_errors(self.view, self.submit)
-        panel.bind(self.convert.click, convert, [self.recording, self.voice, self.vocoder])
+        inputs = [self.recording, self.voice, self.vocoder, self.words, self.transcribe]
+        panel.bind(self.convert.click, convert, inputs)
         for trigger in (self.voice.focus, self.page.blocks.load):
             trigger(
                 lambda: gr.update(choices=self._list_voices()), None, self.voice, **EVENT_OPTIONS
@@ -69,7 +74,9 @@ class ConversionTool:
             self._get_model_updates, None, [self.convert, self.no_model], **EVENT_OPTIONS
         )
 
-    def submit(self, recording: str | None, voice: Any, vocoder: Any) -> Updates:
+    def submit(
+        self, recording: str | None, voice: Any, vocoder: Any, words: Any, transcribe: Any
+    ) -> Updates:
         """Submit a conversion; the worker checks the model."""
         if not recording:
             raise AppError("Drop a recording first.")
@@ -78,6 +85,8 @@ class ConversionTool:
             clip=store_upload(self.studio.layout, Path(recording)),
             voice=name,
             vocoder=from_control_value(FIELDS["vocoder"], vocoder),
+            words=str(words or ""),
+            transcribe=bool(transcribe),
         )
         title = f"Conversion to {name}: {Path(recording).name}"
         self.studio.submit(request, title=title, origin=ORIGIN)

@@ -18,6 +18,7 @@ from webui.components.option_controls import (
     clamp_inputs_js,
     format_preset_label,
     from_control_value,
+    set_from_table_js,
     to_control_value,
 )
 
@@ -25,7 +26,6 @@ from webui.components.option_controls import (
 
 NONE, CUSTOM = "none", "custom"
 FIELDS = tuple(list_option_fields(EffectOptions))
-SHOW_PRESET_JS = "(preset, ...values) => ({table})[preset] ?? values"
 FIND_PRESET_JS = """\
 (...sent) => {
   const table = {table}, values = ({clamp})(...sent);
@@ -65,11 +65,13 @@ class EffectControls:
 
     def bind(self) -> None:
         """A preset sets the options; changed options show their preset, or the custom chain."""
-        table = json.dumps({name: to_values(chain) for name, chain in self._chains.items()})
-        show = SHOW_PRESET_JS.replace("{table}", table)
+        names = [field.name for field in FIELDS]
+        table = {name: to_values(chain) for name, chain in self._chains.items()}
+        rows = {preset: dict(zip(names, table[preset], strict=True)) for preset in table}
+        show = set_from_table_js(rows, names)
         inputs = [self.preset, *self.options]
         self.preset.input(None, inputs, self.options, js=show, **EVENT_OPTIONS)
-        find = FIND_PRESET_JS.replace("{table}", table).replace("{custom}", CUSTOM)
+        find = FIND_PRESET_JS.replace("{table}", json.dumps(table)).replace("{custom}", CUSTOM)
         find = find.replace("{clamp}", clamp_inputs_js(self.options))
         changes = [control.change for control in self.options]
         gr.on(changes, None, self.options, self.preset, js=find, **EVENT_OPTIONS)

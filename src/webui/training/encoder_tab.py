@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +27,11 @@ from webui.components.live_panel import (
     Updates,
     create_live_html,
 )
-from webui.components.option_controls import build_control, from_control_value
+from webui.components.option_controls import (
+    build_control,
+    from_control_value,
+    set_from_table_js,
+)
 from webui.components.page_context import PageContext
 from webui.components.templates import render
 from webui.tools.results import tool_job_html
@@ -190,7 +194,9 @@ class EncoderTab(RunActions):
         self.panel.bind(self.train.click, self.start_run, inputs)
         self.panel.bind(self.stop.click, self.stop_run, [self.selected])
         self.panel.bind(self.resume.click, self.resume_run, [self.selected])
-        self.recipe.input(self.apply_recipe, [self.recipe], controls, **EVENT_OPTIONS)
+        rows = {name: get_recipe_values(name, self.controls) for name in RECIPES}
+        show = set_from_table_js(rows, list(self.controls))
+        self.recipe.input(None, [self.recipe, *controls], controls, js=show, **EVENT_OPTIONS)
 
     def take_snapshot(self, selected: str) -> EncoderSnapshot:
         """Read the run to show, the runs, the datasets and the latest preprocessing."""
@@ -223,19 +229,6 @@ class EncoderTab(RunActions):
             self.resume: gr.update(interactive=run is not None and run.can_resume),
             self.stop_job: gr.update(interactive=job is not None and not job.is_over),
         }
-
-    def apply_recipe(self, name: str) -> list[Any]:
-        """Return the values of all controls for a recipe."""
-        recipe = RECIPES[name]
-        values: Mapping[str, Any] = {
-            "features": asdict(recipe.features),
-            "options": asdict(PreprocessOptions(min_frames=recipe.min_frames)),
-            "augmentation": asdict(AugmentationOptions()),
-            "config": asdict(recipe.config),
-        }
-        return [
-            values[group][name] for group, _, name in (key.partition(".") for key in self.controls)
-        ]
 
     def submit_preprocessing(self, sources: str, name: str, *values: Any) -> Updates:
         """Submit the preprocessing of recordings."""
@@ -272,3 +265,16 @@ class EncoderTab(RunActions):
             group, _, name = key.partition(".")
             options.setdefault(group, {})[name] = from_control_value(field, value)
         return options
+
+
+def get_recipe_values(recipe: str, controls: Iterable[str]) -> dict[str, Any]:
+    """Return the value of each control for a recipe; the keys are as of `EncoderTab.controls`."""
+    chosen = RECIPES[recipe]
+    values: Mapping[str, Mapping[str, Any]] = {
+        "features": asdict(chosen.features),
+        "options": asdict(PreprocessOptions(min_frames=chosen.min_frames)),
+        "augmentation": asdict(AugmentationOptions()),
+        "config": asdict(chosen.config),
+    }
+    places = {key: key.partition(".") for key in controls}
+    return {key: values[group][name] for key, (group, _, name) in places.items()}
