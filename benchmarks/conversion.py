@@ -6,7 +6,7 @@ FOLDER of people has a folder of recordings for each person, none of them in the
 reader has the recordings of one. What the recordings say is what the judge hears in them, so the
 word error rates are those that the conversion adds. Parts: `source` the recordings, `own` through
 the codebook and back in the own voice, `teacher` hibari's speech in their voices, `other` each
-person's words in the next one's voice, `reader` as `own`.
+person's words in the next one's voice, `words` the same with these words told, `reader` as `own`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from core.progress import ProgressReporter  # noqa: E402
 from quick.converter import PhoneTimes, VoiceConverter  # noqa: E402
 from quick.teacher import SAMPLE_RATE, load_teacher  # noqa: E402
 
-PARTS = ("source", "own", "teacher", "other", "reader")
+PARTS = ("source", "own", "teacher", "other", "words", "reader")
 REFERENCE_CLIPS = 3
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg"}
 
@@ -77,6 +77,25 @@ class ConversionBenchmark:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_clip(path, made)
         return path
+
+    def convert_to(
+        self,
+        following: Mapping[str, str],
+        vectors: Mapping[str, torch.Tensor],
+        sources: Sequence[Item],
+        part: str,
+    ) -> list[Item]:
+        """Convert each recording to the voice that follows; with its words in the part `words`."""
+        items = []
+        for source in sources:
+            clip, voice = read_clip(source.wav), following[source.voice]
+            phones = None
+            if part == "words":
+                phones = self.converter.align(clip, source.text, ProgressReporter())
+            path = self.out / "clips" / f"{part}-{source.wav.stem}.wav"
+            made = self.convert(clip, vectors[voice], path, phones)
+            items.append(Item(wav=made, text=source.text, voice=voice))
+        return items
 
     def speak(self, text: str, speaker: torch.Tensor, path: Path) -> Path:
         """Let the teacher speak a text, convert it and write it."""
@@ -147,15 +166,11 @@ def run(bench: ConversionBenchmark, parts: Sequence[str], reader: Path | None) -
             for s in sources
         ]  # fmt: skip
         bench.judge_items("own", items, bench.people)
-    if "other" in parts:
-        following = dict(zip(names, [*names[1:], names[0]], strict=True))
-        items = [
-            Item(wav=bench.convert(read_clip(s.wav), vectors[following[s.voice]],
-                                   folder / f"other-{s.wav.stem}.wav"), text=s.text,
-                 voice=following[s.voice])
-            for s in sources
-        ]  # fmt: skip
-        bench.judge_items("other", items, bench.people)
+    following = dict(zip(names, [*names[1:], names[0]], strict=True))
+    for part in ("other", "words"):
+        if part in parts:
+            items = bench.convert_to(following, vectors, sources, part)
+            bench.judge_items(part, items, bench.people)
     if "teacher" in parts:
         texts = (bench.judge.parent / "sentences.txt").read_text("utf-8").splitlines()
         pairs = [(texts[n], names[n % len(names)]) for n in range(bench.clips * len(names))]

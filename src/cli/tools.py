@@ -197,6 +197,8 @@ def run_convert(
         studio.layout, file, target, request, studio.settings.device, create_reporter(as_json)
     )
     text = f"{target}: {made.duration_s:g} s in the voice of {voice}, in {made.seconds:g} s"
+    if made.transcriber:
+        text += f"\nWords heard by {made.transcriber}: {made.words}"
     return emit(made, text, as_json)
 
 

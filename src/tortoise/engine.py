@@ -351,7 +351,7 @@ class TortoiseEngine:
                     waves.append(self._play(vocode(network, mel, noise)[0].cpu(), faster))
                     continue
                 mel, starts = compress_mel(mel, faster)
-                waves.append((vocode(network, mel, noise)[0].cpu(), ClipPace(starts=starts)))
+                waves.append((vocode(network, mel, noise)[0].cpu(), ClipPace(starts=starts.cpu())))
         return waves
 
     def _play(self, wave: Tensor, speed: float) -> tuple[Tensor, ClipPace]:

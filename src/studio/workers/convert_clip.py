@@ -92,7 +92,7 @@ def convert_file(
         duration_s=round(made.duration_s, 2),
         seconds=round(time.monotonic() - started, 2),
         words=words if phones is not None else "",
-        transcriber=transcriber,
+        transcriber=transcriber if phones is not None else "",
     )
 
 

@@ -44,8 +44,8 @@ class Drafts:
 class ClipPace:
     """How a clip differs from the pace at which its codes speak.
 
-    speed: by which its wave was played faster. starts: (f + 1,) the frame at which each frame of
-    the decoded mel begins; None where the mel was not compressed.
+    speed: by which its wave was played faster. starts: (f + 1,) on the CPU, the frame at which each
+    frame of the decoded mel begins; None where the mel was not compressed.
     """
 
     speed: float = 1.0
@@ -57,7 +57,7 @@ class ClipPace:
             return spoken_s / self.speed
         rate = VOCODER_MEL.sample_rate / VOCODER_MEL.hop
         frames = np.arange(len(self.starts))
-        return float(np.interp(spoken_s * rate, frames, self.starts.cpu().numpy())) / rate
+        return float(np.interp(spoken_s * rate, frames, self.starts.numpy())) / rate
 
 
 def decode_mels(
