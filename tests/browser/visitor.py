@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,8 @@ class Visitor:
 
     def wait_for_answers(self) -> None:
         """Wait until the server has answered every event: an answer may set what is set next."""
-        quiet = 0
-        while quiet < 3:  # an answer may start the next event
+        quiet, end = 0, time.monotonic() + PATIENCE_MS / 1000
+        while quiet < 3 and time.monotonic() < end:  # an answer may start the next event
             quiet = 0 if self.unanswered else quiet + 1
             self.page.wait_for_timeout(20)
 
