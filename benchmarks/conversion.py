@@ -6,7 +6,8 @@ FOLDER of people has a folder of recordings for each person, none of them in the
 reader has the recordings of one. What the recordings say is what the judge hears in them, so the
 word error rates are those that the conversion adds. Parts: `source` the recordings, `own` through
 the codebook and back in the own voice, `teacher` hibari's speech in their voices, `other` each
-person's words in the next one's voice, `words` the same with these words told, `reader` as `own`.
+person's words in the next one's voice, `words` the same with the phonemes of these words given to
+the decoder, `reader` as `own`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class ConversionBenchmark:
     ) -> Path:
         """Convert a clip and write it."""
         generator = torch.Generator().manual_seed(0)
-        made = self.converter.convert(
+        made, _ = self.converter.convert(
             clip, speaker, self.vocoder, generator, ProgressReporter(), phones
         )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ class ConversionBenchmark:
         sources: Sequence[Item],
         part: str,
     ) -> list[Item]:
-        """Convert each recording to the voice that follows; with its words in the part `words`."""
+        """Convert each recording to the next voice; in the part `words` with its phonemes."""
         items = []
         for source in sources:
             clip, voice = read_clip(source.wav), following[source.voice]

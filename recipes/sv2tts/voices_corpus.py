@@ -74,8 +74,8 @@ class VoiceRenderer:
     def _convert(self, said: TeacherUtterance, vector: Tensor, seed: int) -> np.ndarray:
         clip = Clip(wave=torch.from_numpy(said.wave).clamp(-1, 1), sample_rate=SAMPLE_RATE)
         generator = torch.Generator().manual_seed(seed)
-        phones = PhoneTimes.of(said)
-        made = self.converter.convert(clip, vector, "auto", generator, ProgressReporter(), phones)
+        phones, report = PhoneTimes.of(said), ProgressReporter()
+        made, _ = self.converter.convert(clip, vector, "auto", generator, report, phones)
         return made.wave.numpy()
 
 

@@ -198,7 +198,7 @@ def run_convert(
     )
     text = f"{target}: {made.duration_s:g} s in the voice of {voice}, in {made.seconds:g} s"
     if made.transcriber:
-        text += f"\nWords heard by {made.transcriber}: {made.words}"
+        text += f"\nWords transcribed by {made.transcriber}: {made.words}"
     return emit(made, text, as_json)
 
 

@@ -98,7 +98,7 @@ class VoiceConverter:
         return hashlib.sha256(hashes.encode()).hexdigest()[:ID_LENGTH]
 
     @property
-    def reads_words(self) -> bool:
+    def reads_phonemes(self) -> bool:
         """Return whether `align` can be used: the tokens of the model are phonemes."""
         return isinstance(self.networks.bundle.tokenizer, PhonemeTokenizer)
 
@@ -116,25 +116,14 @@ class VoiceConverter:
         generator: torch.Generator,
         report: ProgressReporter,
         phones: PhoneTimes | None = None,
-    ) -> Clip:
-        """Return the clip in another voice, as long as it is, at 24 kHz.
-
-        speaker: (s,) from `embed`; vocoder: name of the option; generator: on the CPU; phones: of
-        the clip where they are known, which keeps its words clear.
-        """
-        return self.convert_faster(clip, speaker, vocoder, generator, report, phones)[0]
-
-    def convert_faster(
-        self,
-        clip: Clip,
-        speaker: Tensor,
-        vocoder: str,
-        generator: torch.Generator,
-        report: ProgressReporter,
-        phones: PhoneTimes | None = None,
         speed: float = 1.0,
     ) -> tuple[Clip, ClipPace]:
-        """Convert as `convert` does, and make the result `speed` times as fast, 1 or more."""
+        """Return the clip in another voice at 24 kHz, `speed` times as fast, and its pace.
+
+        speaker: (s,) from `embed`; vocoder: name of the option; generator: on the CPU; phones: of
+        the clip where they are known, which keeps its words clear; speed: at least 1, which keeps
+        the length.
+        """
         whole = clip.resample(VOCODER_MEL.sample_rate)
         pieces = split_at_quiet_places(whole)
         waves: list[Tensor] = []

@@ -71,19 +71,19 @@ class QuickEngine:
         """Speak the text with the pace of the options."""
         speaker.require_weights(self.name, self.weights_id)
         seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-        pace = min(options.speed, 1.0)  # faster, the synthesizer is unclear
+        spoken_speed = min(options.speed, 1.0)  # faster, the synthesizer is unclear
         with report.stage("speak"):
-            spoken = teacher.load_teacher().speak(text, pace, seed)
-        clip, heard = self.converter.convert_faster(
+            spoken = teacher.load_teacher().speak(text, spoken_speed, seed)
+        clip, pace = self.converter.convert(
             Clip(wave=torch.from_numpy(spoken.wave).clamp(-1, 1), sample_rate=teacher.SAMPLE_RATE),
             speaker.tensors[SPEAKER],
             options.vocoder,
             torch.Generator().manual_seed(seed),
             report,
             PhoneTimes.of(spoken),
-            options.speed / pace,
+            options.speed / spoken_speed,
         )
-        ends = [heard.find_time(end_s) for end_s in spoken.list_ends()]
+        ends = [pace.find_time(end_s) for end_s in spoken.list_ends()]
         data = QuickCandidateData(phonemes=spoken.phonemes, ends=ends)
         return SynthesisOutput(candidates=[SpeechCandidate(clip=clip, aux=data)])
 

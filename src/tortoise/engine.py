@@ -212,8 +212,8 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
         conventions, ids = self.bundle.conventions, self._encode_text(tokenizer, text)
         with self._make_model_manager(options, ProgressReporter()).use("gpt") as gpt:
-            pace = min(options.speed, 1.0)
-            plan = plan_text(gpt, voice.gpt, ids, pace, self._get_max_codes(options))
+            speed = min(options.speed, 1.0)
+            plan = plan_text(gpt, voice.gpt, ids, speed, self._get_max_codes(options))
         if plan is None:
             return None
         seconds = float(plan.durations.sum()) * conventions.samples_per_code / conventions.gpt_rate
@@ -232,8 +232,8 @@ class TortoiseEngine:
         tokenizer = with_text_cleaning(self.bundle.tokenizer, options.text_cleaning)
         ids = self._encode_text(tokenizer, text)
         with manager.use("gpt") as gpt:
-            pace = min(options.speed, 1.0)  # faster codes are unclear: the mel is compressed
-            plan = plan_text(gpt, voice.gpt, ids, pace, longest, list_phone_classes(tokenizer))
+            speed = min(options.speed, 1.0)  # faster codes are unclear: the mel is compressed
+            plan = plan_text(gpt, voice.gpt, ids, speed, longest, list_phone_classes(tokenizer))
             used = replace(options, precision=manager.precision)
             drawn = sample_candidates(gpt, voice, ids, used, longest, report, halved.append, plan)
         with report.stage("rank"):
@@ -258,11 +258,11 @@ class TortoiseEngine:
                         index=index,
                         finished=drawn[index].finished,
                         text_cleaning=options.text_cleaning,
-                        pace=heard,
+                        pace=pace,
                         plan=plan,
                     ),
                 )
-                for index, row, latent, (wave, heard) in zip(
+                for index, row, latent, (wave, pace) in zip(
                     best, codes, latents, waves, strict=True
                 )
             ],
@@ -347,11 +347,12 @@ class TortoiseEngine:
                 drafts.indices, manager.report.track(mels, "vocode"), strict=True
             ):
                 noise = make_generator(options.seed, "vocode", index)
-                if drafts.plan is None or faster == 1.0:
+                if drafts.plan is not None and faster > 1.0:
+                    mel, starts = compress_mel(mel, faster)
+                    wave = vocode(network, mel, noise)[0].cpu()
+                    waves.append((wave, ClipPace(starts=starts.cpu())))
+                else:
                     waves.append(self._play(vocode(network, mel, noise)[0].cpu(), faster))
-                    continue
-                mel, starts = compress_mel(mel, faster)
-                waves.append((vocode(network, mel, noise)[0].cpu(), ClipPace(starts=starts.cpu())))
         return waves
 
     def _play(self, wave: Tensor, speed: float) -> tuple[Tensor, ClipPace]:

@@ -98,7 +98,7 @@ def test_a_conversion_is_as_long_as_the_recording(
 ) -> None:
     clip, generator = noise(seconds), torch.Generator().manual_seed(1)
     speaker = engine.converter.embed([noise(2.0)])
-    made = engine.converter.convert(clip, speaker, vocoder, generator, ProgressReporter())
+    made, _ = engine.converter.convert(clip, speaker, vocoder, generator, ProgressReporter())
     assert made.sample_rate == 24_000
     assert len(made.wave) == len(clip.resample(24_000).wave)
     assert torch.isfinite(made.wave).all()
@@ -133,7 +133,7 @@ def test_words_that_cannot_be_found_are_refused(
     monkeypatch.setattr("quick.converter.MAX_ALIGNED_S", 1.0)
     with pytest.raises(ValueError, match=r"lasts 2 s; its words can be used up to 1 s"):
         converter.align(noise(2.0), "hello", ProgressReporter())
-    assert converter.reads_words and not engine.converter.reads_words
+    assert converter.reads_phonemes and not engine.converter.reads_phonemes
     with pytest.raises(ValueError, match="has no phonemes"):
         engine.converter.align(noise(1.0), "hello", ProgressReporter())
 

@@ -78,10 +78,10 @@ def convert_file(
         for reminder in take_consent_reminders(layout, [request.voice]):
             report.warn(reminder)
         words, transcriber = "", ""
-        if request.words.strip() or converter.reads_words:
+        if request.words.strip() or converter.reads_phonemes:
             words, transcriber = _find_words(layout, clip, request, report)
-        phones = _align(converter, clip, words, report, is_heard=bool(transcriber))
-        made = converter.convert(clip, speaker, request.vocoder, generator, report, phones)
+        phones = _align(converter, clip, words, report, is_transcribed=bool(transcriber))
+        made, _ = converter.convert(clip, speaker, request.vocoder, generator, report, phones)
     with translate_write_errors(target), reraise_as_app_error(ClipError):
         write_clip(target, made, SYNTHETIC_COMMENT)
     return ConvertClipResult(
@@ -97,16 +97,21 @@ def convert_file(
 
 
 def _align(
-    converter: VoiceConverter, clip: Clip, words: str, report: ProgressReporter, *, is_heard: bool
+    converter: VoiceConverter,
+    clip: Clip,
+    words: str,
+    report: ProgressReporter,
+    *,
+    is_transcribed: bool,
 ) -> PhoneTimes | None:
     """Return when the phones of the words are spoken; None without words.
 
-    Words that a transcriber heard, and that do not fit the recording, are left out with a warning.
+    Transcribed words that do not fit the recording are left out with a warning.
     """
     try:
         return converter.align(clip, words, report) if words else None
     except InvalidValueError as cause:
-        if not is_heard:
+        if not is_transcribed:
             raise
         report.warn(f"The recording is converted without its words: {cause}")
         return None
@@ -115,7 +120,7 @@ def _align(
 def _find_words(
     layout: ProjectPaths, clip: Clip, request: ConvertClipRequest, report: ProgressReporter
 ) -> tuple[str, str]:
-    """Return what a clip says, and the transcriber that heard it; two times "" for no words."""
+    """Return the words of a clip, "" for none, and the transcriber, "" where they were given."""
     given = " ".join(request.words.split())
     if given or not request.transcribe:
         return given, ""

@@ -78,13 +78,9 @@ def find_viterbi_path(table: Tensor) -> Tensor:
         best = table[frame] + most
     first_end = max(0, t - 1 - MAX_SKIPPED_TOKENS)
     token = first_end + int(best[first_end:].argmax())
-    path = torch.zeros(m, dtype=torch.long)
     if not bool(best[token].isfinite()):  # more text than the frames can pass
-        return path
-    for frame in range(m - 1, -1, -1):
-        path[frame] = token
-        token -= int(came[frame, token])
-    return path
+        return torch.zeros(m, dtype=torch.long)
+    return _trace_back(came, token)
 
 
 def find_phone_path(table: Tensor, optional: Tensor) -> Tensor | None:
@@ -108,8 +104,16 @@ def find_phone_path(table: Tensor, optional: Tensor) -> Tensor | None:
     token = t - 2 if t > 1 and optional[-1] and best[-2] > best[-1] else t - 1
     if not bool(best[token].isfinite()):
         return None
-    path = torch.zeros(m, dtype=torch.long)
-    for frame in range(m - 1, -1, -1):
+    return _trace_back(came, token)
+
+
+def _trace_back(came: Tensor, token: int) -> Tensor:
+    """Return the token of each frame, (m,), of the way that ends at a token.
+
+    came: (m, t) how many tokens before each place the way to it was in the frame before.
+    """
+    path = torch.zeros(len(came), dtype=torch.long)
+    for frame in range(len(came) - 1, -1, -1):
         path[frame] = token
         token -= int(came[frame, token])
     return path

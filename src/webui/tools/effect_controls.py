@@ -29,8 +29,8 @@ FIELDS = tuple(list_option_fields(EffectOptions))
 FIND_PRESET_JS = """\
 (...sent) => {
   const table = {table}, values = ({clamp})(...sent);
-  const same = (name) => table[name].every((value, index) => value === values[index]);
-  return Object.keys(table).find(same) ?? '{custom}';
+  const same = (row) => Object.values(row).every((value, index) => value === values[index]);
+  return Object.keys(table).find((name) => same(table[name])) ?? '{custom}';
 }"""
 
 
@@ -66,9 +66,11 @@ class EffectControls:
     def bind(self) -> None:
         """A preset sets the options; changed options show their preset, or the custom chain."""
         names = [field.name for field in FIELDS]
-        table = {name: to_values(chain) for name, chain in self._chains.items()}
-        rows = {preset: dict(zip(names, table[preset], strict=True)) for preset in table}
-        show = set_from_table_js(rows, names)
+        table = {
+            preset: dict(zip(names, to_values(chain), strict=True))
+            for preset, chain in self._chains.items()
+        }
+        show = set_from_table_js(table, names)
         inputs = [self.preset, *self.options]
         self.preset.input(None, inputs, self.options, js=show, **EVENT_OPTIONS)
         find = FIND_PRESET_JS.replace("{table}", json.dumps(table)).replace("{custom}", CUSTOM)
