@@ -33,6 +33,7 @@ from audio.io import read_clip, write_clip  # noqa: E402
 from core.progress import ProgressReporter  # noqa: E402
 from quick.converter import PhoneTimes, VoiceConverter  # noqa: E402
 from quick.teacher import SAMPLE_RATE, load_teacher  # noqa: E402
+from studio.workers.convert_clip import align_words  # noqa: E402
 
 PARTS = ("source", "own", "teacher", "other", "words", "reader")
 REFERENCE_CLIPS = 3
@@ -92,7 +93,7 @@ class ConversionBenchmark:
             clip, voice = read_clip(source.wav), following[source.voice]
             phones = None
             if part == "words":
-                phones = self.converter.align(clip, source.text, ProgressReporter())
+                phones = align_words(self.converter, clip, source.text, ProgressReporter())
             path = self.out / "clips" / f"{part}-{source.wav.stem}.wav"
             made = self.convert(clip, vectors[voice], path, phones)
             items.append(Item(wav=made, text=source.text, voice=voice))

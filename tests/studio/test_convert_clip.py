@@ -7,14 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
+from audio.clip import Clip
 from audio.io import read_clip
 from core.paths import ProjectPaths
 from core.progress import ProgressReporter
 from jobs.models import Job
+from quick.converter import VoiceConverter
+from recipes.corpus.sample_voices import SAMPLE_SENTENCES
 from studio.schemas.clip_tools import ConvertClipRequest
 from studio.workers import convert_clip
+from studio.workers.convert_clip import PHONE_DELAY_S, align_words, make_phone_times
 from support.inline_worker import InlineStudio
 from support.studio_fixtures import tone
 from support.tiny_bundle import make_tiny_bundle
@@ -24,10 +29,12 @@ from support.tiny_codec import (
     record_phones,
     use_tiny_packages,
 )
-from text.phones import PHONES
+from text.phones import PHONES, SILENCE, UNKNOWN_PHONE
 from training.asr.base import Segment, TranscribeError, Transcript
+from training.asr.phone_times import PhoneSpan
 
 Run = Callable[..., tuple[int, str, str]]
+SHIPPED = Path(__file__).resolve().parents[2] / "voices"
 CLIP = "voices/alice/one.wav"
 HEARD = "hello there"
 
@@ -161,3 +168,63 @@ def test_without_a_transcriber_or_fitting_words_it_is_converted_with_a_warning(
     monkeypatch.setattr(convert_clip, "load_transcriber", refuse)
     job = run(ConvertClipRequest(clip=CLIP, voice="bob"))
     assert job.result is not None and any("none is installed" in one for one in job.warnings)
+
+
+def make_converter(layout: ProjectPaths) -> VoiceConverter:
+    return VoiceConverter.load(make_phoneme_bundle(layout.models / "tiny"), torch.device("cpu"))
+
+
+def read_aligned_phones(clip: Clip, text: str, layout: ProjectPaths) -> list[tuple[str, float]]:
+    times = align_words(make_converter(layout), clip, text, ProgressReporter())
+    names = ["-" if kind == UNKNOWN_PHONE else PHONES[kind] for kind in times.classes.tolist()]
+    return list(zip(names, times.seconds.cumsum(0).tolist(), strict=True))
+
+
+def test_words_of_a_recording_are_aligned_by_pocketsphinx(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VoiceConverter, "align", lambda *_: pytest.fail("not by the codes"))
+    clip = read_clip(SHIPPED / "clara/1.flac")
+    found = read_aligned_phones(clip, SAMPLE_SENTENCES[0], layout)
+    spoken = [phone for phone, _ in found if phone not in ("SIL", "-")]
+    assert len(spoken) > 40
+    assert found[0][0] == "SIL" and found[-1][1] == pytest.approx(clip.duration_s, abs=0.01)
+    ends = [end for _, end in found]
+    assert ends == sorted(ends)
+    assert 5 <= sum(phone == "-" for phone, _ in found) <= SAMPLE_SENTENCES[0].count(" ")
+
+
+def test_each_word_begins_with_a_place_that_is_free(layout: ProjectPaths) -> None:
+    spans = [
+        PhoneSpan(index=None, start_s=0.0, stop_s=0.2),
+        PhoneSpan(index=0, start_s=0.2, stop_s=0.4),
+        PhoneSpan(index=1, start_s=0.4, stop_s=0.45),
+        PhoneSpan(index=2, start_s=0.45, stop_s=0.8),
+        PhoneSpan(index=None, start_s=0.8, stop_s=0.9),
+        PhoneSpan(index=3, start_s=0.9, stop_s=1.0),
+    ]
+    m, s = PHONES.index("M"), PHONES.index("S")
+    classes = torch.tensor([SILENCE, m, SILENCE, s, m, SILENCE, s, SILENCE])
+    times = make_phone_times(spans, classes, 1.2)
+    assert times.classes.tolist() == [
+        SILENCE, SILENCE, m, UNKNOWN_PHONE, s, m, SILENCE, s
+    ]  # fmt: skip
+    ends = times.seconds.cumsum(0).tolist()
+    delay = PHONE_DELAY_S
+    free = 0.4 + 0.025  # half of a short phone
+    wanted = [delay, 0.2 + delay, 0.4 + delay, free + delay, 0.45 + delay, 0.8 + delay]
+    assert ends == pytest.approx([*wanted, 0.9 + delay, 1.2])
+
+
+@pytest.mark.parametrize("why", ["not installed", "other words"])
+def test_words_that_pocketsphinx_does_not_find_are_aligned_by_the_codes(
+    layout: ProjectPaths, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    if why == "not installed":
+        monkeypatch.setattr(convert_clip, "can_align", lambda language: False)
+    text = " ".join(SAMPLE_SENTENCES[1:]) if why == "other words" else SAMPLE_SENTENCES[0]
+    clip, converter = read_clip(SHIPPED / "clara/1.flac"), make_converter(layout)
+    found = align_words(converter, clip, text, ProgressReporter())
+    codes = converter.align(clip, text, ProgressReporter())
+    assert torch.equal(found.classes, codes.classes)
+    assert torch.equal(found.seconds, codes.seconds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from training.asr.chunking import split_into_chunks
 MAX_CHUNK_S = 10.0  # of speech at a time: the search over it cannot be interrupted
 MIN_CHUNK_S = 0.1
 BLOCK_S = 0.5  # of audio between two checks of the stop request
-_FRAMES_PER_S = 100
+FRAMES_PER_S = 100
 _FILLER_WORD = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
 _PRONUNCIATION_VARIANT = re.compile(r"\(\d+\)$")  # read(2): the second pronunciation
 
@@ -38,9 +39,6 @@ class PocketSphinx:
                 "add transcripts: a .txt beside each recording, or a metadata.csv."
             )
         self._decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-        self._cmn_decoder = Decoder(
-            samprate=SAMPLE_RATE, loglevel="FATAL", lm=None, keyphrase="hello"
-        )
 
     def transcribe(self, wave: Tensor, report: ProgressReporter) -> Transcript:
         """Transcribe chunk by chunk.  wave: (n,) at `SAMPLE_RATE`."""
@@ -76,7 +74,7 @@ class PocketSphinx:
     def _decode(self, wave: Tensor, report: ProgressReporter) -> None:
         samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
         block = int(BLOCK_S * SAMPLE_RATE)
-        self._decoder.set_cmn(self._estimate_cmn(samples.tobytes()))
+        self._decoder.set_cmn(estimate_cmn(samples.tobytes()))
         self._decoder.start_utt()
         try:
             for start in range(0, len(samples), block):
@@ -85,18 +83,6 @@ class PocketSphinx:
         finally:
             self._decoder.end_utt()
 
-    def _estimate_cmn(self, samples: bytes) -> str:
-        """Return the cepstral mean of a chunk, which the decoder subtracts.
-
-        The decoder would estimate it block by block, and recognize very little in old or distant
-        recordings. A keyword search computes it quickly.
-        """
-        self._cmn_decoder.start_utt()
-        self._cmn_decoder.process_raw(samples, full_utt=True)
-        colour: str = self._cmn_decoder.get_cmn(False)
-        self._cmn_decoder.end_utt()
-        return colour
-
     def _read_words(self) -> Iterator[tuple[Word, float]]:
         entries: Any = self._decoder.seg() or ()  # Any: the wheel has no types
         for segment in entries:
@@ -104,10 +90,29 @@ class PocketSphinx:
                 start, stop = segment.start_frame, segment.end_frame + 1
                 word = Word(
                     text=_PRONUNCIATION_VARIANT.sub("", segment.word),
-                    start_s=start / _FRAMES_PER_S,
-                    stop_s=stop / _FRAMES_PER_S,
+                    start_s=start / FRAMES_PER_S,
+                    stop_s=stop / FRAMES_PER_S,
                 )
                 yield word, min(1.0, float(segment.prob))
+
+
+def estimate_cmn(samples: bytes) -> str:
+    """Return the cepstral mean of int16 samples at `SAMPLE_RATE`, which a decoder subtracts.
+
+    A decoder would estimate it block by block, and recognize very little in old or distant
+    recordings. A keyword search computes it quickly.
+    """
+    decoder = _load_cmn_decoder()
+    decoder.start_utt()
+    decoder.process_raw(samples, full_utt=True)
+    mean: str = decoder.get_cmn(False)
+    decoder.end_utt()
+    return mean
+
+
+@lru_cache(maxsize=1)
+def _load_cmn_decoder() -> Any:  # Any: the wheel has no types
+    return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", lm=None, keyphrase="hello")
 
 
 def _shift_word(word: Word, offset_s: float) -> Word:

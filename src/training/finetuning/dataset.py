@@ -18,25 +18,30 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from audio.clip import ClipError
+from audio.clip import Clip, ClipError
 from audio.io import read_clip
 from audio.mel import GPT_MEL, VOCODER_MEL, log_mel
 from core.files import parse_json
 from core.progress import ProgressReporter
 from engines.model_files import TENSORS_SUFFIX, get_network_path, get_sha256, write_atomically
 from runs.state import link_or_copy, translate_disk_full_errors
+from text.phones import PHONES, SILENCE
 from tortoise.checkpoints.layout import MEL_STATS_FILE
 from tortoise.checkpoints.loading import TortoiseModel
 from tortoise.generation.text_plan import list_phone_classes
 from tortoise.generation.voice_conditioning import embed_speaker, load_codec_encoder
 from tortoise.modules.speaker_codec import SpeakerCodec
+from training.asr.base import SAMPLE_RATE
+from training.asr.forced_alignment import LANGUAGE, can_align
+from training.asr.phone_times import find_phone_spans
 from training.dataset_prep.manifest import read_clip_list
 from training.finetuning.config.schema import DatasetConfig
-from training.finetuning.phone_alignment import align_tokens
+from training.finetuning.phone_alignment import align_tokens, time_tokens
 from training.finetuning.preflight.clips import MIN_CODES, find_audio
 
 CLIPS_FILE = "clips.safetensors"
 FORMAT_VERSION = 1
+ALIGNMENT_VERSION = 2  # of the durations; features of an older one are extracted again
 FILES_WITHOUT_EFFECT_ON_FEATURES = (
     "config.json",
     "checksums.json",
@@ -158,7 +163,7 @@ def _list_clips(dataset: Path, choice: DatasetConfig) -> list[_ListedClip]:
 
 
 def _compute_cache_key(lines: Sequence[_ListedClip], bundle: TortoiseModel) -> str:
-    digest = hashlib.sha256(f"{FORMAT_VERSION}".encode())
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {ALIGNMENT_VERSION}".encode())
     readers = [
         file
         for file in sorted(bundle.folder.iterdir())
@@ -221,7 +226,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     high = clip.resample(VOCODER_MEL.sample_rate).wave.clamp(-1.0, 1.0)
     durations = speaker = None
     if isinstance(bundle.dvae, SpeakerCodec):
-        durations = _align_text(torch.tensor(text), codes, bundle)
+        durations = _align_text(torch.tensor(text), codes, clip, bundle)
         encoder = load_codec_encoder(bundle.folder, bundle.dvae.config.speaker_encoder)
         speaker = embed_speaker(encoder, [clip])
     return TrainingExample(
@@ -235,7 +240,7 @@ def _extract_example(line: _ListedClip, bundle: TortoiseModel) -> TrainingExampl
     )
 
 
-def _align_text(text: Tensor, codes: Tensor, bundle: TortoiseModel) -> Tensor | None:
+def _align_text(text: Tensor, codes: Tensor, clip: Clip, bundle: TortoiseModel) -> Tensor | None:
     """Return the durations of the tokens (1 + t,), None where the tokens are not phones.
 
     Raises DatasetError where the clip is too short for its text.
@@ -243,6 +248,13 @@ def _align_text(text: Tensor, codes: Tensor, bundle: TortoiseModel) -> Tensor | 
     codec, classes = bundle.dvae, list_phone_classes(bundle.tokenizer)
     if classes is None or not isinstance(codec, SpeakerCodec):
         return None
+    if can_align(LANGUAGE):
+        spoken = [PHONES[kind] for kind in classes[text].tolist() if kind > SILENCE]
+        spans = find_phone_spans(clip.resample(SAMPLE_RATE).wave, spoken, ProgressReporter())
+        if spans is not None:
+            conventions = bundle.conventions
+            code_s = conventions.samples_per_code / conventions.gpt_rate
+            return time_tokens(spans, classes[text], len(codes), code_s)
     durations = align_tokens(codec.classify_phones(codes[None])[0], classes[text])
     if durations is None:
         raise DatasetError("its text is longer than its speech")

@@ -1,4 +1,4 @@
-"""When each token of a clip's text is spoken, by the phone classifier of a speaker codec.
+"""When each token of a clip's text is spoken: by PocketSphinx, or by the classifier of a codec.
 
 A GPT with a text aligner learns from these durations. Only the tokens of phones must be spoken; a
 pause or a word boundary may have no time of its own.
@@ -7,6 +7,8 @@ Shapes: t text tokens, p phone classes, m codes, n places: the lead and the toke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,9 +16,38 @@ from torch import Tensor
 
 from text.phones import SILENCE, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import HALVES
+from training.asr.phone_times import PhoneSpan
 
+DELAY_S = 0.07  # by which the durations of the starter's corpus are later than PocketSphinx's
+GAP_CODES = 1.0  # that a word boundary has in that corpus, also where there is no silence
 MAX_SKIPPED = 2  # optional tokens in a row, as a comma and a space
 NEVER = -1e9
+
+
+def time_tokens(spans: Sequence[PhoneSpan], classes: Tensor, codes: int, code_s: float) -> Tensor:
+    """Return the durations in codes of the lead and of each token, (1 + t,); their sum is m.
+
+    spans: of the phones among the tokens, from `find_phone_spans`; classes: (t,). A silence counts
+    to the mark or the word boundary in front of the next phone, else to the phone before it.
+    """
+    places = [place for place, kind in enumerate(classes.tolist(), 1) if kind > SILENCE]
+    durations = torch.zeros(len(classes) + 1)
+    owner = 0
+    for span in spans:
+        if span.index is not None:
+            owner = places[span.index]
+        elif owner + 1 < len(durations) and int(classes[owner]) <= SILENCE:
+            owner += owner > 0
+        durations[owner] += (span.stop_s - span.start_s) / code_s
+    for place in places[1:]:
+        if int(classes[place - 2]) == UNKNOWN_PHONE:
+            missing = max(0.0, GAP_CODES - float(durations[place - 1]))
+            moved = min(missing, float(durations[place]) / 2)
+            durations[place - 1] += moved
+            durations[place] -= moved
+    durations[0] += DELAY_S / code_s
+    durations[-1] = max(0.0, codes - float(durations[:-1].sum()))
+    return durations * (codes / durations.sum())
 
 
 def align_tokens(log_probs: Tensor, classes: Tensor) -> Tensor | None:
