@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -37,8 +38,10 @@ from text.phones import PHONES, SILENCE, UNKNOWN_PHONE
 from training.asr.base import SAMPLE_RATE as ASR_RATE
 from training.asr.base import TranscribeError, TranscriberConfig
 from training.asr.forced_alignment import can_align
-from training.asr.phone_times import PhoneSpan, find_phone_spans
 from training.asr.selection import load_transcriber
+
+if TYPE_CHECKING:
+    from training.asr.phone_times import PhoneSpan
 
 CONVERTED_DIR = "converted"  # the folder below the results
 LANGUAGE = "en"  # of the phonemes of the models
@@ -138,15 +141,15 @@ def align_words(
     if can_align(LANGUAGE) and clip.duration_s <= MAX_ALIGNED_S:
         spoken = phones[phones != SILENCE].tolist()
         wave = clip.resample(ASR_RATE).wave
+        from training.asr.phone_times import find_phone_spans
+
         spans = find_phone_spans(wave, [PHONES[phone] for phone in spoken], report)
         if spans is not None:
             return make_phone_times(spans, phones, clip.duration_s)
     return converter.align(clip, words, report)
 
 
-def make_phone_times(
-    spans: Sequence[PhoneSpan], phones: Tensor, duration_s: float
-) -> PhoneTimes:
+def make_phone_times(spans: Sequence[PhoneSpan], phones: Tensor, duration_s: float) -> PhoneTimes:
     """Return the phones as the decoder was trained on them: about a code is free between words.
 
     phones: (t,) classes, with a silence between two words.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
+from pocketsphinx import Decoder
 from torch import Tensor
 
 from core.progress import ProgressReporter
@@ -45,10 +45,9 @@ def find_phone_spans(
     samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
     words = [_get_word(phone) for phone in phones]
     for beam in BEAMS:
-        decoder = _load_decoder(beam)
+        decoder = _create_decoder(beam)
         for phone in sorted(set(phones)):
-            if decoder.lookup_word(_get_word(phone)) is None:
-                decoder.add_word(_get_word(phone), phone, True)
+            decoder.add_word(_get_word(phone), phone, True)
         decoder.set_align_text(" ".join(words))
         decoder.set_cmn(estimate_cmn(samples.tobytes()))
         entries = _decode(decoder, samples.tobytes(), report)
@@ -88,10 +87,8 @@ def _list_spans(entries: Any) -> list[PhoneSpan]:
     return spans
 
 
-@lru_cache(maxsize=len(BEAMS))
-def _load_decoder(beam: float) -> Any:
-    from pocketsphinx import Decoder
-
+def _create_decoder(beam: float) -> Any:
+    """Return a new decoder: what one has decoded before changes what it finds."""
     # the search for the best path after the decoding may leave out the last phones
     return Decoder(
         samprate=SAMPLE_RATE, lm=None, loglevel="FATAL", beam=beam, pbeam=beam, wbeam=beam,

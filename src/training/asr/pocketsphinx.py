@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -102,17 +101,12 @@ def estimate_cmn(samples: bytes) -> str:
     A decoder would estimate it block by block, and recognize very little in old or distant
     recordings. A keyword search computes it quickly.
     """
-    decoder = _load_cmn_decoder()
+    decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", lm=None, keyphrase="hello")
     decoder.start_utt()
     decoder.process_raw(samples, full_utt=True)
     mean: str = decoder.get_cmn(False)
     decoder.end_utt()
     return mean
-
-
-@lru_cache(maxsize=1)
-def _load_cmn_decoder() -> Any:  # Any: the wheel has no types
-    return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", lm=None, keyphrase="hello")
 
 
 def _shift_word(word: Word, offset_s: float) -> Word:

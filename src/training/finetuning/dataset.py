@@ -33,7 +33,6 @@ from tortoise.generation.voice_conditioning import embed_speaker, load_codec_enc
 from tortoise.modules.speaker_codec import SpeakerCodec
 from training.asr.base import SAMPLE_RATE
 from training.asr.forced_alignment import LANGUAGE, can_align
-from training.asr.phone_times import find_phone_spans
 from training.dataset_prep.manifest import read_clip_list
 from training.finetuning.config.schema import DatasetConfig
 from training.finetuning.phone_alignment import align_tokens, time_tokens
@@ -250,6 +249,8 @@ def _align_text(text: Tensor, codes: Tensor, clip: Clip, bundle: TortoiseModel) 
         return None
     if can_align(LANGUAGE):
         spoken = [PHONES[kind] for kind in classes[text].tolist() if kind > SILENCE]
+        from training.asr.phone_times import find_phone_spans
+
         spans = find_phone_spans(clip.resample(SAMPLE_RATE).wave, spoken, ProgressReporter())
         if spans is not None:
             conventions = bundle.conventions

@@ -8,6 +8,7 @@ Shapes: t text tokens, p phone classes, m codes, n places: the lead and the toke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor
 
 from text.phones import SILENCE, UNKNOWN_PHONE
 from tortoise.modules.speaker_codec import HALVES
-from training.asr.phone_times import PhoneSpan
+
+if TYPE_CHECKING:
+    from training.asr.phone_times import PhoneSpan
 
 DELAY_S = 0.07  # by which the durations of the starter's corpus are later than PocketSphinx's
 GAP_CODES = 1.0  # that a word boundary has in that corpus, also where there is no silence

@@ -72,9 +72,19 @@ def test_phones_that_do_not_fit_have_no_times(wave: Tensor, text: str) -> None:
     assert find_phone_spans(wave, list_phones(text) if text else [], ProgressReporter()) is None
 
 
-def test_a_stopped_alignment_leaves_the_decoder_usable() -> None:
-    wave, phones = read_wave(1), list_phones(SAMPLE_SENTENCES[0])
-    before = find_phone_spans(wave, phones, ProgressReporter())
+def test_an_alignment_stops_when_asked() -> None:
     with pytest.raises(Cancelled):
-        find_phone_spans(wave, phones, ProgressReporter(stopped=lambda: True))
-    assert find_phone_spans(wave, phones, ProgressReporter()) == before
+        find_phone_spans(
+            read_wave(1), list_phones(SAMPLE_SENTENCES[0]), ProgressReporter(stopped=lambda: True)
+        )
+
+
+def test_an_alignment_does_not_depend_on_those_before_it() -> None:
+    cases = [
+        (read_wave(number, voice), list_phones(text))
+        for voice in ("clara", "martin")
+        for number, text in LINES
+    ]
+    found = [find_phone_spans(*case, ProgressReporter()) for case in cases]
+    again = [find_phone_spans(*case, ProgressReporter()) for case in reversed(cases)]
+    assert found == again[::-1]

@@ -14,11 +14,13 @@ from engines.safetensors_io import read_tensors
 from engines.speaker_latents import SpeakerLatents
 from support.finetune_helpers import Case, fingerprint, make_case
 from support.tiny_codec import make_encoder, make_phoneme_bundle
+from tortoise.checkpoints.loading import load_model
 from tortoise.engine import TortoiseEngine
 from tortoise.generation.options import TortoiseOptions
 from training.finetuning import dataset as dataset_module
 from training.finetuning.batch_probe import probe_training_step
 from training.finetuning.checkpoints.run_layout import VOICE_LATENTS_FILE, get_sample_path
+from training.finetuning.codec_task import KEPT, create_codec_task
 from training.finetuning.config.facts import read_model_facts
 from training.finetuning.config.schema import CONFIG_FILE, read_config
 from training.finetuning.dataset import CLIPS_FILE, load_features
@@ -54,7 +56,7 @@ def test_each_clip_has_a_speaker_vector_and_the_times_of_its_tokens(finished: Ca
     for clip in clips.train:
         assert clip.durations is not None and clip.speaker is not None
         assert len(clip.durations) == len(clip.text) + 1
-        assert float(clip.durations.sum()) == len(clip.codes)
+        assert float(clip.durations.sum()) == pytest.approx(len(clip.codes))
         torch.testing.assert_close(clip.speaker.norm(), torch.tensor(1.0))
 
 
@@ -86,6 +88,24 @@ def test_the_exported_model_differs_only_where_the_voice_acts(finished: Case) ->
     options = TortoiseOptions(samples=1, seed=1, vocoder="istft")
     made_clip = engine.synthesize("a cat.", voice, options, ProgressReporter()).candidates[0].clip
     assert made_clip.duration_s > 0.1
+
+
+def test_half_of_the_weights_before_the_training_is_kept(finished: Case) -> None:
+    bundle = load_model(finished.places.bundle)
+    clips, config = (
+        load_features(finished.run / CLIPS_FILE),
+        read_config(finished.run / CONFIG_FILE),
+    )
+    task = create_codec_task(bundle, clips, config, torch.device("cpu"))
+    untrained = task.validate(clips.validation)
+    with torch.no_grad():
+        for parameter in task.ema_model.module.parameters():
+            parameter.add_(0.5)
+    base = read_tensors(finished.places.bundle / "dvae.safetensors")
+    (made,) = task.checkpoint_files().values()
+    for name, _ in task.model.named_parameters():
+        torch.testing.assert_close(made[name], base[name].float() + 0.5 * (1 - KEPT))
+    assert task.validate(clips.validation) != untrained
 
 
 def test_an_interrupted_run_ends_like_one_that_was_not(finished: Case, tmp_path: Path) -> None:
