@@ -43,13 +43,14 @@ def find_phone_spans(
     if not phones or len(wave) < shortest_s * SAMPLE_RATE:
         return None
     samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
+    mean = estimate_cmn(samples.tobytes())
     words = [_get_word(phone) for phone in phones]
     for beam in BEAMS:
         decoder = _create_decoder(beam)
         for phone in sorted(set(phones)):
             decoder.add_word(_get_word(phone), phone, True)
         decoder.set_align_text(" ".join(words))
-        decoder.set_cmn(estimate_cmn(samples.tobytes()))
+        decoder.set_cmn(mean)
         entries = _decode(decoder, samples.tobytes(), report)
         spans = _list_spans(entries)
         if sum(span.index is not None for span in spans) == len(phones):
@@ -63,14 +64,12 @@ def _get_word(phone: str) -> str:
 
 def _decode(decoder: Any, samples: bytes, report: ProgressReporter) -> Any:
     """Return the words that PocketSphinx aligned.  Any: the wheel has no types."""
-    block = 2 * int(BLOCK_S * SAMPLE_RATE)  # bytes
+    size = 2 * int(BLOCK_S * SAMPLE_RATE)  # bytes
+    blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
     decoder.start_utt()
-    try:
-        for start in range(0, len(samples), block):
-            decoder.process_raw(samples[start : start + block])
-            report.check_cancelled()  # behind it: an utterance without samples cannot be ended
-    finally:
-        decoder.end_utt()
+    for block in report.track(blocks, "aligning"):
+        decoder.process_raw(block)
+    decoder.end_utt()
     return decoder.seg() or ()
 
 

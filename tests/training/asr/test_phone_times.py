@@ -1,4 +1,4 @@
-"""The times of known phones in a recording, by PocketSphinx."""
+"""The times of known phones and words in a recording, by PocketSphinx."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from recipes.corpus.sample_voices import SAMPLE_SENTENCES
 from text.phones import PHONES, SILENCE, classify_token
 from text.tokenizer import load_tokenizer
 from training.asr.base import SAMPLE_RATE
+from training.asr.forced_alignment import align_words, score_words
 from training.asr.phone_times import find_phone_spans
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,4 +88,13 @@ def test_an_alignment_does_not_depend_on_those_before_it() -> None:
     ]
     found = [find_phone_spans(*case, ProgressReporter()) for case in cases]
     again = [find_phone_spans(*case, ProgressReporter()) for case in reversed(cases)]
+    assert found == again[::-1]
+
+
+def test_words_and_their_scores_do_not_depend_on_the_recordings_before() -> None:
+    cases = [(read_wave(number), text) for number, text in LINES]
+    found = [(align_words(*case), score_words(case[0], ["nothing", "fits"])) for case in cases]
+    again = [
+        (align_words(*case), score_words(case[0], ["nothing", "fits"])) for case in reversed(cases)
+    ]
     assert found == again[::-1]
