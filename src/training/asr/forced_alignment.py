@@ -175,8 +175,8 @@ def score_words(wave: Tensor, words: Sequence[str]) -> float | None:
 
 
 def _decode_words(wave: Tensor, words: Sequence[str]) -> Any:  # Any: the wheel has no types
-    decoder = _create_decoder()  # what one has decoded before changes what it finds
-    for word in sorted(set(words)):
+    decoder = _load_decoder()
+    for word in set(words):
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, _guess_phones(word), True)
     steps = (wave.clamp(-1, 1) * 32_767).round().numpy().astype(np.int16)
@@ -189,7 +189,7 @@ def _decode_words(wave: Tensor, words: Sequence[str]) -> Any:  # Any: the wheel 
 
 def pronounce_word(word: str) -> list[str]:
     """Return the phones of an English word by PocketSphinx's dictionary; guessed for others."""
-    return (_load_dictionary().lookup_word(word.lower()) or _guess_phones(word.lower())).split()
+    return (_load_decoder().lookup_word(word.lower()) or _guess_phones(word.lower())).split()
 
 
 def _guess_phones(word: str) -> str:
@@ -197,11 +197,7 @@ def _guess_phones(word: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _load_dictionary() -> Any:  # Any: the wheel has no types
-    return _create_decoder()
-
-
-def _create_decoder() -> Any:
+def _load_decoder() -> Any:  # Any: the wheel has no types
     from pocketsphinx import Decoder
 
     return Decoder(lm=None, loglevel="FATAL")
