@@ -210,7 +210,7 @@ class VoiceConverter:
 def list_text_phones(bundle: TortoiseModel, text: str) -> Tensor:
     """Return the phone classes of a text, with a silence between two words: (t,).
 
-    Raises InvalidValueError for a model whose tokens are not phonemes.
+    Raises InvalidValueError for a model whose tokens are not phonemes, and for a text without words.
     """
     tokenizer = bundle.tokenizer
     if not isinstance(tokenizer, PhonemeTokenizer):
@@ -226,6 +226,12 @@ def list_text_phones(bundle: TortoiseModel, text: str) -> Tensor:
             classes.append(phone)
         elif classes[-1] != SILENCE:
             classes.append(SILENCE)
+    if classes == [SILENCE]:
+        raise InvalidValueError(
+            f"There is no word in {quote_for_message(text)}. Give the words that the recording "
+            "speaks, or leave them empty.",
+            code="bad_request",
+        )
     return torch.tensor(classes)
 
 

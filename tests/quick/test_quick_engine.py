@@ -130,6 +130,8 @@ def test_words_that_cannot_be_found_are_refused(
     converter = VoiceConverter.load(make_phoneme_bundle(tmp_path / "phonemes"), CPU)
     with pytest.raises(ValueError, match=r"0\.2 s, which is too short for its words"):
         converter.align(noise(0.2), "hello there, hello there", ProgressReporter())
+    with pytest.raises(ValueError, match=r"no word in '\.\.\. !'"):
+        converter.align(noise(2.0), "... !", ProgressReporter())
     monkeypatch.setattr("quick.converter.MAX_ALIGNED_S", 1.0)
     with pytest.raises(ValueError, match=r"lasts 2 s; its words can be used up to 1 s"):
         converter.align(noise(2.0), "hello", ProgressReporter())
