@@ -210,7 +210,7 @@ class VoiceConverter:
 def list_text_phones(bundle: TortoiseModel, text: str) -> Tensor:
     """Return the phone classes of a text, with a silence between two words: (t,).
 
-    Raises InvalidValueError for a model whose tokens are not phonemes, and for a text without words.
+    Raises InvalidValueError for a model whose tokens are not phonemes and for a text without words.
     """
     tokenizer = bundle.tokenizer
     if not isinstance(tokenizer, PhonemeTokenizer):
