@@ -6,8 +6,8 @@ FOLDER of people has a folder of recordings for each person, none of them in the
 reader has the recordings of one. What the recordings say is what the judge hears in them, so the
 word error rates are those that the conversion adds. Parts: `source` the recordings, `own` through
 the codebook and back in the own voice, `teacher` hibari's speech in their voices, `other` each
-person's words in the next one's voice, `words` the same with the phonemes of these words given to
-the decoder, `reader` as `own`.
+person's words in the next one's voice, `own_words` and `words` the same with the phonemes of these
+words given to the decoder, `reader` as `own`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from quick.converter import PhoneTimes, VoiceConverter  # noqa: E402
 from quick.teacher import SAMPLE_RATE, load_teacher  # noqa: E402
 from studio.workers.convert_clip import align_words  # noqa: E402
 
-PARTS = ("source", "own", "teacher", "other", "words", "reader")
+PARTS = ("source", "own", "own_words", "teacher", "other", "words", "reader")
+PARTS_WITH_WORDS = ("own_words", "words")
 REFERENCE_CLIPS = 3
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg"}
 
@@ -82,17 +83,17 @@ class ConversionBenchmark:
 
     def convert_to(
         self,
-        following: Mapping[str, str],
+        targets: Mapping[str, str],
         vectors: Mapping[str, torch.Tensor],
         sources: Sequence[Item],
         part: str,
     ) -> list[Item]:
-        """Convert each recording to the next voice; in the part `words` with its phonemes."""
+        """Convert each recording to the target of its voice, in some parts with its phonemes."""
         items = []
         for source in sources:
-            clip, voice = read_clip(source.wav), following[source.voice]
+            clip, voice = read_clip(source.wav), targets[source.voice]
             phones = None
-            if part == "words":
+            if part in PARTS_WITH_WORDS:
                 phones = align_words(self.converter, clip, source.text, ProgressReporter())
             path = self.out / "clips" / f"{part}-{source.wav.stem}.wav"
             made = self.convert(clip, vectors[voice], path, phones)
@@ -161,18 +162,12 @@ def run(bench: ConversionBenchmark, parts: Sequence[str], reader: Path | None) -
     vectors = {name: bench.embed(bench.people / name) for name in names}
     sources = bench.transcribe("source", [bench.people / name for name in names], bench.people)
     folder = bench.out / "clips"
-    if "own" in parts:
-        items = [
-            Item(wav=bench.convert(read_clip(s.wav), vectors[s.voice],
-                                   folder / f"own-{s.wav.stem}.wav"), text=s.text, voice=s.voice)
-            for s in sources
-        ]  # fmt: skip
-        bench.judge_items("own", items, bench.people)
+    same = dict(zip(names, names, strict=True))
     following = dict(zip(names, [*names[1:], names[0]], strict=True))
-    for part in ("other", "words"):
-        if part in parts:
-            items = bench.convert_to(following, vectors, sources, part)
-            bench.judge_items(part, items, bench.people)
+    targets = {"own": same, "own_words": same, "other": following, "words": following}
+    for part in [part for part in targets if part in parts]:
+        items = bench.convert_to(targets[part], vectors, sources, part)
+        bench.judge_items(part, items, bench.people)
     if "teacher" in parts:
         texts = (bench.judge.parent / "sentences.txt").read_text("utf-8").splitlines()
         pairs = [(texts[n], names[n % len(names)]) for n in range(bench.clips * len(names))]

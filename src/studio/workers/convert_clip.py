@@ -139,10 +139,10 @@ def align_words(
     """
     phones = list_text_phones(converter.networks.bundle, words)
     if can_align(LANGUAGE) and clip.duration_s <= MAX_ALIGNED_S:
-        spoken = phones[phones != SILENCE].tolist()
-        wave = clip.resample(ASR_RATE).wave
         from training.asr.phone_times import find_phone_spans
 
+        spoken = phones[phones != SILENCE].tolist()
+        wave = clip.resample(ASR_RATE).wave
         spans = find_phone_spans(wave, [PHONES[phone] for phone in spoken], report)
         if spans is not None:
             return make_phone_times(spans, phones, clip.duration_s)

@@ -248,9 +248,9 @@ def _align_text(text: Tensor, codes: Tensor, clip: Clip, bundle: TortoiseModel) 
     if classes is None or not isinstance(codec, SpeakerCodec):
         return None
     if can_align(LANGUAGE):
-        spoken = [PHONES[kind] for kind in classes[text].tolist() if kind > SILENCE]
         from training.asr.phone_times import find_phone_spans
 
+        spoken = [PHONES[kind] for kind in classes[text].tolist() if kind > SILENCE]
         spans = find_phone_spans(clip.resample(SAMPLE_RATE).wave, spoken, ProgressReporter())
         if spans is not None:
             conventions = bundle.conventions
