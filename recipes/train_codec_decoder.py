@@ -41,6 +41,7 @@ from recipes.train_speaker_codec import build_average, load_similarity
 from tortoise.modules.speaker_codec import SpeakerCodec
 from training.finetuning.config.lr_schedule import compute_cosine_lr
 from training.finetuning.optim.optimizers import make_adamw
+from training.finetuning.optim.weight_mixing import mix_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +117,9 @@ def train_codec_decoder(
     return cast(SpeakerCodec, average.module.eval())
 
 
-@torch.no_grad()
 def mix_weights(before: SpeakerCodec, after: SpeakerCodec, kept: float) -> SpeakerCodec:
     """Return `after` with a share of the decoder's weights of `before`."""
-    pairs = zip(before.decoder.parameters(), after.decoder.parameters(), strict=True)
-    for old, new in pairs:
-        new.lerp_(old, kept)
+    mix_parameters(before.decoder, after.decoder, kept)
     return after
 
 

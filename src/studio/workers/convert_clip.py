@@ -37,17 +37,16 @@ from studio.workers.synthesis.latents_cache import ConditioningContext, get_spea
 from text.phones import PHONES, SILENCE, UNKNOWN_PHONE
 from training.asr.base import SAMPLE_RATE as ASR_RATE
 from training.asr.base import TranscribeError, TranscriberConfig
-from training.asr.forced_alignment import can_align
+from training.asr.forced_alignment import LANGUAGE, can_align
 from training.asr.selection import load_transcriber
 
 if TYPE_CHECKING:
     from training.asr.phone_times import PhoneSpan
 
 CONVERTED_DIR = "converted"  # the folder below the results
-LANGUAGE = "en"  # of the phonemes of the models
 PHONE_DELAY_S = 0.03
-"""What the models hear as the begin of a phone is later than what PocketSphinx finds; delays of
-0.02 to 0.06 s give a word error rate of 0.22 to 0.23, none 0.27, 0.07 s 0.32."""
+"""A phone starts later for the models than for PocketSphinx. A delay of 0.02 to 0.06 s gives a word
+error rate of 0.22 to 0.23, none 0.27, 0.07 s 0.32."""
 
 
 def convert_clip_task(

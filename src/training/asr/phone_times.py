@@ -42,8 +42,8 @@ def find_phone_spans(
     shortest_s = max(MIN_CHUNK_S, len(phones) * MIN_PHONE_S)
     if not phones or len(wave) < shortest_s * SAMPLE_RATE:
         return None
-    samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy()
-    mean = estimate_cmn(samples.tobytes())
+    samples = (wave.clamp(-1, 1) * 32_767).to(torch.int16).numpy().tobytes()
+    mean = estimate_cmn(samples)
     words = [_get_word(phone) for phone in phones]
     for beam in BEAMS:
         decoder = _create_decoder(beam)
@@ -51,8 +51,7 @@ def find_phone_spans(
             decoder.add_word(_get_word(phone), phone, True)
         decoder.set_align_text(" ".join(words))
         decoder.set_cmn(mean)
-        entries = _decode(decoder, samples.tobytes(), report)
-        spans = _list_spans(entries)
+        spans = _list_spans(_decode(decoder, samples, report))
         if sum(span.index is not None for span in spans) == len(phones):
             return spans
     return None
@@ -78,8 +77,8 @@ def _list_spans(entries: Any) -> list[PhoneSpan]:
     count = 0
     for entry in entries:
         start_s, stop_s = entry.start_frame / FRAMES_PER_S, (entry.end_frame + 1) / FRAMES_PER_S
-        is_phone = entry.word.endswith(SUFFIX)
-        if is_phone or entry.word != "(NULL)":
+        if entry.word != "(NULL)":
+            is_phone = entry.word.endswith(SUFFIX)
             index = count if is_phone else None
             spans.append(PhoneSpan(index=index, start_s=start_s, stop_s=stop_s))
             count += is_phone

@@ -40,6 +40,7 @@ from training.finetuning.dataset import DatasetSplits, TrainingExample
 from training.finetuning.diffusion_task import create_diffusion_task
 from training.finetuning.gpt_task import get_network_file_name
 from training.finetuning.optim.optimizers import make_adamw
+from training.finetuning.optim.weight_mixing import mix_parameters
 from training.finetuning.train_step import Stateful, TrainingTask
 
 VALIDATION_SEED = 77
@@ -107,11 +108,9 @@ class CodecTask(TrainingTask):
         """Return the averaged weights, mixed with those before the training."""
         return {get_network_file_name("dvae"): self._mix_weights().state_dict()}
 
-    @torch.no_grad()
     def _mix_weights(self) -> SpeakerCodec:
         mixed = deepcopy(cast(SpeakerCodec, self.ema_model.module)).eval()
-        for new, old in zip(mixed.parameters(), self.base.parameters(), strict=True):
-            new.lerp_(old, KEPT)
+        mix_parameters(self.base, mixed, KEPT)
         return mixed
 
     def _sample_batch(

@@ -39,8 +39,8 @@ def time_tokens(spans: Sequence[PhoneSpan], classes: Tensor, codes: int, code_s:
     for span in spans:
         if span.index is not None:
             owner = places[span.index]
-        elif owner + 1 < len(durations) and int(classes[owner]) <= SILENCE:
-            owner += owner > 0
+        elif 0 < owner < len(classes) and int(classes[owner]) <= SILENCE:
+            owner += 1
         durations[owner] += (span.stop_s - span.start_s) / code_s
     for place in places[1:]:
         if int(classes[place - 2]) == UNKNOWN_PHONE:
