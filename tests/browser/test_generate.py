@@ -98,6 +98,7 @@ def test_the_first_sound_takes_one_click(
 
 def hear(player: Any) -> float:
     """Play a clip a little; returns how far it came."""
+    player = player.element_handle()  # a locator finds another player once the page has changed
     player.evaluate("(node) => node.play()")
     code = "(node) => new Promise((done) => node.addEventListener('timeupdate', () => done(1)))"
     player.evaluate(code)
@@ -224,6 +225,17 @@ def run(one: Visitor, studio: StudioProcess) -> dict[str, Any]:
     return until(look, within_s=60, what="new job")
 
 
+def run_four_lines(one: Visitor, studio: StudioProcess, *, iterations: int) -> dict[str, Any]:
+    """Speak four lines one after the other, slowly by diffusion; returns the job."""
+    one.unfold()
+    one.set(
+        "generate-text", "\n".join(f"Number {word}." for word in ("one", "two", "three", "four"))
+    )
+    one.set("generate-delimiter", r"\n")
+    one.set("generate-iterations", iterations)
+    return run(one, studio)
+
+
 def test_ctrl_enter_runs_what_was_just_typed(
     studio: StudioProcess, visitor: Callable[..., Visitor]
 ) -> None:
@@ -241,18 +253,42 @@ def test_each_line_can_be_heard_before_the_last_one_is_spoken(
 ) -> None:
     one = visitor()
     page = one.open(studio.url)
-    one.unfold()
-    one.set(
-        "generate-text", "\n".join(f"Number {word}." for word in ("one", "two", "three", "four"))
-    )
-    one.set("generate-delimiter", r"\n")
-    one.set("generate-iterations", 200)
-    job = run(one, studio)
+    job = run_four_lines(one, studio, iterations=200)
     player = page.locator(f"article.job[data-key='{job['id']}'] audio").first
     player.wait_for(state="attached", timeout=60_000)
     assert studio.job(job["id"])["state"] == "running"
     assert hear(player) > 0.1
     studio.stop(job["id"])
+
+
+def test_a_line_goes_on_when_the_last_one_is_spoken(
+    studio: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(studio.url)
+    job = run_four_lines(one, studio, iterations=60)
+    article = f"article.job[data-key='{job['id']}']"
+    player = page.wait_for_selector(f"{article} [data-partial] audio", state="attached")
+    player.evaluate("async (node) => { node.playbackRate = 0.07; await node.play(); }")
+    page.locator(f"{article} [data-clip] audio").wait_for(state="attached", timeout=60_000)
+    one.settle()
+    assert player.evaluate("(node) => node.isConnected && !node.paused")
+    player.evaluate("(node) => { node.playbackRate = 16; }")  # the lines behind it follow, to the last
+    page.locator(f"{article} [data-partial]").wait_for(state="detached", timeout=60_000)
+    assert player.evaluate("(node) => node.ended")
+
+
+def test_a_copy_button_says_that_it_copied(
+    studio: StudioProcess, visitor: Callable[..., Visitor]
+) -> None:
+    one = visitor()
+    page = one.open(studio.url)
+    job = run(one, studio)
+    settings = page.locator(f"article.job[data-key='{job['id']}'] details.settings")
+    settings.wait_for(state="attached", timeout=60_000)
+    settings.locator("summary").click()
+    settings.get_by_role("button", name="Copy settings line").click()
+    settings.get_by_role("button", name="Copied").wait_for()
 
 
 def test_what_cannot_be_spoken_is_refused_in_words(

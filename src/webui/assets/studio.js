@@ -23,17 +23,25 @@ window.testudo = (() => {
     }
     if (old.dataset.wave === undefined) repaint(old, fresh); // player.js draws in it
   }
+  const isPlaying = (node) => [...node.querySelectorAll("audio")].some((player) => !player.paused);
+  function remove(node) { // lines that are heard when the job ends stay until they end or are paused
+    if (node.nodeType !== 1 || node.dataset.partial === undefined || !isPlaying(node)) { node.remove(); return; }
+    if (!node.dataset.leaving) ["pause", "ended"].forEach((name) => node.addEventListener(name, () => setTimeout(() => {
+      if (node.dataset.leaving && !isPlaying(node)) node.remove(); // else the next line has begun
+    }), true));
+    node.dataset.leaving = "true";
+  }
   function repaint(old, fresh) {
     let place = old.firstChild;
     for (const wanted of [...fresh.childNodes]) {
       let found = place;
       while (found && !sameKind(found, wanted)) found = keyOf(wanted) ? found.nextSibling : null;
       if (!found) { old.insertBefore(wanted, place); continue; }
-      while (place !== found) { const next = place.nextSibling; place.remove(); place = next; } // moving would stop a player
+      while (place !== found) { const next = place.nextSibling; remove(place); place = next; } // moving would stop a player
       place = found.nextSibling;
       adopt(found, wanted);
     }
-    while (place) { const next = place.nextSibling; place.remove(); place = next; }
+    while (place) { const next = place.nextSibling; remove(place); place = next; }
   }
   function paint(place, html) {
     const view = byId(place);
@@ -145,10 +153,10 @@ window.testudo = (() => {
   }, true);
 
   // ---- buttons inside painted HTML --------------------------------------------------
-  async function copy(text, button) {
-    try { await navigator.clipboard.writeText(text); } catch {
+  async function copy(copied, button) {
+    try { await navigator.clipboard.writeText(copied); } catch {
       const field = document.createElement("textarea");
-      field.value = text; document.body.append(field); field.select();
+      field.value = copied; document.body.append(field); field.select();
       document.execCommand("copy"); field.remove();
     }
     const was = button.textContent;
