@@ -1,7 +1,7 @@
 """Word error rate, speaker similarity and speed of a model, with the targets of the starter.
 
     python benchmarks/starter.py --judge PROGRAM [--bundle NAME] [--people FOLDER]
-        [--precision VALUE] [PART ...]
+        [--precision VALUE] [--rounds N] [PART ...]
 
 PROGRAM is called with a CSV (wav,text,voice) and `--voices FOLDER`; it prints a line for each clip,
 then a JSON object with `wer`, `similarity` and `identified`. All clips are synthesized by the
@@ -72,7 +72,11 @@ UNSEEN_SPEAKERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StarterBenchmark:
-    """Paths and options.  people: has a folder for each real person."""
+    """Paths and options.
+
+    people: has a folder for each real person; rounds: times that a sentence is spoken, each time by
+    another voice (presets, new voices and people).
+    """
 
     judge: Path
     out: Path
@@ -80,6 +84,7 @@ class StarterBenchmark:
     people: Path | None
     voices: Path = ROOT / "voices"
     precision: str = "exact"
+    rounds: int = 1
 
     def sentences(self) -> list[str]:
         """Read the judge's sentences, which are not in the corpus."""
@@ -87,9 +92,13 @@ class StarterBenchmark:
         return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def over_voices(texts: Sequence[str], voices: Sequence[str]) -> list[Line]:
-    """Assign texts to voices in turn."""
-    return [(text, text, voices[n % len(voices)]) for n, text in enumerate(texts)]
+def over_voices(texts: Sequence[str], voices: Sequence[str], rounds: int = 1) -> list[Line]:
+    """Assign texts to voices in turn, in each round to the next voice."""
+    return [
+        (text, text, voices[(n + shift) % len(voices)])
+        for shift in range(rounds)
+        for n, text in enumerate(texts)
+    ]
 
 
 def ceiling(benchmark: StarterBenchmark) -> Metrics:
@@ -104,9 +113,8 @@ def ceiling(benchmark: StarterBenchmark) -> Metrics:
 
 def preset(benchmark: StarterBenchmark, name: str) -> Metrics:
     """Score a preset."""
-    return synthesize_and_judge(
-        benchmark, name, over_voices(benchmark.sentences(), SPEAKER_NAMES), preset=name
-    )
+    lines = over_voices(benchmark.sentences(), SPEAKER_NAMES, benchmark.rounds)
+    return synthesize_and_judge(benchmark, name, lines, preset=name)
 
 
 def long(benchmark: StarterBenchmark) -> Metrics:
@@ -165,7 +173,7 @@ def new_voices(benchmark: StarterBenchmark) -> Metrics:
         for number, line in enumerate(SAMPLE_SENTENCES[:REFERENCE_CLIPS]):
             write_clip(voices / speaker.name / f"{number}.flac", synthesize_clip(speaker, line))
     names = [speaker.name for speaker in UNSEEN_SPEAKERS]
-    lines = over_voices(benchmark.sentences(), names)
+    lines = over_voices(benchmark.sentences(), names, benchmark.rounds)
     return synthesize_and_judge(benchmark, "new_voices", lines, voices=voices)
 
 
@@ -174,7 +182,7 @@ def people(benchmark: StarterBenchmark) -> Metrics:
     if benchmark.people is None:
         raise SystemExit("starter: people needs --people FOLDER, a folder of clips for each person")
     names = sorted(folder.name for folder in benchmark.people.iterdir() if folder.is_dir())
-    lines = over_voices((benchmark.sentences() * 2)[:42], names)
+    lines = over_voices((benchmark.sentences() * 2)[:42], names, benchmark.rounds)
     return synthesize_and_judge(benchmark, "people", lines, voices=benchmark.people)
 
 
@@ -392,6 +400,7 @@ def main() -> None:
     cli.add_argument("--out", type=Path, default=ROOT / "build" / "starter")
     cli.add_argument("--bundle", default="starter")
     cli.add_argument("--precision", default="exact", help="as of the option of `testudo speak`")
+    cli.add_argument("--rounds", type=int, default=1, help="times that each sentence is spoken")
     cli.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     parsed = cli.parse_args()
     unknown = sorted(set(parsed.parts) - set(PARTS))
@@ -405,6 +414,7 @@ def main() -> None:
         bundle=parsed.bundle,
         people=people_folder,
         precision=parsed.precision,
+        rounds=parsed.rounds,
     )
     found: dict[str, Metrics] = {}
     for part in parsed.parts or PARTS:

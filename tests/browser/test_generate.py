@@ -225,14 +225,13 @@ def run(one: Visitor, studio: StudioProcess) -> dict[str, Any]:
     return until(look, within_s=60, what="new job")
 
 
-def run_four_lines(one: Visitor, studio: StudioProcess, *, iterations: int) -> dict[str, Any]:
-    """Speak four lines one after the other, slowly by diffusion; returns the job."""
+def run_lines(one: Visitor, studio: StudioProcess, count: int, **knobs: int) -> dict[str, Any]:
+    """Speak short lines one after the other; returns the job."""
     one.unfold()
-    one.set(
-        "generate-text", "\n".join(f"Number {word}." for word in ("one", "two", "three", "four"))
-    )
+    one.set("generate-text", "\n".join(f"Number {number}." for number in range(1, count + 1)))
     one.set("generate-delimiter", r"\n")
-    one.set("generate-iterations", iterations)
+    for name, value in knobs.items():
+        one.set(f"generate-{name}", value)
     return run(one, studio)
 
 
@@ -253,7 +252,7 @@ def test_each_line_can_be_heard_before_the_last_one_is_spoken(
 ) -> None:
     one = visitor()
     page = one.open(studio.url)
-    job = run_four_lines(one, studio, iterations=200)
+    job = run_lines(one, studio, 60, iterations=60)  # many, so that it runs long enough
     player = page.locator(f"article.job[data-key='{job['id']}'] audio").first
     player.wait_for(state="attached", timeout=60_000)
     assert studio.job(job["id"])["state"] == "running"
@@ -266,7 +265,7 @@ def test_a_line_goes_on_when_the_last_one_is_spoken(
 ) -> None:
     one = visitor()
     page = one.open(studio.url)
-    job = run_four_lines(one, studio, iterations=60)
+    job = run_lines(one, studio, 4, iterations=60)
     article = f"article.job[data-key='{job['id']}']"
     player = page.wait_for_selector(f"{article} [data-partial] audio", state="attached")
     player.evaluate("async (node) => { node.playbackRate = 0.07; await node.play(); }")

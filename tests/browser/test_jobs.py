@@ -123,7 +123,7 @@ def test_escape_asks_and_stop_now_keeps_the_takes_that_were_spoken(
 ) -> None:
     one = visitor()
     one.open(studio.url)
-    id = begin(one, studio, LINES, delimiter=r"\n", iterations=300)
+    id = begin(one, studio, "\n".join([LINES] * 8), delimiter=r"\n", iterations=60)
     with_takes(studio, id, 1)
     one.page.locator("#queue-panel [data-act=stop-after]").wait_for(state="attached")
     one.page.keyboard.press("Escape")
@@ -131,7 +131,7 @@ def test_escape_asks_and_stop_now_keeps_the_takes_that_were_spoken(
     assert studio.job(id)["state"] == "running"  # it asks first
     one.page.keyboard.press("Enter")
     over = ended(studio, id, PATIENCE_S)
-    assert over["state"] == "stopped" and 1 <= len(over["takes"]) < 5
+    assert over["state"] == "stopped" and 1 <= len(over["takes"]) < 40
     assert all((studio.root / "results" / take["path"]).is_file() for take in over["takes"])
 
 
