@@ -87,7 +87,7 @@ def test_the_first_sound_takes_one_click(
     one.control("generate-run").click()
     player = page.locator("article.job.is-done audio").first
     player.wait_for(state="attached", timeout=90_000)
-    assert hear(player) > 0.1
+    hear(player)
     measured("first start", f"{studio.start_s:.1f} s until the page is there")
     measured("first sound with a tiny bundle", f"{time.monotonic() - begun:.1f} s")
     weight = page.evaluate(
@@ -96,19 +96,13 @@ def test_the_first_sound_takes_one_click(
     measured("page weight", f"{weight / 1000:.0f} kB")
 
 
-def hear(player: Any) -> float:
-    """Play a clip a little; returns how far it came."""
+def hear(player: Any) -> None:
+    """Play a clip for a tenth of a second, or to its end."""
     player = player.element_handle()  # a locator finds another player once the page has changed
     player.evaluate("(node) => node.play()")
-    code = "(node) => new Promise((done) => node.addEventListener('timeupdate', () => done(1)))"
-    player.evaluate(code)
-    reached = until(
-        lambda: player.evaluate("(node) => node.ended ? node.duration : node.currentTime"),
-        within_s=60,
-        what="sound",
-    )
+    code = "(node) => node.ended ? node.duration > 0.1 : node.currentTime > 0.1"
+    until(lambda: player.evaluate(code), within_s=60, what="sound")
     player.evaluate("(node) => node.pause()")
-    return float(reached) if reached > 0.1 else float(player.evaluate("(node) => node.duration"))
 
 
 def test_the_values_of_all_controls_reach_the_request(
@@ -256,7 +250,7 @@ def test_each_line_can_be_heard_before_the_last_one_is_spoken(
     player = page.locator(f"article.job[data-key='{job['id']}'] audio").first
     player.wait_for(state="attached", timeout=60_000)
     assert studio.job(job["id"])["state"] == "running"
-    assert hear(player) > 0.1
+    hear(player)
     studio.stop(job["id"])
 
 
