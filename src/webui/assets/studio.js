@@ -25,12 +25,12 @@ window.testudo = (() => {
   }
   const isPlaying = (node) => [...node.querySelectorAll("audio")].some((player) => !player.paused);
   function remove(node) { // lines that are heard when the job ends stay until they end or are paused
-    if (node.nodeType !== 1 || node.dataset.partial === undefined || !isPlaying(node)) { node.remove(); return; }
-    if (!node.dataset.leaving) ["pause", "ended"].forEach((name) => node.addEventListener(name, () => setTimeout(() => {
-      if (node.dataset.leaving && !isPlaying(node)) node.remove(); // else the next line has begun
-    }), true));
-    node.dataset.leaving = "true";
+    if (node.dataset?.partial !== undefined && isPlaying(node)) node.dataset.leaving = "true";
+    else node.remove();
   }
+  ["pause", "ended"].forEach((name) => document.addEventListener(name, () => setTimeout(() => { // the next line may have begun by then
+    document.querySelectorAll("[data-leaving]").forEach((node) => { if (!isPlaying(node)) node.remove(); });
+  }), true));
   function repaint(old, fresh) {
     let place = old.firstChild;
     for (const wanted of [...fresh.childNodes]) {
